@@ -1,0 +1,5 @@
+"""`python -m reidaug` is `reidaug`."""
+
+from reidaug.cli import main
+
+main()

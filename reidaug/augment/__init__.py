@@ -1,0 +1,1 @@
+"""A whole dataset into new poses."""

@@ -1,0 +1,1 @@
+"""Files and records: images, keypoints, pairs, re-ID datasets, manifests."""

@@ -1,0 +1,32 @@
+"""Failures a user can mend: each is one line saying what, where and how to mend it."""
+
+from importlib.util import find_spec
+
+
+class ReidaugError(Exception):
+    """The work failed for a reason the user can mend; the command ends with exit code 1."""
+
+    exit_code = 1
+
+
+class UsageError(ReidaugError):
+    """The command was asked for something it cannot do; it ends with exit code 2."""
+
+    exit_code = 2
+
+
+def require_extra(extra: str, *modules: str) -> None:
+    """Check that the modules of an optional extra can be imported.
+
+    Args:
+        extra: Name of the extra, as in ``pip install 'reidaug[extra]'``.
+        modules: Import names the extra brings.
+
+    Raises:
+        UsageError: A module is missing.
+    """
+    missing = [name for name in modules if find_spec(name) is None]
+    if missing:
+        raise UsageError(
+            f"{', '.join(missing)} is not installed: run  pip install 'reidaug[{extra}]'"
+        )

@@ -1,0 +1,1 @@
+"""Flow estimators: from two poses to where each target pixel samples the source."""

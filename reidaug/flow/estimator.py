@@ -1,0 +1,56 @@
+"""What every flow estimator is."""
+
+from abc import ABC, abstractmethod
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from reidaug.geometry.pose import Pose
+
+
+class FlowEstimator(nn.Module, ABC):
+    """Looks at two poses and says, for every target cell, where to sample the source.
+
+    Convention: see `reidaug.geometry.flow`. Both poses are in pixels of the source image's size.
+    The flow may have a grid of its own; `reidaug.geometry.warp.warp` resizes it.
+    """
+
+    @abstractmethod
+    def forward(
+        self, source: Float[Tensor, "b 3 H W"], source_pose: Pose, target_pose: Pose
+    ) -> Float[Tensor, "b 2 h w"]:
+        """Estimate one flow a pair.
+
+        Args:
+            source: Source images (B, 3, H, W) in [0, 1]. Estimators that see poses only use its
+                size alone.
+            source_pose: Source joints (B, 18, 2).
+            target_pose: Target joints (B, 18, 2), in pixels of an image of the same size.
+
+        Returns:
+            Flow (B, 2, h, w).
+        """
+
+    def flow_table(
+        self, source: Float[Tensor, "s 3 H W"], source_pose: Pose, target_pose: Pose
+    ) -> Float[Tensor, "s t 2 h w"]:
+        """Estimate the flow from every source to every target.
+
+        The default pairs them up and calls `forward`; an estimator whose features belong to one
+        pose computes each of them once.
+
+        Args:
+            source: Source images (S, 3, H, W) in [0, 1].
+            source_pose: Source joints (S, 18, 2).
+            target_pose: Target joints (T, 18, 2).
+
+        Returns:
+            Flows (S, T, 2, h, w).
+        """
+        sources, targets = source.shape[0], target_pose.xy.shape[0]
+        flow = self(
+            source.repeat_interleave(targets, 0),
+            Pose(*(t.repeat_interleave(targets, 0) for t in source_pose)),
+            Pose(*(t.repeat(sources, *[1] * (t.ndim - 1)) for t in target_pose)),
+        )
+        return flow.unflatten(0, (sources, targets))

@@ -1,0 +1,1 @@
+"""Poses, flows and warping: pure functions on tensors, nothing learns."""

@@ -1,0 +1,134 @@
+"""Flow fields: where each target cell samples the source image.
+
+Convention (one, everywhere): a flow is a backward map, absolute and normalised. ``flow[b, :, v, u]``
+is the point (x, y) of the *source* that target cell (row v, column u) shows; -1 and +1 are the
+centres of the edge pixels (``align_corners=True``). A flow can be resized bilinearly without any
+change of unit, and resizing an affine flow is exact.
+"""
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+# (height, width) in pixels or cells, always in this order.
+Size = tuple[int, int]
+
+
+def identity(
+    height: int, width: int, *, device: torch.device | None = None
+) -> Float[Tensor, "2 height width"]:
+    """Build the flow that samples every cell at its own place.
+
+    Args:
+        height: Rows.
+        width: Columns.
+        device: Where the result lives.
+
+    Returns:
+        Flow (2, height, width): x then y, -1 to +1 at the centres of the edge cells (0 along an
+        axis of one cell).
+    """
+    y = (
+        torch.linspace(-1, 1, height, device=device)
+        if height > 1
+        else torch.zeros(1, device=device)
+    )
+    x = torch.linspace(-1, 1, width, device=device) if width > 1 else torch.zeros(1, device=device)
+    return torch.stack((x.expand(height, width), y[:, None].expand(height, width)))
+
+
+def from_affine(
+    matrix: Float[Tensor, "*b 2 2"], offset: Float[Tensor, "*b 2"], size: Size
+) -> Float[Tensor, "*b 2 h w"]:
+    """Build the flow that samples target point q at ``matrix @ q + offset``.
+
+    Args:
+        matrix: Linear parts (..., 2, 2) acting on (x, y) in normalised coordinates.
+        offset: Translations (..., 2) in normalised coordinates.
+        size: (height, width) of the flow.
+
+    Returns:
+        Flows (..., 2, height, width).
+    """
+    grid = identity(*size, device=matrix.device).to(matrix.dtype).flatten(1)
+    points = matrix @ grid + offset[..., None]
+    return points.unflatten(-1, size)
+
+
+def resize(flow: Float[Tensor, "b 2 h w"], size: Size) -> Float[Tensor, "b 2 H W"]:
+    """Resample a flow onto another grid; units stay as they are.
+
+    Args:
+        flow: Flow (B, 2, h, w) in normalised source coordinates.
+        size: (height, width) wanted.
+
+    Returns:
+        Flow (B, 2, height, width), exact where the flow is affine.
+    """
+    if tuple(flow.shape[-2:]) == tuple(size):
+        return flow
+    return interpolate(flow, size=tuple(size), mode="bilinear", align_corners=True)
+
+
+def to_pixels(points: Float[Tensor, "*b 2"], size: Size) -> Float[Tensor, "*b 2"]:
+    """Turn normalised points (x, y) into pixels of an image; (0, 0) is the first pixel's centre.
+
+    Args:
+        points: Normalised points (..., 2), x then y.
+        size: (height, width) of the image.
+
+    Returns:
+        Points (..., 2) in pixels.
+    """
+    return (points + 1) / 2 * _last_index(size, points)
+
+
+def to_normalised(points: Float[Tensor, "*b 2"], size: Size) -> Float[Tensor, "*b 2"]:
+    """Turn pixels (x, y) of an image into normalised points; the inverse of `to_pixels`.
+
+    Args:
+        points: Points (..., 2) in pixels, x then y.
+        size: (height, width) of the image, each at least 2.
+
+    Returns:
+        Normalised points (..., 2).
+    """
+    return points / _last_index(size, points) * 2 - 1
+
+
+def endpoint_error(
+    flow: Float[Tensor, "b 2 h w"], true_flow: Float[Tensor, "b 2 h w"], size: Size
+) -> Float[Tensor, "b h w"]:
+    """Measure how far each cell samples from where it should.
+
+    Args:
+        flow: Flow (B, 2, h, w).
+        true_flow: Exact flow (B, 2, h, w).
+        size: (height, width) of the source image, the unit of the answer.
+
+    Returns:
+        Distance (B, h, w) in pixels of the source image.
+    """
+    difference = (flow - true_flow).movedim(-3, -1)
+    return (difference / 2 * _last_index(size, difference)).norm(dim=-1)
+
+
+def fold_over(flow: Float[Tensor, "b 2 h w"]) -> Bool[Tensor, "b h-1 w-1"]:
+    """Mark the cells where the flow turns the picture inside out.
+
+    Args:
+        flow: Flow (B, 2, h, w).
+
+    Returns:
+        True (B, h-1, w-1) where the Jacobian determinant of the flow is not positive. A mirrored
+        warp (a front-to-back turn) is negative everywhere: compare with the majority sign.
+    """
+    right = flow[..., :-1, 1:] - flow[..., :-1, :-1]
+    down = flow[..., 1:, :-1] - flow[..., :-1, :-1]
+    return right[:, 0] * down[:, 1] - right[:, 1] * down[:, 0] <= 0
+
+
+def _last_index(size: Size, like: Tensor) -> Tensor:
+    height, width = size
+    return torch.tensor((width - 1, height - 1), dtype=like.dtype, device=like.device)

@@ -1,0 +1,94 @@
+"""Recipes: what differs from the defaults, checked in the first second."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from reidaug.errors import UsageError
+
+
+class Recipe(BaseModel):
+    """Base of every command's recipe: unknown keys are errors, values do not change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+R = TypeVar("R", bound=Recipe)
+
+
+def load(path: Path, schema: type[R], overrides: Sequence[str] = ()) -> R:
+    """Read a recipe file.
+
+    Args:
+        path: YAML file with the keys that differ from the schema's defaults.
+        schema: What the recipe may say.
+        overrides: ``key=value`` or ``key.inner=value``, the value in YAML.
+
+    Returns:
+        The resolved recipe.
+
+    Raises:
+        UsageError: The file is missing or no YAML mapping, or a key or a value is wrong; the
+            message names the file and the key.
+    """
+    if not path.is_file():
+        raise UsageError(f"{path}: no such recipe file")
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: not valid YAML: {error}") from error
+    values = {} if values is None else values
+    if not isinstance(values, dict):
+        raise UsageError(f"{path}: expected 'key: value' lines, found {type(values).__name__}")
+    for override in overrides:
+        _override(values, override)
+    return resolve(values, schema, where=str(path))
+
+
+def resolve(values: dict[str, Any], schema: type[R], *, where: str) -> R:
+    """Check values against a schema.
+
+    Args:
+        values: What the recipe says.
+        schema: What it may say.
+        where: Named at the front of the error.
+
+    Returns:
+        The resolved recipe.
+
+    Raises:
+        UsageError: A key or a value is wrong.
+    """
+    try:
+        return schema.model_validate(values)
+    except ValidationError as error:
+        problems = "; ".join(_problem(dict(e), schema) for e in error.errors())
+        raise UsageError(f"{where}: {problems}") from error
+
+
+def _problem(error: dict[str, Any], schema: type[Recipe]) -> str:
+    key = ".".join(str(part) for part in error["loc"]) or "recipe"
+    if error["type"] == "extra_forbidden":
+        known = ", ".join(schema.model_fields) if len(error["loc"]) == 1 else ""
+        return f"unknown key '{key}'" + (f" (known: {known})" if known else "")
+    if error["type"] == "missing":
+        return f"key '{key}' is missing"
+    return f"'{key}': {error['msg'][0].lower()}{error['msg'][1:]}, got {error['input']!r}"
+
+
+def _override(values: dict[str, Any], override: str) -> None:
+    key, equals, text = override.partition("=")
+    if not equals or not key:
+        raise UsageError(f"--set {override}: expected key=value")
+    *path, last = key.split(".")
+    for part in path:
+        values = values.setdefault(part, {})
+        if not isinstance(values, dict):
+            raise UsageError(f"--set {override}: '{part}' has no keys of its own")
+    try:
+        values[last] = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise UsageError(f"--set {override}: the value is not valid YAML") from error

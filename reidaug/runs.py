@@ -1,0 +1,180 @@
+"""Run folders: what a command leaves behind, and how long work shows itself.
+
+Every run folder holds ``recipe.yaml`` (the resolved recipe), ``log.jsonl`` (one JSON object a line)
+and, once the work is done, ``report.json``.
+"""
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from tqdm import tqdm
+
+from reidaug.errors import ReidaugError
+
+SECONDS_BETWEEN_LINES = 10.0
+
+
+class RunFolder:
+    """The folder of one run.
+
+    Attributes:
+        path: The folder.
+        resumed: Whether it held an unfinished (or finished) run of the same recipe when opened.
+    """
+
+    def __init__(self, path: Path, *, resumed: bool) -> None:
+        self.path = path
+        self.resumed = resumed
+
+    @classmethod
+    def open(cls, path: Path, recipe: Mapping[str, Any], *, resume: bool) -> "RunFolder":
+        """Make a run folder, or go on with the run it holds.
+
+        Args:
+            path: Where.
+            recipe: The resolved recipe, command included; plain YAML values, no output path.
+            resume: Whether a run of the same recipe may be continued.
+
+        Returns:
+            The folder, with ``recipe.yaml`` in it.
+
+        Raises:
+            ReidaugError: The folder holds another run, or files that are none of ours.
+        """
+        text = yaml.safe_dump(dict(recipe), sort_keys=False, allow_unicode=True)
+        written = path / "recipe.yaml"
+        if path.exists() and not path.is_dir():
+            raise ReidaugError(f"{path} is a file; name a folder with --out")
+        resumed = written.exists()
+        if resumed:
+            if written.read_text(encoding="utf-8") != text:
+                raise ReidaugError(f"{path} holds another run; name another folder with --out")
+            if not resume:
+                raise ReidaugError(f"{path} holds this run already; go on with --resume")
+        elif path.exists() and any(path.iterdir()):
+            raise ReidaugError(f"{path} is not empty and holds no run; name another with --out")
+        else:
+            path.mkdir(parents=True, exist_ok=True)
+            write_atomically(written, text.encode())
+        return cls(path, resumed=resumed)
+
+    def log(self, **record: Any) -> None:
+        """Append one record to ``log.jsonl``.
+
+        Args:
+            record: JSON values.
+        """
+        with (self.path / "log.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps(record) + "\n")
+
+    def records(self) -> list[dict[str, Any]]:
+        """Read ``log.jsonl``, leaving out a line that was cut off while it was written."""
+        path = self.path / "log.jsonl"
+        if not path.exists():
+            return []
+        lines = path.read_text(encoding="utf-8").splitlines()
+        records = []
+        for line in lines:
+            try:
+                records.append(json.loads(line))
+            except json.JSONDecodeError:
+                continue
+        return records
+
+    def report(self, report: Mapping[str, Any]) -> Path:
+        """Write ``report.json``, the sign that the run is complete.
+
+        Args:
+            report: JSON values.
+
+        Returns:
+            The file.
+        """
+        path = self.path / "report.json"
+        write_atomically(path, (json.dumps(report, indent=1) + "\n").encode())
+        return path
+
+    def finished(self) -> dict[str, Any] | None:
+        """Read ``report.json``; None when the run is not complete."""
+        path = self.path / "report.json"
+        if not path.exists():
+            return None
+        report: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return report
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write a file so that it is there whole or not at all.
+
+    Args:
+        path: The file; its folder must exist.
+        content: What to write.
+    """
+    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        partial.write_bytes(content)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+T = TypeVar("T")
+
+
+def progress(items: Iterable[T], *, total: int, what: str, unit: str = "it") -> Iterator[T]:
+    """Show how far long work has come: a bar on a terminal, plain lines elsewhere.
+
+    Args:
+        items: What is worked through.
+        total: How many there are.
+        what: The work, in a word or two.
+        unit: What one item is.
+
+    Yields:
+        The items.
+    """
+    with counter(total=total, what=what, unit=unit) as advance:
+        for item in items:
+            yield item
+            advance(1)
+
+
+@contextmanager
+def counter(*, total: int, what: str, unit: str = "it") -> Iterator[Callable[[int], None]]:
+    """Show progress that comes in steps of any size.
+
+    Args:
+        total: How much there is to do.
+        what: The work, in a word or two.
+        unit: What one piece is.
+
+    Yields:
+        A function to call with the number of pieces just done.
+    """
+    if sys.stderr.isatty():
+        with tqdm(total=total, desc=what, unit=unit, smoothing=0.1) as bar:
+            yield lambda done: None if bar.update(done) else None
+        return
+    started = shown = time.monotonic()
+    count = 0
+
+    def advance(done: int) -> None:
+        nonlocal count, shown
+        count += done
+        now = time.monotonic()
+        if count >= total or now - shown >= SECONDS_BETWEEN_LINES:
+            shown = now
+            rate = count / max(now - started, 1e-9)
+            left = (total - count) / max(rate, 1e-9)
+            line = f"{what}: {count}/{total} ({rate:.1f} {unit}/s, {left:.0f} s left)"
+            sys.stderr.write(line + "\n")
+            sys.stderr.flush()
+
+    yield advance
