@@ -160,7 +160,11 @@ def counter(*, total: int, what: str, unit: str = "it") -> Iterator[Callable[[in
     """
     if sys.stderr.isatty():
         with tqdm(total=total, desc=what, unit=unit, smoothing=0.1) as bar:
-            yield lambda done: None if bar.update(done) else None
+
+            def move(done: int) -> None:
+                bar.update(done)
+
+            yield move
         return
     started = shown = time.monotonic()
     count = 0

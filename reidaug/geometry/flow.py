@@ -1,8 +1,8 @@
 """Flow fields: where each target cell samples the source image.
 
-Convention (one, everywhere): a flow is a backward map, absolute and normalised. ``flow[b, :, v, u]``
-is the point (x, y) of the *source* that target cell (row v, column u) shows; -1 and +1 are the
-centres of the edge pixels (``align_corners=True``). A flow can be resized bilinearly without any
+Convention (one, everywhere): a flow is a backward map, absolute and normalised.
+``flow[b, :, v, u]`` is the point (x, y) of the *source* that target cell (row v, column u) shows;
+-1 and +1 are the centres of the edge pixels (``align_corners=True``). A flow can be resized bilinearly without any
 change of unit, and resizing an affine flow is exact.
 """
 
