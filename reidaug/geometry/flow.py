@@ -2,8 +2,8 @@
 
 Convention (one, everywhere): a flow is a backward map, absolute and normalised.
 ``flow[b, :, v, u]`` is the point (x, y) of the *source* that target cell (row v, column u) shows;
--1 and +1 are the centres of the edge pixels (``align_corners=True``). A flow can be resized bilinearly without any
-change of unit, and resizing an affine flow is exact.
+-1 and +1 are the centres of the edge pixels (``align_corners=True``). A flow can be resized
+bilinearly without any change of unit, and resizing an affine flow is exact.
 """
 
 import torch

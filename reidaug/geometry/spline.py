@@ -1,0 +1,80 @@
+"""Thin-plate splines through corresponding points."""
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from reidaug.geometry.flow import Size, identity
+
+
+def thin_plate_flow(
+    source: Float[Tensor, "b n 2"],
+    target: Float[Tensor, "b n 2"],
+    visible: Bool[Tensor, "b n"],
+    size: Size,
+    *,
+    ridge: float = 1e-4,
+) -> Float[Tensor, "b 2 h w"]:
+    """Bend the plane so that target points sample source points.
+
+    The spline is fitted to displacements, so its affine part starts from the identity. Points that
+    are not visible take no part: the solve with them masked equals the solve without them. With
+    fewer than three visible points the ridge keeps the affine part at a translation (one point) or
+    near a similarity (two); with none the flow is the identity.
+
+    Convention: see `reidaug.geometry.flow`; the result is a backward map.
+
+    Args:
+        source: Normalised control points (B, N, 2) in the source.
+        target: The same points (B, N, 2) in the target.
+        visible: (B, N), which of them to use.
+        size: (height, width) of the flow.
+        ridge: Bending allowed at the control points; 0 interpolates exactly where the points are
+            in general position.
+
+    Returns:
+        Flow (B, 2, *size).
+
+    Source:
+        Bookstein 1989; UnWarpME Eq. 1 (the transformation of TPSMM) uses the same kernel
+        U(r) = r^2 log r^2.
+    """
+    weight, affine = _solve(source, target, visible, ridge)
+    grid = identity(*size, device=source.device).to(source.dtype).flatten(1).T
+    points = grid.expand(source.shape[0], -1, -1)
+    moved = points + _kernel(points, target) @ weight + _homogeneous(points) @ affine
+    return moved.transpose(1, 2).unflatten(-1, size)
+
+
+def _solve(
+    source: Tensor, target: Tensor, visible: Tensor, ridge: float
+) -> tuple[Float[Tensor, "b n 2"], Float[Tensor, "b 3 2"]]:
+    """Solve the masked system [[K + ridge, P], [P^T, -eps]] [w; a] = [displacement; 0]."""
+    batch, count = visible.shape
+    seen = visible.to(source.dtype)
+    target = torch.where(visible[..., None], target, torch.zeros_like(target))
+    shift = torch.where(visible[..., None], source - target, torch.zeros_like(target))
+    pairs = seen[:, :, None] * seen[:, None, :]
+    eye = torch.eye(count, dtype=source.dtype, device=source.device)
+    kernel = _kernel(target, target) * pairs + ridge * eye
+    kernel = kernel + torch.diag_embed(1 - seen)  # a row of its own for every point left out
+    plane = _homogeneous(target) * seen[..., None]
+    # The linear part is damped a little more than the offset: it is what few points do not tell.
+    damping = torch.tensor((1e-9, 1e-6, 1e-6), dtype=source.dtype, device=source.device)
+    system = torch.zeros(batch, count + 3, count + 3, dtype=source.dtype, device=source.device)
+    system[:, :count, :count] = kernel
+    system[:, :count, count:] = plane
+    system[:, count:, :count] = plane.transpose(1, 2)
+    system[:, count:, count:] = -torch.diag(damping)
+    right = torch.cat((shift, torch.zeros_like(shift[:, :1]).expand(-1, 3, -1)), dim=1)
+    solved = torch.linalg.solve(system.double(), right.double()).to(source.dtype)
+    return solved[:, :count] * seen[..., None], solved[:, count:]
+
+
+def _kernel(points: Tensor, centres: Tensor) -> Tensor:
+    squared = ((points[:, :, None] - centres[:, None]) ** 2).sum(-1)
+    return squared * torch.log(squared + 1e-12)
+
+
+def _homogeneous(points: Tensor) -> Tensor:
+    return torch.cat((torch.ones_like(points[..., :1]), points), dim=-1)
