@@ -10,7 +10,7 @@ from reidaug.geometry.flow import Size, resize
 
 def warp(
     image: Float[Tensor, "b c H W"],
-    flow: Float[Tensor, "b 2 h w"],
+    flow: Float[Tensor, "n 2 h w"],
     *,
     size: Size | None = None,
     mode: str = "bilinear",
