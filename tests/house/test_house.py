@@ -1,0 +1,71 @@
+"""The rules of the house that no linter knows."""
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+MODULES = sorted((ROOT / "reidaug").rglob("*.py"))
+TESTS = sorted((ROOT / "tests").rglob("test_*.py"))
+RECIPES = sorted((ROOT / "recipes").rglob("*.yaml"))
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_a_file_is_one_noun_of_readable_length(path: Path) -> None:
+    assert path.stem not in {"utils", "helpers", "misc", "manager", "common"}
+    assert len(path.read_text().splitlines()) <= 420
+
+
+@pytest.mark.parametrize("equation", ["2", "3", "4", "5", "6", "8", "10"])
+def test_every_equation_is_cited_by_a_function_and_by_a_test(equation: str) -> None:
+    cites = re.compile(rf"Eqs?\. (\d+-)?{equation}\b|Eqs?\. {equation}-\d")
+    functions = [
+        node.name
+        for path in MODULES
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.FunctionDef) and cites.search(ast.get_docstring(node) or "")
+    ]
+    assert functions
+    assert any(
+        re.search(rf"equation_{equation}\b|equation_{equation}_", p.read_text()) for p in TESTS
+    )
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_a_recipe_is_short_and_starts_with_its_command(path: Path) -> None:
+    lines = path.read_text().splitlines()
+    assert len(lines) <= 40
+    assert lines[0].startswith("# reidaug ")
+    assert str(path.relative_to(ROOT)) in lines[0]
+
+
+def test_the_command_line_answers_without_heavy_imports() -> None:
+    code = (
+        "import sys, reidaug.cli\n"
+        "try: reidaug.cli.main(['--help'])\n"
+        "except SystemExit as stop: assert stop.code == 0\n"
+        "assert 'torch' not in sys.modules and 'pandas' not in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        (["nonsense"], 2, "No such command 'nonsense'"),
+        (["augment"], 2, "Missing argument"),
+        (["train-flow", "nowhere.yaml"], 2, "nowhere.yaml"),
+        (["finetune-eval", "nowhere.yaml"], 2, "nowhere.yaml"),
+    ],
+)
+def test_wrong_usage_is_said_in_a_line(arguments: list[str], code: int, says: str) -> None:
+    ran = subprocess.run(
+        [sys.executable, "-m", "reidaug", *arguments], capture_output=True, text=True, check=False
+    )
+    assert ran.returncode == code
+    assert says in ran.stderr
+    assert "Traceback" not in ran.stderr

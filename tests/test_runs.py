@@ -1,0 +1,78 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from reidaug.errors import ReidaugError
+from reidaug.runs import RunFolder, counter, progress, write_atomically
+
+RECIPE = {"command": "train-flow", "steps": 3}
+
+
+def test_a_new_folder_holds_its_recipe(tmp_path: Path) -> None:
+    run = RunFolder.open(tmp_path / "a" / "b", RECIPE, resume=False)
+    assert not run.resumed
+    assert (run.path / "recipe.yaml").read_text() == "command: train-flow\nsteps: 3\n"
+    assert run.finished() is None
+    assert run.records() == []
+
+
+def test_the_same_run_goes_on_only_when_asked(tmp_path: Path) -> None:
+    RunFolder.open(tmp_path / "a", RECIPE, resume=False)
+    assert RunFolder.open(tmp_path / "a", RECIPE, resume=True).resumed
+    with pytest.raises(ReidaugError, match="--resume"):
+        RunFolder.open(tmp_path / "a", RECIPE, resume=False)
+
+
+def test_another_run_is_left_alone(tmp_path: Path) -> None:
+    RunFolder.open(tmp_path / "a", RECIPE, resume=False)
+    with pytest.raises(ReidaugError, match="another run"):
+        RunFolder.open(tmp_path / "a", {**RECIPE, "steps": 4}, resume=True)
+    assert (tmp_path / "a" / "recipe.yaml").read_text() == "command: train-flow\nsteps: 3\n"
+
+
+def test_a_folder_of_other_files_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("years of work")
+    with pytest.raises(ReidaugError, match="not empty"):
+        RunFolder.open(tmp_path, RECIPE, resume=True)
+    assert [p.name for p in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def test_a_file_is_no_folder(tmp_path: Path) -> None:
+    (tmp_path / "out").write_text("")
+    with pytest.raises(ReidaugError, match="is a file"):
+        RunFolder.open(tmp_path / "out", RECIPE, resume=False)
+
+
+def test_a_log_line_cut_off_is_left_out(tmp_path: Path) -> None:
+    run = RunFolder.open(tmp_path / "a", RECIPE, resume=False)
+    run.log(step=1, loss=0.5)
+    with (run.path / "log.jsonl").open("a") as file:
+        file.write('{"step": 2, "lo')
+    assert run.records() == [{"step": 1, "loss": 0.5}]
+
+
+def test_the_report_says_the_run_is_complete(tmp_path: Path) -> None:
+    run = RunFolder.open(tmp_path / "a", RECIPE, resume=False)
+    path = run.report({"mAP": 1.0})
+    assert json.loads(path.read_text()) == {"mAP": 1.0} == run.finished()
+
+
+def test_a_failed_write_leaves_nothing(tmp_path: Path) -> None:
+    target = tmp_path / "folder"
+    target.mkdir()
+    (target / "x").write_text("")
+    with pytest.raises(OSError):
+        write_atomically(target, b"bytes")
+    assert [p.name for p in tmp_path.iterdir()] == ["folder"]
+
+
+def test_progress_speaks_in_plain_lines_off_a_terminal(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert list(progress(range(3), total=3, what="warping", unit="image")) == [0, 1, 2]
+    with counter(total=5, what="rendering") as advance:
+        advance(5)
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0].startswith("warping: 3/3 (")
+    assert lines[1].startswith("rendering: 5/5 (")
