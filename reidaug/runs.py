@@ -5,7 +5,6 @@ and, once the work is done, ``report.json``.
 """
 
 import json
-import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -16,7 +15,10 @@ from typing import Any, TypeVar
 import yaml
 from tqdm import tqdm
 
+from reidaug.data.files import write_atomically
 from reidaug.errors import ReidaugError
+
+__all__ = ["RunFolder", "counter", "progress", "write_atomically"]
 
 SECONDS_BETWEEN_LINES = 10.0
 
@@ -108,21 +110,6 @@ class RunFolder:
             return None
         report: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         return report
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file so that it is there whole or not at all.
-
-    Args:
-        path: The file; its folder must exist.
-        content: What to write.
-    """
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        partial.write_bytes(content)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 T = TypeVar("T")

@@ -26,9 +26,11 @@ class ReIDDataset(NamedTuple):
         train: Training crops.
         query: Query crops.
         gallery: Gallery crops, distractors included, junk (pid -1) left out.
+        left_out: One line for every file that was there and could not be taken.
     """
 
     root: Path
     train: tuple[Person, ...]
     query: tuple[Person, ...]
     gallery: tuple[Person, ...]
+    left_out: tuple[str, ...] = ()

@@ -1,0 +1,236 @@
+"""DeepFashion and Market-1501 pairs in the form of PATN and GFLA.
+
+A root holds the folders ``train`` and ``test`` and, for each, a list of pairs and a keypoint file.
+"""
+
+import csv
+import io
+import itertools
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from reidaug.data.files import read_text, write_atomically
+from reidaug.data.keypoints import read_keypoints
+from reidaug.errors import ReidaugError, UsageError
+from reidaug.geometry.flow import Size
+from reidaug.geometry.pose import OPENPOSE_18, Pose
+
+SPLITS = ("train", "test")
+SPELLINGS = ("fasion", "fashion", "fasion-resize", "fashion-resize", "market")
+_COLUMNS = ("from", "to")
+_TORSO = [
+    OPENPOSE_18.index(joint)
+    for joint in ("right_shoulder", "left_shoulder", "right_hip", "left_hip")
+]
+_NAME = re.compile(r"fashion(WOMEN|MEN)([A-Za-z_]+)id(\d{8})(\d{2})_(\d)([a-z]+)\.jpg")
+_ORIGINAL = re.compile(r"(WOMEN|MEN)/([A-Za-z_]+)/id_(\d{8})/(\d{2})_(\d)_([a-z]+)\.jpg")
+
+
+class PairList(NamedTuple):
+    """Pairs of images of one person, as lists on disk.
+
+    Attributes:
+        folder: Where the images are.
+        pairs: File names, source then target.
+        poses: The 18 joints by file name.
+        left_out: One line ``file:line: reason`` for every row that could not be taken.
+        flows: Folder of the exact flows, if there are any.
+        annotated_size: (height, width) the joints are measured in where that is not the size of
+            the image files, as in GFLA's lists: (256, 176).
+    """
+
+    folder: Path
+    pairs: tuple[tuple[str, str], ...]
+    poses: dict[str, Pose]
+    left_out: tuple[str, ...]
+    flows: Path | None
+    annotated_size: Size | None = None
+
+
+def read_deepfashion(root: Path, split: str, *, annotated_size: Size | None = None) -> PairList:
+    """Read the pairs of one split.
+
+    The lists are ``<word>-pairs-<split>.csv`` and ``<word>-annotation-<split>.csv``, where the
+    word is any of `SPELLINGS`.
+
+    Args:
+        root: The folder that holds the image folders and the lists.
+        split: ``train`` or ``test``.
+        annotated_size: (height, width) the joints are measured in, if not the images' own.
+
+    Returns:
+        The pairs whose images and keypoints are all there.
+
+    Raises:
+        ReidaugError: A list or folder is missing or damaged, or no pair is left.
+        UsageError: There is no such split.
+    """
+    if split not in SPLITS:
+        raise UsageError(f"split {split!r}: there are {' and '.join(SPLITS)}")
+    root = root.expanduser()
+    folder = root / split
+    if not folder.is_dir():
+        raise ReidaugError(f"{root}: no folder {split} with the images of the pairs")
+    pairs_csv, annotation_csv = _lists(root, split)
+    keypoints = read_keypoints(annotation_csv)
+    images = {file.name for file in folder.iterdir()}
+    pairs, left_out = [], list(keypoints.left_out)
+    for where, source, target in _pair_rows(pairs_csv):
+        problem = _problem((source, target), folder, images, keypoints.poses, annotation_csv)
+        if problem:
+            left_out.append(f"{where}: {problem}")
+        else:
+            pairs.append((source, target))
+    if not pairs:
+        first = f"; first: {left_out[0]}" if left_out else ""
+        raise ReidaugError(f"{pairs_csv}: no usable pair in it{first}")
+    flows = root / "flows" / split
+    return PairList(
+        folder,
+        tuple(pairs),
+        keypoints.poses,
+        tuple(left_out),
+        flows if flows.is_dir() else None,
+        annotated_size,
+    )
+
+
+def write_pairs_csv(path: Path, pairs: Sequence[tuple[str, str]]) -> None:
+    """Write a list of pairs.
+
+    Args:
+        path: The file; its folder must exist.
+        pairs: File names, source then target.
+    """
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([_COLUMNS, *pairs])
+    write_atomically(path, text.getvalue().encode())
+
+
+def market_pairs(poses: Mapping[str, Pose]) -> list[tuple[str, str]]:
+    """List all ordered pairs of images of one Market-1501 person.
+
+    Args:
+        poses: The 18 joints by file name.
+
+    Returns:
+        Pairs in name order, of images that show both shoulders and both hips; junk (``-1``) and
+        distractors (``0000``) have no identity and are dropped.
+    """
+    return _permutations(poses, market_person)
+
+
+def fashion_pairs(poses: Mapping[str, Pose]) -> list[tuple[str, str]]:
+    """List all ordered pairs of images of one outfit on DeepFashion.
+
+    Args:
+        poses: The 18 joints by file name, the names as `fashion_name` makes them.
+
+    Returns:
+        Pairs in name order, of images that show both shoulders and both hips.
+    """
+    return _permutations(poses, fashion_outfit)
+
+
+def market_person(name: str) -> str | None:
+    """Tell whom a Market-1501 image shows.
+
+    Args:
+        name: File name.
+
+    Returns:
+        What stands before the first underscore; None for junk and distractors.
+    """
+    person = name.split("_", 1)[0]
+    return None if person.startswith("-1") or person == "0000" else person
+
+
+def fashion_outfit(name: str) -> str | None:
+    """Tell which outfit (item and colour) a DeepFashion image shows.
+
+    Args:
+        name: File name as `fashion_name` makes it.
+
+    Returns:
+        Ten digits; None when the name is none of DeepFashion's.
+    """
+    found = _NAME.fullmatch(name)
+    return found[3] + found[4] if found else None
+
+
+def fashion_name(original: str) -> str:
+    """Turn DeepFashion's path of an image into the flat name used by PATN and GFLA.
+
+    Args:
+        original: Such as ``WOMEN/Tees_Tanks/id_00007838/05_7_additional.jpg``; folders before it
+            are ignored.
+
+    Returns:
+        Such as ``fashionWOMENTees_Tanksid0000783805_7additional.jpg``.
+
+    Raises:
+        ValueError: It is no path of DeepFashion's.
+    """
+    found = _ORIGINAL.fullmatch("/".join(original.replace("\\", "/").split("/")[-4:]))
+    if not found:
+        raise ValueError(f"no DeepFashion path: {original!r}")
+    gender, category, item, colour, index, view = found.groups()
+    return f"fashion{gender}{category}id{item}{colour}_{index}{view}.jpg"
+
+
+def _permutations(
+    poses: Mapping[str, Pose], group: Callable[[str], str | None]
+) -> list[tuple[str, str]]:
+    groups: dict[str, list[str]] = {}
+    for name in sorted(poses):
+        key = group(name)
+        if key is not None and bool(poses[name].visible[_TORSO].all()):
+            groups.setdefault(key, []).append(name)
+    return [pair for names in groups.values() for pair in itertools.permutations(names, 2)]
+
+
+def _lists(root: Path, split: str) -> tuple[Path, Path]:
+    for word in SPELLINGS:
+        pairs = root / f"{word}-pairs-{split}.csv"
+        annotation = root / f"{word}-annotation-{split}.csv"
+        if pairs.is_file() and annotation.is_file():
+            return pairs, annotation
+        if pairs.is_file() or annotation.is_file():
+            there, missing = (pairs, annotation) if pairs.is_file() else (annotation, pairs)
+            raise ReidaugError(f"{root}: {there.name} is there, but no {missing.name}")
+    raise ReidaugError(
+        f"{root}: no <word>-pairs-{split}.csv with <word>-annotation-{split}.csv; "
+        f"the word is {', '.join(SPELLINGS[:-1])} or {SPELLINGS[-1]}"
+    )
+
+
+def _pair_rows(path: Path) -> Iterator[tuple[str, str, str]]:
+    rows = csv.reader(io.StringIO(read_text(path)))
+    header = [cell.strip() for cell in next(rows, [])]
+    for column in _COLUMNS:
+        if column not in header:
+            raise ReidaugError(f"{path}:1: no column {column!r} in the header; expected from,to")
+    places = [header.index(column) for column in _COLUMNS]
+    for row in rows:
+        if row:
+            cells = [row[place].strip() if place < len(row) else "" for place in places]
+            yield f"{path}:{rows.line_num}", cells[0], cells[1]
+
+
+def _problem(
+    names: tuple[str, str],
+    folder: Path,
+    images: set[str],
+    poses: Mapping[str, Pose],
+    annotation: Path,
+) -> str | None:
+    for column, name in zip(_COLUMNS, names, strict=True):
+        if not name:
+            return f"nothing in column {column!r}"
+        if name not in images and not ("/" in name and (folder / name).is_file()):
+            return f"no image {folder / name}"
+        if name not in poses:
+            return f"no keypoints of {name} in {annotation.name}"
+    return None

@@ -1,0 +1,61 @@
+"""Text files: read with a clear complaint, written whole or not at all, and what was left out."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from reidaug.errors import ReidaugError
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write a file so that it is there whole or not at all.
+
+    Args:
+        path: The file; its folder must exist.
+        content: What to write.
+    """
+    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        partial.write_bytes(content)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def read_text(path: Path) -> str:
+    """Read a UTF-8 text file, with or without a byte order mark.
+
+    Args:
+        path: The file.
+
+    Returns:
+        Its text.
+
+    Raises:
+        ReidaugError: It is missing, unreadable or no UTF-8 text.
+    """
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise ReidaugError(f"{path}: no UTF-8 text; is it really the file you mean?") from None
+    except OSError as error:
+        raise ReidaugError(f"{path}: {error.strerror or error}") from None
+
+
+def summarise_left_out(lines: Sequence[str], total: int, *, what: str = "rows") -> str:
+    """Say how much was left out, and show the first three reasons.
+
+    Args:
+        lines: One reason each, as the readers give them.
+        total: How many there were, left out or not.
+        what: What was read, in the plural.
+
+    Returns:
+        A heading and up to four more lines; the empty string when nothing was left out.
+    """
+    if not lines:
+        return ""
+    shown = [f"{len(lines):,} of {total:,} {what} left out:", *(f"  {line}" for line in lines[:3])]
+    if len(lines) > 3:
+        shown.append(f"  ... and {len(lines) - 3:,} more")
+    return "\n".join(shown)

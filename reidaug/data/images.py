@@ -1,0 +1,189 @@
+"""Image files and tensors.
+
+In memory an image is RGB, uint8 (3, H, W) or float (..., 3, H, W) in [0, 1].
+"""
+
+import io
+import struct
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, UInt8
+from PIL import Image, UnidentifiedImageError
+from torch import Tensor
+
+from reidaug.errors import ReidaugError
+from reidaug.geometry.flow import Size
+
+_ORIENTATION = 0x0112  # the EXIF tag
+_TO_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+# What Pillow raises on damaged files, whichever format they claim to be.
+_UNREADABLE = (
+    OSError, SyntaxError, ValueError, TypeError, KeyError, IndexError, EOFError, OverflowError,
+    struct.error, Image.DecompressionBombError,
+)  # fmt: skip
+
+
+def read_image(path: Path) -> UInt8[Tensor, "3 H W"]:
+    """Read an image file as it should be looked at.
+
+    The EXIF rotation is applied; grey, palette, CMYK and 16-bit images become RGB bytes;
+    transparent ones are laid over white; of an animation the first frame is taken.
+
+    Args:
+        path: JPEG, PNG or any other format Pillow reads.
+
+    Returns:
+        RGB bytes (3, H, W).
+
+    Raises:
+        ReidaugError: The file is missing, empty, cut off or no image.
+    """
+    try:
+        with Image.open(path) as file:
+            file.load()
+            image = _rgb(_upright(file))
+    except FileNotFoundError:
+        raise ReidaugError(f"{path}: no such image") from None
+    except _UNREADABLE as error:
+        reason = "empty file" if path.is_file() and not path.stat().st_size else _reason(error)
+        raise ReidaugError(f"{path}: not a readable image ({reason})") from None
+    return torch.from_numpy(np.array(image)).permute(2, 0, 1).contiguous()
+
+
+def read_mask(path: Path) -> Bool[Tensor, "H W"]:
+    """Read a person mask: bright is person.
+
+    Args:
+        path: Image file of a mask, 255 on the person and 0 elsewhere.
+
+    Returns:
+        Booleans (H, W), True where the file is at least half bright.
+
+    Raises:
+        ReidaugError: The file is missing, empty, cut off or no image.
+    """
+    return read_image(path).amax(0) >= 128
+
+
+def encode_jpeg(image: UInt8[Tensor, "3 H W"], quality: int = 95) -> bytes:
+    """Compress an image with full colour resolution (4:4:4); equal images give equal bytes.
+
+    Args:
+        image: RGB bytes (3, H, W).
+        quality: 1 to 95.
+
+    Returns:
+        The content of a JPEG file.
+    """
+    return _encoded(image, "JPEG", quality=quality, subsampling=0)
+
+
+def encode_png(image: UInt8[Tensor, "3 H W"] | Bool[Tensor, "H W"]) -> bytes:
+    """Compress an image or a mask without loss; equal images give equal bytes.
+
+    Args:
+        image: RGB bytes (3, H, W), or a mask (H, W) written as 0 and 255.
+
+    Returns:
+        The content of a PNG file.
+    """
+    if image.dtype == torch.bool:
+        image = image.to(torch.uint8) * 255
+    return _encoded(image, "PNG")
+
+
+def to_float(image: UInt8[Tensor, "*b H W"]) -> Float[Tensor, "*b H W"]:
+    """Turn bytes into numbers from 0 to 1.
+
+    Args:
+        image: Bytes of any shape (..., H, W).
+
+    Returns:
+        float32 in [0, 1], the same shape.
+    """
+    return image.to(torch.float32) / 255
+
+
+def to_bytes(image: Float[Tensor, "*b H W"]) -> UInt8[Tensor, "*b H W"]:
+    """Turn numbers from 0 to 1 into the nearest bytes; what lies outside is clipped.
+
+    Args:
+        image: Numbers (..., H, W), meant to be in [0, 1].
+
+    Returns:
+        Bytes, the same shape.
+    """
+    return (image.float() * 255).round_().clamp_(0, 255).to(torch.uint8)
+
+
+def resize(image: Float[Tensor, "*b H W"], size: Size) -> Float[Tensor, "*b h w"]:
+    """Resize an image so that poses and flows in normalised coordinates still fit it.
+
+    The centres of the edge pixels stay the centres of the edge pixels, as everywhere in
+    `reidaug.geometry.flow`; a shrunk image is smoothed first, by a triangle as wide as the step.
+
+    Args:
+        image: Images (..., H, W), any range.
+        size: (height, width) wanted.
+
+    Returns:
+        Images (..., *size).
+    """
+    if tuple(image.shape[-2:]) == tuple(size):
+        return image
+    down = _triangles(image.shape[-2], size[0]).to(image)
+    across = _triangles(image.shape[-1], size[1]).to(image)
+    return down @ image @ across.mT
+
+
+@lru_cache(maxsize=64)
+def _triangles(before: int, after: int) -> Float[Tensor, "after before"]:
+    centres = torch.linspace(0, before - 1, after) if after > 1 else torch.zeros(1)
+    reach = max(1.0, (before - 1) / max(after - 1, 1))
+    weights = (1 - (torch.arange(before) - centres[:, None]).abs() / reach).clamp_min(0)
+    return weights / weights.sum(1, keepdim=True)
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    try:
+        turn = _TO_UPRIGHT.get(image.getexif().get(_ORIENTATION, 1))
+    except _UNREADABLE:  # a damaged note about the picture does not damage the picture
+        turn = None
+    return image.transpose(turn) if turn is not None else image
+
+
+def _rgb(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I"):
+        grey = np.asarray(image).astype(np.int64).clip(0, 65535)
+        return Image.fromarray(((grey + 128) // 257).astype(np.uint8)).convert("RGB")
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        white = Image.new("RGBA", image.size, "white")
+        return Image.alpha_composite(white, image).convert("RGB")
+    return image.convert("RGB")
+
+
+def _encoded(image: Tensor, form: str, **options: int) -> bytes:
+    pixels = image.cpu().numpy()
+    if pixels.ndim == 3:
+        pixels = np.ascontiguousarray(pixels.transpose(1, 2, 0))
+    stream = io.BytesIO()
+    Image.fromarray(pixels).save(stream, form, **options)
+    return stream.getvalue()
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, UnidentifiedImageError):
+        return "unknown format"
+    return (str(error) or type(error).__name__).splitlines()[0]

@@ -1,0 +1,307 @@
+"""Keypoint files: PATN's CSV (read and written), COCO and OpenPose JSON, 14-joint .mat files.
+
+Whatever the skeleton in the file, poses come out with the 18 OpenPose joints in PATN's order.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import h5py
+import numpy as np
+import torch
+from jaxtyping import Float
+from numpy.typing import NDArray
+
+from reidaug.data.files import read_text, write_atomically
+from reidaug.errors import ReidaugError, UsageError
+from reidaug.geometry.pose import COCO_17, MARKET_14, OPENPOSE_18, Pose, to_openpose18
+
+COLUMNS = ("name", "keypoints_y", "keypoints_x")
+MISSING = -1
+
+BODY_25 = (
+    "nose", "neck",
+    "right_shoulder", "right_elbow", "right_wrist",
+    "left_shoulder", "left_elbow", "left_wrist",
+    "middle_hip",
+    "right_hip", "right_knee", "right_ankle",
+    "left_hip", "left_knee", "left_ankle",
+    "right_eye", "left_eye", "right_ear", "left_ear",
+    "left_big_toe", "left_small_toe", "left_heel",
+    "right_big_toe", "right_small_toe", "right_heel",
+)  # fmt: skip
+"""OpenPose's larger skeleton."""
+
+_FARTHEST = 1e6  # pixels; what lies beyond is a slip, not a joint
+_OPENPOSE_ENDING = "_keypoints.json"
+_SKELETONS = {len(names): names for names in (OPENPOSE_18, BODY_25)}
+
+
+class Keypoints(NamedTuple):
+    """The poses of a keypoint file.
+
+    Attributes:
+        poses: The 18 joints of each image by its file name, in pixels of that image.
+        left_out: One line ``file:line: reason`` for every entry that could not be taken.
+    """
+
+    poses: dict[str, Pose]
+    left_out: tuple[str, ...]
+
+
+# What a format's reader hands on, entry by entry: where it stands, the image's name, and the
+# joints (18, 3) as x, y, visible (0 or 1) - or the reason why there are none.
+_Entry = tuple[str, str, NDArray[np.float64] | str]
+
+
+def read_keypoints(path: Path, *, names: Sequence[str] | None = None) -> Keypoints:
+    """Read a keypoint file, whichever of the four formats it has.
+
+    - ``.csv``: PATN's ``name:keypoints_y:keypoints_x``; a joint is missing where either is -1.
+    - ``.json``: COCO's 17 joints; visible where v > 0; the most visible person of an image counts.
+    - a folder: OpenPose's ``<stem>_keypoints.json``, 18 or 25 joints, visible where the confidence
+      is positive; the first person counts.
+    - ``.mat``: 14 joints an image in HDF5, ``28 x N``: 14 x then 14 y, counted from 1.
+
+    Args:
+        path: The file or folder.
+        names: File names of the images. A ``.mat`` names none: its n-th pose belongs to the n-th
+            of these in name order. For OpenPose they give the suffix (default ``.jpg``).
+
+    Returns:
+        The poses, and what was left out: damaged and repeated entries, no visible joint.
+
+    Raises:
+        ReidaugError: The file is missing or damaged as a whole, or nothing is left.
+        UsageError: ``names`` is needed, or the suffix is unknown.
+    """
+    if not path.exists():
+        raise ReidaugError(f"{path}: no such keypoint file")
+    if path.is_dir():
+        keypoints = _collect(_openpose_entries(path, names or ()))
+    elif path.suffix == ".mat":
+        keypoints = _collect(_mat_entries(path, names))
+    elif path.suffix == ".json":
+        keypoints = _collect(_coco_entries(path))
+    elif path.suffix == ".csv":
+        keypoints = _collect(_patn_entries(path))
+    else:
+        raise UsageError(f"{path}: keypoints are .csv, .json, .mat or a folder of OpenPose JSON")
+    if not keypoints.poses:
+        first = f"; first: {keypoints.left_out[0]}" if keypoints.left_out else ""
+        raise ReidaugError(f"{path}: not one usable pose in it{first}")
+    return keypoints
+
+
+def write_patn(path: Path, poses: Mapping[str, Pose], *, decimals: int = 0) -> None:
+    """Write poses as PATN's annotation CSV: ``name: [y, ...]: [x, ...]``, -1 where missing.
+
+    Args:
+        path: The file; its folder must exist.
+        poses: The 18 joints of each image by its file name.
+        decimals: Decimals kept; 0 writes integers, as PATN's own scripts expect.
+
+    Raises:
+        ReidaugError: A name cannot stand in such a file.
+        ValueError: A pose has other than 18 joints, or a visible joint is nowhere.
+    """
+    lines = [":".join(COLUMNS)]
+    for name, pose in poses.items():
+        if ":" in name or name != name.strip() or len(name.splitlines()) != 1:
+            raise ReidaugError(f"{name!r}: a name in {path.name} has no colon and is one line")
+        xy = _rounded(pose, decimals)
+        lines.append(f"{name}: {json.dumps(xy[1])}: {json.dumps(xy[0])}")
+    write_atomically(path, ("\n".join(lines) + "\n").encode())
+
+
+def _rounded(pose: Pose, decimals: int) -> list[list[float]]:
+    xy = pose.xy.detach().cpu().numpy().astype(np.float64)
+    visible = pose.visible.cpu().numpy()
+    if xy.shape != (len(OPENPOSE_18), 2):
+        raise ValueError(f"one pose of {len(OPENPOSE_18)} joints expected, got {xy.shape}")
+    if not np.isfinite(xy[visible]).all():
+        raise ValueError("a visible joint has no finite position")
+    xy = xy.round(decimals)
+    # A visible joint just outside the image must not read as a missing one: move it by a step.
+    xy[xy == MISSING] = MISSING + 10.0**-decimals
+    xy = np.where(visible[:, None], xy.round(decimals), MISSING)
+    if decimals <= 0:
+        return xy.astype(np.int64).T.tolist()
+    return [[MISSING if v == MISSING else v for v in axis] for axis in xy.T.tolist()]
+
+
+def _collect(entries: Iterator[_Entry]) -> Keypoints:
+    joints: dict[str, NDArray[np.float64]] = {}
+    left_out = []
+    for where, name, found in entries:
+        if isinstance(found, str):
+            left_out.append(f"{where}: {found}")
+        elif name in joints:
+            left_out.append(f"{where}: {name} stands here a second time; the first one counts")
+        elif not found[:, 2].any():
+            left_out.append(f"{where}: {name} has no visible joint")
+        else:
+            joints[name] = found
+    if not joints:
+        return Keypoints({}, tuple(left_out))
+    table = torch.from_numpy(np.stack(list(joints.values())))
+    poses = _as_pose(table)
+    return Keypoints(
+        {name: Pose(poses.xy[k], poses.visible[k]) for k, name in enumerate(joints)},
+        tuple(left_out),
+    )
+
+
+def _as_pose(table: Float[torch.Tensor, "*n j 3"]) -> Pose:
+    visible = table[..., 2] > 0
+    xy = table[..., :2].float()
+    return Pose(torch.where(visible[..., None], xy, torch.full_like(xy, MISSING)), visible)
+
+
+def _converted(table: NDArray[np.float64], skeleton: Sequence[str]) -> NDArray[np.float64]:
+    pose = to_openpose18(_as_pose(torch.from_numpy(table)), skeleton)
+    return torch.cat((pose.xy, pose.visible[..., None]), -1).double().numpy()
+
+
+def _numbers(values: Any, count: int) -> NDArray[np.float64] | str:
+    """Check a list out of a JSON file; the reason when it is not ``count`` plain numbers."""
+    if not isinstance(values, list):
+        return "not a list of numbers"
+    if len(values) != count:
+        return f"{count} numbers expected, {len(values)} found"
+    if not all(type(v) in (int, float) and abs(v) <= _FARTHEST for v in values):
+        return "not a list of plain numbers"
+    return np.array(values, dtype=np.float64)
+
+
+def _patn_entries(path: Path) -> Iterator[_Entry]:
+    lines = read_text(path).splitlines()
+    header = [column.strip() for column in (lines[0] if lines else "").split(":")]
+    for column in COLUMNS:
+        if column not in header:
+            raise ReidaugError(
+                f"{path}:1: no column {column!r} in the header; expected {':'.join(COLUMNS)}"
+            )
+    places = [header.index(column) for column in COLUMNS]
+    for number, line in enumerate(lines[1:], 2):
+        if not line.strip():
+            continue
+        cells = [cell.strip() for cell in line.split(":")]
+        where = f"{path}:{number}"
+        if len(cells) != len(header):
+            yield where, "", f"{len(header)} columns expected, {len(cells)} found"
+            continue
+        name, y, x = (cells[place] for place in places)
+        yield where, name, _patn_joints(y, x) if name else "no image name"
+
+
+def _patn_joints(y: str, x: str) -> NDArray[np.float64] | str:
+    axes = []
+    for column, text in (("keypoints_x", x), ("keypoints_y", y)):
+        try:
+            axis = _numbers(json.loads(text), len(OPENPOSE_18))
+        except (ValueError, RecursionError):
+            axis = "broken JSON"
+        if isinstance(axis, str):
+            return f"{column}: {axis}"
+        axes.append(axis)
+    xy = np.stack(axes, -1)
+    return np.concatenate((xy, (xy != MISSING).all(-1, keepdims=True)), -1)
+
+
+def _json(path: Path) -> Any:
+    try:
+        return json.loads(read_text(path))
+    except (ValueError, RecursionError) as error:
+        raise ReidaugError(f"{path}: broken JSON ({error})") from None
+
+
+def _coco_entries(path: Path) -> Iterator[_Entry]:
+    content = _json(path)
+    try:
+        names = {image["id"]: str(image["file_name"]) for image in content["images"]}
+        annotations = list(content["annotations"])
+    except (TypeError, KeyError, AttributeError):
+        raise ReidaugError(
+            f"{path}: no COCO file; it has lists 'images' and 'annotations'"
+        ) from None
+    best: dict[str, tuple[float, _Entry]] = {}
+    for number, annotation in enumerate(annotations):
+        where = f"{path}:annotations[{number}]"
+        found = _flat(annotation, "keypoints", (COCO_17,))
+        name = names.get(annotation.get("image_id")) if isinstance(annotation, dict) else None
+        if isinstance(found, str) or name is None:
+            yield where, "", found if isinstance(found, str) else "its image is not in 'images'"
+            continue
+        rank = found[:, 2].sum()
+        if name not in best or rank > best[name][0]:
+            best[name] = rank, (where, name, found)
+    yield from (entry for _, entry in best.values())
+
+
+def _openpose_entries(folder: Path, names: Sequence[str]) -> Iterator[_Entry]:
+    by_stem = {Path(name).stem: name for name in names}
+    files = sorted(folder.glob(f"*{_OPENPOSE_ENDING}"))
+    if not files:
+        raise ReidaugError(f"{folder}: no *{_OPENPOSE_ENDING}, so no folder of OpenPose's")
+    for path in files:
+        stem = path.name.removesuffix(_OPENPOSE_ENDING)
+        yield f"{path}:1", by_stem.get(stem, f"{stem}.jpg"), _openpose_joints(path)
+
+
+def _openpose_joints(path: Path) -> NDArray[np.float64] | str:
+    try:
+        people = _json(path)["people"]
+        first = people[0] if people else None
+    except (ReidaugError, TypeError, KeyError):
+        return "broken JSON, or no list 'people' in it"
+    if first is None:
+        return "nobody in the image"
+    return _flat(first, "pose_keypoints_2d", tuple(_SKELETONS.values()))
+
+
+def _flat(record: Any, key: str, skeletons: Sequence[Sequence[str]]) -> NDArray[np.float64] | str:
+    """Take a flat list x, y, v, x, y, v, ... out of a record and convert its skeleton."""
+    values = record.get(key) if isinstance(record, dict) else None
+    if not isinstance(values, list):
+        return f"no list {key!r}"
+    fitting = [names for names in skeletons if 3 * len(names) == len(values)]
+    if not fitting:
+        expected = " or ".join(str(3 * len(names)) for names in skeletons)
+        return f"{key}: {expected} numbers expected, {len(values)} found"
+    numbers = _numbers(values, len(values))
+    if isinstance(numbers, str):
+        return f"{key}: {numbers}"
+    return _converted(numbers.reshape(-1, 3), fitting[0])
+
+
+def _mat_entries(path: Path, names: Sequence[str] | None) -> Iterator[_Entry]:
+    if names is None:
+        raise UsageError(f"{path}: a .mat file names no images; give their folder with it")
+    table = _mat_table(path)
+    if len(table) != len(names):
+        raise ReidaugError(f"{path}: poses of {len(table)} images, but there are {len(names)}")
+    xy = np.stack((table[:, : len(MARKET_14)], table[:, len(MARKET_14) :]), -1) - 1
+    visible = np.isfinite(xy).all(-1, keepdims=True)
+    joints = _converted(np.concatenate((np.where(visible, xy, 0), visible), -1), MARKET_14)
+    for number, name in enumerate(sorted(names)):
+        yield f"{path}:{number + 1}", name, joints[number]
+
+
+def _mat_table(path: Path) -> NDArray[np.float64]:
+    try:
+        with h5py.File(path) as file:
+            table = np.asarray(file["pp"], dtype=np.float64)
+    except (OSError, KeyError, TypeError, ValueError):
+        raise ReidaugError(
+            f"{path}: not readable as HDF5 (MATLAB v7.3) with an array 'pp' of 28 x N numbers"
+        ) from None
+    width = 2 * len(MARKET_14)
+    # MATLAB stores columns first, so 28 x N arrives as (N, 28); other writers keep (28, N).
+    if table.ndim == 2 and table.shape[1] != width and table.shape[0] == width:
+        table = table.T
+    if table.ndim != 2 or table.shape[1] != width:
+        raise ReidaugError(f"{path}: 'pp' is {table.shape}; expected {width} numbers an image")
+    return table

@@ -1,0 +1,75 @@
+"""Tables of what was made from what, as Parquet files."""
+
+import os
+from collections.abc import Iterable, Mapping
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from reidaug.errors import ReidaugError
+
+ROWS_AT_ONCE = 50_000
+
+
+def write_manifest(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Write a table, whole or not at all; equal rows give equal bytes.
+
+    Rows may come from a generator: no more than `ROWS_AT_ONCE` are held at a time.
+
+    Args:
+        path: The file; its folder must exist.
+        rows: One record a row, all with the same keys: text, numbers, booleans or None. A column
+            takes its type from the first `ROWS_AT_ONCE` rows.
+
+    Raises:
+        ValueError: A row has other keys or types than the first ones.
+    """
+    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+    rest = iter(rows)
+    try:
+        first = _table(list(islice(rest, ROWS_AT_ONCE)), None)
+        with pq.ParquetWriter(partial, first.schema, compression="zstd") as writer:
+            writer.write_table(first)
+            while chunk := list(islice(rest, ROWS_AT_ONCE)):
+                writer.write_table(_table(chunk, first.schema))
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def read_manifest(path: Path) -> pd.DataFrame:
+    """Read a table.
+
+    Args:
+        path: The file.
+
+    Returns:
+        Its rows in the order they were written.
+
+    Raises:
+        ReidaugError: The file is missing or no Parquet file.
+    """
+    try:
+        return pd.read_parquet(path, engine="pyarrow")
+    except FileNotFoundError:
+        raise ReidaugError(f"{path}: no such table") from None
+    except (OSError, pa.ArrowException):
+        raise ReidaugError(f"{path}: not readable as a Parquet table") from None
+
+
+def _table(rows: list[Mapping[str, Any]], schema: pa.Schema | None) -> pa.Table:
+    keys = schema.names if schema is not None else list(rows[0]) if rows else []
+    for row in rows:
+        if list(row) != keys:
+            raise ValueError(f"columns {list(row)} in a table of {keys}")
+    columns = [[row[key] for row in rows] for key in keys]
+    if schema is None:
+        return pa.table(dict(zip(keys, columns, strict=True)))
+    try:
+        return pa.table(columns, schema=schema)
+    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+        raise ValueError(f"types of {keys} change along the table: {error}") from None

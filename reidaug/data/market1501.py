@@ -1,0 +1,284 @@
+"""Re-ID datasets on disk: Market-1501 and whatever names its files likewise, and MSMT17's lists.
+
+A root holds ``bounding_box_train``, ``query`` and ``bounding_box_test``, each with files such as
+``0002_c1s1_000451_03.jpg``: person, camera and sequence, frame, detection.
+"""
+
+import os
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from reidaug.data.files import read_text
+from reidaug.data.people import Person, ReIDDataset
+from reidaug.errors import ReidaugError, UsageError
+
+TRAIN, QUERY, GALLERY = SPLITS = ("bounding_box_train", "query", "bounding_box_test")
+PATTERN = r"([-\d]+)_c(\d+)"
+JUNK = -1
+DISTRACTOR = 0
+
+_BELOW = (
+    "",
+    "Market-1501-v15.09.15",
+    "market1501/Market-1501-v15.09.15",
+    "market1501",
+    "MSMT17_V2",
+    "MSMT17_V1",
+    "msmt17/MSMT17_V2",
+    "msmt17/MSMT17_V1",
+)
+_LISTS = {TRAIN: "list_train.txt", QUERY: "list_query.txt", GALLERY: "list_gallery.txt"}
+_LIST_FOLDERS = {
+    TRAIN: ("train", "mask_train_v2"),
+    QUERY: ("test", "mask_test_v2"),
+    GALLERY: ("test", "mask_test_v2"),
+}
+_OTHER_IMAGES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif"})
+_WARPED = re.compile(r"(.+)_w(\d{2,})\.jpg")
+
+
+class Split(NamedTuple):
+    """One folder of a dataset.
+
+    Attributes:
+        people: Its crops in name order.
+        left_out: One line for every file that was there and could not be taken.
+    """
+
+    people: tuple[Person, ...]
+    left_out: tuple[str, ...]
+
+
+def read_market1501(
+    root: Path, *, pattern: str | None = None, splits: Sequence[str] = SPLITS
+) -> ReIDDataset:
+    """Read a re-ID dataset: the same images, persons and cameras that torchreid and fastreid see.
+
+    Only ``*.jpg`` directly in a split's folder counts. Junk (pid -1) is dropped, distractors
+    (pid 0) are kept; ids stay as the files name them.
+
+    Args:
+        root: The folder with the splits, or one of its usual parents (see `find_root`).
+        pattern: Regular expression searched in each file name, with groups named ``pid`` and
+            ``camid`` or two groups in this order; without ``camid`` every camera is 1. Default:
+            Market-1501's, with camera ids of any length.
+        splits: The splits that must be there, of `SPLITS`; the others are not read.
+
+    Returns:
+        The dataset. ``left_out`` tells of images whose name or suffix does not fit.
+
+    Raises:
+        ReidaugError: A folder is missing or holds nothing to read.
+        UsageError: The pattern is no regular expression with these groups.
+    """
+    root = find_root(root)
+    if (root / _LISTS[TRAIN]).is_file():
+        read = {name: _read_list(root, name) for name in splits}
+    else:
+        compiled = _compiled(pattern or PATTERN)
+        read = {name: read_split(root / name, compiled) for name in splits}
+    people = {name: split.people for name, split in read.items()}
+    return ReIDDataset(
+        root=root,
+        train=people.get(TRAIN, ()),
+        query=people.get(QUERY, ()),
+        gallery=people.get(GALLERY, ()),
+        left_out=tuple(line for split in read.values() for line in split.left_out),
+    )
+
+
+def find_root(root: Path) -> Path:
+    """Find the folder that holds the splits.
+
+    Args:
+        root: The folder itself, or one above ``Market-1501-v15.09.15``,
+            ``market1501/Market-1501-v15.09.15`` or MSMT17's folders.
+
+    Returns:
+        The folder with ``bounding_box_train`` (or MSMT17's ``list_train.txt``) in it.
+
+    Raises:
+        ReidaugError: None of them does.
+    """
+    root = root.expanduser()
+    if not root.is_dir():
+        raise ReidaugError(f"{root}: no such folder; a Market-1501 root holds {_listed(SPLITS)}")
+    for below in _BELOW:
+        folder = root / below
+        if (folder / TRAIN).is_dir() or (folder / _LISTS[TRAIN]).is_file():
+            return folder
+    if root.name in SPLITS:
+        raise ReidaugError(f"{root}: this is one split; point at the folder above, {root.parent}")
+    raise ReidaugError(
+        f"{root}: no folder {TRAIN} here or in {_BELOW[1]} or {_BELOW[2]} below; "
+        f"a Market-1501 root holds {_listed(SPLITS)}"
+    )
+
+
+def read_split(folder: Path, pattern: re.Pattern[str]) -> Split:
+    r"""Read one folder of crops.
+
+    Args:
+        folder: The folder; what lies in folders below it does not count.
+        pattern: Searched in each file name, see `read_market1501`.
+
+    Returns:
+        Its crops in name order.
+
+    Raises:
+        ReidaugError: The folder is missing or holds nothing to read.
+    """
+    people, left_out, junk = [], [], 0
+    for name in _file_names(folder):
+        if not name.endswith(".jpg"):
+            if Path(name).suffix.lower() in _OTHER_IMAGES:
+                left_out.append(f"{folder / name}: only files ending in .jpg are read")
+            continue
+        found = _ids(pattern, name)
+        if found is None:
+            left_out.append(f"{folder / name}: the name does not match {pattern.pattern}")
+        elif found[0] == JUNK:
+            junk += 1
+        else:
+            people.append(Person(folder / name, *found))
+    if not people:
+        seen = f"{len(left_out)} other images and {junk} junk ones" if left_out or junk else "none"
+        raise ReidaugError(
+            f"{folder}: no image named like 0002_c1s1_000451_03.jpg ({pattern.pattern}), {seen}"
+        )
+    return Split(tuple(people), tuple(left_out))
+
+
+def image_names(folder: Path) -> tuple[str, ...]:
+    """List all ``*.jpg`` of a folder in name order, junk included.
+
+    The order in which 14-joint annotations count the images.
+
+    Args:
+        folder: The folder; what lies in folders below it does not count.
+
+    Returns:
+        File names.
+
+    Raises:
+        ReidaugError: The folder is missing.
+    """
+    return tuple(name for name in _file_names(folder) if name.endswith(".jpg"))
+
+
+def market_name(pid: int, camid: int, sequence: int, frame: int, detection: int) -> str:
+    """Name a crop as Market-1501 does.
+
+    Args:
+        pid: Person id; -1 is junk.
+        camid: Camera, counted from 1.
+        sequence: Sequence of the camera, counted from 1.
+        frame: Frame number.
+        detection: Which detection in the frame.
+
+    Returns:
+        A name such as ``0002_c1s1_000451_03.jpg``.
+    """
+    person = str(pid) if pid < 0 else f"{pid:04d}"
+    return f"{person}_c{camid}s{sequence}_{frame:06d}_{detection:02d}.jpg"
+
+
+def warp_name(name: str, pose: int) -> str:
+    """Name the warp of an image so that every toolkit still reads person and camera from it.
+
+    Args:
+        name: File name of the source image.
+        pose: Index of the pose.
+
+    Returns:
+        A name such as ``0002_c1s1_000451_03_w07.jpg``.
+    """
+    return f"{Path(name).stem}_w{pose:02d}.jpg"
+
+
+def warp_source(name: str) -> tuple[str, int] | None:
+    """Read from a warp's name where it comes from; the inverse of `warp_name`.
+
+    Args:
+        name: File name.
+
+    Returns:
+        File name of the source image and index of the pose; None when it is no warp's name.
+    """
+    found = _WARPED.fullmatch(name)
+    return (f"{found[1]}.jpg", int(found[2])) if found else None
+
+
+def _file_names(folder: Path) -> list[str]:
+    if not folder.is_dir():
+        raise ReidaugError(
+            f"{folder.parent}: no folder {folder.name}; a Market-1501 root holds {_listed(SPLITS)}"
+        )
+    with os.scandir(folder) as entries:
+        return sorted(e.name for e in entries if not e.name.startswith(".") and e.is_file())
+
+
+def _compiled(pattern: str) -> re.Pattern[str]:
+    try:
+        compiled = re.compile(pattern)
+    except re.error as error:
+        raise UsageError(f"pattern {pattern!r}: {error}") from None
+    if "pid" not in compiled.groupindex and (compiled.groupindex or compiled.groups != 2):
+        raise UsageError(
+            f"pattern {pattern!r}: name its groups (?P<pid>...) and (?P<camid>...), or give two"
+        )
+    return compiled
+
+
+def _ids(pattern: re.Pattern[str], name: str) -> tuple[int, int] | None:
+    found = pattern.search(name)
+    if found is None:
+        return None
+    if pattern.groupindex:
+        named = found.groupdict()
+        pid, camid = named["pid"], named.get("camid", "1")
+    else:
+        pid, camid = found.groups()
+    try:
+        return int(pid), int(camid)
+    except (TypeError, ValueError):
+        return None
+
+
+def _read_list(root: Path, split: str) -> Split:
+    path = root / _LISTS[split]
+    folders = [root / name for name in _LIST_FOLDERS[split] if (root / name).is_dir()]
+    if not folders:
+        raise ReidaugError(f"{root}: no folder {_LIST_FOLDERS[split][0]} beside {path.name}")
+    people, left_out = [], []
+    for line, text in _lines(path):
+        person = _listed_person(folders[0], text)
+        if person is None:
+            left_out.append(f"{path}:{line}: expected '0000/0000_000_01_..._0.jpg 0'")
+        elif not person.path.is_file():
+            left_out.append(f"{path}:{line}: no image {person.path}")
+        else:
+            people.append(person)
+    if not people:
+        raise ReidaugError(f"{path}: none of its {len(left_out)} lines names an image")
+    return Split(tuple(people), tuple(left_out))
+
+
+def _lines(path: Path) -> Iterator[tuple[int, str]]:
+    for number, text in enumerate(read_text(path).splitlines(), 1):
+        if text.strip():
+            yield number, text.strip()
+
+
+def _listed_person(folder: Path, text: str) -> Person | None:
+    try:
+        name, pid = text.rsplit(maxsplit=1)
+        return Person(folder / name, int(pid), int(Path(name).name.split("_")[2]))
+    except (ValueError, IndexError):
+        return None
+
+
+def _listed(names: Sequence[str]) -> str:
+    return f"{', '.join(names[:-1])} and {names[-1]}"
