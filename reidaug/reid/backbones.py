@@ -1,0 +1,325 @@
+"""Networks that turn a person crop into features and identities.
+
+`PersonResNet` is DG-Net's appearance encoder: torchvision's ResNet (its parameter names, so that
+its weight files fit) without the last stride, pooled, with one or more bottleneck heads.
+`TorchreidModel` makes any model of torchreid one of ours.
+"""
+
+import importlib
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from safetensors.torch import load_file
+from torch import Tensor, nn
+from torchvision.models.resnet import BasicBlock, Bottleneck
+
+from reidaug.errors import ReidaugError, UsageError, require_extra
+
+TORCHREID = "torchreid:"
+# Blocks of each stage and their kind, as torchvision numbers them.
+PRESETS: dict[str, dict[str, Any]] = {
+    "resnet18": {"block": "basic", "blocks": (2, 2, 2, 2)},
+    "resnet34": {"block": "basic", "blocks": (3, 4, 6, 3)},
+    "resnet50": {"block": "bottleneck", "blocks": (3, 4, 6, 3)},
+}
+
+
+class Embedding(NamedTuple):
+    """What a model sees in crops.
+
+    Attributes:
+        pooled: Features before the heads (B, D), which a triplet loss compares.
+        heads: Features of each head (B, E), which retrieval compares; each counts by its angle.
+        logits: Scores of the identities (B, C) by each head; empty where the model gives none.
+    """
+
+    pooled: Float[Tensor, "b d"]
+    heads: tuple[Float[Tensor, "b _"], ...]
+    logits: tuple[Float[Tensor, "b c"], ...]
+
+
+class ReIDModel(nn.Module, ABC):
+    """Looks at crops and says who they show."""
+
+    @abstractmethod
+    def forward(self, images: Float[Tensor, "b 3 H W"]) -> Embedding:
+        """Embed crops.
+
+        Args:
+            images: Crops (B, 3, H, W), normalised by ImageNet's mean and standard deviation.
+
+        Returns:
+            Features and identity scores.
+        """
+
+
+class Head(nn.Module):
+    """A bottleneck between the pooled features and the identities.
+
+    Args:
+        features: Size of the pooled features.
+        people: Number of identities.
+        embedding: Size of the bottleneck.
+        dropout: Share of the bottleneck dropped before the identities.
+        generator: Source of the first weights.
+
+    Source:
+        DG-Net: linear, batch norm, no activation, dropout, linear.
+    """
+
+    def __init__(
+        self,
+        features: int,
+        people: int,
+        *,
+        embedding: int = 512,
+        dropout: float = 0.5,
+        generator: torch.Generator | None = None,
+    ) -> None:
+        super().__init__()
+        self.bottleneck = nn.Linear(features, embedding)
+        self.norm = nn.BatchNorm1d(embedding)
+        self.dropout = nn.Dropout(dropout)
+        self.classifier = nn.Linear(embedding, people)
+        nn.init.kaiming_normal_(self.bottleneck.weight, mode="fan_out", generator=generator)
+        nn.init.zeros_(self.bottleneck.bias)
+        nn.init.normal_(self.classifier.weight, std=1e-3, generator=generator)
+        nn.init.zeros_(self.classifier.bias)
+
+    def forward(
+        self, pooled: Float[Tensor, "b d"]
+    ) -> tuple[Float[Tensor, "b e"], Float[Tensor, "b c"]]:
+        """Give the head's features and its identity scores.
+
+        Args:
+            pooled: Pooled features (B, D).
+
+        Returns:
+            Features (B, E) after batch norm and scores (B, C).
+        """
+        feature = self.norm(self.bottleneck(pooled))
+        return feature, self.classifier(self.dropout(feature))
+
+
+class PersonResNet(ReIDModel):
+    """A ResNet in the form of DG-Net's appearance encoder.
+
+    Args:
+        people: Number of identities.
+        block: Kind of residual block.
+        blocks: Blocks in each of the four stages.
+        width: Channels of the first stage; 64 is torchvision's.
+        last_stride: Stride of the last stage; 1 keeps its map twice as fine as an image
+            classifier's.
+        pooling: How the map becomes one feature.
+        embedding: Size of each head's bottleneck.
+        dropouts: Dropout of each head; their number is the number of heads. DG-Net has two, the
+            second for fine-grained differences.
+        generator: Source of the first weights; the global one when None.
+
+    Source:
+        DG-Net's E_a; the parameter names of the trunk are torchvision's.
+    """
+
+    def __init__(
+        self,
+        people: int,
+        *,
+        block: Literal["basic", "bottleneck"] = "bottleneck",
+        blocks: Sequence[int] = (3, 4, 6, 3),
+        width: int = 64,
+        last_stride: int = 1,
+        pooling: Literal["max", "avg"] = "max",
+        embedding: int = 512,
+        dropouts: Sequence[float] = (0.5, 0.75),
+        generator: torch.Generator | None = None,
+    ) -> None:
+        super().__init__()
+        self.pooling = pooling
+        self.conv1 = nn.Conv2d(3, width, 7, stride=2, padding=3, bias=False)
+        self.bn1 = nn.BatchNorm2d(width)
+        self.relu = nn.ReLU(inplace=True)
+        self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
+        kind = BasicBlock if block == "basic" else Bottleneck
+        channels = width
+        for stage, (count, stride) in enumerate(
+            zip(blocks, (1, 2, 2, last_stride), strict=True), 1
+        ):
+            layer = _stage(kind, channels, width * 2 ** (stage - 1), count, stride)
+            channels = width * 2 ** (stage - 1) * kind.expansion
+            self.add_module(f"layer{stage}", layer)
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(
+                    module.weight, mode="fan_out", nonlinearity="relu", generator=generator
+                )
+        self.heads = nn.ModuleList(
+            Head(channels, people, embedding=embedding, dropout=dropout, generator=generator)
+            for dropout in dropouts
+        )
+
+    def forward(self, images: Float[Tensor, "b 3 H W"]) -> Embedding:
+        """Embed crops; see `ReIDModel.forward`."""
+        maps = self.maxpool(self.relu(self.bn1(self.conv1(images))))
+        for stage in range(1, 5):
+            maps = self.get_submodule(f"layer{stage}")(maps)
+        pooled = maps.amax((2, 3)) if self.pooling == "max" else maps.mean((2, 3))
+        features, logits = zip(*(head(pooled) for head in self.heads), strict=True)
+        return Embedding(pooled, features, logits)
+
+
+def _stage(kind: Any, channels: int, width: int, count: int, stride: int) -> nn.Sequential:
+    out = width * kind.expansion
+    shortcut = None
+    if stride != 1 or channels != out:
+        shortcut = nn.Sequential(
+            nn.Conv2d(channels, out, 1, stride=stride, bias=False), nn.BatchNorm2d(out)
+        )
+    first = kind(channels, width, stride, shortcut)
+    return nn.Sequential(first, *(kind(out, width) for _ in range(count - 1)))
+
+
+class TorchreidModel(ReIDModel):
+    """A model of torchreid, which knows no heads of ours: its one feature is all of them.
+
+    Args:
+        name: Name of the model as torchreid's ``build_model`` knows it.
+        people: Number of identities.
+
+    Raises:
+        UsageError: torchreid is not installed or knows no such model.
+    """
+
+    def __init__(self, name: str, people: int) -> None:
+        super().__init__()
+        require_extra("torchreid", "torchreid", "cv2", "gdown", "six")
+        models = importlib.import_module("torchreid.reid.models")
+        try:
+            self.network: nn.Module = models.build_model(
+                name, people, loss="triplet", pretrained=False, use_gpu=False
+            )
+        except KeyError as error:
+            raise UsageError(f"backbone {TORCHREID}{name}: {error.args[0]}") from None
+
+    def forward(self, images: Float[Tensor, "b 3 H W"]) -> Embedding:
+        """Embed crops; see `ReIDModel.forward`. In eval mode there are no identity scores."""
+        out = self.network(images)
+        if not self.training:
+            feature = _joined(out)
+            return Embedding(feature, (feature,), ())
+        logits, features = out
+        feature = _joined(features)
+        return Embedding(feature, (feature,), _several(logits))
+
+
+def _several(output: Tensor | Sequence[Tensor]) -> tuple[Tensor, ...]:
+    return (output,) if isinstance(output, Tensor) else tuple(output)
+
+
+def _joined(output: Tensor | Sequence[Tensor]) -> Tensor:
+    return torch.cat([part.flatten(1) for part in _several(output)], dim=1)
+
+
+def build(
+    name: str, people: int, *, generator: torch.Generator | None = None, **options: Any
+) -> ReIDModel:
+    """Build a model by name.
+
+    Args:
+        name: ``resnet18``, ``resnet34``, ``resnet50``, or ``torchreid:NAME``.
+        people: Number of identities.
+        generator: Source of the first weights; torchreid's models take the global one.
+        options: Keywords of `PersonResNet` that differ from the preset.
+
+    Returns:
+        The model, with random weights.
+
+    Raises:
+        UsageError: There is no such model, or it has no such option.
+    """
+    if name.startswith(TORCHREID):
+        if options:
+            raise UsageError(f"backbone {name} takes no options, got {', '.join(options)}")
+        return TorchreidModel(name.removeprefix(TORCHREID), people)
+    if name not in PRESETS:
+        raise UsageError(f"no backbone '{name}': one of {', '.join(PRESETS)}, or {TORCHREID}NAME")
+    try:
+        return PersonResNet(people, generator=generator, **{**PRESETS[name], **options})
+    except (TypeError, ValueError) as error:
+        reason = str(error).replace("PersonResNet.__init__()", "it")
+        raise UsageError(f"backbone {name}, options {options}: {reason}") from None
+
+
+class Loaded(NamedTuple):
+    """What became of a weight file's entries.
+
+    Attributes:
+        fitted: Names of the parameters and buffers that were loaded.
+        skipped: Names in the file that the model has not, or has in another shape.
+    """
+
+    fitted: tuple[str, ...]
+    skipped: tuple[str, ...]
+
+
+def load_weights(model: ReIDModel, path: Path) -> Loaded:
+    """Load what fits of a weight file: torchvision's, torchreid's, fast-reid's or our own.
+
+    Classifiers of other people than the model's are left out, and so is whatever else does not
+    fit by name and shape.
+
+    Args:
+        model: Changed in place.
+        path: A ``.safetensors`` file or a PyTorch file of tensors.
+
+    Returns:
+        Which entries were loaded and which not.
+
+    Raises:
+        ReidaugError: The file cannot be read, holds no tensors, or none of them fits.
+    """
+    stored = _read_state(path)
+    own = model.state_dict()
+    prefix = "network." if isinstance(model, TorchreidModel) else ""
+    fitting: dict[str, Tensor] = {}
+    skipped = []
+    for key, value in stored.items():
+        bare = key.removeprefix("module.").removeprefix("backbone.")
+        name = next((n for n in (bare, prefix + bare) if n in own), None)
+        if name is None or own[name].shape != value.shape:
+            skipped.append(key)
+        else:
+            fitting[name] = value
+    if not any(value.ndim > 1 for value in fitting.values()):
+        raise ReidaugError(f"{path}: none of its {len(stored)} tensors fits this backbone")
+    model.load_state_dict(fitting, strict=False)
+    return Loaded(tuple(fitting), tuple(skipped))
+
+
+def _read_state(path: Path) -> dict[str, Tensor]:
+    if not path.is_file():
+        raise ReidaugError(f"{path}: no such weight file")
+    # Checkpoints of torchreid carry their rank-1 as a NumPy number.
+    scalar: Any = np._core.multiarray.scalar  # type: ignore[attr-defined]
+    try:
+        if path.suffix == ".safetensors":
+            content: Any = load_file(path)
+        else:
+            with torch.serialization.safe_globals(
+                [scalar, np.dtype, np.dtypes.Float32DType, np.dtypes.Float64DType]
+            ):
+                content = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # the readers raise whatever they stumble upon
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ReidaugError(f"{path}: not a readable weight file ({reason})") from None
+    for key in ("state_dict", "model"):
+        if isinstance(content, dict) and isinstance(content.get(key), dict):
+            content = content[key]
+    if not isinstance(content, dict):
+        raise ReidaugError(f"{path}: holds no named tensors")
+    return {str(k): v for k, v in content.items() if isinstance(v, Tensor)}

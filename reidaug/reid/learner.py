@@ -1,0 +1,261 @@
+"""One step of learning who is who, from real crops and from crops that come on top."""
+
+import math
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Literal, NamedTuple
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from reidaug.reid.backbones import Embedding, ReIDModel
+from reidaug.reid.losses import batch_hard_triplet, identity_loss
+
+
+class Batch(NamedTuple):
+    """Crops and whom they show.
+
+    Attributes:
+        images: Normalised crops (B, 3, H, W).
+        labels: Identities (B,).
+    """
+
+    images: Float[Tensor, "b 3 H W"]
+    labels: Int[Tensor, "b"]
+
+
+class Objective(NamedTuple):
+    """What one step minimises.
+
+    Attributes:
+        smoothing: Label smoothing on real crops.
+        fine_weight: Weight of every head's identity loss after the first.
+        triplet_weight: Weight of the batch-hard triplet loss.
+        margin: Its margin; None for the soft one.
+        top_weight: Weight of the identity loss on the crops on top.
+        top_smoothing: Label smoothing on the crops on top.
+        top_in_triplet: Whether the triplet loss sees the crops on top too.
+    """
+
+    smoothing: float = 0.1
+    fine_weight: float = 0.4
+    triplet_weight: float = 1.0
+    margin: float | None = 0.3
+    top_weight: float = 0.5
+    top_smoothing: float = 0.1
+    top_in_triplet: bool = True
+
+    def losses(
+        self, real: Embedding, labels: Int[Tensor, "b"], top: Embedding | None, above: Tensor
+    ) -> dict[str, Float[Tensor, ""]]:
+        """Compute the loss and its parts.
+
+        Args:
+            real: What the model sees in the real crops.
+            labels: Whom they show (B,).
+            top: What it sees in the crops on top, if there are any.
+            above: Whom those show (T,).
+
+        Returns:
+            ``loss``, ``identity``, and where they count ``identity_top`` and ``triplet``.
+        """
+        parts = {"identity": self._identity(real, labels, self.smoothing)}
+        loss = parts["identity"]
+        if top is not None:
+            parts["identity_top"] = self._identity(top, above, self.top_smoothing)
+            loss = loss + self.top_weight * parts["identity_top"]
+        if self.triplet_weight:
+            features = real.pooled
+            if top is not None and self.top_in_triplet:
+                features, labels = torch.cat((features, top.pooled)), torch.cat((labels, above))
+            parts["triplet"] = batch_hard_triplet(features, labels, margin=self.margin)
+            loss = loss + self.triplet_weight * parts["triplet"]
+        return {"loss": loss, **parts}
+
+    def _identity(
+        self, seen: Embedding, labels: Int[Tensor, "b"], smoothing: float
+    ) -> Float[Tensor, ""]:
+        return identity_loss(seen.logits, labels, smoothing=smoothing, fine_weight=self.fine_weight)
+
+
+class Learner:
+    """Trains a re-ID model step by step.
+
+    Args:
+        model: Changed in place.
+        optimiser: Holds its parameters.
+        objective: What each step minimises.
+        steps: How many steps there will be; the learning rate falls to 0 over them as a cosine.
+        warmup: Steps over which it rises before.
+        separate_norm: Whether the crops on top are normalised by their own statistics and leave
+            the running ones alone.
+        half: Whether the network computes in bfloat16.
+    """
+
+    def __init__(
+        self,
+        model: ReIDModel,
+        optimiser: torch.optim.Optimizer,
+        objective: Objective,
+        *,
+        steps: int,
+        warmup: int = 0,
+        separate_norm: bool = False,
+        half: bool = False,
+    ) -> None:
+        self.model, self.optimiser, self.objective = model, optimiser, objective
+        self.separate_norm, self.half = separate_norm, half
+        self.schedule = torch.optim.lr_scheduler.LambdaLR(
+            optimiser, lambda step: warm_cosine(step, steps=steps, warmup=warmup)
+        )
+
+    def step(self, real: Batch, top: Batch | None = None) -> dict[str, float]:
+        """Take one optimisation step.
+
+        Args:
+            real: Real crops.
+            top: Crops on top of them, real or warped.
+
+        Returns:
+            The parts of the loss, see `Objective.losses`, and ``accuracy``, the share of real
+            crops whose person the first head names.
+        """
+        self.model.train()
+        seen, above = self._forward(real, top)
+        labels = real.labels if top is None else top.labels
+        parts = self.objective.losses(seen, real.labels, above, labels)
+        self.optimiser.zero_grad()
+        parts["loss"].backward()
+        self.optimiser.step()
+        self.schedule.step()
+        named = seen.logits[0].argmax(1) == real.labels
+        parts["accuracy"] = named.float().mean()
+        return {name: float(value.detach()) for name, value in parts.items()}
+
+    def _forward(self, real: Batch, top: Batch | None) -> tuple[Embedding, Embedding | None]:
+        device = real.images.device.type
+        with torch.autocast(device, dtype=torch.bfloat16, enabled=self.half):
+            if top is None:
+                return self.model(real.images), None
+            if self.separate_norm:
+                seen = self.model(real.images)
+                with kept_statistics(self.model):
+                    return seen, self.model(top.images)
+            both = self.model(torch.cat((real.images, top.images)))
+        count = len(real.labels)
+        return _cut(both, slice(None, count)), _cut(both, slice(count, None))
+
+
+def optimise(
+    model: ReIDModel,
+    *,
+    kind: Literal["adam", "sgd"] = "adam",
+    learning_rate: float = 3.5e-4,
+    head_rate: float = 1.0,
+    weight_decay: float = 5e-4,
+) -> torch.optim.Optimizer:
+    """Build the optimiser of a model.
+
+    Args:
+        model: Its parameters.
+        kind: ``adam`` with decoupled weight decay, or ``sgd`` with Nesterov momentum 0.9.
+        learning_rate: For the trunk.
+        head_rate: How many times as large it is for the heads of a `PersonResNet`.
+        weight_decay: Of all parameters.
+
+    Returns:
+        The optimiser.
+    """
+    split: dict[bool, list[nn.Parameter]] = {False: [], True: []}
+    for name, parameter in model.named_parameters():
+        split[name.startswith("heads.")].append(parameter)
+    groups = [{"params": split[False], "lr": learning_rate}]
+    if split[True]:
+        groups.append({"params": split[True], "lr": learning_rate * head_rate})
+    if kind == "adam":
+        return torch.optim.AdamW(groups, weight_decay=weight_decay)
+    return torch.optim.SGD(groups, momentum=0.9, nesterov=True, weight_decay=weight_decay)
+
+
+def warm_cosine(step: int, *, steps: int, warmup: int) -> float:
+    """Give the learning rate of a step as a share of its largest value.
+
+    Args:
+        step: Counted from 0.
+        steps: How many there are.
+        warmup: Steps of linear rise before the cosine's fall.
+
+    Returns:
+        A share in [0, 1].
+    """
+    if step < warmup:
+        return (step + 1) / (warmup + 1)
+    done = (step - warmup) / max(1, steps - warmup)
+    return (1 + math.cos(math.pi * min(1.0, done))) / 2
+
+
+@contextmanager
+def kept_statistics(model: nn.Module) -> Iterator[None]:
+    """Let batch norm normalise by the batch without remembering it.
+
+    Args:
+        model: Its running statistics stay as they are inside the block.
+
+    Yields:
+        Nothing.
+    """
+    layers = [m for m in model.modules() if isinstance(m, _BatchNorm)]
+    momenta = [layer.momentum for layer in layers]
+    for layer in layers:
+        layer.momentum = 0.0
+    try:
+        yield
+    finally:
+        for layer, momentum in zip(layers, momenta, strict=True):
+            layer.momentum = momentum
+
+
+def recalibrate(model: ReIDModel, batches: Iterable[Float[Tensor, "b 3 H W"]]) -> None:
+    """Measure batch norm's running statistics anew.
+
+    Args:
+        model: Changed in place; its weights stay as they are.
+        batches: Normalised crops the statistics shall be those of, at least one batch.
+    """
+    layers = [m for m in model.modules() if isinstance(m, _BatchNorm)]
+    momenta = [layer.momentum for layer in layers]
+    for layer in layers:
+        layer.reset_running_stats()
+        layer.momentum = None  # the plain mean over all batches
+    model.train()
+    with torch.no_grad():
+        for images in batches:
+            model(images)
+    for layer, momentum in zip(layers, momenta, strict=True):
+        layer.momentum = momentum
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Give the parts of torch that take no generator (dropout, other people's models) a seed.
+
+    Args:
+        seed: Any number.
+
+    Yields:
+        Nothing; afterwards torch's global chance goes on as if nothing had been drawn.
+    """
+    with torch.random.fork_rng():
+        torch.default_generator.manual_seed(seed)
+        torch.cuda.manual_seed_all(seed)
+        yield
+
+
+def _cut(seen: Embedding, part: slice) -> Embedding:
+    return Embedding(
+        seen.pooled[part],
+        tuple(features[part] for features in seen.heads),
+        tuple(scores[part] for scores in seen.logits),
+    )

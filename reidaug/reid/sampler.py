@@ -1,0 +1,121 @@
+"""Batches of P people with K crops each, and the crops that come on top."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import torch
+
+Draws = list[int]
+
+
+class PeopleSampler:
+    """Draws batches of P different people with K crops each.
+
+    One epoch shows every crop at least once, in exactly ``len(sampler)`` batches of exactly P x K.
+    No crop is twice in a batch unless its person has fewer than K.
+
+    Args:
+        labels: Identity of every crop.
+        people: P.
+        images: K.
+        generator: Source of chance; it goes on from epoch to epoch.
+
+    Raises:
+        ValueError: There are fewer than P people.
+    """
+
+    def __init__(
+        self, labels: Sequence[int], *, people: int, images: int, generator: torch.Generator
+    ) -> None:
+        self.crops = crops_by_person(labels)
+        self.people, self.images, self.generator = people, images, generator
+        if len(self.crops) < people:
+            raise ValueError(f"{people} people a batch asked for, there are {len(self.crops)}")
+        groups = [-(-len(crops) // images) for crops in self.crops.values()]
+        self.batches = max(*groups, -(-sum(groups) // people))
+
+    def __len__(self) -> int:
+        """Count the batches of an epoch."""
+        return self.batches
+
+    def __iter__(self) -> Iterator[Draws]:
+        """Draw one epoch: lists of P x K crop indices, the K of a person side by side."""
+        waiting = {label: self._groups(crops) for label, crops in self.crops.items()}
+        labels = list(waiting)
+        epoch = []
+        for _ in range(self.batches):
+            # Those with most left go first, so that nobody's crops are left over at the end.
+            chance = torch.rand(len(labels), generator=self.generator)
+            left = torch.tensor([float(len(waiting[label])) for label in labels])
+            chosen = [labels[i] for i in (left + chance).topk(self.people).indices.tolist()]
+            epoch.append(
+                [
+                    crop
+                    for label in chosen
+                    for crop in (waiting[label] or self._groups(self.crops[label])).pop()
+                ]
+            )
+        for index in self._permutation(len(epoch)):
+            yield epoch[index]
+
+    def forever(self) -> Iterator[Draws]:
+        """Draw epoch after epoch."""
+        while True:
+            yield from self
+
+    def _groups(self, crops: Draws) -> list[Draws]:
+        """Deal a person's crops into groups of K, the last filled up from the others."""
+        order = [crops[i] for i in self._permutation(len(crops))]
+        groups = [order[i : i + self.images] for i in range(0, len(order), self.images)]
+        last = groups[-1]
+        others = order[: len(order) - len(last)]
+        fill = [others[i] for i in self._permutation(len(others))][: self.images - len(last)]
+        last.extend(fill)
+        last.extend(order[i % len(order)] for i in range(self.images - len(last)))
+        return groups
+
+    def _permutation(self, count: int) -> Draws:
+        return torch.randperm(count, generator=self.generator).tolist()
+
+
+def crops_by_person(labels: Sequence[int]) -> dict[int, Draws]:
+    """List every person's crops.
+
+    Args:
+        labels: Identity of every crop.
+
+    Returns:
+        Identity to crop indices, people and crops ascending.
+    """
+    crops: dict[int, Draws] = {}
+    for index, label in enumerate(labels):
+        crops.setdefault(label, []).append(index)
+    return dict(sorted(crops.items()))
+
+
+def draw_on_top(
+    crops: Mapping[int, Sequence[int]],
+    people: Sequence[int],
+    count: int,
+    generator: torch.Generator,
+) -> Draws:
+    """Draw further crops of the people of a batch, shared out evenly.
+
+    Args:
+        crops: Identity to the crops to draw from, at least one each.
+        people: The identities of the batch.
+        count: How many crops in all.
+        generator: Source of chance.
+
+    Returns:
+        Crop indices; none of a person comes twice before all of them came once.
+    """
+    order = torch.randperm(len(people), generator=generator).tolist()
+    drawn = []
+    for place, person in enumerate(order):
+        wanted = count // len(people) + (place < count % len(people))
+        pool = crops[people[person]]
+        while wanted > 0:
+            some = torch.randperm(len(pool), generator=generator)[:wanted].tolist()
+            drawn += [pool[i] for i in some]
+            wanted -= len(some)
+    return drawn
