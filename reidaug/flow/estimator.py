@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -36,7 +37,7 @@ class FlowEstimator(nn.Module, ABC):
     ) -> Float[Tensor, "s t 2 h w"]:
         """Estimate the flow from every source to every target.
 
-        The default pairs them up and calls `forward`; an estimator whose features belong to one
+        The default calls `forward` once a source; an estimator whose features belong to one
         pose computes each of them once.
 
         Args:
@@ -47,10 +48,9 @@ class FlowEstimator(nn.Module, ABC):
         Returns:
             Flows (S, T, 2, h, w).
         """
-        sources, targets = source.shape[0], target_pose.xy.shape[0]
-        flow = self(
-            source.repeat_interleave(targets, 0),
-            Pose(*(t.repeat_interleave(targets, 0) for t in source_pose)),
-            Pose(*(t.repeat(sources, *[1] * (t.ndim - 1)) for t in target_pose)),
-        )
-        return flow.unflatten(0, (sources, targets))
+        targets = target_pose.xy.shape[0]
+        rows = []
+        for k in range(source.shape[0]):  # one row at a time bounds the memory
+            pose = Pose(*(part[k].expand(targets, *part[k].shape) for part in source_pose))
+            rows.append(self(source[k].expand(targets, -1, -1, -1), pose, target_pose))
+        return torch.stack(rows)

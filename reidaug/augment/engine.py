@@ -1,0 +1,228 @@
+"""A whole dataset into new poses: fixed chunks of sources, any number of workers, safe to kill.
+
+A chunk is a run of consecutive sources. What is in it depends on the order of the sources alone,
+and one thread computes it, so its files are the same whoever makes them and whenever. It is done
+when its record is in ``OUT/.chunks``; a rerun makes the others.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from joblib import Parallel, delayed, parallel_config
+from joblib.externals.loky.process_executor import BrokenProcessPool
+
+from reidaug.augment.warps import COLUMNS, Plan, Source, read_crops, warp_crops
+from reidaug.data.files import write_atomically
+from reidaug.data.manifest import write_manifest
+from reidaug.data.market1501 import TRAIN
+from reidaug.errors import ReidaugError, UsageError, require_extra
+from reidaug.geometry.flow import Size
+
+BACKENDS = ("loky", "dask")
+RECORDS = ".chunks"
+MANIFEST = "manifest.parquet"
+PIXELS_AT_ONCE = 32 * 128 * 64  # source pixels of a chunk
+
+
+class Done(NamedTuple):
+    """A chunk that is done.
+
+    Attributes:
+        sources: How many sources were in it.
+        made: How many files were written just now; 0 when it was done before.
+    """
+
+    sources: int
+    made: int
+
+
+class Totals(NamedTuple):
+    """What a finished run made.
+
+    Attributes:
+        sources: Sources that were warped.
+        images: Files written.
+        rejected: Warps below the least quality.
+        quality: Mean quality of the files.
+        left_out: ``file: reason`` for each source that could not be used.
+    """
+
+    sources: int
+    images: int
+    rejected: int
+    quality: float
+    left_out: tuple[str, ...]
+
+
+def into_chunks(sources: Sequence[Source], size: Size) -> list[Sequence[Source]]:
+    """Divide sources into chunks; a worker holds one of them at a time.
+
+    Args:
+        sources: All sources, in an order that does not change between runs.
+        size: (height, width) of the warps.
+
+    Returns:
+        Chunks of 32 sources at 128 x 64, of fewer where images are larger.
+    """
+    each = max(1, min(32, PIXELS_AT_ONCE // (size[0] * size[1])))
+    return [sources[k : k + each] for k in range(0, len(sources), each)]
+
+
+def run_chunks(
+    plan: Plan, size: Size, chunks: Sequence[Sequence[Source]], *, workers: int, backend: str
+) -> Iterator[Done]:
+    """Make every chunk that is not done yet.
+
+    Args:
+        plan: What to do; ``plan.out`` holds ``poses.json``.
+        size: (height, width) of the warps.
+        chunks: The sources.
+        workers: Number of processes.
+        backend: ``loky``: processes of this machine. ``dask``: those of the dask cluster that
+            dask's own settings name (``DASK_SCHEDULER_ADDRESS``), or of a local one.
+
+    Yields:
+        Each chunk's count, in order.
+
+    Raises:
+        ReidaugError: A file cannot be written, or a worker was killed.
+        UsageError: The backend is unknown or not installed.
+    """
+    if backend not in BACKENDS:
+        raise UsageError(f"no backend {backend!r} (known: {', '.join(BACKENDS)})")
+    for folder in (plan.out / TRAIN, plan.out / RECORDS):
+        folder.mkdir(exist_ok=True)
+    clean(plan.out)
+    jobs = (delayed(make_chunk)(plan, size, k, chunk) for k, chunk in enumerate(chunks))
+    try:
+        with _backend(backend, min(workers, len(chunks))):
+            yield from Parallel(return_as="generator", batch_size=1)(jobs)
+    except BrokenProcessPool:
+        raise ReidaugError(
+            "a worker was killed, most likely for want of memory; run the same command with "
+            "fewer --workers, it goes on where it stopped"
+        ) from None
+
+
+@contextmanager
+def _backend(backend: str, workers: int) -> Iterator[None]:
+    if backend == "loky":
+        # One worker is this process: no other has to start.
+        with parallel_config("loky" if workers > 1 else "sequential", n_jobs=workers):
+            yield
+        return
+    require_extra("cluster", "distributed")
+    import dask
+    from distributed import Client
+
+    address = dask.config.get("scheduler-address", None)
+    local = {} if address else {"n_workers": workers, "threads_per_worker": 1}
+    with Client(address, **local) as client, parallel_config("dask", client=client):
+        yield
+
+
+def make_chunk(plan: Plan, size: Size, index: int, sources: Sequence[Source]) -> Done:
+    """Warp some sources into every pose, unless that is done already.
+
+    Args:
+        plan: What to do.
+        size: (height, width) of the warps.
+        index: Which chunk this is.
+        sources: Its sources.
+
+    Returns:
+        The chunk's count.
+
+    Raises:
+        ReidaugError: A file cannot be written, or the estimator not be built.
+    """
+    record = _record(plan.out, index)
+    if _is_done(plan, size, record, sources):
+        return Done(len(sources), 0)
+    rows: list[list[Any]] = []
+    with one_thread(), torch.inference_mode():
+        crops, left_out = read_crops(sources, size, plan.masks)
+        for warp in warp_crops(plan, crops) if crops else ():
+            if warp.jpeg is not None:
+                write_atomically(plan.out / TRAIN / warp.row[0], warp.jpeg)
+            rows.append(warp.row)
+    content = json.dumps({"rows": rows, "left_out": left_out}, separators=(",", ":"))
+    write_atomically(record, content.encode())
+    return Done(len(sources), sum(row[-1] for row in rows))
+
+
+def merge(out: Path, chunks: int) -> Totals:
+    """Write ``manifest.parquet`` from the records of all chunks, one at a time.
+
+    Args:
+        out: The dataset made.
+        chunks: How many chunks there are, all done.
+
+    Returns:
+        What was made in all.
+
+    Raises:
+        ReidaugError: Not one file was written.
+    """
+    sources = images = rejected = 0
+    quality, left_out = 0.0, list[str]()
+
+    def rows() -> Iterator[dict[str, Any]]:
+        nonlocal sources, images, rejected, quality
+        for index in range(chunks):
+            record = json.loads(_record(out, index).read_text(encoding="utf-8"))
+            left_out.extend(record["left_out"])
+            sources += len({row[1] for row in record["rows"]})
+            for row in record["rows"]:
+                named = dict(zip(COLUMNS, row, strict=True))
+                images += named["kept"]
+                rejected += not named["kept"]
+                quality += named["quality"] * named["kept"]
+                yield named
+
+    write_manifest(out / MANIFEST, rows())
+    if not images:
+        reason = left_out[0] if left_out else f"all {rejected} warps are below the least quality"
+        raise ReidaugError(f"not one image could be warped: {reason}")
+    return Totals(sources, images, rejected, quality / images, tuple(left_out))
+
+
+def clean(out: Path) -> None:
+    """Remove what a killed run left half written.
+
+    Args:
+        out: The dataset made.
+    """
+    for folder in (out, out / TRAIN, out / RECORDS):
+        for partial in folder.glob(".*.part"):
+            partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Compute with one thread: workers do not fight for cores, and sums come out the same."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _record(out: Path, index: int) -> Path:
+    return out / RECORDS / f"{index:06d}.json"
+
+
+def _is_done(plan: Plan, size: Size, path: Path, sources: Sequence[Source]) -> bool:
+    """Tell whether a chunk has its record, every file in it, and no source mended since."""
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        rows, left_out = record["rows"], record["left_out"]
+    except (OSError, ValueError, KeyError):
+        return False
+    there = all((plan.out / TRAIN / row[0]).is_file() for row in rows if row[-1])
+    return there and (not left_out or read_crops(sources, size, plan.masks)[1] == left_out)

@@ -1,0 +1,127 @@
+"""What a run works on: training images joined with their poses, and the poses to reach."""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+
+from reidaug.augment.folder import base_name
+from reidaug.augment.poses import TargetPoses, choose, gather, usable
+from reidaug.augment.warps import Source
+from reidaug.data.images import read_image
+from reidaug.data.keypoints import read_keypoints
+from reidaug.data.market1501 import TRAIN, image_names
+from reidaug.data.people import ReIDDataset
+from reidaug.errors import ReidaugError
+from reidaug.geometry.flow import Size
+from reidaug.geometry.pose import Pose
+
+
+class Material(NamedTuple):
+    """What a run works on.
+
+    Attributes:
+        dataset: The training images.
+        sources: Those with a pose, in name order.
+        targets: The poses to warp them into; no pose when each keeps its own.
+        left_out: One line for everything that cannot be used.
+    """
+
+    dataset: ReIDDataset
+    sources: tuple[Source, ...]
+    targets: TargetPoses
+    left_out: tuple[str, ...]
+
+
+def gather_material(
+    dataset: ReIDDataset, keypoints: Path, *, count: int, how: str, seed: int, own_pose: bool
+) -> Material:
+    """Join training images with their poses and choose the targets.
+
+    Args:
+        dataset: The dataset; only its training images matter.
+        keypoints: Keypoint file of the training images.
+        count: How many target poses.
+        how: How they are chosen, see `reidaug.augment.poses.choose`.
+        seed: Of the draw.
+        own_pose: Whether each image keeps its own pose; the chosen ones then only say how large
+            the images are.
+
+    Returns:
+        What the run works on.
+
+    Raises:
+        ReidaugError: No image has a pose, or too few can stand model.
+    """
+    folder = dataset.root / TRAIN
+    names = image_names(folder) if folder.is_dir() else [p.path.name for p in dataset.train]
+    known = read_keypoints(keypoints, names=names)
+    sources, without = [], []
+    for person in dataset.train:
+        pose = known.poses.get(person.path.name)
+        if pose is None:
+            without.append(f"{person.path}: no usable keypoints in {keypoints.name}")
+        else:
+            sources.append(Source(person, base_name(person), pose))
+    if not sources:
+        raise ReidaugError(
+            f"{keypoints}: names none of the {len(dataset.train)} training images of "
+            f"{dataset.root}, such as {dataset.train[0].path.name}"
+        )
+    targets = _targets(sources, count=count, how=how, seed=seed, own_pose=own_pose)
+    left_out = (*dataset.left_out, *known.left_out, *without)
+    return Material(dataset, tuple(sources), targets, left_out)
+
+
+def _targets(
+    sources: Sequence[Source], *, count: int, how: str, seed: int, own_pose: bool
+) -> TargetPoses:
+    models = {source.person.path.name: source for source in sources if usable(source.pose)}
+    while True:
+        poses = {name: source.pose for name, source in models.items()}
+        wanted = min(count, max(len(poses), 1)) if own_pose else count
+        chosen = choose(poses, wanted, how=how, seed=seed)
+        sizes = {name: _size(models[name].person.path) for name in chosen}
+        unreadable = [name for name, size in sizes.items() if size is None]
+        if not unreadable:
+            break
+        for name in unreadable:  # reported when it is read as a source
+            del models[name]
+    known = {name: size for name, size in sizes.items() if size is not None}
+    targets = gather(chosen, poses, known, seed=seed)
+    if not own_pose:
+        return targets
+    nobody = Pose(torch.zeros(0, 18, 2), torch.zeros(0, 18, dtype=torch.bool))
+    return targets._replace(images=(), pose=nobody)
+
+
+def _size(path: Path) -> Size | None:
+    try:
+        image = read_image(path)
+    except ReidaugError:
+        return None
+    return (image.shape[1], image.shape[2])
+
+
+def fingerprint(material: Material, files: Iterable[Path]) -> str:
+    """Sum up what decides the warps and can change behind the same paths.
+
+    Args:
+        material: Its names and poses count.
+        files: Their names and content count; folders are passed over.
+
+    Returns:
+        16 hexadecimal digits.
+    """
+    digest = hashlib.sha256(repr((material.targets.size, material.targets.images)).encode())
+    for source in material.sources:
+        digest.update(source.name.encode())
+        for part in source.pose:
+            digest.update(part.numpy().tobytes())
+    for path in files:
+        if path.is_file():
+            digest.update(path.name.encode())
+            digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]

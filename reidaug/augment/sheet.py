@@ -1,0 +1,110 @@
+"""A contact sheet: several people in every pose, on one picture."""
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import UInt8
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+from torch import Tensor
+
+from reidaug.augment.poses import TargetPoses
+from reidaug.augment.warps import Source
+from reidaug.data.images import read_image, resize, to_bytes, to_float
+from reidaug.data.market1501 import TRAIN, warp_name
+from reidaug.errors import ReidaugError
+from reidaug.geometry.flow import Size
+from reidaug.geometry.pose import Pose, select
+
+GAP = 4
+MOST_COLUMNS = 60
+# Limbs as they are usually drawn: right side, left side, spine and head.
+BONES = (
+    ((1, 2), (2, 3), (3, 4), (8, 9), (9, 10), (1, 8)),
+    ((1, 5), (5, 6), (6, 7), (11, 12), (12, 13), (1, 11)),
+    ((1, 0), (0, 14), (14, 16), (0, 15), (15, 17)),
+)
+COLOURS = ((230, 97, 1), (64, 132, 214), (250, 250, 250))
+
+
+def pick(sources: Sequence[Source], people: int) -> list[Source]:
+    """Pick the first image of people spread evenly over the dataset.
+
+    Args:
+        sources: All sources.
+        people: How many at most.
+
+    Returns:
+        One source a person.
+    """
+    first: dict[int, Source] = {}
+    for source in sources:
+        first.setdefault(source.person.pid, source)
+    found = list(first.values())
+    step = max(1, -(-len(found) // people))
+    return found[::step]
+
+
+def contact_sheet(
+    out: Path, sources: Sequence[Source], targets: TargetPoses, images: Sequence[Path]
+) -> bytes:
+    """Draw people in every pose: a row a person, a column a pose, the skeletons on top.
+
+    Args:
+        out: The dataset made.
+        sources: The people to show.
+        targets: The poses; without any, each person's only warp is shown.
+        images: The images the poses belong to.
+
+    Returns:
+        A PNG file. A warp that was not kept is an empty place.
+    """
+    size = targets.size
+    columns = min(max(len(targets.images), 1), MOST_COLUMNS)
+    header = 2 if targets.images else 0
+    rows = header + len(sources)
+    sheet = Image.new(
+        "RGB",
+        ((columns + 1) * (size[1] + GAP) + GAP, rows * (size[0] + GAP) + GAP),
+        "white",
+    )
+
+    def place(picture: NDArray[np.uint8] | Image.Image, row: int, column: int) -> None:
+        if isinstance(picture, np.ndarray):
+            picture = Image.fromarray(picture)
+        sheet.paste(picture, (GAP + column * (size[1] + GAP), GAP + row * (size[0] + GAP)))
+
+    for column, path in enumerate(images[:columns], 1):
+        place(_pixels(path, size), 0, column)
+        place(_skeleton(select(targets.pose, column - 1), size), 1, column)
+    for row, source in enumerate(sources, header):
+        place(_pixels(source.person.path, size), row, 0)
+        for column in range(columns):
+            path = out / TRAIN / warp_name(source.name, column)
+            if path.exists():
+                place(_pixels(path, size), row, column + 1)
+    stream = io.BytesIO()
+    sheet.save(stream, "PNG", optimize=True)
+    return stream.getvalue()
+
+
+def _pixels(path: Path, size: Size) -> NDArray[np.uint8]:
+    try:
+        image: UInt8[Tensor, "3 H W"] = to_bytes(resize(to_float(read_image(path)), size))
+    except ReidaugError:
+        return np.full((*size, 3), 235, dtype=np.uint8)
+    return np.ascontiguousarray(image.permute(1, 2, 0).numpy())
+
+
+def _skeleton(pose: Pose, size: Size) -> Image.Image:
+    picture = Image.new("RGB", (size[1], size[0]), (40, 44, 52))
+    draw = ImageDraw.Draw(picture)
+    width = max(1, round(size[0] / 48))
+    for bones, colour in zip(BONES, COLOURS, strict=True):
+        for first, second in bones:
+            if pose.visible[first] and pose.visible[second]:
+                ends = [tuple(pose.xy[joint].tolist()) for joint in (first, second)]
+                draw.line(ends, fill=colour, width=width)
+    return picture

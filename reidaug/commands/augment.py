@@ -1,0 +1,390 @@
+"""`reidaug augment`: every training image of a dataset, warped into the poses of others."""
+
+import os
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import click
+import torch
+from pydantic import Field
+
+from reidaug.augment.background import BACKGROUNDS, mask_file
+from reidaug.augment.engine import BACKENDS, Totals, clean, into_chunks, merge, run_chunks
+from reidaug.augment.folder import copy_originals, show_split
+from reidaug.augment.material import Material, fingerprint, gather_material
+from reidaug.augment.poses import CHOICES, write_poses
+from reidaug.augment.sheet import contact_sheet, pick
+from reidaug.augment.warps import POSES, Plan
+from reidaug.data.files import summarise_left_out, write_atomically
+from reidaug.data.market1501 import GALLERY, QUERY, SPLITS, TRAIN, read_market1501
+from reidaug.errors import UsageError
+from reidaug.flow.checkpoint import load_checkpoint
+from reidaug.flow.closed_form import Identity, JointBlend, TorsoAffine
+from reidaug.flow.estimator import FlowEstimator
+from reidaug.recipes import Recipe, resolve
+from reidaug.runs import RunFolder, counter
+
+OWN_POSE = "identity"
+CLOSED_FORM: dict[str, type[FlowEstimator]] = {
+    OWN_POSE: Identity,
+    "torso-affine": TorsoAffine,
+    "joint-blend": JointBlend,
+}
+KEYPOINTS = "market-annotation-train.csv"
+MASKS = "masks"
+PEOPLE_ON_SHEET = 8
+
+
+class Augment(Recipe):
+    """What decides the bytes of an augmented dataset."""
+
+    dataset: Path
+    flow: str
+    keypoints: Path
+    masks: Path | None
+    pattern: str | None = None
+    poses: int = Field(25, ge=1, le=10_000)
+    choose: Literal["random", "medoids"] = "random"
+    background: Literal["grey", "imagenet-mean", "keep"] = "grey"
+    spread: bool = True
+    precision: Literal["float32", "bfloat16"] = "float32"
+    jpeg_quality: int = Field(95, ge=1, le=95)
+    least_quality: float = Field(0.0, ge=0, le=1)
+    seed: int = Field(0, ge=0)
+    keep_original: bool = False
+
+
+def load_flow(flow: str) -> FlowEstimator:
+    """Make the estimator a user names.
+
+    Args:
+        flow: A checkpoint folder, ``identity``, ``torso-affine`` or ``joint-blend``.
+
+    Returns:
+        The estimator.
+
+    Raises:
+        ReidaugError: The checkpoint is damaged.
+        UsageError: There is no such folder.
+    """
+    if flow in CLOSED_FORM:
+        return CLOSED_FORM[flow]()
+    if not Path(flow).is_dir():
+        raise UsageError(
+            f"--flow {flow}: no such checkpoint folder, nor one of {', '.join(CLOSED_FORM)}"
+        )
+    return load_checkpoint(Path(flow))
+
+
+def augment_dataset(
+    dataset: Path,
+    out: Path,
+    *,
+    flow: str,
+    keypoints: Path | None = None,
+    masks: Path | None = None,
+    pattern: str | None = None,
+    poses: int = 25,
+    choose: str = "random",
+    background: str = "grey",
+    spread: bool = True,
+    precision: str = "auto",
+    least_quality: float = 0.0,
+    seed: int = 0,
+    keep_original: bool = False,
+    workers: int | None = None,
+    backend: str = "loky",
+) -> dict[str, Any]:
+    """Warp every training image of a dataset into poses of others; see ``reidaug augment --help``.
+
+    Args:
+        dataset: A Market-1501 root.
+        out: The folder to make; an unfinished run of the same kind is continued.
+        flow: A checkpoint folder, ``identity``, ``torso-affine`` or ``joint-blend``.
+        keypoints: Keypoint file; by default `KEYPOINTS` in the root.
+        masks: Folder of person masks; by default `MASKS` in the root where there is one.
+        pattern: Regular expression that reads person and camera from file names.
+        poses: How many target poses.
+        choose: ``random`` or ``medoids``.
+        background: A name in `reidaug.augment.background.BACKGROUNDS`.
+        spread: Whether a missed limb samples the nearest limb, where the source has a mask.
+        precision: ``float32``, ``bfloat16``, or ``auto``: the latter where the processor has it.
+        least_quality: Warps whose quality is lower are recorded and not written.
+        seed: Of the poses drawn.
+        keep_original: Whether the training images are copied beside their warps.
+        workers: Processes; by default one a core.
+        backend: ``loky`` or ``dask``.
+
+    Returns:
+        The content of ``report.json``.
+
+    Raises:
+        ReidaugError: There is nothing to warp, or a file cannot be read or written.
+        UsageError: An argument is wrong.
+    """
+    found = read_market1501(dataset, pattern=pattern, splits=(TRAIN,))
+    _check_out(found.root, out)
+    recipe = resolve(
+        {
+            "dataset": found.root.resolve(),
+            "flow": _resolved(flow),
+            "keypoints": _keypoint_file(found.root, keypoints),
+            "masks": _mask_folder(found.root, masks),
+            "pattern": pattern,
+            "poses": poses,
+            "choose": choose,
+            "background": background,
+            "spread": spread,
+            "precision": _precision(precision, load_flow(flow)),
+            "least_quality": least_quality,
+            "seed": seed,
+            "keep_original": keep_original,
+        },
+        Augment,
+        where="augment",
+    )
+    material = gather_material(
+        found,
+        recipe.keypoints,
+        count=recipe.poses,
+        how=recipe.choose,
+        seed=recipe.seed,
+        own_pose=recipe.flow == OWN_POSE,
+    )
+    # What may change behind the same paths: poses, names and weights.
+    weights = () if recipe.flow in CLOSED_FORM else Path(recipe.flow).iterdir()
+    resolved = {"command": "augment", **recipe.model_dump(mode="json")}
+    resolved["inputs"] = fingerprint(material, sorted(weights))
+    run = RunFolder.open(out, resolved, resume=True)
+    return _work(run, recipe, material, workers=workers or _cores(), backend=backend)
+
+
+def _work(
+    run: RunFolder, recipe: Augment, material: Material, *, workers: int, backend: str
+) -> dict[str, Any]:
+    out, targets, root = run.path.resolve(), material.targets, material.dataset.root
+    plan = Plan(
+        out=out,
+        build=load_flow,
+        flow=recipe.flow,
+        masks=recipe.masks,
+        background=recipe.background,
+        own_pose=recipe.flow == OWN_POSE,
+        spread=recipe.spread,
+        half=recipe.precision == "bfloat16",
+        jpeg_quality=recipe.jpeg_quality,
+        least_quality=recipe.least_quality,
+    )
+    run.log(event="start", workers=workers, backend=backend, torch=torch.__version__)
+    write_poses(out / POSES, targets)
+    linked = [name for name in (QUERY, GALLERY) if show_split(root / name, out / name)]
+    chunks = into_chunks(material.sources, targets.size)
+    each = max(len(targets.images), 1)
+    started, made = time.monotonic(), 0
+    with counter(total=len(material.sources) * each, what="warp", unit="image") as advance:
+        for done in run_chunks(plan, targets.size, chunks, workers=workers, backend=backend):
+            advance(done.sources * each)
+            made += done.made
+    seconds = time.monotonic() - started
+    originals = copy_originals(material.dataset.train, out) if recipe.keep_original else 0
+    totals = merge(out, len(chunks))
+    left_out = (*material.left_out, *totals.left_out)
+    write_atomically(out / "left_out.txt", "".join(f"{line}\n" for line in left_out).encode())
+    shown = pick(material.sources, PEOPLE_ON_SHEET)
+    models = {s.person.path.name: s.person.path for s in material.sources}
+    sheet = contact_sheet(out, shown, targets, [models[name] for name in targets.images])
+    write_atomically(out / "contact_sheet.png", sheet)
+    clean(out)
+    finished = run.finished()
+    if finished is not None and not made:
+        return finished
+    report = _report(recipe, material, totals) | {
+        "originals": originals,
+        "linked": linked,
+        "images_per_s": round(made / max(seconds, 1e-9), 1),
+        "seconds": round(seconds, 1),
+        "workers": workers,
+    }
+    run.report(report)
+    run.log(event="done", made=made, seconds=round(seconds, 1))
+    return report
+
+
+def _report(recipe: Augment, material: Material, totals: Totals) -> dict[str, Any]:
+    targets = material.targets
+    return {
+        "sources": totals.sources,
+        "poses": max(len(targets.images), 1),
+        "images": totals.images,
+        "rejected": totals.rejected,
+        "left_out": len(material.left_out) + len(totals.left_out),
+        "training_images": len(material.dataset.train),
+        "quality": round(totals.quality, 4),
+        "size": list(targets.size),
+        "flow": recipe.flow,
+        "precision": recipe.precision,
+        "pose_masks": sum(mask_file(name, recipe.masks) is not None for name in targets.images),
+    }
+
+
+def _check_out(root: Path, out: Path) -> None:
+    root, out = root.resolve(), out.resolve()
+    if out == root:
+        raise UsageError(f"--out {out} is the dataset itself; name another folder")
+    inside = [name for name in SPLITS if (root / name) in (out, *out.parents)]
+    if inside:
+        raise UsageError(f"--out {out} lies in the dataset's {inside[0]}; name another folder")
+
+
+def _keypoint_file(root: Path, keypoints: Path | None) -> Path:
+    path = keypoints or root / KEYPOINTS
+    if not path.exists():
+        hint = "" if keypoints else "; name the keypoints of the training images with --keypoints"
+        raise UsageError(f"{path}: no such keypoint file{hint}")
+    return path.resolve()
+
+
+def _mask_folder(root: Path, masks: Path | None) -> Path | None:
+    if masks is not None and not masks.is_dir():
+        raise UsageError(f"--masks {masks}: no such folder")
+    path = masks or root / MASKS
+    return path.resolve() if path.is_dir() else None
+
+
+def _resolved(flow: str) -> str:
+    return flow if flow in CLOSED_FORM else str(Path(flow).resolve())
+
+
+def _precision(precision: str, estimator: FlowEstimator) -> str:
+    """Choose how numbers are held; only networks have something to gain."""
+    if precision != "auto":
+        return precision
+    network = next(estimator.parameters(), None) is not None
+    return "bfloat16" if network and _has_bfloat16() else "float32"
+
+
+def _has_bfloat16() -> bool:
+    """Tell whether the processor multiplies bfloat16 faster than float32."""
+    cpuinfo = Path("/proc/cpuinfo")
+    flags = cpuinfo.read_text().split() if cpuinfo.exists() else []
+    return "amx_bf16" in flags or "avx512_bf16" in flags
+
+
+def _cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+FOLDER = click.Path(path_type=Path)
+
+
+@click.command("augment")
+@click.argument("dataset", type=FOLDER)
+@click.option("--out", type=FOLDER, required=True, help="Folder to make; a Market-1501 root.")
+@click.option(
+    "--flow",
+    metavar="CHECKPOINT",
+    help=f"Checkpoint folder of train-flow, or one of: {', '.join(CLOSED_FORM)}.",
+)
+@click.option(
+    "--keypoints",
+    type=FOLDER,
+    help=f"Keypoints of the training images (PATN CSV, COCO or OpenPose JSON, 14-joint .mat). "
+    f"[default: DATASET/{KEYPOINTS}]",
+)
+@click.option(
+    "--masks",
+    type=FOLDER,
+    help=f"Folder of person masks, STEM.png; without them limbs are drawn from the joints. "
+    f"[default: DATASET/{MASKS}]",
+)
+@click.option("--poses", default=25, show_default=True, help="Number of target poses.")
+@click.option(
+    "--choose",
+    type=click.Choice(CHOICES),
+    default=CHOICES[0],
+    show_default=True,
+    help="Draw the target poses, or take the centres of groups of alike ones.",
+)
+@click.option(
+    "--background",
+    type=click.Choice(list(BACKGROUNDS)),
+    default="grey",
+    show_default=True,
+    help="Around the person: grey 128, the mean colour of ImageNet, or whatever the flow samples.",
+)
+@click.option(
+    "--spread/--no-spread",
+    default=True,
+    show_default=True,
+    help="Where a flow misses the person, take the person's nearest colour (needs masks).",
+)
+@click.option("--seed", default=0, show_default=True, help="Of the poses drawn.")
+@click.option("--workers", type=click.IntRange(1), help="Processes. [default: one a core]")
+@click.option(
+    "--backend",
+    type=click.Choice(BACKENDS),
+    default=BACKENDS[0],
+    show_default=True,
+    help="Processes of this machine, or of a dask cluster (extra 'cluster').",
+)
+@click.option("--keep-original", is_flag=True, help="Copy the training images beside the warps.")
+@click.option(
+    "--min-quality",
+    "least_quality",
+    default=0.0,
+    show_default=True,
+    help="Leave out warps whose quality (0 to 1, see manifest.parquet) is lower.",
+)
+@click.option(
+    "--precision",
+    type=click.Choice(["auto", "float32", "bfloat16"]),
+    default="auto",
+    show_default=True,
+    help="Numbers of the flow network; auto: bfloat16 where the processor has it.",
+)
+@click.option("--pattern", help="Regular expression for file names of another form.")
+def command(dataset: Path, out: Path, flow: str | None, **options: Any) -> None:
+    r"""Warp every training image of DATASET, a Market-1501 root, into poses of other images.
+
+    OUT becomes a Market-1501 root: bounding_box_train holds the warps, named
+    0002_c1s1_000451_03_w07.jpg after their source and pose; query and bounding_box_test are
+    links. Beside them: manifest.parquet (where each file comes from, and its quality), poses.json,
+    contact_sheet.png, left_out.txt. The same command goes on after an interruption; the same
+    inputs give the same bytes.
+
+    With --flow identity each image keeps its own pose and only its background changes (one copy
+    an image): the control that every gain should be compared with.
+
+    \b
+    reidaug augment Market-1501 --out warps --flow runs/flow/checkpoint
+    """
+    if flow is None:
+        raise UsageError(
+            f"name a flow with --flow: a checkpoint folder of train-flow, or {_either(CLOSED_FORM)}"
+        )
+    report = augment_dataset(dataset, out, flow=flow, **options)
+    _tell(out, report)
+
+
+def _either(names: Mapping[str, object]) -> str:
+    *others, last = names
+    return f"{', '.join(others)} or {last}"
+
+
+def _tell(out: Path, report: Mapping[str, Any]) -> None:
+    left_out = (out / "left_out.txt").read_text(encoding="utf-8").splitlines()
+    if left_out:
+        total = report["training_images"]
+        click.echo(
+            summarise_left_out(left_out, max(total, len(left_out)), what="entries"), err=True
+        )
+        click.echo(f"  all of them: {out / 'left_out.txt'}", err=True)
+    click.echo(
+        f"{report['images']:,} images: {report['sources']:,} of {report['training_images']:,} "
+        f"training images in {report['poses']} poses, {report['images_per_s']:.0f} images/s; "
+        f"mean quality {report['quality']:.2f}; look at {out / 'contact_sheet.png'}"
+    )
