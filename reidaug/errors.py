@@ -8,6 +8,13 @@ class ReidaugError(Exception):
 
     exit_code = 1
 
+    def __init__(self, line: str) -> None:
+        # A data-loading worker hands its error on with the whole traceback as the text; the line
+        # itself comes last, after the name of its type.
+        if "\nOriginal Traceback" in line:
+            line = line.rstrip().rsplit("\n", 1)[-1].split("Error: ", 1)[-1]
+        super().__init__(line)
+
 
 class UsageError(ReidaugError):
     """The command was asked for something it cannot do; it ends with exit code 2."""

@@ -207,16 +207,25 @@ def _lists(root: Path, split: str) -> tuple[Path, Path]:
 
 
 def _pair_rows(path: Path) -> Iterator[tuple[str, str, str]]:
-    rows = csv.reader(io.StringIO(read_text(path)))
-    header = [cell.strip() for cell in next(rows, [])]
+    lines = read_text(path).split("\n")
+    header = _cells(lines[0])
     for column in _COLUMNS:
         if column not in header:
             raise ReidaugError(f"{path}:1: no column {column!r} in the header; expected from,to")
     places = [header.index(column) for column in _COLUMNS]
-    for row in rows:
-        if row:
-            cells = [row[place].strip() if place < len(row) else "" for place in places]
-            yield f"{path}:{rows.line_num}", cells[0], cells[1]
+    for number, line in enumerate(lines[1:], 2):
+        if line.strip():
+            cells = _cells(line)
+            source, target = (cells[place] if place < len(cells) else "" for place in places)
+            yield f"{path}:{number}", source, target
+
+
+def _cells(line: str) -> list[str]:
+    # Line by line, so that a stray quotation mark costs one row and not the rest of the file.
+    try:
+        return [cell.strip() for cell in next(csv.reader([line], strict=True), [])]
+    except csv.Error:
+        return []
 
 
 def _problem(

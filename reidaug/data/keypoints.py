@@ -109,14 +109,14 @@ def write_patn(path: Path, poses: Mapping[str, Pose], *, decimals: int = 0) -> N
     """
     lines = [":".join(COLUMNS)]
     for name, pose in poses.items():
-        if ":" in name or name != name.strip() or len(name.splitlines()) != 1:
-            raise ReidaugError(f"{name!r}: a name in {path.name} has no colon and is one line")
+        if not name or name != name.strip() or any(c in name for c in ":\n\r"):
+            raise ReidaugError(f"{path}: {name!r} cannot stand in it; a name has no colon")
         xy = _rounded(pose, decimals)
         lines.append(f"{name}: {json.dumps(xy[1])}: {json.dumps(xy[0])}")
     write_atomically(path, ("\n".join(lines) + "\n").encode())
 
 
-def _rounded(pose: Pose, decimals: int) -> list[list[float]]:
+def _rounded(pose: Pose, decimals: int) -> list[list[int | float]]:
     xy = pose.xy.detach().cpu().numpy().astype(np.float64)
     visible = pose.visible.cpu().numpy()
     if xy.shape != (len(OPENPOSE_18), 2):
@@ -177,8 +177,8 @@ def _numbers(values: Any, count: int) -> NDArray[np.float64] | str:
 
 
 def _patn_entries(path: Path) -> Iterator[_Entry]:
-    lines = read_text(path).splitlines()
-    header = [column.strip() for column in (lines[0] if lines else "").split(":")]
+    lines = read_text(path).split("\n")
+    header = [column.strip() for column in lines[0].split(":")]
     for column in COLUMNS:
         if column not in header:
             raise ReidaugError(
@@ -221,7 +221,7 @@ def _json(path: Path) -> Any:
 def _coco_entries(path: Path) -> Iterator[_Entry]:
     content = _json(path)
     try:
-        names = {image["id"]: str(image["file_name"]) for image in content["images"]}
+        names = {str(image["id"]): _file_name(image["file_name"]) for image in content["images"]}
         annotations = list(content["annotations"])
     except (TypeError, KeyError, AttributeError):
         raise ReidaugError(
@@ -231,14 +231,21 @@ def _coco_entries(path: Path) -> Iterator[_Entry]:
     for number, annotation in enumerate(annotations):
         where = f"{path}:annotations[{number}]"
         found = _flat(annotation, "keypoints", (COCO_17,))
-        name = names.get(annotation.get("image_id")) if isinstance(annotation, dict) else None
-        if isinstance(found, str) or name is None:
-            yield where, "", found if isinstance(found, str) else "its image is not in 'images'"
+        if isinstance(found, str):
+            yield where, "", found
+            continue
+        name = names.get(str(annotation.get("image_id")))
+        if name is None:
+            yield where, "", "its image is not in 'images'"
             continue
         rank = found[:, 2].sum()
         if name not in best or rank > best[name][0]:
             best[name] = rank, (where, name, found)
     yield from (entry for _, entry in best.values())
+
+
+def _file_name(path: str) -> str:
+    return path.replace("\\", "/").rsplit("/", 1)[-1]
 
 
 def _openpose_entries(folder: Path, names: Sequence[str]) -> Iterator[_Entry]:

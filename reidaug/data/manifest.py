@@ -64,7 +64,7 @@ def read_manifest(path: Path) -> pd.DataFrame:
 def _table(rows: list[Mapping[str, Any]], schema: pa.Schema | None) -> pa.Table:
     keys = schema.names if schema is not None else list(rows[0]) if rows else []
     for row in rows:
-        if list(row) != keys:
+        if row.keys() != set(keys):
             raise ValueError(f"columns {list(row)} in a table of {keys}")
     columns = [[row[key] for row in rows] for key in keys]
     if schema is None:

@@ -97,7 +97,7 @@ def find_root(root: Path) -> Path:
             ``market1501/Market-1501-v15.09.15`` or MSMT17's folders.
 
     Returns:
-        The folder with ``bounding_box_train`` (or MSMT17's ``list_train.txt``) in it.
+        The folder with any of `SPLITS` (or MSMT17's ``list_train.txt``) in it.
 
     Raises:
         ReidaugError: None of them does.
@@ -107,7 +107,7 @@ def find_root(root: Path) -> Path:
         raise ReidaugError(f"{root}: no such folder; a Market-1501 root holds {_listed(SPLITS)}")
     for below in _BELOW:
         folder = root / below
-        if (folder / TRAIN).is_dir() or (folder / _LISTS[TRAIN]).is_file():
+        if any((folder / name).is_dir() for name in SPLITS) or (folder / _LISTS[TRAIN]).is_file():
             return folder
     if root.name in SPLITS:
         raise ReidaugError(f"{root}: this is one split; point at the folder above, {root.parent}")
@@ -267,7 +267,7 @@ def _read_list(root: Path, split: str) -> Split:
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    for number, text in enumerate(read_text(path).splitlines(), 1):
+    for number, text in enumerate(read_text(path).split("\n"), 1):
         if text.strip():
             yield number, text.strip()
 

@@ -1,6 +1,8 @@
 """Pairs of images of one person, read when they are asked for."""
 
+import io
 import zipfile
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -12,6 +14,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from reidaug.data.deepfashion import PairList
+from reidaug.data.files import write_atomically
 from reidaug.data.images import read_image, resize, to_float
 from reidaug.errors import ReidaugError
 from reidaug.geometry.flow import Size
@@ -85,7 +88,7 @@ class PairDataset(Dataset[PosePair]):
         if self.flows is not None:
             path = self.flows / flow_name(self._names[source], self._names[target])
             flow, visible = read_flow(path)
-            size = self.size or (flow.shape[-2], flow.shape[-1])
+            size = self.size or (target_image.shape[-2], target_image.shape[-1])
             flow = resize_flow(flow[None], size)[0]
             visible = _nearest(visible, size)
         return PosePair(source_image, target_image, source_pose, target_pose, flow, visible)
@@ -151,16 +154,24 @@ def flow_name(source: str, target: str) -> str:
 
 
 def write_flow(path: Path, flow: Float[Tensor, "2 H W"], visible: Bool[Tensor, "H W"]) -> None:
-    """Write an exact flow, compressed, as half-precision numbers.
+    """Write an exact flow, compressed, as half-precision numbers; equal flows give equal bytes.
 
     Args:
         path: The file, named by `flow_name`; its folder must exist.
         flow: Flow (2, H, W), see `reidaug.geometry.flow`.
         visible: (H, W), True where the target's surface point is seen in the source.
     """
-    np.savez_compressed(
-        path, flow=flow.cpu().numpy().astype(np.float16), visible=visible.cpu().numpy()
-    )
+    arrays = {"flow": flow.cpu().numpy().astype(np.float16), "visible": visible.cpu().numpy()}
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, array in arrays.items():
+            content = io.BytesIO()
+            np.save(content, array, allow_pickle=False)
+            # numpy.savez would note the time of day; ZipInfo alone says 1980.
+            entry = zipfile.ZipInfo(f"{name}.npy")
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            archive.writestr(entry, content.getvalue())
+    write_atomically(path, stream.getvalue())
 
 
 def read_flow(path: Path) -> tuple[Float[Tensor, "2 H W"], Bool[Tensor, "H W"]]:
@@ -176,12 +187,12 @@ def read_flow(path: Path) -> tuple[Float[Tensor, "2 H W"], Bool[Tensor, "H W"]]:
         ReidaugError: The file is missing or damaged.
     """
     try:
-        with np.load(path) as arrays:
+        with np.load(io.BytesIO(path.read_bytes())) as arrays:
             flow = arrays["flow"].astype(np.float32)
             visible = arrays["visible"].astype(np.bool_)
     except FileNotFoundError:
         raise ReidaugError(f"{path}: no such flow") from None
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+    except (OSError, ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
         raise ReidaugError(f"{path}: not readable as a flow with its visible cells") from None
     if flow.ndim != 3 or flow.shape[0] != 2 or visible.shape != flow.shape[1:]:
         raise ReidaugError(f"{path}: flow {flow.shape} and visible {visible.shape} do not fit")

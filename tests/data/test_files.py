@@ -1,0 +1,42 @@
+from pathlib import Path
+
+import pytest
+
+from reidaug.data.files import read_text, summarise_left_out, write_atomically
+from reidaug.errors import ReidaugError
+
+
+def test_a_file_is_replaced_as_a_whole(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("before")
+    write_atomically(path, b"after")
+    assert path.read_text() == "after"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_byte_order_mark_is_no_text(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes(b"\xef\xbb\xbffrom,to\r\n")
+    assert read_text(path) == "from,to\n"
+
+
+def test_a_file_that_is_no_text_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes(b"\xff\xd8\xff\xe0")
+    with pytest.raises(ReidaugError, match=r"a\.csv: no UTF-8 text"):
+        read_text(path)
+    with pytest.raises(ReidaugError, match=r"b\.csv: No such file"):
+        read_text(tmp_path / "b.csv")
+
+
+def test_what_was_left_out_is_counted_and_shown() -> None:
+    assert summarise_left_out([], 7) == ""
+    assert summarise_left_out(["a:2: broken"], 7) == "1 of 7 rows left out:\n  a:2: broken"
+    lines = [f"a:{k}: broken" for k in range(1200)]
+    assert summarise_left_out(lines, 5000, what="pairs").splitlines() == [
+        "1,200 of 5,000 pairs left out:",
+        "  a:0: broken",
+        "  a:1: broken",
+        "  a:2: broken",
+        "  ... and 1,197 more",
+    ]

@@ -1,0 +1,204 @@
+import io
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from PIL import Image
+from torch import Tensor
+
+from reidaug.data.images import (
+    encode_jpeg,
+    encode_png,
+    read_image,
+    read_mask,
+    resize,
+    to_bytes,
+    to_float,
+)
+from reidaug.errors import ReidaugError, UsageError
+from reidaug.geometry.flow import identity
+from reidaug.geometry.warp import warp
+
+IMAGES = arrays(np.uint8, st.tuples(st.just(3), st.integers(1, 24), st.integers(1, 24)))
+
+
+def colours(height: int = 6, width: int = 4) -> Tensor:
+    generator = torch.Generator().manual_seed(0)
+    return torch.randint(0, 256, (3, height, width), dtype=torch.uint8, generator=generator)
+
+
+def pil(image: Tensor) -> Image.Image:
+    return Image.fromarray(image.permute(1, 2, 0).numpy())
+
+
+@given(IMAGES)
+def test_png_keeps_every_byte(pixels: np.ndarray) -> None:
+    image = torch.from_numpy(pixels)
+    stored = np.array(Image.open(io.BytesIO(encode_png(image))))
+    assert np.array_equal(stored.transpose(2, 0, 1), pixels)
+
+
+@given(IMAGES)
+def test_bytes_survive_the_way_through_numbers(pixels: np.ndarray) -> None:
+    image = torch.from_numpy(pixels)
+    assert torch.equal(to_bytes(to_float(image)), image)
+
+
+def test_numbers_outside_are_clipped() -> None:
+    assert to_bytes(torch.tensor([[-0.3, 0.5, 1.7]])).tolist() == [[0, 128, 255]]
+
+
+def test_jpeg_is_repeatable_and_keeps_the_full_colour_resolution(tmp_path: Path) -> None:
+    image = resize(to_float(colours()), (128, 64))
+    content = encode_jpeg(to_bytes(image))
+    assert content == encode_jpeg(to_bytes(image).clone())
+    opened = Image.open(io.BytesIO(content))
+    assert opened.mode == "RGB"
+    assert [layer[1:3] for layer in opened.layer] == [(1, 1)] * 3  # type: ignore[attr-defined]
+    (tmp_path / "a.jpg").write_bytes(content)
+    read = read_image(tmp_path / "a.jpg")
+    assert (to_float(read) - image).abs().mean() < 0.01
+    assert len(encode_jpeg(to_bytes(image), 40)) < len(content)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_exif_rotation_is_applied(tmp_path: Path, orientation: int) -> None:
+    upright = pil(colours())
+    undo = {
+        2: Image.Transpose.FLIP_LEFT_RIGHT,
+        3: Image.Transpose.ROTATE_180,
+        4: Image.Transpose.FLIP_TOP_BOTTOM,
+        5: Image.Transpose.TRANSPOSE,
+        6: Image.Transpose.ROTATE_90,
+        7: Image.Transpose.TRANSVERSE,
+        8: Image.Transpose.ROTATE_270,
+    }
+    stored = upright.transpose(undo[orientation]) if orientation > 1 else upright
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    stored.save(tmp_path / "a.png", exif=exif)
+    assert torch.equal(read_image(tmp_path / "a.png"), colours())
+
+
+def test_a_damaged_exif_block_does_not_hide_the_picture(tmp_path: Path) -> None:
+    pil(colours(8, 8)).save(tmp_path / "a.jpg", exif=b"Exif\0\0II*\0\xff\xff\xff")
+    assert read_image(tmp_path / "a.jpg").shape == (3, 8, 8)
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "P", "CMYK", "YCbCr", "LA", "RGBA", "F", "I"])
+def test_every_mode_becomes_rgb_bytes(tmp_path: Path, mode: str) -> None:
+    grey = Image.new("L", (4, 6), 255)
+    grey.convert(mode).save(tmp_path / "a.tiff" if mode not in {"LA"} else tmp_path / "a.png")
+    path = next(tmp_path.iterdir())
+    image = read_image(path)
+    assert image.shape == (3, 6, 4)
+    assert image.dtype == torch.uint8
+    if mode != "I":  # 255 of 65535 is dark
+        assert (image == 255).all()
+
+
+def test_sixteen_bits_become_eight(tmp_path: Path) -> None:
+    values = np.array([[0, 257, 128 * 257, 65535]], dtype=np.uint16)
+    Image.fromarray(values).save(tmp_path / "a.png")
+    assert read_image(tmp_path / "a.png")[0].tolist() == [[0, 1, 128, 255]]
+
+
+def test_what_is_transparent_shows_white(tmp_path: Path) -> None:
+    image = Image.new("RGBA", (2, 1), (0, 0, 0, 0))
+    image.putpixel((1, 0), (10, 20, 30, 255))
+    image.save(tmp_path / "a.png")
+    assert read_image(tmp_path / "a.png").permute(1, 2, 0).tolist() == [
+        [[255, 255, 255], [10, 20, 30]]
+    ]
+    palette = Image.new("P", (2, 1), 0)
+    palette.putpalette([9, 9, 9, 40, 50, 60])
+    palette.putpixel((1, 0), 1)
+    palette.save(tmp_path / "b.png", transparency=0)
+    assert read_image(tmp_path / "b.png").permute(1, 2, 0).tolist() == [
+        [[255, 255, 255], [40, 50, 60]]
+    ]
+
+
+def test_damaged_files_are_named_in_one_line(tmp_path: Path) -> None:
+    jpeg = encode_jpeg(colours(128, 64))
+    damaged = {
+        "cut.jpg": jpeg[: len(jpeg) // 2],
+        "text.jpg": b"not an image",
+        "nothing.jpg": b"",
+        "cut.png": encode_png(colours(128, 64))[:-200],
+        "head.jpg": jpeg[:30],
+    }
+    for name, content in damaged.items():
+        (tmp_path / name).write_bytes(content)
+    (tmp_path / "folder.jpg").mkdir()
+    for name in [*damaged, "folder.jpg", "missing.jpg"]:
+        with pytest.raises(ReidaugError, match=name) as caught:
+            read_image(tmp_path / name)
+        assert "\n" not in str(caught.value)
+
+
+@given(st.binary(max_size=60), st.integers(0, 600))
+def test_no_damage_goes_unexplained(
+    tmp_path_factory: pytest.TempPathFactory, noise: bytes, place: int
+) -> None:
+    content = encode_png(colours(16, 8))
+    path = tmp_path_factory.getbasetemp() / "noise.png"
+    path.write_bytes(content[:place] + noise + content[place + len(noise) :])
+    try:
+        assert read_image(path).shape[0] == 3
+    except ReidaugError as error:
+        assert "noise.png" in str(error)
+
+
+def test_a_mask_is_bright_on_the_person(tmp_path: Path) -> None:
+    mask = torch.tensor([[True, False], [False, True], [True, True]])
+    (tmp_path / "a.png").write_bytes(encode_png(mask))
+    assert Image.open(io.BytesIO(encode_png(mask))).mode == "L"
+    assert torch.equal(read_mask(tmp_path / "a.png"), mask)
+    with pytest.raises(ReidaugError, match=r"b\.png: no such image"):
+        read_mask(tmp_path / "b.png")
+
+
+@given(st.integers(2, 30), st.integers(2, 30), st.integers(2, 30), st.integers(2, 30))
+def test_enlarging_samples_as_warping_does(h: int, w: int, more_h: int, more_w: int) -> None:
+    size = (h + more_h, w + more_w)
+    image = to_float(colours(h, w))
+    warped = warp(image[None], identity(*size)[None], size=size)[0]
+    assert torch.allclose(resize(image, size), warped, atol=1e-5)
+
+
+@given(st.integers(1, 30), st.integers(1, 30), st.integers(1, 30), st.integers(1, 30))
+def test_resizing_keeps_plain_colour_and_symmetry(h: int, w: int, new_h: int, new_w: int) -> None:
+    plain = torch.full((3, h, w), 0.3)
+    assert torch.allclose(resize(plain, (new_h, new_w)), torch.full((3, new_h, new_w), 0.3))
+    if new_h > 1 and new_w > 1:
+        image = to_float(colours(h, w))
+        turned = resize(image.flip(-1, -2), (new_h, new_w)).flip(-1, -2)
+        assert torch.allclose(resize(image, (new_h, new_w)), turned, atol=1e-5)
+
+
+def test_resizing_to_its_own_size_changes_nothing() -> None:
+    image = to_float(colours())
+    assert resize(image, (6, 4)) is image
+
+
+def test_shrinking_averages_and_does_not_skip() -> None:
+    stripes = torch.zeros(3, 65, 65)
+    stripes[..., ::2] = 1
+    shrunk = resize(stripes, (9, 9))[..., 1:-1]
+    assert torch.allclose(shrunk, torch.full_like(shrunk, 0.5), atol=0.01)
+
+
+def test_an_error_out_of_a_worker_is_its_one_line() -> None:
+    wrapped = (
+        "Caught ReidaugError in DataLoader worker process 0.\nOriginal Traceback (most recent "
+        "call last):\n  File ...\nreidaug.errors.ReidaugError: a.jpg: not a readable image (x)\n"
+    )
+    assert str(ReidaugError(wrapped)) == "a.jpg: not a readable image (x)"
+    assert str(UsageError(wrapped)) == "a.jpg: not a readable image (x)"
+    assert str(pickle.loads(pickle.dumps(ReidaugError("a: b")))) == "a: b"

@@ -1,0 +1,61 @@
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import reidaug.data.manifest
+from reidaug.data.manifest import read_manifest, write_manifest
+from reidaug.errors import ReidaugError
+
+ROWS = st.lists(
+    st.fixed_dictionaries(
+        {
+            "file": st.text(max_size=12),
+            "pid": st.integers(-(2**40), 2**40),
+            "fold": st.floats(allow_nan=False),
+            "kept": st.booleans(),
+        }
+    ),
+    max_size=20,
+)
+
+
+@given(ROWS)
+def test_rows_come_back_and_equal_rows_are_equal_bytes(
+    tmp_path_factory: pytest.TempPathFactory, rows: list[dict[str, object]]
+) -> None:
+    folder = tmp_path_factory.mktemp("manifest")
+    write_manifest(folder / "a.parquet", rows)
+    write_manifest(folder / "b.parquet", iter(rows))
+    assert (folder / "a.parquet").read_bytes() == (folder / "b.parquet").read_bytes()
+    assert read_manifest(folder / "a.parquet").to_dict("records") == rows
+
+
+def test_a_long_table_is_written_piece_by_piece(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reidaug.data.manifest, "ROWS_AT_ONCE", 10)
+    rows = [{"file": f"{k}.jpg", "score": None if k == 3 else k / 2} for k in range(35)]
+    write_manifest(tmp_path / "a.parquet", iter(rows))
+    table = read_manifest(tmp_path / "a.parquet")
+    assert list(table["file"]) == [row["file"] for row in rows]
+    assert table["score"].isna().sum() == 1
+
+
+@pytest.mark.parametrize("odd", [{"a": "text"}, {"b": 1}, {"a": 1, "b": 2}])
+def test_rows_of_another_kind_leave_nothing_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, odd: dict[str, object]
+) -> None:
+    monkeypatch.setattr(reidaug.data.manifest, "ROWS_AT_ONCE", 2)
+    with pytest.raises(ValueError, match=r"columns|types"):
+        write_manifest(tmp_path / "a.parquet", [{"a": 1}, {"a": 2}, odd])
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_damaged_table_is_named(tmp_path: Path) -> None:
+    (tmp_path / "a.parquet").write_bytes(b"PAR1 and no more")
+    with pytest.raises(ReidaugError, match=r"a\.parquet: not readable"):
+        read_manifest(tmp_path / "a.parquet")
+    with pytest.raises(ReidaugError, match=r"b\.parquet: no such"):
+        read_manifest(tmp_path / "b.parquet")

@@ -1,0 +1,248 @@
+import re
+import warnings
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reidaug.data.market1501 import (
+    GALLERY,
+    QUERY,
+    SPLITS,
+    TRAIN,
+    find_root,
+    image_names,
+    market_name,
+    read_market1501,
+    warp_name,
+    warp_source,
+)
+from reidaug.data.people import Person
+from reidaug.errors import ReidaugError, UsageError
+
+FILES = {
+    TRAIN: [
+        "0002_c1s1_000451_03.jpg",
+        "0002_c1s1_000451_03_w07.jpg",
+        "0007_c3s2_077419_03.jpg",
+        "-1_c1s1_000401_04.jpg",
+        "0000_c2s1_000401_04.jpg",
+    ],
+    QUERY: ["0001_c1s1_001051_00.jpg", "1501_c6s4_016901_00.jpg"],
+    GALLERY: [
+        "-1_c1s1_000401_03.jpg",
+        "0000_c1s1_000151_01.jpg",
+        "0001_c2s1_000301_00.jpg",
+        "1501_c5s3_000401_00.jpg",
+    ],
+}
+
+
+def market(root: Path, files: dict[str, list[str]] = FILES) -> Path:
+    for split, names in files.items():
+        (root / split).mkdir(parents=True)
+        for name in names:
+            (root / split / name).touch()
+    return root
+
+
+def ids(people: tuple[Person, ...]) -> list[tuple[str, int, int]]:
+    return [(person.path.name, person.pid, person.camid) for person in people]
+
+
+def test_junk_is_dropped_and_distractors_are_kept(tmp_path: Path) -> None:
+    dataset = read_market1501(market(tmp_path))
+    assert dataset.root == tmp_path
+    assert ids(dataset.gallery) == [
+        ("0000_c1s1_000151_01.jpg", 0, 1),
+        ("0001_c2s1_000301_00.jpg", 1, 2),
+        ("1501_c5s3_000401_00.jpg", 1501, 5),
+    ]
+    assert ids(dataset.query) == [
+        ("0001_c1s1_001051_00.jpg", 1, 1),
+        ("1501_c6s4_016901_00.jpg", 1501, 6),
+    ]
+    assert ("0002_c1s1_000451_03_w07.jpg", 2, 1) in ids(dataset.train)
+    assert all(person.path.is_file() for person in dataset.train)
+    assert dataset.left_out == ()
+
+
+def test_torchreid_reads_the_same(tmp_path: Path) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torchreid = pytest.importorskip("torchreid.reid.data.datasets.image.market1501")
+    root = market(tmp_path / "market1501" / "Market-1501-v15.09.15")
+    (root / TRAIN / "0009_c1s1_000000_00.png").touch()
+    (root / TRAIN / "below").mkdir()
+    (root / TRAIN / "below" / "0010_c1s1_000000_00.jpg").touch()
+    (root / TRAIN / "._0002_c1s1_000451_03.jpg").touch()
+    theirs = torchreid.Market1501(root=str(tmp_path), verbose=False)
+    ours = read_market1501(tmp_path)
+    relabelled = {person.pid for person in ours.train}
+    assert theirs.num_train_pids == len(relabelled)
+    for split in ("query", "gallery"):
+        assert sorted((Path(item[0]).name, *item[1:3]) for item in getattr(theirs, split)) == [
+            (name, pid, camid - 1) for name, pid, camid in ids(getattr(ours, split))
+        ]
+    # The training ids are counted anew there: the same people must stay together.
+    pairs = {
+        (by_name[Path(item[0]).name].pid, item[1])
+        for by_name in [{person.path.name: person for person in ours.train}]
+        for item in theirs.train
+    }
+    assert len(pairs) == len(relabelled)
+    assert sorted((Path(item[0]).name, item[2]) for item in theirs.train) == [
+        (name, camid - 1) for name, _, camid in ids(ours.train)
+    ]
+
+
+@pytest.mark.parametrize("below", ["", "Market-1501-v15.09.15", "market1501/Market-1501-v15.09.15"])
+def test_the_splits_are_found_below_the_usual_parents(tmp_path: Path, below: str) -> None:
+    market(tmp_path / below)
+    assert find_root(tmp_path) == tmp_path / below
+    assert len(read_market1501(tmp_path).query) == 2
+
+
+def test_cameras_may_have_many_digits_and_names_other_endings(tmp_path: Path) -> None:
+    names = ["0005_c12_f0046985.jpg", "12345_c103s1_000001_00.jpg"]
+    dataset = read_market1501(market(tmp_path, dict.fromkeys(SPLITS, names)))
+    assert ids(dataset.train) == [
+        ("0005_c12_f0046985.jpg", 5, 12),
+        ("12345_c103s1_000001_00.jpg", 12345, 103),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "pid", "camid"),
+    [
+        (r"(?P<camid>\d+)-(?P<pid>\d+)", 44, 3),
+        (r"(\d+)-(\d+)", 3, 44),
+        (r"\d+-(?P<pid>\d+)", 44, 1),
+    ],
+)
+def test_other_names_are_read_by_a_pattern(
+    tmp_path: Path, pattern: str, pid: int, camid: int
+) -> None:
+    market(tmp_path, {split: ["cam3-44.jpg"] for split in SPLITS})
+    assert ids(read_market1501(tmp_path, pattern=pattern).train) == [("cam3-44.jpg", pid, camid)]
+
+
+@pytest.mark.parametrize("pattern", ["(", r"\d+", r"(\d)(\d)(\d)", r"(?P<person>\d+)_(\d+)"])
+def test_a_pattern_that_cannot_work_is_refused(tmp_path: Path, pattern: str) -> None:
+    with pytest.raises(UsageError, match="pattern"):
+        read_market1501(market(tmp_path), pattern=pattern)
+
+
+def test_files_that_do_not_fit_are_told(tmp_path: Path) -> None:
+    root = market(tmp_path)
+    for name in ("poster.jpg", "0002_c1s1_000451_04.png", "Thumbs.db", "---_c1.jpg"):
+        (root / TRAIN / name).touch()
+    dataset = read_market1501(root)
+    assert len(dataset.train) == 4
+    assert [line.removeprefix(f"{root / TRAIN}/") for line in dataset.left_out] == [
+        r"---_c1.jpg: the name does not match ([-\d]+)_c(\d+)",
+        "0002_c1s1_000451_04.png: only files ending in .jpg are read",
+        r"poster.jpg: the name does not match ([-\d]+)_c(\d+)",
+    ]
+
+
+def test_a_wrong_folder_is_said_in_one_line(tmp_path: Path) -> None:
+    with pytest.raises(ReidaugError, match=r"no such folder; a Market-1501 root holds bounding"):
+        read_market1501(tmp_path / "nowhere")
+    with pytest.raises(ReidaugError, match=r"no folder bounding_box_train here or in Market-1501"):
+        read_market1501(tmp_path)
+    root = market(tmp_path / "data")
+    with pytest.raises(ReidaugError, match=rf"this is one split.*{re.escape(str(root))}$"):
+        read_market1501(root / QUERY)
+
+
+def test_a_missing_or_empty_split_is_said_unless_it_is_not_asked_for(tmp_path: Path) -> None:
+    root = market(tmp_path, {TRAIN: FILES[TRAIN], GALLERY: ["-1_c1s1_000401_03.jpg"]})
+    with pytest.raises(ReidaugError, match=r"no folder query; a Market-1501 root holds"):
+        read_market1501(root)
+    with pytest.raises(ReidaugError, match=r"bounding_box_test: no image named like .* 1 junk"):
+        read_market1501(root, splits=(GALLERY,))
+    (root / QUERY).mkdir()
+    with pytest.raises(ReidaugError, match=r"query: no image named like 0002_c1s1.*none"):
+        read_market1501(root)
+    dataset = read_market1501(root, splits=(TRAIN,))
+    assert len(dataset.train) == 4
+    assert dataset.query == dataset.gallery == ()
+
+
+def msmt17(root: Path) -> Path:
+    lists = {
+        "train": [
+            "0000/0000_000_01_0303morning_0015_0.jpg 0",
+            "0001/0001_003_14_0303noon_1_1.jpg 1",
+        ],
+        "query": ["0000/0000_001_02_0303morning_0018_0.jpg 0"],
+        "gallery": ["0000/0000_002_15_0303morning_0018_1.jpg 0"],
+    }
+    for split, lines in lists.items():
+        for line in lines:
+            image = root / ("train" if split == "train" else "test") / line.split()[0]
+            image.parent.mkdir(parents=True, exist_ok=True)
+            image.touch()
+        (root / f"list_{split}.txt").write_text("\n".join(lines) + "\n")
+    return root
+
+
+def test_msmt17_is_read_by_its_lists(tmp_path: Path) -> None:
+    root = msmt17(tmp_path / "MSMT17_V1")
+    dataset = read_market1501(tmp_path)
+    assert dataset.root == root
+    assert [(p.pid, p.camid) for p in dataset.train] == [(0, 1), (1, 14)]
+    assert [(p.pid, p.camid) for p in dataset.query] == [(0, 2)]
+    assert [(p.pid, p.camid) for p in dataset.gallery] == [(0, 15)]
+    assert all(p.path.is_file() for p in (*dataset.train, *dataset.query, *dataset.gallery))
+
+
+def test_damaged_lines_of_msmt17_are_told(tmp_path: Path) -> None:
+    path = msmt17(tmp_path) / "list_train.txt"
+    path.write_text(path.read_text() + "what is this\n\n0000/0000_009_01_0303morning_0_0.jpg 0\n")
+    dataset = read_market1501(tmp_path)
+    assert len(dataset.train) == 2
+    assert [line.removeprefix(f"{path}:")[:9] for line in dataset.left_out] == [
+        "3: expect",
+        "5: no ima",
+    ]
+    path.write_text("nonsense\n")
+    with pytest.raises(ReidaugError, match="none of its 1 lines names an image"):
+        read_market1501(tmp_path)
+
+
+@given(
+    st.integers(-1, 99999),
+    st.integers(1, 20),
+    st.integers(1, 6),
+    st.integers(0, 999999),
+    st.integers(0, 99),
+    st.integers(0, 999),
+)
+def test_names_keep_person_and_camera(
+    pid: int, camid: int, sequence: int, frame: int, detection: int, pose: int
+) -> None:
+    name = market_name(pid, camid, sequence, frame, detection)
+    warped = warp_name(name, pose)
+    for each in (name, warped):
+        found = re.search(r"([-\d]+)_c(\d+)", each)
+        assert found is not None
+        assert (int(found[1]), int(found[2])) == (pid, camid)
+    assert warp_source(warped) == (name, pose)
+    assert warp_source(name) is None
+
+
+def test_names_look_as_market_1501_has_them() -> None:
+    assert market_name(2, 1, 1, 451, 3) == "0002_c1s1_000451_03.jpg"
+    assert market_name(-1, 1, 1, 451, 3) == "-1_c1s1_000451_03.jpg"
+    assert warp_name("0002_c1s1_000451_03.jpg", 7) == "0002_c1s1_000451_03_w07.jpg"
+
+
+def test_annotations_count_junk_too(tmp_path: Path) -> None:
+    root = market(tmp_path)
+    (root / GALLERY / "Thumbs.db").touch()
+    assert list(image_names(root / GALLERY)) == sorted(FILES[GALLERY])
+    with pytest.raises(ReidaugError, match="no folder elsewhere"):
+        image_names(root / "elsewhere")
