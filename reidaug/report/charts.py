@@ -1,0 +1,253 @@
+"""Curves and points: matplotlib figures in the two themes of the report."""
+
+import io
+import statistics
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+DPI = 192
+
+
+class Theme(NamedTuple):
+    """Colours of one appearance.
+
+    Attributes:
+        ink: Text and strong lines.
+        muted: Axis labels and faint marks.
+        rule: Grid lines.
+        series: Line colours, in order of use.
+        faint: Opacity of what stands behind a mean.
+    """
+
+    ink: str
+    muted: str
+    rule: str
+    series: tuple[str, ...]
+    faint: float
+
+
+LIGHT = Theme(
+    "#1d2126", "#616870", "#e3e1db", ("#0b62c4", "#c2570c", "#0f8a63", "#a83f82", "#7a7f87"), 0.28
+)
+DARK = Theme(
+    "#eceae6", "#a3a9b1", "#343a42", ("#6db0ff", "#f2a065", "#4fcfa3", "#e58fc6", "#a3a9b1"), 0.36
+)
+THEMES = {"light": LIGHT, "dark": DARK}
+
+
+class Curve(NamedTuple):
+    """One line of a chart.
+
+    Attributes:
+        label: Its name in the legend.
+        colour: Index into the theme's series.
+        dashed: Whether the line is broken.
+        strong: Whether it stands out.
+    """
+
+    label: str
+    colour: int
+    dashed: bool = False
+    strong: bool = False
+
+
+def png(figure: Figure) -> bytes:
+    """Render a figure; the same figure gives the same bytes.
+
+    Args:
+        figure: A figure of this module.
+
+    Returns:
+        A PNG file with a clear ground and no date in it.
+    """
+    file = io.BytesIO()
+    figure.savefig(file, format="png", dpi=DPI, transparent=True, metadata={"Software": None})
+    return file.getvalue()
+
+
+def training_curves(
+    records: Sequence[Mapping[str, Any]],
+    panels: Mapping[str, str],
+    theme: Theme,
+    *,
+    columns: int = 2,
+) -> Figure:
+    """Draw what was logged while something learnt.
+
+    Args:
+        records: Records of a ``log.jsonl``; those with ``step`` and the panel's key are drawn.
+        panels: Title of each panel by the key it shows.
+        theme: Colours.
+        columns: Panels side by side.
+
+    Returns:
+        One small panel a key: the values faint, their running mean strong. Keys that no record
+        has are left out.
+    """
+    found = {
+        key: [(r["step"], r[key]) for r in records if "step" in r and _number(r.get(key))]
+        for key in panels
+    }
+    found = {key: points for key, points in found.items() if points}
+    rows = max(1, -(-len(found) // columns))
+    with _style(theme):
+        figure, cells = _canvas(theme, (5.2, 1.75 * rows), rows, columns)
+        for cell, (key, points) in zip(cells, found.items(), strict=False):
+            steps = [step for step, _ in points]
+            values = [float(value) for _, value in points]
+            colour = theme.series[0]
+            cell.plot(steps, values, color=colour, alpha=theme.faint, linewidth=0.8)
+            cell.plot(steps, running_mean(values), color=colour, linewidth=1.8)
+            cell.set_title(panels[key])
+            cell.set_ylim(bottom=min(0.0, *values))
+            _frame(cell, theme)
+        for cell in cells[len(found) :]:
+            cell.set_axis_off()
+    return figure
+
+
+def running_mean(values: Sequence[float], *, share: float = 0.06) -> list[float]:
+    """Smooth a curve by the mean over a centred window that shrinks at both ends.
+
+    Args:
+        values: The curve.
+        share: Half the window as a share of the curve's length.
+
+    Returns:
+        As many values.
+    """
+    half = max(1, round(len(values) * share))
+    smooth = []
+    for k in range(len(values)):
+        reach = min(half, k, len(values) - 1 - k)
+        smooth.append(statistics.fmean(values[k - reach : k + reach + 1]))
+    return smooth
+
+
+def cmc_curves(
+    cmc: Mapping[str, Sequence[float]], curves: Mapping[str, Curve], theme: Theme
+) -> Figure:
+    """Draw how often a match is among the first results.
+
+    Args:
+        cmc: Per arm the share of queries (percent) with a match within the first 1, 2, ... ranks.
+        curves: How each arm is drawn.
+        theme: Colours.
+
+    Returns:
+        One line an arm.
+    """
+    with _style(theme):
+        figure, (cell,) = _canvas(theme, (5.2, 3.7), 1, 1)
+        for arm, values in cmc.items():
+            curve = curves[arm]
+            cell.plot(
+                range(1, len(values) + 1),
+                list(values),
+                color=theme.series[curve.colour],
+                linewidth=2.6 if curve.strong else 1.5,
+                linestyle=(0, (4, 2)) if curve.dashed else "-",
+                label=curve.label,
+                zorder=4 if curve.strong else 3,
+            )
+        cell.set_xlabel("first results looked at")
+        cell.set_ylabel("queries with a match, %")
+        cell.xaxis.set_major_locator(MaxNLocator(integer=True))
+        _frame(cell, theme)
+        cell.legend(loc="lower right", frameon=False, labelcolor=theme.ink)
+    return figure
+
+
+def arm_points(
+    scores: Mapping[str, Sequence[float]],
+    curves: Mapping[str, Curve],
+    theme: Theme,
+    *,
+    unit: str = "mAP, %",
+    reference: str | None = None,
+) -> Figure:
+    """Draw every seed of every arm, their mean, and one standard deviation around it.
+
+    Args:
+        scores: Per arm one score a seed, the seeds in the same order.
+        curves: How each arm is drawn.
+        theme: Colours.
+        unit: What the scores are.
+        reference: Arm whose mean is drawn as a line through all.
+
+    Returns:
+        One row an arm, first arm on top.
+    """
+    arms = list(scores)
+    with _style(theme):
+        figure, (cell,) = _canvas(theme, (5.2, 0.7 + 0.6 * len(arms)), 1, 1)
+        for row, arm in enumerate(arms):
+            values = list(scores[arm])
+            colour = theme.series[curves[arm].colour]
+            mean = statistics.fmean(values)
+            spread = statistics.stdev(values) if len(values) > 1 else 0.0
+            height = -float(row)
+            cell.plot(
+                [mean - spread, mean + spread], [height] * 2,
+                color=colour, alpha=theme.faint, linewidth=9, solid_capstyle="round",
+            )  # fmt: skip
+            lanes = [height + 0.09 * (len(values) - 1 - 2 * k) for k in range(len(values))]
+            cell.plot(values, lanes, "o", color=colour, markersize=3.6, alpha=0.75, mew=0)
+            cell.plot([mean], [height], "D" if curves[arm].strong else "o", color=colour,
+                      markersize=8.5, zorder=5)  # fmt: skip
+            cell.annotate(
+                f"{mean:.1f}", (mean, height), xytext=(0, 11), textcoords="offset points",
+                ha="center", color=theme.ink, fontsize=9.5,
+                fontweight="bold" if curves[arm].strong else "normal",
+            )  # fmt: skip
+        if reference is not None:
+            cell.axvline(statistics.fmean(scores[reference]), color=theme.muted, lw=1, ls=":")
+        cell.set_yticks([-float(row) for row in range(len(arms))], [curves[a].label for a in arms])
+        cell.set_ylim(-len(arms) + 0.4, 0.65)
+        cell.set_xlabel(unit)
+        _frame(cell, theme)
+        cell.grid(visible=False, axis="y")
+        cell.tick_params(axis="y", labelcolor=theme.ink, labelsize=9.5)
+    return figure
+
+
+def _number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _style(theme: Theme) -> Any:
+    settings: dict[Any, Any] = {
+        "font.family": "DejaVu Sans",
+        "font.size": 9,
+        "axes.titlesize": 9.5,
+        "axes.titlelocation": "left",
+        "axes.titlecolor": theme.ink,
+        "text.color": theme.ink,
+        "axes.labelcolor": theme.muted,
+        "path.simplify": False,
+    }
+    return mpl.rc_context(settings)
+
+
+def _canvas(
+    theme: Theme, inches: tuple[float, float], rows: int, columns: int
+) -> tuple[Figure, list[Axes]]:
+    figure = Figure(figsize=inches, layout="constrained")
+    FigureCanvasAgg(figure)
+    cells = figure.subplots(rows, columns, squeeze=False)
+    return figure, list(cells.flat)
+
+
+def _frame(cell: Axes, theme: Theme) -> None:
+    for side, spine in cell.spines.items():
+        spine.set_visible(side == "bottom")
+        spine.set_color(theme.rule)
+    cell.tick_params(colors=theme.muted, length=0, labelsize=8.5)
+    cell.grid(visible=True, color=theme.rule, linewidth=0.8)
+    cell.set_axisbelow(True)

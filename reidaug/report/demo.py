@@ -1,0 +1,161 @@
+"""The page of `reidaug demo`: what was measured, shown and said."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from reidaug.geometry.pose import Pose
+from reidaug.report import figures, words
+from reidaug.report.flow_part import (
+    FlowSample,
+    flow_chart,
+    flow_rows,
+    longest_reach,
+    score_columns,
+    score_rows,
+)
+from reidaug.report.html import (
+    PageImage,
+    drawing,
+    number,
+    photo,
+    render,
+    signed,
+    thousands,
+)
+from reidaug.report.reid_part import Gallery, gallery_rows, pose_header, world_part
+
+
+class World(NamedTuple):
+    """One rendered re-ID world and what happened in it.
+
+    Attributes:
+        name: ``few-poses`` or ``many-poses``.
+        people: Training people.
+        crops: Some training crops with their poses.
+        gallery: Warps beside true views.
+        augment: Report of `reidaug augment`.
+        reid: Report of `reidaug finetune-eval`.
+    """
+
+    name: str
+    people: int
+    crops: Sequence[tuple[Path, Pose]]
+    gallery: Gallery
+    augment: Mapping[str, Any]
+    reid: Mapping[str, Any]
+
+
+class Demo(NamedTuple):
+    """Everything the page shows.
+
+    Attributes:
+        flow: Report of `reidaug train-flow`: size, pairs, rows.
+        flow_records: Its log.
+        flow_panels: Titles of the logged values worth a curve.
+        flow_samples: Some test pairs.
+        worlds: The first one is told about in full.
+        times: Stages with their seconds.
+        commands: The commands that do the same, one a line.
+        hardware: What it ran on.
+    """
+
+    flow: Mapping[str, Any]
+    flow_records: Sequence[Mapping[str, Any]]
+    flow_panels: Mapping[str, str]
+    flow_samples: Sequence[FlowSample]
+    worlds: Sequence[World]
+    times: Sequence[tuple[str, float]]
+    commands: str
+    hardware: str
+
+
+class Tile(NamedTuple):
+    """A number to be seen first: its value, its unit, what it is."""
+
+    value: str
+    unit: str
+    label: str
+    main: bool = False
+
+
+def demo_page(demo: Demo) -> str:
+    """Write the page.
+
+    Args:
+        demo: What it shows.
+
+    Returns:
+        Self-contained HTML.
+    """
+    world = demo.worlds[0]
+    arms = world.reid["arms"]
+    over_real, over_control = _gains(arms)
+    longest = max(seconds for _, seconds in demo.times)
+    return render(
+        "demo.html",
+        {
+            "headline": words.headline(over_real, over_control),
+            "findings": words.findings(arms),
+            "tiles": _tiles(demo, over_real, over_control),
+            "world": world,
+            "crops": [_crop(path, pose) for path, pose in world.crops],
+            "flow": demo.flow,
+            "flow_rows": flow_rows(demo.flow_samples),
+            "flow_longest": longest_reach(demo.flow_samples),
+            "wheel": drawing(figures.colour_wheel(168), "Colour wheel of directions"),
+            "flow_chart": flow_chart(demo.flow_records, demo.flow_panels),
+            "score_columns": score_columns(demo.flow),
+            "score_rows": score_rows(demo.flow),
+            "poses": pose_header(world.gallery),
+            "gallery": gallery_rows(world.gallery),
+            "worlds": [world_part(w.name, w.augment, w.reid) for w in demo.worlds],
+            "times": [(name, s, 100 * s / longest) for name, s in demo.times],
+            "total": sum(seconds for _, seconds in demo.times),
+            "commands": demo.commands,
+            "hardware": demo.hardware,
+        },
+    )
+
+
+def _gains(arms: Mapping[str, Any]) -> tuple[words.Gain, words.Gain]:
+    warps, control = arms["warps_grey"]["mAP"], words.best_control(arms)
+    return (
+        words.paired_gain(warps, "real_only", arms["real_only"]["mAP"]),
+        words.paired_gain(warps, control, arms[control]["mAP"]),
+    )
+
+
+def _tiles(demo: Demo, over_real: words.Gain, over_control: words.Gain) -> list[Tile]:
+    rows, world = demo.flow["rows"], demo.worlds[0]
+    control = words.ARM_NAMES[over_control.versus].lower()
+    tiles = [
+        Tile(
+            signed(over_control.mean),
+            f"± {number(over_control.std)} mAP",
+            f"warps over the best control ({control})",
+            main=True,
+        ),
+        Tile(
+            signed(over_real.mean),
+            f"± {number(over_real.std)} mAP",
+            "warps over the original crops alone",
+        ),
+    ]
+    share = words.recovered_share(world.reid["arms"])
+    if share is not None:
+        label = "of the ceiling recovered: what true other views would add"
+        tiles.append(Tile(number(100 * share, 0), "%", label))
+    affine = number(rows["torso_affine"]["epe_px"])
+    label = f"flow error on unseen people; one affine map a pair: {affine} px"
+    tiles.append(Tile(number(rows["unwarpme"]["epe_px"]), "px", label))
+    label = f"made at {thousands(world.augment['images_per_s'])} a second"
+    tiles.append(Tile(thousands(world.augment["images"]), "warps", label))
+    return tiles
+
+
+def _crop(path: Path, pose: Pose) -> tuple[PageImage, PageImage]:
+    crop = photo(path, f"Rendered training crop {path.stem}")
+    size = (crop.height, crop.width)
+    skeleton = figures.draw_skeleton(figures.blank(size), pose, scale=2)
+    return crop, drawing(skeleton, f"Pose of crop {path.stem} as a stick figure")

@@ -1,0 +1,196 @@
+"""The part of a page that shows and scores a flow."""
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from reidaug.geometry.pose import Pose
+from reidaug.report import charts, figures
+from reidaug.report.figures import Picture
+from reidaug.report.html import PageImage, chart, drawing, number
+
+ROW_NAMES = {
+    "unwarpme": ("UnWarpME", "learnt"),
+    "joint_blend": ("Joint blend", "displacements of the joints, by inverse distance"),
+    "torso_affine": ("Torso affine", "one least-squares affine on the joints"),
+    "identity": ("Identity", "the source as it is"),
+}
+
+
+class Score(NamedTuple):
+    """A column of the score table: its key, heading, unit, digits, and which end is good."""
+
+    key: str
+    name: str
+    unit: str
+    decimals: int
+    higher: bool = False
+
+
+SCORES = (
+    Score("epe_px", "EPE", "px", 2),
+    Score("l1", "l1", "of 255", 1),
+    Score("l1_32", "l1 at 32 × 32", "of 255", 1),
+    Score("ssim", "SSIM", "", 3, higher=True),
+    Score("stlpips_alex", "ST-LPIPS", "AlexNet", 3),
+    Score("stlpips_vgg", "ST-LPIPS", "VGG-16", 3),
+    Score("lpips", "LPIPS", "", 3),
+)
+
+
+class Cell(NamedTuple):
+    """A score as the table shows it: the number, its interval, whether it is the best."""
+
+    text: str
+    interval: str
+    best: bool
+
+
+class ScoreRow(NamedTuple):
+    """An estimator's row of the score table."""
+
+    name: str
+    note: str
+    strong: bool
+    cells: tuple[Cell, ...]
+
+
+class FlowSample(NamedTuple):
+    """A test pair with its exact flow and what the estimator made of it.
+
+    Attributes:
+        source: Source crop.
+        target: Target crop.
+        source_pose: Joints of the source (18, 2) in its pixels.
+        target_pose: Joints of the target (18, 2) in its pixels.
+        exact: Exact flow (2, H, W).
+        visible: Target pixels whose surface point is seen in the source (H, W).
+        body: Target pixels that show the person (H, W).
+        estimated: Estimated flow (2, H, W).
+        warp: The source warped along the estimate.
+    """
+
+    source: Picture
+    target: Picture
+    source_pose: Pose
+    target_pose: Pose
+    exact: Float[Tensor, "2 H W"]
+    visible: Bool[Tensor, "H W"]
+    body: Bool[Tensor, "H W"]
+    estimated: Float[Tensor, "2 H W"]
+    warp: Picture
+
+
+def longest_reach(samples: Sequence[FlowSample]) -> float:
+    """Find the displacement that gets the full colour.
+
+    Args:
+        samples: The pairs shown.
+
+    Returns:
+        Pixels: the largest over pairs of the 98th percentile over visible target pixels.
+    """
+    lengths = []
+    for sample in samples:
+        size = (sample.source.shape[-2], sample.source.shape[-1])
+        reach = figures.displacement(sample.exact, size).norm(dim=0)[sample.visible]
+        if reach.numel():
+            lengths.append(float(reach.quantile(0.98)))
+    return max([*lengths, 1.0])
+
+
+def flow_rows(samples: Sequence[FlowSample]) -> list[list[PageImage]]:
+    """Draw one row a pair: source, target pose, exact flow, estimated flow, warp, true target.
+
+    Args:
+        samples: The pairs shown.
+
+    Returns:
+        Their rows, all flows in one colour scale.
+    """
+    longest = longest_reach(samples)
+    rows = []
+    for k, sample in enumerate(samples, 1):
+        size = (sample.source.shape[-2], sample.source.shape[-1])
+        colours = partial(figures.flow_colours, size=size, longest=longest)
+        exact = colours(sample.exact, visible=sample.visible)
+        estimated = colours(sample.estimated, visible=sample.body)
+        rows.append(
+            [
+                _posed(sample.source, sample.source_pose, f"Pair {k}: source with its pose"),
+                _posed(figures.blank(size), sample.target_pose, f"Pair {k}: target pose"),
+                drawing(exact, f"Pair {k}: exact flow in colours"),
+                drawing(estimated, f"Pair {k}: estimated flow in colours"),
+                drawing(sample.warp, f"Pair {k}: source warped along the estimate"),
+                drawing(sample.target, f"Pair {k}: the true target"),
+            ]
+        )
+    return rows
+
+
+def _posed(picture: Picture, pose: Pose, alt: str) -> PageImage:
+    return drawing(figures.draw_skeleton(picture, pose, scale=2), alt)
+
+
+def flow_chart(records: Sequence[Mapping[str, Any]], panels: Mapping[str, str]) -> PageImage | None:
+    """Draw the training curves.
+
+    Args:
+        records: Records of a ``log.jsonl``.
+        panels: Title of each panel by the logged key it shows.
+
+    Returns:
+        The chart; None when nothing of it was logged.
+    """
+    if not any(key in record for record in records for key in panels):
+        return None
+    alt = "Training curves of the flow estimator: " + ", ".join(panels.values())
+    return chart(partial(charts.training_curves, records, panels), alt)
+
+
+def score_columns(flow: Mapping[str, Any]) -> list[Score]:
+    """Choose the scores every estimator has.
+
+    Args:
+        flow: Report of `reidaug train-flow`.
+
+    Returns:
+        Columns of the score table.
+    """
+    return [s for s in SCORES if all(s.key in row for row in flow["rows"].values())]
+
+
+def score_rows(flow: Mapping[str, Any]) -> list[ScoreRow]:
+    """Write the score table.
+
+    Args:
+        flow: Report of `reidaug train-flow`.
+
+    Returns:
+        One row an estimator, the learnt one first.
+    """
+    rows, columns = flow["rows"], score_columns(flow)
+    best = {s.key: (max if s.higher else min)(row[s.key] for row in rows.values()) for s in columns}
+    order = [*(k for k in ROW_NAMES if k in rows), *(k for k in rows if k not in ROW_NAMES)]
+    table = []
+    for key in order:
+        name, note = ROW_NAMES.get(key, (key, ""))
+        cells = tuple(
+            Cell(
+                number(rows[key][s.key], s.decimals),
+                _interval(rows[key].get(f"{s.key}_ci"), s.decimals),
+                rows[key][s.key] == best[s.key],
+            )
+            for s in columns
+        )
+        table.append(ScoreRow(name, note, key == "unwarpme", cells))
+    return table
+
+
+def _interval(interval: Sequence[float] | None, decimals: int) -> str:
+    if interval is None:
+        return ""
+    return f"{number(interval[0], decimals)} – {number(interval[1], decimals)}"

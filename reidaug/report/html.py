@@ -1,0 +1,186 @@
+"""Self-contained pages: one file, nothing fetched, light and dark, screen and paper."""
+
+import base64
+import io
+import math
+import statistics
+import struct
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from matplotlib.figure import Figure
+from PIL import Image
+
+from reidaug.data.images import encode_png
+from reidaug.report.charts import DARK, LIGHT, Theme, png
+from reidaug.report.figures import Picture
+
+MINUS = "\N{MINUS SIGN}"
+
+
+class PageImage(NamedTuple):
+    """An image inside a page.
+
+    Attributes:
+        source: Data URI.
+        alt: What it shows, for who cannot see it.
+        width: Columns of the file.
+        height: Rows of the file.
+        dark: Data URI for dark pages, where it differs.
+    """
+
+    source: str
+    alt: str
+    width: int
+    height: int
+    dark: str | None = None
+
+
+def photo(path: Path, alt: str) -> PageImage:
+    """Put a JPEG or PNG file into a page, byte for byte.
+
+    Args:
+        path: The file.
+        alt: What it shows.
+
+    Returns:
+        The image.
+    """
+    content = path.read_bytes()
+    with Image.open(io.BytesIO(content)) as image:
+        (width, height), kind = image.size, image.get_format_mimetype()
+    return PageImage(_data_uri(content, kind or "image/jpeg"), alt, width, height)
+
+
+def drawing(picture: Picture, alt: str) -> PageImage:
+    """Put a picture into a page.
+
+    Args:
+        picture: RGB bytes (3, H, W).
+        alt: What it shows.
+
+    Returns:
+        The image, without loss.
+    """
+    height, width = picture.shape[-2:]
+    return PageImage(_data_uri(encode_png(picture), "image/png"), alt, width, height)
+
+
+def chart(draw: Callable[[Theme], Figure], alt: str) -> PageImage:
+    """Put a chart into a page, once for light and once for dark readers.
+
+    Args:
+        draw: Draws the chart in a theme.
+        alt: What it shows; the numbers themselves belong into a table.
+
+    Returns:
+        The image; it is shown at half its size in pixels.
+    """
+    light, dark = png(draw(LIGHT)), png(draw(DARK))
+    width, height = struct.unpack(">II", light[16:24])
+    return PageImage(
+        _data_uri(light, "image/png"), alt, width // 2, height // 2, _data_uri(dark, "image/png")
+    )
+
+
+def render(template: str, values: dict[str, Any]) -> str:
+    """Fill a template of this room.
+
+    Args:
+        template: File in ``templates``.
+        values: What it names.
+
+    Returns:
+        HTML.
+    """
+    environment = Environment(
+        loader=PackageLoader("reidaug.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(
+        number=number, signed=signed, duration=duration, pm=mean_and_spread, thousands=thousands
+    )
+    return environment.get_template(template).render(values)
+
+
+def number(value: float | None, decimals: int = 1) -> str:
+    """Write a number for reading.
+
+    Args:
+        value: The number; None and NaN are unknown.
+        decimals: Digits after the point.
+
+    Returns:
+        The number with a real minus sign, or a dash.
+    """
+    if value is None or not math.isfinite(value):
+        return "–"
+    text = f"{value:.{decimals}f}"
+    if float(text) == 0:
+        text = text.lstrip("-")
+    return text.replace("-", MINUS)
+
+
+def signed(value: float | None, decimals: int = 1) -> str:
+    """Write a difference: a plus or a minus always leads.
+
+    Args:
+        value: The difference; None and NaN are unknown.
+        decimals: Digits after the point.
+
+    Returns:
+        The difference, or a dash.
+    """
+    text = number(value, decimals)
+    rounded_to_nothing = text.strip("0.") == ""
+    return text if text[0] in f"{MINUS}–" or rounded_to_nothing else f"+{text}"
+
+
+def mean_and_spread(values: Sequence[float], decimals: int = 1) -> str:
+    """Write a mean and the standard deviation around it.
+
+    Args:
+        values: At least one.
+        decimals: Digits after the point.
+
+    Returns:
+        ``mean ± std``; the mean alone for one value.
+    """
+    mean = number(statistics.fmean(values), decimals)
+    if len(values) == 1:
+        return mean
+    return f"{mean} ± {number(statistics.stdev(values), decimals)}"
+
+
+def thousands(value: float) -> str:
+    """Write a count with thin spaces between groups of three digits.
+
+    Args:
+        value: The count.
+
+    Returns:
+        Its digits.
+    """
+    return f"{round(value):,}".replace(",", "\N{NARROW NO-BREAK SPACE}")
+
+
+def duration(seconds: float) -> str:
+    """Write a time span.
+
+    Args:
+        seconds: Its length.
+
+    Returns:
+        ``42 s`` or ``3 min 05 s``.
+    """
+    whole = round(seconds)
+    return f"{whole} s" if whole < 60 else f"{whole // 60} min {whole % 60:02d} s"
+
+
+def _data_uri(content: bytes, kind: str) -> str:
+    return f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}"
