@@ -148,8 +148,12 @@ def _collect(entries: Iterator[_Entry]) -> Keypoints:
         return Keypoints({}, tuple(left_out))
     table = torch.from_numpy(np.stack(list(joints.values())))
     poses = _as_pose(table)
+    # Each pose owns its numbers: a view would drag the whole table along to a worker process.
     return Keypoints(
-        {name: Pose(poses.xy[k], poses.visible[k]) for k, name in enumerate(joints)},
+        {
+            name: Pose(poses.xy[k].clone(), poses.visible[k].clone())
+            for k, name in enumerate(joints)
+        },
         tuple(left_out),
     )
 

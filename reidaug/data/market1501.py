@@ -144,9 +144,9 @@ def read_split(folder: Path, pattern: re.Pattern[str]) -> Split:
         else:
             people.append(Person(folder / name, *found))
     if not people:
-        seen = f"{len(left_out)} other images and {junk} junk ones" if left_out or junk else "none"
         raise ReidaugError(
-            f"{folder}: no image named like 0002_c1s1_000451_03.jpg ({pattern.pattern}), {seen}"
+            f"{folder}: {len(left_out) + junk} images, {junk} of them junk (pid -1), and none that "
+            f"counts; names are like 0002_c1s1_000451_03.jpg, pattern {pattern.pattern}"
         )
     return Split(tuple(people), tuple(left_out))
 
