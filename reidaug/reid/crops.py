@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -77,33 +78,43 @@ def normalised(images: UInt8[Tensor, "b 3 H W"]) -> Float[Tensor, "b 3 H W"]:
     return ((images / 255 - mean) / std).contiguous(memory_format=torch.channels_last)
 
 
+@dataclass(frozen=True)
+class Variation:
+    """How training crops are varied.
+
+    Attributes:
+        flip: Probability of a mirror image.
+        shift: Largest shift as a share of the height, both ways; edge pixels fill the rim.
+            DG-Net's pad of 10 at 256 x 128 is 0.04.
+        jitter: Largest relative change of brightness, contrast and saturation.
+        erase: Probability of an erased rectangle.
+    """
+
+    flip: float = 0.5
+    shift: float = 0.04
+    jitter: float = 0.0
+    erase: float = 0.5
+
+    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012  # a misspelt recipe key is an error
+
+
 def varied(
-    images: UInt8[Tensor, "b 3 H W"],
-    generator: torch.Generator,
-    *,
-    flip: float = 0.5,
-    shift: float = 0.04,
-    jitter: float = 0.0,
-    erase: float = 0.5,
+    images: UInt8[Tensor, "b 3 H W"], generator: torch.Generator, how: Variation
 ) -> Float[Tensor, "b 3 H W"]:
     """Vary and normalise training crops, each by itself.
 
     Args:
         images: RGB bytes (B, 3, H, W).
         generator: Source of chance, on the CPU.
-        flip: Probability of a mirror image.
-        shift: Largest shift as a share of the height, both ways; edge pixels fill the rim.
-            DG-Net's pad of 10 at 256 x 128 is 0.04.
-        jitter: Largest relative change of brightness, contrast and saturation.
-        erase: Probability of an erased rectangle.
+        how: Kinds and amounts.
 
     Returns:
         Normalised numbers (B, 3, H, W), erased rectangles 0.
     """
-    images = _moved(images, generator, flip=flip, shift=shift)
-    if jitter:
-        images = _coloured(images, generator, jitter)
-    erased = erased_rectangles(images, generator, probability=erase)
+    images = _moved(images, generator, flip=how.flip, shift=how.shift)
+    if how.jitter:
+        images = _coloured(images, generator, how.jitter)
+    erased = erased_rectangles(images, generator, probability=how.erase)
     return normalised(images).masked_fill(erased[:, None].to(images.device), 0.0)
 
 

@@ -3,6 +3,8 @@
 import math
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal, NamedTuple
 
 import torch
@@ -26,7 +28,8 @@ class Batch(NamedTuple):
     labels: Int[Tensor, "b"]
 
 
-class Objective(NamedTuple):
+@dataclass(frozen=True)
+class Objective:
     """What one step minimises.
 
     Attributes:
@@ -46,6 +49,8 @@ class Objective(NamedTuple):
     top_weight: float = 0.5
     top_smoothing: float = 0.1
     top_in_triplet: bool = True
+
+    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012  # a misspelt recipe key is an error
 
     def losses(
         self, real: Embedding, labels: Int[Tensor, "b"], top: Embedding | None, above: Tensor
@@ -259,3 +264,21 @@ def _cut(seen: Embedding, part: slice) -> Embedding:
         tuple(features[part] for features in seen.heads),
         tuple(scores[part] for scores in seen.logits),
     )
+
+
+def half_pays(device: torch.device) -> bool:
+    """Tell whether a device multiplies bfloat16 faster than float32.
+
+    Args:
+        device: Where a network would run.
+
+    Returns:
+        True for GPUs of recent years and for processors with bfloat16 of their own.
+    """
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    if device.type != "cpu":
+        return False
+    info = Path("/proc/cpuinfo")
+    flags = info.read_text(encoding="utf-8").split() if info.exists() else []
+    return "amx_bf16" in flags or "avx512_bf16" in flags

@@ -1,0 +1,243 @@
+"""`reidaug finetune-eval`: does a re-ID model get better with an arm's crops on top?"""
+
+import signal
+from collections.abc import Callable
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from pathlib import Path
+from typing import Any
+
+import click
+import joblib
+from accelerate import PartialState
+from joblib.externals.loky import ProcessPoolExecutor
+
+from reidaug.commands.finetune_cells import START, Experiment, FinetuneEval, read_material
+from reidaug.errors import UsageError
+from reidaug.recipes import load
+from reidaug.reid.comparison import compare
+from reidaug.reid.scoreboard import (
+    Cell,
+    arm_of,
+    curves_of,
+    results_block,
+    rows_of,
+    sentence,
+    table,
+)
+from reidaug.reid.trial import Tested
+from reidaug.runs import RunFolder, counter
+
+
+def finetune(
+    recipe: FinetuneEval, out: Path, *, resume: bool = False, workers: int | None = None
+) -> dict[str, Any]:
+    """Train every arm with every seed and compare them.
+
+    Args:
+        recipe: The experiment.
+        out: Run folder.
+        resume: Whether to go on with the run it holds: finished cells are kept.
+        workers: Cells trained at a time; default: one a core, one alone on a GPU.
+
+    Returns:
+        The content of ``report.json``.
+
+    Raises:
+        ReidaugError: Crops cannot be read, a weight file does not fit, or training diverges.
+        UsageError: The recipe asks for what the data cannot give.
+    """
+    material = read_material(recipe)
+    folder = RunFolder.open(out, _resolved(recipe, "finetune-eval"), resume=resume)
+    done = folder.finished()
+    if done is not None:
+        return done
+    for name in ("cells", "checkpoints"):
+        (folder.path / name).mkdir(exist_ok=True)
+    experiment = Experiment(recipe, material, folder)
+    _train_cells(experiment, workers)
+    report = _report(experiment)
+    folder.report(report)
+    return report
+
+
+def evaluate_checkpoint(recipe: FinetuneEval, out: Path, *, resume: bool = False) -> dict[str, Any]:
+    """Evaluate the recipe's checkpoint without training anything.
+
+    Args:
+        recipe: The experiment.
+        out: Run folder.
+        resume: Whether the folder may hold this run already.
+
+    Returns:
+        The content of ``report.json``.
+
+    Raises:
+        ReidaugError: Crops or the weight file cannot be read.
+        UsageError: The recipe names no checkpoint.
+    """
+    if recipe.checkpoint is None:
+        raise UsageError("--eval-only: name the model to evaluate with --set checkpoint=FILE")
+    material = read_material(recipe.model_copy(update={"arms": {}}))
+    folder = RunFolder.open(out, _resolved(recipe, "finetune-eval --eval-only"), resume=resume)
+    done = folder.finished()
+    if done is not None:
+        return done
+    experiment = Experiment(recipe, material, folder)
+    tested = experiment.test(experiment.model(0, recipe.checkpoint))
+    report = {"backbone": recipe.backbone, "evaluate_on": recipe.evaluate_on, **tested._asdict()}
+    folder.report(report)
+    return report
+
+
+def _resolved(recipe: FinetuneEval, command: str) -> dict[str, Any]:
+    return {"command": command, **recipe.model_dump(mode="json")}
+
+
+def _train_cells(experiment: Experiment, workers: int | None) -> None:
+    """Train the cells that are not finished yet."""
+    on_cpu = PartialState().device.type == "cpu"
+    workers = workers or (joblib.cpu_count() if on_cpu else 1)
+    todo = {
+        seed: [n for n in (START, *experiment.recipe.arms) if not _exists(experiment, n, seed)]
+        for seed in experiment.recipe.seeds
+    }
+    total = sum(experiment.steps(name) for names in todo.values() for name in names)
+    with counter(total=total, what="re-ID", unit="step") as advance:
+        if workers > 1:
+            _spread_cells(experiment, todo, workers, advance)
+            return
+        for seed, names in todo.items():
+            for name in names:
+                experiment.train(name, seed, advance)
+
+
+def _exists(experiment: Experiment, name: str, seed: int) -> bool:
+    return experiment.cell_path(name, seed).exists()
+
+
+def _spread_cells(
+    experiment: Experiment,
+    todo: dict[int, list[str]],
+    workers: int,
+    advance: Callable[[int], None],
+) -> None:
+    """Train cells in processes of their own; those of a seed wait for its start alone."""
+    pool = ProcessPoolExecutor(workers, timeout=60, initializer=_stop_quietly)
+    waiting = {seed: [n for n in names if n != START] for seed, names in todo.items()}
+    running: dict[Future[int], int] = {}
+    try:
+        for seed, names in todo.items():
+            for name in [START] if START in names else waiting.pop(seed):
+                running[pool.submit(experiment.train, name, seed)] = seed
+        while running:
+            for cell in wait(running, return_when=FIRST_COMPLETED).done:
+                advance(cell.result())
+                seed = running.pop(cell)
+                for name in waiting.pop(seed, []):
+                    running[pool.submit(experiment.train, name, seed)] = seed
+    finally:
+        pool.shutdown(wait=True, kill_workers=bool(running))
+
+
+def _stop_quietly() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def _report(experiment: Experiment) -> dict[str, Any]:
+    recipe, material = experiment.recipe, experiment.material
+    cells = {
+        name: [Cell.read(experiment.cell_path(name, seed)) for seed in recipe.seeds]
+        for name in (START, *recipe.arms)
+    }
+    start = cells.pop(START)
+    return {
+        "protocol": "supervised",
+        "evaluate_on": recipe.evaluate_on,
+        "backbone": recipe.backbone,
+        "seeds": list(recipe.seeds),
+        "pretrain_steps": experiment.steps(START),
+        "steps": recipe.steps,
+        "train_people": len(material.pids),
+        "train_images": len(material.train),
+        "queries": len(material.query),
+        "queries_without_match": start[0].tested.unmatched,
+        "gallery": len(material.gallery),
+        "on_top": {name: len(people) for name, people in material.on_top.items()},
+        "arms": rows_of(cells),
+        "cmc": curves_of(cells),
+        "start": {
+            **rows_of({START: start})[START],
+            "loss": [cell.loss for cell in start],
+            "accuracy": [cell.accuracy for cell in start],
+        },
+        **compare(
+            {name: arm_of(run) for name, run in cells.items()},
+            method=recipe.method,
+            baseline=recipe.baseline,
+            controls=recipe.controls,
+            ceiling=recipe.ceiling,
+        ),
+    }
+
+
+def _tell(recipe: FinetuneEval, report: dict[str, Any]) -> None:
+    unmatched = report["queries_without_match"]
+    if unmatched:
+        click.echo(f"{unmatched} of {report['queries']} queries have no match and do not count")
+    click.echo(table({START: report["start"], **report["arms"]}))
+    for key, name in (
+        ("gain_mAP", recipe.method),
+        ("gain_over_best_control", recipe.method),
+        ("ceiling", recipe.ceiling),
+    ):
+        if key in report:
+            click.echo(sentence(name, report[key]))
+    share = report.get("ceiling", {}).get("share_recovered")
+    if share is not None:
+        click.echo(f"{recipe.method} recovers {share:.0%} of what {recipe.ceiling} gains")
+
+
+@click.command("finetune-eval")
+@click.argument("recipe", type=click.Path(path_type=Path))
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change a recipe key.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default=Path("runs/finetune-eval"),
+    show_default=True,
+    help="Run folder.",
+)
+@click.option("--resume", is_flag=True, help="Go on with the run in --out; finished cells stay.")
+@click.option("--eval-only", is_flag=True, help="Evaluate the recipe's checkpoint, train nothing.")
+@click.option(
+    "--workers",
+    type=click.IntRange(1),
+    help="Cells trained at a time. [default: one a core, one alone on a GPU]",
+)
+def command(
+    recipe: Path,
+    overrides: tuple[str, ...],
+    out: Path,
+    resume: bool,
+    eval_only: bool,
+    workers: int | None,
+) -> None:
+    r"""Fine-tune a re-ID model with each arm of RECIPE, evaluate, and say what the warps gain.
+
+    Every arm starts from one model trained on the real crops, takes as many optimiser steps and
+    sees as many crops a step; with the same seed it sees the same real crops in the same order.
+    What differs is the crops on top: real ones again, or the training crops of another root.
+
+    \b
+    reidaug finetune-eval recipes/market1501/finetune_eval.yaml --set dataset=Market-1501 \
+        --set arms.warps_grey=warps
+    """
+    resolved = load(recipe, FinetuneEval, overrides)
+    if eval_only:
+        report = evaluate_checkpoint(resolved, out, resume=resume)
+        parts = {name: report[name] for name in Tested._fields}
+        if report["unmatched"]:
+            click.echo(f"{report['unmatched']} queries have no match and do not count")
+        click.echo(results_block(Tested(**parts)))
+        return
+    _tell(resolved, finetune(resolved, out, resume=resume, workers=workers))

@@ -1,0 +1,138 @@
+"""Which crops every arm of an experiment learns from, and on whom it is tried."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from reidaug.data.manifest import read_manifest
+from reidaug.data.market1501 import TRAIN, read_market1501
+from reidaug.data.people import Person
+from reidaug.errors import ReidaugError
+
+MANIFEST = "manifest.parquet"
+
+
+class Material(NamedTuple):
+    """The crops of an experiment.
+
+    Attributes:
+        train: Real training crops.
+        query: Crops to search for.
+        gallery: Crops to search among.
+        on_top: For every arm the crops it may draw on top of the real ones.
+    """
+
+    train: tuple[Person, ...]
+    query: tuple[Person, ...]
+    gallery: tuple[Person, ...]
+    on_top: dict[str, tuple[Person, ...]]
+
+    @property
+    def pids(self) -> tuple[int, ...]:
+        """The training people; the place of one is its label, in real crops and warps alike."""
+        return tuple(sorted({person.pid for person in self.train}))
+
+    def labels(self, people: Sequence[Person]) -> list[int]:
+        """Label crops of training people.
+
+        Args:
+            people: Crops.
+
+        Returns:
+            Label of each.
+        """
+        places = {pid: place for place, pid in enumerate(self.pids)}
+        return [places[person.pid] for person in people]
+
+
+def gather(
+    dataset: Path,
+    arms: Mapping[str, Path | None],
+    *,
+    held_out: float | None = None,
+    split_seed: int = 0,
+    min_quality: float = 0.0,
+) -> Material:
+    """Read the crops of an experiment.
+
+    Args:
+        dataset: Market-1501-format root with the real crops.
+        arms: Name to a root whose training crops come on top; None for the real ones again.
+        held_out: Share of the training people that nobody learns from and everything is tried
+            on, each of their crops as query and in the gallery; None for the test set.
+        split_seed: Decides who is held out.
+        min_quality: Warps below it by their manifest are left out.
+
+    Returns:
+        The crops. A person without any crop in an arm gets the real ones there.
+
+    Raises:
+        ReidaugError: A root cannot be read, holds other people, or nothing is left of it.
+    """
+    if held_out is None:
+        _, train, query, gallery, *_ = read_market1501(dataset)
+    else:
+        people = read_market1501(dataset, splits=(TRAIN,)).train
+        train, query = hold_out(people, held_out, seed=split_seed)
+        gallery = query
+    known = {person.pid for person in (*train, *query)}
+    mine = {person.pid for person in train}
+    on_top = {}
+    for name, root in arms.items():
+        if root is None:
+            on_top[name] = train
+            continue
+        warps = _warps(root, min_quality)
+        strangers = {person.pid for person in warps} - known
+        if strangers:
+            raise ReidaugError(
+                f"{root}: {len(strangers)} people of arm {name} are not among the training people "
+                f"of {dataset}, such as {min(strangers)}"
+            )
+        warps = tuple(person for person in warps if person.pid in mine)
+        have = {person.pid for person in warps}
+        on_top[name] = warps + tuple(person for person in train if person.pid not in have)
+    return Material(train, query, gallery, on_top)
+
+
+def hold_out(
+    people: Sequence[Person], share: float, *, seed: int
+) -> tuple[tuple[Person, ...], tuple[Person, ...]]:
+    """Set some people aside, with all their crops.
+
+    Args:
+        people: Crops.
+        share: Share of the people to set aside, at least one.
+        seed: Decides who.
+
+    Returns:
+        The crops of those who stay and of those set aside.
+
+    Raises:
+        ReidaugError: Nobody would stay.
+    """
+    pids = sorted({person.pid for person in people})
+    count = max(1, round(share * len(pids)))
+    if count >= len(pids):
+        raise ReidaugError(f"holding out {share:.0%} of {len(pids)} people leaves nobody to learn")
+    chosen = set(np.random.default_rng(seed).permutation(pids)[:count].tolist())
+    stay = tuple(person for person in people if person.pid not in chosen)
+    return stay, tuple(person for person in people if person.pid in chosen)
+
+
+def _warps(root: Path, min_quality: float) -> tuple[Person, ...]:
+    read = read_market1501(root, splits=(TRAIN,))
+    table = read.root / MANIFEST
+    if not min_quality or not table.is_file():
+        return read.train
+    manifest = read_manifest(table)
+    if not {"file", "quality"} <= set(manifest.columns):
+        raise ReidaugError(f"{table}: has no columns 'file' and 'quality' to filter warps by")
+    names = manifest["file"].map(lambda name: Path(name).name)
+    good = set(names[manifest["quality"] >= min_quality])
+    warps = tuple(person for person in read.train if person.path.name in good)
+    if not warps:
+        raise ReidaugError(f"{table}: no warp has a quality of {min_quality} or more")
+    return warps

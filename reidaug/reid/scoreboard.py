@@ -1,0 +1,155 @@
+"""The cells of an experiment put together: the report, and what is printed of it."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from reidaug.reid.comparison import Arm
+from reidaug.reid.trial import Tested
+
+COLUMNS = {
+    "mAP": "mAP",
+    "mAP_trapezoid": "mAP trapezoid",
+    "rank1": "Rank-1",
+    "rank5": "Rank-5",
+    "rank10": "Rank-10",
+    "mINP": "mINP",
+}
+
+
+class Cell(NamedTuple):
+    """One arm with one seed.
+
+    Attributes:
+        tested: How the model did in the end.
+        loss: Mean loss of the last tenth of the steps; None when there were none.
+        accuracy: Share of the training crops named right there.
+    """
+
+    tested: Tested
+    loss: float | None
+    accuracy: float | None
+
+    def encoded(self) -> bytes:
+        """Write the cell as JSON."""
+        content = {"tested": self.tested._asdict(), "loss": self.loss, "accuracy": self.accuracy}
+        return json.dumps(content).encode()
+
+    @classmethod
+    def read(cls, path: Path) -> "Cell":
+        """Read a cell that `encoded` wrote.
+
+        Args:
+            path: The file.
+
+        Returns:
+            The cell.
+        """
+        content = json.loads(path.read_text(encoding="utf-8"))
+        return cls(Tested(**content["tested"]), content["loss"], content["accuracy"])
+
+
+def arm_of(cells: Sequence[Cell]) -> Arm:
+    """Take from an arm's cells what is compared.
+
+    Args:
+        cells: One a seed.
+
+    Returns:
+        Their scores.
+    """
+    ap = np.array([cell.tested.ap for cell in cells], dtype=np.float64)
+    return Arm(np.array([cell.tested.scores["mAP"] for cell in cells]), ap)
+
+
+def rows_of(arms: Mapping[str, Sequence[Cell]]) -> dict[str, dict[str, list[float]]]:
+    """List every score of every arm.
+
+    Args:
+        arms: The cells of each, one a seed.
+
+    Returns:
+        Arm to score to one number a seed, in percent.
+    """
+    return {
+        name: {score: [cell.tested.scores[score] for cell in cells] for score in COLUMNS}
+        for name, cells in arms.items()
+    }
+
+
+def curves_of(arms: Mapping[str, Sequence[Cell]]) -> dict[str, list[float]]:
+    """Average every arm's CMC curve over its seeds.
+
+    Args:
+        arms: The cells of each, one a seed.
+
+    Returns:
+        Arm to the share of queries with a match among the first 1, 2, ..., in percent.
+    """
+    return {
+        name: np.mean([cell.tested.cmc for cell in cells], axis=0).tolist()
+        for name, cells in arms.items()
+    }
+
+
+def table(rows: Mapping[str, Mapping[str, Sequence[float]]]) -> str:
+    """Lay out the scores of all arms.
+
+    Args:
+        rows: What `rows_of` returns.
+
+    Returns:
+        A Markdown table of means and standard deviations over seeds.
+    """
+    head = ["arm", *COLUMNS.values()]
+    lines = [[name, *(_spread(scores[key]) for key in COLUMNS)] for name, scores in rows.items()]
+    widths = [max(len(line[i]) for line in [head, *lines]) for i in range(len(head))]
+    rule = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
+    return "\n".join(
+        "| "
+        + " | ".join(
+            cell.ljust(width) if i == 0 else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(line, widths, strict=True))
+        )
+        + " |"
+        for line in [head, rule, *lines]
+    )
+
+
+def results_block(tested: Tested) -> str:
+    """Print a model's scores the way torchreid does.
+
+    Args:
+        tested: How it did.
+
+    Returns:
+        The lines people search logs for.
+    """
+    ranks = [(rank, tested.scores[f"rank{rank}"]) for rank in (1, 5, 10, 20)]
+    lines = ["** Results **", f"mAP: {tested.scores['mAP']:.1f}%", "CMC curve"]
+    return "\n".join([*lines, *(f"Rank-{rank:<3}: {share:.1f}%" for rank, share in ranks)])
+
+
+def sentence(name: str, found: Mapping[str, Any]) -> str:
+    """Say what a comparison says.
+
+    Args:
+        name: The arm in question.
+        found: What `reidaug.reid.comparison.against` returns.
+
+    Returns:
+        One line.
+    """
+    low, high = found["ci"]
+    return (
+        f"{name} against {found['vs']}: {found['mean']:+.2f} mAP, std {found['std']:.2f} over "
+        f"paired seeds, 95 % over queries {low:+.2f} to {high:+.2f}: {found['words']}"
+    )
+
+
+def _spread(values: Sequence[float]) -> str:
+    mean = float(np.mean(values))
+    return f"{mean:.2f}" if len(values) < 2 else f"{mean:.2f} ± {np.std(values, ddof=1):.2f}"

@@ -1,0 +1,186 @@
+"""One cell of an experiment: train on one arm's crops with one seed, then search the gallery."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+
+from reidaug.data.people import Person
+from reidaug.geometry.flow import Size
+from reidaug.reid.backbones import ReIDModel
+from reidaug.reid.crops import Crops, Variation, normalised, varied
+from reidaug.reid.learner import Batch
+from reidaug.reid.protocol import Crowd, QueryScores, score_queries, summarise
+from reidaug.reid.retrieval import embed, search
+from reidaug.reid.sampler import PeopleSampler, crops_by_person, draw_on_top
+
+CMC_RANKS = 20
+
+
+class Feed(NamedTuple):
+    """What the batches of a cell are made of.
+
+    Attributes:
+        real: Real crops.
+        labels: Their labels.
+        top: The arm's crops to draw on top.
+        top_labels: Their labels.
+        people: People a batch.
+        images: Real crops a person and batch.
+        on_top: Crops on top of a batch; 0 for none.
+        vary: Variation of real crops.
+        vary_top: Variation of the crops on top.
+    """
+
+    real: Crops
+    labels: Sequence[int]
+    top: Crops
+    top_labels: Sequence[int]
+    people: int
+    images: int
+    on_top: int
+    vary: Variation
+    vary_top: Variation
+
+    def batches(
+        self, *, steps: int, seed: int, real_only_from: int, device: torch.device
+    ) -> Iterator[tuple[Batch, Batch | None]]:
+        """Draw the batches of a cell.
+
+        The real crops, their order and their variation depend on the seed alone, so that arms
+        that share a seed see the same ones.
+
+        Args:
+            steps: How many.
+            seed: Source of all chance.
+            real_only_from: From this step on, the crops on top are real ones.
+            device: Where the batches go.
+
+        Yields:
+            Real crops and crops on top of them, of the same people.
+        """
+        order, variation, top_order, top_variation = (stream(seed, i) for i in range(4))
+        sampler = PeopleSampler(
+            self.labels, people=self.people, images=self.images, generator=order
+        )
+        real_pool, top_pool = crops_by_person(self.labels), crops_by_person(self.top_labels)
+        for step, drawn in zip(range(steps), sampler.forever(), strict=False):
+            labels = [self.labels[i] for i in drawn]
+            images = varied(self.real.batch(drawn).to(device), variation, self.vary)
+            real = Batch(images, torch.tensor(labels, device=device))
+            if not self.on_top:
+                yield real, None
+                continue
+            late = step >= real_only_from
+            crops, pool = (self.real, real_pool) if late else (self.top, top_pool)
+            above = draw_on_top(pool, labels[:: self.images], self.on_top, top_order)
+            images = varied(crops.batch(above).to(device), top_variation, self.vary_top)
+            named = [(self.labels if late else self.top_labels)[i] for i in above]
+            yield real, Batch(images, torch.tensor(named, device=device))
+
+
+def stream(seed: int, purpose: int) -> torch.Generator:
+    """Make a source of chance for one purpose.
+
+    Args:
+        seed: Seed of the cell.
+        purpose: Which of the cell's sources; different ones know nothing of each other.
+
+    Returns:
+        The source, on the CPU.
+    """
+    state = np.random.SeedSequence([seed, purpose]).generate_state(1, np.uint64)[0]
+    return torch.Generator().manual_seed(int(state >> np.uint64(1)))
+
+
+def plain_batches(
+    crops: Crops, *, count: int, seed: int, device: torch.device, batches: int = 20
+) -> Iterator[torch.Tensor]:
+    """Draw unvaried crops, to measure batch norm's statistics on.
+
+    Args:
+        crops: Real crops.
+        count: Crops a batch; fewer when there are fewer.
+        seed: Source of chance.
+        device: Where the batches go.
+        batches: How many.
+
+    Yields:
+        Normalised crops.
+    """
+    chance = stream(seed, 4)
+    for _ in range(batches):
+        drawn = torch.randperm(len(crops), generator=chance)[:count].tolist()
+        yield normalised(crops.batch(drawn).to(device))
+
+
+class Tested(NamedTuple):
+    """How a model did, in percent.
+
+    Attributes:
+        scores: ``mAP``, ``mAP_trapezoid``, ``mINP``, ``rank1``, ``rank5``, ``rank10``, ``rank20``.
+        cmc: Share of queries with a match among the first 1, 2, ... 20.
+        ap: Average precision of every query; None where it has no match.
+        unmatched: Queries without a match.
+    """
+
+    scores: dict[str, float]
+    cmc: list[float]
+    ap: list[float | None]
+    unmatched: int
+
+    @classmethod
+    def of(cls, found: QueryScores) -> "Tested":
+        """Sum up the scores of every query.
+
+        Args:
+            found: Shares in [0, 1].
+
+        Returns:
+            The same in percent.
+        """
+        total = summarise(found, ranks=CMC_RANKS)
+        cmc = [100 * float(value) for value in total.cmc]
+        scores = {
+            "mAP": 100 * total.mAP,
+            "mAP_trapezoid": 100 * total.mAP_trapezoid,
+            "mINP": 100 * total.mINP,
+            **{f"rank{rank}": cmc[rank - 1] for rank in (1, 5, 10, 20)},
+        }
+        ap = [None if np.isnan(value) else 100 * float(value) for value in found.ap]
+        return cls(scores, cmc, ap, total.unmatched)
+
+
+def evaluate(
+    model: ReIDModel,
+    query: Sequence[Person],
+    gallery: Sequence[Person],
+    *,
+    size: Size,
+    cache_mb: int = 0,
+    memory_mb: int = 256,
+    **embedding: Any,
+) -> Tested:
+    """Search the gallery for every query.
+
+    Args:
+        model: Put into eval mode.
+        query: Crops to search for.
+        gallery: Crops to search among.
+        size: (height, width) the model sees.
+        cache_mb: Bound on the crops kept in memory.
+        memory_mb: Bound on the distances held at a time.
+        embedding: Keywords of `reidaug.reid.retrieval.embed`.
+
+    Returns:
+        How it did.
+    """
+    features = []
+    for people in (query,) if query is gallery else (query, gallery):
+        crops = Crops([person.path for person in people], size=size, cache_mb=cache_mb)
+        features.append(embed(model, crops, **embedding))
+    ranks = search(
+        features[0], Crowd.of(query), features[-1], Crowd.of(gallery), memory_mb=memory_mb
+    )
+    return Tested.of(score_queries(ranks))
