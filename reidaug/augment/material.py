@@ -78,31 +78,32 @@ def gather_material(
 def _targets(
     sources: Sequence[Source], *, count: int, how: str, seed: int, own_pose: bool
 ) -> TargetPoses:
-    models = {source.person.path.name: source for source in sources if usable(source.pose)}
+    models = {s.person.path.name: s for s in sources if own_pose or usable(s.pose)}
+    unreadable: list[str] = []
     while True:
         poses = {name: source.pose for name, source in models.items()}
         wanted = min(count, max(len(poses), 1)) if own_pose else count
-        chosen = choose(poses, wanted, how=how, seed=seed)
-        sizes = {name: _size(models[name].person.path) for name in chosen}
-        unreadable = [name for name, size in sizes.items() if size is None]
-        if not unreadable:
+        try:
+            chosen = choose(poses, wanted, how=how, seed=seed)
+        except ReidaugError as error:
+            more = f"; not readable: {len(unreadable)}, first {unreadable[0]}" if unreadable else ""
+            raise type(error)(f"{error}{more}") from None
+        sizes: dict[str, Size] = {}
+        for name in chosen:
+            try:
+                image = read_image(models[name].person.path)
+            except ReidaugError as error:
+                unreadable.append(str(error))
+                del models[name]  # it is reported when it is read as a source
+            else:
+                sizes[name] = (image.shape[1], image.shape[2])
+        if len(sizes) == len(chosen):
             break
-        for name in unreadable:  # reported when it is read as a source
-            del models[name]
-    known = {name: size for name, size in sizes.items() if size is not None}
-    targets = gather(chosen, poses, known, seed=seed)
+    targets = gather(chosen, poses, sizes, seed=seed)
     if not own_pose:
         return targets
     nobody = Pose(torch.zeros(0, 18, 2), torch.zeros(0, 18, dtype=torch.bool))
     return targets._replace(images=(), pose=nobody)
-
-
-def _size(path: Path) -> Size | None:
-    try:
-        image = read_image(path)
-    except ReidaugError:
-        return None
-    return (image.shape[1], image.shape[2])
 
 
 def fingerprint(material: Material, files: Iterable[Path]) -> str:

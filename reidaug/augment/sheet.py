@@ -43,8 +43,8 @@ def pick(sources: Sequence[Source], people: int) -> list[Source]:
     for source in sources:
         first.setdefault(source.person.pid, source)
     found = list(first.values())
-    step = max(1, -(-len(found) // people))
-    return found[::step]
+    shown = min(people, len(found))
+    return [found[k * len(found) // shown] for k in range(shown)]
 
 
 def contact_sheet(

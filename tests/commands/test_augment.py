@@ -1,0 +1,285 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import warnings
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from stick_market import stick_market
+
+from reidaug import cli
+from reidaug.commands.augment import augment_dataset
+from reidaug.data.images import read_image
+from reidaug.data.manifest import read_manifest
+from reidaug.data.market1501 import GALLERY, QUERY, TRAIN, read_market1501
+
+KEYPOINTS = "market-annotation-train.csv"
+
+
+@pytest.fixture
+def market(tmp_path: Path) -> Path:
+    return stick_market(tmp_path / "market")
+
+
+def run(*arguments: object) -> int:
+    """Run ``reidaug augment`` in this process; its exit code."""
+    with pytest.raises(SystemExit) as stop:
+        cli.main(["augment", *map(str, arguments)])
+    return int(stop.value.code or 0)
+
+
+def content(out: Path) -> dict[str, bytes]:
+    """Every file of a run by its name, without what tells of time."""
+    files = {}
+    for path in sorted(out.rglob("*")):
+        name = str(path.relative_to(out))
+        if path.is_symlink():
+            files[name] = os.fsencode(path.readlink())
+        elif path.is_file() and path.name == "report.json":
+            report = json.loads(path.read_text())
+            timeless = {k: v for k, v in report.items() if k not in TIMES}
+            files[name] = json.dumps(timeless).encode()
+        elif path.is_file() and path.name != "log.jsonl":
+            files[name] = path.read_bytes()
+    return files
+
+
+TIMES = ("seconds", "images_per_s", "workers")
+
+
+def test_a_run_leaves_a_market_root_and_its_story(market: Path, tmp_path: Path, capfd) -> None:
+    out = tmp_path / "out"
+    flags = ("--flow", "torso-affine", "--poses", 3, "--workers", 1, "--keep-original")
+    assert run(market, "--out", out, *flags) == 0
+    report = json.loads((out / "report.json").read_text())
+    expected = {"sources": 6, "poses": 3, "images": 18, "left_out": 0, "originals": 6}
+    assert {key: report[key] for key in expected} == expected
+    assert report["images_per_s"] > 0
+    printed = capfd.readouterr()
+    assert "18 images: 6 of 6 training images in 3 poses" in printed.out
+    assert "warp: 18/18" in printed.err
+
+    dataset = read_market1501(out)
+    assert Counter(p.pid for p in dataset.train) == {1: 8, 2: 8, 3: 8}
+    for split in (QUERY, GALLERY):
+        assert (out / split).resolve() == (market / split).resolve()
+    for image in (market / TRAIN).iterdir():
+        assert (out / TRAIN / image.name).read_bytes() == image.read_bytes()
+    poses = json.loads((out / "poses.json").read_text())
+    assert (poses["size"], poses["seed"], len(poses["poses"])) == ([64, 32], 0, 3)
+    assert [pose["index"] for pose in poses["poses"]] == [0, 1, 2]
+    assert {len(pose["xy"]) for pose in poses["poses"]} == {18}
+    assert len(read_manifest(out / "manifest.parquet")) == 18
+    assert read_image(out / "contact_sheet.png").shape[2] == 4 * 36 + 4
+    assert "flow: torso-affine" in (out / "recipe.yaml").read_text()
+    assert {json.loads(x)["event"] for x in (out / "log.jsonl").read_text().splitlines()} == {
+        "start",
+        "done",
+    }
+
+
+def test_the_identity_is_one_grey_copy_an_image(market: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    report = augment_dataset(market, out, flow="identity", workers=1)
+    assert (report["sources"], report["poses"], report["images"]) == (6, 1, 6)
+    names = {p.name for p in (out / TRAIN).iterdir()}
+    assert names == {p.name.replace(".jpg", "_w00.jpg") for p in (market / TRAIN).iterdir()}
+    assert json.loads((out / "poses.json").read_text())["poses"] == []
+
+
+def test_twice_gives_the_same_bytes_whatever_the_workers(market: Path, tmp_path: Path) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    options = {"flow": "joint-blend", "poses": 4, "choose": "medoids", "seed": 3}
+    augment_dataset(market, first, **options, workers=1)
+    done = content(first)
+    report = (first / "report.json").read_bytes()
+    augment_dataset(market, first, **options, workers=1)
+    assert content(first) == done
+    assert (first / "report.json").read_bytes() == report
+    augment_dataset(market, second, **options, workers=2)
+    assert content(second) == done
+
+
+def test_killed_and_run_again_equals_an_uninterrupted_run(tmp_path: Path) -> None:
+    market = stick_market(tmp_path / "market", people=12, images=8)
+    killed, whole = tmp_path / "killed", tmp_path / "whole"
+    command = [sys.executable, "-m", "reidaug", "augment", str(market), "--flow", "torso-affine"]
+    command += ["--workers", "2", "--out"]
+    with subprocess.Popen(
+        [*command, str(killed)], start_new_session=True, stderr=subprocess.DEVNULL
+    ) as process:
+        wait_for_a_record(killed, process)
+        os.killpg(process.pid, signal.SIGKILL)
+    assert not (killed / "report.json").exists()
+    assert 0 < len(list((killed / TRAIN).glob("*.jpg"))) < 96 * 25
+    subprocess.run([*command, str(killed)], check=True, capture_output=True)
+    report = augment_dataset(market, whole, flow="torso-affine", workers=1)
+    assert report["images"] == 96 * 25
+    assert content(killed) == content(whole)
+
+
+def wait_for_a_record(out: Path, process: subprocess.Popen[bytes]) -> None:
+    for _ in range(6000):
+        if any((out / ".chunks").glob("*.json")):
+            return
+        assert process.poll() is None
+        time.sleep(0.01)
+    raise AssertionError("no chunk was finished")
+
+
+def test_torchreid_reads_the_result(market: Path, tmp_path: Path) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torchreid = pytest.importorskip("torchreid", reason="needs the extra [torchreid]")
+    out = tmp_path / "data" / "market1501" / "Market-1501-v15.09.15"
+    augment_dataset(market, out, flow="torso-affine", poses=5, workers=1)
+    read = torchreid.data.datasets.image.market1501.Market1501(root=str(tmp_path / "data"))
+    ours = read_market1501(out)
+    for theirs, people in ((read.query, ours.query), (read.gallery, ours.gallery)):
+        found = {(Path(path).name, pid, camid) for path, pid, camid, *_ in theirs}
+        assert found == {(p.path.name, p.pid, p.camid - 1) for p in people}
+    manifest = read_manifest(out / "manifest.parquet").set_index("file")
+    assert len(read.train) == len(manifest) == 30
+    labels = {}
+    for path, label, camid, *_ in read.train:
+        row = manifest.loc[Path(path).name]
+        assert camid == row["camid"] - 1
+        assert labels.setdefault(label, row["pid"]) == row["pid"]
+    assert sorted(labels.values()) == [1, 2, 3]
+
+
+def test_the_dask_backend_gives_the_same_bytes(market: Path, tmp_path: Path) -> None:
+    pytest.importorskip("distributed", reason="needs the extra [cluster]")
+    near, far = tmp_path / "near", tmp_path / "far"
+    command = [sys.executable, "-m", "reidaug", "augment", str(market), "--flow", "torso-affine"]
+    command += ["--poses", "2", "--workers", "1", "--backend", "dask", "--out", str(far)]
+    subprocess.run(command, check=True, capture_output=True)
+    augment_dataset(market, near, flow="torso-affine", poses=2, workers=1)
+    assert content(far) == content(near)
+
+
+def test_keypoints_for_half_of_the_images_work_for_that_half(
+    market: Path, tmp_path: Path, capfd
+) -> None:
+    lines = (market / KEYPOINTS).read_text().splitlines()
+    (tmp_path / "half.csv").write_text("\n".join(lines[:4]) + "\n")
+    out = tmp_path / "out"
+    flags = ("--flow", "torso-affine", "--poses", 2, "--workers", 1)
+    assert run(market, "--out", out, *flags, "--keypoints", tmp_path / "half.csv") == 0
+    printed = capfd.readouterr()
+    assert "6 images: 3 of 6 training images" in printed.out
+    assert "3 of 6 entries left out:" in printed.err
+    assert "no usable keypoints in half.csv" in printed.err
+    assert len((out / "left_out.txt").read_text().splitlines()) == 3
+
+
+def test_damaged_images_are_counted_and_named(market: Path, tmp_path: Path, capfd) -> None:
+    images = sorted((market / TRAIN).iterdir())
+    images[0].write_text("text")
+    images[1].write_bytes(images[1].read_bytes()[:200])
+    images[2].write_bytes(b"")
+    flags = ("--flow", "torso-affine", "--poses", 2, "--workers", 1)
+    assert run(market, "--out", tmp_path / "out", *flags) == 0
+    printed = capfd.readouterr()
+    assert "6 images: 3 of 6 training images" in printed.out
+    for image in images[:3]:
+        assert f"{image}: not a readable image" in printed.err
+
+
+def folder_of_text(market: Path) -> None:
+    for image in (market / TRAIN).iterdir():
+        image.write_text("text")
+
+
+def empty_folder(market: Path) -> None:
+    for image in (market / TRAIN).iterdir():
+        image.unlink()
+
+
+def no_keypoints(market: Path) -> None:
+    (market / KEYPOINTS).unlink()
+
+
+def missing_column(market: Path) -> None:
+    (market / KEYPOINTS).write_text("name:keypoints_y\n0001_c1s1_000100_01.jpg: [1]\n")
+
+
+def others_keypoints(market: Path) -> None:
+    text = (market / KEYPOINTS).read_text()
+    (market / KEYPOINTS).write_text(text.replace("_c", "_d"))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "flags", "code", "says"),
+    [
+        (None, [], 2, "name a flow with --flow"),
+        (None, ["--flow", "nowhere"], 2, "--flow nowhere: no such checkpoint folder"),
+        (None, ["--flow", "."], 1, "no flow checkpoint here"),
+        (None, ["--flow", "identity", "--masks", "nowhere"], 2, "--masks nowhere: no such folder"),
+        (None, ["--flow", "identity", "--keypoints", "no.csv"], 2, "no.csv: no such keypoint file"),
+        (None, ["--flow", "identity", "--poses", "0"], 2, "'poses'"),
+        (None, ["--flow", "identity", "--min-quality", "2"], 2, "'least_quality'"),
+        (None, ["--flow", "identity", "--background", "pink"], 2, "pink"),
+        (None, ["--flow", "torso-affine"], 1, "25 poses asked for, but only 6"),
+        (no_keypoints, ["--flow", "identity"], 2, "name the keypoints of the training images"),
+        (missing_column, ["--flow", "identity"], 1, "no column 'keypoints_x'"),
+        (others_keypoints, ["--flow", "identity"], 1, "names none of the 6 training images"),
+        (folder_of_text, ["--flow", "identity"], 1, "not a readable image"),
+        (empty_folder, ["--flow", "identity"], 1, "bounding_box_train"),
+    ],
+)
+def test_bad_input_is_one_line_and_leaves_nothing(
+    market: Path, tmp_path: Path, capfd, spoil, flags: list[str], code: int, says: str
+) -> None:
+    if spoil is not None:
+        spoil(market)
+    out = tmp_path / "out"
+    assert run(market, "--out", out, "--workers", 1, *flags) == code
+    printed = capfd.readouterr()
+    assert says in printed.err
+    assert "Traceback" not in printed.err
+    assert not out.exists()
+
+
+def test_the_dataset_and_its_folders_are_no_place_for_the_result(
+    market: Path, tmp_path: Path, capfd
+) -> None:
+    before = sorted(tmp_path.rglob("*"))
+    for out in (market, market / TRAIN, market / QUERY / "warps"):
+        assert run(market, "--out", out, "--flow", "identity") == 2
+    assert "is the dataset itself" in capfd.readouterr().err
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_another_run_is_never_overwritten(market: Path, tmp_path: Path, capfd) -> None:
+    out = tmp_path / "out"
+    assert run(market, "--out", out, "--flow", "identity", "--workers", 1) == 0
+    before = content(out)
+    assert run(market, "--out", out, "--flow", "identity", "--workers", 1, "--seed", 1) == 1
+    assert "holds another run" in capfd.readouterr().err
+    lines = (market / KEYPOINTS).read_text().splitlines()
+    (market / KEYPOINTS).write_text("\n".join(lines[:4]) + "\n")
+    assert run(market, "--out", out, "--flow", "identity", "--workers", 1) == 1
+    assert content(out) == before
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "thesis.tex").write_text("years of work")
+    assert run(market, "--out", other, "--flow", "identity") == 1
+    assert [p.name for p in other.iterdir()] == ["thesis.tex"]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="the superuser may write anywhere")
+def test_a_folder_that_may_not_be_written_is_named(market: Path, tmp_path: Path, capfd) -> None:
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o500)
+    assert run(market, "--out", closed / "out", "--flow", "identity") == 1
+    assert "Permission denied" in capfd.readouterr().err
+
+
+def test_a_folder_that_cannot_be_made_is_named(market: Path, capfd) -> None:
+    assert run(market, "--out", market / KEYPOINTS / "out", "--flow", "identity") == 1
+    assert f"{KEYPOINTS}/out: Not a directory" in capfd.readouterr().err
