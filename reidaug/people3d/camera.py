@@ -1,0 +1,174 @@
+"""Cameras: where a person lands in a crop, and what a lens and a sensor do to the colours."""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.random import Generator
+from scipy.ndimage import gaussian_filter, zoom
+
+from reidaug.people3d.body import Floats
+
+AIM = 0.95
+"""Cameras look at this height in metres above the ground."""
+
+
+class View(NamedTuple):
+    """From where a person is seen, and how the crop is cut.
+
+    Attributes:
+        yaw: Direction the person faces in radians: 0 towards the camera, pi/2 to the right edge of
+            the image, pi away.
+        height: Of the camera over the ground in metres.
+        distance: From the camera to the person in metres.
+        zoom: Share of the crop's height that the person fills.
+        stretch: Horizontal scale over the vertical one: detection boxes are resized to the crop.
+        shift_x: Of the person against the crop's middle, in crop widths.
+        shift_y: The same in crop heights.
+        roll: Of the camera in radians.
+    """
+
+    yaw: float
+    height: float
+    distance: float
+    zoom: float
+    stretch: float
+    shift_x: float
+    shift_y: float
+    roll: float
+
+
+class Optics(NamedTuple):
+    """What a camera does to a picture.
+
+    Attributes:
+        red: Gain of the red channel; ``green`` and ``blue`` likewise.
+        green: See ``red``.
+        blue: See ``red``.
+        gamma: Exponent of the tone curve.
+        saturation: 0 grey, 1 as it is.
+        blur: Standard deviation in pixels of a crop of 128 rows.
+        shrink: Share of the resolution the camera had, at most 1.
+        noise: Standard deviation of the sensor's noise, image range [0, 1].
+    """
+
+    red: float
+    green: float
+    blue: float
+    gamma: float
+    saturation: float
+    blur: float
+    shrink: float
+    noise: float
+
+
+PLAIN_OPTICS = Optics(1.0, 1.0, 1.0, 1.0, 1.0, 0.0, 1.0, 0.0)
+
+
+class Projection(NamedTuple):
+    """How points in space land in one crop.
+
+    Attributes:
+        rotation: Rows are the camera's right, down and forward axes (3, 3).
+        centre: The camera's position (3,).
+        scale: Pixels per unit of the image plane (2,), x then y.
+        offset: Pixel of the optical axis (2,).
+    """
+
+    rotation: Floats
+    centre: Floats
+    scale: Floats
+    offset: Floats
+
+    def __call__(self, points: Floats) -> Floats:
+        """Project points.
+
+        Args:
+            points: (P, 3) in metres.
+
+        Returns:
+            (P, 3): x and y in pixels, (0, 0) the centre of the first pixel, then the depth.
+        """
+        seen = (points - self.centre) @ self.rotation.T
+        xy = seen[:, :2] / seen[:, 2:] * self.scale + self.offset
+        result: Floats = np.concatenate((xy, seen[:, 2:]), axis=1).astype(np.float32)
+        return result
+
+    def finer(self, factor: int) -> "Projection":
+        """Give the projection into the same crop with pixels ``factor`` times as small."""
+        return self._replace(scale=self.scale * factor, offset=(self.offset + 0.5) * factor - 0.5)
+
+
+def aim(view: View, body: Floats, trunk: Floats, size: tuple[int, int]) -> Projection:
+    """Cut the crop a detector would cut.
+
+    Args:
+        view: From where.
+        body: Points (P, 3) that must fit: the person without bags.
+        trunk: Points (Q, 3) that decide where the middle is.
+        size: (height, width) in pixels.
+
+    Returns:
+        The projection into the crop.
+    """
+    centre = np.array([0.0, -view.distance, view.height], np.float32)
+    forward = np.array([0, 0, AIM], np.float32) - centre
+    forward /= np.linalg.norm(forward)
+    right = np.array([1.0, 0.0, 0.0], np.float32)
+    down = np.cross(forward, right)
+    c, s = np.cos(view.roll), np.sin(view.roll)
+    rotation = np.stack((c * right + s * down, c * down - s * right, forward)).astype(np.float32)
+    raw = Projection(rotation, centre, np.ones(2, np.float32), np.zeros(2, np.float32))
+    seen, middle = raw(body), raw(trunk)[:, 0].mean()
+    top, bottom = seen[:, 1].min(), seen[:, 1].max()
+    across = 0.5 * middle + 0.25 * (seen[:, 0].min() + seen[:, 0].max())
+    height, width = size
+    tall = view.zoom * height / (bottom - top)
+    scale = np.array([tall * view.stretch, tall], np.float32)
+    offset = np.array(
+        [
+            width * (0.5 + view.shift_x) - 0.5 - across * scale[0],
+            height * (0.5 + view.shift_y) - 0.5 - 0.5 * (top + bottom) * scale[1],
+        ],
+        np.float32,
+    )
+    return Projection(rotation, centre, scale, offset)
+
+
+def expose(image: Floats, optics: Optics, rng: Generator) -> Floats:
+    """Take the picture.
+
+    Args:
+        image: What is there (H, W, 3) in [0, 1].
+        optics: The camera.
+        rng: Source of the sensor's noise.
+
+    Returns:
+        The picture (H, W, 3) in [0, 1].
+    """
+    height, width = image.shape[:2]
+    blur = optics.blur * height / 128
+    if blur > 0:
+        image = gaussian_filter(image, (blur, blur, 0), mode="nearest")
+    if optics.shrink < 1:
+        image = _soften(image, optics.shrink)
+    grey = image.mean(-1, keepdims=True)
+    image = grey + optics.saturation * (image - grey)
+    image = np.clip(image, 0, 1) ** optics.gamma
+    image = image * np.array([optics.red, optics.green, optics.blue], np.float32)
+    if optics.noise > 0:
+        grain = rng.standard_normal((height, width, 3), dtype=np.float32)
+        common = rng.standard_normal((height, width, 1), dtype=np.float32)
+        image = image + optics.noise * (0.6 * grain + 0.8 * common)
+    result: Floats = np.clip(image, 0, 1).astype(np.float32)
+    return result
+
+
+def _soften(image: Floats, shrink: float) -> Floats:
+    height, width = image.shape[:2]
+    small = (max(2, round(height * shrink)), max(2, round(width * shrink)))
+    low = zoom(
+        image, (small[0] / height, small[1] / width, 1), order=1, grid_mode=True, mode="nearest"
+    )
+    back = (height / low.shape[0], width / low.shape[1], 1)
+    result: Floats = zoom(low, back, order=1, grid_mode=True, mode="nearest")
+    return result

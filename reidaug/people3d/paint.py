@@ -1,0 +1,253 @@
+"""The colour of every point of a person: cloth patterns, prints, faces, straps."""
+
+import numpy as np
+
+from reidaug.people3d import anatomy, cut
+from reidaug.people3d.anatomy import Chart
+from reidaug.people3d.body import Floats, Integers
+from reidaug.people3d.cut import Mask
+from reidaug.people3d.figure import BAG, BODY, HAIR, SKIRT, TAIL
+from reidaug.people3d.wardrobe import RGB, Fabric, Look
+
+
+def paint(look: Look, chart: Chart, part: Integers) -> Floats:
+    """Colour points of a person's surface, before light falls on it.
+
+    Args:
+        look: Who.
+        chart: The points (P,).
+        part: What each point belongs to (P,), see `reidaug.people3d.figure`.
+
+    Returns:
+        Colours (P, 3) in [0, 1].
+    """
+    colour = np.empty((len(part), 3), np.float32)
+    for kind, brush in (
+        (BODY, _body), (TAIL, _tail), (SKIRT, _skirt), (HAIR, _hair), (BAG, _bag),
+    ):  # fmt: skip
+        here = part == kind
+        if here.any():
+            colour[here] = brush(look, Chart.of(chart.table()[here]))
+    return colour
+
+
+def cloth(fabric: Fabric, u: Floats, v: Floats) -> Floats:
+    """Colour points of a cloth.
+
+    Args:
+        fabric: Pattern and colours.
+        u: Across, in metres (P,).
+        v: Up, in metres (P,).
+
+    Returns:
+        Colours (P, 3).
+    """
+    mix, third = _figure(fabric, u / fabric.scale, v / fabric.scale, v)
+    base, second, last = (
+        np.asarray(c, np.float32) for c in (fabric.base, fabric.second, fabric.third)
+    )
+    colour: Floats = base + mix[:, None] * (second - base)
+    return colour + third[:, None] * (last - colour)
+
+
+def waves(seed: int, u: Floats, v: Floats, frequency: float) -> Floats:
+    """Give smooth noise of about [-1, 1] over the plane: a few sines of random direction."""
+    rng = np.random.default_rng(seed)
+    total = np.zeros_like(u)
+    for _ in range(4):
+        angle, phase = rng.uniform(0, 2 * np.pi, 2)
+        f = frequency * rng.uniform(0.6, 1.6)
+        total += np.sin(f * (np.cos(angle) * u + np.sin(angle) * v) + phase)
+    result: Floats = total / 2.2
+    return result
+
+
+def _figure(fabric: Fabric, a: Floats, b: Floats, v: Floats) -> tuple[Floats, Floats]:
+    """Give the share of the second and of the third colour at repeats (a, b)."""
+    zero = np.zeros_like(a)
+    match fabric.pattern:
+        case "horizontal":
+            return _stripe(b), zero
+        case "vertical":
+            return _stripe(a), zero
+        case "diagonal":
+            return _stripe(a + b), zero
+        case "checked":
+            return 0.5 * _stripe(a) + 0.5 * _stripe(b), zero
+        case "dots":
+            shift = a + 0.5 * (np.floor(b) % 2)
+            return ((shift % 1 - 0.5) ** 2 + (b % 1 - 0.5) ** 2 < 0.075).astype(np.float32), zero
+        case "gradient":
+            return np.clip((anatomy.SHOULDER - v) / 0.45, 0, 1), zero
+        case "camouflage":
+            field = waves(fabric.seed, a, b, 6.0)
+            return (field > 0.25).astype(np.float32), (field < -0.45).astype(np.float32)
+        case "two_tone":
+            return (v < 0.42 + 0.3 * (fabric.scale - 0.1)).astype(np.float32), zero
+        case "band":
+            return (np.abs(v - 0.5) < 0.06).astype(np.float32), zero
+        case "zigzag":
+            return _stripe(b + 0.7 * np.abs(a % 1 - 0.5)), zero
+        case "speckled":
+            return 0.5 + 0.5 * waves(fabric.seed, a, b, 8.0).clip(-1, 1), zero
+    return zero, zero
+
+
+def _stripe(t: Floats) -> Floats:
+    result: Floats = ((t % 1) < 0.5).astype(np.float32)
+    return result
+
+
+def _across(chart: Chart) -> Floats:
+    result: Floats = np.arctan2(chart.way[:, 0], chart.way[:, 1]) * chart.radius
+    return result
+
+
+def _body(look: Look, chart: Chart) -> Floats:
+    colour = _naked(look, chart)
+    v = chart.place[:, 2]
+    socks = (v < anatomy.SOLE + look.boots + 0.05) & (chart.leg > 1.2)
+    colour[socks] = look.socks
+    bottom = cut.bottom_covers(look, chart)
+    colour[bottom] = _trousers(look, Chart.of(chart.table()[bottom]))
+    shoes = cut.shoes_cover(look, chart)
+    colour[shoes] = np.where((v[shoes] < anatomy.SOLE + 0.015)[:, None], look.soles, look.shoes)
+    top = cut.top_covers(look, chart)
+    colour[top] = _top(look, Chart.of(chart.table()[top]))
+    under = cut.under_cap(look, chart)
+    colour[under] = look.hair.under
+    hair = cut.hair_covers(look, chart)
+    colour[hair] = _hair(look, Chart.of(chart.table()[hair]))
+    return colour
+
+
+def _naked(look: Look, chart: Chart) -> Floats:
+    colour = np.tile(np.asarray(look.skin, np.float32), (len(chart.head), 1))
+    x, y, z = chart.place.T
+    face = (chart.head > 0.5) & (y < -0.1)
+    eyes = face & (((np.abs(x) - 0.032) / 0.017) ** 2 + ((z - anatomy.EYES) / 0.009) ** 2 < 1)
+    brows = face & (np.abs(np.abs(x) - 0.033) < 0.02) & (np.abs(z - 0.912) < 0.0055)
+    mouth = face & ((x / 0.025) ** 2 + ((z - 0.815) / 0.008) ** 2 < 1)
+    cheeks = face & ((np.abs(x) - 0.05) ** 2 + (z - 0.845) ** 2 < 0.02**2)
+    colour[cheeks] *= (1.03, 0.93, 0.92)
+    if look.beard > 0:
+        jaw = (chart.head > 0.5) & (z < 0.84 + 0.5 * np.abs(x)) & (y < -0.05) & ~mouth
+        colour[jaw] += look.beard * (np.asarray(look.hair.under) - colour[jaw])
+    colour[mouth] *= (0.85, 0.55, 0.55)
+    colour[brows] = 0.3 * colour[brows] + 0.7 * np.asarray(look.hair.under)
+    colour[eyes] = (0.16, 0.13, 0.12)
+    return colour
+
+
+def _trousers(look: Look, chart: Chart) -> Floats:
+    u, v = _across(chart), chart.place[:, 2]
+    colour = cloth(look.bottom.cloth, u, v)
+    if look.bottom.stripe:
+        side = (np.abs(u) > 0.1) & (np.abs(u) < 0.14) & (chart.leg > 0)
+        colour[side] = look.bottom.cloth.second
+    belt = np.abs(v - anatomy.WAIST + 0.02) < 0.02
+    colour[belt] *= 0.5
+    return colour
+
+
+def _top(look: Look, chart: Chart) -> Floats:
+    top = look.top
+    u, v = _across(chart), chart.place[:, 2]
+    sleeve = chart.arm > 0.12
+    front = chart.way[:, 1] > 0
+    colour = np.empty((len(u), 3), np.float32)
+    for here, fabric in (
+        (sleeve, top.sleeves),
+        (~sleeve & front, top.front),
+        (~sleeve & ~front, top.back),
+    ):
+        along = np.where(sleeve[here], 0.28 * chart.arm[here], v[here])
+        colour[here] = cloth(fabric, u[here], along)
+    printed = _print(top.front_print, chart.place[:, 0], v) & front & ~sleeve
+    printed |= _print(top.back_print, chart.place[:, 0], v) & ~front & ~sleeve
+    colour[printed] = top.print_colour
+    cuffs = (np.abs(chart.arm - top.sleeve) < 0.05) | (np.abs(v - top.hem) < 0.008)
+    colour[cuffs] *= 0.75
+    _open(look, chart, colour)
+    _straps(look, chart, colour)
+    return colour
+
+
+def _open(look: Look, chart: Chart, colour: Floats) -> None:
+    """Show what is under an open jacket, between dark edges."""
+    top, x, v = look.top, chart.place[:, 0], chart.place[:, 2]
+    middle = (chart.way[:, 1] > 0.2) & (chart.arm < 0.1)
+    if top.open > 0:
+        width = top.open + 0.12 * np.clip(v - anatomy.CHEST, 0, 1)
+        inner = middle & (np.abs(x) < width)
+        colour[middle & (np.abs(x) < width + 0.008)] *= 0.6
+        colour[inner] = cloth(look.inner, x[inner], v[inner])
+    elif top.thickness > 0.02:
+        colour[middle & (np.abs(x) < 0.006)] *= 0.5
+
+
+def _straps(look: Look, chart: Chart, colour: Floats) -> None:
+    x, v = chart.place[:, 0], chart.place[:, 2]
+    trunk = chart.arm < 0.05
+    if look.bag.kind == "backpack":
+        strap = trunk & (chart.way[:, 1] > 0) & (np.abs(np.abs(x) - 0.095) < 0.02) & (v > 0.4)
+        colour[strap] = look.bag.detail
+    if look.bag.kind == "shoulder":
+        side = 1.0 if look.bag.left else -1.0
+        # From the other shoulder down to the bag.
+        middle = -side * 0.11 + side * 0.29 * (0.68 - v) / 0.48
+        colour[trunk & (np.abs(x - middle) < 0.022) & (v > 0.15)] = look.bag.detail
+
+
+def _print(kind: str, x: Floats, v: Floats) -> Mask:
+    """Say where a print is: it hangs on the chest or between the shoulder blades."""
+    a, b = x / 0.085, (v - 0.53) / 0.095
+    inside: Mask = np.maximum(np.abs(a), np.abs(b)) < 1
+    match kind:
+        case "disc":
+            return a**2 + b**2 < 1
+        case "block":
+            return inside
+        case "diamond":
+            return (np.abs(a) + np.abs(b) < 1) & ~(np.abs(a) + np.abs(b) < 0.4)
+        case "lines":
+            return inside & ((b * 2.5) % 1 < 0.55)
+        case "number":
+            return (
+                inside
+                & ((np.abs(np.abs(a) - 0.55) < 0.25) | (np.abs(b) > 0.72))
+                & (np.abs(a) > 0.15)
+            )
+    return np.zeros(len(x), np.bool_)
+
+
+def _tail(look: Look, chart: Chart) -> Floats:
+    u, v = _across(chart), chart.place[:, 2]
+    front = chart.way[:, 1] > 0
+    colour = np.where(front[:, None], cloth(look.top.front, u, v), cloth(look.top.back, u, v))
+    if look.top.open > 0:
+        slit = np.abs(u) < look.top.open + 0.03
+        colour[front & slit] = 0.35 * np.asarray(look.bottom.cloth.base)
+    return colour.astype(np.float32)
+
+
+def _skirt(look: Look, chart: Chart) -> Floats:
+    return cloth(look.bottom.cloth, _across(chart), chart.place[:, 2])
+
+
+def _hair(look: Look, chart: Chart) -> Floats:
+    colour = np.tile(np.asarray(look.hair.colour, np.float32), (len(chart.head), 1))
+    if look.hair.style not in ("cap", "hood"):
+        u = np.arctan2(chart.way[:, 0], chart.way[:, 1])
+        colour *= (1 + 0.18 * waves(look.seed, u, chart.place[:, 2], 25.0))[:, None]
+    return np.clip(colour, 0, 1)
+
+
+def _bag(look: Look, chart: Chart) -> Floats:
+    x, y, z = chart.place.T
+    colour = np.tile(np.asarray(look.bag.colour, np.float32), (len(x), 1))
+    pocket = (z < -0.05) & (z > -0.75) & (np.abs(x) < 0.75) & (y > 0)
+    colour[pocket] *= 0.8
+    band: RGB = look.bag.detail
+    colour[np.abs(z - 0.25) < 0.1] = band
+    return colour

@@ -1,0 +1,207 @@
+"""What is behind and before a person: places, made up from a seed, and things in the way."""
+
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+from numpy.random import Generator
+from scipy.ndimage import gaussian_filter, zoom
+
+from reidaug.people3d.body import Floats
+
+PLACES = ("street", "park", "plaza", "shop", "hall")
+
+
+class Backdrop(NamedTuple):
+    """A place and where in it a person stands.
+
+    Attributes:
+        place: One of PLACES, or ``white`` or ``grey``.
+        seed: Of the place.
+        along: Which part of it is behind the person, in [0, 1].
+    """
+
+    place: str
+    seed: int
+    along: float
+
+
+class Occluder(NamedTuple):
+    """Something between the camera and the person.
+
+    Attributes:
+        kind: ``none``, ``pole``, ``barrier`` or ``bush``.
+        position: Where, in [-1, 1] of the crop: across for poles, of the upper edge otherwise.
+        seed: Of its colour and outline.
+    """
+
+    kind: str
+    position: float
+    seed: int
+
+
+def backdrop(what: Backdrop, size: tuple[int, int]) -> Floats:
+    """Paint the background of one crop.
+
+    Args:
+        what: The place.
+        size: (height, width) in pixels.
+
+    Returns:
+        Colours (H, W, 3) in [0, 1].
+    """
+    height, width = size
+    if what.place in ("white", "grey"):
+        return np.full((height, width, 3), 1.0 if what.place == "white" else 0.5, np.float32)
+    canvas = _panorama(what.place, what.seed, height)
+    start = round(what.along * (canvas.shape[1] - width))
+    return canvas[:, start : start + width].copy()
+
+
+def shadow(ground: Floats, feet: Floats, width: float) -> Floats:
+    """Darken the ground under a person.
+
+    Args:
+        ground: Background (H, W, 3).
+        feet: The two ankles' pixels (2, 2), x then y.
+        width: Of the person in pixels.
+
+    Returns:
+        The background with a soft shadow.
+    """
+    rows, columns = np.mgrid[: ground.shape[0], : ground.shape[1]].astype(np.float32)
+    dark = np.zeros(ground.shape[:2], np.float32)
+    for x, y in feet:
+        far = ((columns - x) / (0.55 * width)) ** 2 + (
+            (rows - y - 0.1 * width) / (0.16 * width)
+        ) ** 2
+        dark = np.maximum(dark, np.exp(-far))
+    result: Floats = ground * (1 - 0.45 * dark[..., None])
+    return result
+
+
+def occlude(what: Occluder, size: tuple[int, int]) -> tuple[Floats, Floats]:
+    """Paint what stands before the person.
+
+    Args:
+        what: The thing.
+        size: (height, width) in pixels.
+
+    Returns:
+        Its colours (H, W, 3) and where it covers (H, W) in [0, 1].
+    """
+    height, width = size
+    rng = np.random.default_rng(what.seed)
+    rows = (np.arange(height, dtype=np.float32) / (height - 1) * 2 - 1)[:, None]
+    columns = (np.arange(width, dtype=np.float32) / (width - 1) * 2 - 1)[None]
+    noise = _clouds(rng, (height, width), 6)
+    colour = rng.uniform(0.1, 0.55) + rng.normal(0, 0.06, 3)
+    cover = np.zeros((height, width), np.float32)
+    if what.kind == "pole":
+        cover = np.broadcast_to(
+            np.abs(columns - what.position) < rng.uniform(0.1, 0.22), (height, width)
+        )
+    elif what.kind == "barrier":
+        bars = (np.abs((columns * 4) % 1 - 0.5) < 0.28) | (rows < what.position + 0.1)
+        cover = (rows > what.position) & bars
+    elif what.kind == "bush":
+        cover = rows > what.position + 0.25 * noise
+        colour = np.array([0.16, 0.28, 0.12]) * rng.uniform(0.7, 1.5)
+    painted = np.clip(colour + 0.12 * noise[..., None], 0, 1).astype(np.float32)
+    return painted, np.asarray(cover, np.float32)
+
+
+@lru_cache(maxsize=96)
+def _panorama(place: str, seed: int, height: int) -> Floats:
+    """Paint a place eight crops wide."""
+    rng = np.random.default_rng([seed, PLACES.index(place)])
+    width = 4 * height
+    rows = np.linspace(0, 1, height, dtype=np.float32)[:, None]
+    horizon = rng.uniform(0.3, 0.55)
+    canvas = _far(place, rng, (height, width), horizon)
+    near = _ground(place, rng, (height, width), rows, horizon)
+    edge = horizon + 0.01 * _clouds(rng, (1, width), 40)
+    canvas = np.where((rows > edge)[..., None], near, canvas)
+    _things(place, rng, canvas, horizon)
+    canvas = gaussian_filter(canvas, (height / 128, height / 128, 0))
+    grain = rng.standard_normal((height, width, 1), dtype=np.float32)
+    return np.clip(canvas + 0.015 * grain, 0, 1).astype(np.float32)
+
+
+def _clouds(rng: Generator, size: tuple[int, int], cell: float) -> Floats:
+    """Draw noise of about [-1, 1] with features of ``cell`` parts of 128 of the height and finer."""
+    height, width = size
+    total = np.zeros(size, np.float32)
+    strength = 1.0
+    for octave in range(3):
+        step = max(1.0, cell * max(height, 128) / 128 / 2**octave)
+        coarse = rng.standard_normal(
+            (int(height / step) + 3, int(width / step) + 3), dtype=np.float32
+        )
+        fine = zoom(coarse, (min(step, height), step), order=1)[:height, :width]
+        total[: fine.shape[0], : fine.shape[1]] += strength * fine
+        strength *= 0.55
+    result: Floats = np.clip(total / 1.6, -1.5, 1.5)
+    return result
+
+
+def _tint(rng: Generator, low: float, high: float, spread: float) -> Floats:
+    result: Floats = np.clip(rng.uniform(low, high) + rng.normal(0, spread, 3), 0.03, 0.97)
+    return result.astype(np.float32)
+
+
+def _far(place: str, rng: Generator, size: tuple[int, int], horizon: float) -> Floats:
+    height, width = size
+    noise = _clouds(rng, size, 10)[..., None]
+    if place == "park":
+        leaves = np.array([0.20, 0.32, 0.13], np.float32) * rng.uniform(0.7, 1.5)
+        return leaves * (1 + 0.55 * _clouds(rng, size, 5)[..., None]) + 0.05 * noise
+    wall = _tint(rng, 0.3, 0.8, 0.05) + 0.04 * noise
+    unit = height / 128
+    x, y = np.arange(width) / unit, (np.arange(height) / unit)[:, None]
+    if place == "street":  # bricks or panels
+        step = rng.uniform(5, 14)
+        joint = ((y % step) < 1) | (((x + step * (y // step % 2)) % (2 * step)) < 1)
+        wall = wall * np.where(joint, 0.8, 1.0)[..., None]
+    if place in ("shop", "hall"):  # windows or doors with frames
+        wide, offset = rng.uniform(22, 60), rng.uniform(0, 60)
+        glass = ((x + offset) % wide > 0.18 * wide) & (y > 6) & (y < 128 * horizon)
+        dark = _tint(rng, 0.08, 0.4, 0.05) + 0.1 * _clouds(rng, size, 14)[..., None]
+        wall = np.where(glass[..., None], dark, wall)
+    return np.broadcast_to(wall, (height, width, 3)).astype(np.float32)
+
+
+def _ground(
+    place: str, rng: Generator, size: tuple[int, int], rows: Floats, horizon: float
+) -> Floats:
+    height, width = size
+    if place == "park" and rng.random() < 0.6:
+        base = np.array([0.30, 0.38, 0.18], np.float32) * rng.uniform(0.7, 1.4)
+    else:
+        base = _tint(rng, 0.35, 0.75, 0.025)
+    depth = (rows - horizon) / (1 - horizon)
+    shade = 0.9 + 0.15 * depth + 0.07 * _clouds(rng, size, 8)
+    ground = base * shade[..., None]
+    if place in ("plaza", "hall"):
+        near = 1 / np.maximum(1.1 - np.clip(depth, 0, 1), 0.1)
+        lines = ((near * 3) % 1 < 0.12) | ((np.arange(width) * 128 / height / 18) % 1 < 0.05)
+        ground = ground * np.where(lines, 0.85, 1.0)[..., None]
+    if place == "street" and rng.random() < 0.5:  # a kerb
+        ground = np.where((np.abs(depth - 0.18) < 0.05)[..., None], ground * 1.25, ground)
+    return ground.astype(np.float32)
+
+
+def _things(place: str, rng: Generator, canvas: Floats, horizon: float) -> None:
+    """Put posts, trunks, signs, bicycles and far people into a place."""
+    height, width = canvas.shape[:2]
+    for _ in range(rng.integers(14, 30)):
+        colour = _tint(rng, 0.05, 0.8, 0.1 if rng.random() < 0.4 else 0.03)
+        tall, wide = rng.uniform(0.15, 0.9), rng.uniform(0.015, 0.09)
+        if rng.random() < 0.35:
+            tall, wide = rng.uniform(0.06, 0.25), rng.uniform(0.05, 0.3)
+        bottom = min(1.0, horizon + rng.uniform(-0.1, 0.25))
+        top, left = max(0.0, bottom - tall), rng.uniform(-0.05, 1) * width
+        rows = slice(int(top * height), max(int(bottom * height), int(top * height) + 1))
+        columns = slice(max(0, int(left)), max(1, int(left + wide * height)))
+        solid = rng.uniform(0.5, 1.0)
+        canvas[rows, columns] += solid * (colour - canvas[rows, columns])
