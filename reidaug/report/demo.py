@@ -89,14 +89,13 @@ def demo_page(demo: Demo) -> str:
         Self-contained HTML.
     """
     world = demo.worlds[0]
-    arms = world.reid["arms"]
-    over_real, over_control = _gains(arms)
+    over_real = words.judged_gain(world.reid, "gain_mAP")
+    over_control = words.judged_gain(world.reid, "gain_over_best_control")
     longest = max(seconds for _, seconds in demo.times)
     return render(
         "demo.html",
         {
             "headline": words.headline(over_real, over_control),
-            "findings": words.findings(arms),
             "tiles": _tiles(demo, over_real, over_control),
             "world": world,
             "crops": [_crop(path, pose) for path, pose in world.crops],
@@ -118,14 +117,6 @@ def demo_page(demo: Demo) -> str:
     )
 
 
-def _gains(arms: Mapping[str, Any]) -> tuple[words.Gain, words.Gain]:
-    warps, control = arms["warps_grey"]["mAP"], words.best_control(arms)
-    return (
-        words.paired_gain(warps, "real_only", arms["real_only"]["mAP"]),
-        words.paired_gain(warps, control, arms[control]["mAP"]),
-    )
-
-
 def _tiles(demo: Demo, over_real: words.Gain, over_control: words.Gain) -> list[Tile]:
     rows, world = demo.flow["rows"], demo.worlds[0]
     control = words.ARM_NAMES[over_control.versus].lower()
@@ -142,7 +133,7 @@ def _tiles(demo: Demo, over_real: words.Gain, over_control: words.Gain) -> list[
             "warps over the original crops alone",
         ),
     ]
-    share = words.recovered_share(world.reid["arms"])
+    share = words.recovered_share(world.reid)
     if share is not None:
         label = "of the ceiling recovered: what true other views would add"
         tiles.append(Tile(number(100 * share, 0), "%", label))

@@ -11,7 +11,8 @@ from torch import Tensor
 from reidaug.geometry.flow import Size, identity
 from reidaug.geometry.pose import Pose, select
 
-Picture = UInt8[Tensor, "3 H W"]
+# Heights and widths are free: pictures of several sizes meet in one call.
+Picture = UInt8[Tensor, "3 _ _"]
 
 WHITE = (255, 255, 255)
 UNSEEN = (206, 208, 211)

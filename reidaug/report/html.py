@@ -108,7 +108,7 @@ def render(template: str, values: dict[str, Any]) -> str:
     return environment.get_template(template).render(values)
 
 
-def number(value: float | None, decimals: int = 1) -> str:
+def number(value: float | int | None, decimals: int = 1) -> str:
     """Write a number for reading.
 
     Args:
@@ -126,7 +126,7 @@ def number(value: float | None, decimals: int = 1) -> str:
     return text.replace("-", MINUS)
 
 
-def signed(value: float | None, decimals: int = 1) -> str:
+def signed(value: float | int | None, decimals: int = 1) -> str:
     """Write a difference: a plus or a minus always leads.
 
     Args:
@@ -157,7 +157,7 @@ def mean_and_spread(values: Sequence[float], decimals: int = 1) -> str:
     return f"{mean} ± {number(statistics.stdev(values), decimals)}"
 
 
-def thousands(value: float) -> str:
+def thousands(value: float | int) -> str:
     """Write a count with thin spaces between groups of three digits.
 
     Args:
@@ -169,7 +169,7 @@ def thousands(value: float) -> str:
     return f"{round(value):,}".replace(",", "\N{NARROW NO-BREAK SPACE}")
 
 
-def duration(seconds: float) -> str:
+def duration(seconds: float | int) -> str:
     """Write a time span.
 
     Args:

@@ -126,11 +126,11 @@ def world_part(name: str, augment: Mapping[str, Any], reid: Mapping[str, Any]) -
     arms = reid["arms"]
     scores = {arm: arms[arm]["mAP"] for arm in ARM_CURVES if arm in arms}
     cmc = {arm: reid["cmc"][arm] for arm in scores if arm in reid["cmc"]}
-    control = words.best_control(arms)
+    control = reid["gain_over_best_control"]["vs"]
     means = ", ".join(f"{words.ARM_NAMES[a]} {statistics.fmean(v):.1f}" for a, v in scores.items())
     return WorldPart(
         name,
-        words.findings(arms),
+        words.findings(reid),
         chart(
             partial(charts.arm_points, scores, ARM_CURVES, reference=control),
             f"mAP in percent by arm, mean over seeds: {means}",
@@ -150,7 +150,7 @@ def _arm_row(name: str, arms: Mapping[str, Any], control: str) -> ArmRow:
     def gain(reference: str) -> words.Gain | None:
         if name == reference:
             return None
-        return words.paired_gain(arms[name]["mAP"], reference, arms[reference]["mAP"])
+        return words.paired_gain(arms, name, reference)
 
     return ArmRow(
         words.ARM_NAMES[name],

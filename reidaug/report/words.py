@@ -1,8 +1,7 @@
 """What the numbers say, in plain words: no sentence here claims more than its numbers."""
 
-import math
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from reidaug.report.html import number, signed
@@ -15,84 +14,71 @@ ARM_NAMES = {
     "true_views_grey": "True other views",
 }
 ARM_NOTES = {
-    "real_only": "nothing added",
+    "real_only": "the crops themselves once more",
     "identity_grey": "control: background removed, no new pose",
     "affine_grey": "control: new poses without learning",
     "warps_grey": "new poses by the learnt flow",
     "true_views_grey": "ceiling: rendered again, not warped",
 }
-CONTROLS = ("real_only", "identity_grey", "affine_grey")
-# A difference counts when it is larger than this many pooled standard deviations.
-CLEAR = 2.0
 
 
 class Gain(NamedTuple):
-    """How much better one arm is than another.
+    """How much better one arm is than another, in points of mAP.
 
     Attributes:
         mean: Mean of the differences, seed by seed.
-        std: Standard deviation of the differences.
-        pooled: Pooled standard deviation of the two arms over their seeds.
+        std: Their standard deviation; 0 for a single seed.
         versus: The arm compared with.
         better: In how many seeds the difference is above zero.
         seeds: How many there are.
+        interval: 95 % interval of the mean over resampled queries.
+        evident: Whether chance between seeds and queries does not explain the difference.
     """
 
     mean: float
     std: float
-    pooled: float
     versus: str
     better: int
     seeds: int
-
-    @property
-    def verdict(self) -> str:
-        """``better``, ``worse``, or ``unclear`` where chance could have made the difference."""
-        if self.seeds < 2 or abs(self.mean) <= CLEAR * self.pooled:
-            return "unclear"
-        return "better" if self.mean > 0 else "worse"
+    interval: tuple[float, float] | None = None
+    evident: bool = False
 
 
-def paired_gain(scores: Sequence[float], versus: str, reference: Sequence[float]) -> Gain:
+def paired_gain(arms: Mapping[str, Any], name: str, versus: str) -> Gain:
     """Compare two arms seed by seed.
 
     Args:
-        scores: One score a seed.
-        versus: Name of the arm compared with.
-        reference: Its scores, the seeds in the same order.
+        arms: Per arm its scores, ``mAP`` (one a seed, the seeds in the same order) among them.
+        name: The arm in question.
+        versus: The arm it is compared with.
 
     Returns:
-        The gain; its deviations are 0 for a single seed.
+        The gain, not judged.
 
     Raises:
         ValueError: The arms have different numbers of seeds.
     """
-    differences = [a - b for a, b in zip(scores, reference, strict=True)]
-    several = len(differences) > 1
-    variances = [statistics.variance(arm) if several else 0.0 for arm in (scores, reference)]
-    return Gain(
-        statistics.fmean(differences),
-        statistics.stdev(differences) if several else 0.0,
-        math.sqrt(statistics.fmean(variances)),
-        versus,
-        sum(d > 0 for d in differences),
-        len(differences),
-    )
+    pairs = zip(arms[name]["mAP"], arms[versus]["mAP"], strict=True)
+    differences = [mine - other for mine, other in pairs]
+    std = statistics.stdev(differences) if len(differences) > 1 else 0.0
+    better = sum(difference > 0 for difference in differences)
+    return Gain(statistics.fmean(differences), std, versus, better, len(differences))
 
 
-def best_control(arms: Mapping[str, Mapping[str, Any]]) -> str:
-    """Find the control with the highest mean mAP.
+def judged_gain(reid: Mapping[str, Any], key: str) -> Gain:
+    """Read a gain that `reidaug finetune-eval` has judged.
 
     Args:
-        arms: Per arm its scores, ``mAP`` among them.
+        reid: Its report.
+        key: ``gain_mAP``, ``gain_over_best_control`` or ``ceiling``.
 
     Returns:
-        Its name.
+        The gain.
     """
-    return max(
-        (name for name in CONTROLS if name in arms),
-        key=lambda name: statistics.fmean(arms[name]["mAP"]),
-    )
+    entry = reid[key]
+    gain = paired_gain(reid["arms"], entry.get("arm", "warps_grey"), entry["vs"])
+    low, high = entry["ci"]
+    return gain._replace(interval=(low, high), evident=not entry["words"].startswith("no evidence"))
 
 
 def headline(over_real: Gain, over_control: Gain) -> str:
@@ -103,102 +89,91 @@ def headline(over_real: Gain, over_control: Gain) -> str:
         over_control: Gain of the warps over the best control.
 
     Returns:
-        The headline; a gain over a control that chance could have made is called that.
+        The headline; a gain that chance could have made is called that.
     """
     gain = f"{signed(over_control.mean)} mAP"
-    control = _control(over_control.versus)
-    if over_control.verdict == "better":
+    control = _CONTROLS[over_control.versus]
+    if over_control.evident and over_control.mean > 0:
         return f"Warps into new poses helped: {gain} over {control}, the best control"
-    if over_control.verdict == "worse":
+    if over_control.evident:
         return f"Warps into new poses did not help: {gain} against {control}, the best control"
-    if over_real.verdict == "better" and over_control.versus != "real_only":
+    if over_real.evident and over_real.mean > 0:
         return (
-            f"Warps beat the original crops by {number(over_real.mean)} mAP, but what the new "
-            f"poses add over {control} is within the noise ({gain})"
+            f"Warps beat the original crops by {number(over_real.mean)} mAP, but chance could "
+            f"explain what they add to {control} ({gain})"
         )
-    return f"Whether warps into new poses help is not clear here: {gain} over {control}"
+    return f"Whether warps into new poses help cannot be told: {gain} over {control}"
 
 
-def findings(arms: Mapping[str, Mapping[str, Any]]) -> list[str]:
+def findings(reid: Mapping[str, Any]) -> list[str]:
     """Say what each comparison showed.
 
     Args:
-        arms: Per arm its scores, ``mAP`` (percent, one a seed) among them.
+        reid: Report of `reidaug finetune-eval`.
 
     Returns:
-        Sentences; those about an arm that was not run are left out.
+        Sentences, each from its numbers; those about an arm that was not run are left out.
     """
-    warps = arms["warps_grey"]["mAP"]
-    control = best_control(arms)
-    over_real = paired_gain(warps, "real_only", arms["real_only"]["mAP"])
-    over_control = paired_gain(warps, control, arms[control]["mAP"])
+    over_real = judged_gain(reid, "gain_mAP")
+    over_control = judged_gain(reid, "gain_over_best_control")
     sentences = [
         f"Against fine-tuning on the original crops alone, adding warps changes mAP by "
-        f"{signed(over_real.mean)} ± {number(over_real.std)} ({_seeds(over_real)})."
+        f"{_told(over_real)}."
     ]
-    if control != "real_only":
-        grey = paired_gain(arms[control]["mAP"], "real_only", arms["real_only"]["mAP"])
-        sentences.append(
-            f"A naive comparison would stop there. But {_control(control)}, which learnt no flow, "
-            f"already changes it by {signed(grey.mean)} ± {number(grey.std)}. Against that "
-            f"control the warps are at {signed(over_control.mean)} ± {number(over_control.std)} "
-            f"({_seeds(over_control)}), {_judged(over_control)}."
-        )
+    control = over_control.versus
+    if control == "real_only":
+        sentences.append("No control did better than the original crops alone.")
     else:
-        sentences.append(f"No control did better than the original crops, {_judged(over_control)}.")
-    if "true_views_grey" in arms:
-        sentences.append(_ceiling(arms, control))
+        grey = paired_gain(reid["arms"], control, "real_only")
+        sentences.append(
+            f"A naive comparison would stop there. But {_CONTROLS[control]}, for which no flow "
+            f"was learnt, changed it by {signed(grey.mean)} ± {number(grey.std)} already. "
+            f"Against this control the warps are at {_told(over_control)}."
+        )
+    if "ceiling" in reid:
+        sentences.append(_ceiling(reid))
     return sentences
 
 
-def recovered_share(arms: Mapping[str, Mapping[str, Any]]) -> float | None:
-    """Find how much of what true views would add the warps do add.
+def recovered_share(reid: Mapping[str, Any]) -> float | None:
+    """Find how much of what true views add the warps add.
 
     Args:
-        arms: Per arm its scores, ``mAP`` among them.
+        reid: Report of `reidaug finetune-eval`.
 
     Returns:
-        (warps - best control) / (true views - best control) in means over seeds; None where true
-        views add nothing.
+        (warps - best control) / (true views - best control); None where true views were not
+        tried or add nothing beyond chance.
     """
-    if "true_views_grey" not in arms:
-        return None
-    control = statistics.fmean(arms[best_control(arms)]["mAP"])
-    room = statistics.fmean(arms["true_views_grey"]["mAP"]) - control
-    if room <= 0:
-        return None
-    return (statistics.fmean(arms["warps_grey"]["mAP"]) - control) / room
+    share: float | None = reid.get("ceiling", {}).get("share_recovered")
+    return share
 
 
-def _ceiling(arms: Mapping[str, Mapping[str, Any]], control: str) -> str:
-    ceiling = paired_gain(arms["true_views_grey"]["mAP"], control, arms[control]["mAP"])
+_CONTROLS = {
+    "real_only": "the original crops alone",
+    "identity_grey": "the same crops on grey",
+    "affine_grey": "torso-affine warps",
+}
+
+
+def _ceiling(reid: Mapping[str, Any]) -> str:
+    ceiling = judged_gain(reid, "ceiling")
     told = (
-        f"Rendered people can be seen in the new poses for real: such true views are at "
-        f"{signed(ceiling.mean)} ± {number(ceiling.std)} over the same control, the most any "
-        f"warp could add here."
+        f"Rendered people can be seen in the new poses for real. Such true views, the most any "
+        f"warp could show, are at {_told(ceiling)}, against the same control."
     )
-    share = recovered_share(arms)
+    share = recovered_share(reid)
     if share is None:
-        return f"{told} There is nothing to recover: new poses are not what this world lacks."
-    return f"{told} The warps recover {number(100 * share, 0)} % of it."
+        return f"{told} So there is next to nothing to recover: new poses are not what is missing."
+    return f"{told} The warps recover {number(100 * share, 0)} % of that."
 
 
-def _control(name: str) -> str:
-    return {
-        "real_only": "the original crops alone",
-        "identity_grey": "the same crops on grey",
-        "affine_grey": "torso-affine warps",
-    }[name]
-
-
-def _seeds(gain: Gain) -> str:
-    return f"better in {gain.better} of {gain.seeds} seeds"
-
-
-def _judged(gain: Gain) -> str:
-    if gain.seeds < 2:
-        return "and one seed says nothing about chance"
-    bound = number(CLEAR * gain.pooled)
-    if gain.verdict == "unclear":
-        return f"which is within the noise of the seeds (twice the pooled deviation is {bound})"
-    return f"which is more than the noise of the seeds (twice the pooled deviation is {bound})"
+def _told(gain: Gain) -> str:
+    """Write a gain with what speaks for and against it."""
+    seeds = f"above zero in {gain.better} of {gain.seeds} seeds"
+    interval = ""
+    if gain.interval is not None:
+        low, high = gain.interval
+        interval = f"; 95 % interval over queries {signed(low)} to {signed(high)}"
+    chance = "more than chance explains" if gain.evident else "which chance could explain"
+    return f"{signed(gain.mean)} ± {number(gain.std)} ({seeds}{interval}), {chance}"

@@ -45,9 +45,10 @@ def flow_sample(generator: np.random.Generator) -> FlowSample:
     exact = identity(*SIZE)
     exact[0] += 0.5 * (exact[1] + 1) * float(generator.uniform(-0.6, 0.6))
     exact[1] += float(generator.uniform(-0.1, 0.1))
-    inside = to_pixels(exact.movedim(0, -1), SIZE)[..., 0].clamp(0, 63) == to_pixels(
-        exact.movedim(0, -1), SIZE
-    )[..., 0]
+    inside = (
+        to_pixels(exact.movedim(0, -1), SIZE)[..., 0].clamp(0, 63)
+        == to_pixels(exact.movedim(0, -1), SIZE)[..., 0]
+    )
     crop = crop_of(generator)
     body = torch.zeros(SIZE, dtype=torch.bool)
     body[20:114, 18:46] = True
@@ -69,7 +70,17 @@ def reid_report(generator: np.random.Generator, means: dict[str, float]) -> dict
         name: [min(100.0, mean + 12 + 10 * float(np.log(k))) for k in range(1, 21)]
         for name, mean in means.items()
     }
+
+    def against(arm: str, versus: str, words: str) -> dict[str, object]:
+        mean = means[arm] - means[versus]
+        spread = {"mean": mean, "std": 0.7, "pooled_std": 0.8, "ci": [mean - 1.5, mean + 1.5]}
+        return {"arm": arm, "vs": versus, "words": words, **spread}
+
     return {
+        "gain_mAP": against("warps_grey", "real_only", "a gain"),
+        "gain_over_best_control": against("warps_grey", "identity_grey", "a gain"),
+        "ceiling": against("true_views_grey", "identity_grey", "a gain")
+        | {"share_recovered": 0.55},
         "protocol": "supervised",
         "backbone": "resnet50",
         "seeds": [0, 1, 2],

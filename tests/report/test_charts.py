@@ -1,0 +1,65 @@
+import struct
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reidaug.report.charts import (
+    DARK,
+    DPI,
+    LIGHT,
+    THEMES,
+    Curve,
+    arm_points,
+    cmc_curves,
+    png,
+    running_mean,
+    training_curves,
+)
+
+CURVES = {"a": Curve("first", 0, strong=True), "b": Curve("second", 1, dashed=True)}
+
+
+@given(st.lists(st.floats(-5, 5), min_size=1, max_size=60))
+def test_a_running_mean_stays_between_the_extremes(values: list[float]) -> None:
+    smooth = running_mean(values)
+    assert len(smooth) == len(values)
+    assert min(values) - 1e-9 <= min(smooth) <= max(smooth) <= max(values) + 1e-9
+    assert smooth[0] == values[0]
+
+
+def test_a_running_mean_keeps_a_straight_line() -> None:
+    line = [2.0 * k for k in range(50)]
+    assert running_mean(line) == pytest.approx(line)
+
+
+@pytest.mark.parametrize("theme", THEMES.values(), ids=THEMES)
+def test_charts_are_the_same_bytes_every_time_and_carry_no_date(theme: object) -> None:
+    first, second = (
+        png(cmc_curves({"a": [50.0, 70.0], "b": [40.0, 60.0]}, CURVES, theme)) for _ in range(2)
+    )
+    assert first == second
+    assert b"tEXt" not in first
+    assert b"tIME" not in first
+
+
+def test_training_curves_show_the_panels_that_were_logged() -> None:
+    records = [{"step": k, "loss": 1.0 / (k + 1), "name": "x"} for k in range(20)] + [{"done": 1}]
+    figure = training_curves(records, {"loss": "Loss", "ssim": "SSIM"}, LIGHT)
+    shown = [axes for axes in figure.axes if axes.axison]
+    assert [axes.get_title(loc="left") for axes in shown] == ["Loss"]
+    assert list(shown[0].lines[0].get_ydata()) == [1.0 / (k + 1) for k in range(20)]
+
+
+def test_points_show_every_seed_and_the_mean() -> None:
+    figure = arm_points({"a": [1.0, 2.0, 6.0], "b": [4.0]}, CURVES, DARK, reference="b")
+    (axes,) = figure.axes
+    seeds = [list(line.get_xdata()) for line in axes.lines if len(line.get_xdata()) == 3]
+    assert seeds == [[1.0, 2.0, 6.0]]
+    assert [text.get_text() for text in axes.texts] == ["3.0", "4.0"]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["first", "second"]
+
+
+def test_a_chart_is_as_large_as_it_says() -> None:
+    width, height = struct.unpack(">II", png(arm_points({"a": [1.0, 2.0]}, CURVES, LIGHT))[16:24])
+    assert (width, height) == (int(5.2 * DPI), int(1.3 * DPI))
