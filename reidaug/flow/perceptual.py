@@ -1,0 +1,286 @@
+"""Frozen image networks: the features perceptual losses compare, and a perceptual distance.
+
+Images come in [0, 1]; every network does its own scaling.
+"""
+
+import pickle
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn.functional import conv2d, max_pool2d, pad, relu
+
+from reidaug.errors import ReidaugError
+
+# LPIPS' scaling of images in [-1, 1], the ImageNet statistics on that range.
+SHIFT = (-0.030, -0.088, -0.188)
+SCALE = (0.458, 0.448, 0.450)
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+VGG16 = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
+ALEX = ((64,), (192,), (384,), (256,), (256,))
+# Output channels of VGG-19's convolutions up to relu5_1; a slice ends at each reluN_1.
+VGG19 = ((64,), (64, 128), (128, 256), (256, 256, 256, 512), (512, 512, 512, 512))
+
+
+class FeatureNetwork(nn.Module):
+    """A frozen network that gives features at several depths.
+
+    Source:
+        The phi_i of UnWarpME Eq. 6.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.requires_grad_(False)
+
+    def train(self, mode: bool = True) -> "FeatureNetwork":
+        """Stay in evaluation mode, whatever is asked."""
+        return super().train(False)
+
+    def features(self, image: Float[Tensor, "b 3 H W"]) -> list[Tensor]:
+        """Give the features of images, shallow ones first.
+
+        Args:
+            image: Images (B, 3, H, W) in [0, 1].
+
+        Returns:
+            One tensor (B, C, h, w) a depth; fewer of them where the image is too small for the
+            deep ones.
+        """
+        raise NotImplementedError
+
+
+class ShiftTolerant(FeatureNetwork):
+    """The VGG-16 or AlexNet of shift-tolerant LPIPS, with its linear heads.
+
+    Each max-pool has stride 1 and is followed by a 3x3 binomial blur of stride 2; AlexNet's first
+    convolution has stride 1 and a blur of stride 2 before its ReLU.
+
+    Args:
+        network: ``vgg`` or ``alex``.
+
+    Raises:
+        ValueError: There is no such network.
+
+    Source:
+        Ghildyal and Liu, Shift-tolerant perceptual similarity metric, ECCV 2022. The layers follow
+        the names and shapes in the published weight files; strides and paddings were found by
+        matching the published program's distances, which they reproduce to 1e-9.
+    """
+
+    def __init__(self, network: str) -> None:
+        if network not in ("vgg", "alex"):
+            raise ValueError(f"network must be 'vgg' or 'alex', got {network!r}")
+        super().__init__()
+        self.network = network
+        widths = VGG16 if network == "vgg" else ALEX
+        channels = iter(pairwise((3, *(width for part in widths for width in part))))
+        kernels = [(3, 1)] * 13 if network == "vgg" else [(11, 2), (5, 2), (3, 1), (3, 1), (3, 1)]
+        shapes = iter(kernels)
+        self.slices = [
+            [_convolution(next(channels), next(shapes)) for _ in part] for part in widths
+        ]
+        self.convolutions = nn.ModuleList(c for part in self.slices for c in part)
+        self.heads = nn.ParameterList(
+            nn.Parameter(torch.zeros(1, part[-1], 1, 1), requires_grad=False) for part in widths
+        )
+        self.requires_grad_(False)
+
+    @classmethod
+    def load(cls, network: str, path: Path) -> "ShiftTolerant":
+        """Build a network with the published weights.
+
+        Args:
+            network: ``vgg`` or ``alex``.
+            path: The weight file, see `reidaug.flow.weights.shift_tolerant_weights`.
+
+        Returns:
+            The network, frozen.
+
+        Raises:
+            ReidaugError: The file cannot be read or is of another network.
+        """
+        state = _read(path)
+        own = cls(network)
+        given: list[Tensor | None] = [
+            t for name, t in state.items() if name.startswith("net.") and "filt" not in name
+        ]
+        given += [state.get(f"lin{k}.model.1.weight") for k in range(len(own.heads))]
+        _fill(own, given, path, f"shift-tolerant LPIPS {network}")
+        return own
+
+    def features(self, image: Float[Tensor, "b 3 H W"]) -> list[Tensor]:
+        """Give the features after each of the five slices.
+
+        Args:
+            image: Images (B, 3, H, W) in [0, 1].
+
+        Returns:
+            Up to five tensors (B, C, h, w), fewer for images too small for the deep ones.
+        """
+        x = _standardise(2 * image - 1, SHIFT, SCALE)
+        if self.network == "vgg":
+            return self._vgg(x)
+        return self._alex(x)
+
+    def distance(
+        self, image: Float[Tensor, "b 3 H W"], other: Float[Tensor, "b 3 H W"]
+    ) -> Float[Tensor, " b"]:
+        """Measure how different two images look to people, tolerant of small shifts.
+
+        Args:
+            image: Images (B, 3, H, W) in [0, 1].
+            other: Images (B, 3, H, W) in [0, 1].
+
+        Returns:
+            ST-LPIPS (B,): 0 for equal images, the larger the more different.
+        """
+        return self.feature_distance(self.features(image), self.features(other))
+
+    def feature_distance(self, features: list[Tensor], others: list[Tensor]) -> Float[Tensor, " b"]:
+        """Compare features: normalise over channels, square, weigh by the heads, average.
+
+        Args:
+            features: Features of images, as `features` gives them.
+            others: Features of the images compared with.
+
+        Returns:
+            ST-LPIPS (B,).
+        """
+        total = torch.zeros(features[0].shape[0], device=features[0].device)
+        for mine, other, head in zip(features, others, self.heads, strict=False):
+            difference = (_unit(mine) - _unit(other)).square()
+            total = total + (difference * head).sum(1).mean((1, 2))
+        return total
+
+    def _vgg(self, x: Tensor) -> list[Tensor]:
+        found: list[Tensor] = []
+        for part in self.slices:
+            if found:
+                if min(x.shape[-2:]) < 4:
+                    break
+                x = _blur(max_pool2d(x, 2, 1))
+            for convolution in part:
+                x = relu(convolution(x))
+            found.append(x)
+        return found
+
+    def _alex(self, x: Tensor) -> list[Tensor]:
+        found: list[Tensor] = []
+        for depth, (convolution,) in enumerate(self.slices):
+            if depth == 0:
+                x = _blur(convolution(x))
+            elif depth < 3:
+                if min(x.shape[-2:]) < 5:
+                    break
+                x = convolution(_blur(max_pool2d(x, 3, 1)))
+            else:
+                x = convolution(x)
+            x = relu(x)
+            found.append(x)
+        return found
+
+
+class Vgg19(FeatureNetwork):
+    """VGG-19 up to relu5_1, with torchvision's ImageNet weights.
+
+    Source:
+        UnWarpME Eq. 6 names the network; the five layers reluN_1 are those of FOMM's loss, which
+        the equation follows.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        channels = iter(pairwise((3, *(width for part in VGG19 for width in part))))
+        self.slices = [[_convolution(next(channels), (3, 1)) for _ in part] for part in VGG19]
+        self.convolutions = nn.ModuleList(c for part in self.slices for c in part)
+        self.requires_grad_(False)
+
+    @classmethod
+    def load(cls, path: Path) -> "Vgg19":
+        """Build the network with weights from a file.
+
+        Args:
+            path: torchvision's ``vgg19-*.pth``.
+
+        Returns:
+            The network, frozen.
+
+        Raises:
+            ReidaugError: The file cannot be read or is of another network.
+        """
+        own = cls()
+        given = [t for name, t in _read(path).items() if name.startswith("features.")]
+        _fill(own, given[: len(own.state_dict())], path, "torchvision's VGG-19")
+        return own
+
+    def features(self, image: Float[Tensor, "b 3 H W"]) -> list[Tensor]:
+        """Give the features at relu1_1, relu2_1, relu3_1, relu4_1 and relu5_1.
+
+        Args:
+            image: Images (B, 3, H, W) in [0, 1].
+
+        Returns:
+            Up to five tensors (B, C, h, w), fewer for images too small for the deep ones.
+        """
+        x = _standardise(image, IMAGENET_MEAN, IMAGENET_STD)
+        found: list[Tensor] = []
+        for part in self.slices:
+            for place, convolution in enumerate(part):
+                # A stage ends before the convolution that ends the slice: reluN_1 follows a pool.
+                if found and place == len(part) - 1:
+                    if min(x.shape[-2:]) < 2:
+                        return found
+                    x = max_pool2d(x, 2)
+                x = relu(convolution(x))
+            found.append(x)
+        return found
+
+
+def _convolution(channels: tuple[int, int], shape: tuple[int, int]) -> nn.Conv2d:
+    kernel, padding = shape
+    return nn.Conv2d(*channels, kernel, padding=padding)
+
+
+def _fill(network: FeatureNetwork, tensors: Sequence[Tensor | None], path: Path, name: str) -> None:
+    # Convolutions and heads are listed in the order in which the published files store them.
+    names = [n for n in network.state_dict() if n.startswith("convolutions")]
+    names += [n for n in network.state_dict() if n.startswith("heads")]
+    if len(names) != len(tensors) or any(tensor is None for tensor in tensors):
+        raise ReidaugError(f"{path}: not the weights of {name}")
+    try:
+        network.load_state_dict(dict(zip(names, tensors, strict=True)))
+    except RuntimeError:
+        raise ReidaugError(f"{path}: not the weights of {name}") from None
+
+
+def _standardise(image: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:
+    shift, scale = (torch.tensor(v, device=image.device)[:, None, None] for v in (mean, std))
+    return (image - shift) / scale
+
+
+def _blur(x: Tensor) -> Tensor:
+    row = torch.tensor((0.25, 0.5, 0.25), dtype=x.dtype, device=x.device)
+    kernel = (row[:, None] * row).expand(x.shape[1], 1, 3, 3)
+    return conv2d(pad(x, (2, 2, 2, 2), mode="reflect"), kernel, stride=2, groups=x.shape[1])
+
+
+def _unit(x: Tensor) -> Tensor:
+    return x / (torch.linalg.vector_norm(x, dim=1, keepdim=True) + 1e-10)
+
+
+def _read(path: Path) -> dict[str, Tensor]:
+    try:
+        state: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise ReidaugError(f"{path}: no such weight file") from None
+    except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError, ValueError):
+        raise ReidaugError(f"{path}: not readable as a weight file") from None
+    if not isinstance(state, dict):
+        raise ReidaugError(f"{path}: not readable as a weight file")
+    return state
