@@ -12,7 +12,6 @@ from torch import Tensor
 from reidaug.augment.background import (
     colour_of,
     lay_over,
-    mask_file,
     person_mask,
     soft_edge,
     spread_person,
@@ -60,7 +59,7 @@ class Plan(NamedTuple):
         masks: Folder of person masks of the training images, or None.
         background: A name in `reidaug.augment.background.BACKGROUNDS`.
         own_pose: Warp each image into its own pose only.
-        spread: Let a missed limb sample the nearest limb, where the source has a mask.
+        spread: Let what misses the person sample the person's nearest pixel.
         half: Estimate flows in bfloat16.
         jpeg_quality: 1 to 95.
         least_quality: Warps below are recorded and not kept, 0 to 1.
@@ -213,9 +212,8 @@ def _flows(
 def _warp_crop(
     plan: Plan, crop: Crop, flow: Float[Tensor, "t 2 h w"], targets: Targets
 ) -> Iterator[Warp]:
-    person, image = crop.source.person, crop.image
-    if plan.spread and mask_file(person.path.name, plan.masks):
-        image = spread_person(image, crop.mask)
+    person = crop.source.person
+    image = spread_person(crop.image, crop.mask) if plan.spread else crop.image
     # The person mask travels with the colours as a fourth channel.
     stacked = torch.cat((image, crop.mask[None].float()))
     warped = warp(stacked.expand(len(flow), -1, -1, -1), flow)

@@ -109,7 +109,7 @@ def augment_dataset(
         poses: How many target poses.
         choose: ``random`` or ``medoids``.
         background: A name in `reidaug.augment.background.BACKGROUNDS`.
-        spread: Whether a missed limb samples the nearest limb, where the source has a mask.
+        spread: Whether what misses the person samples the person's nearest pixel.
         precision: ``float32``, ``bfloat16``, or ``auto``: the latter where the processor has it.
         least_quality: Warps whose quality is lower are recorded and not written.
         seed: Of the poses drawn.
@@ -320,7 +320,7 @@ FOLDER = click.Path(path_type=Path)
     "--spread/--no-spread",
     default=True,
     show_default=True,
-    help="Where a flow misses the person, take the person's nearest colour (needs masks).",
+    help="Where a flow misses the person, take the person's nearest pixel.",
 )
 @click.option("--seed", default=0, show_default=True, help="Of the poses drawn.")
 @click.option("--workers", type=click.IntRange(1), help="Processes. [default: one a core]")
