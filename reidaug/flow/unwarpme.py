@@ -139,7 +139,7 @@ class FlowReader(nn.Module):
             nn.Conv2d(i, o, kernel, padding=kernel // 2, bias=layer == depth)
             for layer, ((i, o), kernel) in enumerate(zip(channels, kernels, strict=True), 1)
         ]
-        self.first, self.last = convolutions[0], convolutions[-1]
+        self.first = convolutions[0]
         rest: list[nn.Module] = []
         for before, after in pairwise(convolutions):
             rest += [nn.BatchNorm2d(before.out_channels), nn.ReLU(), after]
@@ -212,7 +212,8 @@ class UnWarpME(FlowEstimator):
         )
         if readout == "soft_argmax":
             self.log_temperature = nn.Parameter(torch.tensor(3.0))
-            for parameter in self.reader.last.parameters():
+            last = [self.reader.first, *self.reader.rest][-1]
+            for parameter in last.parameters():
                 nn.init.zeros_(parameter)
 
     def encode(self, pose: Pose, size: Size) -> Float[Tensor, "b m h w"]:
