@@ -71,44 +71,30 @@ def png(figure: Figure) -> bytes:
     return file.getvalue()
 
 
-def training_curves(
-    records: Sequence[Mapping[str, Any]],
-    panels: Mapping[str, str],
-    theme: Theme,
-    *,
-    columns: int = 2,
+def training_curve(
+    records: Sequence[Mapping[str, Any]], key: str, title: str, theme: Theme
 ) -> Figure:
     """Draw what was logged while something learnt.
 
     Args:
-        records: Records of a ``log.jsonl``; those with ``step`` and the panel's key are drawn.
-        panels: Title of each panel by the key it shows.
+        records: Records of a ``log.jsonl``; those with ``step`` and the key are drawn.
+        key: The logged value.
+        title: What it is.
         theme: Colours.
-        columns: Panels side by side.
 
     Returns:
-        One small panel a key: the values faint, their running mean strong. Keys that no record
-        has are left out.
+        The values faint, their running mean strong.
     """
-    found = {
-        key: [(r["step"], r[key]) for r in records if "step" in r and _number(r.get(key))]
-        for key in panels
-    }
-    found = {key: points for key, points in found.items() if points}
-    rows = max(1, -(-len(found) // columns))
+    points = [(r["step"], float(r[key])) for r in records if "step" in r and key in r]
+    steps, values = [step for step, _ in points], [value for _, value in points]
     with _style(theme):
-        figure, cells = _canvas(theme, (5.2, 1.75 * rows), rows, columns)
-        for cell, (key, points) in zip(cells, found.items(), strict=False):
-            steps = [step for step, _ in points]
-            values = [float(value) for _, value in points]
-            colour = theme.series[0]
-            cell.plot(steps, values, color=colour, alpha=theme.faint, linewidth=0.8)
-            cell.plot(steps, running_mean(values), color=colour, linewidth=1.8)
-            cell.set_title(panels[key])
-            cell.set_ylim(bottom=min(0.0, *values))
-            _frame(cell, theme)
-        for cell in cells[len(found) :]:
-            cell.set_axis_off()
+        figure, cell = _canvas((3.3, 2.2))
+        cell.plot(steps, values, color=theme.series[0], alpha=theme.faint, linewidth=0.8)
+        cell.plot(steps, running_mean(values), color=theme.series[0], linewidth=1.8)
+        cell.set_title(title)
+        cell.set_ylim(bottom=min([0.0, *values]))
+        cell.xaxis.set_major_locator(MaxNLocator(nbins=4, integer=True))
+        _frame(cell, theme)
     return figure
 
 
@@ -144,7 +130,7 @@ def cmc_curves(
         One line an arm.
     """
     with _style(theme):
-        figure, (cell,) = _canvas(theme, (5.2, 3.7), 1, 1)
+        figure, cell = _canvas((5.2, 3.7))
         for arm, values in cmc.items():
             curve = curves[arm]
             cell.plot(
@@ -186,7 +172,7 @@ def arm_points(
     """
     arms = list(scores)
     with _style(theme):
-        figure, (cell,) = _canvas(theme, (5.2, 0.7 + 0.6 * len(arms)), 1, 1)
+        figure, cell = _canvas((5.2, 0.7 + 0.6 * len(arms)))
         for row, arm in enumerate(arms):
             values = list(scores[arm])
             colour = theme.series[curves[arm].colour]
@@ -217,10 +203,6 @@ def arm_points(
     return figure
 
 
-def _number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
 def _style(theme: Theme) -> Any:
     settings: dict[Any, Any] = {
         "font.family": "DejaVu Sans",
@@ -235,13 +217,10 @@ def _style(theme: Theme) -> Any:
     return mpl.rc_context(settings)
 
 
-def _canvas(
-    theme: Theme, inches: tuple[float, float], rows: int, columns: int
-) -> tuple[Figure, list[Axes]]:
+def _canvas(inches: tuple[float, float]) -> tuple[Figure, Axes]:
     figure = Figure(figsize=inches, layout="constrained")
     FigureCanvasAgg(figure)
-    cells = figure.subplots(rows, columns, squeeze=False)
-    return figure, list(cells.flat)
+    return figure, figure.subplots()
 
 
 def _frame(cell: Axes, theme: Theme) -> None:

@@ -8,7 +8,7 @@ from reidaug.geometry.pose import Pose
 from reidaug.report import figures, words
 from reidaug.report.flow_part import (
     FlowSample,
-    flow_chart,
+    flow_charts,
     flow_rows,
     longest_reach,
     score_columns,
@@ -100,10 +100,10 @@ def demo_page(demo: Demo) -> str:
             "world": world,
             "crops": [_crop(path, pose) for path, pose in world.crops],
             "flow": demo.flow,
-            "flow_rows": flow_rows(demo.flow_samples),
+            "flow_tables": _halves(flow_rows(demo.flow_samples)),
             "flow_longest": longest_reach(demo.flow_samples),
             "wheel": drawing(figures.colour_wheel(168), "Colour wheel of directions"),
-            "flow_chart": flow_chart(demo.flow_records, demo.flow_panels),
+            "flow_charts": flow_charts(demo.flow_records, demo.flow_panels),
             "score_columns": score_columns(demo.flow),
             "score_rows": score_rows(demo.flow),
             "poses": pose_header(world.gallery),
@@ -143,6 +143,12 @@ def _tiles(demo: Demo, over_real: words.Gain, over_control: words.Gain) -> list[
     label = f"made at {thousands(world.augment['images_per_s'])} a second"
     tiles.append(Tile(thousands(world.augment["images"]), "warps", label))
     return tiles
+
+
+def _halves(rows: list[list[PageImage]]) -> list[list[list[PageImage]]]:
+    """Split a long table in two that stand side by side where there is room."""
+    middle = -(-len(rows) // 2)
+    return [half for half in (rows[:middle], rows[middle:]) if half]
 
 
 def _crop(path: Path, pose: Pose) -> tuple[PageImage, PageImage]:

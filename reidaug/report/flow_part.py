@@ -20,6 +20,10 @@ ROW_NAMES = {
 }
 
 
+# Ground of a warp: as `reidaug augment` leaves it.
+CUT = (128, 128, 128)
+
+
 class Score(NamedTuple):
     """A column of the score table: its key, heading, unit, digits, and which end is good."""
 
@@ -118,13 +122,14 @@ def flow_rows(samples: Sequence[FlowSample]) -> list[list[PageImage]]:
         colours = partial(figures.flow_colours, size=size, longest=longest)
         exact = colours(sample.exact, visible=sample.visible)
         estimated = colours(sample.estimated, visible=sample.body)
+        ground = figures.blank(size, CUT)
         rows.append(
             [
                 _posed(sample.source, sample.source_pose, f"Pair {k}: source with its pose"),
                 _posed(figures.blank(size), sample.target_pose, f"Pair {k}: target pose"),
                 drawing(exact, f"Pair {k}: exact flow in colours"),
                 drawing(estimated, f"Pair {k}: estimated flow in colours"),
-                drawing(sample.warp, f"Pair {k}: source warped along the estimate"),
+                drawing(sample.warp.where(sample.body, ground), f"Pair {k}: warped source"),
                 drawing(sample.target, f"Pair {k}: the true target"),
             ]
         )
@@ -135,20 +140,21 @@ def _posed(picture: Picture, pose: Pose, alt: str) -> PageImage:
     return drawing(figures.draw_skeleton(picture, pose, scale=2), alt)
 
 
-def flow_chart(records: Sequence[Mapping[str, Any]], panels: Mapping[str, str]) -> PageImage | None:
+def flow_charts(records: Sequence[Mapping[str, Any]], panels: Mapping[str, str]) -> list[PageImage]:
     """Draw the training curves.
 
     Args:
         records: Records of a ``log.jsonl``.
-        panels: Title of each panel by the logged key it shows.
+        panels: Title of each chart by the logged key it shows.
 
     Returns:
-        The chart; None when nothing of it was logged.
+        One chart a key; keys that were not logged are left out.
     """
-    if not any(key in record for record in records for key in panels):
-        return None
-    alt = "Training curves of the flow estimator: " + ", ".join(panels.values())
-    return chart(partial(charts.training_curves, records, panels), alt)
+    return [
+        chart(partial(charts.training_curve, records, key, title), f"Training curve: {title}")
+        for key, title in panels.items()
+        if any("step" in record and key in record for record in records)
+    ]
 
 
 def score_columns(flow: Mapping[str, Any]) -> list[Score]:

@@ -103,7 +103,12 @@ def render(template: str, values: dict[str, Any]) -> str:
         lstrip_blocks=True,
     )
     environment.filters.update(
-        number=number, signed=signed, duration=duration, pm=mean_and_spread, thousands=thousands
+        number=number,
+        signed=signed,
+        duration=duration,
+        pm=mean_and_spread,
+        thousands=thousands,
+        spelt=spelt,
     )
     return environment.get_template(template).render(values)
 
@@ -167,6 +172,19 @@ def thousands(value: float | int) -> str:
         Its digits.
     """
     return f"{round(value):,}".replace(",", "\N{NARROW NO-BREAK SPACE}")
+
+
+def spelt(count: int) -> str:
+    """Write a small count in letters.
+
+    Args:
+        count: The count.
+
+    Returns:
+        A word up to ten, digits beyond.
+    """
+    small = ["no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"]
+    return small[count] if count < len(small) else str(count)
 
 
 def duration(seconds: float | int) -> str:

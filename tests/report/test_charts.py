@@ -14,7 +14,7 @@ from reidaug.report.charts import (
     cmc_curves,
     png,
     running_mean,
-    training_curves,
+    training_curve,
 )
 
 CURVES = {"a": Curve("first", 0, strong=True), "b": Curve("second", 1, dashed=True)}
@@ -43,12 +43,11 @@ def test_charts_are_the_same_bytes_every_time_and_carry_no_date(theme: object) -
     assert b"tIME" not in first
 
 
-def test_training_curves_show_the_panels_that_were_logged() -> None:
-    records = [{"step": k, "loss": 1.0 / (k + 1), "name": "x"} for k in range(20)] + [{"done": 1}]
-    figure = training_curves(records, {"loss": "Loss", "ssim": "SSIM"}, LIGHT)
-    shown = [axes for axes in figure.axes if axes.axison]
-    assert [axes.get_title(loc="left") for axes in shown] == ["Loss"]
-    assert list(shown[0].lines[0].get_ydata()) == [1.0 / (k + 1) for k in range(20)]
+def test_a_training_curve_shows_the_records_that_have_it() -> None:
+    records = [{"step": k, "loss": 1 / (k + 1)} for k in range(20)] + [{"done": 1}, {"step": 20}]
+    (axes,) = training_curve(records, "loss", "Loss", LIGHT).axes
+    assert axes.get_title(loc="left") == "Loss"
+    assert list(axes.lines[0].get_ydata()) == [1 / (k + 1) for k in range(20)]
 
 
 def test_points_show_every_seed_and_the_mean() -> None:

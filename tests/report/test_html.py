@@ -17,6 +17,7 @@ from reidaug.report.html import (
     number,
     photo,
     signed,
+    spelt,
     thousands,
 )
 
@@ -160,3 +161,4 @@ def test_spans_and_counts() -> None:
     assert thousands(6000.4) == "6\u202f000"
     assert mean_and_spread([1.0, 3.0]) == "2.0 ± 1.4"
     assert mean_and_spread([2.0]) == "2.0"
+    assert [spelt(3), spelt(12)] == ["three", "12"]
