@@ -130,7 +130,7 @@ def cmc_curves(
         One line an arm.
     """
     with _style(theme):
-        figure, cell = _canvas((5.2, 3.7))
+        figure, cell = _canvas((4.4, 3.3))
         for arm, values in cmc.items():
             curve = curves[arm]
             cell.plot(
@@ -172,7 +172,7 @@ def arm_points(
     """
     arms = list(scores)
     with _style(theme):
-        figure, cell = _canvas((5.2, 0.7 + 0.6 * len(arms)))
+        figure, cell = _canvas((4.4, 0.7 + 0.56 * len(arms)))
         for row, arm in enumerate(arms):
             values = list(scores[arm])
             colour = theme.series[curves[arm].colour]
