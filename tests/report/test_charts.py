@@ -61,4 +61,4 @@ def test_points_show_every_seed_and_the_mean() -> None:
 
 def test_a_chart_is_as_large_as_it_says() -> None:
     width, height = struct.unpack(">II", png(arm_points({"a": [1.0, 2.0]}, CURVES, LIGHT))[16:24])
-    assert (width, height) == (round(4.4 * DPI), round(1.26 * DPI))
+    assert (width, height) == pytest.approx((4.4 * DPI, 1.26 * DPI), abs=1)
