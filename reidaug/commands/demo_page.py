@@ -19,7 +19,12 @@ from reidaug.report.figures import warp_sheet
 from reidaug.report.reid_part import Gallery
 from reidaug.runs import RunFolder
 
-FLOW_PANELS = {"loss": "Loss"}
+FLOW_PANELS = {
+    "exact": "Distance to the exact flow",
+    "l1": "Warp against target: l1",
+    "structure": "Warp against target: 1 \N{MINUS SIGN} SSIM",
+    "affine": "Affine task",
+}
 CROPS_SHOWN = 6
 PEOPLE_ON_SHEET = 4
 
