@@ -52,9 +52,10 @@ def exact_flow_loss(
     Source:
         Not in the paper: only rendered people have exact flows.
     """
-    difference = (resize(flow, (exact.shape[-2], exact.shape[-1])) - exact).abs().sum(1) / 2
-    seen = torch.where(visible, difference, torch.zeros_like(difference))
-    return seen.sum() / visible.sum().clamp_min(1)
+    # What is not visible is replaced before it is used: NaN times 0 would still be NaN.
+    exact = torch.where(visible[:, None], exact, torch.zeros_like(exact))
+    difference = (resize(flow, (exact.shape[-2], exact.shape[-1])) - exact).abs().mean(1)
+    return (difference * visible).sum() / visible.sum().clamp_min(1)
 
 
 def smoothness_loss(flow: Float[Tensor, "b 2 h w"]) -> Float[Tensor, ""]:

@@ -1,0 +1,324 @@
+"""`reidaug train-flow`: train a flow estimator, keep its checkpoint, score it."""
+
+import json
+import math
+import shutil
+from contextlib import closing
+from pathlib import Path
+from typing import Any, Literal
+
+import click
+import torch
+from accelerate import Accelerator
+from accelerate.state import AcceleratorState
+from accelerate.utils import extract_model_from_parallel, send_to_device
+from pydantic import Field
+from torch.utils.data import DataLoader
+from torch.utils.tensorboard import SummaryWriter
+
+from reidaug.commands.flow_rows import flow_rows, hold_out, spread, table
+from reidaug.data.deepfashion import PairList, read_deepfashion
+from reidaug.data.files import summarise_left_out
+from reidaug.data.pairs import PairDataset, PosePair, collate
+from reidaug.errors import ReidaugError, UsageError
+from reidaug.flow.checkpoint import build_estimator, save_checkpoint, without_preset
+from reidaug.flow.disturbance import Disturbance
+from reidaug.flow.estimator import FlowEstimator
+from reidaug.flow.learners import FlowLearner, Schedule
+from reidaug.flow.objective import Objective, Weights
+from reidaug.flow.order import BatchOrder
+from reidaug.flow.perceptual import FeatureNetwork, ShiftTolerant, Vgg19
+from reidaug.flow.weights import shift_tolerant_weights
+from reidaug.recipes import Recipe, load
+from reidaug.runs import RunFolder, progress, write_atomically
+
+PRECISIONS = {"float32": "no", "bfloat16": "bf16", "float16": "fp16"}
+
+
+class TrainFlow(Recipe):
+    """What `reidaug train-flow` may be told.
+
+    Attributes:
+        pairs: Root of pairs in DeepFashion form, see `reidaug.data.deepfashion`.
+        size: (height, width) everything is brought to; null keeps what the files have.
+        annotated_size: (height, width) the joints are measured in, if not the images' own.
+        estimator: ``class``, perhaps ``preset``, and keywords.
+        row: Name of its row in the table of scores.
+        cycle: Tasks in turn: affine, reconstruction, exact; ``+`` joins two in one step.
+        weights: What each loss counts.
+        disturbance: How batches are varied.
+        schedule: Steps and learning rate.
+        batch: Pairs a step, over all processes.
+        clip: Longest gradient.
+        precision: Of the networks in training; bfloat16 is fast on recent CPUs and GPUs.
+        vgg19: torchvision's VGG-19 weights for the perceptual loss; null takes the VGG-16 of
+            ST-LPIPS.
+        seed: Of everything random.
+        workers: Processes that read pairs; 0 reads them in between.
+        log_every: Steps from one line of the log to the next.
+        save_every: Steps from one state to go on from to the next.
+        evaluate_on: ``test``: the test people; ``held_out``: some of the training people, which
+            are then not trained on. Make choices on these.
+        held_out: Part of the training people to hold out for that.
+        test_pairs: How many pairs to score, evenly over the list; 0 for all.
+        stlpips: Networks of ST-LPIPS to score with.
+    """
+
+    pairs: Path
+    size: tuple[int, int] | None = (128, 64)
+    annotated_size: tuple[int, int] | None = None
+    estimator: dict[str, Any]
+    row: str = "unwarpme"
+    cycle: tuple[str, ...] = ("affine", "reconstruction")
+    weights: Weights = Weights()
+    disturbance: Disturbance = Disturbance()
+    schedule: Schedule
+    batch: int = Field(16, ge=1)
+    clip: float = Field(1.0, gt=0)
+    precision: Literal["float32", "bfloat16", "float16"] = "bfloat16"
+    vgg19: Path | None = None
+    seed: int = Field(0, ge=0)
+    workers: int = Field(0, ge=0)
+    log_every: int = Field(10, ge=1)
+    save_every: int = Field(500, ge=1)
+    evaluate_on: Literal["test", "held_out"] = "test"
+    held_out: float = Field(0.2, gt=0, lt=1)
+    test_pairs: int = Field(200, ge=0)
+    stlpips: tuple[Literal["alex", "vgg"], ...] = ("alex",)
+
+
+def train(recipe: TrainFlow, out: Path, *, resume: bool = False) -> dict[str, Any]:
+    """Train an estimator, write its checkpoint and score it.
+
+    Args:
+        recipe: The training.
+        out: Run folder.
+        resume: Whether to go on with the run it holds. What comes out is what an uninterrupted run
+            would have given, byte for byte.
+
+    Returns:
+        The content of ``report.json``.
+
+    Raises:
+        ReidaugError: Pairs cannot be read, weights cannot be fetched, or training diverges.
+        UsageError: The recipe asks for what there is not.
+    """
+    accelerator = _accelerator(recipe)
+    training, testing = _pairs(recipe)
+    run = _open(recipe, out, accelerator, resume=resume)
+    done = run.finished()
+    if done is not None:
+        return done
+    learner, estimator = _learner(recipe, accelerator)
+    _restore(run, accelerator)
+    loader = _loader(recipe, training, accelerator, start=learner.taken)
+    steps = progress(loader, total=len(loader), what="train", unit="step")
+    with closing(SummaryWriter(str(out / "tensorboard"), purge_step=learner.taken)) as curves:
+        for batch in steps if accelerator.is_main_process else loader:
+            losses = learner.step(_on(batch, accelerator.device))
+            step = learner.taken
+            if not all(map(math.isfinite, losses.values())):
+                raise ReidaugError(f"step {step}: a loss is not finite; lower schedule.rate")
+            if step % recipe.log_every == 0 and accelerator.is_main_process:
+                run.log(step=step, **losses)
+                for name, loss in losses.items():
+                    curves.add_scalar(name, loss, step)
+            if step % recipe.save_every == 0 and step < recipe.schedule.steps:
+                _save(run, accelerator, step)
+    report: dict[str, Any] = {}
+    if accelerator.is_main_process:
+        save_checkpoint(out / "checkpoint", estimator, _resolved(recipe))
+        report = _score(recipe, estimator, testing)
+        run.report(report)
+        _forget_states(run)
+    accelerator.wait_for_everyone()
+    return report
+
+
+def _accelerator(recipe: TrainFlow) -> Accelerator:
+    # One process may train several times with different precision, as `reidaug demo` does; the
+    # library keeps the first one for good unless it is told to forget it.
+    AcceleratorState._reset_state()
+    return Accelerator(mixed_precision=PRECISIONS[recipe.precision])
+
+
+def _pairs(recipe: TrainFlow) -> tuple[PairList, PairList]:
+    splits = {
+        "train": read_deepfashion(recipe.pairs, "train", annotated_size=recipe.annotated_size)
+    }
+    if recipe.evaluate_on == "test":
+        splits["test"] = read_deepfashion(
+            recipe.pairs, "test", annotated_size=recipe.annotated_size
+        )
+    for split, pairs in splits.items():
+        total = len(pairs.pairs) + len(pairs.left_out)
+        told = summarise_left_out(pairs.left_out, total, what=f"{split} rows")
+        if told:
+            click.echo(told, err=True)
+    training = splits["train"]
+    if "exact" in "+".join(recipe.cycle) and training.flows is None:
+        raise UsageError(f"{recipe.pairs}: no flows for the task 'exact'; take it out of 'cycle'")
+    if recipe.evaluate_on == "held_out":
+        training, testing = hold_out(training, recipe.held_out)
+    else:
+        testing = splits["test"]
+    if not training.pairs or not testing.pairs:
+        raise UsageError(
+            f"{recipe.pairs}: too few people to hold out {recipe.held_out:.0%} of them"
+        )
+    return training, spread(testing, recipe.test_pairs)
+
+
+def _resolved(recipe: TrainFlow) -> dict[str, Any]:
+    values = {"command": "train-flow", **recipe.model_dump(mode="json")}
+    return values | {"estimator": without_preset(recipe.estimator)}
+
+
+def _open(recipe: TrainFlow, out: Path, accelerator: Accelerator, *, resume: bool) -> RunFolder:
+    run = RunFolder(out, resumed=resume)
+    if accelerator.is_main_process:
+        run = RunFolder.open(out, _resolved(recipe), resume=resume)
+    accelerator.wait_for_everyone()
+    return run
+
+
+def _learner(recipe: TrainFlow, accelerator: Accelerator) -> tuple[FlowLearner, FlowEstimator]:
+    # Modules draw their first weights from torch's own generator: it is seeded for just as long.
+    with torch.random.fork_rng():
+        torch.default_generator.manual_seed(recipe.seed)
+        estimator = build_estimator(recipe.estimator)
+    parameters = list(estimator.parameters())
+    if not parameters:
+        raise UsageError(f"estimator {recipe.estimator['class']} has nothing to train")
+    optimizer = torch.optim.Adam(parameters, lr=recipe.schedule.rate, betas=(0.5, 0.999))
+    model, optimizer = accelerator.prepare(estimator, optimizer)
+    network = _network(recipe)
+    objective = Objective(
+        recipe.weights,
+        network.to(accelerator.device) if network else None,
+        autocast=accelerator.autocast,
+    )
+    try:
+        learner = FlowLearner(
+            model,
+            optimizer,
+            accelerator=accelerator,
+            objective=objective,
+            cycle=recipe.cycle,
+            schedule=recipe.schedule,
+            disturbance=recipe.disturbance,
+            clip=recipe.clip,
+            seed=recipe.seed,
+        )
+    except ValueError as error:
+        raise UsageError(f"cycle: {error}") from None
+    accelerator.register_for_checkpointing(learner)
+    return learner, estimator
+
+
+def _network(recipe: TrainFlow) -> FeatureNetwork | None:
+    if not recipe.weights.perceptual:
+        return None
+    if recipe.vgg19 is not None:
+        return Vgg19.load(recipe.vgg19)
+    return ShiftTolerant.load("vgg", shift_tolerant_weights("vgg"))
+
+
+def _loader(
+    recipe: TrainFlow, pairs: PairList, accelerator: Accelerator, *, start: int
+) -> DataLoader[PosePair]:
+    if recipe.batch % accelerator.num_processes:
+        raise UsageError(
+            f"'batch': {recipe.batch} pairs are not for {accelerator.num_processes} processes"
+        )
+    order = BatchOrder(
+        len(pairs.pairs),
+        recipe.batch,
+        steps=recipe.schedule.steps,
+        start=start,
+        seed=recipe.seed,
+        process=accelerator.process_index,
+        processes=accelerator.num_processes,
+    )
+    return DataLoader(
+        PairDataset(pairs, size=recipe.size),
+        batch_sampler=order,
+        collate_fn=collate,
+        num_workers=recipe.workers,
+    )
+
+
+def _on(batch: PosePair, device: torch.device) -> PosePair:
+    moved: PosePair = send_to_device(batch, device, non_blocking=True)
+    return moved
+
+
+def _save(run: RunFolder, accelerator: Accelerator, step: int) -> None:
+    # Under another name until it is whole: a run killed here goes on from the state before.
+    partial, state = run.path / "state.part", run.path / f"state-{step:08d}"
+    if accelerator.is_main_process and partial.exists():
+        shutil.rmtree(partial)
+    accelerator.wait_for_everyone()
+    accelerator.save_state(str(partial))
+    accelerator.wait_for_everyone()
+    if accelerator.is_main_process:
+        older = _states(run)
+        partial.rename(state)
+        for folder in older:
+            shutil.rmtree(folder)
+
+
+def _restore(run: RunFolder, accelerator: Accelerator) -> None:
+    states = _states(run)
+    if states:
+        accelerator.load_state(str(states[-1]))
+    if accelerator.is_main_process:
+        # What was logged after the state was saved will be logged again.
+        start = int(states[-1].name.removeprefix("state-")) if states else 0
+        lines = [json.dumps(record) for record in run.records() if record["step"] <= start]
+        write_atomically(run.path / "log.jsonl", "".join(f"{line}\n" for line in lines).encode())
+    accelerator.wait_for_everyone()
+
+
+def _states(run: RunFolder) -> list[Path]:
+    return sorted(run.path.glob("state-*"))
+
+
+def _forget_states(run: RunFolder) -> None:
+    for folder in [*_states(run), run.path / "state.part"]:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _score(recipe: TrainFlow, estimator: FlowEstimator, pairs: PairList) -> dict[str, Any]:
+    report = flow_rows(
+        # Without what the library wrapped around it: scores are taken in 32 bits.
+        {recipe.row: extract_model_from_parallel(estimator, keep_fp32_wrapper=False).cpu()},
+        pairs,
+        size=recipe.size,
+        stlpips=recipe.stlpips,
+        seed=recipe.seed,
+    )
+    return report | {"evaluate_on": recipe.evaluate_on, "steps": recipe.schedule.steps}
+
+
+@click.command("train-flow")
+@click.argument("recipe", type=click.Path(path_type=Path))
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change a recipe key.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default=Path("runs/train-flow"),
+    show_default=True,
+    help="Run folder: checkpoint/, report.json, log.jsonl, tensorboard/.",
+)
+@click.option("--resume", is_flag=True, help="Go on with the run in --out.")
+def command(recipe: Path, overrides: tuple[str, ...], out: Path, resume: bool) -> None:
+    """Train a flow estimator as RECIPE says, and score it on people it never saw.
+
+    The checkpoint goes to OUT/checkpoint, ready for `reidaug augment --flow`. Several processes:
+    `torchrun --nproc-per-node N -m reidaug train-flow RECIPE`.
+    """
+    report = train(load(recipe, TrainFlow, overrides), out, resume=resume)
+    if report:
+        click.echo(table(report))
+        click.echo(f"checkpoint: {out / 'checkpoint'}")

@@ -1,0 +1,203 @@
+"""How good a flow is: per pair, with a mean and a bootstrap interval.
+
+The source is sampled directly with the flow and compared with the target; nothing refines it.
+Both images are rounded to 8 bits first.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float
+from numpy.typing import NDArray
+from torch import Tensor
+from torchmetrics.functional.image import structural_similarity_index_measure
+from torchmetrics.image.lpip import LearnedPerceptualImagePatchSimilarity
+
+from reidaug.data.images import resize as resize_image
+from reidaug.data.pairs import PosePair
+from reidaug.flow.estimator import FlowEstimator
+from reidaug.flow.perceptual import ShiftTolerant
+from reidaug.geometry.flow import endpoint_error
+from reidaug.geometry.flow import resize as resize_flow
+from reidaug.geometry.warp import warp
+
+GREY = 0.5
+SHORT_SIDE = 32
+RESAMPLES = 1000
+
+Values = dict[str, NDArray[np.float64]]
+Distance = Callable[[Tensor, Tensor], Tensor]
+
+
+class ScoredBatch(NamedTuple):
+    """Pairs to score.
+
+    Attributes:
+        pairs: A batch of pairs.
+        person: Where the target shows the person (B, H, W); None scores whole images. Elsewhere
+            both images become grey, so that a background nobody can predict counts nothing.
+    """
+
+    pairs: PosePair
+    person: Bool[Tensor, "b H W"] | None = None
+
+
+def score_estimators(
+    estimators: Mapping[str, FlowEstimator],
+    batches: Iterable[ScoredBatch],
+    perceptual: Mapping[str, ShiftTolerant],
+    distances: Mapping[str, Distance] | None = None,
+) -> dict[str, Values]:
+    """Score estimators on the same pairs.
+
+    Args:
+        estimators: Estimators by the name of their row, in ``eval`` mode.
+        batches: The pairs.
+        perceptual: Networks of ST-LPIPS by name; each adds a column ``stlpips_<name>``.
+        distances: Other distances of two images by the name of their column.
+
+    Returns:
+        Row name, score name, one value a pair. ``epe_px`` is there for pairs with exact flow and
+        NaN for a pair without any visible cell.
+
+    Source:
+        UnWarpME Sec. 5.2.
+    """
+    found: dict[str, dict[str, list[Tensor]]] = {name: {} for name in estimators}
+    with torch.inference_mode():
+        for batch in batches:
+            # What the target looks like to the networks is the same in every row.
+            target = _eight_bits(_ground(batch.pairs.target, batch.person))
+            wanted = {name: net.features(target) for name, net in perceptual.items()}
+            for row, estimator in estimators.items():
+                pairs = batch.pairs
+                flow = estimator(pairs.source, pairs.source_pose, pairs.target_pose)
+                warped = _eight_bits(_ground(warp(pairs.source, flow), batch.person))
+                values = _flow_scores(flow, pairs) | image_scores(warped, target)
+                for name, network in perceptual.items():
+                    features = network.features(warped)
+                    values[f"stlpips_{name}"] = network.feature_distance(features, wanted[name])
+                for name, distance in (distances or {}).items():
+                    values[name] = distance(warped, target)
+                for name, value in values.items():
+                    found[row].setdefault(name, []).append(value.double().cpu())
+    return {
+        row: {name: torch.cat(parts).numpy() for name, parts in scores.items()}
+        for row, scores in found.items()
+    }
+
+
+def lpips_distance() -> Distance | None:
+    """Make the LPIPS distance (AlexNet) where torchvision's weights already are in torch's cache.
+
+    Returns:
+        The distance of images in [0, 1], one value a pair; None where nothing is cached, for
+        nothing is fetched.
+    """
+    cached = Path(torch.hub.get_dir()) / "checkpoints"
+    if not any(cached.glob("alexnet-owt-*.pth")):
+        return None
+    metric = LearnedPerceptualImagePatchSimilarity(net_type="alex", normalize=True)
+
+    def distance(image: Tensor, target: Tensor) -> Tensor:
+        pairs = zip(image.split(1), target.split(1), strict=True)
+        return torch.stack([metric(mine, other) for mine, other in pairs])
+
+    return distance
+
+
+def image_scores(
+    image: Float[Tensor, "b 3 H W"], target: Float[Tensor, "b 3 H W"]
+) -> dict[str, Float[Tensor, " b"]]:
+    """Compare images pixel by pixel.
+
+    Args:
+        image: Images (B, 3, H, W) in [0, 1].
+        target: What they should look like (B, 3, H, W).
+
+    Returns:
+        ``l1``: mean absolute difference on 0-255; ``l1_32``: the same after shrinking both to 32 x
+        32 without aliasing and enlarging them again; ``ssim``: with a Gaussian window of sigma 1.5.
+
+    Source:
+        UnWarpME Sec. 5.2 and Table 1; its l1 is read as a mean on 0-255.
+    """
+    ssim = structural_similarity_index_measure(
+        image, target, gaussian_kernel=True, sigma=1.5, data_range=1.0, reduction="none"
+    )
+    assert isinstance(ssim, Tensor)
+    return {
+        "l1": _l1(image, target),
+        "l1_32": _l1(_coarse(image), _coarse(target)),
+        "ssim": ssim.reshape(-1),
+    }
+
+
+def bootstrap_interval(
+    values: NDArray[np.float64], generator: np.random.Generator, *, level: float = 0.95
+) -> tuple[float, float]:
+    """Estimate how far a mean may be off, by drawing the pairs again with replacement.
+
+    Args:
+        values: One value a pair (N,), finite.
+        generator: Source of randomness.
+        level: Probability the interval should cover.
+
+    Returns:
+        Lower and upper end of the interval of the mean.
+    """
+    drawn = generator.integers(len(values), size=(RESAMPLES, len(values)))
+    means = values[drawn].mean(axis=1)
+    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
+
+
+def summarise(values: Values, *, seed: int) -> dict[str, float | list[float]]:
+    """Turn values by pair into a row of a table.
+
+    Args:
+        values: Score name, one value a pair; NaN counts as not measured.
+        seed: Of the bootstrap; the same pairs are drawn for every row.
+
+    Returns:
+        For each score its mean, and its 95 % interval as ``<name>_ci``.
+    """
+    row: dict[str, float | list[float]] = {}
+    for name, of_pairs in values.items():
+        measured = of_pairs[np.isfinite(of_pairs)]
+        if len(measured):
+            interval = bootstrap_interval(measured, np.random.default_rng(seed))
+            row[name] = round(float(measured.mean()), 5)
+            row[f"{name}_ci"] = [round(end, 5) for end in interval]
+    return row
+
+
+def _flow_scores(flow: Tensor, pairs: PosePair) -> dict[str, Tensor]:
+    if pairs.flow is None or pairs.visible is None:
+        return {}
+    size = (pairs.source.shape[-2], pairs.source.shape[-1])
+    error = endpoint_error(resize_flow(flow.float(), size), pairs.flow, size)
+    seen = torch.where(pairs.visible, error, torch.zeros_like(error)).sum((1, 2))
+    return {"epe_px": seen / pairs.visible.sum((1, 2))}
+
+
+def _ground(image: Tensor, person: Tensor | None) -> Tensor:
+    if person is None:
+        return image
+    return torch.where(person[:, None], image, torch.full_like(image, GREY))
+
+
+def _eight_bits(image: Tensor) -> Tensor:
+    return (image.clamp(0, 1) * 255).round() / 255
+
+
+def _l1(image: Tensor, target: Tensor) -> Tensor:
+    return (image - target).abs().mean((1, 2, 3)) * 255
+
+
+def _coarse(image: Tensor) -> Tensor:
+    small = resize_image(image, (SHORT_SIDE, SHORT_SIDE))
+    return resize_image(small, (image.shape[-2], image.shape[-1]))
