@@ -44,7 +44,9 @@ class FinetuneEval(Recipe):
         held_out: Share of the training people that is then held out.
         split_seed: Decides who.
         min_quality: Warps of less quality by their manifest are not used.
-        seeds: One start and one cell an arm for each.
+        seeds: One cell an arm for each.
+        start_per_seed: Whether every seed trains a start of its own; otherwise the first seed's
+            serves all, and the spread over seeds is that of the fine-tuning.
         backbone: ``resnet18``, ``resnet34``, ``resnet50`` or ``torchreid:NAME``.
         backbone_options: Keywords of `reidaug.reid.backbones.PersonResNet`.
         weights: Weight file the first stage starts from; none: from scratch.
@@ -85,6 +87,7 @@ class FinetuneEval(Recipe):
     split_seed: int = Field(0, ge=0)
     min_quality: float = Field(0.0, ge=0, le=1)
     seeds: tuple[int, ...] = Field((0, 1, 2), min_length=1)
+    start_per_seed: bool = False
     backbone: str = "resnet50"
     backbone_options: dict[str, Any] = Field(default_factory=dict)
     weights: Path | None = None
@@ -172,6 +175,10 @@ class Experiment:
         """Where a cell leaves its model."""
         return self.folder.path / "checkpoints" / f"{name}-seed{seed}.safetensors"
 
+    def start_seed(self, seed: int) -> int:
+        """Tell which start a seed's arms are fine-tuned from, by the seed that trained it."""
+        return seed if self.recipe.start_per_seed else self.recipe.seeds[0]
+
     def steps(self, name: str) -> int:
         """Count the optimiser steps of a cell."""
         if name != START:
@@ -194,7 +201,7 @@ class Experiment:
         recipe = self.recipe
         weights = recipe.checkpoint or recipe.weights
         if name != START:
-            weights = self.model_path(START, seed)
+            weights = self.model_path(START, self.start_seed(seed))
         with one_thread(), seeded(seed):
             model = self.model(seed, weights)
             records = self._learn(model, name, seed, advance)

@@ -3,6 +3,7 @@
 import signal
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, wait
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -93,48 +94,52 @@ def _resolved(recipe: FinetuneEval, command: str) -> dict[str, Any]:
     return {"command": command, **recipe.model_dump(mode="json")}
 
 
+Task = tuple[str, int]  # a cell: its arm (or START) and its seed
+
+
 def _train_cells(experiment: Experiment, workers: int | None) -> None:
-    """Train the cells that are not finished yet."""
+    """Train the cells that are not finished yet; an arm waits for its start alone."""
     on_cpu = PartialState().device.type == "cpu"
     workers = workers or (joblib.cpu_count() if on_cpu else 1)
-    todo = {
-        seed: [n for n in (START, *experiment.recipe.arms) if not _exists(experiment, n, seed)]
-        for seed in experiment.recipe.seeds
-    }
-    total = sum(experiment.steps(name) for names in todo.values() for name in names)
+    ready: list[Task] = []
+    waiting: dict[Task, list[Task]] = {}
+    for seed in experiment.recipe.seeds:
+        start = (START, experiment.start_seed(seed))
+        arms = [(name, seed) for name in experiment.recipe.arms]
+        arms = [task for task in arms if not experiment.cell_path(*task).exists()]
+        if experiment.cell_path(*start).exists():
+            ready += arms
+        else:
+            waiting.setdefault(start, []).extend(arms)
+    ready = [*waiting, *ready]
+    todo = chain(ready, *waiting.values())
+    total = sum(experiment.steps(name) for name, _ in todo)
     with counter(total=total, what="re-ID", unit="step") as advance:
         if workers > 1:
-            _spread_cells(experiment, todo, workers, advance)
-            return
-        for seed, names in todo.items():
-            for name in names:
-                experiment.train(name, seed, advance)
-
-
-def _exists(experiment: Experiment, name: str, seed: int) -> bool:
-    return experiment.cell_path(name, seed).exists()
+            _spread_cells(experiment, ready, waiting, workers, advance)
+        while workers == 1 and ready:
+            task = ready.pop(0)
+            experiment.train(*task, advance)
+            ready = waiting.pop(task, []) + ready
 
 
 def _spread_cells(
     experiment: Experiment,
-    todo: dict[int, list[str]],
+    ready: list[Task],
+    waiting: dict[Task, list[Task]],
     workers: int,
     advance: Callable[[int], None],
 ) -> None:
-    """Train cells in processes of their own; those of a seed wait for its start alone."""
+    """Train cells in processes of their own."""
     pool = ProcessPoolExecutor(workers, timeout=60, initializer=_stop_quietly)
-    waiting = {seed: [n for n in names if n != START] for seed, names in todo.items()}
-    running: dict[Future[int], int] = {}
+    running: dict[Future[int], Task] = {}
     try:
-        for seed, names in todo.items():
-            for name in [START] if START in names else waiting.pop(seed):
-                running[pool.submit(experiment.train, name, seed)] = seed
-        while running:
+        while ready or running:
+            running |= {pool.submit(experiment.train, *task): task for task in ready}
+            ready = []
             for cell in wait(running, return_when=FIRST_COMPLETED).done:
                 advance(cell.result())
-                seed = running.pop(cell)
-                for name in waiting.pop(seed, []):
-                    running[pool.submit(experiment.train, name, seed)] = seed
+                ready += waiting.pop(running.pop(cell), [])
     finally:
         pool.shutdown(wait=True, kill_workers=bool(running))
 
@@ -147,9 +152,10 @@ def _report(experiment: Experiment) -> dict[str, Any]:
     recipe, material = experiment.recipe, experiment.material
     cells = {
         name: [Cell.read(experiment.cell_path(name, seed)) for seed in recipe.seeds]
-        for name in (START, *recipe.arms)
+        for name in recipe.arms
     }
-    start = cells.pop(START)
+    starts = dict.fromkeys(experiment.start_seed(seed) for seed in recipe.seeds)
+    start = [Cell.read(experiment.cell_path(START, seed)) for seed in starts]
     return {
         "protocol": "supervised",
         "evaluate_on": recipe.evaluate_on,

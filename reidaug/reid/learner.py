@@ -180,7 +180,7 @@ def optimise(
     if split[True]:
         groups.append({"params": split[True], "lr": learning_rate * head_rate})
     if kind == "adam":
-        return torch.optim.AdamW(groups, weight_decay=weight_decay)
+        return torch.optim.AdamW(groups, weight_decay=weight_decay, fused=True)
     return torch.optim.SGD(groups, momentum=0.9, nesterov=True, weight_decay=weight_decay)
 
 

@@ -1,0 +1,227 @@
+"""`reidaug finetune-eval` end to end on drawn figures."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from click.testing import CliRunner
+from stick_market import stick_market
+
+from reidaug.commands.finetune_cells import START, Experiment, FinetuneEval
+from reidaug.commands.finetune_eval import command, finetune
+from reidaug.data.market1501 import TRAIN
+from reidaug.errors import ReidaugError, UsageError
+from reidaug.recipes import resolve
+
+ARMS = ("real_only", "identity_grey", "warps_grey")
+
+
+def recipe(root: Path, **changes) -> FinetuneEval:
+    values = {
+        "dataset": str(root / "market"),
+        "arms": {
+            "real_only": None,
+            "identity_grey": str(root / "market"),
+            "warps_grey": str(root / "warps"),
+        },
+        "seeds": [0, 1],
+        "backbone": "resnet18",
+        "backbone_options": {"width": 4, "blocks": [1, 1, 1, 1], "embedding": 8},
+        "size": [32, 16],
+        "precision": "float32",
+        "pretrain_steps": 6,
+        "steps": 4,
+        "people": 3,
+        "images": 2,
+        "ratio": 0.5,
+        **changes,
+    }
+    return resolve(values, FinetuneEval, where="test")
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("reid")
+    stick_market(folder / "market", people=6, images=4)
+    shutil.copytree(folder / "market", folder / "warps")
+    for path in (folder / "warps" / TRAIN).iterdir():
+        path.rename(path.with_name(f"{path.stem}_w00.jpg"))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def whole(root):
+    return finetune(recipe(root), root / "whole", workers=1)
+
+
+def test_the_report_holds_every_arm_and_seed(root, whole):
+    assert json.loads((root / "whole" / "report.json").read_text()) == whole
+    assert list(whole["arms"]) == list(ARMS)
+    for scores in whole["arms"].values():
+        assert set(scores) == {"mAP", "mAP_trapezoid", "rank1", "rank5", "rank10", "mINP"}
+        assert all(len(values) == 2 for values in scores.values())
+        assert all(0 <= value <= 100 for values in scores.values() for value in values)
+    assert all(len(curve) == 20 and curve[-1] <= 100 for curve in whole["cmc"].values())
+    assert whole["gain_mAP"]["vs"] == "real_only"
+    assert (whole["protocol"], whole["seeds"], whole["steps"]) == ("supervised", [0, 1], 4)
+    assert "ceiling" not in whole
+
+
+def test_equal_crops_on_top_give_equal_numbers(whole):
+    # the same pictures under another name: nothing but the arm's crops may differ between arms
+    assert whole["arms"]["identity_grey"] == whole["arms"]["real_only"]
+
+
+def test_other_processes_give_the_same_numbers(root, whole):
+    assert finetune(recipe(root), root / "spread", workers=2) == whole
+
+
+def test_killed_and_resumed_gives_the_same_numbers(root, whole, monkeypatch):
+    train, trained = Experiment.train, []
+
+    def stumble(self, name, seed, advance=None):
+        if len(trained) == 4:
+            raise KeyboardInterrupt
+        trained.append((name, seed))
+        return train(self, name, seed, advance)
+
+    monkeypatch.setattr(Experiment, "train", stumble)
+    with pytest.raises(KeyboardInterrupt):
+        finetune(recipe(root), root / "killed", workers=1)
+    assert not (root / "killed" / "report.json").exists()
+    monkeypatch.undo()
+    again = []
+    monkeypatch.setattr(
+        Experiment,
+        "train",
+        lambda self, name, seed, advance=None: (
+            again.append((name, seed)) or train(self, name, seed, advance)
+        ),
+    )
+    with pytest.raises(ReidaugError, match="--resume"):
+        finetune(recipe(root), root / "killed", workers=1)
+    assert finetune(recipe(root), root / "killed", resume=True, workers=1) == whole
+    assert sorted(trained + again) == sorted(
+        [(START, 0), *((name, seed) for name in ARMS for seed in (0, 1))]
+    )
+
+
+def test_a_start_per_seed_and_held_out_people(root):
+    changed = recipe(
+        root,
+        start_per_seed=True,
+        evaluate_on="held_out",
+        held_out=0.34,
+        arms={"real_only": None},
+        keep_checkpoints=True,
+    )
+    report = finetune(changed, root / "held", workers=1)
+    assert report["train_people"] == 4
+    assert report["queries"] == report["gallery"] == 8
+    assert len(report["start"]["mAP"]) == 2
+    names = {path.stem for path in (root / "held" / "checkpoints").iterdir()}
+    assert names == {f"{name}-seed{seed}" for name in (START, "real_only") for seed in (0, 1)}
+
+
+def test_the_options_that_shape_the_batches_run(root):
+    changed = recipe(
+        root,
+        arms={"warps_grey": str(root / "warps")},
+        seeds=[3],
+        separate_norm=True,
+        recalibrate_norm=False,
+        optimiser="sgd",
+        precision="bfloat16",
+        real_only_share=0.5,
+        objective={"margin": None, "top_in_triplet": False},
+        vary={"jitter": 0.2},
+    )
+    report = finetune(changed, root / "options", workers=1)
+    assert list(report["arms"]) == ["warps_grey"]
+
+
+def test_nothing_on_top_and_a_given_checkpoint(root, whole):
+    start = root / "whole" / "checkpoints" / f"{START}-seed0.safetensors"
+    changed = recipe(root, checkpoint=str(start), ratio=0.0, arms={"real_only": None})
+    report = finetune(changed, root / "given", workers=1)
+    assert report["pretrain_steps"] == 0
+    assert report["start"]["mAP"] == whole["start"]["mAP"]
+
+
+def write(root: Path, folder: Path, **changes) -> str:
+    path = folder / "recipe.yaml"
+    path.write_text(yaml.safe_dump(recipe(root, **changes).model_dump(mode="json")))
+    return str(path)
+
+
+def test_the_command_prints_a_table_and_plain_words(root, whole, tmp_path):
+    result = CliRunner().invoke(
+        command,
+        [write(root, tmp_path), "--out", str(tmp_path / "run"), "--workers", "1"],
+        catch_exceptions=False,
+    )
+    assert result.exit_code == 0
+    assert "| warps_grey" in result.output
+    assert "warps_grey against real_only: " in result.output
+
+
+def test_eval_only_prints_what_torchreid_prints(root, whole, tmp_path):
+    start = root / "whole" / "checkpoints" / f"{START}-seed0.safetensors"
+    arguments = [
+        write(root, tmp_path),
+        *("--set", f"checkpoint={start}"),
+        *("--eval-only", "--out", str(tmp_path / "run")),
+    ]
+    result = CliRunner().invoke(command, arguments, catch_exceptions=False)
+    lines = result.output.splitlines()
+    assert lines[0] == "** Results **"
+    assert lines[1] == f"mAP: {whole['start']['mAP'][0]:.1f}%"
+    assert lines[3].startswith("Rank-1  : ")
+    assert [line[:9] for line in lines[4:]] == ["Rank-5  :", "Rank-10 :", "Rank-20 :"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"people": 7}, "people: 7 a batch, but .* has 6"),
+        ({"backbone": "resnet19"}, "no backbone 'resnet19'"),
+        ({"dataset": "/nowhere"}, "/nowhere"),
+        ({"arms": {"warps_grey": "/nowhere"}}, "/nowhere"),
+    ],
+)
+def test_what_cannot_be_done_is_one_line(root, tmp_path, changes, message):
+    with pytest.raises(ReidaugError, match=message):
+        finetune(recipe(root, **changes), tmp_path / "run", workers=1)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"lr": 1}, "unknown key 'lr'"),
+        ({"objective": {"margim": 1}}, "margim"),
+        ({"vary": {"flip": "often"}}, "vary.flip"),
+        ({"seeds": [1, 1]}, "seeds differ"),
+        ({"arms": {START: None}}, "an arm's name"),
+    ],
+)
+def test_a_wrong_recipe_is_one_line(root, changes, message):
+    with pytest.raises(UsageError, match=message):
+        recipe(root, **changes)
+
+
+def test_eval_only_needs_a_checkpoint(root, tmp_path):
+    result = CliRunner().invoke(
+        command, [write(root, tmp_path), "--eval-only", "--out", str(tmp_path / "run")]
+    )
+    assert isinstance(result.exception, UsageError)
+    assert "checkpoint" in str(result.exception)
+
+
+def test_a_run_leaves_torch_as_it_was(root, tmp_path):
+    state, threads = torch.get_rng_state(), torch.get_num_threads()
+    finetune(recipe(root, arms={"real_only": None}, seeds=[5]), tmp_path / "run", workers=1)
+    assert torch.equal(state, torch.get_rng_state())
+    assert torch.get_num_threads() == threads
