@@ -74,8 +74,9 @@ def normalised(images: UInt8[Tensor, "b 3 H W"]) -> Float[Tensor, "b 3 H W"]:
     Returns:
         Numbers with ImageNet's mean at 0 and its standard deviation at 1, stored channels last.
     """
-    mean, std = (torch.tensor(v, device=images.device).view(3, 1, 1) for v in (MEAN, STD))
-    return ((images / 255 - mean) / std).contiguous(memory_format=torch.channels_last)
+    mean, std = (255 * torch.tensor(v, device=images.device).view(3, 1, 1) for v in (MEAN, STD))
+    numbers = images.to(torch.float32, memory_format=torch.channels_last, copy=True)
+    return numbers.sub_(mean).div_(std)
 
 
 @dataclass(frozen=True)
@@ -115,7 +116,7 @@ def varied(
     if how.jitter:
         images = _coloured(images, generator, how.jitter)
     erased = erased_rectangles(images, generator, probability=how.erase)
-    return normalised(images).masked_fill(erased[:, None].to(images.device), 0.0)
+    return normalised(images).masked_fill_(erased[:, None].to(images.device), 0.0)
 
 
 def _moved(
