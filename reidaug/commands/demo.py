@@ -168,7 +168,7 @@ def _world_stages(
         f"--test-crops {sizes.test_crops} --seed {seed + 1}",
     )  # fmt: skip
     arms = (
-        ("warps_grey", str(checkpoint), "Warp"),
+        ("warps_grey", str(checkpoint), "UnWarpME warps"),
         ("identity_grey", "identity", "Own pose on grey"),
         ("affine_grey", "torso-affine", "Torso-affine warps"),
     )

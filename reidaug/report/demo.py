@@ -108,6 +108,7 @@ def demo_page(demo: Demo) -> str:
             "score_rows": score_rows(demo.flow),
             "poses": pose_header(world.gallery),
             "gallery": gallery_rows(world.gallery),
+            "arms": len(world.reid["arms"]),
             "worlds": [world_part(w.name, w.augment, w.reid) for w in demo.worlds],
             "times": [(name, s, 100 * s / longest) for name, s in demo.times],
             "total": sum(seconds for _, seconds in demo.times),

@@ -139,11 +139,18 @@ def world_part(name: str, augment: Mapping[str, Any], reid: Mapping[str, Any]) -
             partial(charts.cmc_curves, cmc, ARM_CURVES),
             "Cumulative match curves by arm, mean over seeds; the table holds Rank-1 and Rank-5",
         ),
-        [_arm_row(arm, arms, control) for arm in scores],
+        [*_start_row(reid), *(_arm_row(arm, arms, control) for arm in scores)],
         words.ARM_NAMES[control],
         augment,
         reid,
     )
+
+
+def _start_row(reid: Mapping[str, Any]) -> list[ArmRow]:
+    """The model before all arms, where the report has it."""
+    if "start" not in reid:
+        return []
+    return [ArmRow("Before fine-tuning", words.START_NOTE, False, reid["start"], None, None)]
 
 
 def _arm_row(name: str, arms: Mapping[str, Any], control: str) -> ArmRow:

@@ -13,6 +13,7 @@ ARM_NAMES = {
     "warps_grey": "UnWarpME warps",
     "true_views_grey": "True other views",
 }
+START_NOTE = "what all arms start from"
 ARM_NOTES = {
     "real_only": "the crops themselves once more",
     "identity_grey": "control: background removed, no new pose",
@@ -124,11 +125,12 @@ def findings(reid: Mapping[str, Any]) -> list[str]:
     if control == "real_only":
         sentences.append("No control did better than the original crops alone.")
     else:
-        grey = paired_gain(reid["arms"], control, "real_only")
+        plain = paired_gain(reid["arms"], control, "real_only")
+        caution = "A naive comparison would stop there. But t" if over_real.mean > 0 else "T"
         sentences.append(
-            f"A naive comparison would stop there. But {_CONTROLS[control]}, for which no flow "
-            f"was learnt, changed it by {signed(grey.mean)} ± {number(grey.std)} already. "
-            f"Against this control the warps are at {_told(over_control)}."
+            f"{caution}he best control, {_CONTROLS[control]}, for which no flow was learnt, "
+            f"changes it by {signed(plain.mean)} ± {number(plain.std)}. Against this control the "
+            f"warps are at {_told(over_control)}."
         )
     if "ceiling" in reid:
         sentences.append(_ceiling(reid))
@@ -164,7 +166,7 @@ def _ceiling(reid: Mapping[str, Any]) -> str:
     )
     share = recovered_share(reid)
     if share is None:
-        return f"{told} So there is next to nothing to recover: new poses are not what is missing."
+        return f"{told} Where true views gain nothing beyond chance, warps have nothing to recover."
     return f"{told} The warps recover {number(100 * share, 0)} % of that."
 
 

@@ -62,7 +62,7 @@ def test_the_headline_admits_a_loss() -> None:
 def test_findings_hold_each_comparison_with_its_numbers() -> None:
     real, control, ceiling = findings(report(37.0))
     assert "+7.0 ± 0.0 (above zero in 3 of 3 seeds" in real
-    assert "changed it by +4.0" in control
+    assert "changes it by +4.0" in control
     assert "+3.0 ± 0.0" in control
     assert "The warps recover 50 % of that." in ceiling
 
@@ -71,7 +71,7 @@ def test_findings_say_when_there_is_nothing_to_recover() -> None:
     reid = report(34.0)
     reid["ceiling"]["share_recovered"] = None
     assert recovered_share(reid) is None
-    assert "next to nothing to recover" in findings(reid)[-1]
+    assert "warps have nothing to recover" in findings(reid)[-1]
 
 
 def test_findings_without_a_ceiling_or_a_better_control() -> None:
