@@ -148,7 +148,6 @@ TINY = DemoSizes(
 )
 
 
-@pytest.mark.slow
 def test_the_whole_demo_runs_and_goes_on_where_it_stopped(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -182,3 +181,18 @@ def test_the_whole_demo_runs_and_goes_on_where_it_stopped(
     run_demo(out, sizes=TINY, workers=1)
     assert capsys.readouterr().out.count("done before") == 8
     assert page.read_bytes() == first
+
+
+@pytest.mark.slow
+def test_a_world_can_be_added_to_a_finished_demo(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run_demo(tmp_path, sizes=TINY, workers=1)
+    before = json.loads((tmp_path / "report.json").read_text())
+    capsys.readouterr()
+    page = run_demo(tmp_path, sizes=TINY, worlds=demo.WORLDS, workers=1)
+    assert capsys.readouterr().out.count("done before") == 8
+    after = json.loads((tmp_path / "report.json").read_text())
+    assert list(after["worlds"]) == list(demo.WORLDS)
+    assert after["reid"] == before["reid"]
+    assert "many-poses" in page.read_text()
