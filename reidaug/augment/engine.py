@@ -83,7 +83,8 @@ def run_chunks(
         chunks: The sources.
         workers: Number of processes.
         backend: ``loky``: processes of this machine. ``dask``: those of the dask cluster that
-            dask's own settings name (``DASK_SCHEDULER_ADDRESS``), or of a local one.
+            dask's own settings name (``DASK_SCHEDULER_ADDRESS``), or of a local one; all of
+            them must see the same files.
 
     Yields:
         Each chunk's count, in order.

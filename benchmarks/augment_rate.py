@@ -1,0 +1,201 @@
+"""How fast `reidaug augment` is, and where the time goes.
+
+    python benchmarks/augment_rate.py [--repeats 3] [--workers 2]
+
+Renders 200 crops of 100 people, then warps them into 25 poses with flow networks of the presets
+`market` and `small` (their weights are random: they do not change the rate), with the closed-form
+torso-affine flow, and, as the yardstick, with a literal loop over pairs. Needs the extra [synth].
+"""
+
+import argparse
+import json
+import platform
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from reidaug import __version__
+from reidaug.augment.background import colour_of, lay_over, soft_edge, spread_person
+from reidaug.augment.engine import one_thread
+from reidaug.augment.poses import read_poses
+from reidaug.augment.quality import measure, outline_weights
+from reidaug.augment.warps import Plan, Source, prepare, read_crops
+from reidaug.commands.augment import augment_dataset, load_flow
+from reidaug.commands.synth import render_market
+from reidaug.data.images import encode_jpeg, read_image, to_bytes, to_float
+from reidaug.data.keypoints import read_keypoints
+from reidaug.data.market1501 import read_market1501
+from reidaug.flow.checkpoint import build_estimator, save_checkpoint
+from reidaug.geometry.pose import Pose, select, stack
+from reidaug.geometry.warp import warp
+
+RESULT = Path(__file__).parent / "results" / "augment_rate.json"
+KEYPOINTS = "market-annotation-train.csv"
+POSES = 25
+
+
+def main() -> None:
+    """Measure, print, and write the result."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--workers", type=int, default=2)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        render_market(root / "market", people=100, test_people=2, workers=options.workers)
+        rates, stages = {}, {}
+        for name, flow, precision in flows(root):
+            rates[name] = [
+                command_rate(root, flow, precision, f"{name}-{k}", options.workers)
+                for k in range(options.repeats)
+            ]
+            print(f"{name}: {np.median(rates[name]):.0f} images/s with {options.workers} workers")
+        for name, flow, precision in flows(root):
+            stages[name] = time_stages(root, flow, precision, root / f"{name}-0")
+            print(f"{name}, milliseconds a warp on one core: {stages[name]}")
+        literal = literal_rate(root)
+        print(f"literal loop over pairs, preset market: {literal:.0f} images/s on one core")
+    write(options, rates, stages, literal)
+
+
+def flows(root: Path) -> list[tuple[str, str, str]]:
+    """Name, ``--flow`` and ``--precision`` of what is measured."""
+    wanted = [("torso-affine", "torso-affine", "float32")]
+    for preset in ("market", "small"):
+        folder = root / f"net-{preset}"
+        if not folder.exists():
+            description = {"class": "reidaug.flow.unwarpme:UnWarpME", "preset": preset}
+            save_checkpoint(folder, build_estimator(description), {"estimator": description})
+        wanted += [(f"{preset}-{p}", str(folder), p) for p in ("float32", "bfloat16")]
+    return wanted
+
+
+def command_rate(root: Path, flow: str, precision: str, name: str, workers: int) -> float:
+    """Images a second of the whole command, start of the workers included."""
+    out = root / name
+    report = augment_dataset(
+        root / "market", out, flow=flow, precision=precision, poses=POSES, workers=workers
+    )
+    assert report["images"] == 200 * POSES, report
+    return float(report["images_per_s"])
+
+
+def time_stages(root: Path, flow: str, precision: str, done: Path) -> dict[str, float]:
+    """Milliseconds a warp of each stage, on one core, median of five."""
+    plan = Plan(done, load_flow, flow, root / "market" / "masks")
+    half = precision == "bfloat16"
+    with one_thread(), torch.inference_mode():
+        estimator, targets = prepare(plan)
+        batch = sources(root)
+        size = read_poses(done / "poses.json").size
+        crops, _ = read_crops(batch, size, plan.masks)
+        images = torch.stack([crop.image for crop in crops])
+        pose = stack([crop.pose for crop in crops])
+
+        def flow_table() -> torch.Tensor:
+            with torch.autocast("cpu", dtype=torch.bfloat16, enabled=half):
+                return estimator.flow_table(images, pose, targets.pose).float()
+
+        table = flow_table()
+        crop, one = crops[0], table[0]
+        stacked = torch.cat((crop.image, crop.mask[None].float())).expand(POSES, -1, -1, -1)
+        warped = warp(stacked, one)
+        cells = outline_weights(targets.outline, (one.shape[2], one.shape[3]))
+        laid = to_bytes(lay_over(warped[:, :3], targets.weights, colour_of("grey")))
+        many, row = len(crops) * POSES, POSES
+        return {
+            "read": milliseconds(lambda: read_crops(batch, size, plan.masks), many),
+            "flow": milliseconds(flow_table, many),
+            "spread": milliseconds(lambda: spread_person(crop.image, crop.mask), row),
+            "sample": milliseconds(lambda: warp(stacked, one), row),
+            "background": milliseconds(
+                lambda: to_bytes(lay_over(warped[:, :3], targets.weights, colour_of("grey"))), row
+            ),
+            "quality": milliseconds(
+                lambda: measure(one, cells, targets.outline, warped[:, 3]), row
+            ),
+            "jpeg": milliseconds(lambda: [encode_jpeg(image) for image in laid], row),
+        }
+
+
+def literal_rate(root: Path) -> float:
+    """Pairs a second when every pair goes through everything by itself, in float32."""
+    estimator, batch = load_flow(str(root / "net-market")), sources(root)
+    with one_thread(), torch.inference_mode():
+        targets = stack([source.pose for source in batch[:POSES]])
+        pairs = [(source, k) for source in batch for k in range(POSES)][:100]
+        start = time.perf_counter()
+        for source, k in pairs:
+            image = to_float(read_image(source.person.path))[None]
+            target = select(targets, [k])
+            warped = warp(image, estimator(image, stack([source.pose]), target))
+            outline = torch.ones(1, *image.shape[2:], dtype=torch.bool)
+            laid = lay_over(warped, soft_edge(outline), colour_of("grey"))
+            encode_jpeg(to_bytes(laid)[0])
+        return len(pairs) / (time.perf_counter() - start)
+
+
+def sources(root: Path) -> list[Source]:
+    """The first 32 training images: a chunk."""
+    poses: dict[str, Pose] = read_keypoints(root / "market" / KEYPOINTS).poses
+    people = read_market1501(root / "market").train
+    known = (Source(p, p.path.name, poses[p.path.name]) for p in people if p.path.name in poses)
+    return list(islice(known, 32))
+
+
+def milliseconds(work: Callable[[], Any], warps: int) -> float:
+    """Median time of five calls, divided by the number of warps each makes."""
+    work()
+    took = []
+    for _ in range(5):
+        start = time.perf_counter()
+        work()
+        took.append(time.perf_counter() - start)
+    return round(float(np.median(took)) * 1000 / warps, 3)
+
+
+def write(
+    options: argparse.Namespace,
+    rates: dict[str, list[float]],
+    stages: dict[str, dict[str, float]],
+    literal: float,
+) -> None:
+    """Write the numbers with what they were taken on."""
+    git = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
+    )
+    rows = {
+        name: {
+            "images_per_s": float(np.median(values)),
+            "iqr": [float(q) for q in np.percentile(values, [25, 75])],
+            "ms_per_warp_one_core": stages[name],
+        }
+        for name, values in rates.items()
+    }
+    result = {
+        "command": f"python benchmarks/augment_rate.py --repeats {options.repeats} "
+        f"--workers {options.workers}",
+        "sources": 200,
+        "poses": POSES,
+        "size": [128, 64],
+        "rows": rows,
+        "literal_loop_images_per_s_one_core": round(literal, 1),
+        "hardware": f"{platform.machine()}, {options.workers} worker processes, one thread each",
+        "versions": {"reidaug": __version__, "torch": torch.__version__},
+        "commit": git.stdout.strip(),
+        "date": datetime.now(UTC).date().isoformat(),
+    }
+    RESULT.parent.mkdir(exist_ok=True)
+    RESULT.write_text(json.dumps(result, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
