@@ -105,11 +105,11 @@ def train(recipe: TrainFlow, out: Path, *, resume: bool = False) -> dict[str, An
     """
     accelerator = _accelerator(recipe)
     training, testing = _pairs(recipe)
+    learner, estimator = _learner(recipe, accelerator)
     run = _open(recipe, out, accelerator, resume=resume)
     done = run.finished()
     if done is not None:
         return done
-    learner, estimator = _learner(recipe, accelerator)
     _restore(run, accelerator)
     loader = _loader(recipe, training, accelerator, start=learner.taken)
     steps = progress(loader, total=len(loader), what="train", unit="step")

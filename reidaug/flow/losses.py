@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
-from torch.nn.functional import conv2d
+from torch.nn.functional import conv2d, pad
 
 from reidaug.flow.perceptual import FeatureNetwork
 from reidaug.geometry.flow import resize
@@ -138,17 +138,18 @@ def structural_loss(
     """Compare the local structure of images: 1 - SSIM.
 
     Args:
-        image: Images (B, 3, H, W) in [0, 1], at least 11 by 11 pixels.
+        image: Images (B, 3, H, W) in [0, 1], at least 6 by 6 pixels.
         target: What they should look like (B, 3, H, W).
 
     Returns:
-        One minus the mean SSIM with a Gaussian window of sigma 1.5 over 11 pixels, inside the
-        image.
+        One minus the mean SSIM with a Gaussian window of sigma 1.5 over 11 pixels; the image is
+        mirrored at its edges.
 
     Source:
         Not in the paper, which scores by SSIM but does not train with it.
     """
     kernel = _gaussian(1.5, 5, image)
+    image, target = (pad(picture, (5, 5, 5, 5), mode="reflect") for picture in (image, target))
     stacked = torch.cat((image, target, image.square(), target.square(), image * target))
     mean_x, mean_y, square_x, square_y, product = _separable(stacked, kernel, padding=0).chunk(5)
     variance = square_x + square_y - mean_x.square() - mean_y.square()

@@ -55,14 +55,9 @@ def correlate(
         Correlation (B, h*w, h, w): source positions as channels; a cosine in [-1, 1] when the
         features have unit length at each position.
 
-    Raises:
-        ValueError: The two shapes differ.
-
     Source:
         UnWarpME Eq. 2, Sec. 4.1.1.
     """
-    if source.shape != target.shape:
-        raise ValueError(f"features of {tuple(source.shape)} and {tuple(target.shape)} differ")
     product = torch.bmm(source.flatten(2).transpose(1, 2), target.flatten(2))
     return product.unflatten(2, target.shape[2:])
 

@@ -187,7 +187,7 @@ class UnWarpME(FlowEstimator):
     def __init__(
         self,
         *,
-        canvas: Size = (256, 256),
+        canvas: Sequence[int] = (256, 256),
         sigma: float = 6.0,
         widths: Sequence[int] = PAPER_WIDTHS,
         dilations: Sequence[int] | None = None,

@@ -1,0 +1,259 @@
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from click.testing import CliRunner
+from flow_figures import SIZE, pairs
+
+from reidaug.cli import main
+from reidaug.commands import train_flow
+from reidaug.commands.flow_rows import hold_out, spread, table
+from reidaug.commands.train_flow import TrainFlow, train
+from reidaug.data.deepfashion import read_deepfashion, write_pairs_csv
+from reidaug.data.images import encode_jpeg, encode_png, to_bytes
+from reidaug.data.keypoints import write_patn
+from reidaug.data.pairs import flow_name, write_flow
+from reidaug.errors import ReidaugError, UsageError
+from reidaug.flow.checkpoint import load_checkpoint
+from reidaug.geometry.pose import select
+from reidaug.recipes import load, resolve
+
+ESTIMATOR = {
+    "class": "reidaug.flow.unwarpme:UnWarpME",
+    "canvas": [32, 16],
+    "sigma": 1.5,
+    "widths": [8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8],
+    "reader_widths": [8, 8, 8, 8, 8],
+    "first_kernel": 1,
+}
+
+
+def write_pairs(root: Path, *, masks: bool = True) -> Path:
+    """People who stand in two pictures each, six to train and three to test."""
+    (root / "masks").mkdir(parents=True)
+    for split, people, seed in (("train", 6, 0), ("test", 3, 100)):
+        batch = pairs(people, seed)
+        assert batch.flow is not None
+        assert batch.visible is not None
+        (root / split).mkdir()
+        (root / "flows" / split).mkdir(parents=True)
+        names, poses = [], {}
+        for k in range(people):
+            stems = [f"{seed + k:04d}_{view}" for view in (0, 1)]
+            for stem, image, pose in zip(
+                stems,
+                (batch.source[k], batch.target[k]),
+                (batch.source_pose, batch.target_pose),
+                strict=True,
+            ):
+                (root / split / f"{stem}.jpg").write_bytes(encode_jpeg(to_bytes(image)))
+                poses[f"{stem}.jpg"] = select(pose, k)
+                if masks:
+                    mask = torch.zeros(*SIZE, dtype=torch.bool)
+                    mask[4:28, 2:14] = True
+                    (root / "masks" / f"{stem}.png").write_bytes(encode_png(mask))
+            names.append((f"{stems[0]}.jpg", f"{stems[1]}.jpg"))
+            flow_path = root / "flows" / split / flow_name(*names[-1])
+            write_flow(flow_path, batch.flow[k], batch.visible[k])
+        write_pairs_csv(root / f"fasion-pairs-{split}.csv", names)
+        write_patn(root / f"fasion-annotation-{split}.csv", poses, decimals=2)
+    return root
+
+
+@pytest.fixture(scope="module")
+def people(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_pairs(tmp_path_factory.mktemp("people") / "pairs")
+
+
+def recipe(people: Path, **keys: Any) -> TrainFlow:
+    values = {
+        "pairs": str(people),
+        "size": list(SIZE),
+        "estimator": ESTIMATOR,
+        "cycle": ["exact+reconstruction", "affine"],
+        "schedule": {"steps": 6, "rate": 1e-3},
+        "batch": 4,
+        "log_every": 1,
+        "save_every": 2,
+        "stlpips": [],
+        **keys,
+    }
+    return resolve(values, TrainFlow, where="test")
+
+
+def test_it_trains_scores_and_leaves_a_checkpoint(people: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    report = train(recipe(people), out)
+    assert set(report["rows"]) == {"unwarpme", "identity", "torso_affine", "joint_blend"}
+    for row in report["rows"].values():
+        assert set(row) >= {"epe_px", "epe_px_ci", "l1", "l1_32", "ssim", "ssim_ci"}
+    assert report["region"] == "foreground"
+    assert (report["pairs"], report["size"]) == (3, list(SIZE))
+    assert report == json.loads((out / "report.json").read_text())
+    records = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
+    assert [r["step"] for r in records] == [1, 2, 3, 4, 5, 6]
+    assert {"exact", "l1", "structure", "rate"} < set(records[0])
+    assert {"affine", "rate"} < set(records[1])
+    assert load_checkpoint(out / "checkpoint").grid == (8, 4)  # type: ignore[union-attr]
+    assert list((out / "tensorboard").iterdir())
+    assert not list(out.glob("state*"))
+    assert train(recipe(people), out, resume=True) == report  # finished: nothing to do
+    assert "unwarpme" in table(report)
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_a_killed_training_goes_on_to_the_same_bytes(
+    people: Path, tmp_path: Path, precision: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = recipe(people, precision=precision, schedule={"steps": 7, "rate": 1e-3})
+    whole = train(told, tmp_path / "whole")
+    step, taken = train_flow.FlowLearner.step, 0
+
+    def dies(self: Any, batch: Any) -> dict[str, float]:
+        nonlocal taken
+        taken += 1
+        if taken == 6:
+            raise KeyboardInterrupt
+        return step(self, batch)
+
+    monkeypatch.setattr(train_flow.FlowLearner, "step", dies)
+    with pytest.raises(KeyboardInterrupt):
+        train(told, tmp_path / "parted")
+    monkeypatch.undo()
+    assert [p.name for p in (tmp_path / "parted").glob("state*")] == ["state-00000004"]
+    with (tmp_path / "parted" / "log.jsonl").open("a") as log:
+        log.write('{"step": 6, "ex')  # a line cut off by the kill
+    (tmp_path / "parted" / "state.part").mkdir()  # and a state cut off
+    with pytest.raises(ReidaugError, match="--resume"):
+        train(told, tmp_path / "parted")
+    assert train(told, tmp_path / "parted", resume=True) == whole
+    for name in ("checkpoint/model.safetensors", "checkpoint/recipe.yaml", "log.jsonl"):
+        parted, at_once = (tmp_path / run / name for run in ("parted", "whole"))
+        assert parted.read_bytes() == at_once.read_bytes(), name
+
+
+def test_seeds_differ_and_repeat(people: Path, tmp_path: Path) -> None:
+    weights = []
+    for place, seed in (("a", 0), ("b", 0), ("c", 1)):
+        told = recipe(people, seed=seed, schedule={"steps": 2, "rate": 1e-3})
+        train(told, tmp_path / place)
+        weights.append((tmp_path / place / "checkpoint/model.safetensors").read_bytes())
+    assert weights[0] == weights[1] != weights[2]
+
+
+def test_choices_can_be_made_on_held_out_training_people(people: Path, tmp_path: Path) -> None:
+    told = recipe(people, evaluate_on="held_out", held_out=0.34, pairs=str(people))
+    shutil.copytree(people, tmp_path / "no_test")
+    shutil.rmtree(tmp_path / "no_test" / "test")
+    report = train(told.model_copy(update={"pairs": tmp_path / "no_test"}), tmp_path / "run")
+    assert report["evaluate_on"] == "held_out"
+    assert report["pairs"] == 2
+    kept, held = hold_out(read_deepfashion(people, "train"), 0.34)
+    assert [s for s, _ in held.pairs] == ["0004_0.jpg", "0005_0.jpg"]
+    assert len(kept.pairs) == 4
+    assert [s for s, _ in spread(kept, 2).pairs] == ["0000_0.jpg", "0002_0.jpg"]
+    assert spread(kept, 0) == kept
+
+
+def test_photographs_without_flows_and_masks_are_scored_whole(tmp_path: Path) -> None:
+    people = write_pairs(tmp_path / "pairs", masks=False)
+    shutil.rmtree(people / "flows")
+    report = train(recipe(people, cycle=["affine", "reconstruction"]), tmp_path / "run")
+    assert report["region"] == "image"
+    assert "epe_px" not in report["rows"]["unwarpme"]
+    with pytest.raises(UsageError, match="no flows for the task 'exact'"):
+        train(recipe(people), tmp_path / "other")
+    assert not (tmp_path / "other").exists()
+
+
+def test_the_perceptual_loss_takes_part(
+    people: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(train_flow, "_network", lambda told: train_flow.ShiftTolerant("vgg"))
+    told = recipe(people, weights={"perceptual": 0.1}, schedule={"steps": 1, "rate": 1e-3})
+    train(told, tmp_path / "run")
+    assert "perceptual" in json.loads((tmp_path / "run" / "log.jsonl").read_text())
+
+
+@pytest.mark.parametrize(
+    ("keys", "words"),
+    [
+        ({"cycle": ["exact", "paint"]}, "cycle: no task"),
+        ({"estimator": {"class": "reidaug.flow.closed_form:Identity"}}, "nothing to train"),
+        ({"estimator": {"class": "nowhere:Net"}}, "estimator.class"),
+        ({"evaluate_on": "held_out", "held_out": 0.01}, "too few people"),
+    ],
+)
+def test_what_cannot_be_trained_is_said_before_a_folder_is_made(
+    people: Path, tmp_path: Path, keys: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(UsageError, match=words):
+        train(recipe(people, **keys), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_training_that_diverges_says_so(people: Path, tmp_path: Path) -> None:
+    told = recipe(people, schedule={"steps": 40, "rate": 1e30, "shape": "constant"})
+    with pytest.raises(ReidaugError, match="a loss is not finite"):
+        train(told, tmp_path / "run")
+
+
+def test_the_command_line(people: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "recipe.yaml"
+    path.write_text(recipe(people).model_dump_json())
+    out = tmp_path / "run"
+    with pytest.raises(SystemExit) as ended:
+        main(["train-flow", str(path), "--set", "schedule.steps=2", "--out", str(out)])
+    assert ended.value.code == 0
+    assert "torso_affine" in capsys.readouterr().out
+    for wrong, code, words in (
+        (["--set", "sched.steps=2"], 2, "unknown key 'sched'"),
+        (["--set", "schedule.stps=2"], 2, "stps"),
+        (["--set", "batch=0"], 2, "'batch'"),
+        (["--set", f"pairs={tmp_path}", "--out", str(tmp_path / "x")], 1, "no folder train"),
+        (["--out", str(out)], 1, "holds another run"),
+        (["--out", str(path)], 1, "is a file"),
+    ):
+        with pytest.raises(SystemExit) as ended:
+            main(["train-flow", str(path), *wrong])
+        told = capsys.readouterr().err
+        assert ended.value.code == code, told
+        assert words in told
+        assert told.count("\n") == 1
+    help_text = CliRunner().invoke(train_flow.command, ["--help"]).output
+    assert "--resume" in help_text
+
+
+@pytest.mark.parametrize("name", ["demo", "market1501", "deepfashion"])
+def test_recipe_files_read_and_build(name: str) -> None:
+    path = Path(__file__).parents[2] / "recipes" / name / "train_flow.yaml"
+    lines = path.read_text().splitlines()
+    assert len(lines) <= 40
+    assert lines[0].startswith("# reidaug train-flow recipes/")
+    told = load(path, TrainFlow)
+    assert train_flow.build_estimator(told.estimator).grid[0] > 0  # type: ignore[union-attr]
+
+
+@pytest.mark.slow
+def test_two_processes_train_together(people: Path, tmp_path: Path) -> None:
+    path = tmp_path / "recipe.yaml"
+    path.write_text(recipe(people).model_dump_json())
+    order = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--nproc-per-node",
+        "2",
+        "-m",
+        "reidaug",
+    ]
+    order += ["train-flow", str(path), "--out", str(tmp_path / "run")]
+    done = subprocess.run(order, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    report = json.loads((tmp_path / "run" / "report.json").read_text())
+    assert report["pairs"] == 3

@@ -1,0 +1,94 @@
+from pathlib import Path
+
+import pytest
+import torch
+from flow_figures import images, poses, tiny
+
+from reidaug.errors import ReidaugError, UsageError
+from reidaug.flow.checkpoint import (
+    build_estimator,
+    load_checkpoint,
+    save_checkpoint,
+    without_preset,
+)
+from reidaug.flow.unwarpme import UnWarpME
+
+RECIPE = {
+    "estimator": {
+        "class": "reidaug.flow.unwarpme:UnWarpME",
+        "canvas": [32, 16],
+        "sigma": 1.5,
+        "widths": [8, 8, 8, 16, 16, 16, 16, 16, 16, 16, 12],
+        "dilations": [1, 1, 1, 1, 2, 2, 2, 1, 1, 1, 1],
+        "reader_widths": [16, 16, 16, 16, 8],
+        "first_kernel": 1,
+    }
+}
+
+
+@pytest.mark.parametrize("half", [False, True])
+def test_a_checkpoint_gives_the_estimator_back(tmp_path: Path, half: bool) -> None:
+    net = tiny()
+    net(images(4, 0), poses(4, 1), poses(4, 2))  # moves the statistics of batch norm
+    save_checkpoint(tmp_path / "new" / "checkpoint", net, RECIPE, half=half)
+    back = load_checkpoint(tmp_path / "new" / "checkpoint")
+    assert isinstance(back, UnWarpME)
+    assert not back.training
+    given = images(2, 3), poses(2, 4), poses(2, 5)
+    tolerance = 5e-2 if half else 0.0
+    torch.testing.assert_close(back(*given), net.eval()(*given), atol=tolerance, rtol=0)
+
+
+def test_half_is_half(tmp_path: Path) -> None:
+    sizes = []
+    for half in (False, True):
+        save_checkpoint(tmp_path / str(half), tiny(), RECIPE, half=half)
+        sizes.append((tmp_path / str(half) / "model.safetensors").stat().st_size)
+    assert sizes[1] < 0.65 * sizes[0]
+
+
+def test_presets_become_keywords() -> None:
+    plain = without_preset(
+        {"class": "reidaug.flow.unwarpme:UnWarpME", "preset": "market", "sigma": 2.0}
+    )
+    assert plain["canvas"] == [128, 64]
+    assert plain["sigma"] == 2.0
+    assert "preset" not in plain
+    assert build_estimator(plain).canvas == (128, 64)  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("description", "words"),
+    [
+        ({}, "package.module:Class"),
+        ({"class": "no.such.module:Net"}, "no 'no.such.module:Net'"),
+        ({"class": "reidaug.flow.unwarpme:Nothing"}, "is no flow estimator"),
+        ({"class": "reidaug.flow.unwarpme:PoseEncoder"}, "is no flow estimator"),
+        ({"class": "reidaug.flow.unwarpme:UnWarpME", "depht": 3}, "depht"),
+        ({"class": "reidaug.flow.unwarpme:UnWarpME", "preset": "huge"}, "paper, market, small"),
+        ({"class": "reidaug.flow.closed_form:Identity", "preset": "a"}, "has no presets"),
+    ],
+)
+def test_a_wrong_estimator_is_named(description: dict[str, object], words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        build_estimator(description)
+
+
+def test_a_wrong_checkpoint_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ReidaugError, match=r"no flow checkpoint here \(model.safetensors"):
+        load_checkpoint(tmp_path)
+    with pytest.raises(ValueError, match="'estimator' with a 'class'"):
+        save_checkpoint(tmp_path, tiny(), {})
+    save_checkpoint(tmp_path, tiny(), RECIPE)
+    weights, recipe = tmp_path / "model.safetensors", tmp_path / "recipe.yaml"
+    whole = weights.read_bytes()
+    weights.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(ReidaugError, match=r"does not fit recipe.yaml"):
+        load_checkpoint(tmp_path)
+    weights.write_bytes(whole)
+    recipe.write_text(recipe.read_text().replace("- 12", "- 11"))
+    with pytest.raises(ReidaugError, match=r"does not fit recipe.yaml"):
+        load_checkpoint(tmp_path)
+    recipe.write_text("- a list")
+    with pytest.raises(ReidaugError, match="names no estimator"):
+        load_checkpoint(tmp_path)

@@ -1,0 +1,52 @@
+import torch
+from flow_figures import SIZE, pairs, poses, seeded
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reidaug.flow.disturbance import FACE, Disturbance, mirror_pairs
+from reidaug.geometry.pose import FLIP_18
+from reidaug.geometry.warp import warp
+
+YES = torch.tensor([True, True, True])
+
+
+@given(st.integers(0, 1000))
+def test_a_mirrored_pair_still_fits_together(seed: int) -> None:
+    batch = pairs(3, seed)
+    mirrored = mirror_pairs(batch, YES)
+    assert mirrored.flow is not None
+    assert mirrored.visible is not None
+    difference = (warp(mirrored.source, mirrored.flow) - mirrored.target).abs().sum(1)
+    assert difference[mirrored.visible].max() < 1e-3
+    order = list(FLIP_18)
+    x = mirrored.target_pose.xy[..., 0]
+    torch.testing.assert_close(x, SIZE[1] - 1 - batch.target_pose.xy[:, order, 0])
+    assert torch.equal(mirrored.source_pose.visible, batch.source_pose.visible[:, order])
+
+
+def test_mirroring_twice_is_nothing_and_touches_only_the_chosen() -> None:
+    batch = pairs(3, 1)
+    again = mirror_pairs(mirror_pairs(batch, YES), YES)
+    torch.testing.assert_close(again, batch)
+    chosen = torch.tensor([False, True, False])
+    some = mirror_pairs(batch, chosen)
+    assert torch.equal(some.source[0], batch.source[0])
+    assert torch.equal(some.source[1], batch.source[1].flip(-1))
+    torch.testing.assert_close(some.target_pose.xy[2], batch.target_pose.xy[2])
+
+
+def test_joints_are_dropped_at_the_rates_asked_for_and_never_found() -> None:
+    pose = poses(2000, 0, visible=0.8)
+    dropped = Disturbance(face=0.25, joint=0.1).drop(pose, seeded(0))
+    assert not (dropped.visible & ~pose.visible).any()
+    body = [j for j in range(18) if j not in FACE]
+    kept = dropped.visible.sum(0) / pose.visible.sum(0)
+    assert (kept[body] - 0.9).abs().max() < 0.04
+    assert (kept[list(FACE)] - 0.9 * 0.75).abs().max() < 0.04
+
+
+def test_no_disturbance_is_none_and_equal_generators_disturb_alike() -> None:
+    batch = pairs(3, 2)
+    torch.testing.assert_close(Disturbance(0.0, 0.0, 0.0).apply(batch, seeded(0)), batch)
+    wild = Disturbance(0.5, 0.5, 0.5)
+    torch.testing.assert_close(wild.apply(batch, seeded(7)), wild.apply(batch, seeded(7)))

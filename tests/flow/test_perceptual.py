@@ -1,0 +1,149 @@
+"""The published program's own distances were taken once, outside this project:
+
+from stlpips_pytorch import stlpips   # the wheel stlpips-pytorch 0.0.2
+g = torch.Generator().manual_seed(0)
+a = torch.rand(2, 3, 96, 64, generator=g) * 2 - 1
+b = (a + 0.3 * torch.randn(2, 3, 96, 64, generator=g)).clamp(-1, 1)
+stlpips.LPIPS(net="alex", variant="shift_tolerant").eval()(a, b)
+"""
+
+import zipfile
+from pathlib import Path
+
+import pytest
+import torch
+from flow_figures import images
+
+from reidaug.errors import ReidaugError
+from reidaug.flow import weights
+from reidaug.flow.perceptual import ShiftTolerant, Vgg19
+
+PUBLISHED = {
+    "alex": [0.005562880542129278, 0.006676999852061272],
+    "vgg": [0.012214036658406258, 0.012803907506167889],
+}
+
+
+@pytest.mark.parametrize("network", ["alex", "vgg"])
+def test_distances_are_those_of_the_published_program(network: str) -> None:
+    path = weights.cache_folder() / Path(weights.FILES[network][0]).name
+    if not path.is_file():
+        pytest.skip(f"{path} is not there; any command that scores with ST-LPIPS fetches it")
+    generator = torch.Generator().manual_seed(0)
+    a = torch.rand(2, 3, 96, 64, generator=generator) * 2 - 1
+    b = (a + 0.3 * torch.randn(2, 3, 96, 64, generator=generator)).clamp(-1, 1)
+    distance = ShiftTolerant.load(network, path).distance((a + 1) / 2, (b + 1) / 2)
+    torch.testing.assert_close(distance, torch.tensor(PUBLISHED[network]), atol=1e-7, rtol=1e-4)
+
+
+def published(network: ShiftTolerant) -> dict[str, torch.Tensor]:
+    """A state as the published files lay it out, with weights of our own."""
+    state = {"scaling_layer.shift": torch.zeros(1, 3, 1, 1)}
+    for k, convolution in enumerate(network.convolutions):
+        state[f"net.slice1.{k}.filt"] = torch.zeros(1)
+        state[f"net.slice1.{k}.weight"] = torch.rand(convolution.weight.shape)
+        state[f"net.slice1.{k}.bias"] = torch.rand(convolution.bias.shape)
+    for k, head in enumerate(network.heads):
+        state[f"lin{k}.model.1.weight"] = torch.rand(head.shape)
+    return state
+
+
+@pytest.mark.parametrize("network", ["alex", "vgg"])
+def test_a_published_file_fills_every_weight(tmp_path: Path, network: str) -> None:
+    state = published(ShiftTolerant(network))
+    torch.save(state, tmp_path / "net.pth")
+    loaded = ShiftTolerant.load(network, tmp_path / "net.pth")
+    given = [v for k, v in state.items() if "filt" not in k and "scaling" not in k]
+    assert len(given) == len(list(loaded.parameters()))
+    for parameter in loaded.parameters():
+        assert any(p.shape == parameter.shape and torch.equal(p, parameter) for p in given)
+        assert not parameter.requires_grad
+    assert not loaded.train().training
+    other = "vgg" if network == "alex" else "alex"
+    with pytest.raises(ReidaugError, match=f"not the weights of shift-tolerant LPIPS {other}"):
+        ShiftTolerant.load(other, tmp_path / "net.pth")
+
+
+@pytest.mark.parametrize("network", ["alex", "vgg"])
+def test_a_distance_is_zero_for_equal_images_symmetric_and_one_a_pair(network: str) -> None:
+    net = ShiftTolerant(network)
+    for head in net.heads:
+        torch.nn.init.constant_(head, 1.0)
+    image, other = images(2, 0), images(2, 1)
+    assert net.distance(image, image).eq(0).all()
+    there, back = net.distance(image, other), net.distance(other, image)
+    torch.testing.assert_close(there, back)
+    assert (there > 0).all()
+    torch.testing.assert_close(net.distance(image[:1], other[:1])[0], there[0])
+
+
+def test_small_images_have_fewer_depths() -> None:
+    assert [len(ShiftTolerant("vgg").features(torch.rand(1, 3, s, s))) for s in (64, 16, 8)] == [
+        5, 4, 3,
+    ]  # fmt: skip
+    assert len(Vgg19().features(torch.rand(1, 3, 8, 8))) == 4
+
+
+def test_vgg19_takes_torchvisions_layout(tmp_path: Path) -> None:
+    net = Vgg19()
+    places = [0, 2, 5, 7, 10, 12, 14, 16, 19, 21, 23, 25, 28, 30]
+    state = {}
+    for place, convolution in zip(
+        places, [*net.convolutions, torch.nn.Conv2d(1, 1, 1)], strict=False
+    ):
+        state[f"features.{place}.weight"] = torch.rand(convolution.weight.shape)
+        state[f"features.{place}.bias"] = torch.rand(convolution.bias.shape)
+    state["classifier.0.weight"] = torch.rand(2, 2)
+    torch.save(state, tmp_path / "vgg19.pth")
+    loaded = Vgg19.load(tmp_path / "vgg19.pth")
+    assert torch.equal(loaded.convolutions[12].weight, state["features.28.weight"])
+    shapes = [f.shape[1:] for f in loaded.features(torch.rand(1, 3, 64, 32))]
+    assert shapes == [(64, 64, 32), (128, 32, 16), (256, 16, 8), (512, 8, 4), (512, 4, 2)]
+    torch.save({"features.0.weight": torch.rand(2)}, tmp_path / "other.pth")
+    with pytest.raises(ReidaugError, match="not the weights of torchvision's VGG-19"):
+        Vgg19.load(tmp_path / "other.pth")
+
+
+def test_a_weight_file_that_is_none_is_named(tmp_path: Path) -> None:
+    (tmp_path / "text.pth").write_text("no weights")
+    with pytest.raises(ReidaugError, match=r"text\.pth: not readable as a weight file"):
+        Vgg19.load(tmp_path / "text.pth")
+    with pytest.raises(ReidaugError, match=r"gone\.pth: no such weight file"):
+        Vgg19.load(tmp_path / "gone.pth")
+    with pytest.raises(ValueError, match="'vgg' or 'alex'"):
+        ShiftTolerant("resnet")
+
+
+class TestFetching:
+    @pytest.fixture(autouse=True)
+    def _cache(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("REIDAUG_CACHE", str(tmp_path / "cache"))
+        contents = {"alex": b"alex weights", "vgg": b"vgg weights"}
+        files = {}
+        with zipfile.ZipFile(tmp_path / "stlpips.whl", "w") as wheel:
+            for name, content in contents.items():
+                wheel.writestr(f"w/{name}.pth", content)
+                files[name] = (f"w/{name}.pth", weights.hashlib.sha256(content).hexdigest())
+        monkeypatch.setattr(weights, "FILES", files)
+        self.wheel = tmp_path / "stlpips.whl"
+
+    def test_files_are_fetched_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        calls: list[Path] = []
+        monkeypatch.setattr(weights, "_download", lambda to: calls.append(to) or self.wheel)
+        for name in ("alex", "vgg", "alex"):
+            assert weights.shift_tolerant_weights(name).read_bytes() == f"{name} weights".encode()
+        assert len(calls) == 1
+
+    def test_a_damaged_file_is_named(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(weights, "_download", lambda to: self.wheel)
+        weights.shift_tolerant_weights("alex").write_bytes(b"cut o")
+        with pytest.raises(ReidaugError, match=r"alex\.pth: not the file it should be"):
+            weights.shift_tolerant_weights("alex")
+        with pytest.raises(ValueError, match="one of"):
+            weights.shift_tolerant_weights("resnet")
+
+    def test_a_failing_pip_is_one_line(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("PIP_NO_INDEX", "1")
+        with pytest.raises(ReidaugError, match="pip could not fetch stlpips-pytorch") as told:
+            weights.shift_tolerant_weights("vgg")
+        assert "\n" not in str(told.value)

@@ -1,0 +1,59 @@
+"""Pairs whose flow is known: noise pictures and joints, moved by affine maps."""
+
+import torch
+from torch import Tensor
+
+from reidaug.data.pairs import PosePair
+from reidaug.flow.unwarpme import UnWarpME
+from reidaug.geometry import affine, flow
+from reidaug.geometry.pose import Pose
+from reidaug.geometry.warp import warp
+
+SIZE = (32, 16)
+
+
+def seeded(seed: int) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def poses(count: int, seed: int, *, visible: float = 0.9) -> Pose:
+    generator = seeded(seed)
+    limits = torch.tensor([SIZE[1] - 1.0, SIZE[0] - 1.0])
+    xy = torch.rand(count, 18, 2, generator=generator) * limits
+    return Pose(xy, torch.rand(count, 18, generator=generator) < visible)
+
+
+def images(count: int, seed: int) -> Tensor:
+    rough = torch.rand(count, 3, SIZE[0] // 4, SIZE[1] // 4, generator=seeded(seed))
+    return torch.nn.functional.interpolate(rough, size=SIZE, mode="bilinear", align_corners=True)
+
+
+def pairs(count: int, seed: int) -> PosePair:
+    source, target_pose = images(count, seed), poses(count, seed + 1, visible=1.0)
+    matrix, offset = affine.random_upright_affine(count, seeded(seed + 2))
+    source_pose = affine.move_pose(target_pose, matrix, offset, SIZE)
+    exact = flow.from_affine(*affine.inverse(matrix, offset), SIZE)
+    return PosePair(
+        source,
+        warp(source, exact),
+        source_pose,
+        target_pose,
+        exact,
+        (exact.abs() <= 1).all(1),
+    )
+
+
+def tiny(**keywords: object) -> UnWarpME:
+    """An UnWarpME of the full form, narrow enough for a test."""
+    given = {
+        "canvas": SIZE,
+        "sigma": 1.5,
+        "widths": (8, 8, 8, 16, 16, 16, 16, 16, 16, 16, 12),
+        "dilations": (1, 1, 1, 1, 2, 2, 2, 1, 1, 1, 1),
+        "reader_widths": (16, 16, 16, 16, 8),
+        "first_kernel": 1,
+        **keywords,
+    }
+    with torch.random.fork_rng():
+        torch.default_generator.manual_seed(0)
+        return UnWarpME(**given)  # type: ignore[arg-type]
