@@ -3,6 +3,7 @@
 import signal
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, wait
+from concurrent.futures.process import BrokenProcessPool
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from accelerate import PartialState
 from joblib.externals.loky import ProcessPoolExecutor
 
 from reidaug.commands.finetune_cells import START, Experiment, FinetuneEval, read_material
-from reidaug.errors import UsageError
+from reidaug.errors import ReidaugError, UsageError
 from reidaug.recipes import load
 from reidaug.reid.comparison import compare
 from reidaug.reid.scoreboard import (
@@ -138,8 +139,14 @@ def _spread_cells(
             running |= {pool.submit(experiment.train, *task): task for task in ready}
             ready = []
             for cell in wait(running, return_when=FIRST_COMPLETED).done:
-                advance(cell.result())
+                if steps := cell.result():
+                    advance(steps)
                 ready += waiting.pop(running.pop(cell), [])
+    except BrokenProcessPool:
+        raise ReidaugError(
+            "a worker process was killed, perhaps for want of memory; finished cells are kept: "
+            "go on with --resume and fewer --workers"
+        ) from None
     finally:
         pool.shutdown(wait=True, kill_workers=bool(running))
 
