@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
-from torch.nn.functional import conv2d, pad
+from torch.nn.functional import pad
 
 from reidaug.flow.perceptual import FeatureNetwork
 from reidaug.geometry.flow import resize
@@ -148,10 +148,13 @@ def structural_loss(
     Source:
         Not in the paper, which scores by SSIM but does not train with it.
     """
-    kernel = _gaussian(1.5, 5, image)
-    image, target = (pad(picture, (5, 5, 5, 5), mode="reflect") for picture in (image, target))
-    stacked = torch.cat((image, target, image.square(), target.square(), image * target))
-    mean_x, mean_y, square_x, square_y, product = _separable(stacked, kernel, padding=0).chunk(5)
+    # A variance is a small difference of large numbers: never in half precision.
+    with torch.autocast(image.device.type, enabled=False):
+        kernel = _gaussian(1.5, 5, image)
+        image, target = (pad(picture, (5, 5, 5, 5), mode="reflect") for picture in (image, target))
+        stacked = torch.cat((image, target, image.square(), target.square(), image * target))
+        means = _separable(stacked, kernel, padding=0).chunk(5)
+    mean_x, mean_y, square_x, square_y, product = means
     variance = square_x + square_y - mean_x.square() - mean_y.square()
     covariance = product - mean_x * mean_y
     brightness = (2 * mean_x * mean_y + 1e-4) / (mean_x.square() + mean_y.square() + 1e-4)
@@ -165,7 +168,17 @@ def _gaussian(sigma: float, reach: int, like: Tensor) -> Tensor:
 
 
 def _separable(image: Tensor, kernel: Tensor, *, padding: int) -> Tensor:
-    flat = image.flatten(0, 1)[:, None]
-    down = conv2d(flat, kernel[None, None, :, None], padding=(padding, 0))
-    across = conv2d(down, kernel[None, None, None, :], padding=(0, padding))
-    return across.unflatten(0, image.shape[:2])[:, :, 0]
+    # As two banded matrices: a convolution of one channel is what processors are slowest at.
+    down = _band(image.shape[-2], kernel, padding)
+    across = _band(image.shape[-1], kernel, padding)
+    return down @ image @ across.T
+
+
+def _band(length: int, kernel: Tensor, padding: int) -> Tensor:
+    """Give the matrix of a convolution with a short kernel over zero-padded numbers."""
+    rows = length + 2 * padding - len(kernel) + 1
+    place = torch.arange(length, device=kernel.device) - torch.arange(
+        -padding, rows - padding, device=kernel.device
+    ).unsqueeze(1)
+    inside = (place >= 0) & (place < len(kernel))
+    return torch.where(inside, kernel[place.clamp(0, len(kernel) - 1)], 0.0)
