@@ -3,7 +3,8 @@
 import json
 import os
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -97,15 +98,15 @@ def render_pairs(
     }  # fmt: skip
     splits = {"train": range(1, people + 1), "test": range(people + 1, people + test_people + 1)}
 
-    def tasks(out: Path) -> list[Any]:
+    def tasks(out: Path) -> dict[int, Any]:
         for split in splits:
             for folder in (out / split, out / "flows" / split, out / "masks"):
                 folder.mkdir(parents=True, exist_ok=True)
-        return [
-            delayed(_pair_person)(out, split, person, (views, pairs_each), size, seed)
+        return {
+            person: delayed(_pair_person)(out, split, person, (views, pairs_each), size, seed)
             for split, persons in splits.items()
             for person in persons
-        ]
+        }
 
     def finish(out: Path, records: list[dict[str, Any]]) -> dict[str, Any]:
         counts = {}
@@ -157,16 +158,17 @@ def render_market(
     }  # fmt: skip
     counts = (people, test_people, distractors, junk)
 
-    def tasks(out: Path) -> list[Any]:
+    def tasks(out: Path) -> dict[int, Any]:
         for folder in (*SPLITS, "masks"):
             (out / folder).mkdir(exist_ok=True)
-        return [
-            delayed(_market_person)(
-                out, world, person, _plan(world, seed, person, counts, train_crops, test_crops),
-                size, seed,
-            )
+        plans = {
+            person: _plan(world, seed, person, counts, (train_crops, test_crops))
             for person in range(1, sum(counts) + 1)
-        ]  # fmt: skip
+        }
+        return {
+            person: delayed(_market_person)(out, world, person, crops, size, seed)
+            for person, crops in plans.items()
+        }
 
     def finish(out: Path, records: list[dict[str, Any]]) -> dict[str, Any]:
         rows = [row for record in records for row in record["rows"]]
@@ -187,9 +189,9 @@ def render_views(
 ) -> dict[str, Any]:
     """Render the true other views of a rendered dataset's training people, on grey.
 
-    Each pose of ``poses.json`` was drawn from a training image. Picture k of a person takes the
-    poses p with (p + k) divisible by the person's number of pictures, so that every person is seen
-    in every pose once, with the camera and light of picture k.
+    Each pose of ``poses.json`` was drawn from a training image. Picture k of a person, in name
+    order, takes the poses p with (p + k) divisible by the person's number of pictures, so that
+    every person is seen in every pose once, with the camera and light of picture k.
 
     Args:
         dataset: A root made by `render_market`.
@@ -207,22 +209,22 @@ def render_views(
     world, seed, size, rows = _rendered(dataset)
     models = _pose_models(poses, rows)
     recipe = {"command": "synth views", "dataset": str(dataset.resolve()), "poses": models}
-    train = [row for row in rows if row["split"] == TRAIN]
+    train = sorted((row for row in rows if row["split"] == TRAIN), key=lambda row: row["name"])
     by_person: dict[int, list[dict[str, Any]]] = {}
     for row in train:
         by_person.setdefault(row["person"], []).append(row)
     shots = {row["name"]: from_row(row) for row in train}
     targets = [shots[name] for name in models]
 
-    def tasks(out: Path) -> list[Any]:
+    def tasks(out: Path) -> dict[int, Any]:
         (out / TRAIN).mkdir(exist_ok=True)
         for split in (QUERY, GALLERY):
             if not (out / split).exists():
                 (out / split).symlink_to((dataset / split).resolve(), target_is_directory=True)
-        return [
-            delayed(_view_person)(out, world, person, mine, targets, size, seed)
+        return {
+            person: delayed(_view_person)(out, world, person, mine, targets, size, seed)
             for person, mine in by_person.items()
-        ]
+        }
 
     def finish(out: Path, records: list[dict[str, Any]]) -> dict[str, Any]:
         return {"images": sum(len(record["rows"]) for record in records)}
@@ -234,7 +236,7 @@ def render_views(
 def _run(
     out: Path,
     recipe: dict[str, Any],
-    tasks: Callable[[Path], list[Any]],
+    tasks: Callable[[Path], dict[int, Any]],
     finish: Callable[[Path, list[dict[str, Any]]], dict[str, Any]],
     *,
     crops: int,
@@ -249,18 +251,19 @@ def _run(
     load_body()  # builds the body model's file once, before the workers want it
     (out / PARTS).mkdir(exist_ok=True)
     todo = tasks(out)
+    # Workers get nothing that is done: a task that returns at once would make the next, which loads
+    # the body model, look like a leak of memory, and the worker would be replaced.
+    records = {person: _record(out, person) for person in todo}
+    missing = [todo[person] for person, record in records.items() if record is None]
     started = time.monotonic()
-    parallel = Parallel(n_jobs=workers or os.cpu_count() or 1, return_as="generator", batch_size=1)
-    records = []
-    fresh = 0
     with counter(total=crops, what="rendering", unit="crops") as advance:
-        for record in parallel(todo):
-            records.append(record)
-            fresh += record["crops"] if record.pop("fresh") else 0
+        advance(sum(record["crops"] for record in records.values() if record))
+        for record in _parallel(missing, workers or os.cpu_count() or 1):
+            records[record["person"]] = record
             advance(record["crops"])
-    seconds = time.monotonic() - started
-    report = {"crops": sum(r["crops"] for r in records), **finish(out, records)}
-    folder.log(crops=fresh, seconds=round(seconds, 2), crops_per_s=round(fresh / seconds, 2))
+    complete = [record for record in records.values() if record]
+    report = {"crops": crops, **finish(out, complete)}
+    folder.log(persons=len(missing), seconds=round(time.monotonic() - started, 2))
     folder.report(report)
     for part in (out / PARTS).iterdir():
         part.unlink()
@@ -268,15 +271,34 @@ def _run(
     return report
 
 
-def _once(out: Path, person: int, work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """Do a person's work unless its record is there."""
+def _parallel(tasks: Sequence[Any], workers: int) -> Iterator[dict[str, Any]]:
+    if not tasks:
+        return
+    try:
+        jobs = min(workers, len(tasks))
+        yield from Parallel(n_jobs=jobs, return_as="generator", batch_size=1)(tasks)
+    except BrokenProcessPool:
+        raise ReidaugError(
+            "a worker was killed, most likely for want of memory; run the same command with "
+            "fewer --workers, it goes on where it stopped"
+        ) from None
+
+
+def _record(out: Path, person: int) -> dict[str, Any] | None:
+    """Read what a finished task left behind."""
     part = out / PARTS / f"{person}.json"
-    if part.exists():
-        return dict(json.loads(part.read_text()), fresh=False)
-    torch.set_num_threads(1)
-    record = work()
-    write_atomically(part, json.dumps(record).encode())
-    return dict(record, fresh=True)
+    if not part.exists():
+        return None
+    record: dict[str, Any] = json.loads(part.read_text())
+    return record
+
+
+def _keep(out: Path, record: dict[str, Any]) -> dict[str, Any]:
+    """Leave a record of a finished task, and give it as it would be read back."""
+    text = json.dumps(record)
+    write_atomically(out / PARTS / f"{record['person']}.json", text.encode())
+    kept: dict[str, Any] = json.loads(text)
+    return kept
 
 
 def _pair_person(
@@ -284,23 +306,20 @@ def _pair_person(
 ) -> dict[str, Any]:
     views, pairs_each = counts
 
-    def work() -> dict[str, Any]:
-        figure = dress(look_of(MANY_POSES, seed, person))
-        shots = pair_shots(seed, person, views, white=size == (256, 256))
-        names = [f"{person:05d}_{k}.jpg" for k in range(views)]
-        taken = [render(figure, shot, size) for shot in shots]
-        for name, one in zip(names, taken, strict=True):
-            _write_image(out / split / name, one.image)
-            _write_mask(out, name, one)
-        ordered = [(s, t) for s in range(views) for t in range(views) if s != t]
-        drawn = np.random.default_rng([seed, person]).permutation(len(ordered))[:pairs_each]
-        chosen = [ordered[k] for k in sorted(drawn)]
-        _write_flows(out / "flows" / split, figure, names, taken, chosen)
-        pairs = [(names[s], names[t]) for s, t in chosen]
-        joints = {n: _joints(r) for n, r in zip(names, taken, strict=True)}
-        return {"person": person, "crops": views, "joints": joints, "pairs": pairs}
-
-    return _once(out, person, work)
+    figure = dress(look_of(MANY_POSES, seed, person))
+    shots = pair_shots(seed, person, views, white=size == (256, 256))
+    names = [f"{person:05d}_{k}.jpg" for k in range(views)]
+    taken = [render(figure, shot, size) for shot in shots]
+    for name, one in zip(names, taken, strict=True):
+        _write_image(out / split / name, one.image)
+        _write_mask(out, name, one)
+    ordered = [(s, t) for s in range(views) for t in range(views) if s != t]
+    drawn = np.random.default_rng([seed, person]).permutation(len(ordered))[:pairs_each]
+    chosen = [ordered[k] for k in sorted(drawn)]
+    _write_flows(out / "flows" / split, figure, names, taken, chosen)
+    pairs = [(names[s], names[t]) for s, t in chosen]
+    joints = {n: _joints(r) for n, r in zip(names, taken, strict=True)}
+    return _keep(out, {"person": person, "crops": views, "joints": joints, "pairs": pairs})
 
 
 def _write_flows(
@@ -321,9 +340,14 @@ def _write_flows(
 
 
 def _plan(
-    world: World, seed: int, person: int, counts: tuple[int, int, int, int], train: int, test: int
+    world: World,
+    seed: int,
+    person: int,
+    counts: tuple[int, int, int, int],
+    crops: tuple[int, int],
 ) -> list[Crop]:
     """Decide which crops a person gives, and what they are called."""
+    train, test = crops
     people, test_people, distractors, _ = counts
     if person <= people:
         shots = train_shots(world, seed, person, train)
@@ -350,46 +374,40 @@ def _crop(split: str, pid: int, person: int, k: int, camera: int, shot: Shot) ->
 def _market_person(
     out: Path, world: World, person: int, crops: list[Crop], size: Size, seed: int
 ) -> dict[str, Any]:
-    def work() -> dict[str, Any]:
-        figure = dress(look_of(world, seed, person))
-        rows, joints = [], {}
-        for crop in crops:
-            one = render(figure, crop.shot, size)
-            _write_image(out / crop.split / crop.name, one.image)
-            _write_mask(out, crop.name, one)
-            joints[crop.name] = _joints(one)
-            rows.append(
-                {"name": crop.name, "split": crop.split, "person": person, "camera": crop.camera}
-                | to_row(crop.shot)
-            )
-        return {"person": person, "crops": len(crops), "rows": rows, "joints": joints}
-
-    return _once(out, person, work)
+    figure = dress(look_of(world, seed, person))
+    rows, joints = [], {}
+    for crop in crops:
+        one = render(figure, crop.shot, size)
+        _write_image(out / crop.split / crop.name, one.image)
+        _write_mask(out, crop.name, one)
+        joints[crop.name] = _joints(one)
+        rows.append(
+            {"name": crop.name, "split": crop.split, "person": person, "camera": crop.camera}
+            | to_row(crop.shot)
+        )
+    return _keep(out, {"person": person, "crops": len(crops), "rows": rows, "joints": joints})
 
 
 def _view_person(
     out: Path, world: World, person: int, rows: list[dict[str, Any]], targets: list[Shot],
     size: Size, seed: int,
 ) -> dict[str, Any]:  # fmt: skip
-    def work() -> dict[str, Any]:
-        figure = dress(look_of(world, seed, person))
-        made = []
-        for k, row in enumerate(rows):
-            own = from_row(row)
-            for p, target in enumerate(targets):
-                if (p + k) % len(rows):
-                    continue
-                shot = own._replace(
-                    posture=target.posture, view=target.view, occluder=Occluder("none", 0.0, 0)
-                )
-                one = render(figure, shot, size)
-                image = np.where(one.mask[..., None], one.image, np.uint8(GREY))
-                name = warp_name(row["name"], p)
-                _write_image(out / TRAIN / name, image)
-                made.append({"name": name, "source": row["name"], "pose": p})
-        return {"person": person, "crops": len(made), "rows": made}
-
-    return _once(out, person, work)
+    figure = dress(look_of(world, seed, person))
+    made = []
+    for k, row in enumerate(rows):
+        own = from_row(row)
+        for p, target in enumerate(targets):
+            if (p + k) % len(rows):
+                continue
+            shot = own._replace(
+                posture=target.posture, view=target.view, occluder=Occluder("none", 0.0, 0)
+            )
+            one = render(figure, shot, size)
+            image = np.where(one.mask[..., None], one.image, np.uint8(GREY))
+            name = warp_name(row["name"], p)
+            _write_image(out / TRAIN / name, image)
+            made.append({"name": name, "source": row["name"], "pose": p})
+    return _keep(out, {"person": person, "crops": len(made), "rows": made})
 
 
 def _rendered(dataset: Path) -> tuple[World, int, Size, list[dict[str, Any]]]:
@@ -400,7 +418,8 @@ def _rendered(dataset: Path) -> tuple[World, int, Size, list[dict[str, Any]]]:
     recipe = yaml.safe_load(written.read_text()) if written.is_file() else {}
     if not isinstance(recipe, dict) or recipe.get("command") != "synth market":
         raise ReidaugError(f"{dataset}: not made by 'reidaug synth market', so nobody to render")
-    rows = read_manifest(dataset / "renders.parquet").to_dict("records")
+    table = read_manifest(dataset / "renders.parquet")
+    rows = [{str(k): v for k, v in row.items()} for row in table.to_dict("records")]
     return world_from_dict(recipe["world"]), recipe["seed"], parse_size(recipe["size"]), rows
 
 

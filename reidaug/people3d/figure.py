@@ -37,6 +37,7 @@ class Figure(NamedTuple):
         faces: Triangles (F, 3).
         part: What each triangle belongs to (F,).
         chart: Coordinates of the vertices (V, 9), see `reidaug.people3d.anatomy.Chart`.
+        skin: The first so many vertices are skin and the clothes on it.
         heads: Bone heads (N, 3).
         joints: The 17 COCO joints (17, 3) and ``joint_weights`` (17, N) that move them.
         joint_weights: See ``joints``.
@@ -48,6 +49,7 @@ class Figure(NamedTuple):
     faces: Integers
     part: Integers
     chart: Floats
+    skin: int
     heads: Floats
     joints: Floats
     joint_weights: Floats
@@ -88,6 +90,7 @@ def dress(look: Look) -> Figure:
         ),
         part=np.concatenate([np.full(len(p.faces), p.part, np.int32) for p in pieces]),
         chart=np.concatenate([p.chart for p in pieces]).astype(np.float32),
+        skin=len(body.vertices),
         heads=body.heads,
         joints=body.joints,
         joint_weights=model.weights[len(body.vertices) :],
@@ -108,17 +111,11 @@ def pose_figure(figure: Figure, posture: Posture, yaw: float) -> tuple[Floats, F
     """
     model = load_body()
     turned = rotations(posture._replace(pelvis=posture.pelvis + yaw), figure.heads, model.bones)
-    if yaw:
-        turned = _head_straight(turned)
     vertices = skin(figure.vertices, figure.weights, figure.heads, turned, model.parents)
     joints = skin(figure.joints, figure.joint_weights, figure.heads, turned, model.parents)
     ground = np.array([0, 0, vertices[:, 2].min()], np.float32)
     ground[:2] = figure.heads[0, :2]
     return vertices - ground, joints - ground
-
-
-def _head_straight(turned: Floats) -> Floats:
-    return turned
 
 
 @cache
@@ -222,11 +219,11 @@ def _free_hair(look: Look, body: RestBody) -> list[Piece]:
     if style in ("bob", "long"):
         return [_curtain(body, anatomy.COLLAR + 0.03 if style == "bob" else anatomy.CHEST)]
     if style == "ponytail":
-        return [_blob(body, (0, 0.10, 0.86), (0.03, 0.035, 0.12), "head", HAIR)]
+        return [_blob(body, (0.0, 0.10, 0.86), (0.03, 0.035, 0.12), "head", HAIR)]
     if style == "bun":
-        return [_blob(body, (0, 0.065, 0.955), (0.045, 0.04, 0.045), "head", HAIR)]
+        return [_blob(body, (0.0, 0.065, 0.955), (0.045, 0.04, 0.045), "head", HAIR)]
     if style == "cap":
-        return [_blob(body, (0, -0.195, 0.945), (0.06, 0.07, 0.008), "head", HAIR)]
+        return [_blob(body, (0.0, -0.195, 0.945), (0.06, 0.07, 0.008), "head", HAIR)]
     return []
 
 
@@ -255,8 +252,7 @@ def _bag(look: Look, body: RestBody) -> list[Piece]:
     side = 1.0 if bag.left else -1.0
     if bag.kind == "backpack":
         size = (0.14 * s, 0.085 * s, 0.2 * s)
-        back = _girth(body, 0.5)[1][1] - load_body().template[:-17][:, 1].max() + 0.11
-        return [_blob(body, (0, 0.115 + back * 0, 0.5), size, "spine01", BAG)]
+        return [_blob(body, (0.0, 0.115, 0.5), size, "spine01", BAG)]
     if bag.kind == "shoulder":
         return [_blob(body, (side * 0.22, 0.0, 0.12), (0.055, 0.15 * s, 0.12 * s), "root", BAG)]
     if bag.kind == "hand":

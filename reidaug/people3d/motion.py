@@ -11,6 +11,9 @@ from numpy.random import Generator
 
 from reidaug.people3d.body import Floats
 
+BENT_ARM = 0.22
+"""Share of arms that hold a strap, a pocket or nothing at all with the elbow bent."""
+
 ACTIONS = ("walk", "stand", "turn", "carry", "reach")
 
 
@@ -79,8 +82,8 @@ def walking(phase: float, amplitude: float, swing: float) -> Posture:
         knee_right=_knee(right, amplitude),
         arm_left=swing * float(np.cos(right)),
         arm_right=swing * float(np.cos(left)),
-        elbow_left=0.25 + 0.5 * swing * max(0.0, float(np.cos(right))),
-        elbow_right=0.25 + 0.5 * swing * max(0.0, float(np.cos(left))),
+        elbow_left=0.38 + 0.5 * swing * max(0.0, float(np.cos(right))),
+        elbow_right=0.38 + 0.5 * swing * max(0.0, float(np.cos(left))),
         lean=0.05,
         pelvis=-0.25 * amplitude * float(np.cos(left)),
         twist=0.55 * amplitude * float(np.cos(left)),
@@ -103,13 +106,19 @@ def act(action: str, phase: float, rng: Generator) -> Posture:
     )
     swing = amplitude * rng.uniform(0.3, 1.2)
     posture = walking(phase, amplitude, swing)._replace(
-        away_left=rng.uniform(0.1, 0.3),
-        away_right=rng.uniform(0.1, 0.3),
-        spread_left=rng.uniform(0.0, 0.08),
-        spread_right=rng.uniform(0.0, 0.08),
+        away_left=rng.uniform(0.1, 0.35),
+        away_right=rng.uniform(0.1, 0.35),
+        spread_left=rng.uniform(-0.07, 0.03),
+        spread_right=rng.uniform(-0.07, 0.03),
+        inward_left=rng.uniform(0.0, 0.6),
+        inward_right=rng.uniform(0.0, 0.6),
         head_yaw=rng.normal(0, 0.2),
         head_pitch=rng.normal(0.08, 0.1),
     )
+    for side in ("left", "right"):
+        if rng.random() < BENT_ARM:
+            bend = {f"elbow_{side}": rng.uniform(0.8, 2.1), f"inward_{side}": rng.uniform(0, 0.6)}
+            posture = posture._replace(**bend)
     if action == "walk":
         return posture
     if action == "carry":
@@ -131,7 +140,7 @@ def rotations(posture: Posture, heads: Floats, bones: Sequence[str]) -> Floats:
         Rotation (N, 3, 3) of each bone from rest to pose, in world axes.
     """
     at = {name: heads[k] for k, name in enumerate(bones)}
-    turned = {"root": _turn(posture.pelvis)}
+    turned: dict[str, Floats] = {"root": _turn(posture.pelvis)}
     turned |= _trunk(posture)
     for side, sign in (("L", 1.0), ("R", -1.0)):
         turned |= _leg(posture, at, side, sign)
@@ -152,7 +161,7 @@ def _knee(angle: float, amplitude: float) -> float:
 
 
 def _standing(posture: Posture, rng: Generator, *, turning: bool) -> Posture:
-    wide = rng.uniform(0.02, 0.12)
+    wide = rng.uniform(-0.04, 0.08)
     posture = posture._replace(spread_left=wide, spread_right=wide, lean=rng.normal(0.02, 0.03))
     if turning:
         way = rng.choice([-1.0, 1.0]) * rng.uniform(0.2, 0.5)
@@ -186,7 +195,7 @@ def _reaching(posture: Posture, rng: Generator) -> Posture:
 
 
 def _trunk(posture: Posture) -> dict[str, Floats]:
-    turned = {}
+    turned: dict[str, Floats] = {}
     for k, name in enumerate(("spine05", "spine04", "spine03", "spine02", "spine01")):
         part = (k + 1) / 5
         turned[name] = _turn(posture.pelvis + part * posture.twist) @ _bow(part * posture.lean)

@@ -1,5 +1,7 @@
 """The colour of every point of a person: cloth patterns, prints, faces, straps."""
 
+from collections.abc import Callable
+
 import numpy as np
 
 from reidaug.people3d import anatomy, cut
@@ -63,39 +65,44 @@ def waves(seed: int, u: Floats, v: Floats, frequency: float) -> Floats:
 
 
 def _figure(fabric: Fabric, a: Floats, b: Floats, v: Floats) -> tuple[Floats, Floats]:
-    """Give the share of the second and of the third colour at repeats (a, b)."""
+    """Give the share of the second and of the third colour at repeats (a, b) and height v."""
     zero = np.zeros_like(a)
-    match fabric.pattern:
-        case "horizontal":
-            return _stripe(b), zero
-        case "vertical":
-            return _stripe(a), zero
-        case "diagonal":
-            return _stripe(a + b), zero
-        case "checked":
-            return 0.5 * _stripe(a) + 0.5 * _stripe(b), zero
-        case "dots":
-            shift = a + 0.5 * (np.floor(b) % 2)
-            return ((shift % 1 - 0.5) ** 2 + (b % 1 - 0.5) ** 2 < 0.075).astype(np.float32), zero
-        case "gradient":
-            return np.clip((anatomy.SHOULDER - v) / 0.45, 0, 1), zero
-        case "camouflage":
-            field = waves(fabric.seed, a, b, 6.0)
-            return (field > 0.25).astype(np.float32), (field < -0.45).astype(np.float32)
-        case "two_tone":
-            return (v < 0.42 + 0.3 * (fabric.scale - 0.1)).astype(np.float32), zero
-        case "band":
-            return (np.abs(v - 0.5) < 0.06).astype(np.float32), zero
-        case "zigzag":
-            return _stripe(b + 0.7 * np.abs(a % 1 - 0.5)), zero
-        case "speckled":
-            return 0.5 + 0.5 * waves(fabric.seed, a, b, 8.0).clip(-1, 1), zero
-    return zero, zero
+    if fabric.pattern == "plain":
+        return zero, zero
+    if fabric.pattern == "camouflage":
+        field = waves(fabric.seed, a, b, 6.0)
+        return (field > 0.25).astype(np.float32), (field < -0.45).astype(np.float32)
+    if fabric.pattern == "speckled":
+        return np.clip(0.5 + 0.5 * waves(fabric.seed, a, b, 8.0), 0, 1), zero
+    if fabric.pattern in _BY_HEIGHT:
+        return _BY_HEIGHT[fabric.pattern](v).astype(np.float32), zero
+    return _REPEATED[fabric.pattern](a, b).astype(np.float32), zero
 
 
 def _stripe(t: Floats) -> Floats:
     result: Floats = ((t % 1) < 0.5).astype(np.float32)
     return result
+
+
+def _dots(a: Floats, b: Floats) -> Floats:
+    shifted = a + 0.5 * (np.floor(b) % 2)
+    inside: Floats = ((shifted % 1 - 0.5) ** 2 + (b % 1 - 0.5) ** 2 < 0.075).astype(np.float32)
+    return inside
+
+
+_REPEATED: dict[str, Callable[[Floats, Floats], Floats]] = {
+    "horizontal": lambda a, b: _stripe(b),
+    "vertical": lambda a, b: _stripe(a),
+    "diagonal": lambda a, b: _stripe(a + b),
+    "checked": lambda a, b: 0.5 * _stripe(a) + 0.5 * _stripe(b),
+    "dots": _dots,
+    "zigzag": lambda a, b: _stripe(b + 0.7 * np.abs(a % 1 - 0.5)),
+}
+_BY_HEIGHT: dict[str, Callable[[Floats], Floats]] = {
+    "gradient": lambda v: np.clip((anatomy.SHOULDER - v) / 0.45, 0, 1),
+    "two_tone": lambda v: (v < 0.44).astype(np.float32),
+    "band": lambda v: (np.abs(v - 0.5) < 0.06).astype(np.float32),
+}
 
 
 def _across(chart: Chart) -> Floats:
@@ -200,25 +207,38 @@ def _straps(look: Look, chart: Chart, colour: Floats) -> None:
 
 
 def _print(kind: str, x: Floats, v: Floats) -> Mask:
-    """Say where a print is: it hangs on the chest or between the shoulder blades."""
-    a, b = x / 0.085, (v - 0.53) / 0.095
+    """Say where a print is: on the chest or between the shoulder blades."""
+    if kind == "none":
+        return np.zeros(len(x), np.bool_)
+    return _PRINTS[kind](x / 0.085, (v - 0.53) / 0.095)
+
+
+def _square(a: Floats, b: Floats) -> Mask:
     inside: Mask = np.maximum(np.abs(a), np.abs(b)) < 1
-    match kind:
-        case "disc":
-            return a**2 + b**2 < 1
-        case "block":
-            return inside
-        case "diamond":
-            return (np.abs(a) + np.abs(b) < 1) & ~(np.abs(a) + np.abs(b) < 0.4)
-        case "lines":
-            return inside & ((b * 2.5) % 1 < 0.55)
-        case "number":
-            return (
-                inside
-                & ((np.abs(np.abs(a) - 0.55) < 0.25) | (np.abs(b) > 0.72))
-                & (np.abs(a) > 0.15)
-            )
-    return np.zeros(len(x), np.bool_)
+    return inside
+
+
+def _ring(a: Floats, b: Floats) -> Mask:
+    r = np.abs(a) + np.abs(b)
+    inside: Mask = (r < 1.1) & (r > 0.45)
+    return inside
+
+
+def _digits(a: Floats, b: Floats) -> Mask:
+    """Two digits, nearly: a zero and a one."""
+    zero = (np.abs(a + 0.5) < 0.42) & ~((np.abs(a + 0.5) < 0.18) & (np.abs(b) < 0.65))
+    one = np.abs(a - 0.55) < 0.2
+    inside: Mask = (zero | one) & (np.abs(b) < 1)
+    return inside
+
+
+_PRINTS: dict[str, Callable[[Floats, Floats], Mask]] = {
+    "disc": lambda a, b: a**2 + b**2 < 1,
+    "block": _square,
+    "diamond": _ring,
+    "lines": lambda a, b: _square(a, b) & ((b * 2.5) % 1 < 0.55),
+    "number": _digits,
+}
 
 
 def _tail(look: Look, chart: Chart) -> Floats:
@@ -227,7 +247,7 @@ def _tail(look: Look, chart: Chart) -> Floats:
     colour = np.where(front[:, None], cloth(look.top.front, u, v), cloth(look.top.back, u, v))
     if look.top.open > 0:
         slit = np.abs(u) < look.top.open + 0.03
-        colour[front & slit] = 0.35 * np.asarray(look.bottom.cloth.base)
+        colour[front & slit] = 0.55 * np.asarray(look.bottom.cloth.base)
     return colour.astype(np.float32)
 
 

@@ -5,6 +5,9 @@ of them smaller than a pixel.
 """
 
 from functools import cache
+from importlib import import_module
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -41,20 +44,16 @@ def rasterise(points: Floats, faces: Integers, size: tuple[int, int]) -> Surface
     Returns:
         What each pixel's centre sees.
     """
-    wp, nearest, owner, coordinates = _kernels()
-    height, width = size
-    depth = np.full((height, width), FAR, np.float32)
-    face = np.full((height, width), -1, np.int32)
-    weights = np.zeros((height, width, 3), np.float32)
-    # The arrays are shared with the kernels, not copied.
-    p = wp.array(np.ascontiguousarray(points, np.float32), dtype=wp.vec3, device="cpu", copy=False)
-    f = wp.array(faces, dtype=wp.int32, device="cpu", copy=False)
-    d = wp.array(depth, dtype=wp.float32, device="cpu", copy=False)
-    i = wp.array(face, dtype=wp.int32, device="cpu", copy=False)
-    w = wp.array(weights, dtype=wp.vec3, device="cpu", copy=False)
-    wp.launch(nearest, dim=len(faces), inputs=[p, f, d], device="cpu")
-    wp.launch(owner, dim=len(faces), inputs=[p, f, d, i], device="cpu")
-    wp.launch(coordinates, dim=(height, width), inputs=[p, f, i, w], device="cpu")
+    k, wp = _kernels(), import_module("warp")
+    depth = np.full(size, FAR, np.float32)
+    face = np.full(size, -1, np.int32)
+    weights = np.zeros((*size, 3), np.float32)
+    p = _shared(np.ascontiguousarray(points, np.float32), wp.vec3)
+    f, d, i = _shared(faces, wp.int32), _shared(depth, wp.float32), _shared(face, wp.int32)
+    w = _shared(weights, wp.vec3)
+    wp.launch(k.draw_depth, dim=len(faces), inputs=[p, f, d], device="cpu")
+    wp.launch(k.draw_faces, dim=len(faces), inputs=[p, f, d, i], device="cpu")
+    wp.launch(k.draw_coordinates, dim=size, inputs=[p, f, i, w], device="cpu")
     return Surface(face, weights, depth)
 
 
@@ -68,12 +67,11 @@ def vertex_normals(vertices: Floats, faces: Integers) -> Floats:
     Returns:
         Unit normals (V, 3); zero at a vertex of no triangle.
     """
-    a, b, c = (vertices[faces[:, k]] for k in range(3))
-    area = np.cross(b - a, c - a)
-    normals = np.stack(
-        [np.bincount(faces.ravel(), np.repeat(area[:, k], 3), len(vertices)) for k in range(3)], 1
-    )
-    length = np.linalg.norm(normals, axis=1, keepdims=True)
+    k, wp = _kernels(), import_module("warp")
+    normals = np.zeros((len(vertices), 3), np.float32)
+    v, n = _shared(np.ascontiguousarray(vertices, np.float32), wp.vec3), _shared(normals, wp.vec3)
+    wp.launch(k.add_normals, dim=len(faces), inputs=[v, _shared(faces, wp.int32), n], device="cpu")
+    length = np.sqrt(np.einsum("vk,vk->v", normals, normals))[:, None]
     return (normals / np.maximum(length, 1e-12)).astype(np.float32)
 
 
@@ -94,80 +92,23 @@ def interpolate(values: NDArray[Any], faces: Integers, face: Integers, weights: 
     return result
 
 
-@cache
-def _kernels() -> tuple[Any, Any, Any, Any]:
+def _shared(array: NDArray[Any], kind: Any) -> Any:
+    """Show an array to the compiled loops without copying it."""
     import warp as wp
 
-    wp.config.quiet = True
-    wp.config.log_level = wp.LOG_ERROR
-    wp.init()
+    return wp.array(array, dtype=kind, device="cpu", copy=False)
 
-    @wp.func
-    def edge(a: wp.vec3, b: wp.vec3, x: float, y: float) -> float:
-        return (b[0] - a[0]) * (y - a[1]) - (b[1] - a[1]) * (x - a[0])
 
-    @wp.func
-    def screen(a: wp.vec3, b: wp.vec3, c: wp.vec3, x: float, y: float) -> wp.vec3:
-        """Barycentric coordinates on the screen; negative outside, all -1 if it is a line."""
-        area = edge(a, b, c[0], c[1])
-        if wp.abs(area) < 1e-12:
-            return wp.vec3(-1.0, -1.0, -1.0)
-        return wp.vec3(edge(b, c, x, y), edge(c, a, x, y), edge(a, b, x, y)) / area
+@cache
+def _kernels() -> Any:
+    """Load the compiled loops (compiled once a machine: a few seconds).
 
-    @wp.func
-    def depth_at(a: wp.vec3, b: wp.vec3, c: wp.vec3, w: wp.vec3) -> float:
-        return 1.0 / (w[0] / a[2] + w[1] / b[2] + w[2] / c[2])
-
-    @wp.func
-    def first(value: float) -> int:
-        return wp.max(int(wp.ceil(value)), 0)
-
-    @wp.kernel
-    def nearest(
-        points: wp.array(dtype=wp.vec3),
-        faces: wp.array2d(dtype=int),
-        depth: wp.array2d(dtype=float),
-    ):
-        f = wp.tid()
-        a, b, c = points[faces[f, 0]], points[faces[f, 1]], points[faces[f, 2]]
-        right = wp.min(int(wp.floor(wp.max(a[0], wp.max(b[0], c[0])))), depth.shape[1] - 1)
-        bottom = wp.min(int(wp.floor(wp.max(a[1], wp.max(b[1], c[1])))), depth.shape[0] - 1)
-        for y in range(first(wp.min(a[1], wp.min(b[1], c[1]))), bottom + 1):
-            for x in range(first(wp.min(a[0], wp.min(b[0], c[0]))), right + 1):
-                w = screen(a, b, c, float(x), float(y))
-                if wp.min(w) >= 0.0:
-                    wp.atomic_min(depth, y, x, depth_at(a, b, c, w))
-
-    @wp.kernel
-    def owner(
-        points: wp.array(dtype=wp.vec3),
-        faces: wp.array2d(dtype=int),
-        depth: wp.array2d(dtype=float),
-        face: wp.array2d(dtype=int),
-    ):
-        f = wp.tid()
-        a, b, c = points[faces[f, 0]], points[faces[f, 1]], points[faces[f, 2]]
-        right = wp.min(int(wp.floor(wp.max(a[0], wp.max(b[0], c[0])))), depth.shape[1] - 1)
-        bottom = wp.min(int(wp.floor(wp.max(a[1], wp.max(b[1], c[1])))), depth.shape[0] - 1)
-        for y in range(first(wp.min(a[1], wp.min(b[1], c[1]))), bottom + 1):
-            for x in range(first(wp.min(a[0], wp.min(b[0], c[0]))), right + 1):
-                w = screen(a, b, c, float(x), float(y))
-                if wp.min(w) >= 0.0 and depth_at(a, b, c, w) <= depth[y, x]:
-                    wp.atomic_max(face, y, x, f)
-
-    @wp.kernel
-    def coordinates(
-        points: wp.array(dtype=wp.vec3),
-        faces: wp.array2d(dtype=int),
-        face: wp.array2d(dtype=int),
-        weights: wp.array2d(dtype=wp.vec3),
-    ):
-        y, x = wp.tid()
-        f = face[y, x]
-        if f >= 0:
-            a, b, c = points[faces[f, 0]], points[faces[f, 1]], points[faces[f, 2]]
-            w = screen(a, b, c, float(x), float(y))
-            w = wp.vec3(w[0] / a[2], w[1] / b[2], w[2] / c[2])
-            weights[y, x] = w / (w[0] + w[1] + w[2])
-
-    return wp, nearest, owner, coordinates
+    They are loaded as a file of their own, not as a part of this package: warp compiles functions
+    as they are written, and a run-time type checker hooked into the package would wrap them first.
+    """
+    spec = spec_from_file_location("reidaug_kernels", Path(__file__).with_name("kernels.py"))
+    if spec is None or spec.loader is None:
+        raise ImportError("kernels.py is missing beside raster.py")
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from reidaug.people3d.anatomy import Chart
 from reidaug.people3d.body import Floats
 from reidaug.people3d.camera import Optics, Projection, View, aim, expose
-from reidaug.people3d.figure import BAG, BODY, Figure, pose_figure
+from reidaug.people3d.figure import Figure, pose_figure
 from reidaug.people3d.motion import Posture
 from reidaug.people3d.paint import paint, waves
 from reidaug.people3d.raster import FAR, Surface, interpolate, rasterise, vertex_normals
@@ -17,14 +17,11 @@ from reidaug.people3d.scene import Backdrop, Occluder, backdrop, occlude, shadow
 FINER = 2
 """Samples a pixel along each axis."""
 
-# How far in metres a joint lies under its own surface at most, in the order of OPENPOSE_18: a joint
-# deeper than this behind what the camera sees is hidden by another part of the body.
-DEPTH = np.array(
-    [0.05, 0.3] + 2 * [0.5, 0.16, 0.14] + 2 * [0.5, 0.2, 0.18] + 2 * [0.05] + 2 * [0.07],
-    np.float32,
-)
-INSIDE = 0.04
-"""Cloth may add this much to DEPTH."""
+ARM, LEG = (0.5, 0.2, 0.17), (0.5, 0.24, 0.22)
+# How far in metres a joint lies behind the surface that shows it at most, in the order of
+# OPENPOSE_18: limb, cloth and hair. A joint deeper than this behind what the camera sees is hidden
+# by another part of the body. Viewers place shoulders and hips even in profile, so does this.
+DEPTH = np.array([0.06, 0.34, *ARM, *ARM, *LEG, *LEG, 0.05, 0.05, 0.1, 0.1], np.float32)
 
 
 class Light(NamedTuple):
@@ -99,19 +96,15 @@ def render(figure: Figure, shot: Shot, size: tuple[int, int]) -> Render:
         The picture, its mask and joints.
     """
     vertices, joints = pose_figure(figure, shot.posture, shot.view.yaw)
+    projection = project(figure, shot.view, vertices, joints, size)
     joints = add_neck(joints)
-    bare = figure.faces[figure.part != BAG].max() + 1
-    skin = figure.faces[figure.part == BODY].max() + 1
-    projection = aim(shot.view, vertices[: min(bare, skin)], joints[[2, 5, 8, 11]], size)
     fine = (size[0] * FINER, size[1] * FINER)
     surface = rasterise(projection.finer(FINER)(vertices), figure.faces, fine)
     colour, seen = shade(figure, shot, vertices, surface)
     alpha = _shrink(seen.astype(np.float32)[..., None])
     behind = backdrop(shot.backdrop, size)
     points = projection(joints)
-    if shot.backdrop.place != "grey":
-        tall = float(np.ptp(points[:, 1]))
-        behind = shadow(behind, points[[10, 13], :2], 0.25 * tall)
+    behind = shadow(behind, points[[10, 13], :2], 0.25 * float(np.ptp(points[:, 1])))
     image = _shrink(colour) + (1 - alpha) * behind
     before, cover = occlude(shot.occluder, size)
     image = image + cover[..., None] * (before - image)
@@ -125,6 +118,25 @@ def render(figure: Figure, shot: Shot, size: tuple[int, int]) -> Render:
         vertices=vertices,
         projection=projection,
     )
+
+
+def project(
+    figure: Figure, view: View, vertices: Floats, joints: Floats, size: tuple[int, int]
+) -> Projection:
+    """Cut the crop around a person as a detector does: by the body, whatever is carried.
+
+    Args:
+        figure: The person.
+        view: From where.
+        vertices: The person's vertices as they stand (V, 3).
+        joints: The person's joints (17, 3).
+        size: (height, width) in pixels.
+
+    Returns:
+        The projection into the crop.
+    """
+    shoulders_and_hips = joints[[1, 4, 7, 10]]
+    return aim(view, vertices[: figure.skin], shoulders_and_hips, size)
 
 
 def add_neck(joints: Floats) -> Floats:
@@ -161,7 +173,7 @@ def visible_joints(points: Floats, depth: Floats, covered: NDArray[np.bool_]) ->
     fine = np.round((points[:, :2] + 0.5) * factor - 0.5).astype(int)
     x, y = fine[:, 0].clip(0, depth.shape[1] - 1), fine[:, 1].clip(0, depth.shape[0] - 1)
     front = depth[y, x]
-    clear = (front >= FAR) | (points[:, 2] - front < DEPTH + INSIDE)
+    clear = (front >= FAR) | (points[:, 2] - front < DEPTH)
     result: NDArray[np.bool_] = inside & clear & ~covered[row, column]
     return result
 

@@ -10,13 +10,14 @@ from scipy.ndimage import gaussian_filter, zoom
 from reidaug.people3d.body import Floats
 
 PLACES = ("street", "park", "plaza", "shop", "hall")
+WHITE = "white"
 
 
 class Backdrop(NamedTuple):
     """A place and where in it a person stands.
 
     Attributes:
-        place: One of PLACES, or ``white`` or ``grey``.
+        place: One of PLACES, or WHITE.
         seed: Of the place.
         along: Which part of it is behind the person, in [0, 1].
     """
@@ -51,8 +52,8 @@ def backdrop(what: Backdrop, size: tuple[int, int]) -> Floats:
         Colours (H, W, 3) in [0, 1].
     """
     height, width = size
-    if what.place in ("white", "grey"):
-        return np.full((height, width, 3), 1.0 if what.place == "white" else 0.5, np.float32)
+    if what.place == WHITE:
+        return np.ones((height, width, 3), np.float32)
     canvas = _panorama(what.place, what.seed, height)
     start = round(what.along * (canvas.shape[1] - width))
     return canvas[:, start : start + width].copy()
@@ -94,24 +95,22 @@ def occlude(what: Occluder, size: tuple[int, int]) -> tuple[Floats, Floats]:
     rng = np.random.default_rng(what.seed)
     rows = (np.arange(height, dtype=np.float32) / (height - 1) * 2 - 1)[:, None]
     columns = (np.arange(width, dtype=np.float32) / (width - 1) * 2 - 1)[None]
-    noise = _clouds(rng, (height, width), 6)
+    noise = _clouds(rng, (height, width), 6.0)
     colour = rng.uniform(0.1, 0.55) + rng.normal(0, 0.06, 3)
     cover = np.zeros((height, width), np.float32)
     if what.kind == "pole":
-        cover = np.broadcast_to(
-            np.abs(columns - what.position) < rng.uniform(0.1, 0.22), (height, width)
-        )
+        cover += np.abs(columns - what.position) < rng.uniform(0.1, 0.22)
     elif what.kind == "barrier":
         bars = (np.abs((columns * 4) % 1 - 0.5) < 0.28) | (rows < what.position + 0.1)
-        cover = (rows > what.position) & bars
+        cover += (rows > what.position) & bars
     elif what.kind == "bush":
-        cover = rows > what.position + 0.25 * noise
+        cover += rows > what.position + 0.25 * noise
         colour = np.array([0.16, 0.28, 0.12]) * rng.uniform(0.7, 1.5)
     painted = np.clip(colour + 0.12 * noise[..., None], 0, 1).astype(np.float32)
     return painted, np.asarray(cover, np.float32)
 
 
-@lru_cache(maxsize=96)
+@lru_cache(maxsize=32)
 def _panorama(place: str, seed: int, height: int) -> Floats:
     """Paint a place eight crops wide."""
     rng = np.random.default_rng([seed, PLACES.index(place)])
@@ -120,7 +119,7 @@ def _panorama(place: str, seed: int, height: int) -> Floats:
     horizon = rng.uniform(0.3, 0.55)
     canvas = _far(place, rng, (height, width), horizon)
     near = _ground(place, rng, (height, width), rows, horizon)
-    edge = horizon + 0.01 * _clouds(rng, (1, width), 40)
+    edge = horizon + 0.01 * _clouds(rng, (1, width), 40.0)
     canvas = np.where((rows > edge)[..., None], near, canvas)
     _things(place, rng, canvas, horizon)
     canvas = gaussian_filter(canvas, (height / 128, height / 128, 0))
@@ -129,7 +128,7 @@ def _panorama(place: str, seed: int, height: int) -> Floats:
 
 
 def _clouds(rng: Generator, size: tuple[int, int], cell: float) -> Floats:
-    """Draw noise of about [-1, 1] with features of ``cell`` parts of 128 of the height and finer."""
+    """Draw noise of about [-1, 1]; its coarsest features are ``cell`` of 128 rows tall."""
     height, width = size
     total = np.zeros(size, np.float32)
     strength = 1.0
@@ -152,10 +151,10 @@ def _tint(rng: Generator, low: float, high: float, spread: float) -> Floats:
 
 def _far(place: str, rng: Generator, size: tuple[int, int], horizon: float) -> Floats:
     height, width = size
-    noise = _clouds(rng, size, 10)[..., None]
+    noise = _clouds(rng, size, 10.0)[..., None]
     if place == "park":
         leaves = np.array([0.20, 0.32, 0.13], np.float32) * rng.uniform(0.7, 1.5)
-        return leaves * (1 + 0.55 * _clouds(rng, size, 5)[..., None]) + 0.05 * noise
+        return leaves * (1 + 0.55 * _clouds(rng, size, 5.0)[..., None]) + 0.05 * noise
     wall = _tint(rng, 0.3, 0.8, 0.05) + 0.04 * noise
     unit = height / 128
     x, y = np.arange(width) / unit, (np.arange(height) / unit)[:, None]
@@ -166,7 +165,7 @@ def _far(place: str, rng: Generator, size: tuple[int, int], horizon: float) -> F
     if place in ("shop", "hall"):  # windows or doors with frames
         wide, offset = rng.uniform(22, 60), rng.uniform(0, 60)
         glass = ((x + offset) % wide > 0.18 * wide) & (y > 6) & (y < 128 * horizon)
-        dark = _tint(rng, 0.08, 0.4, 0.05) + 0.1 * _clouds(rng, size, 14)[..., None]
+        dark = _tint(rng, 0.08, 0.4, 0.05) + 0.1 * _clouds(rng, size, 14.0)[..., None]
         wall = np.where(glass[..., None], dark, wall)
     return np.broadcast_to(wall, (height, width, 3)).astype(np.float32)
 
@@ -180,7 +179,7 @@ def _ground(
     else:
         base = _tint(rng, 0.35, 0.75, 0.025)
     depth = (rows - horizon) / (1 - horizon)
-    shade = 0.9 + 0.15 * depth + 0.07 * _clouds(rng, size, 8)
+    shade = 0.9 + 0.15 * depth + 0.07 * _clouds(rng, size, 8.0)
     ground = base * shade[..., None]
     if place in ("plaza", "hall"):
         near = 1 / np.maximum(1.1 - np.clip(depth, 0, 1), 0.1)

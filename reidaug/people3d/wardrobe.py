@@ -217,7 +217,7 @@ def draw_look(rng: Generator, palette: Palette) -> Look:
         age=float(rng.uniform(0.66, 0.92)),
         muscle=float(np.clip(rng.normal(0.5, 0.15), 0.2, 0.9)),
         weight=float(np.clip(rng.normal(0.5, 0.2), 0.1, 0.95)),
-        height=float(np.clip(rng.normal(0.5, 0.17), 0.1, 0.9)),
+        height=float(np.clip(rng.normal(0.38, 0.065), 0.2, 0.6)),
         proportions=float(rng.uniform(0.2, 0.8)),
     )
     hair_colour = HAIR_COLOURS[rng.choice(7, p=(0.3, 0.25, 0.18, 0.1, 0.08, 0.06, 0.03))]

@@ -14,7 +14,7 @@ from reidaug.errors import UsageError
 from reidaug.people3d.camera import PLAIN_OPTICS, Optics, View
 from reidaug.people3d.motion import ACTIONS, Posture, act
 from reidaug.people3d.render import Light, Shot
-from reidaug.people3d.scene import PLACES, Backdrop, Occluder
+from reidaug.people3d.scene import PLACES, WHITE, Backdrop, Occluder
 from reidaug.people3d.wardrobe import Look, Palette, draw_look
 
 # A few colours that most people wear: a colour alone does not tell who it is.
@@ -23,6 +23,16 @@ COMMON_TOPS = (
     (0.55, 0.12, 0.14), (0.30, 0.36, 0.24),
 )  # fmt: skip
 COMMON_BOTTOMS = ((0.10, 0.10, 0.12), (0.16, 0.21, 0.34), (0.45, 0.40, 0.32), (0.33, 0.33, 0.35))
+
+# How detectors cut people out, fitted once to the joints of Market-1501 (docs/joints.png): the
+# share of the crop's height a person fills; sometimes the box is much too large; boxes are narrower
+# than the crop's 1:2, so that people come out broad; where the middle lies.
+ZOOM, ZOOM_SPREAD = 0.975, 0.04
+LOOSE, LOOSE_ZOOM = 0.15, (0.72, 0.95)
+STRETCH, STRETCH_SPREAD = 1.36, 0.12
+SHIFT_X, SHIFT_Y = 0.06, (0.012, 0.02)
+# People walk along a camera's path, towards it a little more often than away.
+TOWARDS, ALONG_SPREAD = 0.57, 0.4
 
 _LOOK, _CAMERA, _TRAIN, _TEST, _PAIR = range(5)
 """Streams of random numbers."""
@@ -46,6 +56,7 @@ class World:
         side_spread: Standard deviation of the view around a side in radians.
         train_phases: In how many phases of the walk a training person is seen; 0 for any.
         train_cameras: From how many cameras a training person is seen at most.
+        along: Share of people who walk along the camera's path; the others walk anywhere.
         relight: How much the light varies within one camera, 0 to 1.
         occluders: Share of pictures with something before the person.
         actions: Share of each of `reidaug.people3d.motion.ACTIONS`.
@@ -64,6 +75,7 @@ class World:
     side_spread: float = 0.2
     train_phases: int = 0
     train_cameras: int = 6
+    along: float = 0.7
     relight: float = 0.5
     occluders: float = 0.05
     actions: tuple[float, ...] = (0.68, 0.12, 0.05, 0.1, 0.05)
@@ -188,7 +200,9 @@ def camera_of(world: World, seed: int, number: int) -> Camera:
         place=PLACES[(number + int(rng.integers(2))) % len(PLACES)],
         place_seed=int(rng.integers(2**31)),
         optics=Optics(
-            *(float(g) for g in gains),
+            red=float(gains[0]),
+            green=float(gains[1]),
+            blue=float(gains[2]),
             gamma=float(np.exp(rng.normal(0, world.tone))),
             saturation=rng.uniform(0.75, 1.1),
             blur=rng.uniform(*world.blur),
@@ -217,6 +231,8 @@ def train_shots(world: World, seed: int, person: int, count: int) -> list[tuple[
     shots = []
     for k in range(count):
         yaw = rng.uniform(-np.pi, np.pi)
+        if rng.random() < world.along:
+            yaw = np.pi * (rng.random() > TOWARDS) + rng.normal(0, ALONG_SPREAD)
         if world.train_sides:
             yaw = sides[k % len(sides)] + rng.normal(0, world.side_spread)
         phase = phases[k % len(phases)] if world.train_phases else rng.random()
@@ -271,7 +287,7 @@ def pair_shots(seed: int, person: int, count: int, *, white: bool) -> list[Shot]
         shot = _shot(world, seed, number, rng, float(yaw), rng.random())
         if white:
             optics = PLAIN_OPTICS._replace(noise=0.004)
-            shot = shot._replace(backdrop=Backdrop("white", 0, 0.0), optics=optics)
+            shot = shot._replace(backdrop=Backdrop(WHITE, 0, 0.0), optics=optics)
         shots.append(shot)
     return shots
 
@@ -300,14 +316,17 @@ def _shot(world: World, seed: int, number: int, rng: Generator, yaw: float, phas
 
 
 def _view(camera: Camera, yaw: float, rng: Generator) -> View:
+    zoom = rng.normal(ZOOM, ZOOM_SPREAD)
+    if rng.random() < LOOSE:
+        zoom *= rng.uniform(*LOOSE_ZOOM)
     return View(
         yaw=float((yaw + np.pi) % (2 * np.pi) - np.pi),
         height=camera.height,
         distance=camera.distance * rng.uniform(0.7, 1.4),
-        zoom=float(np.clip(rng.normal(0.9, 0.05), 0.6, 1.1)),
-        stretch=float(np.clip(rng.normal(1.15, 0.1), 0.9, 1.5)),
-        shift_x=float(rng.normal(0, 0.05)),
-        shift_y=float(rng.normal(0, 0.02)),
+        zoom=float(zoom),
+        stretch=float(np.clip(rng.normal(STRETCH, STRETCH_SPREAD), 0.95, 1.8)),
+        shift_x=float(rng.normal(0, SHIFT_X)),
+        shift_y=float(rng.normal(*SHIFT_Y)),
         roll=float(rng.normal(0, 0.015)),
     )
 
@@ -347,14 +366,19 @@ def from_row(row: dict[str, Any]) -> Shot:
     Returns:
         The plan.
     """
-    parts = {
-        name: kind(**{key: row[f"{name}.{key}"] for key in kind._fields})
-        for name, kind in (
-            ("posture", Posture), ("view", View), ("light", Light), ("backdrop", Backdrop),
-            ("occluder", Occluder), ("optics", Optics),
-        )
-    }  # fmt: skip
-    return Shot(**parts, seed=int(row["noise_seed"]))
+
+    def part(name: str, kind: Any) -> Any:
+        return kind(**{key: row[f"{name}.{key}"] for key in kind._fields})
+
+    return Shot(
+        posture=part("posture", Posture),
+        view=part("view", View),
+        light=part("light", Light),
+        backdrop=part("backdrop", Backdrop),
+        occluder=part("occluder", Occluder),
+        optics=part("optics", Optics),
+        seed=int(row["noise_seed"]),
+    )
 
 
 def _number(value: Any) -> Any:

@@ -1,0 +1,172 @@
+import json
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner
+
+from reidaug.commands.synth import command, parse_size, render_market, render_pairs, render_views
+from reidaug.data.deepfashion import read_deepfashion
+from reidaug.data.images import read_image, read_mask
+from reidaug.data.keypoints import read_keypoints
+from reidaug.data.manifest import read_manifest
+from reidaug.data.market1501 import read_market1501
+from reidaug.data.pairs import PairDataset
+from reidaug.errors import ReidaugError, UsageError
+from reidaug.geometry.warp import warp
+
+
+def contents(root):
+    """Give every file's bytes, but for the log and its times."""
+    files = (path for path in sorted(root.rglob("*")) if path.is_file())
+    return {str(p.relative_to(root)): p.read_bytes() for p in files if p.name != "log.jsonl"}
+
+
+MARKET = {"people": 2, "test_people": 2, "test_crops": 3, "distractors": 1, "junk": 1, "workers": 1}
+
+
+@pytest.fixture(scope="module")
+def market(tmp_path_factory):
+    root = tmp_path_factory.mktemp("synth") / "market"
+    return root, render_market(root, **MARKET)
+
+
+@pytest.fixture(scope="module")
+def pairs(tmp_path_factory):
+    root = tmp_path_factory.mktemp("synth") / "pairs"
+    settings = {"people": 2, "test_people": 1, "views": 3, "pairs_each": 4, "workers": 1}
+    return root, render_pairs(root, **settings)
+
+
+def test_pairs_are_what_the_reader_reads(pairs):
+    root, report = pairs
+    assert report == {"crops": 9, "train_pairs": 8, "test_pairs": 4}
+    for split, count in (("train", 8), ("test", 4)):
+        found = read_deepfashion(root, split)
+        assert len(found.pairs) == count and not found.left_out
+        pair = PairDataset(found, size=None)[0]
+        assert pair.source.shape == pair.target.shape == (3, 128, 64)
+        error = (warp(pair.source[None], pair.flow[None])[0] - pair.target).abs().mean(0)
+        assert pair.visible.sum() > 20 and error[pair.visible].mean() < 0.15
+
+
+def test_every_picture_has_a_mask_that_fits_it(pairs, market):
+    for root, _ in (pairs, market):
+        images = [p for p in root.rglob("*.jpg")]
+        assert images
+        for image in images:
+            mask = read_mask(root / "masks" / f"{image.stem}.png")
+            assert mask.shape == read_image(image).shape[1:] and mask.any()
+
+
+def test_a_rendered_dataset_is_a_market_root(market):
+    root, report = market
+    found = read_market1501(root)
+    assert report["crops"] == 12
+    assert len(found.train) == 4 and {p.pid for p in found.train} == {1, 2}
+    assert len(found.query) == 2 and {p.pid for p in found.query} == {3, 4}
+    assert sorted({p.pid for p in found.gallery}) == [0, 3, 4]  # junk is left out
+    for person in found.query:
+        assert any(g.pid == person.pid and g.camid != person.camid for g in found.gallery)
+    poses = read_keypoints(root / "market-annotation-train.csv").poses
+    assert set(poses) == {p.path.name for p in found.train}
+    table = read_manifest(root / "renders.parquet")
+    assert len(table) == 12 and {"name", "person", "camera", "view.yaw"} <= set(table)
+
+
+def test_workers_and_interruptions_do_not_change_a_byte(market, tmp_path, monkeypatch):
+    root, _ = market
+    again = tmp_path / "again"
+    # Stop after the second person, as a kill would.
+    from reidaug.commands import synth
+
+    work, calls = synth._market_person, []
+
+    def stops(*arguments):
+        calls.append(arguments)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return work(*arguments)
+
+    monkeypatch.setattr(synth, "_market_person", stops)
+    with pytest.raises(KeyboardInterrupt):
+        render_market(again, **MARKET)
+    assert not (again / "report.json").exists()
+    monkeypatch.undo()
+    render_market(again, **MARKET | {"workers": 2})
+    assert contents(again) == contents(root)
+
+
+def test_a_finished_run_is_not_rendered_again_and_another_one_not_overwritten(market):
+    root, report = market
+    before = contents(root)
+    assert render_market(root, **MARKET) == report
+    assert contents(root) == before
+    with pytest.raises(ReidaugError, match="another run"):
+        render_market(root, **MARKET | {"seed": 1})
+
+
+def test_true_views_show_every_person_in_every_pose_once(market, tmp_path):
+    root, _ = market
+    models = sorted(p.path.name for p in read_market1501(root).train)[:3]
+    entries = [{"index": k, "image": name} for k, name in enumerate(models)]
+    poses = tmp_path / "poses.json"
+    poses.write_text(json.dumps({"size": [128, 64], "seed": 0, "poses": entries}))
+    out = tmp_path / "views"
+    assert render_views(root, out, poses=poses, workers=1) == {"crops": 6, "images": 6}
+    found = read_market1501(out)
+    assert {p.pid for p in found.train} == {1, 2} and len(found.query) == 2
+    for pid in (1, 2):
+        numbers = sorted(int(p.path.stem[-2:]) for p in found.train if p.pid == pid)
+        assert numbers == [0, 1, 2]
+    # A person in the pose of its own picture has the outline of that picture, on grey.
+    own = next(p for p in found.train if p.path.stem == f"{models[0][:-4]}_w00")
+    mask = read_mask(root / "masks" / f"{models[0][:-4]}.png")
+    image, source = (
+        read_image(own.path).float(),
+        read_image(root / "bounding_box_train" / models[0]),
+    )
+    assert (image[:, ~mask] - 128).abs().mean() < 6
+    assert (image - source.float()).abs()[:, mask].mean() < 6
+
+
+def test_views_of_what_was_not_rendered_are_refused(market, tmp_path):
+    root, _ = market
+    poses = tmp_path / "poses.json"
+    with pytest.raises(ReidaugError, match="no such file"):
+        render_views(root, tmp_path / "out", poses=poses)
+    poses.write_text("[]")
+    with pytest.raises(ReidaugError, match=r"not a poses.json"):
+        render_views(root, tmp_path / "out", poses=poses)
+    poses.write_text('{"poses": [{"image": "nobody.jpg"}]}')
+    with pytest.raises(ReidaugError, match=r"nobody.jpg is no training image"):
+        render_views(root, tmp_path / "out", poses=poses)
+    with pytest.raises(ReidaugError, match="not made by"):
+        render_views(tmp_path, tmp_path / "out", poses=poses)
+
+
+def test_sizes_are_read_or_refused():
+    assert parse_size("256x256") == (256, 256)
+    for wrong in ("128", "128x", "ax64", "8x8", "128x64x3"):
+        with pytest.raises(UsageError, match="such as 128x64"):
+            parse_size(wrong)
+
+
+def test_numbers_are_checked_before_anything_is_written(tmp_path):
+    out = tmp_path / "out"
+    with pytest.raises(UsageError, match="--people 0: at least 1"):
+        render_pairs(out, people=0)
+    with pytest.raises(UsageError, match="no world 'moon'"):
+        render_market(out, people=1, world="moon")
+    assert not out.exists()
+
+
+def test_the_command_line_renders_white_catalogue_pictures(tmp_path):
+    out = tmp_path / "white"
+    arguments = f"pairs --out {out} --people 1 --test-people 0 --views 2 --size 256x256 --workers 1"
+    result = CliRunner().invoke(command, arguments.split())
+    assert result.exit_code == 0 and "2 crops, 2 training pairs" in result.output
+    image = read_image(next((out / "train").glob("*.jpg")))
+    assert image.shape == (3, 256, 256) and torch.median(image[:, :20, :20]) > 240
+    with np.load(next((out / "flows" / "train").glob("*.npz"))) as flow:
+        assert flow["flow"].shape == (2, 256, 256) and flow["flow"].dtype == np.float16

@@ -1,0 +1,75 @@
+import numpy as np
+import pytest
+
+from reidaug.errors import UsageError
+from reidaug.people3d import worlds
+from reidaug.people3d.motion import ACTIONS
+from reidaug.people3d.worlds import FEW_POSES, MANY_POSES, WORLDS
+
+plan_test = worlds.test_shots  # by this name pytest does not take it for a test
+
+
+def yaws(shots):
+    return np.array([shot.view.yaw for _, shot in shots])
+
+
+def spread(angles):
+    """Give how far angles are apart at most, on the circle."""
+    return np.abs((angles[:, None] - angles[None] + np.pi) % (2 * np.pi) - np.pi).max()
+
+
+def test_in_few_poses_a_training_person_is_seen_from_one_side():
+    sides = []
+    for person in range(40):
+        shots = worlds.train_shots(FEW_POSES, 0, person, 4)
+        assert spread(yaws(shots)) < 6 * FEW_POSES.side_spread
+        assert len({camera for camera, _ in shots}) <= FEW_POSES.train_cameras
+        sides.append(round(float(np.median(yaws(shots))) / (np.pi / 2)) % 4)
+    assert set(sides) == {0, 1, 2, 3}
+
+
+def test_test_people_are_seen_all_around_and_by_all_cameras():
+    for world in WORLDS.values():
+        shots = plan_test(world, 0, 5, 6)
+        assert {camera for camera, _ in shots} == set(range(1, world.cameras + 1))
+        assert spread(yaws(shots)) > 2
+
+
+def test_plans_repeat_and_depend_on_the_person():
+    first, again, other = (worlds.train_shots(MANY_POSES, 0, p, 3) for p in (1, 1, 2))
+    assert first == again != other
+
+
+def test_a_plan_survives_a_table():
+    for _, shot in plan_test(FEW_POSES, 3, 1, 4):
+        row = worlds.to_row(shot)
+        assert all(isinstance(value, (int, float, str)) for value in row.values())
+        assert worlds.from_row(row) == shot
+
+
+def test_a_world_survives_a_recipe():
+    for world in WORLDS.values():
+        assert worlds.world_from_dict(world.as_dict()) == world
+        assert len(world.actions) == len(ACTIONS)
+
+
+def test_an_unknown_world_is_named_with_the_known_ones():
+    with pytest.raises(UsageError, match="few-poses, many-poses"):
+        worlds.world_named("moon")
+
+
+def test_cameras_of_few_poses_colour_more_than_those_of_many():
+    def casts(world):
+        optics = [worlds.camera_of(world, 0, k).optics for k in range(1, 30)]
+        gains = np.log([[o.red, o.green, o.blue] for o in optics])
+        return (gains - gains.mean(1, keepdims=True)).std()
+
+    assert casts(FEW_POSES) > 1.5 * casts(MANY_POSES)
+
+
+def test_pairs_share_place_and_camera_and_are_seen_all_around():
+    shots = worlds.pair_shots(0, 4, 8, white=False)
+    assert len({(shot.backdrop.place, shot.optics) for shot in shots}) == 1
+    assert spread(np.array([shot.view.yaw for shot in shots])) > 2
+    assert all(shot.occluder.kind == "none" for shot in shots)
+    assert {shot.backdrop.place for shot in worlds.pair_shots(0, 4, 8, white=True)} == {"white"}
