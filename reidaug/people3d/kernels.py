@@ -4,8 +4,6 @@
 
 import warp as wp
 
-wp.config.log_level = wp.LOG_ERROR
-
 
 @wp.func
 def edge(a: wp.vec3, b: wp.vec3, x: float, y: float) -> float:

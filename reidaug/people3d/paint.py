@@ -1,5 +1,6 @@
 """The colour of every point of a person: cloth patterns, prints, faces, straps."""
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -57,9 +58,10 @@ def waves(seed: int, u: Floats, v: Floats, frequency: float) -> Floats:
     rng = np.random.default_rng(seed)
     total = np.zeros_like(u)
     for _ in range(4):
-        angle, phase = rng.uniform(0, 2 * np.pi, 2)
+        # Plain floats: numpy's own would make single precision double.
+        angle, phase = rng.uniform(0, 2 * np.pi), rng.uniform(0, 2 * np.pi)
         f = frequency * rng.uniform(0.6, 1.6)
-        total += np.sin(f * (np.cos(angle) * u + np.sin(angle) * v) + phase)
+        total += np.sin(f * math.cos(angle) * u + f * math.sin(angle) * v + phase)
     result: Floats = total / 2.2
     return result
 

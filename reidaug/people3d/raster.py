@@ -4,6 +4,10 @@ A depth buffer is several times faster here than casting rays: a person has 30,0
 of them smaller than a pixel.
 """
 
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from importlib import import_module
 from importlib.util import module_from_spec, spec_from_file_location
@@ -99,6 +103,21 @@ def _shared(array: NDArray[Any], kind: Any) -> Any:
     return wp.array(array, dtype=kind, device="cpu", copy=False)
 
 
+@contextmanager
+def _no_native_messages() -> Iterator[None]:
+    """Keep warp's C library from telling every process that there is no graphics driver."""
+    sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        import_module("warp").config.log_level = import_module("warp").LOG_ERROR
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+
+
 @cache
 def _kernels() -> Any:
     """Load the compiled loops (compiled once a machine: a few seconds).
@@ -106,6 +125,8 @@ def _kernels() -> Any:
     They are loaded as a file of their own, not as a part of this package: warp compiles functions
     as they are written, and a run-time type checker hooked into the package would wrap them first.
     """
+    with _no_native_messages():
+        import_module("warp").init()
     spec = spec_from_file_location("reidaug_kernels", Path(__file__).with_name("kernels.py"))
     if spec is None or spec.loader is None:
         raise ImportError("kernels.py is missing beside raster.py")

@@ -194,8 +194,9 @@ def shade(
     """
     seen = surface.face >= 0
     face, weights = surface.face[seen], surface.weights[seen]
-    chart = Chart.of(interpolate(figure.chart, figure.faces, face, weights))
-    normals = interpolate(vertex_normals(vertices, figure.faces), figure.faces, face, weights)
+    known = np.concatenate((figure.chart, vertex_normals(vertices, figure.faces)), axis=1)
+    found = interpolate(known, figure.faces, face, weights)
+    chart, normals = Chart.of(found[:, :9]), found[:, 9:]
     normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-6)
     # Cloth is seen from both sides: light the side that faces the camera.
     away = np.array([0, -shot.view.distance, shot.view.height], np.float32)

@@ -92,6 +92,8 @@ def occlude(what: Occluder, size: tuple[int, int]) -> tuple[Floats, Floats]:
         Its colours (H, W, 3) and where it covers (H, W) in [0, 1].
     """
     height, width = size
+    if what.kind == "none":
+        return np.zeros((height, width, 3), np.float32), np.zeros((height, width), np.float32)
     rng = np.random.default_rng(what.seed)
     rows = (np.arange(height, dtype=np.float32) / (height - 1) * 2 - 1)[:, None]
     columns = (np.arange(width, dtype=np.float32) / (width - 1) * 2 - 1)[None]

@@ -287,7 +287,11 @@ def pair_shots(seed: int, person: int, count: int, *, white: bool) -> list[Shot]
         shot = _shot(world, seed, number, rng, float(yaw), rng.random())
         if white:
             optics = PLAIN_OPTICS._replace(noise=0.004)
-            shot = shot._replace(backdrop=Backdrop(WHITE, 0, 0.0), optics=optics)
+            view = shot.view._replace(
+                height=float(rng.uniform(1.1, 1.5)), distance=float(rng.uniform(4, 6)), roll=0.0,
+                zoom=float(rng.uniform(0.86, 0.96)), stretch=1.0, shift_x=0.0, shift_y=0.0,
+            )  # fmt: skip
+            shot = shot._replace(backdrop=Backdrop(WHITE, 0, 0.0), optics=optics, view=view)
         shots.append(shot)
     return shots
 

@@ -1,0 +1,70 @@
+"""How many crops a second `reidaug synth market` writes, start-up apart.
+
+    python benchmarks/render_rate.py [--people 150] [--workers 2] [--size 128x64]
+
+A first, small dataset starts the workers, loads the body model and compiles the rasteriser; then
+datasets of other seeds are timed whole: dressing, rendering, encoding, masks and tables. Median and
+quartiles of the repeats go to benchmarks/results/render_rate.json.
+"""
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import tempfile
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+
+from reidaug.commands.synth import parse_size, render_market
+
+RESULT = Path(__file__).parent / "results" / "render_rate.json"
+
+
+def main() -> None:
+    """Run the benchmark."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--people", type=int, default=150)
+    parser.add_argument("--crops", type=int, default=4)
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--size", default="128x64")
+    parser.add_argument("--repeats", type=int, default=3)
+    options = parser.parse_args()
+    rates = []
+    with tempfile.TemporaryDirectory() as folder:
+        for k in range(options.repeats + 1):
+            people = options.people if k else 4 * options.workers
+            started = time.perf_counter()
+            report = render_market(
+                Path(folder) / str(k), people=people, test_people=0, train_crops=options.crops,
+                world="many-poses", size=parse_size(options.size), seed=k, workers=options.workers,
+            )  # fmt: skip
+            if k:
+                rates.append(report["crops"] / (time.perf_counter() - started))
+    low, median, high = np.quantile(rates, (0.25, 0.5, 0.75)).round(1).tolist()
+    commit = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
+    )
+    result = {
+        "crops_per_s": median,
+        "quartiles": [low, high],
+        "crops": options.people * options.crops,
+        "size": options.size,
+        "workers": options.workers,
+        "load_average_before_end": round(os.getloadavg()[0], 1),
+        "command": f"python benchmarks/render_rate.py --people {options.people} "
+        f"--workers {options.workers} --size {options.size}",
+        "hardware": f"{os.cpu_count()} cores, {platform.machine()}",
+        "commit": commit.stdout.strip(),
+        "date": datetime.now(UTC).date().isoformat(),
+    }
+    RESULT.parent.mkdir(exist_ok=True)
+    RESULT.write_text(json.dumps(result, indent=1) + "\n")
+    print(json.dumps(result, indent=1))
+
+
+if __name__ == "__main__":
+    main()
