@@ -1,13 +1,12 @@
 """The table of flow scores: trained estimators beside those that learn nothing, on equal pairs."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
 
-from reidaug.data.deepfashion import PairList, fashion_outfit, market_person
-from reidaug.data.images import read_mask
+from reidaug.commands.flow_pairs import person_pairs
+from reidaug.data.deepfashion import PairList
 from reidaug.data.pairs import PairDataset, collate
 from reidaug.flow.closed_form import Identity, JointBlend, TorsoAffine
 from reidaug.flow.estimator import FlowEstimator
@@ -31,8 +30,8 @@ def flow_rows(
 ) -> dict[str, Any]:
     """Score estimators and the closed forms on pairs.
 
-    Where every target has a mask beside its split's folder (``masks/<stem>.png``), only the person
-    is compared, both images over grey; else whole images are.
+    Where every image has a mask (see `reidaug.commands.flow_pairs`), only the target's person is
+    compared, both images over grey; else whole images are.
 
     Args:
         estimators: Trained estimators by the name of their row.
@@ -49,58 +48,22 @@ def flow_rows(
     """
     networks = {n: ShiftTolerant.load(n, shift_tolerant_weights(n)) for n in stlpips}
     lpips = lpips_distance()
-    dataset = PairDataset(pairs, size=size)
-    masks = _masks(dataset)
     rows = {
         "identity": Identity(),
         "torso_affine": TorsoAffine(),
         "joint_blend": JointBlend(),
         **{name: estimator.eval() for name, estimator in estimators.items()},
     }
-    count = -(-len(dataset) // BATCH)
-    batches = progress(_batches(dataset, masks), total=count, what="score", unit="batch")
+    count = -(-len(pairs.pairs) // BATCH)
+    batches = progress(_batches(pairs, size), total=count, what="score", unit="batch")
     values = score_estimators(rows, batches, networks, {"lpips": lpips} if lpips else {})
-    height, width = dataset[0].target.shape[-2:]
+    height, width = PairDataset(pairs, size=size)[0].target.shape[-2:]
     return {
         "size": [height, width],
-        "pairs": len(dataset),
-        "region": "foreground" if masks else "image",
+        "pairs": len(pairs.pairs),
+        "region": "image" if person_pairs(pairs, size) is None else "foreground",
         "rows": {row: summarise(of_row, seed=seed) for row, of_row in values.items()},
     }
-
-
-def spread(pairs: PairList, count: int) -> PairList:
-    """Take some pairs, evenly over the whole list.
-
-    Args:
-        pairs: The list.
-        count: How many; 0 for all.
-
-    Returns:
-        The shorter list.
-    """
-    total = len(pairs.pairs)
-    if not 0 < count < total:
-        return pairs
-    return pairs._replace(pairs=tuple(pairs.pairs[k * total // count] for k in range(count)))
-
-
-def hold_out(pairs: PairList, share: float) -> tuple[PairList, PairList]:
-    """Part a list by people, so that choices can be made without looking at the test people.
-
-    Args:
-        pairs: The list.
-        share: Part of the people to hold out, the last in name order.
-
-    Returns:
-        The pairs that stay, and those of the people held out.
-    """
-    people = [_person(source) for source, _ in pairs.pairs]
-    names = sorted(set(people))
-    out = set(names[len(names) - round(share * len(names)) :])
-    kept = tuple(p for p, who in zip(pairs.pairs, people, strict=True) if who not in out)
-    held = tuple(p for p, who in zip(pairs.pairs, people, strict=True) if who in out)
-    return pairs._replace(pairs=kept), pairs._replace(pairs=held)
 
 
 def table(report: Mapping[str, Any]) -> str:
@@ -125,31 +88,14 @@ def table(report: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _person(name: str) -> str:
-    return fashion_outfit(name) or market_person(name) or name
-
-
-def _masks(dataset: PairDataset) -> list[Path]:
-    folder = dataset.folder.parent / "masks"
-    names = [dataset.names(index)[1] for index in range(len(dataset))]
-    masks = [folder / f"{Path(name).stem}.png" for name in names]
-    return masks if all(mask.is_file() for mask in masks) else []
-
-
-def _batches(dataset: PairDataset, masks: Sequence[Path]) -> Iterator[ScoredBatch]:
-    for start in range(0, len(dataset), BATCH):
-        places = range(start, min(start + BATCH, len(dataset)))
-        batch = collate([dataset[place] for place in places])
+def _batches(pairs: PairList, size: Size | None) -> Iterator[ScoredBatch]:
+    plain, cut = PairDataset(pairs, size=size), person_pairs(pairs, size)
+    for start in range(0, len(plain), BATCH):
+        places = range(start, min(start + BATCH, len(plain)))
+        read = [plain[place] for place in places]
         person = None
-        if masks:
-            person = torch.stack([_mask(masks[place], batch.target.shape[-2:]) for place in places])
-        yield ScoredBatch(batch, person)
-
-
-def _mask(path: Path, size: Sequence[int]) -> torch.Tensor:
-    mask = read_mask(path)
-    rows, columns = (
-        torch.linspace(0, before - 1, after).round().long()
-        for before, after in zip(mask.shape, size, strict=True)
-    )
-    return mask[rows[:, None], columns]
+        if cut is not None:
+            names = [plain.names(place)[1] for place in places]
+            masks = zip(names, read, strict=True)
+            person = torch.stack([cut.person(name, pair.target) for name, pair in masks])
+        yield ScoredBatch(collate(read), person)

@@ -16,7 +16,8 @@ from pydantic import Field
 from torch.utils.data import DataLoader
 from torch.utils.tensorboard import SummaryWriter
 
-from reidaug.commands.flow_rows import flow_rows, hold_out, spread, table
+from reidaug.commands.flow_pairs import hold_out, person_pairs, spread
+from reidaug.commands.flow_rows import flow_rows, table
 from reidaug.data.deepfashion import PairList, read_deepfashion
 from reidaug.data.files import summarise_left_out
 from reidaug.data.pairs import PairDataset, PosePair, collate
@@ -42,6 +43,8 @@ class TrainFlow(Recipe):
         pairs: Root of pairs in DeepFashion form, see `reidaug.data.deepfashion`.
         size: (height, width) everything is brought to; null keeps what the files have.
         annotated_size: (height, width) the joints are measured in, if not the images' own.
+        ground: ``grey``: people are cut out and stand on grey in training, where every image has a
+            mask, so that no flow has to explain a background; ``image``: as they are.
         estimator: ``class``, perhaps ``preset``, and keywords.
         row: Name of its row in the table of scores.
         cycle: Tasks in turn: affine, reconstruction, exact; ``+`` joins two in one step.
@@ -67,6 +70,7 @@ class TrainFlow(Recipe):
     pairs: Path
     size: tuple[int, int] | None = (128, 64)
     annotated_size: tuple[int, int] | None = None
+    ground: Literal["grey", "image"] = "grey"
     estimator: dict[str, Any]
     row: str = "unwarpme"
     cycle: tuple[str, ...] = ("affine", "reconstruction")
@@ -240,8 +244,9 @@ def _loader(
         process=accelerator.process_index,
         processes=accelerator.num_processes,
     )
+    cut = person_pairs(pairs, recipe.size) if recipe.ground == "grey" else None
     return DataLoader(
-        PairDataset(pairs, size=recipe.size),
+        PairDataset(pairs, size=recipe.size) if cut is None else cut,
         batch_sampler=order,
         collate_fn=collate,
         num_workers=recipe.workers,

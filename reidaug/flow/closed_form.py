@@ -13,7 +13,6 @@ TORSO = tuple(
     OPENPOSE_18.index(name)
     for name in ("neck", "right_shoulder", "left_shoulder", "right_hip", "left_hip")
 )
-ENOUGH_JOINTS = 3  # an affine map has six numbers, a joint gives two
 
 
 class Identity(FlowEstimator):
@@ -37,11 +36,20 @@ class Identity(FlowEstimator):
 
 
 class TorsoAffine(FlowEstimator):
-    """Carries neck, shoulders and hips over by one affine map a pair.
+    """Carries neck, shoulders and hips over by one affine map a pair; the other joints steady it.
 
-    Where fewer than three of these five joints are seen in both images, all joints seen in both
-    are used; few or collinear joints give little more than a shift, none gives the identity.
+    The torso of a person seen from the side is a line, which says nothing about widths: limbs and
+    head therefore have a say as well, if a smaller one. Joints are used where both images show
+    them; few or collinear ones give little more than a shift, none gives the identity.
+
+    Args:
+        limbs: What a joint outside the torso counts; 0 fits the torso alone.
+        ridge: Pull towards the identity, see `reidaug.geometry.affine.fit`.
     """
+
+    def __init__(self, *, limbs: float = 0.3, ridge: float = 0.01) -> None:
+        super().__init__()
+        self.limbs, self.ridge = limbs, ridge
 
     def forward(
         self, source: Float[Tensor, "b 3 H W"], source_pose: Pose, target_pose: Pose
@@ -58,11 +66,13 @@ class TorsoAffine(FlowEstimator):
         """
         size = _size(source)
         seen = source_pose.visible & target_pose.visible
-        torso = torch.zeros_like(seen)
-        torso[:, TORSO] = seen[:, TORSO]
-        used = torch.where(torso.sum(1, keepdim=True) >= ENOUGH_JOINTS, torso, seen)
+        weight = torch.full((seen.shape[1],), self.limbs, device=seen.device)
+        weight[list(TORSO)] = 1.0
         matrix, offset = affine.fit(
-            normalised(source_pose, size), normalised(target_pose, size), used
+            normalised(source_pose, size),
+            normalised(target_pose, size),
+            seen * weight,
+            ridge=self.ridge,
         )
         return from_affine(matrix, offset, size)
 
@@ -74,7 +84,7 @@ class JointBlend(FlowEstimator):
         power: A joint counts by its distance to the power of minus this.
     """
 
-    def __init__(self, *, power: float = 2.0) -> None:
+    def __init__(self, *, power: float = 4.0) -> None:
         super().__init__()
         self.power = power
 
@@ -106,7 +116,7 @@ def blend_displacements(
     target: Float[Tensor, "b j 2"],
     seen: Bool[Tensor, "b j"],
     *,
-    power: float = 2.0,
+    power: float = 4.0,
 ) -> Float[Tensor, "b n 2"]:
     """Carry points from the target to the source by an inverse-distance blend (Shepard's method).
 

@@ -12,7 +12,8 @@ from flow_figures import SIZE, pairs
 
 from reidaug.cli import main
 from reidaug.commands import train_flow
-from reidaug.commands.flow_rows import hold_out, spread, table
+from reidaug.commands.flow_pairs import hold_out, person_pairs, spread
+from reidaug.commands.flow_rows import table
 from reidaug.commands.train_flow import TrainFlow, train
 from reidaug.data.deepfashion import read_deepfashion, write_pairs_csv
 from reidaug.data.images import encode_jpeg, encode_png, to_bytes
@@ -158,6 +159,19 @@ def test_choices_can_be_made_on_held_out_training_people(people: Path, tmp_path:
     assert len(kept.pairs) == 4
     assert [s for s, _ in spread(kept, 2).pairs] == ["0000_0.jpg", "0002_0.jpg"]
     assert spread(kept, 0) == kept
+
+
+def test_people_with_masks_stand_on_grey(people: Path) -> None:
+    pairs = read_deepfashion(people, "train")
+    cut = person_pairs(pairs, SIZE)
+    assert cut is not None
+    pair, mask = cut[0], cut.person(pairs.pairs[0][1], cut[0].target)
+    assert pair.source[:, ~mask].eq(0.5).all()
+    assert torch.equal(pair.target[:, mask], cut.pairs[0].target[:, mask])
+    assert torch.equal(pair.source_pose.xy, cut.pairs[0].source_pose.xy)
+    (people / "masks" / "0005_1.png").rename(people / "0005_1.png")
+    assert person_pairs(pairs, SIZE) is None
+    (people / "0005_1.png").rename(people / "masks" / "0005_1.png")
 
 
 def test_photographs_without_flows_and_masks_are_scored_whole(tmp_path: Path) -> None:

@@ -50,7 +50,7 @@ def test_torso_affine_falls_back_to_the_other_joints() -> None:
     estimate = TorsoAffine()(batch.source, source_pose, batch.target_pose)
     assert batch.flow is not None
     assert batch.visible is not None
-    assert endpoint_error(estimate, batch.flow, SIZE)[batch.visible].median() < 0.5
+    assert endpoint_error(estimate, batch.flow, SIZE)[batch.visible].median() < 1.0
 
 
 @given(st.integers(0, 1000))
