@@ -143,7 +143,9 @@ def _accelerator(recipe: TrainFlow) -> Accelerator:
     # One process may train several times with different precision, as `reidaug demo` does; the
     # library keeps the first one for good unless it is told to forget it.
     AcceleratorState._reset_state()
-    return Accelerator(mixed_precision=PRECISIONS[recipe.precision])
+    # On a machine without accelerators several processes find each other only when told so.
+    cpu = not (torch.cuda.is_available() or torch.backends.mps.is_available())
+    return Accelerator(mixed_precision=PRECISIONS[recipe.precision], cpu=cpu)
 
 
 def _pairs(recipe: TrainFlow) -> tuple[PairList, PairList]:
