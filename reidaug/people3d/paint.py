@@ -9,7 +9,7 @@ from reidaug.people3d import anatomy, cut
 from reidaug.people3d.anatomy import Chart
 from reidaug.people3d.body import Floats, Integers
 from reidaug.people3d.cut import Mask
-from reidaug.people3d.figure import BAG, BODY, HAIR, SKIRT, TAIL
+from reidaug.people3d.pieces import BAG, BODY, HAIR, SKIRT, TAIL
 from reidaug.people3d.wardrobe import RGB, Fabric, Look
 
 

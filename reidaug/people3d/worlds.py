@@ -8,14 +8,12 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.random import Generator
 
 from reidaug.errors import UsageError
-from reidaug.people3d.camera import PLAIN_OPTICS, Optics, View
-from reidaug.people3d.motion import ACTIONS, Posture, act
-from reidaug.people3d.render import Light, Shot
-from reidaug.people3d.scene import PLACES, WHITE, Backdrop, Occluder
-from reidaug.people3d.wardrobe import Look, Palette, draw_look
+from reidaug.people3d.camera import Optics
+from reidaug.people3d.scene import PLACES
+from reidaug.people3d.shop import draw_look
+from reidaug.people3d.wardrobe import Look, Palette
 
 # A few colours that most people wear: a colour alone does not tell who it is.
 COMMON_TOPS = (
@@ -24,18 +22,8 @@ COMMON_TOPS = (
 )  # fmt: skip
 COMMON_BOTTOMS = ((0.10, 0.10, 0.12), (0.16, 0.21, 0.34), (0.45, 0.40, 0.32), (0.33, 0.33, 0.35))
 
-# How detectors cut people out, fitted once to the joints of Market-1501 (docs/joints.png): the
-# share of the crop's height a person fills; sometimes the box is much too large; boxes are narrower
-# than the crop's 1:2, so that people come out broad; where the middle lies.
-ZOOM, ZOOM_SPREAD = 0.975, 0.04
-LOOSE, LOOSE_ZOOM = 0.15, (0.72, 0.95)
-STRETCH, STRETCH_SPREAD = 1.36, 0.12
-SHIFT_X, SHIFT_Y = 0.06, (0.012, 0.02)
-# People walk along a camera's path, towards it a little more often than away.
-TOWARDS, ALONG_SPREAD = 0.57, 0.4
-
-_LOOK, _CAMERA, _TRAIN, _TEST, _PAIR = range(5)
-"""Streams of random numbers."""
+LOOKS, CAMERAS, TRAIN, TEST, PAIRS = range(5)
+"""Streams of random numbers that a seed opens."""
 
 
 @dataclass(frozen=True)
@@ -172,7 +160,7 @@ def look_of(world: World, seed: int, person: int) -> Look:
     Returns:
         The person.
     """
-    return draw_look(np.random.default_rng([seed, _LOOK, person]), world.palette)
+    return draw_look(np.random.default_rng([seed, LOOKS, person]), world.palette)
 
 
 def camera_of(world: World, seed: int, number: int) -> Camera:
@@ -186,7 +174,7 @@ def camera_of(world: World, seed: int, number: int) -> Camera:
     Returns:
         The camera.
     """
-    rng = np.random.default_rng([seed, _CAMERA, number])
+    rng = np.random.default_rng([seed, CAMERAS, number])
     gains = np.exp(rng.normal(0, world.cast, 3))
     gains /= gains.mean() ** 0.7
     return Camera(
@@ -210,183 +198,6 @@ def camera_of(world: World, seed: int, number: int) -> Camera:
             noise=rng.uniform(*world.noise),
         ),
     )
-
-
-def train_shots(world: World, seed: int, person: int, count: int) -> list[tuple[int, Shot]]:
-    """Plan the pictures of a training person.
-
-    Args:
-        world: The world.
-        seed: Of the dataset.
-        person: Number of the person.
-        count: How many pictures.
-
-    Returns:
-        Camera and plan of each.
-    """
-    rng = np.random.default_rng([seed, _TRAIN, person])
-    cameras = rng.permutation(world.cameras)[: max(1, world.train_cameras)] + 1
-    sides = rng.integers(4, size=max(1, world.train_sides)) * (np.pi / 2)
-    phases = rng.random(max(1, world.train_phases))
-    shots = []
-    for k in range(count):
-        yaw = rng.uniform(-np.pi, np.pi)
-        if rng.random() < world.along:
-            yaw = np.pi * (rng.random() > TOWARDS) + rng.normal(0, ALONG_SPREAD)
-        if world.train_sides:
-            yaw = sides[k % len(sides)] + rng.normal(0, world.side_spread)
-        phase = phases[k % len(phases)] if world.train_phases else rng.random()
-        number = int(cameras[k % len(cameras)])
-        shots.append((number, _shot(world, seed, number, rng, float(yaw), float(phase))))
-    return shots
-
-
-def test_shots(world: World, seed: int, person: int, count: int) -> list[tuple[int, Shot]]:
-    """Plan the pictures of a test person: all around, from as many cameras as there are.
-
-    Args:
-        world: The world.
-        seed: Of the dataset.
-        person: Number of the person.
-        count: How many pictures.
-
-    Returns:
-        Camera and plan of each.
-    """
-    rng = np.random.default_rng([seed, _TEST, person])
-    cameras = rng.permutation(world.cameras) + 1
-    turns = rng.permutation(count) / count
-    start = rng.uniform(-np.pi, np.pi)
-    shots = []
-    for k in range(count):
-        yaw = start + 2 * np.pi * turns[k] + rng.normal(0, world.side_spread)
-        number = int(cameras[k % len(cameras)])
-        shots.append((number, _shot(world, seed, number, rng, float(yaw), rng.random())))
-    return shots
-
-
-def pair_shots(seed: int, person: int, count: int, *, white: bool) -> list[Shot]:
-    """Plan pictures of a person for learning flow: any view and pose, one place, one light.
-
-    Args:
-        seed: Of the dataset.
-        person: Number of the person.
-        count: How many pictures.
-        white: Whether the ground is white and the camera perfect, as in a catalogue.
-
-    Returns:
-        The plan of each.
-    """
-    rng = np.random.default_rng([seed, _PAIR, person])
-    world = World(name="pairs", occluders=0.0, cast=0.05, relight=0.15, places=0)
-    number = int(rng.integers(1, 25))
-    start = rng.uniform(-np.pi, np.pi)
-    shots = []
-    for k in range(count):
-        yaw = start + 2 * np.pi * k / count + rng.normal(0, 0.35)
-        shot = _shot(world, seed, number, rng, float(yaw), rng.random())
-        if white:
-            optics = PLAIN_OPTICS._replace(noise=0.004)
-            view = shot.view._replace(
-                height=float(rng.uniform(1.1, 1.5)), distance=float(rng.uniform(4, 6)), roll=0.0,
-                zoom=float(rng.uniform(0.86, 0.96)), stretch=1.0, shift_x=0.0, shift_y=0.0,
-            )  # fmt: skip
-            shot = shot._replace(backdrop=Backdrop(WHITE, 0, 0.0), optics=optics, view=view)
-        shots.append(shot)
-    return shots
-
-
-def _shot(world: World, seed: int, number: int, rng: Generator, yaw: float, phase: float) -> Shot:
-    camera = camera_of(world, seed, number)
-    action = str(rng.choice(ACTIONS, p=np.asarray(world.actions) / sum(world.actions)))
-    posture = act(action, phase, rng)
-    along = rng.random()
-    if world.places:
-        along = (np.floor(along * world.places) + 0.5) / world.places
-    kind = "none"
-    if rng.random() < world.occluders:
-        kind = str(rng.choice(["pole", "barrier", "bush"]))
-    place = rng.uniform(-0.9, 0.9) if kind == "pole" else rng.uniform(0.35, 0.8)
-    shot = Shot(
-        posture=posture,
-        view=_view(camera, yaw, rng),
-        light=_light(camera, world.relight, rng),
-        backdrop=Backdrop(camera.place, camera.place_seed, float(along)),
-        occluder=Occluder(kind, float(place), int(rng.integers(2**31))),
-        optics=camera.optics,
-        seed=int(rng.integers(2**31)),
-    )
-    return shot
-
-
-def _view(camera: Camera, yaw: float, rng: Generator) -> View:
-    zoom = rng.normal(ZOOM, ZOOM_SPREAD)
-    if rng.random() < LOOSE:
-        zoom *= rng.uniform(*LOOSE_ZOOM)
-    return View(
-        yaw=float((yaw + np.pi) % (2 * np.pi) - np.pi),
-        height=camera.height,
-        distance=camera.distance * rng.uniform(0.7, 1.4),
-        zoom=float(zoom),
-        stretch=float(np.clip(rng.normal(STRETCH, STRETCH_SPREAD), 0.95, 1.8)),
-        shift_x=float(rng.normal(0, SHIFT_X)),
-        shift_y=float(rng.normal(*SHIFT_Y)),
-        roll=float(rng.normal(0, 0.015)),
-    )
-
-
-def _light(camera: Camera, relight: float, rng: Generator) -> Light:
-    return Light(
-        azimuth=camera.azimuth + relight * rng.normal(0, 0.8),
-        elevation=float(np.clip(camera.elevation + relight * rng.normal(0, 0.3), 0.2, 1.5)),
-        ambient=float(np.clip(camera.ambient + relight * rng.normal(0, 0.15), 0.3, 0.9)),
-        strength=float(np.clip(camera.strength * (1 + relight * rng.normal(0, 0.2)), 0.6, 1.6)),
-        warmth=camera.warmth + relight * rng.normal(0, 0.02),
-    )
-
-
-def to_row(shot: Shot) -> dict[str, Any]:
-    """Lay a plan out as columns of a table.
-
-    Args:
-        shot: The plan.
-
-    Returns:
-        One plain value a column, named such as ``view.yaw``.
-    """
-    row: dict[str, Any] = {"noise_seed": shot.seed}
-    for name, part in shot._asdict().items():
-        if name != "seed":
-            row |= {f"{name}.{key}": _number(value) for key, value in part._asdict().items()}
-    return row
-
-
-def from_row(row: dict[str, Any]) -> Shot:
-    """Read a plan back; the inverse of `to_row`.
-
-    Args:
-        row: The columns; others are passed over.
-
-    Returns:
-        The plan.
-    """
-
-    def part(name: str, kind: Any) -> Any:
-        return kind(**{key: row[f"{name}.{key}"] for key in kind._fields})
-
-    return Shot(
-        posture=part("posture", Posture),
-        view=part("view", View),
-        light=part("light", Light),
-        backdrop=part("backdrop", Backdrop),
-        occluder=part("occluder", Occluder),
-        optics=part("optics", Optics),
-        seed=int(row["noise_seed"]),
-    )
-
-
-def _number(value: Any) -> Any:
-    return float(value) if isinstance(value, (float, np.floating)) else value
 
 
 def _plain(value: Any) -> Any:

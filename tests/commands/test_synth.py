@@ -5,6 +5,7 @@ import pytest
 import torch
 from click.testing import CliRunner
 
+from reidaug.commands import synth
 from reidaug.commands.synth import command, parse_size, render_market, render_pairs, render_views
 from reidaug.data.deepfashion import read_deepfashion
 from reidaug.data.images import read_image, read_mask
@@ -78,9 +79,7 @@ def test_workers_and_interruptions_do_not_change_a_byte(market, tmp_path, monkey
     root, _ = market
     again = tmp_path / "again"
     # Stop after the second person, as a kill would.
-    from reidaug.commands import synth
-
-    work, calls = synth._market_person, []
+    work, calls = synth.market_person, []
 
     def stops(*arguments):
         calls.append(arguments)
@@ -88,7 +87,7 @@ def test_workers_and_interruptions_do_not_change_a_byte(market, tmp_path, monkey
             raise KeyboardInterrupt
         return work(*arguments)
 
-    monkeypatch.setattr(synth, "_market_person", stops)
+    monkeypatch.setattr(synth, "market_person", stops)
     with pytest.raises(KeyboardInterrupt):
         render_market(again, **MARKET)
     assert not (again / "report.json").exists()

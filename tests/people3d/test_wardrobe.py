@@ -1,8 +1,10 @@
 import numpy as np
 import pytest
 
-from reidaug.people3d.figure import BAG, BODY, HAIR, SKIRT, TAIL, dress
+from reidaug.people3d.figure import dress
 from reidaug.people3d.paint import cloth
+from reidaug.people3d.pieces import BAG, BODY, HAIR, SKIRT, TAIL
+from reidaug.people3d.shop import draw_look
 from reidaug.people3d.wardrobe import (
     BAGS,
     HAIR_STYLES,
@@ -10,7 +12,6 @@ from reidaug.people3d.wardrobe import (
     PRINTS,
     Fabric,
     Palette,
-    draw_look,
 )  # fmt: skip
 from reidaug.people3d.worlds import FEW_POSES, MANY_POSES, look_of
 

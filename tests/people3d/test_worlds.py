@@ -2,15 +2,15 @@ import numpy as np
 import pytest
 
 from reidaug.errors import UsageError
-from reidaug.people3d import worlds
+from reidaug.people3d import shots, worlds
 from reidaug.people3d.motion import ACTIONS
 from reidaug.people3d.worlds import FEW_POSES, MANY_POSES, WORLDS
 
-plan_test = worlds.test_shots  # by this name pytest does not take it for a test
+plan_test = shots.test_shots  # by this name pytest does not take it for a test
 
 
-def yaws(shots):
-    return np.array([shot.view.yaw for _, shot in shots])
+def yaws(taken):
+    return np.array([shot.view.yaw for _, shot in taken])
 
 
 def spread(angles):
@@ -21,30 +21,30 @@ def spread(angles):
 def test_in_few_poses_a_training_person_is_seen_from_one_side():
     sides = []
     for person in range(40):
-        shots = worlds.train_shots(FEW_POSES, 0, person, 4)
-        assert spread(yaws(shots)) < 6 * FEW_POSES.side_spread
-        assert len({camera for camera, _ in shots}) <= FEW_POSES.train_cameras
-        sides.append(round(float(np.median(yaws(shots))) / (np.pi / 2)) % 4)
+        taken = shots.train_shots(FEW_POSES, 0, person, 4)
+        assert spread(yaws(taken)) < 6 * FEW_POSES.side_spread
+        assert len({camera for camera, _ in taken}) <= FEW_POSES.train_cameras
+        sides.append(round(float(np.median(yaws(taken))) / (np.pi / 2)) % 4)
     assert set(sides) == {0, 1, 2, 3}
 
 
 def test_test_people_are_seen_all_around_and_by_all_cameras():
     for world in WORLDS.values():
-        shots = plan_test(world, 0, 5, 6)
-        assert {camera for camera, _ in shots} == set(range(1, world.cameras + 1))
-        assert spread(yaws(shots)) > 2
+        taken = plan_test(world, 0, 5, 6)
+        assert {camera for camera, _ in taken} == set(range(1, world.cameras + 1))
+        assert spread(yaws(taken)) > 2
 
 
 def test_plans_repeat_and_depend_on_the_person():
-    first, again, other = (worlds.train_shots(MANY_POSES, 0, p, 3) for p in (1, 1, 2))
+    first, again, other = (shots.train_shots(MANY_POSES, 0, p, 3) for p in (1, 1, 2))
     assert first == again != other
 
 
 def test_a_plan_survives_a_table():
     for _, shot in plan_test(FEW_POSES, 3, 1, 4):
-        row = worlds.to_row(shot)
+        row = shots.to_row(shot)
         assert all(isinstance(value, (int, float, str)) for value in row.values())
-        assert worlds.from_row(row) == shot
+        assert shots.from_row(row) == shot
 
 
 def test_a_world_survives_a_recipe():
@@ -68,8 +68,8 @@ def test_cameras_of_few_poses_colour_more_than_those_of_many():
 
 
 def test_pairs_share_place_and_camera_and_are_seen_all_around():
-    shots = worlds.pair_shots(0, 4, 8, white=False)
-    assert len({(shot.backdrop.place, shot.optics) for shot in shots}) == 1
-    assert spread(np.array([shot.view.yaw for shot in shots])) > 2
-    assert all(shot.occluder.kind == "none" for shot in shots)
-    assert {shot.backdrop.place for shot in worlds.pair_shots(0, 4, 8, white=True)} == {"white"}
+    taken = shots.pair_shots(0, 4, 8, white=False)
+    assert len({(shot.backdrop.place, shot.optics) for shot in taken}) == 1
+    assert spread(np.array([shot.view.yaw for shot in taken])) > 2
+    assert all(shot.occluder.kind == "none" for shot in taken)
+    assert {shot.backdrop.place for shot in shots.pair_shots(0, 4, 8, white=True)} == {"white"}
