@@ -18,7 +18,15 @@ from reidaug.recipes import Recipe
 from reidaug.reid.arms import Material, gather
 from reidaug.reid.backbones import ReIDModel, build, load_weights
 from reidaug.reid.crops import Crops, Variation
-from reidaug.reid.learner import Learner, Objective, half_pays, optimise, recalibrate, seeded
+from reidaug.reid.learner import (
+    Learner,
+    Objective,
+    WeightMean,
+    half_pays,
+    optimise,
+    recalibrate,
+    seeded,
+)
 from reidaug.reid.scoreboard import Cell
 from reidaug.reid.trial import Feed, Tested, evaluate, plain_batches, stream
 from reidaug.runs import RunFolder, write_atomically
@@ -60,6 +68,8 @@ class FinetuneEval(Recipe):
         ratio: Crops on top, as a share of the real ones of a batch.
         real_only_share: Share of the steps, the last ones, whose crops on top are real.
         separate_norm: Whether the crops on top have batch statistics of their own.
+        average_share: Share of the steps, the last ones, over which the weights are averaged; 0
+            for the last weights alone.
         recalibrate_norm: Whether batch norm's statistics are measured on real crops in the end.
         optimiser: ``adam`` or ``sgd``.
         pretrain_learning_rate: Largest learning rate of the first stage.
@@ -101,6 +111,7 @@ class FinetuneEval(Recipe):
     ratio: float = Field(1 / 3, ge=0)
     real_only_share: float = Field(0.1, ge=0, le=1)
     separate_norm: bool = False
+    average_share: float = Field(0.0, ge=0, le=1)
     recalibrate_norm: bool = True
     optimiser: Literal["adam", "sgd"] = "adam"
     pretrain_learning_rate: float = Field(3.5e-4, gt=0)
@@ -283,13 +294,17 @@ class Experiment:
         late = steps - round(recipe.real_only_share * steps)
         batches = feed.batches(steps=steps, seed=seed, real_only_from=late, device=device)
         records = []
+        mean, averaged = WeightMean(model), round(recipe.average_share * steps)
         for step, (real, top) in enumerate(batches, 1):
             records.append(learner.step(real, top))
+            if step > steps - averaged:
+                mean.add()
             if step % LOG_EVERY == 0 or step == steps:
                 self.folder.log(stage=name, seed=seed, step=step, **records[-1])
             if advance is not None:
                 advance(1)
-        if recipe.recalibrate_norm and steps:
+        mean.apply()
+        if (recipe.recalibrate_norm or averaged) and steps:
             count = recipe.people * recipe.images
             recalibrate(model, plain_batches(feed.real, count=count, seed=seed, device=device))
         return records

@@ -201,6 +201,36 @@ def warm_cosine(step: int, *, steps: int, warmup: int) -> float:
     return (1 + math.cos(math.pi * min(1.0, done))) / 2
 
 
+class WeightMean:
+    """The mean of a model's weights over some of its steps.
+
+    It wanders less from seed to seed than the last weights alone do. The running statistics of
+    batch norm are none of its business: measure them anew with `recalibrate`.
+
+    Args:
+        model: The model; its weights are read by `add` and overwritten by `apply`.
+    """
+
+    def __init__(self, model: ReIDModel) -> None:
+        self.model, self.count = model, 0
+        self.mean = [torch.zeros_like(p) for p in model.parameters()]
+
+    def add(self) -> None:
+        """Count the present weights in."""
+        self.count += 1
+        with torch.no_grad():
+            for mean, parameter in zip(self.mean, self.model.parameters(), strict=True):
+                mean.lerp_(parameter, 1 / self.count)
+
+    def apply(self) -> None:
+        """Give the model the mean weights; nothing happens when there are none."""
+        if not self.count:
+            return
+        with torch.no_grad():
+            for mean, parameter in zip(self.mean, self.model.parameters(), strict=True):
+                parameter.copy_(mean)
+
+
 @contextmanager
 def kept_statistics(model: nn.Module) -> Iterator[None]:
     """Let batch norm normalise by the batch without remembering it.

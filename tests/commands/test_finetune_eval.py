@@ -136,6 +136,7 @@ def test_the_options_that_shape_the_batches_run(root):
         optimiser="sgd",
         precision="bfloat16",
         real_only_share=0.5,
+        average_share=0.5,
         objective={"margin": None, "top_in_triplet": False},
         vary={"jitter": 0.2},
     )

@@ -11,6 +11,7 @@ from reidaug.reid.learner import (
     Batch,
     Learner,
     Objective,
+    WeightMean,
     half_pays,
     kept_statistics,
     optimise,
@@ -93,6 +94,20 @@ def test_recalibrated_statistics_are_the_mean_over_batches():
         means = [model.conv1(images).mean((0, 2, 3)) for images in batches]
     torch.testing.assert_close(model.bn1.running_mean, torch.stack(means).mean(0))
     assert all(m.momentum == 0.1 for m in model.modules() if isinstance(m, nn.BatchNorm2d))
+
+
+def test_averaged_weights_are_their_mean():
+    model = small()
+    mean, kept = WeightMean(model), []
+    mean.apply()  # none yet
+    for value in (1.0, 2.0, 6.0):
+        for parameter in model.parameters():
+            parameter.data.fill_(value)
+        kept.append(value)
+        mean.add()
+    mean.apply()
+    expected = torch.full_like(model.conv1.weight, sum(kept) / 3)
+    torch.testing.assert_close(model.conv1.weight.data, expected)
 
 
 def test_the_learning_rate_rises_and_falls():
