@@ -65,6 +65,7 @@ def draw(noise: float, size: int) -> tuple[Tensor, Crowd, Tensor, Crowd]:
     rng = np.random.default_rng(0)
     centres = rng.standard_normal((PEOPLE + 1, size), dtype=np.float32)
     centres[0] = 0  # distractors
+    noise *= (size / 512) ** 0.25  # as hard at every size
     sets: list[Any] = []
     for pids in (
         rng.integers(1, PEOPLE + 1, QUERIES),
