@@ -104,7 +104,7 @@ def pick_gallery(
     Args:
         market: Root of the training crops.
         warps: Root of their warps.
-        views: Root of the true views; each person in each pose once.
+        views: Root of the true views.
         targets: The target poses.
         people: How many people.
         poses: How many poses.

@@ -153,9 +153,9 @@ def render_views(
 ) -> dict[str, Any]:
     """Render the true other views of a rendered dataset's training people, on grey.
 
-    Each pose of ``poses.json`` was drawn from a training image. Picture k of a person, in name
-    order, takes the poses p with (p + k) divisible by the person's number of pictures, so that
-    every person is seen in every pose once, with the camera and light of picture k.
+    Each pose of ``poses.json`` was drawn from a training image. Every training picture is rendered
+    in every pose, with its own camera and light: for each warp of ``reidaug augment`` the picture
+    that a perfect warp would be, under the same name.
 
     Args:
         dataset: A root made by `render_market`.
@@ -193,7 +193,7 @@ def render_views(
     def finish(out: Path, records: list[dict[str, Any]]) -> dict[str, Any]:
         return {"images": sum(len(record["rows"]) for record in records)}
 
-    crops = len(by_person) * len(models)
+    crops = sum(map(len, by_person.values())) * len(models)
     return run(out, recipe, tasks, finish, crops=crops, workers=workers)
 
 

@@ -276,11 +276,9 @@ def view_person(
     """
     figure = dress(look_of(world, seed, person))
     made = []
-    for k, row in enumerate(rows):
+    for row in rows:
         own = from_row(row)
         for p, target in enumerate(targets):
-            if (p + k) % len(rows):
-                continue
             shot = own._replace(
                 posture=target.posture, view=target.view, occluder=Occluder("none", 0.0, 0)
             )

@@ -105,19 +105,19 @@ def test_a_finished_run_is_not_rendered_again_and_another_one_not_overwritten(ma
         render_market(root, **MARKET | {"seed": 1})
 
 
-def test_true_views_show_every_person_in_every_pose_once(market, tmp_path):
+def test_true_views_show_every_training_picture_in_every_pose(market, tmp_path):
     root, _ = market
     models = sorted(p.path.name for p in read_market1501(root).train)[:3]
     entries = [{"index": k, "image": name} for k, name in enumerate(models)]
     poses = tmp_path / "poses.json"
     poses.write_text(json.dumps({"size": [128, 64], "seed": 0, "poses": entries}))
     out = tmp_path / "views"
-    assert render_views(root, out, poses=poses, workers=1) == {"crops": 6, "images": 6}
+    assert render_views(root, out, poses=poses, workers=1) == {"crops": 12, "images": 12}
     found = read_market1501(out)
     assert {p.pid for p in found.train} == {1, 2} and len(found.query) == 2
     for pid in (1, 2):
         numbers = sorted(int(p.path.stem[-2:]) for p in found.train if p.pid == pid)
-        assert numbers == [0, 1, 2]
+        assert numbers == sorted(2 * [0, 1, 2])
     # A person in the pose of its own picture has the outline of that picture, on grey.
     own = next(p for p in found.train if p.path.stem == f"{models[0][:-4]}_w00")
     mask = read_mask(root / "masks" / f"{models[0][:-4]}.png")

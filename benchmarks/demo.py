@@ -1,0 +1,43 @@
+"""What `reidaug demo` measures, kept with its command, hardware and date.
+
+    python benchmarks/demo.py [--out runs/demo] [--worlds few-poses]
+
+Runs the demo, or takes up one that is finished, and writes its report.json to
+benchmarks/results/demo.json; every number of the README comes from there.
+"""
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+from datetime import UTC, datetime
+from pathlib import Path
+
+from reidaug.commands.demo import run_demo
+
+RESULT = Path(__file__).parent / "results" / "demo.json"
+
+
+def main() -> None:
+    """Run the benchmark."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--out", type=Path, default=Path("runs/demo"))
+    parser.add_argument("--worlds", default="few-poses")
+    options = parser.parse_args()
+    run_demo(options.out, worlds=tuple(options.worlds.split(",")))
+    report = json.loads((options.out / "report.json").read_text())
+    commit = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
+    )
+    about = {
+        "command": f"python benchmarks/demo.py --out {options.out} --worlds {options.worlds}",
+        "hardware": f"{os.cpu_count()} cores, {platform.machine()}",
+        "commit": commit.stdout.strip(),
+        "date": datetime.now(UTC).date().isoformat(),
+    }
+    RESULT.write_text(json.dumps(about | report, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
