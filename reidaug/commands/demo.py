@@ -49,7 +49,7 @@ class DemoSizes(Recipe):
     test_people: int = 40
     views: int = 8
     reid_people: int = 120
-    reid_test_people: int = 60
+    reid_test_people: int = 80
     train_crops: int = 2
     test_crops: int = 6
     poses: int = 25

@@ -16,11 +16,8 @@ from reidaug.people3d.shop import draw_look
 from reidaug.people3d.wardrobe import Look, Palette
 
 # A few colours that most people wear: a colour alone does not tell who it is.
-COMMON_TOPS = (
-    (0.10, 0.10, 0.12), (0.82, 0.81, 0.79), (0.42, 0.42, 0.44), (0.13, 0.18, 0.34),
-    (0.55, 0.12, 0.14), (0.30, 0.36, 0.24),
-)  # fmt: skip
-COMMON_BOTTOMS = ((0.10, 0.10, 0.12), (0.16, 0.21, 0.34), (0.45, 0.40, 0.32), (0.33, 0.33, 0.35))
+COMMON_TOPS = ((0.12, 0.12, 0.14), (0.80, 0.79, 0.77), (0.13, 0.18, 0.34))
+COMMON_BOTTOMS = ((0.10, 0.10, 0.12), (0.16, 0.21, 0.34))
 
 LOOKS, CAMERAS, TRAIN, TEST, PAIRS = range(5)
 """Streams of random numbers that a seed opens."""
@@ -74,13 +71,14 @@ class World:
         return plain
 
 
+# Its knobs were chosen by what true views gain over the controls in worlds of other seeds.
 FEW_POSES = World(
     name="few-poses",
     palette=Palette(
-        tops=COMMON_TOPS, bottoms=COMMON_BOTTOMS, plain=0.3, prints=0.45, bags=0.45, two_sided=0.3
+        tops=COMMON_TOPS, bottoms=COMMON_BOTTOMS, plain=0.05, prints=0.6, bags=0.45, two_sided=0.1
     ),
-    cast=0.2,
-    tone=0.2,
+    cast=0.15,
+    tone=0.15,
     places=8,
     train_sides=1,
     train_phases=2,
