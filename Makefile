@@ -1,7 +1,6 @@
 # `make demo` and `make test` set up what they need; nothing else has to be typed first.
 PYTHON ?= python3
 BIN := .venv/bin
-export PYTHONWARNINGS ?= default
 
 .PHONY: setup demo test check format layers test-fast test-all bench clean
 
