@@ -69,3 +69,9 @@ def test_wrong_usage_is_said_in_a_line(arguments: list[str], code: int, says: st
     assert ran.returncode == code
     assert says in ran.stderr
     assert "Traceback" not in ran.stderr
+
+
+def test_the_numbers_of_the_readme_are_those_of_the_benchmarks() -> None:
+    code = "import readme; text = readme.ROOT / 'README.md'; text = text.read_text();"
+    code += "assert readme.with_results(text) == text, 'run python benchmarks/readme.py'"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT / "benchmarks")
