@@ -32,7 +32,7 @@ def results() -> str:
     """Lay the results out as Markdown."""
     demo = json.loads((RESULTS / "demo.json").read_text())
     lines = [f"`{demo['command']}`, {demo['hardware']}, {demo['date']}.", ""]
-    lines += _flow(demo["flow"]) + _reid(demo) + _rates()
+    lines += _flow(demo["flow"]) + _reid(demo) + _other_worlds() + _rates()
     return "\n".join(lines)
 
 
@@ -91,6 +91,22 @@ def _reid(demo: dict[str, Any]) -> list[str]:
         "figure until a world of another seed confirms it.",
         "",
     ]
+    return lines
+
+
+def _other_worlds() -> list[str]:
+    lines = []
+    for path in sorted(RESULTS.glob("another_world_*.json")):
+        told = json.loads(path.read_text())
+        best, ceiling = told["reid"]["gain_over_best_control"], told["reid"]["ceiling"]
+        arms = told["reid"]["arms"]
+        listed = ", ".join(f"{arm} {mean(arms[arm]['mAP']):.1f}" for arm in ARMS)
+        lines += [
+            f"Nothing changed, other people and cameras (`{told['command']}`): mAP {listed}; warps "
+            f"against {best['vs']} {best['mean']:+.1f}, pooled standard deviation "
+            f"{best['pooled_std']:.1f}: {best['words']}; ceiling {ceiling['mean']:+.1f}.",
+            "",
+        ]
     return lines
 
 
