@@ -1,7 +1,6 @@
 """The cells of `reidaug finetune-eval`: one arm trained and tested with one seed."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -12,6 +11,7 @@ import torch
 from accelerate import PartialState
 from pydantic import Field, model_validator
 
+from reidaug.augment.engine import one_thread
 from reidaug.data.people import Person
 from reidaug.errors import UsageError
 from reidaug.recipes import Recipe
@@ -333,17 +333,6 @@ class Experiment:
     def _half(self, device: torch.device) -> bool:
         wanted = self.recipe.precision
         return half_pays(device) if wanted == "auto" else wanted == "bfloat16"
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Let torch use one thread of the CPU inside the block."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 def _mean(values: Sequence[float]) -> float | None:
