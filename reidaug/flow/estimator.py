@@ -1,12 +1,27 @@
 """What every flow estimator is."""
 
 from abc import ABC, abstractmethod
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from reidaug.data.pairs import PosePair
 from reidaug.geometry.pose import Pose
+
+
+class Motion(NamedTuple):
+    """What a drawing network needs to know of how things move.
+
+    Attributes:
+        flow: Flow (B, 2, h, w).
+        occlusion: Share of every cell that the source shows, (B, 1, h, w) in [0, 1] each, coarse
+            to fine; empty where the estimator does not tell.
+    """
+
+    flow: Float[Tensor, "b 2 h w"]
+    occlusion: tuple[Float[Tensor, "b 1 _ _"], ...] = ()
 
 
 class FlowEstimator(nn.Module, ABC):
@@ -31,6 +46,37 @@ class FlowEstimator(nn.Module, ABC):
         Returns:
             Flow (B, 2, h, w).
         """
+
+    def motion(
+        self, source: Float[Tensor, "b 3 H W"], source_pose: Pose, target_pose: Pose
+    ) -> Motion:
+        """Estimate one flow a pair, and what else a drawing network is told.
+
+        Args:
+            source: Source images (B, 3, H, W) in [0, 1].
+            source_pose: Source joints (B, 18, 2).
+            target_pose: Target joints (B, 18, 2), in pixels of an image of the same size.
+
+        Returns:
+            The flow, by default without occlusion.
+        """
+        return Motion(self(source, source_pose, target_pose))
+
+    def own_losses(
+        self, batch: PosePair, motion: Motion, generator: torch.Generator
+    ) -> dict[str, Tensor]:
+        """Work out the losses that belong to this estimator alone; by default there are none.
+
+        Args:
+            batch: Pairs.
+            motion: What `motion` said of them.
+            generator: Source of chance, on the CPU.
+
+        Returns:
+            Unweighted losses by the names of `reidaug.flow.objective.Weights`.
+        """
+        del batch, motion, generator
+        return {}
 
     def flow_table(
         self, source: Float[Tensor, "s 3 H W"], source_pose: Pose, target_pose: Pose
