@@ -1,10 +1,12 @@
 """Trained estimators on disk: weights without pickles, and the recipe that rebuilds the model."""
 
+import re
 from collections.abc import Mapping
 from importlib import import_module
+from inspect import signature
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 import yaml
@@ -16,6 +18,7 @@ from reidaug.data.files import write_atomically
 from reidaug.errors import ReidaugError, UsageError
 from reidaug.flow.estimator import FlowEstimator
 
+Part = TypeVar("Part")
 WEIGHTS, RECIPE = "model.safetensors", "recipe.yaml"
 
 
@@ -32,24 +35,46 @@ def build_estimator(description: Mapping[str, Any]) -> FlowEstimator:
     Raises:
         UsageError: There is no such class, it is no flow estimator, or a keyword is wrong.
     """
-    keywords = without_preset(description)
+    return build_part(description, FlowEstimator, key="estimator")
+
+
+def build_part(
+    description: Mapping[str, Any], kind: type[Part], *, key: str, **handed: Any
+) -> Part:
+    """Build a network of a method by its import path.
+
+    Args:
+        description: ``class``, keywords, and perhaps ``preset``, see `build_estimator`.
+        kind: What it has to be.
+        key: Where the description stands in a recipe, for what is said of mistakes.
+        handed: What no recipe can write; handed to a class that has keywords of these names.
+
+    Returns:
+        The network, untrained.
+
+    Raises:
+        UsageError: There is no such class, it is of another kind, or a keyword is wrong.
+    """
+    keywords = without_preset(description, key=key)
     path = keywords.pop("class")
-    found = getattr(_module(path), path.partition(":")[2], None)
-    if not (isinstance(found, type) and issubclass(found, FlowEstimator)):
-        raise UsageError(f"estimator.class: {path} is no flow estimator")
+    found = getattr(_module(path, key), path.partition(":")[2], None)
+    if not (isinstance(found, type) and issubclass(found, kind)):
+        raise UsageError(f"{key}.class: {path} is no {_words(kind)}")
+    known = signature(found).parameters
+    keywords |= {name: value for name, value in handed.items() if name in known}
     try:
-        estimator: FlowEstimator = found(**keywords)
+        return found(**keywords)
     except (TypeError, ValueError) as error:
-        raise UsageError(f"estimator {path}: {error}") from None
-    return estimator
+        raise UsageError(f"{key} {path}: {error}") from None
 
 
-def without_preset(description: Mapping[str, Any]) -> dict[str, Any]:
+def without_preset(description: Mapping[str, Any], *, key: str = "estimator") -> dict[str, Any]:
     """Replace the name of a preset by its keywords, so that a checkpoint outlives the preset.
 
     Args:
         description: ``class``, keywords, and perhaps ``preset``, which the function ``preset`` of
             the class's module looks up. Keywords written beside it win.
+        key: Where the description stands in a recipe, for what is said of mistakes.
 
     Returns:
         The description without ``preset``, in plain YAML values.
@@ -59,10 +84,10 @@ def without_preset(description: Mapping[str, Any]) -> dict[str, Any]:
     """
     path, name = str(description.get("class")), description.get("preset")
     keywords = {k: v for k, v in description.items() if k not in ("class", "preset")}
-    module = _module(path)
+    module = _module(path, key)
     if name is not None:
         if not hasattr(module, "preset"):
-            raise UsageError(f"estimator.preset: {module.__name__} has no presets")
+            raise UsageError(f"{key}.preset: {module.__name__} has no presets")
         keywords = {**module.preset(name), **keywords}
     plain = {k: list(v) if isinstance(v, tuple) else v for k, v in keywords.items()}
     return {"class": path, **plain}
@@ -126,12 +151,17 @@ def load_checkpoint(folder: Path) -> FlowEstimator:
     return estimator.eval()
 
 
-def _module(path: str) -> ModuleType:
+def _words(kind: type) -> str:
+    """Write a class's name as words: FlowEstimator becomes flow estimator."""
+    return re.sub(r"(?<!^)(?=[A-Z])", " ", kind.__name__).lower()
+
+
+def _module(path: str, key: str) -> ModuleType:
     name = path.partition(":")[0]
     try:
         return import_module(name)
     except (ImportError, ValueError):
-        raise UsageError(f"estimator.class: no {path!r}; write package.module:Class") from None
+        raise UsageError(f"{key}.class: no {path!r}; write package.module:Class") from None
 
 
 def _stored(name: str, tensor: Tensor, half: bool) -> Tensor:

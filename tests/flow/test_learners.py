@@ -4,7 +4,8 @@ from accelerate import Accelerator
 from flow_figures import pairs, tiny
 
 from reidaug.flow.disturbance import Disturbance
-from reidaug.flow.learners import FlowLearner, Schedule
+from reidaug.flow.learners import Descent, FlowLearner, Schedule
+from reidaug.flow.method import Method
 from reidaug.flow.objective import Objective, Weights
 from reidaug.flow.unwarpme import UnWarpME
 
@@ -12,14 +13,13 @@ STILL = Disturbance(0.0, 0.0, 0.0)
 
 
 def learner(net: UnWarpME, *cycle: str, steps: int = 10, rate: float = 2e-3) -> FlowLearner:
-    return FlowLearner(
-        net,
+    descent = Descent(
         torch.optim.Adam(net.parameters(), betas=(0.5, 0.999)),
         accelerator=Accelerator(cpu=True),
-        objective=Objective(Weights()),
-        cycle=cycle,
         schedule=Schedule(steps=steps, rate=rate, shape="constant"),
-        disturbance=STILL,
+    )
+    return FlowLearner(
+        Method(net), descent, objective=Objective(Weights()), cycle=cycle, disturbance=STILL
     )
 
 
