@@ -6,12 +6,12 @@ from typing import Any, Literal
 import torch
 from accelerate import Accelerator
 from pydantic import Field
-from torch import nn
 
 from reidaug.errors import UsageError
 from reidaug.flow.checkpoint import build_estimator, build_part, without_preset
 from reidaug.flow.discriminator import Discriminator
 from reidaug.flow.disturbance import Disturbance
+from reidaug.flow.drawing import DrawingNetwork
 from reidaug.flow.learners import Descent, FlowLearner, Opponent, Schedule
 from reidaug.flow.losses import PYRAMID
 from reidaug.flow.method import Method
@@ -170,10 +170,14 @@ def _tasks(recipe: TrainFlow) -> list[str]:
     return [task for entry in recipe.cycle for task in entry.split("+")]
 
 
-def _drawing(recipe: TrainFlow) -> nn.Module | None:
+def _drawing(recipe: TrainFlow) -> DrawingNetwork | None:
     if recipe.drawing is None:
         return None
-    return build_part(recipe.drawing, nn.Module, key="drawing")
+    return build_part(
+        recipe.drawing,
+        DrawingNetwork,  # type: ignore[type-abstract]
+        key="drawing",
+    )
 
 
 def _opponent(

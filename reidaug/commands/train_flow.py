@@ -75,7 +75,9 @@ def train(recipe: TrainFlow, out: Path, *, resume: bool = False) -> dict[str, An
                 _save(run, accelerator, step)
     report: dict[str, Any] = {}
     if accelerator.is_main_process:
-        save_checkpoint(out / "checkpoint", learner.estimator, resolved(recipe))
+        save_checkpoint(
+            out / "checkpoint", learner.estimator, resolved(recipe), drawing=learner.drawing
+        )
         report = _score(recipe, learner.estimator, testing)
         run.report(report)
         _forget_states(run)

@@ -12,14 +12,16 @@ import torch
 import yaml
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
-from torch import Tensor
+from torch import Tensor, nn
 
 from reidaug.data.files import write_atomically
 from reidaug.errors import ReidaugError, UsageError
+from reidaug.flow.drawing import DrawingNetwork
 from reidaug.flow.estimator import FlowEstimator
 
 Part = TypeVar("Part")
-WEIGHTS, RECIPE = "model.safetensors", "recipe.yaml"
+Network = TypeVar("Network", bound=nn.Module)
+WEIGHTS, DRAWING, RECIPE = "model.safetensors", "drawing.safetensors", "recipe.yaml"
 
 
 def build_estimator(description: Mapping[str, Any]) -> FlowEstimator:
@@ -35,7 +37,7 @@ def build_estimator(description: Mapping[str, Any]) -> FlowEstimator:
     Raises:
         UsageError: There is no such class, it is no flow estimator, or a keyword is wrong.
     """
-    return build_part(description, FlowEstimator, key="estimator")
+    return build_part(description, FlowEstimator, key="estimator")  # type: ignore[type-abstract]
 
 
 def build_part(
@@ -94,7 +96,12 @@ def without_preset(description: Mapping[str, Any], *, key: str = "estimator") ->
 
 
 def save_checkpoint(
-    folder: Path, estimator: FlowEstimator, recipe: Mapping[str, Any], *, half: bool = False
+    folder: Path,
+    estimator: FlowEstimator,
+    recipe: Mapping[str, Any],
+    *,
+    drawing: DrawingNetwork | None = None,
+    half: bool = False,
 ) -> None:
     """Write a checkpoint folder: ``model.safetensors`` and ``recipe.yaml``.
 
@@ -102,6 +109,7 @@ def save_checkpoint(
         folder: Where; made if it is missing.
         estimator: What was trained.
         recipe: Plain YAML values; its ``estimator`` rebuilds the model, see `build_estimator`.
+        drawing: The drawing network it was trained with, if there is one: ``drawing.safetensors``.
         half: Whether to store weights in 16 bits: half the size, read back in 32. Statistics of
             batch norm keep 32 bits.
 
@@ -111,8 +119,10 @@ def save_checkpoint(
     if "class" not in (recipe.get("estimator") or {}):
         raise ValueError("a checkpoint's recipe needs 'estimator' with a 'class'")
     folder.mkdir(parents=True, exist_ok=True)
-    state = {name: _stored(name, tensor, half) for name, tensor in estimator.state_dict().items()}
-    write_atomically(folder / WEIGHTS, save(state))
+    for name, network in ((WEIGHTS, estimator), (DRAWING, drawing)):
+        if network is not None:
+            state = {key: _stored(key, value, half) for key, value in network.state_dict().items()}
+            write_atomically(folder / name, save(state))
     text = yaml.safe_dump(dict(recipe), sort_keys=False, allow_unicode=True)
     write_atomically(folder / RECIPE, text.encode())
 
@@ -132,23 +142,46 @@ def load_checkpoint(folder: Path) -> FlowEstimator:
     for name in (WEIGHTS, RECIPE):
         if not (folder / name).is_file():
             raise ReidaugError(f"{folder}: no flow checkpoint here ({name} is missing)")
+    kind: type[FlowEstimator] = FlowEstimator  # type: ignore[type-abstract]
+    return _load(folder, WEIGHTS, kind, key="estimator")
+
+
+def load_drawing(folder: Path) -> DrawingNetwork | None:
+    """Read the drawing network of a checkpoint folder.
+
+    Args:
+        folder: As `save_checkpoint` writes it.
+
+    Returns:
+        The network on the CPU, ready for use; None where the estimator was trained without one.
+
+    Raises:
+        ReidaugError: A file is damaged or fits no other.
+    """
+    if not (folder / DRAWING).is_file():
+        return None
+    kind: type[DrawingNetwork] = DrawingNetwork  # type: ignore[type-abstract]
+    return _load(folder, DRAWING, kind, key="drawing")
+
+
+def _load(folder: Path, name: str, kind: type[Network], *, key: str) -> Network:
     try:
         recipe = yaml.safe_load((folder / RECIPE).read_text(encoding="utf-8"))
-        description = dict(recipe["estimator"])
-    except (yaml.YAMLError, UnicodeDecodeError, KeyError, TypeError, ValueError):
-        raise ReidaugError(f"{folder / RECIPE}: names no estimator") from None
+        description = dict(recipe[key])
+    except (OSError, yaml.YAMLError, UnicodeDecodeError, KeyError, TypeError, ValueError):
+        raise ReidaugError(f"{folder / RECIPE}: names no {key}") from None
     try:
-        estimator = build_estimator(description)
-        state = load_file(folder / WEIGHTS)
-        estimator.load_state_dict(
+        network = build_part(description, kind, key=key)
+        state = load_file(folder / name)
+        network.load_state_dict(
             {name: t.float() if t.is_floating_point() else t for name, t in state.items()}
         )
     except UsageError as error:
         raise ReidaugError(f"{folder / RECIPE}: {error}") from None
     except (SafetensorError, RuntimeError) as error:
         reason = str(error).splitlines()[0].rstrip(":")
-        raise ReidaugError(f"{folder / WEIGHTS}: does not fit {RECIPE}: {reason}") from None
-    return estimator.eval()
+        raise ReidaugError(f"{folder / name}: does not fit {RECIPE}: {reason}") from None
+    return network.eval()
 
 
 def _words(kind: type) -> str:

@@ -194,7 +194,8 @@ class FlowLearner:
             raise ValueError(f"no task {unknown}; a cycle is made of {', '.join(TASKS)}")
         if "drawing" in tasks and bare.drawing is None:
             raise ValueError("the task 'drawing' needs a drawing network")
-        self.method, self.estimator, self.descent = method, bare.estimator, descent
+        self.method, self.descent = method, descent
+        self.estimator, self.drawing = bare.estimator, bare.drawing
         self.accelerator, self.objective = descent.accelerator, objective
         self.cycle, self.disturbance = tuple(cycle), disturbance
         self.opponent, self.seed = opponent, seed

@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from reidaug.data.pairs import PosePair
+from reidaug.flow.drawing import DrawingNetwork
 from reidaug.flow.estimator import FlowEstimator, Motion
 
 
@@ -33,12 +34,10 @@ class Method(nn.Module):
 
     Args:
         estimator: The flow estimator.
-        drawing: Network from source image and motion to an image, if the method has one. It may
-            have ``parameter_groups()`` (``params`` and ``rate``, a multiple of the base rate) and
-            ``own_losses(batch, motion)``.
+        drawing: The drawing network, if the method has one.
     """
 
-    def __init__(self, estimator: FlowEstimator, drawing: nn.Module | None = None) -> None:
+    def __init__(self, estimator: FlowEstimator, drawing: DrawingNetwork | None = None) -> None:
         super().__init__()
         self.estimator, self.drawing = estimator, drawing
 
@@ -48,12 +47,8 @@ class Method(nn.Module):
         Returns:
             Groups for an optimiser, each with ``rate``, a multiple of the base rate.
         """
-        groups = [{"params": list(self.estimator.parameters()), "rate": 1.0}]
-        if self.drawing is None:
-            return groups
-        if hasattr(self.drawing, "parameter_groups"):
-            return groups + list(self.drawing.parameter_groups())
-        return [*groups, {"params": list(self.drawing.parameters()), "rate": 1.0}]
+        groups: list[dict[str, Any]] = [{"params": list(self.estimator.parameters()), "rate": 1.0}]
+        return groups + (self.drawing.parameter_groups() if self.drawing is not None else [])
 
     def forward(
         self, batch: PosePair, tasks: Sequence[str], generator: torch.Generator | None = None
@@ -79,6 +74,5 @@ class Method(nn.Module):
         image = self.drawing(batch.source, motion)
         assert generator is not None
         own = self.estimator.own_losses(batch, motion, generator)
-        if hasattr(self.drawing, "own_losses"):
-            own |= self.drawing.own_losses(batch, motion)
+        own |= self.drawing.own_losses(batch, motion)
         return Drawn(motion, image, (), own)

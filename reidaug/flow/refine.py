@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from reidaug.errors import UsageError
+from reidaug.flow.drawing import DrawingNetwork
 from reidaug.flow.estimator import Motion
 from reidaug.geometry.warp import warp
 
@@ -39,7 +40,7 @@ def preset(name: str) -> dict[str, Any]:
     return dict(PRESETS[name])
 
 
-class Refinement(nn.Module):
+class Refinement(DrawingNetwork):
     """R: encode the source, warp its features with the flow, decode them to an image.
 
     Encoder: two convolutions, each followed by batch norm, ReLU and average pooling. Decoder:
