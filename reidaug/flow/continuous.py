@@ -51,7 +51,8 @@ class ContinuousDiscriminator(Discriminator):
     Args:
         network: The frozen network, on the device of the images. It is neither trained nor saved
             with the discriminator, and whoever moves the discriminator moves it too.
-        depth: Which of the network's features, counted from 0; 3 is relu4_3 of a VGG-16.
+        depth: Which of the network's features, counted from 0; 3 is relu4_3 of the VGG-16 in
+            `reidaug.flow.perceptual.ShiftTolerant`, relu4_1 of `reidaug.flow.perceptual.Vgg19`.
         widths: Output channels of the critic's hidden convolutions.
         sigma: Width of a joint's Gaussian in pixels of the image.
         penalty: What the gradient penalty counts.

@@ -180,6 +180,19 @@ def test_the_critic_finds_the_distance_of_two_points() -> None:
     assert abs(float(found) - distance * (1 + distance / 20)) < 0.05
 
 
+def test_in_half_precision_both_steps_are_close() -> None:
+    net, real, fake, pose = narrow(), noise(2, 0), noise(2, 1), people(2, 2)
+    exact = net.generator_losses(real, fake, pose) | {"own": net.loss(real, fake, pose, seeded(0))}
+    with torch.autocast("cpu", torch.bfloat16):
+        half = net.generator_losses(real, fake, pose)
+        half |= {"own": net.loss(real, fake, pose, seeded(0))}
+    for name, loss in half.items():
+        assert loss.dtype == torch.float32
+        torch.testing.assert_close(loss, exact[name], atol=0.05, rtol=0.05)
+    half["own"].backward()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in net.parameters())
+
+
 def test_one_image_alone_is_one_image_in_a_batch() -> None:
     net, image, pose = narrow().eval(), noise(3, 0), people(3, 1)
     alone = net(image[1:2], select(pose, slice(1, 2)))
