@@ -117,7 +117,7 @@ def test_a_killed_training_goes_on_to_the_same_bytes(
 ) -> None:
     told = recipe(people, precision=precision, schedule={"steps": 7, "rate": 1e-3})
     whole = train(told, tmp_path / "whole")
-    step, taken = train_flow.FlowLearner.step, 0
+    step, taken = flow_training.FlowLearner.step, 0
 
     def dies(self: Any, batch: Any) -> dict[str, float]:
         nonlocal taken
@@ -126,7 +126,7 @@ def test_a_killed_training_goes_on_to_the_same_bytes(
             raise KeyboardInterrupt
         return step(self, batch)
 
-    monkeypatch.setattr(train_flow.FlowLearner, "step", dies)
+    monkeypatch.setattr(flow_training.FlowLearner, "step", dies)
     with pytest.raises(KeyboardInterrupt):
         train(told, tmp_path / "parted")
     monkeypatch.undo()
@@ -192,16 +192,23 @@ def test_photographs_without_flows_and_masks_are_scored_whole(tmp_path: Path) ->
 def test_the_perceptual_loss_takes_part(
     people: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(flow_training, "_network", lambda *told: ShiftTolerant("vgg"))
+    monkeypatch.setattr(flow_training, "_network", unlearned)
     told = recipe(people, cycle=["perceptual"], schedule={"steps": 1, "rate": 1e-3})
     train(told, tmp_path / "run")
     assert "perceptual" in json.loads((tmp_path / "run" / "log.jsonl").read_text())
 
 
+def unlearned(*told: object) -> ShiftTolerant:
+    """A network like the frozen one, whose weights need no file."""
+    with torch.random.fork_rng():
+        torch.default_generator.manual_seed(0)
+        return ShiftTolerant("vgg")
+
+
 WHOLE = {
     "cycle": ["affine", "drawing"],
     "drawing": {"class": "reidaug.flow.refine:Refinement", "width": 16, "blocks": 1},
-    "discriminator": {"class": "reidaug.flow.discriminator:PatchDiscriminator", "widths": [8]},
+    "discriminator": {"class": "reidaug.flow.discriminator:PatchDiscriminator", "widths": [8, 8]},
     "scales": [1.0],
 }
 
@@ -209,7 +216,7 @@ WHOLE = {
 def test_a_drawing_network_and_its_opponent_train_along_and_go_on_exactly(
     people: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(flow_training, "_network", lambda *told: ShiftTolerant("vgg"))
+    monkeypatch.setattr(flow_training, "_network", unlearned)
     told = recipe(people, **WHOLE)
     whole = train(told, tmp_path / "whole")
     lines = (tmp_path / "whole" / "log.jsonl").read_text().splitlines()

@@ -125,7 +125,7 @@ def whole(*cycle: str, weights: Weights | None = None) -> FlowLearner:
     schedule = Schedule(steps=10, rate=1e-2, shape="constant")
     with torch.random.fork_rng():
         torch.default_generator.manual_seed(1)
-        judge = PatchDiscriminator(widths=(8,), sigma=1.5)
+        judge = PatchDiscriminator(widths=(8, 8), sigma=1.5)
 
     def descent(groups: Any, clip: float | None = 1.0) -> Descent:
         optimizer = torch.optim.Adam(groups, lr=1e-2)
