@@ -28,6 +28,7 @@ from reidaug.data.pairs import PairDataset, PosePair, collate
 from reidaug.errors import ReidaugError, UsageError
 from reidaug.flow.checkpoint import save_checkpoint
 from reidaug.flow.estimator import FlowEstimator
+from reidaug.flow.learners import FlowLearner
 from reidaug.flow.order import BatchOrder
 from reidaug.recipes import load
 from reidaug.runs import RunFolder, progress, write_atomically
@@ -63,7 +64,7 @@ def train(recipe: TrainFlow, out: Path, *, resume: bool = False) -> dict[str, An
     steps = progress(loader, total=len(loader), what="train", unit="step")
     with closing(SummaryWriter(str(out / "tensorboard"), purge_step=learner.taken)) as curves:
         for batch in steps if accelerator.is_main_process else loader:
-            losses = learner.step(_on(batch, accelerator.device))
+            losses = _step(learner, _on(batch, accelerator.device))
             step = learner.taken
             if not all(map(math.isfinite, losses.values())):
                 raise ReidaugError(f"step {step}: a loss is not finite; lower schedule.rate")
@@ -156,6 +157,13 @@ def _loader(
         collate_fn=collate,
         num_workers=recipe.workers,
     )
+
+
+def _step(learner: FlowLearner, batch: PosePair) -> dict[str, float]:
+    try:
+        return learner.step(batch)
+    except ValueError as error:  # networks that are not made for images of this size
+        raise UsageError(f"'size', or what works on it: {error}") from None
 
 
 def _on(batch: PosePair, device: torch.device) -> PosePair:

@@ -213,7 +213,7 @@ class GFLA(FlowEstimator):
         self.masks = nn.ModuleList(nn.Conv2d(width, 1, 3, padding=1) for width in upward[-2:])
         self.apply(_start)
 
-    def flows(
+    def levels(
         self, source: Float[Tensor, "b 3 H W"], source_pose: Pose, target_pose: Pose
     ) -> Levels:
         """Estimate flow and mask at both levels.
@@ -245,6 +245,12 @@ class GFLA(FlowEstimator):
             tuple(h(x).float().sigmoid() for h, x in zip(self.masks, two, strict=True)),
         )
 
+    def flows(
+        self, source: Float[Tensor, "b 3 H W"], source_pose: Pose, target_pose: Pose
+    ) -> tuple[Tensor, ...]:
+        """Estimate the flows of both levels, coarse to fine; see `levels`."""
+        return self.levels(source, source_pose, target_pose).flows
+
     def motion(
         self, source: Float[Tensor, "b 3 H W"], source_pose: Pose, target_pose: Pose
     ) -> Motion:
@@ -261,7 +267,7 @@ class GFLA(FlowEstimator):
         Raises:
             ValueError: The images' size cannot be halved so often.
         """
-        both, k = self.flows(source, source_pose, target_pose), LEVELS.index(self.level)
+        both, k = self.levels(source, source_pose, target_pose), LEVELS.index(self.level)
         return Motion(both.flows[k], (both.masks[k],))
 
     def forward(

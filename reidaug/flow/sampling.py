@@ -72,7 +72,7 @@ class SamplingLosses:
         """Judge the flows of pairs.
 
         Args:
-            flows: One flow a level, coarse to fine, as `reidaug.flow.gfla.GFLA.flows` gives them.
+            flows: One flow a level, coarse to fine, as `FlowEstimator.flows` gives them.
             batch: The pairs.
 
         Returns:

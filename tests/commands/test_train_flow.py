@@ -259,6 +259,15 @@ def test_what_cannot_be_trained_is_said_before_a_folder_is_made(
     assert not (tmp_path / "run").exists()
 
 
+def test_images_a_network_is_not_made_for_are_a_mistake_of_the_recipe(
+    people: Path, tmp_path: Path
+) -> None:
+    gfla = {"class": "reidaug.flow.gfla:GFLA", "preset": "small"}
+    told = recipe(people, estimator=gfla, cycle=["reconstruction"])
+    with pytest.raises(UsageError, match="'size'.*multiples of 32"):
+        train(told, tmp_path / "run")
+
+
 def test_a_training_that_diverges_says_so(people: Path, tmp_path: Path) -> None:
     told = recipe(people, schedule={"steps": 40, "rate": 1e30, "shape": "constant"})
     with pytest.raises(ReidaugError, match="a loss is not finite"):

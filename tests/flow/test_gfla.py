@@ -37,7 +37,7 @@ def test_the_paper_preset_has_the_papers_size() -> None:
         net = GFLA(**preset("paper"))
         pose = Pose(torch.zeros(1, 18, 2), torch.zeros(1, 18, dtype=torch.bool))
         with FlopCounterMode(display=False) as counter:
-            levels = net.flows(torch.zeros(1, 3, 256, 256), pose, pose)
+            levels = net.levels(torch.zeros(1, 3, 256, 256), pose, pose)
     assert round(sum(p.numel() for p in net.parameters()) / 1e6, 2) == 6.61
     assert round(counter.get_total_flops() / 2e9, 2) == 2.39
     assert [tuple(flow.shape) for flow in levels.flows] == [(1, 2, 32, 32), (1, 2, 64, 64)]
@@ -48,7 +48,7 @@ def test_crops_have_two_levels_too() -> None:
     with torch.device("meta"):
         net = GFLA(**preset("small"))
         pose = Pose(torch.zeros(1, 18, 2), torch.zeros(1, 18, dtype=torch.bool))
-        levels = net.flows(torch.zeros(1, 3, 128, 64), pose, pose)
+        levels = net.levels(torch.zeros(1, 3, 128, 64), pose, pose)
     assert [tuple(flow.shape[2:]) for flow in levels.flows] == [(16, 8), (32, 16)]
 
 
@@ -72,7 +72,7 @@ def test_the_level_chooses_what_forward_and_motion_answer() -> None:
     source, ps, pt = images(2, 0), poses(2, 1), poses(2, 2)
     for k, level in enumerate(("32", "64")):
         net = stirred(tiny(level=level)).eval()
-        both, motion = net.flows(source, ps, pt), net.motion(source, ps, pt)
+        both, motion = net.levels(source, ps, pt), net.motion(source, ps, pt)
         assert torch.equal(net(source, ps, pt), both.flows[k])
         assert torch.equal(motion.flow, both.flows[k])
         assert len(motion.occlusion) == 1
@@ -101,7 +101,7 @@ def test_a_wrong_preset_or_keyword_or_size_is_named() -> None:
 
 
 def test_the_untrained_flow_is_near_the_identity() -> None:
-    levels = tiny().flows(images(2, 0), poses(2, 1), poses(2, 2))
+    levels = tiny().levels(images(2, 0), poses(2, 1), poses(2, 2))
     for flow in levels.flows:
         size = (flow.shape[-2], flow.shape[-1])
         still = (flow - identity(*size)).movedim(1, -1)
@@ -135,12 +135,12 @@ def test_an_invisible_joint_says_nothing_and_no_joint_at_all_is_no_nan(nowhere: 
     source, ps, pt = images(2, 0), poses(2, 1, visible=0.5), poses(2, 2, visible=0.5)
     moved = Pose(torch.where(ps.visible[..., None], ps.xy, nowhere), ps.visible)
     for one, other in zip(
-        tensors(net.flows(source, ps, pt)), tensors(net.flows(source, moved, pt)), strict=True
+        tensors(net.levels(source, ps, pt)), tensors(net.levels(source, moved, pt)), strict=True
     ):
         assert torch.equal(one, other)
     nobody = Pose(torch.full_like(ps.xy, nowhere), torch.zeros_like(ps.visible))
     assert not image_and_poses(source, nobody, nobody)[:, 3:].any()
-    found = tensors(net.flows(source, nobody, nobody))
+    found = tensors(net.levels(source, nobody, nobody))
     assert all(tensor.isfinite().all() for tensor in found)
     sum(tensor.sum() for tensor in found).backward()  # type: ignore[union-attr]
     for parameter in net.parameters():
@@ -151,14 +151,14 @@ def test_an_invisible_joint_says_nothing_and_no_joint_at_all_is_no_nan(nowhere: 
 def test_one_pair_alone_is_one_pair_in_a_batch() -> None:
     net = stirred(tiny()).eval()
     source, ps, pt = images(3, 0), poses(3, 1), poses(3, 2)
-    alone = net.flows(source[1:2], select(ps, slice(1, 2)), select(pt, slice(1, 2)))
-    for one, many in zip(tensors(alone), tensors(net.flows(source, ps, pt)), strict=True):
+    alone = net.levels(source[1:2], select(ps, slice(1, 2)), select(pt, slice(1, 2)))
+    for one, many in zip(tensors(alone), tensors(net.levels(source, ps, pt)), strict=True):
         torch.testing.assert_close(many[1:2], one, atol=1e-5, rtol=1e-5)
 
 
 def test_every_parameter_learns() -> None:
     net, batch = tiny(), pairs(3, 0)
-    levels = net.flows(batch.source, batch.source_pose, batch.target_pose)
+    levels = net.levels(batch.source, batch.source_pose, batch.target_pose)
     sum(t.square().sum() for t in tensors(levels)).backward()  # type: ignore[union-attr]
     for name, parameter in net.named_parameters():
         assert parameter.grad is not None, name

@@ -282,7 +282,7 @@ def test_it_learns_four_pairs_by_heart() -> None:
     optimizer = torch.optim.Adam(net.parameters(), lr=3e-3, betas=(0.0, 0.999))
     course = []
     for _ in range(100):
-        levels = net.flows(batch.source, batch.source_pose, batch.target_pose)
+        levels = net.levels(batch.source, batch.source_pose, batch.target_pose)
         found = losses(levels.flows, batch)
         optimizer.zero_grad()
         (20 * found["correctness"] + 0.01 * found["regularity"]).backward()
