@@ -273,7 +273,7 @@ class GFLA(FlowEstimator):
     def forward(
         self, source: Float[Tensor, "b 3 H W"], source_pose: Pose, target_pose: Pose
     ) -> Float[Tensor, "b 2 h w"]:
-        """Estimate the flow of the chosen level; what goes in and what can fail is as in `motion`."""
+        """Estimate the flow of the chosen level; what goes in and can fail is as in `motion`."""
         return self.motion(source, source_pose, target_pose).flow
 
     def _check_size(self, size: Size) -> None:

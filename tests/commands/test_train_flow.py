@@ -264,7 +264,7 @@ def test_images_a_network_is_not_made_for_are_a_mistake_of_the_recipe(
 ) -> None:
     gfla = {"class": "reidaug.flow.gfla:GFLA", "preset": "small"}
     told = recipe(people, estimator=gfla, cycle=["reconstruction"])
-    with pytest.raises(UsageError, match="'size'.*multiples of 32"):
+    with pytest.raises(UsageError, match=r"'size'.*multiples of 32"):
         train(told, tmp_path / "run")
 
 
