@@ -5,7 +5,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torchvision.models import resnet18
 
-from reidaug.flow.parts import Down
+from reidaug.flow.parts import Down, check_halving
 from reidaug.geometry.flow import from_affine
 from reidaug.geometry.pose import OPENPOSE_18
 
@@ -20,8 +20,9 @@ class BackgroundMotion(nn.Module):
     answer away.
 
     Args:
-        kind: ``downs``: MRAA's five downward blocks and a mean; ``resnet``: TPSMM's ResNet-18.
-        expansion: Channels of the first of the five blocks; the others double them up to 1024.
+        kind: ``downs``: MRAA's downward blocks and a mean; ``resnet``: TPSMM's ResNet-18.
+        expansion: Channels of the first downward block; the others double them up to 1024.
+        blocks: Number of downward blocks.
 
     Raises:
         ValueError: There is no such kind.
@@ -31,14 +32,15 @@ class BackgroundMotion(nn.Module):
         images: our reading.
     """
 
-    def __init__(self, kind: str, *, expansion: int = 64) -> None:
+    def __init__(self, kind: str, *, expansion: int = 64, blocks: int = 5) -> None:
         super().__init__()
+        self.halvings = blocks if kind == "downs" else 0
         if kind == "downs":
-            widths = [CHANNELS, *(min(1024, expansion * 2**i) for i in range(5))]
-            blocks = [Down(widths[i], widths[i + 1]) for i in range(5)]
+            widths = [CHANNELS, *(min(1024, expansion * 2**i) for i in range(blocks))]
+            downs = [Down(widths[i], widths[i + 1]) for i in range(blocks)]
             head = nn.Linear(widths[-1], 6)
             self.network: nn.Module = nn.Sequential(
-                *blocks, nn.AdaptiveAvgPool2d(1), nn.Flatten(), head
+                *downs, nn.AdaptiveAvgPool2d(1), nn.Flatten(), head
             )
         elif kind == "resnet":
             self.network = resnet18()
@@ -61,7 +63,11 @@ class BackgroundMotion(nn.Module):
 
         Returns:
             Matrix and offset (B, 2, 3).
+
+        Raises:
+            ValueError: The maps do not halve evenly.
         """
+        check_halving(source, self.halvings)
         affine: Tensor = self.network(torch.cat((source, target), dim=1))
         return affine.float().unflatten(1, (2, 3))
 

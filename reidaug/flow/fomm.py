@@ -14,12 +14,14 @@ from reidaug.flow.hourglass import Hourglass
 from reidaug.flow.transforms import (
     analytic_jacobians,
     as_flows,
+    aspect,
     in_square_units,
     local_maps,
     ratio,
     square_grid,
 )
 from reidaug.geometry import affine
+from reidaug.geometry.flow import Size
 from reidaug.geometry.pose import OPENPOSE_18, Pose
 
 JOINTS = len(OPENPOSE_18)
@@ -204,20 +206,14 @@ class FOMM(FlowEstimator):
             ``equivariance``; nothing where Jacobians are not learned.
 
         Source:
-            FOMM's equivariance of Jacobians: mean|I - J_D^-1 T' J_T| with p_T = T^-1(p_D). T is
-            affine, without FOMM's random thin-plate part.
+            FOMM's equivariance of Jacobians: mean|I - J_D^-1 T' J_T| with p_T = T^-1(p_D).
         """
         del motion
         if self.jacobians is None:
             return {}
         pose, size = batch.target_pose, (batch.target.shape[-2], batch.target.shape[-1])
-        count = pose.xy.shape[0]
-        noise = DISTORTION * torch.randn(count, 2, 3, generator=generator)
-        matrix, offset = (noise[..., :2] + torch.eye(2)), noise[..., 2]
-        matrix, offset = matrix.to(pose.xy.device), offset.to(pose.xy.device)
         with torch.autocast(pose.xy.device.type, enabled=False):
-            xy = torch.where(pose.visible[..., None], pose.xy, torch.zeros_like(pose.xy))
-            moved = affine.move_pose(Pose(xy, pose.visible), matrix, offset, size)
+            moved, matrix = distorted(pose, size, generator)
             _, maps = on_grid(batch.target, self.scale, (pose, moved))
         jacobians = self.jacobians(torch.cat(maps))
         with torch.autocast(pose.xy.device.type, enabled=False):
@@ -225,6 +221,31 @@ class FOMM(FlowEstimator):
             round_trip = jacobian_ratio((matrix[:, None] @ here).mT, there.mT)
             apart = (round_trip - torch.eye(2, device=matrix.device)).abs().mean((-2, -1))
             return {"equivariance": (apart * pose.visible).sum() / pose.visible.sum().clamp_min(1)}
+
+
+def distorted(
+    pose: Pose, size: Size, generator: torch.Generator
+) -> tuple[Pose, Float[Tensor, "b 2 2"]]:
+    """Move poses by random affine maps near the identity.
+
+    Args:
+        pose: Joints p_D (B, J, 2) in pixels.
+        size: (height, width) of the image they belong to.
+        generator: Source of chance, on the CPU.
+
+    Returns:
+        Joints p_T with T(p_T) = p_D, and the matrices of T in square units (B, 2, 2).
+
+    Source:
+        FOMM's random transformation I + N(0, 0.05), without its thin-plate part.
+    """
+    noise = DISTORTION * torch.randn(pose.xy.shape[0], 2, 3, generator=generator)
+    noise = noise.to(pose.xy.device)
+    matrix, offset = noise[..., :2] + torch.eye(2, device=noise.device), noise[..., 2]
+    unit = aspect(size, noise)
+    xy = torch.where(pose.visible[..., None], pose.xy, torch.zeros_like(pose.xy))
+    flat = matrix * unit / unit[:, None]  # the same map in normalised coordinates
+    return affine.move_pose(Pose(xy, pose.visible), flat, offset / unit, size), matrix
 
 
 def jacobian_ratio(

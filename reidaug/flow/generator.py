@@ -9,7 +9,7 @@ from torch.nn.functional import interpolate
 
 from reidaug.errors import UsageError
 from reidaug.flow.estimator import Motion
-from reidaug.flow.parts import Down, Residual, Same, Up
+from reidaug.flow.parts import Down, Residual, Same, Up, check_halving
 from reidaug.geometry.flow import Size
 from reidaug.geometry.warp import warp
 
@@ -61,7 +61,7 @@ class Generator(nn.Module):
     ) -> None:
         super().__init__()
         widths = [min(limit, expansion * 2**i) for i in range(downs + 1)]
-        self.skips, self.cell = skips, 2**downs
+        self.skips = skips
         self.first = Same(3, widths[0], kernel=7)
         self.downs = nn.ModuleList(Down(widths[i], widths[i + 1]) for i in range(downs))
         self.bottleneck = nn.Sequential(*(Residual(widths[-1]) for _ in range(residuals)))
@@ -82,7 +82,7 @@ class Generator(nn.Module):
         Raises:
             ValueError: The image does not halve evenly.
         """
-        check_halving(source, self.cell)
+        check_halving(source, len(self.downs))
         features = [self.first(source)]
         for down in self.downs:
             features.append(down(features[-1]))
@@ -132,18 +132,3 @@ def occlusion_at(motion: Motion, size: Size) -> Float[Tensor, "b 1 h w"]:
     if tuple(chosen.shape[-2:]) == tuple(size):
         return chosen
     return interpolate(chosen, size=tuple(size), mode="bilinear", align_corners=True)
-
-
-def check_halving(image: Float[Tensor, "b c H W"], cell: int) -> None:
-    """Ask that an image can be halved as often as a network does.
-
-    Args:
-        image: Images (B, C, H, W).
-        cell: What H and W should be multiples of.
-
-    Raises:
-        ValueError: They are not.
-    """
-    height, width = image.shape[-2:]
-    if height % cell or width % cell:
-        raise ValueError(f"images need multiples of {cell} pixels, got {height}x{width}")

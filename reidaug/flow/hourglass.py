@@ -3,7 +3,7 @@
 from jaxtyping import Float
 from torch import Tensor, cat, nn
 
-from reidaug.flow.parts import Down, Up
+from reidaug.flow.parts import Down, Up, check_halving
 
 
 class Hourglass(nn.Module):
@@ -39,7 +39,6 @@ class Hourglass(nn.Module):
         widths = [inputs, *(min(limit, expansion * 2 ** (i + 1)) for i in range(blocks))]
         made = [min(limit, expansion * 2**i) for i in range(blocks)]  # by decoder blocks
         self.channels = tuple(made[i] + widths[i] for i in reversed(range(blocks)))
-        self.cell = 2**blocks
         self.downs = nn.ModuleList(Down(widths[i], widths[i + 1], norm=norm) for i in range(blocks))
         coming = (widths[-1], *self.channels[:-1])
         self.ups = nn.ModuleList(
@@ -60,12 +59,7 @@ class Hourglass(nn.Module):
         Raises:
             ValueError: The picture would be pooled away, or does not halve evenly.
         """
-        height, width = picture.shape[-2:]
-        if height % self.cell or width % self.cell:
-            raise ValueError(
-                f"{len(self.downs)} halvings need multiples of {self.cell} cells, "
-                f"got {height}x{width}: use another image size, scale or number of blocks"
-            )
+        check_halving(picture, len(self.downs))
         bridges = [picture]
         for down in self.downs:
             bridges.append(down(bridges[-1]))

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from reidaug.data.pairs import PosePair
 from reidaug.errors import UsageError
 from reidaug.flow.estimator import Motion
-from reidaug.flow.generator import check_halving, occlusion_at, shown
-from reidaug.flow.parts import Down, Residual, Same, Up
+from reidaug.flow.generator import occlusion_at, shown
+from reidaug.flow.parts import Down, Residual, Same, Up, check_halving
 from reidaug.geometry.warp import warp
 
 PRESETS: dict[str, dict[str, Any]] = {"paper": {}, "small": {"expansion": 16, "downs": 2}}
@@ -58,7 +58,6 @@ class Inpainting(nn.Module):
             raise ValueError(f"downs must be positive, got {downs}")
         widths = [min(limit, expansion * 2**i) for i in range(downs + 1)]
         coming = [2 * width for width in widths[:-1]] + widths[-1:]
-        self.cell = 2**downs
         self.first = Same(3, widths[0], kernel=7, norm="instance")
         self.downs = nn.ModuleList(
             Down(widths[i], widths[i + 1], norm="instance") for i in range(downs)
@@ -101,7 +100,7 @@ class Inpainting(nn.Module):
         Raises:
             ValueError: The image does not halve evenly.
         """
-        check_halving(source, self.cell)
+        check_halving(source, len(self.downs))
         moved = [shown(features, motion) for features in self.encode(source)]
         out = moved.pop()
         for up in self.ups[:-1]:

@@ -63,7 +63,7 @@ class MRAA(FlowEstimator):
         background: ``identity``, or ``predicted`` from the two poses.
         expansion: Width of the dense-motion hourglass.
         background_expansion: Channels of the background network's first block.
-        blocks: How often the hourglass halves the grid.
+        blocks: How often the hourglass, and the background network, halve the grid.
         limit: Most channels in the hourglass.
 
     Raises:
@@ -94,7 +94,7 @@ class MRAA(FlowEstimator):
             len(REGIONS), evidence=len(REGIONS), expansion=expansion, blocks=blocks, limit=limit
         )
         self.background = (
-            BackgroundMotion("downs", expansion=background_expansion)
+            BackgroundMotion("downs", expansion=background_expansion, blocks=blocks)
             if wants_prediction(background)
             else None
         )

@@ -30,6 +30,25 @@ def norm_layer(norm: str, channels: int) -> nn.Module:
     return nn.InstanceNorm2d(channels, affine=True)
 
 
+def check_halving(picture: Float[Tensor, "b c h w"], times: int) -> None:
+    """Ask that a picture can be halved as often as a network does.
+
+    Args:
+        picture: Images or grids (B, C, h, w).
+        times: How often it will be halved.
+
+    Raises:
+        ValueError: It would be pooled away, or does not halve evenly.
+    """
+    height, width = picture.shape[-2:]
+    cell = 2**times
+    if height % cell or width % cell:
+        raise ValueError(
+            f"{times} halvings need a height and width in multiples of {cell}, "
+            f"got {height}x{width}: choose another image size, scale or number of halvings"
+        )
+
+
 class Same(nn.Sequential):
     """Convolution, norm, ReLU: (B, inputs, h, w) to (B, outputs, h, w).
 
