@@ -1,10 +1,15 @@
 """Thin-plate splines through corresponding points."""
 
+from collections.abc import Sequence
+
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
 from reidaug.geometry.flow import Size, identity
+
+# The linear part is damped a little more than the offset: it is what few points do not tell.
+DAMPING = (1e-9, 1e-6, 1e-6)
 
 
 def thin_plate_flow(
@@ -39,33 +44,59 @@ def thin_plate_flow(
         Bookstein 1989; UnWarpME Eq. 1 (the transformation of TPSMM) uses the same kernel
         U(r) = r^2 log r^2.
     """
-    weight, affine = _solve(source, target, visible, ridge)
-    grid = identity(*size, device=source.device).to(source.dtype).flatten(1).T
-    points = grid.expand(source.shape[0], -1, -1)
-    moved = points + _kernel(points, target) @ weight + _homogeneous(points) @ affine
+    points = identity(*size, device=source.device).to(source.dtype).flatten(1).T
+    moved = bend(points, source, target, visible, ridge=ridge)
     return moved.transpose(1, 2).unflatten(-1, size)
 
 
+def bend(
+    points: Float[Tensor, "m 2"],
+    source: Float[Tensor, "b n 2"],
+    target: Float[Tensor, "b n 2"],
+    visible: Bool[Tensor, "b n"],
+    *,
+    ridge: float,
+    damping: Sequence[float] = DAMPING,
+) -> Float[Tensor, "b m 2"]:
+    """Carry points from the target to the source by thin-plate splines.
+
+    Args:
+        points: Points (M, 2) of the target.
+        source: Control points (B, N, 2) in the source.
+        target: The same points (B, N, 2) in the target.
+        visible: (B, N), which of them to use; the others take no part, whatever they are.
+        ridge: Bending allowed at the control points.
+        damping: Ridge on the affine part of the displacement: offset, x, y.
+
+    Returns:
+        Points (B, M, 2) of the source. A control point misses its place by ``ridge`` times its
+        kernel weight.
+    """
+    weight, affine = _solve(source, target, visible, ridge, damping)
+    centres = torch.where(visible[..., None], target, torch.zeros_like(target))
+    rows = points.expand(source.shape[0], -1, -1)
+    return rows + _kernel(rows, centres) @ weight + _homogeneous(rows) @ affine
+
+
 def _solve(
-    source: Tensor, target: Tensor, visible: Tensor, ridge: float
+    source: Tensor, target: Tensor, visible: Tensor, ridge: float, damping: Sequence[float]
 ) -> tuple[Float[Tensor, "b n 2"], Float[Tensor, "b 3 2"]]:
     """Solve the masked system [[K + ridge, P], [P^T, -eps]] [w; a] = [displacement; 0]."""
     batch, count = visible.shape
     seen = visible.to(source.dtype)
     target = torch.where(visible[..., None], target, torch.zeros_like(target))
-    shift = torch.where(visible[..., None], source - target, torch.zeros_like(target))
+    source = torch.where(visible[..., None], source, torch.zeros_like(source))
     pairs = seen[:, :, None] * seen[:, None, :]
     eye = torch.eye(count, dtype=source.dtype, device=source.device)
     kernel = _kernel(target, target) * pairs + ridge * eye
     kernel = kernel + torch.diag_embed(1 - seen)  # a row of its own for every point left out
     plane = _homogeneous(target) * seen[..., None]
-    # The linear part is damped a little more than the offset: it is what few points do not tell.
-    damping = torch.tensor((1e-9, 1e-6, 1e-6), dtype=source.dtype, device=source.device)
     system = torch.zeros(batch, count + 3, count + 3, dtype=source.dtype, device=source.device)
     system[:, :count, :count] = kernel
     system[:, :count, count:] = plane
     system[:, count:, :count] = plane.transpose(1, 2)
-    system[:, count:, count:] = -torch.diag(damping)
+    system[:, count:, count:] = -torch.diag(torch.tensor(damping).to(system))
+    shift = source - target
     right = torch.cat((shift, torch.zeros_like(shift[:, :1]).expand(-1, 3, -1)), dim=1)
     solved = torch.linalg.solve(system.double(), right.double()).to(source.dtype)
     return solved[:, :count] * seen[..., None], solved[:, count:]
