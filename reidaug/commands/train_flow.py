@@ -304,6 +304,7 @@ def _score(recipe: TrainFlow, estimator: FlowEstimator, pairs: PairList) -> dict
         size=recipe.size,
         stlpips=recipe.stlpips,
         seed=recipe.seed,
+        ground=recipe.ground,
     )
     return report | {"evaluate_on": recipe.evaluate_on, "steps": recipe.schedule.steps}
 

@@ -92,11 +92,13 @@ def save_checkpoint(
     write_atomically(folder / RECIPE, text.encode())
 
 
-def load_checkpoint(folder: Path) -> FlowEstimator:
+def load_checkpoint(folder: Path, **keywords: Any) -> FlowEstimator:
     """Read a checkpoint folder.
 
     Args:
         folder: As `save_checkpoint` writes it.
+        keywords: Keywords of the estimator that win over those it was trained with, for what does
+            not change its weights.
 
     Returns:
         The estimator on the CPU, ready for use (``eval`` mode, 32 bits).
@@ -109,7 +111,7 @@ def load_checkpoint(folder: Path) -> FlowEstimator:
             raise ReidaugError(f"{folder}: no flow checkpoint here ({name} is missing)")
     try:
         recipe = yaml.safe_load((folder / RECIPE).read_text(encoding="utf-8"))
-        description = dict(recipe["estimator"])
+        description = {**recipe["estimator"], **keywords}
     except (yaml.YAMLError, UnicodeDecodeError, KeyError, TypeError, ValueError):
         raise ReidaugError(f"{folder / RECIPE}: names no estimator") from None
     try:
