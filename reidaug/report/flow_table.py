@@ -75,7 +75,7 @@ def differences_text(report: Mapping[str, Any]) -> str:
     """
     lines = [f"Pair by pair against {report['reference']}, 95 % intervals, each for itself:"]
     for name, scores in report["differences"].items():
-        known = [(LINES[s], s, found) for s, found in scores.items() if s in LINES]
+        known = [(line, score, scores[score]) for score, line in LINES.items() if score in scores]
         for line, score, found in known:
             if found["words"] != SAME:
                 lines.append(f"  {name}: {_difference(score, line, found)}: {found['words']}")

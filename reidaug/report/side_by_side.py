@@ -46,8 +46,8 @@ def label(text: str) -> Picture:
         A picture as wide as the text, dark on white.
     """
     font = ImageFont.load_default(FONT_SIZE)
-    _, _, right, bottom = font.getbbox(text)
-    image = Image.new("RGB", (int(right) + 2, max(int(bottom), FONT_SIZE) + 6), WHITE)
+    height = round(1.5 * FONT_SIZE)  # one for all, so that names stand on one line
+    image = Image.new("RGB", (round(font.getlength(text)) + 2, height), WHITE)
     ImageDraw.Draw(image).text((1, 2), text, fill=LIGHT.ink, font=font)
     pixels = bytearray(image.tobytes())
     flat = torch.frombuffer(pixels, dtype=torch.uint8)
