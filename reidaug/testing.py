@@ -15,7 +15,7 @@ from typing import NamedTuple
 import torch
 from jaxtyping import Float
 from safetensors.torch import load, save
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from reidaug.data.pairs import PosePair
@@ -44,7 +44,7 @@ class Asked(NamedTuple):
 
 
 def check_flow_estimator(
-    estimator: FlowEstimator,
+    estimator: nn.Module,
     *,
     size: Size = (128, 64),
     seed: int = 0,
@@ -76,8 +76,8 @@ def check_flow_estimator(
     asked = _asked(size, torch.Generator().manual_seed(seed))
     # Without gradients first: what an estimator keeps from here must not break its training.
     with torch.inference_mode():
-        flow = _check_flow(own, asked)
         _check_inputs(own, asked)
+        flow = _check_flow(own, asked)
         _check_repeats(own, asked, flow)
         _check_batch(own, asked, flow)
         _check_missing(own, asked)
@@ -257,14 +257,13 @@ def _check_autocast(own: FlowEstimator, asked: Asked, flow: Tensor) -> None:
 
 def _check_state(own: FlowEstimator, asked: Asked, flow: Tensor) -> None:
     state = {name: tensor.contiguous() for name, tensor in own.state_dict().items()}
-    try:
-        stored = save(state)
-    except RuntimeError as error:
-        reason = str(error).strip().splitlines()[0]
-        raise AssertionError(f"safetensors cannot store the state_dict: {reason}") from None
     other = copy.deepcopy(own)
     _disturb(other)
-    other.load_state_dict(load(stored))
+    try:
+        other.load_state_dict(load(save(state)))
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())
+        raise AssertionError(f"the state_dict cannot be stored and read: {reason}") from None
     with torch.inference_mode():
         _assert_close(
             other(*asked),

@@ -200,6 +200,9 @@ def _training(name: str, recipe: Compare) -> TrainFlow:
         own = [key for key in keys if key in SHARED]
         if own:
             raise UsageError(f"{where}: '{own[0]}' is the same for all rows: set it at the top")
+    unknown = [key for key in recipe.common if key not in TrainFlow.model_fields]
+    if unknown:
+        raise UsageError(f"common: unknown key '{unknown[0]}' (as in train-flow recipes)")
     values: dict[str, Any] = {"seed": recipe.seed, "schedule": {}, **recipe.common}
     for key, value in recipe.rows[name].items():
         values[key] = _joined(values.get(key), value)
@@ -217,14 +220,12 @@ def _joined(common: Any, own: Any) -> Any:
 
 
 def _with_steps(name: str, budget: int | None, values: Mapping[str, Any]) -> Any:
-    schedule, batch = (
-        values["schedule"],
-        values.get("batch", TrainFlow.model_fields["batch"].default),
-    )
     if budget is None:
         raise UsageError(f"key 'budget' is missing: the pairs that row '{name}' is trained on")
-    if not isinstance(schedule, dict) or not isinstance(batch, int) or batch < 1:
-        return schedule  # the recipe's own check has the words for it
+    schedule = values["schedule"]
+    if not isinstance(schedule, dict):
+        return schedule  # the recipe's own check has the words for it, and for a wrong batch
     if "steps" in schedule:
         raise UsageError(f"rows.{name}.schedule: 'steps' follow from 'budget' and 'batch'")
-    return {**schedule, "steps": -(-budget // batch)}
+    batch = values.get("batch", TrainFlow.model_fields["batch"].default)
+    return {**schedule, "steps": -(-budget // batch) if isinstance(batch, int) and batch else 1}
