@@ -14,6 +14,10 @@ from reidaug.errors import ReidaugError
 COMMANDS = {
     "train-flow": ("reidaug.commands.train_flow", "Train a flow estimator on pairs of poses."),
     "augment": ("reidaug.commands.augment", "Warp every training image of a dataset into poses."),
+    "compare": (
+        "reidaug.commands.compare",
+        "Train flow estimators on equal terms and score them side by side.",
+    ),
     "finetune-eval": (
         "reidaug.commands.finetune_eval",
         "Fine-tune a re-ID model with and without warps, and evaluate it.",

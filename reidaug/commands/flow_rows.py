@@ -1,33 +1,61 @@
 """The table of flow scores: trained estimators beside those that learn nothing, on equal pairs."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
-from reidaug.commands.flow_pairs import person_pairs
+from reidaug.commands.flow_pairs import on_grey, person_pairs
 from reidaug.data.deepfashion import PairList
 from reidaug.data.pairs import PairDataset, collate
 from reidaug.flow.closed_form import Identity, JointBlend, TorsoAffine
 from reidaug.flow.estimator import FlowEstimator
 from reidaug.flow.perceptual import ShiftTolerant
-from reidaug.flow.scores import ScoredBatch, lpips_distance, score_estimators, summarise
+from reidaug.flow.scores import (
+    ScoredBatch,
+    Values,
+    lpips_distance,
+    score_estimators,
+    summarise,
+)
 from reidaug.flow.weights import shift_tolerant_weights
 from reidaug.geometry.flow import Size
 from reidaug.runs import progress
 
 BATCH = 20
 HIGHER_IS_BETTER = ("ssim",)
+CLOSED_FORMS: dict[str, type[FlowEstimator]] = {
+    "identity": Identity,
+    "torso_affine": TorsoAffine,
+    "joint_blend": JointBlend,
+}
 
 
-def flow_rows(
+class Scored(NamedTuple):
+    """Estimators scored on pairs.
+
+    Attributes:
+        size: (height, width) of the images.
+        pairs: How many pairs.
+        region: ``foreground`` or ``image``, what was compared.
+        values: Row name, score name, one value a pair; the closed forms first.
+    """
+
+    size: Size
+    pairs: int
+    region: str
+    values: dict[str, Values]
+
+
+def score_pairs(
     estimators: Mapping[str, FlowEstimator],
     pairs: PairList,
     *,
     size: Size | None,
     stlpips: Sequence[str],
-    seed: int,
-) -> dict[str, Any]:
+    ground: str = "image",
+    hidden: bool = False,
+) -> Scored:
     """Score estimators and the closed forms on pairs.
 
     Where every image has a mask (see `reidaug.commands.flow_pairs`), only the target's person is
@@ -38,10 +66,11 @@ def flow_rows(
         pairs: The pairs to score.
         size: (height, width) everything is brought to.
         stlpips: Networks of ST-LPIPS to score with, ``alex`` and ``vgg``.
-        seed: Of the bootstrap.
+        ground: ``grey`` shows the estimators what they were shown in training on grey.
+        hidden: Whether the part of the person that the source does not show is scored as well.
 
     Returns:
-        ``size``, ``pairs``, ``region`` (``foreground`` or ``image``) and ``rows``.
+        The scores by pair.
 
     Raises:
         ReidaugError: A file cannot be read, or ST-LPIPS cannot be fetched.
@@ -49,20 +78,54 @@ def flow_rows(
     networks = {n: ShiftTolerant.load(n, shift_tolerant_weights(n)) for n in stlpips}
     lpips = lpips_distance()
     rows = {
-        "identity": Identity(),
-        "torso_affine": TorsoAffine(),
-        "joint_blend": JointBlend(),
+        **{name: closed_form() for name, closed_form in CLOSED_FORMS.items()},
         **{name: estimator.eval() for name, estimator in estimators.items()},
     }
     count = -(-len(pairs.pairs) // BATCH)
-    batches = progress(_batches(pairs, size), total=count, what="score", unit="batch")
-    values = score_estimators(rows, batches, networks, {"lpips": lpips} if lpips else {})
+    batches = scored_batches(pairs, size, ground=ground)
+    values = score_estimators(
+        rows,
+        progress(batches, total=count, what="score", unit="batch"),
+        networks,
+        {"lpips": lpips} if lpips else {},
+        hidden=hidden,
+    )
     height, width = PairDataset(pairs, size=size)[0].target.shape[-2:]
+    region = "image" if person_pairs(pairs, size) is None else "foreground"
+    return Scored((height, width), len(pairs.pairs), region, values)
+
+
+def flow_rows(
+    estimators: Mapping[str, FlowEstimator],
+    pairs: PairList,
+    *,
+    size: Size | None,
+    stlpips: Sequence[str],
+    seed: int,
+    ground: str = "image",
+) -> dict[str, Any]:
+    """Score estimators and the closed forms on pairs, see `score_pairs`.
+
+    Args:
+        estimators: Trained estimators by the name of their row.
+        pairs: The pairs to score.
+        size: (height, width) everything is brought to.
+        stlpips: Networks of ST-LPIPS to score with, ``alex`` and ``vgg``.
+        seed: Of the bootstrap.
+        ground: ``grey`` shows the estimators what they were shown in training on grey.
+
+    Returns:
+        ``size``, ``pairs``, ``region`` (``foreground`` or ``image``) and ``rows``.
+
+    Raises:
+        ReidaugError: A file cannot be read, or ST-LPIPS cannot be fetched.
+    """
+    scored = score_pairs(estimators, pairs, size=size, stlpips=stlpips, ground=ground)
     return {
-        "size": [height, width],
-        "pairs": len(pairs.pairs),
-        "region": "image" if person_pairs(pairs, size) is None else "foreground",
-        "rows": {row: summarise(of_row, seed=seed) for row, of_row in values.items()},
+        "size": list(scored.size),
+        "pairs": scored.pairs,
+        "region": scored.region,
+        "rows": {row: summarise(of_row, seed=seed) for row, of_row in scored.values.items()},
     }
 
 
@@ -88,14 +151,31 @@ def table(report: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _batches(pairs: PairList, size: Size | None) -> Iterator[ScoredBatch]:
+def scored_batches(
+    pairs: PairList, size: Size | None, *, ground: str = "image"
+) -> Iterator[ScoredBatch]:
+    """Read pairs as they are scored.
+
+    Args:
+        pairs: The pairs.
+        size: (height, width) everything is brought to.
+        ground: ``grey`` shows estimators the source on grey, where every image has a mask.
+
+    Yields:
+        `BATCH` pairs at a time.
+
+    Raises:
+        ReidaugError: A file cannot be read.
+    """
     plain, cut = PairDataset(pairs, size=size), person_pairs(pairs, size)
     for start in range(0, len(plain), BATCH):
         places = range(start, min(start + BATCH, len(plain)))
         read = [plain[place] for place in places]
-        person = None
+        person = shown = None
         if cut is not None:
-            names = [plain.names(place)[1] for place in places]
-            masks = zip(names, read, strict=True)
-            person = torch.stack([cut.person(name, pair.target) for name, pair in masks])
-        yield ScoredBatch(collate(read), person)
+            named = [(*plain.names(k), pair) for k, pair in zip(places, read, strict=True)]
+            person = torch.stack([cut.person(target, pair.target) for _, target, pair in named])
+            if ground == "grey":
+                grey = (on_grey(p.source, cut.person(name, p.source)) for name, _, p in named)
+                shown = torch.stack(list(grey))
+        yield ScoredBatch(collate(read), person, shown)

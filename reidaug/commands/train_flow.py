@@ -86,6 +86,19 @@ def train(recipe: TrainFlow, out: Path, *, resume: bool = False) -> dict[str, An
     return report
 
 
+def check(recipe: TrainFlow) -> None:
+    """Raise what `train` would raise of the recipe itself, without looking at pairs.
+
+    Args:
+        recipe: The training.
+
+    Raises:
+        ReidaugError: Weights cannot be fetched.
+        UsageError: The recipe asks for what there is not.
+    """
+    build_learner(recipe, _accelerator(recipe))
+
+
 def _accelerator(recipe: TrainFlow) -> Accelerator:
     # One process may train several times with different precision, as `reidaug demo` does; the
     # library keeps the first one for good unless it is told to forget it.
@@ -215,6 +228,7 @@ def _score(recipe: TrainFlow, estimator: FlowEstimator, pairs: PairList) -> dict
         size=recipe.size,
         stlpips=recipe.stlpips,
         seed=recipe.seed,
+        ground=recipe.ground,
     )
     return report | {"evaluate_on": recipe.evaluate_on, "steps": recipe.schedule.steps}
 

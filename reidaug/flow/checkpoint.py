@@ -127,11 +127,13 @@ def save_checkpoint(
     write_atomically(folder / RECIPE, text.encode())
 
 
-def load_checkpoint(folder: Path) -> FlowEstimator:
+def load_checkpoint(folder: Path, **keywords: Any) -> FlowEstimator:
     """Read a checkpoint folder.
 
     Args:
         folder: As `save_checkpoint` writes it.
+        keywords: Keywords of the estimator that win over those it was trained with, for what does
+            not change its weights.
 
     Returns:
         The estimator on the CPU, ready for use (``eval`` mode, 32 bits).
@@ -143,7 +145,7 @@ def load_checkpoint(folder: Path) -> FlowEstimator:
         if not (folder / name).is_file():
             raise ReidaugError(f"{folder}: no flow checkpoint here ({name} is missing)")
     kind: type[FlowEstimator] = FlowEstimator  # type: ignore[type-abstract]
-    return _load(folder, WEIGHTS, kind, key="estimator")
+    return _load(folder, WEIGHTS, kind, keywords, key="estimator")
 
 
 def load_drawing(folder: Path) -> DrawingNetwork | None:
@@ -161,13 +163,15 @@ def load_drawing(folder: Path) -> DrawingNetwork | None:
     if not (folder / DRAWING).is_file():
         return None
     kind: type[DrawingNetwork] = DrawingNetwork  # type: ignore[type-abstract]
-    return _load(folder, DRAWING, kind, key="drawing")
+    return _load(folder, DRAWING, kind, {}, key="drawing")
 
 
-def _load(folder: Path, name: str, kind: type[Network], *, key: str) -> Network:
+def _load(
+    folder: Path, name: str, kind: type[Network], keywords: Mapping[str, Any], *, key: str
+) -> Network:
     try:
         recipe = yaml.safe_load((folder / RECIPE).read_text(encoding="utf-8"))
-        description = dict(recipe[key])
+        description = {**recipe[key], **keywords}
     except (OSError, yaml.YAMLError, UnicodeDecodeError, KeyError, TypeError, ValueError):
         raise ReidaugError(f"{folder / RECIPE}: names no {key}") from None
     try:

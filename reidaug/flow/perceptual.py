@@ -11,9 +11,10 @@ from pathlib import Path
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn.functional import conv2d, max_pool2d, pad, relu
+from torch.nn.functional import conv2d, interpolate, max_pool2d, pad, relu
 
 from reidaug.errors import ReidaugError
+from reidaug.geometry.flow import Size
 
 # LPIPS' scaling of images in [-1, 1], the ImageNet statistics on that range.
 SHIFT = (-0.030, -0.088, -0.188)
@@ -153,10 +154,40 @@ class ShiftTolerant(FeatureNetwork):
             ST-LPIPS (B,).
         """
         total = torch.zeros(features[0].shape[0], device=features[0].device)
-        for mine, other, head in zip(features, others, self.heads, strict=False):
-            difference = (_unit(mine) - _unit(other)).square()
-            total = total + (difference * head).sum(1).mean((1, 2))
+        for difference in self._differences(features, others):
+            total = total + difference.mean((1, 2))
         return total
+
+    def difference_map(
+        self, features: list[Tensor], others: list[Tensor], size: Size
+    ) -> Float[Tensor, "b H W"]:
+        """Tell where in the image features differ: `feature_distance` before it is averaged.
+
+        Args:
+            features: Features of images, as `features` gives them.
+            others: Features of the images compared with.
+            size: (height, width) of the images.
+
+        Returns:
+            Maps (B, H, W): the differences of every depth brought to the image's size and added.
+
+        Source:
+            LPIPS' spatial form. The corners of every depth's grid lie on the image's: with these
+            networks' paddings that is half a pixel nearer than the half-cell rule.
+        """
+        total = torch.zeros(features[0].shape[0], *size, device=features[0].device)
+        for difference in self._differences(features, others):
+            enlarged = interpolate(
+                difference[:, None], size=tuple(size), mode="bilinear", align_corners=True
+            )
+            total = total + enlarged[:, 0]
+        return total
+
+    def _differences(self, features: list[Tensor], others: list[Tensor]) -> list[Tensor]:
+        return [
+            ((_unit(mine) - _unit(other)).square() * head).sum(1)
+            for mine, other, head in zip(features, others, self.heads, strict=False)
+        ]
 
     def _vgg(self, x: Tensor) -> list[Tensor]:
         found: list[Tensor] = []

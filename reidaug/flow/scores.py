@@ -39,10 +39,42 @@ class ScoredBatch(NamedTuple):
         pairs: A batch of pairs.
         person: Where the target shows the person (B, H, W); None scores whole images. Elsewhere
             both images become grey, so that a background nobody can predict counts nothing.
+        shown: What the estimators are shown as the source (B, 3, H, W), where that is not the
+            source itself; the source is what is sampled.
     """
 
     pairs: PosePair
     person: Bool[Tensor, "b H W"] | None = None
+    shown: Float[Tensor, "b 3 H W"] | None = None
+
+    def hidden(self) -> Bool[Tensor, "b H W"] | None:
+        """Mark the person's cells whose surface the source does not show.
+
+        Returns:
+            (B, H, W); None where that is not known: without a mask or without an exact flow.
+        """
+        if self.person is None or self.pairs.visible is None:
+            return None
+        return self.person & ~self.pairs.visible
+
+
+class PairedDifference(NamedTuple):
+    """How much two rows differ on the same pairs.
+
+    Attributes:
+        mean: Mean over pairs of one row minus the other.
+        low: Lower end of its 95 % interval.
+        high: Upper end.
+    """
+
+    mean: float
+    low: float
+    high: float
+
+    @property
+    def evident(self) -> bool:
+        """Whether the interval leaves zero out."""
+        return self.low > 0 or self.high < 0
 
 
 def score_estimators(
@@ -50,6 +82,8 @@ def score_estimators(
     batches: Iterable[ScoredBatch],
     perceptual: Mapping[str, ShiftTolerant],
     distances: Mapping[str, Distance] | None = None,
+    *,
+    hidden: bool = False,
 ) -> dict[str, Values]:
     """Score estimators on the same pairs.
 
@@ -58,10 +92,13 @@ def score_estimators(
         batches: The pairs.
         perceptual: Networks of ST-LPIPS by name; each adds a column ``stlpips_<name>``.
         distances: Other distances of two images by the name of their column.
+        hidden: Whether each network also scores the part of the person that the source does not
+            show, as ``stlpips_<name>_hidden``.
 
     Returns:
         Row name, score name, one value a pair. ``epe_px`` is there for pairs with exact flow and
-        NaN for a pair without any visible cell.
+        NaN for a pair without any visible cell; so is a hidden score for one without any hidden
+        cell.
 
     Source:
         UnWarpME Sec. 5.2.
@@ -72,14 +109,17 @@ def score_estimators(
             # What the target looks like to the networks is the same in every row.
             target = _eight_bits(_ground(batch.pairs.target, batch.person))
             wanted = {name: net.features(target) for name, net in perceptual.items()}
+            unseen = batch.hidden() if hidden else None
             for row, estimator in estimators.items():
                 pairs = batch.pairs
-                flow = estimator(pairs.source, pairs.source_pose, pairs.target_pose)
+                shown = pairs.source if batch.shown is None else batch.shown
+                flow = estimator(shown, pairs.source_pose, pairs.target_pose)
                 warped = _eight_bits(_ground(warp(pairs.source, flow), batch.person))
                 values = _flow_scores(flow, pairs) | image_scores(warped, target)
                 for name, network in perceptual.items():
-                    features = network.features(warped)
-                    values[f"stlpips_{name}"] = network.feature_distance(features, wanted[name])
+                    values |= _perceptual_scores(
+                        name, network, network.features(warped), wanted[name], unseen
+                    )
                 for name, distance in (distances or {}).items():
                     values[name] = distance(warped, target)
                 for name, value in values.items():
@@ -173,6 +213,43 @@ def summarise(values: Values, *, seed: int) -> dict[str, float | list[float]]:
             row[name] = round(float(measured.mean()), 5)
             row[f"{name}_ci"] = [round(end, 5) for end in interval]
     return row
+
+
+def paired_difference(
+    values: NDArray[np.float64], others: NDArray[np.float64], *, seed: int
+) -> PairedDifference | None:
+    """Compare two rows pair by pair, which is far sharper than comparing their intervals.
+
+    Args:
+        values: One value a pair (N,); NaN counts as not measured.
+        others: The other row's values of the same pairs (N,).
+        seed: Of the bootstrap.
+
+    Returns:
+        The difference; None where no pair was measured in both.
+    """
+    difference = values - others
+    difference = difference[np.isfinite(difference)]
+    if not len(difference):
+        return None
+    low, high = bootstrap_interval(difference, np.random.default_rng(seed))
+    return PairedDifference(float(difference.mean()), low, high)
+
+
+def _perceptual_scores(
+    name: str,
+    network: ShiftTolerant,
+    features: list[Tensor],
+    wanted: list[Tensor],
+    unseen: Bool[Tensor, "b H W"] | None,
+) -> dict[str, Tensor]:
+    scores = {f"stlpips_{name}": network.feature_distance(features, wanted)}
+    if unseen is not None:
+        size = (unseen.shape[-2], unseen.shape[-1])
+        there = network.difference_map(features, wanted, size)
+        inside = torch.where(unseen, there, torch.zeros_like(there)).sum((1, 2))
+        scores[f"stlpips_{name}_hidden"] = inside / unseen.sum((1, 2))
+    return scores
 
 
 def _flow_scores(flow: Tensor, pairs: PosePair) -> dict[str, Tensor]:

@@ -9,7 +9,8 @@ import pytest
 import torch
 from accelerate import Accelerator
 from click.testing import CliRunner
-from flow_figures import SIZE, pairs
+from flow_figures import SIZE
+from small_pairs import write_pairs
 
 from reidaug.cli import main
 from reidaug.commands import flow_training, train_flow
@@ -17,14 +18,10 @@ from reidaug.commands.flow_pairs import hold_out, person_pairs, spread
 from reidaug.commands.flow_rows import table
 from reidaug.commands.flow_training import TrainFlow
 from reidaug.commands.train_flow import train
-from reidaug.data.deepfashion import read_deepfashion, write_pairs_csv
-from reidaug.data.images import encode_jpeg, encode_png, to_bytes
-from reidaug.data.keypoints import write_patn
-from reidaug.data.pairs import flow_name, write_flow
+from reidaug.data.deepfashion import read_deepfashion
 from reidaug.errors import ReidaugError, UsageError
 from reidaug.flow.checkpoint import build_estimator, load_checkpoint
 from reidaug.flow.perceptual import ShiftTolerant
-from reidaug.geometry.pose import select
 from reidaug.recipes import load, resolve
 from reidaug.runs import RunFolder
 
@@ -36,38 +33,6 @@ ESTIMATOR = {
     "reader_widths": [8, 8, 8, 8, 8],
     "first_kernel": 1,
 }
-
-
-def write_pairs(root: Path, *, masks: bool = True) -> Path:
-    """People who stand in two pictures each, six to train and three to test."""
-    (root / "masks").mkdir(parents=True)
-    for split, people, seed in (("train", 6, 0), ("test", 3, 100)):
-        batch = pairs(people, seed)
-        assert batch.flow is not None
-        assert batch.visible is not None
-        (root / split).mkdir()
-        (root / "flows" / split).mkdir(parents=True)
-        names, poses = [], {}
-        for k in range(people):
-            stems = [f"{seed + k:04d}_{view}" for view in (0, 1)]
-            for stem, image, pose in zip(
-                stems,
-                (batch.source[k], batch.target[k]),
-                (batch.source_pose, batch.target_pose),
-                strict=True,
-            ):
-                (root / split / f"{stem}.jpg").write_bytes(encode_jpeg(to_bytes(image)))
-                poses[f"{stem}.jpg"] = select(pose, k)
-                if masks:
-                    mask = torch.zeros(*SIZE, dtype=torch.bool)
-                    mask[4:28, 2:14] = True
-                    (root / "masks" / f"{stem}.png").write_bytes(encode_png(mask))
-            names.append((f"{stems[0]}.jpg", f"{stems[1]}.jpg"))
-            flow_path = root / "flows" / split / flow_name(*names[-1])
-            write_flow(flow_path, batch.flow[k], batch.visible[k])
-        write_pairs_csv(root / f"fasion-pairs-{split}.csv", names)
-        write_patn(root / f"fasion-annotation-{split}.csv", poses, decimals=2)
-    return root
 
 
 @pytest.fixture(scope="module")

@@ -147,3 +147,23 @@ class TestFetching:
         with pytest.raises(ReidaugError, match="pip could not fetch stlpips-pytorch") as told:
             weights.shift_tolerant_weights("vgg")
         assert "\n" not in str(told.value)
+
+
+@pytest.mark.parametrize("network", ["alex", "vgg"])
+def test_the_map_of_differences_is_where_images_differ(network: str) -> None:
+    net = ShiftTolerant(network)
+    for head in net.heads:
+        torch.nn.init.constant_(head, 1.0)
+    image = images(1, 0).repeat(1, 1, 4, 8)
+    other = image.clone()
+    other[..., 96:, 96:] = 1 - other[..., 96:, 96:]
+    size = (image.shape[-2], image.shape[-1])
+    there = net.difference_map(net.features(image), net.features(other), size)
+    assert there.shape == (1, *size)
+    assert there[0, 112, 112] > 10 * there[0, 8, 8]
+    # An average over the map is nearly the distance: enlarging counts inner cells a little more.
+    features = net.features(image), net.features(images(1, 5).repeat(1, 1, 4, 8))
+    whole = net.feature_distance(*features)
+    torch.testing.assert_close(
+        net.difference_map(*features, size).mean(), whole[0], rtol=0.15, atol=0
+    )

@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 import torch
 from flow_figures import SIZE, images, pairs
 
@@ -10,6 +11,7 @@ from reidaug.flow.scores import (
     ScoredBatch,
     bootstrap_interval,
     image_scores,
+    paired_difference,
     score_estimators,
     summarise,
 )
@@ -123,3 +125,102 @@ def test_a_row_has_means_and_intervals_of_what_was_measured() -> None:
     assert row["l1_ci"] == [5.0, 5.0]
     assert row == summarise(values, seed=0)
     assert "epe_px" not in summarise({"epe_px": np.array([np.nan])}, seed=0)
+
+
+@pytest.mark.parametrize("name", ["alex", "vgg"])
+def test_the_hidden_score_is_the_mean_difference_over_hidden_cells(name: str) -> None:
+    network = ShiftTolerant(name)
+    with torch.no_grad():
+        for k, head in enumerate(network.heads):
+            head.fill_(1.0 + k)
+    batch = pairs(3, 4)
+    person = torch.zeros(3, *SIZE, dtype=torch.bool)
+    person[:, 6:26, 3:13] = True
+    visible = torch.rand(3, *SIZE, generator=torch.Generator().manual_seed(0)) < 0.5
+    visible[2] = True  # nothing of the third is hidden
+    scored = ScoredBatch(batch._replace(visible=visible), person)
+    row = score_estimators({"still": Identity()}, [scored], {name: network}, hidden=True)["still"]
+    grey = torch.full_like(batch.source, 0.5)
+    pictures = [torch.where(person[:, None], p, grey) for p in (batch.source, batch.target)]
+    mine, other = (network.features((p * 255).round() / 255) for p in pictures)
+    for k in range(2):
+        total, cells = 0.0, 0
+        maps = [slow_map(mine[d][k], other[d][k], network.heads[d]) for d in range(len(mine))]
+        for y, x in (person & ~visible)[k].nonzero().tolist():
+            total += sum(bilinear(m, y, x) for m in maps)
+            cells += 1
+        np.testing.assert_allclose(row[f"stlpips_{name}_hidden"][k], total / cells, rtol=1e-4)
+    assert np.isnan(row[f"stlpips_{name}_hidden"][2])
+
+
+def slow_map(mine: torch.Tensor, other: torch.Tensor, head: torch.Tensor) -> torch.Tensor:
+    """One depth's weighted squared difference of unit features, cell by cell."""
+    there = torch.zeros(mine.shape[1:])
+    for v in range(there.shape[0]):
+        for u in range(there.shape[1]):
+            a, b = (f[:, v, u] / (f[:, v, u].norm() + 1e-10) for f in (mine, other))
+            there[v, u] = ((a - b) ** 2 * head[0, :, 0, 0]).sum()
+    return there
+
+
+def bilinear(there: torch.Tensor, y: int, x: int) -> float:
+    """Read a map whose corners lie on the image's corners."""
+    v, u = (p * (n - 1) / (m - 1) for p, n, m in zip((y, x), there.shape, SIZE, strict=True))
+    top, left = min(int(v), there.shape[0] - 2), min(int(u), there.shape[1] - 2)
+    if there.shape[0] == 1 or there.shape[1] == 1:
+        return float(there[min(int(v + 0.5), there.shape[0] - 1), 0])
+    down, right = v - top, u - left
+    corners = there[top : top + 2, left : left + 2].tolist()
+    above = corners[0][0] * (1 - right) + corners[0][1] * right
+    below = corners[1][0] * (1 - right) + corners[1][1] * right
+    return above * (1 - down) + below * down
+
+
+def test_hidden_is_known_only_with_a_mask_and_an_exact_flow() -> None:
+    batch, person = pairs(2, 0), torch.ones(2, *SIZE, dtype=torch.bool)
+    assert ScoredBatch(batch).hidden() is None
+    assert ScoredBatch(batch._replace(flow=None, visible=None), person).hidden() is None
+    rows = score_estimators(
+        {"e": Identity()}, [ScoredBatch(batch)], {"alex": ShiftTolerant("alex")}, hidden=True
+    )
+    assert "stlpips_alex_hidden" not in rows["e"]
+
+
+def test_estimators_look_at_what_is_shown_and_the_source_is_sampled() -> None:
+    class Looks(Identity):
+        def forward(self, source, *poses):  # type: ignore[no-untyped-def]
+            return super().forward(source, *poses) + source.mean()
+
+    batch = pairs(2, 0)
+    dark, plain = torch.zeros_like(batch.source), ScoredBatch(batch)
+    still = score_estimators({"e": Identity()}, [plain], {})["e"]
+    shown = score_estimators({"e": Looks()}, [plain._replace(shown=dark)], {})["e"]
+    np.testing.assert_array_equal(still["l1"], shown["l1"])
+    assert (score_estimators({"e": Looks()}, [plain], {})["e"]["l1"] != still["l1"]).any()
+
+
+def test_a_paired_difference_sees_what_intervals_of_means_do_not() -> None:
+    chance = np.random.default_rng(1)
+    hard = chance.normal(20, 8, 400)
+    worse = hard + 0.4 + chance.normal(0, 1, 400)
+    found = paired_difference(worse, hard, seed=0)
+    assert found is not None
+    assert found.evident
+    assert abs(found.mean - (worse - hard).mean()) < 1e-12
+    assert found.low < found.mean < found.high
+    equal = paired_difference(hard + chance.normal(0, 1, 400), hard, seed=0)
+    assert equal is not None
+    assert not equal.evident
+    some = paired_difference(np.array([1.0, np.nan, 3.0]), np.array([0.0, 0.0, np.nan]), seed=0)
+    assert some is not None
+    assert (some.mean, some.low, some.high) == (1.0, 1.0, 1.0)
+    assert paired_difference(np.array([np.nan]), np.array([0.0]), seed=0) is None
+
+
+def test_the_interval_of_a_paired_difference_is_that_of_the_plain_loop() -> None:
+    values, others = np.array([1.0, 4.0, 2.0, 8.0]), np.array([0.5, 5.0, 0.0, 3.0])
+    drawn = np.random.default_rng(3).integers(4, size=(1000, 4))
+    means = sorted(sum(values[k] - others[k] for k in line) / 4 for line in drawn)
+    found = paired_difference(values, others, seed=3)
+    assert found is not None
+    np.testing.assert_allclose(found[1:], np.quantile(means, [0.025, 0.975]))

@@ -1,0 +1,93 @@
+from typing import Any
+
+from reidaug.report.flow_table import differences_text, scores_text, sizes_text
+
+REPORT: dict[str, Any] = {
+    "size": [128, 64],
+    "pairs": 200,
+    "region": "foreground",
+    "rows": {
+        "unwarpme": {
+            "epe_px": 5.5, "epe_px_ci": [5.1, 5.9], "l1": 11.7, "l1_ci": [11.2, 12.3],
+            "l1_32": 9.6, "l1_32_ci": [9.1, 10.1], "ssim": 0.694, "ssim_ci": [0.681, 0.705],
+            "stlpips_alex": 0.1447, "stlpips_alex_ci": [0.137, 0.152], "parameters": 5,
+        },
+        "fomm": {
+            "epe_px": 6.5, "epe_px_ci": [6.1, 6.9], "l1": 11.5, "l1_ci": [11.0, 12.0],
+            "l1_32": 9.6, "l1_32_ci": [9.1, 10.1], "ssim": 0.7, "ssim_ci": [0.69, 0.71],
+            "stlpips_alex": 0.15, "stlpips_alex_ci": [0.14, 0.16], "parameters": 7,
+        },
+        "joint_blend": {"l1": 12.4, "l1_ci": [11.8, 13.0]},
+    },
+    "reference": "unwarpme",
+    "differences": {
+        "fomm": {
+            "epe_px": {"mean": 1.0, "ci": [0.8, 1.2], "words": "worse"},
+            "l1": {"mean": -0.2, "ci": [-0.5, 0.1], "words": "no evidence of a difference"},
+            "ssim": {"mean": 0.006, "ci": [0.001, 0.011], "words": "better"},
+        },
+        "joint_blend": {"l1": {"mean": 0.7, "ci": [0.5, 0.9], "words": "worse"}},
+    },
+    "sizes": {
+        "unwarpme": {"parameters": 6250000, "gmac": 1.23456, "ms": 31.25},
+        "fomm": {"parameters": 7, "gmac": 0.0, "ms": 0.5},
+    },
+}  # fmt: skip
+
+
+def test_scores_go_down_and_estimators_across_as_in_table_1() -> None:
+    text = scores_text(REPORT)
+    lines = text.splitlines()
+    assert lines[0].split() == ["unwarpme", "fomm", "joint_blend"]
+    titles = [line[:16].strip() for line in lines[1:11:2]]
+    assert titles == [
+        "l1-norm, 32",
+        "l1-norm, 128x64",
+        "SSIM",
+        "ST-LPIPS (Alex)",
+        "EPE px, visible",
+    ]
+    assert [line.split()[-3:] for line in lines[1:6:2]] == [
+        ["9.60*", "9.60*", "-"],
+        ["11.70", "11.50*", "12.40"],
+        ["0.694", "0.700*", "-"],
+    ]
+    assert lines[2].split() == ["95", "%", "9.10–10.10", "9.10–10.10", "-"]
+    assert len({len(line) for line in lines[1:11] if not line.endswith("-")}) <= 2
+    assert "200 pairs, the person alone" in text
+    assert "paper" not in text
+    whole = scores_text({**REPORT, "region": "image"})
+    assert "whole images" in whole
+
+
+def test_the_papers_figures_stand_below_ours_as_printed() -> None:
+    note = "compare the order of the rows, not the numbers"
+    published = {"table": 1, "title": "direct sampling", "note": note, "rows": {}}
+    lines = scores_text({**REPORT, "published": published}).splitlines()
+    paper = [line.split() for line in lines if line.startswith("  paper")]
+    assert paper == [
+        ["paper", "13.11", "13.26", "-"],
+        ["paper", "15.52", "15.97", "-"],
+        ["paper", "0.608", "0.604", "-"],
+        ["paper", "0.39", "0.47", "-"],
+    ]
+    assert lines[-1] == f"Table 1, direct sampling; {note}"
+    fourth = {**REPORT, "rows": {"depth5": REPORT["rows"]["fomm"]}}
+    assert "0.40" in scores_text({**fourth, "published": {**published, "table": 4}})
+
+
+def test_differences_say_what_is_no_evidence() -> None:
+    assert differences_text(REPORT).splitlines() == [
+        "Pair by pair against unwarpme, 95 % intervals, each for itself:",
+        "  fomm: ssim +0.0060 (+0.0010 to +0.0110): better",
+        "  fomm: epe_px +1.000 (+0.800 to +1.200): worse",
+        "  fomm: no evidence of a difference in l1",
+        "  joint_blend: l1 +0.700 (+0.500 to +0.900): worse",
+    ]
+
+
+def test_sizes() -> None:
+    lines = sizes_text(REPORT).splitlines()
+    assert lines[0].split() == ["parameters", "GMAC", "ms", "a", "pair"]
+    assert lines[1].split() == ["unwarpme", "6,250,000", "1.235", "31.2"]
+    assert lines[-1] == "at 128x64, one core"
