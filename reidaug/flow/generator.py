@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from reidaug.errors import UsageError
+from reidaug.flow.drawing import DrawingNetwork
 from reidaug.flow.estimator import Motion
 from reidaug.flow.parts import Down, Residual, Same, Up, check_halving
 from reidaug.geometry.flow import Size
@@ -33,7 +34,7 @@ def preset(name: str) -> dict[str, Any]:
     return dict(PRESETS[name])
 
 
-class Generator(nn.Module):
+class Generator(DrawingNetwork):
     """Encodes the source, moves its features along the flow, and decodes what is seen there.
 
     Convention: see `reidaug.geometry.flow`.

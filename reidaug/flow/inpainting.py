@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from reidaug.data.pairs import PosePair
 from reidaug.errors import UsageError
+from reidaug.flow.drawing import DrawingNetwork
 from reidaug.flow.estimator import Motion
 from reidaug.flow.generator import occlusion_at, shown
 from reidaug.flow.parts import Down, Residual, Same, Up, check_halving
@@ -34,7 +35,7 @@ def preset(name: str) -> dict[str, Any]:
     return dict(PRESETS[name])
 
 
-class Inpainting(nn.Module):
+class Inpainting(DrawingNetwork):
     """Encodes the source, moves the features of every resolution, and fills in what is hidden.
 
     Convention: see `reidaug.geometry.flow`.
