@@ -1,9 +1,13 @@
 """Pairs whose flow is known: noise pictures and joints, moved by affine maps."""
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from reidaug.data.pairs import PosePair
+from reidaug.flow.estimator import FlowEstimator
+from reidaug.flow.fomm import FOMM
+from reidaug.flow.mraa import MRAA
+from reidaug.flow.tpsmm import TPSMM
 from reidaug.flow.unwarpme import UnWarpME
 from reidaug.geometry import affine, flow
 from reidaug.geometry.pose import Pose
@@ -57,3 +61,25 @@ def tiny(**keywords: object) -> UnWarpME:
     with torch.random.fork_rng():
         torch.default_generator.manual_seed(0)
         return UnWarpME(**given)  # type: ignore[arg-type]
+
+
+def rival(name: str, **keywords: object) -> FlowEstimator:
+    """A rival of the full form, narrow enough for a test."""
+    kind = {"fomm": FOMM, "mraa": MRAA, "tpsmm": TPSMM}[name]
+    given = {"scale": 0.5, "expansion": 4, "blocks": 3, "limit": 32, **keywords}
+    with torch.random.fork_rng():
+        torch.default_generator.manual_seed(0)
+        return kind(**given)
+
+
+def shaken(module: nn.Module, seed: int) -> nn.Module:
+    """Give every parameter and statistic a value of chance: as if trained, towards nothing."""
+    generator = seeded(seed)
+    with torch.no_grad():
+        for parameter in module.parameters():
+            size = 0.3 * parameter.std(correction=0) + 0.02
+            parameter.add_(size * torch.randn(parameter.shape, generator=generator))
+        for name, statistic in module.named_buffers():
+            if "running" in name:
+                statistic.add_(0.2 * torch.rand(statistic.shape, generator=generator))
+    return module

@@ -20,6 +20,7 @@ LEAST_JOINTS = (1, 3, 2, 2, 2, 2, 2, 2, 2, 2)
 WIDTH = 0.15  # kappa: half the width of a limb, in lengths of the torso
 UNKNOWN_SCALE = 0.5  # of a person of whom neither torso nor limb is seen
 TINY = 1e-6
+FAR = 27.0  # squared distance beyond which a region's map, below 1e-6, is nothing
 
 
 def known_regions(visible: Bool[Tensor, "b 18"]) -> Bool[Tensor, "b 10"]:
@@ -165,7 +166,8 @@ def region_maps(
     centre, covariance = moments(points, visible)
     apart = cells - centre[:, :, None]
     square = (apart @ torch.linalg.inv(covariance) * apart).sum(-1)
-    return torch.exp(-square / 2) * known_regions(visible)[..., None]
+    drawn = torch.where(square < FAR, torch.exp(-square / 2), 0.0)
+    return drawn * known_regions(visible)[..., None]
 
 
 def _members(visible: Tensor) -> Float[Tensor, "b 10 18"]:
