@@ -1,0 +1,93 @@
+"""Everything docs/extending.md lists is run: a stranger's estimator, checked, trained, compared,
+used to augment."""
+
+import json
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from small_pairs import write_pairs
+from stick_market import stick_market
+
+from reidaug.cli import main
+from reidaug.data.manifest import read_manifest
+
+PAGE = Path(__file__).parents[1] / "docs" / "extending.md"
+SHORT = {
+    "train-flow": ["--set", "schedule.steps=2", "--set", "stlpips=[]"],
+    "compare": ["--set", "budget=4", "--set", "stlpips=[]", "--set", "rows.unwarpme.batch=2"],
+    "augment": ["--poses", "2", "--workers", "1"],
+}
+
+
+def listings(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", PAGE.read_text(), re.DOTALL)
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder with the page's files and small data where the page has large data."""
+    place = tmp_path_factory.mktemp("stranger")
+    for text in (*listings("python"), *listings("yaml")):
+        name = text.splitlines()[0].removeprefix("# ")
+        (place / name).write_text(text)
+    write_pairs(place / "runs" / "pairs")
+    stick_market(place / "Market-1501")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(place)
+        patch.syspath_prepend(place)
+        yield place
+
+
+def commands() -> list[list[str]]:
+    lines = "".join(listings("bash")).replace("\\\n", " ").splitlines()
+    assert lines[0] == "export PYTHONPATH=$PWD"
+    return [shlex.split(line) for line in lines[1:]]
+
+
+def test_the_files_of_the_page_are_all_there_is(place: Path) -> None:
+    files = {path.name for path in place.iterdir()} - {"runs", "Market-1501"}
+    assert files == {"my_flow.py", "test_my_flow.py", "train.yaml", "compare.yaml"}
+
+
+def test_the_pages_own_check_passes(place: Path) -> None:
+    names: dict[str, object] = {}
+    exec(compile((place / "test_my_flow.py").read_text(), "test_my_flow.py", "exec"), names)
+    tests = [run for name, run in names.items() if name.startswith("test_")]
+    assert len(tests) == 1
+    for run in tests:
+        assert callable(run)
+        run()
+
+
+def test_the_pages_commands_train_compare_and_augment(place: Path) -> None:
+    done = []
+    for program, name, *rest in commands():
+        assert program == "reidaug"
+        with pytest.raises(SystemExit) as ended:
+            main([name, *rest, *SHORT[name]])
+        assert ended.value.code == 0, (name, rest)
+        done.append(name)
+    assert done == ["train-flow", "compare", "augment"]
+    report = json.loads((place / "runs/compare/report.json").read_text())
+    assert list(report["rows"])[:3] == ["unwarpme", "drift", "drift48"]
+    assert report["training"]["drift"]["steps"] == 1
+    assert report["training"]["unwarpme"]["steps"] == 2
+    assert report["rows"]["drift48"]["parameters"] > report["rows"]["drift"]["parameters"]
+    assert len(read_manifest(place / "runs/warps/manifest.parquet")) == 12
+
+
+def test_the_failure_the_page_quotes_is_what_the_check_says(place: Path) -> None:
+    from reidaug.flow.closed_form import Identity
+    from reidaug.testing import check_flow_estimator
+
+    class Displaced(Identity):
+        def forward(self, *asked):  # type: ignore[no-untyped-def]
+            return super().forward(*asked) * 0
+
+    with pytest.raises(AssertionError) as caught:
+        check_flow_estimator(Displaced(), identity_within=0.1)
+    quoted = re.sub(r"\s+", " ", PAGE.read_text())
+    assert str(caught.value) in quoted
