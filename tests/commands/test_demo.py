@@ -63,6 +63,23 @@ def test_stages_have_names_and_folders_of_their_own(tmp_path: Path) -> None:
     assert len(titles) == 2 + 6 * len(demo.WORLDS)
 
 
+def test_a_world_of_another_seed_has_other_people_and_the_same_steps(tmp_path: Path) -> None:
+    def commands(people_seed: int) -> list[str]:
+        planned = demo.world_stages(
+            tmp_path,
+            tmp_path / "checkpoint",
+            world="few-poses",
+            people_seed=people_seed,
+            pose_seed=0,
+            sizes=DemoSizes(),
+        )
+        return [stage.command for stage in planned]
+
+    first, second = commands(1), commands(2)
+    assert first[0].replace("--seed 1", "--seed 2") == second[0] != first[0]
+    assert first[1:] == second[1:]
+
+
 def working(folder: Path, fail: bool = False) -> tuple[Callable[[], dict[str, object]], list[int]]:
     done: list[int] = []
 
