@@ -1,5 +1,4 @@
 import json
-import re
 import shlex
 from collections.abc import Callable
 from itertools import pairwise
@@ -13,7 +12,6 @@ from hypothesis import strategies as st
 from reidaug.cli import group
 from reidaug.commands import demo
 from reidaug.commands.demo import DemoSizes, Stage, run_demo
-from reidaug.commands.demo_page import describe_machine
 from reidaug.commands.demo_pictures import spread
 from reidaug.errors import ReidaugError, UsageError
 from reidaug.runs import RunFolder
@@ -29,13 +27,6 @@ def test_what_is_shown_is_spread_evenly(count: int, wanted: int) -> None:
     gaps = {b - a for a, b in pairwise(chosen)}
     assert len(gaps) <= 2
     assert 0 not in gaps
-
-
-def test_the_machine_is_described_on_one_line() -> None:
-    text = describe_machine()
-    assert "\n" not in text
-    assert re.search(r"\d+ cores?, ", text)
-    assert "torch" in text
 
 
 def stages(tmp_path: Path) -> list[Stage]:
