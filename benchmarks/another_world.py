@@ -13,12 +13,7 @@ import platform
 from datetime import UTC, datetime
 from pathlib import Path
 
-from reidaug.commands.augment import augment_dataset
-from reidaug.commands.demo import DemoSizes
-from reidaug.commands.finetune_cells import FinetuneEval
-from reidaug.commands.finetune_eval import finetune
-from reidaug.commands.synth import render_market, render_views
-from reidaug.recipes import load
+from reidaug.commands.demo import DemoSizes, world_stages
 
 HERE = Path(__file__).parent
 
@@ -31,26 +26,17 @@ def main() -> None:
     parser.add_argument("--world", default="few-poses")
     options = parser.parse_args()
     out = options.demo.with_name(f"{options.demo.name}-{options.world}-{options.seed}")
-    sizes, market = DemoSizes(), out / "market"
-    render_market(
-        market, people=sizes.reid_people, test_people=sizes.reid_test_people, seed=options.seed,
-        world=options.world, train_crops=sizes.train_crops, test_crops=sizes.test_crops,
-    )  # fmt: skip
-    flows = {
-        "identity_grey": "identity",
-        "affine_grey": "torso-affine",
-        "warps_grey": str(options.demo / "flow" / "checkpoint"),
-    }
-    for arm, flow in flows.items():
-        augment_dataset(market, out / arm, flow=flow, seed=options.seed)
-    render_views(market, out / "true_views_grey", poses=out / "warps_grey" / "poses.json")
-    arms = [f"arms.{arm}={out / arm}" for arm in (*flows, "true_views_grey")]
-    recipe = load(
-        HERE.parent / "recipes" / "demo" / "finetune_eval.yaml",
-        FinetuneEval,
-        [f"dataset={market}", *arms],
+    stages = world_stages(
+        out,
+        options.demo / "flow" / "checkpoint",
+        world=options.world,
+        people_seed=options.seed,
+        pose_seed=options.seed,
+        sizes=DemoSizes(),
     )
-    report = finetune(recipe, out / "reid", resume=True)
+    for stage in stages:
+        print(stage.command)
+        report = stage.work()
     about = {
         "command": f"python benchmarks/another_world.py --demo {options.demo} "
         f"--seed {options.seed} --world {options.world}",

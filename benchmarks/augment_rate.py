@@ -24,7 +24,6 @@ import torch
 
 from reidaug import __version__
 from reidaug.augment.background import colour_of, lay_over, soft_edge, spread_person
-from reidaug.augment.engine import one_thread
 from reidaug.augment.poses import read_poses
 from reidaug.augment.quality import measure, outline_weights
 from reidaug.augment.warps import Plan, Source, prepare, read_crops
@@ -36,6 +35,7 @@ from reidaug.data.market1501 import read_market1501
 from reidaug.flow.checkpoint import build_estimator, save_checkpoint
 from reidaug.geometry.pose import Pose, select, stack
 from reidaug.geometry.warp import warp
+from reidaug.machine import one_thread
 
 RESULT = Path(__file__).parent / "results" / "augment_rate.json"
 KEYPOINTS = "market-annotation-train.csv"

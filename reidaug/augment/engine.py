@@ -21,6 +21,7 @@ from reidaug.data.manifest import write_manifest
 from reidaug.data.market1501 import TRAIN
 from reidaug.errors import ReidaugError, UsageError, require_extra
 from reidaug.geometry.flow import Size
+from reidaug.machine import one_thread
 
 BACKENDS = ("loky", "dask")
 RECORDS = ".chunks"
@@ -201,17 +202,6 @@ def clean(out: Path) -> None:
     for folder in (out, out / TRAIN, out / RECORDS):
         for partial in folder.glob(".*.part"):
             partial.unlink(missing_ok=True)
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Compute with one thread: workers do not fight for cores, and sums come out the same."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 def _record(out: Path, index: int) -> Path:

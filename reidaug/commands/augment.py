@@ -1,6 +1,5 @@
 """`reidaug augment`: every training image of a dataset, warped into the poses of others."""
 
-import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,6 +22,7 @@ from reidaug.errors import UsageError
 from reidaug.flow.checkpoint import load_checkpoint
 from reidaug.flow.closed_form import Identity, JointBlend, TorsoAffine
 from reidaug.flow.estimator import FlowEstimator
+from reidaug.machine import cores, half_pays
 from reidaug.recipes import Recipe, resolve
 from reidaug.runs import RunFolder, counter
 
@@ -158,7 +158,7 @@ def augment_dataset(
     resolved = {"command": "augment", **recipe.model_dump(mode="json")}
     resolved["inputs"] = fingerprint(material, sorted(weights))
     run = RunFolder.open(out, resolved, resume=True)
-    return _work(run, recipe, material, workers=workers or _cores(), backend=backend)
+    return _work(run, recipe, material, workers=workers or cores(), backend=backend)
 
 
 def _work(
@@ -262,20 +262,7 @@ def _precision(precision: str, estimator: FlowEstimator) -> str:
     if precision != "auto":
         return precision
     network = next(estimator.parameters(), None) is not None
-    return "bfloat16" if network and _has_bfloat16() else "float32"
-
-
-def _has_bfloat16() -> bool:
-    """Tell whether the processor multiplies bfloat16 faster than float32."""
-    cpuinfo = Path("/proc/cpuinfo")
-    flags = cpuinfo.read_text().split() if cpuinfo.exists() else []
-    return "amx_bf16" in flags or "avx512_bf16" in flags
-
-
-def _cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    return "bfloat16" if network and half_pays(torch.device("cpu")) else "float32"
 
 
 FOLDER = click.Path(path_type=Path)

@@ -150,23 +150,52 @@ def _stages(
         f"reidaug train-flow recipes/demo/{FLOW_RECIPE} {_set(settings)} --out {flow}",
     )
     for world in worlds:
-        yield from _world_stages(out / world, flow / "checkpoint", seed, world, sizes, workers)
+        # Another seed than the pairs: the flow has seen none of these people.
+        yield from world_stages(
+            out / world,
+            flow / "checkpoint",
+            world=world,
+            people_seed=seed + 1,
+            pose_seed=seed,
+            sizes=sizes,
+            workers=workers,
+        )
 
 
-def _world_stages(
-    root: Path, checkpoint: Path, seed: int, world: str, sizes: DemoSizes, workers: int | None
+def world_stages(
+    root: Path,
+    checkpoint: Path,
+    *,
+    world: str,
+    people_seed: int,
+    pose_seed: int,
+    sizes: DemoSizes,
+    workers: int | None = None,
 ) -> Iterator[Stage]:
+    """Plan the re-ID experiment in one rendered world.
+
+    Args:
+        root: Folder of the world; every stage is a run folder inside it.
+        checkpoint: The flow that makes ``warps_grey``.
+        world: One of `WORLDS`.
+        people_seed: Of people, cameras and places.
+        pose_seed: Of the target poses.
+        sizes: How large everything is.
+        workers: Processes; by default one a core.
+
+    Yields:
+        The stages in order; the last one compares the arms.
+    """
     market, views, reid = root / "market", root / "true_views_grey", root / "reid"
-    # Another seed than the pairs: the flow has seen none of these people.
     yield Stage(
         f"Render {world}",
         market,
         partial(render_market, market, people=sizes.reid_people,
                 test_people=sizes.reid_test_people, world=world, train_crops=sizes.train_crops,
-                test_crops=sizes.test_crops, seed=seed + 1, workers=workers),
+                test_crops=sizes.test_crops, seed=people_seed, workers=workers),
         f"reidaug synth market --out {market} --world {world} --people {sizes.reid_people} "
         f"--test-people {sizes.reid_test_people} --train-crops {sizes.train_crops} "
-        f"--test-crops {sizes.test_crops} --seed {seed + 1}",
+        f"--test-crops {sizes.test_crops} --seed {people_seed}",
     )  # fmt: skip
     arms = (
         ("warps_grey", str(checkpoint), "UnWarpME warps"),
@@ -177,9 +206,9 @@ def _world_stages(
         yield Stage(
             f"{title}, {world}",
             root / arm,
-            partial(augment_dataset, market, root / arm, flow=flow, poses=sizes.poses, seed=seed,
-                    workers=workers),
-            f"reidaug augment {market} --flow {flow} --poses {sizes.poses} --seed {seed} "
+            partial(augment_dataset, market, root / arm, flow=flow, poses=sizes.poses,
+                    seed=pose_seed, workers=workers),
+            f"reidaug augment {market} --flow {flow} --poses {sizes.poses} --seed {pose_seed} "
             f"--out {root / arm}",
         )  # fmt: skip
     poses = root / "warps_grey" / "poses.json"

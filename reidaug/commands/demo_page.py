@@ -1,18 +1,14 @@
 """From the run folders of a demo to its page and its ``report.json``."""
 
-import os
-import platform
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import torch
-
-from reidaug import __version__
 from reidaug.augment.poses import read_poses
 from reidaug.commands.demo_pictures import flow_samples, pick_crops, pick_gallery
 from reidaug.data.images import encode_png, read_image
 from reidaug.flow.checkpoint import load_checkpoint
+from reidaug.machine import describe
 from reidaug.report import words
 from reidaug.report.demo import Demo, World, demo_page
 from reidaug.report.figures import warp_sheet
@@ -79,7 +75,7 @@ def make_page(
         out / "pairs", load_checkpoint(out / "flow" / "checkpoint"), size=size, wanted=shown.pairs
     )
     told = [_world(out / name, name, shown) for name in worlds]
-    hardware = describe_machine()
+    hardware = describe()
     demo = Demo(
         flow=flow,
         flow_records=RunFolder(out / "flow", resumed=True).records(),
@@ -105,31 +101,6 @@ def make_page(
         words.judged_gain(told[0].reid, "gain_over_best_control"),
     )
     return Page(headline, demo_page(demo), report, _warp_sheet(told[0].gallery))
-
-
-def describe_machine() -> str:
-    """Describe what this ran on.
-
-    Returns:
-        Processor, cores, memory, accelerator and versions, on one line.
-    """
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    parts = [_processor(), f"{cores} {'core' if cores == 1 else 'cores'}"]
-    if "SC_PHYS_PAGES" in os.sysconf_names:
-        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-        parts.append(f"{memory:.0f} GiB of memory")
-    if torch.cuda.is_available():
-        parts.append(torch.cuda.get_device_name())
-    parts += [platform.system(), f"Python {platform.python_version()}"]
-    parts += [f"torch {torch.__version__}", f"reidaug {__version__}"]
-    return ", ".join(parts)
-
-
-def _processor() -> str:
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text(encoding="utf-8").splitlines() if cpuinfo.exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
 
 
 def _report(folder: Path) -> dict[str, Any]:

@@ -11,9 +11,9 @@ import torch
 from accelerate import PartialState
 from pydantic import Field, model_validator
 
-from reidaug.augment.engine import one_thread
 from reidaug.data.people import Person
 from reidaug.errors import UsageError
+from reidaug.machine import half_pays, one_thread
 from reidaug.recipes import Recipe
 from reidaug.reid.arms import Material, gather
 from reidaug.reid.backbones import ReIDModel, build, load_weights
@@ -22,7 +22,6 @@ from reidaug.reid.learner import (
     Learner,
     Objective,
     WeightMean,
-    half_pays,
     optimise,
     recalibrate,
     seeded,

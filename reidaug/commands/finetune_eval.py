@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import click
-import joblib
 from accelerate import PartialState
 from joblib.externals.loky import ProcessPoolExecutor
 
 from reidaug.commands.finetune_cells import START, Experiment, FinetuneEval, read_material
 from reidaug.errors import ReidaugError, UsageError
+from reidaug.machine import cores
 from reidaug.recipes import load
 from reidaug.reid.comparison import compare
 from reidaug.reid.scoreboard import (
@@ -101,7 +101,7 @@ Task = tuple[str, int]  # a cell: its arm (or START) and its seed
 def _train_cells(experiment: Experiment, workers: int | None) -> None:
     """Train the cells that are not finished yet; an arm waits for its start alone."""
     on_cpu = PartialState().device.type == "cpu"
-    workers = workers or (joblib.cpu_count() if on_cpu else 1)
+    workers = workers or (cores() if on_cpu else 1)
     ready: list[Task] = []
     waiting: dict[Task, list[Task]] = {}
     for seed in experiment.recipe.seeds:

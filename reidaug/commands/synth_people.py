@@ -1,7 +1,6 @@
 """The work behind `reidaug synth`: one task a person, recorded so that a rerun skips it."""
 
 import json
-import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
@@ -18,6 +17,7 @@ from reidaug.data.market1501 import GALLERY, QUERY, TRAIN, market_name, warp_nam
 from reidaug.data.pairs import flow_name, write_flow
 from reidaug.errors import ReidaugError, require_extra
 from reidaug.geometry.pose import Pose
+from reidaug.machine import cores
 from reidaug.people3d.body import load_body
 from reidaug.people3d.correspondence import exact_flow
 from reidaug.people3d.figure import Figure, dress
@@ -90,7 +90,7 @@ def run(
     started = time.monotonic()
     with counter(total=crops, what="rendering", unit="crops") as advance:
         advance(sum(record["crops"] for record in records.values() if record))
-        for record in _parallel(missing, workers or os.cpu_count() or 1):
+        for record in _parallel(missing, workers or cores()):
             records[record["person"]] = record
             advance(record["crops"])
     complete = [record for record in records.values() if record]

@@ -4,7 +4,6 @@ import math
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal, NamedTuple
 
 import torch
@@ -294,21 +293,3 @@ def _cut(seen: Embedding, part: slice) -> Embedding:
         tuple(features[part] for features in seen.heads),
         tuple(scores[part] for scores in seen.logits),
     )
-
-
-def half_pays(device: torch.device) -> bool:
-    """Tell whether a device multiplies bfloat16 faster than float32.
-
-    Args:
-        device: Where a network would run.
-
-    Returns:
-        True for GPUs of recent years and for processors with bfloat16 of their own.
-    """
-    if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    if device.type != "cpu":
-        return False
-    info = Path("/proc/cpuinfo")
-    flags = info.read_text(encoding="utf-8").split() if info.exists() else []
-    return "amx_bf16" in flags or "avx512_bf16" in flags

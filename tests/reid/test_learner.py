@@ -12,7 +12,6 @@ from reidaug.reid.learner import (
     Learner,
     Objective,
     WeightMean,
-    half_pays,
     kept_statistics,
     optimise,
     recalibrate,
@@ -121,8 +120,3 @@ def test_heads_learn_at_their_own_rate():
     groups = optimise(small(), kind="sgd", learning_rate=0.1, head_rate=10.0).param_groups
     assert [group["lr"] for group in groups] == [0.1, 1.0]
     assert len(groups[1]["params"]) == 2 * 6
-
-
-def test_half_precision_is_no_gain_everywhere():
-    assert not half_pays(torch.device("meta"))
-    assert isinstance(half_pays(torch.device("cpu")), bool)

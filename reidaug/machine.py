@@ -1,0 +1,78 @@
+"""The machine this runs on: its cores, which numbers it is fast at, and what to call it."""
+
+import os
+import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import joblib
+import torch
+
+from reidaug import __version__
+
+_CPUINFO = Path("/proc/cpuinfo")
+
+
+def cores() -> int:
+    """Count the cores this process may use, container limits and affinity counted in."""
+    return int(joblib.cpu_count())
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Compute with one thread: workers do not fight for cores, and sums come out the same."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+def half_pays(device: torch.device) -> bool:
+    """Tell whether a device multiplies bfloat16 faster than float32.
+
+    Args:
+        device: Where a network would run.
+
+    Returns:
+        True for GPUs of recent years and for processors with bfloat16 of their own.
+    """
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    if device.type != "cpu":
+        return False
+    flags = _cpuinfo().split()
+    return "amx_bf16" in flags or "avx512_bf16" in flags
+
+
+def describe() -> str:
+    """Describe what this runs on.
+
+    Returns:
+        Processor, cores, memory, accelerator and versions, on one line.
+    """
+    count = cores()
+    parts = [_processor(), f"{count} {'core' if count == 1 else 'cores'}"]
+    if "SC_PHYS_PAGES" in os.sysconf_names:
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+        parts.append(f"{memory:.0f} GiB of memory")
+    if torch.cuda.is_available():
+        parts.append(torch.cuda.get_device_name())
+    parts += [platform.system(), f"Python {platform.python_version()}"]
+    parts += [f"torch {torch.__version__}", f"reidaug {__version__}"]
+    return ", ".join(parts)
+
+
+def _processor() -> str:
+    names = [
+        line.partition(":")[2].strip()
+        for line in _cpuinfo().splitlines()
+        if line.startswith("model name")
+    ]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def _cpuinfo() -> str:
+    return _CPUINFO.read_text(encoding="utf-8") if _CPUINFO.exists() else ""
