@@ -10,7 +10,6 @@ import torch
 from accelerate import PartialState
 from accelerate.utils import wait_for_everyone
 
-from reidaug.augment.engine import one_thread
 from reidaug.commands.compare_rows import Compare, Row, plan_rows
 from reidaug.commands.flow_pairs import hold_out, on_grey, spread
 from reidaug.commands.flow_rows import (
@@ -30,6 +29,7 @@ from reidaug.flow.cost import cost, parameters
 from reidaug.flow.estimator import FlowEstimator
 from reidaug.flow.scores import Values, paired_difference, summarise
 from reidaug.geometry.warp import warp
+from reidaug.machine import one_thread
 from reidaug.recipes import load
 from reidaug.report.figures import Picture
 from reidaug.report.flow_table import differences_text, scores_text, sizes_text
