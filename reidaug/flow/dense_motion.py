@@ -16,7 +16,6 @@ from reidaug.geometry.pose import Pose, pose_maps
 from reidaug.geometry.warp import warp
 
 MASKED = -1e4
-FAINT = 1e-6  # of a pose map: less is nothing
 SPREAD = 0.1  # width of a joint's Gaussian in normalised units: a variance of 0.01
 
 
@@ -152,9 +151,7 @@ def on_grid(
     grid = (small.shape[-2], small.shape[-1])
     sigma = SPREAD * max(min(grid) - 1, 1) / 2
     size = (source.shape[-2], source.shape[-1])
-    drawn = [pose_maps(pose, size, canvas=grid, sigma=sigma) for pose in poses]
-    # Far from a joint there are numbers so small that processors take many times as long for them.
-    return small, [torch.where(maps > FAINT, maps, 0.0) for maps in drawn]
+    return small, [pose_maps(pose, size, canvas=grid, sigma=sigma) for pose in poses]
 
 
 def with_background(
