@@ -24,7 +24,7 @@ from reidaug.geometry.pose import OPENPOSE_18, Pose, pose_maps
 
 PRESETS: dict[str, dict[str, Any]] = {
     "paper": {"sigma": 6.0},
-    "small": {"sigma": 3.0, "widths": (32, 64, 128, 256)},
+    "small": {"sigma": 3.0, "widths": (16, 32, 64, 128)},
     "fomm": {"conditioned": False},
 }
 
@@ -33,7 +33,7 @@ def preset(name: str) -> dict[str, Any]:
     """Look up the keywords of a named `PatchDiscriminator`.
 
     Args:
-        name: ``paper`` (256x256, sees the pose), ``small`` (128x64, sees the pose, half as wide) or
+        name: ``paper`` (256x256, sees the pose), ``small`` (128x64, sees the pose, a quarter as wide) or
             ``fomm`` (sees no pose, any size).
 
     Returns:

@@ -1,0 +1,47 @@
+"""The recipes of the paper's tables: read, planned and built, without training."""
+
+from pathlib import Path
+
+import pytest
+
+from reidaug.commands import flow_training
+from reidaug.commands.compare_rows import Compare, plan_rows
+from reidaug.flow.perceptual import ShiftTolerant
+from reidaug.recipes import load
+
+FOLDER = Path(__file__).parents[2] / "recipes" / "tables"
+TABLES = ("table1", "table2", "table3", "table4", "table7", "skip", "parametric")
+ROWS = {
+    "table1": {"unwarpme", "fomm", "mraa", "tpsmm", "gfla64", "gfla32"},
+    "table2": {"full", "no_affine"},
+    "table3": {"full", "no_refinement"},
+    "table4": {f"depth{depth}" for depth in range(1, 7)},
+    "table7": {"naive", "continuous"},
+    "skip": {"plain", "skip"},
+    "parametric": {"unwarpme", "fomm", "mraa", "tpsmm"},
+}
+
+
+@pytest.fixture(autouse=True)
+def frozen(monkeypatch: pytest.MonkeyPatch) -> None:
+    network = ShiftTolerant("vgg")
+    monkeypatch.setattr(flow_training, "_network", lambda recipe, accelerator: network)
+
+
+@pytest.mark.parametrize("size", ["", "_small"])
+@pytest.mark.parametrize("table", TABLES)
+def test_every_row_of_every_table_can_be_built(table: str, size: str, tmp_path: Path) -> None:
+    path = FOLDER / f"{table}{size}.yaml"
+    lines = path.read_text().splitlines()
+    assert len(lines) <= 40
+    assert lines[0].startswith(f"# reidaug compare recipes/tables/{path.name}")
+    recipe = load(path, Compare)
+    rows = plan_rows(recipe, tmp_path)
+    assert ROWS[table] <= set(rows)
+    budgets = {
+        row.training.schedule.steps * row.training.batch
+        for row in rows.values()
+        if row.training is not None
+    }
+    assert len(budgets) == 1, "every row sees as many pairs"
+    assert not any(tmp_path.iterdir())
