@@ -8,14 +8,11 @@ new. The report goes to benchmarks/results/another_world_<world>_<seed>.json.
 
 import argparse
 import json
-import os
-import platform
-from datetime import UTC, datetime
 from pathlib import Path
 
-from reidaug.commands.demo import DemoSizes, world_stages
+from provenance import RESULTS, about
 
-HERE = Path(__file__).parent
+from reidaug.commands.demo import DemoSizes, world_stages
 
 
 def main() -> None:
@@ -37,14 +34,12 @@ def main() -> None:
     for stage in stages:
         print(stage.command)
         report = stage.work()
-    about = {
-        "command": f"python benchmarks/another_world.py --demo {options.demo} "
-        f"--seed {options.seed} --world {options.world}",
-        "hardware": f"{os.cpu_count()} cores, {platform.machine()}",
-        "date": datetime.now(UTC).date().isoformat(),
-    }
+    source = about(
+        f"python benchmarks/another_world.py --demo {options.demo} "
+        f"--seed {options.seed} --world {options.world}"
+    )
     name = f"another_world_{options.world}_{options.seed}.json"
-    (HERE / "results" / name).write_text(json.dumps(about | {"reid": report}, indent=1) + "\n")
+    (RESULTS / name).write_text(json.dumps(source | {"reid": report}, indent=1) + "\n")
 
 
 if __name__ == "__main__":

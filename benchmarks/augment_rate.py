@@ -9,20 +9,17 @@ torso-affine flow, and, as the yardstick, with a literal loop over pairs. Needs 
 
 import argparse
 import json
-import platform
-import subprocess
 import tempfile
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from provenance import RESULTS, about
 
-from reidaug import __version__
 from reidaug.augment.background import colour_of, lay_over, soft_edge, spread_person
 from reidaug.augment.poses import read_poses
 from reidaug.augment.quality import measure, outline_weights
@@ -37,7 +34,6 @@ from reidaug.geometry.pose import Pose, select, stack
 from reidaug.geometry.warp import warp
 from reidaug.machine import one_thread
 
-RESULT = Path(__file__).parent / "results" / "augment_rate.json"
 KEYPOINTS = "market-annotation-train.csv"
 POSES = 25
 
@@ -169,9 +165,6 @@ def write(
     literal: float,
 ) -> None:
     """Write the numbers with what they were taken on."""
-    git = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
-    )
     rows = {
         name: {
             "images_per_s": float(np.median(values)),
@@ -181,20 +174,17 @@ def write(
         for name, values in rates.items()
     }
     result = {
-        "command": f"python benchmarks/augment_rate.py --repeats {options.repeats} "
-        f"--workers {options.workers}",
         "sources": 200,
         "poses": POSES,
         "size": [128, 64],
         "rows": rows,
         "literal_loop_images_per_s_one_core": round(literal, 1),
-        "hardware": f"{platform.machine()}, {options.workers} worker processes, one thread each",
-        "versions": {"reidaug": __version__, "torch": torch.__version__},
-        "commit": git.stdout.strip(),
-        "date": datetime.now(UTC).date().isoformat(),
+        **about(
+            f"python benchmarks/augment_rate.py --repeats {options.repeats} "
+            f"--workers {options.workers}"
+        ),
     }
-    RESULT.parent.mkdir(exist_ok=True)
-    RESULT.write_text(json.dumps(result, indent=1) + "\n")
+    (RESULTS / "augment_rate.json").write_text(json.dumps(result, indent=1) + "\n")
 
 
 if __name__ == "__main__":

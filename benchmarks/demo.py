@@ -8,15 +8,11 @@ benchmarks/results/demo.json; every number of the README comes from there.
 
 import argparse
 import json
-import os
-import platform
-import subprocess
-from datetime import UTC, datetime
 from pathlib import Path
 
-from reidaug.commands.demo import run_demo
+from provenance import RESULTS, about
 
-RESULT = Path(__file__).parent / "results" / "demo.json"
+from reidaug.commands.demo import run_demo
 
 
 def main() -> None:
@@ -27,16 +23,8 @@ def main() -> None:
     options = parser.parse_args()
     run_demo(options.out, worlds=tuple(options.worlds.split(",")))
     report = json.loads((options.out / "report.json").read_text())
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
-    )
-    about = {
-        "command": f"python benchmarks/demo.py --out {options.out} --worlds {options.worlds}",
-        "hardware": f"{os.cpu_count()} cores, {platform.machine()}",
-        "commit": commit.stdout.strip(),
-        "date": datetime.now(UTC).date().isoformat(),
-    }
-    RESULT.write_text(json.dumps(about | report, indent=1) + "\n")
+    source = about(f"python benchmarks/demo.py --out {options.out} --worlds {options.worlds}")
+    (RESULTS / "demo.json").write_text(json.dumps(source | report, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -11,24 +11,20 @@ pure-Python evaluator runs once on the middle one (a minute or two) and must giv
 import argparse
 import importlib
 import json
-import platform
 import statistics
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from provenance import RESULTS, about
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from reidaug import __version__
 from reidaug.reid.protocol import Crowd, hit_ranks, score_queries, summarise
 from reidaug.reid.retrieval import search
 
-RESULT = Path(__file__).parent / "results" / "evaluator_rate.json"
 PEOPLE, CAMERAS, QUERIES, MATCHES, DISTRACTORS = 750, 6, 3368, 13115, 2798
 NOISE = {"easy": 1.0, "middle": 2.5, "hard": 6.0}
 
@@ -161,15 +157,14 @@ def write(rows: dict[str, Any], options: argparse.Namespace) -> None:
         "rows": rows,
         "queries": QUERIES,
         "gallery": MATCHES + DISTRACTORS,
-        "command": f"python benchmarks/evaluator_rate.py --repeats {options.repeats} "
-        f"--threads {options.threads} --size {options.size}"
-        + (" --torchreid" if options.torchreid else ""),
-        "hardware": f"{platform.processor() or platform.machine()}, {options.threads} threads",
-        "versions": {"reidaug": __version__, "torch": torch.__version__, "numpy": np.__version__},
-        "date": datetime.now(UTC).date().isoformat(),
+        "numpy": np.__version__,
+        **about(
+            f"python benchmarks/evaluator_rate.py --repeats {options.repeats} "
+            f"--threads {options.threads} --size {options.size}"
+            + (" --torchreid" if options.torchreid else "")
+        ),
     }
-    RESULT.parent.mkdir(exist_ok=True)
-    RESULT.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    (RESULTS / "evaluator_rate.json").write_text(json.dumps(result, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from statistics import mean, stdev
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
-RESULTS = Path(__file__).parent / "results"
+RESULTS = ROOT / "benchmarks" / "results"
 START = "<!-- results: written by `python benchmarks/readme.py` -->"
 END = "<!-- end of results -->"
 

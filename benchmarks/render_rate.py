@@ -10,18 +10,15 @@ quartiles of the repeats go to benchmarks/results/render_rate.json.
 import argparse
 import json
 import os
-import platform
-import subprocess
 import tempfile
 import time
-from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
+from provenance import RESULTS, about
 
-from reidaug.commands.synth import parse_size, render_market
-
-RESULT = Path(__file__).parent / "results" / "render_rate.json"
+from reidaug.commands.synth import render_market
+from reidaug.commands.synth_people import parse_size
 
 
 def main() -> None:
@@ -45,9 +42,6 @@ def main() -> None:
             if k:
                 rates.append(report["crops"] / (time.perf_counter() - started))
     low, median, high = np.quantile(rates, (0.25, 0.5, 0.75)).round(1).tolist()
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
-    )
     result = {
         "crops_per_s": median,
         "quartiles": [low, high],
@@ -55,14 +49,12 @@ def main() -> None:
         "size": options.size,
         "workers": options.workers,
         "load_average_before_end": round(os.getloadavg()[0], 1),
-        "command": f"python benchmarks/render_rate.py --people {options.people} "
-        f"--workers {options.workers} --size {options.size}",
-        "hardware": f"{os.cpu_count()} cores, {platform.machine()}",
-        "commit": commit.stdout.strip(),
-        "date": datetime.now(UTC).date().isoformat(),
+        **about(
+            f"python benchmarks/render_rate.py --people {options.people} "
+            f"--workers {options.workers} --size {options.size}"
+        ),
     }
-    RESULT.parent.mkdir(exist_ok=True)
-    RESULT.write_text(json.dumps(result, indent=1) + "\n")
+    (RESULTS / "render_rate.json").write_text(json.dumps(result, indent=1) + "\n")
     print(json.dumps(result, indent=1))
 
 

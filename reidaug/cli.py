@@ -70,7 +70,11 @@ def main(argv: list[str] | None = None) -> None:
         error.show()
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
-        click.echo("reidaug: interrupted; the same command goes on where it stopped", err=True)
+        click.echo(
+            "reidaug: interrupted; run the same command again to go on (with --resume, where it "
+            "has that option)",
+            err=True,
+        )
         sys.exit(130)
     except (ReidaugError, OSError) as error:
         if argv[:1] in (["-v"], ["--verbose"]):

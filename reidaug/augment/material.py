@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 
 from reidaug.augment.folder import base_name
-from reidaug.augment.poses import TargetPoses, choose, gather, usable
+from reidaug.augment.poses import TargetPoses, choose, gather
 from reidaug.augment.warps import Source
 from reidaug.data.images import read_image
 from reidaug.data.keypoints import read_keypoints
@@ -16,7 +16,7 @@ from reidaug.data.market1501 import TRAIN, image_names
 from reidaug.data.people import ReIDDataset
 from reidaug.errors import ReidaugError
 from reidaug.geometry.flow import Size
-from reidaug.geometry.pose import Pose
+from reidaug.geometry.pose import Pose, shows_torso
 
 
 class Material(NamedTuple):
@@ -78,7 +78,7 @@ def gather_material(
 def _targets(
     sources: Sequence[Source], *, count: int, how: str, seed: int, own_pose: bool
 ) -> TargetPoses:
-    models = {s.person.path.name: s for s in sources if own_pose or usable(s.pose)}
+    models = {s.person.path.name: s for s in sources if own_pose or shows_torso(s.pose)}
     unreadable: list[str] = []
     while True:
         poses = {name: source.pose for name, source in models.items()}

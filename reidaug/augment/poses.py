@@ -14,12 +14,9 @@ from torch import Tensor
 from reidaug.data.files import read_text, write_atomically
 from reidaug.errors import ReidaugError, UsageError
 from reidaug.geometry.flow import Size
-from reidaug.geometry.pose import OPENPOSE_18, Pose, on_canvas, stack
+from reidaug.geometry.pose import OPENPOSE_18, TORSO, Pose, on_canvas, stack
 
 CHOICES = ("random", "medoids")
-TORSO = tuple(
-    OPENPOSE_18.index(name) for name in ("right_shoulder", "left_shoulder", "right_hip", "left_hip")
-)
 MOST_COMPARED = 2_000  # poses; the table of their distances takes 16 MB
 
 
@@ -39,26 +36,11 @@ class TargetPoses(NamedTuple):
     pose: Pose
 
 
-def usable(pose: Pose) -> bool:
-    """Tell whether a pose can stand model: both shoulders and both hips are visible.
-
-    Args:
-        pose: One pose of 18 joints.
-
-    Returns:
-        Whether it can.
-
-    Source:
-        PATN keeps the pairs for which this holds.
-    """
-    return bool(pose.visible[list(TORSO)].all())
-
-
 def choose(poses: Mapping[str, Pose], count: int, *, how: str, seed: int) -> tuple[str, ...]:
     """Choose target poses; the same arguments choose the same ones.
 
     Args:
-        poses: Usable poses by image name, each 18 joints.
+        poses: Poses that show their torso, by image name, each 18 joints.
         count: How many.
         how: ``random``: drawn without replacement. ``medoids``: the centres of ``count`` groups of
             alike poses, found among at most `MOST_COMPARED` poses drawn at random.
@@ -97,7 +79,7 @@ def pose_distances(poses: Pose) -> Float[Tensor, "n n"]:
     is the root mean square over the joints that both show.
 
     Args:
-        poses: Poses (N, 18, 2) that are `usable`.
+        poses: Poses (N, 18, 2) that show their torso.
 
     Returns:
         Distances (N, N) in torso heights, symmetric, 0 on the diagonal.

@@ -16,6 +16,7 @@ from reidaug.augment.material import Material, fingerprint, gather_material
 from reidaug.augment.poses import CHOICES, write_poses
 from reidaug.augment.sheet import contact_sheet, pick
 from reidaug.augment.warps import POSES, Plan
+from reidaug.commands import options
 from reidaug.data.files import summarise_left_out, write_atomically
 from reidaug.data.market1501 import GALLERY, QUERY, SPLITS, TRAIN, read_market1501
 from reidaug.errors import UsageError
@@ -265,12 +266,9 @@ def _precision(precision: str, estimator: FlowEstimator) -> str:
     return "bfloat16" if network and half_pays(torch.device("cpu")) else "float32"
 
 
-FOLDER = click.Path(path_type=Path)
-
-
 @click.command("augment")
-@click.argument("dataset", type=FOLDER)
-@click.option("--out", type=FOLDER, required=True, help="Folder to make; a Market-1501 root.")
+@click.argument("dataset", type=options.PATH)
+@click.option("--out", type=options.PATH, required=True, help="Folder to make; a Market-1501 root.")
 @click.option(
     "--flow",
     metavar="CHECKPOINT",
@@ -278,17 +276,19 @@ FOLDER = click.Path(path_type=Path)
 )
 @click.option(
     "--keypoints",
-    type=FOLDER,
+    type=options.PATH,
     help=f"Keypoints of the training images (PATN CSV, COCO or OpenPose JSON, 14-joint .mat). "
     f"[default: DATASET/{KEYPOINTS}]",
 )
 @click.option(
     "--masks",
-    type=FOLDER,
+    type=options.PATH,
     help=f"Folder of person masks, STEM.png; without them limbs are drawn from the joints. "
     f"[default: DATASET/{MASKS}]",
 )
-@click.option("--poses", default=25, show_default=True, help="Number of target poses.")
+@click.option(
+    "--poses", type=click.IntRange(1), default=25, show_default=True, help="Number of target poses."
+)
 @click.option(
     "--choose",
     type=click.Choice(CHOICES),
@@ -309,8 +309,8 @@ FOLDER = click.Path(path_type=Path)
     show_default=True,
     help="Where a flow misses the person, take the person's nearest pixel.",
 )
-@click.option("--seed", default=0, show_default=True, help="Of the poses drawn.")
-@click.option("--workers", type=click.IntRange(1), help="Processes. [default: one a core]")
+@options.seed
+@options.workers
 @click.option(
     "--backend",
     type=click.Choice(BACKENDS),
@@ -322,6 +322,7 @@ FOLDER = click.Path(path_type=Path)
 @click.option(
     "--min-quality",
     "least_quality",
+    type=click.FloatRange(0, 1),
     default=0.0,
     show_default=True,
     help="Leave out warps whose quality (0 to 1, see manifest.parquet) is lower.",
@@ -334,7 +335,7 @@ FOLDER = click.Path(path_type=Path)
     help="Numbers of the flow network; auto: bfloat16 where the processor has it.",
 )
 @click.option("--pattern", help="Regular expression for file names of another form.")
-def command(dataset: Path, out: Path, flow: str | None, **options: Any) -> None:
+def command(dataset: Path, out: Path, flow: str | None, **chosen: Any) -> None:
     r"""Warp every training image of DATASET, a Market-1501 root, into poses of other images.
 
     OUT becomes a Market-1501 root: bounding_box_train holds the warps, named
@@ -353,13 +354,19 @@ def command(dataset: Path, out: Path, flow: str | None, **options: Any) -> None:
         raise UsageError(
             f"name a flow with --flow: a checkpoint folder of train-flow, or {_either(CLOSED_FORM)}"
         )
-    report = augment_dataset(dataset, out, flow=flow, **options)
+    report = augment_dataset(dataset, out, flow=flow, **chosen)
     _tell(out, report)
 
 
 def _either(names: Mapping[str, object]) -> str:
     *others, last = names
     return f"{', '.join(others)} or {last}"
+
+
+def _poses(report: Mapping[str, Any]) -> str:
+    if report["flow"] == OWN_POSE:
+        return "their own pose"
+    return f"{report['poses']} {'pose' if report['poses'] == 1 else 'poses'}"
 
 
 def _tell(out: Path, report: Mapping[str, Any]) -> None:
@@ -372,6 +379,6 @@ def _tell(out: Path, report: Mapping[str, Any]) -> None:
         click.echo(f"  all of them: {out / 'left_out.txt'}", err=True)
     click.echo(
         f"{report['images']:,} images: {report['sources']:,} of {report['training_images']:,} "
-        f"training images in {report['poses']} poses, {report['images_per_s']:.0f} images/s; "
+        f"training images in {_poses(report)}, {report['images_per_s']:.0f} images/s; "
         f"mean quality {report['quality']:.2f}; look at {out / 'contact_sheet.png'}"
     )

@@ -10,6 +10,7 @@ import torch
 from accelerate import PartialState
 from accelerate.utils import wait_for_everyone
 
+from reidaug.commands import options
 from reidaug.commands.compare_rows import Compare, Row, plan_rows
 from reidaug.commands.flow_pairs import hold_out, on_grey, spread
 from reidaug.commands.flow_rows import (
@@ -231,7 +232,7 @@ def _figure(recipe: Compare, testing: PairList, estimators: Mapping[str, FlowEst
 
 @click.command("compare")
 @click.argument("recipe", type=click.Path(path_type=Path))
-@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change a recipe key.")
+@options.overrides
 @click.option(
     "--out",
     type=click.Path(path_type=Path),

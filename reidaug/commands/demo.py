@@ -10,12 +10,14 @@ from typing import Any, NamedTuple
 import click
 
 from reidaug import __version__
+from reidaug.commands import options
 from reidaug.commands.augment import augment_dataset
 from reidaug.commands.demo_page import Shown, make_page
-from reidaug.commands.finetune_cells import FinetuneEval
 from reidaug.commands.finetune_eval import finetune
+from reidaug.commands.finetune_recipe import FinetuneEval
 from reidaug.commands.flow_training import TrainFlow
-from reidaug.commands.synth import render_market, render_pairs, render_views
+from reidaug.commands.synth import render_market, render_pairs
+from reidaug.commands.synth_views import render_views
 from reidaug.commands.train_flow import train
 from reidaug.errors import UsageError, require_extra
 from reidaug.recipes import R, Recipe, load
@@ -267,12 +269,12 @@ def _seconds(run: RunFolder, stage: Stage) -> float:
 @click.command("demo")
 @click.option(
     "--out",
-    type=click.Path(path_type=Path),
+    type=options.PATH,
     default=Path("runs/demo"),
     show_default=True,
     help="Folder for everything.",
 )
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of everything.")
+@options.seed
 @click.option(
     "--worlds",
     default=WORLDS[0],
@@ -280,7 +282,7 @@ def _seconds(run: RunFolder, stage: Stage) -> float:
     help=f"Re-ID worlds, separated by commas: {', '.join(WORLDS)}. The first is told about in "
     "full; more can be added to a finished demo.",
 )
-@click.option("--workers", type=click.IntRange(1), help="Processes. [default: one a core]")
+@options.workers
 def command(out: Path, seed: int, worlds: str, workers: int | None) -> None:
     """Run the whole pipeline on rendered people; takes 15 minutes on two cores.
 

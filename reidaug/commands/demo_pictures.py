@@ -6,7 +6,7 @@ import torch
 
 from reidaug.augment.poses import TargetPoses
 from reidaug.data.deepfashion import read_deepfashion
-from reidaug.data.images import read_mask, to_bytes
+from reidaug.data.images import read_mask, resize_mask, to_bytes
 from reidaug.data.keypoints import read_keypoints
 from reidaug.data.market1501 import TRAIN, read_market1501, warp_name
 from reidaug.data.pairs import PairDataset, PosePair, collate
@@ -60,9 +60,7 @@ def _flow_sample(pair: PosePair, estimator: FlowEstimator, mask: Path) -> FlowSa
     with torch.inference_mode():
         flow = resize(estimator(batch.source, batch.source_pose, batch.target_pose), size)
         warped = warp(batch.source, flow)
-    body = read_mask(mask)
-    if body.shape != size:
-        body = torch.nn.functional.interpolate(body[None, None].float(), size)[0, 0] > 0.5
+    body = resize_mask(read_mask(mask), size)
     if pair.flow is None or pair.visible is None:
         raise ValueError("rendered pairs come with their exact flow")
     return FlowSample(

@@ -12,11 +12,14 @@ import click
 from accelerate import PartialState
 from joblib.externals.loky import ProcessPoolExecutor
 
-from reidaug.commands.finetune_cells import START, Experiment, FinetuneEval, read_material
+from reidaug.commands import options
+from reidaug.commands.finetune_cells import Experiment
+from reidaug.commands.finetune_recipe import START, FinetuneEval, build_network, read_material
 from reidaug.errors import ReidaugError, UsageError
 from reidaug.machine import cores
 from reidaug.recipes import load
 from reidaug.reid.comparison import compare
+from reidaug.reid.learner import seeded
 from reidaug.reid.scoreboard import (
     Cell,
     arm_of,
@@ -49,6 +52,9 @@ def finetune(
         UsageError: The recipe asks for what the data cannot give.
     """
     material = read_material(recipe)
+    # Built once before anything is written: a wrong name or file costs no folder.
+    with seeded(0):
+        build_network(recipe, len(material.pids), 0, recipe.checkpoint or recipe.weights)
     folder = RunFolder.open(out, _resolved(recipe, "finetune-eval"), resume=resume)
     done = folder.finished()
     if done is not None:
@@ -80,12 +86,13 @@ def evaluate_checkpoint(recipe: FinetuneEval, out: Path, *, resume: bool = False
     if recipe.checkpoint is None:
         raise UsageError("--eval-only: name the model to evaluate with --set checkpoint=FILE")
     material = read_material(recipe.model_copy(update={"arms": {}}))
+    with seeded(0):
+        model = build_network(recipe, len(material.pids), 0, recipe.checkpoint)
     folder = RunFolder.open(out, _resolved(recipe, "finetune-eval --eval-only"), resume=resume)
     done = folder.finished()
     if done is not None:
         return done
-    experiment = Experiment(recipe, material, folder)
-    tested = experiment.test(experiment.model(0, recipe.checkpoint))
+    tested = Experiment(recipe, material, folder).test(model)
     report = {"backbone": recipe.backbone, "evaluate_on": recipe.evaluate_on, **tested._asdict()}
     folder.report(report)
     return report
@@ -211,11 +218,11 @@ def _tell(recipe: FinetuneEval, report: dict[str, Any]) -> None:
 
 
 @click.command("finetune-eval")
-@click.argument("recipe", type=click.Path(path_type=Path))
-@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change a recipe key.")
+@click.argument("recipe", type=options.PATH)
+@options.overrides
 @click.option(
     "--out",
-    type=click.Path(path_type=Path),
+    type=options.PATH,
     default=Path("runs/finetune-eval"),
     show_default=True,
     help="Run folder.",

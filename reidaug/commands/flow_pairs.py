@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from reidaug.data.deepfashion import PairList, fashion_outfit, market_person
-from reidaug.data.images import read_mask
+from reidaug.data.images import read_mask, resize_mask
 from reidaug.data.pairs import PairDataset, PosePair
 from reidaug.geometry.flow import Size
 
@@ -59,11 +59,7 @@ class PersonPairs(Dataset[PosePair]):
             The mask (H, W).
         """
         mask = read_mask(self.masks / f"{Path(name).stem}.png")
-        rows, columns = (
-            torch.linspace(0, before - 1, after).round().long()
-            for before, after in zip(mask.shape, image.shape[-2:], strict=True)
-        )
-        return mask[rows[:, None], columns]
+        return resize_mask(mask, (image.shape[-2], image.shape[-1]))
 
 
 def person_pairs(pairs: PairList, size: Size | None) -> PersonPairs | None:

@@ -1,30 +1,28 @@
 """`reidaug synth`: rendered people as pairs with exact flow, as a re-ID dataset, as true views."""
 
-import json
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import click
 from joblib import delayed
 
+from reidaug.commands import options
 from reidaug.commands.synth_people import (
     market_person,
     pair_person,
+    parse_size,
     plan_crops,
     poses_of,
     run,
-    view_person,
 )
+from reidaug.commands.synth_views import render_views
 from reidaug.data.deepfashion import write_pairs_csv
 from reidaug.data.keypoints import write_patn
-from reidaug.data.manifest import read_manifest, write_manifest
-from reidaug.data.market1501 import GALLERY, QUERY, SPLITS, TRAIN
-from reidaug.errors import ReidaugError, UsageError
-from reidaug.people3d.shots import from_row
-from reidaug.people3d.worlds import World, world_from_dict, world_named
-
-Size = tuple[int, int]
+from reidaug.data.manifest import write_manifest
+from reidaug.data.market1501 import SPLITS, TRAIN
+from reidaug.errors import UsageError
+from reidaug.geometry.flow import Size
+from reidaug.people3d.worlds import World, world_named
 
 
 def render_pairs(
@@ -55,6 +53,7 @@ def render_pairs(
         test_people=(test_people, 0),
         views=(views, 2),
         pairs_each=(pairs_each, 1),
+        seed=(seed, 0),
     )
     recipe = {
         "command": "synth pairs", "people": people, "test_people": test_people, "views": views,
@@ -114,7 +113,8 @@ def render_market(
     """
     world = world_named(world) if isinstance(world, str) else world
     _check(people=(people, 1), test_people=(test_people, 0), train_crops=(train_crops, 1),
-           test_crops=(test_crops, 2), distractors=(distractors, 0), junk=(junk, 0))  # fmt: skip
+           test_crops=(test_crops, 2), distractors=(distractors, 0), junk=(junk, 0),
+           seed=(seed, 0))  # fmt: skip
     recipe = {
         "command": "synth market", "people": people, "test_people": test_people,
         "train_crops": train_crops, "test_crops": test_crops, "distractors": distractors,
@@ -148,84 +148,6 @@ def render_market(
     return run(out, recipe, tasks, finish, crops=total, workers=workers)
 
 
-def render_views(
-    dataset: Path, out: Path, *, poses: Path, workers: int | None = None
-) -> dict[str, Any]:
-    """Render the true other views of a rendered dataset's training people, on grey.
-
-    Each pose of ``poses.json`` was drawn from a training image. Every training picture is rendered
-    in every pose, with its own camera and light: for each warp of ``reidaug augment`` the picture
-    that a perfect warp would be, under the same name.
-
-    Args:
-        dataset: A root made by `render_market`.
-        out: Folder to write, a Market-1501 root; an unfinished run is continued.
-        poses: The ``poses.json`` of ``reidaug augment``.
-        workers: Processes; one a core by default.
-
-    Returns:
-        The report.
-
-    Raises:
-        ReidaugError: A file is missing or does not fit, or the folder holds something else.
-        UsageError: The extra ``synth`` is missing.
-    """
-    world, seed, size, rows = _rendered(dataset)
-    models = _pose_models(poses, rows)
-    recipe = {"command": "synth views", "dataset": str(dataset.resolve()), "poses": models}
-    train = sorted((row for row in rows if row["split"] == TRAIN), key=lambda row: row["name"])
-    by_person: dict[int, list[dict[str, Any]]] = {}
-    for row in train:
-        by_person.setdefault(row["person"], []).append(row)
-    shots = {row["name"]: from_row(row) for row in train}
-    targets = [shots[name] for name in models]
-
-    def tasks(out: Path) -> dict[int, Any]:
-        (out / TRAIN).mkdir(exist_ok=True)
-        for split in (QUERY, GALLERY):
-            if not (out / split).exists():
-                (out / split).symlink_to((dataset / split).resolve(), target_is_directory=True)
-        return {
-            person: delayed(view_person)(out, world, person, mine, targets, size, seed)
-            for person, mine in by_person.items()
-        }
-
-    def finish(out: Path, records: list[dict[str, Any]]) -> dict[str, Any]:
-        return {"images": sum(len(record["rows"]) for record in records)}
-
-    crops = sum(map(len, by_person.values())) * len(models)
-    return run(out, recipe, tasks, finish, crops=crops, workers=workers)
-
-
-def _rendered(dataset: Path) -> tuple[World, int, Size, list[dict[str, Any]]]:
-    """Read back how a dataset was rendered."""
-    import yaml
-
-    written = dataset / "recipe.yaml"
-    recipe = yaml.safe_load(written.read_text()) if written.is_file() else {}
-    if not isinstance(recipe, dict) or recipe.get("command") != "synth market":
-        raise ReidaugError(f"{dataset}: not made by 'reidaug synth market', so nobody to render")
-    table = read_manifest(dataset / "renders.parquet")
-    rows = [{str(k): v for k, v in row.items()} for row in table.to_dict("records")]
-    return world_from_dict(recipe["world"]), recipe["seed"], parse_size(recipe["size"]), rows
-
-
-def _pose_models(poses: Path, rows: Iterable[dict[str, Any]]) -> list[str]:
-    """Name the training image each target pose was drawn from."""
-    try:
-        entries = json.loads(poses.read_text(encoding="utf-8"))["poses"]
-        names = [str(entry["image"]) for entry in entries]
-    except FileNotFoundError:
-        raise ReidaugError(f"{poses}: no such file; 'reidaug augment' writes it") from None
-    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError):
-        raise ReidaugError(f"{poses}: not a poses.json of 'reidaug augment'") from None
-    known = {row["name"] for row in rows if row["split"] == TRAIN}
-    for name in names:
-        if name not in known:
-            raise ReidaugError(f"{poses}: {name} is no training image of this dataset")
-    return names
-
-
 def _check(**numbers: tuple[int, int]) -> None:
     for name, (value, least) in numbers.items():
         if value < least:
@@ -233,33 +155,13 @@ def _check(**numbers: tuple[int, int]) -> None:
             raise UsageError(f"--{option} {value}: at least {least} needed")
 
 
-def parse_size(text: str) -> Size:
-    """Read a size such as ``128x64``.
-
-    Args:
-        text: Height, an x, width.
-
-    Returns:
-        (height, width).
-
-    Raises:
-        UsageError: It is no such text, or smaller than 32.
-    """
-    parts = text.lower().split("x")
-    if len(parts) != 2 or not all(part.isdecimal() and int(part) >= 32 for part in parts):
-        raise UsageError(f"--size {text}: give height x width, at least 32, such as 128x64")
-    return int(parts[0]), int(parts[1])
-
-
 @click.group(name="synth")
 def command() -> None:
     """Render people: pairs with exact flow, or a re-ID dataset."""
 
 
-_out = click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder to make.")
-_seed = click.option("--seed", default=0, show_default=True, help="Of everything that is drawn.")
+_out = click.option("--out", type=options.PATH, required=True, help="Folder to make.")
 _size = click.option("--size", default="128x64", show_default=True, help="Height x width.")
-_workers = click.option("--workers", type=int, help="Processes; one a core by default.")
 
 
 @command.command()
@@ -269,15 +171,15 @@ _workers = click.option("--workers", type=int, help="Processes; one a core by de
 @click.option("--views", default=8, show_default=True, help="Pictures of each person.")
 @click.option("--pairs-each", default=24, show_default=True, help="Pairs of each person at most.")
 @_size
-@_seed
-@_workers
-def pairs(out: Path, size: str, **options: Any) -> None:
+@options.seed
+@options.workers
+def pairs(out: Path, size: str, **chosen: Any) -> None:
     """Render pairs with exact flow, in DeepFashion's form.
 
     Writes train/ and test/, fasion-pairs-*.csv, fasion-annotation-*.csv, masks/, and for each pair
     flows/{train,test}/SOURCE___TARGET.npz. 256x256 has white ground, as DeepFashion has.
     """
-    report = render_pairs(out, size=parse_size(size), **options)
+    report = render_pairs(out, size=parse_size(size), **chosen)
     click.echo(f"{report['crops']} crops, {report['train_pairs']} training pairs in {out}")
 
 
@@ -291,25 +193,23 @@ def pairs(out: Path, size: str, **options: Any) -> None:
 @click.option("--distractors", default=0, show_default=True, help="Gallery pictures of nobody.")
 @click.option("--junk", default=0, show_default=True, help="Gallery pictures to be ignored.")
 @_size
-@_seed
-@_workers
-def market(out: Path, size: str, **options: Any) -> None:
+@options.seed
+@options.workers
+def market(out: Path, size: str, **chosen: Any) -> None:
     """Render a re-ID dataset in Market-1501's form.
 
     Beside the three folders: market-annotation-{train,test}.csv, masks/, and renders.parquet with
     the parameters of every picture.
     """
-    report = render_market(out, size=parse_size(size), **options)
+    report = render_market(out, size=parse_size(size), **chosen)
     click.echo(f"{report['crops']} crops in {out}")
 
 
 @command.command()
-@click.argument("dataset", type=click.Path(path_type=Path))
-@click.option(
-    "--poses", type=click.Path(path_type=Path), required=True, help="poses.json of augment."
-)
+@click.argument("dataset", type=options.PATH)
+@click.option("--poses", type=options.PATH, required=True, help="poses.json of augment.")
 @_out
-@_workers
+@options.workers
 def views(dataset: Path, poses: Path, out: Path, workers: int | None) -> None:
     """Render the true other views of DATASET's training people: what perfect warping would give."""
     report = render_views(dataset, out, poses=poses, workers=workers)

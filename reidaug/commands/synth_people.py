@@ -10,12 +10,14 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from joblib import Parallel
+from numpy.typing import NDArray
 
 from reidaug.data.files import write_atomically
 from reidaug.data.images import encode_jpeg, encode_png
-from reidaug.data.market1501 import GALLERY, QUERY, TRAIN, market_name, warp_name
+from reidaug.data.market1501 import GALLERY, QUERY, TRAIN, market_name
 from reidaug.data.pairs import flow_name, write_flow
-from reidaug.errors import ReidaugError, require_extra
+from reidaug.errors import ReidaugError, UsageError, require_extra
+from reidaug.geometry.flow import Size
 from reidaug.geometry.pose import Pose
 from reidaug.machine import cores
 from reidaug.people3d.body import load_body
@@ -23,14 +25,11 @@ from reidaug.people3d.correspondence import exact_flow
 from reidaug.people3d.figure import Figure, dress
 from reidaug.people3d.raster import rasterise
 from reidaug.people3d.render import Render, Shot, render
-from reidaug.people3d.scene import Occluder
-from reidaug.people3d.shots import from_row, pair_shots, test_shots, to_row, train_shots
+from reidaug.people3d.shots import pair_shots, test_shots, to_row, train_shots
 from reidaug.people3d.worlds import MANY_POSES, World, look_of
 from reidaug.runs import RunFolder, counter
 
-GREY = 128
 PARTS = ".parts"
-Size = tuple[int, int]
 
 
 class Crop(NamedTuple):
@@ -125,8 +124,16 @@ def _record(out: Path, person: int) -> dict[str, Any] | None:
     return record
 
 
-def _keep(out: Path, record: dict[str, Any]) -> dict[str, Any]:
-    """Leave a record of a finished task, and give it as it would be read back."""
+def keep(out: Path, record: dict[str, Any]) -> dict[str, Any]:
+    """Leave a record of a finished task.
+
+    Args:
+        out: The run's folder.
+        record: JSON values, ``person`` and ``crops`` among them.
+
+    Returns:
+        The record as it would be read back.
+    """
     text = json.dumps(record)
     write_atomically(out / PARTS / f"{record['person']}.json", text.encode())
     kept: dict[str, Any] = json.loads(text)
@@ -155,7 +162,7 @@ def pair_person(
     names = [f"{person:05d}_{k}.jpg" for k in range(views)]
     taken = [render(figure, shot, size) for shot in shots]
     for name, one in zip(names, taken, strict=True):
-        _write_image(out / split / name, one.image)
+        write_image(out / split / name, one.image)
         _write_mask(out, name, one)
     ordered = [(s, t) for s in range(views) for t in range(views) if s != t]
     drawn = np.random.default_rng([seed, person]).permutation(len(ordered))[:pairs_each]
@@ -163,7 +170,7 @@ def pair_person(
     _write_flows(out / "flows" / split, figure, names, taken, chosen)
     pairs = [(names[s], names[t]) for s, t in chosen]
     joints = {n: _joints(r) for n, r in zip(names, taken, strict=True)}
-    return _keep(out, {"person": person, "crops": views, "joints": joints, "pairs": pairs})
+    return keep(out, {"person": person, "crops": views, "joints": joints, "pairs": pairs})
 
 
 def _write_flows(
@@ -246,51 +253,23 @@ def market_person(
     rows, joints = [], {}
     for crop in crops:
         one = render(figure, crop.shot, size)
-        _write_image(out / crop.split / crop.name, one.image)
+        write_image(out / crop.split / crop.name, one.image)
         _write_mask(out, crop.name, one)
         joints[crop.name] = _joints(one)
         rows.append(
             {"name": crop.name, "split": crop.split, "person": person, "camera": crop.camera}
             | to_row(crop.shot)
         )
-    return _keep(out, {"person": person, "crops": len(crops), "rows": rows, "joints": joints})
+    return keep(out, {"person": person, "crops": len(crops), "rows": rows, "joints": joints})
 
 
-def view_person(
-    out: Path, world: World, person: int, rows: list[dict[str, Any]], targets: list[Shot],
-    size: Size, seed: int,
-) -> dict[str, Any]:  # fmt: skip
-    """Render one person of `reidaug synth views` in the poses and views of others.
+def write_image(path: Path, image: NDArray[np.uint8]) -> None:
+    """Write a picture.
 
     Args:
-        out: The run's folder.
-        world: The world of the dataset.
-        person: Number of the person.
-        rows: The person's training pictures, rows of the table of renders in name order.
-        targets: Plans of the pictures whose poses and views are wanted.
-        size: (height, width) in pixels.
-        seed: Of the dataset.
-
-    Returns:
-        The record: number of crops, and name, source and pose of each.
+        path: A JPEG file; its folder must exist.
+        image: (H, W, 3) bytes.
     """
-    figure = dress(look_of(world, seed, person))
-    made = []
-    for row in rows:
-        own = from_row(row)
-        for p, target in enumerate(targets):
-            shot = own._replace(
-                posture=target.posture, view=target.view, occluder=Occluder("none", 0.0, 0)
-            )
-            one = render(figure, shot, size)
-            image = np.where(one.mask[..., None], one.image, np.uint8(GREY))
-            name = warp_name(row["name"], p)
-            _write_image(out / TRAIN / name, image)
-            made.append({"name": name, "source": row["name"], "pose": p})
-    return _keep(out, {"person": person, "crops": len(made), "rows": made})
-
-
-def _write_image(path: Path, image: Any) -> None:
     write_atomically(
         path, encode_jpeg(torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1))))
     )
@@ -321,3 +300,21 @@ def poses_of(records: Iterable[dict[str, Any]]) -> dict[str, Pose]:
             table = torch.tensor(joints)
             poses[name] = Pose(table[:, :2], table[:, 2] > 0)
     return poses
+
+
+def parse_size(text: str) -> Size:
+    """Read a size such as ``128x64``.
+
+    Args:
+        text: Height, an x, width.
+
+    Returns:
+        (height, width).
+
+    Raises:
+        UsageError: It is no such text, or smaller than 32.
+    """
+    parts = text.lower().split("x")
+    if len(parts) != 2 or not all(part.isdecimal() and int(part) >= 32 for part in parts):
+        raise UsageError(f"--size {text}: give height x width, at least 32, such as 128x64")
+    return int(parts[0]), int(parts[1])

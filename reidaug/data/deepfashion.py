@@ -15,15 +15,11 @@ from reidaug.data.files import read_text, write_atomically
 from reidaug.data.keypoints import read_keypoints
 from reidaug.errors import ReidaugError, UsageError
 from reidaug.geometry.flow import Size
-from reidaug.geometry.pose import OPENPOSE_18, Pose
+from reidaug.geometry.pose import Pose, shows_torso
 
 SPLITS = ("train", "test")
 SPELLINGS = ("fasion", "fashion", "fasion-resize", "fashion-resize", "market")
 _COLUMNS = ("from", "to")
-_TORSO = [
-    OPENPOSE_18.index(joint)
-    for joint in ("right_shoulder", "left_shoulder", "right_hip", "left_hip")
-]
 _NAME = re.compile(r"fashion(WOMEN|MEN)([A-Za-z_]+)id(\d{8})(\d{2})_(\d)([a-z]+)\.jpg")
 _ORIGINAL = re.compile(r"(WOMEN|MEN)/([A-Za-z_]+)/id_(\d{8})/(\d{2})_(\d)_([a-z]+)\.jpg")
 
@@ -186,7 +182,7 @@ def _permutations(
     groups: dict[str, list[str]] = {}
     for name in sorted(poses):
         key = group(name)
-        if key is not None and bool(poses[name].visible[_TORSO].all()):
+        if key is not None and shows_torso(poses[name]):
             groups.setdefault(key, []).append(name)
     return [pair for names in groups.values() for pair in itertools.permutations(names, 2)]
 

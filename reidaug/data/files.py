@@ -1,7 +1,8 @@
-"""Text files: read with a clear complaint, written whole or not at all, and what was left out."""
+"""Files: read with a clear complaint, written whole or not at all, kept in a cache, left out."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from reidaug.errors import ReidaugError
@@ -14,9 +15,23 @@ def write_atomically(path: Path, content: bytes) -> None:
         path: The file; its folder must exist.
         content: What to write.
     """
+    with whole(path) as partial:
+        partial.write_bytes(content)
+
+
+@contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """Give the name under which a file is written until it is whole.
+
+    Args:
+        path: The file; its folder must exist.
+
+    Yields:
+        A file beside it, which takes its name afterwards, or is removed after an error.
+    """
     partial = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        partial.write_bytes(content)
+        yield partial
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
@@ -40,6 +55,18 @@ def read_text(path: Path) -> str:
         raise ReidaugError(f"{path}: no UTF-8 text; is it really the file you mean?") from None
     except OSError as error:
         raise ReidaugError(f"{path}: {error.strerror or error}") from None
+
+
+def cache_folder() -> Path:
+    """Name the folder of what is fetched or built once for a user.
+
+    Returns:
+        ``$REIDAUG_CACHE``; without it ``reidaug`` in ``$XDG_CACHE_HOME`` or in ``~/.cache``.
+    """
+    named = os.environ.get("REIDAUG_CACHE")
+    if named:
+        return Path(named).expanduser()
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "reidaug"
 
 
 def summarise_left_out(lines: Sequence[str], total: int, *, what: str = "rows") -> str:

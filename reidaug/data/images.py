@@ -147,6 +147,23 @@ def resize(image: Float[Tensor, "*b H W"], size: Size) -> Float[Tensor, "*b h w"
     return down @ image @ across.mT
 
 
+def resize_mask(mask: Bool[Tensor, "H W"], size: Size) -> Bool[Tensor, "h w"]:
+    """Resize a mask by taking the nearest pixel; edge pixels stay edge pixels.
+
+    Args:
+        mask: Booleans (H, W).
+        size: (height, width) wanted.
+
+    Returns:
+        Booleans (*size).
+    """
+    rows, columns = (
+        torch.linspace(0, before - 1, after).round().long()
+        for before, after in zip(mask.shape, size, strict=True)
+    )
+    return mask[rows[:, None], columns]
+
+
 @lru_cache(maxsize=64)
 def _triangles(before: int, after: int) -> Float[Tensor, "after before"]:
     centres = torch.linspace(0, before - 1, after) if after > 1 else torch.zeros(1)

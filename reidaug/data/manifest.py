@@ -1,6 +1,5 @@
 """Tables of what was made from what, as Parquet files."""
 
-import os
 from collections.abc import Iterable, Mapping
 from itertools import islice
 from pathlib import Path
@@ -10,6 +9,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from reidaug.data.files import whole
 from reidaug.errors import ReidaugError
 
 ROWS_AT_ONCE = 50_000
@@ -28,17 +28,13 @@ def write_manifest(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
     Raises:
         ValueError: A row has other keys or types than the first ones.
     """
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
     rest = iter(rows)
-    try:
+    with whole(path) as partial:
         first = _table(list(islice(rest, ROWS_AT_ONCE)), None)
         with pq.ParquetWriter(partial, first.schema, compression="zstd") as writer:
             writer.write_table(first)
             while chunk := list(islice(rest, ROWS_AT_ONCE)):
                 writer.write_table(_table(chunk, first.schema))
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def read_manifest(path: Path) -> pd.DataFrame:

@@ -17,7 +17,6 @@ from reidaug.errors import ReidaugError, UsageError
 TRAIN, QUERY, GALLERY = SPLITS = ("bounding_box_train", "query", "bounding_box_test")
 PATTERN = r"([-\d]+)_c(\d+)"
 JUNK = -1
-DISTRACTOR = 0
 
 _BELOW = (
     "",

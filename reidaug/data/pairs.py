@@ -15,7 +15,7 @@ from torch.utils.data import Dataset
 
 from reidaug.data.deepfashion import PairList
 from reidaug.data.files import write_atomically
-from reidaug.data.images import read_image, resize, to_float
+from reidaug.data.images import read_image, resize, resize_mask, to_float
 from reidaug.errors import ReidaugError
 from reidaug.geometry.flow import Size
 from reidaug.geometry.flow import resize as resize_flow
@@ -90,7 +90,7 @@ class PairDataset(Dataset[PosePair]):
             flow, visible = read_flow(path)
             size = self.size or (target_image.shape[-2], target_image.shape[-1])
             flow = resize_flow(flow[None], size)[0]
-            visible = _nearest(visible, size)
+            visible = resize_mask(visible, size)
         return PosePair(source_image, target_image, source_pose, target_pose, flow, visible)
 
     def names(self, index: int) -> tuple[str, str]:
@@ -197,14 +197,6 @@ def read_flow(path: Path) -> tuple[Float[Tensor, "2 H W"], Bool[Tensor, "H W"]]:
     if flow.ndim != 3 or flow.shape[0] != 2 or visible.shape != flow.shape[1:]:
         raise ReidaugError(f"{path}: flow {flow.shape} and visible {visible.shape} do not fit")
     return torch.from_numpy(flow), torch.from_numpy(visible)
-
-
-def _nearest(mask: Bool[Tensor, "H W"], size: Size) -> Bool[Tensor, "h w"]:
-    rows, columns = (
-        torch.linspace(0, before - 1, after).round().long()
-        for before, after in zip(mask.shape, size, strict=True)
-    )
-    return mask[rows[:, None], columns]
 
 
 def _stack_known(tensors: Sequence[Tensor | None]) -> Tensor | None:

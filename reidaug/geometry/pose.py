@@ -64,6 +64,25 @@ MARKET_14 = (
 FLIP_18 = (0, 1, 5, 6, 7, 2, 3, 4, 11, 12, 13, 8, 9, 10, 15, 14, 17, 16)
 """Where each joint's mirror twin stands in OPENPOSE_18."""
 
+TORSO = tuple(
+    OPENPOSE_18.index(name) for name in ("right_shoulder", "left_shoulder", "right_hip", "left_hip")
+)
+
+
+def shows_torso(pose: Pose) -> bool:
+    """Tell whether both shoulders and both hips are visible.
+
+    Args:
+        pose: One pose of 18 joints.
+
+    Returns:
+        Whether they are.
+
+    Source:
+        PATN keeps the pairs for which this holds.
+    """
+    return bool(pose.visible[list(TORSO)].all())
+
 
 def to_openpose18(pose: Pose, skeleton: Sequence[str]) -> Pose:
     """Convert a named skeleton into the internal one.

@@ -10,7 +10,6 @@ from typing import NamedTuple
 import numpy as np
 
 from reidaug.people3d.body import BodyModel, Floats, load_body
-from reidaug.people3d.raster import vertex_normals
 
 # Heights on the mean body in metres; its pelvis is near 0.
 SOLE, ANKLE, KNEE, CROTCH, HIP, WAIST = -0.80, -0.73, -0.29, 0.02, 0.13, 0.32
@@ -79,13 +78,6 @@ def skin_chart() -> Chart:
         way / np.maximum(np.linalg.norm(way, axis=1, keepdims=True), 1e-6),
         radius,
     )
-
-
-@cache
-def skin_normals() -> Floats:
-    """Give the outward normals of the mean body (V, 3)."""
-    model = load_body()
-    return vertex_normals(model.template[: len(skin_chart().place)], model.faces)
 
 
 def _share(model: BodyModel, weights: Floats, bones: tuple[str, ...]) -> Floats:

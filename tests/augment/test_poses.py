@@ -8,18 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reidaug.augment.poses import (
-    TORSO,
     TargetPoses,
     choose,
     gather,
     medoids,
     pose_distances,
     read_poses,
-    usable,
     write_poses,
 )
 from reidaug.errors import ReidaugError, UsageError
-from reidaug.geometry.pose import Pose, select
+from reidaug.geometry.pose import TORSO, Pose, select, shows_torso
 
 
 def random_poses(seed: int, count: int) -> Pose:
@@ -62,10 +60,10 @@ def test_too_few_poses_and_unknown_ways_are_refused() -> None:
 
 def test_a_pose_without_a_hip_cannot_stand_model() -> None:
     pose = select(random_poses(0, 1), 0)
-    assert usable(pose)
+    assert shows_torso(pose)
     hidden = pose.visible.clone()
     hidden[11] = False
-    assert not usable(Pose(pose.xy, hidden))
+    assert not shows_torso(Pose(pose.xy, hidden))
 
 
 @given(

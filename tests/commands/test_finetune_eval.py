@@ -10,8 +10,9 @@ import yaml
 from click.testing import CliRunner
 from stick_market import stick_market
 
-from reidaug.commands.finetune_cells import START, Experiment, FinetuneEval
-from reidaug.commands.finetune_eval import command, finetune
+from reidaug.commands.finetune_cells import Experiment
+from reidaug.commands.finetune_eval import command, evaluate_checkpoint, finetune
+from reidaug.commands.finetune_recipe import START, FinetuneEval
 from reidaug.data.market1501 import TRAIN
 from reidaug.errors import ReidaugError, UsageError
 from reidaug.recipes import resolve
@@ -191,11 +192,14 @@ def test_eval_only_prints_what_torchreid_prints(root, whole, tmp_path):
         ({"backbone": "resnet19"}, "no backbone 'resnet19'"),
         ({"dataset": "/nowhere"}, "/nowhere"),
         ({"arms": {"warps_grey": "/nowhere"}}, "/nowhere"),
+        ({"weights": "/nowhere.pth"}, "/nowhere.pth: no such weight file"),
+        ({"backbone_options": {"wide": 4}}, "unexpected keyword argument 'wide'"),
     ],
 )
-def test_what_cannot_be_done_is_one_line(root, tmp_path, changes, message):
+def test_what_cannot_be_done_is_one_line_and_leaves_nothing(root, tmp_path, changes, message):
     with pytest.raises(ReidaugError, match=message):
         finetune(recipe(root, **changes), tmp_path / "run", workers=1)
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize(
@@ -205,6 +209,7 @@ def test_what_cannot_be_done_is_one_line(root, tmp_path, changes, message):
         ({"objective": {"margim": 1}}, "margim"),
         ({"vary": {"flip": "often"}}, "vary.flip"),
         ({"seeds": [1, 1]}, "seeds differ"),
+        ({"size": [0, 0]}, "'size.0': input should be greater"),
         ({"arms": {START: None}}, "an arm's name"),
     ],
 )
@@ -219,6 +224,13 @@ def test_eval_only_needs_a_checkpoint(root, tmp_path):
     )
     assert isinstance(result.exception, UsageError)
     assert "checkpoint" in str(result.exception)
+
+
+def test_eval_only_asks_for_no_batch_of_people(root, whole, tmp_path):
+    checkpoint = root / "whole" / "checkpoints" / f"{START}-seed0.safetensors"
+    alone = recipe(root, people=40, checkpoint=str(checkpoint))
+    report = evaluate_checkpoint(alone, tmp_path / "run")
+    assert report["scores"]["mAP"] == whole["start"]["mAP"][0]
 
 
 def test_a_run_leaves_torch_as_it_was(root, tmp_path):

@@ -6,7 +6,9 @@ import torch
 from click.testing import CliRunner
 
 from reidaug.commands import synth
-from reidaug.commands.synth import command, parse_size, render_market, render_pairs, render_views
+from reidaug.commands.synth import command, render_market, render_pairs
+from reidaug.commands.synth_people import parse_size
+from reidaug.commands.synth_views import render_views
 from reidaug.data.deepfashion import read_deepfashion
 from reidaug.data.images import read_image, read_mask
 from reidaug.data.keypoints import read_keypoints
@@ -142,6 +144,9 @@ def test_views_of_what_was_not_rendered_are_refused(market, tmp_path):
         render_views(root, tmp_path / "out", poses=poses)
     with pytest.raises(ReidaugError, match="not made by"):
         render_views(tmp_path, tmp_path / "out", poses=poses)
+    (tmp_path / "recipe.yaml").write_text("command: synth market\nworld: [")
+    with pytest.raises(ReidaugError, match=r"recipe.yaml: not valid YAML"):
+        render_views(tmp_path, tmp_path / "out", poses=poses)
 
 
 def test_sizes_are_read_or_refused():
@@ -157,6 +162,16 @@ def test_numbers_are_checked_before_anything_is_written(tmp_path):
         render_pairs(out, people=0)
     with pytest.raises(UsageError, match="no world 'moon'"):
         render_market(out, people=1, world="moon")
+    with pytest.raises(UsageError, match="--seed -1: at least 0"):
+        render_market(out, people=1, seed=-1)
+    assert not out.exists()
+
+
+@pytest.mark.parametrize("wrong", ["--seed -1", "--workers 0", "--workers -3"])
+def test_wrong_options_are_refused(tmp_path, wrong):
+    out = tmp_path / "out"
+    result = CliRunner().invoke(command, f"pairs --out {out} --people 1 {wrong}".split())
+    assert result.exit_code == 2 and "is not in the range" in result.output
     assert not out.exists()
 
 

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from reidaug.data.files import read_text, summarise_left_out, write_atomically
+from reidaug.data.files import cache_folder, read_text, summarise_left_out, whole, write_atomically
 from reidaug.errors import ReidaugError
 
 
@@ -12,6 +12,26 @@ def test_a_file_is_replaced_as_a_whole(tmp_path: Path) -> None:
     write_atomically(path, b"after")
     assert path.read_text() == "after"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_file_that_was_not_finished_leaves_the_old_one(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("before")
+    with pytest.raises(KeyboardInterrupt), whole(path) as partial:
+        partial.write_text("aft")
+        raise KeyboardInterrupt
+    assert path.read_text() == "before"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_the_cache_is_where_the_user_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("REIDAUG_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    assert cache_folder() == Path.home() / ".cache" / "reidaug"
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert cache_folder() == tmp_path / "reidaug"
+    monkeypatch.setenv("REIDAUG_CACHE", str(tmp_path / "mine"))
+    assert cache_folder() == tmp_path / "mine"
 
 
 def test_a_byte_order_mark_is_no_text(tmp_path: Path) -> None:

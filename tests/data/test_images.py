@@ -17,6 +17,7 @@ from reidaug.data.images import (
     read_image,
     read_mask,
     resize,
+    resize_mask,
     to_bytes,
     to_float,
 )
@@ -202,3 +203,12 @@ def test_an_error_out_of_a_worker_is_its_one_line() -> None:
     assert str(ReidaugError(wrapped)) == "a.jpg: not a readable image (x)"
     assert str(UsageError(wrapped)) == "a.jpg: not a readable image (x)"
     assert str(pickle.loads(pickle.dumps(ReidaugError("a: b")))) == "a: b"
+
+
+def test_a_resized_mask_keeps_its_corners_and_is_itself_at_its_own_size() -> None:
+    mask = torch.zeros(6, 4, dtype=torch.bool)
+    mask[0, 0] = mask[-1, -1] = True
+    assert torch.equal(resize_mask(mask, (6, 4)), mask)
+    larger = resize_mask(mask, (12, 9))
+    assert larger.shape == (12, 9)
+    assert larger[0, 0] and larger[-1, -1] and not larger[0, -1]

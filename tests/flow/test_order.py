@@ -26,6 +26,11 @@ def test_every_pair_comes_once_a_round(count: int, batch: int) -> None:
     assert max(Counter(seen).values()) - min(Counter(seen).values()) <= 1
 
 
+def test_a_seed_may_be_any_number() -> None:
+    orders = [list(BatchOrder(9, 4, steps=5, seed=seed)) for seed in (2**31, 99_999_999_999)]
+    assert orders[0] != orders[1]
+
+
 def test_processes_share_a_batch() -> None:
     whole = list(BatchOrder(11, 6, steps=5, seed=3))
     shares = [list(BatchOrder(11, 6, steps=5, seed=3, process=p, processes=2)) for p in (0, 1)]

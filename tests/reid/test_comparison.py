@@ -38,6 +38,7 @@ def test_plain_words(means, words):
 def test_one_seed_has_no_spread_of_its_own():
     found = gain(arm(12), arm(10))
     assert (found.std, found.pooled_std) == (0.0, 0.0)
+    assert found.words == "no evidence of a gain"
 
 
 def test_queries_without_a_match_do_not_count():

@@ -13,7 +13,6 @@ from reidaug.report.figures import (
     UNSEEN,
     blank,
     colour_wheel,
-    contact_sheet,
     displacement,
     draw_skeleton,
     enlarge,
@@ -142,15 +141,6 @@ def test_a_sheet_is_as_large_as_its_places() -> None:
     assert page.shape == (3, 4 + 6 + 3 * 2, 3 + 5 + 3 * 2)
     assert (page[:, 8:14, 9] == 0).all()
     assert (page[:, 8:14, 2:5] == 9).all()
-
-
-def test_a_contact_sheet_reads_row_by_row() -> None:
-    pictures = [blank((2, 2), (k, k, k)) for k in range(5)]
-    page = contact_sheet(pictures, columns=2, gap=1)
-    assert page.shape == (3, 10, 7)
-    assert page[0, 4, 4] == 3
-    assert page[0, 7, 1] == 4
-    assert page[0, 7, 4] == 255
 
 
 def test_a_warp_sheet_has_a_header_and_two_rows_a_person() -> None:

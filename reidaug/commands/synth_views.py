@@ -1,0 +1,137 @@
+"""True other views of rendered people: for every warp the picture a perfect warp would be."""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+from joblib import delayed
+
+from reidaug.augment.folder import show_split
+from reidaug.commands.synth_people import keep, parse_size, run, write_image
+from reidaug.data.files import read_text
+from reidaug.data.manifest import read_manifest
+from reidaug.data.market1501 import GALLERY, QUERY, TRAIN, warp_name
+from reidaug.errors import ReidaugError
+from reidaug.geometry.flow import Size
+from reidaug.people3d.figure import dress
+from reidaug.people3d.render import Shot, render
+from reidaug.people3d.scene import Occluder
+from reidaug.people3d.shots import from_row
+from reidaug.people3d.worlds import World, look_of, world_from_dict
+
+GREY = 128
+
+
+def render_views(
+    dataset: Path, out: Path, *, poses: Path, workers: int | None = None
+) -> dict[str, Any]:
+    """Render the true other views of a rendered dataset's training people, on grey.
+
+    Each pose of ``poses.json`` was drawn from a training image. Every training picture is rendered
+    in every pose, with its own camera and light: for each warp of ``reidaug augment`` the picture
+    that a perfect warp would be, under the same name.
+
+    Args:
+        dataset: A root made by `render_market`.
+        out: Folder to write, a Market-1501 root; an unfinished run is continued.
+        poses: The ``poses.json`` of ``reidaug augment``.
+        workers: Processes; one a core by default.
+
+    Returns:
+        The report.
+
+    Raises:
+        ReidaugError: A file is missing or does not fit, or the folder holds something else.
+        UsageError: The extra ``synth`` is missing.
+    """
+    world, seed, size, rows = _rendered(dataset)
+    models = _pose_models(poses, rows)
+    recipe = {"command": "synth views", "dataset": str(dataset.resolve()), "poses": models}
+    train = sorted((row for row in rows if row["split"] == TRAIN), key=lambda row: row["name"])
+    by_person: dict[int, list[dict[str, Any]]] = {}
+    for row in train:
+        by_person.setdefault(row["person"], []).append(row)
+    shots = {row["name"]: from_row(row) for row in train}
+    targets = [shots[name] for name in models]
+
+    def tasks(out: Path) -> dict[int, Any]:
+        (out / TRAIN).mkdir(exist_ok=True)
+        for split in (QUERY, GALLERY):
+            show_split(dataset / split, out / split)
+        return {
+            person: delayed(view_person)(out, world, person, mine, targets, size, seed)
+            for person, mine in by_person.items()
+        }
+
+    def finish(out: Path, records: list[dict[str, Any]]) -> dict[str, Any]:
+        return {"images": sum(len(record["rows"]) for record in records)}
+
+    crops = sum(map(len, by_person.values())) * len(models)
+    return run(out, recipe, tasks, finish, crops=crops, workers=workers)
+
+
+def _rendered(dataset: Path) -> tuple[World, int, Size, list[dict[str, Any]]]:
+    """Read back how a dataset was rendered."""
+    written = dataset / "recipe.yaml"
+    try:
+        recipe = yaml.safe_load(read_text(written)) if written.is_file() else {}
+    except yaml.YAMLError:
+        raise ReidaugError(f"{written}: not valid YAML; was it cut off?") from None
+    if not isinstance(recipe, dict) or recipe.get("command") != "synth market":
+        raise ReidaugError(f"{dataset}: not made by 'reidaug synth market', so nobody to render")
+    table = read_manifest(dataset / "renders.parquet")
+    rows = [{str(k): v for k, v in row.items()} for row in table.to_dict("records")]
+    return world_from_dict(recipe["world"]), recipe["seed"], parse_size(recipe["size"]), rows
+
+
+def _pose_models(poses: Path, rows: Iterable[dict[str, Any]]) -> list[str]:
+    """Name the training image each target pose was drawn from."""
+    try:
+        entries = json.loads(poses.read_text(encoding="utf-8"))["poses"]
+        names = [str(entry["image"]) for entry in entries]
+    except FileNotFoundError:
+        raise ReidaugError(f"{poses}: no such file; 'reidaug augment' writes it") from None
+    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError):
+        raise ReidaugError(f"{poses}: not a poses.json of 'reidaug augment'") from None
+    known = {row["name"] for row in rows if row["split"] == TRAIN}
+    for name in names:
+        if name not in known:
+            raise ReidaugError(f"{poses}: {name} is no training image of this dataset")
+    return names
+
+
+def view_person(
+    out: Path, world: World, person: int, rows: list[dict[str, Any]], targets: list[Shot],
+    size: Size, seed: int,
+) -> dict[str, Any]:  # fmt: skip
+    """Render one person of `reidaug synth views` in the poses and views of others.
+
+    Args:
+        out: The run's folder.
+        world: The world of the dataset.
+        person: Number of the person.
+        rows: The person's training pictures, rows of the table of renders in name order.
+        targets: Plans of the pictures whose poses and views are wanted.
+        size: (height, width) in pixels.
+        seed: Of the dataset.
+
+    Returns:
+        The record: number of crops, and name, source and pose of each.
+    """
+    figure = dress(look_of(world, seed, person))
+    made = []
+    for row in rows:
+        own = from_row(row)
+        for p, target in enumerate(targets):
+            shot = own._replace(
+                posture=target.posture, view=target.view, occluder=Occluder("none", 0.0, 0)
+            )
+            one = render(figure, shot, size)
+            image = np.where(one.mask[..., None], one.image, np.uint8(GREY))
+            name = warp_name(row["name"], p)
+            write_image(out / TRAIN / name, image)
+            made.append({"name": name, "source": row["name"], "pose": p})
+    return keep(out, {"person": person, "crops": len(made), "rows": made})

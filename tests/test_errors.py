@@ -1,0 +1,17 @@
+import pytest
+
+from reidaug.errors import ReidaugError, UsageError, require_extra
+
+
+def test_a_missing_extra_is_told_with_the_command_that_brings_it() -> None:
+    require_extra("synth", "json", "csv")
+    with pytest.raises(UsageError, match=r"no_such_part is not installed: .*'reidaug\[synth\]'"):
+        require_extra("synth", "json", "no_such_part")
+
+
+def test_what_a_worker_hands_on_is_still_one_line() -> None:
+    text = (
+        "Caught ReidaugError in DataLoader worker process 0.\nOriginal Traceback (most recent "
+        "call last):\n  File ...\nreidaug.errors.ReidaugError: a.jpg: no such image\n"
+    )
+    assert str(ReidaugError(text)) == "a.jpg: no such image"
