@@ -33,8 +33,8 @@ def preset(name: str) -> dict[str, Any]:
     """Look up the keywords of a named `PatchDiscriminator`.
 
     Args:
-        name: ``paper`` (256x256, sees the pose), ``small`` (128x64, sees the pose, a quarter as wide) or
-            ``fomm`` (sees no pose, any size).
+        name: ``paper`` (256x256, sees the pose), ``small`` (128x64, sees the pose, a quarter as
+            wide) or ``fomm`` (sees no pose, any size).
 
     Returns:
         Keywords.
