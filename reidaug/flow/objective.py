@@ -28,7 +28,9 @@ class Weights:
 
     Attributes:
         affine: The affine-preserving loss, lambda_2 of Eq. 9.
-        exact: The exact flow.
+        exact: The exact flow, where the source shows the point.
+        hidden: The exact flow elsewhere: where the source would show the point, were nothing
+            before it. A map that joins on to the visible one and finds like texture.
         l1: Absolute difference of the warped source and the target.
         structure: One minus SSIM of the two.
         perceptual: Eq. 6, on the warped source (task ``perceptual``) or the drawn image (task
@@ -47,6 +49,7 @@ class Weights:
 
     affine: float = 1.0
     exact: float = 1.0
+    hidden: float = 0.0
     l1: float = 1.0
     structure: float = 1.0
     perceptual: float = 1.0
@@ -92,14 +95,18 @@ class Objective:
             batch: The pairs.
 
         Returns:
-            ``exact``.
+            ``exact``, and ``hidden`` if that counts.
 
         Raises:
             ValueError: The pairs have no exact flow.
         """
         if batch.flow is None or batch.visible is None:
             raise ValueError("the 'exact' task needs rendered pairs with their exact flow")
-        return {"exact": exact_flow_loss(flow, batch.flow, batch.visible)}
+        losses = {"exact": exact_flow_loss(flow, batch.flow, batch.visible)}
+        if self.weights.hidden:
+            hidden = ~batch.visible & batch.flow.isfinite().all(1)
+            losses["hidden"] = exact_flow_loss(flow, batch.flow, hidden)
+        return losses
 
     def reconstruction(self, flow: Float[Tensor, "b 2 h w"], batch: PosePair) -> dict[str, Tensor]:
         """Compare the warped source itself with the target; no network refines it.

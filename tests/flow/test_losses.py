@@ -67,3 +67,18 @@ def test_the_objective_says_what_it_lacks() -> None:
     plain = pairs(1, 0)._replace(flow=None, visible=None)
     with pytest.raises(ValueError, match="exact flow"):
         Objective(Weights()).exact(flow.identity(*SIZE)[None], plain)
+
+
+def test_hidden_points_count_apart_from_visible_ones() -> None:
+    batch = pairs(2, 0)
+    assert batch.flow is not None
+    seen = torch.zeros(2, *SIZE, dtype=torch.bool)
+    seen[:, :5] = True
+    wrong = torch.where(seen[:, None], batch.flow, batch.flow + 0.5)
+    broken = wrong.clone()
+    broken[:, :, 6] = torch.nan
+    objective = Objective(Weights(hidden=1.0))
+    told = objective.exact(batch.flow, batch._replace(flow=broken, visible=seen))
+    assert told["exact"] == 0
+    torch.testing.assert_close(told["hidden"], torch.tensor(0.5))
+    assert "hidden" not in Objective(Weights()).exact(batch.flow, batch)
