@@ -180,8 +180,8 @@ class UnWarpME(FlowEstimator):
         ValueError: A keyword is out of range.
 
     Source:
-        UnWarpME Sec. 4.1, Eqs. 2, 3 and 10. The ``soft_argmax`` readout is ours: measured on
-        rendered people it is far easier to train than the paper's ``literal`` one.
+        UnWarpME Sec. 4.1, Eqs. 2, 3 and 10. The ``soft_argmax`` readout is ours: coordinates are
+        read off the matches, and C_i only corrects them; ``literal`` is the paper's.
     """
 
     def __init__(
