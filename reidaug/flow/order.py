@@ -5,6 +5,9 @@ from collections.abc import Iterator
 import torch
 from torch.utils.data import Sampler
 
+STRIDE = 1_000_003
+"""Rounds of one seed before those of the next; a prime, so that no two seeds share them."""
+
 
 class BatchOrder(Sampler[list[int]]):
     """The batches of a training, from any step on.
@@ -57,6 +60,7 @@ class BatchOrder(Sampler[list[int]]):
             yield [known[place // self.count][place % self.count] for place in places]
 
     def _order(self, turn: int) -> list[int]:
-        generator = torch.Generator().manual_seed((self.seed * 2**32 + turn) % 2**63)
+        # torch's generator on the CPU looks at the lowest 32 bits of its seed alone.
+        generator = torch.Generator().manual_seed((self.seed * STRIDE + turn) % 2**32)
         order: list[int] = torch.randperm(self.count, generator=generator).tolist()
         return order

@@ -84,6 +84,6 @@ def _read_state(path: Path) -> dict[str, Tensor]:
 def _reason(error: Exception) -> str:
     """Give the one sentence that says what is wrong; torch's pickle reader wraps it in advice."""
     text = str(error).partition("WeightsUnpickler error: ")[2] or str(error)
-    if isinstance(error, KeyError) or not text:
+    if isinstance(error, KeyError) or not text.strip():
         return "no weights in it"
-    return text.splitlines()[0].partition(". ")[0]
+    return text.strip().splitlines()[0].partition(". ")[0]

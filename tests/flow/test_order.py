@@ -26,9 +26,10 @@ def test_every_pair_comes_once_a_round(count: int, batch: int) -> None:
     assert max(Counter(seen).values()) - min(Counter(seen).values()) <= 1
 
 
-def test_a_seed_may_be_any_number() -> None:
-    orders = [list(BatchOrder(9, 4, steps=5, seed=seed)) for seed in (2**31, 99_999_999_999)]
-    assert orders[0] != orders[1]
+def test_every_seed_has_orders_of_its_own() -> None:
+    seeds = (0, 1, 2, 2**31, 99_999_999_999)
+    orders = [tuple(map(tuple, BatchOrder(30, 4, steps=20, seed=seed))) for seed in seeds]
+    assert len(set(orders)) == len(seeds)
 
 
 def test_processes_share_a_batch() -> None:

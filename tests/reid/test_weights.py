@@ -59,7 +59,12 @@ def test_a_torchreid_checkpoint_with_a_numpy_number_loads(tmp_path: Path):
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(b"", "not a readable"), (b"no weights", "not a readable"), (None, "no such weight file")],
+    [
+        (b"", r"not a readable weight file \(\w"),
+        (b"no weights", r"not a readable weight file \(\w"),
+        (b"dataset: runs/market\n", r"not a readable weight file \(\w"),
+        (None, "no such weight file"),
+    ],
 )
 def test_a_damaged_weight_file_is_one_line(tmp_path: Path, content, message):
     path = tmp_path / "w.pth"
