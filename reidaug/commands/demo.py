@@ -48,11 +48,11 @@ class DemoSizes(Recipe):
         pairs_shown: Test pairs whose flow is drawn.
     """
 
-    people: int = 250
+    people: int = 200
     test_people: int = 40
     views: int = 8
     reid_people: int = 120
-    reid_test_people: int = 80
+    reid_test_people: int = 120
     train_crops: int = 2
     test_crops: int = 6
     poses: int = 25
