@@ -221,15 +221,15 @@ def overfit(name: str, keywords: dict, steps: int) -> tuple[Tensor, Tensor]:
 
 @pytest.mark.parametrize(("name", "keywords"), [FORMS[0], FORMS[3], FORMS[5]])
 def test_with_its_drawing_network_it_learns_four_pairs_by_heart(name: str, keywords: dict) -> None:
-    learned, still = overfit(name, keywords, 60)
-    assert learned < 0.35 * still
+    learned, still = overfit(name, keywords, 40)
+    assert learned < 0.4 * still
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("name", "keywords"), [FORMS[k] for k in (1, 2, 4, 6)])
 def test_the_other_forms_learn_four_pairs_by_heart(name: str, keywords: dict) -> None:
-    learned, still = overfit(name, keywords, 60)
-    assert learned < 0.35 * still
+    learned, still = overfit(name, keywords, 40)
+    assert learned < 0.4 * still
 
 
 @pytest.mark.parametrize("name", ["fomm", "mraa", "tpsmm"])
