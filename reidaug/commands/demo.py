@@ -15,9 +15,10 @@ from reidaug.commands.augment import augment_dataset
 from reidaug.commands.demo_page import Shown, make_page
 from reidaug.commands.finetune_eval import finetune
 from reidaug.commands.finetune_recipe import FinetuneEval
+from reidaug.commands.flow_training import TrainFlow
 from reidaug.commands.synth import render_market, render_pairs
 from reidaug.commands.synth_views import render_views
-from reidaug.commands.train_flow import TrainFlow, train
+from reidaug.commands.train_flow import train
 from reidaug.errors import UsageError, require_extra
 from reidaug.recipes import R, Recipe, load
 from reidaug.report.html import duration

@@ -5,90 +5,35 @@ import math
 import shutil
 from contextlib import closing
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import click
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
-from accelerate.utils import extract_model_from_parallel, send_to_device
-from pydantic import Field
+from accelerate.utils import (
+    DistributedDataParallelKwargs,
+    extract_model_from_parallel,
+    send_to_device,
+)
 from torch.utils.data import DataLoader
 from torch.utils.tensorboard import SummaryWriter
 
 from reidaug.commands.flow_pairs import hold_out, person_pairs, spread
 from reidaug.commands.flow_rows import flow_rows, table
+from reidaug.commands.flow_training import TrainFlow, build_learner, resolved
 from reidaug.data.deepfashion import PairList, read_deepfashion
 from reidaug.data.files import summarise_left_out
 from reidaug.data.pairs import PairDataset, PosePair, collate
 from reidaug.errors import ReidaugError, UsageError
-from reidaug.flow.checkpoint import build_estimator, save_checkpoint, without_preset
-from reidaug.flow.disturbance import Disturbance
+from reidaug.flow.checkpoint import save_checkpoint
 from reidaug.flow.estimator import FlowEstimator
-from reidaug.flow.learners import FlowLearner, Schedule
-from reidaug.flow.objective import Objective, Weights
+from reidaug.flow.learners import FlowLearner
 from reidaug.flow.order import BatchOrder
-from reidaug.flow.perceptual import FeatureNetwork, ShiftTolerant, Vgg19
-from reidaug.flow.weights import shift_tolerant_weights
-from reidaug.recipes import Recipe, load
+from reidaug.recipes import load
 from reidaug.runs import RunFolder, progress, write_atomically
 
 PRECISIONS = {"float32": "no", "bfloat16": "bf16", "float16": "fp16"}
-
-
-class TrainFlow(Recipe):
-    """What `reidaug train-flow` may be told.
-
-    Attributes:
-        pairs: Root of pairs in DeepFashion form, see `reidaug.data.deepfashion`.
-        size: (height, width) everything is brought to; null keeps what the files have.
-        annotated_size: (height, width) the joints are measured in, if not the images' own.
-        ground: ``grey``: people are cut out and stand on grey in training, where every image has a
-            mask, so that no flow has to explain a background; ``image``: as they are.
-        estimator: ``class``, perhaps ``preset``, and keywords.
-        row: Name of its row in the table of scores.
-        cycle: Tasks in turn: affine, reconstruction, exact; ``+`` joins two in one step.
-        weights: What each loss counts.
-        disturbance: How batches are varied.
-        schedule: Steps and learning rate.
-        batch: Pairs a step, over all processes.
-        clip: Longest gradient.
-        precision: Of the networks in training; bfloat16 is fast on recent CPUs and GPUs.
-        vgg19: torchvision's VGG-19 weights for the perceptual loss; null takes the VGG-16 of
-            ST-LPIPS.
-        seed: Of everything random.
-        workers: Processes that read pairs; 0 reads them in between.
-        log_every: Steps from one line of the log to the next.
-        save_every: Steps from one state to go on from to the next.
-        evaluate_on: ``test``: the test people; ``held_out``: some of the training people, which
-            are then not trained on. Make choices on these.
-        held_out: Part of the training people to hold out for that.
-        test_pairs: How many pairs to score, evenly over the list; 0 for all.
-        stlpips: Networks of ST-LPIPS to score with.
-    """
-
-    pairs: Path
-    size: tuple[int, int] | None = (128, 64)
-    annotated_size: tuple[int, int] | None = None
-    ground: Literal["grey", "image"] = "grey"
-    estimator: dict[str, Any]
-    row: str = "unwarpme"
-    cycle: tuple[str, ...] = ("affine", "reconstruction")
-    weights: Weights = Weights()
-    disturbance: Disturbance = Disturbance()
-    schedule: Schedule
-    batch: int = Field(16, ge=1)
-    clip: float = Field(1.0, gt=0)
-    precision: Literal["float32", "bfloat16", "float16"] = "bfloat16"
-    vgg19: Path | None = None
-    seed: int = Field(0, ge=0)
-    workers: int = Field(0, ge=0)
-    log_every: int = Field(10, ge=1)
-    save_every: int = Field(500, ge=1)
-    evaluate_on: Literal["test", "held_out"] = "test"
-    held_out: float = Field(0.2, gt=0, lt=1)
-    test_pairs: int = Field(200, ge=0)
-    stlpips: tuple[Literal["alex", "vgg"], ...] = ("alex",)
 
 
 def train(recipe: TrainFlow, out: Path, *, resume: bool = False) -> dict[str, Any]:
@@ -109,7 +54,7 @@ def train(recipe: TrainFlow, out: Path, *, resume: bool = False) -> dict[str, An
     """
     accelerator = _accelerator(recipe)
     training, testing = _pairs(recipe)
-    learner, estimator = _learner(recipe, accelerator)
+    learner = build_learner(recipe, accelerator)
     run = _open(recipe, out, accelerator, resume=resume)
     done = run.finished()
     if done is not None:
@@ -119,7 +64,7 @@ def train(recipe: TrainFlow, out: Path, *, resume: bool = False) -> dict[str, An
     steps = progress(loader, total=len(loader), what="train", unit="step")
     with closing(SummaryWriter(str(out / "tensorboard"), purge_step=learner.taken)) as curves:
         for batch in steps if accelerator.is_main_process else loader:
-            losses = learner.step(_on(batch, accelerator.device))
+            losses = _step(learner, _on(batch, accelerator.device))
             step = learner.taken
             if not all(map(math.isfinite, losses.values())):
                 raise ReidaugError(f"step {step}: a loss is not finite; lower schedule.rate")
@@ -131,8 +76,10 @@ def train(recipe: TrainFlow, out: Path, *, resume: bool = False) -> dict[str, An
                 _save(run, accelerator, step)
     report: dict[str, Any] = {}
     if accelerator.is_main_process:
-        save_checkpoint(out / "checkpoint", estimator, _resolved(recipe))
-        report = _score(recipe, estimator, testing)
+        save_checkpoint(
+            out / "checkpoint", learner.estimator, resolved(recipe), drawing=learner.drawing
+        )
+        report = _score(recipe, learner.estimator, testing)
         run.report(report)
         _forget_states(run)
     accelerator.wait_for_everyone()
@@ -145,7 +92,11 @@ def _accelerator(recipe: TrainFlow) -> Accelerator:
     AcceleratorState._reset_state()
     # On a machine without accelerators several processes find each other only when told so.
     cpu = not (torch.cuda.is_available() or torch.backends.mps.is_available())
-    return Accelerator(mixed_precision=PRECISIONS[recipe.precision], cpu=cpu)
+    # Not every task works on every network.
+    wrapper = DistributedDataParallelKwargs(find_unused_parameters=len(recipe.cycle) > 1)
+    return Accelerator(
+        mixed_precision=PRECISIONS[recipe.precision], cpu=cpu, kwargs_handlers=[wrapper]
+    )
 
 
 def _pairs(recipe: TrainFlow) -> tuple[PairList, PairList]:
@@ -175,59 +126,12 @@ def _pairs(recipe: TrainFlow) -> tuple[PairList, PairList]:
     return training, spread(testing, recipe.test_pairs)
 
 
-def _resolved(recipe: TrainFlow) -> dict[str, Any]:
-    values = {"command": "train-flow", **recipe.model_dump(mode="json")}
-    return values | {"estimator": without_preset(recipe.estimator)}
-
-
 def _open(recipe: TrainFlow, out: Path, accelerator: Accelerator, *, resume: bool) -> RunFolder:
     run = RunFolder(out, resumed=resume)
     if accelerator.is_main_process:
-        run = RunFolder.open(out, _resolved(recipe), resume=resume)
+        run = RunFolder.open(out, resolved(recipe), resume=resume)
     accelerator.wait_for_everyone()
     return run
-
-
-def _learner(recipe: TrainFlow, accelerator: Accelerator) -> tuple[FlowLearner, FlowEstimator]:
-    # Modules draw their first weights from torch's own generator: it is seeded for just as long.
-    with torch.random.fork_rng():
-        torch.default_generator.manual_seed(recipe.seed)
-        estimator = build_estimator(recipe.estimator)
-    parameters = list(estimator.parameters())
-    if not parameters:
-        raise UsageError(f"estimator {recipe.estimator['class']} has nothing to train")
-    optimizer = torch.optim.Adam(parameters, lr=recipe.schedule.rate, betas=(0.5, 0.999))
-    model, optimizer = accelerator.prepare(estimator, optimizer)
-    network = _network(recipe)
-    objective = Objective(
-        recipe.weights,
-        network.to(accelerator.device) if network else None,
-        autocast=accelerator.autocast,
-    )
-    try:
-        learner = FlowLearner(
-            model,
-            optimizer,
-            accelerator=accelerator,
-            objective=objective,
-            cycle=recipe.cycle,
-            schedule=recipe.schedule,
-            disturbance=recipe.disturbance,
-            clip=recipe.clip,
-            seed=recipe.seed,
-        )
-    except ValueError as error:
-        raise UsageError(f"cycle: {error}") from None
-    accelerator.register_for_checkpointing(learner)
-    return learner, estimator
-
-
-def _network(recipe: TrainFlow) -> FeatureNetwork | None:
-    if not recipe.weights.perceptual:
-        return None
-    if recipe.vgg19 is not None:
-        return Vgg19.load(recipe.vgg19)
-    return ShiftTolerant.load("vgg", shift_tolerant_weights("vgg"))
 
 
 def _loader(
@@ -253,6 +157,13 @@ def _loader(
         collate_fn=collate,
         num_workers=recipe.workers,
     )
+
+
+def _step(learner: FlowLearner, batch: PosePair) -> dict[str, float]:
+    try:
+        return learner.step(batch)
+    except ValueError as error:  # networks that are not made for images of this size
+        raise UsageError(f"'size', or what works on it: {error}") from None
 
 
 def _on(batch: PosePair, device: torch.device) -> PosePair:

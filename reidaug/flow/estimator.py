@@ -62,6 +62,30 @@ class FlowEstimator(nn.Module, ABC):
         """
         return Motion(self(source, source_pose, target_pose))
 
+    def flows(
+        self, source: Float[Tensor, "b 3 H W"], source_pose: Pose, target_pose: Pose
+    ) -> tuple[Tensor, ...]:
+        """Estimate all flows of an estimator that has several; by default there is one.
+
+        Args:
+            source: Source images (B, 3, H, W) in [0, 1].
+            source_pose: Source joints (B, 18, 2).
+            target_pose: Target joints (B, 18, 2), in pixels of an image of the same size.
+
+        Returns:
+            Flows (B, 2, h, w), coarse to fine.
+        """
+        return (self(source, source_pose, target_pose),)
+
+    def set_progress(self, share: float, generator: torch.Generator) -> None:
+        """Hear how far training has come, before every step; by default nothing depends on it.
+
+        Args:
+            share: Part of the training that is done, 0 to 1.
+            generator: Source of chance of this step, on the CPU.
+        """
+        del share, generator
+
     def own_losses(
         self, batch: PosePair, motion: Motion, generator: torch.Generator
     ) -> dict[str, Tensor]:

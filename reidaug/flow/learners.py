@@ -3,21 +3,26 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal, Protocol
+from typing import ClassVar, Literal, NamedTuple, Protocol
 
 import torch
 from accelerate import Accelerator
+from accelerate.utils import extract_model_from_parallel
+from jaxtyping import Float
 from pydantic import ConfigDict
 from torch import Tensor, nn
 
 from reidaug.data.pairs import PosePair
+from reidaug.flow.discriminator import Discriminator
 from reidaug.flow.disturbance import Disturbance
 from reidaug.flow.losses import affine_preserving_loss
+from reidaug.flow.method import Drawn, Method
 from reidaug.flow.objective import Objective
 from reidaug.geometry import affine
 from reidaug.geometry.flow import from_affine
+from reidaug.geometry.warp import warp
 
-TASKS = ("affine", "reconstruction", "exact")
+TASKS = ("affine", "reconstruction", "perceptual", "exact", "drawing", "sampling")
 
 
 class Learner(Protocol):
@@ -43,7 +48,10 @@ class Schedule:
         steps: Length of the training.
         rate: The base rate.
         warmup: Steps over which the rate rises to the base rate.
-        shape: ``constant``, or ``cosine``: down to nothing at the last step.
+        shape: ``constant``; ``cosine``: down to nothing at the last step; ``drops``: a tenth after
+            each of ``drops``.
+        drops: Parts of the training, for the shape of that name: FOMM's and MRAA's 60 and 90 of
+            100 epochs.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
@@ -51,7 +59,8 @@ class Schedule:
     steps: int
     rate: float = 2e-4
     warmup: int = 0
-    shape: Literal["constant", "cosine"] = "cosine"
+    shape: Literal["constant", "cosine", "drops"] = "cosine"
+    drops: tuple[float, ...] = (0.6, 0.9)
 
     def at(self, step: int) -> float:
         """Give the rate of a step.
@@ -65,58 +74,131 @@ class Schedule:
         rise = min(1.0, (step + 1) / (self.warmup + 1))
         if self.shape == "constant":
             return self.rate * rise
+        if self.shape == "drops":
+            return self.rate * rise * 0.1 ** sum(step >= part * self.steps for part in self.drops)
         return self.rate * rise * (1 + math.cos(math.pi * step / self.steps)) / 2
 
 
-class FlowLearner:
-    """Trains any flow estimator by alternating tasks.
+class Descent:
+    """Steps down a loss: optimiser, learning rate by step, clipping.
 
-    One step works on one entry of the cycle. ``affine``: a known affine map between a real target
-    pose and a synthetic source pose. ``reconstruction``: the source warped by the flow should look
-    like the target. ``exact``: the flow should be the exact one of rendered pairs. There is no
-    refinement network yet: reconstruction compares the warped source itself with the target.
+    Args:
+        optimizer: As `Accelerator.prepare` gave it; its groups may have ``rate``, a multiple of the
+            scheduled rate.
+        accelerator: Runs the backward pass.
+        schedule: Learning rate by step.
+        clip: Longest gradient; longer ones are shortened. None: as they are.
+        average: Whether gradients are averaged over the processes here, because no wrapper of the
+            network does.
+    """
+
+    def __init__(
+        self,
+        optimizer: torch.optim.Optimizer,
+        *,
+        accelerator: Accelerator,
+        schedule: Schedule,
+        clip: float | None = 1.0,
+        average: bool = False,
+    ) -> None:
+        self.optimizer, self.accelerator, self.schedule = optimizer, accelerator, schedule
+        self.clip, self.average = clip, average and accelerator.num_processes > 1
+
+    def step(self, loss: Float[Tensor, ""], taken: int) -> float:
+        """Take one step.
+
+        Args:
+            loss: What is to get smaller.
+            taken: How many steps there were before.
+
+        Returns:
+            The base rate of the step.
+        """
+        rate = self.schedule.at(taken)
+        parameters = []
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate * group.get("rate", 1.0)
+            parameters += group["params"]
+        self.optimizer.zero_grad()
+        self.accelerator.backward(loss)
+        for parameter in parameters if self.average else ():
+            if parameter.grad is not None:
+                parameter.grad = self.accelerator.reduce(parameter.grad, "mean")
+        if self.clip is not None:
+            self.accelerator.clip_grad_norm_(parameters, self.clip)
+        self.optimizer.step()
+        return rate
+
+
+class Opponent(NamedTuple):
+    """A discriminator and its descent: it learns in turn with what it judges.
+
+    Attributes:
+        discriminator: Tells real images from drawn ones.
+        descent: Of its parameters.
+    """
+
+    discriminator: Discriminator
+    descent: Descent
+
+
+class FlowLearner:
+    """Trains any flow estimator, alone or with a drawing network, by tasks in turn.
+
+    One step works on one entry of the cycle:
+
+    - ``affine``: a known affine map between a real target pose and a synthetic source pose;
+    - ``reconstruction``: the source warped by the flow should be the target, pixel by pixel;
+    - ``perceptual``: it should look like the target to a frozen network;
+    - ``exact``: the flow should be the exact one of rendered pairs;
+    - ``drawing``: what the drawing network makes of source and motion should look like the target,
+      also to a discriminator, if there is one; the method's own losses come on top;
+    - ``sampling``: GFLA's two losses on all flows of the estimator.
 
     What a step draws at random depends on the seed, the process and the number of the step alone,
     so that a training that was cut off goes on exactly.
 
     Args:
-        estimator: What is trained, as `Accelerator.prepare` gave it.
-        optimizer: Its optimiser, prepared alike.
-        accelerator: Runs the backward pass.
+        method: A `reidaug.flow.method.Method`, as `Accelerator.prepare` gave it.
+        descent: Of its parameters.
         cycle: Tasks to take in turn; ``exact+reconstruction`` adds up two in one step.
         objective: The losses and what each counts.
-        schedule: Learning rate by step.
         disturbance: How batches are varied.
-        clip: Longest gradient; longer ones are shortened.
+        opponent: A discriminator of drawn images.
         seed: Of everything random.
 
     Raises:
-        ValueError: A task is unknown.
+        ValueError: A task is unknown or lacks its network.
 
     Source:
-        UnWarpME Sec. 4.1.2 and 4.2: the two tasks alternate, 1:1. The ``exact`` task is ours.
+        UnWarpME Sec. 4.1.2 and 4.2: ``affine`` and ``drawing`` alternate, 1:1; ``perceptual`` in
+        the place of ``drawing`` is the paper's ablation without R (Table 3). The tasks
+        ``reconstruction`` and ``exact`` are ours.
     """
 
     def __init__(
         self,
-        estimator: nn.Module,
-        optimizer: torch.optim.Optimizer,
+        method: nn.Module,
+        descent: Descent,
         *,
-        accelerator: Accelerator,
         objective: Objective,
         cycle: Sequence[str],
-        schedule: Schedule,
         disturbance: Disturbance,
-        clip: float = 1.0,
+        opponent: Opponent | None = None,
         seed: int = 0,
     ) -> None:
-        unknown = {task for entry in cycle for task in entry.split("+")} - set(TASKS)
+        bare: Method = extract_model_from_parallel(method)
+        tasks = {task for entry in cycle for task in entry.split("+")}
+        unknown = sorted(tasks - set(TASKS))
         if unknown or not cycle:
-            raise ValueError(f"no task {sorted(unknown)}; a cycle is made of {', '.join(TASKS)}")
-        self.estimator, self.optimizer, self.accelerator = estimator, optimizer, accelerator
-        self.objective, self.cycle, self.schedule = objective, tuple(cycle), schedule
-        self.disturbance = disturbance
-        self.clip, self.seed = clip, seed
+            raise ValueError(f"no task {unknown}; a cycle is made of {', '.join(TASKS)}")
+        if "drawing" in tasks and bare.drawing is None:
+            raise ValueError("the task 'drawing' needs a drawing network")
+        self.method, self.descent = method, descent
+        self.estimator, self.drawing = bare.estimator, bare.drawing
+        self.accelerator, self.objective = descent.accelerator, objective
+        self.cycle, self.disturbance = tuple(cycle), disturbance
+        self.opponent, self.seed = opponent, seed
         self.taken = 0
 
     def state_dict(self) -> dict[str, int]:
@@ -142,20 +224,30 @@ class FlowLearner:
         tasks = self.cycle[self.taken % len(self.cycle)].split("+")
         generator = self._generator()
         batch = self.disturbance.apply(batch, generator)
+        self.estimator.set_progress(self.taken / self.descent.schedule.steps, generator)
         losses: dict[str, Tensor] = {}
+        image = None
         if "affine" in tasks:
             losses |= self._affine(batch, generator)
-        if "reconstruction" in tasks or "exact" in tasks:
-            losses |= self._pairs(batch, tasks)
-        rate = self.schedule.at(self.taken)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
-        self.optimizer.zero_grad()
-        self.accelerator.backward(self.objective.total(losses))
-        self.accelerator.clip_grad_norm_(self.estimator.parameters(), self.clip)
-        self.optimizer.step()
+        if set(tasks) != {"affine"}:
+            drawn: Drawn = self.method(batch, tasks, generator)
+            losses |= self._pairs(drawn, batch, tasks)
+            image = drawn.image
+        rate = self.descent.step(self.objective.total(losses), self.taken)
+        told = {name: float(loss.detach()) for name, loss in losses.items()}
+        if image is not None and self.opponent is not None:
+            told["discriminator"] = self._oppose(image, batch, generator)
         self.taken += 1
-        return {name: float(loss.detach()) for name, loss in losses.items()} | {"rate": rate}
+        return told | {"rate": rate}
+
+    def _oppose(self, image: Tensor, batch: PosePair, generator: torch.Generator) -> float:
+        assert self.opponent is not None
+        with self.accelerator.autocast():
+            loss = self.opponent.discriminator.loss(
+                batch.target, image.detach(), batch.target_pose, generator
+            )
+        self.opponent.descent.step(loss, self.taken)
+        return float(loss.detach())
 
     def _generator(self) -> torch.Generator:
         place = self.taken * self.accelerator.num_processes + self.accelerator.process_index
@@ -167,15 +259,32 @@ class FlowLearner:
         matrix, offset = (part.to(batch.target.device) for part in drawn)
         moved = affine.move_pose(batch.target_pose, matrix, offset, size)
         moved = self.disturbance.drop(moved, generator)
-        flow = self.estimator(batch.target, moved, batch.target_pose)
+        synthetic = PosePair(batch.target, batch.target, moved, batch.target_pose)
+        flow = self.method(synthetic, ("affine",)).motion.flow
         known = from_affine(*affine.inverse(matrix, offset), (flow.shape[-2], flow.shape[-1]))
         return {"affine": affine_preserving_loss(flow, known)}
 
-    def _pairs(self, batch: PosePair, tasks: Sequence[str]) -> dict[str, Tensor]:
-        flow = self.estimator(batch.source, batch.source_pose, batch.target_pose).float()
-        losses = self.objective.smoothness(flow)
+    def _pairs(self, drawn: Drawn, batch: PosePair, tasks: Sequence[str]) -> dict[str, Tensor]:
+        flow = drawn.motion.flow.float()
+        losses = self.objective.smoothness(flow) | drawn.own
         if "exact" in tasks:
             losses |= self.objective.exact(flow, batch)
         if "reconstruction" in tasks:
             losses |= self.objective.reconstruction(flow, batch)
+        if "perceptual" in tasks:
+            warped = warp(batch.source, flow)
+            losses |= self.objective.perceptual(warped, batch.target)
+        if drawn.image is not None:
+            losses |= self.objective.perceptual(drawn.image.float(), batch.target)
+            losses |= self._judged(drawn.image.float(), batch)
+        if "sampling" in tasks:
+            losses |= self.objective.sampling(drawn.flows, batch)
         return losses
+
+    def _judged(self, image: Tensor, batch: PosePair) -> dict[str, Tensor]:
+        if self.opponent is None:
+            return {}
+        with self.accelerator.autocast():
+            return self.opponent.discriminator.generator_losses(
+                batch.target, image, batch.target_pose
+            )

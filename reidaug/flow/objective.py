@@ -1,6 +1,6 @@
 """What a flow is asked for as a whole: which losses, and what each counts."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import ClassVar
@@ -11,12 +11,14 @@ from torch import Tensor
 
 from reidaug.data.pairs import PosePair
 from reidaug.flow.losses import (
+    PYRAMID,
     exact_flow_loss,
     perceptual_loss,
     smoothness_loss,
     structural_loss,
 )
 from reidaug.flow.perceptual import FeatureNetwork
+from reidaug.flow.sampling import SamplingLosses
 from reidaug.geometry.warp import warp
 
 
@@ -29,8 +31,16 @@ class Weights:
         exact: The exact flow.
         l1: Absolute difference of the warped source and the target.
         structure: One minus SSIM of the two.
-        perceptual: Eq. 6 on the two.
+        perceptual: Eq. 6, on the warped source (task ``perceptual``) or the drawn image (task
+            ``drawing``).
         smoothness: Second differences of the flow, in tasks other than ``affine``.
+        generative: Eq. 7, lambda_1 of Eq. 9: what a discriminator says of the drawn image.
+        matching: FOMM's comparison of the discriminator's features.
+        equivariance: FOMM's equivariance of Jacobians.
+        features: TPSMM's comparison of warped features.
+        background: TPSMM's consistency of background maps.
+        correctness: GFLA's sampling correctness.
+        regularity: GFLA's affine regularisation.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
@@ -39,8 +49,15 @@ class Weights:
     exact: float = 1.0
     l1: float = 1.0
     structure: float = 1.0
-    perceptual: float = 0.0
+    perceptual: float = 1.0
     smoothness: float = 0.0
+    generative: float = 1.0
+    matching: float = 10.0
+    equivariance: float = 10.0
+    features: float = 10.0
+    background: float = 10.0
+    correctness: float = 20.0
+    regularity: float = 0.01
 
 
 class Objective:
@@ -48,12 +65,11 @@ class Objective:
 
     Args:
         weights: What each loss counts; one that counts 0 is not worked out.
-        network: Of the perceptual loss, needed where it counts.
+        network: Of the perceptual loss.
+        scales: Resolutions the perceptual loss looks at, as parts of the image's own.
+        sampling: GFLA's two losses, needed by the task ``sampling``.
         autocast: Makes the context in which that network runs, as `Accelerator.autocast` does. The
             other losses need 32 bits.
-
-    Raises:
-        ValueError: The perceptual loss lacks its network.
     """
 
     def __init__(
@@ -61,11 +77,12 @@ class Objective:
         weights: Weights,
         network: FeatureNetwork | None = None,
         *,
+        scales: Sequence[float] = PYRAMID,
+        sampling: SamplingLosses | None = None,
         autocast: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
-        if weights.perceptual and network is None:
-            raise ValueError("the perceptual loss needs a network")
         self.weights, self.network, self.autocast = weights, network, autocast
+        self.scales, self.by_sampling = tuple(scales), sampling
 
     def exact(self, flow: Float[Tensor, "b 2 h w"], batch: PosePair) -> dict[str, Tensor]:
         """Compare flows with the exact ones of rendered pairs.
@@ -92,17 +109,54 @@ class Objective:
             batch: The pairs.
 
         Returns:
-            ``l1``, ``structure``, ``perceptual``, those of them that count.
+            ``l1`` and ``structure``, those of them that count.
         """
         warped, losses = warp(batch.source, flow), {}
         if self.weights.l1:
             losses["l1"] = (warped - batch.target).abs().mean()
         if self.weights.structure:
             losses["structure"] = structural_loss(warped, batch.target)
-        if self.network is not None and self.weights.perceptual:
-            with self.autocast():
-                losses["perceptual"] = perceptual_loss(warped, batch.target, self.network)
         return losses
+
+    def perceptual(
+        self, image: Float[Tensor, "b 3 H W"], target: Float[Tensor, "b 3 H W"]
+    ) -> dict[str, Tensor]:
+        """Compare images by deep features, if that counts.
+
+        Args:
+            image: Images (B, 3, H, W) in [0, 1]; gradients flow into these.
+            target: What they should look like (B, 3, H, W).
+
+        Returns:
+            ``perceptual``, or nothing.
+
+        Raises:
+            ValueError: The network is missing.
+        """
+        if not self.weights.perceptual:
+            return {}
+        if self.network is None:
+            raise ValueError("the perceptual loss needs a network")
+        with self.autocast():
+            loss = perceptual_loss(image, target, self.network, scales=self.scales)
+        return {"perceptual": loss}
+
+    def sampling(self, flows: Sequence[Tensor], batch: PosePair) -> dict[str, Tensor]:
+        """Ask all flows of an estimator what they sample, and whether they are affine nearby.
+
+        Args:
+            flows: Flows (B, 2, h, w), coarse to fine.
+            batch: The pairs.
+
+        Returns:
+            ``correctness`` and ``regularity``.
+
+        Raises:
+            ValueError: The losses were not given.
+        """
+        if self.by_sampling is None:
+            raise ValueError("the task 'sampling' needs its losses")
+        return self.by_sampling([flow.float() for flow in flows], batch)
 
     def smoothness(self, flow: Float[Tensor, "b 2 h w"]) -> dict[str, Tensor]:
         """Ask for smooth flows, if that counts.

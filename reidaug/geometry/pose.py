@@ -13,6 +13,8 @@ from torch import Tensor
 
 from reidaug.geometry.flow import Size, to_normalised, to_pixels
 
+TAIL = 1e-12  # of a Gaussian: what is smaller counts as 0
+
 
 class Pose(NamedTuple):
     """Joints of one or many people.
@@ -204,6 +206,13 @@ def pose_maps(pose: Pose, size: Size, *, canvas: Size, sigma: float) -> Float[Te
     # A Gaussian is separable: two short vectors a joint instead of a full distance map. A missing
     # joint's position may be anything, even NaN, so it is replaced before it is used.
     xy = torch.where(pose.visible[..., None], xy, torch.zeros_like(xy))
-    across = torch.exp(-((columns - xy[..., :1]) ** 2) / (2 * sigma**2))
-    down = torch.exp(-((rows - xy[..., 1:]) ** 2) / (2 * sigma**2)) * pose.visible[..., None]
+    across = _bell(columns - xy[..., :1], sigma)
+    down = _bell(rows - xy[..., 1:], sigma) * pose.visible[..., None]
     return down[..., :, None] * across[..., None, :]
+
+
+def _bell(distance: Tensor, sigma: float) -> Tensor:
+    # What is next to nothing is nothing: processors take many times as long over numbers too small
+    # for their usual form.
+    bell = torch.exp(-(distance**2) / (2 * sigma**2))
+    return torch.where(bell > TAIL, bell, torch.zeros_like(bell))

@@ -86,7 +86,7 @@ def _draw_top(rng: Generator, palette: Palette, woman: bool) -> Top:
     if rng.random() < palette.two_sided:
         back = _fabric(rng, palette, str(rng.choice(palette.patterns)), palette.tops)
     sleeves = front
-    if rng.random() < 0.25:
+    if rng.random() < palette.sleeves:
         sleeves = _fabric(rng, palette, "plain", palette.tops)
     printed = rng.random() < palette.prints and kind != "coat"
     outer = kind in ("jacket", "coat")
@@ -113,7 +113,7 @@ def _draw_top(rng: Generator, palette: Palette, woman: bool) -> Top:
 def _draw_bottom(rng: Generator, palette: Palette, woman: bool, top: Top) -> Bottom:
     pattern = (
         "plain"
-        if rng.random() < 0.75
+        if rng.random() < 1 - palette.patterned
         else str(rng.choice(["vertical", "checked", "speckled", "gradient"]))
     )
     skirt = rng.uniform(0.45, 0.85) if woman and top.skirt == 0 and rng.random() < 0.35 else 0.0

@@ -166,6 +166,8 @@ class Palette(NamedTuple):
         prints: Share of tops with a print on the front; the back has one half as often.
         bags: Share of people with a bag.
         two_sided: Share of tops whose back is another cloth than their front.
+        sleeves: Share of tops whose sleeves are of another colour.
+        patterned: Share of trousers and skirts that are not plain.
     """
 
     tops: tuple[RGB, ...] = ()
@@ -175,3 +177,5 @@ class Palette(NamedTuple):
     prints: float = 0.35
     bags: float = 0.4
     two_sided: float = 0.25
+    sleeves: float = 0.25
+    patterned: float = 0.25

@@ -75,7 +75,14 @@ class World:
 FEW_POSES = World(
     name="few-poses",
     palette=Palette(
-        tops=COMMON_TOPS, bottoms=COMMON_BOTTOMS, plain=0.05, prints=0.6, bags=0.45, two_sided=0.1
+        tops=COMMON_TOPS,
+        bottoms=COMMON_BOTTOMS,
+        plain=0.05,
+        prints=0.6,
+        bags=0.45,
+        two_sided=0.1,
+        sleeves=0.6,
+        patterned=0.6,
     ),
     cast=0.15,
     tone=0.15,

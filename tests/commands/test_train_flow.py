@@ -7,22 +7,26 @@ from typing import Any
 
 import pytest
 import torch
+from accelerate import Accelerator
 from click.testing import CliRunner
 from flow_figures import SIZE, pairs
 
 from reidaug.cli import main
-from reidaug.commands import train_flow
+from reidaug.commands import flow_training, train_flow
 from reidaug.commands.flow_pairs import hold_out, person_pairs, spread
 from reidaug.commands.flow_rows import table
-from reidaug.commands.train_flow import TrainFlow, train
+from reidaug.commands.flow_training import TrainFlow
+from reidaug.commands.train_flow import train
 from reidaug.data.deepfashion import read_deepfashion, write_pairs_csv
 from reidaug.data.images import encode_jpeg, encode_png, to_bytes
 from reidaug.data.keypoints import write_patn
 from reidaug.data.pairs import flow_name, write_flow
 from reidaug.errors import ReidaugError, UsageError
-from reidaug.flow.checkpoint import load_checkpoint
+from reidaug.flow.checkpoint import build_estimator, load_checkpoint
+from reidaug.flow.perceptual import ShiftTolerant
 from reidaug.geometry.pose import select
 from reidaug.recipes import load, resolve
+from reidaug.runs import RunFolder
 
 ESTIMATOR = {
     "class": "reidaug.flow.unwarpme:UnWarpME",
@@ -113,7 +117,7 @@ def test_a_killed_training_goes_on_to_the_same_bytes(
 ) -> None:
     told = recipe(people, precision=precision, schedule={"steps": 7, "rate": 1e-3})
     whole = train(told, tmp_path / "whole")
-    step, taken = train_flow.FlowLearner.step, 0
+    step, taken = flow_training.FlowLearner.step, 0
 
     def dies(self: Any, batch: Any) -> dict[str, float]:
         nonlocal taken
@@ -122,7 +126,7 @@ def test_a_killed_training_goes_on_to_the_same_bytes(
             raise KeyboardInterrupt
         return step(self, batch)
 
-    monkeypatch.setattr(train_flow.FlowLearner, "step", dies)
+    monkeypatch.setattr(flow_training.FlowLearner, "step", dies)
     with pytest.raises(KeyboardInterrupt):
         train(told, tmp_path / "parted")
     monkeypatch.undo()
@@ -188,16 +192,60 @@ def test_photographs_without_flows_and_masks_are_scored_whole(tmp_path: Path) ->
 def test_the_perceptual_loss_takes_part(
     people: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(train_flow, "_network", lambda told: train_flow.ShiftTolerant("vgg"))
-    told = recipe(people, weights={"perceptual": 0.1}, schedule={"steps": 1, "rate": 1e-3})
+    monkeypatch.setattr(flow_training, "_network", unlearned)
+    told = recipe(people, cycle=["perceptual"], schedule={"steps": 1, "rate": 1e-3})
     train(told, tmp_path / "run")
     assert "perceptual" in json.loads((tmp_path / "run" / "log.jsonl").read_text())
+
+
+def unlearned(*told: object) -> ShiftTolerant:
+    """A network like the frozen one, whose weights need no file."""
+    with torch.random.fork_rng():
+        torch.default_generator.manual_seed(0)
+        return ShiftTolerant("vgg")
+
+
+WHOLE = {
+    "cycle": ["affine", "drawing"],
+    "drawing": {"class": "reidaug.flow.refine:Refinement", "width": 16, "blocks": 1},
+    "discriminator": {"class": "reidaug.flow.discriminator:PatchDiscriminator", "widths": [8, 8]},
+    "scales": [1.0],
+}
+
+
+def test_a_drawing_network_and_its_opponent_train_along_and_go_on_exactly(
+    people: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(flow_training, "_network", unlearned)
+    told = recipe(people, **WHOLE)
+    whole = train(told, tmp_path / "whole")
+    lines = (tmp_path / "whole" / "log.jsonl").read_text().splitlines()
+    drawing = {"perceptual", "generative", "matching", "discriminator", "rate", "step"}
+    assert set(json.loads(lines[1])) == drawing
+    with monkeypatch.context() as broken:
+        save = train_flow._save
+
+        def cut_off(run: RunFolder, accelerator: Accelerator, step: int) -> None:
+            save(run, accelerator, step)
+            if step == 4:
+                raise KeyboardInterrupt
+
+        broken.setattr(train_flow, "_save", cut_off)
+        with pytest.raises(KeyboardInterrupt):
+            train(told, tmp_path / "cut")
+    assert train(told, tmp_path / "cut", resume=True) == whole
+    for name in ("checkpoint/model.safetensors", "checkpoint/drawing.safetensors", "log.jsonl"):
+        assert (tmp_path / "cut" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
 
 
 @pytest.mark.parametrize(
     ("keys", "words"),
     [
         ({"cycle": ["exact", "paint"]}, "cycle: no task"),
+        ({"cycle": ["drawing"]}, "needs a drawing network"),
+        ({"drawing": {"class": "reidaug.flow.closed_form:Identity"}}, "drawing.class: .* no draw"),
+        ({"drawing": {"class": "reidaug.flow.refine:Refinement", "width": 3}}, "drawing .*width"),
+        ({"discriminator": {"class": "nowhere:Net"}}, "discriminator.class"),
         ({"estimator": {"class": "reidaug.flow.closed_form:Identity"}}, "nothing to train"),
         ({"estimator": {"class": "nowhere:Net"}}, "estimator.class"),
         ({"evaluate_on": "held_out", "held_out": 0.01}, "too few people"),
@@ -209,6 +257,15 @@ def test_what_cannot_be_trained_is_said_before_a_folder_is_made(
     with pytest.raises(UsageError, match=words):
         train(recipe(people, **keys), tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_images_a_network_is_not_made_for_are_a_mistake_of_the_recipe(
+    people: Path, tmp_path: Path
+) -> None:
+    gfla = {"class": "reidaug.flow.gfla:GFLA", "preset": "small"}
+    told = recipe(people, estimator=gfla, cycle=["reconstruction"])
+    with pytest.raises(UsageError, match=r"'size'.*multiples of 32"):
+        train(told, tmp_path / "run")
 
 
 def test_a_training_that_diverges_says_so(people: Path, tmp_path: Path) -> None:
@@ -250,7 +307,7 @@ def test_recipe_files_read_and_build(name: str) -> None:
     assert len(lines) <= 40
     assert lines[0].startswith("# reidaug train-flow recipes/")
     told = load(path, TrainFlow)
-    assert train_flow.build_estimator(told.estimator).grid[0] > 0  # type: ignore[union-attr]
+    assert build_estimator(told.estimator).grid[0] > 0  # type: ignore[union-attr]
 
 
 @pytest.mark.slow

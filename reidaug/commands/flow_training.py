@@ -1,0 +1,217 @@
+"""What a flow training is told, and the learner that is made of it."""
+
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from accelerate import Accelerator
+from pydantic import Field
+
+from reidaug.errors import UsageError
+from reidaug.flow.checkpoint import build_estimator, build_part, without_preset
+from reidaug.flow.discriminator import Discriminator
+from reidaug.flow.disturbance import Disturbance
+from reidaug.flow.drawing import DrawingNetwork
+from reidaug.flow.learners import Descent, FlowLearner, Opponent, Schedule
+from reidaug.flow.losses import PYRAMID
+from reidaug.flow.method import Method
+from reidaug.flow.objective import Objective, Weights
+from reidaug.flow.perceptual import FeatureNetwork, ShiftTolerant, Vgg19
+from reidaug.flow.sampling import SamplingLosses
+from reidaug.flow.weights import shift_tolerant_weights
+from reidaug.recipes import Recipe
+
+PARTS = ("estimator", "drawing", "discriminator")
+
+
+class TrainFlow(Recipe):
+    """What `reidaug train-flow` may be told.
+
+    Attributes:
+        pairs: Root of pairs in DeepFashion form, see `reidaug.data.deepfashion`.
+        size: (height, width) everything is brought to; null keeps what the files have.
+        annotated_size: (height, width) the joints are measured in, if not the images' own.
+        ground: ``grey``: people are cut out and stand on grey in training, where every image has a
+            mask, so that no flow has to explain a background; ``image``: as they are.
+        estimator: ``class``, perhaps ``preset``, and keywords.
+        drawing: Likewise, a network that draws the target from the source and its motion, for the
+            task ``drawing``; it is thrown away in the end.
+        discriminator: Likewise, a discriminator of what is drawn.
+        row: Name of its row in the table of scores.
+        cycle: Tasks in turn, see `reidaug.flow.learners.FlowLearner`; ``+`` joins two in one step.
+        weights: What each loss counts.
+        scales: Resolutions the perceptual loss looks at, as parts of the images' own.
+        windows: Sides of the windows of GFLA's affine loss, coarse to fine.
+        disturbance: How batches are varied.
+        schedule: Steps and learning rate.
+        batch: Pairs a step, over all processes.
+        clip: Longest gradient; null leaves all as they are.
+        betas: Of Adam.
+        weight_decay: Of all parameters, as a loss on them.
+        precision: Of the networks in training; bfloat16 is fast on recent CPUs and GPUs.
+        vgg19: torchvision's VGG-19 weights for the perceptual loss; null takes the VGG-16 of
+            ST-LPIPS.
+        seed: Of everything random.
+        workers: Processes that read pairs; 0 reads them in between.
+        log_every: Steps from one line of the log to the next.
+        save_every: Steps from one state to go on from to the next.
+        evaluate_on: ``test``: the test people; ``held_out``: some of the training people, which
+            are then not trained on. Make choices on these.
+        held_out: Part of the training people to hold out for that.
+        test_pairs: How many pairs to score, evenly over the list; 0 for all.
+        stlpips: Networks of ST-LPIPS to score with.
+    """
+
+    pairs: Path
+    size: tuple[int, int] | None = (128, 64)
+    annotated_size: tuple[int, int] | None = None
+    ground: Literal["grey", "image"] = "grey"
+    estimator: dict[str, Any]
+    drawing: dict[str, Any] | None = None
+    discriminator: dict[str, Any] | None = None
+    row: str = "unwarpme"
+    cycle: tuple[str, ...] = ("affine", "reconstruction")
+    weights: Weights = Weights()
+    scales: tuple[float, ...] = Field(PYRAMID, min_length=1)
+    windows: tuple[int, ...] = (3, 5)
+    disturbance: Disturbance = Disturbance()
+    schedule: Schedule
+    batch: int = Field(16, ge=1)
+    clip: float | None = Field(1.0, gt=0)
+    betas: tuple[float, float] = (0.5, 0.999)
+    weight_decay: float = Field(0.0, ge=0)
+    precision: Literal["float32", "bfloat16", "float16"] = "bfloat16"
+    vgg19: Path | None = None
+    seed: int = Field(0, ge=0)
+    workers: int = Field(0, ge=0)
+    log_every: int = Field(10, ge=1)
+    save_every: int = Field(500, ge=1)
+    evaluate_on: Literal["test", "held_out"] = "test"
+    held_out: float = Field(0.2, gt=0, lt=1)
+    test_pairs: int = Field(200, ge=0)
+    stlpips: tuple[Literal["alex", "vgg"], ...] = ("alex",)
+
+
+def resolved(recipe: TrainFlow) -> dict[str, Any]:
+    """Write a training down as plain values, presets replaced by what they stand for.
+
+    Args:
+        recipe: The training.
+
+    Returns:
+        The values of ``recipe.yaml``.
+
+    Raises:
+        UsageError: There is no such class or preset.
+    """
+    values = {"command": "train-flow", **recipe.model_dump(mode="json")}
+    parts = {key: values[key] for key in PARTS if values[key] is not None}
+    return values | {key: without_preset(part, key=key) for key, part in parts.items()}
+
+
+def build_learner(recipe: TrainFlow, accelerator: Accelerator) -> FlowLearner:
+    """Make what trains: networks, optimisers, losses.
+
+    Args:
+        recipe: The training.
+        accelerator: Runs it; what it has to save for going on is registered with it.
+
+    Returns:
+        The learner.
+
+    Raises:
+        UsageError: The recipe asks for what there is not.
+        ReidaugError: Weights of a frozen network cannot be had.
+    """
+    network = _network(recipe, accelerator)
+    # Modules draw their first weights from torch's own generator: it is seeded for just as long.
+    with torch.random.fork_rng():
+        torch.default_generator.manual_seed(recipe.seed)
+        method = Method(build_estimator(recipe.estimator), _drawing(recipe))
+        opponent = _opponent(recipe, accelerator, network)
+    if not list(method.estimator.parameters()):
+        raise UsageError(f"estimator {recipe.estimator['class']} has nothing to train")
+    model, optimizer = accelerator.prepare(method, _adam(recipe, method.parameter_groups()))
+    descent = Descent(
+        optimizer, accelerator=accelerator, schedule=recipe.schedule, clip=recipe.clip
+    )
+    try:
+        learner = FlowLearner(
+            model,
+            descent,
+            objective=_objective(recipe, accelerator, network),
+            cycle=recipe.cycle,
+            disturbance=recipe.disturbance,
+            opponent=opponent,
+            seed=recipe.seed,
+        )
+    except ValueError as error:
+        raise UsageError(f"cycle: {error}") from None
+    accelerator.register_for_checkpointing(learner)
+    return learner
+
+
+def _objective(
+    recipe: TrainFlow, accelerator: Accelerator, network: FeatureNetwork | None
+) -> Objective:
+    sampling = None
+    if network is not None and "sampling" in _tasks(recipe):
+        sampling = SamplingLosses(network, windows=recipe.windows, autocast=accelerator.autocast)
+    return Objective(
+        recipe.weights,
+        network,
+        scales=recipe.scales,
+        sampling=sampling,
+        autocast=accelerator.autocast,
+    )
+
+
+def _tasks(recipe: TrainFlow) -> list[str]:
+    return [task for entry in recipe.cycle for task in entry.split("+")]
+
+
+def _drawing(recipe: TrainFlow) -> DrawingNetwork | None:
+    if recipe.drawing is None:
+        return None
+    return build_part(
+        recipe.drawing,
+        DrawingNetwork,  # type: ignore[type-abstract]
+        key="drawing",
+    )
+
+
+def _opponent(
+    recipe: TrainFlow, accelerator: Accelerator, network: FeatureNetwork | None
+) -> Opponent | None:
+    if recipe.discriminator is None:
+        return None
+    discriminator = build_part(
+        recipe.discriminator,
+        Discriminator,  # type: ignore[type-abstract]
+        key="discriminator",
+        network=network,
+    ).to(accelerator.device)
+    group = {"params": list(discriminator.parameters()), "rate": 1.0}
+    optimizer = accelerator.prepare(_adam(recipe, [group]))
+    accelerator.register_for_checkpointing(discriminator)
+    descent = Descent(
+        optimizer, accelerator=accelerator, schedule=recipe.schedule, clip=None, average=True
+    )
+    return Opponent(discriminator, descent)
+
+
+def _adam(recipe: TrainFlow, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
+    return torch.optim.Adam(
+        groups, lr=recipe.schedule.rate, betas=recipe.betas, weight_decay=recipe.weight_decay
+    )
+
+
+def _network(recipe: TrainFlow, accelerator: Accelerator) -> FeatureNetwork | None:
+    """Load the frozen network, where a loss looks through one."""
+    looks = recipe.weights.perceptual and set(_tasks(recipe)) & {"perceptual", "drawing"}
+    if not (looks or recipe.discriminator is not None or "sampling" in _tasks(recipe)):
+        return None
+    if recipe.vgg19 is not None:
+        return Vgg19.load(recipe.vgg19).to(accelerator.device)
+    network = ShiftTolerant.load("vgg", shift_tolerant_weights("vgg"))
+    return network.to(accelerator.device)
