@@ -8,7 +8,7 @@ import torch
 from pydantic import Field
 
 from reidaug.commands.flow_rows import CLOSED_FORMS
-from reidaug.commands.flow_training import TrainFlow
+from reidaug.commands.flow_training import Side, TrainFlow
 from reidaug.commands.train_flow import check
 from reidaug.errors import UsageError
 from reidaug.flow.checkpoint import build_estimator, load_checkpoint, without_preset
@@ -50,8 +50,8 @@ class Compare(Recipe):
     """
 
     pairs: Path
-    size: tuple[int, int] | None = (128, 64)
-    annotated_size: tuple[int, int] | None = None
+    size: tuple[Side, Side] | None = (128, 64)
+    annotated_size: tuple[Side, Side] | None = None
     ground: Literal["grey", "image"] = "grey"
     evaluate_on: Literal["test", "held_out"] = "test"
     held_out: float = Field(0.2, gt=0, lt=1)

@@ -1,7 +1,7 @@
 """What a flow training is told, and the learner that is made of it."""
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 from accelerate import Accelerator
@@ -21,6 +21,7 @@ from reidaug.flow.sampling import SamplingLosses
 from reidaug.flow.weights import shift_tolerant_weights
 from reidaug.recipes import Recipe
 
+Side = Annotated[int, Field(ge=8)]  # pixels
 PARTS = ("estimator", "drawing", "discriminator")
 
 
@@ -63,8 +64,8 @@ class TrainFlow(Recipe):
     """
 
     pairs: Path
-    size: tuple[int, int] | None = (128, 64)
-    annotated_size: tuple[int, int] | None = None
+    size: tuple[Side, Side] | None = (128, 64)
+    annotated_size: tuple[Side, Side] | None = None
     ground: Literal["grey", "image"] = "grey"
     estimator: dict[str, Any]
     drawing: dict[str, Any] | None = None

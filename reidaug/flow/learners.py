@@ -18,6 +18,7 @@ from reidaug.flow.disturbance import Disturbance
 from reidaug.flow.losses import affine_preserving_loss
 from reidaug.flow.method import Drawn, Method
 from reidaug.flow.objective import Objective
+from reidaug.flow.order import generator_at
 from reidaug.geometry import affine
 from reidaug.geometry.flow import from_affine
 from reidaug.geometry.warp import warp
@@ -251,7 +252,7 @@ class FlowLearner:
 
     def _generator(self) -> torch.Generator:
         place = self.taken * self.accelerator.num_processes + self.accelerator.process_index
-        return torch.Generator().manual_seed(self.seed * 2**40 + place)
+        return generator_at(self.seed, place)
 
     def _affine(self, batch: PosePair, generator: torch.Generator) -> dict[str, Tensor]:
         size = (batch.target.shape[-2], batch.target.shape[-1])

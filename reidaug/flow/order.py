@@ -60,7 +60,21 @@ class BatchOrder(Sampler[list[int]]):
             yield [known[place // self.count][place % self.count] for place in places]
 
     def _order(self, turn: int) -> list[int]:
-        # torch's generator on the CPU looks at the lowest 32 bits of its seed alone.
-        generator = torch.Generator().manual_seed((self.seed * STRIDE + turn) % 2**32)
-        order: list[int] = torch.randperm(self.count, generator=generator).tolist()
+        order: list[int] = torch.randperm(
+            self.count, generator=generator_at(self.seed, turn)
+        ).tolist()
         return order
+
+
+def generator_at(seed: int, place: int) -> torch.Generator:
+    """Make the source of chance of one place in a training, such as a step.
+
+    Args:
+        seed: Of the training, not negative.
+        place: Counted from 0.
+
+    Returns:
+        A generator on the CPU, the same whatever came before.
+    """
+    # torch's generator on the CPU looks at the lowest 32 bits of its seed alone.
+    return torch.Generator().manual_seed((seed * STRIDE + place) % 2**32)

@@ -244,3 +244,9 @@ def test_sampling_asks_every_flow() -> None:
     taught.objective = Objective(Weights(), sampling=Losses())
     assert set(taught.step(pairs(2, 0))) == {"correctness", "regularity", "rate"}
     assert asked == [1]
+
+
+def test_another_seed_draws_other_things() -> None:
+    first, second = learner(tiny(), "affine"), learner(tiny(), "affine")
+    second.seed = 1
+    assert first.step(pairs(4, 0)) != second.step(pairs(4, 0))
