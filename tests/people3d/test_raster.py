@@ -1,5 +1,5 @@
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from reidaug.people3d.raster import FAR, interpolate, rasterise, vertex_normals
@@ -28,6 +28,7 @@ def slow_raster(points, faces, size):
 
 @settings(max_examples=20, deadline=None)
 @given(seed=st.integers(0, 10_000))
+@example(seed=2000)  # two of its triangles have the same corners
 def test_the_depth_buffer_equals_a_plain_loop(seed):
     rng = np.random.default_rng(seed)
     points = np.column_stack((rng.uniform(-4, 16, (9, 2)), rng.uniform(1, 5, 9)))
@@ -35,10 +36,13 @@ def test_the_depth_buffer_equals_a_plain_loop(seed):
     faces = rng.permuted(np.tile(np.arange(9, dtype=np.int32), (4, 1)), axis=1)[:, :3].copy()
     surface = rasterise(points, faces, (10, 12))
     face, weights, depth = slow_raster(points, faces, (10, 12))
-    agree = surface.face == face
-    assert agree.mean() > 0.98  # pixels exactly on an edge may fall either way
+    # Pixels exactly on an edge may fall either way, and so may two triangles of the same corners.
+    corners = np.sort(np.append(faces, [[-1, -1, -1]], axis=0), axis=1)
+    agree = (corners[surface.face] == corners[face]).all(-1)
+    assert agree.mean() > 0.98
     assert np.allclose(surface.depth[agree], depth[agree], rtol=1e-3)
-    assert np.allclose(surface.weights[agree], weights[agree], atol=1e-2)
+    same = surface.face == face
+    assert np.allclose(surface.weights[same], weights[same], atol=1e-2)
 
 
 def test_the_nearer_of_two_triangles_is_seen():
