@@ -32,7 +32,7 @@ def results() -> str:
     """Lay the results out as Markdown."""
     demo = json.loads((RESULTS / "demo.json").read_text())
     lines = [f"`{demo['command']}`, {demo['hardware']}, {demo['date']}.", ""]
-    lines += _flow(demo["flow"]) + _reid(demo) + _other_worlds() + _rates()
+    lines += _flow(demo["flow"]) + _reid(demo) + _other_worlds(demo) + _rates()
     return "\n".join(lines)
 
 
@@ -81,7 +81,8 @@ def _reid(demo: dict[str, Any]) -> list[str]:
     lines += [
         "",
         f"Warps against the best control, {best['vs']}: {best['mean']:+.1f} mAP, {low:+.1f} to "
-        f"{high:+.1f} over queries, pooled standard deviation {best['pooled_std']:.1f}: "
+        f"{high:+.1f} over queries, standard deviation of the paired differences "
+        f"{best['std']:.1f}, pooled standard deviation {best['pooled_std']:.1f}: "
         f"{best['words']}. The ceiling is {ceiling['mean']:+.1f} over the same control; warps "
         f"reach {100 * ceiling['share_recovered']:.0f} % of it. The seeds share one start: their "
         "spread is that of fine-tuning alone. `few-poses` and the length and rate of fine-tuning "
@@ -91,20 +92,31 @@ def _reid(demo: dict[str, Any]) -> list[str]:
     return lines
 
 
-def _other_worlds() -> list[str]:
+def _other_worlds(demo: dict[str, Any]) -> list[str]:
     lines = []
+    if "many-poses" in demo["worlds"]:
+        told = demo["worlds"]["many-poses"]
+        lines += [f"`many-poses`, the easy world: {_in_short(told.get('reid', told))}", ""]
     for path in sorted(RESULTS.glob("another_world_*.json")):
         told = json.loads(path.read_text())
-        best, ceiling = told["reid"]["gain_over_best_control"], told["reid"]["ceiling"]
-        arms = told["reid"]["arms"]
-        listed = ", ".join(f"{arm} {mean(arms[arm]['mAP']):.1f}" for arm in ARMS)
         lines += [
-            f"Nothing changed, other people and cameras (`{told['command']}`): mAP {listed}; warps "
-            f"against {best['vs']} {best['mean']:+.1f}, pooled standard deviation "
-            f"{best['pooled_std']:.1f}: {best['words']}; ceiling {ceiling['mean']:+.1f}.",
+            f"Nothing changed, other people and cameras (`{told['command']}`): "
+            f"{_in_short(told['reid'])}",
             "",
         ]
     return lines
+
+
+def _in_short(reid: dict[str, Any]) -> str:
+    best, ceiling = reid["gain_over_best_control"], reid["ceiling"]
+    listed = ", ".join(f"{arm} {mean(reid['arms'][arm]['mAP']):.1f}" for arm in ARMS)
+    low, high = best["ci"]
+    return (
+        f"mAP {listed}; warps against {best['vs']} {best['mean']:+.1f}, {low:+.1f} to {high:+.1f} "
+        f"over queries, standard deviation of the paired differences {best['std']:.1f}, pooled "
+        f"{best['pooled_std']:.1f}: {best['words']}; "
+        f"ceiling {ceiling['mean']:+.1f}."
+    )
 
 
 def _rates() -> list[str]:

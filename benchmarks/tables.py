@@ -1,0 +1,42 @@
+"""The paper's tables at the small size: flow estimators trained on equal terms on rendered people.
+
+    python benchmarks/tables.py [--tables table1,...] [--pairs runs/pairs] [--out runs/tables]
+
+Renders the pairs if they are not there, runs `reidaug compare recipes/tables/NAME_small.yaml` for
+each table, and keeps its report with command, hardware and date in
+benchmarks/results/NAME_small.json. Stopped and run again, it goes on where it was.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+from provenance import RESULTS, about
+
+from reidaug.commands.compare import compare
+from reidaug.commands.compare_rows import Compare
+from reidaug.commands.synth import render_pairs
+from reidaug.recipes import load
+
+RECIPES = Path(__file__).parents[1] / "recipes" / "tables"
+TABLES = ("table1", "parametric", "table2", "table3", "table4", "table7", "skip")
+
+
+def main() -> None:
+    """Run the benchmark."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--tables", default=",".join(TABLES))
+    parser.add_argument("--pairs", type=Path, default=Path("runs/pairs"))
+    parser.add_argument("--out", type=Path, default=Path("runs/tables"))
+    options = parser.parse_args()
+    render_pairs(options.pairs, people=250, test_people=40, seed=0)
+    for table in options.tables.split(","):
+        recipe = load(RECIPES / f"{table}_small.yaml", Compare, (f"pairs={options.pairs}",))
+        report = compare(recipe, options.out / table, resume=True)
+        source = about(f"python benchmarks/tables.py --tables {table}")
+        text = json.dumps(source | report, indent=1) + "\n"
+        (RESULTS / f"{table}_small.json").write_text(text)
+
+
+if __name__ == "__main__":
+    main()
