@@ -9,11 +9,11 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool2d
 
-from reidaug.errors import UsageError
 from reidaug.flow.adversarial import critic_generator_loss, critic_loss, gradient_penalty
 from reidaug.flow.discriminator import Discriminator
 from reidaug.flow.matching import unit_features
 from reidaug.flow.perceptual import FeatureNetwork
+from reidaug.flow.presets import look_up
 from reidaug.geometry.pose import OPENPOSE_18, Pose, pose_maps
 
 PRESETS: dict[str, dict[str, Any]] = {
@@ -34,11 +34,7 @@ def preset(name: str) -> dict[str, Any]:
     Raises:
         UsageError: No such preset.
     """
-    if name not in PRESETS:
-        raise UsageError(
-            f"ContinuousDiscriminator has no preset '{name}' (known: {', '.join(PRESETS)})"
-        )
-    return dict(PRESETS[name])
+    return look_up(PRESETS, name, of="ContinuousDiscriminator")
 
 
 class ContinuousDiscriminator(Discriminator):

@@ -14,12 +14,12 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from reidaug.errors import UsageError
 from reidaug.flow.adversarial import (
     discriminator_loss,
     generator_loss,
     matching_loss,
 )
+from reidaug.flow.presets import look_up
 from reidaug.geometry.pose import OPENPOSE_18, Pose, pose_maps
 
 PRESETS: dict[str, dict[str, Any]] = {
@@ -42,9 +42,7 @@ def preset(name: str) -> dict[str, Any]:
     Raises:
         UsageError: No such preset.
     """
-    if name not in PRESETS:
-        raise UsageError(f"PatchDiscriminator has no preset '{name}' (known: {', '.join(PRESETS)})")
-    return dict(PRESETS[name])
+    return look_up(PRESETS, name, of="PatchDiscriminator")
 
 
 class Discriminator(nn.Module, ABC):

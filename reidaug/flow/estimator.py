@@ -124,3 +124,28 @@ class FlowEstimator(nn.Module, ABC):
             pose = Pose(*(part[k].expand(targets, *part[k].shape) for part in source_pose))
             rows.append(self(source[k].expand(targets, -1, -1, -1), pose, target_pose))
         return torch.stack(rows)
+
+
+class MotionEstimator(FlowEstimator):
+    """An estimator that tells motion as a whole, of which the flow is a part."""
+
+    def forward(
+        self, source: Float[Tensor, "b 3 H W"], source_pose: Pose, target_pose: Pose
+    ) -> Float[Tensor, "b 2 h w"]:
+        """Estimate one flow a pair; see `motion`.
+
+        Args:
+            source: Source images (B, 3, H, W) in [0, 1].
+            source_pose: Source joints (B, 18, 2).
+            target_pose: Target joints (B, 18, 2), in pixels of an image of the same size.
+
+        Returns:
+            Flow (B, 2, h, w).
+        """
+        return self.motion(source, source_pose, target_pose).flow
+
+    @abstractmethod
+    def motion(
+        self, source: Float[Tensor, "b 3 H W"], source_pose: Pose, target_pose: Pose
+    ) -> Motion:
+        """Estimate flow and occlusion; what goes in is as in `FlowEstimator.motion`."""

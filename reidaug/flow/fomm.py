@@ -7,10 +7,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from reidaug.data.pairs import PosePair
-from reidaug.errors import UsageError
 from reidaug.flow.dense_motion import DenseMotion, check_scale, on_grid, with_background
-from reidaug.flow.estimator import FlowEstimator, Motion
+from reidaug.flow.estimator import Motion, MotionEstimator
 from reidaug.flow.hourglass import Hourglass
+from reidaug.flow.presets import look_up
 from reidaug.flow.transforms import (
     analytic_jacobians,
     as_flows,
@@ -48,9 +48,7 @@ def preset(name: str) -> dict[str, Any]:
     Raises:
         UsageError: No such preset.
     """
-    if name not in PRESETS:
-        raise UsageError(f"FOMM has no preset '{name}' (known: {', '.join(PRESETS)})")
-    return dict(PRESETS[name])
+    return look_up(PRESETS, name, of="FOMM")
 
 
 class JacobianNetwork(nn.Module):
@@ -93,7 +91,7 @@ class JacobianNetwork(nn.Module):
         return matrix + rest[..., None, None] * torch.eye(2, device=maps.device)
 
 
-class FOMM(FlowEstimator):
+class FOMM(MotionEstimator):
     """First Order Motion Model with the 18 joints as its keypoints.
 
     Around each joint that both images show the source is read along a shift and a 2x2 matrix; a
@@ -142,21 +140,6 @@ class FOMM(FlowEstimator):
             if jacobian == "learned"
             else None
         )
-
-    def forward(
-        self, source: Float[Tensor, "b 3 H W"], source_pose: Pose, target_pose: Pose
-    ) -> Float[Tensor, "b 2 h w"]:
-        """Estimate one flow a pair.
-
-        Args:
-            source: Source images (B, 3, H, W) in [0, 1].
-            source_pose: Source joints (B, 18, 2).
-            target_pose: Target joints (B, 18, 2), in pixels of an image of the same size.
-
-        Returns:
-            Flow (B, 2, h, w) on the grid.
-        """
-        return self.motion(source, source_pose, target_pose).flow
 
     def motion(
         self, source: Float[Tensor, "b 3 H W"], source_pose: Pose, target_pose: Pose

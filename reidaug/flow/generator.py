@@ -7,10 +7,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
-from reidaug.errors import UsageError
 from reidaug.flow.drawing import DrawingNetwork
 from reidaug.flow.estimator import Motion
 from reidaug.flow.parts import Down, Residual, Same, Up, check_halving
+from reidaug.flow.presets import look_up
 from reidaug.geometry.flow import Size
 from reidaug.geometry.warp import warp
 
@@ -29,9 +29,7 @@ def preset(name: str) -> dict[str, Any]:
     Raises:
         UsageError: No such preset.
     """
-    if name not in PRESETS:
-        raise UsageError(f"Generator has no preset '{name}' (known: {', '.join(PRESETS)})")
-    return dict(PRESETS[name])
+    return look_up(PRESETS, name, of="Generator")
 
 
 class Generator(DrawingNetwork):

@@ -18,8 +18,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from reidaug.errors import UsageError
-from reidaug.flow.estimator import FlowEstimator, Motion
+from reidaug.flow.estimator import Motion, MotionEstimator
+from reidaug.flow.presets import look_up
 from reidaug.geometry.flow import Size, identity
 from reidaug.geometry.pose import OPENPOSE_18, Pose, pose_maps
 
@@ -49,9 +49,7 @@ def preset(name: str) -> dict[str, Any]:
     Raises:
         UsageError: No such preset.
     """
-    if name not in PRESETS:
-        raise UsageError(f"GFLA has no preset '{name}' (known: {', '.join(PRESETS)})")
-    return dict(PRESETS[name])
+    return look_up(PRESETS, name, of="GFLA")
 
 
 class Levels(NamedTuple):
@@ -163,7 +161,7 @@ class Doubling(nn.Module):
         return larger
 
 
-class GFLA(FlowEstimator):
+class GFLA(MotionEstimator):
     """The global flow field estimator: image and poses in, flow and mask at two levels out.
 
     Convention: see `reidaug.geometry.flow`. Levels are named after their sides at 256x256 in the
@@ -269,12 +267,6 @@ class GFLA(FlowEstimator):
         """
         both, k = self.levels(source, source_pose, target_pose), LEVELS.index(self.level)
         return Motion(both.flows[k], (both.masks[k],))
-
-    def forward(
-        self, source: Float[Tensor, "b 3 H W"], source_pose: Pose, target_pose: Pose
-    ) -> Float[Tensor, "b 2 h w"]:
-        """Estimate the flow of the chosen level; what goes in and can fail is as in `motion`."""
-        return self.motion(source, source_pose, target_pose).flow
 
     def _check_size(self, size: Size) -> None:
         # One last cell alone would be all that its normalisation sees: nothing would be left of it.

@@ -7,11 +7,11 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from reidaug.data.pairs import PosePair
-from reidaug.errors import UsageError
 from reidaug.flow.drawing import DrawingNetwork
 from reidaug.flow.estimator import Motion
 from reidaug.flow.generator import occlusion_at, shown
 from reidaug.flow.parts import Down, Residual, Same, Up, check_halving
+from reidaug.flow.presets import look_up
 from reidaug.geometry.warp import warp
 
 PRESETS: dict[str, dict[str, Any]] = {"paper": {}, "small": {"expansion": 16, "downs": 2}}
@@ -30,9 +30,7 @@ def preset(name: str) -> dict[str, Any]:
     Raises:
         UsageError: No such preset.
     """
-    if name not in PRESETS:
-        raise UsageError(f"Inpainting has no preset '{name}' (known: {', '.join(PRESETS)})")
-    return dict(PRESETS[name])
+    return look_up(PRESETS, name, of="Inpainting")
 
 
 class Inpainting(DrawingNetwork):

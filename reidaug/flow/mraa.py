@@ -6,10 +6,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from reidaug.errors import UsageError
 from reidaug.flow.background_motion import BackgroundMotion, wants_prediction
 from reidaug.flow.dense_motion import DenseMotion, check_scale, on_grid, with_background
-from reidaug.flow.estimator import FlowEstimator, Motion
+from reidaug.flow.estimator import Motion, MotionEstimator
+from reidaug.flow.presets import look_up
 from reidaug.flow.regions import (
     REGIONS,
     known_regions,
@@ -42,12 +42,10 @@ def preset(name: str) -> dict[str, Any]:
     Raises:
         UsageError: No such preset.
     """
-    if name not in PRESETS:
-        raise UsageError(f"MRAA has no preset '{name}' (known: {', '.join(PRESETS)})")
-    return dict(PRESETS[name])
+    return look_up(PRESETS, name, of="MRAA")
 
 
-class MRAA(FlowEstimator):
+class MRAA(MotionEstimator):
     """Motion Representations for Articulated Animation with ten body regions made of joints.
 
     Each region moves by the turn and stretch that carry its axes in the target to those in the
@@ -98,21 +96,6 @@ class MRAA(FlowEstimator):
             if wants_prediction(background)
             else None
         )
-
-    def forward(
-        self, source: Float[Tensor, "b 3 H W"], source_pose: Pose, target_pose: Pose
-    ) -> Float[Tensor, "b 2 h w"]:
-        """Estimate one flow a pair.
-
-        Args:
-            source: Source images (B, 3, H, W) in [0, 1].
-            source_pose: Source joints (B, 18, 2).
-            target_pose: Target joints (B, 18, 2), in pixels of an image of the same size.
-
-        Returns:
-            Flow (B, 2, h, w) on the grid.
-        """
-        return self.motion(source, source_pose, target_pose).flow
 
     def motion(
         self, source: Float[Tensor, "b 3 H W"], source_pose: Pose, target_pose: Pose

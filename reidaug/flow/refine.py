@@ -9,9 +9,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from reidaug.errors import UsageError
 from reidaug.flow.drawing import DrawingNetwork
 from reidaug.flow.estimator import Motion
+from reidaug.flow.parts import Down, Residual, Up
+from reidaug.flow.presets import look_up
 from reidaug.geometry.warp import warp
 
 CELL = 4  # pixels a feature cell: the encoder halves twice
@@ -35,9 +36,7 @@ def preset(name: str) -> dict[str, Any]:
     Raises:
         UsageError: No such preset.
     """
-    if name not in PRESETS:
-        raise UsageError(f"Refinement has no preset '{name}' (known: {', '.join(PRESETS)})")
-    return dict(PRESETS[name])
+    return look_up(PRESETS, name, of="Refinement")
 
 
 class Refinement(DrawingNetwork):
@@ -81,13 +80,13 @@ class Refinement(DrawingNetwork):
             raise ValueError(f"encoder_rate must not be negative, got {encoder_rate}")
         super().__init__()
         self.skip, self.encoder_rate = skip, encoder_rate
-        self.encoder = nn.Sequential(_Down(3, width // 2), _Down(width // 2, width))
+        self.encoder = nn.Sequential(Down(3, width // 2), Down(width // 2, width))
         join = [nn.Conv2d(2 * width, width, 1)] if skip else []
         self.decoder = nn.Sequential(
             *join,
-            *(_Residual(width) for _ in range(blocks)),
-            _Up(width, width // 2),
-            _Up(width // 2, width // 4),
+            *(Residual(width) for _ in range(blocks)),
+            Up(width, width // 2),
+            Up(width // 2, width // 4),
             nn.Conv2d(width // 4, 3, 7, padding=3),
         )
 
@@ -124,47 +123,3 @@ class Refinement(DrawingNetwork):
             seen = torch.cat((features, seen), 1)
         drawn: Tensor = self.decoder(seen)
         return torch.sigmoid(drawn.float())
-
-
-class _Down(nn.Sequential):
-    """Convolution, batch norm, ReLU, average over 2 by 2 cells."""
-
-    def __init__(self, channels: int, out: int) -> None:
-        super().__init__(
-            nn.Conv2d(channels, out, 3, padding=1),
-            nn.BatchNorm2d(out),
-            nn.ReLU(),
-            nn.AvgPool2d(2),
-        )
-
-
-class _Up(nn.Sequential):
-    """Nearest up-sampling by 2, convolution, batch norm, ReLU."""
-
-    def __init__(self, channels: int, out: int) -> None:
-        super().__init__(
-            nn.Upsample(scale_factor=2),
-            nn.Conv2d(channels, out, 3, padding=1),
-            nn.BatchNorm2d(out),
-            nn.ReLU(),
-        )
-
-
-class _Residual(nn.Module):
-    """Twice batch norm, ReLU, convolution; added to what came in."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        layers: list[nn.Module] = []
-        for _ in range(2):
-            layers += [
-                nn.BatchNorm2d(channels),
-                nn.ReLU(),
-                nn.Conv2d(channels, channels, 3, padding=1),
-            ]
-        self.layers = nn.Sequential(*layers)
-
-    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
-        """Add the layers' answer to their input."""
-        changed: Tensor = x + self.layers(x)
-        return changed

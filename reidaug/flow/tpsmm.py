@@ -7,11 +7,11 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from reidaug.data.pairs import PosePair
-from reidaug.errors import UsageError
 from reidaug.flow.background_motion import BackgroundMotion, round_trip_loss, wants_prediction
 from reidaug.flow.dense_motion import DenseMotion, check_scale, on_grid, with_background
-from reidaug.flow.estimator import FlowEstimator, Motion
+from reidaug.flow.estimator import Motion, MotionEstimator
 from reidaug.flow.groups import GROUPS, RIDGE, group_maps, grouped
+from reidaug.flow.presets import look_up
 from reidaug.flow.transforms import as_flows, in_square_units, square_grid
 from reidaug.geometry.pose import Pose
 
@@ -37,12 +37,10 @@ def preset(name: str) -> dict[str, Any]:
     Raises:
         UsageError: No such preset.
     """
-    if name not in PRESETS:
-        raise UsageError(f"TPSMM has no preset '{name}' (known: {', '.join(PRESETS)})")
-    return dict(PRESETS[name])
+    return look_up(PRESETS, name, of="TPSMM")
 
 
-class TPSMM(FlowEstimator):
+class TPSMM(MotionEstimator):
     """Thin-Plate Spline Motion Model with ten groups of five joints.
 
     Each group bends the plane by a smoothing spline; a network blends these maps and the
@@ -127,21 +125,6 @@ class TPSMM(FlowEstimator):
         if not self.training or self._share is None or self._share >= DROPPING:
             return 0.0
         return min(self.dropout_start + self.dropout * self._share / RISE, self.dropout)
-
-    def forward(
-        self, source: Float[Tensor, "b 3 H W"], source_pose: Pose, target_pose: Pose
-    ) -> Float[Tensor, "b 2 h w"]:
-        """Estimate one flow a pair.
-
-        Args:
-            source: Source images (B, 3, H, W) in [0, 1].
-            source_pose: Source joints (B, 18, 2).
-            target_pose: Target joints (B, 18, 2), in pixels of an image of the same size.
-
-        Returns:
-            Flow (B, 2, h, w) on the grid.
-        """
-        return self.motion(source, source_pose, target_pose).flow
 
     def motion(
         self, source: Float[Tensor, "b 3 H W"], source_pose: Pose, target_pose: Pose

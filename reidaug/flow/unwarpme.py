@@ -12,9 +12,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from reidaug.errors import UsageError
 from reidaug.flow.estimator import FlowEstimator
 from reidaug.flow.matching import correlate, expected_source, filter_matches, unit_features
+from reidaug.flow.presets import look_up
 from reidaug.geometry.flow import Size
 from reidaug.geometry.pose import OPENPOSE_18, Pose, pose_maps
 
@@ -59,9 +59,7 @@ def preset(name: str) -> dict[str, Any]:
     Raises:
         UsageError: No such preset.
     """
-    if name not in PRESETS:
-        raise UsageError(f"UnWarpME has no preset '{name}' (known: {', '.join(PRESETS)})")
-    return dict(PRESETS[name])
+    return look_up(PRESETS, name, of="UnWarpME")
 
 
 class PoseEncoder(nn.Sequential):
