@@ -54,7 +54,7 @@ class TrainFlow(Recipe):
             ST-LPIPS.
         seed: Of everything random.
         workers: Processes that read pairs; 0 reads them in between.
-        log_every: Steps from one line of the log to the next.
+        log_every: Steps from one round of log lines to the next, one line a task of the cycle.
         save_every: Steps from one state to go on from to the next.
         evaluate_on: ``test``: the test people; ``held_out``: some of the training people, which
             are then not trained on. Make choices on these.

@@ -68,7 +68,9 @@ def train(recipe: TrainFlow, out: Path, *, resume: bool = False) -> dict[str, An
             step = learner.taken
             if not all(map(math.isfinite, losses.values())):
                 raise ReidaugError(f"step {step}: a loss is not finite; lower schedule.rate")
-            if step % recipe.log_every == 0 and accelerator.is_main_process:
+            # As many steps in a row as the cycle is long: every task is told of.
+            told = step % recipe.log_every < len(recipe.cycle)
+            if told and accelerator.is_main_process:
                 run.log(step=step, **losses)
                 for name, loss in losses.items():
                     curves.add_scalar(name, loss, step)

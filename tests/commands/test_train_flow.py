@@ -293,3 +293,12 @@ def test_two_processes_train_together(people: Path, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     report = json.loads((tmp_path / "run" / "report.json").read_text())
     assert report["pairs"] == 3
+
+
+def test_the_log_tells_of_every_task_of_the_cycle(people: Path, tmp_path: Path) -> None:
+    told = recipe(people, cycle=["affine", "exact"], log_every=4)
+    train(told, tmp_path / "run")
+    lines = (tmp_path / "run" / "log.jsonl").read_text().splitlines()
+    records = [json.loads(line) for line in lines]
+    assert [record["step"] for record in records] == [1, 4, 5]
+    assert {"affine", "exact"} <= {name for record in records for name in record}
