@@ -74,6 +74,7 @@ def compare(recipe: Compare, out: Path, *, resume: bool = False) -> dict[str, An
         stlpips=recipe.stlpips,
         ground=recipe.ground,
         hidden=True,
+        drawings={name: net for name, row in rows.items() if (net := row.load_drawing())},
     )
     estimators |= {name: closed_form() for name, closed_form in CLOSED_FORMS.items()}
     write_atomically(run.path / "warps.png", encode_png(_figure(recipe, testing, estimators)))
@@ -167,7 +168,7 @@ def _scores(
 
 def _differences(values: Values, others: Values, seed: int) -> dict[str, Any]:
     said = {}
-    for score in values:
+    for score in [name for name in values if name in others]:
         found = paired_difference(values[score], others[score], seed=seed)
         if found is None:
             continue

@@ -11,7 +11,13 @@ from reidaug.commands.flow_rows import CLOSED_FORMS
 from reidaug.commands.flow_training import Side, TrainFlow
 from reidaug.commands.train_flow import check
 from reidaug.errors import UsageError
-from reidaug.flow.checkpoint import build_estimator, load_checkpoint, without_preset
+from reidaug.flow.checkpoint import (
+    build_estimator,
+    load_checkpoint,
+    load_drawing,
+    without_preset,
+)
+from reidaug.flow.drawing import DrawingNetwork
 from reidaug.flow.estimator import FlowEstimator
 from reidaug.recipes import Recipe, resolve
 from reidaug.report.published import TABLES
@@ -92,6 +98,17 @@ class Row(NamedTuple):
         if self.weights is None:
             return build_estimator(self.keywords).eval()
         return load_checkpoint(self.weights, **self.keywords)
+
+    def load_drawing(self) -> DrawingNetwork | None:
+        """Make the drawing network it was trained with, once that is done.
+
+        Returns:
+            The network in ``eval`` mode; None where there is none.
+
+        Raises:
+            ReidaugError: Its file is damaged.
+        """
+        return None if self.weights is None else load_drawing(self.weights)
 
 
 def plan_rows(recipe: Compare, out: Path) -> dict[str, Row]:

@@ -9,6 +9,7 @@ from reidaug.commands.flow_pairs import on_grey, person_pairs
 from reidaug.data.deepfashion import PairList
 from reidaug.data.pairs import PairDataset, collate
 from reidaug.flow.closed_form import Identity, JointBlend, TorsoAffine
+from reidaug.flow.drawing import DrawingNetwork
 from reidaug.flow.estimator import FlowEstimator
 from reidaug.flow.perceptual import ShiftTolerant
 from reidaug.flow.scores import (
@@ -23,7 +24,7 @@ from reidaug.geometry.flow import Size
 from reidaug.runs import progress
 
 BATCH = 20
-HIGHER_IS_BETTER = ("ssim",)
+HIGHER_IS_BETTER = ("ssim", "drawn_ssim")
 CLOSED_FORMS: dict[str, type[FlowEstimator]] = {
     "identity": Identity,
     "torso_affine": TorsoAffine,
@@ -55,6 +56,7 @@ def score_pairs(
     stlpips: Sequence[str],
     ground: str = "image",
     hidden: bool = False,
+    drawings: Mapping[str, DrawingNetwork] | None = None,
 ) -> Scored:
     """Score estimators and the closed forms on pairs.
 
@@ -68,6 +70,7 @@ def score_pairs(
         stlpips: Networks of ST-LPIPS to score with, ``alex`` and ``vgg``.
         ground: ``grey`` shows the estimators what they were shown in training on grey.
         hidden: Whether the part of the person that the source does not show is scored as well.
+        drawings: Drawing networks by the name of their row, to score what they draw as well.
 
     Returns:
         The scores by pair.
@@ -89,6 +92,7 @@ def score_pairs(
         networks,
         {"lpips": lpips} if lpips else {},
         hidden=hidden,
+        drawings=drawings,
     )
     height, width = PairDataset(pairs, size=size)[0].target.shape[-2:]
     region = "image" if person_pairs(pairs, size) is None else "foreground"

@@ -177,8 +177,8 @@ def _loader(
 def _step(learner: FlowLearner, batch: PosePair) -> dict[str, float]:
     try:
         return learner.step(batch)
-    except ValueError as error:  # networks that are not made for images of this size
-        raise UsageError(f"'size', or what works on it: {error}") from None
+    except ValueError as error:  # a network that is not made for such images, a task without loss
+        raise UsageError(f"'size', 'weights' or a network: {error}") from None
 
 
 def _on(batch: PosePair, device: torch.device) -> PosePair:

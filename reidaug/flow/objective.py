@@ -185,9 +185,14 @@ class Objective:
         Returns:
             The sum.
 
+        Raises:
+            ValueError: There is none.
+
         Source:
             UnWarpME Eq. 9, for the losses of one step of the alternation.
         """
+        if not losses:
+            raise ValueError("no loss counts in this task: see 'weights'")
         weighted = [getattr(self.weights, name) * loss for name, loss in losses.items()]
         total: Tensor = sum(weighted[1:], start=weighted[0])
         return total

@@ -18,6 +18,7 @@ from torchmetrics.image.lpip import LearnedPerceptualImagePatchSimilarity
 
 from reidaug.data.images import resize as resize_image
 from reidaug.data.pairs import PosePair
+from reidaug.flow.drawing import DrawingNetwork
 from reidaug.flow.estimator import FlowEstimator
 from reidaug.flow.perceptual import ShiftTolerant
 from reidaug.geometry.flow import endpoint_error
@@ -84,6 +85,7 @@ def score_estimators(
     distances: Mapping[str, Distance] | None = None,
     *,
     hidden: bool = False,
+    drawings: Mapping[str, DrawingNetwork] | None = None,
 ) -> dict[str, Values]:
     """Score estimators on the same pairs.
 
@@ -94,6 +96,8 @@ def score_estimators(
         distances: Other distances of two images by the name of their column.
         hidden: Whether each network also scores the part of the person that the source does not
             show, as ``stlpips_<name>_hidden``.
+        drawings: Drawing networks by the name of their row, in ``eval`` mode: what they draw is
+            scored beside the warped source, in columns ``drawn_<name>``.
 
     Returns:
         Row name, score name, one value a pair. ``epe_px`` is there for pairs with exact flow and
@@ -113,21 +117,37 @@ def score_estimators(
             for row, estimator in estimators.items():
                 pairs = batch.pairs
                 shown = pairs.source if batch.shown is None else batch.shown
-                flow = estimator(shown, pairs.source_pose, pairs.target_pose)
-                warped = _eight_bits(_ground(warp(pairs.source, flow), batch.person))
-                values = _flow_scores(flow, pairs) | image_scores(warped, target)
+                motion = estimator.motion(shown, pairs.source_pose, pairs.target_pose)
+                warped = _eight_bits(_ground(warp(pairs.source, motion.flow), batch.person))
+                values = _flow_scores(motion.flow, pairs) | image_scores(warped, target)
                 for name, network in perceptual.items():
                     values |= _perceptual_scores(
                         name, network, network.features(warped), wanted[name], unseen
                     )
                 for name, distance in (distances or {}).items():
                     values[name] = distance(warped, target)
+                if drawings and row in drawings:
+                    image = _eight_bits(_ground(drawings[row](shown, motion), batch.person))
+                    values |= _drawn_scores(image, target, perceptual, wanted)
                 for name, value in values.items():
                     found[row].setdefault(name, []).append(value.double().cpu())
     return {
         row: {name: torch.cat(parts).numpy() for name, parts in scores.items()}
         for row, scores in found.items()
     }
+
+
+def _drawn_scores(
+    image: Tensor,
+    target: Tensor,
+    perceptual: Mapping[str, ShiftTolerant],
+    wanted: Mapping[str, list[Tensor]],
+) -> dict[str, Tensor]:
+    values = image_scores(image, target)
+    for name, network in perceptual.items():
+        features = network.features(image)
+        values[f"stlpips_{name}"] = network.feature_distance(features, wanted[name])
+    return {f"drawn_{name}": value for name, value in values.items()}
 
 
 def lpips_distance() -> Distance | None:

@@ -12,13 +12,14 @@ from small_pairs import write_pairs
 
 from reidaug.cli import main
 from reidaug.commands import compare as command
-from reidaug.commands import compare_rows, train_flow
+from reidaug.commands import compare_rows, flow_training, train_flow
 from reidaug.commands.compare import Compare, compare
 from reidaug.commands.compare_rows import plan_rows
 from reidaug.data.images import read_image
 from reidaug.errors import ReidaugError, UsageError
 from reidaug.flow.checkpoint import load_checkpoint
 from reidaug.recipes import resolve
+from reidaug.report.flow_table import scores_text
 
 ESTIMATOR = {
     "class": "reidaug.flow.unwarpme:UnWarpME",
@@ -304,3 +305,26 @@ def test_mappings_of_a_row_join_the_common_ones_unless_they_name_a_class() -> No
     assert join({"class": "a:A", "depth": 2}, {"class": "b:B"}) == {"class": "b:B"}
     assert join(None, {"rate": 3}) == {"rate": 3}
     assert join([1, 2], [3]) == [3]
+
+
+def test_rows_with_a_drawing_network_are_scored_on_what_it_draws(
+    people: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(flow_training, "_network", lambda *told: None)
+    parts = {
+        "drawing": {"class": "reidaug.flow.refine:Refinement", "width": 8, "blocks": 1},
+        "discriminator": {
+            "class": "reidaug.flow.discriminator:PatchDiscriminator",
+            "widths": [8, 8],
+        },
+    }
+    rows = {
+        "bare": {},
+        "whole": {"cycle": ["affine", "drawing"], "weights": {"perceptual": 0.0}, **parts},
+    }
+    report = compare(recipe(people, rows=rows), tmp_path / "run")
+    drawn = {"drawn_l1", "drawn_l1_32", "drawn_ssim"}
+    assert drawn <= set(report["rows"]["whole"])
+    assert not drawn & set(report["rows"]["bare"])
+    assert not drawn & set(report["differences"]["whole"])
+    assert "SSIM, drawn" in scores_text(report)

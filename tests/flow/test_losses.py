@@ -63,6 +63,8 @@ def test_the_objective_adds_up_what_counts() -> None:
 def test_the_objective_says_what_it_lacks() -> None:
     with pytest.raises(ValueError, match="network"):
         Objective(Weights()).perceptual(images(1, 0), images(1, 1))
+    with pytest.raises(ValueError, match="no loss counts"):
+        Objective(Weights()).total({})
     assert Objective(Weights(perceptual=0.0)).perceptual(images(1, 0), images(1, 1)) == {}
     plain = pairs(1, 0)._replace(flow=None, visible=None)
     with pytest.raises(ValueError, match="exact flow"):

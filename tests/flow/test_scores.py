@@ -5,6 +5,7 @@ from flow_figures import SIZE, images, pairs
 
 from reidaug.data.pairs import PosePair
 from reidaug.flow.closed_form import Identity, TorsoAffine
+from reidaug.flow.drawing import DrawingNetwork
 from reidaug.flow.estimator import FlowEstimator
 from reidaug.flow.perceptual import ShiftTolerant
 from reidaug.flow.scores import (
@@ -15,6 +16,7 @@ from reidaug.flow.scores import (
     score_estimators,
     summarise,
 )
+from reidaug.geometry.warp import warp
 
 
 class Exact(FlowEstimator):
@@ -224,3 +226,30 @@ def test_the_interval_of_a_paired_difference_is_that_of_the_plain_loop() -> None
     found = paired_difference(values, others, seed=3)
     assert found is not None
     np.testing.assert_allclose(found[1:], np.quantile(means, [0.025, 0.975]))
+
+
+class Tint(DrawingNetwork):
+    """The warped source, darker."""
+
+    def forward(self, source, motion):  # type: ignore[no-untyped-def]
+        return warp(source, motion.flow) * 0.8
+
+
+def test_what_is_drawn_is_scored_beside_what_is_warped() -> None:
+    batch = pairs(3, 0)
+    network = ShiftTolerant("alex")
+    rows = score_estimators(
+        {"drawn": Exact(batch), "bare": Identity()},
+        [ScoredBatch(batch)],
+        {"alex": network},
+        drawings={"drawn": Tint().eval()},
+    )
+    assert batch.flow is not None
+    image = (warp(batch.source, batch.flow) * 0.8 * 255).round() / 255
+    target = (batch.target * 255).round() / 255
+    expected = image_scores(image, target)
+    for name in ("l1", "l1_32", "ssim"):
+        np.testing.assert_allclose(rows["drawn"][f"drawn_{name}"], expected[name], rtol=1e-4)
+    distance = network.distance(image, target)
+    np.testing.assert_allclose(rows["drawn"]["drawn_stlpips_alex"], distance, rtol=1e-4)
+    assert not any(name.startswith("drawn") for name in rows["bare"])
