@@ -243,7 +243,7 @@ def _figure(recipe: Compare, testing: PairList, estimators: Mapping[str, FlowEst
 )
 @click.option("--resume", is_flag=True, help="Go on with the run in --out; finished rows stay.")
 def command(recipe: Path, overrides: tuple[str, ...], out: Path, resume: bool) -> None:
-    r"""Train flow estimators on equal terms, score them on the same pairs, and say what differs.
+    """Train flow estimators on equal terms, score them on the same pairs, and say what differs.
 
     Every trained row of RECIPE sees as many pairs (`budget`), people and sizes are the same, and
     identity, torso_affine and joint_blend, which learn nothing, stand beside them. Differences to
@@ -264,7 +264,7 @@ def command(recipe: Path, overrides: tuple[str, ...], out: Path, resume: bool) -
     A row has keys of `reidaug train-flow` recipes, a `checkpoint`, or `from`: the weights of
     another row, used with other keywords. `table: 1` prints the paper's own figures below rows of
     the same name.
-    """
+    """  # noqa: D301  # \b is a character to click: it keeps the lines of the recipe
     report = compare(load(recipe, Compare, overrides), out, resume=resume)
     if report:
         click.echo(scores_text(report))
