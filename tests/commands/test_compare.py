@@ -296,6 +296,7 @@ def test_the_command_line(people: Path, tmp_path: Path, capsys: pytest.CaptureFi
     help_text = CliRunner().invoke(command.command, ["--help"]).output
     for words in ("--resume", "budget", "checkpoint", "from:"):
         assert words in help_text
+    assert "      budget: 20000\n" in help_text  # the recipe keeps its lines
 
 
 def test_mappings_of_a_row_join_the_common_ones_unless_they_name_a_class() -> None:
