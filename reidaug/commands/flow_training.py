@@ -1,5 +1,7 @@
 """What a flow training is told, and the learner that is made of it."""
 
+from collections.abc import Callable
+from functools import cache, partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -124,12 +126,12 @@ def build_learner(recipe: TrainFlow, accelerator: Accelerator) -> FlowLearner:
         UsageError: The recipe asks for what there is not.
         ReidaugError: Weights of a frozen network cannot be had.
     """
-    network = _network(recipe, accelerator)
+    frozen = cache(partial(_network, recipe, accelerator))
     # Modules draw their first weights from torch's own generator: it is seeded for just as long.
     with torch.random.fork_rng():
         torch.default_generator.manual_seed(recipe.seed)
         method = Method(build_estimator(recipe.estimator), _drawing(recipe))
-        opponent = _opponent(recipe, accelerator, network)
+        opponent = _opponent(recipe, accelerator, frozen)
     if not list(method.estimator.parameters()):
         raise UsageError(f"estimator {recipe.estimator['class']} has nothing to train")
     model, optimizer = accelerator.prepare(method, _adam(recipe, method.parameter_groups()))
@@ -140,7 +142,7 @@ def build_learner(recipe: TrainFlow, accelerator: Accelerator) -> FlowLearner:
         learner = FlowLearner(
             model,
             descent,
-            objective=_objective(recipe, accelerator, network),
+            objective=_objective(recipe, accelerator, frozen),
             cycle=recipe.cycle,
             disturbance=recipe.disturbance,
             opponent=opponent,
@@ -153,14 +155,15 @@ def build_learner(recipe: TrainFlow, accelerator: Accelerator) -> FlowLearner:
 
 
 def _objective(
-    recipe: TrainFlow, accelerator: Accelerator, network: FeatureNetwork | None
+    recipe: TrainFlow, accelerator: Accelerator, frozen: Callable[[], FeatureNetwork]
 ) -> Objective:
-    sampling = None
-    if network is not None and "sampling" in _tasks(recipe):
-        sampling = SamplingLosses(network, windows=recipe.windows, autocast=accelerator.autocast)
+    tasks, sampling = _tasks(recipe), None
+    if "sampling" in tasks:
+        sampling = SamplingLosses(frozen(), windows=recipe.windows, autocast=accelerator.autocast)
+    looks = recipe.weights.perceptual and {"perceptual", "drawing"} & set(tasks)
     return Objective(
         recipe.weights,
-        network,
+        frozen() if looks else None,
         scales=recipe.scales,
         sampling=sampling,
         autocast=accelerator.autocast,
@@ -182,7 +185,7 @@ def _drawing(recipe: TrainFlow) -> DrawingNetwork | None:
 
 
 def _opponent(
-    recipe: TrainFlow, accelerator: Accelerator, network: FeatureNetwork | None
+    recipe: TrainFlow, accelerator: Accelerator, frozen: Callable[[], FeatureNetwork]
 ) -> Opponent | None:
     if recipe.discriminator is None:
         return None
@@ -190,7 +193,7 @@ def _opponent(
         recipe.discriminator,
         Discriminator,  # type: ignore[type-abstract]
         key="discriminator",
-        network=network,
+        network=frozen,
     ).to(accelerator.device)
     group = {"params": list(discriminator.parameters()), "rate": 1.0}
     optimizer = accelerator.prepare(_adam(recipe, [group]))
@@ -207,11 +210,8 @@ def _adam(recipe: TrainFlow, groups: list[dict[str, Any]]) -> torch.optim.Optimi
     )
 
 
-def _network(recipe: TrainFlow, accelerator: Accelerator) -> FeatureNetwork | None:
-    """Load the frozen network, where a loss looks through one."""
-    looks = recipe.weights.perceptual and set(_tasks(recipe)) & {"perceptual", "drawing"}
-    if not (looks or recipe.discriminator is not None or "sampling" in _tasks(recipe)):
-        return None
+def _network(recipe: TrainFlow, accelerator: Accelerator) -> FeatureNetwork:
+    """Load the frozen network that losses look through."""
     if recipe.vgg19 is not None:
         return Vgg19.load(recipe.vgg19).to(accelerator.device)
     network = ShiftTolerant.load("vgg", shift_tolerant_weights("vgg"))

@@ -1,7 +1,7 @@
 """Trained estimators on disk: weights without pickles, and the recipe that rebuilds the model."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from inspect import signature
 from pathlib import Path
@@ -41,7 +41,7 @@ def build_estimator(description: Mapping[str, Any]) -> FlowEstimator:
 
 
 def build_part(
-    description: Mapping[str, Any], kind: type[Part], *, key: str, **handed: Any
+    description: Mapping[str, Any], kind: type[Part], *, key: str, **handed: Callable[[], Any]
 ) -> Part:
     """Build a network of a method by its import path.
 
@@ -49,7 +49,8 @@ def build_part(
         description: ``class``, keywords, and perhaps ``preset``, see `build_estimator`.
         kind: What it has to be.
         key: Where the description stands in a recipe, for what is said of mistakes.
-        handed: What no recipe can write; handed to a class that has keywords of these names.
+        handed: What no recipe can write: made for, and handed to, a class that has keywords of
+            these names.
 
     Returns:
         The network, untrained.
@@ -63,7 +64,7 @@ def build_part(
     if not (isinstance(found, type) and issubclass(found, kind)):
         raise UsageError(f"{key}.class: {path} is no {_words(kind)}")
     known = signature(found).parameters
-    keywords |= {name: value for name, value in handed.items() if name in known}
+    keywords |= {name: make() for name, make in handed.items() if name in known}
     try:
         return found(**keywords)
     except (TypeError, ValueError) as error:

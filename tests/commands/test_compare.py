@@ -12,7 +12,7 @@ from small_pairs import write_pairs
 
 from reidaug.cli import main
 from reidaug.commands import compare as command
-from reidaug.commands import compare_rows, flow_training, train_flow
+from reidaug.commands import compare_rows, train_flow
 from reidaug.commands.compare import Compare, compare
 from reidaug.commands.compare_rows import plan_rows
 from reidaug.data.images import read_image
@@ -309,9 +309,8 @@ def test_mappings_of_a_row_join_the_common_ones_unless_they_name_a_class() -> No
 
 
 def test_rows_with_a_drawing_network_are_scored_on_what_it_draws(
-    people: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    people: Path, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(flow_training, "_network", lambda *told: None)
     parts = {
         "drawing": {"class": "reidaug.flow.refine:Refinement", "width": 8, "blocks": 1},
         "discriminator": {

@@ -276,9 +276,10 @@ def test_recipe_files_read_and_build(name: str) -> None:
 
 
 @pytest.mark.slow
-def test_two_processes_train_together(people: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("keys", [{}, {**WHOLE, "weights": {"perceptual": 0.0}}])
+def test_two_processes_train_together(people: Path, tmp_path: Path, keys: dict[str, Any]) -> None:
     path = tmp_path / "recipe.yaml"
-    path.write_text(recipe(people).model_dump_json())
+    path.write_text(recipe(people, **keys).model_dump_json())
     order = [
         sys.executable,
         "-m",
