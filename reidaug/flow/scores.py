@@ -119,35 +119,20 @@ def score_estimators(
                 shown = pairs.source if batch.shown is None else batch.shown
                 motion = estimator.motion(shown, pairs.source_pose, pairs.target_pose)
                 warped = _eight_bits(_ground(warp(pairs.source, motion.flow), batch.person))
-                values = _flow_scores(motion.flow, pairs) | image_scores(warped, target)
-                for name, network in perceptual.items():
-                    values |= _perceptual_scores(
-                        name, network, network.features(warped), wanted[name], unseen
-                    )
+                values = _flow_scores(motion.flow, pairs)
+                values |= _compared(warped, target, perceptual, wanted, unseen)
                 for name, distance in (distances or {}).items():
                     values[name] = distance(warped, target)
                 if drawings and row in drawings:
                     image = _eight_bits(_ground(drawings[row](shown, motion), batch.person))
-                    values |= _drawn_scores(image, target, perceptual, wanted)
+                    drawn = _compared(image, target, perceptual, wanted)
+                    values |= {f"drawn_{name}": value for name, value in drawn.items()}
                 for name, value in values.items():
                     found[row].setdefault(name, []).append(value.double().cpu())
     return {
         row: {name: torch.cat(parts).numpy() for name, parts in scores.items()}
         for row, scores in found.items()
     }
-
-
-def _drawn_scores(
-    image: Tensor,
-    target: Tensor,
-    perceptual: Mapping[str, ShiftTolerant],
-    wanted: Mapping[str, list[Tensor]],
-) -> dict[str, Tensor]:
-    values = image_scores(image, target)
-    for name, network in perceptual.items():
-        features = network.features(image)
-        values[f"stlpips_{name}"] = network.feature_distance(features, wanted[name])
-    return {f"drawn_{name}": value for name, value in values.items()}
 
 
 def lpips_distance() -> Distance | None:
@@ -256,19 +241,22 @@ def paired_difference(
     return PairedDifference(float(difference.mean()), low, high)
 
 
-def _perceptual_scores(
-    name: str,
-    network: ShiftTolerant,
-    features: list[Tensor],
-    wanted: list[Tensor],
-    unseen: Bool[Tensor, "b H W"] | None,
+def _compared(
+    image: Tensor,
+    target: Tensor,
+    perceptual: Mapping[str, ShiftTolerant],
+    wanted: Mapping[str, list[Tensor]],
+    unseen: Bool[Tensor, "b H W"] | None = None,
 ) -> dict[str, Tensor]:
-    scores = {f"stlpips_{name}": network.feature_distance(features, wanted)}
-    if unseen is not None:
-        size = (unseen.shape[-2], unseen.shape[-1])
-        there = network.difference_map(features, wanted, size)
-        inside = torch.where(unseen, there, torch.zeros_like(there)).sum((1, 2))
-        scores[f"stlpips_{name}_hidden"] = inside / unseen.sum((1, 2))
+    scores = image_scores(image, target)
+    for name, network in perceptual.items():
+        features = network.features(image)
+        scores[f"stlpips_{name}"] = network.feature_distance(features, wanted[name])
+        if unseen is not None:
+            size = (unseen.shape[-2], unseen.shape[-1])
+            there = network.difference_map(features, wanted[name], size)
+            inside = torch.where(unseen, there, torch.zeros_like(there)).sum((1, 2))
+            scores[f"stlpips_{name}_hidden"] = inside / unseen.sum((1, 2))
     return scores
 
 
