@@ -3,7 +3,7 @@
     python benchmarks/demo.py [--out runs/demo] [--worlds few-poses]
 
 Runs the demo, or takes up one that is finished, and writes its report.json to
-benchmarks/results/demo.json; every number of the README comes from there.
+benchmarks/results/demo.json, from which `readme.py` takes the README's flow and re-ID tables.
 """
 
 import argparse

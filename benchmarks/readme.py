@@ -85,8 +85,9 @@ def _reid(demo: dict[str, Any]) -> list[str]:
         f"{best['std']:.1f}, pooled standard deviation {best['pooled_std']:.1f}: "
         f"{best['words']}. The ceiling is {ceiling['mean']:+.1f} over the same control; warps "
         f"reach {100 * ceiling['share_recovered']:.0f} % of it. The seeds share one start: their "
-        "spread is that of fine-tuning alone. `few-poses` and the length and rate of fine-tuning "
-        "were fixed by the ceiling alone, in worlds of other seeds, before any warp was scored.",
+        "spread is that of fine-tuning alone. `few-poses` as it is and the rate of fine-tuning "
+        "were fixed by the affine control and the ceiling alone, in worlds of other seeds; its "
+        "length by the time a demo may take.",
         "",
     ]
     return lines
