@@ -213,6 +213,9 @@ def _adam(recipe: TrainFlow, groups: list[dict[str, Any]]) -> torch.optim.Optimi
 def _network(recipe: TrainFlow, accelerator: Accelerator) -> FeatureNetwork:
     """Load the frozen network that losses look through."""
     if recipe.vgg19 is not None:
-        return Vgg19.load(recipe.vgg19).to(accelerator.device)
-    network = ShiftTolerant.load("vgg", shift_tolerant_weights("vgg"))
-    return network.to(accelerator.device)
+        network: FeatureNetwork = Vgg19.load(recipe.vgg19)
+    else:
+        network = ShiftTolerant.load("vgg", shift_tolerant_weights("vgg"))
+    # Channels last: a fifth faster in bfloat16 on processors.
+    network = network.to(accelerator.device)
+    return network.to(memory_format=torch.channels_last)

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Bool, Float
@@ -11,6 +12,7 @@ from reidaug.flow.estimator import Motion
 from reidaug.flow.hourglass import Hourglass
 from reidaug.flow.losses import shrink
 from reidaug.flow.parts import Up
+from reidaug.flow.transforms import in_square_units, square_grid
 from reidaug.geometry.flow import Size, identity
 from reidaug.geometry.pose import Pose, pose_maps
 from reidaug.geometry.warp import warp
@@ -152,6 +154,49 @@ def on_grid(
     sigma = SPREAD * max(min(grid) - 1, 1) / 2
     size = (source.shape[-2], source.shape[-1])
     return small, [pose_maps(pose, size, canvas=grid, sigma=sigma) for pose in poses]
+
+
+class Scene(NamedTuple):
+    """A pair as the three methods see it.
+
+    Attributes:
+        size: (height, width) of the images.
+        grid: (height, width) of the flow.
+        small: The source on the grid (B, 3, h, w).
+        maps: Pose maps of source and target (B, J, h, w).
+        points: Joints of source and target in square units (B, J, 2); zero where missing.
+        cells: The grid's cells in square units (h * w, 2).
+    """
+
+    size: Size
+    grid: Size
+    small: Float[Tensor, "b 3 h w"]
+    maps: tuple[Float[Tensor, "b j h w"], Float[Tensor, "b j h w"]]
+    points: tuple[Float[Tensor, "b j 2"], Float[Tensor, "b j 2"]]
+    cells: Float[Tensor, "n 2"]
+
+
+def see(
+    source: Float[Tensor, "b 3 H W"], scale: float, source_pose: Pose, target_pose: Pose
+) -> Scene:
+    """Bring a pair to the grid of the flow, in 32 bits.
+
+    Args:
+        source: Source images (B, 3, H, W).
+        scale: Part of the image's size that the grid has.
+        source_pose: Source joints (B, J, 2) in pixels of the image.
+        target_pose: Target joints (B, J, 2), likewise.
+
+    Returns:
+        The scene; see `reidaug.flow.transforms` for square units.
+    """
+    size = (source.shape[-2], source.shape[-1])
+    with torch.autocast(source.device.type, enabled=False):
+        small, (map_s, map_t) = on_grid(source, scale, (source_pose, target_pose))
+        grid = (small.shape[-2], small.shape[-1])
+        points = (in_square_units(source_pose, size), in_square_units(target_pose, size))
+        cells = square_grid(grid, size, points[0])
+    return Scene(size, grid, small, (map_s, map_t), points, cells)
 
 
 def with_background(

@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from reidaug.data.pairs import PosePair
-from reidaug.flow.dense_motion import DenseMotion, check_scale, on_grid, with_background
+from reidaug.flow.dense_motion import DenseMotion, check_scale, on_grid, see, with_background
 from reidaug.flow.estimator import Motion, MotionEstimator
 from reidaug.flow.hourglass import Hourglass
 from reidaug.flow.presets import look_up
@@ -15,10 +15,8 @@ from reidaug.flow.transforms import (
     analytic_jacobians,
     as_flows,
     aspect,
-    in_square_units,
     local_maps,
     ratio,
-    square_grid,
 )
 from reidaug.geometry import affine
 from reidaug.geometry.flow import Size
@@ -157,23 +155,20 @@ class FOMM(MotionEstimator):
         Raises:
             ValueError: The grid does not suit the hourglass.
         """
-        size = (source.shape[-2], source.shape[-1])
         known = source_pose.visible & target_pose.visible
+        seen = see(source, self.scale, source_pose, target_pose)
+        (map_s, map_t), (p_s, p_t) = seen.maps, seen.points
+        jacobians = self.jacobians(torch.cat(seen.maps)) if self.jacobians else None
         with torch.autocast(source.device.type, enabled=False):
-            small, (map_s, map_t) = on_grid(source, self.scale, (source_pose, target_pose))
-        jacobians = self.jacobians(torch.cat((map_s, map_t))) if self.jacobians else None
-        with torch.autocast(source.device.type, enabled=False):
-            grid = (small.shape[-2], small.shape[-1])
-            p_s, p_t = (in_square_units(pose, size) for pose in (source_pose, target_pose))
             if jacobians is not None:
                 matrix = jacobian_ratio(*jacobians.chunk(2))
             elif self.jacobian == "analytic":
                 matrix = analytic_jacobians(p_s, p_t, known)
             else:
                 matrix = torch.eye(2, device=source.device).expand(*known.shape, 2, 2)
-            moved = local_maps(square_grid(grid, size, p_t), matrix, p_s, p_t, known)
-            maps = with_background(as_flows(moved, grid, size))
-        return self.dense_motion(small, maps, map_t - map_s, known)
+            moved = local_maps(seen.cells, matrix, p_s, p_t, known)
+            maps = with_background(as_flows(moved, seen.grid, seen.size))
+        return self.dense_motion(seen.small, maps, map_t - map_s, known)
 
     def own_losses(
         self, batch: PosePair, motion: Motion, generator: torch.Generator

@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from reidaug.flow.background_motion import BackgroundMotion, wants_prediction
-from reidaug.flow.dense_motion import DenseMotion, check_scale, on_grid, with_background
+from reidaug.flow.dense_motion import DenseMotion, check_scale, see, with_background
 from reidaug.flow.estimator import Motion, MotionEstimator
 from reidaug.flow.presets import look_up
 from reidaug.flow.regions import (
@@ -18,7 +18,7 @@ from reidaug.flow.regions import (
     region_maps,
     svd_matrices,
 )
-from reidaug.flow.transforms import as_flows, in_square_units, local_maps, square_grid
+from reidaug.flow.transforms import as_flows, local_maps
 from reidaug.geometry.pose import Pose
 
 AXES = {"oriented": oriented_matrices, "svd": svd_matrices}
@@ -113,18 +113,16 @@ class MRAA(MotionEstimator):
         Raises:
             ValueError: The grid does not suit the hourglass.
         """
-        size = (source.shape[-2], source.shape[-1])
         joints = source_pose.visible & target_pose.visible
+        seen = see(source, self.scale, source_pose, target_pose)
+        (p_s, p_t), cells = seen.points, seen.cells
         with torch.autocast(source.device.type, enabled=False):
-            small, pose_maps = on_grid(source, self.scale, (source_pose, target_pose))
-            grid = (small.shape[-2], small.shape[-1])
-            p_s, p_t = (in_square_units(pose, size) for pose in (source_pose, target_pose))
-            known, cells = known_regions(joints), square_grid(grid, size, p_t)
+            known = known_regions(joints)
             c_s, c_t = (moments(points, joints)[0] for points in (p_s, p_t))
             matrix = AXES[self.axes](p_s, p_t, joints)
-            moved = as_flows(local_maps(cells, matrix, c_s, c_t, known), grid, size)
+            moved = as_flows(local_maps(cells, matrix, c_s, c_t, known), seen.grid, seen.size)
             evidence = region_maps(p_t, target_pose.visible, cells)
             evidence = evidence - region_maps(p_s, source_pose.visible, cells)
-        behind = None if self.background is None else self.background.flow(*pose_maps)
+        behind = None if self.background is None else self.background.flow(*seen.maps)
         maps = with_background(moved, behind)
-        return self.dense_motion(small, maps, evidence.unflatten(-1, grid), known)
+        return self.dense_motion(seen.small, maps, evidence.unflatten(-1, seen.grid), known)

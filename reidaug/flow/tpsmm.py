@@ -8,11 +8,11 @@ from torch import Tensor
 
 from reidaug.data.pairs import PosePair
 from reidaug.flow.background_motion import BackgroundMotion, round_trip_loss, wants_prediction
-from reidaug.flow.dense_motion import DenseMotion, check_scale, on_grid, with_background
+from reidaug.flow.dense_motion import DenseMotion, check_scale, on_grid, see, with_background
 from reidaug.flow.estimator import Motion, MotionEstimator
 from reidaug.flow.groups import GROUPS, RIDGE, group_maps, grouped
 from reidaug.flow.presets import look_up
-from reidaug.flow.transforms import as_flows, in_square_units, square_grid
+from reidaug.flow.transforms import as_flows
 from reidaug.geometry.pose import Pose
 
 DROPPING = 0.35  # share of the training in which groups are dropped
@@ -142,18 +142,15 @@ class TPSMM(MotionEstimator):
         Raises:
             ValueError: The grid does not suit the hourglass.
         """
-        size = (source.shape[-2], source.shape[-1])
         known = grouped(source_pose.visible & target_pose.visible)
+        seen = see(source, self.scale, source_pose, target_pose)
+        (map_s, map_t), (p_s, p_t) = seen.maps, seen.points
         with torch.autocast(source.device.type, enabled=False):
-            small, (map_s, map_t) = on_grid(source, self.scale, (source_pose, target_pose))
-            grid = (small.shape[-2], small.shape[-1])
-            p_s, p_t = (in_square_units(pose, size) for pose in (source_pose, target_pose))
-            cells = square_grid(grid, size, p_t)
-            moved = group_maps(cells, grouped(p_s), grouped(p_t), known, ridge=self.ridge)
+            moved = group_maps(seen.cells, grouped(p_s), grouped(p_t), known, ridge=self.ridge)
         behind = None if self.background is None else self.background.flow(map_s, map_t)
-        maps = with_background(as_flows(moved, grid, size), behind)
+        maps = with_background(as_flows(moved, seen.grid, seen.size), behind)
         evidence = grouped(map_t - map_s).flatten(1, 2)
-        return self.dense_motion(small, maps, evidence, self._kept(known.any(-1)))
+        return self.dense_motion(seen.small, maps, evidence, self._kept(known.any(-1)))
 
     def own_losses(
         self, batch: PosePair, motion: Motion, generator: torch.Generator
