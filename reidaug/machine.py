@@ -2,6 +2,8 @@
 
 import os
 import platform
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,6 +30,21 @@ def one_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(threads)
+
+
+def end_with_parent() -> None:
+    """End this process soon after the one that started it, however that one ends.
+
+    A worker that outlived its command would go on writing where the next command goes on.
+    """
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def half_pays(device: torch.device) -> bool:

@@ -115,7 +115,9 @@ class RunFolder:
 T = TypeVar("T")
 
 
-def progress(items: Iterable[T], *, total: int, what: str, unit: str = "it") -> Iterator[T]:
+def progress(
+    items: Iterable[T], *, total: int, what: str, unit: str = "it", lines: bool = False
+) -> Iterator[T]:
     """Show how far long work has come: a bar on a terminal, plain lines elsewhere.
 
     Args:
@@ -123,29 +125,33 @@ def progress(items: Iterable[T], *, total: int, what: str, unit: str = "it") -> 
         total: How many there are.
         what: The work, in a word or two.
         unit: What one item is.
+        lines: Plain lines on a terminal too, for one of several works at a time.
 
     Yields:
         The items.
     """
-    with counter(total=total, what=what, unit=unit) as advance:
+    with counter(total=total, what=what, unit=unit, lines=lines) as advance:
         for item in items:
             yield item
             advance(1)
 
 
 @contextmanager
-def counter(*, total: int, what: str, unit: str = "it") -> Iterator[Callable[[int], None]]:
+def counter(
+    *, total: int, what: str, unit: str = "it", lines: bool = False
+) -> Iterator[Callable[[int], None]]:
     """Show progress that comes in steps of any size.
 
     Args:
         total: How much there is to do.
         what: The work, in a word or two.
         unit: What one piece is.
+        lines: Plain lines on a terminal too.
 
     Yields:
         A function to call with the number of pieces just done.
     """
-    if sys.stderr.isatty():
+    if sys.stderr.isatty() and not lines:
         with tqdm(total=total, desc=what, unit=unit, smoothing=0.1) as bar:
 
             def move(done: int) -> None:

@@ -9,6 +9,8 @@ import click
 import torch
 from accelerate import PartialState
 from accelerate.utils import wait_for_everyone
+from joblib import Parallel, delayed
+from joblib.externals.loky.process_executor import BrokenProcessPool
 
 from reidaug.commands import options
 from reidaug.commands.compare_rows import Compare, Row, plan_rows
@@ -20,17 +22,18 @@ from reidaug.commands.flow_rows import (
     score_pairs,
     scored_batches,
 )
+from reidaug.commands.flow_training import TrainFlow
 from reidaug.commands.train_flow import train
 from reidaug.data.deepfashion import PairList, read_deepfashion
 from reidaug.data.files import write_atomically
 from reidaug.data.images import encode_png, to_bytes
 from reidaug.data.pairs import PairDataset, collate
-from reidaug.errors import UsageError
+from reidaug.errors import ReidaugError, UsageError
 from reidaug.flow.cost import cost, parameters
 from reidaug.flow.estimator import FlowEstimator
 from reidaug.flow.scores import Values, paired_difference, summarise
 from reidaug.geometry.warp import warp
-from reidaug.machine import one_thread
+from reidaug.machine import cores, end_with_parent, one_thread
 from reidaug.recipes import load
 from reidaug.report.figures import Picture
 from reidaug.report.flow_table import differences_text, scores_text, sizes_text
@@ -39,7 +42,9 @@ from reidaug.report.side_by_side import side_by_side
 from reidaug.runs import RunFolder
 
 
-def compare(recipe: Compare, out: Path, *, resume: bool = False) -> dict[str, Any]:
+def compare(
+    recipe: Compare, out: Path, *, resume: bool = False, jobs: int | None = None
+) -> dict[str, Any]:
     """Train the rows that are to be trained, and score all of them on the same pairs.
 
     Args:
@@ -47,6 +52,8 @@ def compare(recipe: Compare, out: Path, *, resume: bool = False) -> dict[str, An
         out: Run folder; trained rows are run folders of `reidaug train-flow` in its ``rows``.
         resume: Whether to go on with the run it holds. Finished rows are kept; what comes out is
             what an uninterrupted run would have given, times aside.
+        jobs: Rows trained at the same time; they share the cores evenly. By default one a core,
+            and on a GPU, or where several processes train together, one.
 
     Returns:
         The content of ``report.json``; nothing in processes other than the first.
@@ -62,8 +69,7 @@ def compare(recipe: Compare, out: Path, *, resume: bool = False) -> dict[str, An
     done = run.finished()
     if done is not None:
         return done
-    for name, row in rows.items():
-        _train(run, name, row)
+    _train(run, {name: row.training for name, row in rows.items() if row.training}, jobs)
     if not PartialState().is_main_process:
         return {}
     estimators: dict[str, FlowEstimator] = {name: row.load() for name, row in rows.items()}
@@ -116,20 +122,43 @@ def _open(recipe: Compare, out: Path, *, resume: bool) -> RunFolder:
     return run
 
 
-def _train(run: RunFolder, name: str, row: Row) -> None:
-    if row.training is None:
-        return
-    folder = run.path / "rows" / name
-    main, fresh = PartialState().is_main_process, not (folder / "report.json").exists()
-    if main and fresh:
-        told = row.training
+def _train(run: RunFolder, trainings: Mapping[str, TrainFlow], jobs: int | None) -> None:
+    folders = {name: run.path / "rows" / name for name in trainings}
+    missing = [name for name in trainings if not (folders[name] / "report.json").exists()]
+    main = PartialState().is_main_process
+    for name in missing if main else ():
+        told = trainings[name]
         click.echo(f"{name}: {told.schedule.steps} steps of {told.batch} pairs", err=True)
+    alone = PartialState().num_processes > 1 or PartialState().device.type != "cpu"
+    jobs = 1 if alone else min(jobs or cores(), len(missing))
+    if jobs > 1:
+        threads = max(1, cores() // jobs)
+        tasks = [delayed(_beside)(trainings[n], folders[n], threads) for n in missing]
+        try:
+            for name, seconds in Parallel(jobs, return_as="generator_unordered")(tasks):
+                run.log(row=name, seconds=seconds)
+        except BrokenProcessPool:
+            raise ReidaugError(
+                "a training was killed, most likely for want of memory; go on with --resume "
+                "and fewer --jobs"
+            ) from None
+        return
+    for name in missing:
+        start = time.monotonic()
+        try:
+            train(trainings[name], folders[name], resume=True)
+        finally:
+            if main:
+                run.log(row=name, seconds=round(time.monotonic() - start, 1))
+
+
+def _beside(training: TrainFlow, folder: Path, threads: int) -> tuple[str, float]:
+    """Train a row in a process of its own."""
+    end_with_parent()
+    torch.set_num_threads(threads)
     start = time.monotonic()
-    try:
-        train(row.training, folder, resume=True)
-    finally:
-        if main and fresh:
-            run.log(row=name, seconds=round(time.monotonic() - start, 1))
+    train(training, folder, resume=True, beside=True)
+    return training.row, round(time.monotonic() - start, 1)
 
 
 def _scores(
@@ -242,7 +271,14 @@ def _figure(recipe: Compare, testing: PairList, estimators: Mapping[str, FlowEst
     help="Run folder: report.json, warps.png, rows/NAME/checkpoint.",
 )
 @click.option("--resume", is_flag=True, help="Go on with the run in --out; finished rows stay.")
-def command(recipe: Path, overrides: tuple[str, ...], out: Path, resume: bool) -> None:
+@click.option(
+    "--jobs",
+    type=click.IntRange(1),
+    help="Rows trained at the same time, sharing the cores. [default: one a core; on a GPU 1]",
+)
+def command(
+    recipe: Path, overrides: tuple[str, ...], out: Path, resume: bool, jobs: int | None
+) -> None:
     """Train flow estimators on equal terms, score them on the same pairs, and say what differs.
 
     Every trained row of RECIPE sees as many pairs (`budget`), people and sizes are the same, and
@@ -265,7 +301,7 @@ def command(recipe: Path, overrides: tuple[str, ...], out: Path, resume: bool) -
     another row, used with other keywords. `table: 1` prints the paper's own figures below rows of
     the same name.
     """  # noqa: D301  # \b is a character to click: it keeps the lines of the recipe
-    report = compare(load(recipe, Compare, overrides), out, resume=resume)
+    report = compare(load(recipe, Compare, overrides), out, resume=resume, jobs=jobs)
     if report:
         click.echo(scores_text(report))
         click.echo(f"\n{differences_text(report)}\n\n{sizes_text(report)}")

@@ -36,7 +36,9 @@ from reidaug.runs import RunFolder, progress, write_atomically
 PRECISIONS = {"float32": "no", "bfloat16": "bf16", "float16": "fp16"}
 
 
-def train(recipe: TrainFlow, out: Path, *, resume: bool = False) -> dict[str, Any]:
+def train(
+    recipe: TrainFlow, out: Path, *, resume: bool = False, beside: bool = False
+) -> dict[str, Any]:
     """Train an estimator, write its checkpoint and score it.
 
     Args:
@@ -44,6 +46,7 @@ def train(recipe: TrainFlow, out: Path, *, resume: bool = False) -> dict[str, An
         out: Run folder.
         resume: Whether to go on with the run it holds. What comes out is what an uninterrupted run
             would have given, byte for byte.
+        beside: Whether others are trained at the same time: progress comes in lines that name it.
 
     Returns:
         The content of ``report.json``.
@@ -61,7 +64,8 @@ def train(recipe: TrainFlow, out: Path, *, resume: bool = False) -> dict[str, An
         return done
     _restore(run, accelerator)
     loader = _loader(recipe, training, accelerator, start=learner.taken)
-    steps = progress(loader, total=len(loader), what="train", unit="step")
+    name = f"train {recipe.row}" if beside else "train"
+    steps = progress(loader, total=len(loader), what=name, unit="step", lines=beside)
     with closing(SummaryWriter(str(out / "tensorboard"), purge_step=learner.taken)) as curves:
         for batch in steps if accelerator.is_main_process else loader:
             losses = _step(learner, _on(batch, accelerator.device))

@@ -18,6 +18,7 @@ from reidaug.commands.compare_rows import plan_rows
 from reidaug.data.images import read_image
 from reidaug.errors import ReidaugError, UsageError
 from reidaug.flow.checkpoint import load_checkpoint
+from reidaug.machine import one_thread
 from reidaug.recipes import resolve
 from reidaug.report.flow_table import scores_text
 
@@ -67,7 +68,7 @@ def recipe(people: Path, **keys: Any) -> Compare:
 @pytest.fixture(scope="module")
 def whole(people: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("whole") / "run"
-    compare(recipe(people, table=1), out)
+    compare(recipe(people, table=1), out, jobs=1)
     return out
 
 
@@ -124,13 +125,13 @@ def test_killed_in_the_second_row_it_goes_on_exactly(
     told, out = recipe(people, table=1), tmp_path / "run"
     monkeypatch.setattr(train_flow.FlowLearner, "step", dies)
     with pytest.raises(KeyboardInterrupt):
-        compare(told, out)
+        compare(told, out, jobs=1)
     assert not (out / "report.json").exists()
     with pytest.raises(ReidaugError, match="--resume"):
         compare(told, out)
     taken = 100
     first = (out / "rows/unwarpme/checkpoint/model.safetensors").stat().st_mtime_ns
-    report = compare(told, out, resume=True)
+    report = compare(told, out, resume=True, jobs=1)
     assert taken == 102  # two steps were left of four; the first row was not touched
     assert (out / "rows/unwarpme/checkpoint/model.safetensors").stat().st_mtime_ns == first
     at_once = json.loads((whole / "report.json").read_text())
@@ -140,6 +141,18 @@ def test_killed_in_the_second_row_it_goes_on_exactly(
         assert (out / name).read_bytes() == (whole / name).read_bytes()
     assert compare(told, out, resume=True) == report  # finished: nothing to do
     assert taken == 102
+
+
+def test_rows_trained_at_the_same_time_become_the_same(people: Path, tmp_path: Path) -> None:
+    with one_thread():
+        alone = compare(recipe(people), tmp_path / "alone", jobs=1)
+    beside = compare(recipe(people), tmp_path / "beside", jobs=2)
+    assert beside["rows"] == alone["rows"]
+    assert all(told["seconds"] > 0 for told in beside["training"].values())
+    for name in ("unwarpme", "fomm"):
+        weights = f"rows/{name}/checkpoint/model.safetensors"
+        first, second = (tmp_path / run / weights for run in ("alone", "beside"))
+        assert first.read_bytes() == second.read_bytes()
 
 
 def test_a_row_may_bring_its_weights_or_learn_nothing(
