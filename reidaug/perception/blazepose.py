@@ -24,7 +24,7 @@ SIDE = 256  # pixels of the network's square
 PADDING = 1.25  # sides of the square in longer sides of the crop
 CERTAIN = 0.5  # least probability of a joint that counts as visible, of a person, and of a pixel
 LEAST_JOINTS = 4
-LEAST_SHARE = 0.02  # of the crop
+LEAST_SHARE = 0.05  # of the crop
 LOGIT = 30.0  # beyond it a probability is 0 or 1 in 32 bits
 
 _NECK = OPENPOSE_18.index("neck")
