@@ -47,7 +47,8 @@ def estimate_into(
     find_model(model)
     fresh, what = not out.exists(), "poses and masks" if masks else "poses"
     click.echo(
-        f"no keypoints named: {what} of {len(people):,} images are estimated in {out / FOLDER}",
+        f"no keypoints named: {what} of {len(people):,} images come from BlazePose, into "
+        f"{out / FOLDER}",
         err=True,
     )
     try:

@@ -182,6 +182,8 @@ def _check_crops(crops: Sequence[Path], out: Path, masks: Path | None) -> None:
     """Refuse what could not be told apart afterwards, or would be overwritten."""
     if out.suffix != ".csv" or out.is_dir():
         raise UsageError(f"--out {out}: name a file that ends in .csv")
+    if masks is not None and masks.exists() and not masks.is_dir():
+        raise UsageError(f"--masks {masks}: this is a file; name a folder")
     for path in crops:
         if not stands_in_patn(path.name):
             raise ReidaugError(f"{path}: such a name cannot stand in a keypoint file; rename it")

@@ -72,17 +72,15 @@ class PersonReader:
     It can be pickled and sent to other processes; each opens the network when it first reads, and
     computes with one thread, so that the same crop gives the same answer everywhere on a machine.
     Threads must not share one.
+
+    Args:
+        model: The network's file, as `reidaug.perception.models.find_model` gives it.
+
+    Raises:
+        UsageError: The extra ``pose`` is not installed.
     """
 
     def __init__(self, model: Path) -> None:
-        """Remember where the network is.
-
-        Args:
-            model: Its file, as `reidaug.perception.models.find_model` gives it.
-
-        Raises:
-            UsageError: The extra ``pose`` is not installed.
-        """
         require_extra("pose", "ai_edge_litert")
         self.model = model
         self._network: _Network | None = None
