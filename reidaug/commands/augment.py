@@ -351,7 +351,7 @@ def _precision(precision: str, estimator: FlowEstimator) -> str:
 )
 @click.option("--pattern", help="Regular expression for file names of another form.")
 def command(dataset: Path, out: Path, flow: str | None, **chosen: Any) -> None:
-    r"""Warp every training image of DATASET, a Market-1501 root, into poses of other images.
+    """Warp every training image of DATASET, a Market-1501 root, into poses of other images.
 
     OUT becomes a Market-1501 root: bounding_box_train holds the warps, named
     0002_c1s1_000451_03_w07.jpg after their source and pose; query and bounding_box_test are
@@ -364,7 +364,7 @@ def command(dataset: Path, out: Path, flow: str | None, **chosen: Any) -> None:
 
     \b
     reidaug augment Market-1501 --out warps --flow runs/flow/checkpoint
-    """
+    """  # noqa: D301 - click asks for this character
     if flow is None:
         raise UsageError(
             f"name a flow with --flow: a checkpoint folder of train-flow, or {_either(CLOSED_FORM)}"

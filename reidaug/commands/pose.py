@@ -242,7 +242,7 @@ def _check_masks(survey: Survey, crops: Sequence[Path]) -> None:
 )
 @options.workers
 def command(dataset: Path, out: Path, splits: str, **chosen: Any) -> None:
-    r"""Find joints and outlines of the people in DATASET, a Market-1501 root or a folder of crops.
+    """Find joints and outlines of the people in DATASET, a Market-1501 root or a folder of crops.
 
     Writes the 18 joints of every crop in PATN's form (-1 where a joint is missing). Beside
     FILE.csv: FILE.report.json (how many crops show nobody, how often each joint is seen),
@@ -252,7 +252,7 @@ def command(dataset: Path, out: Path, splits: str, **chosen: Any) -> None:
 
     \b
     reidaug pose Market-1501 --out market-annotation-train.csv --masks masks
-    """
+    """  # noqa: D301 - click asks for this character
     report = estimate_poses(crops_of(dataset, splits.split(",")), out, **chosen)
     _tell(out, report)
 
