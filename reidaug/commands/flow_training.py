@@ -34,6 +34,8 @@ class TrainFlow(Recipe):
         pairs: Root of pairs in DeepFashion form, see `reidaug.data.deepfashion`.
         size: (height, width) everything is brought to; null keeps what the files have.
         annotated_size: (height, width) the joints are measured in, if not the images' own.
+        more_keypoints: More keypoint files of the training images, such as `reidaug pose` writes:
+            every pair is trained on with each combination of its images' annotations.
         ground: ``grey``: people are cut out and stand on grey in training, where every image has a
             mask, so that no flow has to explain a background; ``image``: as they are.
         estimator: ``class``, perhaps ``preset``, and keywords.
@@ -68,6 +70,7 @@ class TrainFlow(Recipe):
     pairs: Path
     size: tuple[Side, Side] | None = (128, 64)
     annotated_size: tuple[Side, Side] | None = None
+    more_keypoints: tuple[Path, ...] = ()
     ground: Literal["grey", "image"] = "grey"
     estimator: dict[str, Any]
     drawing: dict[str, Any] | None = None

@@ -27,7 +27,7 @@ from reidaug.people3d.worlds import World, world_named
 
 def render_pairs(
     out: Path, *, people: int, test_people: int = 40, views: int = 8, pairs_each: int = 24,
-    size: Size = (128, 64), seed: int = 0, workers: int | None = None,
+    cut: float = 0.0, size: Size = (128, 64), seed: int = 0, workers: int | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """Render people from several sides, with the exact flow between the views of each.
 
@@ -37,6 +37,7 @@ def render_pairs(
         test_people: Test people.
         views: Pictures of each.
         pairs_each: Ordered pairs of each person's pictures at most, drawn at random.
+        cut: Share of the pictures whose lower edge runs through the legs.
         size: (height, width) in pixels; 256x256 has white ground, other sizes have places.
         seed: Of everything.
         workers: Processes; one a core by default.
@@ -57,7 +58,7 @@ def render_pairs(
     )
     recipe = {
         "command": "synth pairs", "people": people, "test_people": test_people, "views": views,
-        "pairs_each": pairs_each, "size": f"{size[0]}x{size[1]}", "seed": seed,
+        "pairs_each": pairs_each, "cut": cut, "size": f"{size[0]}x{size[1]}", "seed": seed,
     }  # fmt: skip
     splits = {"train": range(1, people + 1), "test": range(people + 1, people + test_people + 1)}
 
@@ -66,7 +67,7 @@ def render_pairs(
             for folder in (out / split, out / "flows" / split, out / "masks"):
                 folder.mkdir(parents=True, exist_ok=True)
         return {
-            person: delayed(pair_person)(out, split, person, (views, pairs_each), size, seed)
+            person: delayed(pair_person)(out, split, person, (views, pairs_each), cut, size, seed)
             for split, persons in splits.items()
             for person in persons
         }
@@ -170,6 +171,13 @@ _size = click.option("--size", default="128x64", show_default=True, help="Height
 @click.option("--test-people", default=40, show_default=True, help="Test people.")
 @click.option("--views", default=8, show_default=True, help="Pictures of each person.")
 @click.option("--pairs-each", default=24, show_default=True, help="Pairs of each person at most.")
+@click.option(
+    "--cut",
+    type=click.FloatRange(0, 1),
+    default=0.0,
+    show_default=True,
+    help="Share of the pictures that cut off legs.",
+)
 @_size
 @options.seed
 @options.workers

@@ -141,7 +141,7 @@ def keep(out: Path, record: dict[str, Any]) -> dict[str, Any]:
 
 
 def pair_person(
-    out: Path, split: str, person: int, counts: tuple[int, int], size: Size, seed: int
+    out: Path, split: str, person: int, counts: tuple[int, int], cut: float, size: Size, seed: int
 ) -> dict[str, Any]:
     """Render one person of `reidaug synth pairs`.
 
@@ -150,6 +150,7 @@ def pair_person(
         split: ``train`` or ``test``.
         person: Number of the person.
         counts: How many pictures, and how many ordered pairs of them at most.
+        cut: Share of the pictures that cut off legs.
         size: (height, width) in pixels.
         seed: Of the dataset.
 
@@ -158,7 +159,7 @@ def pair_person(
     """
     views, pairs_each = counts
     figure = dress(look_of(MANY_POSES, seed, person))
-    shots = pair_shots(seed, person, views, white=size == (256, 256))
+    shots = pair_shots(seed, person, views, white=size == (256, 256), cut=cut)
     names = [f"{person:05d}_{k}.jpg" for k in range(views)]
     taken = [render(figure, shot, size) for shot in shots]
     for name, one in zip(names, taken, strict=True):

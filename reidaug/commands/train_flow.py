@@ -120,7 +120,12 @@ def _accelerator(recipe: TrainFlow) -> Accelerator:
 
 def _pairs(recipe: TrainFlow) -> tuple[PairList, PairList]:
     splits = {
-        "train": read_deepfashion(recipe.pairs, "train", annotated_size=recipe.annotated_size)
+        "train": read_deepfashion(
+            recipe.pairs,
+            "train",
+            annotated_size=recipe.annotated_size,
+            others=recipe.more_keypoints,
+        )
     }
     if recipe.evaluate_on == "test":
         splits["test"] = read_deepfashion(
@@ -136,6 +141,7 @@ def _pairs(recipe: TrainFlow) -> tuple[PairList, PairList]:
         raise UsageError(f"{recipe.pairs}: no flows for the task 'exact'; take it out of 'cycle'")
     if recipe.evaluate_on == "held_out":
         training, testing = hold_out(training, recipe.held_out)
+        testing = testing._replace(others=())
     else:
         testing = splits["test"]
     if not training.pairs or not testing.pairs:
@@ -160,8 +166,10 @@ def _loader(
         raise UsageError(
             f"'batch': {recipe.batch} pairs are not for {accelerator.num_processes} processes"
         )
+    cut = person_pairs(pairs, recipe.size) if recipe.ground == "grey" else None
+    dataset = PairDataset(pairs, size=recipe.size) if cut is None else cut
     order = BatchOrder(
-        len(pairs.pairs),
+        len(dataset),
         recipe.batch,
         steps=recipe.schedule.steps,
         start=start,
@@ -169,9 +177,8 @@ def _loader(
         process=accelerator.process_index,
         processes=accelerator.num_processes,
     )
-    cut = person_pairs(pairs, recipe.size) if recipe.ground == "grey" else None
     return DataLoader(
-        PairDataset(pairs, size=recipe.size) if cut is None else cut,
+        dataset,
         batch_sampler=order,
         collate_fn=collate,
         num_workers=recipe.workers,

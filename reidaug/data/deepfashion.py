@@ -35,6 +35,7 @@ class PairList(NamedTuple):
         flows: Folder of the exact flows, if there are any.
         annotated_size: (height, width) the joints are measured in where that is not the size of
             the image files, as in GFLA's lists: (256, 176).
+        others: More annotations of the same images, each the joints by file name.
     """
 
     folder: Path
@@ -43,9 +44,12 @@ class PairList(NamedTuple):
     left_out: tuple[str, ...]
     flows: Path | None
     annotated_size: Size | None = None
+    others: tuple[dict[str, Pose], ...] = ()
 
 
-def read_deepfashion(root: Path, split: str, *, annotated_size: Size | None = None) -> PairList:
+def read_deepfashion(
+    root: Path, split: str, *, annotated_size: Size | None = None, others: Sequence[Path] = ()
+) -> PairList:
     """Read the pairs of one split.
 
     The lists are ``<word>-pairs-<split>.csv`` and ``<word>-annotation-<split>.csv``, where the
@@ -55,6 +59,8 @@ def read_deepfashion(root: Path, split: str, *, annotated_size: Size | None = No
         root: The folder that holds the image folders and the lists.
         split: ``train`` or ``test``.
         annotated_size: (height, width) the joints are measured in, if not the images' own.
+        others: Keypoint files with more annotations of the images, such as `reidaug pose` writes;
+            they need not name every image.
 
     Returns:
         The pairs whose images and keypoints are all there.
@@ -90,6 +96,7 @@ def read_deepfashion(root: Path, split: str, *, annotated_size: Size | None = No
         tuple(left_out),
         flows if flows.is_dir() else None,
         annotated_size,
+        tuple(read_keypoints(path).poses for path in others),
     )
 
 

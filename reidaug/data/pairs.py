@@ -46,6 +46,10 @@ class PosePair(NamedTuple):
 class PairDataset(Dataset[PosePair]):
     """The pairs of a list as tensors. Image files are opened only when a pair is asked for.
 
+    Where images have several annotations, a pair stands here once for each combination of its
+    images' annotations, so that an estimator hears of everything a pose estimator may say. An image
+    that an annotation leaves out keeps its first one.
+
     Args:
         pairs: The list, as `reidaug.data.deepfashion.read_deepfashion` gives it.
         size: (height, width) everything is brought to: images, joints, flow; None keeps what the
@@ -63,10 +67,11 @@ class PairDataset(Dataset[PosePair]):
         self._pairs = np.array(
             [[place[source], place[target]] for source, target in pairs.pairs], dtype=np.int64
         ).reshape(-1, 2)
-        self._poses = stack([pairs.poses[name] for name in self._names])
+        annotations = ({**pairs.poses, **other} for other in ({}, *pairs.others))
+        self._poses = [stack([known[name] for name in self._names]) for known in annotations]
 
     def __len__(self) -> int:
-        return len(self._pairs)
+        return len(self._pairs) * len(self._poses) ** 2
 
     def __getitem__(self, index: int) -> PosePair:
         """Read one pair.
@@ -81,9 +86,11 @@ class PairDataset(Dataset[PosePair]):
             ReidaugError: An image or a flow cannot be read.
             IndexError: There is no such pair.
         """
-        source, target = (int(place) for place in self._pairs[index])
-        source_image, source_pose = self._read(source)
-        target_image, target_pose = self._read(target)
+        pair, combination = self._place(index)
+        source, target = (int(place) for place in self._pairs[pair])
+        told = divmod(combination, len(self._poses))
+        source_image, source_pose = self._read(source, told[0])
+        target_image, target_pose = self._read(target, told[1])
         flow = visible = None
         if self.flows is not None:
             path = self.flows / flow_name(self._names[source], self._names[target])
@@ -102,14 +109,21 @@ class PairDataset(Dataset[PosePair]):
         Returns:
             File names, source then target.
         """
-        source, target = self._pairs[index]
+        source, target = self._pairs[self._place(index)[0]]
         return self._names[source], self._names[target]
 
-    def _read(self, place: int) -> tuple[Float[Tensor, "3 h w"], Pose]:
+    def _place(self, index: int) -> tuple[int, int]:
+        """Part an index into the pair and the combination of annotations."""
+        combination, pair = divmod(index, len(self._pairs))
+        if not 0 <= combination < len(self._poses) ** 2:
+            raise IndexError(f"no pair {index} among {len(self)}")
+        return pair, combination
+
+    def _read(self, place: int, annotation: int) -> tuple[Float[Tensor, "3 h w"], Pose]:
         image = to_float(read_image(self.folder / self._names[place]))
         own = (image.shape[-2], image.shape[-1])
         size = self.size or own
-        pose = Pose(self._poses.xy[place], self._poses.visible[place])
+        pose = Pose(*(part[place] for part in self._poses[annotation]))
         return resize(image, size), on_canvas(pose, self.annotated_size or own, size)
 
 

@@ -18,12 +18,15 @@ FACE = tuple(
 
 @dataclass(frozen=True)
 class Disturbance:
-    """How training makes a batch more varied than it is; each is a probability.
+    """How training makes a batch more varied than it is.
 
     Attributes:
-        mirror: Of a pair to be mirrored left to right.
+        mirror: Probability of a pair to be mirrored left to right.
         face: Of a pose to lose its five face joints, as pose estimators do from behind.
         joint: Of any joint to be lost.
+        jitter: How far joints stray from where they are: scale of a Laplace distribution in x and
+            in y, as a share of the image's height; most pose estimators err a little nearly
+            always and much now and then.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
@@ -31,9 +34,10 @@ class Disturbance:
     mirror: float = 0.5
     face: float = 0.1
     joint: float = 0.05
+    jitter: float = 0.0
 
     def apply(self, batch: PosePair, generator: torch.Generator) -> PosePair:
-        """Mirror pairs and drop joints at random.
+        """Mirror pairs, move joints and drop joints at random.
 
         Args:
             batch: A batch of pairs.
@@ -44,10 +48,31 @@ class Disturbance:
         """
         chosen = torch.rand(batch.source.shape[0], generator=generator) < self.mirror
         batch = mirror_pairs(batch, chosen)
+        height = batch.source.shape[-2]
+        poses = (batch.source_pose, batch.target_pose)
+        if self.jitter:
+            poses = (
+                self.stray(poses[0], height, generator),
+                self.stray(poses[1], height, generator),
+            )
         return batch._replace(
-            source_pose=self.drop(batch.source_pose, generator),
-            target_pose=self.drop(batch.target_pose, generator),
+            source_pose=self.drop(poses[0], generator), target_pose=self.drop(poses[1], generator)
         )
+
+    def stray(self, pose: Pose, height: int, generator: torch.Generator) -> Pose:
+        """Move joints a little at random.
+
+        Args:
+            pose: Joints (B, 18, 2) in pixels.
+            height: Of the image, in pixels.
+            generator: Source of randomness, on the CPU.
+
+        Returns:
+            The pose with joints that are not quite where they were.
+        """
+        even = torch.rand(pose.xy.shape, generator=generator).clamp_(1e-6, 1 - 1e-6) - 0.5
+        laplace = -even.sign() * torch.log1p(-2 * even.abs())
+        return Pose(pose.xy + (self.jitter * height * laplace).to(pose.xy), pose.visible)
 
     def drop(self, pose: Pose, generator: torch.Generator) -> Pose:
         """Mark joints as missing at random.

@@ -12,7 +12,7 @@ from reidaug.people3d.camera import PLAIN_OPTICS, Optics, View
 from reidaug.people3d.motion import ACTIONS, Posture, act
 from reidaug.people3d.render import Light, Shot
 from reidaug.people3d.scene import WHITE, Backdrop, Occluder
-from reidaug.people3d.worlds import PAIRS, TEST, TRAIN, Camera, World, camera_of
+from reidaug.people3d.worlds import CUTS, PAIRS, TEST, TRAIN, Camera, World, camera_of
 
 # How detectors cut people out, fitted once to the joints of Market-1501 (docs/joints.png): the
 # share of the crop's height a person fills; sometimes the box is much too large; boxes are narrower
@@ -21,6 +21,7 @@ ZOOM, ZOOM_SPREAD = 0.975, 0.04
 LOOSE, LOOSE_ZOOM = 0.15, (0.72, 0.95)
 STRETCH, STRETCH_SPREAD = 1.36, 0.12
 SHIFT_X, SHIFT_Y = 0.06, (0.012, 0.02)
+CUT_ZOOM = (1.1, 1.7)  # from the ankles to the hips
 # People walk along a camera's path, towards it a little more often than away.
 TOWARDS, ALONG_SPREAD = 0.57, 0.4
 
@@ -78,7 +79,7 @@ def test_shots(world: World, seed: int, person: int, count: int) -> list[tuple[i
     return shots
 
 
-def pair_shots(seed: int, person: int, count: int, *, white: bool) -> list[Shot]:
+def pair_shots(seed: int, person: int, count: int, *, white: bool, cut: float = 0.0) -> list[Shot]:
     """Plan pictures of a person for learning flow: any view and pose, one place, one light.
 
     Args:
@@ -86,6 +87,8 @@ def pair_shots(seed: int, person: int, count: int, *, white: bool) -> list[Shot]
         person: Number of the person.
         count: How many pictures.
         white: Whether the ground is white and the camera perfect, as in a catalogue.
+        cut: Share of the pictures whose lower edge runs through the legs, as where a car or the
+            picture's own border hides them from the detector.
 
     Returns:
         The plan of each.
@@ -94,6 +97,7 @@ def pair_shots(seed: int, person: int, count: int, *, white: bool) -> list[Shot]
     world = World(name="pairs", occluders=0.0, cast=0.05, relight=0.15, places=0)
     number = int(rng.integers(1, 25))
     start = rng.uniform(-np.pi, np.pi)
+    cuts = np.random.default_rng([seed, CUTS, person])
     shots = []
     for k in range(count):
         yaw = start + 2 * np.pi * k / count + rng.normal(0, 0.35)
@@ -105,6 +109,8 @@ def pair_shots(seed: int, person: int, count: int, *, white: bool) -> list[Shot]
                 zoom=float(rng.uniform(0.86, 0.96)), stretch=1.0, shift_x=0.0, shift_y=0.0,
             )  # fmt: skip
             shot = shot._replace(backdrop=Backdrop(WHITE, 0, 0.0), optics=optics, view=view)
+        if cuts.random() < cut:
+            shot = shot._replace(view=_cut(shot.view, cuts.uniform(*CUT_ZOOM)))
         shots.append(shot)
     return shots
 
@@ -145,6 +151,15 @@ def _view(camera: Camera, yaw: float, rng: Generator) -> View:
         shift_x=float(rng.normal(0, SHIFT_X)),
         shift_y=float(rng.normal(*SHIFT_Y)),
         roll=float(rng.normal(0, 0.015)),
+    )
+
+
+def _cut(view: View, closer: float) -> View:
+    """Raise the crop's lower edge; the head stays where it is, the box becomes less slender."""
+    return view._replace(
+        zoom=view.zoom * closer,
+        stretch=view.stretch / closer**0.5,
+        shift_y=view.shift_y + view.zoom * (closer - 1) / 2,
     )
 
 

@@ -19,7 +19,7 @@ from reidaug.people3d.wardrobe import Look, Palette
 COMMON_TOPS = ((0.12, 0.12, 0.14), (0.80, 0.79, 0.77), (0.13, 0.18, 0.34))
 COMMON_BOTTOMS = ((0.10, 0.10, 0.12), (0.16, 0.21, 0.34))
 
-LOOKS, CAMERAS, TRAIN, TEST, PAIRS = range(5)
+LOOKS, CAMERAS, TRAIN, TEST, PAIRS, CUTS = range(6)
 """Streams of random numbers that a seed opens."""
 
 

@@ -177,3 +177,24 @@ def test_pairs_that_do_not_fit_together_are_refused(tmp_path: Path) -> None:
     pair = dataset[2]
     with pytest.raises(ValueError, match="some have none"):
         collate([pair, pair._replace(flow=identity(*SIZE), visible=half_seen())])
+
+
+def test_each_combination_of_annotations_is_a_pair_of_its_own(tmp_path: Path) -> None:
+    once = pair_list(tmp_path)
+    other = {"a.png": pose(7), "b.png": pose(8)}  # says nothing of c
+    dataset, plain = (
+        PairDataset(once._replace(others=(other,)), size=None),
+        PairDataset(once, size=None),
+    )
+    assert len(dataset) == 4 * len(plain)
+    told = {"a.png": (pose(0), pose(7)), "b.png": (pose(1), pose(8)), "c.png": (pose(2), pose(2))}
+    for combination, (s, t) in enumerate(((0, 0), (0, 1), (1, 0), (1, 1))):
+        for k in range(len(plain)):
+            index = combination * len(plain) + k
+            names = dataset.names(index)
+            assert names == plain.names(k)
+            assert torch.equal(dataset[index].source, plain[k].source)
+            assert torch.equal(dataset[index].source_pose.xy, told[names[0]][s].xy)
+            assert torch.equal(dataset[index].target_pose.xy, told[names[1]][t].xy)
+    with pytest.raises(IndexError):
+        dataset[len(dataset)]

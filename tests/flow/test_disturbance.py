@@ -1,3 +1,5 @@
+import math
+
 import torch
 from flow_figures import SIZE, pairs, poses, seeded
 from hypothesis import given
@@ -50,3 +52,19 @@ def test_no_disturbance_is_none_and_equal_generators_disturb_alike() -> None:
     torch.testing.assert_close(Disturbance(0.0, 0.0, 0.0).apply(batch, seeded(0)), batch)
     wild = Disturbance(0.5, 0.5, 0.5)
     torch.testing.assert_close(wild.apply(batch, seeded(7)), wild.apply(batch, seeded(7)))
+
+
+def test_joints_stray_as_far_as_asked_in_pixels_and_stay_where_nothing_is_asked() -> None:
+    pose = poses(2000, 0, visible=0.8)
+    moved = Disturbance(jitter=0.02).stray(pose, 100, seeded(0))
+    assert torch.equal(moved.visible, pose.visible)
+    away = moved.xy - pose.xy
+    assert abs(away.abs().mean() - 2.0) < 0.05  # the scale of a Laplace distribution
+    assert abs(away.mean()) < 0.05
+    assert abs((away.abs() > 2 * math.log(100)).float().mean() - 0.01) < 0.003
+    batch = pairs(3, 2)
+    still = Disturbance(mirror=0.0, face=0.0, joint=0.0, jitter=0.0)
+    torch.testing.assert_close(still.apply(batch, seeded(0)), batch)
+    stirred = Disturbance(mirror=0.0, face=0.0, joint=0.0, jitter=0.1).apply(batch, seeded(0))
+    assert (stirred.source_pose.xy != batch.source_pose.xy).any()
+    assert torch.equal(stirred.source, batch.source)

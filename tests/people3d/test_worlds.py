@@ -73,3 +73,18 @@ def test_pairs_share_place_and_camera_and_are_seen_all_around():
     assert spread(np.array([shot.view.yaw for shot in taken])) > 2
     assert all(shot.occluder.kind == "none" for shot in taken)
     assert {shot.backdrop.place for shot in shots.pair_shots(0, 4, 8, white=True)} == {"white"}
+
+
+def test_cut_pictures_keep_the_head_and_lose_the_feet() -> None:
+    whole = shots.pair_shots(0, 4, 8, white=False)
+    cut = shots.pair_shots(0, 4, 8, white=False, cut=1.0)
+    some = shots.pair_shots(0, 4, 200, white=False, cut=0.3)
+    for before, after in zip(whole, cut, strict=True):
+        assert after._replace(view=before.view) == before
+        old, new = before.view, after.view
+        assert 1.1 <= new.zoom / old.zoom <= 1.7
+        # Of the crop's height: where the head is stays, where the feet are goes down.
+        assert new.shift_y - new.zoom / 2 == pytest.approx(old.shift_y - old.zoom / 2)
+        assert new.shift_y + new.zoom / 2 > old.shift_y + old.zoom / 2 + 0.05
+    share = np.mean([shot.view.zoom > 1.08 for shot in some])
+    assert 0.15 < share < 0.45
