@@ -1,4 +1,4 @@
-"""Write the results of the README from the files under benchmarks/results.
+"""Write the results of the README and of docs/paper.md from the files under benchmarks/results.
 
 python benchmarks/readme.py
 """
@@ -7,6 +7,8 @@ import json
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
+
+from flow_tables import TITLES, page, sizes, table1
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
@@ -32,14 +34,38 @@ def results() -> str:
     """Lay the results out as Markdown."""
     demo = json.loads((RESULTS / "demo.json").read_text())
     lines = [f"`{demo['command']}`, {demo['hardware']}, {demo['date']}.", ""]
-    lines += _flow(demo["flow"]) + _reid(demo) + _other_worlds(demo) + _rates()
+    lines += _flow(demo["flow"])
+    if "table1" in (tables := small_tables()):
+        lines += table1(tables["table1"])
+    lines += _reid(demo) + _other_worlds(demo) + _rates()
     return "\n".join(lines)
 
 
-def with_results(readme: str) -> str:
-    """Put the results into the README's text."""
-    before, rest = readme.split(START)
-    return f"{before}{START}\n{results()}\n{END}{rest.split(END)[1]}"
+def small_tables() -> dict[str, dict[str, Any]]:
+    """Read the small tables there are."""
+    files = {name: RESULTS / f"{name}_small.json" for name in TITLES}
+    return {name: json.loads(path.read_text()) for name, path in files.items() if path.exists()}
+
+
+def paper() -> str:
+    """Lay the small tables out as Markdown."""
+    lines, path = page(small_tables()), RESULTS / "sizes.json"
+    if path.exists():
+        told = json.loads(path.read_text())
+        lines += ["### Sizes of the presets `paper` at 256 x 256", "", f"`{told['command']}`:", ""]
+        lines += sizes(told)
+    return "\n".join(lines)
+
+
+def with_results(text: str, written: str) -> str:
+    """Put results into the text of a page."""
+    before, rest = text.split(START)
+    return f"{before}{START}\n{written}\n{END}{rest.split(END)[1]}"
+
+
+def pages() -> dict[Path, str]:
+    """Give each page that quotes results, and what it should quote."""
+    return {ROOT / "README.md": results(), ROOT / "docs" / "paper.md": paper()}
 
 
 def _flow(flow: dict[str, Any]) -> list[str]:
@@ -135,5 +161,5 @@ def _rates() -> list[str]:
 
 
 if __name__ == "__main__":
-    readme = ROOT / "README.md"
-    readme.write_text(with_results(readme.read_text()))
+    for path, written in pages().items():
+        path.write_text(with_results(path.read_text(), written))

@@ -1,0 +1,129 @@
+"""The small tables of flow estimators as Markdown, from the files under benchmarks/results."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+
+class Column(NamedTuple):
+    """A score's title and digits."""
+
+    title: str
+    digits: int
+
+
+SCORES = {
+    "l1_32": Column("l1-32", 2),
+    "l1": Column("l1", 2),
+    "ssim": Column("SSIM", 3),
+    "stlpips_alex": Column("ST-LPIPS (Alex)", 3),
+    "stlpips_vgg": Column("ST-LPIPS (VGG)", 3),
+    "epe_px": Column("EPE px", 1),
+    "stlpips_alex_hidden": Column("ST-LPIPS (Alex), hidden", 3),
+}
+CLOSED = ("joint_blend", "torso_affine", "identity")
+NAMES = {
+    "unwarpme": "UnWarpME",
+    "unwarpme_exact": "UnWarpME, exact flows",
+    "fomm": "FOMM",
+    "mraa": "MRAA",
+    "tpsmm": "TPSMM",
+    "gfla64": "GFLA64",
+    "gfla32": "GFLA32",
+    "joint_blend": "joint blend",
+    "torso_affine": "torso affine",
+    "identity": "identity",
+}
+TITLES = {
+    "table1": "Table 1: every method with its own training",
+    "parametric": "One generator and one set of losses for four flows",
+    "table2": "Table 2: without the affine task",
+    "table3": "Table 3: without the refinement network",
+    "table4": "Table 4: depth of C_i, read literally",
+    "table7": "Table 7: naive and continuous discriminator",
+    "skip": "Sec. 5.8: a skip connection in R",
+}
+OWN = ("l1_32", "l1", "ssim", "stlpips_alex", "stlpips_vgg")
+
+
+def scores(report: Mapping[str, Any], *, closed: bool = True) -> list[str]:
+    """Lay means with 95 % intervals out: estimators down, scores across."""
+    rows = {n: row for n, row in report["rows"].items() if closed or n not in CLOSED}
+    told = [score for score in SCORES if any(score in row for row in rows.values())]
+    lines = [f"| | {' | '.join(SCORES[score].title for score in told)} |"]
+    lines.append("|---" * (len(told) + 1) + "|")
+    for name, row in rows.items():
+        cells = [_cell(row, score) for score in told]
+        lines.append(f"| {NAMES.get(name, f'`{name}`')} | {' | '.join(cells)} |")
+    return lines
+
+
+def verdicts(report: Mapping[str, Any]) -> list[str]:
+    """Say how every trained row differs from the reference, pair by pair."""
+    lines = []
+    for name, found in report["differences"].items():
+        if name in CLOSED:
+            continue
+        said = [_difference(score, found[score]) for score in OWN if score in found]
+        lines.append(f"- {NAMES.get(name, f'`{name}`')}: {'; '.join(said)}")
+    return lines
+
+
+def sizes(report: Mapping[str, Any]) -> list[str]:
+    """List parameters, multiply-adds and time of every estimator."""
+    lines = ["| | parameters | GMAC | ms a pair, one core |", "|---|---|---|---|"]
+    for name, size in report["sizes"].items():
+        title = NAMES.get(name, f"`{name}`")
+        lines.append(
+            f"| {title} | {size['parameters']:,} | {size['gmac']:.2f} | {size['ms']:.1f} |"
+        )
+    return lines
+
+
+def table1(report: Mapping[str, Any]) -> list[str]:
+    """Write what the README says of Table 1."""
+    spent = sum(row["seconds"] for row in report["training"].values())
+    return [
+        f"**Rivals** (`{report['command']}`, {report['date']}): each method with its own training "
+        f"and {report['budget']:,} pairs of rendered people, {spent / 60:.0f} core minutes in all; "
+        f"{report['pairs']} pairs of other people, 95 % intervals:",
+        "",
+        *scores(report),
+        "",
+        "![The same people warped by every estimator](docs/table1.png)",
+        "",
+        "Pair by pair against UnWarpME:",
+        "",
+        *verdicts(report),
+        "",
+        "A few thousand pairs are where these trainings begin, not where they end; what the small "
+        "tables show and what they cannot is in [docs/paper.md](docs/paper.md).",
+        "",
+    ]
+
+
+def page(reports: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Write what docs/paper.md says of all small tables."""
+    lines: list[str] = []
+    for name, report in reports.items():
+        lines += [f"### {TITLES[name]}", ""]
+        lines += [f"`{report['command']}`, {report['hardware']}, {report['date']}; "]
+        lines += [f"{report['budget']:,} pairs a row, {report['pairs']} test pairs.", ""]
+        lines += [*scores(report, closed=name == "table1"), ""]
+        lines += [f"Pair by pair against `{report['reference']}`:", "", *verdicts(report), ""]
+    return lines
+
+
+def _cell(row: Mapping[str, Any], score: str) -> str:
+    if score not in row:
+        return "-"
+    low, high = row[f"{score}_ci"]
+    digits = SCORES[score].digits
+    return f"{row[score]:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
+
+
+def _difference(score: str, found: Mapping[str, Any]) -> str:
+    digits = SCORES[score].digits
+    low, high = (f"{end:+.{digits + 1}f}" for end in found["ci"])
+    return (
+        f"{SCORES[score].title} {found['mean']:+.{digits + 1}f} ({low} to {high}), {found['words']}"
+    )
