@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
 from reidaug.augment.background import (
@@ -136,16 +136,34 @@ def read_crops(
     """
     crops, left_out = [], []
     for source in sources:
-        path = source.person.path
         try:
-            image = to_float(read_image(path))
-            pose = on_canvas(source.pose, (image.shape[1], image.shape[2]), size)
-            mask = person_mask(path.name, pose, size, masks)
+            image = read_image(source.person.path)
+            crops.append(put_on_canvas(source, image, size, masks))
         except ReidaugError as error:
             left_out.append(str(error))
-        else:
-            crops.append(Crop(source, resize(image, size), pose, mask))
     return crops, left_out
+
+
+def put_on_canvas(
+    source: Source, image: UInt8[Tensor, "3 height width"], size: Size, masks: Path | None
+) -> Crop:
+    """Bring a source to the size of the warps.
+
+    Args:
+        source: Whose image it is.
+        image: Its pixels (3, height, width).
+        size: (height, width) of the canvas.
+        masks: Folder of person masks, or None.
+
+    Returns:
+        The crop.
+
+    Raises:
+        ReidaugError: Its mask is no image.
+    """
+    pose = on_canvas(source.pose, (image.shape[1], image.shape[2]), size)
+    mask = person_mask(source.person.path.name, pose, size, masks)
+    return Crop(source, resize(to_float(image), size), pose, mask)
 
 
 def warp_crops(plan: Plan, crops: Sequence[Crop]) -> Iterator[Warp]:
@@ -180,10 +198,22 @@ def prepare(plan: Plan) -> tuple[FlowEstimator, Targets]:
         ReidaugError: The poses cannot be read or the estimator not be built.
     """
     poses = read_poses(plan.out / POSES)
-    return plan.build(plan.flow).eval(), _outlined(poses, plan.masks)
+    return plan.build(plan.flow).eval(), outlined(poses, plan.masks)
 
 
-def _outlined(poses: TargetPoses, masks: Path | None) -> Targets:
+def outlined(poses: TargetPoses, masks: Path | None) -> Targets:
+    """Find the outlines of the people whose poses are asked for.
+
+    Args:
+        poses: The target poses.
+        masks: Folder of person masks, or None.
+
+    Returns:
+        The targets.
+
+    Raises:
+        ReidaugError: A mask is no image.
+    """
     outlines = [
         person_mask(image, select(poses.pose, k), poses.size, masks)
         for k, image in enumerate(poses.images)
@@ -213,13 +243,9 @@ def _warp_crop(
     plan: Plan, crop: Crop, flow: Float[Tensor, "t 2 h w"], targets: Targets
 ) -> Iterator[Warp]:
     person = crop.source.person
-    image = spread_person(crop.image, crop.mask) if plan.spread else crop.image
-    # The person mask travels with the colours as a fourth channel.
-    stacked = torch.cat((image, crop.mask[None].float()))
-    warped = warp(stacked.expand(len(flow), -1, -1, -1), flow)
-    laid = to_bytes(lay_over(warped[:, :3], targets.weights, colour_of(plan.background)))
+    laid, sampled = paint(plan, crop, flow, targets)
     cells = outline_weights(targets.outline, (flow.shape[2], flow.shape[3]))
-    judged = measure(flow, cells, targets.outline, warped[:, 3])
+    judged = measure(flow, cells, targets.outline, sampled)
     seen = targets.pose.visible
     joints = (crop.pose.visible & seen).sum(-1) / seen.sum(-1).clamp_min(1)
     shares = (joints, judged.foreground, judged.inside, judged.folded, judged.quality)
@@ -232,3 +258,26 @@ def _warp_crop(
             person.pid, person.camid, *others, bool(judged.mirrored[k]), quality, kept,
         ]  # fmt: skip
         yield Warp(row, encode_jpeg(laid[k], plan.jpeg_quality) if kept else None)
+
+
+def paint(
+    plan: Plan, crop: Crop, flow: Float[Tensor, "t 2 h w"], targets: Targets
+) -> tuple[UInt8[Tensor, "t 3 H W"], Float[Tensor, "t H W"]]:
+    """Make the pixels of the warps of one crop.
+
+    Args:
+        plan: How: ``background`` and ``spread`` count.
+        crop: The source.
+        flow: One flow a target (T, 2, h, w).
+        targets: The T targets.
+
+    Returns:
+        RGB bytes (T, 3, H, W), and the source's person mask as the flow samples it (T, H, W), in
+        [0, 1].
+    """
+    image = spread_person(crop.image, crop.mask) if plan.spread else crop.image
+    # The person mask travels with the colours as a fourth channel.
+    stacked = torch.cat((image, crop.mask[None].float()))
+    warped = warp(stacked.expand(len(flow), -1, -1, -1), flow)
+    laid = lay_over(warped[:, :3], targets.weights, colour_of(plan.background))
+    return to_bytes(laid), warped[:, 3]

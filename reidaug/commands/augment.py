@@ -12,7 +12,7 @@ from pydantic import Field
 from reidaug.augment.background import BACKGROUNDS, mask_file
 from reidaug.augment.engine import BACKENDS, Totals, clean, into_chunks, merge, run_chunks
 from reidaug.augment.folder import copy_originals, show_split
-from reidaug.augment.material import Material, fingerprint, gather_material
+from reidaug.augment.material import KEYPOINTS, MASKS, Material, fingerprint, gather_material
 from reidaug.augment.poses import CHOICES, write_poses
 from reidaug.augment.sheet import contact_sheet, pick
 from reidaug.augment.warps import POSES, Plan
@@ -33,8 +33,6 @@ CLOSED_FORM: dict[str, type[FlowEstimator]] = {
     "torso-affine": TorsoAffine,
     "joint-blend": JointBlend,
 }
-KEYPOINTS = "market-annotation-train.csv"
-MASKS = "masks"
 PEOPLE_ON_SHEET = 8
 
 

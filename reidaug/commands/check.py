@@ -9,8 +9,8 @@ from typing import Any
 
 import click
 
+from reidaug.augment.material import KEYPOINTS, MASKS
 from reidaug.commands import options
-from reidaug.commands.augment import KEYPOINTS, MASKS
 from reidaug.data.check import Checkup, check_dataset
 from reidaug.data.files import write_atomically
 from reidaug.data.findings import ADVICE, PROBLEM, Finding, number
