@@ -21,14 +21,15 @@ from reidaug.augment.warps import (
     Plan,
     Source,
     Targets,
+    flows_of,
     outlined,
-    paint,
+    pixels_of,
     put_on_canvas,
 )
 from reidaug.errors import UsageError
 from reidaug.flow.checkpoint import load_checkpoint
 from reidaug.flow.estimator import FlowEstimator
-from reidaug.geometry.pose import select, stack
+from reidaug.geometry.pose import select
 from reidaug.machine import half_pays
 
 OUTLINES_KEPT = 512  # targets; 40 kB each at 128 x 64
@@ -192,7 +193,7 @@ class PoseWarp(Transform):  # type: ignore[misc]
             )
             targets = self._target(target)
             flow = self._flow(crop, target, targets)
-            laid, _ = paint(self._plan, crop, flow, targets)
+            laid, _ = pixels_of(self._plan, crop, flow, targets)
         return tv_tensors.Image(laid[0])
 
     def _flow(self, crop: Crop, target: int, targets: Targets) -> Float[Tensor, "1 2 h w"]:
@@ -201,10 +202,8 @@ class PoseWarp(Transform):  # type: ignore[misc]
         if kept is not None:
             self._flows.move_to_end(key)
             return kept
-        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=self._plan.half):
-            flow = self.estimator(crop.image[None], stack([crop.pose]), targets.pose).float()
         # Closed-form flows may be views of something larger, or of themselves.
-        flow = flow.contiguous()
+        flow = flows_of(self._plan, self.estimator, [crop], targets)[0].contiguous()
         self._flows[key] = flow
         self._flow_bytes += flow.nbytes
         while self._flow_bytes > self.cache_mb * 2**20:

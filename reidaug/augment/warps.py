@@ -180,7 +180,7 @@ def warp_crops(plan: Plan, crops: Sequence[Crop]) -> Iterator[Warp]:
         ReidaugError: The poses cannot be read or the estimator not be built.
     """
     estimator, targets = prepare(plan)
-    for crop, flow in zip(crops, _flows(plan, estimator, crops, targets), strict=True):
+    for crop, flow in zip(crops, flows_of(plan, estimator, crops, targets), strict=True):
         yield from _warp_crop(plan, crop, flow, _own_target(crop) if plan.own_pose else targets)
 
 
@@ -228,9 +228,20 @@ def _own_target(crop: Crop) -> Targets:
     return Targets((image,), stack([crop.pose]), outline, soft_edge(outline))
 
 
-def _flows(
+def flows_of(
     plan: Plan, estimator: FlowEstimator, crops: Sequence[Crop], targets: Targets
 ) -> Float[Tensor, "s t 2 h w"]:
+    """Estimate the flows of crops to targets.
+
+    Args:
+        plan: How: ``half`` and ``own_pose`` count.
+        estimator: In evaluation mode.
+        crops: S crops on one canvas.
+        targets: T targets on it; where each crop keeps its own pose they are of no account.
+
+    Returns:
+        Flows (S, T, 2, h, w).
+    """
     images = torch.stack([crop.image for crop in crops])
     pose = stack([crop.pose for crop in crops])
     with torch.autocast("cpu", dtype=torch.bfloat16, enabled=plan.half):
@@ -243,7 +254,7 @@ def _warp_crop(
     plan: Plan, crop: Crop, flow: Float[Tensor, "t 2 h w"], targets: Targets
 ) -> Iterator[Warp]:
     person = crop.source.person
-    laid, sampled = paint(plan, crop, flow, targets)
+    laid, sampled = pixels_of(plan, crop, flow, targets)
     cells = outline_weights(targets.outline, (flow.shape[2], flow.shape[3]))
     judged = measure(flow, cells, targets.outline, sampled)
     seen = targets.pose.visible
@@ -260,7 +271,7 @@ def _warp_crop(
         yield Warp(row, encode_jpeg(laid[k], plan.jpeg_quality) if kept else None)
 
 
-def paint(
+def pixels_of(
     plan: Plan, crop: Crop, flow: Float[Tensor, "t 2 h w"], targets: Targets
 ) -> tuple[UInt8[Tensor, "t 3 H W"], Float[Tensor, "t H W"]]:
     """Make the pixels of the warps of one crop.
