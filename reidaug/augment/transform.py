@@ -47,7 +47,8 @@ class PoseWarp(Transform):  # type: ignore[misc]
     and epoch: the same ``torch.manual_seed`` and number of workers give the same crops.
 
     Args:
-        flow: A flow estimator, which is put into evaluation mode, or the folder of a checkpoint.
+        flow: A flow estimator on the CPU, which is put into evaluation mode, or the folder of a
+            checkpoint.
         pool: The poses to warp into: `PosedCrops.targets` of a training set,
             `reidaug.augment.poses.poses_in` a keypoint file, or a dataset that `reidaug augment`
             made (its folder, or the ``poses.json`` in it).

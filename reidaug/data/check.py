@@ -131,7 +131,10 @@ def check_dataset(
         albums[name] = album
         findings += image_findings(name, album, len(paths))
     findings += duplicate_findings(splits, albums)
-    if keypoints is not None:
+    if keypoints is None:
+        advice = "`reidaug pose` makes them; `reidaug augment` does so by itself"
+        findings.append(remark(TRAIN, "no keypoints", advice, Tally()))
+    else:
         people, sizes = splits[TRAIN].people, albums[TRAIN].sizes()
         findings += joint_findings(people, sizes, keypoints, root=root)
     there = [listing for listing in splits.values() if not listing.missing]

@@ -51,6 +51,8 @@ def test_a_sound_dataset_has_nothing_but_its_size_against_it(market: Path) -> No
         (ADVICE, "6 images with both shoulders and both hips")
     ]
     assert checkup.usable() == {"augment": True, "training": True, "evaluation": True}
+    (missing,) = check_dataset(market).findings
+    assert (missing.rank, missing.what) == (REMARK, "no keypoints")
 
 
 def save(path: Path, change: Callable[[Image.Image], Image.Image], **options: object) -> None:
