@@ -13,6 +13,7 @@ from torchvision import tv_tensors
 from torchvision.transforms.v2 import Transform
 
 from reidaug.augment.background import colour_of
+from reidaug.augment.facing import TURNS, half_turns
 from reidaug.augment.posed import PosedImage
 from reidaug.augment.poses import TargetPoses, read_poses
 from reidaug.augment.warps import (
@@ -26,10 +27,11 @@ from reidaug.augment.warps import (
     pixels_of,
     put_on_canvas,
 )
+from reidaug.data.market1501 import warp_name
 from reidaug.errors import UsageError
 from reidaug.flow.checkpoint import load_checkpoint
 from reidaug.flow.estimator import FlowEstimator
-from reidaug.geometry.pose import select
+from reidaug.geometry.pose import select, stack
 from reidaug.machine import half_pays
 
 OUTLINES_KEPT = 512  # targets; 40 kB each at 128 x 64
@@ -55,8 +57,11 @@ class PoseWarp(Transform):  # type: ignore[misc]
         p: Probability that a crop is warped.
         masks: Folder of person masks ``<stem>.png`` of the crops and of the pool's images; where
             there is none, limbs are drawn from the joints.
-        background: A name in `reidaug.augment.background.BACKGROUNDS`.
-        spread: Whether what misses the person samples the person's nearest pixel.
+        background: A name in `reidaug.augment.background.BACKGROUNDS`; ``other`` is not to be had
+            here, where no other crop is at hand.
+        turns: What becomes of half turns, where the crop shows the front and the pose the back or
+            the other way round: ``allow``, ``mirror`` (the same outline from the side that is
+            seen) or ``drop`` (such a crop is left as it is).
         half: Whether flows are estimated in bfloat16; by default where the processor has it and
             the estimator is a network, as ``reidaug augment`` does.
         cache_mb: Bound on the flows a process keeps. A flow is kept by the crop's pixels and joints
@@ -79,13 +84,13 @@ class PoseWarp(Transform):  # type: ignore[misc]
         p: float = 0.5,
         masks: Path | str | None = None,
         background: str = "grey",
-        spread: bool = True,
+        turns: str = "allow",
         half: bool | None = None,
         cache_mb: float = 64.0,
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
-        colour_of(background)
+        _check_looks(background, turns)
         if not 0 <= p <= 1:
             raise UsageError(f"p is a probability from 0 to 1, not {p}")
         if cache_mb < 0:
@@ -106,7 +111,7 @@ class PoseWarp(Transform):  # type: ignore[misc]
             flow="",
             masks=None if masks is None else Path(masks),
             background=background,
-            spread=spread,
+            turns=turns,
             half=half,
         )
         self._empty()
@@ -167,9 +172,14 @@ class PoseWarp(Transform):  # type: ignore[misc]
             ReidaugError: A mask is no readable image.
             UsageError: The crop has lost its pose on the way.
         """
-        if params["target"] is None or _source_of(inpt) is None:
-            return tv_tensors.Image(inpt.as_subclass(Tensor))
-        return self.warp(inpt, params["target"])
+        target, source = params["target"], _source_of(inpt)
+        if target is not None and source is not None:
+            with torch.no_grad():
+                crop, targets = self._crop(inpt, source), self._target(target)
+                dropped = self._plan.turns == "drop" and _is_half_turn(crop, targets)
+                if not dropped:
+                    return self._warped(crop, target, targets)
+        return tv_tensors.Image(inpt.as_subclass(Tensor))
 
     def warp(self, image: PosedImage, target: int) -> tv_tensors.Image:
         """Warp a crop into one pose of the pool, nothing left to chance.
@@ -189,13 +199,16 @@ class PoseWarp(Transform):  # type: ignore[misc]
         if source is None:
             raise UsageError("the crop has no pose")
         with torch.no_grad():
-            crop = put_on_canvas(
-                source, image.as_subclass(Tensor), self.pool.size, self._plan.masks
-            )
-            targets = self._target(target)
-            flow = self._flow(crop, target, targets)
-            laid, _ = pixels_of(self._plan, crop, flow, targets)
-        return tv_tensors.Image(laid[0])
+            return self._warped(self._crop(image, source), target, self._target(target))
+
+    def _crop(self, image: PosedImage, source: Source) -> Crop:
+        pixels = image.as_subclass(Tensor)
+        return put_on_canvas(source, pixels, self.pool.size, self._plan.masks)
+
+    def _warped(self, crop: Crop, target: int, targets: Targets) -> tv_tensors.Image:
+        flow = self._flow(crop, target, targets)
+        name = warp_name(crop.source.name, target)
+        return tv_tensors.Image(pixels_of(self._plan, crop, flow, targets, [name])[0])
 
     def _flow(self, crop: Crop, target: int, targets: Targets) -> Float[Tensor, "1 2 h w"]:
         key = _key(crop, target)
@@ -203,8 +216,8 @@ class PoseWarp(Transform):  # type: ignore[misc]
         if kept is not None:
             self._flows.move_to_end(key)
             return kept
-        # Closed-form flows may be views of something larger, or of themselves.
-        flow = flows_of(self._plan, self.estimator, [crop], targets)[0].contiguous()
+        _, _, flow = next(iter(flows_of(self._plan, self.estimator, [crop], targets)))
+        flow = flow.contiguous()  # closed-form flows may be views of something larger
         self._flows[key] = flow
         self._flow_bytes += flow.nbytes
         while self._flow_bytes > self.cache_mb * 2**20:
@@ -258,6 +271,18 @@ class PoseWarp(Transform):  # type: ignore[misc]
 def _no_build(flow: str) -> FlowEstimator:
     """Refuse to build: a `PoseWarp` has its estimator already."""
     raise AssertionError(flow)
+
+
+def _check_looks(background: str, turns: str) -> None:
+    colour_of(background)
+    if background == "other":
+        raise UsageError("background 'other' needs other crops: it is for reidaug augment")
+    if turns not in TURNS:
+        raise UsageError(f"turns are one of {', '.join(TURNS)}, not {turns!r}")
+
+
+def _is_half_turn(crop: Crop, targets: Targets) -> bool:
+    return bool(half_turns(stack([crop.pose]), targets.pose)[0, 0])
 
 
 def _read_pool(path: Path) -> TargetPoses:

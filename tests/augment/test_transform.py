@@ -66,10 +66,12 @@ FLOWS: dict[str, Callable[[Path], tuple[FlowEstimator | Path, str]]] = {
 
 
 @pytest.mark.parametrize("name", FLOWS)
-@pytest.mark.parametrize("background", ["grey", "keep"])
-@pytest.mark.parametrize("masked", [True, False])
+@pytest.mark.parametrize(
+    ("background", "turns", "masked"),
+    [("grey", "allow", True), ("keep", "mirror", False), ("source", "mirror", True)],
+)
 def test_a_warp_is_what_the_command_writes(
-    market: Path, tmp_path: Path, name: str, background: str, masked: bool
+    market: Path, tmp_path: Path, name: str, background: str, turns: str, masked: bool
 ) -> None:
     save_checkpoint(tmp_path / "flow", build_estimator(SMALL), {"estimator": SMALL})
     flow, named = FLOWS[name](tmp_path / "flow")
@@ -77,10 +79,11 @@ def test_a_warp_is_what_the_command_writes(
     masks.mkdir(exist_ok=True)
     out = tmp_path / "out"
     augment_dataset(
-        market, out, flow=named, poses=3, seed=2, background=background, masks=masks, workers=1
-    )
+        market, out, flow=named, poses=3, seed=2, background=background, turns=turns,
+        masks=masks, workers=1,
+    )  # fmt: skip
     crops = PosedCrops(market, masks=masks)
-    warp = PoseWarp(flow, out, p=1.0, background=background, masks=crops.masks)
+    warp = PoseWarp(flow, out, p=1.0, background=background, turns=turns, masks=crops.masks)
     for k, person in enumerate(crops.people):
         for target in range(3):
             image = warp.warp(crops.posed(k), target)
@@ -229,6 +232,25 @@ def test_what_is_not_warped_stays_as_it_is(market: Path) -> None:
     assert type(always(unknown)) is tv_tensors.Image
 
 
+def test_half_turns_are_left_alone_when_they_are_to_be_dropped(market: Path) -> None:
+    crops = PosedCrops(market)
+    back = crops.posed(0)
+    assert back.source is not None
+    pool = TargetPoses((64, 32), 0, ("front.jpg", "same.jpg"), two_sides(back.source.pose))
+    for turns, turned in (("allow", False), ("mirror", False), ("drop", True)):
+        warp = PoseWarp(JointBlend(), pool, p=1.0, turns=turns)
+        left = torch.equal(warp.transform(back, {"target": 0}), back.as_subclass(Tensor))
+        assert left == turned
+        assert not torch.equal(warp.transform(back, {"target": 1}), back.as_subclass(Tensor))
+
+
+def two_sides(pose: Pose) -> Pose:
+    """A pose mirrored without exchanging the names of its joints, and the pose itself."""
+    other = pose.xy.clone()
+    other[:, 0] = 31 - other[:, 0]
+    return Pose(torch.stack((other, pose.xy)), torch.stack((pose.visible, pose.visible)))
+
+
 def test_crops_of_any_size_come_out_in_the_pools_size(market: Path) -> None:
     crops = PosedCrops(market)
     pool = crops.targets(3)
@@ -305,6 +327,8 @@ def test_a_pool_comes_from_a_keypoint_file_too(market: Path, tmp_path: Path) -> 
         ({"p": 1.5}, "p is a probability"),
         ({"cache_mb": -1.0}, "cache_mb is not negative"),
         ({"background": "pink"}, "no background 'pink'"),
+        ({"background": "other"}, "needs other crops"),
+        ({"turns": "twice"}, "turns are one of allow, mirror, drop"),
         ({"flow": "nowhere"}, "nowhere: no flow checkpoint here"),
         ({"pool": "nowhere.json"}, "nowhere.json"),
         ({"pool": TargetPoses((64, 32), 0, (), standing(0))}, "the pool has no pose"),
