@@ -7,7 +7,7 @@ and, once the work is done, ``report.json``.
 import json
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,7 +18,7 @@ from tqdm import tqdm
 from reidaug.data.files import write_atomically
 from reidaug.errors import ReidaugError
 
-__all__ = ["RunFolder", "counter", "progress", "write_atomically"]
+__all__ = ["RunFolder", "check_folder", "counter", "progress", "write_atomically"]
 
 SECONDS_BETWEEN_LINES = 10.0
 
@@ -36,13 +36,21 @@ class RunFolder:
         self.resumed = resumed
 
     @classmethod
-    def open(cls, path: Path, recipe: Mapping[str, Any], *, resume: bool) -> "RunFolder":
+    def open(
+        cls,
+        path: Path,
+        recipe: Mapping[str, Any],
+        *,
+        resume: bool,
+        known: Collection[str] = (),
+    ) -> "RunFolder":
         """Make a run folder, or go on with the run it holds.
 
         Args:
             path: Where.
             recipe: The resolved recipe, command included; plain YAML values, no output path.
             resume: Whether a run of the same recipe may be continued.
+            known: Names of what may lie in the folder before the run does.
 
         Returns:
             The folder, with ``recipe.yaml`` in it.
@@ -52,16 +60,13 @@ class RunFolder:
         """
         text = yaml.safe_dump(dict(recipe), sort_keys=False, allow_unicode=True)
         written = path / "recipe.yaml"
-        if path.exists() and not path.is_dir():
-            raise ReidaugError(f"{path} is a file; name a folder with --out")
+        check_folder(path, known=known)
         resumed = written.exists()
         if resumed:
             if written.read_text(encoding="utf-8") != text:
                 raise ReidaugError(f"{path} holds another run; name another folder with --out")
             if not resume:
                 raise ReidaugError(f"{path} holds this run already; go on with --resume")
-        elif path.exists() and any(path.iterdir()):
-            raise ReidaugError(f"{path} is not empty and holds no run; name another with --out")
         else:
             path.mkdir(parents=True, exist_ok=True)
             write_atomically(written, text.encode())
@@ -110,6 +115,24 @@ class RunFolder:
             return None
         report: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         return report
+
+
+def check_folder(path: Path, *, known: Collection[str] = ()) -> None:
+    """Check that a run may be made in a folder: there is none yet, it is empty, or holds a run.
+
+    Args:
+        path: The folder.
+        known: Names of what may lie in it before a run does.
+
+    Raises:
+        ReidaugError: It is a file, or holds something else.
+    """
+    if path.exists() and not path.is_dir():
+        raise ReidaugError(f"{path} is a file; name a folder with --out")
+    if not path.exists() or (path / "recipe.yaml").exists():
+        return
+    if any(entry.name not in known for entry in path.iterdir()):
+        raise ReidaugError(f"{path} is not empty and holds no run; name another with --out")
 
 
 T = TypeVar("T")

@@ -7,26 +7,20 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import UInt8
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw
+from PIL import Image
 from torch import Tensor
 
 from reidaug.augment.poses import TargetPoses
 from reidaug.augment.warps import Source
 from reidaug.data.images import read_image, resize, to_bytes, to_float
 from reidaug.data.market1501 import TRAIN, warp_name
+from reidaug.data.skeletons import draw_skeleton
 from reidaug.errors import ReidaugError
 from reidaug.geometry.flow import Size
 from reidaug.geometry.pose import Pose, select
 
 GAP = 4
 MOST_COLUMNS = 60
-# Limbs as they are usually drawn: right side, left side, spine and head.
-BONES = (
-    ((1, 2), (2, 3), (3, 4), (8, 9), (9, 10), (1, 8)),
-    ((1, 5), (5, 6), (6, 7), (11, 12), (12, 13), (1, 11)),
-    ((1, 0), (0, 14), (14, 16), (0, 15), (15, 17)),
-)
-COLOURS = ((230, 97, 1), (64, 132, 214), (250, 250, 250))
 
 
 def pick(sources: Sequence[Source], people: int) -> list[Source]:
@@ -100,11 +94,5 @@ def _pixels(path: Path, size: Size) -> NDArray[np.uint8]:
 
 def _skeleton(pose: Pose, size: Size) -> Image.Image:
     picture = Image.new("RGB", (size[1], size[0]), (40, 44, 52))
-    draw = ImageDraw.Draw(picture)
-    width = max(1, round(size[0] / 48))
-    for bones, colour in zip(BONES, COLOURS, strict=True):
-        for first, second in bones:
-            if pose.visible[first] and pose.visible[second]:
-                ends = [tuple(pose.xy[joint].tolist()) for joint in (first, second)]
-                draw.line(ends, fill=colour, width=width)
+    draw_skeleton(picture, pose, max(1, round(size[0] / 48)))
     return picture

@@ -19,7 +19,7 @@ from reidaug.augment.poses import CHOICES, write_poses
 from reidaug.augment.quality import PoseReader
 from reidaug.augment.sheet import contact_sheet, pick
 from reidaug.augment.warps import POSES, Plan
-from reidaug.commands import options
+from reidaug.commands import options, own_poses
 from reidaug.data.files import summarise_left_out, write_atomically
 from reidaug.data.market1501 import GALLERY, QUERY, SPLITS, TRAIN, read_market1501
 from reidaug.errors import UsageError
@@ -105,6 +105,7 @@ def augment_dataset(
     flow: str,
     keypoints: Path | None = None,
     masks: Path | None = None,
+    model: Path | None = None,
     pattern: str | None = None,
     poses: int = 25,
     choose: str = "random",
@@ -125,8 +126,10 @@ def augment_dataset(
         dataset: A Market-1501 root.
         out: The folder to make; an unfinished run of the same kind is continued.
         flow: A checkpoint folder, ``identity``, ``torso-affine`` or ``joint-blend``.
-        keypoints: Keypoint file; by default `KEYPOINTS` in the root.
+        keypoints: Keypoint file; by default `KEYPOINTS` in the root. Where there is none, poses and
+            masks are estimated into the folder ``pose`` of ``out``.
         masks: Folder of person masks; by default `MASKS` in the root where there is one.
+        model: File of the network that estimates poses; None finds it.
         pattern: Regular expression that reads person and camera from file names.
         poses: How many target poses.
         choose: ``random`` or ``medoids``.
@@ -152,12 +155,13 @@ def augment_dataset(
     _check_out(found.root, out)
     if check_poses:
         pose_reader()
+    known, outlines = _keypoint_file(found.root, keypoints), _mask_folder(found.root, masks)
     recipe = resolve(
         {
             "dataset": found.root.resolve(),
             "flow": _resolved(flow),
-            "keypoints": _keypoint_file(found.root, keypoints),
-            "masks": _mask_folder(found.root, masks),
+            "keypoints": known or own_poses.KEYPOINTS,
+            "masks": outlines if known or outlines else own_poses.MASKS,
             "pattern": pattern,
             "poses": poses,
             "choose": choose,
@@ -173,9 +177,13 @@ def augment_dataset(
         Augment,
         where="augment",
     )
+    if known is None:
+        own_poses.estimate_into(
+            out, found.train, masks=outlines is None, model=model, workers=workers
+        )
     material = gather_material(
         found,
-        recipe.keypoints,
+        out / recipe.keypoints,
         count=recipe.poses,
         how=recipe.choose,
         seed=recipe.seed,
@@ -187,7 +195,7 @@ def augment_dataset(
     weights = () if recipe.flow in CLOSED_FORM else Path(recipe.flow).iterdir()
     resolved = {"command": "augment", **recipe.model_dump(mode="json")}
     resolved["inputs"] = fingerprint(material, sorted(weights))
-    run = RunFolder.open(out, resolved, resume=True)
+    run = RunFolder.open(out, resolved, resume=True, known=(own_poses.FOLDER,))
     return _work(run, recipe, material, workers=workers or cores(), backend=backend)
 
 
@@ -199,7 +207,7 @@ def _work(
         out=out,
         build=load_flow,
         flow=recipe.flow,
-        masks=recipe.masks,
+        masks=_masks(recipe, out),
         background=recipe.background,
         seed=recipe.seed,
         own_pose=recipe.flow == OWN_POSE,
@@ -233,7 +241,7 @@ def _work(
     finished = run.finished()
     if finished is not None and not made:
         return finished
-    report = _report(recipe, material, totals) | {
+    report = _report(recipe, material, totals, plan.masks) | {
         "originals": originals,
         "linked": linked,
         "images_per_s": round(made / max(seconds, 1e-9), 1),
@@ -245,7 +253,13 @@ def _work(
     return report
 
 
-def _report(recipe: Augment, material: Material, totals: Totals) -> dict[str, Any]:
+def _masks(recipe: Augment, out: Path) -> Path | None:
+    return None if recipe.masks is None else out / recipe.masks
+
+
+def _report(
+    recipe: Augment, material: Material, totals: Totals, masks: Path | None
+) -> dict[str, Any]:
     targets = material.targets
     return {
         "sources": totals.sources,
@@ -260,7 +274,7 @@ def _report(recipe: Augment, material: Material, totals: Totals) -> dict[str, An
         "size": list(targets.size),
         "flow": recipe.flow,
         "precision": recipe.precision,
-        "pose_masks": sum(mask_file(name, recipe.masks) is not None for name in targets.images),
+        "pose_masks": sum(mask_file(name, masks) is not None for name in targets.images),
     }
 
 
@@ -273,12 +287,11 @@ def _check_out(root: Path, out: Path) -> None:
         raise UsageError(f"--out {out} lies in the dataset's {inside[0]}; name another folder")
 
 
-def _keypoint_file(root: Path, keypoints: Path | None) -> Path:
+def _keypoint_file(root: Path, keypoints: Path | None) -> Path | None:
     path = keypoints or root / KEYPOINTS
-    if not path.exists():
-        hint = "" if keypoints else "; name the keypoints of the training images with --keypoints"
-        raise UsageError(f"{path}: no such keypoint file{hint}")
-    return path.resolve()
+    if keypoints and not path.exists():
+        raise UsageError(f"{path}: no such keypoint file")
+    return path.resolve() if path.exists() else None
 
 
 def _mask_folder(root: Path, masks: Path | None) -> Path | None:
@@ -312,8 +325,10 @@ def _precision(precision: str, estimator: FlowEstimator) -> str:
     "--keypoints",
     type=options.PATH,
     help=f"Keypoints of the training images (PATN CSV, COCO or OpenPose JSON, 14-joint .mat). "
-    f"[default: DATASET/{KEYPOINTS}]",
+    f"[default: DATASET/{KEYPOINTS}; without it, poses and masks are estimated into OUT/pose, "
+    f"which needs the extra 'pose']",
 )
+@options.model
 @click.option(
     "--masks",
     type=options.PATH,
@@ -384,7 +399,7 @@ def _precision(precision: str, estimator: FlowEstimator) -> str:
 )
 @click.option("--pattern", help="Regular expression for file names of another form.")
 def command(dataset: Path, out: Path, flow: str | None, **chosen: Any) -> None:
-    r"""Warp every training image of DATASET, a Market-1501 root, into poses of other images.
+    """Warp every training image of DATASET, a Market-1501 root, into poses of other images.
 
     OUT becomes a Market-1501 root: bounding_box_train holds the warps, named
     0002_c1s1_000451_03_w07.jpg after their source and pose; query and bounding_box_test are
@@ -397,7 +412,7 @@ def command(dataset: Path, out: Path, flow: str | None, **chosen: Any) -> None:
 
     \b
     reidaug augment Market-1501 --out warps --flow runs/flow/checkpoint
-    """
+    """  # noqa: D301 - click asks for this character
     if flow is None:
         raise UsageError(
             f"name a flow with --flow: a checkpoint folder of train-flow, or {_either(CLOSED_FORM)}"

@@ -13,3 +13,8 @@ workers = click.option("--workers", type=click.IntRange(1), help="Processes. [de
 seed = click.option(
     "--seed", type=click.IntRange(0), default=0, show_default=True, help="Of all that is drawn."
 )
+model = click.option(
+    "--model",
+    type=PATH,
+    help="BlazePose's pose_landmark_full.tflite (or lite, heavy); without it, it is fetched once.",
+)

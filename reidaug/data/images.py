@@ -4,6 +4,7 @@ In memory an image is RGB, uint8 (3, H, W) or float (..., 3, H, W) in [0, 1].
 """
 
 import io
+import os
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +19,9 @@ from torch import Tensor
 
 from reidaug.errors import ReidaugError
 from reidaug.geometry.flow import Size
+
+SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif"})
+"""Endings of files that are taken for images, in small letters."""
 
 _ORIENTATION = 0x0112  # the EXIF tag
 _TO_UPRIGHT = {
@@ -90,6 +94,20 @@ def as_seen(image: Image.Image) -> Image.Image:
         Upright, in RGB bytes.
     """
     return _rgb(_upright(image))
+
+
+def image_files(folder: Path) -> tuple[Path, ...]:
+    """List the images that lie directly in a folder.
+
+    Args:
+        folder: The folder.
+
+    Returns:
+        Files whose name ends as in `SUFFIXES` and does not begin with a dot, in name order.
+    """
+    with os.scandir(folder) as entries:
+        names = sorted(e.name for e in entries if not e.name.startswith(".") and e.is_file())
+    return tuple(folder / name for name in names if Path(name).suffix.lower() in SUFFIXES)
 
 
 def read_mask(path: Path) -> Bool[Tensor, "H W"]:

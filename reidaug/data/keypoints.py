@@ -4,7 +4,7 @@ Whatever the skeleton in the file, poses come out with the 18 OpenPose joints in
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float
 from numpy.typing import NDArray
 
-from reidaug.data.files import read_text, write_atomically
+from reidaug.data.files import read_text, whole
 from reidaug.errors import ReidaugError, UsageError
 from reidaug.geometry.pose import COCO_17, MARKET_14, OPENPOSE_18, Pose, to_openpose18
 
@@ -95,25 +95,41 @@ def read_keypoints(path: Path, *, names: Sequence[str] | None = None) -> Keypoin
     return keypoints
 
 
-def write_patn(path: Path, poses: Mapping[str, Pose], *, decimals: int = 0) -> None:
+def write_patn(
+    path: Path, poses: Mapping[str, Pose] | Iterable[tuple[str, Pose]], *, decimals: int = 0
+) -> None:
     """Write poses as PATN's annotation CSV: ``name: [y, ...]: [x, ...]``, -1 where missing.
 
     Args:
         path: The file; its folder must exist.
-        poses: The 18 joints of each image by its file name.
+        poses: The 18 joints of each image by its file name, or such pairs one after the other,
+            of which no more than one is held at a time.
         decimals: Decimals kept; 0 writes integers, as PATN's own scripts expect.
 
     Raises:
         ReidaugError: A name cannot stand in such a file.
         ValueError: A pose has other than 18 joints, or a visible joint is nowhere.
     """
-    lines = [":".join(COLUMNS)]
-    for name, pose in poses.items():
-        if not name or name != name.strip() or any(c in name for c in ":\n\r"):
-            raise ReidaugError(f"{path}: {name!r} cannot stand in it; a name has no colon")
-        xy = _rounded(pose, decimals)
-        lines.append(f"{name}: {json.dumps(xy[1])}: {json.dumps(xy[0])}")
-    write_atomically(path, ("\n".join(lines) + "\n").encode())
+    pairs = poses.items() if isinstance(poses, Mapping) else poses
+    with whole(path) as partial, partial.open("w", encoding="utf-8", newline="\n") as file:
+        file.write(":".join(COLUMNS) + "\n")
+        for name, pose in pairs:
+            if not stands_in_patn(name):
+                raise ReidaugError(f"{path}: {name!r} cannot stand in it; a name has no colon")
+            xy = _rounded(pose, decimals)
+            file.write(f"{name}: {json.dumps(xy[1])}: {json.dumps(xy[0])}\n")
+
+
+def stands_in_patn(name: str) -> bool:
+    """Tell whether a PATN file can hold a file name.
+
+    Args:
+        name: File name of an image.
+
+    Returns:
+        Whether it has neither colon nor line break, nor a blank at either end.
+    """
+    return bool(name) and name == name.strip() and not any(c in name for c in ":\n\r")
 
 
 def _rounded(pose: Pose, decimals: int) -> list[list[int | float]]:

@@ -19,10 +19,10 @@ from reidaug.data.findings import (
     problem,
     remark,
 )
+from reidaug.data.images import SUFFIXES
 from reidaug.data.market1501 import (
     JUNK,
     LISTS,
-    OTHER_IMAGES,
     PATTERN,
     TRAIN,
     file_names,
@@ -108,7 +108,7 @@ def _list_folder(folder: Path, pattern: re.Pattern[str]) -> Listing:
     people, strangers, others, junk = [], [], [], 0
     for name in file_names(folder):
         if not name.endswith(".jpg"):
-            if Path(name).suffix.lower() in OTHER_IMAGES:
+            if Path(name).suffix.lower() in SUFFIXES:
                 others.append(name)
             continue
         found = ids_in(pattern, name)

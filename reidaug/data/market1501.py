@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from reidaug.data.files import read_text
+from reidaug.data.images import SUFFIXES
 from reidaug.data.people import Person, ReIDDataset
 from reidaug.errors import ReidaugError, UsageError
 
@@ -34,7 +35,6 @@ _LIST_FOLDERS = {
     QUERY: ("test", "mask_test_v2"),
     GALLERY: ("test", "mask_test_v2"),
 }
-OTHER_IMAGES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif"})
 _WARPED = re.compile(r"(.+)_w(\d{2,})\.jpg")
 
 
@@ -132,7 +132,7 @@ def read_split(folder: Path, pattern: re.Pattern[str]) -> Split:
     people, left_out, junk = [], [], 0
     for name in file_names(folder):
         if not name.endswith(".jpg"):
-            if Path(name).suffix.lower() in OTHER_IMAGES:
+            if Path(name).suffix.lower() in SUFFIXES:
                 left_out.append(f"{folder / name}: only files ending in .jpg are read")
             continue
         found = ids_in(pattern, name)

@@ -262,7 +262,7 @@ def others_keypoints(market: Path) -> None:
         (None, ["--flow", "identity", "--min-quality", "2"], 2, "'--min-quality'"),
         (None, ["--flow", "identity", "--background", "pink"], 2, "pink"),
         (None, ["--flow", "torso-affine"], 1, "25 poses asked for, but only 6"),
-        (no_keypoints, ["--flow", "identity"], 2, "name the keypoints of the training images"),
+        (no_keypoints, ["--flow", "identity", "--model", "no"], 1, "no: no pose model to read"),
         (missing_column, ["--flow", "identity"], 1, "no column 'keypoints_x'"),
         (others_keypoints, ["--flow", "identity"], 1, "names none of the 6 training images"),
         (folder_of_text, ["--flow", "identity"], 1, "not a readable image"),

@@ -1,0 +1,1 @@
+"""Crops -> joints and outlines of the people on them."""

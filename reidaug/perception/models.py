@@ -1,0 +1,76 @@
+"""The file of BlazePose's landmark network: named by a user, found in the cache, or fetched."""
+
+import hashlib
+from pathlib import Path
+
+from reidaug.data.wheels import Packed, fetch_packed
+from reidaug.errors import ReidaugError
+
+WHEEL = "mediapipe==0.10.21"
+FULL = Packed(
+    "mediapipe/modules/pose_landmark/pose_landmark_full.tflite",
+    "e9a5c5cb17f736fafd4c2ec1da3b3d331d6edbe8a0d32395855aeb2cdfd64b9f",
+)
+"""The network that is used unless another is named."""
+
+KNOWN = {
+    "f17bfbecadb61c3be1baa8b8d851cc6619c870a87167b32848ad20db306b9d61": "lite",
+    FULL.sha256: "full",
+    "59e42d71bcd44cbdbabc419f0ff76686595fd265419566bd4009ef703ea8e1fe": "heavy",
+}
+"""The three networks of the same form by the SHA-256 of their files.
+
+On photographs, heavy agrees with its mirror image as well as full does and takes three times as
+long; lite agrees less often.
+"""
+
+# The file is the same in the wheels of all systems, and not every system and Python has one.
+_ANY_SYSTEM = (
+    "--platform", "manylinux_2_28_x86_64", "--python-version", "3.11",
+    "--implementation", "cp", "--abi", "cp311",
+)  # fmt: skip
+
+
+def find_model(path: Path | None = None) -> Path:
+    """Find the network's file.
+
+    Args:
+        path: A file of the user's; None finds the full network in the cache, taking it out of the
+            wheel of mediapipe (Apache-2.0) the first time.
+
+    Returns:
+        The file, its SHA-256 checked.
+
+    Raises:
+        ReidaugError: It is missing, damaged, or cannot be fetched.
+    """
+    if path is None:
+        name = Path(FULL.member).name
+        mend = f"name the file with --model PATH: {name}, {FULL.member} in that wheel"
+        return fetch_packed(WHEEL, FULL, flags=_ANY_SYSTEM, mend=mend)
+    model_name(path)
+    return path.resolve()
+
+
+def model_name(path: Path) -> str:
+    """Tell which network a file holds.
+
+    Args:
+        path: The file.
+
+    Returns:
+        A name in `KNOWN`.
+
+    Raises:
+        ReidaugError: It cannot be read, or is none of them.
+    """
+    try:
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise ReidaugError(f"{path}: no pose model to read ({error.strerror or error})") from None
+    if digest not in KNOWN:
+        raise ReidaugError(
+            f"{path}: not a known pose model, or damaged: its SHA-256 is {digest[:12]}..., that of "
+            f"{Path(FULL.member).name} in {WHEEL} is {FULL.sha256[:12]}..."
+        )
+    return KNOWN[digest]

@@ -1,0 +1,245 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from drawn_person import drawn_market, drawn_person, model_file
+from PIL import Image
+
+from reidaug import cli
+from reidaug.commands.augment import augment_dataset
+from reidaug.commands.pose import crops_of, estimate_poses
+from reidaug.data.images import read_image, read_mask
+from reidaug.data.keypoints import read_keypoints
+from reidaug.data.market1501 import GALLERY, QUERY, TRAIN
+from reidaug.errors import ReidaugError, UsageError
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _model() -> None:
+    model_file()
+
+
+@pytest.fixture
+def market(tmp_path: Path) -> Path:
+    return drawn_market(tmp_path / "market")
+
+
+def run(*arguments: object) -> int:
+    """Run ``reidaug`` in this process; its exit code."""
+    with pytest.raises(SystemExit) as stop:
+        cli.main([str(argument) for argument in arguments])
+    return int(stop.value.code or 0)
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    """Every file by its name, without what tells of time."""
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and not path.name.endswith((".report.json", "log.jsonl"))
+    }
+
+
+def test_a_market_root_gets_keypoints_masks_and_a_summary(
+    market: Path, tmp_path: Path, capfd
+) -> None:
+    Image.new("RGB", (64, 128)).save(market / TRAIN / "0009_c1s1_000900_01.jpg")
+    (market / TRAIN / "0009_c1s1_000901_01.jpg").write_text("text")
+    out = tmp_path / "new" / "poses.csv"
+    flags = ("--out", out, "--masks", tmp_path / "new" / "masks", "--workers", 1)
+    assert run("pose", market, *flags) == 0
+    told = capfd.readouterr()
+    assert "8 crops: 6 with a person, 1 without, 1 not readable" in told.out
+    assert "joints seen: nose 100%, neck 100%" in told.out
+    assert "2 of 8 crops left out:" in told.err
+    assert "0009_c1s1_000900_01.jpg: nobody found in it" in told.err
+    assert "XNNPACK" not in told.err
+    assert {p.name for p in out.parent.iterdir()} == {
+        "masks", "poses.csv", "poses.left_out.txt", "poses.report.json", "poses.sheet.png",
+    }  # fmt: skip
+    poses = read_keypoints(out).poses
+    assert len(poses) == 6
+    for name, pose in poses.items():
+        pid, k = int(name[:4]), int(name[6]) - 1
+        _, xy = drawn_person((128, 64), 10 * pid + k)
+        off = (pose.xy - torch.from_numpy(xy).float()).norm(dim=-1)[pose.visible]
+        assert float(off.max()) < 0.1 * 128
+        mask = read_mask(tmp_path / "new" / "masks" / name.replace(".jpg", ".png"))
+        assert mask.shape == (128, 64)
+        assert 0.15 < float(mask.float().mean()) < 0.6
+    assert len(list((tmp_path / "new" / "masks").iterdir())) == 6
+    report = json.loads((tmp_path / "new" / "poses.report.json").read_text())
+    assert report["network"] == "full" and report["crops_per_s"] > 0
+    assert read_image(tmp_path / "new" / "poses.sheet.png").shape[2] > 100
+    before = files(out.parent)
+    assert run("pose", market, *flags) == 0
+    assert files(out.parent) == before
+    assert "pose: " not in capfd.readouterr().err
+
+
+@pytest.mark.slow
+def test_killed_and_run_again_equals_an_uninterrupted_run(tmp_path: Path) -> None:
+    crops = tmp_path / "crops"
+    crops.mkdir()
+    for k in range(130):
+        drawn_person((32, 16), k)[0].save(crops / f"{k:03d}.png")
+    killed, whole = tmp_path / "killed", tmp_path / "whole"
+    for folder in (killed, whole):
+        folder.mkdir()
+    command = [sys.executable, "-m", "reidaug", "pose", str(crops), "--workers", "1"]
+    command += ["--out", str(killed / "p.csv"), "--masks", str(killed / "masks")]
+    with subprocess.Popen(
+        command, start_new_session=True, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+    ) as process:
+        records = killed / ".p.csv.records"
+        for _ in range(6000):
+            if any(records.glob("*.json")) or process.poll() is not None:
+                break
+            time.sleep(0.01)
+        os.killpg(process.pid, signal.SIGKILL)
+    assert not (killed / "p.csv").exists()
+    assert any(records.glob("*.json"))
+    images = list(crops_of(crops))
+    estimate_poses(images, killed / "p.csv", masks=killed / "masks", workers=2)
+    estimate_poses(images, whole / "p.csv", masks=whole / "masks", workers=1)
+    assert files(killed) == files(whole)
+    assert not records.exists()
+
+
+def test_splits_and_plain_folders_are_found(market: Path, tmp_path: Path) -> None:
+    for split in (QUERY, GALLERY):
+        (market / split).mkdir()
+        drawn_person((32, 16))[0].save(market / split / f"{split}.png")
+    train = crops_of(market)
+    assert len(train) == 6 and train == sorted(train)
+    assert crops_of(market / TRAIN) == train
+    assert crops_of(market, ["train", "query", "test"]) == [
+        *train, market / QUERY / f"{QUERY}.png", market / GALLERY / f"{GALLERY}.png",
+    ]  # fmt: skip
+    assert crops_of(market, ["query", QUERY]) == [market / QUERY / f"{QUERY}.png"]
+    with pytest.raises(UsageError, match="there are train, query and gallery"):
+        crops_of(market, ["val"])
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ReidaugError, match="no folder bounding_box_train"):
+        crops_of(tmp_path / "empty")
+    (market / QUERY / f"{QUERY}.png").unlink()
+    with pytest.raises(ReidaugError, match="query: no folder with images"):
+        crops_of(market, ["query"])
+
+
+def spoil_nothing(market: Path) -> None:
+    pass
+
+
+def only_text(market: Path) -> None:
+    for path in (market / TRAIN).iterdir():
+        path.write_text("text")
+
+
+def a_colon(market: Path) -> None:
+    next((market / TRAIN).iterdir()).rename(market / TRAIN / "0001_c1:s1.jpg")
+
+
+def equal_stems(market: Path) -> None:
+    first = min((market / TRAIN).iterdir())
+    first.with_suffix(".png").write_bytes(first.read_bytes())
+
+
+@pytest.mark.parametrize(
+    ("spoil", "flags", "code", "says"),
+    [
+        (spoil_nothing, ["--out", "o/p.json"], 2, "name a file that ends in .csv"),
+        (spoil_nothing, ["--out", "o/p.csv", "--model", "no.tflite"], 1, "no pose model to read"),
+        (spoil_nothing, ["--out", "o/p.csv", "--masks", f"market/{TRAIN}"], 2, "the crops are"),
+        (spoil_nothing, ["--out", "o/p.csv", "--splits", "val"], 2, "--splits val"),
+        (only_text, ["--out", "o/p.csv", "--masks", "o/m"], 1, "not one of 6 crops can be read"),
+        (a_colon, ["--out", "o/p.csv"], 1, "cannot stand in a keypoint file; rename it"),
+        (equal_stems, ["--out", "o/p.csv", "--masks", "o/m"], 2, "2 crops are called 0001_c1s1"),
+    ],
+)
+def test_bad_input_is_one_line_and_leaves_nothing(
+    market: Path, monkeypatch, capfd, spoil, flags: list[str], code: int, says: str
+) -> None:
+    monkeypatch.chdir(market.parent)
+    spoil(market)
+    before = files(market)
+    assert run("pose", market, "--workers", 1, *flags) == code
+    told = capfd.readouterr().err
+    assert says in told and "Traceback" not in told
+    assert files(market) == before
+    assert not Path("o").exists()
+
+
+def test_nothing_of_somebody_elses_is_overwritten(market: Path, tmp_path: Path) -> None:
+    crops = crops_of(market)
+    out, masks = tmp_path / "p.csv", tmp_path / "masks"
+    out.write_text("years of work")
+    with pytest.raises(ReidaugError, match="is there already, and not of these crops"):
+        estimate_poses(crops, out, workers=1)
+    assert out.read_text() == "years of work"
+    out.unlink()
+    masks.mkdir()
+    (masks / f"{crops[2].stem}.png").write_bytes(b"cut out by hand")
+    with pytest.raises(ReidaugError, match="name another folder with --masks"):
+        estimate_poses(crops, out, masks=masks, workers=1)
+    assert [p.read_bytes() for p in masks.iterdir()] == [b"cut out by hand"]
+    estimate_poses(crops, out, workers=1)
+    drawn_person((64, 32), 50)[0].save(crops[0])
+    with pytest.raises(ReidaugError, match="is there already, and not of these crops"):
+        estimate_poses(crops, out, workers=1)
+
+
+def test_without_the_extra_both_commands_say_what_to_do(
+    market: Path, tmp_path: Path, monkeypatch, capfd
+) -> None:
+    monkeypatch.setitem(sys.modules, "ai_edge_litert", None)
+    assert run("pose", market, "--out", tmp_path / "p.csv") == 2
+    assert "pip install 'reidaug[pose]'" in capfd.readouterr().err
+    assert run("augment", market, "--out", tmp_path / "out", "--flow", "identity") == 2
+    told = capfd.readouterr().err
+    assert "pip install 'reidaug[pose]'" in told and "--keypoints FILE" in told
+    assert not (tmp_path / "out").exists()
+
+
+class TestAugmentWithoutKeypoints:
+    def test_poses_and_masks_are_estimated_first(self, market: Path, tmp_path: Path, capfd) -> None:
+        out = tmp_path / "out"
+        flags = ("--flow", "joint-blend", "--poses", 3, "--workers", 1)
+        assert run("augment", market, "--out", out, *flags) == 0
+        told = capfd.readouterr()
+        assert "no keypoints named: poses and masks of 6 images" in told.err
+        assert "18 images: 6 of 6 training images in 3 poses" in told.out
+        assert {p.stem for p in (out / "pose" / "masks").iterdir()} == {
+            p.stem for p in (market / TRAIN).iterdir()
+        }
+        assert json.loads((out / "report.json").read_text())["pose_masks"] == 3
+        before = files(out)
+        assert run("augment", market, "--out", out, *flags) == 0
+        assert files(out) == before
+        # Named, they give the same warps.
+        named = {"keypoints": out / "pose/keypoints.csv", "masks": out / "pose/masks"}
+        again = tmp_path / "again"
+        augment_dataset(market, again, flow="joint-blend", poses=3, workers=1, **named)
+        for path in (out / TRAIN).iterdir():
+            assert (again / TRAIN / path.name).read_bytes() == path.read_bytes()
+
+    def test_other_runs_and_folders_stay_as_they_are(self, market: Path, tmp_path: Path) -> None:
+        other, run = tmp_path / "other", tmp_path / "run"
+        for folder, name in ((other, "thesis.tex"), (run, "recipe.yaml")):
+            folder.mkdir()
+            (folder / name).write_text("years of work")
+            with pytest.raises(ReidaugError, match=r"holds no run|holds another run"):
+                augment_dataset(market, folder, flow="identity", workers=1)
+            assert [p.name for p in folder.iterdir()] == [name]
+
+    def test_nothing_is_left_where_no_image_can_be_read(self, market: Path, tmp_path: Path) -> None:
+        only_text(market)
+        with pytest.raises(ReidaugError, match="not one of 6 crops can be read"):
+            augment_dataset(market, tmp_path / "out", flow="identity", workers=1)
+        assert not (tmp_path / "out").exists()
