@@ -14,6 +14,7 @@ from reidaug.errors import ReidaugError
 COMMANDS = {
     "train-flow": ("reidaug.commands.train_flow", "Train a flow estimator on pairs of poses."),
     "augment": ("reidaug.commands.augment", "Warp every training image of a dataset into poses."),
+    "check": ("reidaug.commands.check", "Say what is wrong with a dataset, and what to do."),
     "compare": (
         "reidaug.commands.compare",
         "Train flow estimators on equal terms and score them side by side.",

@@ -6,6 +6,8 @@ when its record is in ``OUT/.chunks``; a rerun makes the others.
 """
 
 import json
+import math
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +17,7 @@ import torch
 from joblib import Parallel, delayed, parallel_config
 from joblib.externals.loky.process_executor import BrokenProcessPool
 
+from reidaug.augment.places import draw_pool
 from reidaug.augment.warps import COLUMNS, Plan, Source, read_crops, warp_crops
 from reidaug.data.files import write_atomically
 from reidaug.data.manifest import write_manifest
@@ -48,14 +51,19 @@ class Totals(NamedTuple):
         sources: Sources that were warped.
         images: Files written.
         rejected: Warps below the least quality.
+        turned: Half turns that were dropped.
         quality: Mean quality of the files.
+        pck: Mean agreement of the poses read off them with those asked for, 0 to 1; None where
+            poses were not checked.
         left_out: ``file: reason`` for each source that could not be used.
     """
 
     sources: int
     images: int
     rejected: int
+    turned: int
     quality: float
+    pck: float | None
     left_out: tuple[str, ...]
 
 
@@ -69,8 +77,12 @@ def into_chunks(sources: Sequence[Source], size: Size) -> list[Sequence[Source]]
     Returns:
         Chunks of 32 sources at 128 x 64, of fewer where images are larger.
     """
-    each = max(1, min(32, PIXELS_AT_ONCE // (size[0] * size[1])))
+    each = _at_once(size)
     return [sources[k : k + each] for k in range(0, len(sources), each)]
+
+
+def _at_once(size: Size) -> int:
+    return max(1, min(32, PIXELS_AT_ONCE // (size[0] * size[1])))
 
 
 def run_chunks(
@@ -99,7 +111,11 @@ def run_chunks(
     for folder in (plan.out / TRAIN, plan.out / RECORDS):
         folder.mkdir(exist_ok=True)
     clean(plan.out)
-    jobs = (delayed(make_chunk)(plan, size, k, chunk) for k, chunk in enumerate(chunks))
+    everyone = [source for chunk in chunks for source in chunk]
+    jobs = (
+        delayed(make_chunk)(plan, size, k, chunk, _places(plan, size, k, chunk, everyone))
+        for k, chunk in enumerate(chunks)
+    )
     try:
         with _backend(backend, min(workers, len(chunks))):
             yield from Parallel(return_as="generator", batch_size=1)(jobs)
@@ -127,7 +143,25 @@ def _backend(backend: str, workers: int) -> Iterator[None]:
         yield
 
 
-def make_chunk(plan: Plan, size: Size, index: int, sources: Sequence[Source]) -> Done:
+def _places(
+    plan: Plan, size: Size, index: int, chunk: Sequence[Source], everyone: Sequence[Source]
+) -> list[Source]:
+    """Choose the sources whose backgrounds a chunk may use."""
+    if plan.background != "other":
+        return []
+    people = [source.person.pid for source in everyone]
+    asking = [source.person.pid for source in chunk]
+    drawn = draw_pool(people, asking, count=max(2, _at_once(size)), seed=(plan.seed, index))
+    return [everyone[k] for k in drawn]
+
+
+def make_chunk(
+    plan: Plan,
+    size: Size,
+    index: int,
+    sources: Sequence[Source],
+    places: Sequence[Source] = (),
+) -> Done:
     """Warp some sources into every pose, unless that is done already.
 
     Args:
@@ -135,12 +169,13 @@ def make_chunk(plan: Plan, size: Size, index: int, sources: Sequence[Source]) ->
         size: (height, width) of the warps.
         index: Which chunk this is.
         sources: Its sources.
+        places: Sources to take other backgrounds from.
 
     Returns:
         The chunk's count.
 
     Raises:
-        ReidaugError: A file cannot be written, or the estimator not be built.
+        ReidaugError: A file cannot be written, or what `reidaug.augment.warps.warp_crops` says.
     """
     record = _record(plan.out, index)
     if _is_done(plan, size, record, sources):
@@ -148,7 +183,8 @@ def make_chunk(plan: Plan, size: Size, index: int, sources: Sequence[Source]) ->
     rows: list[list[Any]] = []
     with one_thread(), torch.inference_mode():
         crops, left_out = read_crops(sources, size, plan.masks)
-        for warp in warp_crops(plan, crops) if crops else ():
+        grounds, _ = read_crops(places if crops else (), size, plan.masks)
+        for warp in warp_crops(plan, crops, grounds) if crops else ():
             if warp.jpeg is not None:
                 write_atomically(plan.out / TRAIN / warp.row[0], warp.jpeg)
             rows.append(warp.row)
@@ -170,27 +206,35 @@ def merge(out: Path, chunks: int) -> Totals:
     Raises:
         ReidaugError: Not one file was written.
     """
-    sources = images = rejected = 0
-    quality, left_out = 0.0, list[str]()
+    counts = Counter[str]()
+    left_out = list[str]()
 
     def rows() -> Iterator[dict[str, Any]]:
-        nonlocal sources, images, rejected, quality
         for index in range(chunks):
             record = json.loads(_record(out, index).read_text(encoding="utf-8"))
             left_out.extend(record["left_out"])
-            sources += len({row[1] for row in record["rows"]})
+            counts["sources"] += len({row[1] for row in record["rows"]})
             for row in record["rows"]:
                 named = dict(zip(COLUMNS, row, strict=True))
-                images += named["kept"]
-                rejected += not named["kept"]
-                quality += named["quality"] * named["kept"]
-                yield named
+                counts[named["left_out"]] += 1
+                if named["kept"]:
+                    sums["quality"] += named["quality"]
+                    sums["pck"] += named["pck"] or 0.0
+                    counts["checked"] += named["pck"] is not None
+                # A column of numbers, whether or not there are any.
+                yield named | {"pck": math.nan if named["pck"] is None else named["pck"]}
 
+    sums = {"quality": 0.0, "pck": 0.0}
     write_manifest(out / MANIFEST, rows())
+    images, rejected, turned = counts[""], counts["quality"], counts["turn"]
     if not images:
-        reason = left_out[0] if left_out else f"all {rejected} warps are below the least quality"
-        raise ReidaugError(f"not one image could be warped: {reason}")
-    return Totals(sources, images, rejected, quality / images, tuple(left_out))
+        reason = f"of {rejected + turned} warps {rejected} are below the least quality and "
+        reason += f"{turned} are half turns"
+        raise ReidaugError(f"not one image could be warped: {left_out[0] if left_out else reason}")
+    return Totals(
+        counts["sources"], images, rejected, turned, sums["quality"] / images,
+        sums["pck"] / counts["checked"] if counts["checked"] else None, tuple(left_out),
+    )  # fmt: skip
 
 
 def clean(out: Path) -> None:

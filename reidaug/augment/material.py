@@ -18,6 +18,11 @@ from reidaug.errors import ReidaugError
 from reidaug.geometry.flow import Size
 from reidaug.geometry.pose import Pose, shows_torso
 
+KEYPOINTS = "market-annotation-train.csv"
+"""What the keypoint file of a dataset is called, when no other is named."""
+MASKS = "masks"
+"""What the folder of person masks of a dataset is called, when no other is named."""
+
 
 class Material(NamedTuple):
     """What a run works on.
@@ -55,6 +60,24 @@ def gather_material(
     Raises:
         ReidaugError: No image has a pose, or too few can stand model.
     """
+    sources, left_out = join_poses(dataset, keypoints)
+    targets = choose_targets(sources, count=count, how=how, seed=seed, own_pose=own_pose)
+    return Material(dataset, sources, targets, (*dataset.left_out, *left_out))
+
+
+def join_poses(dataset: ReIDDataset, keypoints: Path) -> tuple[tuple[Source, ...], tuple[str, ...]]:
+    """Join training images with their poses.
+
+    Args:
+        dataset: The dataset; only its training images matter.
+        keypoints: Keypoint file of the training images.
+
+    Returns:
+        The images with a pose in name order, and one line for everything that cannot be used.
+
+    Raises:
+        ReidaugError: No image has a pose.
+    """
     folder = dataset.root / TRAIN
     names = image_names(folder) if folder.is_dir() else [p.path.name for p in dataset.train]
     known = read_keypoints(keypoints, names=names)
@@ -70,14 +93,28 @@ def gather_material(
             f"{keypoints}: names none of the {len(dataset.train)} training images of "
             f"{dataset.root}, such as {dataset.train[0].path.name}"
         )
-    targets = _targets(sources, count=count, how=how, seed=seed, own_pose=own_pose)
-    left_out = (*dataset.left_out, *known.left_out, *without)
-    return Material(dataset, tuple(sources), targets, left_out)
+    return tuple(sources), (*known.left_out, *without)
 
 
-def _targets(
-    sources: Sequence[Source], *, count: int, how: str, seed: int, own_pose: bool
+def choose_targets(
+    sources: Sequence[Source], *, count: int, how: str, seed: int, own_pose: bool = False
 ) -> TargetPoses:
+    """Choose whose poses to warp into.
+
+    Args:
+        sources: Training images with their poses.
+        count: How many target poses.
+        how: How they are chosen, see `reidaug.augment.poses.choose`.
+        seed: Of the draw.
+        own_pose: Whether each image keeps its own pose; then no pose is returned, only how large
+            the images are.
+
+    Returns:
+        The target poses.
+
+    Raises:
+        ReidaugError: Too few images can stand model.
+    """
     models = {s.person.path.name: s for s in sources if own_pose or shows_torso(s.pose)}
     unreadable: list[str] = []
     while True:

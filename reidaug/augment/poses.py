@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from reidaug.data.files import read_text, write_atomically
+from reidaug.data.keypoints import read_keypoints
 from reidaug.errors import ReidaugError, UsageError
 from reidaug.geometry.flow import Size
-from reidaug.geometry.pose import OPENPOSE_18, TORSO, Pose, on_canvas, stack
+from reidaug.geometry.pose import OPENPOSE_18, TORSO, Pose, on_canvas, shows_torso, stack
 
 CHOICES = ("random", "medoids")
 MOST_COMPARED = 2_000  # poses; the table of their distances takes 16 MB
@@ -70,6 +71,33 @@ def choose(poses: Mapping[str, Pose], count: int, *, how: str, seed: int) -> tup
     compared = sorted(drawn[:MOST_COMPARED].tolist())
     table = pose_distances(stack([poses[names[k]] for k in compared]))
     return tuple(names[compared[k]] for k in medoids(table.numpy(), count))
+
+
+def poses_in(
+    keypoints: Path, *, size: Size, count: int | None = None, how: str = "random", seed: int = 0
+) -> TargetPoses:
+    """Take target poses out of a keypoint file, without the images they belong to.
+
+    Args:
+        keypoints: The file, see `reidaug.data.keypoints.read_keypoints`; poses that do not show
+            shoulders and hips are passed over.
+        size: (height, width) of the images, all of one size, in whose pixels the joints are.
+        count: How many; by default all of them.
+        how: How they are chosen, see `choose`.
+        seed: Of the draw.
+
+    Returns:
+        The poses.
+
+    Raises:
+        ReidaugError: The file cannot be read, or has fewer poses than asked for.
+    """
+    known = read_keypoints(keypoints).poses
+    models = {name: pose for name, pose in known.items() if shows_torso(pose)}
+    chosen = choose(models, len(models) if count is None else count, how=how, seed=seed)
+    if not chosen:
+        raise ReidaugError(f"{keypoints}: no pose in it shows both shoulders and both hips")
+    return TargetPoses(size, seed, chosen, stack([models[name] for name in chosen]))
 
 
 def pose_distances(poses: Pose) -> Float[Tensor, "n n"]:

@@ -1,33 +1,68 @@
-"""How good a warp can be, told from its flow alone."""
+"""How good a warp can be, told without the true view: from flow, masks and poses."""
 
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, runtime_checkable
 
+import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
-from reidaug.geometry.flow import fold_over, identity
+from reidaug.geometry.flow import Size, identity
+from reidaug.geometry.pose import Pose
+from reidaug.geometry.strain import logarithm, strain
 from reidaug.geometry.warp import warp
+
+SQUEEZED = 0.02  # of a pixel's area: a cell below counts as folded
+NEAR = 0.1  # of the height: a joint found within is right
+
+
+@runtime_checkable
+class PoseReading(Protocol):
+    """What is read off a picture."""
+
+    @property
+    def pose(self) -> Pose:
+        """The 18 joints in pixels of the picture."""
+
+
+@runtime_checkable
+class PoseReader(Protocol):
+    """Finds the joints of the person in a picture."""
+
+    def read(self, image: UInt8[np.ndarray, "h w 3"]) -> PoseReading:
+        """Read a picture.
+
+        Args:
+            image: RGB bytes (h, w, 3).
+
+        Returns:
+            The pose found, and whatever else.
+        """
 
 
 class WarpQuality(NamedTuple):
     """Numbers of B warps, all over the pixels of the target's outline.
 
-    What they are worth: among the warps of one rendered person, ``quality`` and the colour error
-    to the true view have a rank correlation of -0.44, for torso-affine and for joint-blend.
-
     Attributes:
         foreground: Share (B,) in [0, 1] that samples the source's person, not what is behind.
         inside: Share (B,) in [0, 1] that samples a point inside the source image.
         folded: Share (B,) in [0, 1] turned inside out against the rest, or squeezed to nothing.
+        seen: Share (B,) in [0, 1] that the source shows: person, inside the image, not folded;
+            times how far source and target face the same way.
+        stretch: Median (B,) of how much the picture is stretched or squeezed, whichever is more,
+            as the logarithm of a factor: 0 is not at all, 0.7 is twice.
+        stretch_95: The 95 % quantile (B,) of the same.
         mirrored: Whether (B,) most of the picture is mirrored, as between front and back views.
-        quality: Their product foreground * inside * (1 - folded), (B,) in [0, 1].
+        quality: (B,) in [0, 1], see `measure`.
     """
 
     foreground: Float[Tensor, "b"]
     inside: Float[Tensor, "b"]
     folded: Float[Tensor, "b"]
+    seen: Float[Tensor, "b"]
+    stretch: Float[Tensor, "b"]
+    stretch_95: Float[Tensor, "b"]
     mirrored: Bool[Tensor, "b"]
     quality: Float[Tensor, "b"]
 
@@ -50,36 +85,92 @@ def outline_weights(
 
 def measure(
     flow: Float[Tensor, "b 2 h w"],
-    cells: Float[Tensor, "b h w"],
     outline: Bool[Tensor, "b H W"],
-    sampled: Float[Tensor, "b H W"],
+    mask: Bool[Tensor, "H W"],
+    agree: Float[Tensor, "b"],
+    joints: Float[Tensor, "b"],
 ) -> WarpQuality:
-    """Judge warps.
+    """Judge the warps of one source.
+
+    ``quality = seen * sqrt(joints) * exp(-stretch / 2)``. Among the warps of one rendered person
+    its rank correlation with the true colour error and the true ST-LPIPS over the outline is given
+    in docs/quality.md; benchmarks/warp_quality.py measures it.
 
     Args:
         flow: Flow (B, 2, h, w).
-        cells: Weight of each cell of the flow in the target's outline, see `outline_weights`.
         outline: The target's outline (B, H, W).
-        sampled: The source's person mask, warped by the flow (B, H, W), in [0, 1].
+        mask: The source's person (H, W).
+        agree: How far source and target face the same way (B,), see `reidaug.augment.facing`.
+        joints: Share (B,) of the target's joints that the source shows, in [0, 1].
 
     Returns:
         The numbers; of an empty outline every share is 0.
     """
-    foreground = _share(sampled, outline.float())
+    size = (outline.shape[1], outline.shape[2])
+    grid = (flow.shape[2], flow.shape[3])
+    cells = outline_weights(outline, grid)
     # A pixel reaches half a pixel beyond its centre.
-    edge = torch.tensor([1 + 1 / (outline.shape[2] - 1), 1 + 1 / (outline.shape[1] - 1)])
-    inside = _share((flow.abs() <= edge[:, None, None]).all(1).float(), cells)
-    # A cell lies between four points of the grid.
+    edge = torch.tensor([1 + 1 / (size[1] - 1), 1 + 1 / (size[0] - 1)])[:, None, None]
+    inside = (flow.abs() <= edge).all(1).float()
+    person = warp(mask[None, None].float().expand(len(flow), -1, -1, -1), flow, size=grid)[:, 0]
+    # Scale and folds are known between four points of the grid.
     between = avg_pool2d(cells[:, None], 2, stride=1)[:, 0]
-    mirror = torch.tensor([-1.0, 1.0])[:, None, None]
-    turned = _share(fold_over(flow).float(), between)
-    straight = _share(fold_over(flow * mirror).float(), between)
-    folded = torch.minimum(turned, straight)
+    strained = strain(flow, size)
+    flat = strained.largest * strained.smallest <= SQUEEZED
+    turned = _share((strained.reversed | flat).float(), between)
+    straight = _share((~strained.reversed | flat).float(), between)
+    mirrored = turned > straight
+    good = (strained.reversed == mirrored[:, None, None]) & ~flat
+    # On a coarse grid a cell at the edge is but partly of either person.
+    shown = avg_pool2d(torch.minimum(person * inside, cells)[:, None], 2, stride=1)[:, 0]
+    whole = between.sum((1, 2)).clamp_min(1e-6)
+    seen = (shown * good).sum((1, 2)) / whole * agree
+    most = torch.maximum(logarithm(strained.largest).abs(), logarithm(strained.smallest).abs())
+    median, high = _quantiles(most, between, (0.5, 0.95))
     return WarpQuality(
-        foreground, inside, folded, turned > straight, foreground * inside * (1 - folded)
+        foreground=_share(person, cells),
+        inside=_share(inside, cells),
+        folded=torch.minimum(turned, straight),
+        seen=seen,
+        stretch=median,
+        stretch_95=high,
+        mirrored=mirrored,
+        quality=seen * joints.sqrt() * torch.exp(-median / 2),
     )
+
+
+def agreement(found: Pose, asked: Pose, size: Size) -> float:
+    """Compare the pose read off a warp with the one asked for: PCK at a tenth of the height.
+
+    Args:
+        found: The 18 joints read off, in pixels of the warp.
+        asked: The 18 joints asked for, in pixels of the warp.
+        size: (height, width) of the warp.
+
+    Returns:
+        Share, 0 to 1, of the joints visible in both that are no further apart than a tenth of the
+        height; 0 where no joint is visible in both.
+    """
+    both = found.visible & asked.visible
+    if not both.any():
+        return 0.0
+    apart = (found.xy[both] - asked.xy[both]).norm(dim=-1)
+    return float((apart <= NEAR * size[0]).float().mean())
 
 
 def _share(values: Float[Tensor, "b h w"], weights: Float[Tensor, "b h w"]) -> Float[Tensor, "b"]:
     total = weights.sum((1, 2))
     return (values * weights).sum((1, 2)) / total.clamp_min(1e-6)
+
+
+def _quantiles(
+    values: Float[Tensor, "b h w"], weights: Float[Tensor, "b h w"], shares: tuple[float, ...]
+) -> list[Float[Tensor, "b"]]:
+    """Take weighted quantiles: the least value that has at least this share at or below it."""
+    ordered, order = values.flatten(1).sort(dim=1)
+    below = weights.flatten(1).gather(1, order).cumsum(1)
+    found = []
+    for share in shares:
+        place = (below < share * below[:, -1:]).sum(1, keepdim=True)
+        found.append(ordered.gather(1, place.clamp(max=ordered.shape[1] - 1))[:, 0])
+    return found

@@ -5,32 +5,38 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
 from reidaug.augment.background import (
-    colour_of,
     lay_over,
     person_mask,
     soft_edge,
     spread_person,
+    without_person,
 )
+from reidaug.augment.facing import alike, half_turns, views
+from reidaug.augment.painting import paint
+from reidaug.augment.places import Places, behind
 from reidaug.augment.poses import TargetPoses, read_poses
-from reidaug.augment.quality import measure, outline_weights
+from reidaug.augment.quality import PoseReader, WarpQuality, agreement, measure
 from reidaug.data.images import encode_jpeg, read_image, resize, to_bytes, to_float
 from reidaug.data.market1501 import warp_name
 from reidaug.data.people import Person
 from reidaug.errors import ReidaugError
 from reidaug.flow.estimator import FlowEstimator
+from reidaug.geometry.boundaries import enlarge
 from reidaug.geometry.flow import Size
 from reidaug.geometry.pose import Pose, on_canvas, select, stack
-from reidaug.geometry.warp import warp
 
+SHARES = ("joints", "foreground", "inside", "folded", "seen", "stretch", "stretch_95")
 COLUMNS = (
     "file", "source", "pose", "pose_image", "pid", "camid",
-    "joints", "foreground", "inside", "folded", "mirrored", "quality", "kept",
+    *SHARES, "mirrored", "turned", "pck", "quality", "left_out", "kept",
 )  # fmt: skip
+"""``left_out`` says why a warp was not kept: ``quality``, ``turn``, or nothing."""
 POSES = "poses.json"
 DECIMALS = 4
 
@@ -58,11 +64,15 @@ class Plan(NamedTuple):
         flow: What ``build`` is given.
         masks: Folder of person masks of the training images, or None.
         background: A name in `reidaug.augment.background.BACKGROUNDS`.
+        seed: Of the backgrounds drawn.
         own_pose: Warp each image into its own pose only.
         spread: Let what misses the person sample the person's nearest pixel.
         half: Estimate flows in bfloat16.
         jpeg_quality: 1 to 95.
         least_quality: Warps below are recorded and not kept, 0 to 1.
+        turns: What becomes of half turns, a name in `reidaug.augment.facing.TURNS`.
+        reader: Makes what reads poses off the warps, once a process; importable by name in a
+            worker. None: poses are not checked.
     """
 
     out: Path
@@ -70,11 +80,14 @@ class Plan(NamedTuple):
     flow: str
     masks: Path | None = None
     background: str = "grey"
+    seed: int = 0
     own_pose: bool = False
     spread: bool = True
     half: bool = False
     jpeg_quality: int = 95
     least_quality: float = 0.0
+    turns: str = "allow"
+    reader: Callable[[], PoseReader] | None = None
 
 
 class Warp(NamedTuple):
@@ -136,34 +149,55 @@ def read_crops(
     """
     crops, left_out = [], []
     for source in sources:
-        path = source.person.path
         try:
-            image = to_float(read_image(path))
-            pose = on_canvas(source.pose, (image.shape[1], image.shape[2]), size)
-            mask = person_mask(path.name, pose, size, masks)
+            image = read_image(source.person.path)
+            crops.append(put_on_canvas(source, image, size, masks))
         except ReidaugError as error:
             left_out.append(str(error))
-        else:
-            crops.append(Crop(source, resize(image, size), pose, mask))
     return crops, left_out
 
 
-def warp_crops(plan: Plan, crops: Sequence[Crop]) -> Iterator[Warp]:
+def put_on_canvas(
+    source: Source, image: UInt8[Tensor, "3 height width"], size: Size, masks: Path | None
+) -> Crop:
+    """Bring a source to the size of the warps.
+
+    Args:
+        source: Whose image it is.
+        image: Its pixels (3, height, width).
+        size: (height, width) of the canvas.
+        masks: Folder of person masks, or None.
+
+    Returns:
+        The crop.
+
+    Raises:
+        ReidaugError: Its mask is no image.
+    """
+    pose = on_canvas(source.pose, (image.shape[1], image.shape[2]), size)
+    mask = person_mask(source.person.path.name, pose, size, masks)
+    return Crop(source, resize(to_float(image), size), pose, mask)
+
+
+def warp_crops(plan: Plan, crops: Sequence[Crop], places: Sequence[Crop] = ()) -> Iterator[Warp]:
     """Warp crops into every target pose.
 
     Args:
         plan: What to do.
         crops: At least one crop on the canvas of ``poses.json``.
+        places: Crops to take other backgrounds from; only the background ``other`` needs any.
 
     Yields:
         The warps: all poses of the first crop, then of the next.
 
     Raises:
-        ReidaugError: The poses cannot be read or the estimator not be built.
+        ReidaugError: The poses cannot be read, the estimator or the reader of poses not be built,
+            or there is no background of another person.
     """
     estimator, targets = prepare(plan)
-    for crop, flow in zip(crops, _flows(plan, estimator, crops, targets), strict=True):
-        yield from _warp_crop(plan, crop, flow, _own_target(crop) if plan.own_pose else targets)
+    pool = _emptied(places)
+    for crop, asked, flow in flows_of(plan, estimator, crops, targets):
+        yield from _warp_crop(plan, crop, flow, asked, pool)
 
 
 @lru_cache(maxsize=1)
@@ -180,10 +214,36 @@ def prepare(plan: Plan) -> tuple[FlowEstimator, Targets]:
         ReidaugError: The poses cannot be read or the estimator not be built.
     """
     poses = read_poses(plan.out / POSES)
-    return plan.build(plan.flow).eval(), _outlined(poses, plan.masks)
+    return plan.build(plan.flow).eval(), outlined(poses, plan.masks)
 
 
-def _outlined(poses: TargetPoses, masks: Path | None) -> Targets:
+class Asked(NamedTuple):
+    """The targets as one source is asked to take them.
+
+    Attributes:
+        targets: The targets; names of left and right joints may be exchanged.
+        half: Which (T,) are half turns, before any exchange.
+        agree: How far source and target face the same way (T,), after it.
+    """
+
+    targets: Targets
+    half: Bool[Tensor, "t"]
+    agree: Float[Tensor, "t"]
+
+
+def outlined(poses: TargetPoses, masks: Path | None) -> Targets:
+    """Find the outlines of the people whose poses are asked for.
+
+    Args:
+        poses: The target poses.
+        masks: Folder of person masks, or None.
+
+    Returns:
+        The targets.
+
+    Raises:
+        ReidaugError: A mask is no image.
+    """
     outlines = [
         person_mask(image, select(poses.pose, k), poses.size, masks)
         for k, image in enumerate(poses.images)
@@ -198,37 +258,121 @@ def _own_target(crop: Crop) -> Targets:
     return Targets((image,), stack([crop.pose]), outline, soft_edge(outline))
 
 
-def _flows(
+def flows_of(
     plan: Plan, estimator: FlowEstimator, crops: Sequence[Crop], targets: Targets
-) -> Float[Tensor, "s t 2 h w"]:
+) -> Iterator[tuple[Crop, Asked, Float[Tensor, "t 2 h w"]]]:
+    """Pair each crop with what is asked of it, and with the flows there.
+
+    Args:
+        plan: How: ``half``, ``own_pose`` and ``turns`` count.
+        estimator: In evaluation mode.
+        crops: Crops on one canvas.
+        targets: T targets on it; where each crop keeps its own pose they are of no account.
+
+    Yields:
+        Each crop, its targets, and its flows to them (T, 2, h, w).
+    """
     images = torch.stack([crop.image for crop in crops])
     pose = stack([crop.pose for crop in crops])
     with torch.autocast("cpu", dtype=torch.bfloat16, enabled=plan.half):
         if plan.own_pose:
-            return estimator(images, pose, pose).float()[:, None]
-        return estimator.flow_table(images, pose, targets.pose).float()
+            own = estimator(images, pose, pose).float()[:, None]
+            found = {k: (_own_target(crop), own[k]) for k, crop in enumerate(crops)}
+        else:
+            found = {}
+            for group, asked in views(pose, targets.pose, plan.turns):
+                table = estimator.flow_table(images[group], select(pose, group), asked).float()
+                for k, flow in zip(group, table, strict=True):
+                    found[k] = targets._replace(pose=asked), flow
+    for k, crop in enumerate(crops):
+        wanted, flow = found[k]
+        mine = stack([crop.pose])
+        half = half_turns(mine, wanted.pose if plan.own_pose else targets.pose)[0]
+        yield crop, Asked(wanted, half, alike(mine, wanted.pose)[0]), flow
+
+
+def _emptied(crops: Sequence[Crop]) -> Places | None:
+    if not crops:
+        return None
+    images = torch.stack([without_person(crop.image, crop.mask) for crop in crops])
+    return Places(tuple(crop.source.person.pid for crop in crops), images)
 
 
 def _warp_crop(
-    plan: Plan, crop: Crop, flow: Float[Tensor, "t 2 h w"], targets: Targets
+    plan: Plan, crop: Crop, flow: Float[Tensor, "t 2 h w"], asked: Asked, places: Places | None
 ) -> Iterator[Warp]:
-    person = crop.source.person
-    image = spread_person(crop.image, crop.mask) if plan.spread else crop.image
-    # The person mask travels with the colours as a fourth channel.
-    stacked = torch.cat((image, crop.mask[None].float()))
-    warped = warp(stacked.expand(len(flow), -1, -1, -1), flow)
-    laid = to_bytes(lay_over(warped[:, :3], targets.weights, colour_of(plan.background)))
-    cells = outline_weights(targets.outline, (flow.shape[2], flow.shape[3]))
-    judged = measure(flow, cells, targets.outline, warped[:, 3])
-    seen = targets.pose.visible
-    joints = (crop.pose.visible & seen).sum(-1) / seen.sum(-1).clamp_min(1)
-    shares = (joints, judged.foreground, judged.inside, judged.folded, judged.quality)
-    table = torch.stack(shares, -1).tolist()
-    for k, numbers in enumerate(table):
-        *others, quality = (round(number, DECIMALS) for number in numbers)
-        kept = quality >= plan.least_quality
+    person, targets = crop.source.person, asked.targets
+    names = [warp_name(crop.source.name, k) for k in range(len(flow))]
+    laid = pixels_of(plan, crop, flow, targets, names, places)
+    shares, judged = _judge(crop, flow, asked)
+    for k, name in enumerate(names):
+        *numbers, quality = (round(number, DECIMALS) for number in shares[k].tolist())
+        turned = bool(asked.half[k])
+        reason = "turn" if turned and plan.turns == "drop" else ""
+        reason = reason or ("quality" if quality < plan.least_quality else "")
+        pck = _check_pose(plan, laid[k], select(targets.pose, k)) if not reason else None
         row = [
-            warp_name(crop.source.name, k), person.path.name, k, targets.images[k],
-            person.pid, person.camid, *others, bool(judged.mirrored[k]), quality, kept,
+            name, person.path.name, k, targets.images[k], person.pid, person.camid,
+            *numbers, bool(judged.mirrored[k]), turned, pck, quality, reason, not reason,
         ]  # fmt: skip
-        yield Warp(row, encode_jpeg(laid[k], plan.jpeg_quality) if kept else None)
+        yield Warp(row, None if reason else encode_jpeg(laid[k], plan.jpeg_quality))
+
+
+def pixels_of(
+    plan: Plan,
+    crop: Crop,
+    flow: Float[Tensor, "t 2 h w"],
+    targets: Targets,
+    names: Sequence[str],
+    places: Places | None = None,
+) -> UInt8[Tensor, "t 3 H W"]:
+    """Make the pixels of the warps of one crop.
+
+    Args:
+        plan: How: ``background``, ``spread`` and ``seed`` count.
+        crop: The source.
+        flow: One flow a target (T, 2, h, w).
+        targets: The T targets.
+        names: File names of the T warps, see `reidaug.augment.places.behind`.
+        places: What the background ``other`` chooses from.
+
+    Returns:
+        RGB bytes (T, 3, H, W).
+
+    Raises:
+        ReidaugError: There is no background of another person.
+    """
+    image = spread_person(crop.image, crop.mask) if plan.spread else crop.image
+    painted = paint(image, enlarge(flow, (image.shape[1], image.shape[2])), targets.outline)
+    ground = behind(
+        plan.background, crop.image, crop.mask, names,
+        person=crop.source.person.pid, places=places, seed=plan.seed,
+    )  # fmt: skip
+    return to_bytes(lay_over(painted, targets.weights, ground))
+
+
+def _judge(
+    crop: Crop, flow: Float[Tensor, "t 2 h w"], asked: Asked
+) -> tuple[Float[Tensor, "t n"], WarpQuality]:
+    """Judge the warps of a crop; the first numbers are those of `SHARES`, then the quality."""
+    wanted = asked.targets.pose.visible
+    joints = (crop.pose.visible & wanted).sum(-1) / wanted.sum(-1).clamp_min(1)
+    judged = measure(flow, asked.targets.outline, crop.mask, asked.agree, joints)
+    numbers = (
+        joints, judged.foreground, judged.inside, judged.folded, judged.seen, judged.stretch,
+        judged.stretch_95, judged.quality,
+    )  # fmt: skip
+    return torch.stack(numbers, -1), judged
+
+
+def _check_pose(plan: Plan, image: UInt8[Tensor, "3 H W"], asked: Pose) -> float | None:
+    if plan.reader is None:
+        return None
+    pixels = np.ascontiguousarray(image.permute(1, 2, 0).numpy())
+    found = _reader(plan.reader).read(pixels).pose
+    return round(agreement(found, asked, (image.shape[1], image.shape[2])), DECIMALS)
+
+
+@lru_cache(maxsize=1)
+def _reader(make: Callable[[], PoseReader]) -> PoseReader:
+    return make()

@@ -1,7 +1,8 @@
 """`reidaug augment`: every training image of a dataset, warped into the poses of others."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,9 +12,11 @@ from pydantic import Field
 
 from reidaug.augment.background import BACKGROUNDS, mask_file
 from reidaug.augment.engine import BACKENDS, Totals, clean, into_chunks, merge, run_chunks
+from reidaug.augment.facing import TURNS
 from reidaug.augment.folder import copy_originals, show_split
-from reidaug.augment.material import Material, fingerprint, gather_material
+from reidaug.augment.material import KEYPOINTS, MASKS, Material, fingerprint, gather_material
 from reidaug.augment.poses import CHOICES, write_poses
+from reidaug.augment.quality import PoseReader
 from reidaug.augment.sheet import contact_sheet, pick
 from reidaug.augment.warps import POSES, Plan
 from reidaug.commands import options, own_poses
@@ -33,8 +36,6 @@ CLOSED_FORM: dict[str, type[FlowEstimator]] = {
     "torso-affine": TorsoAffine,
     "joint-blend": JointBlend,
 }
-KEYPOINTS = "market-annotation-train.csv"
-MASKS = "masks"
 PEOPLE_ON_SHEET = 8
 
 
@@ -48,11 +49,13 @@ class Augment(Recipe):
     pattern: str | None = None
     poses: int = Field(25, ge=1, le=10_000)
     choose: Literal["random", "medoids"] = "random"
-    background: Literal["grey", "imagenet-mean", "keep"] = "grey"
+    background: Literal["grey", "imagenet-mean", "keep", "source", "other"] = "grey"
     spread: bool = True
     precision: Literal["float32", "bfloat16"] = "float32"
     jpeg_quality: int = Field(95, ge=1, le=95)
     least_quality: float = Field(0.0, ge=0, le=1)
+    turns: Literal["allow", "mirror", "drop"] = "allow"
+    check_poses: bool = False
     seed: int = Field(0, ge=0)
     keep_original: bool = False
 
@@ -79,6 +82,22 @@ def load_flow(flow: str) -> FlowEstimator:
     return load_checkpoint(Path(flow))
 
 
+def pose_reader() -> Callable[[], PoseReader]:
+    """Find what reads poses off pictures.
+
+    Returns:
+        Its class; a worker makes its own.
+
+    Raises:
+        UsageError: It is not installed.
+    """
+    try:
+        found: Callable[[], PoseReader] = import_module("reidaug.perception.blazepose").PersonReader
+    except ImportError:
+        raise UsageError("--check-poses needs pip install 'reidaug[pose]'") from None
+    return found
+
+
 def augment_dataset(
     dataset: Path,
     out: Path,
@@ -94,6 +113,8 @@ def augment_dataset(
     spread: bool = True,
     precision: str = "auto",
     least_quality: float = 0.0,
+    turns: str = "allow",
+    check_poses: bool = False,
     seed: int = 0,
     keep_original: bool = False,
     workers: int | None = None,
@@ -116,7 +137,9 @@ def augment_dataset(
         spread: Whether what misses the person samples the person's nearest pixel.
         precision: ``float32``, ``bfloat16``, or ``auto``: the latter where the processor has it.
         least_quality: Warps whose quality is lower are recorded and not written.
-        seed: Of the poses drawn.
+        turns: What becomes of half turns, a name in `reidaug.augment.facing.TURNS`.
+        check_poses: Whether poses are read off the warps and compared with those asked for.
+        seed: Of the poses and backgrounds drawn.
         keep_original: Whether the training images are copied beside their warps.
         workers: Processes; by default one a core.
         backend: ``loky`` or ``dask``.
@@ -130,6 +153,8 @@ def augment_dataset(
     """
     found = read_market1501(dataset, pattern=pattern, splits=(TRAIN,))
     _check_out(found.root, out)
+    if check_poses:
+        pose_reader()
     known, outlines = _keypoint_file(found.root, keypoints), _mask_folder(found.root, masks)
     recipe = resolve(
         {
@@ -144,6 +169,8 @@ def augment_dataset(
             "spread": spread,
             "precision": _precision(precision, load_flow(flow)),
             "least_quality": least_quality,
+            "turns": turns,
+            "check_poses": check_poses,
             "seed": seed,
             "keep_original": keep_original,
         },
@@ -162,6 +189,8 @@ def augment_dataset(
         seed=recipe.seed,
         own_pose=recipe.flow == OWN_POSE,
     )
+    if recipe.background == "other" and len({s.person.pid for s in material.sources}) < 2:
+        raise UsageError("--background other needs images of at least two people with keypoints")
     # What may change behind the same paths: poses, names and weights.
     weights = () if recipe.flow in CLOSED_FORM else Path(recipe.flow).iterdir()
     resolved = {"command": "augment", **recipe.model_dump(mode="json")}
@@ -180,11 +209,14 @@ def _work(
         flow=recipe.flow,
         masks=_masks(recipe, out),
         background=recipe.background,
+        seed=recipe.seed,
         own_pose=recipe.flow == OWN_POSE,
         spread=recipe.spread,
         half=recipe.precision == "bfloat16",
         jpeg_quality=recipe.jpeg_quality,
         least_quality=recipe.least_quality,
+        turns=recipe.turns,
+        reader=pose_reader() if recipe.check_poses else None,
     )
     run.log(event="start", workers=workers, backend=backend, torch=torch.__version__)
     write_poses(out / POSES, targets)
@@ -234,9 +266,11 @@ def _report(
         "poses": max(len(targets.images), 1),
         "images": totals.images,
         "rejected": totals.rejected,
+        "turned": totals.turned,
         "left_out": len(material.left_out) + len(totals.left_out),
         "training_images": len(material.dataset.train),
         "quality": round(totals.quality, 4),
+        "pck": None if totals.pck is None else round(totals.pck, 4),
         "size": list(targets.size),
         "flow": recipe.flow,
         "precision": recipe.precision,
@@ -316,7 +350,8 @@ def _precision(precision: str, estimator: FlowEstimator) -> str:
     type=click.Choice(list(BACKGROUNDS)),
     default="grey",
     show_default=True,
-    help="Around the person: grey 128, the mean colour of ImageNet, or whatever the flow samples.",
+    help="Around the person: grey 128; the mean colour of ImageNet; whatever the flow samples; "
+    "the source's own background, the person painted out; or that of another person's image.",
 )
 @click.option(
     "--spread/--no-spread",
@@ -341,6 +376,19 @@ def _precision(precision: str, estimator: FlowEstimator) -> str:
     default=0.0,
     show_default=True,
     help="Leave out warps whose quality (0 to 1, see manifest.parquet) is lower.",
+)
+@click.option(
+    "--turns",
+    type=click.Choice(TURNS),
+    default=TURNS[0],
+    show_default=True,
+    help="Half turns, front to back, show what was never seen: allow them, ask for the outline "
+    "from the source's own side (mirror), or drop them.",
+)
+@click.option(
+    "--check-poses",
+    is_flag=True,
+    help="Read the pose off every warp and compare it with the one asked for: column pck.",
 )
 @click.option(
     "--precision",
@@ -392,8 +440,12 @@ def _tell(out: Path, report: Mapping[str, Any]) -> None:
             summarise_left_out(left_out, max(total, len(left_out)), what="entries"), err=True
         )
         click.echo(f"  all of them: {out / 'left_out.txt'}", err=True)
+    for key, why in (("rejected", "below --min-quality"), ("turned", "half turns")):
+        if report[key]:
+            click.echo(f"{report[key]:,} warps not kept: {why}")
+    checked = "" if report["pck"] is None else f", mean PCK {report['pck']:.2f}"
     click.echo(
         f"{report['images']:,} images: {report['sources']:,} of {report['training_images']:,} "
         f"training images in {_poses(report)}, {report['images_per_s']:.0f} images/s; "
-        f"mean quality {report['quality']:.2f}; look at {out / 'contact_sheet.png'}"
+        f"mean quality {report['quality']:.2f}{checked}; look at {out / 'contact_sheet.png'}"
     )

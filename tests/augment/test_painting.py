@@ -1,0 +1,61 @@
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+
+from reidaug.augment.painting import paint
+from reidaug.geometry.flow import from_affine, identity, resize
+from reidaug.geometry.strain import strain
+from reidaug.geometry.warp import warp
+
+SIZE = (24, 12)
+WHOLE = torch.ones(1, *SIZE, dtype=torch.bool)
+
+
+def random_image(seed: int) -> Tensor:
+    return torch.rand((4, *SIZE), generator=torch.Generator().manual_seed(seed))
+
+
+def slow_paint(image: Tensor, flow: Tensor, outline: Tensor, shrinks: float) -> Tensor:
+    """Everything at twice the resolution, pixel by pixel."""
+    painted = warp(image[None].expand(len(flow), -1, -1, -1), flow).clone()
+    fine_size = (2 * SIZE[0] - 1, 2 * SIZE[1] - 1)
+    fine = warp(image[None].expand(len(flow), -1, -1, -1), resize(flow, fine_size), size=fine_size)
+    scale = strain(flow, SIZE).largest
+    for t in range(len(flow)):
+        for row in range(SIZE[0] - 1):
+            for column in range(SIZE[1] - 1):
+                if not outline[t, row, column] or scale[t, row, column] <= shrinks:
+                    continue
+                total = torch.zeros(image.shape[0])
+                for r, wr in ((-1, 0.25), (0, 0.5), (1, 0.25)):
+                    for c, wc in ((-1, 0.25), (0, 0.5), (1, 0.25)):
+                        y, x = max(2 * row + r, 0), max(2 * column + c, 0)
+                        total = total + wr * wc * fine[t, :, y, x]
+                painted[t, :, row, column] = total
+    return painted
+
+
+@given(seed=st.integers(0, 99))
+def test_samples_are_averaged_where_the_picture_shrinks(seed: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    flow = identity(*SIZE)[None] + 0.1 * torch.randn((2, 2, *SIZE), generator=generator)
+    outline = torch.rand((2, *SIZE), generator=generator) > 0.4
+    image = random_image(seed)
+    expected = slow_paint(image, flow, outline, 1.6)
+    assert torch.allclose(paint(image, flow, outline), expected, atol=1e-5)
+
+
+def test_what_keeps_its_scale_is_sampled_once() -> None:
+    image = random_image(0)
+    matrix, offset = torch.tensor([[[-1.0, 0], [0, 1.3]]]), torch.zeros(1, 2)
+    flow = from_affine(matrix, offset, SIZE)
+    assert torch.equal(paint(image, flow, WHOLE), warp(image[None], flow))
+    assert torch.allclose(paint(image, identity(*SIZE)[None], WHOLE)[0], image, atol=1e-5)
+
+
+def test_a_plain_picture_stays_plain_however_it_is_torn() -> None:
+    flow = torch.rand((3, 2, *SIZE), generator=torch.Generator().manual_seed(1)) * 2 - 1
+    plain = torch.full((3, *SIZE), 0.25)
+    painted = paint(plain, flow, WHOLE.expand(3, -1, -1))
+    assert torch.allclose(painted, torch.full_like(painted, 0.25), atol=1e-6)

@@ -1,0 +1,149 @@
+import pickle
+import warnings
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from stick_market import stick_market
+
+from reidaug.augment.toolkits import draw_warps, torchreid_dataset
+from reidaug.commands.augment import augment_dataset
+from reidaug.data.market1501 import GALLERY, QUERY, TRAIN, warp_name
+from reidaug.data.people import Person
+from reidaug.errors import ReidaugError, UsageError
+
+
+def some(sources: int, each: int) -> list[Person]:
+    names = [f"{pid:04d}_c1s1_000001_00.jpg" for pid in range(1, sources + 1)]
+    return [
+        Person(Path(warp_name(name, k)), pid, 1)
+        for pid, name in enumerate(names, 1)
+        for k in range(each)
+    ]
+
+
+@given(st.integers(1, 40), st.integers(0, 6), st.floats(0, 8), st.integers(0, 9))
+def test_a_ratio_is_kept_by_every_source(sources: int, each: int, ratio: float, seed: int) -> None:
+    warps = some(sources, each)
+    kept = draw_warps(warps, ratio, seed=seed)
+    assert kept == draw_warps(warps, ratio, seed=seed)
+    assert len(set(kept)) == len(kept)
+    assert set(kept) <= set(warps)
+    assert [p.pid for p in kept] == sorted(p.pid for p in kept)
+    counts = Counter(p.pid for p in kept)
+    for pid in {p.pid for p in warps}:
+        assert min(each, int(ratio)) <= counts[pid] <= min(each, int(ratio) + 1)
+
+
+def test_the_mean_of_many_sources_is_the_ratio() -> None:
+    assert len(draw_warps(some(400, 5), 2.5, seed=0)) == pytest.approx(1000, abs=40)
+    assert draw_warps(some(3, 2), None, seed=0) == some(3, 2)
+
+
+@pytest.fixture(scope="module")
+def torchreid() -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return pytest.importorskip("torchreid", reason="needs the extra [torchreid]")
+
+
+@pytest.fixture(scope="module")
+def roots(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A dataset with cameras of several digits, and its warps."""
+    folder = tmp_path_factory.mktemp("roots")
+    market = stick_market(folder / "market")
+    for split in (TRAIN, QUERY, GALLERY):
+        for path in (market / split).iterdir():
+            path.rename(path.with_name(path.name.replace("_c2", "_c12")))
+    keypoints = market / "market-annotation-train.csv"
+    keypoints.write_text(keypoints.read_text().replace("_c2", "_c12"))
+    augment_dataset(market, folder / "warps", flow="torso-affine", poses=4, workers=1)
+    return market, folder / "warps"
+
+
+def made(torchreid: Any, roots: tuple[Path, Path], **options: Any) -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        make: Callable[..., Any] = torchreid_dataset(roots[1], **options)
+        # The keywords that torchreid's data manager hands to every dataset.
+        return make(root="", transform=None, mode="train", split_id=0, market1501_500k=False)
+
+
+def test_torchreid_gets_warps_beside_originals(torchreid: Any, roots: tuple[Path, Path]) -> None:
+    dataset = made(torchreid, roots, originals=roots[0])
+    assert isinstance(dataset, torchreid.data.ImageDataset)
+    assert (len(dataset.train), len(dataset.query), len(dataset.gallery)) == (6 * 5, 6, 6)
+    assert {label for _, label, *_ in dataset.train} == {0, 1, 2}
+    assert {pid for _, pid, *_ in dataset.query} == {901, 902, 903}
+    for part in (dataset.train, dataset.query, dataset.gallery):
+        for path, _, camera, _ in part:
+            assert camera == ("_c12" in path)
+    names = Counter("_w" in Path(path).name for path, *_ in dataset.train)
+    assert names == {True: 24, False: 6}
+    assert dataset[0]["img"].size == (32, 64)
+
+
+@pytest.mark.parametrize(
+    ("options", "warped", "real"),
+    [
+        ({}, 24, 0),
+        ({"originals": True, "ratio": 1.0}, 6, 6),
+        ({"originals": True, "ratio": 0.0}, 0, 6),
+        ({"originals": True, "ratio": 2.0, "repeat": 2}, 12, 12),
+        ({"ratio": 3.0}, 18, 0),
+    ],
+)
+def test_ratios_are_kept(
+    torchreid: Any,
+    roots: tuple[Path, Path],
+    options: dict[str, Any],
+    warped: int,
+    real: int,
+) -> None:
+    if options.get("originals"):
+        options = options | {"originals": roots[0]}
+    train = made(torchreid, roots, **options).train
+    counts = Counter("_w" in Path(path).name for path, *_ in train)
+    assert (counts[True], counts[False]) == (warped, real)
+
+
+def test_originals_kept_beside_the_warps_are_found(
+    torchreid: Any, roots: tuple[Path, Path], tmp_path: Path
+) -> None:
+    out = tmp_path / "kept"
+    augment_dataset(roots[0], out, flow="torso-affine", poses=2, workers=1, keep_original=True)
+    train = made(torchreid, (roots[0], out), ratio=1.0).train
+    assert Counter("_w" in Path(path).name for path, *_ in train) == {True: 6, False: 6}
+
+
+def test_a_dataset_can_be_sent_to_a_worker(torchreid: Any, roots: tuple[Path, Path]) -> None:
+    dataset = made(torchreid, roots, originals=roots[0])
+    assert pickle.loads(pickle.dumps(dataset)).train == dataset.train
+    combined = dataset.__class__(dataset.train, dataset.query, dataset.gallery, combineall=True)
+    assert combined.num_train_pids == 6
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"ratio": -1.0}, "ratio at least 0"),
+        ({"repeat": 0}, "repeat is at least 1"),
+        ({"ratio": 0.0}, "leaves nothing to train on"),
+        ({"originals": "nowhere"}, "nowhere: no such folder"),
+    ],
+)
+def test_wrong_arguments_are_refused_at_once(
+    torchreid: Any, roots: tuple[Path, Path], options: dict[str, Any], says: str
+) -> None:
+    with pytest.raises(ReidaugError, match=says):
+        made(torchreid, roots, **options)
+
+
+def test_without_torchreid_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("reidaug.errors.find_spec", lambda name: None)
+    with pytest.raises(UsageError, match=r"pip install 'reidaug\[torchreid\]'"):
+        torchreid_dataset("anywhere")

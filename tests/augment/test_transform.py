@@ -1,0 +1,356 @@
+import io
+import pickle
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from jaxtyping import Float
+from PIL import Image
+from stick_market import stick_market
+from torch import Tensor
+from torch.utils.data import DataLoader
+from torchvision import tv_tensors
+from torchvision.transforms import v2
+
+from reidaug.augment import PosedCrops, PosedImage, PoseWarp, TrainingCrop, as_source
+from reidaug.augment.poses import TargetPoses, poses_in
+from reidaug.commands.augment import augment_dataset
+from reidaug.data.images import encode_jpeg, encode_png, read_image
+from reidaug.data.keypoints import read_keypoints, write_patn
+from reidaug.data.market1501 import TRAIN, warp_name
+from reidaug.errors import ReidaugError, UsageError
+from reidaug.flow.checkpoint import build_estimator, save_checkpoint
+from reidaug.flow.closed_form import Identity, JointBlend, TorsoAffine
+from reidaug.flow.estimator import FlowEstimator
+from reidaug.geometry.flow import identity
+from reidaug.geometry.pose import Pose
+
+KEYPOINTS = "market-annotation-train.csv"
+SMALL = {"class": "reidaug.flow.unwarpme:UnWarpME", "preset": "small"}
+
+
+@pytest.fixture(scope="module")
+def market(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = stick_market(tmp_path_factory.mktemp("stick") / "market", people=3, images=3)
+    (root / "masks").mkdir()
+    for path in sorted((root / TRAIN).iterdir())[::2]:
+        mask = torch.zeros(64, 32, dtype=torch.bool)
+        mask[5:60, 10:22] = True
+        (root / "masks" / f"{path.stem}.png").write_bytes(encode_png(mask))
+    return root
+
+
+class Counted(FlowEstimator):
+    """The identity, which looks at the picture's colours and counts how often it is asked."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = 0
+
+    def forward(
+        self, source: Float[Tensor, "b 3 H W"], source_pose: Pose, target_pose: Pose
+    ) -> Float[Tensor, "b 2 8 4"]:
+        self.asked += 1
+        return identity(8, 4)[None] + 0.01 * source.mean()
+
+
+FLOWS: dict[str, Callable[[Path], tuple[FlowEstimator | Path, str]]] = {
+    "torso-affine": lambda folder: (TorsoAffine(), "torso-affine"),
+    "joint-blend": lambda folder: (JointBlend(), "joint-blend"),
+    "checkpoint": lambda folder: (folder, str(folder)),
+}
+
+
+@pytest.mark.parametrize("name", FLOWS)
+@pytest.mark.parametrize(
+    ("background", "turns", "masked"),
+    [("grey", "allow", True), ("keep", "mirror", False), ("source", "mirror", True)],
+)
+def test_a_warp_is_what_the_command_writes(
+    market: Path, tmp_path: Path, name: str, background: str, turns: str, masked: bool
+) -> None:
+    save_checkpoint(tmp_path / "flow", build_estimator(SMALL), {"estimator": SMALL})
+    flow, named = FLOWS[name](tmp_path / "flow")
+    masks = market / "masks" if masked else tmp_path / "none"
+    masks.mkdir(exist_ok=True)
+    out = tmp_path / "out"
+    augment_dataset(
+        market, out, flow=named, poses=3, seed=2, background=background, turns=turns,
+        masks=masks, workers=1,
+    )  # fmt: skip
+    crops = PosedCrops(market, masks=masks)
+    warp = PoseWarp(flow, out, p=1.0, background=background, turns=turns, masks=crops.masks)
+    for k, person in enumerate(crops.people):
+        for target in range(3):
+            image = warp.warp(crops.posed(k), target)
+            content = io.BytesIO(encode_jpeg(image.as_subclass(Tensor), 95))
+            found = np.asarray(Image.open(content), dtype=int)
+            written = out / TRAIN / warp_name(person.path.name, target)
+            away = np.abs(found - read_image(written).permute(1, 2, 0).numpy().astype(int))
+            # Rounding may fall the other way before the file is compressed.
+            assert away.max() <= 10
+            assert away.mean() < 0.2
+
+
+def stream(crops: PosedCrops, warp: PoseWarp, count: int, **options: object) -> Tensor:
+    """All images of one epoch, seeded."""
+    crops.transform = v2.Compose([warp, v2.Resize((64, 32))])
+    state = torch.get_rng_state()
+    loader = DataLoader(
+        crops,
+        batch_size=4,
+        shuffle=True,
+        generator=torch.Generator().manual_seed(count),
+        **options,  # type: ignore[arg-type]
+    )
+    batches = [batch.image for batch in loader]
+    assert torch.equal(torch.get_rng_state(), state) == bool(options.get("num_workers"))
+    return torch.cat(batches)
+
+
+@pytest.mark.parametrize("context", ["fork", pytest.param("spawn", marks=pytest.mark.slow)])
+def test_workers_give_the_same_crops_for_the_same_seed(market: Path, context: str) -> None:
+    crops = PosedCrops(market)
+    warp = PoseWarp(TorsoAffine(), crops.targets(5), p=0.7, masks=crops.masks)
+    options = {"num_workers": 1, "multiprocessing_context": context}
+    first = stream(crops, warp, 1, **options)
+    assert first.shape == (9, 3, 64, 32)
+    assert first.dtype == torch.uint8
+    if context == "fork":  # starting a process anew takes seconds
+        assert torch.equal(stream(crops, warp, 1, **options), first)
+        assert not torch.equal(stream(crops, warp, 2, **options), first)
+
+
+def test_a_generator_of_ones_own_leaves_torchs_alone(market: Path) -> None:
+    crops = PosedCrops(market)
+    state = torch.get_rng_state()
+
+    def drawn(seed: int) -> list[int | None]:
+        generator = torch.Generator().manual_seed(seed)
+        warp = PoseWarp(Counted(), crops.targets(5), generator=generator)
+        return [warp.make_params([])["target"] for _ in range(30)]
+
+    first = drawn(3)
+    assert drawn(3) == first
+    assert drawn(4) != first
+    assert set(first) == {None, 0, 1, 2, 3, 4}
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_workers_draw_apart_from_a_generator_of_ones_own(market: Path) -> None:
+    crops = PosedCrops(market)
+    warp = PoseWarp(
+        TorsoAffine(), crops.targets(5), p=0.7, generator=torch.Generator().manual_seed(1)
+    )
+    options = {"num_workers": 2, "multiprocessing_context": "fork"}
+    first = stream(crops, warp, 1, **options)
+    assert torch.equal(stream(crops, warp, 1, **options), first)
+    assert not torch.equal(stream(crops, warp, 2, **options), first)
+
+
+def test_a_copy_in_another_process_draws_on_where_it_stood(market: Path) -> None:
+    crops = PosedCrops(market)
+    warp = PoseWarp(Counted(), crops.targets(5), p=1.0, generator=torch.Generator().manual_seed(1))
+    warp(crops.posed(0))
+    copy = pickle.loads(pickle.dumps(warp))
+    assert len(pickle.dumps(copy)) < 50_000
+    for k in range(4):
+        assert torch.equal(copy(crops.posed(k)), warp(crops.posed(k)))
+
+
+@given(st.floats(0, 1))
+def test_as_many_are_warped_as_p_says(p: float) -> None:
+    pool = TargetPoses((64, 32), 0, ("a.jpg",), standing(1))
+    warp = PoseWarp(Identity(), pool, p=p, generator=torch.Generator().manual_seed(0))
+    drawn = [warp.make_params([])["target"] is not None for _ in range(400)]
+    assert abs(np.mean(drawn) - p) < 0.1
+    if p in (0, 1):
+        assert set(drawn) == {bool(p)}
+
+
+def standing(count: int) -> Pose:
+    xy = torch.rand(count, 18, 2, generator=torch.Generator().manual_seed(0)) * 30
+    return Pose(xy, torch.ones(count, 18, dtype=torch.bool))
+
+
+def test_a_flow_is_estimated_once_a_pair_and_the_store_is_bounded(market: Path) -> None:
+    crops, flow = PosedCrops(market), Counted()
+    warp = PoseWarp(flow, crops.targets(4), p=1.0)
+    images = [crops.posed(k) for k in range(3)]
+    first = [warp.warp(image, t) for image in images for t in range(4)]
+    assert flow.asked == 12
+    again = [warp.warp(image, t) for image in images for t in range(4)]
+    assert flow.asked == 12
+    assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
+    darker = PosedImage.of(images[0].as_subclass(Tensor) // 2, images[0].source)
+    warp.warp(darker, 0)
+    assert flow.asked == 13  # an estimator may look at the picture
+    each = 8 * 4 * 2 * 4
+    flow.asked = 0
+    bounded = PoseWarp(flow, crops.targets(4), p=1.0, cache_mb=2.5 * each / 2**20)
+    for target in (0, 1, 0, 2, 0, 1):  # 1 was used longest ago when 2 came
+        bounded.warp(images[0], target)
+    assert flow.asked == 4
+    assert bounded._flow_bytes == 2 * each
+    nothing = PoseWarp(flow, crops.targets(4), p=1.0, cache_mb=0.0)
+    assert torch.equal(nothing.warp(images[0], 1), first[1])
+
+
+def test_outlines_are_kept_within_bounds(market: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("reidaug.augment.transform.OUTLINES_KEPT", 2)
+    crops = PosedCrops(market)
+    warp = PoseWarp(Identity(), crops.targets(4), p=1.0)
+    for target in (0, 1, 2, 3, 0):
+        warp.warp(crops.posed(0), target)
+    assert list(warp._targets) == [3, 0]
+
+
+def test_a_sample_of_any_shape_keeps_its_shape(market: Path) -> None:
+    crops = PosedCrops(market)
+    warp = PoseWarp(JointBlend(), crops.targets(3), p=1.0)
+    sample = {"image": crops.posed(0), "ids": (3, torch.arange(4)), "name": "a"}
+    done = warp(sample)
+    assert type(done["image"]) is tv_tensors.Image
+    assert done["image"].shape == (3, 64, 32)
+    assert (done["ids"][0], done["name"]) == (3, "a")
+    assert torch.equal(done["ids"][1], torch.arange(4))
+    image, label = warp(crops.posed(0), 7)
+    assert (type(image), label) == (tv_tensors.Image, 7)
+
+
+def test_what_is_not_warped_stays_as_it_is(market: Path) -> None:
+    crops = PosedCrops(market)
+    never = PoseWarp(JointBlend(), crops.targets(3), p=0.0)
+    assert torch.equal(never(crops.posed(1)), read_image(crops.people[1].path))
+    always = PoseWarp(JointBlend(), crops.targets(3), p=1.0)
+    unknown = PosedImage.of(read_image(crops.people[1].path), None)
+    assert torch.equal(always(unknown), read_image(crops.people[1].path))
+    assert type(always(unknown)) is tv_tensors.Image
+
+
+def test_half_turns_are_left_alone_when_they_are_to_be_dropped(market: Path) -> None:
+    crops = PosedCrops(market)
+    back = crops.posed(0)
+    assert back.source is not None
+    pool = TargetPoses((64, 32), 0, ("front.jpg", "same.jpg"), two_sides(back.source.pose))
+    for turns, turned in (("allow", False), ("mirror", False), ("drop", True)):
+        warp = PoseWarp(JointBlend(), pool, p=1.0, turns=turns)
+        left = torch.equal(warp.transform(back, {"target": 0}), back.as_subclass(Tensor))
+        assert left == turned
+        assert not torch.equal(warp.transform(back, {"target": 1}), back.as_subclass(Tensor))
+
+
+def two_sides(pose: Pose) -> Pose:
+    """A pose mirrored without exchanging the names of its joints, and the pose itself."""
+    other = pose.xy.clone()
+    other[:, 0] = 31 - other[:, 0]
+    return Pose(torch.stack((other, pose.xy)), torch.stack((pose.visible, pose.visible)))
+
+
+def test_crops_of_any_size_come_out_in_the_pools_size(market: Path) -> None:
+    crops = PosedCrops(market)
+    pool = crops.targets(3)
+    image = torch.zeros(3, 200, 70, dtype=torch.uint8)
+    pose = Pose(torch.full((18, 2), 30.0), torch.ones(18, dtype=torch.bool))
+    posed = PosedImage.of(image, as_source(pose, "somebody.jpg"))
+    assert PoseWarp(TorsoAffine(), pool, p=1.0)(posed).shape == (3, 64, 32)
+
+
+def test_it_goes_first_or_says_so(market: Path) -> None:
+    crops = PosedCrops(market)
+    warp = PoseWarp(TorsoAffine(), crops.targets(3), p=1.0)
+    for lost in (
+        v2.RandomHorizontalFlip(p=1.0)(crops.posed(0)),
+        v2.ColorJitter(0.5)(crops.posed(0)),
+        read_image(crops.people[0].path),
+        crops.posed(0).clone(),
+    ):
+        with pytest.raises(UsageError, match="it goes first"):
+            warp(lost)
+
+
+def test_a_pipeline_in_training_mode_keeps_the_estimator_as_it_is(market: Path) -> None:
+    crops = PosedCrops(market)
+    estimator = build_estimator(SMALL).train()
+    warp = PoseWarp(estimator, crops.targets(3), p=1.0)
+    pipeline = torch.nn.Sequential(warp).train()
+    assert pipeline.training
+    assert not any(module.training for module in estimator.modules())
+    image = warp.warp(crops.posed(0), 0)
+    assert not image.requires_grad
+    assert "3 poses, p=1.0, background=grey" in repr(warp)
+
+
+def test_crops_come_with_labels_without_gaps(market: Path) -> None:
+    lines = (market / KEYPOINTS).read_text().splitlines()
+    some = market.parent / "some.csv"
+    some.write_text("\n".join(lines[:5]) + "\n")
+    crops = PosedCrops(market, keypoints=some)
+    assert (len(crops), len(crops.sources), len(crops.left_out)) == (9, 4, 5)
+    assert [crops.posed(k).source is None for k in range(9)] == [False] * 4 + [True] * 5
+    rows = [crops[k] for k in range(9)]
+    assert [row.label for row in rows] == [0, 0, 0, 1, 1, 1, 2, 2, 2]
+    assert [row.camera for row in rows] == [0, 1, 2] * 3
+    assert rows[0].path == str(crops.people[0].path)
+    assert isinstance(rows[0], TrainingCrop)
+    assert type(rows[0].image) is tv_tensors.Image
+    batch = next(iter(DataLoader(crops, batch_size=9)))
+    assert batch.image.shape == (9, 3, 64, 32)
+    assert batch.label.tolist() == [row.label for row in rows]
+
+
+def test_a_pool_comes_from_a_keypoint_file_too(market: Path, tmp_path: Path) -> None:
+    every = poses_in(market / KEYPOINTS, size=(64, 32))
+    assert (every.size, len(every.images), every.pose.xy.shape) == ((64, 32), 9, (9, 18, 2))
+    crops = PosedCrops(market)
+    chosen = poses_in(market / KEYPOINTS, size=(64, 32), count=4, seed=5)
+    of_crops = crops.targets(4, seed=5)
+    assert chosen.images == of_crops.images
+    assert torch.equal(chosen.pose.xy, of_crops.pose.xy)
+    with pytest.raises(ReidaugError, match="10 poses asked for"):
+        poses_in(market / KEYPOINTS, size=(64, 32), count=10)
+    hidden = read_keypoints(market / KEYPOINTS).poses
+    for pose in hidden.values():
+        pose.visible[8] = False
+    write_patn(tmp_path / "hidden.csv", hidden)
+    with pytest.raises(ReidaugError, match="no pose in it shows"):
+        poses_in(tmp_path / "hidden.csv", size=(64, 32))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ({"p": 1.5}, "p is a probability"),
+        ({"cache_mb": -1.0}, "cache_mb is not negative"),
+        ({"background": "pink"}, "no background 'pink'"),
+        ({"background": "other"}, "needs other crops"),
+        ({"turns": "twice"}, "turns are one of allow, mirror, drop"),
+        ({"flow": "nowhere"}, "nowhere: no flow checkpoint here"),
+        ({"pool": "nowhere.json"}, "nowhere.json"),
+        ({"pool": TargetPoses((64, 32), 0, (), standing(0))}, "the pool has no pose"),
+    ],
+)
+def test_wrong_arguments_are_refused_at_once(arguments: dict[str, object], says: str) -> None:
+    pool = TargetPoses((64, 32), 0, ("a.jpg",), standing(1))
+    with pytest.raises(ReidaugError, match=says):
+        PoseWarp(**{"flow": Identity(), "pool": pool, **arguments})  # type: ignore[arg-type]
+
+
+def test_wrong_crops_are_refused(market: Path) -> None:
+    crops = PosedCrops(market)
+    warp = PoseWarp(Identity(), crops.targets(2), p=1.0)
+    with pytest.raises(UsageError, match="no pose"):
+        warp.warp(PosedImage.of(read_image(crops.people[0].path), None), 0)
+    for image in (torch.zeros(3, 64, 32), torch.zeros(1, 64, 32, dtype=torch.uint8)):
+        with pytest.raises(UsageError, match="a crop is RGB bytes"):
+            PosedImage.of(image, crops.sources[0])
+    with pytest.raises(ValueError, match="one pose of 18 joints"):
+        as_source(standing(2), "a.jpg")
+    with pytest.raises(UsageError, match="no such keypoint file"):
+        PosedCrops(market, keypoints="nowhere.csv")
+    with pytest.raises(UsageError, match="no such folder of masks"):
+        PosedCrops(market, masks="nowhere")
