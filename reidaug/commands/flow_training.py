@@ -54,6 +54,7 @@ class TrainFlow(Recipe):
         betas: Of Adam.
         weight_decay: Of all parameters, as a loss on them.
         precision: Of the networks in training; bfloat16 is fast on recent CPUs and GPUs.
+        half: Store the checkpoint's weights in 16 bits.
         vgg19: torchvision's VGG-19 weights for the perceptual loss; null takes the VGG-16 of
             ST-LPIPS.
         seed: Of everything random.
@@ -87,6 +88,7 @@ class TrainFlow(Recipe):
     betas: tuple[float, float] = (0.5, 0.999)
     weight_decay: float = Field(0.0, ge=0)
     precision: Literal["float32", "bfloat16", "float16"] = "bfloat16"
+    half: bool = False
     vgg19: Path | None = None
     seed: int = Field(0, ge=0)
     workers: int = Field(0, ge=0)

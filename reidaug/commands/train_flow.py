@@ -83,7 +83,11 @@ def train(
     report: dict[str, Any] = {}
     if accelerator.is_main_process:
         save_checkpoint(
-            out / "checkpoint", learner.estimator, resolved(recipe), drawing=learner.drawing
+            out / "checkpoint",
+            learner.estimator,
+            resolved(recipe),
+            drawing=learner.drawing,
+            half=recipe.half,
         )
         report = _score(recipe, learner.estimator, testing)
         run.report(report)

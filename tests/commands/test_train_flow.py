@@ -10,6 +10,7 @@ import torch
 from accelerate import Accelerator
 from click.testing import CliRunner
 from flow_figures import SIZE
+from safetensors.torch import load_file
 from small_pairs import write_pairs
 
 from reidaug.cli import main
@@ -19,9 +20,12 @@ from reidaug.commands.flow_rows import table
 from reidaug.commands.flow_training import TrainFlow
 from reidaug.commands.train_flow import train
 from reidaug.data.deepfashion import read_deepfashion
+from reidaug.data.keypoints import write_patn
+from reidaug.data.pairs import PairDataset
 from reidaug.errors import ReidaugError, UsageError
 from reidaug.flow.checkpoint import build_estimator, load_checkpoint
 from reidaug.flow.perceptual import ShiftTolerant
+from reidaug.geometry.pose import Pose
 from reidaug.recipes import load, resolve
 from reidaug.runs import RunFolder
 
@@ -114,6 +118,31 @@ def test_seeds_differ_and_repeat(people: Path, tmp_path: Path) -> None:
         train(told, tmp_path / place)
         weights.append((tmp_path / place / "checkpoint/model.safetensors").read_bytes())
     assert weights[0] == weights[1] != weights[2]
+
+
+def test_more_keypoints_are_more_pairs_and_halves_are_stored(people: Path, tmp_path: Path) -> None:
+    known = read_deepfashion(people, "train").poses
+    names = sorted(known)[:4]
+    moved = {n: Pose(known[n].xy + 1, known[n].visible) for n in names}
+    write_patn(tmp_path / "estimated.csv", moved, decimals=2)
+    more = {"more_keypoints": [str(tmp_path / "estimated.csv")]}
+    taken = train_flow._pairs(recipe(people, **more))
+    assert len(PairDataset(taken[0], size=SIZE)) == 4 * 6
+    assert len(PairDataset(taken[1], size=SIZE)) == 3  # the test has one annotation
+    held = train_flow._pairs(recipe(people, evaluate_on="held_out", held_out=0.5, **more))
+    assert [len(PairDataset(part, size=SIZE)) for part in held] == [4 * 3, 3]
+    keys = {"precision": "float32", "schedule": {"steps": 2}}
+    train(recipe(people, **keys), tmp_path / "plain")
+    train(recipe(people, **keys, **more, half=True), tmp_path / "more")
+    one, other = (
+        load_file(tmp_path / run / "checkpoint" / "model.safetensors") for run in ("plain", "more")
+    )
+    weight = next(name for name in one if name.endswith("weight"))
+    assert (one[weight].dtype, other[weight].dtype) == (torch.float32, torch.float16)
+    assert not torch.equal(one[weight].half(), other[weight])  # it was trained on other pairs
+    with pytest.raises(ReidaugError, match=r"nowhere\.csv"):
+        train(recipe(people, more_keypoints=["nowhere.csv"]), tmp_path / "none")
+    assert not (tmp_path / "none").exists()
 
 
 def test_choices_can_be_made_on_held_out_training_people(people: Path, tmp_path: Path) -> None:
