@@ -112,7 +112,7 @@ def time_stages(root: Path, flow: str, precision: str, done: Path) -> dict[str, 
             "read": milliseconds(lambda: read_crops(batch, size, plan.masks), many),
             "flow": milliseconds(flow_table, many),
             "spread": milliseconds(lambda: spread_person(crop.image, crop.mask), row),
-            "enlarge": milliseconds(lambda: enlarge(one, size), row),
+            "enlarge": milliseconds(lambda: enlarge(one, size, where=targets.outline), row),
             "sample": milliseconds(lambda: paint(crop.image, full, targets.outline), row),
             "background": milliseconds(
                 lambda: to_bytes(lay_over(painted, targets.weights, colour_of("grey"))), row

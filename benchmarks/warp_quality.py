@@ -77,7 +77,7 @@ def flows(estimator: FlowEstimator, images: Tensor, source: Pose, target: Pose) 
 
 def painted(images: Tensor, flow: Tensor, masks: Tensor) -> Tensor:
     """Warp as `reidaug augment` does."""
-    full = enlarge(flow, SIZE)
+    full = enlarge(flow, SIZE, where=masks)
     rows = zip(images, full[:, None], masks[:, None], strict=True)
     return torch.cat([paint(image, one, mask) for image, one, mask in rows])
 
@@ -213,7 +213,7 @@ def cost(data: Pairs, flow: Tensor) -> dict[str, float]:
     ones = torch.ones(count)
     return {
         "sample (bilinear flow)": milliseconds(lambda: warp(stretched, some)) / count,
-        "enlarge": milliseconds(lambda: enlarge(some, SIZE)) / count,
+        "enlarge": milliseconds(lambda: enlarge(some, SIZE, where=masks)) / count,
         "paint": milliseconds(lambda: paint(image, full, masks)) / count,
         "measure": milliseconds(lambda: measure(some, masks, mask, ones, ones)) / count,
         "spread_person, a source": milliseconds(lambda: spread_person(image, mask)),

@@ -49,9 +49,12 @@ def paint(
     offset = torch.arange(-1, 2)
     rows = (2 * row[:, None, None] + offset[:, None]).clamp(0, 2 * height - 2)
     columns = (2 * column[:, None, None] + offset).clamp(0, 2 * width - 2)
-    points = fine[which[:, None, None], :, rows, columns].flatten(1, 2)  # (n, 9, 2)
-    sampled = warp(image[None], points.movedim(-1, 0)[None], size=(len(which), 9))[0]
+    # Places in the memory of `fine`: one look-up a coordinate instead of one a pixel and channel.
+    plane = fine.shape[2] * fine.shape[3]
+    place = (2 * plane * which[:, None, None] + rows * fine.shape[3] + columns).flatten(1)
+    points = torch.stack((fine.take(place), fine.take(place + plane)))
+    sampled = warp(image[None], points[None], size=(len(which), 9))[0]
     down, across = (torch.tensor(taps) for taps in TAPS)
     weights = (down[:, None] * across).flatten()
-    painted[which, :, row, column] = (sampled * weights).sum(-1).mT
+    painted[which, :, row, column] = (sampled @ weights).mT
     return painted

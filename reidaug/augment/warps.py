@@ -264,8 +264,9 @@ def _warp_crop(
     person, targets = crop.source.person, asked.targets
     names = [warp_name(crop.source.name, k) for k in range(len(flow))]
     image = spread_person(crop.image, crop.mask) if plan.spread else crop.image
-    full = enlarge(flow, (image.shape[1], image.shape[2]))
-    painted = paint(image, full, targets.outline)
+    outline = targets.outline
+    full = enlarge(flow, (outline.shape[1], outline.shape[2]), where=outline)
+    painted = paint(image, full, outline)
     ground = behind(
         plan.background, crop.image, crop.mask, names,
         person=person.pid, places=places, seed=plan.seed,
