@@ -171,6 +171,8 @@ def worth(data: Pairs, flow: Tensor, judge: Judge) -> dict[str, Any]:
     ]  # fmt: skip
     numbers = {n: torch.cat([getattr(p, n) for p in parts]).numpy() for n in NUMBERS}
     numbers |= {"joints": joints.numpy(), "agree": agree.numpy()}
+    plain = numbers["foreground"] * numbers["inside"] * (1 - numbers["folded"])
+    numbers["foreground * inside * (1 - folded)"] = plain
     assert pairs.visible is not None
     shown = (pairs.visible & data.target_mask).sum((1, 2)) / data.target_mask.sum((1, 2))
     numbers["truly seen (needs the truth)"] = shown.numpy()
@@ -181,7 +183,7 @@ def worth(data: Pairs, flow: Tensor, judge: Judge) -> dict[str, Any]:
             row[error] = round(float(spearmanr(values, errors[error]).statistic), 3)
             row[f"{error}_within"] = round(within(values, errors[error], data.people), 3)
         table[name] = row
-        print(f"  {name:28s}", row)
+        print(f"  {name:34s}", row)
     best = np.argsort(-numbers["quality"])
     for share in (0.75, 0.5, 0.25):
         kept = best[: round(share * len(best))]
