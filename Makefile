@@ -34,8 +34,8 @@ test-all: check
 	$(BIN)/python -m pytest -n 2 -m 'not gpu'
 
 # In this order: another_world takes up the demo's flow, and readme writes down what all of them found.
-BENCHMARKS := render_rate augment_rate transform_rate evaluator_rate joint_statistics demo another_world \
-	tables sizes readme
+BENCHMARKS := render_rate augment_rate transform_rate evaluator_rate joint_statistics demo warp_quality \
+	quality_pictures another_world tables sizes readme
 
 bench: setup
 	@for name in $(BENCHMARKS); do echo "== $$name"; $(BIN)/python benchmarks/$$name.py || exit 1; done

@@ -21,8 +21,9 @@ import torch
 from provenance import RESULTS, about
 
 from reidaug.augment.background import colour_of, lay_over, soft_edge, spread_person
+from reidaug.augment.painting import paint
 from reidaug.augment.poses import read_poses
-from reidaug.augment.quality import measure, outline_weights
+from reidaug.augment.quality import measure
 from reidaug.augment.warps import Plan, Source, prepare, read_crops
 from reidaug.commands.augment import augment_dataset, load_flow
 from reidaug.commands.synth import render_market
@@ -30,6 +31,7 @@ from reidaug.data.images import encode_jpeg, read_image, to_bytes, to_float
 from reidaug.data.keypoints import read_keypoints
 from reidaug.data.market1501 import read_market1501
 from reidaug.flow.checkpoint import build_estimator, save_checkpoint
+from reidaug.geometry.boundaries import enlarge
 from reidaug.geometry.pose import Pose, select, stack
 from reidaug.geometry.warp import warp
 from reidaug.machine import one_thread
@@ -102,21 +104,21 @@ def time_stages(root: Path, flow: str, precision: str, done: Path) -> dict[str, 
 
         table = flow_table()
         crop, one = crops[0], table[0]
-        stacked = torch.cat((crop.image, crop.mask[None].float())).expand(POSES, -1, -1, -1)
-        warped = warp(stacked, one)
-        cells = outline_weights(targets.outline, (one.shape[2], one.shape[3]))
-        laid = to_bytes(lay_over(warped[:, :3], targets.weights, colour_of("grey")))
+        full, ones = enlarge(one, size), torch.ones(POSES)
+        painted = paint(crop.image, full, targets.outline)
+        laid = to_bytes(lay_over(painted, targets.weights, colour_of("grey")))
         many, row = len(crops) * POSES, POSES
         return {
             "read": milliseconds(lambda: read_crops(batch, size, plan.masks), many),
             "flow": milliseconds(flow_table, many),
             "spread": milliseconds(lambda: spread_person(crop.image, crop.mask), row),
-            "sample": milliseconds(lambda: warp(stacked, one), row),
+            "enlarge": milliseconds(lambda: enlarge(one, size, where=targets.outline), row),
+            "sample": milliseconds(lambda: paint(crop.image, full, targets.outline), row),
             "background": milliseconds(
-                lambda: to_bytes(lay_over(warped[:, :3], targets.weights, colour_of("grey"))), row
+                lambda: to_bytes(lay_over(painted, targets.weights, colour_of("grey"))), row
             ),
             "quality": milliseconds(
-                lambda: measure(one, cells, targets.outline, warped[:, 3]), row
+                lambda: measure(one, targets.outline, crop.mask, ones, ones), row
             ),
             "jpeg": milliseconds(lambda: [encode_jpeg(image) for image in laid], row),
         }

@@ -27,8 +27,8 @@ is 0 after the usual normalisation, so to a network it looks like what random er
 """
 
 BACKGROUNDS = (*PLAIN, "keep", "source", "other")
-"""All names. ``keep``: whatever the flow samples. ``source``: what stood around the person in the
-source, with the person painted out. ``other``: that of an image of another person."""
+"""All names. ``keep``: whatever the flow samples there. ``source``: what stood around the person in
+the source, with the person painted out. ``other``: that of an image of another person."""
 
 MARGIN = 2  # pixels of an image of 128 rows: masks end before the person's edge is out of sight
 

@@ -1,5 +1,7 @@
 """How good a warp can be, told without the true view: from flow, masks and poses."""
 
+from collections.abc import Callable
+from functools import lru_cache
 from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
@@ -137,6 +139,27 @@ def measure(
         mirrored=mirrored,
         quality=seen * joints.sqrt() * torch.exp(-median / 2),
     )
+
+
+def check_pose(make: Callable[[], PoseReader], image: UInt8[Tensor, "3 H W"], asked: Pose) -> float:
+    """Read the pose off a warp and compare it with the one asked for.
+
+    Args:
+        make: Makes the reader; called once a process.
+        image: The warp, RGB bytes (3, H, W).
+        asked: The 18 joints asked for, in pixels of the warp.
+
+    Returns:
+        See `agreement`.
+    """
+    pixels = np.ascontiguousarray(image.permute(1, 2, 0).numpy())
+    found = _reader(make).read(pixels).pose
+    return agreement(found, asked, (image.shape[1], image.shape[2]))
+
+
+@lru_cache(maxsize=1)
+def _reader(make: Callable[[], PoseReader]) -> PoseReader:
+    return make()
 
 
 def agreement(found: Pose, asked: Pose, size: Size) -> float:

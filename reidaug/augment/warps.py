@@ -5,7 +5,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
@@ -21,7 +20,7 @@ from reidaug.augment.facing import alike, half_turns, views
 from reidaug.augment.painting import paint
 from reidaug.augment.places import Places, behind
 from reidaug.augment.poses import TargetPoses, read_poses
-from reidaug.augment.quality import PoseReader, WarpQuality, agreement, measure
+from reidaug.augment.quality import PoseReader, WarpQuality, check_pose, measure
 from reidaug.data.images import encode_jpeg, read_image, resize, to_bytes, to_float
 from reidaug.data.market1501 import warp_name
 from reidaug.data.people import Person
@@ -30,6 +29,7 @@ from reidaug.flow.estimator import FlowEstimator
 from reidaug.geometry.boundaries import enlarge
 from reidaug.geometry.flow import Size
 from reidaug.geometry.pose import Pose, on_canvas, select, stack
+from reidaug.geometry.warp import warp
 
 SHARES = ("joints", "foreground", "inside", "folded", "seen", "stretch", "stretch_95")
 COLUMNS = (
@@ -310,7 +310,9 @@ def _warp_crop(
         turned = bool(asked.half[k])
         reason = "turn" if turned and plan.turns == "drop" else ""
         reason = reason or ("quality" if quality < plan.least_quality else "")
-        pck = _check_pose(plan, laid[k], select(targets.pose, k)) if not reason else None
+        pck = None
+        if plan.reader is not None and not reason:
+            pck = round(check_pose(plan.reader, laid[k], select(targets.pose, k)), DECIMALS)
         row = [
             name, person.path.name, k, targets.images[k], person.pid, person.camid,
             *numbers, bool(judged.mirrored[k]), turned, pck, quality, reason, not reason,
@@ -343,11 +345,15 @@ def pixels_of(
         ReidaugError: There is no background of another person.
     """
     image = spread_person(crop.image, crop.mask) if plan.spread else crop.image
-    painted = paint(image, enlarge(flow, (image.shape[1], image.shape[2])), targets.outline)
+    outline = targets.outline
+    full = enlarge(flow, (image.shape[1], image.shape[2]), where=outline)
+    painted = paint(image, full, outline)
     ground = behind(
         plan.background, crop.image, crop.mask, names,
         person=crop.source.person.pid, places=places, seed=plan.seed,
     )  # fmt: skip
+    if ground is None:
+        ground = warp(crop.image.expand(len(full), -1, -1, -1), full)
     return to_bytes(lay_over(painted, targets.weights, ground))
 
 
@@ -363,16 +369,3 @@ def _judge(
         judged.stretch_95, judged.quality,
     )  # fmt: skip
     return torch.stack(numbers, -1), judged
-
-
-def _check_pose(plan: Plan, image: UInt8[Tensor, "3 H W"], asked: Pose) -> float | None:
-    if plan.reader is None:
-        return None
-    pixels = np.ascontiguousarray(image.permute(1, 2, 0).numpy())
-    found = _reader(plan.reader).read(pixels).pose
-    return round(agreement(found, asked, (image.shape[1], image.shape[2])), DECIMALS)
-
-
-@lru_cache(maxsize=1)
-def _reader(make: Callable[[], PoseReader]) -> PoseReader:
-    return make()

@@ -1,8 +1,7 @@
 """`reidaug augment`: every training image of a dataset, warped into the poses of others."""
 
 import time
-from collections.abc import Callable, Mapping
-from importlib import import_module
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -10,17 +9,18 @@ import click
 import torch
 from pydantic import Field
 
-from reidaug.augment.background import BACKGROUNDS, mask_file
-from reidaug.augment.engine import BACKENDS, Totals, clean, into_chunks, merge, run_chunks
+from reidaug.augment.background import BACKGROUNDS
+from reidaug.augment.engine import BACKENDS, clean, into_chunks, merge, run_chunks
 from reidaug.augment.facing import TURNS
 from reidaug.augment.folder import copy_originals, show_split
 from reidaug.augment.material import KEYPOINTS, MASKS, Material, fingerprint, gather_material
 from reidaug.augment.poses import CHOICES, write_poses
-from reidaug.augment.quality import PoseReader
 from reidaug.augment.sheet import contact_sheet, pick
 from reidaug.augment.warps import POSES, Plan
 from reidaug.commands import options, own_poses
-from reidaug.data.files import summarise_left_out, write_atomically
+from reidaug.commands.augment_report import OWN_POSE, summary, tell
+from reidaug.commands.pose_check import BlazePoseReader, pose_reader
+from reidaug.data.files import write_atomically
 from reidaug.data.market1501 import GALLERY, QUERY, SPLITS, TRAIN, read_market1501
 from reidaug.errors import UsageError
 from reidaug.flow.checkpoint import load_checkpoint
@@ -30,7 +30,6 @@ from reidaug.machine import cores, half_pays
 from reidaug.recipes import Recipe, resolve
 from reidaug.runs import RunFolder, counter
 
-OWN_POSE = "identity"
 CLOSED_FORM: dict[str, type[FlowEstimator]] = {
     OWN_POSE: Identity,
     "torso-affine": TorsoAffine,
@@ -80,22 +79,6 @@ def load_flow(flow: str) -> FlowEstimator:
             f"--flow {flow}: no such checkpoint folder, nor one of {', '.join(CLOSED_FORM)}"
         )
     return load_checkpoint(Path(flow))
-
-
-def pose_reader() -> Callable[[], PoseReader]:
-    """Find what reads poses off pictures.
-
-    Returns:
-        Its class; a worker makes its own.
-
-    Raises:
-        UsageError: It is not installed.
-    """
-    try:
-        found: Callable[[], PoseReader] = import_module("reidaug.perception.blazepose").PersonReader
-    except ImportError:
-        raise UsageError("--check-poses needs pip install 'reidaug[pose]'") from None
-    return found
 
 
 def augment_dataset(
@@ -153,8 +136,7 @@ def augment_dataset(
     """
     found = read_market1501(dataset, pattern=pattern, splits=(TRAIN,))
     _check_out(found.root, out)
-    if check_poses:
-        pose_reader()
+    reader = pose_reader(model) if check_poses else None
     known, outlines = _keypoint_file(found.root, keypoints), _mask_folder(found.root, masks)
     recipe = resolve(
         {
@@ -196,11 +178,17 @@ def augment_dataset(
     resolved = {"command": "augment", **recipe.model_dump(mode="json")}
     resolved["inputs"] = fingerprint(material, sorted(weights))
     run = RunFolder.open(out, resolved, resume=True, known=(own_poses.FOLDER,))
-    return _work(run, recipe, material, workers=workers or cores(), backend=backend)
+    return _work(run, recipe, material, reader, workers=workers or cores(), backend=backend)
 
 
 def _work(
-    run: RunFolder, recipe: Augment, material: Material, *, workers: int, backend: str
+    run: RunFolder,
+    recipe: Augment,
+    material: Material,
+    reader: BlazePoseReader | None,
+    *,
+    workers: int,
+    backend: str,
 ) -> dict[str, Any]:
     out, targets, root = run.path.resolve(), material.targets, material.dataset.root
     plan = Plan(
@@ -216,7 +204,7 @@ def _work(
         jpeg_quality=recipe.jpeg_quality,
         least_quality=recipe.least_quality,
         turns=recipe.turns,
-        reader=pose_reader() if recipe.check_poses else None,
+        reader=reader,
     )
     run.log(event="start", workers=workers, backend=backend, torch=torch.__version__)
     write_poses(out / POSES, targets)
@@ -241,7 +229,9 @@ def _work(
     finished = run.finished()
     if finished is not None and not made:
         return finished
-    report = _report(recipe, material, totals, plan.masks) | {
+    report = summary(
+        material, totals, flow=recipe.flow, precision=recipe.precision, masks=plan.masks
+    ) | {
         "originals": originals,
         "linked": linked,
         "images_per_s": round(made / max(seconds, 1e-9), 1),
@@ -255,27 +245,6 @@ def _work(
 
 def _masks(recipe: Augment, out: Path) -> Path | None:
     return None if recipe.masks is None else out / recipe.masks
-
-
-def _report(
-    recipe: Augment, material: Material, totals: Totals, masks: Path | None
-) -> dict[str, Any]:
-    targets = material.targets
-    return {
-        "sources": totals.sources,
-        "poses": max(len(targets.images), 1),
-        "images": totals.images,
-        "rejected": totals.rejected,
-        "turned": totals.turned,
-        "left_out": len(material.left_out) + len(totals.left_out),
-        "training_images": len(material.dataset.train),
-        "quality": round(totals.quality, 4),
-        "pck": None if totals.pck is None else round(totals.pck, 4),
-        "size": list(targets.size),
-        "flow": recipe.flow,
-        "precision": recipe.precision,
-        "pose_masks": sum(mask_file(name, masks) is not None for name in targets.images),
-    }
 
 
 def _check_out(root: Path, out: Path) -> None:
@@ -418,34 +387,9 @@ def command(dataset: Path, out: Path, flow: str | None, **chosen: Any) -> None:
             f"name a flow with --flow: a checkpoint folder of train-flow, or {_either(CLOSED_FORM)}"
         )
     report = augment_dataset(dataset, out, flow=flow, **chosen)
-    _tell(out, report)
+    tell(out, report)
 
 
 def _either(names: Mapping[str, object]) -> str:
     *others, last = names
     return f"{', '.join(others)} or {last}"
-
-
-def _poses(report: Mapping[str, Any]) -> str:
-    if report["flow"] == OWN_POSE:
-        return "their own pose"
-    return f"{report['poses']} {'pose' if report['poses'] == 1 else 'poses'}"
-
-
-def _tell(out: Path, report: Mapping[str, Any]) -> None:
-    left_out = (out / "left_out.txt").read_text(encoding="utf-8").splitlines()
-    if left_out:
-        total = report["training_images"]
-        click.echo(
-            summarise_left_out(left_out, max(total, len(left_out)), what="entries"), err=True
-        )
-        click.echo(f"  all of them: {out / 'left_out.txt'}", err=True)
-    for key, why in (("rejected", "below --min-quality"), ("turned", "half turns")):
-        if report[key]:
-            click.echo(f"{report[key]:,} warps not kept: {why}")
-    checked = "" if report["pck"] is None else f", mean PCK {report['pck']:.2f}"
-    click.echo(
-        f"{report['images']:,} images: {report['sources']:,} of {report['training_images']:,} "
-        f"training images in {_poses(report)}, {report['images_per_s']:.0f} images/s; "
-        f"mean quality {report['quality']:.2f}{checked}; look at {out / 'contact_sheet.png'}"
-    )

@@ -1,7 +1,9 @@
 """Motion boundaries: where neighbouring cells of a flow sample places far apart."""
 
+from functools import lru_cache
+
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from reidaug.geometry.flow import Size, resize
@@ -10,7 +12,11 @@ JUMP = 3.0  # cells of the flow's grid
 
 
 def enlarge(
-    flow: Float[Tensor, "b 2 h w"], size: Size, *, jump: float = JUMP
+    flow: Float[Tensor, "b 2 h w"],
+    size: Size,
+    *,
+    where: Bool[Tensor, "b H W"] | None = None,
+    jump: float = JUMP,
 ) -> Float[Tensor, "b 2 H W"]:
     """Resize a flow without mixing places that lie far apart in the source.
 
@@ -27,6 +33,7 @@ def enlarge(
     Args:
         flow: Flow (B, 2, h, w), see `reidaug.geometry.flow`.
         size: (height, width) wanted.
+        where: Pixels (B, *size) that matter; the others are resized as usual. None: all.
         jump: Greatest distance in cells, where a cell is the step between neighbours of the
             identity on the flow's grid.
 
@@ -38,16 +45,20 @@ def enlarge(
     smooth = resize(flow, size)
     if min(height, width) < 2 or size[0] <= height or size[1] <= width:
         return smooth
-    weights, corners = _between((height, width), size)
+    weights, ahead, corners = _between((height, width), size)
     step = torch.tensor([2 / (width - 1), 2 / (height - 1)], device=flow.device)
-    torn = _torn(flow / step[:, None, None], jump)[:, corners[0][0], corners[0][1]]
-    batch, row, column = torn.nonzero(as_tuple=True)
+    torn = _torn(flow / step[:, None, None], jump)[:, *corners[0]]
+    batch, row, column = (torn if where is None else torn & where).nonzero(as_tuple=True)
     if not len(batch):
         return smooth
-    points = torch.stack([flow[batch, :, y[row, column], x[row, column]] for y, x in corners])
+    cells = flow.movedim(1, -1).flatten(0, 2)
+    first = batch * (height * width)
+    points = torch.stack(
+        [cells.index_select(0, first + (y * width + x)[row, column]) for y, x in corners]
+    )
     share = weights[:, row, column]
-    nearest = points[share.argmax(0), torch.arange(len(batch))]
-    near = ((points - nearest) / step).norm(dim=-1) <= jump
+    nearest = points[ahead[row, column], torch.arange(len(batch), device=flow.device)]
+    near = ((points - nearest) / step).square().sum(-1) <= jump**2
     share = (share * near)[..., None]
     kept = (points * share).sum(0) / share.sum(0)
     smooth = smooth.clone()
@@ -58,12 +69,19 @@ def enlarge(
 def _torn(cells: Float[Tensor, "b 2 h w"], jump: float) -> Tensor:
     """Mark the squares of four cells (B, h-1, w-1) of which two are further apart than allowed."""
     four = (cells[..., :-1, :-1], cells[..., :-1, 1:], cells[..., 1:, :-1], cells[..., 1:, 1:])
-    apart = [(one - other).norm(dim=1) for k, one in enumerate(four) for other in four[k + 1 :]]
-    return torch.stack(apart).amax(0) > jump
+    apart = [(one - other).square().sum(1) for k, one in enumerate(four) for other in four[k + 1 :]]
+    return torch.stack(apart).amax(0) > jump**2
 
 
-def _between(cells: Size, size: Size) -> tuple[Float[Tensor, "4 H W"], list[tuple[Tensor, Tensor]]]:
-    """Weights and places (row, column) of the four cells around each pixel, top left first."""
+@lru_cache(maxsize=8)
+def _between(
+    cells: Size, size: Size
+) -> tuple[Float[Tensor, "4 H W"], Int[Tensor, "H W"], list[tuple[Tensor, Tensor]]]:
+    """Weights of the four cells around each pixel, the nearest of them, and their places.
+
+    The four are in the order top left, top right, bottom left, bottom right; a place is (row,
+    column), each (H, W).
+    """
     places = []
     for count, wanted in zip(cells, size, strict=True):
         at = torch.linspace(0, count - 1, wanted)
@@ -77,4 +95,5 @@ def _between(cells: Size, size: Size) -> tuple[Float[Tensor, "4 H W"], list[tupl
             weights.append(part)
             rows = (top + below)[:, None].expand(*size)
             corners.append((rows, (left + beside).expand(*size)))
-    return torch.stack(weights), corners
+    ahead = 2 * (down > 0.5).long()[:, None] + (right > 0.5).long()
+    return torch.stack(weights), ahead, corners
