@@ -65,14 +65,15 @@ class Tested(NamedTuple):
 def main() -> None:
     """Render, score, print, and write the result."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--flow", default=FLOW)
+    parser.add_argument("--flow", help="by default the one that comes with the package")
     parser.add_argument("--out", type=Path, default=Path("runs/checkpoint"))
     parser.add_argument("--people", type=int, default=60)
     parser.add_argument("--seed", type=int, default=11)
     parser.add_argument("--pairs", type=int, default=0, help="evenly over all of them; 0 for all")
     parser.add_argument("--workers", type=int)
     options = parser.parse_args()
-    estimator = load_flow(options.flow)
+    flow = options.flow or FLOW
+    estimator = load_flow(flow)
     tested = prepare(options)
     joints = {}
     for name, pairs in (("true", tested.pairs), ("blazepose", tested.estimated)):
@@ -81,8 +82,8 @@ def main() -> None:
         tell(name, joints[name])
     reached = {name: joints[name]["checkpoint"]["epe_px"] <= goal for name, goal in GOALS.items()}
     result = {
-        "flow": options.flow,
-        "weights": weights_of(options.flow),
+        "flow": options.flow or "shipped",
+        "weights": weights_of(flow),
         "size": list(SIZE),
         "people": options.people,
         "cut": CUT,
@@ -91,8 +92,8 @@ def main() -> None:
         "goals": {name: {"epe_px": GOALS[name], "reached": reached[name]} for name in GOALS},
         "joints": joints,
         **about(
-            f"python benchmarks/checkpoint.py --flow {options.flow} --people {options.people} "
-            f"--seed {options.seed} --pairs {options.pairs}"
+            f"python benchmarks/checkpoint.py --people {options.people} --seed {options.seed} "
+            f"--pairs {options.pairs}" + (f" --flow {options.flow}" if options.flow else "")
         ),
     }
     (RESULTS / "checkpoint.json").write_text(json.dumps(result, indent=1) + "\n")
@@ -148,8 +149,8 @@ def yaws(people: set[int], seed: int) -> dict[tuple[int, int], float]:
 
 def exchanged(names: list[str], found: dict[str, Pose], true: dict[str, Pose]) -> set[str]:
     """Name the pictures in which BlazePose takes left for right."""
-    poses = (stack([some[name] for name in names]) for some in (found, true))
-    flags = joint_hits(*poses, NEAR * SIZE[0]).exchanged
+    read, drawn = (stack([poses[name] for name in names]) for poses in (found, true))
+    flags = joint_hits(read, drawn, NEAR * SIZE[0]).exchanged
     return {name for name, flag in zip(names, flags.tolist(), strict=True) if flag}
 
 
