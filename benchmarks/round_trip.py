@@ -1,0 +1,342 @@
+"""Round trips: is the pose asked for found in a warp, and is the right person?
+
+    python benchmarks/round_trip.py [--flow CHECKPOINT] [--estimated] [--reid FILE]
+        [--out runs/round_trip] [--people 40] [--seed 12]
+
+Renders people of a seed that no training uses, and warps each of their crops into 25 poses with
+`reidaug augment`: with true joints and masks, or with those of BlazePose (--estimated). All numbers
+are told for the warps and for true views, which are the same people rendered in the same poses on
+the same grey: what perfect warps would reach.
+
+Pose: BlazePose reads the pictures. PCK is the share of the joints that lie within a tenth of the
+height of where they were asked for; `pck` counts the joints found, `pck_missing_wrong` all that
+were asked for. True views show the person asked for, with other limbs than the one whose joints
+these are; `crops` are read against their own true joints.
+
+Identity: a re-ID model that was trained on rendered crops of other people searches, for every
+picture, the true crops of the same and of other people by other cameras than its source's.
+`ratio` is Rank-1 of the warps over that of the true views. Intervals draw people again. With
+--estimated the result goes to round_trip_estimated.json. Needs the extras [synth] and [pose].
+"""
+
+import argparse
+import json
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import torch
+from judge import DEMO, Judge, Lineup, identify, line_up, read_judge, train_judge
+from numpy.typing import NDArray
+from provenance import RESULTS, about
+from shipped import FLOW, weights_of
+
+from reidaug.augment.facing import turn_back
+from reidaug.augment.poses import read_poses
+from reidaug.augment.quality import NEAR
+from reidaug.commands.augment import augment_dataset
+from reidaug.commands.pose import crops_of, estimate_poses
+from reidaug.commands.synth import render_market
+from reidaug.commands.synth_views import render_views
+from reidaug.data.keypoints import read_keypoints
+from reidaug.data.manifest import read_manifest
+from reidaug.data.market1501 import GALLERY, TRAIN, read_market1501
+from reidaug.data.people import Person
+from reidaug.data.resampling import Estimate, ratio_of_sums
+from reidaug.geometry.pose import OPENPOSE_18, Pose, select, stack
+from reidaug.people3d.turns import TURNS, turn_of
+from reidaug.perception.hits import Hits, joint_hits
+
+HEIGHT = 128
+GOALS = {"pck": 0.9, "ratio": 0.8}  # at least
+
+
+class Trip(NamedTuple):
+    """What is compared.
+
+    Attributes:
+        market: The rendered dataset.
+        warps: The augmented one.
+        views: The true views.
+        rows: One row a warp: file, source, pose, pid, camid, turned. Crops warped into their own
+            pose are left out.
+        turn: Place in `TURNS` of each warp (N,): how far its person turns away from the source.
+        asked: The joints asked for (N, 18, 2).
+        asked_of_warps: The same; with --turns mirror the sides of half turns are exchanged.
+    """
+
+    market: Path
+    warps: Path
+    views: Path
+    rows: pd.DataFrame
+    turn: NDArray[np.int64]
+    asked: Pose
+    asked_of_warps: Pose
+
+
+def main() -> None:
+    """Render, warp, read, search, print, and write the result."""
+    options = parse()
+    judge = find_judge(options)
+    trip = prepare(options)
+    result = {
+        "flow": options.flow or "shipped",
+        "weights": weights_of(options.flow or FLOW),
+        "joints": "blazepose" if options.estimated else "true",
+        "turns": options.turns,
+        "people": options.people,
+        "warps": len(trip.rows),
+        "pose": pose_round_trip(trip, options.workers),
+        "identity": identity_round_trip(trip, judge),
+    }
+    reached = {
+        "pck": result["pose"]["warps"]["pck"] >= GOALS["pck"],
+        "ratio": result["identity"]["ratio"]["rank1"] >= GOALS["ratio"],
+    }
+    result["goals"] = {k: {"at_least": GOALS[k], "reached": reached[k]} for k in GOALS}
+    result |= about(command(options))
+    tell(result)
+    name = "round_trip_estimated.json" if options.estimated else "round_trip.json"
+    (RESULTS / name).write_text(json.dumps(result, indent=1) + "\n")
+
+
+def parse() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--flow", help="by default the one that comes with the package")
+    parser.add_argument("--estimated", action="store_true", help="joints and masks of BlazePose")
+    parser.add_argument("--turns", choices=("allow", "mirror", "drop"), default="allow")
+    parser.add_argument("--reid", type=Path, help=f"re-ID weights; {DEMO} where it is there")
+    parser.add_argument("--train-reid", action="store_true", help="train them, as without any")
+    parser.add_argument("--reid-people", type=int, default=200)
+    parser.add_argument("--reid-steps", type=int, default=1200)
+    parser.add_argument("--out", type=Path, default=Path("runs/round_trip"))
+    parser.add_argument("--people", type=int, default=40)
+    parser.add_argument("--crops", type=int, default=4, help="of each, by cameras of their own")
+    parser.add_argument("--distractors", type=int, default=200, help="other people in the gallery")
+    parser.add_argument("--poses", type=int, default=25)
+    parser.add_argument("--seed", type=int, default=12)
+    parser.add_argument("--workers", type=int)
+    return parser.parse_args()
+
+
+def command(options: argparse.Namespace) -> str:
+    """What to type for the same numbers."""
+    told = {
+        name.replace("_", "-"): value
+        for name, value in vars(options).items()
+        if name != "workers" and value not in (None, False)
+    }
+    words = [f"--{name}" if value is True else f"--{name} {value}" for name, value in told.items()]
+    return " ".join(["python benchmarks/round_trip.py", *words])
+
+
+def find_judge(options: argparse.Namespace) -> Judge:
+    """Take the re-ID model named, or the demo's, or train one on people of the next seed."""
+    if not options.train_reid and (options.reid or DEMO.is_file()):
+        return read_judge(options.reid or DEMO)
+    return train_judge(
+        options.out / "judge",
+        people=options.reid_people,
+        steps=options.reid_steps,
+        seed=options.seed + 1,
+        workers=options.workers,
+    )
+
+
+def prepare(options: argparse.Namespace) -> Trip:
+    """Render the people, warp them, and render what perfect warps would be."""
+    out, market = options.out, options.out / "market"
+    render_market(
+        market, people=options.people, test_people=0, world="many-poses",
+        train_crops=options.crops, distractors=options.distractors, seed=options.seed,
+        workers=options.workers,
+    )  # fmt: skip
+    kind = f"{'estimated' if options.estimated else 'true'}-{options.turns}"
+    keypoints = masks = None  # of the market itself, where they are true
+    if options.estimated:
+        keypoints, masks = out / "blazepose" / "crops.csv", out / "blazepose" / "masks"
+        estimate_poses(crops_of(market), keypoints, masks=masks, workers=options.workers)
+    warps, views = out / f"warps-{kind}", out / f"views-{kind}"
+    augment_dataset(
+        market, warps, flow=options.flow or FLOW, keypoints=keypoints, masks=masks,
+        poses=options.poses, turns=options.turns, seed=options.seed, workers=options.workers,
+    )  # fmt: skip
+    render_views(market, views, poses=warps / "poses.json", workers=options.workers)
+    rows = read_manifest(warps / "manifest.parquet")
+    rows = rows[rows["kept"] & (rows["source"] != rows["pose_image"])].reset_index(drop=True)
+    yaw = read_manifest(market / "renders.parquet").set_index("name")["view.yaw"]
+    turn = turn_of(*(yaw.loc[rows[column]].to_numpy() for column in ("source", "pose_image")))
+    asked = select(read_poses(warps / "poses.json").pose, rows["pose"].tolist())
+    back = rows["turned"].to_numpy(dtype=bool) & (options.turns == "mirror")
+    return Trip(market, warps, views, rows, turn, asked, turn_back(asked, torch.from_numpy(back)))
+
+
+def pose_round_trip(trip: Trip, workers: int | None) -> dict[str, Any]:
+    """Read the joints of all pictures and compare them with those asked for."""
+    people = trip.rows["pid"].to_numpy()
+    names = trip.rows["file"].tolist()
+    told = {}
+    asked = {"warps": trip.asked_of_warps, "true_views": trip.asked}
+    for what, root in (("warps", trip.warps), ("true_views", trip.views)):
+        found, nobody = read_poses_of(root, names, workers)
+        hits = joint_hits(found, asked[what], NEAR * HEIGHT)
+        told[what] = {
+            "nobody_found": nobody,
+            **describe_hits(hits, people),
+            "turns": by_turn(trip.turn, partial(shares, hits, people)),
+        }
+    true = read_keypoints(trip.market / "market-annotation-train.csv").poses
+    own = sorted(true)
+    found, nobody = read_poses_of(trip.market, own, workers)
+    hits = joint_hits(found, stack([true[name] for name in own]), NEAR * HEIGHT)
+    pids = np.array([int(name.split("_")[0]) for name in own])
+    told["crops"] = {"nobody_found": nobody, **describe_hits(hits, pids)}
+    return told
+
+
+def read_poses_of(root: Path, names: list[str], workers: int | None) -> tuple[Pose, int]:
+    """Read the joints of some crops of a root with BlazePose; also how many show nobody."""
+    csv = root.with_name(f"{root.name}-joints.csv")
+    estimate_poses(crops_of(root), csv, workers=workers)
+    found = read_keypoints(csv).poses
+    nowhere = Pose(torch.full((18, 2), -1.0), torch.zeros(18, dtype=torch.bool))
+    return stack([found.get(name, nowhere) for name in names]), sum(n not in found for n in names)
+
+
+def describe_hits(hits: Hits, people: NDArray[np.int64]) -> dict[str, Any]:
+    """Sum up over all pictures, and joint by joint."""
+    everything = np.ones(len(people), dtype=bool)
+    counts = [part.sum(0).tolist() for part in (hits.asked, hits.found, hits.near)]
+    joints = {
+        name: {
+            "asked": asked,
+            "found": share(found, asked),
+            "pck": share(near, found),
+            "pck_missing_wrong": share(near, asked),
+        }
+        for name, asked, found, near in zip(OPENPOSE_18, *counts, strict=True)
+    }
+    return {**shares(hits, people, everything), "joints": joints}
+
+
+def shares(hits: Hits, people: NDArray[np.int64], here: NDArray[np.bool_]) -> dict[str, Any]:
+    """Shares of joints over some pictures, and of pictures with exchanged sides."""
+    asked, found, near = (part.sum(1).numpy()[here] for part in hits[:3])
+    return {
+        "pictures": int(here.sum()),
+        **estimate("pck", near, found, people[here]),
+        **estimate("pck_missing_wrong", near, asked, people[here]),
+        "found": share(int(found.sum()), int(asked.sum())),
+        "sides_exchanged": share(int(hits.exchanged.numpy()[here].sum()), int(here.sum())),
+    }
+
+
+def identity_round_trip(trip: Trip, judge: Judge) -> dict[str, Any]:
+    """Search for the people of all pictures, and compare warps with true views."""
+    crops = read_market1501(trip.market, splits=(TRAIN,)).train
+    gallery = [*crops]
+    if any((trip.market / GALLERY).iterdir()):
+        gallery += read_market1501(trip.market, splits=(GALLERY,)).gallery
+    lineup = line_up(judge, gallery)
+    people = trip.rows["pid"].to_numpy()
+    told: dict[str, Any] = {"reid": str(judge.path), "gallery": len(gallery)}
+    right = {}
+    for what, root in (("warps", trip.warps), ("true_views", trip.views)):
+        told[what], right[what] = search_for(lineup, queries(root, trip.rows), people, trip.turn)
+    told["ratio"] = compare(right, people, np.ones(len(people), dtype=bool))
+    told["ratio"]["turns"] = by_turn(trip.turn, lambda here: compare(right, people, here))
+    pids = np.array([person.pid for person in crops])
+    told["crops"], _ = search_for(lineup, [*crops], pids, None)
+    return told
+
+
+def queries(root: Path, rows: pd.DataFrame) -> list[Person]:
+    """The pictures of some rows, as taken by their sources' cameras."""
+    ids = zip(rows["file"], rows["pid"], rows["camid"], strict=True)
+    return [Person(root / TRAIN / file, int(pid), int(camid)) for file, pid, camid in ids]
+
+
+def search_for(
+    lineup: Lineup, query: list[Person], people: NDArray[np.int64], turn: NDArray[np.int64] | None
+) -> tuple[dict[str, Any], NDArray[np.bool_]]:
+    """Sum up how people are found; also whether each is found at once."""
+    scores = identify(lineup, query)
+    first = scores.first == 0
+
+    def summed(here: NDArray[np.bool_]) -> dict[str, Any]:
+        ones = np.ones(int(here.sum()))
+        return {
+            "queries": int(here.sum()),
+            **estimate("rank1", first[here], ones, people[here]),
+            **estimate("mAP", scores.ap[here], ones, people[here]),
+        }
+
+    told = summed(np.ones(len(query), dtype=bool))
+    return (told if turn is None else told | {"turns": by_turn(turn, summed)}), first
+
+
+def compare(
+    right: dict[str, NDArray[np.bool_]], people: NDArray[np.int64], here: NDArray[np.bool_]
+) -> dict[str, Any]:
+    """Rank-1 of warps over Rank-1 of true views."""
+    return estimate("rank1", right["warps"][here], right["true_views"][here], people[here])
+
+
+def by_turn(
+    turn: NDArray[np.int64], summed: Callable[[NDArray[np.bool_]], dict[str, Any]]
+) -> dict[str, Any]:
+    """Sum up each kind of turn by itself."""
+    return {name: summed(turn == k) for k, name in enumerate(TURNS)}
+
+
+def estimate(
+    name: str, parts: NDArray[Any], wholes: NDArray[Any], people: NDArray[np.int64]
+) -> dict[str, Any]:
+    """A ratio of sums with its interval, as JSON values."""
+    found: Estimate | None = ratio_of_sums(parts, wholes, people)
+    if found is None:
+        return {name: None}
+    return {name: round(found.value, 4), f"{name}_ci": [round(found.low, 4), round(found.high, 4)]}
+
+
+def share(part: int, whole: int) -> float | None:
+    """Part of a whole; None of nothing."""
+    return round(part / whole, 4) if whole else None
+
+
+def tell(result: dict[str, Any]) -> None:
+    """Print what matters."""
+    pose, identity = result["pose"], result["identity"]
+    print(f"\nPCK at {NEAR:.0%} of the height (missing joints wrong; sides exchanged)")
+    for what in ("warps", "true_views", "crops"):
+        rows = {"all": pose[what], **pose[what].get("turns", {})}
+        for name, row in rows.items():
+            print(
+                f"  {what:11s} {name:13s} {words(row, 'pck')}  ({row['pck_missing_wrong']}; "
+                f"{row['sides_exchanged']})  of {row['pictures']}"
+            )
+    warps, views = (pose[what]["joints"] for what in ("warps", "true_views"))
+    for name in OPENPOSE_18:
+        print(f"  {name:15s} warps {warps[name]['pck']}, true views {views[name]['pck']}")
+    print(f"\nRank-1 in a gallery of {identity['gallery']} by {identity['reid']}")
+    for what in ("warps", "true_views", "ratio", "crops"):
+        for name, row in {"all": identity[what], **identity[what].get("turns", {})}.items():
+            mean = f"  mAP {row['mAP']}" if "mAP" in row else ""
+            print(f"  {what:11s} {name:13s} {words(row, 'rank1')}{mean}")
+    print("\ngoals:", {k: v["reached"] for k, v in result["goals"].items()})
+
+
+def words(row: dict[str, Any], name: str) -> str:
+    """A number with its interval."""
+    if row[name] is None:
+        return "-"
+    low, high = row[f"{name}_ci"]
+    return f"{row[name]:.3f} ({low:.3f} to {high:.3f})"
+
+
+if __name__ == "__main__":
+    main()
