@@ -131,16 +131,23 @@ def test_an_outline_is_cut_where_the_crop_lies() -> None:
 
 
 @pytest.mark.parametrize(
-    ("person", "visible", "rows", "expected"),
-    [(0.9, 12, 60, True), (0.4, 12, 60, False), (0.9, 3, 60, False), (0.9, 12, 2, False)],
+    ("person", "sure", "visible", "rows", "expected"),
+    [
+        (0.9, 0.8, 12, 60, True),
+        (0.2, 0.8, 12, 60, True),  # legs cut off
+        (0.05, 0.8, 12, 60, False),
+        (0.9, 0.5, 12, 60, False),
+        (0.9, 0.8, 3, 60, False),
+        (0.9, 0.8, 12, 2, False),
+    ],
 )
-def test_a_person_is_said_to_be_there_has_joints_and_an_outline(
-    person: float, visible: int, rows: int, expected: bool
+def test_a_person_is_said_to_be_there_has_sure_joints_and_an_outline(
+    person: float, sure: float, visible: int, rows: int, expected: bool
 ) -> None:
     mask = np.zeros((128, 64), dtype=bool)
     mask[:rows] = True
     pose = Pose(torch.zeros(18, 2), torch.arange(18) < visible)
-    assert shows_person(Reading(pose, torch.ones(18), person, mask)) is expected
+    assert shows_person(Reading(pose, torch.full((18,), sure), person, mask)) is expected
 
 
 @pytest.mark.parametrize("size", [(64, 32), (128, 64), (128, 128), (300, 90), (4000, 2000)])
