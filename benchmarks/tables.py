@@ -4,20 +4,24 @@
 
 Renders the pairs if they are not there, runs `reidaug compare recipes/tables/NAME_small.yaml` for
 each table, and keeps its report with command, hardware and date in
-benchmarks/results/NAME_small.json. Stopped and run again, it goes on where it was.
+benchmarks/results/NAME_small.json. Stopped and run again, it goes on where it was. UnWarpME whole
+is a row of most tables: rows that are trained alike are trained once.
 """
 
 import argparse
 import json
 from pathlib import Path
-from shutil import copyfile
+from shutil import copyfile, copytree
 
+import yaml
 from provenance import RESULTS, about
 
 from reidaug.commands.compare import compare
-from reidaug.commands.compare_rows import Compare
+from reidaug.commands.compare_rows import Compare, plan_rows
+from reidaug.commands.flow_training import resolved
 from reidaug.commands.synth import render_pairs
 from reidaug.recipes import load
+from reidaug.runs import RunFolder
 
 RECIPES = Path(__file__).parents[1] / "recipes" / "tables"
 TABLES = ("table1", "parametric", "table2", "table3", "table4", "table7", "skip")
@@ -33,12 +37,36 @@ def main() -> None:
     render_pairs(options.pairs, people=250, test_people=40, seed=0)
     for table in options.tables.split(","):
         recipe = load(RECIPES / f"{table}_small.yaml", Compare, (f"pairs={options.pairs}",))
+        take_over(recipe, options.out / table)
         report = compare(recipe, options.out / table, resume=True)
         source = about(f"python benchmarks/tables.py --tables {table}")
         text = json.dumps(source | report, indent=1) + "\n"
         (RESULTS / f"{table}_small.json").write_text(text)
         if table == "table1":
             copyfile(options.out / table / "warps.png", RECIPES.parents[1] / "docs" / "table1.png")
+
+
+def take_over(recipe: Compare, out: Path) -> None:
+    """Copy rows that another table has trained in just the same way, and the time it took."""
+    run = RunFolder.open(out, {"command": "compare", **recipe.model_dump(mode="json")}, resume=True)
+    for name, row in plan_rows(recipe, out).items():
+        folder = out / "rows" / name
+        if row.training is None or folder.exists():
+            continue
+        told = resolved(row.training)
+        for other in sorted(out.parent.glob("*/rows/*")):
+            told["row"] = other.name
+            text = yaml.safe_dump(told, sort_keys=False, allow_unicode=True)
+            if not (other / "report.json").exists() or (other / "recipe.yaml").read_text() != text:
+                continue
+            copytree(other, folder)
+            told["row"] = name
+            text = yaml.safe_dump(told, sort_keys=False, allow_unicode=True)
+            (folder / "recipe.yaml").write_text(text)
+            for record in RunFolder(other.parents[1], resumed=True).records():
+                if record["row"] == other.name:
+                    run.log(row=name, seconds=record["seconds"])
+            break
 
 
 if __name__ == "__main__":
