@@ -11,9 +11,10 @@ is a row of most tables: rows that are trained alike are trained once.
 import argparse
 import json
 from pathlib import Path
-from shutil import copyfile, copytree
+from shutil import copytree
 
 import yaml
+from PIL import Image
 from provenance import RESULTS, about
 
 from reidaug.commands.compare import compare
@@ -25,6 +26,7 @@ from reidaug.runs import RunFolder
 
 RECIPES = Path(__file__).parents[1] / "recipes" / "tables"
 TABLES = ("table1", "parametric", "table2", "table3", "table4", "table7", "skip")
+WIDTH = 1000  # pixels of the figure in the README
 
 
 def main() -> None:
@@ -43,7 +45,14 @@ def main() -> None:
         text = json.dumps(source | report, indent=1) + "\n"
         (RESULTS / f"{table}_small.json").write_text(text)
         if table == "table1":
-            copyfile(options.out / table / "warps.png", RECIPES.parents[1] / "docs" / "table1.png")
+            show(options.out / table / "warps.png", RECIPES.parents[1] / "docs" / "table1.png")
+
+
+def show(picture: Path, page: Path) -> None:
+    """Make a picture small enough for a page."""
+    with Image.open(picture) as large:
+        small = large.convert("RGB").resize((WIDTH, round(WIDTH * large.height / large.width)))
+    small.quantize(256).save(page, optimize=True)
 
 
 def take_over(recipe: Compare, out: Path) -> None:
