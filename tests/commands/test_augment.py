@@ -178,6 +178,21 @@ def test_keypoints_for_half_of_the_images_work_for_that_half(
     assert len((out / "left_out.txt").read_text().splitlines()) == 3
 
 
+def test_an_image_is_left_out_in_one_line(market: Path, tmp_path: Path, capfd) -> None:
+    lines = (market / KEYPOINTS).read_text().splitlines()
+    name = lines[1].partition(":")[0]
+    lines[1] = f"{name}: {[-1] * 18}: {[-1] * 18}"  # nobody was found in it
+    (tmp_path / "some.csv").write_text("\n".join(lines[:-1]) + "\n")
+    out = tmp_path / "out"
+    flags = ("--flow", "torso-affine", "--poses", 2, "--workers", 1)
+    assert run(market, "--out", out, *flags, "--keypoints", tmp_path / "some.csv") == 0
+    assert "2 of 6 entries left out:" in capfd.readouterr().err
+    told = (out / "left_out.txt").read_text().splitlines()
+    assert len(told) == 2
+    assert f"{name} has no visible joint" in "".join(told)
+    assert "no usable keypoints in some.csv" in "".join(told)
+
+
 def test_what_is_not_kept_is_counted_and_told(market: Path, tmp_path: Path, capfd) -> None:
     out = tmp_path / "out"
     flags = ("--flow", "joint-blend", "--poses", 6, "--workers", 1)
