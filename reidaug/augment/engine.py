@@ -19,7 +19,7 @@ from joblib.externals.loky.process_executor import BrokenProcessPool
 
 from reidaug.augment.places import draw_pool
 from reidaug.augment.warps import COLUMNS, Plan, Source, read_crops, warp_crops
-from reidaug.data.files import write_atomically
+from reidaug.data.files import remove_partials, write_atomically
 from reidaug.data.manifest import write_manifest
 from reidaug.data.market1501 import TRAIN
 from reidaug.errors import ReidaugError, UsageError, require_extra
@@ -244,8 +244,7 @@ def clean(out: Path) -> None:
         out: The dataset made.
     """
     for folder in (out, out / TRAIN, out / RECORDS):
-        for partial in folder.glob(".*.part"):
-            partial.unlink(missing_ok=True)
+        remove_partials(folder)
 
 
 def _record(out: Path, index: int) -> Path:
