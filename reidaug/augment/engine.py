@@ -23,7 +23,9 @@ from reidaug.data.files import remove_partials, write_atomically
 from reidaug.data.manifest import write_manifest
 from reidaug.data.market1501 import TRAIN
 from reidaug.errors import ReidaugError, UsageError, require_extra
+from reidaug.flow.estimator import FlowEstimator
 from reidaug.geometry.flow import Size
+from reidaug.geometry.pose import Pose, stack
 from reidaug.machine import one_thread
 
 BACKENDS = ("loky", "dask")
@@ -65,6 +67,30 @@ class Totals(NamedTuple):
     quality: float
     pck: float | None
     left_out: tuple[str, ...]
+
+
+def check_fit(estimator: FlowEstimator, pose: Pose, size: Size) -> None:
+    """Find out before the work whether an estimator takes images of a size.
+
+    Args:
+        estimator: The estimator; it is put into evaluation mode.
+        pose: Any pose (18, 2) in pixels of such an image.
+        size: (height, width) of the warps.
+
+    Raises:
+        UsageError: It does not.
+    """
+    told = f"{size[0]}x{size[1]}"
+    cells: tuple[int, ...] = size
+    if min(size) > 1:
+        one = stack([pose])
+        try:
+            with torch.inference_mode():
+                cells = estimator.eval()(torch.zeros(1, 3, *size), one, one).shape[-2:]
+        except ValueError as error:
+            raise UsageError(f"the flow does not suit images of {told}: {error}") from None
+    if min(cells) < 2:
+        raise UsageError(f"images of {told}, as most of the poses' are, are too small to be warped")
 
 
 def into_chunks(sources: Sequence[Source], size: Size) -> list[Sequence[Source]]:

@@ -9,6 +9,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from stick_market import stick_market
 
 from reidaug import cli
@@ -16,6 +17,7 @@ from reidaug.commands.augment import augment_dataset
 from reidaug.data.images import read_image
 from reidaug.data.manifest import read_manifest
 from reidaug.data.market1501 import GALLERY, QUERY, TRAIN, read_market1501
+from reidaug.flow.checkpoint import build_estimator, save_checkpoint
 
 KEYPOINTS = "market-annotation-train.csv"
 
@@ -176,6 +178,27 @@ def test_keypoints_for_half_of_the_images_work_for_that_half(
     assert "3 of 6 entries left out:" in printed.err
     assert "no usable keypoints in half.csv" in printed.err
     assert len((out / "left_out.txt").read_text().splitlines()) == 3
+
+
+@pytest.mark.parametrize(
+    ("size", "flow", "says"),
+    [
+        ((1, 1), "identity", "images of 1x1, as most of the poses' are, are too small"),
+        ((33, 17), "fomm", "the flow does not suit images of 33x17: 5 halvings need a height"),
+    ],
+)
+def test_sizes_that_do_not_suit_a_flow_are_said_before_the_work(
+    market: Path, tmp_path: Path, capfd, size: tuple[int, int], flow: str, says: str
+) -> None:
+    if flow == "fomm":
+        description = {"class": "reidaug.flow.fomm:FOMM", "preset": "small"}
+        flow = str(tmp_path / "fomm")
+        save_checkpoint(Path(flow), build_estimator(description), {"estimator": description})
+    for path in (market / TRAIN).iterdir():
+        Image.new("RGB", size[::-1]).save(path)
+    assert run(market, "--out", tmp_path / "out", "--flow", flow, "--poses", 2) == 2
+    assert says in capfd.readouterr().err
+    assert not (tmp_path / "out").exists()
 
 
 def test_an_image_is_left_out_in_one_line(market: Path, tmp_path: Path, capfd) -> None:
