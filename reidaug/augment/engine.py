@@ -138,8 +138,11 @@ def run_chunks(
         folder.mkdir(exist_ok=True)
     clean(plan.out)
     everyone = [source for chunk in chunks for source in chunk]
+    people = [source.person.pid for source in everyone]
     jobs = (
-        delayed(make_chunk)(plan, size, k, chunk, _places(plan, size, k, chunk, everyone))
+        delayed(make_chunk)(
+            plan, size, k, chunk, [everyone[n] for n in _places(plan, size, k, chunk, people)]
+        )
         for k, chunk in enumerate(chunks)
     )
     try:
@@ -170,15 +173,13 @@ def _backend(backend: str, workers: int) -> Iterator[None]:
 
 
 def _places(
-    plan: Plan, size: Size, index: int, chunk: Sequence[Source], everyone: Sequence[Source]
-) -> list[Source]:
-    """Choose the sources whose backgrounds a chunk may use."""
+    plan: Plan, size: Size, index: int, chunk: Sequence[Source], people: Sequence[int]
+) -> list[int]:
+    """Choose the sources whose backgrounds a chunk may use, by whom every source shows."""
     if plan.background != "other":
         return []
-    people = [source.person.pid for source in everyone]
     asking = [source.person.pid for source in chunk]
-    drawn = draw_pool(people, asking, count=max(2, _at_once(size)), seed=(plan.seed, index))
-    return [everyone[k] for k in drawn]
+    return draw_pool(people, asking, count=max(2, _at_once(size)), seed=(plan.seed, index))
 
 
 def make_chunk(
