@@ -237,10 +237,10 @@ def test_what_is_not_kept_is_counted_and_told(market: Path, tmp_path: Path, capf
 def test_poses_can_only_be_checked_where_they_can_be_read(
     market: Path, tmp_path: Path, capfd, monkeypatch
 ) -> None:
-    monkeypatch.setitem(sys.modules, "reidaug.perception.models", None)
+    monkeypatch.setitem(sys.modules, "ai_edge_litert", None)
     flags = ("--flow", "torso-affine", "--poses", 2, "--check-poses")
     assert run(market, "--out", tmp_path / "out", *flags) == 2
-    assert "--check-poses needs pip install 'reidaug[pose]'" in capfd.readouterr().err
+    assert "run pip install 'reidaug[pose]'" in capfd.readouterr().err
     assert not (tmp_path / "out").exists()
 
 
