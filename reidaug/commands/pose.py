@@ -57,10 +57,9 @@ def crops_of(dataset: Path, splits: Sequence[str] = (TRAIN,)) -> list[Path]:
     try:
         root = find_root(dataset)
     except ReidaugError:
-        crops = list(image_files(dataset)) if dataset.is_dir() else []
-        if not crops:
+        if not dataset.is_dir():
             raise
-        return crops
+        return _crops_in(dataset)
     if not any((root / name).is_dir() for name in SPLITS):  # MSMT17: lists of images
         found = read_market1501(root, splits=wanted)
         return [p.path for people in (found.train, found.query, found.gallery) for p in people]
@@ -70,6 +69,16 @@ def crops_of(dataset: Path, splits: Sequence[str] = (TRAIN,)) -> list[Path]:
         if not images:
             raise ReidaugError(f"{root / name}: no folder with images; leave it out of --splits")
         crops += images
+    return crops
+
+
+def _crops_in(folder: Path) -> list[Path]:
+    crops = list(image_files(folder))
+    if not crops:
+        raise ReidaugError(
+            f"{folder}: neither images in it nor a folder {TRAIN}; name a folder of crops or a "
+            "Market-1501 root"
+        )
     return crops
 
 
