@@ -19,11 +19,13 @@ from joblib.externals.loky.process_executor import BrokenProcessPool
 
 from reidaug.augment.places import draw_pool
 from reidaug.augment.warps import COLUMNS, Plan, Source, read_crops, warp_crops
-from reidaug.data.files import write_atomically
+from reidaug.data.files import remove_partials, write_atomically
 from reidaug.data.manifest import write_manifest
 from reidaug.data.market1501 import TRAIN
 from reidaug.errors import ReidaugError, UsageError, require_extra
+from reidaug.flow.estimator import FlowEstimator
 from reidaug.geometry.flow import Size
+from reidaug.geometry.pose import Pose, stack
 from reidaug.machine import one_thread
 
 BACKENDS = ("loky", "dask")
@@ -65,6 +67,30 @@ class Totals(NamedTuple):
     quality: float
     pck: float | None
     left_out: tuple[str, ...]
+
+
+def check_fit(estimator: FlowEstimator, pose: Pose, size: Size) -> None:
+    """Find out before the work whether an estimator takes images of a size.
+
+    Args:
+        estimator: The estimator; it is put into evaluation mode.
+        pose: Any pose (18, 2) in pixels of such an image.
+        size: (height, width) of the warps.
+
+    Raises:
+        UsageError: It does not.
+    """
+    told = f"{size[0]}x{size[1]}"
+    cells: tuple[int, ...] = size
+    if min(size) > 1:
+        one = stack([pose])
+        try:
+            with torch.inference_mode():
+                cells = estimator.eval()(torch.zeros(1, 3, *size), one, one).shape[-2:]
+        except ValueError as error:
+            raise UsageError(f"the flow does not suit images of {told}: {error}") from None
+    if min(cells) < 2:
+        raise UsageError(f"images of {told}, as most of the poses' are, are too small to be warped")
 
 
 def into_chunks(sources: Sequence[Source], size: Size) -> list[Sequence[Source]]:
@@ -112,8 +138,11 @@ def run_chunks(
         folder.mkdir(exist_ok=True)
     clean(plan.out)
     everyone = [source for chunk in chunks for source in chunk]
+    people = [source.person.pid for source in everyone]
     jobs = (
-        delayed(make_chunk)(plan, size, k, chunk, _places(plan, size, k, chunk, everyone))
+        delayed(make_chunk)(
+            plan, size, k, chunk, [everyone[n] for n in _places(plan, size, k, chunk, people)]
+        )
         for k, chunk in enumerate(chunks)
     )
     try:
@@ -144,15 +173,13 @@ def _backend(backend: str, workers: int) -> Iterator[None]:
 
 
 def _places(
-    plan: Plan, size: Size, index: int, chunk: Sequence[Source], everyone: Sequence[Source]
-) -> list[Source]:
-    """Choose the sources whose backgrounds a chunk may use."""
+    plan: Plan, size: Size, index: int, chunk: Sequence[Source], people: Sequence[int]
+) -> list[int]:
+    """Choose the sources whose backgrounds a chunk may use, by whom every source shows."""
     if plan.background != "other":
         return []
-    people = [source.person.pid for source in everyone]
     asking = [source.person.pid for source in chunk]
-    drawn = draw_pool(people, asking, count=max(2, _at_once(size)), seed=(plan.seed, index))
-    return [everyone[k] for k in drawn]
+    return draw_pool(people, asking, count=max(2, _at_once(size)), seed=(plan.seed, index))
 
 
 def make_chunk(
@@ -244,8 +271,7 @@ def clean(out: Path) -> None:
         out: The dataset made.
     """
     for folder in (out, out / TRAIN, out / RECORDS):
-        for partial in folder.glob(".*.part"):
-            partial.unlink(missing_ok=True)
+        remove_partials(folder)
 
 
 def _record(out: Path, index: int) -> Path:

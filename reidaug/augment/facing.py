@@ -76,10 +76,10 @@ def turn_back(pose: Pose, turned: Bool[Tensor, "b"]) -> Pose:
     A person from behind and one from the front can have the same outline; what differs is which
     joint is called left. Where left and right joints exchange names, a source seen from the front
     stays so in the outline of a back view: no half turn is asked for, and no face is painted on
-    the back of a head. (To mirror picture
-    and joints of the source but not their names also spares the estimator the half turn, but shows
-    the front mirrored, as if it were the back: on 117 rendered pairs that is 1.3 +- 0.3 of 255
-    further from the true view than to allow the turn; exchanged names are 0.3 +- 0.4 further.)
+    the back of a head. (To mirror picture and joints of the source but not their names also spares
+    the estimator the half turn, but shows the front mirrored, as if it were the back: on 117
+    rendered pairs that is 1.3 +- 0.3 of 255 further from the true view than to allow the turn;
+    exchanged names are 0.3 +- 0.4 further.)
 
     Args:
         pose: The 18 joints (B, 18, 2).

@@ -84,6 +84,8 @@ def join_poses(dataset: ReIDDataset, keypoints: Path) -> tuple[tuple[Source, ...
     sources, without = [], []
     for person in dataset.train:
         pose = known.poses.get(person.path.name)
+        if pose is None and person.path.name in known.refused:
+            continue  # the file's own line says why
         if pose is None:
             without.append(f"{person.path}: no usable keypoints in {keypoints.name}")
         else:

@@ -46,7 +46,7 @@ def paint(
     if not len(which):
         return painted
     fine = resize(flow, (2 * height - 1, 2 * width - 1))
-    offset = torch.arange(-1, 2)
+    offset = torch.arange(-1, 2, device=flow.device)
     rows = (2 * row[:, None, None] + offset[:, None]).clamp(0, 2 * height - 2)
     columns = (2 * column[:, None, None] + offset).clamp(0, 2 * width - 2)
     # Places in the memory of `fine`: one look-up a coordinate instead of one a pixel and channel.
@@ -54,7 +54,7 @@ def paint(
     place = (2 * plane * which[:, None, None] + rows * fine.shape[3] + columns).flatten(1)
     points = torch.stack((fine.take(place), fine.take(place + plane)))
     sampled = warp(image[None], points[None], size=(len(which), 9))[0]
-    down, across = (torch.tensor(taps) for taps in TAPS)
+    down, across = (torch.tensor(taps, device=flow.device) for taps in TAPS)
     weights = (down[:, None] * across).flatten()
     painted[which, :, row, column] = (sampled @ weights).mT
     return painted

@@ -43,11 +43,17 @@ def draw_pool(
     order = np.random.default_rng(list(seed)).permutation(len(people)).tolist()
     inside = set(asking)
     times: dict[int, int] = {}
-    turn = []
+    others, again = list[int](), list[tuple[int, int]]()
     for k in order:
-        turn.append(times.get(people[k], 0) if people[k] in inside else -1)
-        times[people[k]] = times.get(people[k], 0) + 1
-    return [order[k] for k in sorted(range(len(order)), key=turn.__getitem__)][:count]
+        if people[k] not in inside:
+            others.append(k)
+            if len(others) == count:  # mostly soon: chunks are small, and there are many
+                return others
+        else:
+            again.append((times.get(people[k], 0), k))
+            times[people[k]] = times.get(people[k], 0) + 1
+    own = sorted(again, key=lambda one: one[0])
+    return [*others, *(k for _, k in own)][:count]
 
 
 def behind(

@@ -81,7 +81,7 @@ def outline_weights(
     Returns:
         Weights (B, h, w) in [0, 1].
     """
-    grid = identity(*cells)[None].expand(len(outline), -1, -1, -1)
+    grid = identity(*cells, device=outline.device).expand(len(outline), -1, -1, -1)
     return warp(outline[:, None].float(), grid, size=cells)[:, 0]
 
 
@@ -112,8 +112,8 @@ def measure(
     grid = (flow.shape[2], flow.shape[3])
     cells = outline_weights(outline, grid)
     # A pixel reaches half a pixel beyond its centre.
-    edge = torch.tensor([1 + 1 / (size[1] - 1), 1 + 1 / (size[0] - 1)])[:, None, None]
-    inside = (flow.abs() <= edge).all(1).float()
+    edge = torch.tensor([1 + 1 / (size[1] - 1), 1 + 1 / (size[0] - 1)], device=flow.device)
+    inside = (flow.abs() <= edge[:, None, None]).all(1).float()
     person = warp(mask[None, None].float().expand(len(flow), -1, -1, -1), flow, size=grid)[:, 0]
     # Scale and folds are known between four points of the grid.
     between = avg_pool2d(cells[:, None], 2, stride=1)[:, 0]

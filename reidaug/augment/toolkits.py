@@ -65,7 +65,8 @@ def torchreid_dataset(
     camera = {camid: k for k, camid in enumerate(cameras)}
     rows = (
         [(str(p.path), label[p.pid], camera[p.camid]) for p in train],
-        *([(str(p.path), p.pid, camera[p.camid]) for p in test] for test in made[2:4]),
+        [(str(p.path), p.pid, camera[p.camid]) for p in made.query],
+        [(str(p.path), p.pid, camera[p.camid]) for p in made.gallery],
     )
     return partial(WarpedImages, *rows)
 

@@ -10,7 +10,7 @@ import torch
 from pydantic import Field
 
 from reidaug.augment.background import BACKGROUNDS
-from reidaug.augment.engine import BACKENDS, clean, into_chunks, merge, run_chunks
+from reidaug.augment.engine import BACKENDS, check_fit, clean, into_chunks, merge, run_chunks
 from reidaug.augment.facing import TURNS
 from reidaug.augment.folder import copy_originals, show_split
 from reidaug.augment.material import KEYPOINTS, MASKS, Material, fingerprint, gather_material
@@ -137,6 +137,7 @@ def augment_dataset(
     found = read_market1501(dataset, pattern=pattern, splits=(TRAIN,))
     _check_out(found.root, out)
     reader = pose_reader(model) if check_poses else None
+    estimator = load_flow(flow)
     known, outlines = _keypoint_file(found.root, keypoints), _mask_folder(found.root, masks)
     recipe = resolve(
         {
@@ -149,7 +150,7 @@ def augment_dataset(
             "choose": choose,
             "background": background,
             "spread": spread,
-            "precision": _precision(precision, load_flow(flow)),
+            "precision": _precision(precision, estimator),
             "least_quality": least_quality,
             "turns": turns,
             "check_poses": check_poses,
@@ -171,6 +172,7 @@ def augment_dataset(
         seed=recipe.seed,
         own_pose=recipe.flow == OWN_POSE,
     )
+    check_fit(estimator, material.sources[0].pose, material.targets.size)
     if recipe.background == "other" and len({s.person.pid for s in material.sources}) < 2:
         raise UsageError("--background other needs images of at least two people with keypoints")
     # What may change behind the same paths: poses, names and weights.

@@ -56,12 +56,14 @@ def command(
     reidaug check crops --pattern '(?P<pid>\d+)_cam(?P<camid>\d+)'
     """
     root = find_root(dataset)
+    if report is not None and (report.is_dir() or not report.parent.is_dir()):
+        raise UsageError(f"--json {report}: name a file in a folder that is there")
     with _Progress() as progress:
         checkup = check_dataset(
             root,
             pattern=pattern,
             keypoints=_named(keypoints, root / KEYPOINTS, "--keypoints"),
-            masks=_named(masks, root / MASKS, "--masks"),
+            masks=_folder(_named(masks, root / MASKS, "--masks")),
             workers=workers or cores(),
             announce=progress.announce,
         )
@@ -95,6 +97,12 @@ def _named(given: Path | None, usual: Path, option: str) -> Path | None:
     if given is not None and not given.exists():
         raise UsageError(f"{option} {given}: there is no such thing")
     return given or (usual if usual.exists() else None)
+
+
+def _folder(masks: Path | None) -> Path | None:
+    if masks is not None and not masks.is_dir():
+        raise UsageError(f"--masks {masks}: this is a file; name a folder")
+    return masks
 
 
 def lines(checkup: Checkup) -> Iterator[str]:

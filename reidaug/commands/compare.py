@@ -51,9 +51,10 @@ def compare(
         recipe: The comparison.
         out: Run folder; trained rows are run folders of `reidaug train-flow` in its ``rows``.
         resume: Whether to go on with the run it holds. Finished rows are kept; what comes out is
-            what an uninterrupted run would have given, times aside.
+            what an uninterrupted run with as many jobs would have given, times aside.
         jobs: Rows trained at the same time; they share the cores evenly. By default one a core,
-            and on a GPU, or where several processes train together, one.
+            and on a GPU, or where several processes train together, one. The number of cores a
+            row has changes the last digits of its weights.
 
     Returns:
         The content of ``report.json``; nothing in processes other than the first.
@@ -130,8 +131,9 @@ def _train(run: RunFolder, trainings: Mapping[str, TrainFlow], jobs: int | None)
         told = trainings[name]
         click.echo(f"{name}: {told.schedule.steps} steps of {told.batch} pairs", err=True)
     alone = PartialState().num_processes > 1 or PartialState().device.type != "cpu"
-    jobs = 1 if alone else min(jobs or cores(), len(missing))
-    if jobs > 1:
+    # Of all rows, not of those that are missing: sums come out the same with as many threads.
+    jobs = 1 if alone else min(jobs or cores(), len(trainings))
+    if jobs > 1 and missing:
         threads = max(1, cores() // jobs)
         tasks = [delayed(_beside)(trainings[n], folders[n], threads) for n in missing]
         try:
@@ -212,7 +214,7 @@ def _differences(values: Values, others: Values, seed: int) -> dict[str, Any]:
 
 
 def _training(run: RunFolder, rows: Mapping[str, Row]) -> dict[str, Any]:
-    # A session that was killed outright did not live to log its seconds.
+    # A run that was killed outright did not live to log its seconds.
     spent: dict[str, float] = {}
     for record in run.records():
         spent[record["row"]] = spent.get(record["row"], 0.0) + record["seconds"]

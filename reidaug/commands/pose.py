@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from reidaug.commands import options
-from reidaug.data.files import summarise_left_out, write_atomically
+from reidaug.data.files import remove_partials, summarise_left_out, write_atomically
 from reidaug.data.images import image_files
 from reidaug.data.keypoints import stands_in_patn, write_patn
 from reidaug.data.market1501 import GALLERY, QUERY, SPLITS, TRAIN, find_root, read_market1501
@@ -57,10 +57,9 @@ def crops_of(dataset: Path, splits: Sequence[str] = (TRAIN,)) -> list[Path]:
     try:
         root = find_root(dataset)
     except ReidaugError:
-        crops = list(image_files(dataset)) if dataset.is_dir() else []
-        if not crops:
+        if not dataset.is_dir():
             raise
-        return crops
+        return _crops_in(dataset)
     if not any((root / name).is_dir() for name in SPLITS):  # MSMT17: lists of images
         found = read_market1501(root, splits=wanted)
         return [p.path for people in (found.train, found.query, found.gallery) for p in people]
@@ -70,6 +69,16 @@ def crops_of(dataset: Path, splits: Sequence[str] = (TRAIN,)) -> list[Path]:
         if not images:
             raise ReidaugError(f"{root / name}: no folder with images; leave it out of --splits")
         crops += images
+    return crops
+
+
+def _crops_in(folder: Path) -> list[Path]:
+    crops = list(image_files(folder))
+    if not crops:
+        raise ReidaugError(
+            f"{folder}: neither images in it nor a folder {TRAIN}; name a folder of crops or a "
+            "Market-1501 root"
+        )
     return crops
 
 
@@ -104,13 +113,16 @@ def estimate_poses(
     records = out.with_name(f".{out.name}.records")
     survey = Survey(records, masks and masks.resolve(), file, model_name(file))
     inputs = fingerprint(survey.network, crops)
-    done = _finished(out, masks, inputs)
+    done = _finished(survey, out, crops, inputs)
     if done is not None:
         return done
     _check_masks(survey, crops)
     made = [folder for folder in (out.parent, masks, records) if folder and not folder.exists()]
     for folder in made:
         folder.mkdir(parents=True, exist_ok=True)
+    remove_partials(out.parent, of=f"{out.stem}.")
+    if masks is not None:
+        remove_partials(masks)
     chunks = into_chunks(crops)
     workers = workers or cores()
     started, read = time.monotonic(), 0
@@ -197,23 +209,26 @@ def _check_crops(crops: Sequence[Path], out: Path, masks: Path | None) -> None:
         raise UsageError(f"--masks {masks}: this is where the crops are; name another folder")
 
 
-def _finished(out: Path, masks: Path | None, inputs: str) -> dict[str, Any] | None:
+def _finished(
+    survey: Survey, out: Path, crops: Sequence[Path], inputs: str
+) -> dict[str, Any] | None:
     """Give the report of the same work done before; None where something is left to do."""
-    if not out.exists() or out.with_name(f".{out.name}.records").exists():
+    if not out.exists() or survey.records.exists():
         return None
     try:
-        report: dict[str, Any] = json.loads(beside(out, ".report.json").read_text(encoding="utf-8"))
+        report = json.loads(beside(out, ".report.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        report = {}
-    if report.get("inputs") != inputs:
+        report = None
+    if not isinstance(report, dict) or report.get("inputs") != inputs:
         raise ReidaugError(
             f"{out} is there already, and not of these crops as they are now; name another file "
             "with --out, or delete it"
         )
-    count = (
-        sum(path.suffix == ".png" for path in masks.iterdir()) if masks and masks.exists() else 0
-    )
-    return report if masks is None or count >= report["people"] else None
+    missing = [end for end in (".left_out.txt", ".sheet.png") if not beside(out, end).exists()]
+    if survey.masks is not None:
+        drawn = sum(mask_path(survey.masks, path.name).exists() for path in crops)
+        missing += [".png"] * (report["people"] - drawn)
+    return None if missing else report
 
 
 def _check_masks(survey: Survey, crops: Sequence[Path]) -> None:

@@ -1,12 +1,12 @@
 """What reads poses off warps, to compare them with the poses asked for."""
 
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 from reidaug.augment.quality import PoseReader
-from reidaug.errors import UsageError
+from reidaug.errors import require_extra
+from reidaug.perception.blazepose import PersonReader
+from reidaug.perception.models import find_model
 
 
 @dataclass(frozen=True)
@@ -21,8 +21,7 @@ class BlazePoseReader:
 
     def __call__(self) -> PoseReader:
         """Make a reader."""
-        reader: PoseReader = _room("blazepose").PersonReader(self.model)
-        return reader
+        return PersonReader(self.model)
 
 
 def pose_reader(model: Path | None = None) -> BlazePoseReader:
@@ -38,14 +37,5 @@ def pose_reader(model: Path | None = None) -> BlazePoseReader:
         ReidaugError: The network's file cannot be had.
         UsageError: The extra ``pose`` is not installed.
     """
-    reader = BlazePoseReader(_room("models").find_model(model))
-    reader()
-    return reader
-
-
-def _room(name: str) -> Any:
-    """Import a module of the perception room only when poses are to be checked."""
-    try:
-        return import_module(f"reidaug.perception.{name}")
-    except ImportError:
-        raise UsageError("--check-poses needs pip install 'reidaug[pose]'") from None
+    require_extra("pose", "ai_edge_litert")
+    return BlazePoseReader(find_model(model))

@@ -49,7 +49,10 @@ _SPOILT = {
         "have no mask beside the others'",
         "limbs drawn from the joints stand in; make the missing ones with `reidaug pose`",
     ),
-    "mask unreadable": ("have a damaged mask", "they are left out: make it anew or remove it"),
+    "mask unreadable": (
+        "have a damaged mask",
+        "augment leaves them out, and stops where it wants their pose: make it anew or remove it",
+    ),
     "mask of another size": ("have a mask of another size", "it is stretched; is it theirs?"),
     "mask empty": ("have a mask of nearly nothing, or of everything", "is somebody in them?"),
 }

@@ -66,7 +66,8 @@ def read_deepfashion(
         The pairs whose images and keypoints are all there.
 
     Raises:
-        ReidaugError: A list or folder is missing or damaged, or no pair is left.
+        ReidaugError: A list or folder is missing or damaged, no pair is left, or one of the others
+            names no image.
         UsageError: There is no such split.
     """
     if split not in SPLITS:
@@ -96,8 +97,15 @@ def read_deepfashion(
         tuple(left_out),
         flows if flows.is_dir() else None,
         annotated_size,
-        tuple(read_keypoints(path).poses for path in others),
+        tuple(_others(path, keypoints.poses) for path in others),
     )
+
+
+def _others(path: Path, poses: dict[str, Pose]) -> dict[str, Pose]:
+    more = read_keypoints(path).poses
+    if not more.keys() & poses.keys():
+        raise ReidaugError(f"{path}: names none of the images, such as {next(iter(poses))}")
+    return more
 
 
 def write_pairs_csv(path: Path, pairs: Sequence[tuple[str, str]]) -> None:

@@ -37,6 +37,18 @@ def whole(path: Path) -> Iterator[Path]:
         partial.unlink(missing_ok=True)
 
 
+def remove_partials(folder: Path, *, of: str = "") -> None:
+    """Remove what a killed process left half written.
+
+    Args:
+        folder: The folder.
+        of: How the names of the files begin whose halves are removed; by default all.
+    """
+    for partial in folder.glob(".*.part"):
+        if partial.name.startswith(f".{of}"):
+            partial.unlink(missing_ok=True)
+
+
 def read_text(path: Path) -> str:
     """Read a UTF-8 text file, with or without a byte order mark.
 

@@ -66,7 +66,7 @@ def _matching(
     findings = []
     if people and without.count == len(people):
         what = f"none of {number(len(people), 'training image')} is in it"
-        first = next(iter(nobody.examples))  # it has poses, and of no training image
+        first = next(iter(nobody.examples), min(have))  # at worst of junk
         advice = f"the names must be equal; in it is, for instance, {first}"
         findings.append(problem(where, what, advice, without, (AUGMENT,)))
     elif without.count:

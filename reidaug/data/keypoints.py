@@ -45,10 +45,12 @@ class Keypoints(NamedTuple):
     Attributes:
         poses: The 18 joints of each image by its file name, in pixels of that image.
         left_out: One line ``file:line: reason`` for every entry that could not be taken.
+        refused: File names of the images that these lines are about and that have no pose.
     """
 
     poses: dict[str, Pose]
     left_out: tuple[str, ...]
+    refused: frozenset[str]
 
 
 # What a format's reader hands on, entry by entry: where it stands, the image's name, and the
@@ -150,18 +152,20 @@ def _rounded(pose: Pose, decimals: int) -> list[list[int | float]]:
 
 def _collect(entries: Iterator[_Entry]) -> Keypoints:
     joints: dict[str, NDArray[np.float64]] = {}
-    left_out = []
+    left_out, refused = [], set()
     for where, name, found in entries:
         if isinstance(found, str):
             left_out.append(f"{where}: {found}")
+            refused.add(name)
         elif name in joints:
             left_out.append(f"{where}: {name} stands here a second time; the first one counts")
         elif not found[:, 2].any():
             left_out.append(f"{where}: {name} has no visible joint")
+            refused.add(name)
         else:
             joints[name] = found
     if not joints:
-        return Keypoints({}, tuple(left_out))
+        return Keypoints({}, tuple(left_out), frozenset(refused))
     table = torch.from_numpy(np.stack(list(joints.values())))
     poses = _as_pose(table)
     # Each pose owns its numbers: a view would drag the whole table along to a worker process.
@@ -171,6 +175,7 @@ def _collect(entries: Iterator[_Entry]) -> Keypoints:
             for k, name in enumerate(joints)
         },
         tuple(left_out),
+        frozenset(refused - joints.keys()),
     )
 
 

@@ -45,7 +45,7 @@ def enlarge(
     smooth = resize(flow, size)
     if min(height, width) < 2 or size[0] <= height or size[1] <= width:
         return smooth
-    weights, ahead, corners = _between((height, width), size)
+    weights, ahead, corners = _between((height, width), size, flow.device)
     step = torch.tensor([2 / (width - 1), 2 / (height - 1)], device=flow.device)
     torn = _torn(flow / step[:, None, None], jump)[:, *corners[0]]
     batch, row, column = (torn if where is None else torn & where).nonzero(as_tuple=True)
@@ -75,7 +75,7 @@ def _torn(cells: Float[Tensor, "b 2 h w"], jump: float) -> Tensor:
 
 @lru_cache(maxsize=8)
 def _between(
-    cells: Size, size: Size
+    cells: Size, size: Size, device: torch.device
 ) -> tuple[Float[Tensor, "4 H W"], Int[Tensor, "H W"], list[tuple[Tensor, Tensor]]]:
     """Weights of the four cells around each pixel, the nearest of them, and their places.
 
@@ -84,7 +84,7 @@ def _between(
     """
     places = []
     for count, wanted in zip(cells, size, strict=True):
-        at = torch.linspace(0, count - 1, wanted)
+        at = torch.linspace(0, count - 1, wanted, device=device)
         first = at.floor().long().clamp(max=count - 2)
         places.append((first, at - first))
     (top, down), (left, right) = places

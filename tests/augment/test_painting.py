@@ -54,6 +54,14 @@ def test_what_keeps_its_scale_is_sampled_once() -> None:
     assert torch.allclose(paint(image, identity(*SIZE)[None], WHOLE)[0], image, atol=1e-5)
 
 
+def test_nothing_is_made_on_another_device_than_the_flow() -> None:
+    flow = torch.rand((1, 2, *SIZE), generator=torch.Generator().manual_seed(1)) * 2 - 1
+    image = random_image(0)
+    with torch.device("meta"):
+        painted = paint(image, flow, WHOLE)
+    assert torch.equal(painted, paint(image, flow, WHOLE))
+
+
 def test_a_plain_picture_stays_plain_however_it_is_torn() -> None:
     flow = torch.rand((3, 2, *SIZE), generator=torch.Generator().manual_seed(1)) * 2 - 1
     plain = torch.full((3, *SIZE), 0.25)

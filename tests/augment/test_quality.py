@@ -117,6 +117,13 @@ def test_every_number_is_a_share_on_any_grid(seed: int, h: int, w: int) -> None:
     assert float(judged.quality[0]) == 0
 
 
+def test_nothing_is_made_on_another_device_than_the_flow() -> None:
+    flow, whole = identity(*SIZE)[None], torch.ones(1, *SIZE, dtype=torch.bool)
+    with torch.device("meta"):
+        judged = judge(flow, whole, whole[0])
+    assert float(judged.quality) == pytest.approx(1)
+
+
 def test_the_weight_of_a_cell_is_what_the_outline_is_there() -> None:
     assert torch.allclose(outline_weights(box(), SIZE), box().float(), atol=1e-5)
 

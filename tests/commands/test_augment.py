@@ -9,6 +9,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from stick_market import stick_market
 
 from reidaug import cli
@@ -16,6 +17,7 @@ from reidaug.commands.augment import augment_dataset
 from reidaug.data.images import read_image
 from reidaug.data.manifest import read_manifest
 from reidaug.data.market1501 import GALLERY, QUERY, TRAIN, read_market1501
+from reidaug.flow.checkpoint import build_estimator, save_checkpoint
 
 KEYPOINTS = "market-annotation-train.csv"
 
@@ -178,6 +180,42 @@ def test_keypoints_for_half_of_the_images_work_for_that_half(
     assert len((out / "left_out.txt").read_text().splitlines()) == 3
 
 
+@pytest.mark.parametrize(
+    ("size", "flow", "says"),
+    [
+        ((1, 1), "identity", "images of 1x1, as most of the poses' are, are too small"),
+        ((33, 17), "fomm", "the flow does not suit images of 33x17: 5 halvings need a height"),
+    ],
+)
+def test_sizes_that_do_not_suit_a_flow_are_said_before_the_work(
+    market: Path, tmp_path: Path, capfd, size: tuple[int, int], flow: str, says: str
+) -> None:
+    if flow == "fomm":
+        description = {"class": "reidaug.flow.fomm:FOMM", "preset": "small"}
+        flow = str(tmp_path / "fomm")
+        save_checkpoint(Path(flow), build_estimator(description), {"estimator": description})
+    for path in (market / TRAIN).iterdir():
+        Image.new("RGB", size[::-1]).save(path)
+    assert run(market, "--out", tmp_path / "out", "--flow", flow, "--poses", 2) == 2
+    assert says in capfd.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_image_is_left_out_in_one_line(market: Path, tmp_path: Path, capfd) -> None:
+    lines = (market / KEYPOINTS).read_text().splitlines()
+    name = lines[1].partition(":")[0]
+    lines[1] = f"{name}: {[-1] * 18}: {[-1] * 18}"  # nobody was found in it
+    (tmp_path / "some.csv").write_text("\n".join(lines[:-1]) + "\n")
+    out = tmp_path / "out"
+    flags = ("--flow", "torso-affine", "--poses", 2, "--workers", 1)
+    assert run(market, "--out", out, *flags, "--keypoints", tmp_path / "some.csv") == 0
+    assert "2 of 6 entries left out:" in capfd.readouterr().err
+    told = (out / "left_out.txt").read_text().splitlines()
+    assert len(told) == 2
+    assert f"{name} has no visible joint" in "".join(told)
+    assert "no usable keypoints in some.csv" in "".join(told)
+
+
 def test_what_is_not_kept_is_counted_and_told(market: Path, tmp_path: Path, capfd) -> None:
     out = tmp_path / "out"
     flags = ("--flow", "joint-blend", "--poses", 6, "--workers", 1)
@@ -199,10 +237,10 @@ def test_what_is_not_kept_is_counted_and_told(market: Path, tmp_path: Path, capf
 def test_poses_can_only_be_checked_where_they_can_be_read(
     market: Path, tmp_path: Path, capfd, monkeypatch
 ) -> None:
-    monkeypatch.setitem(sys.modules, "reidaug.perception.models", None)
+    monkeypatch.setitem(sys.modules, "ai_edge_litert", None)
     flags = ("--flow", "torso-affine", "--poses", 2, "--check-poses")
     assert run(market, "--out", tmp_path / "out", *flags) == 2
-    assert "--check-poses needs pip install 'reidaug[pose]'" in capfd.readouterr().err
+    assert "run pip install 'reidaug[pose]'" in capfd.readouterr().err
     assert not (tmp_path / "out").exists()
 
 

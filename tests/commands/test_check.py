@@ -60,6 +60,9 @@ def test_an_unusable_one_ends_with_1_and_says_why(market: Path, tmp_path: Path, 
     [
         (["--keypoints", "nowhere.csv"], 2, "--keypoints nowhere.csv: there is no such thing"),
         (["--masks", "nowhere"], 2, "--masks nowhere: there is no such thing"),
+        (["--masks", __file__], 2, "this is a file; name a folder"),
+        (["--json", "."], 2, "--json .: name a file in a folder that is there"),
+        (["--json", "nowhere/r.json"], 2, "name a file in a folder that is there"),
         (["--pattern", "("], 2, "pattern '('"),
         (["--pattern", "x"], 2, "name its groups"),
     ],
@@ -68,7 +71,9 @@ def test_wrong_usage_is_said_in_a_line(
     market: Path, arguments: list[str], code: int, says: str, capfd
 ) -> None:
     assert run(market, *arguments) == code
-    assert says in capfd.readouterr().err
+    printed = capfd.readouterr()
+    assert says in printed.err
+    assert not printed.out  # before any work
 
 
 def test_a_folder_that_is_no_dataset_is_said_in_a_line(tmp_path: Path, capfd) -> None:

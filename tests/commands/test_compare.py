@@ -143,7 +143,9 @@ def test_killed_in_the_second_row_it_goes_on_exactly(
     assert taken == 102
 
 
-def test_rows_trained_at_the_same_time_become_the_same(people: Path, tmp_path: Path) -> None:
+def test_rows_trained_at_the_same_time_become_the_same(
+    people: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with one_thread():
         alone = compare(recipe(people), tmp_path / "alone", jobs=1)
     beside = compare(recipe(people), tmp_path / "beside", jobs=2)
@@ -153,6 +155,14 @@ def test_rows_trained_at_the_same_time_become_the_same(people: Path, tmp_path: P
         weights = f"rows/{name}/checkpoint/model.safetensors"
         first, second = (tmp_path / run / weights for run in ("alone", "beside"))
         assert first.read_bytes() == second.read_bytes()
+    # The last row has no more cores than it had among the others.
+    before = second.read_bytes()
+    shutil.rmtree(second.parents[1])
+    (tmp_path / "beside" / "report.json").unlink()
+    monkeypatch.setattr(command, "train", None)  # not in this process, which has all the cores
+    again = compare(recipe(people), tmp_path / "beside", resume=True, jobs=2)
+    assert again["rows"] == beside["rows"]
+    assert second.read_bytes() == before
 
 
 def test_a_row_may_bring_its_weights_or_learn_nothing(

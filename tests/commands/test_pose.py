@@ -105,6 +105,9 @@ def test_killed_and_run_again_equals_an_uninterrupted_run(tmp_path: Path) -> Non
         os.killpg(process.pid, signal.SIGKILL)
     assert not (killed / "p.csv").exists()
     assert any(records.glob("*.json"))
+    # As if the kill had met a file half written.
+    for half in (".p.csv.1.part", "masks/.000.png.1.part"):
+        (killed / half).write_bytes(b"h")
     images = list(crops_of(crops))
     estimate_poses(images, killed / "p.csv", masks=killed / "masks", workers=2)
     estimate_poses(images, whole / "p.csv", masks=whole / "masks", workers=1)
@@ -126,7 +129,7 @@ def test_splits_and_plain_folders_are_found(market: Path, tmp_path: Path) -> Non
     with pytest.raises(UsageError, match="there are train, query and gallery"):
         crops_of(market, ["val"])
     (tmp_path / "empty").mkdir()
-    with pytest.raises(ReidaugError, match="no folder bounding_box_train"):
+    with pytest.raises(ReidaugError, match="neither images in it nor a folder bounding_box_train"):
         crops_of(tmp_path / "empty")
     (market / QUERY / f"{QUERY}.png").unlink()
     with pytest.raises(ReidaugError, match="query: no folder with images"):
@@ -193,6 +196,26 @@ def test_nothing_of_somebody_elses_is_overwritten(market: Path, tmp_path: Path) 
     drawn_person((64, 32), 50)[0].save(crops[0])
     with pytest.raises(ReidaugError, match="is there already, and not of these crops"):
         estimate_poses(crops, out, workers=1)
+
+
+def test_what_is_missing_of_a_finished_run_is_made_again(
+    market: Path, tmp_path: Path, capfd
+) -> None:
+    out, masks = tmp_path / "p.csv", tmp_path / "masks"
+    assert run("pose", market, "--out", out, "--workers", 1) == 0
+    before = files(tmp_path)
+    (tmp_path / "p.left_out.txt").unlink()
+    assert run("pose", market, "--out", out, "--workers", 1) == 0
+    assert files(tmp_path) == before
+    masks.mkdir()
+    for k in range(9):  # of other crops
+        (masks / f"other{k}.png").write_bytes(b"")
+    assert run("pose", market, "--out", out, "--masks", masks, "--workers", 1) == 0
+    assert len(list(masks.iterdir())) == 9 + 6
+    assert capfd.readouterr().err.count("pose: 6/6") == 3
+    (tmp_path / "p.report.json").write_text("[]")
+    assert run("pose", market, "--out", out, "--workers", 1) == 1
+    assert "name another file with --out" in capfd.readouterr().err
 
 
 def test_without_the_extra_both_commands_say_what_to_do(

@@ -140,6 +140,9 @@ def test_more_keypoints_are_more_pairs_and_halves_are_stored(people: Path, tmp_p
     weight = next(name for name in one if name.endswith("weight"))
     assert (one[weight].dtype, other[weight].dtype) == (torch.float32, torch.float16)
     assert not torch.equal(one[weight].half(), other[weight])  # it was trained on other pairs
+    write_patn(tmp_path / "others.csv", {"zz.jpg": known[names[0]]})
+    with pytest.raises(ReidaugError, match=r"others\.csv: names none of the images, such as"):
+        train(recipe(people, more_keypoints=[str(tmp_path / "others.csv")]), tmp_path / "none")
     with pytest.raises(ReidaugError, match=r"nowhere\.csv"):
         train(recipe(people, more_keypoints=["nowhere.csv"]), tmp_path / "none")
     assert not (tmp_path / "none").exists()

@@ -347,6 +347,11 @@ def test_keypoints_are_matched_with_images(market: Path) -> None:
     checkup = check_dataset(market, keypoints=market / KEYPOINTS)
     assert found(checkup, "none of 6 training images").rank == PROBLEM
     assert not checkup.usable()["augment"]
+    junk = "-1_c1s1_000001_01.jpg"
+    (market / TRAIN / junk).write_bytes((market / TRAIN / first).read_bytes())
+    write_patn(market / KEYPOINTS, {junk: known[first]})
+    checkup = check_dataset(market, keypoints=market / KEYPOINTS)
+    assert junk in found(checkup, "none of 6 training images").advice
 
 
 def test_joints_seldom_seen_are_named(market: Path) -> None:

@@ -69,6 +69,13 @@ def test_nothing_is_sampled_between_two_parts() -> None:
     assert kept.abs().min() == pytest.approx(0.9)
 
 
+def test_nothing_is_made_on_another_device_than_the_flow() -> None:
+    flow, size = random_flow(1, 0.8), (31, 15)  # a size of its own: tables are kept
+    with torch.device("meta"):
+        found = enlarge(flow, size)
+    assert torch.equal(found, enlarge(flow, size))
+
+
 @pytest.mark.parametrize("size", [GRID, (4, 2), (29, 4), (8, 13)])
 def test_what_is_not_enlarged_is_resized(size: tuple[int, int]) -> None:
     flow = random_flow(1, 0.8)
