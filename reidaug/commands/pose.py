@@ -63,7 +63,7 @@ def crops_of(dataset: Path, splits: Sequence[str] = (TRAIN,)) -> list[Path]:
     if not any((root / name).is_dir() for name in SPLITS):  # MSMT17: lists of images
         found = read_market1501(root, splits=wanted)
         return [p.path for people in (found.train, found.query, found.gallery) for p in people]
-    crops = []
+    crops: list[Path] = []
     for name in dict.fromkeys(wanted):
         images = image_files(root / name) if (root / name).is_dir() else ()
         if not images:

@@ -113,7 +113,7 @@ def check_dataset(
         What was found. Nothing that is wrong with a file is raised.
 
     Raises:
-        ReidaugError: There is no such folder, or no dataset in it.
+        ReidaugError: There is no such folder, no dataset in it, or a worker was killed.
         UsageError: The pattern is no regular expression, or has not the groups needed.
     """
     compiled = compile_pattern(pattern or PATTERN)

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 from joblib import Parallel, delayed, parallel_config
+from joblib.externals.loky.process_executor import BrokenProcessPool
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -95,6 +96,9 @@ def inspect_images(
 
     Returns:
         What was found.
+
+    Raises:
+        ReidaugError: A worker was killed.
     """
     album = Album()
     chunks = list(_chunks(paths))
@@ -102,10 +106,15 @@ def inspect_images(
     with parallel_config("loky" if workers > 1 else "sequential", n_jobs=workers):
         run = Parallel(return_as="generator", batch_size=1)
         found = run(delayed(_inspect_chunk)(chunk, masks) for chunk in chunks)
-        for chunk, facts in zip(chunks, found, strict=True):
-            for path, one in zip(chunk, facts, strict=True):
-                album.add(path, one)
-            advance(len(chunk))
+        try:
+            for chunk, facts in zip(chunks, found, strict=True):
+                for path, one in zip(chunk, facts, strict=True):
+                    album.add(path, one)
+                advance(len(chunk))
+        except BrokenProcessPool:
+            raise ReidaugError(
+                "a worker was killed, most likely for want of memory; try fewer --workers"
+            ) from None
     return album
 
 
