@@ -1,5 +1,7 @@
 """`reidaug compare`: flow estimators trained on equal terms, scored on the same pairs."""
 
+import os
+import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -135,7 +137,9 @@ def _train(run: RunFolder, trainings: Mapping[str, TrainFlow], jobs: int | None)
     jobs = 1 if alone else min(jobs or cores(), len(trainings))
     if jobs > 1 and missing:
         threads = max(1, cores() // jobs)
-        tasks = [delayed(_beside)(trainings[n], folders[n], threads) for n in missing]
+        # A worker may be older than the folder and the modules that paths and classes stand for.
+        place = (Path.cwd(), sys.path)
+        tasks = [delayed(_beside)(trainings[n], folders[n], threads, place) for n in missing]
         try:
             for name, seconds in Parallel(jobs, return_as="generator_unordered")(tasks):
                 run.log(row=name, seconds=seconds)
@@ -154,9 +158,13 @@ def _train(run: RunFolder, trainings: Mapping[str, TrainFlow], jobs: int | None)
                 run.log(row=name, seconds=round(time.monotonic() - start, 1))
 
 
-def _beside(training: TrainFlow, folder: Path, threads: int) -> tuple[str, float]:
+def _beside(
+    training: TrainFlow, folder: Path, threads: int, place: tuple[Path, list[str]]
+) -> tuple[str, float]:
     """Train a row in a process of its own."""
     end_with_parent()
+    os.chdir(place[0])
+    sys.path[:] = place[1]
     torch.set_num_threads(threads)
     start = time.monotonic()
     train(training, folder, resume=True, beside=True)
