@@ -32,10 +32,10 @@ from reidaug.commands.synth import render_pairs
 from reidaug.data.deepfashion import PairList, read_deepfashion
 from reidaug.data.keypoints import read_keypoints
 from reidaug.data.resampling import ratio_of_sums
+from reidaug.geometry.hits import joint_hits
 from reidaug.geometry.pose import Pose, stack
 from reidaug.people3d.shots import pair_shots
 from reidaug.people3d.turns import TURNS, turn_of
-from reidaug.perception.hits import joint_hits
 
 SIZE = (128, 64)
 CUT, VIEWS = 0.15, 8

@@ -46,9 +46,9 @@ from reidaug.data.manifest import read_manifest
 from reidaug.data.market1501 import GALLERY, TRAIN, read_market1501
 from reidaug.data.people import Person
 from reidaug.data.resampling import Estimate, ratio_of_sums
+from reidaug.geometry.hits import Hits, joint_hits
 from reidaug.geometry.pose import OPENPOSE_18, Pose, select, stack
 from reidaug.people3d.turns import TURNS, turn_of
-from reidaug.perception.hits import Hits, joint_hits
 
 HEIGHT = 128
 GOALS = {"pck": 0.9, "ratio": 0.8}  # at least

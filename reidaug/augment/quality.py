@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
 from reidaug.geometry.flow import Size, identity
+from reidaug.geometry.hits import joint_hits
 from reidaug.geometry.pose import Pose
 from reidaug.geometry.strain import logarithm, strain
 from reidaug.geometry.warp import warp
@@ -174,11 +175,13 @@ def agreement(found: Pose, asked: Pose, size: Size) -> float:
         Share, 0 to 1, of the joints visible in both that are no further apart than a tenth of the
         height; 0 where no joint is visible in both.
     """
-    both = found.visible & asked.visible
-    if not both.any():
-        return 0.0
-    apart = (found.xy[both] - asked.xy[both]).norm(dim=-1)
-    return float((apart <= NEAR * size[0]).float().mean())
+    hits = joint_hits(_alone(found), _alone(asked), NEAR * size[0])
+    both = int(hits.found.sum())
+    return int(hits.near.sum()) / both if both else 0.0
+
+
+def _alone(pose: Pose) -> Pose:
+    return Pose(pose.xy[None], pose.visible[None])
 
 
 def _share(values: Float[Tensor, "b h w"], weights: Float[Tensor, "b h w"]) -> Float[Tensor, "b"]:

@@ -1,4 +1,4 @@
-"""How far a number may be off whose rows come in groups, such as many pictures of one person."""
+"""How far a number may be off: what it is based on is drawn again and again, with replacement."""
 
 from typing import NamedTuple
 
@@ -23,6 +23,27 @@ class Estimate(NamedTuple):
     high: float
 
 
+def mean_interval(
+    values: Float[ndarray, "n"], *, seed: int = 0, level: float = 0.95
+) -> tuple[float, float]:
+    """Bound a mean by drawing its values again.
+
+    Args:
+        values: Numbers (N,), finite.
+        seed: Of the draw; as many values are drawn alike, so that rows of a table stay comparable.
+        level: Probability the interval should cover.
+
+    Returns:
+        Lower and upper end of the interval; zeros where there are no values.
+    """
+    if not values.size:
+        return 0.0, 0.0
+    chance = np.random.default_rng(seed)
+    means = [values[chance.integers(0, values.size, values.size)].mean() for _ in range(RESAMPLES)]
+    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
+
+
 def ratio_of_sums(
     parts: Shaped[ndarray, "n"],
     wholes: Shaped[ndarray, "n"],
@@ -30,7 +51,7 @@ def ratio_of_sums(
     *,
     seed: int = 0,
 ) -> Estimate | None:
-    """Divide the sum of some numbers by the sum of others; bound it by drawing groups again.
+    """Divide the sum of some numbers by that of others; bound it by drawing groups of rows again.
 
     A mean is the ratio of values and ones; the share of successes that of booleans and ones. Rows
     of one group are drawn together, for they resemble each other.

@@ -18,6 +18,7 @@ from torchmetrics.image.lpip import LearnedPerceptualImagePatchSimilarity
 
 from reidaug.data.images import resize as resize_image
 from reidaug.data.pairs import PosePair
+from reidaug.data.resampling import mean_interval
 from reidaug.flow.drawing import DrawingNetwork
 from reidaug.flow.estimator import FlowEstimator
 from reidaug.flow.perceptual import ShiftTolerant
@@ -27,7 +28,6 @@ from reidaug.geometry.warp import warp
 
 GREY = 0.5
 SHORT_SIDE = 32
-RESAMPLES = 1000
 
 Values = dict[str, NDArray[np.float64]]
 Distance = Callable[[Tensor, Tensor], Tensor]
@@ -181,25 +181,6 @@ def image_scores(
     }
 
 
-def bootstrap_interval(
-    values: NDArray[np.float64], generator: np.random.Generator, *, level: float = 0.95
-) -> tuple[float, float]:
-    """Estimate how far a mean may be off, by drawing the pairs again with replacement.
-
-    Args:
-        values: One value a pair (N,), finite.
-        generator: Source of randomness.
-        level: Probability the interval should cover.
-
-    Returns:
-        Lower and upper end of the interval of the mean.
-    """
-    drawn = generator.integers(len(values), size=(RESAMPLES, len(values)))
-    means = values[drawn].mean(axis=1)
-    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
-
-
 def summarise(values: Values, *, seed: int) -> dict[str, float | list[float]]:
     """Turn values by pair into a row of a table.
 
@@ -214,7 +195,7 @@ def summarise(values: Values, *, seed: int) -> dict[str, float | list[float]]:
     for name, of_pairs in values.items():
         measured = of_pairs[np.isfinite(of_pairs)]
         if len(measured):
-            interval = bootstrap_interval(measured, np.random.default_rng(seed))
+            interval = mean_interval(measured, seed=seed)
             row[name] = round(float(measured.mean()), 5)
             row[f"{name}_ci"] = [round(end, 5) for end in interval]
     return row
@@ -237,7 +218,7 @@ def paired_difference(
     difference = difference[np.isfinite(difference)]
     if not len(difference):
         return None
-    low, high = bootstrap_interval(difference, np.random.default_rng(seed))
+    low, high = mean_interval(difference, seed=seed)
     return PairedDifference(float(difference.mean()), low, high)
 
 

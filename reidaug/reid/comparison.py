@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
-RESAMPLES = 2000
+from reidaug.data.resampling import mean_interval
 
 
 class Arm(NamedTuple):
@@ -73,7 +73,7 @@ def gain(arm: Arm, control: Arm) -> Gain:
     variances = [0.0 if one else float(np.var(a.mAP, ddof=1)) for a in (arm, control)]
     by_query = (arm.ap - control.ap).mean(0)
     by_query = by_query[~np.isnan(by_query)]
-    low, high = bootstrap(by_query)
+    low, high = mean_interval(by_query)
     return Gain(
         float(paired.mean()),
         0.0 if one else float(np.std(paired, ddof=1)),
@@ -82,23 +82,6 @@ def gain(arm: Arm, control: Arm) -> Gain:
         high,
         len(paired),
     )
-
-
-def bootstrap(values: Float[ndarray, "n"]) -> tuple[float, float]:
-    """Bound a mean by drawing its values again and again.
-
-    Args:
-        values: Numbers (N,).
-
-    Returns:
-        The 2.5 % and 97.5 % points of the resampled means; the same numbers for the same values.
-    """
-    if not values.size:
-        return 0.0, 0.0
-    chance = np.random.default_rng(0)
-    means = [values[chance.integers(0, values.size, values.size)].mean() for _ in range(RESAMPLES)]
-    low, high = np.percentile(means, [2.5, 97.5])
-    return float(low), float(high)
 
 
 def best(arms: Mapping[str, Arm], names: Sequence[str]) -> str | None:

@@ -3,7 +3,27 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reidaug.data.resampling import ratio_of_sums
+from reidaug.data.resampling import mean_interval, ratio_of_sums
+
+
+def test_the_interval_of_a_mean_covers_it_as_often_as_it_says() -> None:
+    generator = np.random.default_rng(0)
+    hits = 0
+    for _ in range(200):
+        low, high = mean_interval(generator.exponential(size=60), seed=1)
+        hits += low <= 1.0 <= high
+    assert 0.86 < hits / 200 < 0.99
+
+
+def test_the_interval_of_a_mean_is_as_wide_as_theory_says() -> None:
+    values = np.random.default_rng(1).normal(3, 2, 400)
+    low, high = mean_interval(values)
+    half = 1.96 * values.std() / 20
+    assert low == pytest.approx(values.mean() - half, abs=0.03)
+    assert high == pytest.approx(values.mean() + half, abs=0.03)
+    assert (low, high) == mean_interval(values)
+    assert mean_interval(np.full(5, 3.0)) == (3.0, 3.0)
+    assert mean_interval(values[:0]) == (0.0, 0.0)
 
 
 def test_a_mean_and_its_interval_are_those_of_the_textbook() -> None:

@@ -10,7 +10,6 @@ from reidaug.flow.estimator import FlowEstimator
 from reidaug.flow.perceptual import ShiftTolerant
 from reidaug.flow.scores import (
     ScoredBatch,
-    bootstrap_interval,
     image_scores,
     paired_difference,
     score_estimators,
@@ -106,17 +105,6 @@ def test_batches_do_not_matter_and_other_distances_join() -> None:
     assert "epe_px" not in parted
     for name in ("l1", "l1_32", "ssim", "mean"):
         np.testing.assert_allclose(whole[name], parted[name], atol=1e-5)
-
-
-def test_the_bootstrap_covers_the_mean_as_often_as_it_says() -> None:
-    generator = np.random.default_rng(0)
-    hits = 0
-    for _ in range(200):
-        values = generator.exponential(size=60)
-        low, high = bootstrap_interval(values, generator)
-        hits += low <= 1.0 <= high
-    assert 0.86 < hits / 200 < 0.99
-    assert bootstrap_interval(np.full(5, 3.0), generator) == (3.0, 3.0)
 
 
 def test_a_row_has_means_and_intervals_of_what_was_measured() -> None:

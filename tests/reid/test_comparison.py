@@ -6,7 +6,7 @@ import statistics
 import numpy as np
 import pytest
 
-from reidaug.reid.comparison import Arm, best, bootstrap, compare, gain
+from reidaug.reid.comparison import Arm, best, compare, gain
 
 
 def arm(*means, spread=None, queries=50):
@@ -45,16 +45,6 @@ def test_queries_without_a_match_do_not_count():
     ap = np.array([[1.0, np.nan, 3.0]])
     found = gain(Arm(np.array([2.0]), ap + 1), Arm(np.array([1.0]), ap))
     assert (found.low, found.high) == (1.0, 1.0)
-
-
-def test_bootstrap_covers_the_mean_as_theory_says():
-    values = np.random.default_rng(1).normal(3, 2, 400)
-    low, high = bootstrap(values)
-    half = 1.96 * values.std() / 20
-    assert low == pytest.approx(values.mean() - half, abs=0.03)
-    assert high == pytest.approx(values.mean() + half, abs=0.03)
-    assert (low, high) == bootstrap(values)
-    assert bootstrap(values[:0]) == (0.0, 0.0)
 
 
 ARMS = {

@@ -28,8 +28,8 @@ class Hits(NamedTuple):
 def joint_hits(found: Pose, asked: Pose, reach: float) -> Hits:
     """Compare poses with what they should be.
 
-    The share of near ones among those found is PCK, as `reidaug.augment.quality.agreement` counts
-    it; among all asked for, what is missing counts as wrong.
+    The share of near ones among those found is PCK; among all asked for, what is missing counts
+    as wrong.
 
     Args:
         found: The joints found (N, 18, 2).

@@ -4,8 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reidaug.augment.quality import NEAR, agreement
+from reidaug.geometry.hits import Hits, joint_hits
 from reidaug.geometry.pose import FLIP_18, Pose, select
-from reidaug.perception.hits import Hits, joint_hits
 
 SIZE = (128, 64)
 REACH = NEAR * SIZE[0]
