@@ -59,26 +59,21 @@ def scores(report: Mapping[str, Any], *, closed: bool = True) -> list[str]:
 
 def verdicts(report: Mapping[str, Any]) -> list[str]:
     """Say how every trained row differs from the reference, pair by pair."""
-    lines = []
-    for name, found in report["differences"].items():
-        if name in CLOSED:
-            continue
-        said = [_difference(score, found[score]) for score in OWN if score in found]
-        lines.append(f"- {NAMES.get(name, f'`{name}`')}: {'; '.join(said)}")
-    return lines
+    return [
+        f"- {title}: {'; '.join(_difference(score, found[score]) for score in found)}"
+        for title, found in _trained_differences(report)
+    ]
 
 
 def in_words(report: Mapping[str, Any]) -> list[str]:
     """Say in which scores every trained row is better or worse than the reference."""
     lines = []
-    for name, found in report["differences"].items():
-        if name in CLOSED:
-            continue
+    for title, found in _trained_differences(report):
         said = []
         for word in ("better", "worse"):
-            those = [SCORES[k].title for k in OWN if k in found and found[k]["words"] == word]
+            those = [SCORES[score].title for score in found if found[score]["words"] == word]
             said += [f"{word} in {', '.join(those)}"] if those else []
-        lines.append(f"- {NAMES.get(name, f'`{name}`')}: {'; '.join(said) or 'no evidence'}")
+        lines.append(f"- {title}: {'; '.join(said) or 'no evidence'}")
     return lines
 
 
@@ -124,6 +119,15 @@ def page(reports: Mapping[str, Mapping[str, Any]]) -> list[str]:
         lines += [*scores(report, closed=name == "table1"), ""]
         lines += [f"Pair by pair against `{report['reference']}`:", "", *verdicts(report), ""]
     return lines
+
+
+def _trained_differences(report: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    """List titles of trained rows, and their differences in the paper's scores."""
+    return [
+        (NAMES.get(name, f"`{name}`"), {score: found[score] for score in OWN if score in found})
+        for name, found in report["differences"].items()
+        if name not in CLOSED
+    ]
 
 
 def _cell(row: Mapping[str, Any], score: str) -> str:

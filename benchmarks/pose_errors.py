@@ -7,7 +7,8 @@ every joint: where the network puts it against where it is, as a share of the pe
 the picture; how often it is called visible when it is in sight and when it is hidden (by the body,
 by something carried, or outside the picture). A crop counts as swapped when more than half of the
 twin joints lie nearer to their twin's true place. What is found is what the joints that a flow is
-trained with should be disturbed by. Needs the extra [pose].
+trained with should be disturbed by. Every crop is read once more with the person painted out, to
+learn how often nobody is taken for somebody. Needs the extra [pose].
 """
 
 import argparse
@@ -20,9 +21,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from provenance import RESULTS, about
+from torch import Tensor
 
+from reidaug.augment.background import without_person
 from reidaug.data.deepfashion import read_deepfashion
-from reidaug.data.images import read_image, read_mask
+from reidaug.data.images import read_image, read_mask, to_bytes, to_float
 from reidaug.geometry.pose import FLIP_18, OPENPOSE_18, Pose
 from reidaug.perception.blazepose import PersonReader, shows_person
 from reidaug.perception.models import find_model, model_name
@@ -32,6 +35,24 @@ RIGHT, LEFT = OPENPOSE_18.index("right_shoulder"), OPENPOSE_18.index("left_shoul
 QUANTILES = {"median": 0.5, "q68": 0.68, "q95": 0.95}
 VIEWS = {"from behind": (-1.0, -0.05), "from the side": (-0.05, 0.05), "facing": (0.05, 1.0)}
 BOOTSTRAPS = 1000
+
+
+class Presence(NamedTuple):
+    """Whether somebody was found in a crop and in the same crop without its person.
+
+    Attributes:
+        cut: Whether the outline ends at the picture's lower edge: legs may be cut off.
+        network: Whether the network's own word is above one half.
+        rule: What `shows_person` says.
+        network_without: The network's word with the person painted out.
+        rule_without: What `shows_person` says then.
+    """
+
+    cut: bool
+    network: bool
+    rule: bool
+    network_without: bool
+    rule_without: bool
 
 
 class Table(NamedTuple):
@@ -67,11 +88,11 @@ def main() -> None:
     torch.set_num_threads(1)
     model = find_model(options.model)
     pairs = read_deepfashion(options.pairs, options.split)
-    table, nobody, seconds = measure(PersonReader(model), pairs.folder, pairs.poses)
+    table, present, seconds = measure(PersonReader(model), pairs.folder, pairs.poses)
     result = {
         "network": model_name(model),
         "crops": len(pairs.poses),
-        "nobody_found": nobody,
+        "presence": presence(present),
         "people": len(np.unique(table.person)),
         "ms_per_crop_one_thread": round(1000 * seconds / len(pairs.poses), 1),
         "unit": "shares of the person's height",
@@ -87,35 +108,65 @@ def main() -> None:
             "not_swapped": spread(*pooled(table, ~table.swapped)),
         },
         "between_joints_of_a_crop": correlation(table),
-        **about(f"python benchmarks/pose_errors.py PAIRS --split {options.split}"),
+        **about(f"python benchmarks/pose_errors.py {options.pairs} --split {options.split}"),
     }
     (RESULTS / "pose_errors.json").write_text(json.dumps(result, indent=1) + "\n")
     tell(result)
 
 
-def measure(reader: PersonReader, folder: Path, truth: dict[str, Pose]) -> tuple[Table, int, float]:
-    """Read every crop; also how many show nobody, and the seconds of computing."""
+def measure(
+    reader: PersonReader, folder: Path, truth: dict[str, Pose]
+) -> tuple[Table, list[Presence], float]:
+    """Read every crop with its person and without, and count the seconds the first takes."""
     rows: list[tuple[Any, ...]] = []
-    nobody, seconds = 0, 0.0
+    present: list[Presence] = []
+    seconds = 0.0
     for name, pose in sorted(truth.items()):
-        image = np.ascontiguousarray(read_image(folder / name).permute(1, 2, 0).numpy())
+        image = read_image(folder / name)
+        outline = read_mask(folder.parent / "masks" / f"{Path(name).stem}.png")
         started = time.process_time()
-        reading = reader.read(image)
+        reading = reader.read(as_array(image))
         seconds += time.process_time() - started
-        if not shows_person(reading):
-            nobody += 1
+        empty = reader.read(as_array(to_bytes(without_person(to_float(image), outline))))
+        mask, said = outline.numpy(), [(r.person > 0.5, shows_person(r)) for r in (reading, empty)]
+        present.append(Presence(bool(mask[-1].any()), *said[0], *said[1]))
+        if not present[-1].rule:
             continue
-        mask = read_mask(folder.parent / "masks" / f"{Path(name).stem}.png").numpy()
         found, true = reading.pose.xy.double().numpy(), pose.xy.double().numpy()
         called, seen = reading.pose.visible.numpy(), pose.visible.numpy()
-        rows_of_person = mask.any(1).nonzero()[0]
+        rows_of_person = np.flatnonzero(mask.any(1))
         height = rows_of_person[-1] - rows_of_person[0] + 1
         rows.append((
             (found - true) / height, seen, called, int(name.split("_")[0]),
             is_swapped(found, true, seen & called), (true[LEFT, 0] - true[RIGHT, 0]) / height,
             (mask & reading.mask).sum() / (mask | reading.mask).sum(),
         ))  # fmt: skip
-    return Table(*(np.stack(column) for column in zip(*rows, strict=True))), nobody, seconds
+    return Table(*(np.stack(column) for column in zip(*rows, strict=True))), present, seconds
+
+
+def as_array(image: Tensor) -> NDArray[np.uint8]:
+    """Turn a picture's bytes (3, h, w) into an array (h, w, 3)."""
+    return np.ascontiguousarray(image.permute(1, 2, 0).numpy())
+
+
+def presence(found: list[Presence]) -> dict[str, Any]:
+    """Tell how often somebody is missed, and nobody taken for somebody."""
+    parts = {"whole": [p for p in found if not p.cut], "legs_cut_off": [p for p in found if p.cut]}
+    told: dict[str, Any] = {
+        name: {
+            "crops": len(part),
+            "missed": share(~np.array([p.rule for p in part])),
+            "missed_by_the_network": share(~np.array([p.network for p in part])),
+        }
+        for name, part in parts.items()
+        if part
+    }
+    told["person_painted_out"] = {
+        "crops": len(found),
+        "taken_for_somebody": share(np.array([p.rule_without for p in found])),
+        "by_the_network": share(np.array([p.network_without for p in found])),
+    }
+    return told
 
 
 def is_swapped(
@@ -228,6 +279,8 @@ def tell(result: dict[str, Any]) -> None:
     print(f"left and right swapped: {result['swapped']:.1%}; outline IoU {result['outline_iou']}")
     for name, row in result["swapped_by_view"].items():
         print(f"  {name}: {row['swapped']:.1%} of {row['crops']}")
+    for name, row in result["presence"].items():
+        print(f"{name}: " + ", ".join(f"{what} {count}" for what, count in row.items()))
     print(f"{result['ms_per_crop_one_thread']} ms a crop on one thread")
 
 

@@ -68,13 +68,15 @@ def take_over(recipe: Compare, out: Path) -> None:
             text = yaml.safe_dump(told, sort_keys=False, allow_unicode=True)
             if not (other / "report.json").exists() or (other / "recipe.yaml").read_text() != text:
                 continue
-            copytree(other, folder)
+            partial = folder.with_name(f".{name}.partial")
+            copytree(other, partial, dirs_exist_ok=True)
             told["row"] = name
             text = yaml.safe_dump(told, sort_keys=False, allow_unicode=True)
-            (folder / "recipe.yaml").write_text(text)
+            (partial / "recipe.yaml").write_text(text)
             for record in RunFolder(other.parents[1], resumed=True).records():
                 if record["row"] == other.name:
                     run.log(row=name, seconds=record["seconds"])
+            partial.rename(folder)
             break
 
 

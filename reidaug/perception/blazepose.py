@@ -120,10 +120,8 @@ def shows_person(reading: Reading) -> bool:
     Returns:
         Whether the network thinks so at all and is sure of the joints, at least `LEAST_JOINTS` are
         visible and the outline is no smaller than `LEAST_SHARE` of the crop. The network's word
-        alone is not enough: it takes noise for a person, and a person without feet for none. Of
-        420 rendered crops, half of them with the legs cut off, its word at 0.5 misses 2.4 % and
-        this rule 1.2 %; of the same crops with the person painted out they take 1.7 % and 2.1 %
-        for a person.
+        alone is not enough: it takes noise for a person, and a person without feet for none. How
+        often either is wrong is measured by ``benchmarks/pose_errors.py``.
     """
     return bool(
         reading.person > LEAST_PERSON
