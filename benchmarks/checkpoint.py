@@ -1,6 +1,6 @@
 """How far off a flow checkpoint is on people, wardrobes and cameras it was never trained on.
 
-    python benchmarks/checkpoint.py [--flow CHECKPOINT] [--out runs/checkpoint] [--people 60]
+    python benchmarks/checkpoint.py [--flow FLOW] [--out runs/checkpoint] [--people 60]
         [--seed 11] [--pairs 0]
 
 Renders pairs of people of a seed that no training uses (15 % of the pictures cut off legs) with
@@ -21,10 +21,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from provenance import RESULTS, about
-from shipped import FLOW, weights_of
+from shipped import weights_of
 
 from reidaug.augment.quality import NEAR
-from reidaug.commands.augment import load_flow
 from reidaug.commands.flow_pairs import spread
 from reidaug.commands.flow_rows import Scored, score_pairs
 from reidaug.commands.pose import beside, crops_of, estimate_poses
@@ -32,6 +31,7 @@ from reidaug.commands.synth import render_pairs
 from reidaug.data.deepfashion import PairList, read_deepfashion
 from reidaug.data.keypoints import read_keypoints
 from reidaug.data.resampling import ratio_of_sums
+from reidaug.flow.named import SHIPPED, load_flow
 from reidaug.geometry.hits import joint_hits
 from reidaug.geometry.pose import Pose, stack
 from reidaug.people3d.shots import pair_shots
@@ -65,14 +65,14 @@ class Tested(NamedTuple):
 def main() -> None:
     """Render, score, print, and write the result."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--flow", help="by default the one that comes with the package")
+    parser.add_argument("--flow", default=SHIPPED, help="as of reidaug augment")
     parser.add_argument("--out", type=Path, default=Path("runs/checkpoint"))
     parser.add_argument("--people", type=int, default=60)
     parser.add_argument("--seed", type=int, default=11)
     parser.add_argument("--pairs", type=int, default=0, help="evenly over all of them; 0 for all")
     parser.add_argument("--workers", type=int)
     options = parser.parse_args()
-    flow = options.flow or FLOW
+    flow = options.flow
     estimator = load_flow(flow)
     tested = prepare(options)
     joints = {}
@@ -82,7 +82,7 @@ def main() -> None:
         tell(name, joints[name])
     reached = {name: joints[name]["checkpoint"]["epe_px"] <= goal for name, goal in GOALS.items()}
     result = {
-        "flow": options.flow or "shipped",
+        "flow": options.flow,
         "weights": weights_of(flow),
         "size": list(SIZE),
         "people": options.people,
@@ -93,7 +93,7 @@ def main() -> None:
         "joints": joints,
         **about(
             f"python benchmarks/checkpoint.py --people {options.people} --seed {options.seed} "
-            f"--pairs {options.pairs}" + (f" --flow {options.flow}" if options.flow else "")
+            f"--pairs {options.pairs} --flow {options.flow}"
         ),
     }
     (RESULTS / "checkpoint.json").write_text(json.dumps(result, indent=1) + "\n")

@@ -27,12 +27,12 @@ from reidaug.augment.facing import alike, half_turns, turn_back
 from reidaug.augment.painting import paint
 from reidaug.augment.places import Places, behind
 from reidaug.augment.quality import WarpQuality, measure
-from reidaug.commands.augment import load_flow
 from reidaug.commands.flow_pairs import spread
 from reidaug.data.deepfashion import read_deepfashion
 from reidaug.data.images import read_mask, to_bytes
 from reidaug.data.pairs import PairDataset
 from reidaug.flow.estimator import FlowEstimator
+from reidaug.flow.named import load_flow
 from reidaug.geometry.boundaries import enlarge
 from reidaug.geometry.pose import Pose, stack
 from reidaug.geometry.warp import warp

@@ -1,6 +1,6 @@
 """Round trips: is the pose asked for found in a warp, and is the right person?
 
-    python benchmarks/round_trip.py [--flow CHECKPOINT] [--estimated] [--reid FILE]
+    python benchmarks/round_trip.py [--flow FLOW] [--estimated] [--reid FILE]
         [--out runs/round_trip] [--people 40] [--seed 12]
 
 Renders people of a seed that no training uses, and warps each of their crops into 25 poses with
@@ -32,7 +32,7 @@ import torch
 from judge import DEMO, Judge, Lineup, identify, line_up, read_judge, train_judge
 from numpy.typing import NDArray
 from provenance import RESULTS, about
-from shipped import FLOW, weights_of
+from shipped import weights_of
 
 from reidaug.augment.facing import turn_back
 from reidaug.augment.poses import read_poses
@@ -46,6 +46,7 @@ from reidaug.data.manifest import read_manifest
 from reidaug.data.market1501 import GALLERY, TRAIN, read_market1501
 from reidaug.data.people import Person
 from reidaug.data.resampling import Estimate, ratio_of_sums
+from reidaug.flow.named import SHIPPED
 from reidaug.geometry.hits import Hits, joint_hits
 from reidaug.geometry.pose import OPENPOSE_18, Pose, select, stack
 from reidaug.people3d.turns import TURNS, turn_of
@@ -83,8 +84,8 @@ def main() -> None:
     judge = find_judge(options)
     trip = prepare(options)
     result = {
-        "flow": options.flow or "shipped",
-        "weights": weights_of(options.flow or FLOW),
+        "flow": options.flow,
+        "weights": weights_of(options.flow),
         "joints": "blazepose" if options.estimated else "true",
         "turns": options.turns,
         "people": options.people,
@@ -106,7 +107,7 @@ def main() -> None:
 def parse() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--flow", help="by default the one that comes with the package")
+    parser.add_argument("--flow", default=SHIPPED, help="as of reidaug augment")
     parser.add_argument("--estimated", action="store_true", help="joints and masks of BlazePose")
     parser.add_argument("--turns", choices=("allow", "mirror", "drop"), default="allow")
     parser.add_argument("--reid", type=Path, help=f"re-ID weights; {DEMO} where it is there")
@@ -162,7 +163,7 @@ def prepare(options: argparse.Namespace) -> Trip:
         estimate_poses(crops_of(market), keypoints, masks=masks, workers=options.workers)
     warps, views = out / f"warps-{kind}", out / f"views-{kind}"
     augment_dataset(
-        market, warps, flow=options.flow or FLOW, keypoints=keypoints, masks=masks,
+        market, warps, flow=options.flow, keypoints=keypoints, masks=masks,
         poses=options.poses, turns=options.turns, seed=options.seed, workers=options.workers,
     )  # fmt: skip
     render_views(market, views, poses=warps / "poses.json", workers=options.workers)

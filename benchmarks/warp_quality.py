@@ -28,12 +28,12 @@ from reidaug.augment.background import spread_person, without_person
 from reidaug.augment.facing import alike, half_turns, turn_back
 from reidaug.augment.painting import paint
 from reidaug.augment.quality import measure
-from reidaug.commands.augment import load_flow
 from reidaug.commands.flow_pairs import spread
 from reidaug.data.deepfashion import read_deepfashion
 from reidaug.data.images import read_mask
 from reidaug.data.pairs import PairDataset, PosePair, collate
 from reidaug.flow.estimator import FlowEstimator
+from reidaug.flow.named import load_flow
 from reidaug.flow.perceptual import ShiftTolerant
 from reidaug.flow.scores import image_scores
 from reidaug.flow.weights import shift_tolerant_weights

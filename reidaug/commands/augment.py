@@ -1,7 +1,6 @@
 """`reidaug augment`: every training image of a dataset, warped into the poses of others."""
 
 import time
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,23 +17,24 @@ from reidaug.augment.poses import CHOICES, write_poses
 from reidaug.augment.sheet import contact_sheet, pick
 from reidaug.augment.warps import POSES, Plan
 from reidaug.commands import options, own_poses
-from reidaug.commands.augment_report import OWN_POSE, summary, tell
+from reidaug.commands.augment_report import summary, tell
 from reidaug.commands.pose_check import BlazePoseReader, pose_reader
 from reidaug.data.files import write_atomically
 from reidaug.data.market1501 import GALLERY, QUERY, SPLITS, TRAIN, read_market1501
 from reidaug.errors import UsageError
-from reidaug.flow.checkpoint import load_checkpoint
-from reidaug.flow.closed_form import Identity, JointBlend, TorsoAffine
 from reidaug.flow.estimator import FlowEstimator
+from reidaug.flow.named import (
+    CLOSED_FORMS,
+    OWN_POSE,
+    SHIPPED,
+    checkpoint_of,
+    load_flow,
+    resolved,
+)
 from reidaug.machine import cores, half_pays
 from reidaug.recipes import Recipe, resolve
 from reidaug.runs import RunFolder, counter
 
-CLOSED_FORM: dict[str, type[FlowEstimator]] = {
-    OWN_POSE: Identity,
-    "torso-affine": TorsoAffine,
-    "joint-blend": JointBlend,
-}
 PEOPLE_ON_SHEET = 8
 
 
@@ -59,33 +59,11 @@ class Augment(Recipe):
     keep_original: bool = False
 
 
-def load_flow(flow: str) -> FlowEstimator:
-    """Make the estimator a user names.
-
-    Args:
-        flow: A checkpoint folder, ``identity``, ``torso-affine`` or ``joint-blend``.
-
-    Returns:
-        The estimator.
-
-    Raises:
-        ReidaugError: The checkpoint is damaged.
-        UsageError: There is no such folder.
-    """
-    if flow in CLOSED_FORM:
-        return CLOSED_FORM[flow]()
-    if not Path(flow).is_dir():
-        raise UsageError(
-            f"--flow {flow}: no such checkpoint folder, nor one of {', '.join(CLOSED_FORM)}"
-        )
-    return load_checkpoint(Path(flow))
-
-
 def augment_dataset(
     dataset: Path,
     out: Path,
     *,
-    flow: str,
+    flow: str = SHIPPED,
     keypoints: Path | None = None,
     masks: Path | None = None,
     model: Path | None = None,
@@ -108,7 +86,7 @@ def augment_dataset(
     Args:
         dataset: A Market-1501 root.
         out: The folder to make; an unfinished run of the same kind is continued.
-        flow: A checkpoint folder, ``identity``, ``torso-affine`` or ``joint-blend``.
+        flow: A checkpoint folder or a name, see `reidaug.flow.named.load_flow`.
         keypoints: Keypoint file; by default `KEYPOINTS` in the root. Where there is none, poses and
             masks are estimated into the folder ``pose`` of ``out``.
         masks: Folder of person masks; by default `MASKS` in the root where there is one.
@@ -132,17 +110,19 @@ def augment_dataset(
 
     Raises:
         ReidaugError: There is nothing to warp, or a file cannot be read or written.
-        UsageError: An argument is wrong.
+        UsageError: An argument is wrong or without effect.
     """
     found = read_market1501(dataset, pattern=pattern, splits=(TRAIN,))
     _check_out(found.root, out)
     reader = pose_reader(model) if check_poses else None
     estimator = load_flow(flow)
     known, outlines = _keypoint_file(found.root, keypoints), _mask_folder(found.root, masks)
+    if known and model and not check_poses:
+        raise UsageError(f"--model has nothing to read: keypoints come from {known}")
     recipe = resolve(
         {
             "dataset": found.root.resolve(),
-            "flow": _resolved(flow),
+            "flow": resolved(flow),
             "keypoints": known or own_poses.KEYPOINTS,
             "masks": outlines if known or outlines else own_poses.MASKS,
             "pattern": pattern,
@@ -176,10 +156,11 @@ def augment_dataset(
     if recipe.background == "other" and len({s.person.pid for s in material.sources}) < 2:
         raise UsageError("--background other needs images of at least two people with keypoints")
     # What may change behind the same paths: poses, names and weights.
-    weights = () if recipe.flow in CLOSED_FORM else Path(recipe.flow).iterdir()
-    resolved = {"command": "augment", **recipe.model_dump(mode="json")}
-    resolved["inputs"] = fingerprint(material, sorted(weights))
-    run = RunFolder.open(out, resolved, resume=True, known=(own_poses.FOLDER,))
+    folder = checkpoint_of(recipe.flow)
+    weights = () if folder is None else sorted(folder.iterdir())
+    told = {"command": "augment", **recipe.model_dump(mode="json")}
+    told["inputs"] = fingerprint(material, weights)
+    run = RunFolder.open(out, told, resume=True, known=(own_poses.FOLDER,))
     return _work(run, recipe, material, reader, workers=workers or cores(), backend=backend)
 
 
@@ -272,10 +253,6 @@ def _mask_folder(root: Path, masks: Path | None) -> Path | None:
     return path.resolve() if path.is_dir() else None
 
 
-def _resolved(flow: str) -> str:
-    return flow if flow in CLOSED_FORM else str(Path(flow).resolve())
-
-
 def _precision(precision: str, estimator: FlowEstimator) -> str:
     """Choose how numbers are held; only networks have something to gain."""
     if precision != "auto":
@@ -289,8 +266,11 @@ def _precision(precision: str, estimator: FlowEstimator) -> str:
 @click.option("--out", type=options.PATH, required=True, help="Folder to make; a Market-1501 root.")
 @click.option(
     "--flow",
-    metavar="CHECKPOINT",
-    help=f"Checkpoint folder of train-flow, or one of: {', '.join(CLOSED_FORM)}.",
+    metavar="FLOW",
+    default=SHIPPED,
+    show_default=True,
+    help=f"{SHIPPED}, which comes with the package; a checkpoint folder of train-flow; or one of "
+    f"those that learn nothing: {', '.join(CLOSED_FORMS)}.",
 )
 @click.option(
     "--keypoints",
@@ -369,7 +349,7 @@ def _precision(precision: str, estimator: FlowEstimator) -> str:
     help="Numbers of the flow network; auto: bfloat16 where the processor has it.",
 )
 @click.option("--pattern", help="Regular expression for file names of another form.")
-def command(dataset: Path, out: Path, flow: str | None, **chosen: Any) -> None:
+def command(dataset: Path, out: Path, flow: str, **chosen: Any) -> None:
     """Warp every training image of DATASET, a Market-1501 root, into poses of other images.
 
     OUT becomes a Market-1501 root: bounding_box_train holds the warps, named
@@ -382,16 +362,7 @@ def command(dataset: Path, out: Path, flow: str | None, **chosen: Any) -> None:
     an image): the control that every gain should be compared with.
 
     \b
-    reidaug augment Market-1501 --out warps --flow runs/flow/checkpoint
+    reidaug augment Market-1501 --out warps
     """  # noqa: D301 - click asks for this character
-    if flow is None:
-        raise UsageError(
-            f"name a flow with --flow: a checkpoint folder of train-flow, or {_either(CLOSED_FORM)}"
-        )
     report = augment_dataset(dataset, out, flow=flow, **chosen)
     tell(out, report)
-
-
-def _either(names: Mapping[str, object]) -> str:
-    *others, last = names
-    return f"{', '.join(others)} or {last}"

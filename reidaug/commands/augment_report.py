@@ -10,9 +10,7 @@ from reidaug.augment.background import mask_file
 from reidaug.augment.engine import Totals
 from reidaug.augment.material import Material
 from reidaug.data.files import summarise_left_out
-
-OWN_POSE = "identity"
-"""Name of the flow with which each image keeps its own pose."""
+from reidaug.flow.named import OWN_POSE
 
 
 def summary(

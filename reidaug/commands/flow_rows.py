@@ -8,7 +8,7 @@ import torch
 from reidaug.commands.flow_pairs import on_grey, person_pairs
 from reidaug.data.deepfashion import PairList
 from reidaug.data.pairs import PairDataset, collate
-from reidaug.flow.closed_form import Identity, JointBlend, TorsoAffine
+from reidaug.flow import named
 from reidaug.flow.drawing import DrawingNetwork
 from reidaug.flow.estimator import FlowEstimator
 from reidaug.flow.perceptual import ShiftTolerant
@@ -25,11 +25,7 @@ from reidaug.runs import progress
 
 BATCH = 20
 HIGHER_IS_BETTER = ("ssim", "drawn_ssim")
-CLOSED_FORMS: dict[str, type[FlowEstimator]] = {
-    "identity": Identity,
-    "torso_affine": TorsoAffine,
-    "joint_blend": JointBlend,
-}
+CLOSED_FORMS = {name.replace("-", "_"): kind for name, kind in named.CLOSED_FORMS.items()}
 
 
 class Scored(NamedTuple):

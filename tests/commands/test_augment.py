@@ -291,8 +291,7 @@ def others_keypoints(market: Path) -> None:
 @pytest.mark.parametrize(
     ("spoil", "flags", "code", "says"),
     [
-        (None, [], 2, "name a flow with --flow"),
-        (None, ["--flow", "nowhere"], 2, "--flow nowhere: no such checkpoint folder"),
+        (None, ["--flow", "nowhere"], 2, "flow nowhere: no such checkpoint folder"),
         (None, ["--flow", "."], 1, "no flow checkpoint here"),
         (None, ["--flow", "identity", "--masks", "nowhere"], 2, "--masks nowhere: no such folder"),
         (None, ["--flow", "identity", "--keypoints", "no.csv"], 2, "no.csv: no such keypoint file"),
@@ -300,6 +299,7 @@ def others_keypoints(market: Path) -> None:
         (None, ["--flow", "identity", "--min-quality", "2"], 2, "'--min-quality'"),
         (None, ["--flow", "identity", "--background", "pink"], 2, "pink"),
         (None, ["--flow", "torso-affine"], 1, "25 poses asked for, but only 6"),
+        (None, ["--flow", "identity", "--model", "no"], 2, "--model has nothing to read"),
         (no_keypoints, ["--flow", "identity", "--model", "no"], 1, "no: no pose model to read"),
         (missing_column, ["--flow", "identity"], 1, "no column 'keypoints_x'"),
         (others_keypoints, ["--flow", "identity"], 1, "names none of the 6 training images"),
