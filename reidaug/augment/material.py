@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import torch
 
+from reidaug.augment.background import person_mask
 from reidaug.augment.folder import base_name
 from reidaug.augment.poses import TargetPoses, choose, gather
 from reidaug.augment.warps import Source
@@ -41,13 +42,21 @@ class Material(NamedTuple):
 
 
 def gather_material(
-    dataset: ReIDDataset, keypoints: Path, *, count: int, how: str, seed: int, own_pose: bool
+    dataset: ReIDDataset,
+    keypoints: Path,
+    *,
+    masks: Path | None = None,
+    count: int,
+    how: str,
+    seed: int,
+    own_pose: bool,
 ) -> Material:
     """Join training images with their poses and choose the targets.
 
     Args:
         dataset: The dataset; only its training images matter.
         keypoints: Keypoint file of the training images.
+        masks: Folder of their person masks, or None.
         count: How many target poses.
         how: How they are chosen, see `reidaug.augment.poses.choose`.
         seed: Of the draw.
@@ -61,7 +70,9 @@ def gather_material(
         ReidaugError: No image has a pose, or too few can stand model.
     """
     sources, left_out = join_poses(dataset, keypoints)
-    targets = choose_targets(sources, count=count, how=how, seed=seed, own_pose=own_pose)
+    targets = choose_targets(
+        sources, masks=masks, count=count, how=how, seed=seed, own_pose=own_pose
+    )
     return Material(dataset, sources, targets, (*dataset.left_out, *left_out))
 
 
@@ -99,12 +110,19 @@ def join_poses(dataset: ReIDDataset, keypoints: Path) -> tuple[tuple[Source, ...
 
 
 def choose_targets(
-    sources: Sequence[Source], *, count: int, how: str, seed: int, own_pose: bool = False
+    sources: Sequence[Source],
+    *,
+    masks: Path | None = None,
+    count: int,
+    how: str,
+    seed: int,
+    own_pose: bool = False,
 ) -> TargetPoses:
     """Choose whose poses to warp into.
 
     Args:
         sources: Training images with their poses.
+        masks: Folder of their person masks, or None; an image whose mask is damaged is no model.
         count: How many target poses.
         how: How they are chosen, see `reidaug.augment.poses.choose`.
         seed: Of the draw.
@@ -131,11 +149,13 @@ def choose_targets(
         for name in chosen:
             try:
                 image = read_image(models[name].person.path)
+                size = (image.shape[1], image.shape[2])
+                person_mask(name, models[name].pose, size, masks)
             except ReidaugError as error:
                 unreadable.append(str(error))
                 del models[name]  # it is reported when it is read as a source
             else:
-                sizes[name] = (image.shape[1], image.shape[2])
+                sizes[name] = size
         if len(sizes) == len(chosen):
             break
     targets = gather(chosen, poses, sizes, seed=seed)

@@ -170,7 +170,7 @@ class PosedCrops(Dataset[TrainingCrop]):
         Raises:
             ReidaugError: Too few crops show shoulders and hips.
         """
-        return choose_targets(self.sources, count=count, how=how, seed=seed)
+        return choose_targets(self.sources, masks=self.masks, count=count, how=how, seed=seed)
 
 
 def as_source(pose: Pose, path: Path | str) -> Source:

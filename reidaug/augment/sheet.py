@@ -17,10 +17,11 @@ from reidaug.data.market1501 import TRAIN, warp_name
 from reidaug.data.skeletons import draw_skeleton
 from reidaug.errors import ReidaugError
 from reidaug.geometry.flow import Size
-from reidaug.geometry.pose import Pose, select
+from reidaug.geometry.pose import Pose, on_canvas, select
 
 GAP = 4
 MOST_COLUMNS = 60
+MOST_ROWS = 256  # of pixels of a picture on the sheet
 
 
 def pick(sources: Sequence[Source], people: int) -> list[Source]:
@@ -55,7 +56,7 @@ def contact_sheet(
     Returns:
         A PNG file. A warp that was not kept is an empty place.
     """
-    size = targets.size
+    size = _shown(targets.size)
     columns = min(max(len(targets.images), 1), MOST_COLUMNS)
     header = 2 if targets.images else 0
     rows = header + len(sources)
@@ -72,7 +73,8 @@ def contact_sheet(
 
     for column, path in enumerate(images[:columns], 1):
         place(_pixels(path, size), 0, column)
-        place(_skeleton(select(targets.pose, column - 1), size), 1, column)
+        pose = on_canvas(select(targets.pose, column - 1), targets.size, size)
+        place(_skeleton(pose, size), 1, column)
     for row, source in enumerate(sources, header):
         place(_pixels(source.person.path, size), row, 0)
         for column in range(columns):
@@ -82,6 +84,11 @@ def contact_sheet(
     stream = io.BytesIO()
     sheet.save(stream, "PNG", optimize=True)
     return stream.getvalue()
+
+
+def _shown(size: Size) -> Size:
+    shrunk = min(1.0, MOST_ROWS / max(size))
+    return max(1, round(size[0] * shrunk)), max(1, round(size[1] * shrunk))
 
 
 def _pixels(path: Path, size: Size) -> NDArray[np.uint8]:

@@ -39,6 +39,7 @@ COLUMNS = (
 """``left_out`` says why a warp was not kept: ``quality``, ``turn``, or nothing."""
 POSES = "poses.json"
 DECIMALS = 4
+POSES_AT_ONCE = 64  # painted before any is written
 
 
 class Source(NamedTuple):
@@ -303,21 +304,29 @@ def _warp_crop(
 ) -> Iterator[Warp]:
     person, targets = crop.source.person, asked.targets
     names = [warp_name(crop.source.name, k) for k in range(len(flow))]
-    laid = pixels_of(plan, crop, flow, targets, names, places)
     shares, judged = _judge(crop, flow, asked)
-    for k, name in enumerate(names):
-        *numbers, quality = (round(number, DECIMALS) for number in shares[k].tolist())
-        turned = bool(asked.half[k])
-        reason = "turn" if turned and plan.turns == "drop" else ""
-        reason = reason or ("quality" if quality < plan.least_quality else "")
-        pck = None
-        if plan.reader is not None and not reason:
-            pck = round(check_pose(plan.reader, laid[k], select(targets.pose, k)), DECIMALS)
-        row = [
-            name, person.path.name, k, targets.images[k], person.pid, person.camid,
-            *numbers, bool(judged.mirrored[k]), turned, pck, quality, reason, not reason,
-        ]  # fmt: skip
-        yield Warp(row, None if reason else encode_jpeg(laid[k], plan.jpeg_quality))
+    for start in range(0, len(flow), POSES_AT_ONCE):
+        part = slice(start, start + POSES_AT_ONCE)
+        laid = pixels_of(plan, crop, flow[part], _cut(targets, part), names[part], places)
+        for k, pixels in enumerate(laid, start):
+            *numbers, quality = (round(number, DECIMALS) for number in shares[k].tolist())
+            turned = bool(asked.half[k])
+            reason = "turn" if turned and plan.turns == "drop" else ""
+            reason = reason or ("quality" if quality < plan.least_quality else "")
+            pck = None
+            if plan.reader is not None and not reason:
+                wanted = select(targets.pose, k)
+                pck = round(check_pose(plan.reader, pixels, wanted), DECIMALS)
+            row = [
+                names[k], person.path.name, k, targets.images[k], person.pid, person.camid,
+                *numbers, bool(judged.mirrored[k]), turned, pck, quality, reason, not reason,
+            ]  # fmt: skip
+            yield Warp(row, None if reason else encode_jpeg(pixels, plan.jpeg_quality))
+
+
+def _cut(targets: Targets, part: slice) -> Targets:
+    pose = Pose(targets.pose.xy[part], targets.pose.visible[part])
+    return Targets(targets.images[part], pose, targets.outline[part], targets.weights[part])
 
 
 def pixels_of(

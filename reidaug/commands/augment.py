@@ -147,6 +147,7 @@ def augment_dataset(
     material = gather_material(
         found,
         out / recipe.keypoints,
+        masks=_masks(recipe, out),
         count=recipe.poses,
         how=recipe.choose,
         seed=recipe.seed,
@@ -157,9 +158,10 @@ def augment_dataset(
         raise UsageError("--background other needs images of at least two people with keypoints")
     # What may change behind the same paths: poses, names and weights.
     folder = checkpoint_of(recipe.flow)
-    weights = () if folder is None else sorted(folder.iterdir())
+    weights = sorted(folder.iterdir()) if folder else []
     told = {"command": "augment", **recipe.model_dump(mode="json")}
-    told["inputs"] = fingerprint(material, weights)
+    networks = () if reader is None else (reader.model,)
+    told["inputs"] = fingerprint(material, (*weights, *networks))
     run = RunFolder.open(out, told, resume=True, known=(own_poses.FOLDER,))
     return _work(run, recipe, material, reader, workers=workers or cores(), backend=backend)
 

@@ -103,6 +103,10 @@ def _testing(recipe: Compare, rows: Mapping[str, Row]) -> PairList:
     training = None
     if trained or held_out:
         training = read_deepfashion(recipe.pairs, "train", annotated_size=recipe.annotated_size)
+        for others in {told.more_keypoints for told in trained if told.more_keypoints}:
+            read_deepfashion(
+                recipe.pairs, "train", annotated_size=recipe.annotated_size, others=others
+            )
         exact = any("exact" in "+".join(told.cycle) for told in trained)
         if exact and training.flows is None:
             raise UsageError(f"{recipe.pairs}: no flows for the task 'exact'; take it out of rows")

@@ -281,6 +281,8 @@ def _tell(out: Path, report: Mapping[str, Any]) -> None:
         f"{report['without_person']:,} without, {report['not_readable']:,} not readable; "
         f"{report['crops_per_s']:.0f} crops/s"
     )
-    shares = [f"{name.replace('_', ' ')} {share:.0%}" for name, share in report["joints"].items()]
-    click.echo(f"joints seen: {', '.join(shares)}")
+    if report["people"]:
+        joints = report["joints"].items()
+        shares = [f"{name.replace('_', ' ')} {share:.0%}" for name, share in joints]
+        click.echo(f"joints seen: {', '.join(shares)}")
     click.echo(f"look at the least certain ones: {beside(out, '.sheet.png')}")

@@ -103,7 +103,8 @@ def find_root(root: Path) -> Path:
     """
     root = root.expanduser()
     if not root.is_dir():
-        raise ReidaugError(f"{root}: no such folder; a Market-1501 root holds {_listed(SPLITS)}")
+        what = "a file, and no folder" if root.is_file() else "no such folder"
+        raise ReidaugError(f"{root}: {what}; a Market-1501 root holds {_listed(SPLITS)}")
     for below in _BELOW:
         folder = root / below
         if any((folder / name).is_dir() for name in SPLITS) or (folder / LISTS[TRAIN]).is_file():

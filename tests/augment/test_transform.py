@@ -329,7 +329,7 @@ def test_a_pool_comes_from_a_keypoint_file_too(market: Path, tmp_path: Path) -> 
         ({"background": "pink"}, "no background 'pink'"),
         ({"background": "other"}, "needs other crops"),
         ({"turns": "twice"}, "turns are one of allow, mirror, drop"),
-        ({"flow": "nowhere"}, "nowhere: no flow checkpoint here"),
+        ({"flow": "nowhere"}, "flow nowhere: no such checkpoint folder"),
         ({"pool": "nowhere.json"}, "nowhere.json"),
         ({"pool": TargetPoses((64, 32), 0, (), standing(0))}, "the pool has no pose"),
     ],

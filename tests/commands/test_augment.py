@@ -13,6 +13,7 @@ from PIL import Image
 from stick_market import stick_market
 
 from reidaug import cli
+from reidaug.augment import warps
 from reidaug.commands.augment import augment_dataset
 from reidaug.data.images import read_image
 from reidaug.data.manifest import read_manifest
@@ -105,6 +106,29 @@ def test_twice_gives_the_same_bytes_whatever_the_workers(market: Path, tmp_path:
     assert (first / "report.json").read_bytes() == report
     augment_dataset(market, second, **options, workers=2)
     assert content(second) == done
+
+
+def test_how_many_poses_are_painted_at_once_changes_nothing(
+    market: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = {"flow": "joint-blend", "poses": 5, "background": "other", "workers": 1}
+    augment_dataset(market, tmp_path / "at-once", **options)
+    monkeypatch.setattr(warps, "POSES_AT_ONCE", 2)
+    augment_dataset(market, tmp_path / "by-two", **options)
+    assert content(tmp_path / "by-two") == content(tmp_path / "at-once")
+
+
+def test_an_image_whose_mask_is_damaged_is_left_out_and_no_model(
+    market: Path, tmp_path: Path
+) -> None:
+    masks = market / "masks"
+    masks.mkdir(exist_ok=True)
+    damaged = sorted((market / TRAIN).iterdir())[0]
+    (masks / f"{damaged.stem}.png").write_bytes(b"no mask")
+    report = augment_dataset(market, tmp_path / "out", flow="torso-affine", poses=5, workers=1)
+    assert (report["sources"], report["left_out"]) == (5, 1)
+    targets = json.loads((tmp_path / "out/poses.json").read_text())["poses"]
+    assert damaged.name not in {pose["image"] for pose in targets}
 
 
 def test_killed_and_run_again_equals_an_uninterrupted_run(tmp_path: Path) -> None:

@@ -152,6 +152,9 @@ def test_a_wrong_folder_is_said_in_one_line(tmp_path: Path) -> None:
         read_market1501(tmp_path / "nowhere")
     with pytest.raises(ReidaugError, match=r"no folder bounding_box_train here or in Market-1501"):
         read_market1501(tmp_path)
+    (tmp_path / "one.jpg").touch()
+    with pytest.raises(ReidaugError, match=r"one\.jpg: a file, and no folder; a Market-1501 root"):
+        read_market1501(tmp_path / "one.jpg")
     root = market(tmp_path / "data")
     with pytest.raises(ReidaugError, match=rf"this is one split.*{re.escape(str(root))}$"):
         read_market1501(root / QUERY)
