@@ -15,7 +15,6 @@ from typing import Any, NamedTuple
 
 import torch
 from joblib import Parallel, delayed, parallel_config
-from joblib.externals.loky.process_executor import BrokenProcessPool
 
 from reidaug.augment.places import draw_pool
 from reidaug.augment.warps import COLUMNS, Plan, Source, read_crops, warp_crops
@@ -27,6 +26,7 @@ from reidaug.flow.estimator import FlowEstimator
 from reidaug.geometry.flow import Size
 from reidaug.geometry.pose import Pose, stack
 from reidaug.machine import one_thread
+from reidaug.processes import GO_ON, killed_worker_told
 
 BACKENDS = ("loky", "dask")
 RECORDS = ".chunks"
@@ -145,14 +145,8 @@ def run_chunks(
         )
         for k, chunk in enumerate(chunks)
     )
-    try:
-        with _backend(backend, min(workers, len(chunks))):
-            yield from Parallel(return_as="generator", batch_size=1)(jobs)
-    except BrokenProcessPool:
-        raise ReidaugError(
-            "a worker was killed, most likely for want of memory; run the same command with "
-            "fewer --workers, it goes on where it stopped"
-        ) from None
+    with killed_worker_told(GO_ON), _backend(backend, min(workers, len(chunks))):
+        yield from Parallel(return_as="generator", batch_size=1)(jobs)
 
 
 @contextmanager

@@ -12,7 +12,6 @@ import torch
 from accelerate import PartialState
 from accelerate.utils import wait_for_everyone
 from joblib import Parallel, delayed
-from joblib.externals.loky.process_executor import BrokenProcessPool
 
 from reidaug.commands import options
 from reidaug.commands.compare_rows import Compare, Row, plan_rows
@@ -30,12 +29,13 @@ from reidaug.data.deepfashion import PairList, read_deepfashion
 from reidaug.data.files import write_atomically
 from reidaug.data.images import encode_png, to_bytes
 from reidaug.data.pairs import PairDataset, collate
-from reidaug.errors import ReidaugError, UsageError
+from reidaug.errors import UsageError
 from reidaug.flow.cost import cost, parameters
 from reidaug.flow.estimator import FlowEstimator
 from reidaug.flow.scores import Values, paired_difference, summarise
 from reidaug.geometry.warp import warp
 from reidaug.machine import cores, end_with_parent, one_thread
+from reidaug.processes import killed_worker_told
 from reidaug.recipes import load
 from reidaug.report.figures import Picture
 from reidaug.report.flow_table import differences_text, scores_text, sizes_text
@@ -144,14 +144,9 @@ def _train(run: RunFolder, trainings: Mapping[str, TrainFlow], jobs: int | None)
         # A worker may be older than the folder and the modules that paths and classes stand for.
         place = (Path.cwd(), sys.path)
         tasks = [delayed(_beside)(trainings[n], folders[n], threads, place) for n in missing]
-        try:
+        with killed_worker_told("go on with --resume and fewer --jobs"):
             for name, seconds in Parallel(jobs, return_as="generator_unordered")(tasks):
                 run.log(row=name, seconds=seconds)
-        except BrokenProcessPool:
-            raise ReidaugError(
-                "a training was killed, most likely for want of memory; go on with --resume "
-                "and fewer --jobs"
-            ) from None
         return
     for name in missing:
         start = time.monotonic()

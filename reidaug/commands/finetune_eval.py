@@ -3,7 +3,6 @@
 import signal
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from concurrent.futures.process import BrokenProcessPool
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -15,8 +14,9 @@ from joblib.externals.loky import ProcessPoolExecutor
 from reidaug.commands import options
 from reidaug.commands.finetune_cells import Experiment
 from reidaug.commands.finetune_recipe import START, FinetuneEval, build_network, read_material
-from reidaug.errors import ReidaugError, UsageError
+from reidaug.errors import UsageError
 from reidaug.machine import cores
+from reidaug.processes import killed_worker_told
 from reidaug.recipes import load
 from reidaug.reid.comparison import compare
 from reidaug.reid.learner import seeded
@@ -142,18 +142,14 @@ def _spread_cells(
     pool = ProcessPoolExecutor(workers, timeout=60, initializer=_stop_quietly)
     running: dict[Future[int], Task] = {}
     try:
-        while ready or running:
-            running |= {pool.submit(experiment.train, *task): task for task in ready}
-            ready = []
-            for cell in wait(running, return_when=FIRST_COMPLETED).done:
-                if steps := cell.result():
-                    advance(steps)
-                ready += waiting.pop(running.pop(cell), [])
-    except BrokenProcessPool:
-        raise ReidaugError(
-            "a worker process was killed, perhaps for want of memory; finished cells are kept: "
-            "go on with --resume and fewer --workers"
-        ) from None
+        with killed_worker_told("finished cells are kept: go on with --resume and fewer --workers"):
+            while ready or running:
+                running |= {pool.submit(experiment.train, *task): task for task in ready}
+                ready = []
+                for cell in wait(running, return_when=FIRST_COMPLETED).done:
+                    if steps := cell.result():
+                        advance(steps)
+                    ready += waiting.pop(running.pop(cell), [])
     finally:
         pool.shutdown(wait=True, kill_workers=bool(running))
 

@@ -2,21 +2,19 @@
 
 import json
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from joblib import Parallel
 from numpy.typing import NDArray
 
 from reidaug.data.files import write_atomically
 from reidaug.data.images import encode_jpeg, encode_png
 from reidaug.data.market1501 import GALLERY, QUERY, TRAIN, market_name
 from reidaug.data.pairs import flow_name, write_flow
-from reidaug.errors import ReidaugError, UsageError, require_extra
+from reidaug.errors import UsageError, require_extra
 from reidaug.geometry.flow import Size
 from reidaug.geometry.pose import Pose
 from reidaug.machine import cores
@@ -27,6 +25,7 @@ from reidaug.people3d.raster import rasterise
 from reidaug.people3d.render import Render, Shot, render
 from reidaug.people3d.shots import pair_shots, test_shots, to_row, train_shots
 from reidaug.people3d.worlds import MANY_POSES, World, look_of
+from reidaug.processes import GO_ON, in_processes
 from reidaug.runs import RunFolder, counter
 
 PARTS = ".parts"
@@ -89,7 +88,7 @@ def run(
     started = time.monotonic()
     with counter(total=crops, what="rendering", unit="crops") as advance:
         advance(sum(record["crops"] for record in records.values() if record))
-        for record in _parallel(missing, workers or cores()):
+        for record in in_processes(missing, min(workers or cores(), len(missing)), advice=GO_ON):
             records[record["person"]] = record
             advance(record["crops"])
     complete = [record for record in records.values() if record]
@@ -100,19 +99,6 @@ def run(
         part.unlink()
     (out / PARTS).rmdir()
     return report
-
-
-def _parallel(tasks: Sequence[Any], workers: int) -> Iterator[dict[str, Any]]:
-    if not tasks:
-        return
-    try:
-        jobs = min(workers, len(tasks))
-        yield from Parallel(n_jobs=jobs, return_as="generator", batch_size=1)(tasks)
-    except BrokenProcessPool:
-        raise ReidaugError(
-            "a worker was killed, most likely for want of memory; run the same command with "
-            "fewer --workers, it goes on where it stopped"
-        ) from None
 
 
 def _record(out: Path, person: int) -> dict[str, Any] | None:

@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from joblib import Parallel, delayed, parallel_config
-from joblib.externals.loky.process_executor import BrokenProcessPool
+from joblib import delayed
 from numpy.typing import NDArray
 from PIL import Image
 
 from reidaug.data.findings import Tally
 from reidaug.data.images import as_seen, open_image, read_mask, turn_of
 from reidaug.errors import ReidaugError
+from reidaug.processes import in_processes
 
 AT_ONCE = 128  # files a process is given
 TINY = 32  # rows; below, joints are a pixel or two apart
@@ -102,19 +102,12 @@ def inspect_images(
     """
     album = Album()
     chunks = list(_chunks(paths))
-    workers = max(1, min(workers, len(chunks)))
-    with parallel_config("loky" if workers > 1 else "sequential", n_jobs=workers):
-        run = Parallel(return_as="generator", batch_size=1)
-        found = run(delayed(_inspect_chunk)(chunk, masks) for chunk in chunks)
-        try:
-            for chunk, facts in zip(chunks, found, strict=True):
-                for path, one in zip(chunk, facts, strict=True):
-                    album.add(path, one)
-                advance(len(chunk))
-        except BrokenProcessPool:
-            raise ReidaugError(
-                "a worker was killed, most likely for want of memory; try fewer --workers"
-            ) from None
+    tasks = (delayed(_inspect_chunk)(chunk, masks) for chunk in chunks)
+    found = in_processes(tasks, min(workers, len(chunks)), advice="try fewer --workers")
+    for chunk, facts in zip(chunks, found, strict=True):
+        for path, one in zip(chunk, facts, strict=True):
+            album.add(path, one)
+        advance(len(chunk))
     return album
 
 

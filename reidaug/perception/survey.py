@@ -13,8 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from joblib import Parallel, delayed
-from joblib.externals.loky.process_executor import BrokenProcessPool
+from joblib import delayed
 
 from reidaug.data.files import write_atomically
 from reidaug.data.images import encode_png, read_image
@@ -22,6 +21,7 @@ from reidaug.errors import ReidaugError
 from reidaug.geometry.pose import Pose
 from reidaug.machine import one_thread
 from reidaug.perception.blazepose import PersonReader, Reading, shows_person
+from reidaug.processes import GO_ON, in_processes
 
 CHUNK = 64  # crops; a worker holds one of them at a time
 DECIMALS = 2  # of positions in pixels
@@ -128,21 +128,8 @@ def read_chunks(
     Raises:
         ReidaugError: A file cannot be written, the model not be opened, or a worker was killed.
     """
-    count = min(workers, len(chunks))
-    # One worker is this process: no other has to start.
-    pool = Parallel(
-        n_jobs=count,
-        backend="loky" if count > 1 else "sequential",
-        return_as="generator",
-        batch_size=1,
-    )
-    try:
-        yield from pool(delayed(read_chunk)(survey, k, chunk) for k, chunk in enumerate(chunks))
-    except BrokenProcessPool:
-        raise ReidaugError(
-            "a worker was killed, most likely for want of memory; run the same command with "
-            "fewer --workers, it goes on where it stopped"
-        ) from None
+    tasks = (delayed(read_chunk)(survey, k, chunk) for k, chunk in enumerate(chunks))
+    yield from in_processes(tasks, min(workers, len(chunks)), advice=GO_ON)
 
 
 def read_chunk(survey: Survey, index: int, crops: Sequence[Path]) -> tuple[int, int]:

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from PIL import Image
 from stick_market import stick_market
 
-from reidaug.data import inspection
 from reidaug.data.check import Checkup, check_dataset, duplicate_findings, equal_groups
 from reidaug.data.findings import ADVICE, PROBLEM, REMARK, Finding
 from reidaug.data.identities import identity_findings
@@ -455,12 +454,3 @@ def test_a_file_that_vanished_is_a_finding(market: Path) -> None:
     nobody = {split: Listing(split) for split in SPLITS}
     empty = inspect_images([], masks=None, workers=4, advance=lambda done: None)
     assert duplicate_findings(nobody, {split: empty for split in SPLITS}) == []
-
-
-def test_a_killed_worker_is_one_line(market: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(*_: object) -> None:
-        raise inspection.BrokenProcessPool
-
-    monkeypatch.setattr(inspection, "_inspect_chunk", broken)
-    with pytest.raises(ReidaugError, match="fewer --workers"):
-        check_dataset(market)

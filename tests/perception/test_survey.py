@@ -11,7 +11,6 @@ from PIL import Image
 from reidaug.data.images import image_files, read_image, read_mask
 from reidaug.data.market1501 import TRAIN
 from reidaug.geometry.pose import OPENPOSE_18
-from reidaug.perception import survey as surveys
 from reidaug.perception.blazepose import PersonReader, shows_person
 from reidaug.perception.sheet import CELL, GAP, contact_sheet, edge
 from reidaug.perception.summary import BODY, SHOWN, Tally, trust
@@ -158,14 +157,3 @@ def test_the_sheet_shows_skeleton_and_outline(
     assert min(orange[:3]) > 50 and min(green[:3]) > 100
     assert orange[3:] == green[3:] == [0, 0]
     assert (cells[4] == 255).all()
-
-
-def test_a_killed_worker_is_one_line(
-    survey: Survey, crops: list[Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def broken(*_: object, **__: object) -> None:
-        raise surveys.BrokenProcessPool
-
-    monkeypatch.setattr(surveys, "read_chunk", broken)
-    with pytest.raises(surveys.ReidaugError, match="fewer --workers"):
-        list(surveys.read_chunks(survey, [crops], workers=1))
