@@ -9,6 +9,7 @@ from statistics import mean, stdev
 from typing import Any
 
 from flow_tables import TITLES, page, sizes, table1
+from shipped import shipped
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
@@ -34,7 +35,7 @@ def results() -> str:
     """Lay the results out as Markdown."""
     demo = json.loads((RESULTS / "demo.json").read_text())
     lines = [f"`{demo['command']}`, {demo['hardware']}, {demo['date']}.", ""]
-    lines += _flow(demo["flow"])
+    lines += _flow(demo["flow"]) + shipped(RESULTS)
     if "table1" in (tables := small_tables()):
         lines += table1(tables["table1"])
     lines += _reid(demo) + _other_worlds(demo) + _rates()

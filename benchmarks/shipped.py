@@ -1,8 +1,15 @@
-"""How to tell the flow checkpoint that was measured from others."""
+"""The flow inside the package: its weights told from others, and what the README says of it."""
 
 import hashlib
+import json
+from pathlib import Path
+from typing import Any
 
 from reidaug.flow.named import checkpoint_of
+from reidaug.people3d.turns import TURNS
+
+ROWS = {"checkpoint": "shipped flow", "joint_blend": "joint blend", "torso_affine": "torso affine"}
+JOINTS = {"true": "true", "blazepose": "BlazePose's"}
 
 
 def weights_of(flow: str) -> str | None:
@@ -10,3 +17,79 @@ def weights_of(flow: str) -> str | None:
     folder = checkpoint_of(flow)
     path = None if folder is None else folder / "model.safetensors"
     return hashlib.sha256(path.read_bytes()).hexdigest()[:16] if path and path.is_file() else None
+
+
+def shipped(results: Path) -> list[str]:
+    """Write what the README says of the flow inside the package.
+
+    Args:
+        results: Folder of the files that `checkpoint.py`, `round_trip.py` and `crops_at_once.py`
+            write; what is missing is not spoken of.
+
+    Returns:
+        Lines of Markdown.
+    """
+    lines: list[str] = []
+    told = {name: results / f"{name}.json" for name in ("checkpoint", "crops_at_once")}
+    trips = [results / f"{name}.json" for name in ("round_trip", "round_trip_estimated")]
+    if told["checkpoint"].exists():
+        lines += _errors(json.loads(told["checkpoint"].read_text()))
+    lines += [_trip(json.loads(path.read_text())) for path in trips if path.exists()]
+    if told["crops_at_once"].exists():
+        lines.append(_at_once(json.loads(told["crops_at_once"].read_text())))
+    return [*lines, ""] if lines else []
+
+
+def _errors(told: dict[str, Any]) -> list[str]:
+    lines = [
+        f"**The flow inside the package** (`{told['command']}`, {told['date']}): end-point error "
+        f"in pixels of 128 x 64 over the points that both pictures show, {told['pairs']:,} pairs "
+        f"of {told['people']} people never trained on, {told['cut']:.0%} of the pictures with legs "
+        "cut off; mean with 95 % interval, and median:",
+        "",
+        f"| joints | {' | '.join(ROWS.values())} | goal |",
+        "|---" * (len(ROWS) + 2) + "|",
+    ]
+    for joints, title in JOINTS.items():
+        rows, goal = told["joints"][joints], told["goals"][joints]
+        cells = [
+            f"{_bounded(rows[row], 'epe_px', 2)}, {rows[row]['epe_px_median']:.2f}" for row in ROWS
+        ]
+        lines.append(f"| {title} | {' | '.join(cells)} | {goal['epe_px']}: {_said(goal)} |")
+    groups = told["joints"]["true"]["checkpoint"]["groups"]
+    listed = [f"{name} {groups[name]['epe_px']:.2f}" for name in TURNS]
+    return [*lines, "", f"With true joints by how far the person turns: {', '.join(listed)}.", ""]
+
+
+def _trip(told: dict[str, Any]) -> str:
+    pose, identity, goals = told["pose"], told["identity"], told["goals"]
+    turns = ", ".join(f"{name} {row['pck']:.2f}" for name, row in pose["warps"]["turns"].items())
+    found = {what: 100 * identity[what]["rank1"] for what in ("warps", "true_views")}
+    return (
+        f"- Round trip with {JOINTS[told['joints']]} joints (`{told['command']}`): BlazePose finds "
+        f"{_bounded(pose['warps'], 'pck', 3)} of the joints of warps where they were asked for "
+        f"({turns}; true views {pose['true_views']['pck']:.3f}; goal {goals['pck']['at_least']}: "
+        f"{_said(goals['pck'])}); a re-ID model finds the right person first for "
+        f"{found['warps']:.1f} % of warps and {found['true_views']:.1f} % of true views, a ratio "
+        f"of {_bounded(identity['ratio'], 'rank1', 3)} (goal {goals['ratio']['at_least']}: "
+        f"{_said(goals['ratio'])})."
+    )
+
+
+def _at_once(told: dict[str, Any]) -> str:
+    pose, warped = told["pose"], told["augment"]
+    return (
+        f"- Crops without keypoints, one command (`{told['command']}`): {told['crops']:,} crops, "
+        f"joints and masks at {pose['crops_per_s']:.0f} crops a second, {warped['images']:,} warps "
+        f"at {warped['images_per_s']:.0f} a second, {told['wall_s']:.0f} s in all with "
+        f"{told['workers']} processes."
+    )
+
+
+def _said(goal: dict[str, Any]) -> str:
+    return "reached" if goal["reached"] else "not reached"
+
+
+def _bounded(row: dict[str, Any], name: str, digits: int) -> str:
+    low, high = row[f"{name}_ci"]
+    return f"{row[name]:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
