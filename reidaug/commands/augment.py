@@ -20,7 +20,8 @@ from reidaug.commands import options, own_poses
 from reidaug.commands.augment_report import summary, tell
 from reidaug.commands.pose_check import BlazePoseReader, pose_reader
 from reidaug.data.files import write_atomically
-from reidaug.data.market1501 import GALLERY, QUERY, SPLITS, TRAIN, read_market1501
+from reidaug.data.loose_crops import read_training
+from reidaug.data.market1501 import GALLERY, QUERY, SPLITS
 from reidaug.errors import UsageError
 from reidaug.flow.estimator import FlowEstimator
 from reidaug.flow.named import (
@@ -84,7 +85,8 @@ def augment_dataset(
     """Warp every training image of a dataset into poses of others; see ``reidaug augment --help``.
 
     Args:
-        dataset: A Market-1501 root.
+        dataset: A Market-1501 root or a folder of crops, see
+            `reidaug.data.loose_crops.read_training`.
         out: The folder to make; an unfinished run of the same kind is continued.
         flow: A checkpoint folder or a name, see `reidaug.flow.named.load_flow`.
         keypoints: Keypoint file; by default `KEYPOINTS` in the root. Where there is none, poses and
@@ -112,7 +114,13 @@ def augment_dataset(
         ReidaugError: There is nothing to warp, or a file cannot be read or written.
         UsageError: An argument is wrong or without effect.
     """
-    found = read_market1501(dataset, pattern=pattern, splits=(TRAIN,))
+    found, numbered = read_training(dataset, pattern=pattern)
+    if numbered:
+        click.echo(
+            f"names in {found.root} do not say who is seen: each crop counts as a person of its "
+            "own (--pattern reads persons and cameras from names)",
+            err=True,
+        )
     _check_out(found.root, out)
     reader = pose_reader(model) if check_poses else None
     estimator = load_flow(flow)
@@ -352,13 +360,13 @@ def _precision(precision: str, estimator: FlowEstimator) -> str:
 )
 @click.option("--pattern", help="Regular expression for file names of another form.")
 def command(dataset: Path, out: Path, flow: str, **chosen: Any) -> None:
-    """Warp every training image of DATASET, a Market-1501 root, into poses of other images.
+    """Warp every training image of DATASET into poses of other images.
 
-    OUT becomes a Market-1501 root: bounding_box_train holds the warps, named
-    0002_c1s1_000451_03_w07.jpg after their source and pose; query and bounding_box_test are
-    links. Beside them: manifest.parquet (where each file comes from, and its quality), poses.json,
-    contact_sheet.png, left_out.txt. The same command goes on after an interruption; the same
-    inputs give the same bytes.
+    DATASET is a Market-1501 root, or any folder of crops. OUT becomes a Market-1501 root:
+    bounding_box_train holds the warps, named 0002_c1s1_000451_03_w07.jpg after their source and
+    pose; query and bounding_box_test are links. Beside them: manifest.parquet (where each file
+    comes from, and its quality), poses.json, contact_sheet.png, left_out.txt. The same command
+    goes on after an interruption; the same inputs give the same bytes.
 
     With --flow identity each image keeps its own pose and only its background changes (one copy
     an image): the control that every gain should be compared with.

@@ -14,6 +14,7 @@ from reidaug.commands import options
 from reidaug.data.files import remove_partials, summarise_left_out, write_atomically
 from reidaug.data.images import image_files
 from reidaug.data.keypoints import stands_in_patn, write_patn
+from reidaug.data.loose_crops import crops_in
 from reidaug.data.market1501 import GALLERY, QUERY, SPLITS, TRAIN, find_root, read_market1501
 from reidaug.errors import ReidaugError, UsageError, require_extra
 from reidaug.geometry.pose import Pose
@@ -57,29 +58,20 @@ def crops_of(dataset: Path, splits: Sequence[str] = (TRAIN,)) -> list[Path]:
     try:
         root = find_root(dataset)
     except ReidaugError:
-        if not dataset.is_dir():
+        crops = crops_in(dataset)
+        if not crops:
             raise
-        return _crops_in(dataset)
+        return list(crops)
     if not any((root / name).is_dir() for name in SPLITS):  # MSMT17: lists of images
         found = read_market1501(root, splits=wanted)
         return [p.path for people in (found.train, found.query, found.gallery) for p in people]
-    crops: list[Path] = []
+    listed: list[Path] = []
     for name in dict.fromkeys(wanted):
         images = image_files(root / name) if (root / name).is_dir() else ()
         if not images:
             raise ReidaugError(f"{root / name}: no folder with images; leave it out of --splits")
-        crops += images
-    return crops
-
-
-def _crops_in(folder: Path) -> list[Path]:
-    crops = list(image_files(folder))
-    if not crops:
-        raise ReidaugError(
-            f"{folder}: neither images in it nor a folder {TRAIN}; name a folder of crops or a "
-            "Market-1501 root"
-        )
-    return crops
+        listed += images
+    return listed
 
 
 def estimate_poses(

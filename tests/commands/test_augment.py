@@ -108,6 +108,26 @@ def test_twice_gives_the_same_bytes_whatever_the_workers(market: Path, tmp_path:
     assert content(second) == done
 
 
+def test_a_folder_of_crops_of_any_names_is_enough(market: Path, tmp_path: Path, capfd) -> None:
+    crops, out = tmp_path / "crops", tmp_path / "out"
+    crops.mkdir()
+    text = (market / KEYPOINTS).read_text()
+    for number, path in enumerate(sorted((market / TRAIN).iterdir())):
+        path.rename(crops / f"visitor-{number}.jpg")
+        text = text.replace(path.name, f"visitor-{number}.jpg")
+    (tmp_path / "joints.csv").write_text(text)
+    flags = ("--flow", "joint-blend", "--poses", 2, "--keypoints", tmp_path / "joints.csv")
+    assert run(crops, "--out", out, *flags, "--workers", 1) == 0
+    told = capfd.readouterr()
+    assert "12 images: 6 of 6 training images in 2 poses" in told.out
+    assert "each crop counts as a person of its own" in told.err
+    names = sorted(p.name for p in (out / TRAIN).iterdir())
+    assert names[:3] == [
+        f"000{k}_c1_visitor-{k - 1}_w0{w}.jpg" for k, w in ((1, 0), (1, 1), (2, 0))
+    ]
+    assert [p.pid for p in read_market1501(out, splits=(TRAIN,)).train][::2] == [1, 2, 3, 4, 5, 6]
+
+
 def test_how_many_poses_are_painted_at_once_changes_nothing(
     market: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

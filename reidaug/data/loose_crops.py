@@ -1,0 +1,77 @@
+"""Training images as people have them: a dataset's, or a folder of crops with whatever names."""
+
+from pathlib import Path
+
+from reidaug.data.images import image_files
+from reidaug.data.market1501 import (
+    JUNK,
+    PATTERN,
+    TRAIN,
+    compile_pattern,
+    find_root,
+    ids_in,
+    read_market1501,
+)
+from reidaug.data.people import Person, ReIDDataset
+from reidaug.errors import ReidaugError
+
+
+def read_training(dataset: Path, *, pattern: str | None = None) -> tuple[ReIDDataset, bool]:
+    """Read the training images of a dataset, or a folder of crops as if they were some.
+
+    Args:
+        dataset: A Market-1501 root or one of its usual parents, or a folder with images in it.
+        pattern: What reads person and camera from names, see
+            `reidaug.data.market1501.read_market1501`. Without it, a folder of crops whose names
+            are not all like Market-1501's says nothing of persons: each crop counts as a person
+            of its own, numbered from 1 in name order, seen by camera 1.
+
+    Returns:
+        The images, and whether persons are such numbers. Of a folder of crops images of any format
+        count, junk (pid -1) does not.
+
+    Raises:
+        ReidaugError: There is no such folder, or nothing in it to read.
+        UsageError: The pattern is no regular expression with these groups.
+    """
+    try:
+        root = find_root(dataset)
+    except ReidaugError:
+        crops = crops_in(dataset)
+        if not crops:
+            raise
+        return _loose(dataset.expanduser(), crops, pattern)
+    return read_market1501(root, pattern=pattern, splits=(TRAIN,)), False
+
+
+def crops_in(folder: Path) -> tuple[Path, ...]:
+    """List the images of a folder of crops.
+
+    Args:
+        folder: A folder that holds no dataset, see `reidaug.data.market1501.find_root`.
+
+    Returns:
+        Its images in name order; none where it is no folder.
+    """
+    folder = folder.expanduser()
+    return image_files(folder) if folder.is_dir() else ()
+
+
+def _loose(folder: Path, crops: tuple[Path, ...], pattern: str | None) -> tuple[ReIDDataset, bool]:
+    compiled = compile_pattern(pattern or PATTERN)
+    ids = [ids_in(compiled, path.name) for path in crops]
+    if pattern is None and None in ids:
+        people = tuple(Person(path, number, 1) for number, path in enumerate(crops, 1))
+        return ReIDDataset(folder, people, (), ()), True
+    named = zip(crops, ids, strict=True)
+    people = tuple(Person(path, *told) for path, told in named if told and told[0] != JUNK)
+    left_out = tuple(
+        f"{path}: the name does not match {compiled.pattern}"
+        for path, told in zip(crops, ids, strict=True)
+        if told is None
+    )
+    if not people:
+        raise ReidaugError(
+            f"{folder}: of {len(crops)} images none has a name that matches {compiled.pattern}"
+        )
+    return ReIDDataset(folder, people, (), (), left_out), False

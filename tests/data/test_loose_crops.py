@@ -1,0 +1,62 @@
+from pathlib import Path
+
+import pytest
+
+from reidaug.data.loose_crops import crops_in, read_training
+from reidaug.data.market1501 import TRAIN, read_market1501
+from reidaug.errors import ReidaugError, UsageError
+
+
+def folder(root: Path, *names: str) -> Path:
+    root.mkdir()
+    for name in names:
+        (root / name).touch()
+    return root
+
+
+def test_crops_of_any_name_are_people_of_their_own(tmp_path: Path) -> None:
+    root = folder(tmp_path / "crops", "b.PNG", "a.jpeg", "notes.txt", ".hidden.jpg")
+    dataset, numbered = read_training(root)
+    assert numbered
+    assert [(p.path.name, p.pid, p.camid) for p in dataset.train] == [
+        ("a.jpeg", 1, 1),
+        ("b.PNG", 2, 1),
+    ]
+    assert (dataset.root, dataset.left_out) == (root, ())
+
+
+def test_names_like_those_of_market1501_say_who_is_seen(tmp_path: Path) -> None:
+    names = ("0002_c3s1_000451_03.jpg", "0007_c1s1_000001_01.png", "-1_c2s1_000001_01.jpg")
+    dataset, numbered = read_training(folder(tmp_path / "crops", *names))
+    assert not numbered
+    assert [(p.pid, p.camid) for p in dataset.train] == [(2, 3), (7, 1)]
+
+
+def test_a_pattern_says_who_is_seen_and_what_is_left_out(tmp_path: Path) -> None:
+    root = folder(tmp_path / "crops", "kim-4.jpg", "12-4.jpg", "13-5.jpg")
+    dataset, numbered = read_training(root, pattern=r"^(?P<pid>\d+)-(?P<camid>\d)")
+    assert not numbered
+    assert [(p.pid, p.camid) for p in dataset.train] == [(12, 4), (13, 5)]
+    assert len(dataset.left_out) == 1
+    assert "kim-4.jpg: the name does not match" in dataset.left_out[0]
+    with pytest.raises(ReidaugError, match="of 3 images none has a name that matches"):
+        read_training(root, pattern=r"(\d+)_(\d+)")
+    with pytest.raises(UsageError, match="name its groups"):
+        read_training(root, pattern="no groups")
+
+
+def test_a_dataset_is_read_as_one(tmp_path: Path) -> None:
+    folder(tmp_path / "data").joinpath(TRAIN).mkdir()
+    (tmp_path / "data" / TRAIN / "0002_c3s1_000451_03.jpg").touch()
+    (tmp_path / "data" / "poster.jpg").touch()
+    dataset, numbered = read_training(tmp_path / "data")
+    assert not numbered
+    assert dataset == read_market1501(tmp_path / "data", splits=(TRAIN,))
+
+
+def test_where_there_are_no_crops_it_is_said(tmp_path: Path) -> None:
+    assert crops_in(tmp_path / "nowhere") == ()
+    with pytest.raises(ReidaugError, match="no such folder"):
+        read_training(tmp_path / "nowhere")
+    with pytest.raises(ReidaugError, match="no folder bounding_box_train here"):
+        read_training(tmp_path)
