@@ -23,6 +23,7 @@ COMMANDS = {
         "reidaug.commands.finetune_eval",
         "Fine-tune a re-ID model with and without warps, and evaluate it.",
     ),
+    "pairs": ("reidaug.commands.pairs", "List a dataset's pairs to train a flow estimator on."),
     "pose": ("reidaug.commands.pose", "Find joints and outlines of the people on crops."),
     "synth": ("reidaug.commands.synth", "Render people: pairs with exact flow, or a dataset."),
     "demo": ("reidaug.commands.demo", "Run the whole pipeline on rendered people."),

@@ -1,9 +1,13 @@
 """Pairs for training and scoring, with the person cut out where there are masks."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 from torch import Tensor
 from torch.utils.data import Dataset
 
@@ -118,7 +122,7 @@ def hold_out(pairs: PairList, share: float) -> tuple[PairList, PairList]:
     Returns:
         The pairs that stay, and those of the people held out.
     """
-    people = [_person(source) for source, _ in pairs.pairs]
+    people = _people(pairs.pairs)
     names = sorted(set(people))
     out = set(names[len(names) - round(share * len(names)) :])
     kept = tuple(p for p, who in zip(pairs.pairs, people, strict=True) if who not in out)
@@ -126,5 +130,19 @@ def hold_out(pairs: PairList, share: float) -> tuple[PairList, PairList]:
     return pairs._replace(pairs=kept), pairs._replace(pairs=held)
 
 
-def _person(name: str) -> str:
-    return fashion_outfit(name) or market_person(name) or name
+def _people(pairs: Sequence[tuple[str, str]]) -> list[str]:
+    """Tell whom each pair shows: images that names or pairs bring together are of one person."""
+    if not pairs:
+        return []
+    people = {
+        name: fashion_outfit(name) or market_person(name) or name for p in pairs for name in p
+    }
+    nodes = {node: k for k, node in enumerate(sorted({*people, *people.values()}))}
+    edges = [*pairs, *people.items()]
+    ends = np.array([[nodes[node] for node in edge] for edge in edges]).T
+    graph = coo_array((np.ones(len(edges)), tuple(ends)), shape=(len(nodes), len(nodes)))
+    group = connected_components(graph, directed=False)[1]
+    first: dict[int, str] = {}
+    for who in sorted(people.values()):
+        first.setdefault(int(group[nodes[who]]), who)
+    return [first[int(group[nodes[source]])] for source, _ in pairs]

@@ -120,19 +120,6 @@ def write_pairs_csv(path: Path, pairs: Sequence[tuple[str, str]]) -> None:
     write_atomically(path, text.getvalue().encode())
 
 
-def market_pairs(poses: Mapping[str, Pose]) -> list[tuple[str, str]]:
-    """List all ordered pairs of images of one Market-1501 person.
-
-    Args:
-        poses: The 18 joints by file name.
-
-    Returns:
-        Pairs in name order, of images that show both shoulders and both hips; junk (``-1``) and
-        distractors (``0000``) have no identity and are dropped.
-    """
-    return _permutations(poses, market_person)
-
-
 def fashion_pairs(poses: Mapping[str, Pose]) -> list[tuple[str, str]]:
     """List all ordered pairs of images of one outfit on DeepFashion.
 
@@ -142,7 +129,7 @@ def fashion_pairs(poses: Mapping[str, Pose]) -> list[tuple[str, str]]:
     Returns:
         Pairs in name order, of images that show both shoulders and both hips.
     """
-    return _permutations(poses, fashion_outfit)
+    return same_person_pairs(poses, fashion_outfit)
 
 
 def market_person(name: str) -> str | None:
@@ -191,9 +178,19 @@ def fashion_name(original: str) -> str:
     return f"fashion{gender}{category}id{item}{colour}_{index}{view}.jpg"
 
 
-def _permutations(
+def same_person_pairs(
     poses: Mapping[str, Pose], group: Callable[[str], str | None]
 ) -> list[tuple[str, str]]:
+    """List all ordered pairs of images of one person.
+
+    Args:
+        poses: The 18 joints by file name.
+        group: Tells whom a file shows; None for nobody that counts.
+
+    Returns:
+        Pairs of images that show both shoulders and both hips; people in the order of their first
+        image, the pairs of each in name order.
+    """
     groups: dict[str, list[str]] = {}
     for name in sorted(poses):
         key = group(name)

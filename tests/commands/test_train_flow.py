@@ -19,7 +19,7 @@ from reidaug.commands.flow_pairs import hold_out, person_pairs, spread
 from reidaug.commands.flow_rows import table
 from reidaug.commands.flow_training import TrainFlow
 from reidaug.commands.train_flow import train
-from reidaug.data.deepfashion import read_deepfashion
+from reidaug.data.deepfashion import PairList, read_deepfashion
 from reidaug.data.keypoints import write_patn
 from reidaug.data.pairs import PairDataset
 from reidaug.errors import ReidaugError, UsageError
@@ -160,6 +160,14 @@ def test_choices_can_be_made_on_held_out_training_people(people: Path, tmp_path:
     assert len(kept.pairs) == 4
     assert [s for s, _ in spread(kept, 2).pairs] == ["0000_0.jpg", "0002_0.jpg"]
     assert spread(kept, 0) == kept
+
+
+def test_who_is_held_out_is_told_by_pairs_where_names_are_silent(tmp_path: Path) -> None:
+    pairs = (("kim.jpg", "a.jpg"), ("lee.jpg", "b.jpg"), ("a.jpg", "kim.jpg"), ("c.jpg", "a.jpg"))
+    listed = PairList(tmp_path, pairs, {}, (), None)
+    kept, held = hold_out(listed, 0.5)
+    assert held.pairs == (("lee.jpg", "b.jpg"),)
+    assert kept.pairs == (pairs[0], pairs[2], pairs[3])
 
 
 def test_people_with_masks_stand_on_grey(people: Path) -> None:

@@ -1,0 +1,121 @@
+import itertools
+import json
+from pathlib import Path
+
+import pytest
+from stick_market import stick_market
+
+from reidaug import cli
+from reidaug.commands.flow_training import TrainFlow
+from reidaug.commands.pairs import make_pairs
+from reidaug.commands.train_flow import train
+from reidaug.data.deepfashion import read_deepfashion
+from reidaug.data.market1501 import TRAIN
+from reidaug.recipes import load
+
+KEYPOINTS = "market-annotation-train.csv"
+RECIPE = Path(__file__).parents[2] / "recipes" / "market1501" / "train_flow.yaml"
+
+
+@pytest.fixture
+def market(tmp_path: Path) -> Path:
+    return stick_market(tmp_path / "market", people=4, images=3)
+
+
+def run(*arguments: object) -> int:
+    """Run ``reidaug pairs`` in this process; its exit code."""
+    with pytest.raises(SystemExit) as stop:
+        cli.main(["pairs", *map(str, arguments)])
+    return int(stop.value.code or 0)
+
+
+def test_all_ordered_pairs_of_a_person_are_what_a_flow_is_trained_on(
+    market: Path, tmp_path: Path, capfd
+) -> None:
+    stranger = market / TRAIN / "0000_c1s1_000000_00.jpg"
+    known = sorted((market / TRAIN).iterdir())
+    stranger.write_bytes(known[0].read_bytes())
+    text = (market / KEYPOINTS).read_text()
+    (market / KEYPOINTS).write_text(
+        text
+        + next(line for line in text.splitlines() if known[0].name in line).replace(
+            known[0].name, stranger.name
+        )
+        + "\n"
+    )
+    out = tmp_path / "pairs"
+    assert run(market, "--out", out) == 0
+    assert "24 pairs of 12 images of 4 people" in capfd.readouterr().out
+    read = read_deepfashion(out, "train")
+    names = [path.name for path in known]
+    expected = [p for k in range(4) for p in itertools.permutations(names[3 * k : 3 * k + 3], 2)]
+    assert list(read.pairs) == expected
+    assert read.left_out == ()
+    assert json.loads((out / "report.json").read_text())["masks"] == (out / "masks").exists()
+    before = {p.name: p.read_bytes() for p in out.iterdir() if p.is_file()}
+    assert run(market, "--out", out) == 0
+    assert {p.name: p.read_bytes() for p in out.iterdir() if p.is_file()} == before
+
+
+def test_the_recipe_for_market1501_trains_on_them(market: Path, tmp_path: Path) -> None:
+    make_pairs(market, tmp_path / "pairs")
+    small = ("schedule.steps=2", "batch=2", "workers=0", "estimator.preset=small", "stlpips=[]")
+    less = (
+        "cycle=[affine,reconstruction]",
+        "weights={affine: 10.0}",
+        "held_out=0.5",
+        "size=[64,32]",
+    )
+    recipe = load(RECIPE, TrainFlow, (f"pairs={tmp_path / 'pairs'}", "held_out=0.5", *small, *less))
+    report = train(recipe, tmp_path / "flow")
+    assert report["evaluate_on"] == "held_out"
+
+
+def test_folders_below_the_split_keep_their_names(market: Path, tmp_path: Path) -> None:
+    text = (market / KEYPOINTS).read_text()
+    root = tmp_path / "MSMT17_V2"
+    lines = []
+    for path in sorted((market / TRAIN).iterdir()):
+        pid = int(path.name[:4])
+        new = root / "train" / f"{pid:04d}" / f"{pid:04d}_000_01_{path.stem}.jpg"
+        new.parent.mkdir(parents=True, exist_ok=True)
+        new.write_bytes(path.read_bytes())
+        text = text.replace(path.name, new.name)
+        lines.append(f"{pid:04d}/{new.name} {pid}\n")
+    (root / "list_train.txt").write_text("".join(lines))
+    (tmp_path / "joints.csv").write_text(text)
+    make_pairs(root, tmp_path / "pairs", keypoints=tmp_path / "joints.csv")
+    read = read_deepfashion(tmp_path / "pairs", "train")
+    assert len(read.pairs) == 24
+    assert all("/" in name for name in read.poses)
+
+
+@pytest.mark.parametrize(
+    ("flags", "code", "says"),
+    [
+        (["--keypoints", "no.csv"], 2, "no.csv: no such keypoint file"),
+        (["--pattern", "no groups"], 2, "name its groups"),
+        (
+            ["--pattern", r"c(?P<camid>\d)s1_(?P<pid>\d+)"],
+            1,
+            "no two training images of one person",
+        ),
+    ],
+)
+def test_bad_input_is_one_line_and_leaves_nothing(
+    flags: list[str], code: int, says: str, market: Path, tmp_path: Path, capfd
+) -> None:
+    assert run(market, "--out", tmp_path / "out", *flags) == code
+    told = capfd.readouterr().err
+    assert says in told
+    assert told.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_crops_that_name_nobody_cannot_be_paired(market: Path, tmp_path: Path, capfd) -> None:
+    crops = tmp_path / "crops"
+    crops.mkdir()
+    for number, path in enumerate((market / TRAIN).iterdir()):
+        path.rename(crops / f"{number}.jpg")
+    assert run(crops, "--out", tmp_path / "out") == 2
+    assert "pairs need two crops of a person" in capfd.readouterr().err
