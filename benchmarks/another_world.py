@@ -1,9 +1,12 @@
-"""The demo's re-ID experiment again, nothing changed, in a rendered world of another seed.
+"""The demo's re-ID experiment again: in a rendered world of another seed, or with another flow.
 
     python benchmarks/another_world.py [--demo runs/demo] [--seed 2] [--world few-poses]
+    python benchmarks/another_world.py --flow market --seed 1 --seeds 5 [--world few-poses]
 
 Takes the flow of a finished demo and its re-ID recipe as they are; people, cameras and places are
-new. The report goes to benchmarks/results/another_world_<world>_<seed>.json.
+those of the seed: the demo's own is 1. With --flow it is that flow instead, such as the one inside
+the package. The report goes to benchmarks/results/another_world_<world>_<seed>.json, that of the
+flow inside the package to shipped_<world>_<seed>.json.
 """
 
 import argparse
@@ -11,35 +14,42 @@ import json
 from pathlib import Path
 
 from provenance import RESULTS, about
+from shipped import weights_of
 
 from reidaug.commands.demo import DemoSizes, world_stages
+from reidaug.flow.named import SHIPPED
 
 
 def main() -> None:
     """Run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--demo", type=Path, default=Path("runs/demo"))
-    parser.add_argument("--seed", type=int, default=2)
+    parser.add_argument("--flow", help="by default that of the demo")
+    parser.add_argument("--seed", type=int, default=2, help="of people, cameras and places")
+    parser.add_argument("--seeds", type=int, default=3, help="how many trainings an arm")
     parser.add_argument("--world", default="few-poses")
     options = parser.parse_args()
-    out = options.demo.with_name(f"{options.demo.name}-{options.world}-{options.seed}")
+    flow = options.flow or str(options.demo / "flow" / "checkpoint")
+    name = "shipped" if flow == SHIPPED else "another_world"
+    start = "shipped" if flow == SHIPPED else options.demo.name
     stages = world_stages(
-        out,
-        options.demo / "flow" / "checkpoint",
+        options.demo.with_name(f"{start}-{options.world}-{options.seed}"),
+        flow,
         world=options.world,
         people_seed=options.seed,
         pose_seed=options.seed,
-        sizes=DemoSizes(),
+        sizes=DemoSizes(reid=(f"seeds={list(range(options.seeds))}",)),
     )
     for stage in stages:
         print(stage.command)
         report = stage.work()
     source = about(
-        f"python benchmarks/another_world.py --demo {options.demo} "
-        f"--seed {options.seed} --world {options.world}"
+        f"python benchmarks/another_world.py --flow {flow} "
+        f"--seed {options.seed} --seeds {options.seeds} --world {options.world}"
     )
-    name = f"another_world_{options.world}_{options.seed}.json"
-    (RESULTS / name).write_text(json.dumps(source | {"reid": report}, indent=1) + "\n")
+    told = {**source, "weights": weights_of(flow), "reid": report}
+    path = RESULTS / f"{name}_{options.world}_{options.seed}.json"
+    path.write_text(json.dumps(told, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -23,6 +23,10 @@ ARMS = {
     "warps_grey": "**UnWarpME warps on grey**",
     "true_views_grey": "true other views on grey (the ceiling)",
 }
+OTHERS = {
+    "another_world_*.json": "Nothing changed, other people and cameras",
+    "shipped_*.json": "With the flow inside the package",
+}
 ROWS = {
     "unwarpme": "**UnWarpME**",
     "joint_blend": "joint blend",
@@ -125,13 +129,14 @@ def _other_worlds(demo: dict[str, Any]) -> list[str]:
     if "many-poses" in demo["worlds"]:
         told = demo["worlds"]["many-poses"]
         lines += [f"`many-poses`, the easy world: {_in_short(told.get('reid', told))}", ""]
-    for path in sorted(RESULTS.glob("another_world_*.json")):
-        told = json.loads(path.read_text())
-        lines += [
-            f"Nothing changed, other people and cameras (`{told['command']}`): "
-            f"{_in_short(told['reid'])}",
-            "",
-        ]
+    for pattern, title in OTHERS.items():
+        for path in sorted(RESULTS.glob(pattern)):
+            told = json.loads(path.read_text())
+            seeds = len(told["reid"]["seeds"])
+            lines += [
+                f"{title} (`{told['command']}`, {seeds} seeds): {_in_short(told['reid'])}",
+                "",
+            ]
     return lines
 
 

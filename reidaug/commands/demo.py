@@ -155,7 +155,7 @@ def _stages(
         # Another seed than the pairs: the flow has seen none of these people.
         yield from world_stages(
             out / world,
-            flow / "checkpoint",
+            str(flow / "checkpoint"),
             world=world,
             people_seed=seed + 1,
             pose_seed=seed,
@@ -166,7 +166,7 @@ def _stages(
 
 def world_stages(
     root: Path,
-    checkpoint: Path,
+    flow: str,
     *,
     world: str,
     people_seed: int,
@@ -178,7 +178,7 @@ def world_stages(
 
     Args:
         root: Folder of the world; every stage is a run folder inside it.
-        checkpoint: The flow that makes ``warps_grey``.
+        flow: What makes ``warps_grey``, as ``reidaug augment --flow`` takes it.
         world: One of `WORLDS`.
         people_seed: Of people, cameras and places.
         pose_seed: Of the target poses.
@@ -200,17 +200,17 @@ def world_stages(
         f"--test-crops {sizes.test_crops} --seed {people_seed}",
     )  # fmt: skip
     arms = (
-        ("warps_grey", str(checkpoint), "UnWarpME warps"),
+        ("warps_grey", flow, "UnWarpME warps"),
         ("identity_grey", "identity", "Own pose on grey"),
         ("affine_grey", "torso-affine", "Torso-affine warps"),
     )
-    for arm, flow, title in arms:
+    for arm, sampler, title in arms:
         yield Stage(
             f"{title}, {world}",
             root / arm,
-            partial(augment_dataset, market, root / arm, flow=flow, poses=sizes.poses,
+            partial(augment_dataset, market, root / arm, flow=sampler, poses=sizes.poses,
                     seed=pose_seed, workers=workers),
-            f"reidaug augment {market} --flow {flow} --poses {sizes.poses} --seed {pose_seed} "
+            f"reidaug augment {market} --flow {sampler} --poses {sizes.poses} --seed {pose_seed} "
             f"--out {root / arm}",
         )  # fmt: skip
     poses = root / "warps_grey" / "poses.json"

@@ -58,7 +58,7 @@ def test_a_world_of_another_seed_has_other_people_and_the_same_steps(tmp_path: P
     def commands(people_seed: int) -> list[str]:
         planned = demo.world_stages(
             tmp_path,
-            tmp_path / "checkpoint",
+            "joint-blend",
             world="few-poses",
             people_seed=people_seed,
             pose_seed=0,
