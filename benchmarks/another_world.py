@@ -4,8 +4,8 @@
     python benchmarks/another_world.py --flow market --seed 1 --seeds 5 [--world few-poses]
 
 Takes the flow of a finished demo and its re-ID recipe as they are; people, cameras and places are
-those of the seed: the demo's own is 1. With --flow it is that flow instead, such as the one inside
-the package. The report goes to benchmarks/results/another_world_<world>_<seed>.json, that of the
+those of the seed: the demo's own is 1. With --flow market it is the flow inside the package. The
+report goes to benchmarks/results/another_world_<world>_<seed>.json, that of the
 flow inside the package to shipped_<world>_<seed>.json.
 """
 
@@ -24,14 +24,14 @@ def main() -> None:
     """Run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--demo", type=Path, default=Path("runs/demo"))
-    parser.add_argument("--flow", help="by default that of the demo")
+    parser.add_argument("--flow", choices=("demo", SHIPPED), default="demo", help="whose flow")
     parser.add_argument("--seed", type=int, default=2, help="of people, cameras and places")
     parser.add_argument("--seeds", type=int, default=3, help="how many trainings an arm")
     parser.add_argument("--world", default="few-poses")
     options = parser.parse_args()
-    flow = options.flow or str(options.demo / "flow" / "checkpoint")
-    name = "shipped" if flow == SHIPPED else "another_world"
-    start = "shipped" if flow == SHIPPED else options.demo.name
+    own = options.flow == "demo"
+    flow = str(options.demo / "flow" / "checkpoint") if own else SHIPPED
+    name, start = ("another_world", options.demo.name) if own else ("shipped", "shipped")
     stages = world_stages(
         options.demo.with_name(f"{start}-{options.world}-{options.seed}"),
         flow,
@@ -44,7 +44,7 @@ def main() -> None:
         print(stage.command)
         report = stage.work()
     source = about(
-        f"python benchmarks/another_world.py --flow {flow} "
+        f"python benchmarks/another_world.py --flow {options.flow} "
         f"--seed {options.seed} --seeds {options.seeds} --world {options.world}"
     )
     told = {**source, "weights": weights_of(flow), "reid": report}

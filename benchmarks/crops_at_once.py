@@ -1,6 +1,6 @@
 """A folder of crops without keypoints or masks, warped by one command.
 
-    python benchmarks/crops_at_once.py [--people 100] [--views 4] [--flow CHECKPOINT] [--seed 13]
+    python benchmarks/crops_at_once.py [--people 100] [--views 4] [--flow FLOW] [--seed 13]
 
 Renders people seen from all around, a quarter of the pictures with legs cut off, and leaves nothing
 but the JPEG files in a folder bounding_box_train. `reidaug augment ROOT --out W` then finds joints

@@ -41,7 +41,7 @@ class Presence(NamedTuple):
     """Whether somebody was found in a crop and in the same crop without its person.
 
     Attributes:
-        cut: Whether the outline ends at the picture's lower edge: legs may be cut off.
+        cut: Whether the outline touches the picture's lower edge: legs may be cut off.
         network: Whether the network's own word is above one half.
         rule: What `shows_person` says.
         network_without: The network's word with the person painted out.
@@ -151,7 +151,10 @@ def as_array(image: Tensor) -> NDArray[np.uint8]:
 
 def presence(found: list[Presence]) -> dict[str, Any]:
     """Tell how often somebody is missed, and nobody taken for somebody."""
-    parts = {"whole": [p for p in found if not p.cut], "legs_cut_off": [p for p in found if p.cut]}
+    parts = {
+        "clear_of_the_lower_edge": [p for p in found if not p.cut],
+        "at_the_lower_edge": [p for p in found if p.cut],
+    }
     told: dict[str, Any] = {
         name: {
             "crops": len(part),

@@ -19,7 +19,7 @@ def about(command: str) -> dict[str, str]:
         JSON values: command, hardware, commit and date.
     """
     commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"],
+        ["git", "describe", "--always", "--dirty"],
         capture_output=True,
         text=True,
         check=False,

@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from reidaug.flow.named import checkpoint_of
+from reidaug.flow.named import SHIPPED, checkpoint_of
 from reidaug.people3d.turns import TURNS
 
 ROWS = {"checkpoint": "shipped flow", "joint_blend": "joint blend", "torso_affine": "torso affine"}
@@ -24,20 +24,29 @@ def shipped(results: Path) -> list[str]:
 
     Args:
         results: Folder of the files that `checkpoint.py`, `round_trip.py` and `crops_at_once.py`
-            write; what is missing is not spoken of.
+            write; what is missing, or was found with other weights, is not spoken of.
 
     Returns:
         Lines of Markdown.
     """
     lines: list[str] = []
-    told = {name: results / f"{name}.json" for name in ("checkpoint", "crops_at_once")}
-    trips = [results / f"{name}.json" for name in ("round_trip", "round_trip_estimated")]
-    if told["checkpoint"].exists():
-        lines += _errors(json.loads(told["checkpoint"].read_text()))
-    lines += [_trip(json.loads(path.read_text())) for path in trips if path.exists()]
-    if told["crops_at_once"].exists():
-        lines.append(_at_once(json.loads(told["crops_at_once"].read_text())))
+    for name, words in (
+        ("checkpoint", _errors),
+        ("round_trip", _trip),
+        ("round_trip_estimated", _trip),
+        ("crops_at_once", _at_once),
+    ):
+        told = of_these_weights(results / f"{name}.json")
+        lines += words(told) if told else []
     return [*lines, ""] if lines else []
+
+
+def of_these_weights(path: Path) -> dict[str, Any] | None:
+    """Read a result; None where there is none, or none of the weights inside the package."""
+    if not path.exists():
+        return None
+    told: dict[str, Any] = json.loads(path.read_text())
+    return told if told["weights"] == weights_of(SHIPPED) else None
 
 
 def _errors(told: dict[str, Any]) -> list[str]:
@@ -61,11 +70,11 @@ def _errors(told: dict[str, Any]) -> list[str]:
     return [*lines, "", f"With true joints by how far the person turns: {', '.join(listed)}.", ""]
 
 
-def _trip(told: dict[str, Any]) -> str:
+def _trip(told: dict[str, Any]) -> list[str]:
     pose, identity, goals = told["pose"], told["identity"], told["goals"]
     turns = ", ".join(f"{name} {row['pck']:.2f}" for name, row in pose["warps"]["turns"].items())
     found = {what: 100 * identity[what]["rank1"] for what in ("warps", "true_views")}
-    return (
+    return [
         f"- Round trip with {JOINTS[told['joints']]} joints (`{told['command']}`): BlazePose finds "
         f"{_bounded(pose['warps'], 'pck', 3)} of the joints of warps where they were asked for "
         f"({turns}; true views {pose['true_views']['pck']:.3f}; goal {goals['pck']['at_least']}: "
@@ -73,17 +82,17 @@ def _trip(told: dict[str, Any]) -> str:
         f"{found['warps']:.1f} % of warps and {found['true_views']:.1f} % of true views, a ratio "
         f"of {_bounded(identity['ratio'], 'rank1', 3)} (goal {goals['ratio']['at_least']}: "
         f"{_said(goals['ratio'])})."
-    )
+    ]
 
 
-def _at_once(told: dict[str, Any]) -> str:
+def _at_once(told: dict[str, Any]) -> list[str]:
     pose, warped = told["pose"], told["augment"]
-    return (
+    return [
         f"- Crops without keypoints, one command (`{told['command']}`): {told['crops']:,} crops, "
         f"joints and masks at {pose['crops_per_s']:.0f} crops a second, {warped['images']:,} warps "
         f"at {warped['images_per_s']:.0f} a second, {told['wall_s']:.0f} s in all with "
         f"{told['workers']} processes."
-    )
+    ]
 
 
 def _said(goal: dict[str, Any]) -> str:

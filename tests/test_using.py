@@ -15,7 +15,6 @@ from stick_market import stick_market
 
 from reidaug.cli import main
 from reidaug.data.market1501 import QUERY
-from reidaug.flow.checkpoint import build_estimator, save_checkpoint
 
 PAGE = Path(__file__).parents[1] / "docs" / "using.md"
 SHORT = {"check": ["--workers", "1"], "augment": ["--poses", "6", "--workers", "1"]}
@@ -36,9 +35,6 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     for name, text in scripts().items():
         (place / name).write_text(text)
     stick_market(place / "Market-1501", people=9, images=3, size=(128, 64))
-    description = {"class": "reidaug.flow.unwarpme:UnWarpME", "preset": "small"}
-    checkpoint = place / "runs" / "flow" / "checkpoint"
-    save_checkpoint(checkpoint, build_estimator(description), {"estimator": description})
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(place)
         yield place

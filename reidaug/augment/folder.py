@@ -6,10 +6,12 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from reidaug.data.files import write_atomically
-from reidaug.data.images import read_image
-from reidaug.data.market1501 import PATTERN, TRAIN
+from reidaug.data.images import encode_jpeg, read_image
+from reidaug.data.market1501 import PATTERN, TRAIN, ids_in
 from reidaug.data.people import Person
 from reidaug.errors import ReidaugError
+
+_MARKET = re.compile(PATTERN)
 
 
 def base_name(person: Person) -> str:
@@ -19,12 +21,13 @@ def base_name(person: Person) -> str:
         person: A crop of any dataset.
 
     Returns:
-        Its own file name where that says both; otherwise person and camera are put before it.
+        A name that ends in ``.jpg``: its own where that says both; otherwise person and camera are
+        put before it.
     """
-    found = re.match(PATTERN, person.path.name)
-    if found and (int(found[1]), int(found[2])) == (person.pid, person.camid):
-        return person.path.name
-    return f"{person.pid:04d}_c{person.camid}_{person.path.stem}.jpg"
+    stem = person.path.stem
+    if _MARKET.match(stem) and ids_in(_MARKET, stem) == (person.pid, person.camid):
+        return f"{stem}.jpg"
+    return f"{person.pid:04d}_c{person.camid}_{stem}.jpg"
 
 
 def show_split(source: Path, link: Path) -> bool:
@@ -52,7 +55,9 @@ def show_split(source: Path, link: Path) -> bool:
 
 
 def copy_originals(people: Iterable[Person], out: Path) -> int:
-    """Copy training images beside their warps, byte for byte; unreadable ones are left out.
+    """Copy training images beside their warps; unreadable ones are left out.
+
+    JPEG files are copied byte for byte, others are stored as JPEG: toolkits read no other.
 
     Args:
         people: The training images.
@@ -69,9 +74,10 @@ def copy_originals(people: Iterable[Person], out: Path) -> int:
         path = out / TRAIN / base_name(person)
         if not path.is_file():
             try:
-                read_image(person.path)
+                image = read_image(person.path)
             except ReidaugError:
                 continue
-            write_atomically(path, person.path.read_bytes())
+            whole = person.path.suffix.lower() in (".jpg", ".jpeg")
+            write_atomically(path, person.path.read_bytes() if whole else encode_jpeg(image))
         copied += 1
     return copied

@@ -7,11 +7,11 @@ from typing import NamedTuple
 
 import torch
 
-from reidaug.augment.background import person_mask
+from reidaug.augment.background import mask_file
 from reidaug.augment.folder import base_name
 from reidaug.augment.poses import TargetPoses, choose, gather
 from reidaug.augment.warps import Source
-from reidaug.data.images import read_image
+from reidaug.data.images import read_image, read_mask
 from reidaug.data.keypoints import read_keypoints
 from reidaug.data.market1501 import TRAIN, image_names
 from reidaug.data.people import ReIDDataset
@@ -92,21 +92,25 @@ def join_poses(dataset: ReIDDataset, keypoints: Path) -> tuple[tuple[Source, ...
     folder = dataset.root / TRAIN
     names = image_names(folder) if folder.is_dir() else [p.path.name for p in dataset.train]
     known = read_keypoints(keypoints, names=names)
-    sources, without = [], []
+    sources: dict[str, Source] = {}
+    without = []
     for person in dataset.train:
+        name = base_name(person)
         pose = known.poses.get(person.path.name)
         if pose is None and person.path.name in known.refused:
             continue  # the file's own line says why
         if pose is None:
             without.append(f"{person.path}: no usable keypoints in {keypoints.name}")
+        elif name in sources:
+            without.append(f"{person.path}: warps of {sources[name].person.path} have its name")
         else:
-            sources.append(Source(person, base_name(person), pose))
+            sources[name] = Source(person, name, pose)
     if not sources:
         raise ReidaugError(
             f"{keypoints}: names none of the {len(dataset.train)} training images of "
             f"{dataset.root}, such as {dataset.train[0].path.name}"
         )
-    return tuple(sources), (*known.left_out, *without)
+    return tuple(sources.values()), (*known.left_out, *without)
 
 
 def choose_targets(
@@ -148,9 +152,7 @@ def choose_targets(
         sizes: dict[str, Size] = {}
         for name in chosen:
             try:
-                image = read_image(models[name].person.path)
-                size = (image.shape[1], image.shape[2])
-                person_mask(name, models[name].pose, size, masks)
+                size = _size_of(models[name], masks)
             except ReidaugError as error:
                 unreadable.append(str(error))
                 del models[name]  # it is reported when it is read as a source
@@ -163,6 +165,14 @@ def choose_targets(
         return targets
     nobody = Pose(torch.zeros(0, 18, 2), torch.zeros(0, 18, dtype=torch.bool))
     return targets._replace(images=(), pose=nobody)
+
+
+def _size_of(source: Source, masks: Path | None) -> Size:
+    """Read an image and its mask, to learn how large it is and that nothing is damaged."""
+    image, mask = read_image(source.person.path), mask_file(source.person.path.name, masks)
+    if mask is not None:
+        read_mask(mask)
+    return image.shape[1], image.shape[2]
 
 
 def fingerprint(material: Material, files: Iterable[Path]) -> str:

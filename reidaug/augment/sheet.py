@@ -21,7 +21,7 @@ from reidaug.geometry.pose import Pose, on_canvas, select
 
 GAP = 4
 MOST_COLUMNS = 60
-MOST_ROWS = 256  # of pixels of a picture on the sheet
+LONGEST_SIDE = 256  # of a picture on the sheet, in pixels
 
 
 def pick(sources: Sequence[Source], people: int) -> list[Source]:
@@ -87,7 +87,7 @@ def contact_sheet(
 
 
 def _shown(size: Size) -> Size:
-    shrunk = min(1.0, MOST_ROWS / max(size))
+    shrunk = min(1.0, LONGEST_SIDE / max(size))
     return max(1, round(size[0] * shrunk)), max(1, round(size[1] * shrunk))
 
 

@@ -29,6 +29,7 @@ from reidaug.augment.warps import (
 )
 from reidaug.data.market1501 import warp_name
 from reidaug.errors import UsageError
+from reidaug.flow.checkpoint import load_checkpoint
 from reidaug.flow.estimator import FlowEstimator
 from reidaug.flow.named import load_flow
 from reidaug.geometry.pose import select, stack
@@ -50,8 +51,8 @@ class PoseWarp(Transform):  # type: ignore[misc]
 
     Args:
         flow: A flow estimator on the CPU, which is put into evaluation mode, or what
-            ``reidaug augment --flow`` takes: ``market``, which comes with the package, the folder
-            of a checkpoint, or the name of a closed form.
+            ``reidaug augment --flow`` takes: ``"market"``, which comes with the package, the name
+            of a closed form, or the folder of a checkpoint. A `Path` is always a folder.
         pool: The poses to warp into: `PosedCrops.targets` of a training set,
             `reidaug.augment.poses.poses_in` a keypoint file, or a dataset that `reidaug augment`
             made (its folder, or the ``poses.json`` in it).
@@ -96,7 +97,9 @@ class PoseWarp(Transform):  # type: ignore[misc]
             raise UsageError(f"p is a probability from 0 to 1, not {p}")
         if cache_mb < 0:
             raise UsageError(f"cache_mb is not negative, but {cache_mb}")
-        self.estimator = flow if isinstance(flow, FlowEstimator) else load_flow(str(flow))
+        if isinstance(flow, Path):
+            flow = load_checkpoint(flow)
+        self.estimator = load_flow(flow) if isinstance(flow, str) else flow
         self.estimator.eval()
         self.pool = pool if isinstance(pool, TargetPoses) else _read_pool(Path(pool))
         if not self.pool.images:

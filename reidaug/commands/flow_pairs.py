@@ -131,12 +131,17 @@ def hold_out(pairs: PairList, share: float) -> tuple[PairList, PairList]:
 
 
 def _people(pairs: Sequence[tuple[str, str]]) -> list[str]:
-    """Tell whom each pair shows: images that names or pairs bring together are of one person."""
+    """Tell whom each pair shows.
+
+    Images that pairs or names bring together are of one person; where a pair joins two names'
+    people, names do not say who is seen, and pairs alone do.
+    """
     if not pairs:
         return []
-    people = {
-        name: fashion_outfit(name) or market_person(name) or name for p in pairs for name in p
-    }
+    names = {name for pair in pairs for name in pair}
+    people = {name: fashion_outfit(name) or market_person(name) or name for name in names}
+    if any(people[source] != people[target] for source, target in pairs):
+        people = {name: name for name in names}
     nodes = {node: k for k, node in enumerate(sorted({*people, *people.values()}))}
     edges = [*pairs, *people.items()]
     ends = np.array([[nodes[node] for node in edge] for edge in edges]).T

@@ -1,6 +1,8 @@
 """`reidaug pairs`: the pairs of a re-ID dataset that a flow estimator can be trained on."""
 
+import hashlib
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,8 +17,10 @@ from reidaug.data.deepfashion import same_person_pairs, write_pairs_csv
 from reidaug.data.files import summarise_left_out, write_atomically
 from reidaug.data.keypoints import write_patn
 from reidaug.data.loose_crops import read_training
+from reidaug.data.market1501 import PATTERN
 from reidaug.data.people import ReIDDataset
 from reidaug.errors import ReidaugError, UsageError
+from reidaug.geometry.pose import Pose
 from reidaug.runs import RunFolder
 
 DISTRACTOR = 0
@@ -57,19 +61,23 @@ def make_pairs(
             "give a --pattern that reads persons from names"
         )
     known = keypoints or found.root / KEYPOINTS
+    if known.exists() and model is not None:
+        raise UsageError(f"--model has nothing to read: keypoints come from {known}")
     if keypoints is not None and not keypoints.exists():
         raise UsageError(f"{keypoints}: no such keypoint file")
     masks = found.root / MASKS
     if not known.exists():
         own_poses.estimate_into(out, found.train, masks=True, model=model, workers=workers)
         known, masks = out / own_poses.KEYPOINTS, out / own_poses.MASKS
-    sources, left_out = join_poses(found, known)
+    joined, left_out = join_poses(found, known)
+    sources = [source for source in joined if pattern is not None or not _distractor(source)]
+    if len(sources) < len(joined):
+        left_out = (*left_out, f"{found.root}: {len(joined) - len(sources)} distractors (pid 0)")
     folder = _folder_of(found)
     named = {source.person.path.relative_to(folder).as_posix(): source for source in sources}
-    pairs = same_person_pairs(
-        {name: source.pose for name, source in named.items()},
-        lambda name: _person(named[name]),
-    )
+    people = {name: str(source.person.pid) for name, source in named.items()}
+    poses = {name: source.pose for name, source in named.items()}
+    pairs = same_person_pairs(poses, people.get)
     if not pairs:
         raise ReidaugError(
             f"{found.root}: no two training images of one person show shoulders and hips"
@@ -78,31 +86,40 @@ def make_pairs(
         "command": "pairs",
         "dataset": str(found.root.resolve()),
         "keypoints": str(known.resolve()),
+        "pattern": pattern,
+        "inputs": _fingerprint(people, poses),
     }
     run = RunFolder.open(out, recipe, resume=True, known=(own_poses.FOLDER,))
     show_split(folder.resolve(), out / "train")
     masked = show_split(masks, out / "masks")
-    write_patn(
-        out / "market-annotation-train.csv",
-        {name: source.pose for name, source in named.items()},
-        decimals=DECIMALS,
-    )
+    write_patn(out / "market-annotation-train.csv", poses, decimals=DECIMALS)
     write_pairs_csv(out / "market-pairs-train.csv", pairs)
     lines = (*found.left_out, *left_out)
     write_atomically(out / "left_out.txt", "".join(f"{line}\n" for line in lines).encode())
     report = {
         "pairs": len(pairs),
         "images": len({name for pair in pairs for name in pair}),
-        "people": len({_person(named[source]) for source, _ in pairs}),
+        "people": len({people[source] for source, _ in pairs}),
         "masks": masked,
         "left_out": len(lines),
+        "read": len(found.train) + len(found.left_out),
     }
     run.report(report)
     return report
 
 
-def _person(source: Source) -> str | None:
-    return None if source.person.pid == DISTRACTOR else str(source.person.pid)
+def _distractor(source: Source) -> bool:
+    """Tell whether a name like Market-1501's says that nobody is meant: MSMT17 has a person 0."""
+    person = source.person
+    return person.pid == DISTRACTOR and re.match(PATTERN, person.path.name) is not None
+
+
+def _fingerprint(people: Mapping[str, str], poses: Mapping[str, Pose]) -> str:
+    digest = hashlib.sha256(repr(sorted(people.items())).encode())
+    for name in sorted(poses):
+        for part in poses[name]:
+            digest.update(part.numpy().tobytes())
+    return digest.hexdigest()[:16]
 
 
 def _folder_of(dataset: ReIDDataset) -> Path:
@@ -123,9 +140,10 @@ def _folder_of(dataset: ReIDDataset) -> Path:
 @click.option("--pattern", help="Regular expression for file names of another form.")
 @options.workers
 def command(dataset: Path, out: Path, **chosen: Any) -> None:
-    """List all ordered pairs of training images of one person of DATASET, a Market-1501 root.
+    """List all ordered pairs of training images of one person of DATASET.
 
-    OUT is what `reidaug train-flow` and `reidaug compare` read: train/ (a link), masks/ (a link),
+    DATASET is a Market-1501 root, or a folder of crops whose names say who is seen. OUT is what
+    `reidaug train-flow` and `reidaug compare` read: train/ (a link), masks/ (a link),
     market-pairs-train.csv and market-annotation-train.csv in PATN's form. Images that do not show
     shoulders and hips, junk and distractors are in no pair. There is no test split: recipes hold
     people out of the training ones (evaluate_on: held_out).
@@ -139,7 +157,8 @@ def command(dataset: Path, out: Path, **chosen: Any) -> None:
 def _tell(out: Path, report: Mapping[str, Any]) -> None:
     left_out = (out / "left_out.txt").read_text(encoding="utf-8").splitlines()
     if left_out:
-        click.echo(summarise_left_out(left_out, report["images"] + len(left_out)), err=True)
+        click.echo(summarise_left_out(left_out, report["read"], what="images"), err=True)
+        click.echo(f"  all of them: {out / 'left_out.txt'}", err=True)
     click.echo(
         f"{report['pairs']:,} pairs of {report['images']:,} images of {report['people']:,} people: "
         f"{out}"

@@ -58,10 +58,9 @@ def crops_of(dataset: Path, splits: Sequence[str] = (TRAIN,)) -> list[Path]:
     try:
         root = find_root(dataset)
     except ReidaugError:
-        crops = crops_in(dataset)
-        if not crops:
+        if not dataset.is_dir():
             raise
-        return list(crops)
+        return list(crops_in(dataset))
     if not any((root / name).is_dir() for name in SPLITS):  # MSMT17: lists of images
         found = read_market1501(root, splits=wanted)
         return [p.path for people in (found.train, found.query, found.gallery) for p in people]

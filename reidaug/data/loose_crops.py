@@ -6,6 +6,7 @@ from reidaug.data.images import image_files
 from reidaug.data.market1501 import (
     JUNK,
     PATTERN,
+    SPLITS,
     TRAIN,
     compile_pattern,
     find_root,
@@ -22,8 +23,8 @@ def read_training(dataset: Path, *, pattern: str | None = None) -> tuple[ReIDDat
     Args:
         dataset: A Market-1501 root or one of its usual parents, or a folder with images in it.
         pattern: What reads person and camera from names, see
-            `reidaug.data.market1501.read_market1501`. Without it, a folder of crops whose names
-            are not all like Market-1501's says nothing of persons: each crop counts as a person
+            `reidaug.data.market1501.read_market1501`. Without it, where no name in a folder of
+            crops is like Market-1501's, names say nothing of persons: each crop counts as a person
             of its own, numbered from 1 in name order, seen by camera 1.
 
     Returns:
@@ -37,10 +38,9 @@ def read_training(dataset: Path, *, pattern: str | None = None) -> tuple[ReIDDat
     try:
         root = find_root(dataset)
     except ReidaugError:
-        crops = crops_in(dataset)
-        if not crops:
+        if dataset.name in SPLITS or not dataset.expanduser().is_dir():
             raise
-        return _loose(dataset.expanduser(), crops, pattern)
+        return _loose(dataset.expanduser(), crops_in(dataset), pattern)
     return read_market1501(root, pattern=pattern, splits=(TRAIN,)), False
 
 
@@ -51,16 +51,24 @@ def crops_in(folder: Path) -> tuple[Path, ...]:
         folder: A folder that holds no dataset, see `reidaug.data.market1501.find_root`.
 
     Returns:
-        Its images in name order; none where it is no folder.
+        Its images in name order, at least one.
+
+    Raises:
+        ReidaugError: There is none.
     """
-    folder = folder.expanduser()
-    return image_files(folder) if folder.is_dir() else ()
+    crops = image_files(folder.expanduser())
+    if not crops:
+        raise ReidaugError(
+            f"{folder}: neither images in it nor a folder {TRAIN}; name a folder of crops or a "
+            "Market-1501 root"
+        )
+    return crops
 
 
 def _loose(folder: Path, crops: tuple[Path, ...], pattern: str | None) -> tuple[ReIDDataset, bool]:
     compiled = compile_pattern(pattern or PATTERN)
     ids = [ids_in(compiled, path.name) for path in crops]
-    if pattern is None and None in ids:
+    if pattern is None and not any(ids):
         people = tuple(Person(path, number, 1) for number, path in enumerate(crops, 1))
         return ReIDDataset(folder, people, (), ()), True
     named = zip(crops, ids, strict=True)

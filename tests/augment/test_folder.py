@@ -14,6 +14,9 @@ from reidaug.data.people import Person
         ("0002_c12s1_000451_03.jpg", 2, 12, "0002_c12s1_000451_03.jpg"),
         ("0000_000_01_0303morning_0008_0.jpg", 0, 1, "0000_c1_0000_000_01_0303morning_0008_0.jpg"),
         ("anna-front.jpeg", 7, 3, "0007_c3_anna-front.jpg"),
+        ("0002_c1s1_000451_03.png", 2, 1, "0002_c1s1_000451_03.jpg"),
+        ("2024-01-01_c1_x.jpg", 4, 1, "0004_c1_2024-01-01_c1_x.jpg"),
+        ("x_0002_c1.jpg", 2, 1, "0002_c1_x_0002_c1.jpg"),
     ],
 )
 def test_every_toolkit_reads_person_and_camera_from_a_name(

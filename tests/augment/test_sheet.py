@@ -5,7 +5,7 @@ import torch
 from PIL import Image
 
 from reidaug.augment.poses import TargetPoses
-from reidaug.augment.sheet import GAP, MOST_ROWS, contact_sheet
+from reidaug.augment.sheet import GAP, LONGEST_SIDE, contact_sheet
 from reidaug.augment.warps import Source
 from reidaug.data.people import Person
 from reidaug.geometry.pose import Pose
@@ -20,6 +20,6 @@ def test_pictures_of_any_size_are_small_on_the_sheet(tmp_path: Path) -> None:
     source = Source(Person(path, 1, 1), path.stem, Pose(pose.xy[0], pose.visible[0]))
     with Image.open(io.BytesIO(contact_sheet(tmp_path, [source], targets, [path]))) as sheet:
         rows, columns = 3, 2  # the model, its skeleton and the person; the source and its warp
-        height, width = MOST_ROWS, MOST_ROWS // 2
+        height, width = LONGEST_SIDE, LONGEST_SIDE // 2
         assert sheet.size == (columns * (width + GAP) + GAP, rows * (height + GAP) + GAP)
         assert sheet.getpixel((GAP + width // 2, GAP + 2 * (height + GAP) + 5)) == (254, 0, 0)

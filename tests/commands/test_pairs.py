@@ -6,10 +6,11 @@ import pytest
 from stick_market import stick_market
 
 from reidaug import cli
+from reidaug.commands.flow_pairs import hold_out
 from reidaug.commands.flow_training import TrainFlow
 from reidaug.commands.pairs import make_pairs
 from reidaug.commands.train_flow import train
-from reidaug.data.deepfashion import read_deepfashion
+from reidaug.data.deepfashion import PairList, read_deepfashion
 from reidaug.data.market1501 import TRAIN
 from reidaug.recipes import load
 
@@ -55,6 +56,30 @@ def test_all_ordered_pairs_of_a_person_are_what_a_flow_is_trained_on(
     before = {p.name: p.read_bytes() for p in out.iterdir() if p.is_file()}
     assert run(market, "--out", out) == 0
     assert {p.name: p.read_bytes() for p in out.iterdir() if p.is_file()} == before
+
+
+def test_masks_are_shown_and_other_inputs_need_another_folder(
+    market: Path, tmp_path: Path, capfd
+) -> None:
+    (market / "masks").mkdir(exist_ok=True)
+    (market / "masks" / "0001_c1.png").write_bytes(b"mask")
+    out = tmp_path / "pairs"
+    assert make_pairs(market, out)["masks"]
+    assert (out / "masks" / "0001_c1.png").read_bytes() == b"mask"
+    assert run(market, "--out", out, "--pattern", r"c(?P<pid>\d)") == 1
+    assert "holds another run" in capfd.readouterr().err
+    assert run(market, "--out", tmp_path / "x", "--model", "none.tflite") == 2
+    assert "--model has nothing to read" in capfd.readouterr().err
+
+
+def test_people_are_held_out_also_where_names_begin_alike(tmp_path: Path) -> None:
+    pairs = tuple(
+        (f"cam{a}_p{person}_0.jpg", f"cam{b}_p{person}_0.jpg")
+        for person in range(4)
+        for a, b in ((0, 1), (1, 0))
+    )
+    kept, held = hold_out(PairList(tmp_path, pairs, {}, (), None), 0.5)
+    assert (kept.pairs, held.pairs) == (pairs[:4], pairs[4:])
 
 
 def test_the_recipe_for_market1501_trains_on_them(market: Path, tmp_path: Path) -> None:

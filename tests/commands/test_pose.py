@@ -129,7 +129,7 @@ def test_splits_and_plain_folders_are_found(market: Path, tmp_path: Path) -> Non
     with pytest.raises(UsageError, match="there are train, query and gallery"):
         crops_of(market, ["val"])
     (tmp_path / "empty").mkdir()
-    with pytest.raises(ReidaugError, match="no folder bounding_box_train here"):
+    with pytest.raises(ReidaugError, match="neither images in it nor a folder bounding_box_train"):
         crops_of(tmp_path / "empty")
     (market / QUERY / f"{QUERY}.png").unlink()
     with pytest.raises(ReidaugError, match="query: no folder with images"):

@@ -32,6 +32,14 @@ def test_names_like_those_of_market1501_say_who_is_seen(tmp_path: Path) -> None:
     assert [(p.pid, p.camid) for p in dataset.train] == [(2, 3), (7, 1)]
 
 
+def test_a_stray_file_takes_no_names_away(tmp_path: Path) -> None:
+    root = folder(tmp_path / "crops", "0002_c3s1_000451_03.jpg", "logo.png")
+    dataset, numbered = read_training(root)
+    assert not numbered
+    assert [(p.pid, p.camid) for p in dataset.train] == [(2, 3)]
+    assert ["logo.png: the name does not match" in line for line in dataset.left_out] == [True]
+
+
 def test_a_pattern_says_who_is_seen_and_what_is_left_out(tmp_path: Path) -> None:
     root = folder(tmp_path / "crops", "kim-4.jpg", "12-4.jpg", "13-5.jpg")
     dataset, numbered = read_training(root, pattern=r"^(?P<pid>\d+)-(?P<camid>\d)")
@@ -55,8 +63,13 @@ def test_a_dataset_is_read_as_one(tmp_path: Path) -> None:
 
 
 def test_where_there_are_no_crops_it_is_said(tmp_path: Path) -> None:
-    assert crops_in(tmp_path / "nowhere") == ()
+    (tmp_path / TRAIN).mkdir()
+    (tmp_path / TRAIN / "0002_c3s1_000451_03.jpg").touch()
+    with pytest.raises(ReidaugError, match="this is one split; point at the folder above"):
+        read_training(tmp_path / TRAIN)
+    assert len(crops_in(tmp_path / TRAIN)) == 1
     with pytest.raises(ReidaugError, match="no such folder"):
         read_training(tmp_path / "nowhere")
-    with pytest.raises(ReidaugError, match="no folder bounding_box_train here"):
-        read_training(tmp_path)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ReidaugError, match="neither images in it nor a folder"):
+        read_training(tmp_path / "empty")

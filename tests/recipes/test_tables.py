@@ -30,6 +30,11 @@ def frozen(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(flow_training, "_network", lambda recipe, accelerator: network)
 
 
+def test_every_table_has_its_recipes() -> None:
+    of_the_paper = {f"{table}{size}" for table in ROWS for size in ("", "_small")} - {"seeds"}
+    assert {path.stem for path in FOLDER.iterdir()} == of_the_paper
+
+
 @pytest.mark.parametrize(
     "path", sorted(FOLDER.iterdir()), ids=[path.stem for path in sorted(FOLDER.iterdir())]
 )

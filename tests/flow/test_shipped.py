@@ -1,0 +1,60 @@
+"""The checkpoint inside the package is what its recipe says, and good for something."""
+
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+from reidaug.commands.flow_rows import score_pairs
+from reidaug.commands.flow_training import TrainFlow, resolved
+from reidaug.commands.synth import render_pairs
+from reidaug.data.deepfashion import read_deepfashion
+from reidaug.flow.named import SHIPPED, checkpoint_of, load_flow
+from reidaug.geometry.flow import identity
+from reidaug.geometry.pose import Pose
+from reidaug.recipes import load
+from reidaug.testing import check_flow_estimator
+
+RECIPE = Path(__file__).parents[2] / "recipes" / "market1501" / "checkpoint.yaml"
+
+
+def test_it_is_small_and_says_how_it_was_made() -> None:
+    folder = checkpoint_of(SHIPPED)
+    assert folder is not None
+    files = {path.name: path.stat().st_size for path in folder.iterdir()}
+    assert set(files) == {"model.safetensors", "recipe.yaml"}
+    assert sum(files.values()) <= 8_000_000
+    assert yaml.safe_load((folder / "recipe.yaml").read_text()) == resolved(load(RECIPE, TrainFlow))
+
+
+def test_it_keeps_the_contract_also_in_half_precision() -> None:
+    check_flow_estimator(load_flow(SHIPPED), size=(128, 64), gradients=False, autocast=True)
+
+
+def test_it_is_far_better_than_what_learns_nothing(tmp_path: Path) -> None:
+    pytest.importorskip("anny")
+    render_pairs(
+        tmp_path / "pairs", people=1, test_people=6, views=4, pairs_each=6, cut=0.0,
+        size=(128, 64), seed=77, workers=1,
+    )  # fmt: skip
+    pairs = read_deepfashion(tmp_path / "pairs", "test")
+    scored = score_pairs({"shipped": load_flow(SHIPPED)}, pairs, size=(128, 64), stlpips=())
+    error = {row: values["epe_px"].mean() for row, values in scored.values.items()}
+    assert error["shipped"] < 0.7 * error["joint_blend"]
+    assert error["shipped"] < 0.7 * error["torso_affine"]
+
+
+def test_nothing_moves_where_the_pose_stays() -> None:
+    joints = torch.tensor([[32.0, 20], [32, 30], [24, 31], [22, 45], [22, 58], [40, 31], [42, 45],
+                           [42, 58], [27, 60], [26, 85], [26, 110], [37, 60], [38, 85], [38, 110],
+                           [30, 18], [34, 18], [28, 19], [36, 19]])  # fmt: skip
+    pose = Pose(joints[None], torch.ones(1, 18, dtype=torch.bool))
+    estimator = load_flow(SHIPPED)
+    with torch.inference_mode():
+        flow = estimator(torch.zeros(1, 3, 128, 64), pose, pose)
+    height, width = flow.shape[-2:]
+    moved = (flow[0] - identity(height, width)) * torch.tensor([31.5, 63.5])[:, None, None]
+    rows = slice(round(0.25 * height), round(0.45 * height))
+    torso = moved[:, rows, round(0.4 * width) : round(0.6 * width)]
+    assert torso.norm(dim=0).max() < 2.0
