@@ -39,6 +39,7 @@ BENCHMARKS := render_rate augment_rate transform_rate evaluator_rate joint_stati
 
 bench: setup
 	@for name in $(BENCHMARKS); do echo "== $$name"; $(BIN)/python benchmarks/$$name.py || exit 1; done
+	$(BIN)/python benchmarks/round_trip.py --turns mirror
 	$(BIN)/python benchmarks/round_trip.py --estimated
 	$(BIN)/python benchmarks/another_world.py --flow market --seed 1 --seeds 5
 	$(BIN)/reidaug synth pairs --out runs/market-pairs --people 1500 --test-people 60 --cut 0.15 --seed 7

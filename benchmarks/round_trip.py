@@ -1,6 +1,6 @@
 """Round trips: is the pose asked for found in a warp, and is the right person?
 
-    python benchmarks/round_trip.py [--flow FLOW] [--estimated] [--reid FILE]
+    python benchmarks/round_trip.py [--flow FLOW] [--estimated] [--turns mirror] [--reid FILE]
         [--out runs/round_trip] [--people 40] [--seed 12]
 
 Renders people of a seed that no training uses, and warps each of their crops into 25 poses with
@@ -16,7 +16,8 @@ these are; `crops` are read against their own true joints.
 Identity: a re-ID model that was trained on rendered crops of other people searches, for every
 picture, the true crops of the same and of other people by other cameras than its source's.
 `ratio` is Rank-1 of the warps over that of the true views. Intervals draw people again. With
---estimated the result goes to round_trip_estimated.json. Needs the extras [synth] and [pose].
+--estimated the result goes to round_trip_estimated.json, with --turns mirror to
+round_trip_mirror.json. Needs the extras [synth] and [pose].
 """
 
 import argparse
@@ -100,8 +101,9 @@ def main() -> None:
     result["goals"] = {k: {"at_least": GOALS[k], "reached": reached[k]} for k in GOALS}
     result |= about(command(options))
     tell(result)
-    name = "round_trip_estimated.json" if options.estimated else "round_trip.json"
-    (RESULTS / name).write_text(json.dumps(result, indent=1) + "\n")
+    name = "round_trip" + ("_estimated" if options.estimated else "")
+    name += "" if options.turns == "allow" else f"_{options.turns}"
+    (RESULTS / f"{name}.json").write_text(json.dumps(result, indent=1) + "\n")
 
 
 def parse() -> argparse.Namespace:

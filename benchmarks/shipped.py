@@ -9,6 +9,7 @@ from reidaug.flow.named import SHIPPED, checkpoint_of
 from reidaug.people3d.turns import TURNS
 
 ROWS = {"checkpoint": "shipped flow", "joint_blend": "joint blend", "torso_affine": "torso affine"}
+TURNED = {"mirror": "mirrored", "drop": "dropped"}
 JOINTS = {"true": "true", "blazepose": "BlazePose's"}
 
 
@@ -33,6 +34,7 @@ def shipped(results: Path) -> list[str]:
     for name, words in (
         ("checkpoint", _errors),
         ("round_trip", _trip),
+        ("round_trip_mirror", _trip),
         ("round_trip_estimated", _trip),
         ("crops_at_once", _at_once),
     ):
@@ -74,8 +76,10 @@ def _trip(told: dict[str, Any]) -> list[str]:
     pose, identity, goals = told["pose"], told["identity"], told["goals"]
     turns = ", ".join(f"{name} {row['pck']:.2f}" for name, row in pose["warps"]["turns"].items())
     found = {what: 100 * identity[what]["rank1"] for what in ("warps", "true_views")}
+    turned = "" if told["turns"] == "allow" else f", half turns {TURNED[told['turns']]}"
     return [
-        f"- Round trip with {JOINTS[told['joints']]} joints (`{told['command']}`): BlazePose finds "
+        f"- Round trip with {JOINTS[told['joints']]} joints{turned} (`{told['command']}`): "
+        "BlazePose finds "
         f"{_bounded(pose['warps'], 'pck', 3)} of the joints of warps where they were asked for "
         f"({turns}; true views {pose['true_views']['pck']:.3f}; goal {goals['pck']['at_least']}: "
         f"{_said(goals['pck'])}); a re-ID model finds the right person first for "
