@@ -124,9 +124,10 @@ def augment_dataset(
     _check_out(found.root, out)
     reader = pose_reader(model) if check_poses else None
     estimator = load_flow(flow)
-    known, outlines = _keypoint_file(found.root, keypoints), _mask_folder(found.root, masks)
-    if known and model and not check_poses:
-        raise UsageError(f"--model has nothing to read: keypoints come from {known}")
+    outlines = _mask_folder(found.root, masks)
+    known = own_poses.keypoint_file(
+        found.root, keypoints, model=model, model_reads_more=check_poses
+    )
     recipe = resolve(
         {
             "dataset": found.root.resolve(),
@@ -247,13 +248,6 @@ def _check_out(root: Path, out: Path) -> None:
     inside = [name for name in SPLITS if (root / name) in (out, *out.parents)]
     if inside:
         raise UsageError(f"--out {out} lies in the dataset's {inside[0]}; name another folder")
-
-
-def _keypoint_file(root: Path, keypoints: Path | None) -> Path | None:
-    path = keypoints or root / KEYPOINTS
-    if keypoints and not path.exists():
-        raise UsageError(f"{path}: no such keypoint file")
-    return path.resolve() if path.exists() else None
 
 
 def _mask_folder(root: Path, masks: Path | None) -> Path | None:

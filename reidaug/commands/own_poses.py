@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from reidaug.augment.material import KEYPOINTS as GIVEN
 from reidaug.commands.pose import estimate_poses
 from reidaug.data.people import Person
 from reidaug.errors import ReidaugError, UsageError, require_extra
@@ -14,6 +15,34 @@ from reidaug.runs import check_folder
 FOLDER = "pose"
 KEYPOINTS = Path(FOLDER, "keypoints.csv")
 MASKS = Path(FOLDER, "masks")
+
+
+def keypoint_file(
+    root: Path, keypoints: Path | None, *, model: Path | None, model_reads_more: bool = False
+) -> Path | None:
+    """Find the keypoints of a dataset's training images.
+
+    Args:
+        root: The dataset.
+        keypoints: The file a user names; None looks for `reidaug.augment.material.KEYPOINTS`.
+        model: The pose network's file a user names, or None.
+        model_reads_more: Whether the network has work to do also where there are keypoints.
+
+    Returns:
+        The file's absolute path; None where there is none and poses have to be estimated.
+
+    Raises:
+        UsageError: There is no such file, or the network named would have nothing to read.
+    """
+    path = keypoints or root / GIVEN
+    if keypoints and not path.exists():
+        raise UsageError(f"{path}: no such keypoint file")
+    if not path.exists():
+        return None
+    path = path.resolve()
+    if model and not model_reads_more:
+        raise UsageError(f"--model has nothing to read: keypoints come from {path}")
+    return path
 
 
 def estimate_into(

@@ -60,13 +60,8 @@ def make_pairs(
             f"names in {found.root} do not say who is seen, and pairs need two crops of a person; "
             "give a --pattern that reads persons from names"
         )
-    known = keypoints or found.root / KEYPOINTS
-    if known.exists() and model is not None:
-        raise UsageError(f"--model has nothing to read: keypoints come from {known}")
-    if keypoints is not None and not keypoints.exists():
-        raise UsageError(f"{keypoints}: no such keypoint file")
-    masks = found.root / MASKS
-    if not known.exists():
+    known, masks = own_poses.keypoint_file(found.root, keypoints, model=model), found.root / MASKS
+    if known is None:
         own_poses.estimate_into(out, found.train, masks=True, model=model, workers=workers)
         known, masks = out / own_poses.KEYPOINTS, out / own_poses.MASKS
     joined, left_out = join_poses(found, known)
