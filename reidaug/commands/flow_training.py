@@ -14,9 +14,11 @@ from reidaug.flow.checkpoint import build_estimator, build_part, without_preset
 from reidaug.flow.discriminator import Discriminator
 from reidaug.flow.disturbance import Disturbance
 from reidaug.flow.drawing import DrawingNetwork
+from reidaug.flow.estimator import FlowEstimator
 from reidaug.flow.learners import Descent, FlowLearner, Opponent, Schedule
 from reidaug.flow.losses import PYRAMID
 from reidaug.flow.method import Method
+from reidaug.flow.named import load_flow
 from reidaug.flow.objective import Objective, Weights
 from reidaug.flow.perceptual import FeatureNetwork, ShiftTolerant, Vgg19
 from reidaug.flow.sampling import SamplingLosses
@@ -39,6 +41,8 @@ class TrainFlow(Recipe):
         ground: ``grey``: people are cut out and stand on grey in training, where every image has a
             mask, so that no flow has to explain a background; ``image``: as they are.
         estimator: ``class``, perhaps ``preset``, and keywords.
+        start: Flow whose weights the estimator begins with: a checkpoint folder or ``market``, the
+            one inside the package. It must be of the estimator's form.
         drawing: Likewise, a network that draws the target from the source and its motion, for the
             task ``drawing``; it is thrown away in the end.
         discriminator: Likewise, a discriminator of what is drawn.
@@ -74,6 +78,7 @@ class TrainFlow(Recipe):
     more_keypoints: tuple[Path, ...] = ()
     ground: Literal["grey", "image"] = "grey"
     estimator: dict[str, Any]
+    start: str | None = None
     drawing: dict[str, Any] | None = None
     discriminator: dict[str, Any] | None = None
     row: str = "unwarpme"
@@ -141,6 +146,8 @@ def build_learner(recipe: TrainFlow, accelerator: Accelerator) -> FlowLearner:
         opponent = _opponent(recipe, accelerator, frozen)
     if not list(method.estimator.parameters()):
         raise UsageError(f"estimator {recipe.estimator['class']} has nothing to train")
+    if recipe.start is not None:
+        _begin_with(method.estimator, recipe.start)
     model, optimizer = accelerator.prepare(method, _adam(recipe, method.parameter_groups()))
     descent = Descent(
         optimizer, accelerator=accelerator, schedule=recipe.schedule, clip=recipe.clip
@@ -159,6 +166,15 @@ def build_learner(recipe: TrainFlow, accelerator: Accelerator) -> FlowLearner:
         raise UsageError(f"cycle: {error}") from None
     accelerator.register_for_checkpointing(learner)
     return learner
+
+
+def _begin_with(estimator: FlowEstimator, start: str) -> None:
+    try:
+        estimator.load_state_dict(load_flow(start).state_dict())
+    except RuntimeError:
+        raise UsageError(
+            f"start {start}: its weights are of another form than 'estimator'"
+        ) from None
 
 
 def _objective(

@@ -9,6 +9,7 @@ from pydantic import ConfigDict
 from torch import Tensor
 
 from reidaug.data.pairs import PosePair
+from reidaug.geometry.flow import identity
 from reidaug.geometry.pose import OPENPOSE_18, Pose, mirror
 
 FACE = tuple(
@@ -27,6 +28,7 @@ class Disturbance:
         jitter: How far joints stray from where they are: scale of a Laplace distribution in x and
             in y, as a share of the image's height; most pose estimators err a little nearly
             always and much now and then.
+        still: Of a pair to become its target twice, whose flow moves nothing.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
@@ -35,9 +37,10 @@ class Disturbance:
     face: float = 0.1
     joint: float = 0.05
     jitter: float = 0.0
+    still: float = 0.0
 
     def apply(self, batch: PosePair, generator: torch.Generator) -> PosePair:
-        """Mirror pairs, move joints and drop joints at random.
+        """Mirror pairs, still some, move joints and drop joints at random.
 
         Args:
             batch: A batch of pairs.
@@ -48,6 +51,9 @@ class Disturbance:
         """
         chosen = torch.rand(batch.source.shape[0], generator=generator) < self.mirror
         batch = mirror_pairs(batch, chosen)
+        if self.still:
+            chosen = torch.rand(batch.source.shape[0], generator=generator) < self.still
+            batch = still_pairs(batch, chosen)
         height = batch.source.shape[-2]
         poses = (batch.source_pose, batch.target_pose)
         if self.jitter:
@@ -121,4 +127,34 @@ def mirror_pairs(batch: PosePair, chosen: Bool[Tensor, " b"]) -> PosePair:
         turned(batch.target_pose),
         flow,
         visible,
+    )
+
+
+def still_pairs(batch: PosePair, chosen: Bool[Tensor, " b"]) -> PosePair:
+    """Put the target in the source's place in some pairs.
+
+    Args:
+        batch: A batch of pairs.
+        chosen: (B,) which ones.
+
+    Returns:
+        The batch; where a chosen pair's exact flow leads anywhere, it leads to the cell itself,
+        which is visible there.
+    """
+    chosen = chosen.to(batch.source.device)
+
+    def pick(still: Tensor, plain: Tensor) -> Tensor:
+        return torch.where(chosen.view(-1, *[1] * (plain.ndim - 1)), still, plain)
+
+    flow, visible = batch.flow, batch.visible
+    if flow is not None and visible is not None:
+        known = flow.isfinite()
+        here = identity(flow.shape[-2], flow.shape[-1], device=flow.device)
+        flow = pick(torch.where(known, here, flow), flow)
+        visible = pick(known.all(1), visible)
+    return batch._replace(
+        source=pick(batch.target, batch.source),
+        source_pose=Pose(*map(pick, batch.target_pose, batch.source_pose)),
+        flow=flow,
+        visible=visible,
     )

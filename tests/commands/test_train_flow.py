@@ -60,6 +60,20 @@ def recipe(people: Path, **keys: Any) -> TrainFlow:
     return resolve(values, TrainFlow, where="test")
 
 
+def test_it_begins_with_the_weights_of_another_flow(people: Path, tmp_path: Path) -> None:
+    train(recipe(people), tmp_path / "first")
+    start = str(tmp_path / "first" / "checkpoint")
+    still = {"steps": 1, "rate": 0.0}
+    train(recipe(people, start=start, schedule=still, seed=5), tmp_path / "second")
+    first = load_file(tmp_path / "first" / "checkpoint" / "model.safetensors")
+    second = load_file(tmp_path / "second" / "checkpoint" / "model.safetensors")
+    learnt = [name for name in first if "running" not in name and "num_batches" not in name]
+    assert all(torch.equal(first[name], second[name]) for name in learnt)
+    with pytest.raises(UsageError, match="start market: its weights are of another form"):
+        train(recipe(people, start="market"), tmp_path / "third")
+    assert not (tmp_path / "third").exists()
+
+
 def test_it_trains_scores_and_leaves_a_checkpoint(people: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
     report = train(recipe(people), out)

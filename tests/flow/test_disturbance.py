@@ -5,7 +5,8 @@ from flow_figures import SIZE, pairs, poses, seeded
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reidaug.flow.disturbance import FACE, Disturbance, mirror_pairs
+from reidaug.flow.disturbance import FACE, Disturbance, mirror_pairs, still_pairs
+from reidaug.geometry.flow import identity
 from reidaug.geometry.pose import FLIP_18
 from reidaug.geometry.warp import warp
 
@@ -68,3 +69,23 @@ def test_joints_stray_as_far_as_asked_in_pixels_and_stay_where_nothing_is_asked(
     stirred = Disturbance(mirror=0.0, face=0.0, joint=0.0, jitter=0.1).apply(batch, seeded(0))
     assert (stirred.source_pose.xy != batch.source_pose.xy).any()
     assert torch.equal(stirred.source, batch.source)
+
+
+def test_a_still_pair_is_its_target_twice_and_nothing_moves() -> None:
+    batch = pairs(3, 4)
+    assert batch.flow is not None
+    batch.flow[1, :, :4] = torch.nan
+    chosen = torch.tensor([False, True, False])
+    still = still_pairs(batch, chosen)
+    assert still.flow is not None
+    assert still.visible is not None
+    assert torch.equal(still.source[1], batch.target[1])
+    torch.testing.assert_close(still.source_pose.xy[1], batch.target_pose.xy[1])
+    assert still.flow[1, :, :4].isnan().all()
+    assert not still.visible[1, :4].any()
+    assert torch.equal(still.flow[1, :, 4:], identity(*SIZE)[:, 4:])
+    assert still.visible[1, 4:].all()
+    torch.testing.assert_close(still.source[::2], batch.source[::2])
+    torch.testing.assert_close(still.flow[::2], batch.flow[::2])
+    always = Disturbance(mirror=0.0, face=0.0, joint=0.0, still=1.0).apply(batch, seeded(0))
+    assert torch.equal(always.source, batch.target)
