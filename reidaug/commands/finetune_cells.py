@@ -18,6 +18,7 @@ from reidaug.reid.crops import Crops
 from reidaug.reid.learner import (
     Learner,
     WeightMean,
+    frozen_teacher,
     optimise,
     recalibrate,
     seeded,
@@ -118,7 +119,7 @@ class Experiment:
         self, model: ReIDModel, name: str, seed: int, advance: Advance | None
     ) -> list[dict[str, float]]:
         """Take the steps of a cell; the last model is the one that counts."""
-        recipe, steps, device = self.recipe, self.steps(name), PartialState().device
+        recipe, steps, device = self.recipe.of_arm(name), self.steps(name), PartialState().device
         feed = self._feed(name)
         learner = Learner(
             model,
@@ -136,6 +137,7 @@ class Experiment:
             warmup=round(recipe.warmup * steps),
             separate_norm=recipe.separate_norm,
             half=self._half(device),
+            teacher=frozen_teacher(model) if recipe.objective.top_teacher else None,
         )
         late = steps - round(recipe.real_only_share * steps)
         batches = feed.batches(steps=steps, seed=seed, real_only_from=late, device=device)
@@ -156,9 +158,11 @@ class Experiment:
         return records
 
     def _feed(self, name: str) -> Feed:
-        recipe, train = self.recipe, self.material.train
-        real = self._crops(train)
+        recipe, train = self.recipe.of_arm(name), self.material.train
         on_top = self.material.on_top.get(name, train)
+        if name != START and self.recipe.arms[name].only:
+            train = on_top
+        real = self._crops(train)
         count = 0 if name == START else round(recipe.ratio * recipe.people * recipe.images)
         return Feed(
             real,

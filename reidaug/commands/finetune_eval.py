@@ -24,6 +24,7 @@ from reidaug.reid.scoreboard import (
     Cell,
     arm_of,
     curves_of,
+    difference_table,
     results_block,
     rows_of,
     sentence,
@@ -201,6 +202,10 @@ def _tell(recipe: FinetuneEval, report: dict[str, Any]) -> None:
     if unmatched:
         click.echo(f"{unmatched} of {report['queries']} queries have no match and do not count")
     click.echo(table({START: report["start"], **report["arms"]}))
+    if report.get("differences"):
+        click.echo()
+        click.echo(difference_table(recipe.method, report["differences"]))
+    click.echo()
     for key, name in (
         ("gain_mAP", recipe.method),
         ("gain_over_best_control", recipe.method),

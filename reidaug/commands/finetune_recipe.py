@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from reidaug.errors import UsageError
 from reidaug.recipes import Recipe
-from reidaug.reid.arms import Material, gather
+from reidaug.reid.arms import LowData, Material, gather
 from reidaug.reid.backbones import ReIDModel, build
 from reidaug.reid.crops import Variation
 from reidaug.reid.learner import Objective
@@ -20,20 +20,54 @@ START = "start"  # the cell before all arms: what they are fine-tuned from
 Side = Annotated[int, Field(ge=16)]  # pixels; a ResNet's last map is a sixteenth of it
 
 
+CHANGEABLE = (
+    "average_share", "learning_rate", "objective", "ratio", "real_only_share", "recalibrate_norm",
+    "separate_norm", "vary", "vary_top",
+)  # fmt: skip
+
+
+class Arm(Recipe):
+    """What one arm learns from, and what it does otherwise than the others.
+
+    Attributes:
+        crops: Roots whose training crops come on top, several for a mix; null for the real ones.
+        only: Whether they also take the place of the real crops: nothing else is learnt from.
+        changes: Keys of the experiment that are different for this arm, see `CHANGEABLE`; what is
+            not named of ``objective``, ``vary`` and ``vary_top`` stays as it is for all.
+    """
+
+    crops: tuple[Path | None, ...] = Field((None,), min_length=1)
+    only: bool = False
+    changes: dict[str, Any] = Field(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short(cls, value: Any) -> Any:
+        """Take a root, a list of roots or null for the crops alone."""
+        if isinstance(value, dict):
+            crops = value.get("crops", [None])
+            return value | {"crops": crops if isinstance(crops, list | tuple) else [crops]}
+        if isinstance(value, list | tuple):
+            return {"crops": value}
+        return {"crops": [value]} if value is None or isinstance(value, str | Path) else value
+
+
 class FinetuneEval(Recipe):
     """What decides the numbers of an experiment.
 
     Attributes:
         dataset: Market-1501-format root with the real crops.
-        arms: Name to a root whose training crops come on top of the real ones; null for the real
-            crops once more.
+        arms: Name to a root whose training crops come on top of the real ones, to null for the real
+            crops once more, or to the keys of `Arm`.
         method: The arm in question.
         baseline: The arm without augmentation.
         controls: Arms that could explain a gain away.
         ceiling: The arm that no warp can beat.
         evaluate_on: The test set, or training people held out (for tuning).
         held_out: Share of the training people that is then held out.
-        split_seed: Decides who.
+        split_seed: Decides who, and what is left of little data.
+        people_share: Share of the training people that is learnt from.
+        images_each: Crops of a training person that are learnt from; null for all.
         min_quality: Warps of less quality by their manifest are not used.
         seeds: One cell an arm for each.
         start_per_seed: Whether every seed trains a start of its own; otherwise the first seed's
@@ -70,7 +104,7 @@ class FinetuneEval(Recipe):
     """
 
     dataset: Path
-    arms: dict[str, Path | None] = Field({"real_only": None}, min_length=1)
+    arms: dict[str, Arm] = Field({"real_only": Arm(crops=(None,))}, min_length=1)
     method: str = "warps_grey"
     baseline: str = "real_only"
     controls: tuple[str, ...] = ("real_only", "identity_grey", "affine_grey")
@@ -78,6 +112,8 @@ class FinetuneEval(Recipe):
     evaluate_on: Literal["test", "held_out"] = "test"
     held_out: float = Field(0.2, gt=0, lt=1)
     split_seed: int = Field(0, ge=0)
+    people_share: float = Field(1.0, gt=0, le=1)
+    images_each: int | None = Field(None, ge=1)
     min_quality: float = Field(0.0, ge=0, le=1)
     seeds: tuple[int, ...] = Field((0, 1, 2), min_length=1)
     start_per_seed: bool = False
@@ -116,7 +152,32 @@ class FinetuneEval(Recipe):
             raise ValueError(f"an arm's name is no path and not '{START}'")
         if len(set(self.seeds)) != len(self.seeds) or min(self.seeds) < 0:
             raise ValueError("seeds differ and are not negative")
+        for name in self.arms:
+            self.of_arm(name)
         return self
+
+    def of_arm(self, name: str) -> "FinetuneEval":
+        """Give the experiment as one arm sees it.
+
+        Args:
+            name: The arm; a name that is none sees what is common to all.
+
+        Returns:
+            The experiment with the arm's changes, the arm alone in it.
+
+        Raises:
+            ValueError: A change has a wrong key or value.
+        """
+        if name not in self.arms or not self.arms[name].changes:
+            return self
+        changes = self.arms[name].changes
+        if wrong := sorted(set(changes) - set(CHANGEABLE)):
+            raise ValueError(f"arm {name} cannot change {wrong[0]}; {', '.join(CHANGEABLE)} it can")
+        values = self.model_dump(exclude={"arms"})
+        for key, value in changes.items():
+            nested = isinstance(value, dict) and isinstance(values[key], dict)
+            values[key] = values[key] | value if nested else value
+        return FinetuneEval.model_validate(values)
 
 
 def read_material(recipe: FinetuneEval) -> Material:
@@ -134,7 +195,8 @@ def read_material(recipe: FinetuneEval) -> Material:
     """
     material = gather(
         recipe.dataset,
-        recipe.arms,
+        {name: arm.crops for name, arm in recipe.arms.items()},
+        low=LowData(recipe.people_share, recipe.images_each),
         held_out=recipe.held_out if recipe.evaluate_on == "held_out" else None,
         split_seed=recipe.split_seed,
         min_quality=recipe.min_quality,

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from reidaug.data.manifest import read_manifest
-from reidaug.data.market1501 import TRAIN, read_market1501
+from reidaug.data.market1501 import TRAIN, read_market1501, warp_source
 from reidaug.data.people import Person
 from reidaug.errors import ReidaugError
 
@@ -47,11 +47,27 @@ class Material(NamedTuple):
         return [places[person.pid] for person in people]
 
 
+class LowData(NamedTuple):
+    """How much of the training data is left.
+
+    Attributes:
+        people: Share of the training people, at least one; larger shares hold the smaller ones.
+        images: Crops a person at most; None for all. More crops hold the fewer ones.
+    """
+
+    people: float = 1.0
+    images: int | None = None
+
+
+ALL = LowData()
+
+
 def gather(
     dataset: Path,
-    arms: Mapping[str, Path | None],
+    arms: Mapping[str, Sequence[Path | None]],
     *,
     held_out: float | None = None,
+    low: LowData = ALL,
     split_seed: int = 0,
     min_quality: float = 0.0,
 ) -> Material:
@@ -59,10 +75,12 @@ def gather(
 
     Args:
         dataset: Market-1501-format root with the real crops.
-        arms: Name to a root whose training crops come on top; None for the real ones again.
+        arms: Name to the roots whose training crops come on top; None for the real ones again.
         held_out: Share of the training people that nobody learns from and everything is tried
             on, each of their crops as query and in the gallery; None for the test set.
-        split_seed: Decides who is held out.
+        low: How much of the training data is left; what was warped from crops that are not is left
+            out too.
+        split_seed: Decides who is held out, and which crops are left.
         min_quality: Warps below it by their manifest are left out.
 
     Returns:
@@ -78,22 +96,18 @@ def gather(
         train, query = hold_out(people, held_out, seed=split_seed)
         gallery = query
     known = {person.pid for person in (*train, *query)}
-    mine = {person.pid for person in train}
+    whole, train = train, fewer(train, low, seed=split_seed)
+    gone = {person.path.stem for person in whole} - {person.path.stem for person in train}
     on_top = {}
-    for name, root in arms.items():
-        if root is None:
-            on_top[name] = train
-            continue
-        warps = _warps(root, min_quality)
-        strangers = {person.pid for person in warps} - known
-        if strangers:
-            raise ReidaugError(
-                f"{root}: {len(strangers)} people of arm {name} are not among the training people "
-                f"of {dataset}, such as {min(strangers)}"
-            )
-        warps = tuple(person for person in warps if person.pid in mine)
-        have = {person.pid for person in warps}
-        on_top[name] = warps + tuple(person for person in train if person.pid not in have)
+    for name, roots in arms.items():
+        crops: tuple[Person, ...] = ()
+        for root in roots:
+            crops += train if root is None else _others(root, name, known, dataset, min_quality)
+        mine = {person.pid for person in train}
+        crops = tuple(p for p in crops if p.pid in mine and _origin(p.path) not in gone)
+        have = {person.pid for person in crops}
+        crops += tuple(person for person in train if person.pid not in have)
+        on_top[name] = train if crops == train else crops
     return Material(train, query, gallery, on_top)
 
 
@@ -120,6 +134,54 @@ def hold_out(
     chosen = set(np.random.default_rng(seed).permutation(pids)[:count].tolist())
     stay = tuple(person for person in people if person.pid not in chosen)
     return stay, tuple(person for person in people if person.pid in chosen)
+
+
+def fewer(people: Sequence[Person], low: LowData, *, seed: int) -> tuple[Person, ...]:
+    """Leave some training crops.
+
+    Args:
+        people: Crops.
+        low: How many.
+        seed: Decides which.
+
+    Returns:
+        The crops that are left, in their order.
+
+    Raises:
+        ReidaugError: Nothing is left.
+    """
+    if not 0 < low.people <= 1 or (low.images is not None and low.images < 1):
+        raise ReidaugError(f"{low.people:g} of the people and {low.images} images each is nothing")
+    crops: dict[int, list[int]] = {}
+    for place, person in enumerate(people):
+        crops.setdefault(person.pid, []).append(place)
+    pids = sorted(crops)
+    count = max(1, round(low.people * len(pids)))
+    chosen = np.random.default_rng([seed, 1]).permutation(pids)[:count].tolist()
+    kept: set[int] = set()
+    for pid in chosen:
+        order = np.random.default_rng([seed, 2, pid]).permutation(crops[pid])
+        kept.update(order[: low.images].tolist())
+    return tuple(person for place, person in enumerate(people) if place in kept)
+
+
+def _origin(path: Path) -> str:
+    """Name the crop another one was warped from, without its ending; itself if it was not."""
+    source = warp_source(path.name)
+    return path.stem if source is None else Path(source[0]).stem
+
+
+def _others(
+    root: Path, arm: str, known: set[int], dataset: Path, min_quality: float
+) -> tuple[Person, ...]:
+    warps = _warps(root, min_quality)
+    strangers = {person.pid for person in warps} - known
+    if strangers:
+        raise ReidaugError(
+            f"{root}: {len(strangers)} people of arm {arm} are not among the training people "
+            f"of {dataset}, such as {min(strangers)}"
+        )
+    return warps
 
 
 def _warps(root: Path, min_quality: float) -> tuple[Person, ...]:

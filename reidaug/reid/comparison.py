@@ -116,9 +116,10 @@ def compare(
         ceiling: The arm no augmentation of this kind can beat.
 
     Returns:
-        For ``report.json``: ``gain_mAP`` over the baseline, ``gain_over_best_control``, and
-        ``ceiling`` with the share of the possible gain that is recovered (None when the ceiling
-        is not evidently above the best control). Parts whose arms were not run are left out.
+        For ``report.json``: ``gain_mAP`` over the baseline, ``gain_over_best_control``,
+        ``differences`` of the method from every other arm, and ``ceiling`` with the share of the
+        possible gain that is recovered (None when the ceiling is not evidently above the best
+        control). Parts whose arms were not run are left out.
     """
     control = best(arms, controls)
     said: dict[str, Any] = {}
@@ -126,6 +127,9 @@ def compare(
         said["gain_mAP"] = against(arms, method, baseline)
     if method in arms and control is not None:
         said["gain_over_best_control"] = against(arms, method, control)
+    if method in arms:
+        others = [name for name in arms if name != method]
+        said["differences"] = {name: against(arms, method, name) for name in others}
     if ceiling in arms and ceiling is not None and control is not None:
         room = gain(arms[ceiling], arms[control])
         said["ceiling"] = {"arm": ceiling, **against(arms, ceiling, control)}

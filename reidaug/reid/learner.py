@@ -1,8 +1,9 @@
 """One step of learning who is who, from real crops and from crops that come on top."""
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -11,8 +12,9 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from reidaug.errors import UsageError
 from reidaug.reid.backbones import Embedding, ReIDModel
-from reidaug.reid.losses import batch_hard_triplet, identity_loss
+from reidaug.reid.losses import batch_hard_triplet, identity_loss, soft_identity_loss
 
 
 class Batch(NamedTuple):
@@ -27,6 +29,10 @@ class Batch(NamedTuple):
     labels: Int[Tensor, "b"]
 
 
+Teacher = Callable[[Tensor], Tensor]
+"""From crops (B, 3, H, W) to identity scores (B, C)."""
+
+
 @dataclass(frozen=True)
 class Objective:
     """What one step minimises.
@@ -38,6 +44,7 @@ class Objective:
         margin: Its margin; None for the soft one.
         top_weight: Weight of the identity loss on the crops on top.
         top_smoothing: Label smoothing on the crops on top.
+        top_teacher: Share of their labels' weight that goes to what a teacher says of them.
         top_in_triplet: Whether the triplet loss sees the crops on top too.
     """
 
@@ -47,12 +54,18 @@ class Objective:
     margin: float | None = 0.3
     top_weight: float = 0.5
     top_smoothing: float = 0.1
+    top_teacher: float = 0.0
     top_in_triplet: bool = True
 
     __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012  # a misspelt recipe key is an error
 
     def losses(
-        self, real: Embedding, labels: Int[Tensor, "b"], top: Embedding | None, above: Tensor
+        self,
+        real: Embedding,
+        labels: Int[Tensor, "b"],
+        top: Embedding | None,
+        above: Tensor,
+        said: Float[Tensor, "t c"] | None = None,
     ) -> dict[str, Float[Tensor, ""]]:
         """Compute the loss and its parts.
 
@@ -61,14 +74,25 @@ class Objective:
             labels: Whom they show (B,).
             top: What it sees in the crops on top, if there are any.
             above: Whom those show (T,).
+            said: A teacher's scores of those (T, C), if it is asked.
 
         Returns:
             ``loss``, ``identity``, and where they count ``identity_top`` and ``triplet``.
+
+        Source:
+            DG-Net's answer to whether a generated picture still shows the person: a teacher's
+            probabilities in the place of the label. Here a share of it, the teacher being the model
+            that all arms start from.
         """
         parts = {"identity": self._identity(real, labels, self.smoothing)}
         loss = parts["identity"]
         if top is not None:
             parts["identity_top"] = self._identity(top, above, self.top_smoothing)
+            if said is not None:
+                parts["identity_top"] = parts["identity_top"].lerp(
+                    soft_identity_loss(top.logits, said, fine_weight=self.fine_weight),
+                    self.top_teacher,
+                )
             loss = loss + self.top_weight * parts["identity_top"]
         if self.triplet_weight:
             features = real.pooled
@@ -96,6 +120,10 @@ class Learner:
         separate_norm: Whether the crops on top are normalised by their own statistics and leave
             the running ones alone.
         half: Whether the network computes in bfloat16.
+        teacher: Says whom it sees in the crops on top, where the objective asks for that.
+
+    Raises:
+        UsageError: The objective asks a teacher and there is none.
     """
 
     def __init__(
@@ -108,8 +136,12 @@ class Learner:
         warmup: int = 0,
         separate_norm: bool = False,
         half: bool = False,
+        teacher: Teacher | None = None,
     ) -> None:
+        if objective.top_teacher and teacher is None:
+            raise UsageError("objective.top_teacher: there is no teacher to ask")
         self.model, self.optimiser, self.objective = model, optimiser, objective
+        self.teacher = teacher if objective.top_teacher else None
         self.separate_norm, self.half = separate_norm, half
         self.schedule = torch.optim.lr_scheduler.LambdaLR(
             optimiser, lambda step: warm_cosine(step, steps=steps, warmup=warmup)
@@ -129,7 +161,10 @@ class Learner:
         self.model.train()
         seen, above = self._forward(real, top)
         labels = real.labels if top is None else top.labels
-        parts = self.objective.losses(seen, real.labels, above, labels)
+        said = None
+        if top is not None and self.teacher is not None:
+            said = self.teacher(top.images)
+        parts = self.objective.losses(seen, real.labels, above, labels, said)
         self.optimiser.zero_grad()
         parts["loss"].backward()
         self.optimiser.step()
@@ -150,6 +185,29 @@ class Learner:
             both = self.model(torch.cat((real.images, top.images)))
         count = len(real.labels)
         return _cut(both, slice(None, count)), _cut(both, slice(count, None))
+
+
+def frozen_teacher(model: ReIDModel) -> Teacher:
+    """Make a teacher of a model as it is now.
+
+    Args:
+        model: Copied; what becomes of it later does not matter.
+
+    Returns:
+        Tells the scores of the first head, without dropout and with the running statistics.
+
+    Raises:
+        UsageError: The model gives no identity scores unless it is being trained.
+    """
+    copy = deepcopy(model).eval().requires_grad_(False)
+
+    def ask(images: Tensor) -> Tensor:
+        logits = copy(images).logits
+        if not logits:
+            raise UsageError("objective.top_teacher: this backbone gives no scores in eval mode")
+        return logits[0].float()
+
+    return ask
 
 
 def optimise(

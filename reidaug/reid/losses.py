@@ -33,6 +33,25 @@ def identity_loss(
     return losses[0] + fine_weight * sum(losses[1:], losses[0].new_zeros(()))
 
 
+def soft_identity_loss(
+    logits: Sequence[Float[Tensor, "b c"]], said: Float[Tensor, "b c"], *, fine_weight: float = 0.4
+) -> Float[Tensor, ""]:
+    """Cross-entropy of every head with the probabilities a teacher gives.
+
+    Args:
+        logits: Identity scores (B, C) of each head.
+        said: The teacher's scores (B, C).
+        fine_weight: Weight of every head after the first.
+
+    Returns:
+        The first head's mean loss plus `fine_weight` times the sum of the others'. Its gradient is
+        that of the Kullback-Leibler divergence from the teacher to the head.
+    """
+    target = said.softmax(1)
+    losses = [cross_entropy(scores.float(), target) for scores in logits]
+    return losses[0] + fine_weight * sum(losses[1:], losses[0].new_zeros(()))
+
+
 def batch_hard_triplet(
     features: Float[Tensor, "b d"], labels: Int[Tensor, "b"], *, margin: float | None = 0.3
 ) -> Float[Tensor, ""]:

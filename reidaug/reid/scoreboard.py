@@ -95,6 +95,32 @@ def curves_of(arms: Mapping[str, Sequence[Cell]]) -> dict[str, list[float]]:
     }
 
 
+def difference_table(method: str, differences: Mapping[str, Mapping[str, Any]]) -> str:
+    """Lay out what a method is worth beside every other arm.
+
+    Args:
+        method: The arm in question.
+        differences: What `reidaug.reid.comparison.against` returns, by arm.
+
+    Returns:
+        A Markdown table: the paired difference in mAP, its standard deviation over seeds, the
+        standard deviation of the two arms pooled, the interval over queries, and words.
+    """
+    head = [f"{method} against", "mAP", "std", "pooled std", "95 % over queries", ""]
+    lines = [
+        [
+            name,
+            f"{found['mean']:+.2f}",
+            f"{found['std']:.2f}",
+            f"{found['pooled_std']:.2f}",
+            f"{found['ci'][0]:+.2f} to {found['ci'][1]:+.2f}",
+            found["words"],
+        ]
+        for name, found in differences.items()
+    ]
+    return _markdown(head, lines)
+
+
 def table(rows: Mapping[str, Mapping[str, Sequence[float]]]) -> str:
     """Lay out the scores of all arms.
 
@@ -106,17 +132,7 @@ def table(rows: Mapping[str, Mapping[str, Sequence[float]]]) -> str:
     """
     head = ["arm", *COLUMNS.values()]
     lines = [[name, *(_spread(scores[key]) for key in COLUMNS)] for name, scores in rows.items()]
-    widths = [max(len(line[i]) for line in [head, *lines]) for i in range(len(head))]
-    rule = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
-    return "\n".join(
-        "| "
-        + " | ".join(
-            cell.ljust(width) if i == 0 else cell.rjust(width)
-            for i, (cell, width) in enumerate(zip(line, widths, strict=True))
-        )
-        + " |"
-        for line in [head, rule, *lines]
-    )
+    return _markdown(head, lines)
 
 
 def results_block(tested: Tested) -> str:
@@ -153,3 +169,18 @@ def sentence(name: str, found: Mapping[str, Any]) -> str:
 def _spread(values: Sequence[float]) -> str:
     mean = float(np.mean(values))
     return f"{mean:.2f}" if len(values) < 2 else f"{mean:.2f} ± {np.std(values, ddof=1):.2f}"
+
+
+def _markdown(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    """Align a table: the first column to the left, the others to the right."""
+    widths = [max(len(line[i]) for line in [head, *lines]) for i in range(len(head))]
+    rule = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
+    return "\n".join(
+        "| "
+        + " | ".join(
+            cell.ljust(width) if i == 0 else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(line, widths, strict=True))
+        )
+        + " |"
+        for line in [head, rule, *lines]
+    )

@@ -145,6 +145,40 @@ def test_the_options_that_shape_the_batches_run(root):
     assert list(report["arms"]) == ["warps_grey"]
 
 
+def test_arms_may_mix_replace_and_change(root, whole):
+    warps = str(root / "warps")
+    arms = {
+        "real_only": None,
+        "again": {"changes": {}},
+        "mix": [None, warps],
+        "warps_only": {"crops": warps, "only": True},
+        "strong": {"changes": {"vary": {"jitter": 0.5}, "objective": {"top_teacher": 0.5}}},
+    }
+    report = finetune(recipe(root, arms=arms, method="mix", seeds=[0]), root / "arms", workers=1)
+    scores = {name: rows["mAP"] for name, rows in report["arms"].items()}
+    assert scores["real_only"] == scores["again"] == whole["arms"]["real_only"]["mAP"][:1]
+    assert scores["strong"] != scores["real_only"]
+    assert report["on_top"]["mix"] == 2 * report["on_top"]["real_only"]
+    assert set(report["differences"]) == set(arms) - {"mix"}
+    # the warps are copies of the real crops: to learn from them alone is to learn from those
+    assert scores["warps_only"] == scores["real_only"]
+
+
+def test_an_arm_sees_its_changes_and_keeps_the_rest(root):
+    strong = {"changes": {"vary": {"jitter": 0.5}, "ratio": 2.0}}
+    changed = recipe(root, arms={"strong": strong}, vary={"flip": 0.0}).of_arm("strong")
+    assert (changed.vary.jitter, changed.vary.flip, changed.ratio) == (0.5, 0.0, 2.0)
+    assert changed.steps == 4
+    assert recipe(root).of_arm("real_only") == recipe(root)
+
+
+def test_little_data_is_less_of_everything(root):
+    few = recipe(root, people_share=0.5, images_each=2, arms={"warps_grey": str(root / "warps")})
+    report = finetune(few, root / "few", workers=1)
+    assert (report["train_people"], report["train_images"]) == (3, 6)
+    assert report["on_top"] == {"warps_grey": 6}
+
+
 def test_nothing_on_top_and_a_given_checkpoint(root, whole):
     start = root / "whole" / "checkpoints" / f"{START}-seed0.safetensors"
     changed = recipe(root, checkpoint=str(start), ratio=0.0, arms={"real_only": None})
@@ -211,6 +245,10 @@ def test_what_cannot_be_done_is_one_line_and_leaves_nothing(root, tmp_path, chan
         ({"seeds": [1, 1]}, "seeds differ"),
         ({"size": [0, 0]}, "'size.0': input should be greater"),
         ({"arms": {START: None}}, "an arm's name"),
+        ({"arms": {"a": {"changes": {"steps": 9}}}}, "arm a cannot change steps"),
+        ({"arms": {"a": {"changes": {"ratio": -1}}}}, "ratio"),
+        ({"arms": {"a": {"crop": "x"}}}, "unknown key 'arms.a.crop'"),
+        ({"arms": {"a": {"crops": []}}}, "arms.a.crops"),
     ],
 )
 def test_a_wrong_recipe_is_one_line(root, changes, message):

@@ -6,12 +6,14 @@ import pytest
 import torch
 from torch import nn
 
+from reidaug.errors import UsageError
 from reidaug.reid.backbones import build
 from reidaug.reid.learner import (
     Batch,
     Learner,
     Objective,
     WeightMean,
+    frozen_teacher,
     kept_statistics,
     optimise,
     recalibrate,
@@ -120,3 +122,35 @@ def test_heads_learn_at_their_own_rate():
     groups = optimise(small(), kind="sgd", learning_rate=0.1, head_rate=10.0).param_groups
     assert [group["lr"] for group in groups] == [0.1, 1.0]
     assert len(groups[1]["params"]) == 2 * 6
+
+
+def test_a_teacher_stays_as_it_was_and_shares_the_labels_weight():
+    with seeded(0):
+        model = small(dropouts=[0.0])
+        model.eval()
+        teacher = frozen_teacher(model)
+        expected = model(batch(1).images).logits[0]
+        trainer = Learner(
+            model,
+            optimise(model, learning_rate=3e-3),
+            Objective(top_teacher=0.25, top_smoothing=0.0),
+            steps=5,
+            teacher=teacher,
+        )
+        for _ in range(3):
+            trainer.step(batch(), batch(1))
+    torch.testing.assert_close(teacher(batch(1).images), expected.detach())
+    with seeded(0):
+        seen = small(dropouts=[0.0])(batch(1).images)
+    labels, said = batch(1).labels, torch.randn(8, 4, generator=torch.Generator().manual_seed(3))
+    parts = trainer.objective.losses(seen, labels, seen, labels, said)
+    logs = seen.logits[0].log_softmax(1)
+    own = -logs[torch.arange(8), labels].mean()
+    told = -(said.softmax(1) * logs).sum(1).mean()
+    torch.testing.assert_close(parts["identity_top"], 0.75 * own + 0.25 * told)
+
+
+def test_who_asks_a_teacher_needs_one():
+    model = small()
+    with pytest.raises(UsageError, match="no teacher"):
+        Learner(model, optimise(model), Objective(top_teacher=1.0), steps=1)
