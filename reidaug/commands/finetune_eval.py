@@ -168,7 +168,7 @@ def _report(experiment: Experiment) -> dict[str, Any]:
     starts = dict.fromkeys(experiment.start_seed(seed) for seed in recipe.seeds)
     start = [Cell.read(experiment.cell_path(START, seed)) for seed in starts]
     return {
-        "protocol": "supervised",
+        "protocol": recipe.protocol,
         "evaluate_on": recipe.evaluate_on,
         "backbone": recipe.backbone,
         "seeds": list(recipe.seeds),
@@ -201,6 +201,7 @@ def _tell(recipe: FinetuneEval, report: dict[str, Any]) -> None:
     unmatched = report["queries_without_match"]
     if unmatched:
         click.echo(f"{unmatched} of {report['queries']} queries have no match and do not count")
+    click.echo(f"protocol: {report['protocol']}")
     click.echo(table({START: report["start"], **report["arms"]}))
     if report.get("differences"):
         click.echo()

@@ -56,7 +56,11 @@ class FinetuneEval(Recipe):
     """What decides the numbers of an experiment.
 
     Attributes:
+        protocol: ``supervised``: trained and tried on one dataset; ``cross_domain``: trained on
+            ``dataset`` and tried, without adaptation, on the people of ``test_dataset``. Results of
+            different protocols do not belong into one table.
         dataset: Market-1501-format root with the real crops.
+        test_dataset: Root with query and gallery of another domain, for ``cross_domain``.
         arms: Name to a root whose training crops come on top of the real ones, to null for the real
             crops once more, or to the keys of `Arm`.
         method: The arm in question.
@@ -103,7 +107,9 @@ class FinetuneEval(Recipe):
         keep_checkpoints: Whether every cell leaves its model behind.
     """
 
+    protocol: Literal["supervised", "cross_domain"] = "supervised"
     dataset: Path
+    test_dataset: Path | None = None
     arms: dict[str, Arm] = Field({"real_only": Arm(crops=(None,))}, min_length=1)
     method: str = "warps_grey"
     baseline: str = "real_only"
@@ -152,6 +158,13 @@ class FinetuneEval(Recipe):
             raise ValueError(f"an arm's name is no path and not '{START}'")
         if len(set(self.seeds)) != len(self.seeds) or min(self.seeds) < 0:
             raise ValueError("seeds differ and are not negative")
+        across = self.protocol == "cross_domain"
+        if across != (self.test_dataset is not None):
+            raise ValueError("test_dataset belongs to the protocol cross_domain, and that needs it")
+        if across and self.evaluate_on == "held_out":
+            raise ValueError(
+                "held-out people are of dataset's domain; tune with protocol: supervised"
+            )
         for name in self.arms:
             self.of_arm(name)
         return self
@@ -197,6 +210,7 @@ def read_material(recipe: FinetuneEval) -> Material:
         recipe.dataset,
         {name: arm.crops for name, arm in recipe.arms.items()},
         low=LowData(recipe.people_share, recipe.images_each),
+        test=recipe.test_dataset,
         held_out=recipe.held_out if recipe.evaluate_on == "held_out" else None,
         split_seed=recipe.split_seed,
         min_quality=recipe.min_quality,

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from reidaug.data.manifest import read_manifest
-from reidaug.data.market1501 import TRAIN, read_market1501, warp_source
+from reidaug.data.market1501 import GALLERY, QUERY, TRAIN, read_market1501, warp_source
 from reidaug.data.people import Person
 from reidaug.errors import ReidaugError
 
@@ -66,6 +66,7 @@ def gather(
     dataset: Path,
     arms: Mapping[str, Sequence[Path | None]],
     *,
+    test: Path | None = None,
     held_out: float | None = None,
     low: LowData = ALL,
     split_seed: int = 0,
@@ -76,6 +77,7 @@ def gather(
     Args:
         dataset: Market-1501-format root with the real crops.
         arms: Name to the roots whose training crops come on top; None for the real ones again.
+        test: Root whose query and gallery everything is tried on; None for the dataset's own.
         held_out: Share of the training people that nobody learns from and everything is tried
             on, each of their crops as query and in the gallery; None for the test set.
         low: How much of the training data is left; what was warped from crops that are not is left
@@ -90,12 +92,13 @@ def gather(
         ReidaugError: A root cannot be read, holds other people, or nothing is left of it.
     """
     if held_out is None:
-        _, train, query, gallery, *_ = read_market1501(dataset)
+        train = read_market1501(dataset, splits=(TRAIN,)).train
+        _, _, query, gallery, *_ = read_market1501(test or dataset, splits=(QUERY, GALLERY))
     else:
         people = read_market1501(dataset, splits=(TRAIN,)).train
         train, query = hold_out(people, held_out, seed=split_seed)
         gallery = query
-    known = {person.pid for person in (*train, *query)}
+    known = {person.pid for person in (train if held_out is None else (*train, *query))}
     whole, train = train, fewer(train, low, seed=split_seed)
     gone = {person.path.stem for person in whole} - {person.path.stem for person in train}
     on_top = {}

@@ -179,6 +179,17 @@ def test_little_data_is_less_of_everything(root):
     assert report["on_top"] == {"warps_grey": 6}
 
 
+def test_across_domains_the_other_domains_people_are_searched_for(root, whole, tmp_path):
+    stick_market(tmp_path / "other", people=4, images=3)
+    across = {"protocol": "cross_domain", "test_dataset": str(tmp_path / "other")}
+    report = finetune(
+        recipe(root, arms={"real_only": None}, seeds=[0], **across), tmp_path / "run", workers=1
+    )
+    assert report["protocol"] == "cross_domain"
+    assert report["queries"] != whole["queries"]
+    assert report["start"]["loss"] == whole["start"]["loss"]  # learnt as in the own domain
+
+
 def test_nothing_on_top_and_a_given_checkpoint(root, whole):
     start = root / "whole" / "checkpoints" / f"{START}-seed0.safetensors"
     changed = recipe(root, checkpoint=str(start), ratio=0.0, arms={"real_only": None})
@@ -245,6 +256,8 @@ def test_what_cannot_be_done_is_one_line_and_leaves_nothing(root, tmp_path, chan
         ({"seeds": [1, 1]}, "seeds differ"),
         ({"size": [0, 0]}, "'size.0': input should be greater"),
         ({"arms": {START: None}}, "an arm's name"),
+        ({"protocol": "cross_domain"}, "test_dataset belongs to the protocol"),
+        ({"test_dataset": "x"}, "test_dataset belongs to the protocol"),
         ({"arms": {"a": {"changes": {"steps": 9}}}}, "arm a cannot change steps"),
         ({"arms": {"a": {"changes": {"ratio": -1}}}}, "ratio"),
         ({"arms": {"a": {"crop": "x"}}}, "unknown key 'arms.a.crop'"),
