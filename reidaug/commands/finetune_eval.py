@@ -5,6 +5,7 @@ from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from itertools import chain
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import click
@@ -60,13 +61,37 @@ def finetune(
     done = folder.finished()
     if done is not None:
         return done
-    for name in ("cells", "checkpoints"):
-        (folder.path / name).mkdir(exist_ok=True)
-    experiment = Experiment(recipe, material, folder)
-    _train_cells(experiment, workers)
-    report = _report(experiment)
+    report = _run(Experiment(recipe, material, folder), workers)
     folder.report(report)
     return report
+
+
+def _run(experiment: Experiment, workers: int | None) -> dict[str, Any]:
+    for name in ("cells", "checkpoints"):
+        (experiment.folder.path / name).mkdir(exist_ok=True)
+    _train_cells(experiment, workers)
+    return _report(experiment)
+
+
+def dry_run(recipe: FinetuneEval) -> dict[str, Any]:
+    """Read all crops, take one step with every arm, search a little; keep nothing.
+
+    Args:
+        recipe: The experiment.
+
+    Returns:
+        What `finetune` would report; its numbers mean nothing.
+
+    Raises:
+        ReidaugError: As `finetune`.
+        UsageError: As `finetune`.
+    """
+    changes = {"seeds": recipe.seeds[:1], "steps": 1, "pretrain_steps": 1}
+    recipe = recipe.model_copy(update=changes)
+    material = read_material(recipe)
+    few = material._replace(query=material.query[:DRY], gallery=material.gallery[:DRY])
+    with TemporaryDirectory() as folder:
+        return _run(Experiment(recipe, few, RunFolder(Path(folder), resumed=False)), workers=1)
 
 
 def evaluate_checkpoint(recipe: FinetuneEval, out: Path, *, resume: bool = False) -> dict[str, Any]:
@@ -103,6 +128,7 @@ def _resolved(recipe: FinetuneEval, command: str) -> dict[str, Any]:
     return {"command": command, **recipe.model_dump(mode="json")}
 
 
+DRY = 64  # crops that a dry run searches for and among
 Task = tuple[str, int]  # a cell: its arm (or START) and its seed
 
 
@@ -232,6 +258,12 @@ def _tell(recipe: FinetuneEval, report: dict[str, Any]) -> None:
 @click.option("--resume", is_flag=True, help="Go on with the run in --out; finished cells stay.")
 @click.option("--eval-only", is_flag=True, help="Evaluate the recipe's checkpoint, train nothing.")
 @click.option(
+    "--dry-run",
+    "dry",
+    is_flag=True,
+    help="Read all crops and take one step with every arm; keep nothing.",
+)
+@click.option(
     "--workers",
     type=click.IntRange(1),
     help="Cells trained at a time. [default: one a core, one alone on a GPU]",
@@ -242,6 +274,7 @@ def command(
     out: Path,
     resume: bool,
     eval_only: bool,
+    dry: bool,
     workers: int | None,
 ) -> None:
     r"""Fine-tune a re-ID model with each arm of RECIPE, evaluate, and say what the warps gain.
@@ -255,6 +288,14 @@ def command(
         --set arms.warps_grey=warps
     """
     resolved = load(recipe, FinetuneEval, overrides)
+    if dry:
+        report = dry_run(resolved)
+        click.echo(
+            f"dry run: {len(resolved.arms)} arms x {len(resolved.seeds)} seeds, "
+            f"{resolved.steps} steps each, on {report['train_images']} crops of "
+            f"{report['train_people']} people; nothing was kept"
+        )
+        return
     if eval_only:
         report = evaluate_checkpoint(resolved, out, resume=resume)
         parts = {name: report[name] for name in Tested._fields}

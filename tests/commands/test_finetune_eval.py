@@ -11,12 +11,13 @@ from click.testing import CliRunner
 from stick_market import stick_market
 
 from reidaug.commands.finetune_cells import Experiment
-from reidaug.commands.finetune_eval import command, evaluate_checkpoint, finetune
+from reidaug.commands.finetune_eval import command, dry_run, evaluate_checkpoint, finetune
 from reidaug.commands.finetune_recipe import START, FinetuneEval
 from reidaug.data.market1501 import TRAIN
 from reidaug.errors import ReidaugError, UsageError
-from reidaug.recipes import resolve
+from reidaug.recipes import load, resolve
 
+RECIPES = Path(__file__).parents[2] / "recipes"
 ARMS = ("real_only", "identity_grey", "warps_grey")
 
 
@@ -213,6 +214,40 @@ def test_the_command_prints_a_table_and_plain_words(root, whole, tmp_path):
     assert result.exit_code == 0
     assert "| warps_grey" in result.output
     assert "warps_grey against real_only: " in result.output
+
+
+def test_a_dry_run_tries_every_arm_and_keeps_nothing(root, tmp_path):
+    out = tmp_path / "run"
+    result = CliRunner().invoke(
+        command, [write(root, tmp_path), "--out", str(out), "--dry-run"], catch_exceptions=False
+    )
+    assert result.output.endswith(
+        "dry run: 3 arms x 2 seeds, 4 steps each, on 24 crops of 6 people; nothing was kept\n"
+    )
+    assert not out.exists()
+    with pytest.raises(UsageError, match="no backbone"):
+        dry_run(recipe(root, backbone="resnet19"))
+
+
+@pytest.mark.parametrize("name", ["table5_supervised", "table5_supervised_small"])
+def test_table_5_runs_on_any_root_of_the_layout(root, name):
+    path = RECIPES / "market1501" / f"{name}.yaml"
+    arms = yaml.safe_load(path.read_text())["arms"]
+    made = [arm for arm, crops in arms.items() if isinstance(crops, str)]
+    changes = [
+        f"dataset={root / 'market'}",
+        *(f"arms.{arm}={root / 'warps'}" for arm in made),
+        f"arms.warps_and_own_pose=[{root / 'warps'}, null]",
+        f"arms.warps_only.crops={root / 'warps'}",
+        "backbone=resnet18",
+        "backbone_options={width: 4, blocks: [1, 1, 1, 1], embedding: 8}",
+        *("weights=null", "size=[32, 16]", "people=3", "images=2"),
+    ]
+    recipe = load(path, FinetuneEval, changes)
+    report = dry_run(recipe)
+    assert set(report["arms"]) == set(arms)
+    assert {recipe.method, recipe.baseline, *recipe.controls} <= set(arms)
+    assert len(recipe.seeds) == 5
 
 
 def test_eval_only_prints_what_torchreid_prints(root, whole, tmp_path):
