@@ -1,6 +1,6 @@
 """The cells of `reidaug finetune-eval`: one arm trained and tested with one seed."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +9,7 @@ import safetensors.torch
 import torch
 from accelerate import PartialState
 
+from reidaug.commands.cells import Advance, Task
 from reidaug.commands.finetune_recipe import START, FinetuneEval, build_network
 from reidaug.data.people import Person
 from reidaug.machine import half_pays, one_thread
@@ -28,8 +29,6 @@ from reidaug.reid.trial import Feed, Tested, evaluate, plain_batches
 from reidaug.runs import RunFolder, write_atomically
 
 LOG_EVERY = 20
-
-Advance = Callable[[int], None]
 
 
 @dataclass(frozen=True)
@@ -57,6 +56,16 @@ class Experiment:
     def start_seed(self, seed: int) -> int:
         """Tell which start a seed's arms are fine-tuned from, by the seed that trained it."""
         return seed if self.recipe.start_per_seed else self.recipe.seeds[0]
+
+    def plan(self) -> dict[Task, Task | None]:
+        """List every cell with the one it goes on from: arms go on from their start."""
+        starts = {seed: (START, self.start_seed(seed)) for seed in self.recipe.seeds}
+        arms = {(name, seed): starts[seed] for seed in starts for name in self.recipe.arms}
+        return {**dict.fromkeys(starts.values()), **arms}
+
+    def finished(self, name: str, seed: int) -> bool:
+        """Tell whether a cell has been written down."""
+        return self.cell_path(name, seed).exists()
 
     def steps(self, name: str) -> int:
         """Count the optimiser steps of a cell."""

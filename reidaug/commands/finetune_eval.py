@@ -1,23 +1,16 @@
 """`reidaug finetune-eval`: does a re-ID model get better with an arm's crops on top?"""
 
-import signal
-from collections.abc import Callable
-from concurrent.futures import FIRST_COMPLETED, Future, wait
-from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import click
-from accelerate import PartialState
-from joblib.externals.loky import ProcessPoolExecutor
 
 from reidaug.commands import options
+from reidaug.commands.cells import train_cells
 from reidaug.commands.finetune_cells import Experiment
 from reidaug.commands.finetune_recipe import START, FinetuneEval, build_network, read_material
 from reidaug.errors import UsageError
-from reidaug.machine import cores
-from reidaug.processes import killed_worker_told
 from reidaug.recipes import load
 from reidaug.reid.comparison import compare
 from reidaug.reid.learner import seeded
@@ -32,7 +25,7 @@ from reidaug.reid.scoreboard import (
     table,
 )
 from reidaug.reid.trial import Tested
-from reidaug.runs import RunFolder, counter
+from reidaug.runs import RunFolder
 
 
 def finetune(
@@ -69,7 +62,7 @@ def finetune(
 def _run(experiment: Experiment, workers: int | None) -> dict[str, Any]:
     for name in ("cells", "checkpoints"):
         (experiment.folder.path / name).mkdir(exist_ok=True)
-    _train_cells(experiment, workers)
+    train_cells(experiment, workers)
     return _report(experiment)
 
 
@@ -129,60 +122,6 @@ def _resolved(recipe: FinetuneEval, command: str) -> dict[str, Any]:
 
 
 DRY = 64  # crops that a dry run searches for and among
-Task = tuple[str, int]  # a cell: its arm (or START) and its seed
-
-
-def _train_cells(experiment: Experiment, workers: int | None) -> None:
-    """Train the cells that are not finished yet; an arm waits for its start alone."""
-    on_cpu = PartialState().device.type == "cpu"
-    workers = workers or (cores() if on_cpu else 1)
-    ready: list[Task] = []
-    waiting: dict[Task, list[Task]] = {}
-    for seed in experiment.recipe.seeds:
-        start = (START, experiment.start_seed(seed))
-        arms = [(name, seed) for name in experiment.recipe.arms]
-        arms = [task for task in arms if not experiment.cell_path(*task).exists()]
-        if experiment.cell_path(*start).exists():
-            ready += arms
-        else:
-            waiting.setdefault(start, []).extend(arms)
-    ready = [*waiting, *ready]
-    todo = chain(ready, *waiting.values())
-    total = sum(experiment.steps(name) for name, _ in todo)
-    with counter(total=total, what="re-ID", unit="step") as advance:
-        if workers > 1:
-            _spread_cells(experiment, ready, waiting, workers, advance)
-        while workers == 1 and ready:
-            task = ready.pop(0)
-            experiment.train(*task, advance)
-            ready = waiting.pop(task, []) + ready
-
-
-def _spread_cells(
-    experiment: Experiment,
-    ready: list[Task],
-    waiting: dict[Task, list[Task]],
-    workers: int,
-    advance: Callable[[int], None],
-) -> None:
-    """Train cells in processes of their own."""
-    pool = ProcessPoolExecutor(workers, timeout=60, initializer=_stop_quietly)
-    running: dict[Future[int], Task] = {}
-    try:
-        with killed_worker_told("finished cells are kept: go on with --resume and fewer --workers"):
-            while ready or running:
-                running |= {pool.submit(experiment.train, *task): task for task in ready}
-                ready = []
-                for cell in wait(running, return_when=FIRST_COMPLETED).done:
-                    if steps := cell.result():
-                        advance(steps)
-                    ready += waiting.pop(running.pop(cell), [])
-    finally:
-        pool.shutdown(wait=True, kill_workers=bool(running))
-
-
-def _stop_quietly() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _report(experiment: Experiment) -> dict[str, Any]:

@@ -1,0 +1,95 @@
+"""Cells of an experiment: pieces of training that go on from one another, several at a time."""
+
+import signal
+from collections.abc import Callable, Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from typing import Protocol, runtime_checkable
+
+from accelerate import PartialState
+from joblib.externals.loky import ProcessPoolExecutor
+
+from reidaug.machine import cores
+from reidaug.processes import killed_worker_told
+from reidaug.runs import counter
+
+Task = tuple[str, int]  # a cell: its name and its seed
+Advance = Callable[[int], None]
+
+
+@runtime_checkable
+class Cells(Protocol):
+    """An experiment whose cells can be trained one by one, each in any process."""
+
+    def plan(self) -> Mapping[Task, Task | None]:
+        """List every cell with the one it goes on from, None where there is none."""
+
+    def finished(self, name: str, seed: int) -> bool:
+        """Tell whether a cell has been written down."""
+
+    def steps(self, name: str) -> int:
+        """Count the optimiser steps of a cell."""
+
+    def train(self, name: str, seed: int, advance: Advance | None = None) -> int:
+        """Train a cell and write it down.
+
+        Args:
+            name: Of the cell.
+            seed: Source of all chance.
+            advance: Told of every step.
+
+        Returns:
+            The number of steps.
+        """
+
+
+def train_cells(cells: Cells, workers: int | None = None) -> None:
+    """Train the cells that are not finished yet; each waits for the one it goes on from alone.
+
+    Args:
+        cells: The experiment.
+        workers: Cells trained at a time; default: one a core, one alone on a GPU.
+    """
+    on_cpu = PartialState().device.type == "cpu"
+    workers = workers or (cores() if on_cpu else 1)
+    plan = cells.plan()
+    todo = {task: parent for task, parent in plan.items() if not cells.finished(*task)}
+    ready = [task for task, parent in todo.items() if parent not in todo]
+    waiting: dict[Task, list[Task]] = {}
+    for task, parent in todo.items():
+        if parent is not None and parent in todo:
+            waiting.setdefault(parent, []).append(task)
+    total = sum(cells.steps(name) for name, _ in todo)
+    with counter(total=total, what="re-ID", unit="step") as advance:
+        if workers > 1:
+            _spread(cells, ready, waiting, workers, advance)
+        while workers == 1 and ready:
+            task = ready.pop(0)
+            cells.train(*task, advance)
+            ready = waiting.pop(task, []) + ready
+
+
+def _spread(
+    cells: Cells,
+    ready: list[Task],
+    waiting: dict[Task, list[Task]],
+    workers: int,
+    advance: Advance,
+) -> None:
+    """Train cells in processes of their own."""
+    pool = ProcessPoolExecutor(workers, timeout=60, initializer=_stop_quietly)
+    running: dict[Future[int], Task] = {}
+    try:
+        with killed_worker_told("finished cells are kept: go on with --resume and fewer --workers"):
+            while ready or running:
+                running |= {pool.submit(cells.train, *task): task for task in ready}
+                ready = []
+                for cell in wait(running, return_when=FIRST_COMPLETED).done:
+                    if steps := cell.result():
+                        advance(steps)
+                    ready += waiting.pop(running.pop(cell), [])
+    finally:
+        pool.shutdown(wait=True, kill_workers=bool(running))
+
+
+def _stop_quietly() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
