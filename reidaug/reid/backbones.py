@@ -34,11 +34,14 @@ class Embedding(NamedTuple):
         pooled: Features before the heads (B, D), which a triplet loss compares.
         heads: Features of each head (B, E), which retrieval compares; each counts by its angle.
         logits: Scores of the identities (B, C) by each head; empty where the model gives none.
+        maps: What the features were pooled from (B, D, h, w), without gradient; None where the
+            model does not tell. DG-Net reads its appearance code there.
     """
 
     pooled: Float[Tensor, "b d"]
     heads: tuple[Float[Tensor, "b _"], ...]
     logits: tuple[Float[Tensor, "b c"], ...]
+    maps: Float[Tensor, "b d _ _"] | None = None
 
 
 class ReIDModel(nn.Module, ABC):
@@ -120,6 +123,9 @@ class PersonResNet(ReIDModel):
             second for fine-grained differences.
         generator: Source of the first weights; the global one when None.
 
+    Attributes:
+        features: Size of the pooled features.
+
     Source:
         DG-Net's E_a; the parameter names of the trunk are torchvision's.
     """
@@ -151,6 +157,7 @@ class PersonResNet(ReIDModel):
             layer = _stage(kind, channels, width * 2 ** (stage - 1), count, stride)
             channels = width * 2 ** (stage - 1) * kind.expansion
             self.add_module(f"layer{stage}", layer)
+        self.features = channels
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(
@@ -168,7 +175,7 @@ class PersonResNet(ReIDModel):
             maps = self.get_submodule(f"layer{stage}")(maps)
         pooled = maps.amax((2, 3)) if self.pooling == "max" else maps.mean((2, 3))
         features, logits = zip(*(head(pooled) for head in self.heads), strict=True)
-        return Embedding(pooled, features, logits)
+        return Embedding(pooled, features, logits, maps.detach())
 
 
 def _stage(kind: Any, channels: int, width: int, count: int, stride: int) -> nn.Sequential:
