@@ -1,7 +1,7 @@
 """One cell of an experiment: train on one arm's crops with one seed, then search the gallery."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -12,10 +12,13 @@ from reidaug.reid.backbones import ReIDModel
 from reidaug.reid.crops import Crops, Variation, normalised, varied
 from reidaug.reid.learner import Batch
 from reidaug.reid.protocol import Crowd, QueryScores, score_queries, summarise
-from reidaug.reid.retrieval import embed, search
+from reidaug.reid.rerank import gnn_rerank, k_reciprocal
+from reidaug.reid.retrieval import embed, search, search_by
 from reidaug.reid.sampler import PeopleSampler, crops_by_person, draw_on_top
 
 CMC_RANKS = 20
+
+Rerank = Literal["none", "k_reciprocal", "gnn"]
 
 
 class Feed(NamedTuple):
@@ -160,6 +163,7 @@ def evaluate(
     size: Size,
     cache_mb: int = 0,
     memory_mb: int = 256,
+    rerank: Rerank = "none",
     **embedding: Any,
 ) -> Tested:
     """Search the gallery for every query.
@@ -171,6 +175,9 @@ def evaluate(
         size: (height, width) the model sees.
         cache_mb: Bound on the crops kept in memory.
         memory_mb: Bound on the distances held at a time.
+        rerank: What the gallery is ranked by: ``none`` is the angle between features, the others
+            are the functions of `reidaug.reid.rerank` with the numbers of their papers. Junk in
+            the gallery never counts, but it is among the neighbours that re-ranking looks at.
         embedding: Keywords of `reidaug.reid.retrieval.embed`.
 
     Returns:
@@ -180,7 +187,10 @@ def evaluate(
     for people in (query,) if query is gallery else (query, gallery):
         crops = Crops([person.path for person in people], size=size, cache_mb=cache_mb)
         features.append(embed(model, crops, **embedding))
-    ranks = search(
-        features[0], Crowd.of(query), features[-1], Crowd.of(gallery), memory_mb=memory_mb
-    )
+    who, among = Crowd.of(query), Crowd.of(gallery)
+    if rerank == "none":
+        ranks = search(features[0], who, features[-1], among, memory_mb=memory_mb)
+    else:
+        reranked = k_reciprocal if rerank == "k_reciprocal" else gnn_rerank
+        ranks = search_by(reranked(*features, memory_mb=memory_mb), who, among)
     return Tested.of(score_queries(ranks))
