@@ -12,7 +12,7 @@ from numpy import ndarray
 from scipy import sparse
 from torch import Tensor
 
-from reidaug.reid.neighbours import Neighbours, pair_cosines
+from reidaug.reid.neighbours import ROUNDING, Neighbours, pair_cosines
 
 
 def adjacency(
@@ -101,9 +101,13 @@ def original_distances(
         power: 2 squares 1 - cosine; 1 takes it plain, which is the squared Euclidean distance.
 
     Returns:
-        Distances in [0, 1]: 1 to the farthest.
+        Distances in [0, 1]: 1 to the farthest, 0 between copies.
     """
-    return np.minimum((np.maximum(1 - cosines, 0) / farthest) ** power, 1)
+    apart = 1 - cosines
+    apart[apart <= ROUNDING] = 0
+    apart /= farthest
+    apart **= power
+    return np.minimum(apart, 1, out=apart)
 
 
 def jaccard_rows(
