@@ -160,12 +160,14 @@ def _with_ids(
     blocks: Iterable[Float[ndarray, "_ g"]], query: Crowd
 ) -> Iterator[tuple[Float[ndarray, "_ g"], Crowd]]:
     """Give every block the ids of its queries."""
-    start = 0
+    start, count = 0, len(query.pids)
     for block in blocks:
         part = slice(start, start := start + len(block))
+        if start > count:
+            break
         yield block, Crowd(query.pids[part], query.camids[part])
-    if start != len(query.pids):
-        raise ValueError(f"distances of {start} queries for {len(query.pids)}")
+    if start != count:
+        raise ValueError(f"distances of {start} queries for {count}")
 
 
 def _opposed(

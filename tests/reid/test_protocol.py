@@ -6,7 +6,7 @@ import warnings
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from reidaug.reid.protocol import Crowd, hit_ranks, score_queries, summarise
@@ -56,15 +56,19 @@ def test_average_precision_of_the_known_vectors(ranks, standard, trapezoid):
     assert scores.first[0] == ranks[0]
 
 
-def test_trapezoid_is_the_area_under_the_interpolated_curve():
-    ranks = np.array([1, 2, 5, 9])
-    area, old_precision, old_recall, hits = 0.0, 1.0, 0.0, 0
-    for place in range(10):
+@given(st.sets(st.integers(0, 40), min_size=1))
+def test_precisions_are_the_areas_under_both_curves(ranks):
+    ranks = np.array(sorted(ranks))
+    steps, trapezoids, old_precision, hits = 0.0, 0.0, 1.0, 0
+    for place in range(ranks[-1] + 1):
         hits += place in ranks
-        precision, recall = hits / (place + 1), hits / 4
-        area += (recall - old_recall) * (old_precision + precision) / 2
-        old_precision, old_recall = precision, recall
-    assert score_queries([ranks]).ap_trapezoid[0] == pytest.approx(area)
+        precision, gained = hits / (place + 1), (place in ranks) / len(ranks)
+        steps += gained * precision
+        trapezoids += gained * (old_precision + precision) / 2
+        old_precision = precision
+    scores = score_queries([ranks])
+    assert scores.ap[0] == pytest.approx(steps, abs=1e-12)
+    assert scores.ap_trapezoid[0] == pytest.approx(trapezoids, abs=1e-12)
 
 
 @given(st.integers(0, 10_000), st.sampled_from([None, 3, 10]))
@@ -120,24 +124,62 @@ def test_ties_go_by_place_in_the_gallery():
     assert hit_ranks(np.ones((1, 4)), crowd([1], [1]), gallery)[0].tolist() == [1, 3]
 
 
-@pytest.mark.skipif(importlib.util.find_spec("torchreid") is None, reason="torchreid is missing")
-def test_torchreid_agrees():
+@pytest.fixture(scope="module")
+def evaluate_rank():
+    """Import the pure-Python evaluator of the real package."""
+    if importlib.util.find_spec("torchreid") is None:
+        pytest.skip("torchreid is missing")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # its compiled evaluator is not in the wheel
-        metrics = importlib.import_module("torchreid.reid.metrics")
-    rng = np.random.default_rng(3)
-    distances = rng.random((60, 400)).astype(np.float32)
-    query = crowd(rng.integers(1, 21, 60), rng.integers(1, 4, 60))
-    gallery = crowd(rng.integers(0, 21, 400), rng.integers(1, 4, 400))
-    cmc, mean_ap = metrics.evaluate_rank(
-        distances,
+        return importlib.import_module("torchreid.reid.metrics").evaluate_rank
+
+
+def compare(evaluate_rank, distances, seen_by_it, query, gallery):
+    """Compare the scores; junk it does not know, so it sees a gallery without."""
+    kept = gallery.pids != -1
+    pids, camids = gallery.pids[kept], gallery.camids[kept]
+    own = (query.pids[:, None] == pids) & (query.camids[:, None] == camids)
+    length = int((len(pids) - own.sum(1)).min())  # a longer curve makes it stumble
+    total = summarise(score_queries(hit_ranks(distances, query, gallery)), ranks=length)
+    assume(length and total.queries)  # without it stops
+    cmc, mean_ap = evaluate_rank(
+        seen_by_it[:, kept],
         query.pids,
-        gallery.pids,
+        pids,
         query.camids,
-        gallery.camids,
-        max_rank=20,  # a longer curve makes it stumble where few gallery crops are left
+        camids,
+        max_rank=length,
         use_cython=False,
     )
-    total = summarise(score_queries(hit_ranks(distances, query, gallery)), ranks=20)
-    assert total.mAP == pytest.approx(mean_ap, abs=1e-6)
-    np.testing.assert_allclose(total.cmc, cmc, atol=1e-6)
+    assert total.mAP == pytest.approx(mean_ap, abs=1e-9, rel=0)
+    # It divides in single precision; what it divides are numbers of queries.
+    found = np.rint(cmc.astype(np.float64) * total.queries) / total.queries
+    np.testing.assert_allclose(cmc, found, atol=1e-7, rtol=0)
+    np.testing.assert_allclose(total.cmc, found, atol=1e-9, rtol=0)
+
+
+@given(
+    seed=st.integers(0, 10_000),
+    gallery=st.integers(2, 120),
+    people=st.integers(1, 12),
+    cameras=st.integers(1, 4),
+)
+def test_torchreid_agrees(evaluate_rank, seed, gallery, people, cameras):
+    distances, query, crops = draw(seed, gallery=gallery, people=people, cameras=cameras)
+    compare(evaluate_rank, distances, distances, query, crops)
+
+
+@given(st.integers(0, 10_000), st.integers(40, 120))
+def test_torchreid_agrees_where_the_order_of_equals_cannot_matter(evaluate_rank, seed, gallery):
+    # Its sort is not stable, so only crops of one person by one camera are equally far.
+    distances, query, crops = draw(seed, gallery=gallery, levels=3)
+    distances += 0.01 * crops.pids + 0.001 * crops.camids
+    assert all(len(set(row)) < gallery for row in distances.tolist())
+    compare(evaluate_rank, distances, distances, query, crops)
+
+
+@given(st.integers(0, 10_000), st.integers(2, 120), st.sampled_from([1, 3, 10]))
+def test_torchreid_agrees_once_told_the_order_of_equals(evaluate_rank, seed, gallery, levels):
+    distances, query, crops = draw(seed, gallery=gallery, levels=levels)
+    places = np.argsort(np.argsort(distances, axis=1, kind="stable"), axis=1).astype(float)
+    compare(evaluate_rank, distances, places, query, crops)

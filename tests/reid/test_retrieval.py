@@ -5,6 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch.nn.functional import normalize
 
 from reidaug.data.images import encode_jpeg
@@ -12,7 +14,7 @@ from reidaug.errors import ReidaugError
 from reidaug.reid.backbones import build
 from reidaug.reid.crops import Crops, normalised
 from reidaug.reid.protocol import Crowd, hit_ranks
-from reidaug.reid.retrieval import embed, search
+from reidaug.reid.retrieval import embed, nearest, nearest_by, search, search_by
 
 
 def ids(rng, count):
@@ -43,10 +45,87 @@ def test_the_length_of_a_feature_does_not_matter():
     assert all((a == b).all() for a, b in zip(plain, scaled, strict=True))
 
 
+def split(distances, sizes):
+    """Cut rows into blocks."""
+    return np.split(distances, np.cumsum(sizes)[np.cumsum(sizes) < len(distances)])
+
+
+@given(st.integers(0, 10_000), st.sampled_from([0, 3, 20]), st.lists(st.integers(0, 4)))
+def test_given_distances_rank_alike_in_any_blocks(seed, levels, sizes):
+    rng = np.random.default_rng(seed)
+    distances = rng.random((9, 50))
+    distances = np.floor(distances * levels) if levels else distances
+    who, among = ids(rng, 9), ids(rng, 50)
+    found = search_by(split(distances, sizes), who, among)
+    for one, other in zip(found, hit_ranks(distances, who, among), strict=True):
+        assert one.tolist() == other.tolist()
+
+
+@given(
+    st.integers(0, 10_000),
+    st.sampled_from([0, 3, 20]),
+    st.integers(0, 30),
+    st.integers(1, 35),
+    st.lists(st.integers(0, 4)),
+)
+def test_the_nearest_are_the_first_of_the_cleaned_list(seed, levels, gallery, k, sizes):
+    rng = np.random.default_rng(seed)
+    distances = rng.random((9, gallery)).astype(np.float32)
+    distances = np.floor(distances * levels) if levels else distances
+    before = distances.copy()
+    who = ids(rng, 9)
+    among = Crowd(rng.integers(-1, 9, gallery), rng.integers(1, 4, gallery))  # junk, distractors
+    found = nearest_by(split(distances, sizes), who, among, k)
+    ranks = search_by([distances], who, among)
+    for i, (pid, camid) in enumerate(zip(*who, strict=True)):
+        left = [
+            g
+            for g in sorted(range(gallery), key=lambda g: (distances[i, g], g))
+            if among.pids[g] != -1 and (among.pids[g], among.camids[g]) != (pid, camid)
+        ][:k]
+        none = [-1] * (k - len(left))
+        assert found.indices[i].tolist() == left + none
+        assert found.right[i].tolist() == [among.pids[g] == pid for g in left] + [False] * len(none)
+        assert found.distance[i].tolist() == [distances[i, g] for g in left] + [np.inf] * len(none)
+        # and they are in the order that the scores count in
+        assert np.flatnonzero(found.right[i]).tolist() == [r for r in ranks[i] if r < k]
+    assert np.array_equal(distances, before)
+
+
+def test_the_nearest_by_features_have_the_cosines_told():
+    rng, chance = np.random.default_rng(0), torch.Generator().manual_seed(0)
+    query, gallery = torch.randn(700, 16, generator=chance), torch.randn(900, 16, generator=chance)
+    who, among = ids(rng, 700), ids(rng, 900)
+    found = nearest(query, who, gallery, among, 10, memory_mb=1)
+    cosines = (normalize(query, dim=1) @ normalize(gallery, dim=1).T).numpy()
+    np.testing.assert_allclose(
+        found.distance, 1 - np.take_along_axis(cosines, found.indices, axis=1), atol=1e-6
+    )
+    whole = nearest_by([1 - cosines], who, among, 10)
+    assert (found.indices == whole.indices).mean() > 0.999  # single precision may swap neighbours
+    one, elsewhere = Crowd(*np.array([[7], [1]])), Crowd(*np.array([[7], [2]]))
+    same = nearest(query[:1], one, query[:1] * 3, elsewhere, 2)
+    assert same.right.tolist() == [[True, False]]
+    assert same.distance[0, 0] == pytest.approx(0, abs=1e-6)
+
+
+def test_distances_of_more_or_fewer_queries_are_told():
+    who = Crowd(np.array([1, 2]), np.array([1, 1]))
+    for rows in (1, 3):
+        with pytest.raises(ValueError, match=f"distances of {rows} queries for 2"):
+            search_by([np.zeros((rows, 2))], who, who)
+        with pytest.raises(ValueError, match=f"distances of {rows} queries for 2"):
+            nearest_by([np.zeros((rows, 2))], who, who, 1)
+    with pytest.raises(ValueError, match="k must be at least 1"):
+        nearest_by([np.zeros((2, 2))], who, who, 0)
+
+
 def test_a_diverged_model_is_told():
     who = Crowd(np.array([1]), np.array([1]))
     with pytest.raises(ReidaugError, match="gallery feature is not finite"):
         search(torch.ones(1, 2), who, torch.tensor([[1.0, torch.nan]]), who)
+    with pytest.raises(ReidaugError, match="query feature is not finite"):
+        nearest(torch.tensor([[1.0, torch.inf]]), who, torch.ones(1, 2), who, 1)
 
 
 def test_embedding_is_the_weighted_cosine_of_the_heads_over_both_views(tmp_path: Path):

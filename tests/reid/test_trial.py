@@ -1,0 +1,76 @@
+"""A model searches a gallery, by features or re-ranked."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from reidaug.data.images import encode_jpeg
+from reidaug.data.people import Person
+from reidaug.reid import trial
+from reidaug.reid.backbones import build
+from reidaug.reid.crops import Crops
+from reidaug.reid.protocol import Crowd, score_queries
+from reidaug.reid.rerank import gnn_rerank, k_reciprocal
+from reidaug.reid.retrieval import embed, search, search_by
+
+SIZE = (32, 16)
+
+
+@pytest.fixture(scope="module")
+def people(tmp_path_factory):
+    """Draw 6 people, 9 crops each: a colour of their own, half hidden by noise."""
+    root: Path = tmp_path_factory.mktemp("people")
+    rng, found = np.random.default_rng(0), []
+    for pid in range(1, 7):
+        colour = rng.integers(0, 256, (3, 1, 1))
+        for k in range(9):
+            noise = rng.integers(0, 256, (3, *SIZE))
+            image = torch.from_numpy((0.4 * colour + 0.6 * noise).astype(np.uint8))
+            path = root / f"{pid}_{k}.jpg"
+            path.write_bytes(encode_jpeg(image))
+            found.append(Person(path, pid, 1 + k % 3))
+    return found
+
+
+@pytest.fixture(scope="module")
+def model():
+    chance = torch.Generator().manual_seed(0)
+    return build("resnet18", 4, width=4, blocks=[1] * 4, embedding=8, generator=chance)
+
+
+def features(model, people):
+    return embed(model, Crops([person.path for person in people], size=SIZE))
+
+
+@pytest.mark.parametrize("name", ["none", "k_reciprocal", "gnn"])
+def test_re_ranking_scores_what_its_function_gives(people, model, name):
+    query, gallery = people[::4], [p for k, p in enumerate(people) if k % 4]
+    asking, asked, who, among = (
+        features(model, query),
+        features(model, gallery),
+        Crowd.of(query),
+        Crowd.of(gallery),
+    )
+    ranks = {
+        "none": lambda: search(asking, who, asked, among),
+        "k_reciprocal": lambda: search_by(k_reciprocal(asking, asked), who, among),
+        "gnn": lambda: search_by(gnn_rerank(asking, asked), who, among),
+    }
+    scores = {key: trial.Tested.of(score_queries(work())) for key, work in ranks.items()}
+    assert trial.evaluate(model, query, gallery, size=SIZE, rerank=name) == scores[name]
+    assert len({tested.scores["mAP"] for tested in scores.values()}) == 3
+
+
+@pytest.mark.parametrize("name", ["k_reciprocal", "gnn"])
+def test_a_set_that_searches_itself_counts_everybody_once(people, model, name):
+    rerank = {"k_reciprocal": k_reciprocal, "gnn": gnn_rerank}[name]
+    who, seen = Crowd.of(people), features(model, people)
+    expected = trial.Tested.of(score_queries(search_by(rerank(seen), who, who)))
+    assert trial.evaluate(model, people, people, size=SIZE, rerank=name) == expected
+
+
+def test_no_re_ranking_is_what_happens_by_default(people, model):
+    plain = trial.evaluate(model, people, people, size=SIZE)
+    assert plain == trial.evaluate(model, people, people, size=SIZE, rerank="none")
