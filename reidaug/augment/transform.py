@@ -22,6 +22,7 @@ from reidaug.augment.warps import (
     Plan,
     Source,
     Targets,
+    carried,
     flows_of,
     outlined,
     pixels_of,
@@ -180,8 +181,7 @@ class PoseWarp(Transform):  # type: ignore[misc]
         if target is not None and source is not None:
             with torch.no_grad():
                 crop, targets = self._crop(inpt, source), self._target(target)
-                dropped = self._plan.turns == "drop" and _is_half_turn(crop, targets)
-                if not dropped:
+                if not self._drops(crop, targets):
                     return self._warped(crop, target, targets)
         return tv_tensors.Image(inpt.as_subclass(Tensor))
 
@@ -205,12 +205,18 @@ class PoseWarp(Transform):  # type: ignore[misc]
         with torch.no_grad():
             return self._warped(self._crop(image, source), target, self._target(target))
 
+    def _drops(self, crop: Crop, targets: Targets) -> bool:
+        asked = self._plan.turns == "drop" and self.estimator.to_target_pose
+        return asked and bool(half_turns(stack([crop.pose]), targets.pose)[0, 0])
+
     def _crop(self, image: PosedImage, source: Source) -> Crop:
         pixels = image.as_subclass(Tensor)
         return put_on_canvas(source, pixels, self.pool.size, self._plan.masks)
 
     def _warped(self, crop: Crop, target: int, targets: Targets) -> tv_tensors.Image:
         flow = self._flow(crop, target, targets)
+        if not self.estimator.to_target_pose:
+            targets = carried(crop, flow, targets)
         name = warp_name(crop.source.name, target)
         return tv_tensors.Image(pixels_of(self._plan, crop, flow, targets, [name])[0])
 
@@ -283,10 +289,6 @@ def _check_looks(background: str, turns: str) -> None:
         raise UsageError("background 'other' needs other crops: it is for reidaug augment")
     if turns not in TURNS:
         raise UsageError(f"turns are one of {', '.join(TURNS)}, not {turns!r}")
-
-
-def _is_half_turn(crop: Crop, targets: Targets) -> bool:
-    return bool(half_turns(stack([crop.pose]), targets.pose)[0, 0])
 
 
 def _read_pool(path: Path) -> TargetPoses:

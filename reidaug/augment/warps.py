@@ -281,15 +281,39 @@ def flows_of(
             found = {k: (_own_target(crop), own[k]) for k, crop in enumerate(crops)}
         else:
             found = {}
-            for group, asked in views(pose, targets.pose, plan.turns):
+            turns = plan.turns if estimator.to_target_pose else "allow"
+            for group, asked in views(pose, targets.pose, turns):
                 table = estimator.flow_table(images[group], select(pose, group), asked).float()
                 for k, flow in zip(group, table, strict=True):
                     found[k] = targets._replace(pose=asked), flow
+    posed = estimator.to_target_pose and not plan.own_pose
     for k, crop in enumerate(crops):
         wanted, flow = found[k]
+        if not estimator.to_target_pose:
+            wanted = carried(crop, flow, wanted)
         mine = stack([crop.pose])
-        half = half_turns(mine, wanted.pose if plan.own_pose else targets.pose)[0]
+        half = half_turns(mine, targets.pose if posed else wanted.pose)[0]
         yield crop, Asked(wanted, half, alike(mine, wanted.pose)[0]), flow
+
+
+def carried(crop: Crop, flow: Float[Tensor, "t 2 h w"], targets: Targets) -> Targets:
+    """Give the targets the person's own outline, carried along by the flows, and its own pose.
+
+    Args:
+        crop: The source.
+        flow: Flows (T, 2, h, w) that do not lead into the targets' poses.
+        targets: The T targets.
+
+    Returns:
+        The targets under their old names.
+    """
+    size = (crop.mask.shape[0], crop.mask.shape[1])
+    whole = crop.mask[None, None].float().expand(len(flow), -1, -1, -1)
+    full = enlarge(flow, size)
+    inside = (full.abs() <= 1).all(1)  # beyond the picture its border would be smeared out
+    outline = (warp(whole, full)[:, 0] >= 0.5) & inside
+    pose = stack([crop.pose] * len(flow))
+    return Targets(targets.images, pose, outline, soft_edge(outline))
 
 
 def _emptied(crops: Sequence[Crop]) -> Places | None:

@@ -124,6 +124,7 @@ def augment_dataset(
     _check_out(found.root, out)
     reader = pose_reader(model) if check_poses else None
     estimator = load_flow(flow)
+    _check_posed(estimator, flow, turns=turns, check_poses=check_poses)
     outlines = _mask_folder(found.root, masks)
     known = own_poses.keypoint_file(
         found.root, keypoints, model=model, model_reads_more=check_poses
@@ -250,6 +251,14 @@ def _check_out(root: Path, out: Path) -> None:
         raise UsageError(f"--out {out} lies in the dataset's {inside[0]}; name another folder")
 
 
+def _check_posed(estimator: FlowEstimator, flow: str, *, turns: str, check_poses: bool) -> None:
+    if estimator.to_target_pose:
+        return
+    for option, asked in ((f"--turns {turns}", turns != TURNS[0]), ("--check-poses", check_poses)):
+        if asked:
+            raise UsageError(f"{option}: without effect, --flow {flow} asks for no pose")
+
+
 def _mask_folder(root: Path, masks: Path | None) -> Path | None:
     if masks is not None and not masks.is_dir():
         raise UsageError(f"--masks {masks}: no such folder")
@@ -363,7 +372,8 @@ def command(dataset: Path, out: Path, flow: str, **chosen: Any) -> None:
     goes on after an interruption; the same inputs give the same bytes.
 
     With --flow identity each image keeps its own pose and only its background changes (one copy
-    an image): the control that every gain should be compared with.
+    an image): the control that every gain should be compared with. random-affine and random-tps
+    warp each image as often as there are poses, at random and with its own outline.
 
     \b
     reidaug augment Market-1501 --out warps

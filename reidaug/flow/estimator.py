@@ -29,7 +29,14 @@ class FlowEstimator(nn.Module, ABC):
 
     Convention: see `reidaug.geometry.flow`. Both poses are in pixels of the source image's size.
     The flow may have a grid of its own; `reidaug.geometry.warp.warp` resizes it.
+
+    Attributes:
+        to_target_pose: Whether the flow leads into the target's pose, so that the target's outline
+            is the one to cut the warp by. Where it does not, the person's own outline is carried
+            along.
     """
+
+    to_target_pose: bool = True
 
     @abstractmethod
     def forward(

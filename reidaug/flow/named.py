@@ -7,12 +7,15 @@ from reidaug.errors import UsageError
 from reidaug.flow.checkpoint import load_checkpoint
 from reidaug.flow.closed_form import Identity, JointBlend, TorsoAffine
 from reidaug.flow.estimator import FlowEstimator
+from reidaug.flow.random_forms import RandomAffine, RandomTPS
 
 OWN_POSE = "identity"
 CLOSED_FORMS: dict[str, type[FlowEstimator]] = {
     OWN_POSE: Identity,
     "torso-affine": TorsoAffine,
     "joint-blend": JointBlend,
+    "random-affine": RandomAffine,
+    "random-tps": RandomTPS,
 }
 SHIPPED = "market"
 """The checkpoint inside the package, for crops of the form of Market-1501."""

@@ -26,6 +26,7 @@ from reidaug.errors import ReidaugError, UsageError
 from reidaug.flow.checkpoint import build_estimator, save_checkpoint
 from reidaug.flow.closed_form import Identity, JointBlend, TorsoAffine
 from reidaug.flow.estimator import FlowEstimator
+from reidaug.flow.random_forms import RandomAffine, RandomTPS
 from reidaug.geometry.flow import identity
 from reidaug.geometry.pose import Pose
 
@@ -61,6 +62,7 @@ class Counted(FlowEstimator):
 FLOWS: dict[str, Callable[[Path], tuple[FlowEstimator | Path, str]]] = {
     "torso-affine": lambda folder: (TorsoAffine(), "torso-affine"),
     "joint-blend": lambda folder: (JointBlend(), "joint-blend"),
+    "random-tps": lambda folder: (RandomTPS(), "random-tps"),
     "checkpoint": lambda folder: (folder, str(folder)),
 }
 
@@ -75,6 +77,7 @@ def test_a_warp_is_what_the_command_writes(
 ) -> None:
     save_checkpoint(tmp_path / "flow", build_estimator(SMALL), {"estimator": SMALL})
     flow, named = FLOWS[name](tmp_path / "flow")
+    turns = "allow" if name == "random-tps" else turns  # it asks for no pose
     masks = market / "masks" if masked else tmp_path / "none"
     masks.mkdir(exist_ok=True)
     out = tmp_path / "out"
@@ -242,6 +245,15 @@ def test_half_turns_are_left_alone_when_they_are_to_be_dropped(market: Path) -> 
         left = torch.equal(warp.transform(back, {"target": 0}), back.as_subclass(Tensor))
         assert left == turned
         assert not torch.equal(warp.transform(back, {"target": 1}), back.as_subclass(Tensor))
+
+
+def test_a_random_warp_asks_for_no_turn(market: Path) -> None:
+    crops = PosedCrops(market)
+    back = crops.posed(0)
+    assert back.source is not None
+    pool = TargetPoses((64, 32), 0, ("front.jpg", "same.jpg"), two_sides(back.source.pose))
+    warp = PoseWarp(RandomAffine(), pool, p=1.0, turns="drop")
+    assert not torch.equal(warp.transform(back, {"target": 0}), back.as_subclass(Tensor))
 
 
 def two_sides(pose: Pose) -> Pose:

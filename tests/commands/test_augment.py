@@ -94,6 +94,24 @@ def test_the_identity_is_one_grey_copy_an_image(market: Path, tmp_path: Path) ->
     assert json.loads((out / "poses.json").read_text())["poses"] == []
 
 
+@pytest.mark.parametrize("flow", ["random-affine", "random-tps"])
+def test_random_warps_carry_the_persons_own_outline(
+    market: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], flow: str
+) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    assert augment_dataset(market, first, flow=flow, poses=5, workers=1)["images"] == 30
+    augment_dataset(market, second, flow=flow, poses=5, workers=2)
+    assert content(first) == content(second)
+    table = read_manifest(first / "manifest.parquet")
+    # The outline is the person's, so that it samples nothing else, and no pose is missed.
+    assert (table["foreground"] > 0.9).all()
+    assert (table["joints"] == 1).all()
+    assert not table["turned"].any()
+    for flags in (("--turns", "drop"), ("--turns", "mirror"), ("--check-poses",)):
+        assert run(market, "--out", tmp_path / "third", "--flow", flow, *flags) == 2
+        assert "asks for no pose" in capfd.readouterr().err
+
+
 def test_twice_gives_the_same_bytes_whatever_the_workers(market: Path, tmp_path: Path) -> None:
     first, second = tmp_path / "first", tmp_path / "second"
     options = {"flow": "joint-blend", "poses": 4, "choose": "medoids", "seed": 3}
