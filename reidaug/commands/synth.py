@@ -22,7 +22,7 @@ from reidaug.data.manifest import write_manifest
 from reidaug.data.market1501 import SPLITS, TRAIN
 from reidaug.errors import UsageError
 from reidaug.geometry.flow import Size
-from reidaug.people3d.worlds import World, world_named
+from reidaug.people3d.worlds import WORLDS, World, world_named
 
 
 def render_pairs(
@@ -195,7 +195,7 @@ def pairs(out: Path, size: str, **chosen: Any) -> None:
 @_out
 @click.option("--people", type=int, required=True, help="Training people.")
 @click.option("--test-people", default=60, show_default=True, help="Test people.")
-@click.option("--world", default="few-poses", show_default=True, help="few-poses or many-poses.")
+@click.option("--world", default="few-poses", show_default=True, help=f"{', '.join(WORLDS)}.")
 @click.option("--train-crops", default=2, show_default=True, help="Pictures of a training person.")
 @click.option("--test-crops", default=6, show_default=True, help="Pictures of a test person.")
 @click.option("--distractors", default=0, show_default=True, help="Gallery pictures of nobody.")

@@ -60,6 +60,27 @@ class Phenotype(NamedTuple):
     proportions: float
 
 
+class Bodies(NamedTuple):
+    """Which bodies people have.
+
+    Attributes:
+        women: Share of women.
+        age: Least and greatest age, as in `Phenotype`.
+        muscle: Mean, with a spread of 0.15.
+        weight: Mean, with a spread of 0.2.
+        height: Mean, with a spread of 0.065.
+    """
+
+    women: float = 0.5
+    age: tuple[float, float] = (0.66, 0.92)
+    muscle: float = 0.5
+    weight: float = 0.5
+    height: float = 0.38
+
+
+ORDINARY = Bodies()
+
+
 class BodyModel(NamedTuple):
     """The shape space of adult bodies.
 

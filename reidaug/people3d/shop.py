@@ -3,9 +3,8 @@
 import numpy as np
 from numpy.random import Generator
 
-from reidaug.people3d.body import Phenotype
+from reidaug.people3d.body import ORDINARY, Bodies, Phenotype
 from reidaug.people3d.wardrobe import (
-    BAGS,
     PRINTS,
     RGB,
     Bag,
@@ -38,23 +37,24 @@ LEATHER = (
 )
 
 
-def draw_look(rng: Generator, palette: Palette) -> Look:
+def draw_look(rng: Generator, palette: Palette, bodies: Bodies = ORDINARY) -> Look:
     """Draw a person.
 
     Args:
         rng: Source of randomness.
         palette: The colours and patterns to choose from.
+        bodies: The bodies to choose from.
 
     Returns:
         The person.
     """
-    woman = bool(rng.random() < 0.5)
+    woman = bool(rng.random() < bodies.women)
     phenotype = Phenotype(
         gender=float(np.clip((0.92 if woman else 0.06) + rng.normal(0, 0.06), 0, 1)),
-        age=float(rng.uniform(0.66, 0.92)),
-        muscle=float(np.clip(rng.normal(0.5, 0.15), 0.2, 0.9)),
-        weight=float(np.clip(rng.normal(0.5, 0.2), 0.1, 0.95)),
-        height=float(np.clip(rng.normal(0.38, 0.065), 0.2, 0.6)),
+        age=float(rng.uniform(*bodies.age)),
+        muscle=float(np.clip(rng.normal(bodies.muscle, 0.15), 0.2, 0.9)),
+        weight=float(np.clip(rng.normal(bodies.weight, 0.2), 0.1, 0.95)),
+        height=float(np.clip(rng.normal(bodies.height, 0.065), 0.2, 0.6)),
         proportions=float(rng.uniform(0.2, 0.8)),
     )
     hair_colour = HAIR_COLOURS[rng.choice(7, p=(0.3, 0.25, 0.18, 0.1, 0.08, 0.06, 0.03))]
@@ -77,9 +77,7 @@ def draw_look(rng: Generator, palette: Palette) -> Look:
 
 
 def _draw_top(rng: Generator, palette: Palette, woman: bool) -> Top:
-    kind = str(
-        rng.choice(["tshirt", "shirt", "sweater", "jacket", "coat", "dress" if woman else "tshirt"])
-    )
+    kind = str(rng.choice([top if woman or top != "dress" else "tshirt" for top in palette.worn]))
     pattern = "plain" if rng.random() < palette.plain else str(rng.choice(palette.patterns))
     front = _fabric(rng, palette, pattern, palette.tops)
     back = front
@@ -142,7 +140,7 @@ def _draw_hair(rng: Generator, palette: Palette, woman: bool, colour: RGB) -> Ha
 
 
 def _draw_bag(rng: Generator, palette: Palette) -> Bag:
-    kind = str(rng.choice(BAGS[1:])) if rng.random() < palette.bags else "none"
+    kind = str(rng.choice(palette.carried)) if rng.random() < palette.bags else "none"
     colour = _shade(rng, LEATHER[rng.integers(len(LEATHER))], 0.06)
     if rng.random() < 0.5:
         colour = _colour(rng, palette.tops)

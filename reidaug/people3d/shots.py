@@ -12,7 +12,16 @@ from reidaug.people3d.camera import PLAIN_OPTICS, Optics, View
 from reidaug.people3d.motion import ACTIONS, Posture, act
 from reidaug.people3d.render import Light, Shot
 from reidaug.people3d.scene import WHITE, Backdrop, Occluder
-from reidaug.people3d.worlds import CUTS, PAIRS, TEST, TRAIN, Camera, World, camera_of
+from reidaug.people3d.worlds import (
+    CUTS,
+    PAIRS,
+    TEST,
+    TRAIN,
+    Camera,
+    World,
+    camera_of,
+    chance,
+)
 
 # How detectors cut people out, fitted once to the joints of Market-1501 (docs/joints.png): the
 # share of the crop's height a person fills; sometimes the box is much too large; boxes are narrower
@@ -38,7 +47,7 @@ def train_shots(world: World, seed: int, person: int, count: int) -> list[tuple[
     Returns:
         Camera and plan of each.
     """
-    rng = np.random.default_rng([seed, TRAIN, person])
+    rng = chance(world, seed, TRAIN, person)
     cameras = rng.permutation(world.cameras)[: max(1, world.train_cameras)] + 1
     sides = rng.integers(4, size=max(1, world.train_sides)) * (np.pi / 2)
     phases = rng.random(max(1, world.train_phases))
@@ -67,7 +76,7 @@ def test_shots(world: World, seed: int, person: int, count: int) -> list[tuple[i
     Returns:
         Camera and plan of each.
     """
-    rng = np.random.default_rng([seed, TEST, person])
+    rng = chance(world, seed, TEST, person)
     cameras = rng.permutation(world.cameras) + 1
     turns = rng.permutation(count) / count
     start = rng.uniform(-np.pi, np.pi)

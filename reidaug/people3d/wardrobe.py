@@ -13,6 +13,7 @@ PATTERNS = (
 PRINTS = ("none", "disc", "block", "diamond", "lines", "number")
 HAIR_STYLES = ("bald", "short", "full", "bob", "long", "ponytail", "bun", "cap", "hood")
 BAGS = ("none", "backpack", "shoulder", "hand")
+TOPS = ("tshirt", "shirt", "sweater", "jacket", "coat", "dress")
 
 
 class Fabric(NamedTuple):
@@ -168,6 +169,8 @@ class Palette(NamedTuple):
         two_sided: Share of tops whose back is another cloth than their front.
         sleeves: Share of tops whose sleeves are of another colour.
         patterned: Share of trousers and skirts that are not plain.
+        worn: Which of TOPS occur, equally often; men wear a T-shirt for a dress.
+        carried: Which of BAGS occur, equally often, among people with a bag.
     """
 
     tops: tuple[RGB, ...] = ()
@@ -179,3 +182,5 @@ class Palette(NamedTuple):
     two_sided: float = 0.25
     sleeves: float = 0.25
     patterned: float = 0.25
+    worn: tuple[str, ...] = TOPS
+    carried: tuple[str, ...] = BAGS[1:]

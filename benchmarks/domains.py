@@ -1,0 +1,85 @@
+"""Worlds A and B as domains: a model of each, tested at home and in the other.
+
+    python benchmarks/domains.py [--out runs/domains] [--seed 21] [--people 120]
+
+Renders both worlds, trains the demo's re-ID network (the first stage of recipes/demo/
+finetune_eval.yaml) on each, and tests it on both. Neither flows nor warps take part: this is what
+the knobs of the two worlds were fixed by, with --seed 11. The figures go to
+benchmarks/results/domains.json.
+"""
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from provenance import RESULTS, about
+
+from reidaug.commands.finetune_eval import evaluate_checkpoint, finetune
+from reidaug.commands.finetune_recipe import START, FinetuneEval
+from reidaug.commands.synth import render_market
+from reidaug.people3d.worlds import DOMAIN_A, DOMAIN_B
+from reidaug.recipes import load
+
+RECIPE = Path(__file__).parents[1] / "recipes/demo/finetune_eval.yaml"
+NAMES = (DOMAIN_A.name, DOMAIN_B.name)
+
+
+def main() -> None:
+    """Run the benchmark."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--out", type=Path, default=Path("runs/domains"))
+    parser.add_argument("--seed", type=int, default=21, help="of people, cameras and places")
+    parser.add_argument("--people", type=int, default=120, help="training people of each world")
+    parser.add_argument("--crops", type=int, default=14, help="pictures of a training person")
+    parser.add_argument("--test-people", type=int, default=80, help="test people of each world")
+    parser.add_argument("--seeds", type=int, default=1, help="how many trainings")
+    parser.add_argument("--steps", type=int, default=600, help="of training")
+    parser.add_argument("--workers", type=int, default=None)
+    options = parser.parse_args()
+    roots = {name: options.out / name for name in NAMES}
+    for name, root in roots.items():
+        render_market(
+            root, people=options.people, test_people=options.test_people, world=name,
+            train_crops=options.crops, seed=options.seed, workers=options.workers,
+        )  # fmt: skip
+    rows = {
+        f"{home} to {other}": [
+            _tested(options, roots, home, other, seed) for seed in range(options.seeds)
+        ]
+        for home in NAMES
+        for other in NAMES
+    }
+    for name, scores in rows.items():
+        told = (f"{one['mAP']:.1f} mAP, rank-1 {one['rank1']:.1f}" for one in scores)
+        print(f"{name}: {'; '.join(told)}")
+    command = f"python benchmarks/domains.py --seed {options.seed} --people {options.people} "
+    command += f"--test-people {options.test_people} --steps {options.steps} "
+    source = about(command + f"--crops {options.crops} --seeds {options.seeds}")
+    (RESULTS / "domains.json").write_text(json.dumps({**source, "rows": rows}, indent=1) + "\n")
+
+
+def _tested(
+    options: argparse.Namespace, roots: dict[str, Path], home: str, other: str, seed: int
+) -> dict[str, float]:
+    """Train on a world unless that is done, and test on one: scores in percent."""
+    trained = options.out / f"trained_on_{home}_{options.steps}_{seed}"
+    settings = [
+        f"dataset={roots[home]}", "arms={real_only: null}", "method=real_only", "controls=[]",
+        f"seeds=[{seed}]", f"pretrain_steps={options.steps}", "steps=1",
+    ]  # fmt: skip
+    report: dict[str, Any] = finetune(
+        load(RECIPE, FinetuneEval, settings), trained, resume=True, workers=1
+    )
+    if other == home:
+        return {name: report["start"][name][0] for name in ("mAP", "rank1")}
+    model = trained / "checkpoints" / f"{START}-seed{seed}.safetensors"
+    recipe = load(RECIPE, FinetuneEval, [f"dataset={roots[other]}", f"checkpoint={model}"])
+    found = evaluate_checkpoint(
+        recipe, trained.with_name(f"{trained.name}_on_{other}"), resume=True
+    )
+    return {name: found["scores"][name] for name in ("mAP", "rank1")}
+
+
+if __name__ == "__main__":
+    main()
