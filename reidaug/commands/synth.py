@@ -15,6 +15,7 @@ from reidaug.commands.synth_people import (
     poses_of,
     run,
 )
+from reidaug.commands.synth_swaps import SWAPS, render_swaps
 from reidaug.commands.synth_views import render_views
 from reidaug.data.deepfashion import write_pairs_csv
 from reidaug.data.keypoints import write_patn
@@ -222,3 +223,19 @@ def views(dataset: Path, poses: Path, out: Path, workers: int | None) -> None:
     """Render the true other views of DATASET's training people: what perfect warping would give."""
     report = render_views(dataset, out, poses=poses, workers=workers)
     click.echo(f"{report['images']} images in {out}")
+
+
+@command.command()
+@click.argument("dataset", type=options.PATH)
+@click.option("--warps", type=options.PATH, required=True, help="What augment made of DATASET.")
+@_out
+@options.workers
+def swaps(dataset: Path, warps: Path, out: Path, workers: int | None) -> None:
+    """Make WARPS again with one thing true: which ingredient of warps costs most.
+
+    OUT/true_flow_grey has the exact flow and outline, OUT/true_mask_grey the person's true outline,
+    OUT/true_texture_grey true pixels where the source does not show what is seen. Each is a
+    Market-1501 root with the names and the manifest of WARPS, an arm for finetune-eval.
+    """
+    report = render_swaps(dataset, out, warps=warps, workers=workers)
+    click.echo(f"{report['images']} images in each of {', '.join(SWAPS)} in {out}")

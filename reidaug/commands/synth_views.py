@@ -47,8 +47,8 @@ def render_views(
         ReidaugError: A file is missing or does not fit, or the folder holds something else.
         UsageError: The extra ``synth`` is missing.
     """
-    world, seed, size, rows = _rendered(dataset)
-    models = _pose_models(poses, rows)
+    world, seed, size, rows = read_rendered(dataset)
+    models = pose_models(poses, rows)
     recipe = {"command": "synth views", "dataset": str(dataset.resolve()), "poses": models}
     train = sorted((row for row in rows if row["split"] == TRAIN), key=lambda row: row["name"])
     by_person: dict[int, list[dict[str, Any]]] = {}
@@ -73,8 +73,18 @@ def render_views(
     return run(out, recipe, tasks, finish, crops=crops, workers=workers)
 
 
-def _rendered(dataset: Path) -> tuple[World, int, Size, list[dict[str, Any]]]:
-    """Read back how a dataset was rendered."""
+def read_rendered(dataset: Path) -> tuple[World, int, Size, list[dict[str, Any]]]:
+    """Read back how a dataset was rendered.
+
+    Args:
+        dataset: A root made by `render_market`.
+
+    Returns:
+        The world, the seed, (height, width), and the rows of the table of renders.
+
+    Raises:
+        ReidaugError: It was not made that way, or a file is damaged.
+    """
     written = dataset / "recipe.yaml"
     try:
         recipe = yaml.safe_load(read_text(written)) if written.is_file() else {}
@@ -87,8 +97,19 @@ def _rendered(dataset: Path) -> tuple[World, int, Size, list[dict[str, Any]]]:
     return world_from_dict(recipe["world"]), recipe["seed"], parse_size(recipe["size"]), rows
 
 
-def _pose_models(poses: Path, rows: Iterable[dict[str, Any]]) -> list[str]:
-    """Name the training image each target pose was drawn from."""
+def pose_models(poses: Path, rows: Iterable[dict[str, Any]]) -> list[str]:
+    """Name the training image each target pose was drawn from.
+
+    Args:
+        poses: The ``poses.json`` of ``reidaug augment``.
+        rows: Rows of the table of renders.
+
+    Returns:
+        File names.
+
+    Raises:
+        ReidaugError: The file is missing or damaged, or names something else.
+    """
     try:
         entries = json.loads(poses.read_text(encoding="utf-8"))["poses"]
         names = [str(entry["image"]) for entry in entries]
@@ -101,6 +122,20 @@ def _pose_models(poses: Path, rows: Iterable[dict[str, Any]]) -> list[str]:
         if name not in known:
             raise ReidaugError(f"{poses}: {name} is no training image of this dataset")
     return names
+
+
+def true_shot(own: Shot, target: Shot) -> Shot:
+    """Plan the picture a perfect warp would be.
+
+    Args:
+        own: The source's plan: its camera, light and place stay.
+        target: Whose pose and view are wanted.
+
+    Returns:
+        The plan; nothing stands before the person.
+    """
+    nothing = Occluder("none", 0.0, 0)
+    return own._replace(posture=target.posture, view=target.view, occluder=nothing)
 
 
 def view_person(
@@ -126,10 +161,7 @@ def view_person(
     for row in rows:
         own = from_row(row)
         for p, target in enumerate(targets):
-            shot = own._replace(
-                posture=target.posture, view=target.view, occluder=Occluder("none", 0.0, 0)
-            )
-            one = render(figure, shot, size)
+            one = render(figure, true_shot(own, target), size)
             image = np.where(one.mask[..., None], one.image, np.uint8(GREY))
             name = warp_name(row["name"], p)
             write_image(out / TRAIN / name, image)
