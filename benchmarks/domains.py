@@ -1,6 +1,6 @@
 """Worlds A and B as domains: a model of each, tested at home and in the other.
 
-    python benchmarks/domains.py [--out runs/domains] [--seed 21] [--people 120]
+    python benchmarks/domains.py [--out runs/domains] [--seed 21] [--people 80]
 
 Renders both worlds, trains the demo's re-ID network (the first stage of recipes/demo/
 finetune_eval.yaml) on each, and tests it on both. Neither flows nor warps take part: this is what
@@ -30,9 +30,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=Path("runs/domains"))
     parser.add_argument("--seed", type=int, default=21, help="of people, cameras and places")
-    parser.add_argument("--people", type=int, default=120, help="training people of each world")
+    parser.add_argument("--people", type=int, default=80, help="training people of each world")
     parser.add_argument("--crops", type=int, default=14, help="pictures of a training person")
-    parser.add_argument("--test-people", type=int, default=80, help="test people of each world")
+    parser.add_argument("--test-people", type=int, default=60, help="test people of each world")
     parser.add_argument("--seeds", type=int, default=1, help="how many trainings")
     parser.add_argument("--steps", type=int, default=600, help="of training")
     parser.add_argument("--workers", type=int, default=None)

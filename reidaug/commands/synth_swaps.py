@@ -126,16 +126,22 @@ def render_swaps(
         out=warps.resolve(),
         build=load_flow,
         flow=made["flow"],
-        masks=None if made["masks"] is None else Path(made["masks"]),
+        masks=None if made["masks"] is None else warps.resolve() / made["masks"],
         spread=made["spread"],
         half=made["precision"] == "bfloat16",
     )
+    if not models or not load_flow(plan.flow).to_target_pose:
+        raise ReidaugError(
+            f"{warps}: --flow {plan.flow} asks for no pose, so there is no true view"
+        )
     plans = {row["name"]: row for row in rows if row["split"] == TRAIN}
     targets = tuple(from_row(plans[name]) for name in models)
     scene = Scene(world, seed, size, targets, plan)
     table = [{str(k): v for k, v in r.items()} for r in _manifest(warps)]
     kept = {row["file"] for row in table if row["kept"]}
-    sources, _ = join_poses(read_market1501(dataset, splits=(TRAIN,)), Path(made["keypoints"]))
+    sources, _ = join_poses(
+        read_market1501(dataset, splits=(TRAIN,)), warps.resolve() / made["keypoints"]
+    )
     by_person: dict[int, list[Source]] = {}
     for source in sources:
         by_person.setdefault(plans[source.person.path.name]["person"], []).append(source)

@@ -232,6 +232,10 @@ def test_swaps_of_other_warps_are_refused(market, warps, tmp_path):
         (tmp_path / "poses.json").write_bytes((warps / "poses.json").read_bytes())
         with pytest.raises(ReidaugError, match=words):
             render_swaps(root, tmp_path / "out", warps=tmp_path)
+    for flow in ("identity", "random-affine"):
+        augment_dataset(root, tmp_path / flow, flow=flow, poses=2, workers=1)
+        with pytest.raises(ReidaugError, match=f"--flow {flow} asks for no pose"):
+            render_swaps(root, tmp_path / "out", warps=tmp_path / flow)
 
 
 def test_the_command_line_makes_the_same_swaps(market, warps, swaps, tmp_path):
