@@ -34,6 +34,22 @@ def load(path: Path, schema: type[R], overrides: Sequence[str] = ()) -> R:
         UsageError: The file is missing or no YAML mapping, or a key or a value is wrong; the
             message names the file and the key.
     """
+    return resolve(read(path, overrides), schema, where=str(path))
+
+
+def read(path: Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
+    """Read what a recipe file says, without checking it against a schema.
+
+    Args:
+        path: YAML file.
+        overrides: As in `load`.
+
+    Returns:
+        Keys and values.
+
+    Raises:
+        UsageError: The file is missing or no YAML mapping, or an override is none.
+    """
     if not path.is_file():
         raise UsageError(f"{path}: no such recipe file")
     try:
@@ -45,7 +61,7 @@ def load(path: Path, schema: type[R], overrides: Sequence[str] = ()) -> R:
         raise UsageError(f"{path}: expected 'key: value' lines, found {type(values).__name__}")
     for override in overrides:
         _override(values, override)
-    return resolve(values, schema, where=str(path))
+    return values
 
 
 def resolve(values: dict[str, Any], schema: type[R], *, where: str) -> R:

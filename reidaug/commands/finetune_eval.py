@@ -6,12 +6,13 @@ from typing import Any
 
 import click
 
-from reidaug.commands import options
+from reidaug.commands import adapt_eval, options
+from reidaug.commands.adapt_recipe import AdaptEval
 from reidaug.commands.cells import train_cells
 from reidaug.commands.finetune_cells import Experiment
 from reidaug.commands.finetune_recipe import START, FinetuneEval, build_network, read_material
 from reidaug.errors import UsageError
-from reidaug.recipes import load
+from reidaug.recipes import read, resolve
 from reidaug.reid.comparison import compare
 from reidaug.reid.learner import seeded
 from reidaug.reid.scoreboard import (
@@ -222,11 +223,19 @@ def command(
     sees as many crops a step; with the same seed it sees the same real crops in the same order.
     What differs is the crops on top: real ones again, or the training crops of another root.
 
+    The recipe names the protocol: supervised; cross_domain: tried on another dataset without
+    adaptation; uda: DG-Net++ adapts from a labelled source to an unlabelled target.
+
     \b
     reidaug finetune-eval recipes/market1501/finetune_eval.yaml --set dataset=Market-1501 \
         --set arms.warps_grey=warps
     """
-    resolved = load(recipe, FinetuneEval, overrides)
+    values = read(recipe, overrides)
+    if values.get("protocol") == "uda":
+        adaptation = resolve(values, AdaptEval, where=str(recipe))
+        _adapt(adaptation, out, resume=resume, eval_only=eval_only, dry=dry, workers=workers)
+        return
+    resolved = resolve(values, FinetuneEval, where=str(recipe))
     if dry:
         report = dry_run(resolved)
         click.echo(
@@ -243,3 +252,21 @@ def command(
         click.echo(results_block(Tested(**parts)))
         return
     _tell(resolved, finetune(resolved, out, resume=resume, workers=workers))
+
+
+def _adapt(
+    recipe: AdaptEval, out: Path, *, resume: bool, eval_only: bool, dry: bool, workers: int | None
+) -> None:
+    if eval_only:
+        raise UsageError("--eval-only needs no adaptation: leave protocol out of the recipe")
+    if dry:
+        report = adapt_eval.dry_run(recipe)
+        click.echo(
+            f"dry run: {len(recipe.arms)} arms x {len(recipe.seeds)} seeds, {recipe.rounds} rounds "
+            f"of {recipe.round_steps} steps each, from {report['source_images']} source crops of "
+            f"{report['source_people']} people to {report['target_images']} target crops; nothing "
+            f"was kept"
+        )
+        return
+    report = adapt_eval.adapt(recipe, out, resume=resume, workers=workers)
+    adapt_eval.tell(recipe, report)

@@ -71,6 +71,7 @@ def gather(
     low: LowData = ALL,
     split_seed: int = 0,
     min_quality: float = 0.0,
+    fill: bool = True,
 ) -> Material:
     """Read the crops of an experiment.
 
@@ -84,9 +85,10 @@ def gather(
             out too.
         split_seed: Decides who is held out, and which crops are left.
         min_quality: Warps below it by their manifest are left out.
+        fill: Whether a person without any crop in an arm gets the real ones there.
 
     Returns:
-        The crops. A person without any crop in an arm gets the real ones there.
+        The crops.
 
     Raises:
         ReidaugError: A root cannot be read, holds other people, or nothing is left of it.
@@ -107,9 +109,9 @@ def gather(
         for root in roots:
             crops += train if root is None else _others(root, name, known, dataset, min_quality)
         mine = {person.pid for person in train}
-        crops = tuple(p for p in crops if p.pid in mine and _origin(p.path) not in gone)
+        crops = tuple(p for p in crops if p.pid in mine and origin(p.path) not in gone)
         have = {person.pid for person in crops}
-        crops += tuple(person for person in train if person.pid not in have)
+        crops += tuple(person for person in train if fill and person.pid not in have)
         on_top[name] = train if crops == train else crops
     return Material(train, query, gallery, on_top)
 
@@ -168,8 +170,15 @@ def fewer(people: Sequence[Person], low: LowData, *, seed: int) -> tuple[Person,
     return tuple(person for place, person in enumerate(people) if place in kept)
 
 
-def _origin(path: Path) -> str:
-    """Name the crop another one was warped from, without its ending; itself if it was not."""
+def origin(path: Path) -> str:
+    """Tell what a crop was warped from.
+
+    Args:
+        path: The crop.
+
+    Returns:
+        Name of that crop without its ending; its own when it is no warp.
+    """
     source = warp_source(path.name)
     return path.stem if source is None else Path(source[0]).stem
 

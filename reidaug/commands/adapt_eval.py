@@ -1,0 +1,172 @@
+"""The protocol ``uda``: does DG-Net++ adapt better to a target with warps of its crops on top?"""
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import click
+
+from reidaug.commands.adapt_cells import Adaptation
+from reidaug.commands.adapt_recipe import START, WARMUP, AdaptEval, read_domains
+from reidaug.commands.cells import train_cells
+from reidaug.reid.comparison import against, compare
+from reidaug.reid.dgnet import build_dgnet
+from reidaug.reid.scoreboard import (
+    Cell,
+    arm_of,
+    curves_of,
+    difference_table,
+    rows_of,
+    sentence,
+    table,
+)
+from reidaug.reid.weights import load_weights
+from reidaug.runs import RunFolder
+
+DRY = 64  # crops that a dry run searches for and among
+
+
+def adapt(
+    recipe: AdaptEval, out: Path, *, resume: bool = False, workers: int | None = None
+) -> dict[str, Any]:
+    """Adapt to the target with every arm and every seed, and compare them.
+
+    Args:
+        recipe: The experiment.
+        out: Run folder.
+        resume: Whether to go on with the run it holds: finished cells are kept, and unfinished ones
+            go on at their last state.
+        workers: Cells trained at a time; default: one a core, one alone on a GPU.
+
+    Returns:
+        The content of ``report.json``.
+
+    Raises:
+        ReidaugError: Crops cannot be read, a weight file does not fit, or training diverges.
+        UsageError: The recipe asks for what the data cannot give.
+    """
+    domains = read_domains(recipe)
+    # Built once before anything is written: a wrong file costs no folder.
+    if recipe.pretrained is not None:
+        load_weights(build_dgnet(recipe.networks(), 2).encoder, recipe.pretrained)
+    values = {"command": "finetune-eval", **recipe.model_dump(mode="json")}
+    folder = RunFolder.open(out, values, resume=resume)
+    done = folder.finished()
+    if done is not None:
+        return done
+    report = _run(Adaptation(recipe, domains, folder), workers)
+    folder.report(report)
+    return report
+
+
+def dry_run(recipe: AdaptEval) -> dict[str, Any]:
+    """Read all crops, take one step of every stage, search a little; keep nothing.
+
+    Args:
+        recipe: The experiment.
+
+    Returns:
+        What `adapt` would report; its numbers mean nothing.
+
+    Raises:
+        ReidaugError: As `adapt`.
+        UsageError: As `adapt`.
+    """
+    domains = read_domains(recipe)
+    few = domains.target._replace(
+        query=domains.target.query[:DRY], gallery=domains.target.gallery[:DRY]
+    )
+    short = {"seeds": recipe.seeds[:1], "source_steps": 1, "warmup_steps": 1, "rounds": 1}
+    teacher = recipe.teacher.__class__(people=recipe.teacher.people, steps=1)
+    recipe = recipe.model_copy(update={**short, "round_steps": 1, "teacher": teacher})
+    with TemporaryDirectory() as path:
+        folder = RunFolder(Path(path), resumed=False)
+        return _run(Adaptation(recipe, domains._replace(target=few), folder), workers=1)
+
+
+def tell(recipe: AdaptEval, report: dict[str, Any]) -> None:
+    """Print what came out.
+
+    Args:
+        recipe: The experiment.
+        report: What `adapt` returned.
+    """
+    click.echo(f"protocol: {report['protocol']}")
+    before = {name: report[name] for name in (START, WARMUP)}
+    click.echo(table({**before, **report["arms"]}))
+    if report.get("differences"):
+        click.echo()
+        click.echo(difference_table(recipe.method, report["differences"]))
+    click.echo()
+    for key, name in (
+        ("adaptation", recipe.baseline),
+        ("gain_mAP", recipe.method),
+        ("gain_over_best_control", recipe.method),
+    ):
+        if key in report:
+            click.echo(sentence(name, report[key]))
+
+
+def _run(experiment: Adaptation, workers: int | None) -> dict[str, Any]:
+    for name in ("cells", "checkpoints"):
+        (experiment.folder.path / name).mkdir(exist_ok=True)
+    train_cells(experiment, workers)
+    return _report(experiment)
+
+
+def _report(experiment: Adaptation) -> dict[str, Any]:
+    recipe, domains = experiment.recipe, experiment.domains
+    cells = {
+        name: [Cell.read(experiment.cell_path(name, seed)) for seed in recipe.seeds]
+        for name in (START, WARMUP, *recipe.arms)
+    }
+    arms = {name: cells[name] for name in recipe.arms}
+    scored = {name: arm_of(run) for name, run in cells.items()}
+    report = {
+        "protocol": recipe.protocol,
+        "evaluate_on": recipe.evaluate_on,
+        "preset": recipe.preset,
+        "seeds": list(recipe.seeds),
+        "steps": {name: experiment.steps(name) for name in cells},
+        "source_people": len(domains.pids),
+        "source_images": len(domains.source),
+        "target_images": len(domains.target.train),
+        "queries": len(domains.target.query),
+        "queries_without_match": cells[START][0].tested.unmatched,
+        "gallery": len(domains.target.gallery),
+        "on_top": {name: len(people) for name, people in domains.target.on_top.items()},
+        "clusters": _clusters(experiment),
+        START: rows_of(cells)[START],
+        WARMUP: rows_of(cells)[WARMUP],
+        "arms": rows_of(arms),
+        "cmc": curves_of(cells),
+        **compare(
+            {name: scored[name] for name in arms},
+            method=recipe.method,
+            baseline=recipe.baseline,
+            controls=recipe.controls,
+            ceiling=None,
+        ),
+    }
+    if recipe.baseline in arms:
+        report["adaptation"] = against(scored, recipe.baseline, START)
+    return report
+
+
+def _clusters(experiment: Adaptation) -> dict[str, list[list[dict[str, Any]]]]:
+    """Tell of every cell what its clusterings found, seed by seed and round by round."""
+    found = {
+        (record["stage"], record["seed"], record["round"]): {
+            key: record[key] for key in ("clusters", "outliers", "quality")
+        }
+        for record in experiment.folder.records()
+        if "clusters" in record
+    }
+    names = (WARMUP, *experiment.recipe.arms)
+    return {
+        name: [
+            [what for (stage, owner, _), what in sorted(found.items()) if (stage, owner) == key]
+            for key in ((name, seed) for seed in experiment.recipe.seeds)
+        ]
+        for name in names
+    }
