@@ -6,6 +6,8 @@ hold sparse codes and a bounded part of the distances only. docs/reranking.md ha
 """
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -128,11 +130,11 @@ def gnn_rerank(
     weights = np.maximum(near.cosine[:, :k2], 0) ** np.float32(sharpness)
     messages = adjacency(near.indices[:, :k2], weights)
     for _ in range(rounds):
-        states = _unit_rows((messages @ states).tocsr())
+        states = _unit_rows(_product(messages, states))
     asking, asked = states[sets.queries], states[sets.gallery].T.tocsr()
 
     def apart(part: slice) -> Float[ndarray, "_ g"]:
-        return np.maximum(1 - (asking[part] @ asked).toarray(), 0)
+        return np.maximum(1 - _product(asking[part], asked).toarray(), 0)
 
     return sets.blend(apart, near, original=original, power=POWERS[metric], memory_mb=memory_mb)
 
@@ -231,6 +233,17 @@ class _Sets(NamedTuple):
             block *= original
             block += (1 - original) * fresh(part)
             yield block
+
+
+def _product(left: sparse.csr_array, right: sparse.csr_array) -> sparse.csr_array:
+    """Multiply with as many threads as torch has; their number changes no bit."""
+    threads = min(torch.get_num_threads(), left.shape[0])
+    if threads < 2:
+        return (left @ right).tocsr()
+    bounds = np.linspace(0, left.shape[0], threads + 1).astype(int)
+    pieces = [left[start:stop] for start, stop in pairwise(bounds)]
+    with ThreadPoolExecutor(threads) as pool:
+        return sparse.vstack(list(pool.map(lambda piece: piece @ right, pieces)), format="csr")
 
 
 def _unit_rows(rows: sparse.csr_array) -> sparse.csr_array:

@@ -11,8 +11,10 @@ import slow_reranking as slow
 import torch
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from scipy import sparse
 
 from reidaug.errors import ReidaugError
+from reidaug.reid import rerank
 from reidaug.reid.protocol import Crowd, score_queries, summarise
 from reidaug.reid.rerank import POWERS, gnn_rerank, jaccard_graph, k_reciprocal
 from reidaug.reid.retrieval import search, search_by
@@ -91,40 +93,54 @@ def test_torchreid_agrees(metric, seed, noise, k1, k2, original):
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
-@pytest.mark.parametrize("rerank", [k_reciprocal, gnn_rerank])
-def test_parts_give_what_the_whole_gives(rerank):
+@pytest.mark.parametrize("form", [k_reciprocal, gnn_rerank])
+def test_parts_give_what_the_whole_gives(form):
     features, _ = draw(0, 1300, people=60, size=16)
-    parts = list(rerank(features[:400], features[400:], memory_mb=1))
+    parts = list(form(features[:400], features[400:], memory_mb=1))
     assert len(parts) > 2
-    one = whole(rerank(features[:400], features[400:], memory_mb=64))
+    one = whole(form(features[:400], features[400:], memory_mb=64))
     np.testing.assert_allclose(np.concatenate(parts), one, atol=1e-5)
     assert one.shape == (400, 900)
     assert one.min() >= 0
     assert one.max() <= 1 + 1e-6
 
 
-@pytest.mark.parametrize("rerank", [k_reciprocal, gnn_rerank])
-def test_the_order_of_the_gallery_does_not_matter(rerank):
+@pytest.mark.parametrize("form", [k_reciprocal, gnn_rerank])
+def test_the_order_of_the_gallery_does_not_matter(form):
     features, _ = draw(0, 200)
     order = torch.randperm(170, generator=torch.Generator().manual_seed(0))
-    one = whole(rerank(features[:30], features[30:]))
-    other = whole(rerank(features[:30], features[30:][order]))
+    one = whole(form(features[:30], features[30:]))
+    other = whole(form(features[:30], features[30:][order]))
     np.testing.assert_allclose(one[:, order], other, atol=1e-5)
 
 
-@pytest.mark.parametrize("rerank", [k_reciprocal, gnn_rerank])
-def test_no_matrix_of_everybody_by_everybody_is_filled(rerank):
+def test_products_are_the_same_with_any_number_of_threads():
+    rng = np.random.default_rng(0)
+    left, right = (sparse.random_array((70, 70), density=0.1, rng=rng, format="csr") for _ in "12")
+    before = torch.get_num_threads()
+    try:
+        for threads in (1, 2, 3, 90):
+            torch.set_num_threads(threads)
+            for rows in (0, 1, 70):
+                found = rerank._product(left[:rows], right)
+                assert np.array_equal(found.toarray(), (left[:rows] @ right).toarray())
+    finally:
+        torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("form", [k_reciprocal, gnn_rerank])
+def test_no_matrix_of_everybody_by_everybody_is_filled(form):
     features, _ = draw(0, 4000, people=160, size=32)
     tracemalloc.start()
-    for block in rerank(features[:50], features[50:], memory_mb=2):
+    for block in form(features[:50], features[50:], memory_mb=2):
         assert len(block) < 50
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 4000 * 4000 * 4 / 3
 
 
-@pytest.mark.parametrize("rerank", [k_reciprocal, gnn_rerank])
-def test_re_ranking_finds_more(rerank):
+@pytest.mark.parametrize("form", [k_reciprocal, gnn_rerank])
+def test_re_ranking_finds_more(form):
     rng = np.random.default_rng(0)
     features, who = draw(0, 600, people=25, size=32, noise=1.6)
     query, gallery = (
@@ -132,26 +148,26 @@ def test_re_ranking_finds_more(rerank):
         for part in (slice(0, 100), slice(100, None))
     )
     plain = search(features[:100], query, features[100:], gallery)
-    after = search_by(rerank(features[:100], features[100:]), query, gallery)
+    after = search_by(form(features[:100], features[100:]), query, gallery)
     scores = [summarise(score_queries(ranks)).mAP for ranks in (plain, after)]
     assert 0.3 < scores[0] < 0.9
     assert scores[1] > scores[0] + 0.05
 
 
-@pytest.mark.parametrize("rerank", [k_reciprocal, gnn_rerank])
+@pytest.mark.parametrize("form", [k_reciprocal, gnn_rerank])
 @pytest.mark.parametrize(("queries", "gallery"), [(1, 0), (0, 3), (1, 1), (2, 3)])
-def test_sets_smaller_than_a_neighbourhood(rerank, queries, gallery):
+def test_sets_smaller_than_a_neighbourhood(form, queries, gallery):
     features, _ = draw(0, queries + gallery)
-    blocks = list(rerank(features[:queries], features[queries:]))
+    blocks = list(form(features[:queries], features[queries:]))
     assert sum(len(block) for block in blocks) == queries
     assert all(block.shape[1] == gallery and np.isfinite(block).all() for block in blocks)
 
 
-@pytest.mark.parametrize("rerank", [k_reciprocal, gnn_rerank])
-def test_more_copies_than_neighbours_stay_near_each_other(rerank):
+@pytest.mark.parametrize("form", [k_reciprocal, gnn_rerank])
+def test_more_copies_than_neighbours_stay_near_each_other(form):
     features, _ = draw(0, 150)
     features[60:120] = features[60] * torch.linspace(1, 2, 60)[:, None]
-    after = whole(rerank(features))
+    after = whole(form(features))
     assert np.isfinite(after).all()
     # Early copies are everybody's neighbours, late ones their own: still nobody else is as near.
     others = np.concatenate([after[60:120, :60], after[60:120, 120:]], axis=1)
@@ -175,21 +191,21 @@ def test_the_graph_holds_the_near_pairs_and_no_others(seed, count, k1, metric):
 
 def test_a_diverged_model_is_told():
     good, bad = torch.ones(3, 2), torch.tensor([[1.0, torch.inf]])
-    for rerank in (k_reciprocal, gnn_rerank):
+    for form in (k_reciprocal, gnn_rerank):
         with pytest.raises(ReidaugError, match="a query feature is not finite"):
-            rerank(bad, good)
+            form(bad, good)
         with pytest.raises(ReidaugError, match="a gallery feature is not finite"):
-            rerank(good, bad)
+            form(good, bad)
     with pytest.raises(ReidaugError, match="a training feature is not finite"):
         jaccard_graph(bad, within=0.4)
 
 
 def test_numbers_out_of_range_are_told():
     features, _ = draw(0, 5)
-    for rerank in (k_reciprocal, gnn_rerank):
+    for form in (k_reciprocal, gnn_rerank):
         for wrong in ({"k1": 0}, {"k2": 0}, {"original": 1.5}, {"original": -0.1}):
             with pytest.raises(ValueError, match=next(iter(wrong))):
-                rerank(features, features, **wrong)
+                form(features, features, **wrong)
     with pytest.raises(ValueError, match="rounds"):
         gnn_rerank(features, rounds=0)
     for within in (-0.1, 0.7):
