@@ -61,7 +61,7 @@ def k_reciprocal(
         Zhong et al., "Re-ranking person re-identification with k-reciprocal encoding", CVPR 2017,
         with the normalisation of the authors' code: squared distances from an item are divided by
         the largest of them. We depart where items are copies of each other: each is the first of
-        its own neighbours, so that it has any; in their code only the first k1 + 1 copies do.
+        its own neighbours, so that it has any; in their code only k1 + 1 of many copies do.
     """
     _check_ranges(k1, k2, original)
     sets = _Sets.of(query_features, gallery_features)
