@@ -42,7 +42,7 @@ class Preset:
 
 PRESETS = {
     "paper": Preset((256, 128), 8, 4, {}, {}, {}, {}),
-    # The same architecture for two cores, measured in docs/dgnet.md.
+    # The same architecture for two cores; see docs/dgnet.md.
     "small": Preset(
         (64, 40),
         4,
@@ -161,7 +161,7 @@ def build_dgnet(size: Preset, people: int, *, generator: torch.Generator | None 
         The networks of one domain.
 
     Source:
-        DG-Net, Sec. 1. The paper's encoder begins with ImageNet's weights: load them with
+        DG-Net. The paper's encoder begins with ImageNet's weights: load them with
         `reidaug.reid.weights.load_weights`.
     """
     encoder = PersonResNet(people, generator=generator, **size.encoder)
@@ -182,7 +182,7 @@ def adapt_dgnet(trained: DGNet, size: Preset, *, generator: torch.Generator | No
         Copies of its networks, the generator twice, and a new domain discriminator.
 
     Source:
-        DG-Net++, Sec. 3.3, last row: both generators begin as copies of DG-Net's.
+        DG-Net++: both generators begin as copies of DG-Net's.
     """
     drawing = trained.generator(0)
     judge = DomainDiscriminator(
@@ -212,7 +212,7 @@ def renew_classifiers(
         generator: Source of the new weights, on the CPU; the global one when None.
 
     Source:
-        DG-Net++, Sec. 2.4 item 5.
+        DG-Net++: before every round after the first.
     """
     for head in encoder.heads:
         assert isinstance(head, Head)

@@ -23,7 +23,7 @@ class ImageDiscriminator(nn.Module):
         generator: Source of the first weights; the global one when None.
 
     Source:
-        DG-Net, Sec. 1.5: no norm, leaky ReLU 0.2, reflection, weights from N(0, 0.02).
+        DG-Net's D_img: no norm, leaky ReLU 0.2, reflection, weights from N(0, 0.02).
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class DomainDiscriminator(nn.Module):
         generator: Source of the first weights; the global one when None.
 
     Source:
-        DG-Net++, Sec. 1.6; weights from N(0, 0.02).
+        DG-Net++'s D_dom; weights from N(0, 0.02).
     """
 
     def __init__(

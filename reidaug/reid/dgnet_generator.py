@@ -24,7 +24,7 @@ class StructureEncoder(nn.Module):
             the last, or reflection has nothing to reflect.
 
     Source:
-        DG-Net, Sec. 1.3 of docs/dgnet.md: four convolutions, the first and the last of stride 2,
+        DG-Net's E_s: four convolutions, the first and the last of stride 2,
         residual blocks, a pyramid of dilated convolutions (ASPP). The code has no tanh.
     """
 
@@ -94,7 +94,7 @@ class Decoder(nn.Module):
         ValueError: The code cannot be cut into that many slices.
 
     Source:
-        DG-Net, Sec. 1.4. The factors are used as they are (no "1 +"); the image is linear, in
+        DG-Net's G. The factors are used as they are (no "1 +"); the image is linear, in
         ImageNet's normalised space. A slice is a quarter of the channels at all parts of the body,
         not one part.
     """
@@ -156,7 +156,7 @@ class Generator(nn.Module):
         ValueError: The code cannot be cut into that many slices.
 
     Source:
-        DG-Net, Sec. 1.3 and 1.4; weights from a normal distribution by fan-in (Kaiming), biases 0.
+        DG-Net's E_s and G; weights from a normal distribution by fan-in (Kaiming), biases 0.
     """
 
     def __init__(
@@ -202,7 +202,7 @@ class SampleNorm(nn.Module):
         channels: Channels of its input.
 
     Source:
-        DG-Net, Sec. 1.4: unbiased standard deviation, 1e-5 added to it, gains from U(0, 1).
+        DG-Net's layer norm: unbiased standard deviation, 1e-5 added to it, gains from U(0, 1).
     """
 
     def __init__(self, channels: int) -> None:
@@ -259,7 +259,7 @@ def adaptive_instance_norm(
         Features (B, C, h, w).
 
     Source:
-        DG-Net, Sec. 1.4; 1e-5 is added to the variance.
+        AdaIN as in DG-Net; 1e-5 is added to the variance.
     """
     return instance_norm(x, eps=1e-5) * factor[..., None, None] + shift[..., None, None]
 

@@ -10,7 +10,7 @@ from reidaug.reid.sampler import Draws, crops_by_person
 SOURCE, TARGET = 0, 1
 
 
-class Drawn(NamedTuple):
+class Chosen(NamedTuple):
     """One batch of a pair, as indices into the crops of its domain.
 
     Attributes:
@@ -82,7 +82,7 @@ class Mixer:
         """Count the pairs of an epoch."""
         return len(self.kinds)
 
-    def __iter__(self) -> Iterator[tuple[Drawn, Drawn]]:
+    def __iter__(self) -> Iterator[tuple[Chosen, Chosen]]:
         """Draw one epoch.
 
         Yields:
@@ -93,13 +93,13 @@ class Mixer:
         queues = [[self._dealt(pool) for pool in pools] for _ in range(2)]
         for kind in self._permutation(len(self.kinds)):
             first, second = (
-                self._drawn(domain, queues[place][domain].pop())
+                self._chosen(domain, queues[place][domain].pop())
                 for place, domain in enumerate(self.kinds[kind])
             )
             yield first, second
 
-    def _drawn(self, domain: int, crops: Draws) -> Drawn:
-        return Drawn(domain, crops, self.positives[domain].of(crops, self.generator))
+    def _chosen(self, domain: int, crops: Draws) -> Chosen:
+        return Chosen(domain, crops, self.positives[domain].of(crops, self.generator))
 
     def _dealt(self, pool: Draws) -> list[Draws]:
         return deal([pool[i] for i in self._permutation(len(pool))], self.batch)
@@ -139,7 +139,7 @@ class SourcePairs:
         """Count the pairs of an epoch."""
         return self.count // self.batch
 
-    def __iter__(self) -> Iterator[tuple[Drawn, Drawn]]:
+    def __iter__(self) -> Iterator[tuple[Chosen, Chosen]]:
         """Draw one epoch.
 
         Yields:
@@ -147,10 +147,10 @@ class SourcePairs:
         """
         orders = [torch.randperm(self.count, generator=self.generator).tolist() for _ in range(2)]
         for first, second in zip(*(deal(order, self.batch) for order in orders), strict=True):
-            yield self._drawn(first), self._drawn(second)
+            yield self._chosen(first), self._chosen(second)
 
-    def _drawn(self, crops: Draws) -> Drawn:
-        return Drawn(SOURCE, crops, self.positives.of(crops, self.generator))
+    def _chosen(self, crops: Draws) -> Chosen:
+        return Chosen(SOURCE, crops, self.positives.of(crops, self.generator))
 
 
 class Positives:

@@ -95,7 +95,7 @@ def test_what_weighs_nothing_is_not_computed():
     assert set(whole.step(*pair((A, B)))) == {"loss", "self_reconstruction"} | NAMED | POSITIVE
 
 
-# Whom each loss teaches (stage S3 of the plan behind docs/dgnet.md).
+# Whom each loss teaches.
 
 
 def gradients(losses, network, name):
