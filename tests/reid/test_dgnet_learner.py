@@ -88,10 +88,8 @@ def test_the_loss_is_the_weighted_sum():
 
 
 def test_what_weighs_nothing_is_not_computed():
-    nothing = dict.fromkeys(
-        ("teacher", "fine_grained", "cycle", "structure_code", "adversarial"), 0
-    )
-    whole = learner("warmup", weights=Weights(**{name: 0.0 for name in nothing}, domain=0.0))
+    none = ("teacher", "fine_grained", "cycle", "structure_code", "adversarial", "domain")
+    whole = learner("warmup", weights=Weights(**dict.fromkeys(none, 0.0)))
     assert set(whole.step(*pair((A, B)))) == {"loss", "self_reconstruction"} | NAMED | POSITIVE
 
 
