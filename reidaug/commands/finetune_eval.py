@@ -12,25 +12,29 @@ from accelerate import PartialState
 from joblib.externals.loky import ProcessPoolExecutor
 
 from reidaug.commands import options
+from reidaug.commands.evaluation import evaluate_checkpoint, tell
 from reidaug.commands.finetune_cells import Experiment
-from reidaug.commands.finetune_recipe import START, FinetuneEval, build_network, read_material
-from reidaug.errors import UsageError
+from reidaug.commands.finetune_recipe import (
+    START,
+    FinetuneEval,
+    read_material,
+    ready_network,
+    resolved,
+)
 from reidaug.machine import cores
 from reidaug.processes import killed_worker_told
 from reidaug.recipes import load
 from reidaug.reid.comparison import compare
-from reidaug.reid.learner import seeded
 from reidaug.reid.scoreboard import (
     Cell,
     arm_of,
     curves_of,
-    results_block,
     rows_of,
     sentence,
     table,
 )
-from reidaug.reid.trial import Tested
-from reidaug.runs import RunFolder, counter
+from reidaug.report.reid_part import cmc_picture
+from reidaug.runs import RunFolder, counter, write_atomically
 
 
 def finetune(
@@ -45,17 +49,15 @@ def finetune(
         workers: Cells trained at a time; default: one a core, one alone on a GPU.
 
     Returns:
-        The content of ``report.json``.
+        The content of ``report.json``; ``cmc.png`` lies beside it.
 
     Raises:
         ReidaugError: Crops cannot be read, a weight file does not fit, or training diverges.
         UsageError: The recipe asks for what the data cannot give.
     """
     material = read_material(recipe)
-    # Built once before anything is written: a wrong name or file costs no folder.
-    with seeded(0):
-        build_network(recipe, len(material.pids), 0, recipe.checkpoint or recipe.weights)
-    folder = RunFolder.open(out, _resolved(recipe, "finetune-eval"), resume=resume)
+    ready_network(recipe, len(material.pids), training=True)
+    folder = RunFolder.open(out, resolved(recipe, "finetune-eval"), resume=resume)
     done = folder.finished()
     if done is not None:
         return done
@@ -64,42 +66,9 @@ def finetune(
     experiment = Experiment(recipe, material, folder)
     _train_cells(experiment, workers)
     report = _report(experiment)
+    write_atomically(folder.path / "cmc.png", cmc_picture(report["cmc"]))
     folder.report(report)
     return report
-
-
-def evaluate_checkpoint(recipe: FinetuneEval, out: Path, *, resume: bool = False) -> dict[str, Any]:
-    """Evaluate the recipe's checkpoint without training anything.
-
-    Args:
-        recipe: The experiment.
-        out: Run folder.
-        resume: Whether the folder may hold this run already.
-
-    Returns:
-        The content of ``report.json``.
-
-    Raises:
-        ReidaugError: Crops or the weight file cannot be read.
-        UsageError: The recipe names no checkpoint.
-    """
-    if recipe.checkpoint is None:
-        raise UsageError("--eval-only: name the model to evaluate with --set checkpoint=FILE")
-    material = read_material(recipe.model_copy(update={"arms": {}}))
-    with seeded(0):
-        model = build_network(recipe, len(material.pids), 0, recipe.checkpoint)
-    folder = RunFolder.open(out, _resolved(recipe, "finetune-eval --eval-only"), resume=resume)
-    done = folder.finished()
-    if done is not None:
-        return done
-    tested = Experiment(recipe, material, folder).test(model)
-    report = {"backbone": recipe.backbone, "evaluate_on": recipe.evaluate_on, **tested._asdict()}
-    folder.report(report)
-    return report
-
-
-def _resolved(recipe: FinetuneEval, command: str) -> dict[str, Any]:
-    return {"command": command, **recipe.model_dump(mode="json")}
 
 
 Task = tuple[str, int]  # a cell: its arm (or START) and its seed
@@ -248,12 +217,8 @@ def command(
     reidaug finetune-eval recipes/market1501/finetune_eval.yaml --set dataset=Market-1501 \
         --set arms.warps_grey=warps
     """
-    resolved = load(recipe, FinetuneEval, overrides)
+    what = load(recipe, FinetuneEval, overrides)
     if eval_only:
-        report = evaluate_checkpoint(resolved, out, resume=resume)
-        parts = {name: report[name] for name in Tested._fields}
-        if report["unmatched"]:
-            click.echo(f"{report['unmatched']} queries have no match and do not count")
-        click.echo(results_block(Tested(**parts)))
+        tell(evaluate_checkpoint(what, out, resume=resume))
         return
-    _tell(resolved, finetune(resolved, out, resume=resume, workers=workers))
+    _tell(what, finetune(what, out, resume=resume, workers=workers))

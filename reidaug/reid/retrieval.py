@@ -1,5 +1,6 @@
 """Embed crops, and search a gallery by features, a bounded part of the distances at a time."""
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int
 from numpy import ndarray
@@ -9,7 +10,7 @@ from torch.nn.functional import normalize
 from reidaug.errors import ReidaugError
 from reidaug.reid.backbones import ReIDModel
 from reidaug.reid.crops import Crops, normalised
-from reidaug.reid.protocol import Crowd, hit_ranks
+from reidaug.reid.protocol import JUNK, Crowd, hit_ranks
 
 MEGABYTE = 2**20
 
@@ -53,12 +54,46 @@ def search(
     return ranks
 
 
+def nearest(
+    query_features: Float[Tensor, "q d"],
+    query: Crowd,
+    gallery_features: Float[Tensor, "g d"],
+    gallery: Crowd,
+    k: int,
+) -> list[Int[ndarray, "_"]]:
+    """Find the gallery crops nearest to every query, as the protocol counts them.
+
+    Junk, and crops of the query's person by its own camera, are passed over. A row of distances is
+    held at a time.
+
+    Args:
+        query_features: Features (Q, D); their length does not matter.
+        query: Ids of the queries.
+        gallery_features: Features (G, D).
+        gallery: Ids of the gallery.
+        k: How many for each query.
+
+    Returns:
+        For every query places in the gallery, nearest first, equal ones in gallery order; fewer
+        than k where fewer are left.
+    """
+    queries, crops = normalize(query_features, dim=1), normalize(gallery_features, dim=1)
+    found = []
+    for feature, pid, camid in zip(queries, query.pids, query.camids, strict=True):
+        distances = torch.mv(crops, -feature).cpu().numpy()
+        removed = (gallery.pids == JUNK) | ((gallery.pids == pid) & (gallery.camids == camid))
+        kept = np.flatnonzero(~removed)
+        found.append(kept[np.argsort(distances[kept], kind="stable")[:k]])
+    return found
+
+
 def embed(
     model: ReIDModel,
     crops: Crops,
     *,
     batch: int = 128,
     fine_weight: float = 0.5,
+    mirror: bool = True,
     half: bool = False,
     device: torch.device | None = None,
 ) -> Float[Tensor, "n d"]:
@@ -69,6 +104,7 @@ def embed(
         crops: N crops.
         batch: Crops a forward pass.
         fine_weight: Weight of the similarity by every head after the first.
+        mirror: Whether the features of the mirror image are added.
         half: Whether the network computes in bfloat16.
         device: Where the model is; the CPU by default.
 
@@ -87,7 +123,9 @@ def embed(
             images = normalised(crops.batch(indices).to(device))
             kind = images.device.type
             with torch.autocast(kind, dtype=torch.bfloat16, enabled=half):
-                views = (model(images).heads, model(images.flip(-1)).heads)
+                views = [model(images).heads]
+                if mirror:
+                    views.append(model(images.flip(-1)).heads)
             heads = [
                 normalize(sum((normalize(v.float(), dim=1) for v in view), torch.zeros(())), dim=1)
                 for view in zip(*views, strict=True)

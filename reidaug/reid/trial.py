@@ -5,6 +5,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from reidaug.data.people import Person
 from reidaug.geometry.flow import Size
@@ -152,35 +154,59 @@ class Tested(NamedTuple):
         return cls(scores, cmc, ap, total.unmatched)
 
 
-def evaluate(
+class Seen(NamedTuple):
+    """What a model sees in the crops it is tried on, and who they show.
+
+    Attributes:
+        query_features: Features (Q, D) as `reidaug.reid.retrieval.embed` gives them.
+        query: Ids of the queries.
+        gallery_features: Features (G, D).
+        gallery: Ids of the gallery.
+    """
+
+    query_features: Float[Tensor, "q d"]
+    query: Crowd
+    gallery_features: Float[Tensor, "g d"]
+    gallery: Crowd
+
+
+def see(
     model: ReIDModel,
     query: Sequence[Person],
     gallery: Sequence[Person],
     *,
     size: Size,
     cache_mb: int = 0,
-    memory_mb: int = 256,
     **embedding: Any,
-) -> Tested:
-    """Search the gallery for every query.
+) -> Seen:
+    """Embed the crops a model is tried on.
 
     Args:
         model: Put into eval mode.
         query: Crops to search for.
-        gallery: Crops to search among.
+        gallery: Crops to search among; the same object where they are the queries.
         size: (height, width) the model sees.
         cache_mb: Bound on the crops kept in memory.
-        memory_mb: Bound on the distances held at a time.
         embedding: Keywords of `reidaug.reid.retrieval.embed`.
 
     Returns:
-        How it did.
+        Their features and ids.
     """
     features = []
     for people in (query,) if query is gallery else (query, gallery):
         crops = Crops([person.path for person in people], size=size, cache_mb=cache_mb)
         features.append(embed(model, crops, **embedding))
-    ranks = search(
-        features[0], Crowd.of(query), features[-1], Crowd.of(gallery), memory_mb=memory_mb
-    )
-    return Tested.of(score_queries(ranks))
+    return Seen(features[0], Crowd.of(query), features[-1], Crowd.of(gallery))
+
+
+def try_out(seen: Seen, *, memory_mb: int = 256) -> Tested:
+    """Search the gallery for every query.
+
+    Args:
+        seen: Features and ids.
+        memory_mb: Bound on the distances held at a time.
+
+    Returns:
+        How the model did.
+    """
+    return Tested.of(score_queries(search(*seen, memory_mb=memory_mb)))

@@ -57,17 +57,18 @@ class Curve(NamedTuple):
     strong: bool = False
 
 
-def png(figure: Figure) -> bytes:
+def png(figure: Figure, *, clear: bool = True) -> bytes:
     """Render a figure; the same figure gives the same bytes.
 
     Args:
         figure: A figure of this module.
+        clear: Whether its ground is clear, for a page; otherwise white, for a file of its own.
 
     Returns:
-        A PNG file with a clear ground and no date in it.
+        A PNG file without a date in it.
     """
     file = io.BytesIO()
-    figure.savefig(file, format="png", dpi=DPI, transparent=True, metadata={"Software": None})
+    figure.savefig(file, format="png", dpi=DPI, transparent=clear, metadata={"Software": None})
     return file.getvalue()
 
 

@@ -10,8 +10,9 @@ import yaml
 from click.testing import CliRunner
 from stick_market import stick_market
 
+from reidaug.commands.evaluation import evaluate_checkpoint
 from reidaug.commands.finetune_cells import Experiment
-from reidaug.commands.finetune_eval import command, evaluate_checkpoint, finetune
+from reidaug.commands.finetune_eval import command, finetune
 from reidaug.commands.finetune_recipe import START, FinetuneEval
 from reidaug.data.market1501 import TRAIN
 from reidaug.errors import ReidaugError, UsageError

@@ -6,7 +6,6 @@ import pytest
 import torch
 from torch import nn
 
-from reidaug.reid.backbones import build
 from reidaug.reid.learner import (
     Batch,
     Learner,
@@ -18,6 +17,7 @@ from reidaug.reid.learner import (
     seeded,
     warm_cosine,
 )
+from reidaug.reid.named import build
 
 
 def small(**options):

@@ -9,8 +9,8 @@ from torch.nn.functional import normalize
 
 from reidaug.data.images import encode_jpeg
 from reidaug.errors import ReidaugError
-from reidaug.reid.backbones import build
 from reidaug.reid.crops import Crops, normalised
+from reidaug.reid.named import build
 from reidaug.reid.protocol import Crowd, hit_ranks
 from reidaug.reid.retrieval import embed, search
 
