@@ -145,7 +145,8 @@ def cmc_curves(
             )
         cell.set_xlabel("first results looked at")
         cell.set_ylabel("queries with a match, %")
-        cell.xaxis.set_major_locator(MaxNLocator(integer=True))
+        longest = max((len(values) for values in cmc.values()), default=0)
+        cell.set_xticks([rank for rank in (1, 5, 10, 15, 20, 30, 40, 50) if rank <= longest])
         _frame(cell, theme)
         cell.legend(loc="lower right", frameon=False, labelcolor=theme.ink)
     return figure

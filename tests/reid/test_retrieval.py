@@ -5,6 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch.nn.functional import normalize
 
 from reidaug.data.images import encode_jpeg
@@ -12,7 +14,7 @@ from reidaug.errors import ReidaugError
 from reidaug.reid.crops import Crops, normalised
 from reidaug.reid.named import build
 from reidaug.reid.protocol import Crowd, hit_ranks
-from reidaug.reid.retrieval import embed, search
+from reidaug.reid.retrieval import embed, nearest, search
 
 
 def ids(rng, count):
@@ -67,3 +69,38 @@ def test_embedding_is_the_weighted_cosine_of_the_heads_over_both_views(tmp_path:
     ]
     expected = (unit[0] @ unit[0].T + 0.5 * unit[1] @ unit[1].T) / 1.5
     torch.testing.assert_close(features @ features.T, expected)
+
+
+@given(st.integers(0, 10_000), st.integers(1, 12))
+def test_the_nearest_are_those_of_a_sorted_list(seed: int, k: int):
+    rng, chance = np.random.default_rng(seed), torch.Generator().manual_seed(seed)
+    # Few directions, so that many distances are equal.
+    query, gallery = (
+        torch.randint(-1, 2, (n, 2), generator=chance).float() + 0.25 for n in (4, 20)
+    )
+    who, among = ids(rng, 4), Crowd(rng.integers(-1, 5, 20), rng.integers(1, 4, 20))
+    found = nearest(query, who, gallery, among, k)
+    ranks = search(query, who, gallery, among)
+    for q, places in enumerate(found):
+        cosines = normalize(gallery, dim=1) @ -normalize(query, dim=1)[q]
+        left = []
+        for g in range(20):
+            same = among.pids[g] == who.pids[q] and among.camids[g] == who.camids[q]
+            if among.pids[g] != -1 and not same:
+                left.append((float(cosines[g]), g))
+        assert places.tolist() == [g for _, g in sorted(left)][:k]
+        right = np.flatnonzero(among.pids[places] == who.pids[q])
+        assert right.tolist() == [rank for rank in ranks[q] if rank < k]
+
+
+def test_without_the_mirror_image_features_are_the_heads_own(tmp_path: Path):
+    chance = torch.Generator().manual_seed(0)
+    path = tmp_path / "0.jpg"
+    image = torch.randint(0, 256, (3, 32, 16), generator=chance, dtype=torch.uint8)
+    path.write_bytes(encode_jpeg(image))
+    crops = Crops([path], size=(32, 16))
+    model = build("resnet18", 4, width=4, blocks=[1, 1, 1, 1], embedding=8, generator=chance)
+    features = embed(model, crops, fine_weight=1.0, mirror=False)
+    with torch.no_grad():
+        heads = model(normalised(crops.batch([0]))).heads
+    torch.testing.assert_close(features, torch.cat([normalize(h, dim=1) for h in heads], 1))
