@@ -214,7 +214,7 @@ def ready_network(recipe: FinetuneEval, people: int, *, training: bool) -> ReIDM
     check_model(model, name=name, people=people, size=size, training=training, triplet=triplet)
     if weights is not None and loaded is not None:
         if recipe.checkpoint is not None:
-            check_weights(model, loaded.fitted, weights, name=name, size=size)
+            check_weights(model, loaded, weights, name=name, size=size)
         click.echo(f"{weights}: {loaded.words}", err=True)
     return model
 

@@ -1,6 +1,6 @@
 """What every re-ID model keeps to, tried with one tiny forward pass before anything is written."""
 
-from collections.abc import Collection
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -12,9 +12,11 @@ from reidaug.geometry.flow import Size
 from reidaug.reid.backbones import Embedding, ReIDModel
 from reidaug.reid.learner import seeded
 from reidaug.reid.named import told
+from reidaug.reid.weights import Loaded
 
 APART = 0.01  # a crop's features alone and beside others: rounding differs, no more
 NAMED = 3  # names in a sentence
+CAUSES = "is it of another network, or did backbone_options differ?"
 
 
 def check_model(
@@ -63,22 +65,20 @@ def check_model(
         model.train(was)
 
 
-def check_weights(
-    model: ReIDModel, fitted: Collection[str], path: Path, *, name: str, size: Size
-) -> None:
-    """Check that a weight file held all that a model makes its features of.
+def check_weights(model: ReIDModel, loaded: Loaded, path: Path, *, name: str, size: Size) -> None:
+    """Check that a weight file held all that a model makes its features of, and no more.
 
     What counts is what the features depend on by gradient: classifiers do not.
 
     Args:
         model: On the device it will run on.
-        fitted: Names of the parameters that came from the file.
+        loaded: What became of the file's entries.
         path: The file.
         name: What the user calls the model.
         size: (height, width) of the crops.
 
     Raises:
-        ReidaugError: Something is missing.
+        ReidaugError: Something is missing, or part of the file's network is not in the model.
     """
     was, frozen = model.training, [p for p in model.parameters() if not p.requires_grad]
     model.requires_grad_(True)
@@ -90,13 +90,16 @@ def check_weights(
     model.train(was)
     for parameter in frozen:
         parameter.requires_grad_(False)
-    lacking = [key for key in needed if key not in fitted]
+    lacking = [key for key in needed if key not in loaded.fitted]
     if lacking:
-        shown = ", ".join(lacking[:NAMED]) + (", ..." if len(lacking) > NAMED else "")
         raise ReidaugError(
             f"{path}: {len(lacking)} of the {len(needed)} parameters that the features of backbone "
-            f"{name} are made of are not in it ({shown}); is it of another network, or did "
-            f"backbone_options differ?"
+            f"{name} are made of are not in it ({_some(lacking)}); {CAUSES}"
+        )
+    if loaded.extra:
+        raise ReidaugError(
+            f"{path}: backbone {name} has no place for {len(loaded.extra)} of its tensors "
+            f"({_some(loaded.extra)}); {CAUSES}"
         )
 
 
@@ -142,6 +145,10 @@ def _check_training(seen: object, people: int, *, triplet: bool) -> None:
             "in training it returns logits alone: return (logits, features), or set "
             "objective.triplet_weight to 0"
         )
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:NAMED]) + (", ..." if len(names) > NAMED else "")
 
 
 def _shape(tensor: Tensor) -> str:

@@ -1,6 +1,6 @@
 """Weight files of re-ID models: read without running what is in them, loaded as far as they fit."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,11 +28,14 @@ class Loaded(NamedTuple):
         fitted: Names of the parameters and buffers that were loaded.
         skipped: Names in the file that the model has not, or has in another shape.
         missing: Names of the parameters and buffers that were not in the file.
+        extra: Those of the skipped that belong to a module of the model, classifiers left out, but
+            for which it has no place: a part of the network that the model was built without.
     """
 
     fitted: tuple[str, ...]
     skipped: tuple[str, ...]
     missing: tuple[str, ...]
+    extra: tuple[str, ...]
 
     @property
     def words(self) -> str:
@@ -75,17 +78,34 @@ def load_weights(model: ReIDModel, path: Path) -> Loaded:
         raise ReidaugError(f"{path}: none of its {len(stored)} tensors fits this backbone")
     model.load_state_dict(fitting, strict=False)
     missing = tuple(n for n in own if n not in fitting and not n.endswith(COUNTER))
-    return Loaded(tuple(fitting), tuple(skipped), missing)
+    modules = {name for name, _ in model.named_modules()}
+    extra = tuple(key for key in skipped if _is_extra(key, own, modules))
+    return Loaded(tuple(fitting), tuple(skipped), missing, extra)
 
 
-def _names(key: str) -> Iterator[str]:
-    """List what a stored name may be in the model: as it is first, then without its wrappers."""
+def _bare(key: str) -> Iterator[str]:
+    """Take the wrappers off a stored name, one after another."""
     while True:
-        yield from (inside + key for inside in INSIDE)
+        yield key
         wrapper = next((w for w in WRAPPERS if key.startswith(w)), None)
         if wrapper is None:
             return
         key = key.removeprefix(wrapper)
+
+
+def _names(key: str) -> Iterator[str]:
+    """List what a stored name may be in the model, the likeliest first."""
+    return (inside + bare for bare in _bare(key) for inside in INSIDE)
+
+
+def _is_extra(key: str, own: Collection[str], modules: Collection[str]) -> bool:
+    """Tell whether a skipped tensor lies in a module of the model that has no such tensor."""
+    if "classifier" in key or key.endswith(COUNTER) or any(name in own for name in _names(key)):
+        return False
+    around = (
+        bare.rsplit(".", depth)[0] for bare in _bare(key) for depth in range(1, bare.count(".") + 1)
+    )
+    return any(inside + module in modules for module in around for inside in INSIDE)
 
 
 def _read_state(path: Path) -> dict[str, Tensor]:

@@ -18,7 +18,7 @@ from torchvision.models.resnet import BasicBlock, ResNet
 from reidaug.errors import ReidaugError
 from reidaug.reid.contract import check_weights
 from reidaug.reid.named import Adapter, build
-from reidaug.reid.weights import load_weights
+from reidaug.reid.weights import Loaded, load_weights
 
 needs_torchreid = pytest.mark.skipif(
     importlib.util.find_spec("torchreid") is None, reason="needs the extra [torchreid]"
@@ -207,7 +207,7 @@ def test_fastreids_trunk_loads_into_our_resnet_but_not_its_neck(tmp_path: Path):
     assert {key.partition(".")[0] for key in loaded.missing} == {"heads"}
     assert torch.equal(model.conv1.weight, stored["backbone.conv1.weight"])
     with pytest.raises(ReidaugError, match=r"of the \d+ parameters .* \(heads.0.bottleneck.weight"):
-        check_weights(model, loaded.fitted, Path("w"), name="resnet18", size=(64, 32))
+        check_weights(model, loaded, Path("w"), name="resnet18", size=(64, 32))
 
 
 def test_weights_of_torchvision_load_into_fastreids_network(tmp_path: Path):
@@ -226,7 +226,7 @@ def test_timms_safetensors_load_into_its_model(tmp_path: Path):
     loaded = load_weights(model, tmp_path / "model.safetensors")
     assert set(loaded.skipped) == {"fc.weight", "fc.bias"}
     assert loaded.missing == ("network.fc.weight", "network.fc.bias")
-    check_weights(model, loaded.fitted, tmp_path, name="it", size=(64, 32))
+    check_weights(model, loaded, tmp_path, name="it", size=(64, 32))
 
 
 def test_our_own_checkpoint_of_an_adapted_network_loads(tmp_path: Path):
@@ -245,10 +245,50 @@ def test_only_what_the_features_need_has_to_be_in_a_checkpoint():
     model = small()
     frozen = model.conv1.weight.requires_grad_(False)
     needed = {key for key, _ in model.named_parameters() if ".classifier." not in key}
-    check_weights(model, needed, Path("w"), name="resnet18", size=(64, 32))
+
+    def check(fitted):
+        loaded = Loaded(tuple(fitted), (), (), ())
+        check_weights(model, loaded, Path("w"), name="resnet18", size=(64, 32))
+
+    check(needed)
     assert not frozen.requires_grad
     assert all(p.grad is None for p in model.parameters())
     assert model.training
     for key in ("conv1.weight", "heads.1.norm.weight"):
         with pytest.raises(ReidaugError, match=rf"^w: 1 of the {len(needed)} .* \({key}\)"):
-            check_weights(model, needed - {key}, Path("w"), name="resnet18", size=(64, 32))
+            check(needed - {key})
+
+
+@pytest.mark.parametrize(
+    ("name", "stored", "built", "extra"),
+    [
+        ("fastreid:resnet18", {"nonlocal_blocks": [0, 1, 0, 0]}, {}, "backbone.NL_2.0.g.weight"),
+        ("fastreid:resnet18", {"pooling": "gem_learnt"}, {"pooling": "gem"}, "heads.pool_layer.p"),
+        ("resnet18", {}, {"dropouts": [0.5]}, "heads.1.bottleneck.weight"),
+        ("resnet18", {"blocks": [1, 2, 1, 1]}, {}, "layer2.1.conv1.weight"),
+    ],
+)
+def test_a_part_that_the_model_was_built_without_is_told(
+    tmp_path: Path, name, stored, built, extra
+):
+    form = {"width": 4, "blocks": [1, 1, 1, 1]}
+    state = build(name, 5, **{**form, **stored}).state_dict()
+    path = tmp_path / "w.pth"
+    torch.save({f"module.{key}": value for key, value in state.items()}, path)
+    model = build(name, 7, **{**form, **built})
+    loaded = load_weights(model, path)
+    assert f"module.{extra}" in loaded.extra
+    with pytest.raises(ReidaugError, match=rf"no place for {len(loaded.extra)} of its tensors"):
+        check_weights(model, loaded, path, name=name, size=(64, 32))
+
+
+def test_classifiers_and_what_stands_beside_the_network_are_no_parts(tmp_path: Path):
+    state = small().state_dict() | {
+        "fc.weight": torch.ones(2, 2),
+        "heads.classifier.weight": torch.ones(2, 2),
+        "pixel_mean": torch.ones(3),
+    }
+    save_file(state, tmp_path / "w.safetensors")
+    loaded = load_weights(small(9), tmp_path / "w.safetensors")
+    assert len(loaded.skipped) == 7
+    assert loaded.extra == ()
