@@ -213,9 +213,13 @@ def command(
     sees as many crops a step; with the same seed it sees the same real crops in the same order.
     What differs is the crops on top: real ones again, or the training crops of another root.
 
+    The recipe's backbone is a ResNet, a model of torchreid, timm or fast-reid, or a class of your
+    own; --eval-only tries a finished one on the test set.
+
     \b
     reidaug finetune-eval recipes/market1501/finetune_eval.yaml --set dataset=Market-1501 \
         --set arms.warps_grey=warps
+    reidaug finetune-eval recipes/market1501/evaluate.yaml --eval-only --set dataset=Market-1501
     """
     what = load(recipe, FinetuneEval, overrides)
     if eval_only:
