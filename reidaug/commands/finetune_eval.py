@@ -207,7 +207,7 @@ def command(
     eval_only: bool,
     workers: int | None,
 ) -> None:
-    r"""Fine-tune a re-ID model with each arm of RECIPE, evaluate, and say what the warps gain.
+    """Fine-tune a re-ID model with each arm of RECIPE, evaluate, and say what the warps gain.
 
     Every arm starts from one model trained on the real crops, takes as many optimiser steps and
     sees as many crops a step; with the same seed it sees the same real crops in the same order.
@@ -217,10 +217,9 @@ def command(
     own; --eval-only tries a finished one on the test set.
 
     \b
-    reidaug finetune-eval recipes/market1501/finetune_eval.yaml --set dataset=Market-1501 \
-        --set arms.warps_grey=warps
-    reidaug finetune-eval recipes/market1501/evaluate.yaml --eval-only --set dataset=Market-1501
-    """
+    reidaug finetune-eval recipes/market1501/finetune_eval.yaml --set arms.warps_grey=warps
+    reidaug finetune-eval recipes/market1501/evaluate.yaml --eval-only
+    """  # noqa: D301 - click asks for this character
     what = load(recipe, FinetuneEval, overrides)
     if eval_only:
         tell(evaluate_checkpoint(what, out, resume=resume))
