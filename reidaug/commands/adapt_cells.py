@@ -99,16 +99,16 @@ class Adaptation:
         with one_thread(), seeded(seed):
             work = _Work(self, name, seed, advance)
             network = {START: work.learn_source, WARMUP: work.warm_up}.get(name, work.adapt)()
-            tested = trial.evaluate(
+            seen = trial.see(
                 network.encoder,
                 self.domains.target.query,
                 self.domains.target.gallery,
                 size=self.recipe.networks().size,
-                memory_mb=self.recipe.memory_mb,
                 fine_weight=self.recipe.fine_similarity,
                 half=work.half,
                 device=device,
             )
+            tested = trial.try_out(seen, memory_mb=self.recipe.memory_mb)
         write_atomically(self.path(name, seed), _stored(network))
         write_atomically(self.cell_path(name, seed), Cell(tested, None, None).encoded())
         self.path(name, seed, "state.pt").unlink(missing_ok=True)

@@ -25,7 +25,7 @@ from reidaug.reid.learner import (
     seeded,
 )
 from reidaug.reid.scoreboard import Cell
-from reidaug.reid.trial import Feed, Tested, evaluate, plain_batches
+from reidaug.reid.trial import Feed, Seen, Tested, plain_batches, see, try_out
 from reidaug.runs import RunFolder, write_atomically
 
 LOG_EVERY = 20
@@ -93,7 +93,7 @@ class Experiment:
         with one_thread(), seeded(seed):
             model = build_network(recipe, len(self.material.pids), seed, weights)
             records = self._learn(model, name, seed, advance)
-            tested = self.test(model)
+            tested = self.test(self.see(model))
         if name == START or recipe.keep_checkpoints:
             state = {key: value.contiguous().cpu() for key, value in model.state_dict().items()}
             write_atomically(self.model_path(name, seed), safetensors.torch.save(state))
@@ -103,26 +103,37 @@ class Experiment:
         write_atomically(self.cell_path(name, seed), cell.encoded())
         return self.steps(name)
 
-    def test(self, model: ReIDModel) -> Tested:
-        """Search the gallery with a model.
+    def see(self, model: ReIDModel) -> Seen:
+        """Embed query and gallery with a model.
 
         Args:
             model: The network.
 
         Returns:
-            How it did.
+            Their features and ids.
         """
         device = PartialState().device
-        return evaluate(
+        return see(
             model,
             self.material.query,
             self.material.gallery,
             size=self.recipe.size,
-            memory_mb=self.recipe.memory_mb,
             fine_weight=self.recipe.fine_similarity,
+            mirror=self.recipe.mirror,
             half=self._half(device),
             device=device,
         )
+
+    def test(self, seen: Seen) -> Tested:
+        """Search the gallery for every query.
+
+        Args:
+            seen: What a model sees in them.
+
+        Returns:
+            How it did.
+        """
+        return try_out(seen, memory_mb=self.recipe.memory_mb)
 
     def _learn(
         self, model: ReIDModel, name: str, seed: int, advance: Advance | None

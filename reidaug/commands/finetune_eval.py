@@ -2,31 +2,37 @@
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, get_args
 
 import click
 
 from reidaug.commands import adapt_eval, options
 from reidaug.commands.adapt_recipe import AdaptEval
 from reidaug.commands.cells import train_cells
+from reidaug.commands.evaluation import evaluate_checkpoint, tell
 from reidaug.commands.finetune_cells import Experiment
-from reidaug.commands.finetune_recipe import START, FinetuneEval, build_network, read_material
+from reidaug.commands.finetune_recipe import (
+    START,
+    FinetuneEval,
+    read_material,
+    ready_network,
+    resolved,
+)
 from reidaug.errors import UsageError
 from reidaug.recipes import read, resolve
 from reidaug.reid.comparison import compare
-from reidaug.reid.learner import seeded
 from reidaug.reid.scoreboard import (
     Cell,
     arm_of,
     curves_of,
     difference_table,
-    results_block,
     rows_of,
     sentence,
     table,
 )
-from reidaug.reid.trial import Tested
-from reidaug.runs import RunFolder
+from reidaug.reid.trial import Rerank
+from reidaug.report.reid_part import cmc_picture
+from reidaug.runs import RunFolder, write_atomically
 
 
 def finetune(
@@ -41,21 +47,20 @@ def finetune(
         workers: Cells trained at a time; default: one a core, one alone on a GPU.
 
     Returns:
-        The content of ``report.json``.
+        The content of ``report.json``; ``cmc.png`` lies beside it.
 
     Raises:
         ReidaugError: Crops cannot be read, a weight file does not fit, or training diverges.
         UsageError: The recipe asks for what the data cannot give.
     """
     material = read_material(recipe)
-    # Built once before anything is written: a wrong name or file costs no folder.
-    with seeded(0):
-        build_network(recipe, len(material.pids), 0, recipe.checkpoint or recipe.weights)
-    folder = RunFolder.open(out, _resolved(recipe, "finetune-eval"), resume=resume)
+    ready_network(recipe, len(material.pids), training=True)
+    folder = RunFolder.open(out, resolved(recipe, "finetune-eval"), resume=resume)
     done = folder.finished()
     if done is not None:
         return done
     report = _run(Experiment(recipe, material, folder), workers)
+    write_atomically(folder.path / "cmc.png", cmc_picture(report["cmc"]))
     folder.report(report)
     return report
 
@@ -86,40 +91,6 @@ def dry_run(recipe: FinetuneEval) -> dict[str, Any]:
     few = material._replace(query=material.query[:DRY], gallery=material.gallery[:DRY])
     with TemporaryDirectory() as folder:
         return _run(Experiment(recipe, few, RunFolder(Path(folder), resumed=False)), workers=1)
-
-
-def evaluate_checkpoint(recipe: FinetuneEval, out: Path, *, resume: bool = False) -> dict[str, Any]:
-    """Evaluate the recipe's checkpoint without training anything.
-
-    Args:
-        recipe: The experiment.
-        out: Run folder.
-        resume: Whether the folder may hold this run already.
-
-    Returns:
-        The content of ``report.json``.
-
-    Raises:
-        ReidaugError: Crops or the weight file cannot be read.
-        UsageError: The recipe names no checkpoint.
-    """
-    if recipe.checkpoint is None:
-        raise UsageError("--eval-only: name the model to evaluate with --set checkpoint=FILE")
-    material = read_material(recipe.model_copy(update={"arms": {}}))
-    with seeded(0):
-        model = build_network(recipe, len(material.pids), 0, recipe.checkpoint)
-    folder = RunFolder.open(out, _resolved(recipe, "finetune-eval --eval-only"), resume=resume)
-    done = folder.finished()
-    if done is not None:
-        return done
-    tested = Experiment(recipe, material, folder).test(model)
-    report = {"backbone": recipe.backbone, "evaluate_on": recipe.evaluate_on, **tested._asdict()}
-    folder.report(report)
-    return report
-
-
-def _resolved(recipe: FinetuneEval, command: str) -> dict[str, Any]:
-    return {"command": command, **recipe.model_dump(mode="json")}
 
 
 DRY = 64  # crops that a dry run searches for and among
@@ -198,6 +169,13 @@ def _tell(recipe: FinetuneEval, report: dict[str, Any]) -> None:
 @click.option("--resume", is_flag=True, help="Go on with the run in --out; finished cells stay.")
 @click.option("--eval-only", is_flag=True, help="Evaluate the recipe's checkpoint, train nothing.")
 @click.option(
+    "--rerank",
+    type=click.Choice(get_args(Rerank)),
+    default="none",
+    show_default=True,
+    help="With --eval-only: also rank the gallery this way.",
+)
+@click.option(
     "--dry-run",
     "dry",
     is_flag=True,
@@ -214,44 +192,45 @@ def command(
     out: Path,
     resume: bool,
     eval_only: bool,
+    rerank: Rerank,
     dry: bool,
     workers: int | None,
 ) -> None:
-    r"""Fine-tune a re-ID model with each arm of RECIPE, evaluate, and say what the warps gain.
+    """Fine-tune a re-ID model with each arm of RECIPE, evaluate, and say what the warps gain.
 
     Every arm starts from one model trained on the real crops, takes as many optimiser steps and
     sees as many crops a step; with the same seed it sees the same real crops in the same order.
     What differs is the crops on top: real ones again, or the training crops of another root.
 
-    The recipe names the protocol: supervised; cross_domain: tried on another dataset without
-    adaptation; uda: DG-Net++ adapts from a labelled source to an unlabelled target.
+    The recipe's backbone is a ResNet, a model of torchreid, timm or fast-reid, or a class of your
+    own; --eval-only tries a finished one on the test set. Its protocol is supervised; cross_domain:
+    tried on another dataset without adaptation; or uda: DG-Net++ adapts from a labelled source to
+    an unlabelled target.
 
     \b
-    reidaug finetune-eval recipes/market1501/finetune_eval.yaml --set dataset=Market-1501 \
-        --set arms.warps_grey=warps
-    """
+    reidaug finetune-eval recipes/market1501/finetune_eval.yaml --set arms.warps_grey=warps
+    reidaug finetune-eval recipes/market1501/evaluate.yaml --eval-only
+    """  # noqa: D301 - click asks for this character
     values = read(recipe, overrides)
     if values.get("protocol") == "uda":
         adaptation = resolve(values, AdaptEval, where=str(recipe))
         _adapt(adaptation, out, resume=resume, eval_only=eval_only, dry=dry, workers=workers)
         return
-    resolved = resolve(values, FinetuneEval, where=str(recipe))
+    what = resolve(values, FinetuneEval, where=str(recipe))
+    if rerank != "none" and not eval_only:
+        raise UsageError("--rerank is for --eval-only: arms are compared by the plain search")
     if dry:
-        report = dry_run(resolved)
+        report = dry_run(what)
         click.echo(
-            f"dry run: {len(resolved.arms)} arms x {len(resolved.seeds)} seeds, "
-            f"{resolved.steps} steps each, on {report['train_images']} crops of "
+            f"dry run: {len(what.arms)} arms x {len(what.seeds)} seeds, "
+            f"{what.steps} steps each, on {report['train_images']} crops of "
             f"{report['train_people']} people; nothing was kept"
         )
         return
     if eval_only:
-        report = evaluate_checkpoint(resolved, out, resume=resume)
-        parts = {name: report[name] for name in Tested._fields}
-        if report["unmatched"]:
-            click.echo(f"{report['unmatched']} queries have no match and do not count")
-        click.echo(results_block(Tested(**parts)))
+        tell(evaluate_checkpoint(what, out, rerank=rerank, resume=resume))
         return
-    _tell(resolved, finetune(resolved, out, resume=resume, workers=workers))
+    _tell(what, finetune(what, out, resume=resume, workers=workers))
 
 
 def _adapt(

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import click
 import torch
 from accelerate import PartialState
 from pydantic import Field, model_validator
@@ -10,11 +11,14 @@ from pydantic import Field, model_validator
 from reidaug.errors import UsageError
 from reidaug.recipes import Recipe
 from reidaug.reid.arms import LowData, Material, gather
-from reidaug.reid.backbones import ReIDModel, build
+from reidaug.reid.backbones import PersonResNet, ReIDModel
+from reidaug.reid.bagtricks import BagOfTricks
+from reidaug.reid.contract import check_model, check_weights
 from reidaug.reid.crops import Variation
-from reidaug.reid.learner import Objective
+from reidaug.reid.learner import Objective, seeded
+from reidaug.reid.named import build
 from reidaug.reid.trial import stream
-from reidaug.reid.weights import load_weights
+from reidaug.reid.weights import Loaded, load_weights
 
 START = "start"  # the cell before all arms: what they are fine-tuned from
 Side = Annotated[int, Field(ge=16)]  # pixels; a ResNet's last map is a sixteenth of it
@@ -76,10 +80,12 @@ class FinetuneEval(Recipe):
         seeds: One cell an arm for each.
         start_per_seed: Whether every seed trains a start of its own; otherwise the first seed's
             serves all, and the spread over seeds is that of the fine-tuning.
-        backbone: ``resnet18``, ``resnet34``, ``resnet50`` or ``torchreid:NAME``.
-        backbone_options: Keywords of `reidaug.reid.backbones.PersonResNet`.
+        backbone: ``resnet18``, ``resnet34``, ``resnet50``, ``fastreid:NAME``, ``timm:NAME``,
+            ``torchreid:NAME`` or ``package.module:Class``, see `reidaug.reid.named.build`.
+        backbone_options: Its keywords, such as those of `reidaug.reid.backbones.PersonResNet`.
         weights: Weight file the first stage starts from; none: from scratch.
-        checkpoint: Weight file of a finished re-ID model: takes the place of the first stage.
+        checkpoint: Weight file of a finished re-ID model: takes the place of the first stage. It
+            has to hold all that the model's features depend on.
         size: (height, width) of the crops.
         precision: Of the network's numbers; auto: bfloat16 where it is faster.
         pretrain_steps: Optimiser steps of the first stage, on the real crops alone.
@@ -102,6 +108,8 @@ class FinetuneEval(Recipe):
         vary: Variation of the real crops, see `reidaug.reid.crops.Variation`.
         vary_top: Variation of the crops on top.
         fine_similarity: Weight of every head after the first in retrieval.
+        mirror: Whether retrieval adds the features of a crop's mirror image, as DG-Net does and
+            torchreid and fast-reid by default do not.
         cache_mb: Bound on the decoded crops kept by a process.
         memory_mb: Bound on the distances held at a time.
         keep_checkpoints: Whether every cell leaves its model behind.
@@ -148,6 +156,7 @@ class FinetuneEval(Recipe):
     vary: Variation = Variation()
     vary_top: Variation = Variation()
     fine_similarity: float = Field(0.5, ge=0)
+    mirror: bool = True
     cache_mb: int = Field(2048, ge=0)
     memory_mb: int = Field(256, ge=1)
     keep_checkpoints: bool = False
@@ -191,6 +200,19 @@ class FinetuneEval(Recipe):
             nested = isinstance(value, dict) and isinstance(values[key], dict)
             values[key] = values[key] | value if nested else value
         return FinetuneEval.model_validate(values)
+
+
+def resolved(recipe: FinetuneEval, command: str) -> dict[str, Any]:
+    """Write a recipe down for a run folder.
+
+    Args:
+        recipe: The experiment.
+        command: What is done with it.
+
+    Returns:
+        YAML values.
+    """
+    return {"command": command, **recipe.model_dump(mode="json")}
 
 
 def read_material(recipe: FinetuneEval) -> Material:
@@ -239,7 +261,46 @@ def build_network(recipe: FinetuneEval, people: int, seed: int, weights: Path | 
         ReidaugError: The weight file cannot be read or does not fit.
         UsageError: There is no such network, or it has no such option.
     """
+    return _loaded(recipe, people, seed, weights)[0]
+
+
+def ready_network(recipe: FinetuneEval, people: int, *, training: bool) -> ReIDModel:
+    """Build the network an experiment begins with, and see that it can do what it will be asked.
+
+    Done before anything is written: a wrong name or file costs no folder. What became of the
+    weight file is told in a line.
+
+    Args:
+        recipe: The experiment.
+        people: Training people.
+        training: Whether the network will be trained.
+
+    Returns:
+        The network, on the device it will run on.
+
+    Raises:
+        ReidaugError: The weight file cannot be read, does not fit, or lacks what counts.
+        UsageError: There is no such network, or it does not keep to `reidaug.reid.contract`.
+    """
+    weights = recipe.checkpoint or recipe.weights
+    with seeded(0):
+        model, loaded = _loaded(recipe, people, 0, weights)
+    triplet = recipe.objective.triplet_weight > 0
+    name, size = recipe.backbone, recipe.size
+    check_model(model, name=name, people=people, size=size, training=training, triplet=triplet)
+    if weights is not None and loaded is not None:
+        if recipe.checkpoint is not None:
+            check_weights(model, loaded, weights, name=name, size=size)
+        click.echo(f"{weights}: {loaded.words}", err=True)
+    return model
+
+
+def _loaded(
+    recipe: FinetuneEval, people: int, seed: int, weights: Path | None
+) -> tuple[ReIDModel, Loaded | None]:
     model = build(recipe.backbone, people, generator=stream(seed, 5), **recipe.backbone_options)
-    if weights is not None:
-        load_weights(model, weights)
-    return model.to(PartialState().device).to(memory_format=torch.channels_last)
+    loaded = None if weights is None else load_weights(model, weights)
+    if isinstance(model, PersonResNet | BagOfTricks):
+        # Faster; networks of other people need not be able to.
+        model = model.to(memory_format=torch.channels_last)
+    return model.to(PartialState().device), loaded

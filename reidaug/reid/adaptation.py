@@ -13,7 +13,7 @@ from reidaug.reid.cluster import OUTLIER
 from reidaug.reid.crops import Crops, Variation, varied
 from reidaug.reid.dgnet_crossing import Side
 from reidaug.reid.learner import Batch
-from reidaug.reid.mixer import TARGET, Drawn, Mixer, SourcePairs
+from reidaug.reid.mixer import TARGET, Chosen, Mixer, SourcePairs
 from reidaug.reid.sampler import crops_by_person, draw_on_top
 from reidaug.reid.trial import stream
 
@@ -84,7 +84,7 @@ class Feed(NamedTuple):
             first, second = (self._side(drawn, chance, device) for drawn in pair)
             yield first, second, self._above(pair, pool, chance, device)
 
-    def _side(self, drawn: Drawn, chance: torch.Generator, device: torch.device | None) -> Side:
+    def _side(self, drawn: Chosen, chance: torch.Generator, device: torch.device | None) -> Side:
         crops, labels = self.domains[drawn.domain]
         images, positives = (
             varied(crops.batch(indices).to(device), chance, self.vary)
@@ -104,7 +104,7 @@ class Feed(NamedTuple):
 
     def _above(
         self,
-        pair: tuple[Drawn, Drawn],
+        pair: tuple[Chosen, Chosen],
         pool: dict[int, list[int]],
         chance: torch.Generator,
         device: torch.device | None,
@@ -139,6 +139,6 @@ def target_labels(clusters: Int[ndarray, "n"], people: int) -> list[int]:
     return [int(label) for label in np.where(clusters >= 0, people + clusters, OUTLIER)]
 
 
-def _forever(pairs: Pairs) -> Iterator[tuple[Drawn, Drawn]]:
+def _forever(pairs: Pairs) -> Iterator[tuple[Chosen, Chosen]]:
     while True:
         yield from pairs

@@ -2,11 +2,9 @@
 
 `PersonResNet` is DG-Net's appearance encoder: torchvision's ResNet (its parameter names, so that
 its weight files fit) without the last stride, pooled, with one or more bottleneck heads.
-`TorchreidModel` makes any model of torchreid one of ours.
+`reidaug.reid.named` finds it, and everybody else's models, by name.
 """
 
-import importlib
-import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
@@ -16,9 +14,6 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torchvision.models.resnet import BasicBlock, Bottleneck
 
-from reidaug.errors import UsageError, require_extra
-
-TORCHREID = "torchreid:"
 # Blocks of each stage and their kind, as torchvision numbers them.
 PRESETS: dict[str, dict[str, Any]] = {
     "resnet18": {"block": "basic", "blocks": (2, 2, 2, 2)},
@@ -154,7 +149,7 @@ class PersonResNet(ReIDModel):
         for stage, (count, stride) in enumerate(
             zip(blocks, (1, 2, 2, last_stride), strict=True), 1
         ):
-            layer = _stage(kind, channels, width * 2 ** (stage - 1), count, stride)
+            layer = residual_stage(kind, channels, width * 2 ** (stage - 1), count, stride)
             channels = width * 2 ** (stage - 1) * kind.expansion
             self.add_module(f"layer{stage}", layer)
         self.features = channels
@@ -178,7 +173,19 @@ class PersonResNet(ReIDModel):
         return Embedding(pooled, features, logits, maps.detach())
 
 
-def _stage(kind: Any, channels: int, width: int, count: int, stride: int) -> nn.Sequential:
+def residual_stage(kind: Any, channels: int, width: int, count: int, stride: int) -> nn.Sequential:
+    """Chain residual blocks, the first of which changes channels and size.
+
+    Args:
+        kind: torchvision's ``BasicBlock`` or ``Bottleneck``.
+        channels: Of its input.
+        width: Of the blocks; the output has ``kind.expansion`` times as many channels.
+        count: Blocks.
+        stride: Of the first block.
+
+    Returns:
+        The blocks.
+    """
     out = width * kind.expansion
     shortcut = None
     if stride != 1 or channels != out:
@@ -187,77 +194,3 @@ def _stage(kind: Any, channels: int, width: int, count: int, stride: int) -> nn.
         )
     first = kind(channels, width, stride, shortcut)
     return nn.Sequential(first, *(kind(out, width) for _ in range(count - 1)))
-
-
-class TorchreidModel(ReIDModel):
-    """A model of torchreid, which knows no heads of ours: its one feature is all of them.
-
-    Args:
-        name: Name of the model as torchreid's ``build_model`` knows it.
-        people: Number of identities.
-
-    Raises:
-        UsageError: torchreid is not installed or knows no such model.
-    """
-
-    def __init__(self, name: str, people: int) -> None:
-        super().__init__()
-        require_extra("torchreid", "torchreid", "cv2", "gdown", "six")
-        with warnings.catch_warnings():
-            # It complains of its own compiled evaluator, which nobody here asks for.
-            warnings.simplefilter("ignore")
-            models = importlib.import_module("torchreid.reid.models")
-        try:
-            self.network: nn.Module = models.build_model(
-                name, people, loss="triplet", pretrained=False, use_gpu=False
-            )
-        except KeyError as error:
-            raise UsageError(f"backbone {TORCHREID}{name}: {error.args[0]}") from None
-
-    def forward(self, images: Float[Tensor, "b 3 H W"]) -> Embedding:
-        """Embed crops; see `ReIDModel.forward`. In eval mode there are no identity scores."""
-        out = self.network(images)
-        if not self.training:
-            feature = _joined(out)
-            return Embedding(feature, (feature,), ())
-        logits, features = out
-        feature = _joined(features)
-        return Embedding(feature, (feature,), _several(logits))
-
-
-def _several(output: Tensor | Sequence[Tensor]) -> tuple[Tensor, ...]:
-    return (output,) if isinstance(output, Tensor) else tuple(output)
-
-
-def _joined(output: Tensor | Sequence[Tensor]) -> Tensor:
-    return torch.cat([part.flatten(1) for part in _several(output)], dim=1)
-
-
-def build(
-    name: str, people: int, *, generator: torch.Generator | None = None, **options: Any
-) -> ReIDModel:
-    """Build a model by name.
-
-    Args:
-        name: ``resnet18``, ``resnet34``, ``resnet50``, or ``torchreid:NAME``.
-        people: Number of identities.
-        generator: Source of the first weights; torchreid's models take the global one.
-        options: Keywords of `PersonResNet` that differ from the preset.
-
-    Returns:
-        The model, with random weights.
-
-    Raises:
-        UsageError: There is no such model, or it has no such option.
-    """
-    if name.startswith(TORCHREID):
-        if options:
-            raise UsageError(f"backbone {name} takes no options, got {', '.join(options)}")
-        return TorchreidModel(name.removeprefix(TORCHREID), people)
-    if name not in PRESETS:
-        raise UsageError(f"no backbone '{name}': one of {', '.join(PRESETS)}, or {TORCHREID}NAME")
-    try:
-        return PersonResNet(people, generator=generator, **{**PRESETS[name], **options})
-    except (TypeError, ValueError) as error:
-        reason = str(error).replace("PersonResNet.__init__()", "it")
-        raise UsageError(f"backbone {name}, options {options}: {reason}") from None

@@ -222,6 +222,7 @@ def embed(
     *,
     batch: int = 128,
     fine_weight: float = 0.5,
+    mirror: bool = True,
     half: bool = False,
     device: torch.device | None = None,
 ) -> Float[Tensor, "n d"]:
@@ -232,6 +233,7 @@ def embed(
         crops: N crops.
         batch: Crops a forward pass.
         fine_weight: Weight of the similarity by every head after the first.
+        mirror: Whether the features of the mirror image are added.
         half: Whether the network computes in bfloat16.
         device: Where the model is; the CPU by default.
 
@@ -250,7 +252,9 @@ def embed(
             images = normalised(crops.batch(indices).to(device))
             kind = images.device.type
             with torch.autocast(kind, dtype=torch.bfloat16, enabled=half):
-                views = (model(images).heads, model(images.flip(-1)).heads)
+                views = [model(images).heads]
+                if mirror:
+                    views.append(model(images.flip(-1)).heads)
             heads = [
                 normalize(sum((normalize(v.float(), dim=1) for v in view), torch.zeros(())), dim=1)
                 for view in zip(*views, strict=True)

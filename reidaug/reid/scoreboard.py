@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from reidaug.data.people import Person
 from reidaug.reid.comparison import Arm
 from reidaug.reid.trial import Tested
 
@@ -50,6 +51,33 @@ class Cell(NamedTuple):
         """
         content = json.loads(path.read_text(encoding="utf-8"))
         return cls(Tested(**content["tested"]), content["loss"], content["accuracy"])
+
+
+class Subset(NamedTuple):
+    """What a split of a dataset holds.
+
+    Attributes:
+        ids: Persons, the distractors (pid 0) counted as one.
+        images: Crops.
+        cameras: Cameras.
+    """
+
+    ids: int
+    images: int
+    cameras: int
+
+    @classmethod
+    def of(cls, people: Sequence[Person]) -> "Subset":
+        """Count.
+
+        Args:
+            people: The split's crops.
+
+        Returns:
+            Its counts.
+        """
+        pids, camids = {person.pid for person in people}, {person.camid for person in people}
+        return cls(len(pids), len(people), len(camids))
 
 
 def arm_of(cells: Sequence[Cell]) -> Arm:
@@ -130,9 +158,56 @@ def table(rows: Mapping[str, Mapping[str, Sequence[float]]]) -> str:
     Returns:
         A Markdown table of means and standard deviations over seeds.
     """
-    head = ["arm", *COLUMNS.values()]
     lines = [[name, *(_spread(scores[key]) for key in COLUMNS)] for name, scores in rows.items()]
-    return _markdown(head, lines)
+    return _markdown(["arm", *COLUMNS.values()], lines)
+
+
+def subset_table(subsets: Mapping[str, Subset]) -> str:
+    """Sum up a dataset the way torchreid and fast-reid do.
+
+    Args:
+        subsets: Its splits by name.
+
+    Returns:
+        A Markdown table.
+    """
+    lines = [[name, *(str(count) for count in subset)] for name, subset in subsets.items()]
+    return _markdown(["subset", "# ids", "# images", "# cameras"], lines)
+
+
+def results_table(rows: Mapping[str, Tested]) -> str:
+    """Lay out scores the way fast-reid does.
+
+    Args:
+        rows: How a model did, by dataset or by way of searching it.
+
+    Returns:
+        A Markdown table in percent; ``metric`` is the mean of mAP and Rank-1.
+    """
+    keys = {"Rank-1": "rank1", "Rank-5": "rank5", "Rank-10": "rank10", "mAP": "mAP", "mINP": "mINP"}
+    lines = []
+    for name, tested in rows.items():
+        scores = [tested.scores[key] for key in keys.values()]
+        metric = (tested.scores["mAP"] + tested.scores["rank1"]) / 2
+        lines.append([name, *(f"{score:.2f}" for score in [*scores, metric])])
+    return _markdown(["Dataset", *keys, "metric"], lines)
+
+
+def ap_lines(tested: Tested) -> str:
+    """Tell mAP by both formulas, and which is which.
+
+    Args:
+        tested: How a model did.
+
+    Returns:
+        Two lines.
+    """
+    standard, trapezoid = tested.scores["mAP"], tested.scores["mAP_trapezoid"]
+    return (
+        f"mAP {standard:.2f} standard, {trapezoid:.2f} trapezoid\n"
+        "standard: mean precision at the matches (torchreid, fast-reid, and all tables above); "
+        "trapezoid: area under the precision-recall curve (DG-Net, Market-1501's own code)"
+    )
 
 
 def results_block(tested: Tested) -> str:

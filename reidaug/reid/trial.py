@@ -5,6 +5,8 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from reidaug.data.people import Person
 from reidaug.geometry.flow import Size
@@ -155,42 +157,68 @@ class Tested(NamedTuple):
         return cls(scores, cmc, ap, total.unmatched)
 
 
-def evaluate(
+class Seen(NamedTuple):
+    """What a model sees in the crops it is tried on, and who they show.
+
+    Attributes:
+        query_features: Features (Q, D) as `reidaug.reid.retrieval.embed` gives them.
+        query: Ids of the queries.
+        gallery_features: Features (G, D).
+        gallery: Ids of the gallery.
+    """
+
+    query_features: Float[Tensor, "q d"]
+    query: Crowd
+    gallery_features: Float[Tensor, "g d"]
+    gallery: Crowd
+
+
+def see(
     model: ReIDModel,
     query: Sequence[Person],
     gallery: Sequence[Person],
     *,
     size: Size,
     cache_mb: int = 0,
-    memory_mb: int = 256,
-    rerank: Rerank = "none",
     **embedding: Any,
-) -> Tested:
-    """Search the gallery for every query.
+) -> Seen:
+    """Embed the crops a model is tried on.
 
     Args:
         model: Put into eval mode.
         query: Crops to search for.
-        gallery: Crops to search among.
+        gallery: Crops to search among; the same object where they are the queries.
         size: (height, width) the model sees.
         cache_mb: Bound on the crops kept in memory.
-        memory_mb: Bound on the distances held at a time.
-        rerank: What the gallery is ranked by: ``none`` is the angle between features, the others
-            are the functions of `reidaug.reid.rerank` with the numbers of their papers. Junk in
-            the gallery never counts, but it is among the neighbours that re-ranking looks at.
         embedding: Keywords of `reidaug.reid.retrieval.embed`.
 
     Returns:
-        How it did.
+        Their features and ids.
     """
     features = []
     for people in (query,) if query is gallery else (query, gallery):
         crops = Crops([person.path for person in people], size=size, cache_mb=cache_mb)
         features.append(embed(model, crops, **embedding))
-    who, among = Crowd.of(query), Crowd.of(gallery)
+    return Seen(features[0], Crowd.of(query), features[-1], Crowd.of(gallery))
+
+
+def try_out(seen: Seen, *, memory_mb: int = 256, rerank: Rerank = "none") -> Tested:
+    """Search the gallery for every query.
+
+    Args:
+        seen: Features and ids.
+        memory_mb: Bound on the distances held at a time.
+        rerank: What the gallery is ranked by: ``none`` is the angle between features, the others
+            are the functions of `reidaug.reid.rerank` with the numbers of their papers. Junk in
+            the gallery never counts, but it is among the neighbours that re-ranking looks at.
+
+    Returns:
+        How the model did.
+    """
     if rerank == "none":
-        ranks = search(features[0], who, features[-1], among, memory_mb=memory_mb)
-    else:
-        reranked = k_reciprocal if rerank == "k_reciprocal" else gnn_rerank
-        ranks = search_by(reranked(*features, memory_mb=memory_mb), who, among)
-    return Tested.of(score_queries(ranks))
+        return Tested.of(score_queries(search(*seen, memory_mb=memory_mb)))
+    reranked = k_reciprocal if rerank == "k_reciprocal" else gnn_rerank
+    alone = seen.query_features is seen.gallery_features  # everybody is looked for among all
+    gallery = None if alone else seen.gallery_features
+    blocks = reranked(seen.query_features, gallery, memory_mb=memory_mb)
+    return Tested.of(score_queries(search_by(blocks, seen.query, seen.gallery)))

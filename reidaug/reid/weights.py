@@ -1,5 +1,6 @@
 """Weight files of re-ID models: read without running what is in them, loaded as far as they fit."""
 
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -9,7 +10,15 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from reidaug.errors import ReidaugError
-from reidaug.reid.backbones import ReIDModel, TorchreidModel
+from reidaug.reid.backbones import ReIDModel
+
+# Where trainers put the weights beside epoch, scores and optimiser.
+CONTAINERS = ("state_dict", "model", "model_state_dict")
+# What wrappers put in front of a network's own names, and our models before other people's.
+WRAPPERS = ("module.", "_orig_mod.", "model.", "network.", "backbone.")
+INSIDE = ("", "network.", "backbone.")
+COUNTER = "num_batches_tracked"  # of a batch norm; old files have none, and it decides nothing
+SHOWN = 4  # names in a sentence
 
 
 class Loaded(NamedTuple):
@@ -18,14 +27,29 @@ class Loaded(NamedTuple):
     Attributes:
         fitted: Names of the parameters and buffers that were loaded.
         skipped: Names in the file that the model has not, or has in another shape.
+        missing: Names of the parameters and buffers that were not in the file.
+        extra: Those of the skipped that belong to a module of the model, classifiers left out, but
+            for which it has no place: a part of the network that the model was built without.
     """
 
     fitted: tuple[str, ...]
     skipped: tuple[str, ...]
+    missing: tuple[str, ...]
+    extra: tuple[str, ...]
+
+    @property
+    def words(self) -> str:
+        """What was loaded and what not, in one line."""
+        parts = [f"{len(self.fitted)} tensors loaded"]
+        if self.skipped:
+            parts.append(f"{len(self.skipped)} left out ({_first(self.skipped)})")
+        if self.missing:
+            parts.append(f"{len(self.missing)} not in it ({_first(self.missing)})")
+        return ", ".join(parts)
 
 
 def load_weights(model: ReIDModel, path: Path) -> Loaded:
-    """Load what fits of a weight file: torchvision's, torchreid's, fast-reid's or our own.
+    """Load what fits of a weight file: torchvision's, torchreid's, fast-reid's, timm's or our own.
 
     Classifiers of other people than the model's are left out, and so is whatever else does not
     fit by name and shape.
@@ -42,12 +66,10 @@ def load_weights(model: ReIDModel, path: Path) -> Loaded:
     """
     stored = _read_state(path)
     own = model.state_dict()
-    prefix = "network." if isinstance(model, TorchreidModel) else ""
     fitting: dict[str, Tensor] = {}
     skipped = []
     for key, value in stored.items():
-        bare = key.removeprefix("module.").removeprefix("backbone.")
-        name = next((n for n in (bare, prefix + bare) if n in own), None)
+        name = next((n for n in _names(key) if n in own and n not in fitting), None)
         if name is None or own[name].shape != value.shape:
             skipped.append(key)
         else:
@@ -55,30 +77,66 @@ def load_weights(model: ReIDModel, path: Path) -> Loaded:
     if not any(value.ndim > 1 for value in fitting.values()):
         raise ReidaugError(f"{path}: none of its {len(stored)} tensors fits this backbone")
     model.load_state_dict(fitting, strict=False)
-    return Loaded(tuple(fitting), tuple(skipped))
+    missing = tuple(n for n in own if n not in fitting and not n.endswith(COUNTER))
+    modules = {name for name, _ in model.named_modules()}
+    extra = tuple(key for key in skipped if _is_extra(key, own, modules))
+    return Loaded(tuple(fitting), tuple(skipped), missing, extra)
+
+
+def _bare(key: str) -> Iterator[str]:
+    """Take the wrappers off a stored name, one after another."""
+    while True:
+        yield key
+        wrapper = next((w for w in WRAPPERS if key.startswith(w)), None)
+        if wrapper is None:
+            return
+        key = key.removeprefix(wrapper)
+
+
+def _names(key: str) -> Iterator[str]:
+    """List what a stored name may be in the model, the likeliest first."""
+    return (inside + bare for bare in _bare(key) for inside in INSIDE)
+
+
+def _is_extra(key: str, own: Collection[str], modules: Collection[str]) -> bool:
+    """Tell whether a skipped tensor lies in a module of the model that has no such tensor."""
+    if "classifier" in key or key.endswith(COUNTER) or any(name in own for name in _names(key)):
+        return False
+    around = (
+        bare.rsplit(".", depth)[0] for bare in _bare(key) for depth in range(1, bare.count(".") + 1)
+    )
+    return any(inside + module in modules for module in around for inside in INSIDE)
 
 
 def _read_state(path: Path) -> dict[str, Tensor]:
     if not path.is_file():
         raise ReidaugError(f"{path}: no such weight file")
-    # Checkpoints of torchreid carry their rank-1 as a NumPy number.
-    scalar: Any = np._core.multiarray.scalar  # type: ignore[attr-defined]
     try:
         if path.suffix == ".safetensors":
             content: Any = load_file(path)
         else:
-            with torch.serialization.safe_globals(
-                [scalar, np.dtype, np.dtypes.Float32DType, np.dtypes.Float64DType]
-            ):
+            with torch.serialization.safe_globals(_numpy_numbers()):
                 content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # the readers raise whatever they stumble upon
         raise ReidaugError(f"{path}: not a readable weight file ({_reason(error)})") from None
-    for key in ("state_dict", "model"):
+    for key in CONTAINERS:
         if isinstance(content, dict) and isinstance(content.get(key), dict):
             content = content[key]
     if not isinstance(content, dict):
         raise ReidaugError(f"{path}: holds no named tensors")
     return {str(k): v for k, v in content.items() if isinstance(v, Tensor)}
+
+
+def _numpy_numbers() -> list[Any]:
+    """List what a NumPy number in a file is made of: torchreid writes its rank-1 as one."""
+    # Files written with NumPy 1 name the same function by its place of then.
+    scalar: Any = np._core.multiarray.scalar  # type: ignore[attr-defined]
+    kinds = (np.float16, np.float32, np.float64, np.int32, np.int64, np.bool_)
+    return [
+        *((scalar, f"numpy.{core}.multiarray.scalar") for core in ("core", "_core")),
+        np.dtype,
+        *(type(np.dtype(kind)) for kind in kinds),
+    ]
 
 
 def _reason(error: Exception) -> str:
@@ -87,3 +145,7 @@ def _reason(error: Exception) -> str:
     if isinstance(error, KeyError) or not text.strip():
         return "no weights in it"
     return text.strip().splitlines()[0].partition(". ")[0]
+
+
+def _first(names: Sequence[str]) -> str:
+    return ", ".join(names[:SHOWN]) + (", ..." if len(names) > SHOWN else "")

@@ -57,17 +57,18 @@ class Curve(NamedTuple):
     strong: bool = False
 
 
-def png(figure: Figure) -> bytes:
+def png(figure: Figure, *, clear: bool = True) -> bytes:
     """Render a figure; the same figure gives the same bytes.
 
     Args:
         figure: A figure of this module.
+        clear: Whether its ground is clear, for a page; otherwise white, for a file of its own.
 
     Returns:
-        A PNG file with a clear ground and no date in it.
+        A PNG file without a date in it.
     """
     file = io.BytesIO()
-    figure.savefig(file, format="png", dpi=DPI, transparent=True, metadata={"Software": None})
+    figure.savefig(file, format="png", dpi=DPI, transparent=clear, metadata={"Software": None})
     return file.getvalue()
 
 
@@ -144,7 +145,8 @@ def cmc_curves(
             )
         cell.set_xlabel("first results looked at")
         cell.set_ylabel("queries with a match, %")
-        cell.xaxis.set_major_locator(MaxNLocator(integer=True))
+        longest = max((len(values) for values in cmc.values()), default=0)
+        cell.set_xticks([rank for rank in (1, 5, 10, 15, 20, 30, 40, 50) if rank <= longest])
         _frame(cell, theme)
         cell.legend(loc="lower right", frameon=False, labelcolor=theme.ink)
     return figure

@@ -70,6 +70,24 @@ class WorldPart(NamedTuple):
     reid: Mapping[str, Any]
 
 
+def cmc_picture(cmc: Mapping[str, Sequence[float]]) -> bytes:
+    """Draw CMC curves as a picture file of its own.
+
+    Args:
+        cmc: Per arm or model the share of queries (percent) with a match within the first 1, 2,
+            ... ranks.
+
+    Returns:
+        A PNG file.
+    """
+    count = len(charts.LIGHT.series)
+    curves = {
+        name: ARM_CURVES.get(name, Curve(name, k % count, dashed=k >= count))
+        for k, name in enumerate(cmc)
+    }
+    return charts.png(charts.cmc_curves(cmc, curves, charts.LIGHT), clear=False)
+
+
 def pose_header(gallery: Gallery) -> list[PageImage]:
     """Draw the target poses.
 

@@ -10,8 +10,9 @@ import yaml
 from click.testing import CliRunner
 from stick_market import stick_market
 
+from reidaug.commands.evaluation import evaluate_checkpoint
 from reidaug.commands.finetune_cells import Experiment
-from reidaug.commands.finetune_eval import command, dry_run, evaluate_checkpoint, finetune
+from reidaug.commands.finetune_eval import command, dry_run, finetune
 from reidaug.commands.finetune_recipe import START, FinetuneEval
 from reidaug.data.market1501 import TRAIN
 from reidaug.errors import ReidaugError, UsageError
@@ -250,7 +251,7 @@ def test_table_5_runs_on_any_root_of_the_layout(root, name):
     assert len(recipe.seeds) == 5
 
 
-def test_eval_only_prints_what_torchreid_prints(root, whole, tmp_path):
+def test_eval_only_scores_the_start_as_training_did(root, whole, tmp_path):
     start = root / "whole" / "checkpoints" / f"{START}-seed0.safetensors"
     arguments = [
         write(root, tmp_path),
@@ -258,11 +259,12 @@ def test_eval_only_prints_what_torchreid_prints(root, whole, tmp_path):
         *("--eval-only", "--out", str(tmp_path / "run")),
     ]
     result = CliRunner().invoke(command, arguments, catch_exceptions=False)
-    lines = result.output.splitlines()
-    assert lines[0] == "** Results **"
-    assert lines[1] == f"mAP: {whole['start']['mAP'][0]:.1f}%"
-    assert lines[3].startswith("Rank-1  : ")
-    assert [line[:9] for line in lines[4:]] == ["Rank-5  :", "Rank-10 :", "Rank-20 :"]
+    lines = result.stdout.splitlines()
+    block = lines.index("** Results **")
+    assert lines[block + 1] == f"mAP: {whole['start']['mAP'][0]:.1f}%"
+    assert [line[:9] for line in lines[block + 3 : block + 7]] == [
+        "Rank-1  :", "Rank-5  :", "Rank-10 :", "Rank-20 :",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(

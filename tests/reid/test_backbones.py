@@ -1,14 +1,12 @@
 """The networks: published sizes, published names, and weight files that fit."""
 
-import importlib.util
-import warnings
-
 import pytest
 import torch
 from torchvision.models import resnet18, resnet50
 
 from reidaug.errors import UsageError
-from reidaug.reid.backbones import PersonResNet, build
+from reidaug.reid.backbones import PersonResNet
+from reidaug.reid.named import build
 
 SMALL = {"width": 4, "blocks": [1, 1, 1, 1], "embedding": 8}
 
@@ -75,30 +73,8 @@ def test_every_parameter_gets_a_gradient():
     [
         ("resnet19", {}, "no backbone 'resnet19'"),
         ("resnet18", {"depth": 3}, "unexpected keyword argument 'depth'"),
-        ("torchreid:osnet_x0_25", {"width": 3}, "takes no options"),
     ],
 )
 def test_an_unknown_network_is_told(name, options, message):
     with pytest.raises(UsageError, match=message):
         build(name, 3, **options)
-
-
-@pytest.mark.skipif(importlib.util.find_spec("torchreid") is None, reason="torchreid is missing")
-@pytest.mark.parametrize("name", ["osnet_x0_25", "resnet50_fc512", "mlfn"])
-def test_models_of_torchreid_fit_in(name):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        model = build(f"torchreid:{name}", 4)
-    images = torch.randn(2, 3, 64, 32, generator=torch.Generator().manual_seed(0))
-    seen = model(images)
-    assert seen.logits[0].shape == (2, 4)
-    model.eval()
-    with torch.no_grad():
-        features = model(images).heads[0]
-    assert features.shape == seen.heads[0].shape
-
-
-@pytest.mark.skipif(importlib.util.find_spec("torchreid") is None, reason="torchreid is missing")
-def test_a_model_torchreid_does_not_know_is_told():
-    with pytest.raises(UsageError, match="torchreid:nonet"):
-        build("torchreid:nonet", 4)

@@ -7,7 +7,6 @@ import torch
 from torch import nn
 
 from reidaug.errors import UsageError
-from reidaug.reid.backbones import build
 from reidaug.reid.learner import (
     Batch,
     Learner,
@@ -20,6 +19,7 @@ from reidaug.reid.learner import (
     seeded,
     warm_cosine,
 )
+from reidaug.reid.named import build
 
 
 def small(**options):

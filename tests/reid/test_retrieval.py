@@ -11,8 +11,8 @@ from torch.nn.functional import normalize
 
 from reidaug.data.images import encode_jpeg
 from reidaug.errors import ReidaugError
-from reidaug.reid.backbones import build
 from reidaug.reid.crops import Crops, normalised
+from reidaug.reid.named import build
 from reidaug.reid.protocol import Crowd, hit_ranks
 from reidaug.reid.retrieval import embed, nearest, nearest_by, search, search_by
 
@@ -146,3 +146,16 @@ def test_embedding_is_the_weighted_cosine_of_the_heads_over_both_views(tmp_path:
     ]
     expected = (unit[0] @ unit[0].T + 0.5 * unit[1] @ unit[1].T) / 1.5
     torch.testing.assert_close(features @ features.T, expected)
+
+
+def test_without_the_mirror_image_features_are_the_heads_own(tmp_path: Path):
+    chance = torch.Generator().manual_seed(0)
+    path = tmp_path / "0.jpg"
+    image = torch.randint(0, 256, (3, 32, 16), generator=chance, dtype=torch.uint8)
+    path.write_bytes(encode_jpeg(image))
+    crops = Crops([path], size=(32, 16))
+    model = build("resnet18", 4, width=4, blocks=[1, 1, 1, 1], embedding=8, generator=chance)
+    features = embed(model, crops, fine_weight=1.0, mirror=False)
+    with torch.no_grad():
+        heads = model(normalised(crops.batch([0]))).heads
+    torch.testing.assert_close(features, torch.cat([normalize(h, dim=1) for h in heads], 1))

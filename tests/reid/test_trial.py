@@ -9,8 +9,8 @@ import torch
 from reidaug.data.images import encode_jpeg
 from reidaug.data.people import Person
 from reidaug.reid import trial
-from reidaug.reid.backbones import build
 from reidaug.reid.crops import Crops
+from reidaug.reid.named import build
 from reidaug.reid.protocol import Crowd, score_queries
 from reidaug.reid.rerank import gnn_rerank, k_reciprocal
 from reidaug.reid.retrieval import embed, search, search_by
@@ -59,7 +59,7 @@ def test_re_ranking_scores_what_its_function_gives(people, model, name):
         "gnn": lambda: search_by(gnn_rerank(asking, asked), who, among),
     }
     scores = {key: trial.Tested.of(score_queries(work())) for key, work in ranks.items()}
-    assert trial.evaluate(model, query, gallery, size=SIZE, rerank=name) == scores[name]
+    assert trial.try_out(trial.see(model, query, gallery, size=SIZE), rerank=name) == scores[name]
     assert len({tested.scores["mAP"] for tested in scores.values()}) == 3
 
 
@@ -68,9 +68,9 @@ def test_a_set_that_searches_itself_counts_everybody_once(people, model, name):
     rerank = {"k_reciprocal": k_reciprocal, "gnn": gnn_rerank}[name]
     who, seen = Crowd.of(people), features(model, people)
     expected = trial.Tested.of(score_queries(search_by(rerank(seen), who, who)))
-    assert trial.evaluate(model, people, people, size=SIZE, rerank=name) == expected
+    assert trial.try_out(trial.see(model, people, people, size=SIZE), rerank=name) == expected
 
 
 def test_no_re_ranking_is_what_happens_by_default(people, model):
-    plain = trial.evaluate(model, people, people, size=SIZE)
-    assert plain == trial.evaluate(model, people, people, size=SIZE, rerank="none")
+    plain = trial.try_out(trial.see(model, people, people, size=SIZE))
+    assert plain == trial.try_out(trial.see(model, people, people, size=SIZE), rerank="none")

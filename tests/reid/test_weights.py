@@ -1,5 +1,9 @@
 """Weight files: other people's layouts, other people's checkpoints, damaged ones."""
 
+import importlib
+import importlib.util
+import warnings
+import zipfile
 from argparse import Namespace
 from pathlib import Path
 
@@ -7,11 +11,21 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
+from torch import nn
 from torchvision.models import resnet18
+from torchvision.models.resnet import BasicBlock, ResNet
 
 from reidaug.errors import ReidaugError
-from reidaug.reid.backbones import build
-from reidaug.reid.weights import load_weights
+from reidaug.reid.contract import check_weights
+from reidaug.reid.named import Adapter, build
+from reidaug.reid.weights import Loaded, load_weights
+
+needs_torchreid = pytest.mark.skipif(
+    importlib.util.find_spec("torchreid") is None, reason="needs the extra [torchreid]"
+)
+needs_timm = pytest.mark.skipif(
+    importlib.util.find_spec("timm") is None, reason="needs the extra [timm]"
+)
 
 
 def small(people=5):
@@ -88,3 +102,193 @@ def test_a_file_that_is_more_than_tensors_is_refused_in_one_sentence(tmp_path: P
         load_weights(small(), tmp_path / "w.pth")
     assert "weights_only" not in str(e.value)
     assert "\n" not in str(e.value)
+
+
+def test_what_was_loaded_is_one_line(tmp_path: Path):
+    source = {f"extra{k}": torch.ones(2) for k in range(6)} | small(5).state_dict()
+    source.pop("conv1.weight")
+    save_file(source, tmp_path / "m.safetensors")
+    assert load_weights(small(7), tmp_path / "m.safetensors").words == (
+        "85 tensors loaded, 10 left out (extra0, extra1, extra2, extra3, ...), "
+        "5 not in it (conv1.weight, heads.0.classifier.weight, heads.0.classifier.bias, "
+        "heads.1.classifier.weight, ...)"
+    )
+
+
+def test_counters_of_batch_norm_are_not_missed(tmp_path: Path):
+    state = {k: v for k, v in small().state_dict().items() if "num_batches" not in k}
+    save_file(state, tmp_path / "m.safetensors")
+    assert load_weights(small(), tmp_path / "m.safetensors").missing == ()
+
+
+def test_a_number_written_with_numpy_1_loads(tmp_path: Path):
+    path = tmp_path / "model.pth.tar-3"
+    torch.save({"state_dict": small().state_dict(), "rank1": np.float64(0.5)}, path)
+    content = zipfile.ZipFile(path)
+    old = tmp_path / "old.pth.tar-3"
+    with zipfile.ZipFile(old, "w") as file:
+        for name in content.namelist():
+            data = content.read(name)
+            if name.endswith("data.pkl"):
+                assert b"cnumpy._core.multiarray\n" in data
+                data = data.replace(b"cnumpy._core.multiarray\n", b"cnumpy.core.multiarray\n")
+            file.writestr(name, data)
+    assert not load_weights(small(), old).skipped
+
+
+@needs_torchreid
+def test_what_torchreids_own_function_writes_loads_into_its_model(tmp_path: Path):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        tools = importlib.import_module("torchreid.reid.utils.torchtools")
+        network = importlib.import_module("torchreid.reid.models").build_model(
+            "osnet_x0_25", 9, loss="triplet", pretrained=False
+        )
+        optimiser = torch.optim.Adam(network.parameters())
+        state = {
+            "state_dict": nn.DataParallel(network).state_dict(),
+            "epoch": 60,
+            "rank1": np.array([0.9], dtype=np.float32)[0],
+            "optimizer": optimiser.state_dict(),
+            "scheduler": torch.optim.lr_scheduler.MultiStepLR(optimiser, [20, 40]).state_dict(),
+        }
+        tools.save_checkpoint(state, str(tmp_path), is_best=True)
+        model = build("torchreid:osnet_x0_25", 5)
+    for name in ("model.pth.tar-60", "model-best.pth.tar"):
+        loaded = load_weights(model, tmp_path / name)
+        assert {key.split(".")[1] for key in loaded.skipped} == {"classifier"}
+        assert {key.split(".")[1] for key in loaded.missing} == {"classifier"}
+    images = torch.randn(2, 3, 64, 32, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        torch.testing.assert_close(model.eval()(images).heads[0], network.eval()(images))
+
+
+def fastreid_file(path: Path, people: int = 9) -> dict[str, torch.Tensor]:
+    """What fast-reid's checkpointer writes of its strong baseline."""
+    chance = torch.Generator().manual_seed(4)
+    source = build("fastreid:resnet18", people, width=4, blocks=[1, 1, 1, 1], generator=chance)
+    model = source.state_dict()
+    twin = ResNet(BasicBlock, [1, 1, 1, 1]).state_dict()
+    norm = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
+    assert set(model) == {
+        *(f"backbone.{key}" for key in twin if not key.startswith("fc.")),
+        *(f"heads.bottleneck.0.{part}" for part in norm),
+        "heads.weight",
+    }
+    optimiser = torch.optim.Adam(source.parameters())
+    content = {
+        "model": {**model, "pixel_mean": torch.ones(1, 3, 1, 1)},
+        "optimizer": optimiser.state_dict(),
+        "lr_sched": torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, 10).state_dict(),
+        "epoch": 119,
+        "metric": np.float64(0.9),
+        "iteration": np.int64(22319),
+    }
+    torch.save(content, path)
+    return model
+
+
+def test_fastreids_checkpoint_loads_whole_into_its_network(tmp_path: Path):
+    stored = fastreid_file(tmp_path / "model_final.pth")
+    model = build("fastreid:resnet18", 9, width=4, blocks=[1, 1, 1, 1])
+    loaded = load_weights(model, tmp_path / "model_final.pth")
+    assert (loaded.skipped, loaded.missing) == (("pixel_mean",), ())
+    assert all(torch.equal(stored[key], value) for key, value in model.state_dict().items())
+    other = build("fastreid:resnet18", 5, width=4, blocks=[1, 1, 1, 1])
+    loaded = load_weights(other, tmp_path / "model_final.pth")
+    assert (loaded.skipped, loaded.missing) == (("heads.weight", "pixel_mean"), ("heads.weight",))
+
+
+def test_fastreids_trunk_loads_into_our_resnet_but_not_its_neck(tmp_path: Path):
+    stored = fastreid_file(tmp_path / "model_final.pth")
+    model = small()
+    loaded = load_weights(model, tmp_path / "model_final.pth")
+    assert all(key.startswith("heads.") or key == "pixel_mean" for key in loaded.skipped)
+    assert {key.partition(".")[0] for key in loaded.missing} == {"heads"}
+    assert torch.equal(model.conv1.weight, stored["backbone.conv1.weight"])
+    with pytest.raises(ReidaugError, match=r"of the \d+ parameters .* \(heads.0.bottleneck.weight"):
+        check_weights(model, loaded, Path("w"), name="resnet18", size=(64, 32))
+
+
+def test_weights_of_torchvision_load_into_fastreids_network(tmp_path: Path):
+    torch.save(resnet18().state_dict(), tmp_path / "w.pth")
+    loaded = load_weights(build("fastreid:resnet18", 5), tmp_path / "w.pth")
+    assert loaded.skipped == ("fc.weight", "fc.bias")
+    assert {key.partition(".")[0] for key in loaded.missing} == {"heads"}
+
+
+@needs_timm
+def test_timms_safetensors_load_into_its_model(tmp_path: Path):
+    timm = importlib.import_module("timm")
+    network = timm.create_model("resnet10t", num_classes=9)
+    save_file(network.state_dict(), tmp_path / "model.safetensors")
+    model = build("timm:resnet10t", 5)
+    loaded = load_weights(model, tmp_path / "model.safetensors")
+    assert set(loaded.skipped) == {"fc.weight", "fc.bias"}
+    assert loaded.missing == ("network.fc.weight", "network.fc.bias")
+    check_weights(model, loaded, tmp_path, name="it", size=(64, 32))
+
+
+def test_our_own_checkpoint_of_an_adapted_network_loads(tmp_path: Path):
+    class Own(nn.Sequential):
+        def __init__(self):
+            super().__init__(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.LazyLinear(5))
+            self(torch.zeros(1, 3, 8, 8))
+
+    first, second = Adapter(Own()), Adapter(Own())
+    save_file(first.state_dict(), tmp_path / "start-seed0.safetensors")
+    assert not load_weights(second, tmp_path / "start-seed0.safetensors").skipped
+    assert torch.equal(first.network[0].weight, second.network[0].weight)
+
+
+def test_only_what_the_features_need_has_to_be_in_a_checkpoint():
+    model = small()
+    frozen = model.conv1.weight.requires_grad_(False)
+    needed = {key for key, _ in model.named_parameters() if ".classifier." not in key}
+
+    def check(fitted):
+        loaded = Loaded(tuple(fitted), (), (), ())
+        check_weights(model, loaded, Path("w"), name="resnet18", size=(64, 32))
+
+    check(needed)
+    assert not frozen.requires_grad
+    assert all(p.grad is None for p in model.parameters())
+    assert model.training
+    for key in ("conv1.weight", "heads.1.norm.weight"):
+        with pytest.raises(ReidaugError, match=rf"^w: 1 of the {len(needed)} .* \({key}\)"):
+            check(needed - {key})
+
+
+@pytest.mark.parametrize(
+    ("name", "stored", "built", "extra"),
+    [
+        ("fastreid:resnet18", {"nonlocal_blocks": [0, 1, 0, 0]}, {}, "backbone.NL_2.0.g.weight"),
+        ("fastreid:resnet18", {"pooling": "gem_learnt"}, {"pooling": "gem"}, "heads.pool_layer.p"),
+        ("resnet18", {}, {"dropouts": [0.5]}, "heads.1.bottleneck.weight"),
+        ("resnet18", {"blocks": [1, 2, 1, 1]}, {}, "layer2.1.conv1.weight"),
+    ],
+)
+def test_a_part_that_the_model_was_built_without_is_told(
+    tmp_path: Path, name, stored, built, extra
+):
+    form = {"width": 4, "blocks": [1, 1, 1, 1]}
+    state = build(name, 5, **{**form, **stored}).state_dict()
+    path = tmp_path / "w.pth"
+    torch.save({f"module.{key}": value for key, value in state.items()}, path)
+    model = build(name, 7, **{**form, **built})
+    loaded = load_weights(model, path)
+    assert f"module.{extra}" in loaded.extra
+    with pytest.raises(ReidaugError, match=rf"no place for {len(loaded.extra)} of its tensors"):
+        check_weights(model, loaded, path, name=name, size=(64, 32))
+
+
+def test_classifiers_and_what_stands_beside_the_network_are_no_parts(tmp_path: Path):
+    state = small().state_dict() | {
+        "fc.weight": torch.ones(2, 2),
+        "heads.classifier.weight": torch.ones(2, 2),
+        "pixel_mean": torch.ones(3),
+    }
+    save_file(state, tmp_path / "w.safetensors")
+    loaded = load_weights(small(9), tmp_path / "w.safetensors")
+    assert len(loaded.skipped) == 7
+    assert loaded.extra == ()

@@ -1,0 +1,272 @@
+"""The ResNets of fast-reid (BoT, AGW, SBS), so that their checkpoints can be evaluated and tuned.
+
+Parameter names are those of fast-reid's ``state_dict``. Its trunk is torchvision's except for the
+first pooling, which has no padding and rounds up: in a `PersonResNet` the same weights see a map
+shifted by half a cell and give other features.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn.functional import linear
+from torchvision.models.resnet import BasicBlock, Bottleneck
+
+from reidaug.reid.backbones import PRESETS as BLOCKS
+from reidaug.reid.backbones import Embedding, ReIDModel, residual_stage
+
+PRESETS: dict[str, dict[str, Any]] = {
+    **BLOCKS,
+    "resnet101": {"block": "bottleneck", "blocks": (3, 4, 23, 3)},
+}
+STRIDES = (1, 2, 2, 1)
+GEM_LEAST = 1e-6
+
+
+class BagOfTricks(ReIDModel):
+    """A ResNet with a batch-normalised neck, as fast-reid builds it.
+
+    Retrieval compares the features after the neck, the triplet loss those before it (fast-reid's
+    ``NECK_FEAT: before``). A plain linear layer names the identities: the margins of fast-reid's
+    circle and arc losses shape its training alone and are not repeated here.
+
+    Args:
+        people: Number of identities.
+        block: Kind of residual block.
+        blocks: Blocks in each of the four stages.
+        ibn: Whether half the channels of every block's first norm in stages 1 to 3 are
+            instance-normalised (``WITH_IBN``).
+        nonlocal_blocks: Non-local blocks in each stage, one after each of its last residual
+            blocks (``WITH_NL``).
+        pooling: ``avg``; ``gem`` with the exponent 3; ``gem_learnt`` with an exponent of its own
+            (``GeneralizedMeanPoolingP``).
+        embedding: Size of a linear layer before the neck; 0 for none.
+        width: Channels of the first stage.
+        generator: Source of the first weights; the global one when None.
+
+    Source:
+        Luo et al., "Bag of Tricks and a Strong Baseline for Deep Person Re-identification"; the
+        layout of the parameters is that of fast-reid 1.x.
+    """
+
+    def __init__(
+        self,
+        people: int,
+        *,
+        block: Literal["basic", "bottleneck"] = "bottleneck",
+        blocks: Sequence[int] = (3, 4, 6, 3),
+        ibn: bool = False,
+        nonlocal_blocks: Sequence[int] = (0, 0, 0, 0),
+        pooling: Literal["avg", "gem", "gem_learnt"] = "avg",
+        embedding: int = 0,
+        width: int = 64,
+        generator: torch.Generator | None = None,
+    ) -> None:
+        super().__init__()
+        kind = BasicBlock if block == "basic" else Bottleneck
+        self.backbone = Trunk(kind, blocks, nonlocal_blocks, ibn=ibn, width=width)
+        size = 8 * width * kind.expansion
+        self.heads = Neck(size, people, pooling=pooling, embedding=embedding)
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", generator=generator)
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
+        nn.init.normal_(self.heads.weight, std=0.01, generator=generator)
+
+    def forward(self, images: Float[Tensor, "b 3 H W"]) -> Embedding:
+        """Embed crops; see `ReIDModel.forward`."""
+        return self.heads(self.backbone(images))
+
+
+class Neck(nn.Module):
+    """Pooling, an optional linear layer, batch norm that learns no shift, and the identities.
+
+    Args:
+        features: Channels of the map.
+        people: Number of identities.
+        pooling: As in `BagOfTricks`.
+        embedding: As in `BagOfTricks`.
+    """
+
+    def __init__(self, features: int, people: int, *, pooling: str, embedding: int = 0) -> None:
+        super().__init__()
+        if pooling not in ("avg", "gem", "gem_learnt"):
+            raise ValueError(f"pooling '{pooling}' is none of avg, gem, gem_learnt")
+        self.pool_layer = (
+            nn.AdaptiveAvgPool2d(1)
+            if pooling == "avg"
+            else GeneralisedMean(learnt=pooling == "gem_learnt")
+        )
+        size = embedding or features
+        layers: list[nn.Module] = []
+        if embedding:
+            layers.append(nn.Conv2d(features, size, 1, bias=False))
+        norm = nn.BatchNorm2d(size)
+        norm.bias.requires_grad_(False)
+        self.bottleneck = nn.Sequential(*layers, norm)
+        self.weight = nn.Parameter(torch.empty(people, size))
+
+    def forward(self, maps: Float[Tensor, "b c h w"]) -> Embedding:
+        """Turn a map into features and identity scores.
+
+        Args:
+            maps: The trunk's last map (B, C, h, w).
+
+        Returns:
+            Features before and after the neck, and the scores.
+        """
+        pooled = self.pool_layer(maps)
+        feature = self.bottleneck(pooled).flatten(1)
+        return Embedding(pooled.flatten(1), (feature,), (linear(feature, self.weight),))
+
+
+class GeneralisedMean(nn.Module):
+    """The mean of every channel's p-th powers, to the power 1 / p.
+
+    Args:
+        learnt: Whether p is learnt; 3 at first.
+
+    Source:
+        Radenović et al., "Fine-tuning CNN Image Retrieval with No Human Annotation".
+    """
+
+    def __init__(self, *, learnt: bool) -> None:
+        super().__init__()
+        self.p: Tensor | float = nn.Parameter(torch.full((1,), 3.0)) if learnt else 3.0
+
+    def forward(self, maps: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c 1 1"]:
+        """Pool a map.
+
+        Args:
+            maps: The map (B, C, h, w); values below 1e-6 count as 1e-6.
+
+        Returns:
+            One number a channel (B, C, 1, 1).
+        """
+        powers = maps.clamp(min=GEM_LEAST) ** self.p
+        return powers.mean((2, 3), keepdim=True) ** (1 / self.p)
+
+
+class Trunk(nn.Module):
+    """The residual stages.
+
+    Args:
+        kind: torchvision's class of residual block.
+        blocks: Blocks in each stage.
+        nonlocal_blocks: Non-local blocks in each stage.
+        ibn: As in `BagOfTricks`.
+        width: Channels of the first stage.
+    """
+
+    def __init__(
+        self,
+        kind: Any,
+        blocks: Sequence[int],
+        nonlocal_blocks: Sequence[int],
+        *,
+        ibn: bool,
+        width: int,
+    ) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, width, 7, stride=2, padding=3, bias=False)
+        self.bn1 = nn.BatchNorm2d(width)
+        self.relu = nn.ReLU(inplace=True)
+        self.maxpool = nn.MaxPool2d(3, stride=2, ceil_mode=True)
+        channels = width
+        plan = zip(blocks, nonlocal_blocks, STRIDES, strict=True)
+        for number, (count, after, stride) in enumerate(plan, 1):
+            size = width * 2 ** (number - 1)
+            stage = residual_stage(kind, channels, size, count, stride)
+            channels = size * kind.expansion
+            if ibn and number < 4:
+                for block in stage:
+                    block.bn1 = HalfInstanceNorm(size)
+            self.add_module(f"layer{number}", stage)
+            if after:
+                attention = nn.ModuleList(NonLocal(channels) for _ in range(after))
+                self.add_module(f"NL_{number}", attention)
+
+    def forward(self, images: Float[Tensor, "b 3 H W"]) -> Float[Tensor, "b c h w"]:
+        """Turn crops into a map.
+
+        Args:
+            images: Normalised crops (B, 3, H, W).
+
+        Returns:
+            The last stage's map (B, C, h, w).
+        """
+        maps = self.maxpool(self.relu(self.bn1(self.conv1(images))))
+        named = dict(self.named_children())
+        for number in range(1, 5):
+            blocks = list(named[f"layer{number}"].children())
+            attention = list(named.get(f"NL_{number}", nn.ModuleList()).children())
+            first = len(blocks) - len(attention)
+            for place, block in enumerate(blocks):
+                maps = block(maps)
+                if place >= first:
+                    maps = attention[place - first](maps)
+        return maps
+
+
+class HalfInstanceNorm(nn.Module):
+    """Instance norm for the first half of the channels, batch norm for the rest.
+
+    Args:
+        channels: Their number.
+
+    Source:
+        Pan et al., "Two at Once: Enhancing Learning and Generalization Capacities via IBN-Net",
+        the form IBN-a.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.cut = channels // 2
+        self.IN = nn.InstanceNorm2d(self.cut, affine=True)
+        self.BN = nn.BatchNorm2d(channels - self.cut)
+
+    def forward(self, maps: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+        """Normalise a map.
+
+        Args:
+            maps: The map (B, C, h, w).
+
+        Returns:
+            It normalised.
+        """
+        return torch.cat((self.IN(maps[:, : self.cut]), self.BN(maps[:, self.cut :])), dim=1)
+
+
+class NonLocal(nn.Module):
+    """Every place of a map takes something from all places; nothing at first.
+
+    Args:
+        channels: Channels of the map.
+
+    Source:
+        Wang et al., "Non-local Neural Networks", in the dot product form. As in fast-reid (and
+        AGW before it) theta, phi and g have a single channel each.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.g, self.theta, self.phi = (nn.Conv2d(channels, 1, 1) for _ in range(3))
+        norm = nn.BatchNorm2d(channels)
+        nn.init.zeros_(norm.weight)
+        self.W = nn.Sequential(nn.Conv2d(1, channels, 1), norm)
+
+    def forward(self, maps: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+        """Add to every place what it takes from the others.
+
+        Args:
+            maps: The map (B, C, h, w).
+
+        Returns:
+            The map and what was taken.
+        """
+        # One channel: (theta_i phi_j) g_j summed over j is theta_i times one number a crop.
+        taken = (self.phi(maps) * self.g(maps)).mean((2, 3), keepdim=True)
+        return maps + self.W(self.theta(maps) * taken)
