@@ -5,7 +5,7 @@
 Renders both worlds, trains the demo's re-ID network (the first stage of recipes/demo/
 finetune_eval.yaml) on each, and tests it on both. Neither flows nor warps take part: this is what
 the knobs of the two worlds were fixed by, with --seed 11. The figures go to
-benchmarks/results/domains.json.
+benchmarks/results/domains_<seed>.json.
 """
 
 import argparse
@@ -56,7 +56,8 @@ def main() -> None:
     command = f"python benchmarks/domains.py --seed {options.seed} --people {options.people} "
     command += f"--test-people {options.test_people} --steps {options.steps} "
     source = about(command + f"--crops {options.crops} --seeds {options.seeds}")
-    (RESULTS / "domains.json").write_text(json.dumps({**source, "rows": rows}, indent=1) + "\n")
+    path = RESULTS / f"domains_{options.seed}.json"
+    path.write_text(json.dumps({**source, "rows": rows}, indent=1) + "\n")
 
 
 def _tested(
