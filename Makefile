@@ -35,7 +35,8 @@ test-all: check
 
 # In this order: another_world takes up the demo's flow, and readme, the last, writes down what all found.
 BENCHMARKS := render_rate augment_rate transform_rate evaluator_rate rerank joint_statistics demo warp_quality \
-	quality_pictures another_world tables sizes checkpoint round_trip crops_at_once domains
+	quality_pictures another_world tables sizes checkpoint round_trip crops_at_once domains table5 table5_uda \
+	low_data
 
 bench: setup
 	@for name in $(BENCHMARKS); do echo "== $$name"; $(BIN)/python benchmarks/$$name.py || exit 1; done
