@@ -1,4 +1,4 @@
-"""Write the results of the README and of docs/paper.md from the files under benchmarks/results.
+"""Write the results of the README and of pages under docs/ from the files under benchmarks/results.
 
 python benchmarks/readme.py
 """
@@ -9,6 +9,7 @@ from statistics import mean, stdev
 from typing import Any
 
 from flow_tables import TITLES, page, sizes, table1
+from reid_tables import in_short, studies
 from shipped import of_these_weights, shipped
 
 ROOT = Path(__file__).parents[1]
@@ -42,7 +43,7 @@ def results() -> str:
     lines += _flow(demo["flow"]) + shipped(RESULTS)
     if "table1" in (tables := small_tables()):
         lines += table1(tables["table1"])
-    lines += _reid(demo) + _other_worlds(demo) + _rates()
+    lines += _reid(demo) + _other_worlds(demo) + in_short(RESULTS) + _rates()
     return "\n".join(lines)
 
 
@@ -70,7 +71,11 @@ def with_results(text: str, written: str) -> str:
 
 def pages() -> dict[Path, str]:
     """Give each page that quotes results, and what it should quote."""
-    return {ROOT / "README.md": results(), ROOT / "docs" / "paper.md": paper()}
+    return {
+        ROOT / "README.md": results(),
+        ROOT / "docs" / "paper.md": paper(),
+        ROOT / "docs" / "protocols.md": "\n".join(studies(RESULTS)),
+    }
 
 
 def _flow(flow: dict[str, Any]) -> list[str]:

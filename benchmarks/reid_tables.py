@@ -1,0 +1,184 @@
+"""The re-ID studies in Markdown: Table 5 with and without labels, little data, re-ranking."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Any
+
+from shipped import of_these_weights
+
+
+def studies(results: Path) -> list[str]:
+    """Lay out what was measured of re-identification.
+
+    Args:
+        results: Folder of the files that the benchmarks write; what is missing, or was found with
+            other weights than those inside the package, is not spoken of.
+
+    Returns:
+        Lines of Markdown.
+    """
+    lines: list[str] = []
+    for path in sorted(results.glob("table5_supervised_*.json")):
+        lines += _supervised(path)
+    for path in sorted(results.glob("table5_uda_*.json")):
+        lines += _adapted(path)
+    lines += _low_data(results / "low_data.json") + _reranked(results / "rerank.json")
+    return lines
+
+
+def in_short(results: Path) -> list[str]:
+    """Say in a line each what the README says of these studies.
+
+    Args:
+        results: As in `studies`.
+
+    Returns:
+        Lines of Markdown.
+    """
+    lines = []
+    for path in sorted(results.glob("table5_supervised_*.json")):
+        told = of_these_weights(path)
+        if told:
+            world = path.stem.removeprefix("table5_supervised_")
+            lines.append(f"- Table 5 with labels, `{world}`: {_words(told['reid'])}.")
+    for path in sorted(results.glob("table5_uda_*.json")):
+        told = of_these_weights(path)
+        if told:
+            adaptation = told["reid"]["adaptation"]
+            lines.append(
+                f"- Table 5 without labels of the target, world A to B: DG-Net++ `small` against "
+                f"no adaptation {_difference(adaptation)}; {_words(told['reid'])}."
+            )
+    if lines:
+        lines = ["**Table 5 in small**, all arms in [docs/protocols.md](docs/protocols.md):", "",
+                 *lines, ""]  # fmt: skip
+    return lines
+
+
+def _words(reid: Mapping[str, Any]) -> str:
+    found = reid.get("gain_over_best_control")
+    if found is None:
+        return "the arm with warps was not run"
+    return f"warps against the best control, {found['vs']}, {_difference(found)}"
+
+
+def _difference(found: Mapping[str, Any]) -> str:
+    low, high = found["ci"]
+    return (
+        f"{found['mean']:+.1f} mAP ({low:+.1f} to {high:+.1f} over queries, pooled standard "
+        f"deviation {found['pooled_std']:.1f}): {found['words']}"
+    )
+
+
+def _supervised(path: Path) -> list[str]:
+    told = of_these_weights(path)
+    if told is None:
+        return []
+    reid, world = told["reid"], path.stem.removeprefix("table5_supervised_")
+    lines = [
+        f"### Table 5 with labels, rendered world `{world}`",
+        "",
+        f"`{told['command']}`, {told['hardware']}, {told['date']}; protocol `{reid['protocol']}`, "
+        f"{len(reid['seeds'])} paired seeds of {reid['steps']} steps, {reid['train_people']} "
+        f"people with {reid['train_images']} crops:",
+        "",
+        *_arms({"start (no fine-tuning)": reid["start"], **reid["arms"]}, reid),
+    ]
+    if reid.get("ceiling", {}).get("share_recovered") is not None:
+        share = reid["ceiling"]["share_recovered"]
+        lines.append(
+            f"True views gain {_difference(reid['ceiling'])}; warps reach {share:.0%} of it."
+        )
+    return [*lines, ""]
+
+
+def _adapted(path: Path) -> list[str]:
+    told = of_these_weights(path)
+    if told is None:
+        return []
+    reid = told["reid"]
+    rows = {"start (no adaptation)": reid["start"], "after the warm-up": reid["warmup"]}
+    lines = [
+        "### Table 5 without labels of the target, rendered world A to B",
+        "",
+        f"`{told['command']}`, {told['hardware']}, {told['date']}; protocol `{reid['protocol']}`, "
+        f"preset `{reid['preset']}`, {len(reid['seeds'])} seeds; {reid['source_images']} source "
+        f"crops of {reid['source_people']} people, {reid['target_images']} target crops:",
+        "",
+        *_arms({**rows, **reid["arms"]}, reid),
+        f"Adaptation ({reid['adaptation']['vs']} to dgnetpp): {_difference(reid['adaptation'])}.",
+    ]
+    return [*lines, ""]
+
+
+def _arms(rows: Mapping[str, Mapping[str, Sequence[float]]], reid: Mapping[str, Any]) -> list[str]:
+    lines = [
+        "| arm | mAP | mAP, trapezoid | Rank-1 | warps_grey against it | evidence |",
+        "|---|---|---|---|---|---|",
+    ]
+    for name, scores in rows.items():
+        cells = [_spread(scores[key]) for key in ("mAP", "mAP_trapezoid", "rank1")]
+        found = reid.get("differences", {}).get(name)
+        beside = ["", ""]
+        if found:
+            low, high = found["ci"]
+            beside = [f"{found['mean']:+.1f} ({low:+.1f} to {high:+.1f})", found["words"]]
+        lines.append(f"| {' | '.join([name, *cells, *beside])} |")
+    return [*lines, ""]
+
+
+def _spread(values: Sequence[float]) -> str:
+    return f"{mean(values):.1f} ± {stdev(values):.1f}" if len(values) > 1 else f"{values[0]:.1f}"
+
+
+def _low_data(path: Path) -> list[str]:
+    told = of_these_weights(path)
+    if told is None:
+        return []
+    cells = {(cell["share"], cell["images"]): cell for cell in told["cells"]}
+    shares, images = (sorted({key[place] for key in cells}) for place in (0, 1))
+    lines = [
+        "### Little data",
+        "",
+        f"`{told['command']}`, {told['hardware']}, {told['date']}: gain of warps over the best "
+        "control in mAP, bold where there is evidence; in brackets the mAP of real crops once "
+        "more.",
+        "",
+        "![Gains by people and crops](pictures/low_data.png)",
+        "",
+        "| people | " + " | ".join(f"{count} crops each" for count in images) + " |",
+        "|---" * (len(images) + 1) + "|",
+    ]
+    for share in shares:
+        row = [f"{cells[share, images[0]]['train_people']} ({share:.0%})"]
+        for count in images:
+            cell = cells[share, count]
+            found = cell["gain_over_best_control"]
+            bold = "" if found["words"].startswith("no") else "**"
+            plain = mean(cell["arms"]["real_only"]["mAP"])
+            row.append(f"{bold}{found['mean']:+.1f}{bold} ({plain:.1f})")
+        lines.append(f"| {' | '.join(row)} |")
+    return [*lines, ""]
+
+
+def _reranked(path: Path) -> list[str]:
+    if not path.exists():
+        return []
+    told = json.loads(path.read_text())
+    lines = [
+        "### Re-ranking and clustering",
+        "",
+        f"`{told['command']}`, {told['hardware']}, {told['date']}; random clustered features, "
+        "each method in a process of its own:",
+        "",
+        "| features | method | items | seconds | peak extra memory, MiB |",
+        "|---|---|---|---|---|",
+    ]
+    for features, rows in told["rows"].items():
+        for name, row in rows.items():
+            if "median_s" in row:
+                cells = [features, name, f"{row['items']:,}", f"{row['median_s']:.1f}"]
+                lines.append(f"| {' | '.join([*cells, str(row['extra_mb'])])} |")
+    return [*lines, ""]
