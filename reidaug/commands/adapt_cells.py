@@ -213,7 +213,8 @@ class _Work:
         if source_pairs or not on_top:
             return Feed(pairs, domains, self.recipe.vary)
         crops = self.domains.target.on_top[self.name]
-        warps = Warped(self._crops(crops), self.domains.origins(self.name))
+        roots = self.domains.target.roots.get(self.name, ())
+        warps = Warped(self._crops(crops), self.domains.origins(self.name), roots)
         return Feed(pairs, domains, self.recipe.vary, warps, on_top)
 
     def _take(

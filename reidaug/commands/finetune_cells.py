@@ -194,6 +194,7 @@ class Experiment:
             on_top=count,
             vary=recipe.vary,
             vary_top=recipe.vary_top,
+            top_roots=self.material.roots.get(name, ()),
         )
 
     def _crops(self, people: Sequence[Person]) -> Crops:

@@ -14,7 +14,7 @@ from reidaug.reid.crops import Crops, Variation, varied
 from reidaug.reid.dgnet_crossing import Side
 from reidaug.reid.learner import Batch
 from reidaug.reid.mixer import TARGET, Chosen, Mixer, SourcePairs
-from reidaug.reid.sampler import crops_by_person, draw_on_top
+from reidaug.reid.sampler import draw_mixed, mixed_pools
 from reidaug.reid.trial import stream
 
 Pairs = Mixer | SourcePairs
@@ -38,10 +38,12 @@ class Warped(NamedTuple):
     Attributes:
         crops: The crops.
         origins: For each the place among the target's crops of the one it was made of.
+        roots: Which root each is from, where an arm mixes several.
     """
 
     crops: Crops
     origins: Sequence[int]
+    roots: Sequence[int] = ()
 
 
 class Feed(NamedTuple):
@@ -78,11 +80,11 @@ class Feed(NamedTuple):
         Yields:
             Both batches of a pair, and the crops on top if there are any.
         """
-        pool = self._pool()
+        pools = self._pools()
         for step, pair in enumerate(islice(_forever(self.pairs), start, count), start):
             chance = stream(seed, step)
             first, second = (self._side(drawn, chance, device) for drawn in pair)
-            yield first, second, self._above(pair, pool, chance, device)
+            yield first, second, self._above(pair, pools, chance, device)
 
     def _side(self, drawn: Chosen, chance: torch.Generator, device: torch.device | None) -> Side:
         crops, labels = self.domains[drawn.domain]
@@ -93,31 +95,33 @@ class Feed(NamedTuple):
         named = torch.tensor([labels[i] for i in drawn.crops], device=device)
         return Side(images, positives, named, drawn.domain)
 
-    def _pool(self) -> dict[int, list[int]]:
-        """List the crops on top by the label they inherit."""
+    def _pools(self) -> list[dict[int, list[int]]]:
+        """List the crops on top by root and by the label they inherit."""
         if self.warps is None or not self.on_top:
-            return {}
+            return []
         labels = self.domains[TARGET].labels
-        pool = crops_by_person([labels[origin] for origin in self.warps.origins])
-        pool.pop(OUTLIER, None)
-        return pool
+        inherited = [labels[origin] for origin in self.warps.origins]
+        pools = mixed_pools(inherited, self.warps.roots)
+        for pool in pools:
+            pool.pop(OUTLIER, None)
+        return pools
 
     def _above(
         self,
         pair: tuple[Chosen, Chosen],
-        pool: dict[int, list[int]],
+        pools: list[dict[int, list[int]]],
         chance: torch.Generator,
         device: torch.device | None,
     ) -> Batch | None:
         target = [drawn for drawn in pair if drawn.domain == TARGET]
-        if self.warps is None or not target or not pool:
+        if self.warps is None or not target or not pools:
             return None
         labels = self.domains[TARGET].labels
         named = dict.fromkeys(labels[i] for drawn in target for i in drawn.crops)
-        people = [label for label in named if label in pool]
+        people = [label for label in named if label in pools[0]]
         if not people:
             return None
-        drawn = draw_on_top(pool, people, self.on_top * len(target), chance)
+        drawn = draw_mixed(pools, people, self.on_top * len(target), chance)
         images = varied(self.warps.crops.batch(drawn).to(device), chance, self.vary)
         own = [labels[self.warps.origins[i]] for i in drawn]
         return Batch(images, torch.tensor(own, device=device))

@@ -22,12 +22,14 @@ class Material(NamedTuple):
         query: Crops to search for.
         gallery: Crops to search among.
         on_top: For every arm the crops it may draw on top of the real ones.
+        roots: For every arm that mixes roots, which one each of its crops is from.
     """
 
     train: tuple[Person, ...]
     query: tuple[Person, ...]
     gallery: tuple[Person, ...]
     on_top: dict[str, tuple[Person, ...]]
+    roots: dict[str, tuple[int, ...]]
 
     @property
     def pids(self) -> tuple[int, ...]:
@@ -103,17 +105,22 @@ def gather(
     known = {person.pid for person in (train if held_out is None else (*train, *query))}
     whole, train = train, fewer(train, low, seed=split_seed)
     gone = {person.path.stem for person in whole} - {person.path.stem for person in train}
-    on_top = {}
+    mine = {person.pid for person in train}
+    on_top, mixed = {}, {}
     for name, roots in arms.items():
         crops: tuple[Person, ...] = ()
-        for root in roots:
-            crops += train if root is None else _others(root, name, known, dataset, min_quality)
-        mine = {person.pid for person in train}
-        crops = tuple(p for p in crops if p.pid in mine and origin(p.path) not in gone)
+        origins: tuple[int, ...] = ()
+        for place, root in enumerate(roots):
+            found = train if root is None else _others(root, name, known, dataset, min_quality)
+            found = tuple(p for p in found if p.pid in mine and origin(p.path) not in gone)
+            crops, origins = crops + found, origins + (place,) * len(found)
         have = {person.pid for person in crops}
-        crops += tuple(person for person in train if fill and person.pid not in have)
+        filling = tuple(person for person in train if fill and person.pid not in have)
+        crops, origins = crops + filling, origins + (0,) * len(filling)
         on_top[name] = train if crops == train else crops
-    return Material(train, query, gallery, on_top)
+        if len(roots) > 1:
+            mixed[name] = origins
+    return Material(train, query, gallery, on_top, mixed)
 
 
 def hold_out(

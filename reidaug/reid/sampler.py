@@ -119,3 +119,51 @@ def draw_on_top(
             drawn += [pool[i] for i in some]
             wanted -= len(some)
     return drawn
+
+
+def mixed_pools(labels: Sequence[int], roots: Sequence[int]) -> list[dict[int, Draws]]:
+    """List every person's crops root by root.
+
+    Args:
+        labels: Identity of every crop.
+        roots: Which root each crop is from; empty where all are from one.
+
+    Returns:
+        For every root identity to crop indices. A person without crops of a root has those of all
+        roots there.
+    """
+    every = crops_by_person(labels)
+    pools = []
+    for root in sorted(set(roots)) if roots else [None]:
+        own = [i for i in range(len(labels)) if root is None or roots[i] == root]
+        mine: dict[int, Draws] = {}
+        for index in own:
+            mine.setdefault(labels[index], []).append(index)
+        pools.append({label: mine.get(label, crops) for label, crops in every.items()})
+    return pools
+
+
+def draw_mixed(
+    pools: Sequence[Mapping[int, Sequence[int]]],
+    people: Sequence[int],
+    count: int,
+    generator: torch.Generator,
+) -> Draws:
+    """Draw further crops of the people of a batch, as many from one root as from another.
+
+    Args:
+        pools: What `mixed_pools` returns.
+        people: As in `draw_on_top`.
+        count: How many crops in all; a remainder falls to roots at random.
+        generator: Source of chance.
+
+    Returns:
+        Crop indices.
+    """
+    if len(pools) == 1:
+        return draw_on_top(pools[0], people, count, generator)
+    drawn: Draws = []
+    for place, root in enumerate(torch.randperm(len(pools), generator=generator).tolist()):
+        share = count // len(pools) + (place < count % len(pools))
+        drawn += draw_on_top(pools[root], people, share, generator)
+    return drawn

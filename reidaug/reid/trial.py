@@ -16,7 +16,7 @@ from reidaug.reid.learner import Batch
 from reidaug.reid.protocol import Crowd, QueryScores, score_queries, summarise
 from reidaug.reid.rerank import gnn_rerank, k_reciprocal
 from reidaug.reid.retrieval import embed, search, search_by
-from reidaug.reid.sampler import PeopleSampler, crops_by_person, draw_on_top
+from reidaug.reid.sampler import PeopleSampler, draw_mixed, mixed_pools
 
 CMC_RANKS = 20
 
@@ -36,6 +36,7 @@ class Feed(NamedTuple):
         on_top: Crops on top of a batch; 0 for none.
         vary: Variation of real crops.
         vary_top: Variation of the crops on top.
+        top_roots: Which root each crop on top is from, where an arm mixes several.
     """
 
     real: Crops
@@ -47,6 +48,7 @@ class Feed(NamedTuple):
     on_top: int
     vary: Variation
     vary_top: Variation
+    top_roots: Sequence[int] = ()
 
     def batches(
         self, *, steps: int, seed: int, real_only_from: int, device: torch.device
@@ -69,7 +71,8 @@ class Feed(NamedTuple):
         sampler = PeopleSampler(
             self.labels, people=self.people, images=self.images, generator=order
         )
-        real_pool, top_pool = crops_by_person(self.labels), crops_by_person(self.top_labels)
+        real_pools = mixed_pools(self.labels, ())
+        top_pools = mixed_pools(self.top_labels, self.top_roots)
         for step, drawn in zip(range(steps), sampler.forever(), strict=False):
             labels = [self.labels[i] for i in drawn]
             images = varied(self.real.batch(drawn).to(device), variation, self.vary)
@@ -78,8 +81,8 @@ class Feed(NamedTuple):
                 yield real, None
                 continue
             late = step >= real_only_from
-            crops, pool = (self.real, real_pool) if late else (self.top, top_pool)
-            above = draw_on_top(pool, labels[:: self.images], self.on_top, top_order)
+            crops, pools = (self.real, real_pools) if late else (self.top, top_pools)
+            above = draw_mixed(pools, labels[:: self.images], self.on_top, top_order)
             images = varied(crops.batch(above).to(device), top_variation, self.vary_top)
             named = [(self.labels if late else self.top_labels)[i] for i in above]
             yield real, Batch(images, torch.tensor(named, device=device))

@@ -16,7 +16,7 @@ from reidaug.geometry.pose import Pose
 from reidaug.recipes import load
 from reidaug.testing import check_flow_estimator
 
-RECIPE = Path(__file__).parents[2] / "recipes" / "market1501" / "checkpoint_first.yaml"
+RECIPE = Path(__file__).parents[2] / "recipes" / "market1501" / "checkpoint.yaml"
 
 
 def test_it_is_small_and_says_how_it_was_made() -> None:

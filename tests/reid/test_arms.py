@@ -90,6 +90,7 @@ def test_a_mix_holds_the_crops_of_all_its_roots(roots, tmp_path):
     material = gather(roots[0], {"mix": (roots[1], more, None), "alone": (more,)})
     assert len(material.on_top["mix"]) == 36 + 12 + 12
     assert len(material.on_top["alone"]) == 12
+    assert material.roots == {"mix": (0,) * 36 + (1,) * 12 + (2,) * 12}
 
 
 def test_what_was_warped_from_left_out_crops_is_left_out(roots):

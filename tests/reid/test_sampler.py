@@ -8,7 +8,13 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reidaug.reid.sampler import PeopleSampler, crops_by_person, draw_on_top
+from reidaug.reid.sampler import (
+    PeopleSampler,
+    crops_by_person,
+    draw_mixed,
+    draw_on_top,
+    mixed_pools,
+)
 
 CROWDS = st.lists(st.integers(1, 9), min_size=3, max_size=9)
 
@@ -70,3 +76,19 @@ def test_crops_on_top_are_shared_out_evenly(counts, count, seed):
     for person, crops in pool.items():
         times = [drawn.count(crop) for crop in crops]
         assert max(times) - min(times) <= 1, person
+
+
+@given(st.integers(1, 3), st.integers(0, 20), st.integers(0, 999))
+def test_a_mix_takes_as_many_from_one_root_as_from_another(roots, count, seed):
+    # 25 crops of a person in the first root, one in each of the others; person 2 is in the first
+    sizes = [(label, 0) for label in (0, 1, 2) for _ in range(25)]
+    sizes += [(label, root) for root in range(1, roots) for label in (0, 1)]
+    labels, origins = (list(part) for part in zip(*sizes, strict=True))
+    pools = mixed_pools(labels, origins if roots > 1 else ())
+    assert len(pools) == roots
+    assert all(set(pool) == {0, 1, 2} for pool in pools)
+    drawn = draw_mixed(pools, [0, 1], count, chance(seed))
+    assert len(drawn) == count
+    shares = [sum(origins[i] == root for i in drawn) for root in range(roots)]
+    assert max(shares) - min(shares) <= 1
+    assert {labels[i] for i in drawn} <= {0, 1}
