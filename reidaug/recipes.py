@@ -1,6 +1,6 @@
 """Recipes: what differs from the defaults, checked in the first second."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -83,6 +83,24 @@ def resolve(values: dict[str, Any], schema: type[R], *, where: str) -> R:
     except ValidationError as error:
         problems = "; ".join(_problem(dict(e), schema) for e in error.errors())
         raise UsageError(f"{where}: {problems}") from error
+
+
+def merged(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Change some values and leave their neighbours, at any depth.
+
+    Args:
+        values: Plain values of a recipe.
+        changes: What is different.
+
+    Returns:
+        The changed values.
+    """
+    result = dict(values)
+    for key, value in changes.items():
+        old = result.get(key)
+        both = isinstance(old, Mapping) and isinstance(value, Mapping)
+        result[key] = merged(old, value) if both else value  # type: ignore[arg-type]
+    return result
 
 
 def _problem(error: dict[str, Any], schema: type[Recipe]) -> str:

@@ -15,7 +15,7 @@ from jaxtyping import Int
 from numpy import ndarray
 from torch import nn
 
-from reidaug.commands.adapt_recipe import START, WARMUP, AdaptEval, Domains
+from reidaug.commands.adapt_recipe import START, TEACHER, WARMUP, AdaptEval, Domains
 from reidaug.commands.cells import Advance, Task
 from reidaug.data.people import Person
 from reidaug.errors import ReidaugError
@@ -33,13 +33,12 @@ from reidaug.reid.mixer import Mixer, SourcePairs
 from reidaug.reid.retrieval import embed
 from reidaug.reid.scoreboard import Cell
 from reidaug.reid.teacher import Teacher, build_teacher
-from reidaug.reid.trial import stream
 from reidaug.reid.weights import load_weights
 from reidaug.runs import RunFolder, write_atomically
 
 LOG_EVERY = 20
-TEACHER, SOURCE, WARM, ROUNDS = range(4)  # stages of a cell; round n is stage ROUNDS + n
-FIRST_WEIGHTS, PAIRS, STEPS = range(3)  # what a stage draws at random
+LESSONS, SOURCE, WARM, ROUNDS = range(4)  # stages of a cell; round n is stage ROUNDS + n
+FIRST_WEIGHTS, PAIRS, VARIATION, LEARNER = range(4)  # what a stage draws at random
 
 
 @dataclass(frozen=True)
@@ -50,11 +49,14 @@ class Adaptation:
         recipe: What decides its numbers.
         domains: Its crops.
         folder: Its run folder.
+        alone: Whether every target crop is somebody of their own where no clusters are found, so
+            that a dry run takes its steps.
     """
 
     recipe: AdaptEval
     domains: Domains
     folder: RunFolder
+    alone: bool = False
 
     def plan(self) -> dict[Task, Task | None]:
         """List every cell with the one it goes on from: start, warm-up, arms, for each seed."""
@@ -189,6 +191,8 @@ class _Work:
 
     def _round(self, network: DGNet, number: int, halfway: _Halfway | None) -> None:
         clusters = self._clusters(network, number) if halfway is None else halfway.clusters
+        if (clusters >= 0).sum() < self.size.batch and self.whole.alone:
+            clusters = np.arange(len(clusters))
         if (clusters >= 0).sum() < self.size.batch:
             self.advance(self.recipe.round_steps)  # nobody was found to learn from: as it was
             return
@@ -223,7 +227,9 @@ class _Work:
         """Take the steps of a stage that are left."""
         number = max(0, stage - ROUNDS)
         before = max(0, number - 1) * self.recipe.round_steps
-        batches = feed.steps(steps, seed=self._seed(stage), start=learner.taken, device=self.device)
+        batches = feed.steps(
+            steps, seed=self._seed(stage, VARIATION), start=learner.taken, device=self.device
+        )
         self.advance(learner.taken)
         for first, second, warps in batches:
             record = learner.step(first, second, warps)
@@ -254,10 +260,10 @@ class _Work:
     def _teacher(self) -> PersonResNet:
         """Train the teacher, or read it where that has been done."""
         network = build_teacher(
-            self.size, self.people, generator=self._chance(TEACHER, FIRST_WEIGHTS)
+            self.size, self.people, generator=self._chance(LESSONS, FIRST_WEIGHTS)
         )
         network.to(self.device).to(memory_format=torch.channels_last)
-        path = self.whole.path("teacher", self.seed)
+        path = self.whole.path(TEACHER, self.seed)
         if path.exists():
             load_weights(network, path)
             return network
@@ -276,7 +282,10 @@ class _Work:
             half=self.half,
         )
         batches = plain.batches(
-            steps=how.steps, seed=self._seed(TEACHER), real_only_from=0, device=self.device
+            steps=how.steps,
+            seed=self._seed(LESSONS, VARIATION),
+            real_only_from=0,
+            device=self.device,
         )
         for step, (real, _) in enumerate(batches, 1):
             record = learner.step(real)
@@ -313,7 +322,7 @@ class _Work:
             erase=recipe.erase,
             warp_smoothing=recipe.warp_smoothing,
             half=self.half,
-            seed=self._seed(stage),
+            seed=self._seed(stage, LEARNER),
         )
 
     def _halfway(self) -> _Halfway | None:
@@ -334,10 +343,10 @@ class _Work:
         self.whole.folder.log(stage=self.name, seed=self.seed, round=number, **record)
 
     def _chance(self, stage: int, purpose: int) -> torch.Generator:
-        return stream(self._seed(stage), purpose)
+        return torch.Generator().manual_seed(self._seed(stage, purpose))
 
-    def _seed(self, stage: int) -> int:
-        state = np.random.SeedSequence([self.seed, stage]).generate_state(1, np.uint64)[0]
+    def _seed(self, stage: int, purpose: int) -> int:
+        state = np.random.SeedSequence([self.seed, stage, purpose]).generate_state(1, np.uint64)[0]
         return int(state >> np.uint64(1))
 
     def _crops(self, people: tuple[Person, ...]) -> Crops:

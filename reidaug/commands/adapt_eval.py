@@ -1,16 +1,21 @@
 """The protocol ``uda``: does DG-Net++ adapt better to a target with warps of its crops on top?"""
 
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import click
+import torch
 
 from reidaug.commands.adapt_cells import Adaptation
 from reidaug.commands.adapt_recipe import START, WARMUP, AdaptEval, read_domains
 from reidaug.commands.cells import train_cells
+from reidaug.errors import UsageError
 from reidaug.reid.comparison import against, compare
 from reidaug.reid.dgnet import build_dgnet
+from reidaug.reid.dgnet_crossing import Side, cross
+from reidaug.reid.mixer import SOURCE
 from reidaug.reid.scoreboard import (
     Cell,
     arm_of,
@@ -21,7 +26,8 @@ from reidaug.reid.scoreboard import (
     table,
 )
 from reidaug.reid.weights import load_weights
-from reidaug.runs import RunFolder
+from reidaug.report.reid_part import cmc_picture
+from reidaug.runs import RunFolder, write_atomically
 
 DRY = 64  # crops that a dry run searches for and among
 
@@ -46,21 +52,20 @@ def adapt(
         UsageError: The recipe asks for what the data cannot give.
     """
     domains = read_domains(recipe)
-    # Built once before anything is written: a wrong file costs no folder.
-    if recipe.pretrained is not None:
-        load_weights(build_dgnet(recipe.networks(), 2).encoder, recipe.pretrained)
+    _try_networks(recipe)
     values = {"command": "finetune-eval", **recipe.model_dump(mode="json")}
     folder = RunFolder.open(out, values, resume=resume)
     done = folder.finished()
     if done is not None:
         return done
     report = _run(Adaptation(recipe, domains, folder), workers)
+    write_atomically(folder.path / "cmc.png", cmc_picture(report["cmc"]))
     folder.report(report)
     return report
 
 
 def dry_run(recipe: AdaptEval) -> dict[str, Any]:
-    """Read all crops, take one step of every stage, search a little; keep nothing.
+    """List all crops, take one step of every stage on some, search a little; keep nothing.
 
     Args:
         recipe: The experiment.
@@ -73,15 +78,14 @@ def dry_run(recipe: AdaptEval) -> dict[str, Any]:
         UsageError: As `adapt`.
     """
     domains = read_domains(recipe)
-    few = domains.target._replace(
-        query=domains.target.query[:DRY], gallery=domains.target.gallery[:DRY]
-    )
+    _try_networks(recipe)
     short = {"seeds": recipe.seeds[:1], "source_steps": 1, "warmup_steps": 1, "rounds": 1}
-    teacher = recipe.teacher.__class__(people=recipe.teacher.people, steps=1)
+    teacher = replace(recipe.teacher, steps=1)
     recipe = recipe.model_copy(update={**short, "round_steps": 1, "teacher": teacher})
+    few = domains.few(max(DRY, recipe.networks().batch))
     with TemporaryDirectory() as path:
         folder = RunFolder(Path(path), resumed=False)
-        return _run(Adaptation(recipe, domains._replace(target=few), folder), workers=1)
+        return _run(Adaptation(recipe, few, folder, alone=True), workers=1)
 
 
 def tell(recipe: AdaptEval, report: dict[str, Any]) -> None:
@@ -97,6 +101,11 @@ def tell(recipe: AdaptEval, report: dict[str, Any]) -> None:
     if report.get("differences"):
         click.echo()
         click.echo(difference_table(recipe.method, report["differences"]))
+    idle = sum(sum(counts) for counts in report["rounds_without_clusters"].values())
+    if idle:
+        click.echo(
+            f"{idle} rounds found no clusters and taught nothing: see 'cluster' in the recipe"
+        )
     click.echo()
     for key, name in (
         ("adaptation", recipe.baseline),
@@ -112,6 +121,21 @@ def _run(experiment: Adaptation, workers: int | None) -> dict[str, Any]:
         (experiment.folder.path / name).mkdir(exist_ok=True)
     train_cells(experiment, workers)
     return _report(experiment)
+
+
+def _try_networks(recipe: AdaptEval) -> None:
+    """Let two crops through all networks before anything is written: a mistake costs no folder."""
+    size = recipe.networks()
+    network = build_dgnet(size, 2)
+    if recipe.pretrained is not None:
+        load_weights(network.encoder, recipe.pretrained)
+    images, labels = torch.zeros(2, 3, *size.size), torch.arange(2)
+    side = Side(images, images, labels, SOURCE)
+    try:
+        with torch.no_grad():
+            network.image_discriminator(cross(network, side, side).drawn[0])
+    except ValueError as error:
+        raise UsageError(f"size {size.size[0]} x {size.size[1]}: {error}") from None
 
 
 def _report(experiment: Adaptation) -> dict[str, Any]:
@@ -135,7 +159,10 @@ def _report(experiment: Adaptation) -> dict[str, Any]:
         "queries_without_match": cells[START][0].tested.unmatched,
         "gallery": len(domains.target.gallery),
         "on_top": {name: len(people) for name, people in domains.target.on_top.items()},
-        "clusters": _clusters(experiment),
+        "clusters": (found := _clusters(experiment)),
+        "rounds_without_clusters": {
+            name: [_idle(rounds, experiment) for rounds in found[name]] for name in recipe.arms
+        },
         START: rows_of(cells)[START],
         WARMUP: rows_of(cells)[WARMUP],
         "arms": rows_of(arms),
@@ -151,6 +178,12 @@ def _report(experiment: Adaptation) -> dict[str, Any]:
     if recipe.baseline in arms:
         report["adaptation"] = against(scored, recipe.baseline, START)
     return report
+
+
+def _idle(rounds: list[dict[str, Any]], experiment: Adaptation) -> int:
+    """Count the rounds that left the networks as they were, having found nobody to learn from."""
+    crops, batch = len(experiment.domains.target.train), experiment.recipe.networks().batch
+    return sum(crops - found["outliers"] < batch for found in rounds)
 
 
 def _clusters(experiment: Adaptation) -> dict[str, list[list[dict[str, Any]]]]:

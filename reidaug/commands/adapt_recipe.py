@@ -1,23 +1,25 @@
 """The recipe of `reidaug finetune-eval` under the protocol ``uda``, and the crops it asks for."""
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import Field, model_validator
+from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
 from reidaug.commands.finetune_recipe import Arm, Side
 from reidaug.data.market1501 import TRAIN, read_market1501
 from reidaug.data.people import Person
 from reidaug.errors import UsageError
-from reidaug.recipes import Recipe
+from reidaug.recipes import Recipe, merged
 from reidaug.reid.arms import Material, gather, origin
+from reidaug.reid.bounds import Count, Positive, Share
 from reidaug.reid.crops import Variation
 from reidaug.reid.dgnet import Preset, preset
 from reidaug.reid.dgnet_learner import RATES, Rates
 from reidaug.reid.dgnet_objective import Phase, Weights
 
 START, WARMUP = "start", "warmup"  # cells before all arms
+TEACHER = "teacher"  # what the start learns first
 CHANGEABLE = ("ratio", "weights", "warp_smoothing")
 
 
@@ -33,11 +35,11 @@ class Clustering:
         original: Share of the original distance.
     """
 
-    eps: float = 0.45
-    min_samples: int = 7
-    k1: int = 20
-    k2: int = 6
-    original: float = 0.3
+    eps: Positive = 0.45
+    min_samples: Count = 7
+    k1: Count = 20
+    k2: Count = 6
+    original: Share = 0.3
 
     __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012  # a misspelt recipe key is an error
 
@@ -54,11 +56,11 @@ class TeacherTraining:
         head_rate: How many times as large it is for the head.
     """
 
-    steps: int = 24_000
-    people: int = 8
-    images: int = 4
-    rate: float = 5e-3
-    head_rate: float = 10.0
+    steps: Count = 24_000
+    people: Annotated[int, Field(ge=2)] = 8
+    images: Count = 4
+    rate: Positive = 5e-3
+    head_rate: Positive = 10.0
 
     __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012  # a misspelt recipe key is an error
 
@@ -145,8 +147,13 @@ class AdaptEval(Recipe):
 
     @model_validator(mode="after")
     def _names(self) -> "AdaptEval":
-        if {START, WARMUP} & set(self.arms) or any(not n or "/" in n for n in self.arms):
-            raise ValueError(f"an arm's name is no path, not '{START}' and not '{WARMUP}'")
+        taken = (START, WARMUP, TEACHER)
+        if set(taken) & set(self.arms) or any(not n or "/" in n for n in self.arms):
+            raise ValueError(f"an arm's name is no path and none of {', '.join(taken)}")
+        if self.cluster.eps >= 1 - self.cluster.original:
+            raise ValueError(
+                "cluster.eps is less than 1 - cluster.original, or all crops are neighbours"
+            )
         if len(set(self.seeds)) != len(self.seeds):
             raise ValueError("seeds differ")
         if any(arm.only for arm in self.arms.values()):
@@ -176,10 +183,13 @@ class AdaptEval(Recipe):
         Raises:
             ValueError: There is no such rate.
         """
+        values = merged(asdict(RATES[phase]), self.rates.get(phase, {}))
         try:
-            return replace(RATES[phase], **self.rates.get(phase, {}))
-        except TypeError as error:
-            raise ValueError(f"rates.{phase}: {str(error).partition(') ')[2]}") from None
+            return TypeAdapter(Rates).validate_python(values)
+        except ValidationError as error:
+            wrong = error.errors()[0]
+            key = ".".join(str(part) for part in ("rates", phase, *wrong["loc"]))
+            raise ValueError(f"{key}: {wrong['msg']}") from None
 
     def of_arm(self, name: str) -> "AdaptEval":
         """Give the experiment as one arm sees it.
@@ -200,10 +210,7 @@ class AdaptEval(Recipe):
             return self
         values = self.model_dump()
         values["arms"] = {key: arm | {"changes": {}} for key, arm in values["arms"].items()}
-        for key, value in changes.items():
-            nested = isinstance(value, dict) and isinstance(values[key], dict)
-            values[key] = values[key] | value if nested else value
-        return AdaptEval.model_validate(values)
+        return AdaptEval.model_validate(merged(values, changes))
 
 
 class Domains(NamedTuple):
@@ -226,6 +233,28 @@ class Domains(NamedTuple):
         """Label the source's crops."""
         places = {pid: place for place, pid in enumerate(self.pids)}
         return [places[person.pid] for person in self.source]
+
+    def few(self, count: int) -> "Domains":
+        """Leave only some crops of the target, for a dry run.
+
+        Args:
+            count: Training crops, queries and gallery crops, each.
+
+        Returns:
+            The crops, with those on top that were made of what is left.
+        """
+        whole = self.target
+        left = {person.path.stem for person in whole.train[:count]}
+        on_top, roots = {}, {}
+        for arm, crops in whole.on_top.items():
+            kept = [k for k, person in enumerate(crops) if origin(person.path) in left]
+            on_top[arm] = tuple(crops[k] for k in kept)
+            if arm in whole.roots:
+                roots[arm] = tuple(whole.roots[arm][k] for k in kept)
+        target = Material(
+            whole.train[:count], whole.query[:count], whole.gallery[:count], on_top, roots
+        )
+        return self._replace(target=target)
 
     def origins(self, arm: str) -> list[int]:
         """Find for each crop on top of an arm the target crop it was made of.

@@ -73,7 +73,7 @@ def _run(experiment: Experiment, workers: int | None) -> dict[str, Any]:
 
 
 def dry_run(recipe: FinetuneEval) -> dict[str, Any]:
-    """Read all crops, take one step with every arm, search a little; keep nothing.
+    """List all crops, take one step with every arm, search a little; keep nothing.
 
     Args:
         recipe: The experiment.
@@ -88,6 +88,7 @@ def dry_run(recipe: FinetuneEval) -> dict[str, Any]:
     changes = {"seeds": recipe.seeds[:1], "steps": 1, "pretrain_steps": 1}
     recipe = recipe.model_copy(update=changes)
     material = read_material(recipe)
+    ready_network(recipe, len(material.pids), training=True)
     few = material._replace(query=material.query[:DRY], gallery=material.gallery[:DRY])
     with TemporaryDirectory() as folder:
         return _run(Experiment(recipe, few, RunFolder(Path(folder), resumed=False)), workers=1)
@@ -179,7 +180,7 @@ def _tell(recipe: FinetuneEval, report: dict[str, Any]) -> None:
     "--dry-run",
     "dry",
     is_flag=True,
-    help="Read all crops and take one step with every arm; keep nothing.",
+    help="List all crops and take one step with every arm; keep nothing.",
 )
 @click.option(
     "--workers",
@@ -211,14 +212,16 @@ def command(
     reidaug finetune-eval recipes/market1501/finetune_eval.yaml --set arms.warps_grey=warps
     reidaug finetune-eval recipes/market1501/evaluate.yaml --eval-only
     """  # noqa: D301 - click asks for this character
+    if dry and eval_only:
+        raise UsageError("--dry-run tries a training, and --eval-only trains nothing")
+    if rerank != "none" and not eval_only:
+        raise UsageError("--rerank is for --eval-only: arms are compared by the plain search")
     values = read(recipe, overrides)
     if values.get("protocol") == "uda":
         adaptation = resolve(values, AdaptEval, where=str(recipe))
         _adapt(adaptation, out, resume=resume, eval_only=eval_only, dry=dry, workers=workers)
         return
     what = resolve(values, FinetuneEval, where=str(recipe))
-    if rerank != "none" and not eval_only:
-        raise UsageError("--rerank is for --eval-only: arms are compared by the plain search")
     if dry:
         report = dry_run(what)
         click.echo(

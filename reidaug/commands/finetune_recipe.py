@@ -9,7 +9,7 @@ from accelerate import PartialState
 from pydantic import Field, model_validator
 
 from reidaug.errors import UsageError
-from reidaug.recipes import Recipe
+from reidaug.recipes import Recipe, merged
 from reidaug.reid.arms import LowData, Material, gather
 from reidaug.reid.backbones import PersonResNet, ReIDModel
 from reidaug.reid.bagtricks import BagOfTricks
@@ -195,11 +195,7 @@ class FinetuneEval(Recipe):
         changes = self.arms[name].changes
         if wrong := sorted(set(changes) - set(CHANGEABLE)):
             raise ValueError(f"arm {name} cannot change {wrong[0]}; {', '.join(CHANGEABLE)} it can")
-        values = self.model_dump(exclude={"arms"})
-        for key, value in changes.items():
-            nested = isinstance(value, dict) and isinstance(values[key], dict)
-            values[key] = values[key] | value if nested else value
-        return FinetuneEval.model_validate(values)
+        return FinetuneEval.model_validate(merged(self.model_dump(exclude={"arms"}), changes))
 
 
 def resolved(recipe: FinetuneEval, command: str) -> dict[str, Any]:
@@ -287,7 +283,16 @@ def ready_network(recipe: FinetuneEval, people: int, *, training: bool) -> ReIDM
         model, loaded = _loaded(recipe, people, 0, weights)
     triplet = recipe.objective.triplet_weight > 0
     name, size = recipe.backbone, recipe.size
-    check_model(model, name=name, people=people, size=size, training=training, triplet=triplet)
+    asked = training and any(recipe.of_arm(arm).objective.top_teacher for arm in recipe.arms)
+    check_model(
+        model,
+        name=name,
+        people=people,
+        size=size,
+        training=training,
+        triplet=triplet,
+        teacher=asked,
+    )
     if weights is not None and loaded is not None:
         if recipe.checkpoint is not None:
             check_weights(model, loaded, weights, name=name, size=size)

@@ -27,6 +27,7 @@ def check_model(
     size: Size,
     training: bool = True,
     triplet: bool = True,
+    teacher: bool = False,
 ) -> None:
     """Check that a model can be evaluated, and trained where it shall be.
 
@@ -40,6 +41,7 @@ def check_model(
         size: (height, width) of the crops.
         training: Whether it will be trained.
         triplet: Whether a triplet loss will compare its features.
+        teacher: Whether it will teach: say in eval mode whom crops show.
 
     Raises:
         UsageError: It does not keep to this; one line says what it does instead.
@@ -49,7 +51,10 @@ def check_model(
     images = _crops(model, size)
     try:
         with seeded(0), torch.no_grad():
-            _check_eval(model.eval()(images), model(images[:1]))
+            seen = model.eval()(images)
+            _check_eval(seen, model(images[:1]))
+            if teacher and not seen.logits:
+                raise UsageError("in eval mode it gives no scores, and objective.top_teacher asks")
             if training:
                 mode = "training"
                 _check_training(model.train()(images), people, triplet=triplet)
@@ -90,10 +95,17 @@ def check_weights(model: ReIDModel, loaded: Loaded, path: Path, *, name: str, si
     model.train(was)
     for parameter in frozen:
         parameter.requires_grad_(False)
+    # Batch norm's statistics have no gradient, but features are made of them too.
+    layers = {key.rpartition(".")[0] for key in needed}
+    needed += [
+        key
+        for key, _ in model.named_buffers()
+        if key.rpartition(".")[0] in layers and key.endswith(("running_mean", "running_var"))
+    ]
     lacking = [key for key in needed if key not in loaded.fitted]
     if lacking:
         raise ReidaugError(
-            f"{path}: {len(lacking)} of the {len(needed)} parameters that the features of backbone "
+            f"{path}: {len(lacking)} of the {len(needed)} tensors that the features of backbone "
             f"{name} are made of are not in it ({_some(lacking)}); {CAUSES}"
         )
     if loaded.extra:

@@ -12,6 +12,7 @@ from torchvision.transforms.functional import InterpolationMode, resize
 
 from reidaug.data.images import read_image
 from reidaug.geometry.flow import Size
+from reidaug.reid.bounds import Share
 
 MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)
@@ -91,10 +92,10 @@ class Variation:
         erase: Probability of an erased rectangle.
     """
 
-    flip: float = 0.5
-    shift: float = 0.04
-    jitter: float = 0.0
-    erase: float = 0.5
+    flip: Share = 0.5
+    shift: Share = 0.04
+    jitter: Share = 0.0
+    erase: Share = 0.5
 
     __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012  # a misspelt recipe key is an error
 

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from reidaug.reid.bounds import Weight
 from reidaug.reid.dgnet import DGNet
 from reidaug.reid.dgnet_crossing import Crossing, Side, cross
 from reidaug.reid.dgnet_losses import (
@@ -47,12 +48,12 @@ class Rates:
         DG-Net; DG-Net++ has drops too, at steps that its rounds never reach.
     """
 
-    encoder: float = 2e-3
-    heads: float = 10.0
-    generator: float = 1e-4
-    discriminator: float = 1e-4
-    domain: float = 1e-5
-    decay: float = 5e-4
+    encoder: Weight = 2e-3
+    heads: Weight = 10.0
+    generator: Weight = 1e-4
+    discriminator: Weight = 1e-4
+    domain: Weight = 1e-5
+    decay: Weight = 5e-4
     drops: tuple[int, ...] = (60_000, 90_000, 105_000)
 
     __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012  # a misspelt recipe key is an error

@@ -8,6 +8,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from reidaug.reid.bounds import Weight
+
 Phase = Literal["source", "warmup", "adapt"]
 Places = tuple[int, ...]
 
@@ -73,20 +75,20 @@ class Weights:
         DG-Net and DG-Net++; ``warps`` is ours.
     """
 
-    self_reconstruction: float = 5.0
-    positive_reconstruction: float = 5.0
-    structure_code: float = 1.0
-    cycle: float = 2.0
-    generated_identity: float = 0.5
-    identity: float = 1.0
-    fine_identity: float = 0.4
-    positive_identity: float = 1.0
-    teacher: float = 2.0
-    fine_grained: float = 0.4
-    adversarial: float = 1.0
-    domain: float = 1.0
-    warps: float = 0.5
-    penalty: float = 0.01
+    self_reconstruction: Weight = 5.0
+    positive_reconstruction: Weight = 5.0
+    structure_code: Weight = 1.0
+    cycle: Weight = 2.0
+    generated_identity: Weight = 0.5
+    identity: Weight = 1.0
+    fine_identity: Weight = 0.4
+    positive_identity: Weight = 1.0
+    teacher: Weight = 2.0
+    fine_grained: Weight = 0.4
+    adversarial: Weight = 1.0
+    domain: Weight = 1.0
+    warps: Weight = 0.5
+    penalty: Weight = 0.01
     ramp: Ramp = Ramp()
 
     __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012  # a misspelt recipe key is an error

@@ -14,6 +14,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from reidaug.errors import UsageError
 from reidaug.reid.backbones import Embedding, ReIDModel
+from reidaug.reid.bounds import Share, Weight
 from reidaug.reid.losses import batch_hard_triplet, identity_loss, soft_identity_loss
 
 
@@ -48,13 +49,13 @@ class Objective:
         top_in_triplet: Whether the triplet loss sees the crops on top too.
     """
 
-    smoothing: float = 0.1
-    fine_weight: float = 0.4
-    triplet_weight: float = 1.0
+    smoothing: Share = 0.1
+    fine_weight: Weight = 0.4
+    triplet_weight: Weight = 1.0
     margin: float | None = 0.3
-    top_weight: float = 0.5
-    top_smoothing: float = 0.1
-    top_teacher: float = 0.0
+    top_weight: Weight = 0.5
+    top_smoothing: Share = 0.1
+    top_teacher: Share = 0.0
     top_in_triplet: bool = True
 
     __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012  # a misspelt recipe key is an error

@@ -9,7 +9,7 @@ import yaml
 from click.testing import CliRunner
 from stick_market import stick_market
 
-from reidaug.commands.adapt_eval import adapt
+from reidaug.commands.adapt_eval import adapt, dry_run
 from reidaug.commands.adapt_recipe import START, WARMUP, AdaptEval, read_domains
 from reidaug.commands.finetune_eval import command
 from reidaug.data.market1501 import TRAIN
@@ -106,16 +106,17 @@ def test_killed_anywhere_and_resumed_gives_the_same_numbers(
 
 def test_targets_names_change_nothing(root: Path, whole: dict, tmp_path: Path) -> None:
     other = shutil.copytree(root / "target", tmp_path / "target")
-    paths = sorted((other / TRAIN).iterdir())
-    for place, path in enumerate(paths):  # the same pictures in the same order, all strangers
-        path.rename(path.with_name(f"{place:04d}{path.name[4:]}"))
+    warps = shutil.copytree(root / "warps", tmp_path / "warps")
+    for folder in (other, warps):  # the same pictures in the same order, all strangers
+        for place, path in enumerate(sorted((folder / TRAIN).iterdir())):
+            path.rename(path.with_name(f"{place:04d}{path.name[4:]}"))
     blind = adapt(
-        recipe(root, dataset=str(other), arms={"dgnetpp": {"changes": {"ratio": 0.0}}}),
+        recipe(root, dataset=str(other), arms={"warps_grey": str(warps)}),
         tmp_path / "run",
         workers=1,
     )
-    assert blind["arms"]["dgnetpp"] == whole["arms"]["dgnetpp"]
-    assert blind["clusters"]["dgnetpp"] == whole["clusters"]["dgnetpp"]
+    assert blind["arms"]["warps_grey"] == whole["arms"]["warps_grey"]
+    assert blind["clusters"]["warps_grey"] == whole["clusters"]["warps_grey"]
 
 
 def test_a_round_without_clusters_leaves_the_networks_as_they_were(root, tmp_path) -> None:
@@ -126,6 +127,7 @@ def test_a_round_without_clusters_leaves_the_networks_as_they_were(root, tmp_pat
     )
     assert report["arms"]["dgnetpp"]["mAP"] == report[WARMUP]["mAP"]
     assert report["clusters"]["dgnetpp"][0][1]["clusters"] == 0
+    assert report["rounds_without_clusters"] == {"dgnetpp": [2]}
 
 
 def write(folder: Path, content: dict) -> str:
@@ -144,8 +146,18 @@ def test_the_command_knows_the_protocol(root: Path, whole: dict, tmp_path: Path)
     dry = CliRunner().invoke(command, [path, "--dry-run", "--out", str(tmp_path / "no")])
     assert "1 seeds, 2 rounds of 2 steps each, from 12 source crops of 4 people" in dry.output
     assert not (tmp_path / "no").exists()
-    refused = CliRunner().invoke(command, [path, "--eval-only"])
-    assert isinstance(refused.exception, UsageError)
+    for option in (["--eval-only"], ["--rerank", "gnn"]):
+        refused = CliRunner().invoke(command, [path, *option])
+        assert isinstance(refused.exception, UsageError)
+
+
+def test_a_dry_run_takes_a_step_even_without_clusters(root: Path, tmp_path: Path) -> None:
+    broken = shutil.copytree(root / "warps", tmp_path / "broken")
+    for path in (broken / TRAIN).iterdir():
+        path.write_bytes(b"no picture")
+    nobody = {"eps": 1e-9, "min_samples": 4}
+    with pytest.raises(ReidaugError, match="broken"):
+        dry_run(recipe(root, cluster=nobody, arms={"warps_grey": str(broken)}))
 
 
 @pytest.mark.parametrize("name", ["table5_uda", "table5_uda_small"])
@@ -168,9 +180,15 @@ def test_table_5_runs_on_any_roots_of_the_layout(root: Path, name: str) -> None:
     ("changes", "message"),
     [
         ({"arms": {START: None}}, "an arm's name"),
+        ({"arms": {"teacher": None}}, "an arm's name"),
+        ({"cluster": {"eps": 0.8}}, "cluster.eps is less than 1 - cluster.original"),
+        ({"cluster": {"k1": 0}}, "cluster.k1"),
+        ({"teacher": {"images": 0}}, "teacher.images"),
+        ({"weights": {"cycle": -1}}, "weights.cycle"),
+        ({"rates": {"source": {"encoder": "fast"}}}, "rates.source.encoder"),
         ({"arms": {"a": {"only": True}}}, "clusters are made of real crops"),
         ({"arms": {"a": {"changes": {"steps": 1}}}}, "arm a cannot change steps"),
-        ({"rates": {"adapt": {"encodr": 1}}}, "rates.adapt: .*encodr"),
+        ({"rates": {"adapt": {"encodr": 1}}}, "rates.adapt.encodr"),
         ({"rates": {"later": {}}}, "rates"),
         ({"vary": {"erase": 0.5}}, "vary.erase"),
         ({"seeds": [1, 1]}, "seeds differ"),
@@ -189,6 +207,8 @@ def test_a_wrong_recipe_is_one_line(root: Path, changes: dict, message: str) -> 
         ({"teacher": {"people": 9}}, "teacher.people: 9 a batch, but .* has 4"),
         ({"batch": 16}, "12 training crops are no batch of 16"),
         ({"pretrained": "/nowhere.pth"}, "/nowhere.pth: no such weight file"),
+        ({"size": [64, 32]}, "size 64 x 32: "),
+        ({"size": [66, 40]}, "size 66 x 40: "),
     ],
 )
 def test_what_cannot_be_done_leaves_nothing(

@@ -174,7 +174,7 @@ def test_a_class_of_ones_own_is_trained_too(at_root: None, tmp_path: Path) -> No
         (["backbone=my_net:Gone", NONE], 2, "backbone my_net:Gone: module my_net has no class"),
         (["backbone=nowhere:Net", NONE], 2, "backbone nowhere:Net: no module nowhere"),
         (["backbone=my_net:Net", NONE], 1, "none of its 126 tensors fits this backbone"),
-        (["backbone=resnet18"], 1, "parameters that the features of backbone resnet18 are made of"),
+        (["backbone=resnet18"], 1, "tensors that the features of backbone resnet18 are made of"),
         (["backbone_options.ibn=true"], 1, "features of backbone fastreid:resnet18"),
         (["checkpoint=ours.safetensors"], 1, "are not in it (heads.bottleneck.0.weight"),
         (["checkpoint=torn.pth"], 1, "torn.pth: not a readable weight file"),

@@ -289,6 +289,9 @@ def test_what_cannot_be_done_is_one_line_and_leaves_nothing(root, tmp_path, chan
     [
         ({"lr": 1}, "unknown key 'lr'"),
         ({"objective": {"margim": 1}}, "margim"),
+        ({"objective": {"top_teacher": 3}}, "objective.top_teacher"),
+        ({"vary": {"shift": 9}}, "vary.shift"),
+        ({"objective": {"triplet_weight": -1}}, "objective.triplet_weight"),
         ({"vary": {"flip": "often"}}, "vary.flip"),
         ({"seeds": [1, 1]}, "seeds differ"),
         ({"size": [0, 0]}, "'size.0': input should be greater"),

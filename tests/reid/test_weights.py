@@ -206,7 +206,7 @@ def test_fastreids_trunk_loads_into_our_resnet_but_not_its_neck(tmp_path: Path):
     assert all(key.startswith("heads.") or key == "pixel_mean" for key in loaded.skipped)
     assert {key.partition(".")[0] for key in loaded.missing} == {"heads"}
     assert torch.equal(model.conv1.weight, stored["backbone.conv1.weight"])
-    with pytest.raises(ReidaugError, match=r"of the \d+ parameters .* \(heads.0.bottleneck.weight"):
+    with pytest.raises(ReidaugError, match=r"of the \d+ tensors .* \(heads.0.bottleneck.weight"):
         check_weights(model, loaded, Path("w"), name="resnet18", size=(64, 32))
 
 
@@ -250,11 +250,12 @@ def test_only_what_the_features_need_has_to_be_in_a_checkpoint():
         loaded = Loaded(tuple(fitted), (), (), ())
         check_weights(model, loaded, Path("w"), name="resnet18", size=(64, 32))
 
+    needed |= {key for key, _ in model.named_buffers() if "running" in key}
     check(needed)
     assert not frozen.requires_grad
     assert all(p.grad is None for p in model.parameters())
     assert model.training
-    for key in ("conv1.weight", "heads.1.norm.weight"):
+    for key in ("conv1.weight", "heads.1.norm.weight", "bn1.running_mean"):
         with pytest.raises(ReidaugError, match=rf"^w: 1 of the {len(needed)} .* \({key}\)"):
             check(needed - {key})
 
