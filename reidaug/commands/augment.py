@@ -25,9 +25,9 @@ from reidaug.data.market1501 import GALLERY, QUERY, SPLITS
 from reidaug.errors import UsageError
 from reidaug.flow.estimator import FlowEstimator
 from reidaug.flow.named import (
-    CLOSED_FORMS,
     OWN_POSE,
     SHIPPED,
+    UNTRAINED,
     checkpoint_of,
     load_flow,
     resolved,
@@ -283,7 +283,7 @@ def _precision(precision: str, estimator: FlowEstimator) -> str:
     default=SHIPPED,
     show_default=True,
     help=f"{SHIPPED}, which comes with the package; a checkpoint folder of train-flow; or one of "
-    f"those that learn nothing: {', '.join(CLOSED_FORMS)}.",
+    f"those that learn nothing: {', '.join(UNTRAINED)}.",
 )
 @click.option(
     "--keypoints",

@@ -14,9 +14,14 @@ CLOSED_FORMS: dict[str, type[FlowEstimator]] = {
     OWN_POSE: Identity,
     "torso-affine": TorsoAffine,
     "joint-blend": JointBlend,
+}
+"""What learns nothing, and goes where the poses say."""
+RANDOM_FORMS: dict[str, type[FlowEstimator]] = {
     "random-affine": RandomAffine,
     "random-tps": RandomTPS,
 }
+"""What goes anywhere: controls for re-ID, no rows of tables of flows."""
+UNTRAINED = CLOSED_FORMS | RANDOM_FORMS
 SHIPPED = "market"
 """The checkpoint inside the package, for crops of the form of Market-1501."""
 
@@ -25,7 +30,7 @@ def load_flow(flow: str) -> FlowEstimator:
     """Make the estimator a user names.
 
     Args:
-        flow: A key of `CLOSED_FORMS`, `SHIPPED`, or a checkpoint folder. A folder that has such a
+        flow: A key of `UNTRAINED`, `SHIPPED`, or a checkpoint folder. A folder that has such a
             name is written with its path: ``./market``.
 
     Returns:
@@ -37,9 +42,9 @@ def load_flow(flow: str) -> FlowEstimator:
     """
     folder = checkpoint_of(flow)
     if folder is None:
-        return CLOSED_FORMS[flow]()
+        return UNTRAINED[flow]()
     if not folder.is_dir():
-        known = ", ".join((SHIPPED, *CLOSED_FORMS))
+        known = ", ".join((SHIPPED, *UNTRAINED))
         raise UsageError(f"flow {flow}: no such checkpoint folder, nor one of {known}")
     return load_checkpoint(folder)
 
@@ -53,7 +58,7 @@ def checkpoint_of(flow: str) -> Path | None:
     Returns:
         The folder, whether it is there or not; None for closed forms, which have none.
     """
-    if flow in CLOSED_FORMS:
+    if flow in UNTRAINED:
         return None
     if flow == SHIPPED:
         return Path(str(files("reidaug"))) / "checkpoints" / SHIPPED
@@ -69,4 +74,4 @@ def resolved(flow: str) -> str:
     Returns:
         The name as it is, or the absolute path of the folder.
     """
-    return flow if flow in (*CLOSED_FORMS, SHIPPED) else str(Path(flow).resolve())
+    return flow if flow in (*UNTRAINED, SHIPPED) else str(Path(flow).resolve())

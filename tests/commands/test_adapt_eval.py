@@ -169,7 +169,7 @@ def test_table_5_runs_on_any_roots_of_the_layout(root: Path, name: str) -> None:
         f"source={root / 'source'}",
         f"dataset={root / 'target'}",
         *(f"arms.{arm}={root / 'warps'}" for arm in made),
-        *("preset=small", "pretrained=null", "teacher.people=3", "teacher.images=2"),
+        *("preset=small", "batch=4", "pretrained=null", "teacher.people=3", "teacher.images=2"),
     ]
     read = load(path, AdaptEval, changes)
     assert {read.method, read.baseline, *read.controls} <= set(arms)

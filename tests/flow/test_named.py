@@ -5,11 +5,11 @@ import pytest
 from reidaug.errors import ReidaugError, UsageError
 from reidaug.flow.checkpoint import save_checkpoint
 from reidaug.flow.closed_form import JointBlend
-from reidaug.flow.named import CLOSED_FORMS, SHIPPED, checkpoint_of, load_flow, resolved
+from reidaug.flow.named import SHIPPED, UNTRAINED, checkpoint_of, load_flow, resolved
 
 
 def test_closed_forms_have_no_weights_and_keep_their_names() -> None:
-    for name, kind in CLOSED_FORMS.items():
+    for name, kind in UNTRAINED.items():
         assert type(load_flow(name)) is kind
         assert checkpoint_of(name) is None
         assert resolved(name) == name
