@@ -63,7 +63,7 @@ def train_judge(
         train_crops=4, seed=seed, workers=workers,
     )  # fmt: skip
     settings = (f"dataset={market}", f"pretrain_steps={steps}", "seeds=[0]")
-    recipe = load(RECIPE, FinetuneEval, settings).model_copy(update={"arms": {"real_only": None}})
+    recipe = load(RECIPE, FinetuneEval, (*settings, "arms={real_only: null}"))
     resolved = {"command": "finetune-eval", **recipe.model_dump(mode="json")}
     folder = RunFolder.open(out / "reid", resolved, resume=True)
     experiment = Experiment(recipe, read_material(recipe), folder)
