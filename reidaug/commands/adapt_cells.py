@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from io import BytesIO
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -185,6 +186,7 @@ class _Work:
         """Cluster the target and learn from its clusters, round after round."""
         network, halfway = self._network(trained=WARMUP, generators=2), self._halfway()
         first = 1 if halfway is None else halfway.round
+        self.advance((first - 1) * self.recipe.round_steps)
         for number in range(first, self.recipe.rounds + 1):
             self._round(network, number, halfway if number == first else None)
         return network
@@ -216,10 +218,14 @@ class _Work:
         on_top = round(self.recipe.ratio * self.size.batch)
         if source_pairs or not on_top:
             return Feed(pairs, domains, self.recipe.vary)
-        crops = self.domains.target.on_top[self.name]
-        roots = self.domains.target.roots.get(self.name, ())
-        warps = Warped(self._crops(crops), self.domains.origins(self.name), roots)
-        return Feed(pairs, domains, self.recipe.vary, warps, on_top)
+        return Feed(pairs, domains, self.recipe.vary, self._warps, on_top)
+
+    @cached_property
+    def _warps(self) -> Warped:
+        """The arm's crops on top, the same in all rounds: decoded once."""
+        target = self.domains.target
+        crops, roots = target.on_top[self.name], target.roots.get(self.name, ())
+        return Warped(self._crops(crops), self.domains.origins(self.name), roots)
 
     def _take(
         self, learner: DGNetLearner, feed: Feed, steps: int, stage: int, clusters: ndarray
@@ -266,6 +272,8 @@ class _Work:
         path = self.whole.path(TEACHER, self.seed)
         if path.exists():
             load_weights(network, path)
+            if self.name == START:
+                self.advance(self.recipe.teacher.steps)
             return network
         if self.recipe.pretrained is not None:
             load_weights(network, self.recipe.pretrained)

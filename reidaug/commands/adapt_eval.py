@@ -10,7 +10,7 @@ import torch
 
 from reidaug.commands.adapt_cells import Adaptation
 from reidaug.commands.adapt_recipe import START, WARMUP, AdaptEval, read_domains
-from reidaug.commands.cells import train_cells
+from reidaug.commands.cells import DRY, train_cells
 from reidaug.errors import UsageError
 from reidaug.reid.comparison import against, compare
 from reidaug.reid.dgnet import build_dgnet
@@ -28,8 +28,6 @@ from reidaug.reid.scoreboard import (
 from reidaug.reid.weights import load_weights
 from reidaug.report.reid_part import cmc_picture
 from reidaug.runs import RunFolder, write_atomically
-
-DRY = 64  # crops that a dry run searches for and among
 
 
 def adapt(

@@ -13,6 +13,7 @@ from reidaug.processes import killed_worker_told
 from reidaug.runs import counter
 
 Task = tuple[str, int]  # a cell: its name and its seed
+DRY = 64  # crops that a dry run searches for and among
 Advance = Callable[[int], None]
 
 

@@ -8,7 +8,7 @@ import click
 
 from reidaug.commands import adapt_eval, options
 from reidaug.commands.adapt_recipe import AdaptEval
-from reidaug.commands.cells import train_cells
+from reidaug.commands.cells import DRY, train_cells
 from reidaug.commands.evaluation import evaluate_checkpoint, tell
 from reidaug.commands.finetune_cells import Experiment
 from reidaug.commands.finetune_recipe import (
@@ -92,9 +92,6 @@ def dry_run(recipe: FinetuneEval) -> dict[str, Any]:
     few = material._replace(query=material.query[:DRY], gallery=material.gallery[:DRY])
     with TemporaryDirectory() as folder:
         return _run(Experiment(recipe, few, RunFolder(Path(folder), resumed=False)), workers=1)
-
-
-DRY = 64  # crops that a dry run searches for and among
 
 
 def _report(experiment: Experiment) -> dict[str, Any]:
