@@ -17,7 +17,7 @@ from numpy import ndarray
 from torch import nn
 
 from reidaug.commands.adapt_recipe import START, TEACHER, WARMUP, AdaptEval, Domains
-from reidaug.commands.cells import Advance, Task
+from reidaug.commands.cells import Advance, Cells, Task
 from reidaug.data.people import Person
 from reidaug.errors import ReidaugError
 from reidaug.machine import half_pays, one_thread
@@ -43,7 +43,7 @@ FIRST_WEIGHTS, PAIRS, VARIATION, LEARNER = range(4)  # what a stage draws at ran
 
 
 @dataclass(frozen=True)
-class Adaptation:
+class Adaptation(Cells):
     """An experiment of which cells can be trained one by one.
 
     Attributes:
@@ -69,14 +69,6 @@ class Adaptation:
     def path(self, name: str, seed: int, kind: str = "safetensors") -> Path:
         """Tell where a cell leaves its networks (``safetensors``) or its state (``state.pt``)."""
         return self.folder.path / "checkpoints" / f"{name}-seed{seed}.{kind}"
-
-    def cell_path(self, name: str, seed: int) -> Path:
-        """Tell where a finished cell is written down."""
-        return self.folder.path / "cells" / f"{name}-seed{seed}.json"
-
-    def finished(self, name: str, seed: int) -> bool:
-        """Tell whether a cell has been written down."""
-        return self.cell_path(name, seed).exists()
 
     def steps(self, name: str) -> int:
         """Count the optimiser steps of a cell."""

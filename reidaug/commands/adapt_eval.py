@@ -19,11 +19,9 @@ from reidaug.reid.mixer import SOURCE
 from reidaug.reid.scoreboard import (
     Cell,
     arm_of,
+    comparison,
     curves_of,
-    difference_table,
     rows_of,
-    sentence,
-    table,
 )
 from reidaug.reid.weights import load_weights
 from reidaug.report.reid_part import cmc_picture
@@ -93,30 +91,18 @@ def tell(recipe: AdaptEval, report: dict[str, Any]) -> None:
         recipe: The experiment.
         report: What `adapt` returned.
     """
-    click.echo(f"protocol: {report['protocol']}")
-    before = {name: report[name] for name in (START, WARMUP)}
-    click.echo(table({**before, **report["arms"]}))
-    if report.get("differences"):
-        click.echo()
-        click.echo(difference_table(recipe.method, report["differences"]))
+    rows = {name: report[name] for name in (START, WARMUP)} | report["arms"]
+    told = {"adaptation": recipe.baseline}
+    told |= dict.fromkeys(("gain_mAP", "gain_over_best_control"), recipe.method)
+    click.echo(comparison(rows, report, method=recipe.method, told=told))
     idle = sum(sum(counts) for counts in report["rounds_without_clusters"].values())
     if idle:
         click.echo(
             f"{idle} rounds found no clusters and taught nothing: see 'cluster' in the recipe"
         )
-    click.echo()
-    for key, name in (
-        ("adaptation", recipe.baseline),
-        ("gain_mAP", recipe.method),
-        ("gain_over_best_control", recipe.method),
-    ):
-        if key in report:
-            click.echo(sentence(name, report[key]))
 
 
 def _run(experiment: Adaptation, workers: int | None) -> dict[str, Any]:
-    for name in ("cells", "checkpoints"):
-        (experiment.folder.path / name).mkdir(exist_ok=True)
     train_cells(experiment, workers)
     return _report(experiment)
 

@@ -1,35 +1,49 @@
 """Cells of an experiment: pieces of training that go on from one another, several at a time."""
 
 import signal
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from typing import Protocol, runtime_checkable
+from pathlib import Path
 
 from accelerate import PartialState
 from joblib.externals.loky import ProcessPoolExecutor
 
 from reidaug.machine import cores
 from reidaug.processes import killed_worker_told
-from reidaug.runs import counter
+from reidaug.runs import RunFolder, counter
 
 Task = tuple[str, int]  # a cell: its name and its seed
 DRY = 64  # crops that a dry run searches for and among
 Advance = Callable[[int], None]
 
 
-@runtime_checkable
-class Cells(Protocol):
-    """An experiment whose cells can be trained one by one, each in any process."""
+class Cells(ABC):
+    """An experiment whose cells can be trained one by one, each in any process.
 
-    def plan(self) -> Mapping[Task, Task | None]:
-        """List every cell with the one it goes on from, None where there is none."""
+    Attributes:
+        folder: Its run folder.
+    """
+
+    folder: RunFolder
+
+    def cell_path(self, name: str, seed: int) -> Path:
+        """Tell where a finished cell is written down."""
+        return self.folder.path / "cells" / f"{name}-seed{seed}.json"
 
     def finished(self, name: str, seed: int) -> bool:
         """Tell whether a cell has been written down."""
+        return self.cell_path(name, seed).exists()
 
+    @abstractmethod
+    def plan(self) -> Mapping[Task, Task | None]:
+        """List every cell with the one it goes on from, None where there is none."""
+
+    @abstractmethod
     def steps(self, name: str) -> int:
         """Count the optimiser steps of a cell."""
 
+    @abstractmethod
     def train(self, name: str, seed: int, advance: Advance | None = None) -> int:
         """Train a cell and write it down.
 
@@ -50,6 +64,8 @@ def train_cells(cells: Cells, workers: int | None = None) -> None:
         cells: The experiment.
         workers: Cells trained at a time; default: one a core, one alone on a GPU.
     """
+    for name in ("cells", "checkpoints"):
+        (cells.folder.path / name).mkdir(exist_ok=True)
     on_cpu = PartialState().device.type == "cpu"
     workers = workers or (cores() if on_cpu else 1)
     plan = cells.plan()

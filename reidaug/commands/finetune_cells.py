@@ -9,7 +9,7 @@ import safetensors.torch
 import torch
 from accelerate import PartialState
 
-from reidaug.commands.cells import Advance, Task
+from reidaug.commands.cells import Advance, Cells, Task
 from reidaug.commands.finetune_recipe import START, FinetuneEval, build_network
 from reidaug.data.people import Person
 from reidaug.machine import half_pays, one_thread
@@ -32,7 +32,7 @@ LOG_EVERY = 20
 
 
 @dataclass(frozen=True)
-class Experiment:
+class Experiment(Cells):
     """An experiment of which cells can be trained one by one.
 
     Attributes:
@@ -44,10 +44,6 @@ class Experiment:
     recipe: FinetuneEval
     material: Material
     folder: RunFolder
-
-    def cell_path(self, name: str, seed: int) -> Path:
-        """Where a finished cell is written down."""
-        return self.folder.path / "cells" / f"{name}-seed{seed}.json"
 
     def model_path(self, name: str, seed: int) -> Path:
         """Where a cell leaves its model."""
@@ -62,10 +58,6 @@ class Experiment:
         starts = {seed: (START, self.start_seed(seed)) for seed in self.recipe.seeds}
         arms = {(name, seed): starts[seed] for seed in starts for name in self.recipe.arms}
         return {**dict.fromkeys(starts.values()), **arms}
-
-    def finished(self, name: str, seed: int) -> bool:
-        """Tell whether a cell has been written down."""
-        return self.cell_path(name, seed).exists()
 
     def steps(self, name: str) -> int:
         """Count the optimiser steps of a cell."""

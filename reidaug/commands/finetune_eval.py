@@ -24,11 +24,9 @@ from reidaug.reid.comparison import compare
 from reidaug.reid.scoreboard import (
     Cell,
     arm_of,
+    comparison,
     curves_of,
-    difference_table,
     rows_of,
-    sentence,
-    table,
 )
 from reidaug.reid.trial import Rerank
 from reidaug.report.reid_part import cmc_picture
@@ -66,8 +64,6 @@ def finetune(
 
 
 def _run(experiment: Experiment, workers: int | None) -> dict[str, Any]:
-    for name in ("cells", "checkpoints"):
-        (experiment.folder.path / name).mkdir(exist_ok=True)
     train_cells(experiment, workers)
     return _report(experiment)
 
@@ -136,19 +132,10 @@ def _tell(recipe: FinetuneEval, report: dict[str, Any]) -> None:
     unmatched = report["queries_without_match"]
     if unmatched:
         click.echo(f"{unmatched} of {report['queries']} queries have no match and do not count")
-    click.echo(f"protocol: {report['protocol']}")
-    click.echo(table({START: report["start"], **report["arms"]}))
-    if report.get("differences"):
-        click.echo()
-        click.echo(difference_table(recipe.method, report["differences"]))
-    click.echo()
-    for key, name in (
-        ("gain_mAP", recipe.method),
-        ("gain_over_best_control", recipe.method),
-        ("ceiling", recipe.ceiling),
-    ):
-        if key in report:
-            click.echo(sentence(name, report[key]))
+    rows = {START: report["start"], **report["arms"]}
+    told = dict.fromkeys(("gain_mAP", "gain_over_best_control"), recipe.method)
+    told["ceiling"] = recipe.ceiling
+    click.echo(comparison(rows, report, method=recipe.method, told=told))
     share = report.get("ceiling", {}).get("share_recovered")
     if share is not None:
         click.echo(f"{recipe.method} recovers {share:.0%} of what {recipe.ceiling} gains")

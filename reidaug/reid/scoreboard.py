@@ -224,6 +224,31 @@ def results_block(tested: Tested) -> str:
     return "\n".join([*lines, *(f"Rank-{rank:<3}: {share:.1f}%" for rank, share in ranks)])
 
 
+def comparison(
+    rows: Mapping[str, Mapping[str, Sequence[float]]],
+    report: Mapping[str, Any],
+    *,
+    method: str,
+    told: Mapping[str, str],
+) -> str:
+    """Say what an experiment found: its table, the method beside every arm, and plain words.
+
+    Args:
+        rows: What `rows_of` returns, with what was before the arms.
+        report: The experiment's; parts it lacks are passed over.
+        method: The arm in question.
+        told: Keys of the report's comparisons, each with the arm it is about.
+
+    Returns:
+        Lines.
+    """
+    parts = [f"protocol: {report['protocol']}", table(rows)]
+    if report.get("differences"):
+        parts += ["", difference_table(method, report["differences"])]
+    words = [sentence(name, report[key]) for key, name in told.items() if key in report]
+    return "\n".join([*parts, "", *words])
+
+
 def sentence(name: str, found: Mapping[str, Any]) -> str:
     """Say what a comparison says.
 
