@@ -5,6 +5,7 @@ and, once the work is done, ``report.json``.
 """
 
 import json
+import operator
 import sys
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -43,6 +44,7 @@ class RunFolder:
         *,
         resume: bool,
         known: Collection[str] = (),
+        grows: Callable[[Mapping[str, Any], Mapping[str, Any]], bool] = operator.eq,
     ) -> "RunFolder":
         """Make a run folder, or go on with the run it holds.
 
@@ -51,6 +53,8 @@ class RunFolder:
             recipe: The resolved recipe, command included; plain YAML values, no output path.
             resume: Whether a run of the same recipe may be continued.
             known: Names of what may lie in the folder before the run does.
+            grows: Tells of the recipe a run was begun with and of another whether the run can be
+                continued as that one: it is then no longer complete. Default: equal ones alone.
 
         Returns:
             The folder, with ``recipe.yaml`` in it.
@@ -63,10 +67,14 @@ class RunFolder:
         check_folder(path, known=known)
         resumed = written.exists()
         if resumed:
-            if written.read_text(encoding="utf-8") != text:
+            same = (begun := written.read_text(encoding="utf-8")) == text
+            if not same and not grows(_values(begun), yaml.safe_load(text)):
                 raise ReidaugError(f"{path} holds another run; name another folder with --out")
             if not resume:
                 raise ReidaugError(f"{path} holds this run already; go on with --resume")
+            if not same:
+                (path / "report.json").unlink(missing_ok=True)
+                write_atomically(written, text.encode())
         else:
             path.mkdir(parents=True, exist_ok=True)
             write_atomically(written, text.encode())
@@ -115,6 +123,15 @@ class RunFolder:
             return None
         report: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         return report
+
+
+def _values(text: str) -> Mapping[str, Any]:
+    """Read a recipe back; nothing of one that is damaged."""
+    try:
+        values = yaml.safe_load(text)
+    except yaml.YAMLError:
+        return {}
+    return values if isinstance(values, dict) else {}
 
 
 def check_folder(path: Path, *, known: Collection[str] = ()) -> None:

@@ -31,6 +31,32 @@ def test_another_run_is_left_alone(tmp_path: Path) -> None:
     assert (tmp_path / "a" / "recipe.yaml").read_text() == "command: train-flow\nsteps: 3\n"
 
 
+def test_a_run_grows_where_it_may(tmp_path: Path) -> None:
+    run = RunFolder.open(tmp_path / "a", RECIPE, resume=False)
+    run.report({"loss": 1.0})
+    more = {**RECIPE, "steps": 4}
+
+    def longer(begun, wanted):
+        return begun["steps"] <= wanted["steps"]
+
+    with pytest.raises(ReidaugError, match="--resume"):
+        RunFolder.open(tmp_path / "a", more, resume=False, grows=longer)
+    assert run.finished() is not None
+    grown = RunFolder.open(tmp_path / "a", more, resume=True, grows=longer)
+    assert grown.resumed
+    assert grown.finished() is None
+    with pytest.raises(ReidaugError, match="another run"):
+        RunFolder.open(tmp_path / "a", RECIPE, resume=True, grows=longer)
+
+
+@pytest.mark.parametrize("text", ["steps: [", "no mapping", ""])
+def test_a_damaged_recipe_is_of_another_run(tmp_path: Path, text: str) -> None:
+    RunFolder.open(tmp_path / "a", RECIPE, resume=False)
+    (tmp_path / "a" / "recipe.yaml").write_text(text)
+    with pytest.raises(ReidaugError, match="another run"):
+        RunFolder.open(tmp_path / "a", RECIPE, resume=True)
+
+
 def test_a_folder_of_other_files_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("years of work")
     with pytest.raises(ReidaugError, match="not empty"):

@@ -10,7 +10,7 @@ import torch
 
 from reidaug.commands.adapt_cells import Adaptation
 from reidaug.commands.adapt_recipe import START, WARMUP, AdaptEval, read_domains
-from reidaug.commands.cells import DRY, train_cells
+from reidaug.commands.cells import DRY, may_grow, train_cells
 from reidaug.errors import UsageError
 from reidaug.reid.comparison import against, compare
 from reidaug.reid.dgnet import build_dgnet
@@ -36,8 +36,8 @@ def adapt(
     Args:
         recipe: The experiment.
         out: Run folder.
-        resume: Whether to go on with the run it holds: finished cells are kept, and unfinished ones
-            go on at their last state.
+        resume: Whether to go on with the run it holds: finished cells are kept, also when the
+            recipe has more arms or seeds by now; unfinished ones go on at their last state.
         workers: Cells trained at a time; default: one a core, one alone on a GPU.
 
     Returns:
@@ -50,7 +50,7 @@ def adapt(
     domains = read_domains(recipe)
     _try_networks(recipe)
     values = {"command": "finetune-eval", **recipe.model_dump(mode="json")}
-    folder = RunFolder.open(out, values, resume=resume)
+    folder = RunFolder.open(out, values, resume=resume, grows=may_grow)
     done = folder.finished()
     if done is not None:
         return done

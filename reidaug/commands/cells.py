@@ -5,6 +5,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from pathlib import Path
+from typing import Any
 
 from accelerate import PartialState
 from joblib.externals.loky import ProcessPoolExecutor
@@ -15,6 +16,7 @@ from reidaug.runs import RunFolder, counter
 
 Task = tuple[str, int]  # a cell: its name and its seed
 DRY = 64  # crops that a dry run searches for and among
+COMPARED = ("method", "baseline", "controls", "ceiling")  # what is said of finished cells
 Advance = Callable[[int], None]
 
 
@@ -55,6 +57,26 @@ class Cells(ABC):
         Returns:
             The number of steps.
         """
+
+
+def may_grow(begun: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
+    """Tell whether the cells of one experiment are cells of another.
+
+    Args:
+        begun: Its recipe, plain YAML values.
+        wanted: That of the other: it may have more arms, other seeds after the first (which may
+            have made the start of all), and compare other arms.
+
+    Returns:
+        Whether the other can go on with them.
+    """
+    loose = {"arms", "seeds", *COMPARED}
+    fixed, asked = ({k: v for k, v in r.items() if k not in loose} for r in (begun, wanted))
+    return (
+        fixed == asked
+        and begun["seeds"][0] == wanted["seeds"][0]
+        and begun["arms"].items() <= wanted["arms"].items()
+    )
 
 
 def train_cells(cells: Cells, workers: int | None = None) -> None:

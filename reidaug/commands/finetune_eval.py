@@ -8,7 +8,7 @@ import click
 
 from reidaug.commands import adapt_eval, options
 from reidaug.commands.adapt_recipe import AdaptEval
-from reidaug.commands.cells import DRY, train_cells
+from reidaug.commands.cells import DRY, may_grow, train_cells
 from reidaug.commands.evaluation import evaluate_checkpoint, tell
 from reidaug.commands.finetune_cells import Experiment
 from reidaug.commands.finetune_recipe import (
@@ -41,7 +41,8 @@ def finetune(
     Args:
         recipe: The experiment.
         out: Run folder.
-        resume: Whether to go on with the run it holds: finished cells are kept.
+        resume: Whether to go on with the run it holds: finished cells are kept, also when the
+            recipe has more arms or seeds by now, or compares others.
         workers: Cells trained at a time; default: one a core, one alone on a GPU.
 
     Returns:
@@ -53,7 +54,7 @@ def finetune(
     """
     material = read_material(recipe)
     ready_network(recipe, len(material.pids), training=True)
-    folder = RunFolder.open(out, resolved(recipe, "finetune-eval"), resume=resume)
+    folder = RunFolder.open(out, resolved(recipe, "finetune-eval"), resume=resume, grows=may_grow)
     done = folder.finished()
     if done is not None:
         return done
@@ -141,6 +142,10 @@ def _tell(recipe: FinetuneEval, report: dict[str, Any]) -> None:
         click.echo(f"{recipe.method} recovers {share:.0%} of what {recipe.ceiling} gains")
 
 
+GO_ON = """Go on with the run in --out: finished cells stay, and the recipe may have got more arms,
+more seeds, or other arms to compare."""
+
+
 @click.command("finetune-eval")
 @click.argument("recipe", type=options.PATH)
 @options.overrides
@@ -151,7 +156,7 @@ def _tell(recipe: FinetuneEval, report: dict[str, Any]) -> None:
     show_default=True,
     help="Run folder.",
 )
-@click.option("--resume", is_flag=True, help="Go on with the run in --out; finished cells stay.")
+@click.option("--resume", is_flag=True, help=GO_ON)
 @click.option("--eval-only", is_flag=True, help="Evaluate the recipe's checkpoint, train nothing.")
 @click.option(
     "--rerank",

@@ -112,6 +112,39 @@ def test_killed_and_resumed_gives_the_same_numbers(root, whole, monkeypatch):
     )
 
 
+def test_an_experiment_gets_more_arms_and_seeds(root, whole, monkeypatch):
+    few = {"real_only": None, "warps_grey": str(root / "warps")}
+    finetune(recipe(root, arms=few, seeds=[0]), root / "grown", workers=1)
+    train, trained = Experiment.train, []
+    monkeypatch.setattr(
+        Experiment,
+        "train",
+        lambda self, name, seed, advance=None: (
+            trained.append((name, seed)) or train(self, name, seed, advance)
+        ),
+    )
+    assert finetune(recipe(root), root / "grown", resume=True, workers=1) == whole
+    assert sorted(trained) == [
+        ("identity_grey", 0), ("identity_grey", 1), ("real_only", 1), ("warps_grey", 1)
+    ]  # fmt: skip
+    trained.clear()
+    other = recipe(root, method="identity_grey", controls=["warps_grey"])
+    told = finetune(other, root / "grown", resume=True, workers=1)
+    assert told["gain_over_best_control"]["vs"] == "warps_grey"
+    assert told["arms"] == whole["arms"]
+    assert not trained
+
+
+@pytest.mark.parametrize(
+    "changes", [{"steps": 5}, {"seeds": [1, 0]}, {"arms": {"real_only": None}},
+                {"arms": {name: None for name in ARMS}}]
+)  # fmt: skip
+def test_an_experiment_with_other_cells_is_another(root, whole, changes):
+    with pytest.raises(ReidaugError, match="another run"):
+        finetune(recipe(root, **changes), root / "whole", resume=True, workers=1)
+    assert json.loads((root / "whole" / "report.json").read_text()) == whole
+
+
 def test_a_start_per_seed_and_held_out_people(root):
     changed = recipe(
         root,
