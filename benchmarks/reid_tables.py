@@ -91,6 +91,9 @@ def _supervised(path: Path) -> list[str]:
         lines.append(
             f"True views gain {_difference(reid['ceiling'])}; warps reach {share:.0%} of it."
         )
+    if found := told.get("other_ground", {}).get("gain_over_best_control"):
+        lines += ["", f"On other people's backgrounds, warps against the best control of all, "
+                      f"{found['vs']}: {_difference(found)}."]  # fmt: skip
     return [*lines, ""]
 
 
