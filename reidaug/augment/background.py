@@ -9,7 +9,7 @@ from scipy.ndimage import distance_transform_edt
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, interpolate, max_pool2d, pad
 
-from reidaug.data.images import read_mask
+from reidaug.data.images import IMAGENET_MEAN, read_mask
 from reidaug.errors import UsageError
 from reidaug.geometry.flow import Size, identity
 from reidaug.geometry.pose import Pose
@@ -18,7 +18,7 @@ from reidaug.geometry.warp import warp
 
 PLAIN: dict[str, tuple[float, float, float]] = {
     "grey": (128 / 255, 128 / 255, 128 / 255),
-    "imagenet-mean": (0.485, 0.456, 0.406),
+    "imagenet-mean": IMAGENET_MEAN,
 }
 """Colours of plain backgrounds, RGB in [0, 1].
 

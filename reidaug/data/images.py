@@ -23,6 +23,9 @@ from reidaug.geometry.flow import Size
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif"})
 """Endings of files that are taken for images, in small letters."""
 
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+"""Statistics of ImageNet's RGB in [0, 1]: networks trained on it want images normalised by them."""
+
 _ORIENTATION = 0x0112  # the EXIF tag
 _TO_UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,

@@ -13,14 +13,13 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import conv2d, interpolate, max_pool2d, pad, relu
 
+from reidaug.data.images import IMAGENET_MEAN, IMAGENET_STD
 from reidaug.errors import ReidaugError
 from reidaug.geometry.flow import Size
 
 # LPIPS' scaling of images in [-1, 1], the ImageNet statistics on that range.
 SHIFT = (-0.030, -0.088, -0.188)
 SCALE = (0.458, 0.448, 0.450)
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
 
 VGG16 = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
 ALEX = ((64,), (192,), (384,), (256,), (256,))

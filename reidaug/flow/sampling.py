@@ -17,8 +17,9 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import embedding_bag, interpolate, unfold
 
+from reidaug.data.images import IMAGENET_MEAN, IMAGENET_STD
 from reidaug.data.pairs import PosePair
-from reidaug.flow.perceptual import IMAGENET_MEAN, IMAGENET_STD, FeatureNetwork
+from reidaug.flow.perceptual import FeatureNetwork
 from reidaug.geometry.flow import Size, to_pixels
 
 EPSILON = 1e-8

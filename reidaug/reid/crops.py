@@ -10,12 +10,10 @@ from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 from torchvision.transforms.functional import InterpolationMode, resize
 
-from reidaug.data.images import read_image
+from reidaug.data.images import IMAGENET_MEAN, IMAGENET_STD, read_image
 from reidaug.geometry.flow import Size
 from reidaug.reid.bounds import Share
 
-MEAN = (0.485, 0.456, 0.406)
-STD = (0.229, 0.224, 0.225)
 TRIES = 20
 READERS = 4
 
@@ -75,7 +73,10 @@ def normalised(images: UInt8[Tensor, "b 3 H W"]) -> Float[Tensor, "b 3 H W"]:
     Returns:
         Numbers with ImageNet's mean at 0 and its standard deviation at 1, stored channels last.
     """
-    mean, std = (255 * torch.tensor(v, device=images.device).view(3, 1, 1) for v in (MEAN, STD))
+    mean, std = (
+        255 * torch.tensor(value, device=images.device).view(3, 1, 1)
+        for value in (IMAGENET_MEAN, IMAGENET_STD)
+    )
     numbers = images.to(torch.float32, memory_format=torch.channels_last, copy=True)
     return numbers.sub_(mean).div_(std)
 

@@ -12,10 +12,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from reidaug.data.images import IMAGENET_MEAN, IMAGENET_STD
 from reidaug.errors import ReidaugError, UsageError, require_extra
 from reidaug.reid import bagtricks
 from reidaug.reid.backbones import PRESETS, Embedding, PersonResNet, ReIDModel
-from reidaug.reid.crops import MEAN, STD
 
 FASTREID, TIMM, TORCHREID = "fastreid:", "timm:", "torchreid:"
 KNOWN = f"{', '.join(PRESETS)}, {FASTREID}NAME, {TIMM}NAME, {TORCHREID}NAME or package.module:Class"
@@ -114,9 +114,12 @@ class TimmModel(Adapter):
         except Exception as error:  # every model of timm refuses options in its own way
             raise UsageError(f"backbone {TIMM}{name}, options {options}: {told(error)}") from error
         super().__init__(network)
-        mean, std = network.pretrained_cfg.get("mean", MEAN), network.pretrained_cfg.get("std", STD)
-        self.scale = [ours / theirs for ours, theirs in zip(STD, std, strict=True)]
-        self.shift = [(m - theirs) / s for m, theirs, s in zip(MEAN, mean, std, strict=True)]
+        trained = network.pretrained_cfg
+        mean, std = trained.get("mean", IMAGENET_MEAN), trained.get("std", IMAGENET_STD)
+        self.scale = [ours / theirs for ours, theirs in zip(IMAGENET_STD, std, strict=True)]
+        self.shift = [
+            (m - theirs) / s for m, theirs, s in zip(IMAGENET_MEAN, mean, std, strict=True)
+        ]
 
     def forward(self, images: Float[Tensor, "b 3 H W"]) -> Embedding:
         """Embed crops; see `ReIDModel.forward`."""

@@ -17,7 +17,7 @@ from numpy import ndarray
 from scipy import sparse
 from torch import Tensor
 
-from reidaug.reid.neighbours import Neighbours, neighbours, pair_cosines
+from reidaug.reid.neighbours import Neighbours, neighbours
 from reidaug.reid.reciprocal import adjacency, encode, jaccard_rows, original_distances
 from reidaug.reid.retrieval import rows_within, unit
 
@@ -177,21 +177,19 @@ def jaccard_graph(
     near = neighbours(items, max(k1 + 1, k2), memory_mb=memory_mb)
     power = POWERS[metric]
     codes = encode(items, near, k1=k1, k2=k2, power=power)
-    columns, values = [], []
-    for row in jaccard_rows(codes, codes):
-        kept = np.flatnonzero((1 - original) * row <= within)
-        columns.append(kept.astype(np.int32))
-        values.append(row[kept].astype(np.float32))
-    rows = np.repeat(np.arange(len(items)), [len(kept) for kept in columns])
-    places = (rows, np.concatenate([*columns, np.zeros(0, dtype=np.int32)]))
-    far = original_distances(pair_cosines(items, *places), near.farthest[rows], power)
-    distances = original * far
-    distances += (1 - original) * np.concatenate([*values, np.zeros(0, dtype=np.float32)])
-    close = distances <= within
-    shape = (len(items), len(items))
-    return sparse.coo_array(
-        (distances[close], tuple(p[close] for p in places)), shape=shape
-    ).tocsr()
+    # Only what is kept of a row stays, 8 bytes a pair: features that collapse make everyone near.
+    columns, values = [np.zeros(0, dtype=np.int32)], [np.zeros(0, dtype=np.float32)]
+    for item, row in enumerate(jaccard_rows(codes, codes)):
+        maybe = np.flatnonzero((1 - original) * row <= within)
+        cosines = (items[torch.from_numpy(maybe).to(items.device)] @ items[item]).cpu().numpy()
+        far = original_distances(cosines, near.farthest[item : item + 1], power)
+        distances = original * far + (1 - original) * row[maybe].astype(np.float32)
+        close = distances <= within
+        columns.append(maybe[close].astype(np.int32))
+        values.append(distances[close])
+    starts = np.cumsum([len(kept) for kept in columns])
+    places = (np.concatenate(values), np.concatenate(columns), starts)
+    return sparse.csr_array(places, shape=(len(items), len(items)))
 
 
 class _Sets(NamedTuple):

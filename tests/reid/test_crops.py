@@ -8,9 +8,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reidaug.data.images import encode_png, read_image
+from reidaug.data.images import IMAGENET_MEAN, IMAGENET_STD, encode_png, read_image
 from reidaug.errors import ReidaugError
-from reidaug.reid.crops import MEAN, STD, Crops, Variation, erased_rectangles, normalised, varied
+from reidaug.reid.crops import Crops, Variation, erased_rectangles, normalised, varied
 
 STILL = Variation(flip=0.0, shift=0.0, jitter=0.0, erase=0.0)
 
@@ -54,9 +54,9 @@ def test_crops_are_resized(files):
 
 
 def test_normalising_puts_imagenets_mean_at_zero():
-    grey = torch.tensor([round(255 * m) for m in MEAN], dtype=torch.uint8)
+    grey = torch.tensor([round(255 * m) for m in IMAGENET_MEAN], dtype=torch.uint8)
     images = grey[None, :, None, None].expand(2, 3, 4, 4)
-    assert float(normalised(images).abs().max()) < 0.5 / 255 / min(STD)
+    assert float(normalised(images).abs().max()) < 0.5 / 255 / min(IMAGENET_STD)
 
 
 def test_nothing_varied_is_nothing_changed():
@@ -81,7 +81,7 @@ def test_a_shift_moves_the_crop_and_repeats_its_edge(seed):
 def test_jitter_keeps_grey_grey_and_moves_by_its_share():
     grey = torch.full((64, 3, 4, 4), 100, dtype=torch.uint8)
     how = Variation(flip=0.0, shift=0.0, jitter=0.2, erase=0.0)
-    mean, std = (torch.tensor(v).view(3, 1, 1) for v in (MEAN, STD))
+    mean, std = (torch.tensor(v).view(3, 1, 1) for v in (IMAGENET_MEAN, IMAGENET_STD))
     changed = varied(grey, chance(), how) * std * 255 + mean * 255
     assert float((changed.amax(1) - changed.amin(1)).max()) < 0.01
     assert 79 < float(changed.min()) < 90

@@ -8,11 +8,11 @@ import pytest
 import torch
 from torchvision.transforms.functional import normalize
 
+from reidaug.data.images import IMAGENET_MEAN, IMAGENET_STD
 from reidaug.errors import UsageError
 from reidaug.reid.backbones import PersonResNet
 from reidaug.reid.bagtricks import BagOfTricks
 from reidaug.reid.contract import check_model
-from reidaug.reid.crops import MEAN, STD
 from reidaug.reid.learner import seeded
 from reidaug.reid.named import Adapter, build
 
@@ -276,7 +276,7 @@ def test_timm_sees_crops_normalised_as_its_weights_want_them() -> None:
     model.network.reset_classifier(0)
     bare = model.network(normalize(images, (0.5,) * 3, (0.5,) * 3))
     assert expected.shape == (2, 5)
-    torch.testing.assert_close(model(normalize(images, MEAN, STD)).heads[0], bare)
+    torch.testing.assert_close(model(normalize(images, IMAGENET_MEAN, IMAGENET_STD)).heads[0], bare)
 
 
 @timm
