@@ -86,15 +86,24 @@ def _supervised(path: Path) -> list[str]:
         "",
         *_arms({"start (no fine-tuning)": reid["start"], **reid["arms"]}, reid),
     ]
-    if reid.get("ceiling", {}).get("share_recovered") is not None:
-        share = reid["ceiling"]["share_recovered"]
-        lines.append(
-            f"True views gain {_difference(reid['ceiling'])}; warps reach {share:.0%} of it."
-        )
-    if found := told.get("other_ground", {}).get("gain_over_best_control"):
-        lines += ["", f"On other people's backgrounds, warps against the best control of all, "
-                      f"{found['vs']}: {_difference(found)}."]  # fmt: skip
+    lines += _ceiling(reid)
+    elsewhere = told.get("other_ground", {})
+    if found := elsewhere.get("gain_over_best_control"):
+        lines += [
+            "",
+            "On other people's backgrounds, warps against the best control there or on grey, "
+            f"{found['vs']}: {_difference(found)}.",
+            *_ceiling(elsewhere),
+        ]
     return [*lines, ""]
+
+
+def _ceiling(reid: Mapping[str, Any]) -> list[str]:
+    found = reid.get("ceiling", {})
+    if found.get("share_recovered") is None:
+        return []
+    share = found["share_recovered"]
+    return [f"True views gain {_difference(found)}; warps reach {share:.0%} of it."]
 
 
 def _adapted(path: Path) -> list[str]:

@@ -1,7 +1,7 @@
 """`reidaug synth`: rendered people as pairs with exact flow, as a re-ID dataset, as true views."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import click
 from joblib import delayed
@@ -16,7 +16,7 @@ from reidaug.commands.synth_people import (
     run,
 )
 from reidaug.commands.synth_swaps import SWAPS, render_swaps
-from reidaug.commands.synth_views import render_views
+from reidaug.commands.synth_views import Background, render_views
 from reidaug.data.deepfashion import write_pairs_csv
 from reidaug.data.keypoints import write_patn
 from reidaug.data.manifest import write_manifest
@@ -217,11 +217,20 @@ def market(out: Path, size: str, **chosen: Any) -> None:
 @command.command()
 @click.argument("dataset", type=options.PATH)
 @click.option("--poses", type=options.PATH, required=True, help="poses.json of augment.")
+@click.option(
+    "--background",
+    type=click.Choice(get_args(Background)),
+    default="grey",
+    show_default=True,
+    help="What is behind them; other: what is behind another person.",
+)
 @_out
 @options.workers
-def views(dataset: Path, poses: Path, out: Path, workers: int | None) -> None:
+def views(
+    dataset: Path, poses: Path, background: Background, out: Path, workers: int | None
+) -> None:
     """Render the true other views of DATASET's training people: what perfect warping would give."""
-    report = render_views(dataset, out, poses=poses, workers=workers)
+    report = render_views(dataset, out, poses=poses, background=background, workers=workers)
     click.echo(f"{report['images']} images in {out}")
 
 

@@ -1,9 +1,10 @@
 """True other views of rendered people: for every warp the picture a perfect warp would be."""
 
 import json
-from collections.abc import Iterable
+import zlib
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import yaml
@@ -14,21 +15,27 @@ from reidaug.commands.synth_people import keep, parse_size, run, write_image
 from reidaug.data.files import read_text
 from reidaug.data.manifest import read_manifest
 from reidaug.data.market1501 import GALLERY, QUERY, TRAIN, warp_name
-from reidaug.errors import ReidaugError
+from reidaug.errors import ReidaugError, UsageError
 from reidaug.geometry.flow import Size
 from reidaug.people3d.figure import dress
 from reidaug.people3d.render import Shot, render
-from reidaug.people3d.scene import Occluder
+from reidaug.people3d.scene import Backdrop, Occluder
 from reidaug.people3d.shots import from_row
 from reidaug.people3d.worlds import World, look_of, world_from_dict
 
 GREY = 128
+Background = Literal["grey", "other"]
 
 
 def render_views(
-    dataset: Path, out: Path, *, poses: Path, workers: int | None = None
+    dataset: Path,
+    out: Path,
+    *,
+    poses: Path,
+    background: Background = "grey",
+    workers: int | None = None,
 ) -> dict[str, Any]:
-    """Render the true other views of a rendered dataset's training people, on grey.
+    """Render the true other views of a rendered dataset's training people.
 
     Each pose of ``poses.json`` was drawn from a training image. Every training picture is rendered
     in every pose, with its own camera and light: for each warp of ``reidaug augment`` the picture
@@ -38,6 +45,7 @@ def render_views(
         dataset: A root made by `render_market`.
         out: Folder to write, a Market-1501 root; an unfinished run is continued.
         poses: The ``poses.json`` of ``reidaug augment``.
+        background: ``grey``, or ``other``: what stands behind another person's training picture.
         workers: Processes; one a core by default.
 
     Returns:
@@ -45,24 +53,36 @@ def render_views(
 
     Raises:
         ReidaugError: A file is missing or does not fit, or the folder holds something else.
-        UsageError: The extra ``synth`` is missing.
+        UsageError: The extra ``synth`` is missing, or there is no other person.
     """
     world, seed, size, rows = read_rendered(dataset)
     models = pose_models(poses, rows)
     recipe = {"command": "synth views", "dataset": str(dataset.resolve()), "poses": models}
+    recipe |= {"background": background}
     train = sorted((row for row in rows if row["split"] == TRAIN), key=lambda row: row["name"])
     by_person: dict[int, list[dict[str, Any]]] = {}
     for row in train:
         by_person.setdefault(row["person"], []).append(row)
     shots = {row["name"]: from_row(row) for row in train}
     targets = [shots[name] for name in models]
+    if background == "other" and len(by_person) < 2:
+        raise UsageError("--background other needs training pictures of at least two people")
+
+    def grounds(person: int) -> list[Backdrop | None]:
+        names = [warp_name(row["name"], p) for row in by_person[person] for p in range(len(models))]
+        if background == "grey":
+            return [None] * len(names)
+        others = [shots[row["name"]].backdrop for row in train if row["person"] != person]
+        return [others[_chance(seed, name).integers(len(others))] for name in names]
 
     def tasks(out: Path) -> dict[int, Any]:
         (out / TRAIN).mkdir(exist_ok=True)
         for split in (QUERY, GALLERY):
             show_split(dataset / split, out / split)
         return {
-            person: delayed(view_person)(out, world, person, mine, targets, size, seed)
+            person: delayed(view_person)(
+                out, world, person, mine, targets, grounds(person), size, seed
+            )
             for person, mine in by_person.items()
         }
 
@@ -138,9 +158,14 @@ def true_shot(own: Shot, target: Shot) -> Shot:
     return own._replace(posture=target.posture, view=target.view, occluder=nothing)
 
 
+def _chance(seed: int, name: str) -> np.random.Generator:
+    """Give a picture a source of chance of its own: what is drawn depends on no order of work."""
+    return np.random.default_rng((seed, zlib.crc32(name.encode())))
+
+
 def view_person(
     out: Path, world: World, person: int, rows: list[dict[str, Any]], targets: list[Shot],
-    size: Size, seed: int,
+    grounds: Sequence[Backdrop | None], size: Size, seed: int,
 ) -> dict[str, Any]:  # fmt: skip
     """Render one person of `reidaug synth views` in the poses and views of others.
 
@@ -150,6 +175,7 @@ def view_person(
         person: Number of the person.
         rows: The person's training pictures, rows of the table of renders in name order.
         targets: Plans of the pictures whose poses and views are wanted.
+        grounds: What is behind each, all targets of the first row first; None for grey.
         size: (height, width) in pixels.
         seed: Of the dataset.
 
@@ -157,12 +183,15 @@ def view_person(
         The record: number of crops, and name, source and pose of each.
     """
     figure = dress(look_of(world, seed, person))
-    made = []
+    made, behind = [], iter(grounds)
     for row in rows:
         own = from_row(row)
         for p, target in enumerate(targets):
-            one = render(figure, true_shot(own, target), size)
-            image = np.where(one.mask[..., None], one.image, np.uint8(GREY))
+            shot, ground = true_shot(own, target), next(behind)
+            one = render(figure, shot._replace(backdrop=ground or own.backdrop), size)
+            image = one.image
+            if ground is None:
+                image = np.where(one.mask[..., None], image, np.uint8(GREY))
             name = warp_name(row["name"], p)
             write_image(out / TRAIN / name, image)
             made.append({"name": name, "source": row["name"], "pose": p})

@@ -133,6 +133,32 @@ def test_true_views_show_every_training_picture_in_every_pose(market, tmp_path):
     assert (image - source.float()).abs()[:, mask].mean() < 6
 
 
+def test_true_views_stand_where_others_stood(market, tmp_path):
+    root, _ = market
+    poses = tmp_path / "poses.json"
+    name = min(p.path.name for p in read_market1501(root).train)
+    poses.write_text(json.dumps({"poses": [{"image": name}]}))
+    read = {}
+    for background in ("grey", "other"):
+        out = tmp_path / background
+        render_views(root, out, poses=poses, background=background, workers=1)
+        read[background] = read_image(out / "bounding_box_train" / f"{name[:-4]}_w00.jpg").float()
+    mask = read_mask(root / "masks" / f"{name[:-4]}.png")
+    apart = (read["grey"] - read["other"]).abs()
+    assert apart[:, mask].mean() < 6 < apart[:, ~mask].mean()
+    source = read_image(root / "bounding_box_train" / name).float()
+    assert (read["other"] - source).abs()[:, ~mask].mean() > 6
+
+
+def test_nobody_stands_elsewhere_alone(tmp_path):
+    root = tmp_path / "one"
+    render_market(root, **MARKET | {"people": 1})
+    poses = tmp_path / "poses.json"
+    poses.write_text(json.dumps({"poses": []}))
+    with pytest.raises(UsageError, match="at least two people"):
+        render_views(root, tmp_path / "out", poses=poses, background="other")
+
+
 def test_views_of_what_was_not_rendered_are_refused(market, tmp_path):
     root, _ = market
     poses = tmp_path / "poses.json"
