@@ -1,29 +1,35 @@
 """True other views of rendered people: for every warp the picture a perfect warp would be."""
 
 import json
-import zlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
+import torch
 import yaml
 from joblib import delayed
+from numpy.typing import NDArray
 
+from reidaug.augment.background import lay_over, soft_edge, without_person
 from reidaug.augment.folder import show_split
+from reidaug.augment.material import MASKS
+from reidaug.augment.places import Places, behind, draw_pool
 from reidaug.commands.synth_people import keep, parse_size, run, write_image
 from reidaug.data.files import read_text
+from reidaug.data.images import read_image, read_mask, to_bytes, to_float
 from reidaug.data.manifest import read_manifest
 from reidaug.data.market1501 import GALLERY, QUERY, TRAIN, warp_name
 from reidaug.errors import ReidaugError, UsageError
 from reidaug.geometry.flow import Size
 from reidaug.people3d.figure import dress
-from reidaug.people3d.render import Shot, render
-from reidaug.people3d.scene import Backdrop, Occluder
+from reidaug.people3d.render import Render, Shot, render
+from reidaug.people3d.scene import Occluder
 from reidaug.people3d.shots import from_row
 from reidaug.people3d.worlds import World, look_of, world_from_dict
 
 GREY = 128
+GROUNDS = 64  # pictures whose backgrounds one person may get
 Background = Literal["grey", "other"]
 
 
@@ -68,12 +74,16 @@ def render_views(
     if background == "other" and len(by_person) < 2:
         raise UsageError("--background other needs training pictures of at least two people")
 
-    def grounds(person: int) -> list[Backdrop | None]:
-        names = [warp_name(row["name"], p) for row in by_person[person] for p in range(len(models))]
+    def grounds(person: int) -> list[Ground]:
         if background == "grey":
-            return [None] * len(names)
-        others = [shots[row["name"]].backdrop for row in train if row["person"] != person]
-        return [others[_chance(seed, name).integers(len(others))] for name in names]
+            return []
+        people = [row["person"] for row in train]
+        drawn = draw_pool(people, [person], count=GROUNDS, seed=(seed, person))
+        names = [Path(train[k]["name"]) for k in drawn]
+        return [
+            Ground(people[k], dataset / TRAIN / name, dataset / MASKS / f"{name.stem}.png")
+            for k, name in zip(drawn, names, strict=True)
+        ]
 
     def tasks(out: Path) -> dict[int, Any]:
         (out / TRAIN).mkdir(exist_ok=True)
@@ -81,7 +91,14 @@ def render_views(
             show_split(dataset / split, out / split)
         return {
             person: delayed(view_person)(
-                out, world, person, mine, targets, grounds(person), size, seed
+                out,
+                world,
+                person,
+                mine,
+                targets,
+                size,
+                seed,
+                grounds(person),
             )
             for person, mine in by_person.items()
         }
@@ -158,14 +175,23 @@ def true_shot(own: Shot, target: Shot) -> Shot:
     return own._replace(posture=target.posture, view=target.view, occluder=nothing)
 
 
-def _chance(seed: int, name: str) -> np.random.Generator:
-    """Give a picture a source of chance of its own: what is drawn depends on no order of work."""
-    return np.random.default_rng((seed, zlib.crc32(name.encode())))
+class Ground(NamedTuple):
+    """A picture whose background may be used.
+
+    Attributes:
+        person: Who is in it.
+        image: The picture.
+        mask: Where the person is in it.
+    """
+
+    person: int
+    image: Path
+    mask: Path
 
 
 def view_person(
     out: Path, world: World, person: int, rows: list[dict[str, Any]], targets: list[Shot],
-    grounds: Sequence[Backdrop | None], size: Size, seed: int,
+    size: Size, seed: int, grounds: Sequence[Ground] = (),
 ) -> dict[str, Any]:  # fmt: skip
     """Render one person of `reidaug synth views` in the poses and views of others.
 
@@ -175,24 +201,39 @@ def view_person(
         person: Number of the person.
         rows: The person's training pictures, rows of the table of renders in name order.
         targets: Plans of the pictures whose poses and views are wanted.
-        grounds: What is behind each, all targets of the first row first; None for grey.
         size: (height, width) in pixels.
         seed: Of the dataset.
+        grounds: Pictures to take backgrounds from; none for grey.
 
     Returns:
         The record: number of crops, and name, source and pose of each.
     """
     figure = dress(look_of(world, seed, person))
-    made, behind = [], iter(grounds)
+    made, places = [], _emptied(grounds) if grounds else None
     for row in rows:
         own = from_row(row)
         for p, target in enumerate(targets):
-            shot, ground = true_shot(own, target), next(behind)
-            one = render(figure, shot._replace(backdrop=ground or own.backdrop), size)
-            image = one.image
-            if ground is None:
-                image = np.where(one.mask[..., None], image, np.uint8(GREY))
-            name = warp_name(row["name"], p)
+            one, name = render(figure, true_shot(own, target), size), warp_name(row["name"], p)
+            image = np.where(one.mask[..., None], one.image, np.uint8(GREY))
+            if places is not None:
+                image = _elsewhere(one, places, name, person, seed)
             write_image(out / TRAIN / name, image)
             made.append({"name": name, "source": row["name"], "pose": p})
     return keep(out, {"person": person, "crops": len(made), "rows": made})
+
+
+def _emptied(grounds: Sequence[Ground]) -> Places:
+    images = [
+        without_person(to_float(read_image(ground.image)), read_mask(ground.mask))
+        for ground in grounds
+    ]
+    return Places(tuple(ground.person for ground in grounds), torch.stack(images))
+
+
+def _elsewhere(one: Render, places: Places, name: str, person: int, seed: int) -> NDArray[np.uint8]:
+    """Put a person where another one stood, as ``reidaug augment --background other`` does."""
+    image = to_float(torch.from_numpy(one.image.transpose(2, 0, 1).copy()))
+    mask = torch.from_numpy(one.mask)
+    ground = behind("other", image, mask, [name], person=person, places=places, seed=seed)
+    laid = to_bytes(lay_over(image[None], soft_edge(mask[None]), ground))[0]
+    return laid.permute(1, 2, 0).numpy()
