@@ -43,6 +43,13 @@ def in_short(results: Path) -> list[str]:
         if told:
             world = path.stem.removeprefix("table5_supervised_")
             lines.append(f"- Table 5 with labels, `{world}`: {_words(told['reid'])}.")
+            if found := told.get("other_ground", {}).get("gain_over_best_control"):
+                lines.append(
+                    f"- The same with `--background other`: mAP "
+                    f"{mean(told['reid']['arms']['warps_other_ground']['mAP']):.1f} in place of "
+                    f"{mean(told['reid']['arms']['warps_grey']['mAP']):.1f}; warps against the "
+                    f"best control, {found['vs']}, {_difference(found)}."
+                )
     for path in sorted(results.glob("table5_uda_*.json")):
         told = of_these_weights(path)
         if told:
