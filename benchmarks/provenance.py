@@ -6,7 +6,9 @@ from pathlib import Path
 
 from reidaug.machine import describe
 
-RESULTS = Path(__file__).parent / "results"
+ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / "benchmarks" / "results"
+DECIDE = ("reidaug", "recipes", "benchmarks/*.py", "pyproject.toml")  # what numbers depend on
 
 
 def about(command: str) -> dict[str, str]:
@@ -18,16 +20,15 @@ def about(command: str) -> dict[str, str]:
     Returns:
         JSON values: command, hardware, commit and date.
     """
-    commit = subprocess.run(
-        ["git", "describe", "--always", "--dirty"],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=Path(__file__).parent,
-    )
+    changed = _git("status", "--porcelain", "--", *DECIDE)
     return {
         "command": command,
         "hardware": describe(),
-        "commit": commit.stdout.strip(),
+        "commit": _git("describe", "--always") + ("-dirty" if changed else ""),
         "date": datetime.now(UTC).date().isoformat(),
     }
+
+
+def _git(*words: str) -> str:
+    done = subprocess.run(["git", *words], capture_output=True, text=True, check=False, cwd=ROOT)
+    return done.stdout.strip()
