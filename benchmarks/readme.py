@@ -170,6 +170,13 @@ def _rates() -> list[str]:
     lines.append(f"- warping, images a second: {listed} (`{augment['command']}`)")
     seconds = ranking["rows"]["hard"]["rank_s"][1]
     lines.append(f"- ranking 3,368 queries in 15,913: {seconds:.2f} s (`{ranking['command']}`)")
+    reranking = json.loads((RESULTS / "rerank.json").read_text())
+    ours, theirs = (reranking["rows"]["middle"][name] for name in ("k_reciprocal", "torchreid"))
+    lines.append(
+        f"- k-reciprocal re-ranking of {ours['items']:,}: {ours['median_s']:.1f} s and "
+        f"{ours['extra_mb']:,} MiB; torchreid's own, of {theirs['items']:,}: "
+        f"{theirs['median_s']:.0f} s and {theirs['extra_mb']:,} MiB (`{reranking['command']}`)"
+    )
     return lines
 
 
