@@ -5,7 +5,6 @@ and, once the work is done, ``report.json``.
 """
 
 import json
-import operator
 import sys
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -44,7 +43,7 @@ class RunFolder:
         *,
         resume: bool,
         known: Collection[str] = (),
-        grows: Callable[[Mapping[str, Any], Mapping[str, Any]], bool] = operator.eq,
+        grows: Callable[[Mapping[str, Any], Mapping[str, Any]], bool] | None = None,
     ) -> "RunFolder":
         """Make a run folder, or go on with the run it holds.
 
@@ -54,7 +53,7 @@ class RunFolder:
             resume: Whether a run of the same recipe may be continued.
             known: Names of what may lie in the folder before the run does.
             grows: Tells of the recipe a run was begun with and of another whether the run can be
-                continued as that one: it is then no longer complete. Default: equal ones alone.
+                continued as that one: it is then no longer complete. None: never.
 
         Returns:
             The folder, with ``recipe.yaml`` in it.
@@ -67,8 +66,9 @@ class RunFolder:
         check_folder(path, known=known)
         resumed = written.exists()
         if resumed:
-            same = (begun := written.read_text(encoding="utf-8")) == text
-            if not same and not grows(_values(begun), yaml.safe_load(text)):
+            begun, wanted = _values(written.read_text(encoding="utf-8")), yaml.safe_load(text)
+            same = begun == wanted
+            if not same and (grows is None or not grows(begun, wanted)):
                 raise ReidaugError(f"{path} holds another run; name another folder with --out")
             if not resume:
                 raise ReidaugError(f"{path} holds this run already; go on with --resume")

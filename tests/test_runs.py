@@ -31,6 +31,15 @@ def test_another_run_is_left_alone(tmp_path: Path) -> None:
     assert (tmp_path / "a" / "recipe.yaml").read_text() == "command: train-flow\nsteps: 3\n"
 
 
+def test_a_note_in_a_recipe_changes_nothing(tmp_path: Path) -> None:
+    run = RunFolder.open(tmp_path / "a", RECIPE, resume=False)
+    run.report({"loss": 1.0})
+    noted = "# the one with the good seed\ncommand: train-flow\nsteps: 3\n"
+    (run.path / "recipe.yaml").write_text(noted)
+    assert RunFolder.open(tmp_path / "a", RECIPE, resume=True).finished() == {"loss": 1.0}
+    assert (run.path / "recipe.yaml").read_text() == noted
+
+
 def test_a_run_grows_where_it_may(tmp_path: Path) -> None:
     run = RunFolder.open(tmp_path / "a", RECIPE, resume=False)
     run.report({"loss": 1.0})
