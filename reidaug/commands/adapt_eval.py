@@ -10,19 +10,13 @@ import torch
 
 from reidaug.commands.adapt_cells import Adaptation
 from reidaug.commands.adapt_recipe import START, WARMUP, AdaptEval, read_domains
-from reidaug.commands.cells import DRY, may_grow, train_cells
+from reidaug.commands.cells import DRY, may_grow, report_of, train_cells
 from reidaug.errors import UsageError
-from reidaug.reid.comparison import against, compare
+from reidaug.reid.comparison import against
 from reidaug.reid.dgnet import build_dgnet
 from reidaug.reid.dgnet_crossing import Side, cross
 from reidaug.reid.mixer import SOURCE
-from reidaug.reid.scoreboard import (
-    Cell,
-    arm_of,
-    comparison,
-    curves_of,
-    rows_of,
-)
+from reidaug.reid.scoreboard import Cell, arm_of, comparison, rows_of
 from reidaug.reid.weights import load_weights
 from reidaug.report.reid_part import cmc_picture
 from reidaug.runs import RunFolder, write_atomically
@@ -129,37 +123,22 @@ def _report(experiment: Adaptation) -> dict[str, Any]:
         for name in (START, WARMUP, *recipe.arms)
     }
     arms = {name: cells[name] for name in recipe.arms}
-    scored = {name: arm_of(run) for name, run in cells.items()}
+    before = {name: cells[name] for name in (START, WARMUP)}
     report = {
-        "protocol": recipe.protocol,
-        "evaluate_on": recipe.evaluate_on,
+        **report_of(recipe, domains.target, arms, before),
         "preset": recipe.preset,
-        "seeds": list(recipe.seeds),
         "steps": {name: experiment.steps(name) for name in cells},
         "source_people": len(domains.pids),
         "source_images": len(domains.source),
         "target_images": len(domains.target.train),
-        "queries": len(domains.target.query),
-        "queries_without_match": cells[START][0].tested.unmatched,
-        "gallery": len(domains.target.gallery),
-        "on_top": {name: len(people) for name, people in domains.target.on_top.items()},
         "clusters": (found := _clusters(experiment)),
         "rounds_without_clusters": {
             name: [_idle(rounds, experiment) for rounds in found[name]] for name in recipe.arms
         },
-        START: rows_of(cells)[START],
-        WARMUP: rows_of(cells)[WARMUP],
-        "arms": rows_of(arms),
-        "cmc": curves_of(cells),
-        **compare(
-            {name: scored[name] for name in arms},
-            method=recipe.method,
-            baseline=recipe.baseline,
-            controls=recipe.controls,
-            ceiling=None,
-        ),
+        **rows_of(before),
     }
     if recipe.baseline in arms:
+        scored = {name: arm_of(run) for name, run in cells.items()}
         report["adaptation"] = against(scored, recipe.baseline, START)
     return report
 

@@ -2,16 +2,19 @@
 
 import signal
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from accelerate import PartialState
 from joblib.externals.loky import ProcessPoolExecutor
 
 from reidaug.machine import cores
 from reidaug.processes import killed_worker_told
+from reidaug.reid.arms import Material
+from reidaug.reid.comparison import compare
+from reidaug.reid.scoreboard import Cell, arm_of, curves_of, rows_of
 from reidaug.runs import RunFolder, counter
 
 Task = tuple[str, int]  # a cell: its name and its seed
@@ -77,6 +80,58 @@ def may_grow(begun: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
         and begun["seeds"][0] == wanted["seeds"][0]
         and begun["arms"].items() <= wanted["arms"].items()
     )
+
+
+@runtime_checkable
+class Asked(Protocol):
+    """What the recipes of all experiments say of who is compared, on whom."""
+
+    protocol: Any
+    evaluate_on: Any
+    seeds: tuple[int, ...]
+    method: str
+    baseline: str
+    controls: tuple[str, ...]
+
+
+def report_of(
+    recipe: Asked,
+    material: Material,
+    arms: Mapping[str, Sequence[Cell]],
+    before: Mapping[str, Sequence[Cell]],
+    *,
+    ceiling: str | None = None,
+) -> dict[str, Any]:
+    """Put together what every experiment reports.
+
+    Args:
+        recipe: The experiment.
+        material: Whom everything was tried on, and what came on top.
+        arms: The cells of every arm, one a seed.
+        before: The cells before all arms whose curves belong beside theirs.
+        ceiling: The arm no augmentation of this kind can beat.
+
+    Returns:
+        JSON values.
+    """
+    return {
+        "protocol": recipe.protocol,
+        "evaluate_on": recipe.evaluate_on,
+        "seeds": list(recipe.seeds),
+        "queries": len(material.query),
+        "queries_without_match": next(iter(arms.values()))[0].tested.unmatched,
+        "gallery": len(material.gallery),
+        "on_top": {name: len(people) for name, people in material.on_top.items()},
+        "arms": rows_of(arms),
+        "cmc": curves_of({**before, **arms}),
+        **compare(
+            {name: arm_of(run) for name, run in arms.items()},
+            method=recipe.method,
+            baseline=recipe.baseline,
+            controls=recipe.controls,
+            ceiling=ceiling,
+        ),
+    }
 
 
 def train_cells(cells: Cells, workers: int | None = None) -> None:

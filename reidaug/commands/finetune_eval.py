@@ -8,7 +8,7 @@ import click
 
 from reidaug.commands import adapt_eval, options
 from reidaug.commands.adapt_recipe import AdaptEval
-from reidaug.commands.cells import DRY, may_grow, train_cells
+from reidaug.commands.cells import DRY, may_grow, report_of, train_cells
 from reidaug.commands.evaluation import evaluate_checkpoint, tell
 from reidaug.commands.finetune_cells import Experiment
 from reidaug.commands.finetune_recipe import (
@@ -20,14 +20,7 @@ from reidaug.commands.finetune_recipe import (
 )
 from reidaug.errors import UsageError
 from reidaug.recipes import read, resolve
-from reidaug.reid.comparison import compare
-from reidaug.reid.scoreboard import (
-    Cell,
-    arm_of,
-    comparison,
-    curves_of,
-    rows_of,
-)
+from reidaug.reid.scoreboard import Cell, comparison, rows_of
 from reidaug.reid.trial import Rerank
 from reidaug.report.reid_part import cmc_picture
 from reidaug.runs import RunFolder, write_atomically
@@ -100,32 +93,17 @@ def _report(experiment: Experiment) -> dict[str, Any]:
     starts = dict.fromkeys(experiment.start_seed(seed) for seed in recipe.seeds)
     start = [Cell.read(experiment.cell_path(START, seed)) for seed in starts]
     return {
-        "protocol": recipe.protocol,
-        "evaluate_on": recipe.evaluate_on,
+        **report_of(recipe, material, cells, {}, ceiling=recipe.ceiling),
         "backbone": recipe.backbone,
-        "seeds": list(recipe.seeds),
         "pretrain_steps": experiment.steps(START),
         "steps": recipe.steps,
         "train_people": len(material.pids),
         "train_images": len(material.train),
-        "queries": len(material.query),
-        "queries_without_match": start[0].tested.unmatched,
-        "gallery": len(material.gallery),
-        "on_top": {name: len(people) for name, people in material.on_top.items()},
-        "arms": rows_of(cells),
-        "cmc": curves_of(cells),
         "start": {
             **rows_of({START: start})[START],
             "loss": [cell.loss for cell in start],
             "accuracy": [cell.accuracy for cell in start],
         },
-        **compare(
-            {name: arm_of(run) for name, run in cells.items()},
-            method=recipe.method,
-            baseline=recipe.baseline,
-            controls=recipe.controls,
-            ceiling=recipe.ceiling,
-        ),
     }
 
 
