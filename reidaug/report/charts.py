@@ -12,6 +12,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 DPI = 192
+STROKES = ("-", (0, (4, 2)), (0, (1, 1.3)), (0, (6, 1.5, 1, 1.5)))
+LEGEND_INSIDE = 8  # lines whose names find room beside the curves
 
 
 class Theme(NamedTuple):
@@ -47,13 +49,13 @@ class Curve(NamedTuple):
     Attributes:
         label: Its name in the legend.
         colour: Index into the theme's series.
-        dashed: Whether the line is broken.
+        stroke: Index into `STROKES`.
         strong: Whether it stands out.
     """
 
     label: str
     colour: int
-    dashed: bool = False
+    stroke: int = 0
     strong: bool = False
 
 
@@ -131,7 +133,8 @@ def cmc_curves(
         One line an arm.
     """
     with _style(theme):
-        figure, cell = _canvas((4.4, 3.3))
+        outside = len(cmc) > LEGEND_INSIDE
+        figure, cell = _canvas((6.6 if outside else 4.4, max(3.3, 0.22 * len(cmc) + 0.5)))
         for arm, values in cmc.items():
             curve = curves[arm]
             cell.plot(
@@ -139,7 +142,7 @@ def cmc_curves(
                 list(values),
                 color=theme.series[curve.colour],
                 linewidth=2.6 if curve.strong else 1.5,
-                linestyle=(0, (4, 2)) if curve.dashed else "-",
+                linestyle=STROKES[curve.stroke],
                 label=curve.label,
                 zorder=4 if curve.strong else 3,
             )
@@ -148,7 +151,10 @@ def cmc_curves(
         longest = max((len(values) for values in cmc.values()), default=0)
         cell.set_xticks([rank for rank in (1, 5, 10, 15, 20, 30, 40, 50) if rank <= longest])
         _frame(cell, theme)
-        cell.legend(loc="lower right", frameon=False, labelcolor=theme.ink)
+        if outside:
+            figure.legend(loc="outside right center", frameon=False, labelcolor=theme.ink)
+        else:
+            cell.legend(loc="lower right", frameon=False, labelcolor=theme.ink)
     return figure
 
 

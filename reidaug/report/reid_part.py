@@ -1,8 +1,9 @@
 """The part of a page that shows warps and what they did to a re-ID model."""
 
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
+from itertools import cycle, product
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,7 +17,7 @@ ARM_CURVES = {
     "identity_grey": Curve(words.ARM_NAMES["identity_grey"], 3),
     "affine_grey": Curve(words.ARM_NAMES["affine_grey"], 1),
     "warps_grey": Curve(words.ARM_NAMES["warps_grey"], 0, strong=True),
-    "true_views_grey": Curve(words.ARM_NAMES["true_views_grey"], 2, dashed=True),
+    "true_views_grey": Curve(words.ARM_NAMES["true_views_grey"], 2, stroke=1),
 }
 
 
@@ -80,12 +81,22 @@ def cmc_picture(cmc: Mapping[str, Sequence[float]]) -> bytes:
     Returns:
         A PNG file.
     """
-    count = len(charts.LIGHT.series)
-    curves = {
-        name: ARM_CURVES.get(name, Curve(name, k % count, dashed=k >= count))
-        for k, name in enumerate(cmc)
-    }
-    return charts.png(charts.cmc_curves(cmc, curves, charts.LIGHT), clear=False)
+    return charts.png(charts.cmc_curves(cmc, lines_of(cmc), charts.LIGHT), clear=False)
+
+
+def lines_of(names: Iterable[str]) -> dict[str, Curve]:
+    """Give every arm or model a line of its own: known arms theirs, the others what is left.
+
+    Args:
+        names: Of the arms; beyond fifteen unknown ones lines come again.
+
+    Returns:
+        Their lines.
+    """
+    known = {(curve.colour, curve.stroke) for curve in ARM_CURVES.values()}
+    every = product(range(len(charts.STROKES)), range(len(charts.LIGHT.series)))
+    left = cycle([(colour, stroke) for stroke, colour in every if (colour, stroke) not in known])
+    return {name: ARM_CURVES.get(name) or Curve(name, *next(left)) for name in names}
 
 
 def pose_header(gallery: Gallery) -> list[PageImage]:

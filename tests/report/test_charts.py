@@ -17,7 +17,7 @@ from reidaug.report.charts import (
     training_curve,
 )
 
-CURVES = {"a": Curve("first", 0, strong=True), "b": Curve("second", 1, dashed=True)}
+CURVES = {"a": Curve("first", 0, strong=True), "b": Curve("second", 1, stroke=1)}
 
 
 @given(st.lists(st.floats(-5, 5), min_size=1, max_size=60))
