@@ -1,6 +1,7 @@
 """The rules of the house that no linter knows."""
 
 import ast
+import json
 import re
 import subprocess
 import sys
@@ -12,6 +13,7 @@ ROOT = Path(__file__).parents[2]
 MODULES = sorted((ROOT / "reidaug").rglob("*.py"))
 TESTS = sorted((ROOT / "tests").rglob("test_*.py"))
 RECIPES = sorted((ROOT / "recipes").rglob("*.yaml"))
+RESULTS = sorted((ROOT / "benchmarks" / "results").glob("*.json"))
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(ROOT)))
@@ -75,3 +77,10 @@ def test_the_numbers_of_the_pages_are_those_of_the_benchmarks() -> None:
     code = "import readme\nfor path, written in readme.pages().items():\n text = path.read_text()\n"
     code += " assert readme.with_results(text, written) == text, 'run python benchmarks/readme.py'"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT / "benchmarks")
+
+
+@pytest.mark.parametrize("path", RESULTS, ids=lambda p: p.stem)
+def test_a_result_says_what_made_it_and_nothing_of_whose_machine(path: Path) -> None:
+    text = path.read_text()
+    assert {"command", "hardware", "date"} <= set(json.loads(text))
+    assert not re.search(r'"/\w', text)  # a path from the root of some machine
