@@ -58,6 +58,15 @@ def in_short(results: Path) -> list[str]:
                 f"- Table 5 without labels of the target, world A to B: DG-Net++ `small` against "
                 f"no adaptation {_difference(adaptation)}; {_words(told['reid'])}."
             )
+    told = of_these_weights(results / "low_data.json")
+    if told:
+        gains = [cell["gain_over_best_control"] for cell in told["cells"]]
+        evident = sum(found["words"] == "a gain" for found in gains)
+        lines.append(
+            f"- Little data, {len(gains)} cells of people and crops: warps against the best control "
+            f"{min(g['mean'] for g in gains):+.1f} to {max(g['mean'] for g in gains):+.1f} mAP, "
+            f"evidently a gain in {evident}."
+        )
     if lines:
         lines = ["**Table 5 in small**, all arms in [docs/protocols.md](docs/protocols.md):", "",
                  *lines, ""]  # fmt: skip
