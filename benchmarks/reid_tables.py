@@ -63,8 +63,8 @@ def in_short(results: Path) -> list[str]:
         gains = [cell["gain_over_best_control"] for cell in told["cells"]]
         evident = sum(found["words"] == "a gain" for found in gains)
         lines.append(
-            f"- Little data, {len(gains)} cells of people and crops: warps against the best control "
-            f"{min(g['mean'] for g in gains):+.1f} to {max(g['mean'] for g in gains):+.1f} mAP, "
+            f"- Little data, {len(gains)} cells of people and crops: warps against the best "
+            f"control {min(g['mean'] for g in gains):+.1f} to {max(g['mean'] for g in gains):+.1f} mAP, "
             f"evidently a gain in {evident}."
         )
     if lines:
