@@ -61,11 +61,11 @@ def in_short(results: Path) -> list[str]:
     told = of_these_weights(results / "low_data.json")
     if told:
         gains = [cell["gain_over_best_control"] for cell in told["cells"]]
+        means = [found["mean"] for found in gains]
         evident = sum(found["words"] == "a gain" for found in gains)
         lines.append(
             f"- Little data, {len(gains)} cells of people and crops: warps against the best "
-            f"control {min(g['mean'] for g in gains):+.1f} to {max(g['mean'] for g in gains):+.1f} mAP, "
-            f"evidently a gain in {evident}."
+            f"control {min(means):+.1f} to {max(means):+.1f} mAP, evidently a gain in {evident}."
         )
     if lines:
         lines = ["**Table 5 in small**, all arms in [docs/protocols.md](docs/protocols.md):", "",
