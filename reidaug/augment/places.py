@@ -24,6 +24,26 @@ class Places(NamedTuple):
     people: tuple[int, ...]
     images: Float[Tensor, "p 3 H W"]
 
+    @classmethod
+    def of(
+        cls,
+        people: Sequence[int],
+        images: Sequence[Float[Tensor, "3 H W"]],
+        masks: Sequence[Bool[Tensor, "H W"]],
+    ) -> "Places":
+        """Paint the people out of their images.
+
+        Args:
+            people: Whose image each is, one at least.
+            images: The images (3, H, W) in [0, 1].
+            masks: The person in each (H, W).
+
+        Returns:
+            The backgrounds.
+        """
+        empty = [without_person(*both) for both in zip(images, masks, strict=True)]
+        return cls(tuple(people), torch.stack(empty))
+
 
 def draw_pool(
     people: Sequence[int], asking: Sequence[int], *, count: int, seed: Sequence[int]

@@ -14,7 +14,6 @@ from reidaug.augment.background import (
     person_mask,
     soft_edge,
     spread_person,
-    without_person,
 )
 from reidaug.augment.facing import alike, half_turns, views
 from reidaug.augment.painting import paint
@@ -196,7 +195,13 @@ def warp_crops(plan: Plan, crops: Sequence[Crop], places: Sequence[Crop] = ()) -
             or there is no background of another person.
     """
     estimator, targets = prepare(plan)
-    pool = _emptied(places)
+    pool = None
+    if places:
+        pool = Places.of(
+            [place.source.person.pid for place in places],
+            [place.image for place in places],
+            [place.mask for place in places],
+        )
     for crop, asked, flow in flows_of(plan, estimator, crops, targets):
         yield from _warp_crop(plan, crop, flow, asked, pool)
 
@@ -314,13 +319,6 @@ def carried(crop: Crop, flow: Float[Tensor, "t 2 h w"], targets: Targets) -> Tar
     outline = (warp(whole, full)[:, 0] >= 0.5) & inside
     pose = stack([crop.pose] * len(flow))
     return Targets(targets.images, pose, outline, soft_edge(outline))
-
-
-def _emptied(crops: Sequence[Crop]) -> Places | None:
-    if not crops:
-        return None
-    images = torch.stack([without_person(crop.image, crop.mask) for crop in crops])
-    return Places(tuple(crop.source.person.pid for crop in crops), images)
 
 
 def _warp_crop(

@@ -11,7 +11,7 @@ import yaml
 from joblib import delayed
 from numpy.typing import NDArray
 
-from reidaug.augment.background import lay_over, soft_edge, without_person
+from reidaug.augment.background import lay_over, soft_edge
 from reidaug.augment.folder import show_split
 from reidaug.augment.material import MASKS
 from reidaug.augment.places import Places, behind, draw_pool
@@ -223,11 +223,11 @@ def view_person(
 
 
 def _emptied(grounds: Sequence[Ground]) -> Places:
-    images = [
-        without_person(to_float(read_image(ground.image)), read_mask(ground.mask))
-        for ground in grounds
-    ]
-    return Places(tuple(ground.person for ground in grounds), torch.stack(images))
+    return Places.of(
+        [ground.person for ground in grounds],
+        [to_float(read_image(ground.image)) for ground in grounds],
+        [read_mask(ground.mask) for ground in grounds],
+    )
 
 
 def _elsewhere(one: Render, places: Places, name: str, person: int, seed: int) -> NDArray[np.uint8]:
