@@ -17,7 +17,7 @@ from provenance import RESULTS, about
 from shipped import weights_of
 
 from reidaug.commands.demo import DemoSizes, world_stages
-from reidaug.flow.named import SHIPPED
+from reidaug.flow.builtin import SHIPPED
 
 
 def main() -> None:

@@ -22,16 +22,16 @@ from provenance import RESULTS, about
 
 from reidaug.augment.background import colour_of, lay_over, soft_edge, spread_person
 from reidaug.augment.painting import paint
-from reidaug.augment.poses import read_poses
 from reidaug.augment.quality import measure
-from reidaug.augment.warps import Plan, Source, prepare, read_crops
+from reidaug.augment.target_poses import read_poses
+from reidaug.augment.warping import Plan, Source, prepare, read_crops
 from reidaug.commands.augment import augment_dataset
 from reidaug.commands.synth import render_market
 from reidaug.data.images import encode_jpeg, read_image, to_bytes, to_float
 from reidaug.data.keypoints import read_keypoints
 from reidaug.data.market1501 import read_market1501
+from reidaug.flow.builtin import load_flow
 from reidaug.flow.checkpoint import build_estimator, save_checkpoint
-from reidaug.flow.named import load_flow
 from reidaug.geometry.boundaries import enlarge
 from reidaug.geometry.pose import Pose, select, stack
 from reidaug.geometry.warp import warp

@@ -24,17 +24,17 @@ from provenance import RESULTS, about
 from shipped import weights_of
 
 from reidaug.augment.quality import NEAR
-from reidaug.commands.flow_pairs import spread
-from reidaug.commands.flow_rows import Scored, score_pairs
+from reidaug.bootstrap import ratio_of_sums
 from reidaug.commands.pose import beside, crops_of, estimate_poses
 from reidaug.commands.synth import render_pairs
 from reidaug.data.deepfashion import PairList, read_deepfashion
 from reidaug.data.keypoints import read_keypoints
-from reidaug.data.resampling import ratio_of_sums
-from reidaug.flow.named import SHIPPED, load_flow
+from reidaug.flow.builtin import SHIPPED, load_flow
+from reidaug.flow.score_table import Scored, score_pairs
+from reidaug.flow.training.pair_sources import spread
 from reidaug.geometry.hits import joint_hits
 from reidaug.geometry.pose import Pose, stack
-from reidaug.people3d.shots import pair_shots
+from reidaug.people3d.shot_plans import pair_shots
 from reidaug.people3d.turns import TURNS, turn_of
 
 SIZE = (128, 64)

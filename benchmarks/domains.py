@@ -16,8 +16,8 @@ from typing import Any
 from provenance import RESULTS, about
 
 from reidaug.commands.finetune_eval import evaluate_checkpoint, finetune
-from reidaug.commands.finetune_recipe import START, FinetuneEval
 from reidaug.commands.synth import render_market
+from reidaug.experiments.finetune_config import START, FinetuneEval
 from reidaug.people3d.worlds import DOMAIN_A, DOMAIN_B
 from reidaug.recipes import load
 

@@ -22,8 +22,8 @@ from provenance import RESULTS, about
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from reidaug.reid.protocol import Crowd, hit_ranks, score_queries, summarise
-from reidaug.reid.retrieval import search
+from reidaug.reid.evaluation.metrics import Crowd, hit_ranks, score_queries, summarise
+from reidaug.reid.evaluation.ranking import search
 
 PEOPLE, CAMERAS, QUERIES, MATCHES, DISTRACTORS = 750, 6, 3368, 13115, 2798
 NOISE = {"easy": 1.0, "middle": 2.5, "hard": 6.0}

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from reidaug.geometry.pose import MARKET_14, OPENPOSE_18
 from reidaug.people3d.figure import dress, pose_figure
 from reidaug.people3d.render import add_neck, project
-from reidaug.people3d.shots import train_shots
+from reidaug.people3d.shot_plans import train_shots
 from reidaug.people3d.worlds import MANY_POSES, look_of
 
 mpl.use("Agg")

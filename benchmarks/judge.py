@@ -6,16 +6,16 @@ from typing import NamedTuple
 import torch
 import yaml
 
-from reidaug.commands.finetune_cells import Experiment
-from reidaug.commands.finetune_recipe import START, FinetuneEval, build_network, read_material
 from reidaug.commands.synth import render_market
 from reidaug.data.people import Person
+from reidaug.experiments.finetune import Experiment
+from reidaug.experiments.finetune_config import START, FinetuneEval, build_network, read_material
+from reidaug.experiments.results import Cell
 from reidaug.recipes import load, resolve
 from reidaug.reid.backbones import ReIDModel
 from reidaug.reid.crops import Crops
-from reidaug.reid.protocol import Crowd, QueryScores, score_queries
-from reidaug.reid.retrieval import embed, search
-from reidaug.reid.scoreboard import Cell
+from reidaug.reid.evaluation.metrics import Crowd, QueryScores, score_queries
+from reidaug.reid.evaluation.ranking import embed, search
 from reidaug.runs import RunFolder
 
 DEMO = Path("runs/demo/few-poses/reid/checkpoints/start-seed0.safetensors")

@@ -19,8 +19,8 @@ from shipped import weights_of
 
 from reidaug.commands.demo import DemoSizes, world_stages
 from reidaug.commands.finetune_eval import finetune
-from reidaug.commands.finetune_recipe import FinetuneEval
-from reidaug.flow.named import SHIPPED
+from reidaug.experiments.finetune_config import FinetuneEval
+from reidaug.flow.builtin import SHIPPED
 from reidaug.recipes import load
 from reidaug.report.charts import DPI, LIGHT
 from reidaug.report.heat_map import Spot, heat_map

@@ -23,16 +23,16 @@ from reidaug.augment.background import (
     spread_person,
     without_person,
 )
-from reidaug.augment.facing import alike, half_turns, turn_back
+from reidaug.augment.other_backgrounds import Places, behind
 from reidaug.augment.painting import paint
-from reidaug.augment.places import Places, behind
 from reidaug.augment.quality import WarpQuality, measure
-from reidaug.commands.flow_pairs import spread
+from reidaug.augment.viewpoint import alike, half_turns, turn_back
 from reidaug.data.deepfashion import read_deepfashion
 from reidaug.data.images import read_mask, to_bytes
 from reidaug.data.pairs import PairDataset
+from reidaug.flow.builtin import load_flow
 from reidaug.flow.estimator import FlowEstimator
-from reidaug.flow.named import load_flow
+from reidaug.flow.training.pair_sources import spread
 from reidaug.geometry.boundaries import enlarge
 from reidaug.geometry.pose import Pose, stack
 from reidaug.geometry.warp import warp

@@ -18,7 +18,7 @@ import numpy as np
 from provenance import RESULTS, about
 
 from reidaug.commands.synth import render_market
-from reidaug.commands.synth_people import parse_size
+from reidaug.people3d.rendering import parse_size
 
 
 def main() -> None:

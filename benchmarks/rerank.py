@@ -32,10 +32,10 @@ from numpy import ndarray
 from provenance import RESULTS, about
 from torch import Tensor
 
-from reidaug.reid.cluster import pseudo_labels
-from reidaug.reid.protocol import Crowd, score_queries, summarise
-from reidaug.reid.rerank import gnn_rerank, k_reciprocal
-from reidaug.reid.retrieval import search, search_by
+from reidaug.reid.evaluation.cluster import pseudo_labels
+from reidaug.reid.evaluation.metrics import Crowd, score_queries, summarise
+from reidaug.reid.evaluation.ranking import search, search_by
+from reidaug.reid.evaluation.rerank import gnn_rerank, k_reciprocal
 
 NOISE = {"easy": 1.0, "middle": 2.5}
 ITEMS = QUERIES + MATCHES + STRANGERS

@@ -35,19 +35,19 @@ from numpy.typing import NDArray
 from provenance import RESULTS, about
 from shipped import weights_of
 
-from reidaug.augment.facing import turn_back
-from reidaug.augment.poses import read_poses
 from reidaug.augment.quality import NEAR
+from reidaug.augment.target_poses import read_poses
+from reidaug.augment.viewpoint import turn_back
+from reidaug.bootstrap import Estimate, ratio_of_sums
 from reidaug.commands.augment import augment_dataset
 from reidaug.commands.pose import crops_of, estimate_poses
 from reidaug.commands.synth import render_market
-from reidaug.commands.synth_views import render_views
 from reidaug.data.keypoints import read_keypoints
 from reidaug.data.manifest import read_manifest
 from reidaug.data.market1501 import GALLERY, TRAIN, read_market1501
 from reidaug.data.people import Person
-from reidaug.data.resampling import Estimate, ratio_of_sums
-from reidaug.flow.named import SHIPPED
+from reidaug.experiments.true_views import render_views
+from reidaug.flow.builtin import SHIPPED
 from reidaug.geometry.hits import Hits, joint_hits
 from reidaug.geometry.pose import OPENPOSE_18, Pose, select, stack
 from reidaug.people3d.turns import TURNS, turn_of

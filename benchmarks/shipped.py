@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from reidaug.flow.named import SHIPPED, checkpoint_of
+from reidaug.flow.builtin import SHIPPED, checkpoint_of
 from reidaug.people3d.turns import TURNS
 
 ROWS = {"checkpoint": "shipped flow", "joint_blend": "joint blend", "torso_affine": "torso affine"}

@@ -10,18 +10,18 @@ from importlib import import_module
 import torch
 from provenance import RESULTS, about
 
-from reidaug.commands.synth_people import parse_size
 from reidaug.data.pairs import PosePair
 from reidaug.flow.cost import cost
 from reidaug.geometry.pose import OPENPOSE_18, Pose
 from reidaug.machine import one_thread
+from reidaug.people3d.rendering import parse_size
 
 ESTIMATORS = {
     "unwarpme": "reidaug.flow.unwarpme:UnWarpME",
-    "fomm": "reidaug.flow.fomm:FOMM",
-    "mraa": "reidaug.flow.mraa:MRAA",
-    "tpsmm": "reidaug.flow.tpsmm:TPSMM",
-    "gfla64": "reidaug.flow.gfla:GFLA",
+    "fomm": "reidaug.flow.rivals.fomm:FOMM",
+    "mraa": "reidaug.flow.rivals.mraa:MRAA",
+    "tpsmm": "reidaug.flow.rivals.tpsmm:TPSMM",
+    "gfla64": "reidaug.flow.rivals.gfla:GFLA",
 }
 
 

@@ -16,14 +16,14 @@ import yaml
 from provenance import RESULTS, about
 from shipped import weights_of
 
-from reidaug.augment.warps import POSES
+from reidaug.augment.warping import POSES
 from reidaug.commands.augment import augment_dataset
 from reidaug.commands.demo import DemoSizes, world_stages
 from reidaug.commands.finetune_eval import finetune
-from reidaug.commands.finetune_recipe import FinetuneEval
 from reidaug.commands.synth_swaps import render_swaps
-from reidaug.commands.synth_views import render_views
-from reidaug.flow.named import SHIPPED
+from reidaug.experiments.finetune_config import FinetuneEval
+from reidaug.experiments.true_views import render_views
+from reidaug.flow.builtin import SHIPPED
 from reidaug.recipes import resolve
 
 RECIPE = Path(__file__).parents[1] / "recipes" / "market1501" / "table5_supervised_small.yaml"

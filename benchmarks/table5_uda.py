@@ -15,11 +15,11 @@ import yaml
 from provenance import RESULTS, about
 from shipped import weights_of
 
-from reidaug.commands.adapt_eval import adapt
-from reidaug.commands.adapt_recipe import AdaptEval
 from reidaug.commands.augment import augment_dataset
 from reidaug.commands.synth import render_market
-from reidaug.flow.named import SHIPPED
+from reidaug.experiments.adaptation_config import AdaptEval
+from reidaug.experiments.adaptation_run import adapt
+from reidaug.flow.builtin import SHIPPED
 from reidaug.recipes import resolve
 
 RECIPE = Path(__file__).parents[1] / "recipes" / "market1501" / "table5_uda_small.yaml"

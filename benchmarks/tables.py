@@ -18,9 +18,9 @@ from PIL import Image
 from provenance import RESULTS, about
 
 from reidaug.commands.compare import compare
-from reidaug.commands.compare_rows import Compare, plan_rows
-from reidaug.commands.flow_training import resolved
 from reidaug.commands.synth import render_pairs
+from reidaug.experiments.compare_config import Compare, plan_rows
+from reidaug.flow.training.recipe import resolved
 from reidaug.recipes import load
 from reidaug.runs import RunFolder
 

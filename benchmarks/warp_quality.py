@@ -25,17 +25,17 @@ from scipy.stats import spearmanr
 from torch import Tensor
 
 from reidaug.augment.background import spread_person, without_person
-from reidaug.augment.facing import alike, half_turns, turn_back
 from reidaug.augment.painting import paint
 from reidaug.augment.quality import measure
-from reidaug.commands.flow_pairs import spread
+from reidaug.augment.viewpoint import alike, half_turns, turn_back
 from reidaug.data.deepfashion import read_deepfashion
 from reidaug.data.images import read_mask
 from reidaug.data.pairs import PairDataset, PosePair, collate
+from reidaug.flow.builtin import load_flow
 from reidaug.flow.estimator import FlowEstimator
-from reidaug.flow.named import load_flow
 from reidaug.flow.perceptual import ShiftTolerant
 from reidaug.flow.scores import image_scores
+from reidaug.flow.training.pair_sources import spread
 from reidaug.flow.weights import shift_tolerant_weights
 from reidaug.geometry.boundaries import enlarge
 from reidaug.geometry.flow import resize

@@ -15,8 +15,8 @@ from typing import Any, TypeVar
 import yaml
 from tqdm import tqdm
 
-from reidaug.data.files import write_atomically
 from reidaug.errors import ReidaugError
+from reidaug.files import write_atomically
 
 __all__ = ["RunFolder", "check_folder", "counter", "progress", "write_atomically"]
 

@@ -20,7 +20,7 @@ from torch.nn.functional import interpolate
 
 from reidaug.data.pairs import PosePair
 from reidaug.flow.estimator import FlowEstimator
-from reidaug.flow.objective import Weights
+from reidaug.flow.training.objective import Weights
 from reidaug.geometry.flow import Size, endpoint_error, identity
 from reidaug.geometry.pose import OPENPOSE_18, Pose, select
 

@@ -5,10 +5,10 @@ from torch import Tensor, nn
 
 from reidaug.data.pairs import PosePair
 from reidaug.flow.estimator import FlowEstimator
-from reidaug.flow.fomm import FOMM
-from reidaug.flow.mraa import MRAA
-from reidaug.flow.tpsmm import TPSMM
-from reidaug.flow.unwarpme import UnWarpME
+from reidaug.flow.rivals.fomm import FOMM
+from reidaug.flow.rivals.mraa import MRAA
+from reidaug.flow.rivals.tpsmm import TPSMM
+from reidaug.flow.unwarpme.warping import UnWarpME
 from reidaug.geometry import affine, flow
 from reidaug.geometry.pose import Pose
 from reidaug.geometry.warp import warp

@@ -2,9 +2,9 @@
 
 import torch
 
-from reidaug.reid.dgnet import Preset, adapt_dgnet, build_dgnet
-from reidaug.reid.dgnet_crossing import Side
-from reidaug.reid.teacher import Teacher, build_teacher
+from reidaug.reid.dgnet.networks import Preset, adapt_dgnet, build_dgnet
+from reidaug.reid.dgnet.swapping import Side
+from reidaug.reid.dgnet.teacher import Teacher, build_teacher
 
 TINY = Preset(
     size=(64, 40),

@@ -15,7 +15,7 @@ from stick_market import stick_market
 from reidaug.cli import main
 from reidaug.errors import UsageError
 from reidaug.reid.contract import check_model
-from reidaug.reid.named import build
+from reidaug.reid.model_factory import build
 
 PAGE = Path(__file__).parents[1] / "docs" / "models.md"
 ROWS = re.findall(r"^\| `.*`fastreid:resnet\d+` \| .*\|$", PAGE.read_text(), re.M)
@@ -107,7 +107,7 @@ def test_the_sentence_the_page_quotes_is_what_the_check_says(place: Path) -> Non
             out = super().forward(images)
             return out[::-1] if self.training else out
 
-    from reidaug.reid.named import Adapter
+    from reidaug.reid.model_factory import Adapter
 
     with pytest.raises(UsageError) as caught:
         check_model(Adapter(Swapped(751)), name="it", people=751, size=(64, 32))

@@ -4,7 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from reidaug.augment.posed import PosedCrops, PosedImage, TrainingCrop, as_source
+    from reidaug.augment.posed_crops import PosedCrops, PosedImage, TrainingCrop, as_source
     from reidaug.augment.toolkits import torchreid_dataset
     from reidaug.augment.transform import PoseWarp
 

@@ -9,26 +9,24 @@ import json
 import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from joblib import Parallel, delayed, parallel_config
+from joblib import delayed
 
-from reidaug.augment.places import draw_pool
-from reidaug.augment.warps import COLUMNS, Plan, Source, read_crops, warp_crops
-from reidaug.data.files import remove_partials, write_atomically
+from reidaug.augment.other_backgrounds import draw_pool
+from reidaug.augment.warping import COLUMNS, Plan, Source, read_crops, warp_crops
 from reidaug.data.manifest import write_manifest
 from reidaug.data.market1501 import TRAIN
-from reidaug.errors import ReidaugError, UsageError, require_extra
+from reidaug.errors import ReidaugError, UsageError
+from reidaug.files import remove_partials, write_atomically
 from reidaug.flow.estimator import FlowEstimator
 from reidaug.geometry.flow import Size
 from reidaug.geometry.pose import Pose, stack
+from reidaug.jobs import run_tasks
 from reidaug.machine import one_thread
-from reidaug.processes import GO_ON, killed_worker_told
 
-BACKENDS = ("loky", "dask")
 RECORDS = ".chunks"
 MANIFEST = "manifest.parquet"
 PIXELS_AT_ONCE = 32 * 128 * 64  # source pixels of a chunk
@@ -132,8 +130,6 @@ def run_chunks(
         ReidaugError: A file cannot be written, or a worker was killed.
         UsageError: The backend is unknown or not installed.
     """
-    if backend not in BACKENDS:
-        raise UsageError(f"no backend {backend!r} (known: {', '.join(BACKENDS)})")
     for folder in (plan.out / TRAIN, plan.out / RECORDS):
         folder.mkdir(exist_ok=True)
     clean(plan.out)
@@ -145,25 +141,7 @@ def run_chunks(
         )
         for k, chunk in enumerate(chunks)
     )
-    with killed_worker_told(GO_ON), _backend(backend, min(workers, len(chunks))):
-        yield from Parallel(return_as="generator", batch_size=1)(jobs)
-
-
-@contextmanager
-def _backend(backend: str, workers: int) -> Iterator[None]:
-    if backend == "loky":
-        # One worker is this process: no other has to start.
-        with parallel_config("loky" if workers > 1 else "sequential", n_jobs=workers):
-            yield
-        return
-    require_extra("cluster", "distributed")
-    import dask
-    from distributed import Client
-
-    address = dask.config.get("scheduler-address", None)
-    local = {} if address else {"n_workers": workers, "threads_per_worker": 1}
-    with Client(address, **local) as client, parallel_config("dask", client=client):
-        yield
+    yield from run_tasks(jobs, min(workers, len(chunks)), backend=backend)
 
 
 def _places(
@@ -196,7 +174,7 @@ def make_chunk(
         The chunk's count.
 
     Raises:
-        ReidaugError: A file cannot be written, or what `reidaug.augment.warps.warp_crops` says.
+        ReidaugError: A file cannot be written, or what `reidaug.augment.warping.warp_crops` says.
     """
     record = _record(plan.out, index)
     if _is_done(plan, size, record, sources):

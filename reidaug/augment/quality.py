@@ -103,7 +103,7 @@ def measure(
         flow: Flow (B, 2, h, w).
         outline: The target's outline (B, H, W).
         mask: The source's person (H, W).
-        agree: How far source and target face the same way (B,), see `reidaug.augment.facing`.
+        agree: How far source and target face the same way (B,), see `reidaug.augment.viewpoint`.
         joints: Share (B,) of the target's joints that the source shows, in [0, 1].
 
     Returns:

@@ -13,10 +13,10 @@ from torchvision import tv_tensors
 from torchvision.transforms.v2 import Transform
 
 from reidaug.augment.background import colour_of
-from reidaug.augment.facing import TURNS, half_turns
-from reidaug.augment.posed import PosedImage
-from reidaug.augment.poses import TargetPoses, read_poses
-from reidaug.augment.warps import (
+from reidaug.augment.posed_crops import PosedImage
+from reidaug.augment.target_poses import TargetPoses, read_poses
+from reidaug.augment.viewpoint import TURNS, half_turns
+from reidaug.augment.warping import (
     POSES,
     Crop,
     Plan,
@@ -30,9 +30,9 @@ from reidaug.augment.warps import (
 )
 from reidaug.data.market1501 import warp_name
 from reidaug.errors import UsageError
+from reidaug.flow.builtin import load_flow
 from reidaug.flow.checkpoint import load_checkpoint
 from reidaug.flow.estimator import FlowEstimator
-from reidaug.flow.named import load_flow
 from reidaug.geometry.pose import select, stack
 from reidaug.machine import half_pays
 
@@ -55,7 +55,7 @@ class PoseWarp(Transform):  # type: ignore[misc]
             ``reidaug augment --flow`` takes: ``"market"``, which comes with the package, the name
             of a closed form, or the folder of a checkpoint. A `Path` is always a folder.
         pool: The poses to warp into: `PosedCrops.targets` of a training set,
-            `reidaug.augment.poses.poses_in` a keypoint file, or a dataset that `reidaug augment`
+            `reidaug.augment.target_poses.poses_in` a keypoint file, or a dataset that `reidaug augment`
             made (its folder, or the ``poses.json`` in it).
         p: Probability that a crop is warped.
         masks: Folder of person masks ``<stem>.png`` of the crops and of the pool's images; where

@@ -8,23 +8,23 @@ import click
 import torch
 from pydantic import Field
 
+from reidaug.augment import estimated_poses as own_poses
 from reidaug.augment.background import BACKGROUNDS
-from reidaug.augment.engine import BACKENDS, check_fit, clean, into_chunks, merge, run_chunks
-from reidaug.augment.facing import TURNS
-from reidaug.augment.folder import copy_originals, show_split
-from reidaug.augment.material import KEYPOINTS, MASKS, Material, fingerprint, gather_material
-from reidaug.augment.poses import CHOICES, write_poses
-from reidaug.augment.sheet import contact_sheet, pick
-from reidaug.augment.warps import POSES, Plan
-from reidaug.commands import options, own_poses
-from reidaug.commands.augment_report import summary, tell
-from reidaug.commands.pose_check import BlazePoseReader, pose_reader
-from reidaug.data.files import write_atomically
+from reidaug.augment.contact_sheet import contact_sheet, pick
+from reidaug.augment.engine import check_fit, clean, into_chunks, merge, run_chunks
+from reidaug.augment.inputs import KEYPOINTS, MASKS, Material, fingerprint, gather_material
+from reidaug.augment.output_folder import copy_originals, show_split
+from reidaug.augment.pose_check import BlazePoseReader, pose_reader
+from reidaug.augment.summary import summary, tell
+from reidaug.augment.target_poses import CHOICES, write_poses
+from reidaug.augment.viewpoint import TURNS
+from reidaug.augment.warping import POSES, Plan
+from reidaug.commands import options
 from reidaug.data.loose_crops import read_training
 from reidaug.data.market1501 import GALLERY, QUERY, SPLITS
 from reidaug.errors import UsageError
-from reidaug.flow.estimator import FlowEstimator
-from reidaug.flow.named import (
+from reidaug.files import write_atomically
+from reidaug.flow.builtin import (
     OWN_POSE,
     SHIPPED,
     UNTRAINED,
@@ -32,6 +32,8 @@ from reidaug.flow.named import (
     load_flow,
     resolved,
 )
+from reidaug.flow.estimator import FlowEstimator
+from reidaug.jobs import BACKENDS
 from reidaug.machine import cores, half_pays
 from reidaug.recipes import Recipe, resolve
 from reidaug.runs import RunFolder, counter
@@ -88,7 +90,7 @@ def augment_dataset(
         dataset: A Market-1501 root or a folder of crops, see
             `reidaug.data.loose_crops.read_training`.
         out: The folder to make; an unfinished run of the same kind is continued.
-        flow: A checkpoint folder or a name, see `reidaug.flow.named.load_flow`.
+        flow: A checkpoint folder or a name, see `reidaug.flow.builtin.load_flow`.
         keypoints: Keypoint file; by default `KEYPOINTS` in the root. Where there is none, poses and
             masks are estimated into the folder ``pose`` of ``out``.
         masks: Folder of person masks; by default `MASKS` in the root where there is one.
@@ -100,7 +102,7 @@ def augment_dataset(
         spread: Whether what misses the person samples the person's nearest pixel.
         precision: ``float32``, ``bfloat16``, or ``auto``: the latter where the processor has it.
         least_quality: Warps whose quality is lower are recorded and not written.
-        turns: What becomes of half turns, a name in `reidaug.augment.facing.TURNS`.
+        turns: What becomes of half turns, a name in `reidaug.augment.viewpoint.TURNS`.
         check_poses: Whether poses are read off the warps and compared with those asked for.
         seed: Of the poses and backgrounds drawn.
         keep_original: Whether the training images are copied beside their warps.

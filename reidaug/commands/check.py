@@ -9,13 +9,13 @@ from typing import Any
 
 import click
 
-from reidaug.augment.material import KEYPOINTS, MASKS
+from reidaug.augment.inputs import KEYPOINTS, MASKS
 from reidaug.commands import options
-from reidaug.data.check import Checkup, check_dataset
-from reidaug.data.files import write_atomically
-from reidaug.data.findings import ADVICE, PROBLEM, Finding, number
 from reidaug.data.market1501 import find_root
+from reidaug.dataset_check.checkup import Checkup, check_dataset
+from reidaug.dataset_check.findings import ADVICE, PROBLEM, Finding, number
 from reidaug.errors import ReidaugError, UsageError
+from reidaug.files import write_atomically
 from reidaug.machine import cores
 from reidaug.runs import counter
 

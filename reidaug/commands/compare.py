@@ -14,28 +14,28 @@ from accelerate.utils import wait_for_everyone
 from joblib import Parallel, delayed
 
 from reidaug.commands import options
-from reidaug.commands.compare_rows import Compare, Row, plan_rows
-from reidaug.commands.flow_pairs import hold_out, on_grey, spread
-from reidaug.commands.flow_rows import (
+from reidaug.commands.train_flow import train
+from reidaug.data.deepfashion import PairList, read_deepfashion
+from reidaug.data.images import encode_png, to_bytes
+from reidaug.data.pairs import PairDataset, collate
+from reidaug.errors import UsageError
+from reidaug.experiments.compare_config import Compare, Row, plan_rows
+from reidaug.files import write_atomically
+from reidaug.flow.cost import cost, parameters
+from reidaug.flow.estimator import FlowEstimator
+from reidaug.flow.score_table import (
     CLOSED_FORMS,
     HIGHER_IS_BETTER,
     Scored,
     score_pairs,
     scored_batches,
 )
-from reidaug.commands.flow_training import TrainFlow
-from reidaug.commands.train_flow import train
-from reidaug.data.deepfashion import PairList, read_deepfashion
-from reidaug.data.files import write_atomically
-from reidaug.data.images import encode_png, to_bytes
-from reidaug.data.pairs import PairDataset, collate
-from reidaug.errors import UsageError
-from reidaug.flow.cost import cost, parameters
-from reidaug.flow.estimator import FlowEstimator
 from reidaug.flow.scores import Values, paired_difference, summarise
+from reidaug.flow.training.pair_sources import hold_out, on_grey, spread
+from reidaug.flow.training.recipe import TrainFlow
 from reidaug.geometry.warp import warp
+from reidaug.jobs import explain_killed_worker
 from reidaug.machine import cores, end_with_parent, one_thread
-from reidaug.processes import killed_worker_told
 from reidaug.recipes import load
 from reidaug.report.figures import Picture
 from reidaug.report.flow_table import differences_text, scores_text, sizes_text
@@ -144,7 +144,7 @@ def _train(run: RunFolder, trainings: Mapping[str, TrainFlow], jobs: int | None)
         # A worker may be older than the folder and the modules that paths and classes stand for.
         place = (Path.cwd(), sys.path)
         tasks = [delayed(_beside)(trainings[n], folders[n], threads, place) for n in missing]
-        with killed_worker_told("go on with --resume and fewer --jobs"):
+        with explain_killed_worker("go on with --resume and fewer --jobs"):
             for name, seconds in Parallel(jobs, return_as="generator_unordered")(tasks):
                 run.log(row=name, seconds=seconds)
         return

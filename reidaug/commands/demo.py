@@ -12,14 +12,14 @@ import click
 from reidaug import __version__
 from reidaug.commands import options
 from reidaug.commands.augment import augment_dataset
-from reidaug.commands.demo_page import Shown, make_page
 from reidaug.commands.finetune_eval import finetune
-from reidaug.commands.finetune_recipe import FinetuneEval
-from reidaug.commands.flow_training import TrainFlow
 from reidaug.commands.synth import render_market, render_pairs
-from reidaug.commands.synth_views import render_views
 from reidaug.commands.train_flow import train
 from reidaug.errors import UsageError, require_extra
+from reidaug.experiments.demo_page import Shown, make_page
+from reidaug.experiments.finetune_config import FinetuneEval
+from reidaug.experiments.true_views import render_views
+from reidaug.flow.training.recipe import TrainFlow
 from reidaug.recipes import R, Recipe, load
 from reidaug.report.html import duration
 from reidaug.runs import RunFolder, write_atomically

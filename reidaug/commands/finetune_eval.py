@@ -6,21 +6,22 @@ from typing import Any, get_args
 
 import click
 
-from reidaug.commands import adapt_eval, options
-from reidaug.commands.adapt_recipe import AdaptEval
-from reidaug.commands.cells import DRY, may_grow, report_of, train_cells
-from reidaug.commands.evaluation import evaluate_checkpoint, tell
-from reidaug.commands.finetune_cells import Experiment
-from reidaug.commands.finetune_recipe import (
+from reidaug.commands import options
+from reidaug.errors import UsageError
+from reidaug.experiments import adaptation_run as adapt_eval
+from reidaug.experiments.adaptation_config import AdaptEval
+from reidaug.experiments.evaluation import evaluate_checkpoint, tell
+from reidaug.experiments.finetune import Experiment
+from reidaug.experiments.finetune_config import (
     START,
     FinetuneEval,
     read_material,
     ready_network,
     resolved,
 )
-from reidaug.errors import UsageError
+from reidaug.experiments.results import Cell, comparison, rows_of
+from reidaug.experiments.run_grid import DRY, may_grow, report_of, train_cells
 from reidaug.recipes import read, resolve
-from reidaug.reid.scoreboard import Cell, comparison, rows_of
 from reidaug.reid.trial import Rerank
 from reidaug.report.reid_part import cmc_picture
 from reidaug.runs import RunFolder, write_atomically

@@ -11,19 +11,17 @@ from typing import Any
 import click
 
 from reidaug.commands import options
-from reidaug.data.files import remove_partials, summarise_left_out, write_atomically
 from reidaug.data.images import image_files
 from reidaug.data.keypoints import stands_in_patn, write_patn
 from reidaug.data.loose_crops import crops_in
 from reidaug.data.market1501 import GALLERY, QUERY, SPLITS, TRAIN, find_root, read_market1501
 from reidaug.errors import ReidaugError, UsageError, require_extra
+from reidaug.files import remove_partials, summarise_left_out, write_atomically
 from reidaug.geometry.pose import Pose
 from reidaug.machine import cores
 from reidaug.perception.blazepose import PersonReader
-from reidaug.perception.models import find_model, model_name
-from reidaug.perception.sheet import contact_sheet
-from reidaug.perception.summary import Tally, trust
-from reidaug.perception.survey import (
+from reidaug.perception.contact_sheet import contact_sheet
+from reidaug.perception.dataset_poses import (
     DECIMALS,
     Survey,
     fingerprint,
@@ -32,6 +30,8 @@ from reidaug.perception.survey import (
     read_chunks,
     read_pages,
 )
+from reidaug.perception.models import find_model, model_name
+from reidaug.perception.summary import Tally, trust
 from reidaug.runs import counter
 
 SPLIT_NAMES = {"train": TRAIN, "query": QUERY, "gallery": GALLERY, "test": GALLERY}

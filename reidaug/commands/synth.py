@@ -7,7 +7,15 @@ import click
 from joblib import delayed
 
 from reidaug.commands import options
-from reidaug.commands.synth_people import (
+from reidaug.commands.synth_swaps import SWAPS, render_swaps
+from reidaug.data.deepfashion import write_pairs_csv
+from reidaug.data.keypoints import write_patn
+from reidaug.data.manifest import write_manifest
+from reidaug.data.market1501 import SPLITS, TRAIN
+from reidaug.errors import UsageError
+from reidaug.experiments.true_views import Background, render_views
+from reidaug.geometry.flow import Size
+from reidaug.people3d.rendering import (
     market_person,
     pair_person,
     parse_size,
@@ -15,14 +23,6 @@ from reidaug.commands.synth_people import (
     poses_of,
     run,
 )
-from reidaug.commands.synth_swaps import SWAPS, render_swaps
-from reidaug.commands.synth_views import Background, render_views
-from reidaug.data.deepfashion import write_pairs_csv
-from reidaug.data.keypoints import write_patn
-from reidaug.data.manifest import write_manifest
-from reidaug.data.market1501 import SPLITS, TRAIN
-from reidaug.errors import UsageError
-from reidaug.geometry.flow import Size
 from reidaug.people3d.worlds import WORLDS, World, world_named
 
 

@@ -24,12 +24,12 @@ from joblib import delayed
 from torch import Tensor
 
 from reidaug.augment.background import colour_of, lay_over, soft_edge
+from reidaug.augment.contact_sheet import contact_sheet, pick
 from reidaug.augment.engine import MANIFEST
-from reidaug.augment.folder import show_split
-from reidaug.augment.material import join_poses
-from reidaug.augment.poses import read_poses
-from reidaug.augment.sheet import contact_sheet, pick
-from reidaug.augment.warps import (
+from reidaug.augment.inputs import join_poses
+from reidaug.augment.output_folder import show_split
+from reidaug.augment.target_poses import read_poses
+from reidaug.augment.warping import (
     POSES,
     Crop,
     Plan,
@@ -40,14 +40,13 @@ from reidaug.augment.warps import (
     prepare,
     read_crops,
 )
-from reidaug.commands.synth_people import keep, run, write_image
-from reidaug.commands.synth_views import pose_models, read_rendered, true_shot
-from reidaug.data.files import read_text, write_atomically
 from reidaug.data.images import to_bytes, to_float
 from reidaug.data.manifest import read_manifest, write_manifest
 from reidaug.data.market1501 import GALLERY, QUERY, TRAIN, read_market1501, warp_name
 from reidaug.errors import ReidaugError
-from reidaug.flow.named import load_flow
+from reidaug.experiments.true_views import pose_models, read_rendered, true_shot
+from reidaug.files import read_text, write_atomically
+from reidaug.flow.builtin import load_flow
 from reidaug.geometry.flow import Size
 from reidaug.machine import one_thread
 from reidaug.people3d.body import Floats
@@ -55,7 +54,8 @@ from reidaug.people3d.correspondence import exact_flow
 from reidaug.people3d.figure import Figure, dress
 from reidaug.people3d.raster import Surface, rasterise
 from reidaug.people3d.render import Render, Shot, render
-from reidaug.people3d.shots import from_row
+from reidaug.people3d.rendering import keep, run, write_image
+from reidaug.people3d.shot_plans import from_row
 from reidaug.people3d.worlds import World, look_of
 
 SWAPS = ("true_flow_grey", "true_mask_grey", "true_texture_grey")

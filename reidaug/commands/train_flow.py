@@ -18,17 +18,17 @@ from accelerate.utils import (
 from torch.utils.data import DataLoader
 from torch.utils.tensorboard import SummaryWriter
 
-from reidaug.commands.flow_pairs import hold_out, person_pairs, spread
-from reidaug.commands.flow_rows import flow_rows, table
-from reidaug.commands.flow_training import TrainFlow, build_learner, resolved
 from reidaug.data.deepfashion import PairList, read_deepfashion
-from reidaug.data.files import summarise_left_out
 from reidaug.data.pairs import PairDataset, PosePair, collate
 from reidaug.errors import ReidaugError, UsageError
+from reidaug.files import summarise_left_out
 from reidaug.flow.checkpoint import load_checkpoint, save_checkpoint
 from reidaug.flow.estimator import FlowEstimator
-from reidaug.flow.learners import FlowLearner
-from reidaug.flow.order import BatchOrder
+from reidaug.flow.score_table import flow_rows, table
+from reidaug.flow.training.batches import BatchOrder
+from reidaug.flow.training.learner import FlowLearner
+from reidaug.flow.training.pair_sources import hold_out, person_pairs, spread
+from reidaug.flow.training.recipe import TrainFlow, build_learner, resolved
 from reidaug.recipes import load
 from reidaug.runs import RunFolder, progress, write_atomically
 

@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from reidaug.data.files import read_text, write_atomically
 from reidaug.data.keypoints import read_keypoints
 from reidaug.errors import ReidaugError, UsageError
+from reidaug.files import read_text, write_atomically
 from reidaug.geometry.flow import Size
 from reidaug.geometry.pose import Pose, shows_torso
 

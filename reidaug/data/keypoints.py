@@ -14,8 +14,8 @@ import torch
 from jaxtyping import Float
 from numpy.typing import NDArray
 
-from reidaug.data.files import read_text, whole
 from reidaug.errors import ReidaugError, UsageError
+from reidaug.files import read_text, whole
 from reidaug.geometry.pose import COCO_17, MARKET_14, OPENPOSE_18, Pose, to_openpose18
 
 COLUMNS = ("name", "keypoints_y", "keypoints_x")

@@ -9,8 +9,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from reidaug.data.files import whole
 from reidaug.errors import ReidaugError
+from reidaug.files import whole
 
 ROWS_AT_ONCE = 50_000
 

@@ -10,10 +10,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from reidaug.data.files import read_text
 from reidaug.data.images import SUFFIXES
 from reidaug.data.people import Person, ReIDDataset
 from reidaug.errors import ReidaugError, UsageError
+from reidaug.files import read_text
 
 TRAIN, QUERY, GALLERY = SPLITS = ("bounding_box_train", "query", "bounding_box_test")
 PATTERN = r"([-\d]+)_c(\d+)"

@@ -14,9 +14,9 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from reidaug.data.deepfashion import PairList
-from reidaug.data.files import write_atomically
 from reidaug.data.images import read_image, resize, resize_mask, to_float
 from reidaug.errors import ReidaugError
+from reidaug.files import write_atomically
 from reidaug.geometry.flow import Size
 from reidaug.geometry.flow import resize as resize_flow
 from reidaug.geometry.pose import Pose, on_canvas, stack

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from reidaug.data.files import cache_folder, write_atomically
 from reidaug.errors import ReidaugError
+from reidaug.files import cache_folder, write_atomically
 
 
 class Packed(NamedTuple):

@@ -14,10 +14,10 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
-from reidaug.data.files import write_atomically
 from reidaug.errors import ReidaugError, UsageError
-from reidaug.flow.drawing import DrawingNetwork
+from reidaug.files import write_atomically
 from reidaug.flow.estimator import FlowEstimator
+from reidaug.flow.image_generator import DrawingNetwork
 
 Part = TypeVar("Part")
 Network = TypeVar("Network", bound=nn.Module)

@@ -104,7 +104,7 @@ class FlowEstimator(nn.Module, ABC):
             generator: Source of chance, on the CPU.
 
         Returns:
-            Unweighted losses by the names of `reidaug.flow.objective.Weights`.
+            Unweighted losses by the names of `reidaug.flow.training.objective.Weights`.
         """
         del batch, motion, generator
         return {}

@@ -16,11 +16,11 @@ from torch import Tensor
 from torchmetrics.functional.image import structural_similarity_index_measure
 from torchmetrics.image.lpip import LearnedPerceptualImagePatchSimilarity
 
+from reidaug.bootstrap import mean_interval
 from reidaug.data.images import resize as resize_image
 from reidaug.data.pairs import PosePair
-from reidaug.data.resampling import mean_interval
-from reidaug.flow.drawing import DrawingNetwork
 from reidaug.flow.estimator import FlowEstimator
+from reidaug.flow.image_generator import DrawingNetwork
 from reidaug.flow.perceptual import ShiftTolerant
 from reidaug.geometry.flow import endpoint_error
 from reidaug.geometry.flow import resize as resize_flow

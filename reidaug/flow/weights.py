@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from reidaug.data.files import cache_folder
 from reidaug.data.wheels import Packed, fetch_packed
+from reidaug.files import cache_folder
 
 WHEEL = "stlpips-pytorch==0.0.2"
 FILES = {

@@ -17,8 +17,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from reidaug.data.files import cache_folder, whole
 from reidaug.errors import require_extra
+from reidaug.files import cache_folder, whole
 
 Floats = NDArray[np.floating[Any]]
 Integers = NDArray[np.int32]

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.sparse import csr_matrix
 
-from reidaug.people3d import cut
+from reidaug.people3d import garment_cover as cut
 from reidaug.people3d.anatomy import Chart, skin_chart
 from reidaug.people3d.body import Floats, Integers, RestBody, load_body, rest_body, skin
 from reidaug.people3d.motion import Posture, rotations

@@ -5,10 +5,11 @@ from collections.abc import Callable
 
 import numpy as np
 
-from reidaug.people3d import anatomy, cut
+from reidaug.people3d import anatomy
+from reidaug.people3d import garment_cover as cut
 from reidaug.people3d.anatomy import Chart
 from reidaug.people3d.body import Floats, Integers
-from reidaug.people3d.cut import Mask
+from reidaug.people3d.garment_cover import Mask
 from reidaug.people3d.pieces import BAG, BODY, HAIR, SKIRT, TAIL
 from reidaug.people3d.wardrobe import RGB, Fabric, Look
 

@@ -26,8 +26,8 @@ from numpy.random import Generator
 from reidaug.errors import UsageError
 from reidaug.people3d.body import ORDINARY, Bodies
 from reidaug.people3d.camera import Optics
+from reidaug.people3d.look_sampling import draw_look
 from reidaug.people3d.scene import PLACES
-from reidaug.people3d.shop import draw_look
 from reidaug.people3d.wardrobe import Look, Palette
 
 # A few colours that most people wear: a colour alone does not tell who it is.

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from reidaug.geometry.pose import OPENPOSE_18, Pose
-from reidaug.perception.survey import Page, Row
+from reidaug.perception.dataset_poses import Page, Row
 
 SHOWN = 40  # crops on the sheet
 # BlazePose is always sure of the face: its joints say nothing about how sure it is of the crop.

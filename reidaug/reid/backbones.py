@@ -2,7 +2,7 @@
 
 `PersonResNet` is DG-Net's appearance encoder: torchvision's ResNet (its parameter names, so that
 its weight files fit) without the last stride, pooled, with one or more bottleneck heads.
-`reidaug.reid.named` finds it, and everybody else's models, by name.
+`reidaug.reid.model_factory` finds it, and everybody else's models, by name.
 """
 
 from abc import ABC, abstractmethod

@@ -11,7 +11,7 @@ from reidaug.errors import ReidaugError, UsageError
 from reidaug.geometry.flow import Size
 from reidaug.reid.backbones import Embedding, ReIDModel
 from reidaug.reid.learner import seeded
-from reidaug.reid.named import told
+from reidaug.reid.model_factory import told
 from reidaug.reid.weights import Loaded
 
 APART = 0.01  # a crop's features alone and beside others: rounding differs, no more

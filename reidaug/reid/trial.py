@@ -12,11 +12,11 @@ from reidaug.data.people import Person
 from reidaug.geometry.flow import Size
 from reidaug.reid.backbones import ReIDModel
 from reidaug.reid.crops import Crops, Variation, normalised, varied
+from reidaug.reid.evaluation.metrics import Crowd, QueryScores, score_queries, summarise
+from reidaug.reid.evaluation.ranking import embed, search, search_by
+from reidaug.reid.evaluation.rerank import gnn_rerank, k_reciprocal
 from reidaug.reid.learner import Batch
-from reidaug.reid.protocol import Crowd, QueryScores, score_queries, summarise
-from reidaug.reid.rerank import gnn_rerank, k_reciprocal
-from reidaug.reid.retrieval import embed, search, search_by
-from reidaug.reid.sampler import PeopleSampler, draw_mixed, mixed_pools
+from reidaug.reid.sampling import PeopleSampler, draw_mixed, mixed_pools
 
 CMC_RANKS = 20
 
@@ -164,7 +164,7 @@ class Seen(NamedTuple):
     """What a model sees in the crops it is tried on, and who they show.
 
     Attributes:
-        query_features: Features (Q, D) as `reidaug.reid.retrieval.embed` gives them.
+        query_features: Features (Q, D) as `reidaug.reid.evaluation.ranking.embed` gives them.
         query: Ids of the queries.
         gallery_features: Features (G, D).
         gallery: Ids of the gallery.
@@ -193,7 +193,7 @@ def see(
         gallery: Crops to search among; the same object where they are the queries.
         size: (height, width) the model sees.
         cache_mb: Bound on the crops kept in memory.
-        embedding: Keywords of `reidaug.reid.retrieval.embed`.
+        embedding: Keywords of `reidaug.reid.evaluation.ranking.embed`.
 
     Returns:
         Their features and ids.
@@ -212,7 +212,7 @@ def try_out(seen: Seen, *, memory_mb: int = 256, rerank: Rerank = "none") -> Tes
         seen: Features and ids.
         memory_mb: Bound on the distances held at a time.
         rerank: What the gallery is ranked by: ``none`` is the angle between features, the others
-            are the functions of `reidaug.reid.rerank` with the numbers of their papers. Junk in
+            are the functions of `reidaug.reid.evaluation.rerank` with the numbers of their papers. Junk in
             the gallery never counts, but it is among the neighbours that re-ranking looks at.
 
     Returns:

@@ -16,11 +16,11 @@ from torch import Tensor
 from torch.nn.functional import max_pool2d
 
 from reidaug.augment.background import person_mask, soft_edge
+from reidaug.augment.contact_sheet import contact_sheet, pick
 from reidaug.augment.engine import RECORDS, clean, into_chunks, merge, run_chunks
-from reidaug.augment.material import Material, fingerprint, gather_material
-from reidaug.augment.poses import write_poses
-from reidaug.augment.sheet import contact_sheet, pick
-from reidaug.augment.warps import COLUMNS, POSES, Plan, Source
+from reidaug.augment.inputs import Material, fingerprint, gather_material
+from reidaug.augment.target_poses import write_poses
+from reidaug.augment.warping import COLUMNS, POSES, Plan, Source
 from reidaug.data.images import encode_jpeg, encode_png, read_image, read_mask, to_bytes, to_float
 from reidaug.data.manifest import read_manifest
 from reidaug.data.market1501 import TRAIN, read_market1501, warp_name

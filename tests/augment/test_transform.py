@@ -17,7 +17,7 @@ from torchvision import tv_tensors
 from torchvision.transforms import v2
 
 from reidaug.augment import PosedCrops, PosedImage, PoseWarp, TrainingCrop, as_source
-from reidaug.augment.poses import TargetPoses, poses_in
+from reidaug.augment.target_poses import TargetPoses, poses_in
 from reidaug.commands.augment import augment_dataset
 from reidaug.data.images import encode_jpeg, encode_png, read_image
 from reidaug.data.keypoints import read_keypoints, write_patn
@@ -26,7 +26,7 @@ from reidaug.errors import ReidaugError, UsageError
 from reidaug.flow.checkpoint import build_estimator, save_checkpoint
 from reidaug.flow.closed_form import Identity, JointBlend, TorsoAffine
 from reidaug.flow.estimator import FlowEstimator
-from reidaug.flow.random_forms import RandomAffine, RandomTPS
+from reidaug.flow.random_warps import RandomAffine, RandomTPS
 from reidaug.geometry.flow import identity
 from reidaug.geometry.pose import Pose
 

@@ -13,7 +13,7 @@ from PIL import Image
 from stick_market import stick_market
 
 from reidaug import cli
-from reidaug.augment import warps
+from reidaug.augment import warping as warps
 from reidaug.commands.augment import augment_dataset
 from reidaug.data.images import read_image
 from reidaug.data.manifest import read_manifest
@@ -253,7 +253,7 @@ def test_sizes_that_do_not_suit_a_flow_are_said_before_the_work(
     market: Path, tmp_path: Path, capfd, size: tuple[int, int], flow: str, says: str
 ) -> None:
     if flow == "fomm":
-        description = {"class": "reidaug.flow.fomm:FOMM", "preset": "small"}
+        description = {"class": "reidaug.flow.rivals.fomm:FOMM", "preset": "small"}
         flow = str(tmp_path / "fomm")
         save_checkpoint(Path(flow), build_estimator(description), {"estimator": description})
     for path in (market / TRAIN).iterdir():

@@ -12,11 +12,12 @@ from small_pairs import write_pairs
 
 from reidaug.cli import main
 from reidaug.commands import compare as command
-from reidaug.commands import compare_rows, train_flow
+from reidaug.commands import train_flow
 from reidaug.commands.compare import Compare, compare
-from reidaug.commands.compare_rows import plan_rows
 from reidaug.data.images import read_image
 from reidaug.errors import ReidaugError, UsageError
+from reidaug.experiments import compare_config as compare_rows
+from reidaug.experiments.compare_config import plan_rows
 from reidaug.flow.checkpoint import load_checkpoint
 from reidaug.machine import one_thread
 from reidaug.recipes import resolve
@@ -335,9 +336,13 @@ def test_rows_with_a_drawing_network_are_scored_on_what_it_draws(
     people: Path, tmp_path: Path
 ) -> None:
     parts = {
-        "drawing": {"class": "reidaug.flow.refine:Refinement", "width": 8, "blocks": 1},
+        "drawing": {
+            "class": "reidaug.flow.unwarpme.refinement:Refinement",
+            "width": 8,
+            "blocks": 1,
+        },
         "discriminator": {
-            "class": "reidaug.flow.discriminator:PatchDiscriminator",
+            "class": "reidaug.flow.unwarpme.discriminator:PatchDiscriminator",
             "widths": [8, 8],
         },
     }

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from reidaug.cli import group
 from reidaug.commands import demo
 from reidaug.commands.demo import DemoSizes, Stage, run_demo
-from reidaug.commands.demo_pictures import spread
 from reidaug.errors import ReidaugError, UsageError
+from reidaug.experiments.demo_pictures import spread
 from reidaug.runs import RunFolder
 
 ARMS = {"real_only", "identity_grey", "affine_grey", "warps_grey", "true_views_grey"}

@@ -10,12 +10,12 @@ import yaml
 from click.testing import CliRunner
 from stick_market import stick_market
 
-from reidaug.commands.evaluation import evaluate_checkpoint
-from reidaug.commands.finetune_cells import Experiment
 from reidaug.commands.finetune_eval import command, dry_run, finetune
-from reidaug.commands.finetune_recipe import START, FinetuneEval
 from reidaug.data.market1501 import TRAIN
 from reidaug.errors import ReidaugError, UsageError
+from reidaug.experiments.evaluation import evaluate_checkpoint
+from reidaug.experiments.finetune import Experiment
+from reidaug.experiments.finetune_config import START, FinetuneEval
 from reidaug.recipes import load, resolve
 
 RECIPES = Path(__file__).parents[2] / "recipes"

@@ -6,12 +6,12 @@ import pytest
 from stick_market import stick_market
 
 from reidaug import cli
-from reidaug.commands.flow_pairs import hold_out
-from reidaug.commands.flow_training import TrainFlow
 from reidaug.commands.pairs import make_pairs
 from reidaug.commands.train_flow import train
 from reidaug.data.deepfashion import PairList, read_deepfashion
 from reidaug.data.market1501 import TRAIN
+from reidaug.flow.training.pair_sources import hold_out
+from reidaug.flow.training.recipe import TrainFlow
 from reidaug.recipes import load
 
 KEYPOINTS = "market-annotation-train.csv"

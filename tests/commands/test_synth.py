@@ -8,9 +8,7 @@ from click.testing import CliRunner
 from reidaug.commands import synth
 from reidaug.commands.augment import augment_dataset
 from reidaug.commands.synth import command, render_market, render_pairs
-from reidaug.commands.synth_people import parse_size
 from reidaug.commands.synth_swaps import SWAPS, render_swaps
-from reidaug.commands.synth_views import render_views
 from reidaug.data.deepfashion import read_deepfashion
 from reidaug.data.images import read_image, read_mask
 from reidaug.data.keypoints import read_keypoints
@@ -18,7 +16,9 @@ from reidaug.data.manifest import read_manifest
 from reidaug.data.market1501 import read_market1501
 from reidaug.data.pairs import PairDataset
 from reidaug.errors import ReidaugError, UsageError
+from reidaug.experiments.true_views import render_views
 from reidaug.geometry.warp import warp
+from reidaug.people3d.rendering import parse_size
 
 
 def contents(root):

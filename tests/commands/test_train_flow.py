@@ -14,10 +14,7 @@ from safetensors.torch import load_file
 from small_pairs import write_pairs
 
 from reidaug.cli import main
-from reidaug.commands import flow_training, train_flow
-from reidaug.commands.flow_pairs import hold_out, person_pairs, spread
-from reidaug.commands.flow_rows import table
-from reidaug.commands.flow_training import TrainFlow
+from reidaug.commands import train_flow
 from reidaug.commands.train_flow import train
 from reidaug.data.deepfashion import PairList, read_deepfashion
 from reidaug.data.keypoints import write_patn
@@ -25,6 +22,10 @@ from reidaug.data.pairs import PairDataset
 from reidaug.errors import ReidaugError, UsageError
 from reidaug.flow.checkpoint import build_estimator, load_checkpoint
 from reidaug.flow.perceptual import ShiftTolerant
+from reidaug.flow.score_table import table
+from reidaug.flow.training import recipe as flow_training
+from reidaug.flow.training.pair_sources import hold_out, person_pairs, spread
+from reidaug.flow.training.recipe import TrainFlow
 from reidaug.geometry.pose import Pose
 from reidaug.recipes import load, resolve
 from reidaug.runs import RunFolder
@@ -226,8 +227,11 @@ def unlearned(*told: object) -> ShiftTolerant:
 
 WHOLE = {
     "cycle": ["affine", "drawing"],
-    "drawing": {"class": "reidaug.flow.refine:Refinement", "width": 16, "blocks": 1},
-    "discriminator": {"class": "reidaug.flow.discriminator:PatchDiscriminator", "widths": [8, 8]},
+    "drawing": {"class": "reidaug.flow.unwarpme.refinement:Refinement", "width": 16, "blocks": 1},
+    "discriminator": {
+        "class": "reidaug.flow.unwarpme.discriminator:PatchDiscriminator",
+        "widths": [8, 8],
+    },
     "scales": [1.0],
 }
 
@@ -263,7 +267,10 @@ def test_a_drawing_network_and_its_opponent_train_along_and_go_on_exactly(
         ({"cycle": ["exact", "paint"]}, "cycle: no task"),
         ({"cycle": ["drawing"]}, "needs a drawing network"),
         ({"drawing": {"class": "reidaug.flow.closed_form:Identity"}}, "drawing.class: .* no draw"),
-        ({"drawing": {"class": "reidaug.flow.refine:Refinement", "width": 3}}, "drawing .*width"),
+        (
+            {"drawing": {"class": "reidaug.flow.unwarpme.refinement:Refinement", "width": 3}},
+            "drawing .*width",
+        ),
         ({"discriminator": {"class": "nowhere:Net"}}, "discriminator.class"),
         ({"estimator": {"class": "reidaug.flow.closed_form:Identity"}}, "nothing to train"),
         ({"estimator": {"class": "nowhere:Net"}}, "estimator.class"),
@@ -281,7 +288,7 @@ def test_what_cannot_be_trained_is_said_before_a_folder_is_made(
 def test_images_a_network_is_not_made_for_are_a_mistake_of_the_recipe(
     people: Path, tmp_path: Path
 ) -> None:
-    gfla = {"class": "reidaug.flow.gfla:GFLA", "preset": "small"}
+    gfla = {"class": "reidaug.flow.rivals.gfla:GFLA", "preset": "small"}
     told = recipe(people, estimator=gfla, cycle=["reconstruction"])
     with pytest.raises(UsageError, match=r"'size'.*multiples of 32"):
         train(told, tmp_path / "run")

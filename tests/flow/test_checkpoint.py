@@ -11,7 +11,7 @@ from reidaug.flow.checkpoint import (
     save_checkpoint,
     without_preset,
 )
-from reidaug.flow.unwarpme import UnWarpME
+from reidaug.flow.unwarpme.warping import UnWarpME
 
 RECIPE = {
     "estimator": {
@@ -62,8 +62,8 @@ def test_presets_become_keywords() -> None:
     [
         ({}, "package.module:Class"),
         ({"class": "no.such.module:Net"}, "no 'no.such.module:Net'"),
-        ({"class": "reidaug.flow.unwarpme:Nothing"}, "is no flow estimator"),
-        ({"class": "reidaug.flow.unwarpme:PoseEncoder"}, "is no flow estimator"),
+        ({"class": "reidaug.flow.unwarpme.warping:Nothing"}, "is no flow estimator"),
+        ({"class": "reidaug.flow.unwarpme.warping:PoseEncoder"}, "is no flow estimator"),
         ({"class": "reidaug.flow.unwarpme:UnWarpME", "depht": 3}, "depht"),
         ({"class": "reidaug.flow.unwarpme:UnWarpME", "preset": "huge"}, "paper, market, small"),
         ({"class": "reidaug.flow.closed_form:Identity", "preset": "a"}, "has no presets"),

@@ -12,13 +12,13 @@ from torch import Tensor, nn
 
 from reidaug.errors import UsageError
 from reidaug.flow.checkpoint import build_estimator, load_checkpoint, save_checkpoint
-from reidaug.flow.dense_motion import DenseMotion
 from reidaug.flow.estimator import FlowEstimator
-from reidaug.flow.fomm import FOMM
-from reidaug.flow.generator import Generator
-from reidaug.flow.inpainting import Inpainting
-from reidaug.flow.mraa import MRAA
-from reidaug.flow.tpsmm import TPSMM
+from reidaug.flow.rivals.dense_motion import DenseMotion
+from reidaug.flow.rivals.fomm import FOMM
+from reidaug.flow.rivals.fomm_generator import Generator
+from reidaug.flow.rivals.mraa import MRAA
+from reidaug.flow.rivals.tpsmm import TPSMM
+from reidaug.flow.rivals.tpsmm_generator import Inpainting
 from reidaug.geometry.flow import identity, resize
 from reidaug.geometry.pose import Pose, select
 

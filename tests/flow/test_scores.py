@@ -5,8 +5,8 @@ from flow_figures import SIZE, images, pairs
 
 from reidaug.data.pairs import PosePair
 from reidaug.flow.closed_form import Identity, TorsoAffine
-from reidaug.flow.drawing import DrawingNetwork
 from reidaug.flow.estimator import FlowEstimator
+from reidaug.flow.image_generator import DrawingNetwork
 from reidaug.flow.perceptual import ShiftTolerant
 from reidaug.flow.scores import (
     ScoredBatch,

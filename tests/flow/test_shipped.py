@@ -6,11 +6,11 @@ import pytest
 import torch
 import yaml
 
-from reidaug.commands.flow_rows import score_pairs
-from reidaug.commands.flow_training import TrainFlow, resolved
 from reidaug.commands.synth import render_pairs
 from reidaug.data.deepfashion import read_deepfashion
-from reidaug.flow.named import SHIPPED, checkpoint_of, load_flow
+from reidaug.flow.builtin import SHIPPED, checkpoint_of, load_flow
+from reidaug.flow.score_table import score_pairs
+from reidaug.flow.training.recipe import TrainFlow, resolved
 from reidaug.geometry.flow import identity
 from reidaug.geometry.pose import Pose
 from reidaug.recipes import load

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from jaxtyping import Float
 from torch import Tensor
 
-from reidaug.flow.matching import EPSILON, correlate, mutual_attention, unit_matches
+from reidaug.flow.unwarpme.correlation import EPSILON, correlate, mutual_attention, unit_matches
 
 H, W, M = 3, 4, 5
 

@@ -6,8 +6,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from reidaug.flow.losses import PYRAMID, affine_preserving_loss, perceptual_loss, shrink
 from reidaug.flow.perceptual import FeatureNetwork, ShiftTolerant
+from reidaug.flow.unwarpme.losses import PYRAMID, affine_preserving_loss, perceptual_loss, shrink
 from reidaug.geometry import affine, flow
 
 

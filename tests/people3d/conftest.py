@@ -4,7 +4,7 @@ from numpy.random import Generator
 
 from reidaug.people3d.figure import Figure, dress
 from reidaug.people3d.render import Render, Shot, render
-from reidaug.people3d.shots import pair_shots
+from reidaug.people3d.shot_plans import pair_shots
 from reidaug.people3d.worlds import MANY_POSES, look_of
 
 SIZE = (128, 64)

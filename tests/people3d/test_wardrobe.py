@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 
 from reidaug.people3d.figure import dress
+from reidaug.people3d.look_sampling import draw_look
 from reidaug.people3d.paint import cloth
 from reidaug.people3d.pieces import BAG, BODY, HAIR, SKIRT, TAIL
-from reidaug.people3d.shop import draw_look
 from reidaug.people3d.wardrobe import (
     BAGS,
     HAIR_STYLES,

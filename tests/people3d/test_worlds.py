@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from reidaug.errors import UsageError
-from reidaug.people3d import shots, worlds
+from reidaug.people3d import shot_plans as shots
+from reidaug.people3d import worlds
 from reidaug.people3d.motion import ACTIONS
 from reidaug.people3d.worlds import DOMAIN_A, DOMAIN_B, FEW_POSES, MANY_POSES, WORLDS
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from reidaug.commands import flow_training
-from reidaug.commands.compare_rows import Compare, plan_rows
+from reidaug.experiments.compare_config import Compare, plan_rows
 from reidaug.flow.perceptual import ShiftTolerant
+from reidaug.flow.training import recipe as flow_training
 from reidaug.recipes import load
 
 FOLDER = Path(__file__).parents[2] / "recipes" / "tables"

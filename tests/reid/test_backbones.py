@@ -6,7 +6,7 @@ from torchvision.models import resnet18, resnet50
 
 from reidaug.errors import UsageError
 from reidaug.reid.backbones import PersonResNet
-from reidaug.reid.named import build
+from reidaug.reid.model_factory import build
 
 SMALL = {"width": 4, "blocks": [1, 1, 1, 1], "embedding": 8}
 

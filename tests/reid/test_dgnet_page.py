@@ -31,4 +31,4 @@ def test_named_functions_are_there(name):
 
 @pytest.mark.parametrize("name", sorted(set(re.findall(r"`(\w+_(?:loss|penalty))`", PAGE))))
 def test_named_losses_are_there(name):
-    assert hasattr(importlib.import_module("reidaug.reid.dgnet_losses"), name)
+    assert hasattr(importlib.import_module("reidaug.reid.dgnet.losses"), name)

@@ -19,7 +19,7 @@ from reidaug.reid.learner import (
     seeded,
     warm_cosine,
 )
-from reidaug.reid.named import build
+from reidaug.reid.model_factory import build
 
 
 def small(**options):

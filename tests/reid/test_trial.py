@@ -10,10 +10,10 @@ from reidaug.data.images import encode_jpeg
 from reidaug.data.people import Person
 from reidaug.reid import trial
 from reidaug.reid.crops import Crops
-from reidaug.reid.named import build
-from reidaug.reid.protocol import Crowd, score_queries
-from reidaug.reid.rerank import gnn_rerank, k_reciprocal
-from reidaug.reid.retrieval import embed, search, search_by
+from reidaug.reid.evaluation.metrics import Crowd, score_queries
+from reidaug.reid.evaluation.ranking import embed, search, search_by
+from reidaug.reid.evaluation.rerank import gnn_rerank, k_reciprocal
+from reidaug.reid.model_factory import build
 
 SIZE = (32, 16)
 

@@ -17,7 +17,7 @@ from torchvision.models.resnet import BasicBlock, ResNet
 
 from reidaug.errors import ReidaugError
 from reidaug.reid.contract import check_weights
-from reidaug.reid.named import Adapter, build
+from reidaug.reid.model_factory import Adapter, build
 from reidaug.reid.weights import Loaded, load_weights
 
 needs_torchreid = pytest.mark.skipif(

@@ -1,0 +1,83 @@
+"""The folder of an augmented dataset: what is linked, what is copied, what things are called."""
+
+import re
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+
+from reidaug.data.images import encode_jpeg, read_image
+from reidaug.data.market1501 import PATTERN, TRAIN, ids_in
+from reidaug.data.people import Person
+from reidaug.errors import ReidaugError
+from reidaug.files import write_atomically
+
+_MARKET = re.compile(PATTERN)
+
+
+def base_name(person: Person) -> str:
+    """Name a training image so that every toolkit reads person and camera from it.
+
+    Args:
+        person: A crop of any dataset.
+
+    Returns:
+        A name that ends in ``.jpg``: its own where that says both; otherwise person and camera are
+        put before it.
+    """
+    stem = person.path.stem
+    if _MARKET.match(stem) and ids_in(_MARKET, stem) == (person.pid, person.camid):
+        return f"{stem}.jpg"
+    return f"{person.pid:04d}_c{person.camid}_{stem}.jpg"
+
+
+def show_split(source: Path, link: Path) -> bool:
+    """Show a folder in another place, by a link, or by a copy where links are not possible.
+
+    Args:
+        source: The folder.
+        link: Where to show it; nothing happens when something is there.
+
+    Returns:
+        Whether there is such a folder.
+    """
+    if not source.is_dir():
+        return False
+    if link.is_symlink() or link.exists():
+        return True
+    try:
+        link.symlink_to(source.resolve(), target_is_directory=True)
+    except OSError:
+        partial = link.with_name(f".{link.name}.part")
+        shutil.rmtree(partial, ignore_errors=True)
+        shutil.copytree(source, partial)
+        partial.replace(link)
+    return True
+
+
+def copy_originals(people: Iterable[Person], out: Path) -> int:
+    """Copy training images beside their warps; unreadable ones are left out.
+
+    JPEG files are copied byte for byte, others are stored as JPEG: toolkits read no other.
+
+    Args:
+        people: The training images.
+        out: The augmented dataset.
+
+    Returns:
+        How many there are now.
+
+    Raises:
+        OSError: A file cannot be written.
+    """
+    copied = 0
+    for person in people:
+        path = out / TRAIN / base_name(person)
+        if not path.is_file():
+            try:
+                image = read_image(person.path)
+            except ReidaugError:
+                continue
+            whole = person.path.suffix.lower() in (".jpg", ".jpeg")
+            write_atomically(path, person.path.read_bytes() if whole else encode_jpeg(image))
+        copied += 1
+    return copied

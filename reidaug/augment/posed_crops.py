@@ -1,0 +1,207 @@
+"""Training crops that know their pose, for whoever trains with a `DataLoader` of their own."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+from torchvision import tv_tensors
+
+from reidaug.augment.inputs import KEYPOINTS, MASKS, choose_targets, join_poses
+from reidaug.augment.target_poses import TargetPoses
+from reidaug.augment.warping import Source
+from reidaug.data.images import read_image
+from reidaug.data.market1501 import TRAIN, read_market1501
+from reidaug.data.people import Person
+from reidaug.errors import UsageError
+from reidaug.geometry.pose import Pose
+
+
+class PosedImage(tv_tensors.Image):  # type: ignore[misc]
+    """An image that knows the pose of the person in it; a tensor (3, H, W) of bytes otherwise.
+
+    What any transform makes of it is an image without a pose: `reidaug.augment.PoseWarp` comes
+    first in a pipeline, or complains.
+
+    Attributes:
+        source: Whose crop it is, with the 18 joints in pixels; None when the pose is not known.
+    """
+
+    source: Source | None
+
+    @classmethod
+    def of(cls, image: Tensor, source: Source | None) -> "PosedImage":
+        """Tell an image its pose.
+
+        Args:
+            image: RGB bytes (3, H, W); v2's ``PILToTensor`` makes such of a Pillow image.
+            source: Whose crop it is, and the joints in its pixels, see `as_source`; None when they
+                are not known.
+
+        Returns:
+            The image, sharing its memory.
+
+        Raises:
+            UsageError: The tensor is something else.
+        """
+        if image.dtype != torch.uint8 or image.ndim != 3 or image.shape[0] != 3:
+            kind = f"{image.dtype} {tuple(image.shape)}"
+            raise UsageError(f"a crop is RGB bytes (3, H, W), not {kind}")
+        posed: PosedImage = image.as_subclass(cls)
+        posed.source = source
+        return posed
+
+    @classmethod
+    def wrap(cls, tensor: Tensor, like: Tensor, **keywords: Any) -> tv_tensors.Image:
+        """Make of a transform's result an image without a pose: nobody moved its joints along."""
+        del like, keywords
+        return tensor.as_subclass(tv_tensors.Image)
+
+
+class TrainingCrop(NamedTuple):
+    """What a `PosedCrops` gives a `DataLoader`, which makes a batch of each field.
+
+    Attributes:
+        image: What the transform made of the image.
+        label: The person, counted from 0 without gaps.
+        camera: The camera, counted from 0 without gaps.
+        path: The image file.
+    """
+
+    image: Tensor
+    label: int
+    camera: int
+    path: str
+
+
+class PosedCrops(Dataset[TrainingCrop]):
+    """The training crops of a re-ID dataset, each told its pose before it is transformed.
+
+    Crops without keypoints are there as well: nothing can warp them.
+
+    Args:
+        root: A Market-1501-format dataset, see `reidaug.data.market1501.read_market1501`.
+        keypoints: Keypoint file of the training images; by default ``market-annotation-train.csv``
+            in the root.
+        masks: Folder of person masks; by default ``masks`` in the root, where there is one.
+        pattern: Regular expression that reads person and camera from file names.
+        transform: Given a `PosedImage`; by default images are bytes of their own size.
+
+    Attributes:
+        people: The training crops in name order.
+        sources: Those with a pose.
+        masks: The folder of person masks, or None.
+        left_out: One line for everything that cannot be used.
+
+    Raises:
+        ReidaugError: There is no such dataset, or no image has a pose.
+        UsageError: There is no keypoint file or no folder of masks.
+    """
+
+    def __init__(
+        self,
+        root: Path | str,
+        *,
+        keypoints: Path | str | None = None,
+        masks: Path | str | None = None,
+        pattern: str | None = None,
+        transform: Callable[[PosedImage], Tensor] | None = None,
+    ) -> None:
+        dataset = read_market1501(Path(root), pattern=pattern, splits=(TRAIN,))
+        self.people: tuple[Person, ...] = dataset.train
+        self.sources, left_out = join_poses(dataset, _file(dataset.root, keypoints))
+        self.left_out = (*dataset.left_out, *left_out)
+        self.masks = _folder(dataset.root, masks)
+        self.transform = transform
+        self._source = {source.person: source for source in self.sources}
+        self._label = {pid: k for k, pid in enumerate(sorted({p.pid for p in self.people}))}
+        self._camera = {cam: k for k, cam in enumerate(sorted({p.camid for p in self.people}))}
+
+    def __len__(self) -> int:
+        """Count the crops."""
+        return len(self.people)
+
+    def __getitem__(self, index: int) -> TrainingCrop:
+        """Read a crop and transform it.
+
+        Args:
+            index: Which, in name order.
+
+        Returns:
+            The crop.
+
+        Raises:
+            ReidaugError: Its file is no readable image.
+        """
+        person = self.people[index]
+        posed = self.posed(index)
+        image = tv_tensors.Image(posed) if self.transform is None else self.transform(posed)
+        label, camera = self._label[person.pid], self._camera[person.camid]
+        return TrainingCrop(image, label, camera, str(person.path))
+
+    def posed(self, index: int) -> PosedImage:
+        """Read a crop as it is.
+
+        Args:
+            index: Which, in name order.
+
+        Returns:
+            Its bytes (3, H, W), with its pose where that is known.
+
+        Raises:
+            ReidaugError: Its file is no readable image.
+        """
+        person = self.people[index]
+        return PosedImage.of(read_image(person.path), self._source.get(person))
+
+    def targets(self, count: int = 25, *, how: str = "random", seed: int = 0) -> TargetPoses:
+        """Choose poses of these crops to warp into, as `reidaug augment` does.
+
+        Args:
+            count: How many.
+            how: How they are chosen, see `reidaug.augment.target_poses.choose`.
+            seed: Of the draw.
+
+        Returns:
+            The poses.
+
+        Raises:
+            ReidaugError: Too few crops show shoulders and hips.
+        """
+        return choose_targets(self.sources, masks=self.masks, count=count, how=how, seed=seed)
+
+
+def as_source(pose: Pose, path: Path | str) -> Source:
+    """Tell the pose of a crop of a dataset of your own, for `PosedImage.of`.
+
+    Args:
+        pose: Its 18 joints (18, 2) in pixels.
+        path: Its file; the name finds its mask.
+
+    Returns:
+        The source.
+
+    Raises:
+        ValueError: It is not one pose of 18 joints.
+    """
+    if tuple(pose.xy.shape) != (18, 2):
+        raise ValueError(f"one pose of 18 joints (18, 2) expected, got {tuple(pose.xy.shape)}")
+    path = Path(path)
+    return Source(Person(path, 0, 0), path.name, Pose(pose.xy.float(), pose.visible))
+
+
+def _file(root: Path, keypoints: Path | str | None) -> Path:
+    path = root / KEYPOINTS if keypoints is None else Path(keypoints)
+    if not path.exists():
+        hint = "; name the keypoints of the training images" if keypoints is None else ""
+        raise UsageError(f"{path}: no such keypoint file{hint}")
+    return path
+
+
+def _folder(root: Path, masks: Path | str | None) -> Path | None:
+    path = root / MASKS if masks is None else Path(masks)
+    if masks is not None and not path.is_dir():
+        raise UsageError(f"{path}: no such folder of masks")
+    return path if path.is_dir() else None

@@ -1,0 +1,201 @@
+"""Who is in a dataset: persons, cameras and splits, and what evaluation will make of them."""
+
+import re
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from reidaug.data.market1501 import GALLERY, QUERY, TRAIN
+from reidaug.data.people import Person
+from reidaug.dataset_check.findings import (
+    EVALUATION,
+    TRAINING,
+    Finding,
+    Tally,
+    advise,
+    number,
+    problem,
+    remark,
+)
+from reidaug.dataset_check.names import Listing
+
+DISTRACTOR = 0
+TORCHREID_CAMERAS, TORCHREID_IDS = 6, 1501
+_CAMERA = re.compile(r"_c(\d+)")
+
+
+class Counts(NamedTuple):
+    """How much is in a split.
+
+    Attributes:
+        ids: Persons, distractors not counted.
+        images: Images, junk not counted.
+        cameras: Cameras.
+        junk: Images of person -1.
+        distractors: Images of person 0.
+    """
+
+    ids: int
+    images: int
+    cameras: int
+    junk: int
+    distractors: int
+
+
+def count(listing: Listing, *, listed: bool) -> Counts:
+    """Count what is in a split.
+
+    Args:
+        listing: The split.
+        listed: Whether persons are named by MSMT17's lists, whose person 0 is a person.
+
+    Returns:
+        The counts.
+    """
+    people = listing.people
+    distractors = 0 if listed else sum(p.pid == DISTRACTOR for p in people)
+    return Counts(
+        ids=len({p.pid for p in people}) - (distractors > 0),
+        images=len(people),
+        cameras=len({p.camid for p in people}),
+        junk=listing.junk,
+        distractors=distractors,
+    )
+
+
+def identity_findings(splits: Mapping[str, Listing], *, listed: bool) -> list[Finding]:
+    """Report what is remarkable about persons and cameras.
+
+    Args:
+        splits: The splits by name.
+        listed: Whether persons are named by MSMT17's lists, which number each split by itself.
+
+    Returns:
+        The findings.
+    """
+    train, query, gallery = (splits[name].people for name in (TRAIN, QUERY, GALLERY))
+    findings = _training(train) if train else []
+    if query and gallery:
+        findings += _queries(query, gallery)
+    findings += _shared(train, (*query, *gallery), listed=listed)
+    if not listed:
+        findings += _distractors(train, query, gallery)
+        findings += _other_readers((*train, *query, *gallery))
+    return findings
+
+
+def _training(train: Sequence[Person]) -> list[Finding]:
+    images: dict[int, int] = defaultdict(int)
+    cameras: dict[int, set[int]] = defaultdict(set)
+    for person in train:
+        images[person.pid] += 1
+        cameras[person.pid].add(person.camid)
+    if len(images) < 2:
+        what, advice = "only one person", "a model learns to tell persons apart: bring more"
+        return [problem(TRAIN, what, advice, Tally(), (TRAINING,))]
+    findings = []
+    single = Tally(f"person {pid}" for pid, count in sorted(images.items()) if count == 1)
+    if single.count:
+        what = f"{_of(single.count, len(images))} have one image only"
+        advice = "they give triplet losses no positive pair; warps give them more poses"
+        findings.append(advise(TRAIN, what, advice, single))
+    still = Tally(
+        f"person {pid}" for pid, seen in sorted(cameras.items()) if len(seen) == 1 < images[pid]
+    )
+    if still.count:
+        what = f"{_of(still.count, len(images))} were seen by one camera only"
+        many = 2 * still.count > len(images)
+        advice = "nothing teaches the model to look past the camera" if many else "fine, if few"
+        findings.append((advise if many else remark)(TRAIN, what, advice, still))
+    return findings
+
+
+def _queries(query: Sequence[Person], gallery: Sequence[Person]) -> list[Finding]:
+    seen: dict[int, set[int]] = defaultdict(set)
+    for person in gallery:
+        seen[person.pid].add(person.camid)
+    absent, same_camera = Tally(), Tally()
+    for person in query:
+        cameras = seen.get(person.pid, set())
+        if not cameras:
+            absent.add(person.path.name)
+        elif cameras == {person.camid}:
+            same_camera.add(person.path.name)
+    alone = (
+        (
+            absent,
+            "show a person the gallery does not have",
+            "move an image of each of these persons, by another camera, into the gallery",
+        ),
+        (
+            same_camera,
+            "meet their person in the gallery by their own camera only",
+            "images of a query's person and camera do not count: add images of other cameras, or "
+            "give cameras numbers of their own (a --pattern without camid makes all of them 1)",
+        ),
+    )
+    all_lost = absent.count + same_camera.count == len(query)
+    findings = []
+    for tally, says, advice in alone:
+        what = f"{_of(tally.count, len(query), 'queries')} {says}"
+        if tally.count and all_lost:
+            findings.append(problem(QUERY, what, advice, tally, (EVALUATION,)))
+        elif tally.count:
+            left_out = f"they are left out of mAP and ranks; {advice}"
+            findings.append(advise(QUERY, what, left_out, tally))
+    return findings
+
+
+def _shared(train: Sequence[Person], test: Sequence[Person], *, listed: bool) -> list[Finding]:
+    shared = {p.pid for p in train} & {p.pid for p in test} - {DISTRACTOR}
+    if not shared:
+        return []
+    tally = Tally(f"person {pid}" for pid in sorted(shared))
+    where = f"{TRAIN}, {QUERY}, {GALLERY}"
+    what = f"{number(tally.count, 'person number')} in training and test alike"
+    if listed:
+        return [remark(where, what, "MSMT17's lists number each split by itself", tally)]
+    advice = "if these are the same persons, scores say too much: keep each person in one part"
+    return [advise(where, what, advice, tally)]
+
+
+def _distractors(
+    train: Sequence[Person], query: Sequence[Person], gallery: Sequence[Person]
+) -> list[Finding]:
+    findings = []
+    for split, people in ((TRAIN, train), (QUERY, query), (GALLERY, gallery)):
+        tally = Tally(p.path.name for p in people if p.pid == DISTRACTOR)
+        what = number(tally.count, "image of person 0", "images of person 0")
+        if tally.count and split == GALLERY:
+            advice = "distractors: they stay in the gallery and match nobody"
+            findings.append(remark(split, what, advice, tally))
+        elif tally.count:
+            advice = "person 0 means 'nobody'; give a real person a number of its own"
+            findings.append(advise(split, what, advice, tally))
+    return findings
+
+
+def _other_readers(people: Sequence[Person]) -> list[Finding]:
+    digits, beyond = Tally(), Tally()
+    for person in people:
+        camera = _CAMERA.search(person.path.name)
+        if camera is not None and len(camera[1]) > 1:
+            digits.add(person.path.name)
+        elif person.pid > TORCHREID_IDS or not 1 <= person.camid <= TORCHREID_CAMERAS:
+            beyond.add(person.path.name)
+    where = f"{TRAIN}, {QUERY}, {GALLERY}"
+    ours = "reidaug reads them; for torchreid register reidaug.augment.torchreid_dataset(ROOT)"
+    findings = []
+    if digits.count:
+        what = f"{number(digits.count, 'name')} with a camera of several digits"
+        advice = f"torchreid and fastreid read the first digit alone; {ours}"
+        findings.append(advise(where, what, advice, digits))
+    if beyond.count:
+        what = f"{number(beyond.count, 'image')} with a person above 1501 or a camera not in 1..6"
+        advice = f"torchreid's and fastreid's own Market1501 refuse them; {ours}"
+        findings.append(remark(where, what, advice, beyond))
+    return findings
+
+
+def _of(some: int, total: int, what: str = "persons") -> str:
+    return f"{some:,} of {total:,} {what}"

@@ -1,0 +1,133 @@
+"""What is remarkable about a keypoint file, seen beside the images it belongs to."""
+
+from collections.abc import Sequence, Set
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from numpy.typing import NDArray
+from torch import Tensor
+
+from reidaug.data.keypoints import read_keypoints
+from reidaug.data.market1501 import TRAIN, image_names
+from reidaug.data.people import Person
+from reidaug.dataset_check.findings import AUGMENT, Finding, Tally, advise, number, problem, remark
+from reidaug.errors import ReidaugError
+from reidaug.geometry.pose import OPENPOSE_18, TORSO, Pose, shows_torso, stack
+
+SELDOM = 0.5  # share of images; a joint seen in fewer is worth a word
+OUTSIDE = 0.1  # share of visible joints that may lie outside of their image
+POSES = 25  # what `reidaug augment` asks for by default
+_EXPECTED = "PATN's CSV, COCO or OpenPose JSON, 14-joint .mat"
+
+
+def joint_findings(
+    people: Sequence[Person], sizes: NDArray[np.int64], keypoints: Path, *, root: Path
+) -> list[Finding]:
+    """Report what is remarkable about the joints of training images.
+
+    Args:
+        people: The training images.
+        sizes: Their (height, width), (N, 2); 0 where an image is not readable.
+        keypoints: The keypoint file.
+        root: The dataset.
+
+    Returns:
+        The findings.
+    """
+    folder = root / TRAIN
+    names = image_names(folder) if folder.is_dir() else [p.path.name for p in people]
+    where = keypoints.name
+    try:
+        known = read_keypoints(keypoints, names=names)
+    except ReidaugError as error:
+        advice = f"make it anew, or name another with --keypoints ({_EXPECTED})"
+        return [problem(where, str(error), advice, Tally(), (AUGMENT,))]
+    with_pose = [(k, p) for k, p in enumerate(people) if p.path.name in known.poses]
+    findings = _matching(people, known.poses.keys(), names, where)
+    if known.left_out:
+        what = f"{number(len(known.left_out), 'entry', 'entries')} cannot be used"
+        advice = "these images are left out, or the first entry of an image counts"
+        findings.append(advise(where, what, advice, Tally(known.left_out)))
+    if with_pose:
+        poses = stack([known.poses[person.path.name] for _, person in with_pose])
+        findings += _visibility(poses, where)
+        own_sizes = torch.from_numpy(sizes[[k for k, _ in with_pose]]).float()
+        findings += _placement(poses, own_sizes, where)
+    return findings
+
+
+def _matching(
+    people: Sequence[Person], have: Set[str], names: Sequence[str], where: str
+) -> list[Finding]:
+    without = Tally(p.path.name for p in people if p.path.name not in have)
+    nobody = Tally(sorted(have - set(names) - {p.path.name for p in people}))
+    findings = []
+    if people and without.count == len(people):
+        what = f"none of {number(len(people), 'training image')} is in it"
+        first = next(iter(nobody.examples), min(have))  # at worst of junk
+        advice = f"the names must be equal; in it is, for instance, {first}"
+        findings.append(problem(where, what, advice, without, (AUGMENT,)))
+    elif without.count:
+        what = f"{without.count:,} of {number(len(people), 'training image')} have no keypoints"
+        findings.append(advise(where, what, "they are left out of augment", without))
+    if nobody.count and without.count < len(people):
+        what = f"keypoints of {number(nobody.count, 'image')} that are not in {TRAIN}"
+        findings.append(remark(where, what, "nothing is done with them", nobody))
+    return findings
+
+
+def _visibility(poses: Pose, where: str) -> list[Finding]:
+    total = len(poses.xy)
+    shares = poses.visible.float().mean(0).tolist()
+    seldom = [
+        (name, share) for name, share in zip(OPENPOSE_18, shares, strict=True) if share < SELDOM
+    ]
+    findings = []
+    if seldom:
+        told = ", ".join(f"{name} {share:.0%}" for name, share in seldom)
+        what = f"joints seen in fewer than half of the images: {told}"
+        torso = any(OPENPOSE_18.index(name) in TORSO for name, _ in seldom)
+        advice = "flows are steered by the joints both poses show" + (
+            "; without shoulders and hips hardly any image can stand model" if torso else ""
+        )
+        findings.append((advise if torso else remark)(where, what, advice, Tally()))
+    models = sum(shows_torso(Pose(poses.xy[k], poses.visible[k])) for k in range(total))
+    if models == 0:
+        what, advice = "no image shows both shoulders and both hips", "no pose to warp into"
+        findings.append(problem(where, what, advice, Tally(), (AUGMENT,)))
+    elif models < POSES:
+        what = f"{number(models, 'image')} with both shoulders and both hips"
+        advice = f"that many poses at most: reidaug augment --poses {models}"
+        findings.append(advise(where, what, advice, Tally()))
+    return findings
+
+
+def _placement(poses: Pose, sizes: Float[Tensor, "n 2"], where: str) -> list[Finding]:
+    share = outside_share(poses, sizes)
+    if share <= OUTSIDE:
+        return []
+    turned = outside_share(Pose(poses.xy.flip(-1), poses.visible), sizes)
+    guess = (
+        "x and y are exchanged: PATN's CSV has y first"
+        if turned <= OUTSIDE
+        else "were they made for images of another size? They count pixels of these very files"
+    )
+    what = f"{share:.0%} of the visible joints lie outside of their image"
+    return [problem(where, what, guess, Tally(), (AUGMENT,))]
+
+
+def outside_share(poses: Pose, sizes: Float[Tensor, "n 2"]) -> float:
+    """Tell how many joints lie outside of their images.
+
+    Args:
+        poses: Joints (N, 18, 2) in pixels.
+        sizes: (height, width) of their images (N, 2); 0 where unknown, such images do not count.
+
+    Returns:
+        Share of the visible joints, 0 to 1; half a pixel beyond the edge pixels' centres is inside.
+    """
+    inside = (poses.xy >= -0.5) & (poses.xy <= sizes.flip(-1)[:, None] - 0.5)
+    counted = poses.visible & (sizes[:, :1] > 0)
+    return float((counted & ~inside.all(-1)).sum() / counted.sum().clamp_min(1))

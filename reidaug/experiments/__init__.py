@@ -1,0 +1,1 @@
+"""Experiments: re-ID fine-tuning, unsupervised adaptation, comparison of flow estimators."""

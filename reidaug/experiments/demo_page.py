@@ -1,0 +1,132 @@
+"""From the run folders of a demo to its page and its ``report.json``."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from reidaug.augment.target_poses import read_poses
+from reidaug.data.images import encode_png, read_image
+from reidaug.experiments.demo_pictures import flow_samples, pick_crops, pick_gallery
+from reidaug.flow.checkpoint import load_checkpoint
+from reidaug.machine import describe
+from reidaug.report import words
+from reidaug.report.demo import Demo, World, demo_page
+from reidaug.report.figures import warp_sheet
+from reidaug.report.reid_part import Gallery
+from reidaug.runs import RunFolder
+
+FLOW_PANELS = {
+    "exact": "Distance to the exact flow",
+    "l1": "Warp against target: l1",
+    "structure": "Warp against target: 1 \N{MINUS SIGN} SSIM",
+    "affine": "Affine task",
+}
+CROPS_SHOWN = 6
+PEOPLE_ON_SHEET = 4
+
+
+class Shown(NamedTuple):
+    """How much the page shows: people and poses in the gallery, test pairs with their flow."""
+
+    people: int
+    poses: int
+    pairs: int
+
+
+class Page(NamedTuple):
+    """What the demo leaves behind.
+
+    Attributes:
+        headline: Whether warps helped, in one line.
+        html: ``report.html``.
+        report: ``report.json``.
+        warps: ``warps.png``, people and their warps.
+    """
+
+    headline: str
+    html: str
+    report: dict[str, Any]
+    warps: bytes
+
+
+def make_page(
+    out: Path,
+    worlds: Sequence[str],
+    *,
+    times: Mapping[str, float],
+    commands: Sequence[str],
+    shown: Shown,
+) -> Page:
+    """Gather what the stages left behind and write it up.
+
+    Args:
+        out: The demo's folder.
+        worlds: Its worlds; the first is told about in full.
+        times: Seconds of every stage.
+        commands: The commands that do the same.
+        shown: How much the page shows.
+
+    Returns:
+        The page.
+    """
+    flow = _report(out / "flow")
+    size = (flow["size"][0], flow["size"][1])
+    samples = flow_samples(
+        out / "pairs", load_checkpoint(out / "flow" / "checkpoint"), size=size, wanted=shown.pairs
+    )
+    told = [_world(out / name, name, shown) for name in worlds]
+    hardware = describe()
+    demo = Demo(
+        flow=flow,
+        flow_records=RunFolder(out / "flow", resumed=True).records(),
+        flow_panels=FLOW_PANELS,
+        flow_samples=samples,
+        worlds=told,
+        times=list(times.items()),
+        commands="\n".join(commands),
+        hardware=hardware,
+    )
+    report = {
+        "flow": flow,
+        "augment": told[0].augment,
+        "reid": told[0].reid,
+        "world": told[0].name,
+        "worlds": {w.name: {"augment": w.augment, "reid": w.reid} for w in told},
+        "seconds": {title: round(seconds, 1) for title, seconds in times.items()},
+        "commands": list(commands),
+        "hardware": hardware,
+    }
+    headline = words.headline(
+        words.judged_gain(told[0].reid, "gain_mAP"),
+        words.judged_gain(told[0].reid, "gain_over_best_control"),
+    )
+    return Page(headline, demo_page(demo), report, _warp_sheet(told[0].gallery))
+
+
+def _report(folder: Path) -> dict[str, Any]:
+    return RunFolder(folder, resumed=True).finished() or {}
+
+
+def _world(root: Path, name: str, shown: Shown) -> World:
+    warps, reid = root / "warps_grey", _report(root / "reid")
+    targets = read_poses(warps / "poses.json")
+    gallery = pick_gallery(
+        root / "market",
+        warps,
+        root / "true_views_grey",
+        targets,
+        people=shown.people,
+        poses=shown.poses,
+    )
+    crops = pick_crops(root / "market", CROPS_SHOWN)
+    return World(name, reid["train_people"], crops, gallery, _report(warps), reid)
+
+
+def _warp_sheet(gallery: Gallery) -> bytes:
+    people = slice(0, PEOPLE_ON_SHEET)
+    picture = warp_sheet(
+        [read_image(path) for path in gallery.sources[people]],
+        gallery.poses,
+        [[read_image(path) for path in row] for row in gallery.warps[people]],
+    )
+    return encode_png(picture)

@@ -1,0 +1,1 @@
+"""The flow estimators UnWarpME is compared with: FOMM, MRAA, TPSMM and GFLA."""

@@ -1,0 +1,295 @@
+"""GFLA's global flow field estimator: one convolutional network from image and poses to a flow.
+
+Ren et al., Deep image spatial transformation for person image generation, CVPR 2020, first stage.
+The network sees the source image and both poses, goes down five halvings and up again to an eighth
+and a quarter of the image, and tells at each of the two how many cells away to sample and how much
+of what is wanted the source shows at all. It is trained by `reidaug.flow.rivals.gfla_losses` alone.
+
+Training in the paper: Adam, rate 1e-4, betas (0, 0.999), batch 8, constant rate; correctness counts
+20, regularity 0.01. Its author stops when the weighted correctness is near 2 on DeepFashion and
+near 1.5 on Market-1501. No image is varied on DeepFashion.
+"""
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from reidaug.flow.estimator import Motion, MotionEstimator
+from reidaug.flow.presets import look_up
+from reidaug.geometry.flow import Size, identity
+from reidaug.geometry.pose import OPENPOSE_18, Pose, pose_maps
+
+CHANNELS = 3 + 2 * len(OPENPOSE_18)
+LEVELS = ("32", "64")  # coarse to fine, an eighth and a quarter of the image's side
+PAPER_WIDTHS = (32, 64, 128, 256, 256)
+PAPER_ROWS = 256
+SLOPE = 0.1
+GAIN = 0.02
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "paper": {"widths": PAPER_WIDTHS},
+    "small": {"widths": (16, 32, 64, 128, 128)},
+}
+
+
+def preset(name: str) -> dict[str, Any]:
+    """Look up the keywords of a named size of `GFLA`.
+
+    Args:
+        name: ``paper`` (the paper's widths, for 256x256 images) or ``small`` (half of them, for
+            128x64 crops: grids of 16x8 and 32x16 cells).
+
+    Returns:
+        Keywords.
+
+    Raises:
+        UsageError: No such preset.
+    """
+    return look_up(PRESETS, name, of="GFLA")
+
+
+class Levels(NamedTuple):
+    """What GFLA tells at its two levels, coarse to fine.
+
+    Attributes:
+        flows: Flow (B, 2, H/8, W/8) and flow (B, 2, H/4, W/4).
+        masks: Share of every cell that the source shows, (B, 1, h, w) in [0, 1] on the same grids.
+    """
+
+    flows: tuple[Float[Tensor, "b 2 _ _"], ...]
+    masks: tuple[Float[Tensor, "b 1 _ _"], ...]
+
+
+def from_offsets(offsets: Float[Tensor, "b 2 h w"]) -> Float[Tensor, "b 2 h w"]:
+    """Turn offsets in cells into a flow.
+
+    Args:
+        offsets: How far from its own place each cell samples (B, 2, h, w), x then y, in cells of
+            this grid, at least 2 by 2.
+
+    Returns:
+        Flow (B, 2, h, w): the identity plus 2 offsets / (cells - 1).
+
+    Source:
+        GFLA, the unit of its flow. Only a flow can be resized without a change of unit: one cell of
+        a 32x32 grid is 255/31 pixels of a 256x256 image.
+    """
+    height, width = offsets.shape[-2:]
+    cell = offsets.new_tensor((2 / (width - 1), 2 / (height - 1)))[:, None, None]
+    return identity(height, width, device=offsets.device).to(offsets.dtype) + offsets * cell
+
+
+def image_and_poses(
+    source: Float[Tensor, "b 3 H W"], source_pose: Pose, target_pose: Pose, *, sigma: float = 6.0
+) -> Float[Tensor, "b c H W"]:
+    """Stack what GFLA looks at.
+
+    Args:
+        source: Source images (B, 3, H, W) in [0, 1].
+        source_pose: Source joints (B, 18, 2).
+        target_pose: Target joints (B, 18, 2), in pixels of an image of the same size.
+        sigma: Width of a joint's Gaussian in pixels of an image of 256 rows.
+
+    Returns:
+        Image in [-1, 1], source pose maps, target pose maps (B, 39, H, W); the channel of a missing
+        joint is all zero.
+    """
+    size: Size = (source.shape[-2], source.shape[-1])
+    width = sigma * size[0] / PAPER_ROWS
+    maps = [pose_maps(p, size, canvas=size, sigma=width) for p in (source_pose, target_pose)]
+    return torch.cat((2 * source - 1, *maps), 1)
+
+
+class Halving(nn.Sequential):
+    """One step down: Norm, act, 4x4 convolution of stride 2, Norm, act, 3x3 convolution.
+
+    Args:
+        channels: Input channels.
+        width: Output channels.
+        bias: Whether the last convolution has one.
+
+    Source:
+        GFLA's encoder block. A bias that a Norm takes away again is left out.
+    """
+
+    def __init__(self, channels: int, width: int, *, bias: bool = True) -> None:
+        super().__init__(
+            *_normalised(channels),
+            nn.Conv2d(channels, width, 4, stride=2, padding=1, bias=False),
+            *_normalised(width),
+            nn.Conv2d(width, width, 3, padding=1, bias=bias),
+        )
+
+
+class Doubling(nn.Module):
+    """One step up, a residual block whose shortcut is a transposed convolution.
+
+    Args:
+        channels: Input channels.
+        width: Output channels.
+
+    Source:
+        GFLA's decoder block. A bias that a Norm takes away again is left out.
+    """
+
+    def __init__(self, channels: int, width: int) -> None:
+        super().__init__()
+        self.main = nn.Sequential(
+            *_normalised(channels),
+            nn.Conv2d(channels, width, 3, padding=1, bias=False),
+            *_normalised(width),
+            nn.ConvTranspose2d(width, width, 3, stride=2, padding=1, output_padding=1),
+        )
+        self.shortcut = nn.ConvTranspose2d(
+            channels, width, 3, stride=2, padding=1, output_padding=1
+        )
+
+    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b o H W"]:
+        """Double rows and columns.
+
+        Args:
+            x: Features (B, C, h, w).
+
+        Returns:
+            Features (B, O, 2h, 2w).
+        """
+        larger: Tensor = self.main(x) + self.shortcut(x)
+        return larger
+
+
+class GFLA(MotionEstimator):
+    """The global flow field estimator: image and poses in, flow and mask at two levels out.
+
+    Convention: see `reidaug.geometry.flow`. Levels are named after their sides at 256x256 in the
+    paper, whatever the size of the image: ``32`` is an eighth of the image, ``64`` a quarter. With
+    the five halvings of the presets, rows and columns must be multiples of 32.
+
+    Args:
+        level: The level that `forward` and `motion` answer with, ``64`` or ``32``.
+        widths: Output channels of each step down, at least four; there are two steps up fewer.
+        sigma: Width of a joint's Gaussian in pixels of an image of 256 rows; it scales with the
+            rows.
+
+    Raises:
+        ValueError: A keyword is out of range.
+
+    Source:
+        GFLA's flow estimator F and its first training stage, the one that UnWarpME's Table 1
+        compares with: its columns GFLA32 and GFLA64 are two levels of one network. On Market-1501
+        GFLA has one level, a quarter of the crop; two are kept here, since the table has two
+        columns. Padding of heads and of the plain 3x3 convolutions is zero, our reading; jumps are
+        a LeakyReLU and a 3x3 convolution that mirrors at the border.
+    """
+
+    def __init__(
+        self,
+        *,
+        level: str | int = "64",
+        widths: Sequence[int] = PAPER_WIDTHS,
+        sigma: float = 6.0,
+    ) -> None:
+        super().__init__()
+        if str(level) not in LEVELS:
+            raise ValueError(f"level must be one of {LEVELS}, got {level!r}")
+        if len(widths) < 4 or min(widths) < 1:
+            raise ValueError(f"widths must be at least four positive numbers, got {tuple(widths)}")
+        if sigma <= 0:
+            raise ValueError(f"sigma must be positive, got {sigma}")
+        self.level, self.sigma = str(level), sigma
+        self.step = 2 ** len(widths)
+        upward = widths[:0:-1]  # the last step up has the width of the second step down
+        self.down = nn.ModuleList(
+            Halving(i, o, bias=i != CHANNELS) for i, o in pairwise((CHANNELS, *widths))
+        )
+        self.up = nn.ModuleList(Doubling(i, o) for i, o in pairwise(upward))
+        self.jumps = nn.ModuleList(_jump(width) for width in upward[1:])
+        self.offsets = nn.ModuleList(nn.Conv2d(width, 2, 3, padding=1) for width in upward[-2:])
+        self.masks = nn.ModuleList(nn.Conv2d(width, 1, 3, padding=1) for width in upward[-2:])
+        self.apply(_start)
+
+    def levels(
+        self, source: Float[Tensor, "b 3 H W"], source_pose: Pose, target_pose: Pose
+    ) -> Levels:
+        """Estimate flow and mask at both levels.
+
+        Args:
+            source: Source images (B, 3, H, W) in [0, 1].
+            source_pose: Source joints (B, 18, 2).
+            target_pose: Target joints (B, 18, 2), in pixels of an image of the same size.
+
+        Returns:
+            Both levels, coarse to fine.
+
+        Raises:
+            ValueError: The images' size cannot be halved so often.
+        """
+        self._check_size((source.shape[-2], source.shape[-1]))
+        x = image_and_poses(source, source_pose, target_pose, sigma=self.sigma)
+        met = []
+        for halve in self.down:
+            x = halve(x)
+            met.append(x)
+        seen = []
+        for double, jump, equal in zip(self.up, self.jumps, met[-2::-1], strict=False):
+            x = double(x) + jump(equal)
+            seen.append(x)
+        two = seen[-2:]
+        return Levels(
+            tuple(from_offsets(h(x).float()) for h, x in zip(self.offsets, two, strict=True)),
+            tuple(h(x).float().sigmoid() for h, x in zip(self.masks, two, strict=True)),
+        )
+
+    def flows(
+        self, source: Float[Tensor, "b 3 H W"], source_pose: Pose, target_pose: Pose
+    ) -> tuple[Tensor, ...]:
+        """Estimate the flows of both levels, coarse to fine; see `levels`."""
+        return self.levels(source, source_pose, target_pose).flows
+
+    def motion(
+        self, source: Float[Tensor, "b 3 H W"], source_pose: Pose, target_pose: Pose
+    ) -> Motion:
+        """Estimate flow and mask at the chosen level.
+
+        Args:
+            source: Source images (B, 3, H, W) in [0, 1].
+            source_pose: Source joints (B, 18, 2).
+            target_pose: Target joints (B, 18, 2), in pixels of an image of the same size.
+
+        Returns:
+            The flow, and the mask of the same level as occlusion.
+
+        Raises:
+            ValueError: The images' size cannot be halved so often.
+        """
+        both, k = self.levels(source, source_pose, target_pose), LEVELS.index(self.level)
+        return Motion(both.flows[k], (both.masks[k],))
+
+    def _check_size(self, size: Size) -> None:
+        # One last cell alone would be all that its normalisation sees: nothing would be left of it.
+        if size[0] % self.step or size[1] % self.step or max(size) == self.step:
+            raise ValueError(
+                f"GFLA halves images {len(self.down)} times: rows and columns must be multiples of "
+                f"{self.step}, one of them larger, got {size[0]}x{size[1]}"
+            )
+
+
+def _jump(width: int) -> nn.Sequential:
+    """Build what a step down hands to the step up of its resolution, which adds it."""
+    convolution = nn.Conv2d(width, width, 3, padding=1, padding_mode="reflect")
+    return nn.Sequential(nn.LeakyReLU(SLOPE), convolution)
+
+
+def _normalised(channels: int) -> tuple[nn.Module, nn.Module]:
+    return nn.InstanceNorm2d(channels, affine=True), nn.LeakyReLU(SLOPE)
+
+
+def _start(module: nn.Module) -> None:
+    """Set first weights so small that the flow starts next to the identity."""
+    if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+        nn.init.orthogonal_(module.weight, gain=GAIN)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)

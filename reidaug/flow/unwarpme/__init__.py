@@ -1,0 +1,5 @@
+"""UnWarpME, section 4 of the paper from top to bottom: warping, correlation, affine task, refinement, losses."""
+
+from reidaug.flow.unwarpme.warping import UnWarpME
+
+__all__ = ["UnWarpME"]

@@ -1,0 +1,125 @@
+"""UnWarpME's refinement network R: draws the target from warped features of the source.
+
+R is needed to train W. Warping real images for re-identification goes without it.
+"""
+
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from reidaug.flow.estimator import Motion
+from reidaug.flow.image_generator import DrawingNetwork
+from reidaug.flow.layers import Down, Residual, Up
+from reidaug.flow.presets import look_up
+from reidaug.geometry.warp import warp
+
+CELL = 4  # pixels a feature cell: the encoder halves twice
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "paper": {"width": 256, "blocks": 6},
+    "small": {"width": 64, "blocks": 6},
+}
+
+
+def preset(name: str) -> dict[str, Any]:
+    """Look up the keywords of a named size of `Refinement`.
+
+    Args:
+        name: ``paper`` (256 channels at a quarter of the image) or ``small`` (64 channels, the same
+            layers: minutes on a CPU).
+
+    Returns:
+        Keywords.
+
+    Raises:
+        UsageError: No such preset.
+    """
+    return look_up(PRESETS, name, of="Refinement")
+
+
+class Refinement(DrawingNetwork):
+    """R: encode the source, warp its features with the flow, decode them to an image.
+
+    Encoder: two convolutions, each followed by batch norm, ReLU and average pooling. Decoder:
+    residual blocks, two up-samplings each followed by a convolution with batch norm, a 7x7
+    convolution and a sigmoid. Nothing of the source passes by the flow unless ``skip`` is set, so
+    that what is missing has to come through the flow. Occlusion is not looked at either.
+
+    Args:
+        width: Channels of the warped features, a multiple of 4.
+        blocks: Residual blocks of the decoder.
+        skip: Whether the decoder's first layer, then a 1x1 convolution, sees the features as they
+            are beside the warped ones.
+        encoder_rate: Learning rate of the encoder, as a multiple of the decoder's.
+
+    Raises:
+        ValueError: A keyword is out of range.
+
+    Source:
+        UnWarpME Sec. 4.2, 5.5 and, for ``skip``, the negative result of Sec. 5.8. Kernels, the
+        content of the blocks and the last layer are FOMM's. ``encoder_rate`` is our reading of the
+        "counter learning rate" of the paper's conclusion: a lower rate for the encoder, so that the
+        flow and not the encoder absorbs what is misaligned; 1 is the plain alternative.
+    """
+
+    def __init__(
+        self,
+        *,
+        width: int = 256,
+        blocks: int = 6,
+        skip: bool = False,
+        encoder_rate: float = 0.1,
+    ) -> None:
+        if width < CELL or width % CELL:
+            raise ValueError(f"width must be a multiple of {CELL}, got {width}")
+        if blocks < 1:
+            raise ValueError(f"blocks must be at least 1, got {blocks}")
+        if not encoder_rate >= 0:
+            raise ValueError(f"encoder_rate must not be negative, got {encoder_rate}")
+        super().__init__()
+        self.skip, self.encoder_rate = skip, encoder_rate
+        self.encoder = nn.Sequential(Down(3, width // 2), Down(width // 2, width))
+        join = [nn.Conv2d(2 * width, width, 1)] if skip else []
+        self.decoder = nn.Sequential(
+            *join,
+            *(Residual(width) for _ in range(blocks)),
+            Up(width, width // 2),
+            Up(width // 2, width // 4),
+            nn.Conv2d(width // 4, 3, 7, padding=3),
+        )
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """Give the parameters with the rate of each part.
+
+        Returns:
+            Encoder and decoder: ``params`` and ``rate``, a multiple of the base rate.
+        """
+        return [
+            {"params": list(self.encoder.parameters()), "rate": self.encoder_rate},
+            {"params": list(self.decoder.parameters()), "rate": 1.0},
+        ]
+
+    def forward(self, source: Float[Tensor, "b 3 H W"], motion: Motion) -> Float[Tensor, "b 3 H W"]:
+        """Draw the target.
+
+        Args:
+            source: Source images (B, 3, H, W) in [0, 1], H and W multiples of 4.
+            motion: The flow of every image, on a grid of any size; occlusion is not used.
+
+        Returns:
+            Images y_o (B, 3, H, W) in [0, 1], 32 bits.
+
+        Raises:
+            ValueError: The size is no multiple of 4.
+        """
+        height, width = source.shape[-2:]
+        if height % CELL or width % CELL:
+            raise ValueError(f"image sides must be multiples of {CELL}, got {height} x {width}")
+        features = self.encoder(source)
+        seen = warp(features, motion.flow)
+        if self.skip:
+            seen = torch.cat((features, seen), 1)
+        drawn: Tensor = self.decoder(seen)
+        return torch.sigmoid(drawn.float())

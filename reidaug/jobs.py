@@ -1,0 +1,193 @@
+"""Resumable work: records of finished pieces, the latest state of a training, processes, seeds.
+
+Long work is cut into pieces whose results do not depend on who does them or when. A finished piece
+leaves a record, so that the same command, run again, does only what is missing.
+"""
+
+import json
+import shutil
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from joblib import Parallel, parallel_config
+
+from reidaug.errors import ReidaugError, UsageError, require_extra
+from reidaug.files import write_atomically
+
+BACKENDS = ("loky", "dask")
+RETRY = "run the same command with fewer --workers, it goes on where it stopped"
+Task = tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]
+
+
+class Records:
+    """One JSON file for each finished piece of work.
+
+    Args:
+        folder: Where the files are; made with the first record.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def path(self, key: int | str) -> Path:
+        """Name the file of a piece."""
+        return self.folder / (f"{key:06d}.json" if isinstance(key, int) else f"{key}.json")
+
+    def read(self, key: int | str) -> Any:
+        """Read a record; None where there is none or it is damaged."""
+        try:
+            return json.loads(self.path(key).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
+
+    def write(self, key: int | str, record: Any) -> None:
+        """Write a record, whole or not at all.
+
+        Args:
+            key: Number or name of the piece.
+            record: JSON values.
+
+        Raises:
+            ValueError: A number is not finite.
+        """
+        self.folder.mkdir(exist_ok=True)
+        content = json.dumps(record, separators=(",", ":"), allow_nan=False)
+        write_atomically(self.path(key), content.encode())
+
+    def remove(self) -> None:
+        """Remove all records."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+class States:
+    """The latest state of a training, for resuming: folders ``state-00000500`` named by step.
+
+    Args:
+        folder: Run folder of the training.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    @property
+    def partial(self) -> Path:
+        """Where a state is written until it is whole."""
+        return self.folder / "state.part"
+
+    def latest(self) -> tuple[int, Path] | None:
+        """Find the latest whole state and its step; None where there is none."""
+        states = sorted(self.folder.glob("state-*"))
+        return (int(states[-1].name.removeprefix("state-")), states[-1]) if states else None
+
+    def commit(self, step: int) -> None:
+        """Give the state in `partial` its name and remove the older ones.
+
+        Args:
+            step: Steps taken so far.
+        """
+        older = list(self.folder.glob("state-*"))
+        self.partial.rename(self.folder / f"state-{step:08d}")
+        for state in older:
+            shutil.rmtree(state)
+
+    def remove(self) -> None:
+        """Remove all states."""
+        for state in [*self.folder.glob("state-*"), self.partial]:
+            shutil.rmtree(state, ignore_errors=True)
+
+
+def run_tasks(
+    tasks: Iterable[Task],
+    workers: int,
+    *,
+    backend: str = "loky",
+    ordered: bool = True,
+    advice: str = RETRY,
+) -> Iterator[Any]:
+    """Run tasks in several processes.
+
+    Args:
+        tasks: What ``joblib.delayed`` makes.
+        workers: Number of processes; with one it is this process, and no other has to start.
+        backend: ``loky``: processes of this machine. ``dask``: those of the dask cluster that
+            dask's own settings name (``DASK_SCHEDULER_ADDRESS``), or of a local one; all of them
+            must see the same files.
+        ordered: Whether results come in the order of the tasks, or as they are ready.
+        advice: What to do when a worker is killed.
+
+    Yields:
+        The result of each task.
+
+    Raises:
+        ReidaugError: A worker was killed.
+        UsageError: The backend is unknown or not installed.
+    """
+    if backend not in BACKENDS:
+        raise UsageError(f"no backend {backend!r} (known: {', '.join(BACKENDS)})")
+    return_as = "generator" if ordered else "generator_unordered"
+    with explain_killed_worker(advice), _backend(backend, workers):
+        yield from Parallel(return_as=return_as, batch_size=1)(tasks)
+
+
+@contextmanager
+def explain_killed_worker(advice: str) -> Iterator[None]:
+    """Turn the death of a worker into one line.
+
+    Args:
+        advice: What to do then.
+
+    Raises:
+        ReidaugError: A worker was killed.
+    """
+    try:
+        yield
+    except BrokenProcessPool:
+        raise ReidaugError(
+            f"a worker was killed, most likely for want of memory; {advice}"
+        ) from None
+
+
+@contextmanager
+def _backend(backend: str, workers: int) -> Iterator[None]:
+    if backend == "loky":
+        with parallel_config("loky" if workers > 1 else "sequential", n_jobs=max(1, workers)):
+            yield
+        return
+    require_extra("cluster", "distributed")
+    import dask
+    from distributed import Client
+
+    address = dask.config.get("scheduler-address", None)
+    local = {} if address else {"n_workers": workers, "threads_per_worker": 1}
+    with Client(address, **local) as client, parallel_config("dask", client=client):
+        yield
+
+
+def derive_seed(seed: int, *place: int) -> int:
+    """Derive the seed of one place of a computation, independent of all other places.
+
+    Args:
+        seed: Seed of the run, not negative.
+        place: Numbers that name the place: a purpose, a person, a step. Places of one run have
+            equally many: NumPy reads a missing last number as 0.
+
+    Returns:
+        A number of 63 bits.
+    """
+    state = np.random.SeedSequence([seed, *place]).generate_state(1, np.uint64)[0]
+    return int(state >> np.uint64(1))
+
+
+def torch_generator(seed: int, *place: int) -> torch.Generator:
+    """Make torch's generator of one place of a computation, on the CPU; see `derive_seed`."""
+    return torch.Generator().manual_seed(derive_seed(seed, *place))
+
+
+def numpy_generator(seed: int, *place: int) -> np.random.Generator:
+    """Make NumPy's generator of one place of a computation; see `derive_seed`."""
+    return np.random.default_rng([seed, *place])

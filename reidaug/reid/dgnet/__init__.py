@@ -1,0 +1,1 @@
+"""DG-Net and DG-Net++."""

@@ -1,0 +1,1 @@
+"""Retrieval: ranking, metrics, re-ranking, clustering."""

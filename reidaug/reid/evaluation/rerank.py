@@ -1,0 +1,258 @@
+"""Re-ranking: who has the same neighbours is near, whatever the distance says.
+
+Two forms that give new distances of queries to a gallery, and the first one's distance within one
+whole set as a sparse graph, for clustering. All work from features, find neighbours exactly, and
+hold sparse codes and a bounded part of the distances only. docs/reranking.md has the formulas.
+"""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+from typing import Literal, NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from numpy import ndarray
+from scipy import sparse
+from torch import Tensor
+
+from reidaug.reid.evaluation.neighbours import Neighbours, neighbours
+from reidaug.reid.evaluation.ranking import rows_within, unit
+from reidaug.reid.evaluation.reciprocal import adjacency, encode, jaccard_rows, original_distances
+
+Metric = Literal["cosine", "euclidean"]
+POWERS: dict[Metric, int] = {"cosine": 2, "euclidean": 1}
+
+
+def k_reciprocal(
+    query_features: Float[Tensor, "q d"],
+    gallery_features: Float[Tensor, "g d"] | None = None,
+    *,
+    k1: int = 20,
+    k2: int = 6,
+    original: float = 0.3,
+    metric: Metric = "cosine",
+    memory_mb: int = 256,
+) -> Iterator[Float[ndarray, "_ g"]]:
+    """Re-rank by k-reciprocal encoding.
+
+    Args:
+        query_features: Features (Q, D); their length does not matter.
+        gallery_features: Features (G, D); the queries themselves by default, each item then
+            counted once.
+        k1: Neighbours an item has, at least 1.
+        k2: Neighbours whose codes are averaged, the item itself among them, at least 1.
+        original: Weight of the original distance in [0, 1], the paper's lambda.
+        metric: What is squared to make the original distance: ``cosine`` is 1 - cosine, as with
+            torchreid's ``dist_metric='cosine'``; ``euclidean`` is the distance of features of unit
+            length, as in the authors' code.
+        memory_mb: Bound on the distances held at a time; one row is the least.
+
+    Returns:
+        New distances in [0, 1] of the first queries to the whole gallery, of the next ones, and
+        so on: what `reidaug.reid.evaluation.ranking.search_by` takes.
+
+    Raises:
+        ReidaugError: A feature is no finite number.
+        ValueError: An argument is out of its range.
+
+    Source:
+        Zhong et al., "Re-ranking person re-identification with k-reciprocal encoding", CVPR 2017,
+        with the normalisation of the authors' code: squared distances from an item are divided by
+        the largest of them. We depart where items are copies of each other: each is the first of
+        its own neighbours, so that it has any; in their code only k1 + 1 of many copies do.
+    """
+    _check_ranges(k1, k2, original)
+    sets = _Sets.of(query_features, gallery_features)
+    near = neighbours(sets.features, max(k1 + 1, k2), memory_mb=memory_mb)
+    power = POWERS[metric]
+    codes = encode(sets.features, near, k1=k1, k2=k2, power=power)
+    rows = jaccard_rows(codes[sets.queries], codes[sets.gallery])
+
+    def jaccard(part: slice) -> Float[ndarray, "_ g"]:
+        block = np.empty((part.stop - part.start, sets.width()), dtype=np.float32)
+        for row in block:
+            row[:] = next(rows)
+        return block
+
+    return sets.blend(jaccard, near, original=original, power=power, memory_mb=memory_mb)
+
+
+def gnn_rerank(
+    query_features: Float[Tensor, "q d"],
+    gallery_features: Float[Tensor, "g d"] | None = None,
+    *,
+    k1: int = 26,
+    k2: int = 7,
+    rounds: int = 2,
+    sharpness: float = 2.0,
+    original: float = 0.01,
+    metric: Metric = "cosine",
+    memory_mb: int = 256,
+) -> Iterator[Float[ndarray, "_ g"]]:
+    """Re-rank by passing messages over the graph of neighbours.
+
+    Args:
+        query_features: Features (Q, D); their length does not matter.
+        gallery_features: Features (G, D); the queries themselves by default.
+        k1: Neighbours an item has, itself among them, at least 1.
+        k2: Neighbours it hears in a round, itself among them, at least 1.
+        rounds: How often, at least 1.
+        sharpness: Power of the cosine that an edge weighs.
+        original: Weight of the original distance in [0, 1]; little, to order those that share
+            nothing with a query.
+        metric: See `k_reciprocal`.
+        memory_mb: Bound on the distances held at a time; one row is the least.
+
+    Returns:
+        New distances in [0, 1], as `k_reciprocal` gives them.
+
+    Raises:
+        ReidaugError: A feature is no finite number.
+        ValueError: An argument is out of its range.
+
+    Source:
+        After Zhang et al., "Understanding image retrieval re-ranking: a graph neural network
+        perspective", 2020, as we read it: an item begins as its row of the graph, whose edges weigh
+        1 between neighbours both ways and 1/2 between neighbours one way; in a round it becomes the
+        sum of its k2 nearest, each weighed by its cosine (negative ones by 0) to the power of
+        `sharpness`, at unit length; the new distance is 1 - cosine of what items became. The blend
+        is ours: without it most of the gallery is exactly 1 away from a query.
+    """
+    _check_ranges(k1, k2, original)
+    if rounds < 1:
+        raise ValueError(f"rounds must be at least 1, got {rounds}")
+    sets = _Sets.of(query_features, gallery_features)
+    near = neighbours(sets.features, max(k1, k2), memory_mb=memory_mb)
+    graph = adjacency(near.indices[:, :k1])
+    states = (0.5 * (graph + graph.T)).tocsr()
+    weights = np.maximum(near.cosine[:, :k2], 0) ** np.float32(sharpness)
+    messages = adjacency(near.indices[:, :k2], weights)
+    for _ in range(rounds):
+        states = _unit_rows(_product(messages, states))
+    asking, asked = states[sets.queries], states[sets.gallery].T.tocsr()
+
+    def apart(part: slice) -> Float[ndarray, "_ g"]:
+        return np.maximum(1 - _product(asking[part], asked).toarray(), 0)
+
+    return sets.blend(apart, near, original=original, power=POWERS[metric], memory_mb=memory_mb)
+
+
+def jaccard_graph(
+    features: Float[Tensor, "n d"],
+    *,
+    within: float,
+    k1: int = 20,
+    k2: int = 6,
+    original: float = 0.3,
+    metric: Metric = "cosine",
+    memory_mb: int = 256,
+) -> sparse.csr_array:
+    """Find who is near whom in one set by the distance of `k_reciprocal`, for clustering.
+
+    Args:
+        features: Features (N, D); their length does not matter.
+        within: Keep the pairs at this distance or nearer, in [0, 1 - original). Farther pairs need
+            no looking at: without a common neighbour the Jaccard distance is 1 and the whole
+            1 - original at least.
+        k1: See `k_reciprocal`.
+        k2: See `k_reciprocal`.
+        original: See `k_reciprocal`.
+        metric: See `k_reciprocal`; ``cosine`` is DG-Net++'s (2 - 2S)^2.
+        memory_mb: Bound on what is held at a time beside features and graph.
+
+    Returns:
+        Distances (N, N) with those pairs stored, zeros and the diagonal too, columns ascending.
+        Not symmetric: the original distance of row i is divided by the largest from i.
+
+    Raises:
+        ReidaugError: A feature is no finite number.
+        ValueError: An argument is out of its range.
+    """
+    _check_ranges(k1, k2, original)
+    if not 0 <= within < 1 - original:
+        raise ValueError(f"within must be in [0, {1 - original:g}), got {within:g}")
+    items = unit(features, "training")
+    near = neighbours(items, max(k1 + 1, k2), memory_mb=memory_mb)
+    power = POWERS[metric]
+    codes = encode(items, near, k1=k1, k2=k2, power=power)
+    # Only what is kept of a row stays, 8 bytes a pair: features that collapse make everyone near.
+    columns, values = [np.zeros(0, dtype=np.int32)], [np.zeros(0, dtype=np.float32)]
+    for item, row in enumerate(jaccard_rows(codes, codes)):
+        maybe = np.flatnonzero((1 - original) * row <= within)
+        cosines = (items[torch.from_numpy(maybe).to(items.device)] @ items[item]).cpu().numpy()
+        far = original_distances(cosines, near.farthest[item : item + 1], power)
+        distances = original * far + (1 - original) * row[maybe].astype(np.float32)
+        close = distances <= within
+        columns.append(maybe[close].astype(np.int32))
+        values.append(distances[close])
+    starts = np.cumsum([len(kept) for kept in columns])
+    places = (np.concatenate(values), np.concatenate(columns), starts)
+    return sparse.csr_array(places, shape=(len(items), len(items)))
+
+
+class _Sets(NamedTuple):
+    """Queries and gallery as one set."""
+
+    features: Float[Tensor, "n d"]
+    queries: slice
+    gallery: slice
+
+    @classmethod
+    def of(
+        cls, query_features: Float[Tensor, "q d"], gallery_features: Float[Tensor, "g d"] | None
+    ) -> "_Sets":
+        queries = unit(query_features, "query")
+        if gallery_features is None:
+            return cls(queries, slice(0, len(queries)), slice(0, len(queries)))
+        both = torch.cat((queries, unit(gallery_features, "gallery")))
+        return cls(both, slice(0, len(queries)), slice(len(queries), len(both)))
+
+    def width(self) -> int:
+        return self.gallery.stop - self.gallery.start
+
+    def blend(
+        self,
+        fresh: Callable[[slice], Float[ndarray, "_ g"]],
+        near: Neighbours,
+        *,
+        original: float,
+        power: int,
+        memory_mb: int,
+    ) -> Iterator[Float[ndarray, "_ g"]]:
+        """Yield new distances with the original ones mixed in; queries are asked for in order."""
+        gallery = self.features[self.gallery]
+        step = rows_within(memory_mb, 4 * 4 * self.width())
+        for start in range(0, self.queries.stop, step):
+            part = slice(start, min(start + step, self.queries.stop))
+            cosines = (self.features[part] @ gallery.T).cpu().numpy()
+            block = original_distances(cosines, near.farthest[part, None], power)
+            block *= original
+            block += (1 - original) * fresh(part)
+            yield block
+
+
+def _product(left: sparse.csr_array, right: sparse.csr_array) -> sparse.csr_array:
+    """Multiply with as many threads as torch has; their number changes no bit."""
+    threads = min(torch.get_num_threads(), left.shape[0])
+    if threads < 2:
+        return (left @ right).tocsr()
+    bounds = np.linspace(0, left.shape[0], threads + 1).astype(int)
+    pieces = [left[start:stop] for start, stop in pairwise(bounds)]
+    with ThreadPoolExecutor(threads) as pool:
+        return sparse.vstack(list(pool.map(lambda piece: piece @ right, pieces)), format="csr")
+
+
+def _unit_rows(rows: sparse.csr_array) -> sparse.csr_array:
+    """Bring the rows of non-negative numbers to unit length; none is empty."""
+    squares = (rows * rows).sum(axis=1)
+    rows.data = rows.data / np.sqrt(np.repeat(squares, np.diff(rows.indptr)))
+    return rows
+
+
+def _check_ranges(k1: int, k2: int, original: float) -> None:
+    if k1 < 1 or k2 < 1:
+        raise ValueError(f"k1 and k2 must be at least 1, got {k1} and {k2}")
+    if not 0 <= original <= 1:
+        raise ValueError(f"original must be in [0, 1], got {original:g}")

@@ -1,0 +1,248 @@
+"""Re-ID models by the names users give them: ours, other libraries', or a class of their own."""
+
+import difflib
+import importlib
+import inspect
+import warnings
+from collections.abc import Callable, Sequence
+from types import ModuleType
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from reidaug.data.images import IMAGENET_MEAN, IMAGENET_STD
+from reidaug.errors import ReidaugError, UsageError, require_extra
+from reidaug.reid import fastreid_resnets as bagtricks
+from reidaug.reid.backbones import PRESETS, Embedding, PersonResNet, ReIDModel
+
+FASTREID, TIMM, TORCHREID = "fastreid:", "timm:", "torchreid:"
+KNOWN = f"{', '.join(PRESETS)}, {FASTREID}NAME, {TIMM}NAME, {TORCHREID}NAME or package.module:Class"
+FETCHED = ("pretrained", "checkpoint_path")
+
+
+class Adapter(ReIDModel):
+    """Anybody's network as one of ours. It knows no heads: its one feature is all of them.
+
+    Args:
+        network: Takes normalised crops (B, 3, H, W). In eval mode it returns features (B, D), or
+            (B, D, 1, 1). In training it returns (logits, features), each a tensor or several, or
+            the logits (B, people) alone, where nothing compares features.
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, images: Float[Tensor, "b 3 H W"]) -> Embedding:
+        """Embed crops; see `ReIDModel.forward`. In eval mode there are no identity scores.
+
+        Raises:
+            UsageError: The network returns something else.
+        """
+        out = self.network(images.contiguous())  # `view`, dear to many, knows no channels last
+        if not self.training:
+            if not isinstance(out, Tensor):
+                raise UsageError(
+                    f"in eval mode it returns {_kind(out)}, not one tensor of features"
+                )
+            feature = out.flatten(1) if out.ndim > 2 and out.shape[2:].numel() == 1 else out
+            return Embedding(feature, (feature,), ())
+        if isinstance(out, Tensor):
+            return Embedding(out.new_empty(len(out), 0), (), (out,))
+        if not isinstance(out, tuple | list) or len(out) != 2:
+            raise UsageError(
+                f"in training it returns {_kind(out)}, not (logits, features) or logits alone"
+            )
+        logits, features = (_several(part) for part in out)
+        feature = torch.cat([part.flatten(1) for part in features], dim=1)
+        return Embedding(feature, (feature,), logits)
+
+
+class TorchreidModel(Adapter):
+    """A model of torchreid.
+
+    Args:
+        name: Name of the model as torchreid's ``build_model`` knows it.
+        people: Number of identities.
+
+    Raises:
+        UsageError: torchreid is not installed or knows no such model.
+    """
+
+    def __init__(self, name: str, people: int) -> None:
+        require_extra("torchreid", "torchreid", "cv2", "gdown", "six")
+        with warnings.catch_warnings():
+            # It complains of its own compiled evaluator, which nobody here asks for.
+            warnings.simplefilter("ignore")
+            models = importlib.import_module("torchreid.reid.models")
+        try:
+            network: nn.Module = models.build_model(
+                name, people, loss="triplet", pretrained=False, use_gpu=False
+            )
+        except KeyError as error:
+            raise UsageError(f"backbone {TORCHREID}{name}: {error.args[0]}") from None
+        super().__init__(network)
+
+
+class TimmModel(Adapter):
+    """A model of timm. Crops are normalised as its own weights want them.
+
+    Args:
+        name: Name of the model as timm's ``create_model`` knows it, with or without a tag.
+        people: Number of identities.
+        options: Keywords of ``create_model``, such as ``img_size``. Weights come from a file.
+
+    Raises:
+        UsageError: timm is not installed, knows no such model, or refuses the options.
+    """
+
+    def __init__(self, name: str, people: int, **options: Any) -> None:
+        require_extra("timm", "timm")
+        timm = importlib.import_module("timm")
+        if fetched := [key for key in FETCHED if key in options]:
+            raise UsageError(f"backbone {TIMM}{name}: no {fetched[0]}; weights come from a file")
+        if not timm.is_model(name):
+            close = difflib.get_close_matches(name, timm.list_models(), n=5, cutoff=0.5)
+            hint = f"; near it are {', '.join(close)}" if close else ""
+            raise UsageError(
+                f"backbone {TIMM}{name}: timm {timm.__version__} has no such model{hint}"
+            )
+        try:
+            network = timm.create_model(name, pretrained=False, num_classes=people, **options)
+        except Exception as error:  # every model of timm refuses options in its own way
+            raise UsageError(f"backbone {TIMM}{name}, options {options}: {told(error)}") from error
+        super().__init__(network)
+        trained = network.pretrained_cfg
+        mean, std = trained.get("mean", IMAGENET_MEAN), trained.get("std", IMAGENET_STD)
+        self.scale = [ours / theirs for ours, theirs in zip(IMAGENET_STD, std, strict=True)]
+        self.shift = [
+            (m - theirs) / s for m, theirs, s in zip(IMAGENET_MEAN, mean, std, strict=True)
+        ]
+
+    def forward(self, images: Float[Tensor, "b 3 H W"]) -> Embedding:
+        """Embed crops; see `ReIDModel.forward`."""
+        scale, shift = (images.new_tensor(v).view(3, 1, 1) for v in (self.scale, self.shift))
+        network: Any = self.network
+        maps = network.forward_features(images * scale + shift)
+        feature = network.forward_head(maps, pre_logits=True).flatten(1)
+        logits = (network.forward_head(maps),) if self.training else ()
+        return Embedding(feature, (feature,), logits)
+
+
+def build(
+    name: str, people: int, *, generator: torch.Generator | None = None, **options: Any
+) -> ReIDModel:
+    """Build a model by name.
+
+    Args:
+        name: ``resnet18``, ``resnet34``, ``resnet50``; ``fastreid:`` and one of these or
+            ``resnet101``; ``timm:NAME``; ``torchreid:NAME``; or ``package.module:Class``, see
+            `own_model`.
+        people: Number of identities.
+        generator: Source of the first weights; other people's models take the global one.
+        options: Keywords of the model that differ from the preset.
+
+    Returns:
+        The model, with random weights.
+
+    Raises:
+        UsageError: There is no such model, or it has no such option.
+    """
+    if name.startswith(TORCHREID):
+        if options:
+            raise UsageError(f"backbone {name} takes no options, got {', '.join(options)}")
+        return TorchreidModel(name.removeprefix(TORCHREID), people)
+    if name.startswith(TIMM):
+        return TimmModel(name.removeprefix(TIMM), people, **options)
+    ours, presets = name.removeprefix(FASTREID), bagtricks.PRESETS
+    kind: Callable[..., ReIDModel] = bagtricks.BagOfTricks
+    if not name.startswith(FASTREID):
+        if ":" in name:
+            return own_model(name, people, **options)
+        kind, presets = PersonResNet, PRESETS
+    if ours not in presets:
+        raise UsageError(f"no backbone '{name}': one of {KNOWN}")
+    try:
+        return kind(people, generator=generator, **{**presets[ours], **options})
+    except (TypeError, ValueError) as error:
+        reason = str(error).replace(f"{kind.__name__}.__init__()", "it")
+        raise UsageError(f"backbone {name}, options {options}: {reason}") from None
+
+
+def own_model(name: str, people: int, **options: Any) -> ReIDModel:
+    """Build a model that nobody here knows.
+
+    Args:
+        name: ``package.module:Class``; a function that returns a model does as well. It is called
+            with the number of identities as ``num_classes``, or as ``people`` where it has such
+            an argument.
+        people: Number of identities.
+        options: Its other keywords.
+
+    Returns:
+        What it returns, if that is a `ReIDModel`; any other network inside an `Adapter`.
+
+    Raises:
+        UsageError: It cannot be imported or built, or is no network.
+    """
+    path, _, attribute = name.partition(":")
+    make = getattr(_module(name, path), attribute, None)
+    if make is None or not callable(make):
+        raise UsageError(f"backbone {name}: module {path} has no class or function '{attribute}'")
+    try:
+        network = make(**{_people_argument(make): people}, **options)
+    except ReidaugError:
+        raise
+    except Exception as error:  # anything may go wrong in somebody else's code
+        raise UsageError(f"backbone {name}: cannot be built: {told(error)}") from error
+    if not isinstance(network, nn.Module):
+        raise UsageError(f"backbone {name}: gives {_kind(network)}, not a torch.nn.Module")
+    return network if isinstance(network, ReIDModel) else Adapter(network)
+
+
+def told(error: Exception) -> str:
+    """Say in one line what went wrong in somebody else's code.
+
+    Args:
+        error: What it raised.
+
+    Returns:
+        Its kind and the first line of its text.
+    """
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+
+
+def _module(name: str, path: str) -> ModuleType:
+    if not all(part.isidentifier() for part in path.split(".")):
+        raise UsageError(f"backbone '{name}': one of {KNOWN}")
+    try:
+        return importlib.import_module(path)
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{path}.".startswith(f"{error.name}."):
+            raise UsageError(f"backbone {name}: importing {path} failed: {told(error)}") from error
+        raise UsageError(
+            f"backbone {name}: no module {error.name}; is its folder in PYTHONPATH?"
+        ) from None
+    except Exception as error:  # a module may raise anything while it is imported
+        raise UsageError(f"backbone {name}: importing {path} failed: {told(error)}") from error
+
+
+def _people_argument(make: Callable[..., Any]) -> str:
+    try:
+        parameters = inspect.signature(make).parameters
+    except (TypeError, ValueError):
+        return "num_classes"
+    return "people" if "people" in parameters else "num_classes"
+
+
+def _several(output: Tensor | Sequence[Tensor]) -> tuple[Tensor, ...]:
+    return (output,) if isinstance(output, Tensor) else tuple(output)
+
+
+def _kind(thing: object) -> str:
+    if isinstance(thing, tuple | list):
+        return f"a {type(thing).__name__} of {len(thing)}"
+    return f"a {type(thing).__name__}"

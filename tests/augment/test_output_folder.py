@@ -1,0 +1,59 @@
+from pathlib import Path
+
+import pytest
+
+from reidaug.augment.output_folder import base_name, copy_originals, show_split
+from reidaug.data.market1501 import TRAIN
+from reidaug.data.people import Person
+
+
+@pytest.mark.parametrize(
+    ("name", "pid", "camid", "expected"),
+    [
+        ("0002_c1s1_000451_03.jpg", 2, 1, "0002_c1s1_000451_03.jpg"),
+        ("0002_c12s1_000451_03.jpg", 2, 12, "0002_c12s1_000451_03.jpg"),
+        ("0000_000_01_0303morning_0008_0.jpg", 0, 1, "0000_c1_0000_000_01_0303morning_0008_0.jpg"),
+        ("anna-front.jpeg", 7, 3, "0007_c3_anna-front.jpg"),
+        ("0002_c1s1_000451_03.png", 2, 1, "0002_c1s1_000451_03.jpg"),
+        ("2024-01-01_c1_x.jpg", 4, 1, "0004_c1_2024-01-01_c1_x.jpg"),
+        ("x_0002_c1.jpg", 2, 1, "0002_c1_x_0002_c1.jpg"),
+    ],
+)
+def test_every_toolkit_reads_person_and_camera_from_a_name(
+    name: str, pid: int, camid: int, expected: str
+) -> None:
+    assert base_name(Person(Path("x") / name, pid, camid)) == expected
+
+
+def test_a_split_is_linked_once(tmp_path: Path) -> None:
+    (tmp_path / "query").mkdir()
+    (tmp_path / "query" / "a.jpg").write_bytes(b"a")
+    link = tmp_path / "out"
+    assert show_split(tmp_path / "query", link)
+    assert show_split(tmp_path / "query", link)
+    assert link.is_symlink()
+    assert (link / "a.jpg").read_bytes() == b"a"
+    assert not show_split(tmp_path / "nowhere", tmp_path / "other")
+
+
+def test_a_split_is_copied_where_links_are_not_possible(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError("no links here")
+
+    (tmp_path / "query").mkdir()
+    (tmp_path / "query" / "a.jpg").write_bytes(b"a")
+    monkeypatch.setattr(Path, "symlink_to", refuse)
+    assert show_split(tmp_path / "query", tmp_path / "out")
+    assert not (tmp_path / "out").is_symlink()
+    assert (tmp_path / "out" / "a.jpg").read_bytes() == b"a"
+
+
+def test_only_images_are_copied_as_originals(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "out" / TRAIN).mkdir(parents=True)
+    text = tmp_path / "in" / "0001_c1s1_000000_00.jpg"
+    text.write_text("not an image")
+    assert copy_originals([Person(text, 1, 1)], tmp_path / "out") == 0
+    assert not list((tmp_path / "out" / TRAIN).iterdir())

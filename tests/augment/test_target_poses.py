@@ -1,0 +1,154 @@
+import itertools
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reidaug.augment.target_poses import (
+    TargetPoses,
+    choose,
+    gather,
+    medoids,
+    pose_distances,
+    read_poses,
+    write_poses,
+)
+from reidaug.errors import ReidaugError, UsageError
+from reidaug.geometry.pose import TORSO, Pose, select, shows_torso
+
+
+def random_poses(seed: int, count: int) -> Pose:
+    g = torch.Generator().manual_seed(seed)
+    xy = torch.rand((count, 18, 2), generator=g) * torch.tensor([63.0, 127.0])
+    xy[:, TORSO[0] : TORSO[0] + 1, 1] -= 40
+    visible = torch.rand((count, 18), generator=g) > 0.3
+    visible[:, list(TORSO)] = True
+    return Pose(xy, visible)
+
+
+def named(poses: Pose) -> dict[str, Pose]:
+    return {f"{k:04d}_c1s1_000000_00.jpg": select(poses, k) for k in range(len(poses.xy))}
+
+
+@given(
+    seed=st.integers(0, 99), count=st.integers(1, 12), how=st.sampled_from(["random", "medoids"])
+)
+def test_choosing_does_not_depend_on_the_order_given(seed: int, count: int, how: str) -> None:
+    poses = named(random_poses(seed, 12))
+    chosen = choose(poses, count, how=how, seed=seed)
+    backwards = dict(reversed(poses.items()))
+    assert choose(backwards, count, how=how, seed=seed) == chosen
+    assert len(set(chosen)) == count
+    assert set(chosen) <= set(poses)
+
+
+def test_another_seed_draws_other_poses() -> None:
+    poses = named(random_poses(0, 40))
+    assert len({choose(poses, 5, how="random", seed=seed) for seed in range(10)}) == 10
+
+
+def test_too_few_poses_and_unknown_ways_are_refused() -> None:
+    poses = named(random_poses(0, 3))
+    with pytest.raises(ReidaugError, match="only 3 training images"):
+        choose(poses, 4, how="random", seed=0)
+    with pytest.raises(UsageError, match="random or medoids"):
+        choose(poses, 2, how="best", seed=0)
+
+
+def test_a_pose_without_a_hip_cannot_stand_model() -> None:
+    pose = select(random_poses(0, 1), 0)
+    assert shows_torso(pose)
+    hidden = pose.visible.clone()
+    hidden[11] = False
+    assert not shows_torso(Pose(pose.xy, hidden))
+
+
+@given(
+    seed=st.integers(0, 999), scale=st.floats(0.5, 3), x=st.floats(-30, 30), y=st.floats(-30, 30)
+)
+def test_distance_ignores_place_and_size_of_a_person(
+    seed: int, scale: float, x: float, y: float
+) -> None:
+    poses = random_poses(seed, 4)
+    moved = Pose(poses.xy * scale + torch.tensor([x, y]), poses.visible)
+    both = Pose(torch.cat((poses.xy, moved.xy)), torch.cat((poses.visible, moved.visible)))
+    table = pose_distances(both)
+    assert torch.equal(table, table.T)
+    height = (poses.xy[:, [2, 5], 1].mean(1) - poses.xy[:, [8, 11], 1].mean(1)).abs()
+    if float(height.min()) * min(scale, 1) > 2:  # a torso of no height has no size to ignore
+        torch.testing.assert_close(table[:4, :4], table[4:, 4:], atol=1e-3, rtol=1e-3)
+        torch.testing.assert_close(table[:4, 4:].diagonal(), torch.zeros(4), atol=1e-3, rtol=0)
+
+
+def test_distance_is_the_loop_over_shared_joints() -> None:
+    poses = random_poses(3, 3)
+    moved = []
+    for k in range(3):
+        xy = poses.xy[k].double()
+        torso = xy[list(TORSO)]
+        height = max(1.0, float((torso[:2].mean(0) - torso[2:].mean(0)).norm()))
+        moved.append((xy - torso.mean(0)) / height)
+    for a, b in itertools.product(range(3), repeat=2):
+        shared = [j for j in range(18) if poses.visible[a, j] and poses.visible[b, j]]
+        squares = [float((moved[a][j] - moved[b][j]).square().sum()) for j in shared]
+        expected = (sum(squares) / len(squares)) ** 0.5
+        assert float(pose_distances(poses)[a, b]) == pytest.approx(expected, rel=1e-5)
+
+
+@given(seed=st.integers(0, 999), count=st.integers(1, 3))
+def test_medoids_are_the_best_of_their_groups_and_near_the_best_of_all(
+    seed: int, count: int
+) -> None:
+    points = np.random.default_rng(seed).normal(size=(9, 2))
+    distances = np.linalg.norm(points[:, None] - points, axis=-1).astype(np.float32)
+    found = medoids(distances, count)
+    assert found == sorted(set(found))
+    groups = distances[found].argmin(0)
+    cost = distances[found].min(0).sum()
+    for k in range(count):
+        members = np.flatnonzero(groups == k)
+        inside = distances[np.ix_(members, members)].sum(1)
+        assert inside[list(members).index(found[k])] <= inside.min() + 1e-4
+    best = min(distances[list(c)].min(0).sum() for c in itertools.combinations(range(9), count))
+    assert best - 1e-4 <= cost <= 1.5 * best + 1e-4
+
+
+def test_medoids_find_well_separated_groups() -> None:
+    places = np.array([0.0, 0.1, 0.2, 10.0, 10.1, 20.0], dtype=np.float32)
+    assert medoids(np.abs(places[:, None] - places), 3) == [1, 3, 5]
+
+
+def test_the_canvas_is_the_most_common_size() -> None:
+    poses = named(random_poses(0, 3))
+    names = list(poses)
+    sizes = dict(zip(names, [(128, 64), (256, 128), (128, 64)], strict=True))
+    targets = gather(names, poses, sizes, seed=4)
+    assert targets.size == (128, 64)
+    assert torch.equal(targets.pose.xy[0], poses[names[0]].xy)
+    corner = targets.pose.xy[1] / torch.tensor([63.0, 127.0])
+    torch.testing.assert_close(corner, poses[names[1]].xy / torch.tensor([127.0, 255.0]))
+
+
+@given(seed=st.integers(0, 999), count=st.integers(0, 4))
+def test_poses_json_gives_back_what_was_written(
+    tmp_path_factory: pytest.TempPathFactory, seed: int, count: int
+) -> None:
+    path = tmp_path_factory.mktemp("poses") / "poses.json"
+    pose = random_poses(seed, count)
+    written = TargetPoses((128, 64), seed, tuple(f"{k}.jpg" for k in range(count)), pose)
+    write_poses(path, written)
+    read = read_poses(path)
+    assert (read.size, read.seed, read.images) == (written.size, written.seed, written.images)
+    assert torch.equal(read.pose.xy, pose.xy)
+    assert torch.equal(read.pose.visible, pose.visible)
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"size": [2], "poses": []}', '{"poses": 3}'])
+def test_a_damaged_poses_json_is_named(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "poses.json"
+    path.write_text(content)
+    with pytest.raises(ReidaugError, match=r"poses\.json"):
+        read_poses(path)

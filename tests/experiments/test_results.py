@@ -1,0 +1,61 @@
+"""What is printed of an evaluation: the forms people know, figure by figure."""
+
+import re
+from pathlib import Path
+
+from reidaug.data.people import Person
+from reidaug.experiments.results import Subset, ap_lines, results_block, results_table, subset_table
+from reidaug.reid import trial
+
+# OSNet on Market-1501 as torchreid's model zoo has it; the rest is made up.
+TESTED = trial.Tested(
+    {
+        "mAP": 82.6, "mAP_trapezoid": 82.213, "mINP": 55.5, "rank1": 94.2, "rank5": 97.9,
+        "rank10": 98.75, "rank20": 99.2,
+    },
+    [94.2] * 20,
+    [82.6],
+    0,
+)  # fmt: skip
+
+
+def test_the_block_is_torchreids():
+    assert results_block(TESTED).splitlines() == [
+        "** Results **",
+        "mAP: 82.6%",
+        "CMC curve",
+        "Rank-1  : 94.2%",
+        "Rank-5  : 97.9%",
+        "Rank-10 : 98.8%",
+        "Rank-20 : 99.2%",
+    ]
+
+
+def cells(table: str) -> list[list[str]]:
+    return [[cell.strip() for cell in line.split("|")[1:-1]] for line in table.splitlines()]
+
+
+def test_the_table_is_fastreids_and_takes_rows():
+    worse = TESTED._replace(scores={**TESTED.scores, "mAP": 80.0})
+    head, rule, first, second = cells(results_table({"Market-1501": TESTED, "again": worse}))
+    assert head == ["Dataset", "Rank-1", "Rank-5", "Rank-10", "mAP", "mINP", "metric"]
+    assert all(re.fullmatch("-+:?", cell) for cell in rule)
+    assert first == ["Market-1501", "94.20", "97.90", "98.75", "82.60", "55.50", "88.40"]
+    assert (second[0], second[4], second[6]) == ("again", "80.00", "87.10")
+
+
+def test_a_split_is_counted_with_its_distractors_as_one_person():
+    people = [Person(Path(f"{k}.jpg"), pid, cam) for k, (pid, cam) in enumerate(
+        [(0, 1), (0, 2), (7, 1), (7, 5), (8, 1)]
+    )]  # fmt: skip
+    assert Subset.of(people) == (3, 5, 3)
+    head, _, row = cells(subset_table({"gallery": Subset.of(people)}))
+    assert head == ["subset", "# ids", "# images", "# cameras"]
+    assert row == ["gallery", "3", "5", "3"]
+
+
+def test_both_formulas_are_told_apart():
+    first, second = ap_lines(TESTED).splitlines()
+    assert first == "mAP 82.60 standard, 82.21 trapezoid"
+    assert second.startswith("standard: ")
+    assert "trapezoid: " in second

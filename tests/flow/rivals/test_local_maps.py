@@ -1,0 +1,134 @@
+import math
+
+import torch
+from flow_figures import seeded
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+
+from reidaug.flow.rivals.local_maps import (
+    BONES,
+    analytic_jacobians,
+    as_flows,
+    clamp_stretch,
+    in_square_units,
+    local_maps,
+    ratio,
+    similarity,
+    square_grid,
+)
+from reidaug.geometry.flow import identity
+from reidaug.geometry.pose import Pose
+
+seeds = st.integers(0, 10_000)
+
+
+def turn(angle: float, scale: float = 1.0) -> Tensor:
+    c, s = scale * math.cos(angle), scale * math.sin(angle)
+    return torch.tensor([[c, -s], [s, c]])
+
+
+def body(seed: int, count: int = 2) -> Tensor:
+    return 1.4 * torch.rand(count, 18, 2, generator=seeded(seed)) - 0.7
+
+
+def near_identity(seed: int) -> Tensor:
+    return torch.eye(2) + 0.3 * torch.randn(2, 2, generator=seeded(seed)).clamp(-2, 2)
+
+
+def test_square_units_have_the_shape_of_the_image() -> None:
+    pose = Pose(torch.tensor([[[0.0, 0.0], [63.0, 127.0], [1e9, torch.nan]]]), torch.ones(1, 3) > 0)
+    pose.visible[0, 2] = False
+    points = in_square_units(pose, (128, 64))[0]
+    across = 63 / 127
+    expected = torch.tensor([[-across, -1.0], [across, 1.0], [0.0, 0.0]])
+    torch.testing.assert_close(points, expected)
+    cells = square_grid((8, 4), (128, 64), points)
+    back = as_flows(cells.expand(1, 1, -1, -1), (8, 4), (128, 64))
+    torch.testing.assert_close(back[0, 0], identity(8, 4))
+
+
+@given(seeds)
+def test_the_ratio_is_the_identity_for_equal_matrices_even_singular_ones(seed: int) -> None:
+    matrix = torch.randn(5, 2, 2, generator=seeded(seed))
+    matrix[0] = 0.0
+    matrix[1, 1] = matrix[1, 0]
+    gram = matrix @ matrix.mT
+    torch.testing.assert_close(
+        ratio(gram, gram, 0.0025), torch.eye(2).expand(5, 2, 2), atol=1e-3, rtol=0
+    )
+
+
+def test_the_ratio_divides_where_it_can_and_stays_finite_where_it_cannot() -> None:
+    s, t = near_identity(1), near_identity(2)
+    torch.testing.assert_close(
+        ratio(s @ t.mT, t @ t.mT, 1e-6), s @ torch.linalg.inv(t), atol=1e-3, rtol=1e-3
+    )
+    flat = torch.tensor([[1.0, 0.0], [0.0, 0.0]]).requires_grad_()
+    answer = ratio(s @ flat.mT, flat @ flat.mT, 0.0025)
+    answer.sum().backward()
+    assert answer.isfinite().all()
+    assert flat.grad is not None
+    assert flat.grad.isfinite().all()
+
+
+@given(seeds, st.floats(-3, 3), st.floats(0.3, 3.5))
+def test_a_similarity_is_found_from_two_vectors(seed: int, angle: float, scale: float) -> None:
+    target = torch.rand(2, 2, generator=seeded(seed)) + 0.2
+    found = similarity(target @ turn(angle, scale).mT, target, torch.ones(2))
+    torch.testing.assert_close(found, turn(angle, scale), atol=1e-3, rtol=1e-3)
+    assert torch.equal(similarity(target, target, torch.zeros(2)), torch.eye(2))
+
+
+@given(seeds)
+def test_stretch_is_clamped_as_a_singular_value_decomposition_says(seed: int) -> None:
+    matrix = 3 * torch.randn(6, 2, 2, generator=seeded(seed))
+    u, s, v = torch.linalg.svd(matrix)
+    expected = u @ torch.diag_embed(s.clamp(0.25, 4)) @ v
+    torch.testing.assert_close(clamp_stretch(matrix), expected, atol=1e-4, rtol=1e-4)
+
+
+def test_local_maps_as_a_loop() -> None:
+    generator = seeded(0)
+    points = torch.rand(4, 2, generator=generator)
+    matrix = torch.rand(1, 3, 2, 2, generator=generator)
+    source, target = torch.rand(2, 1, 3, 2, generator=generator)
+    known = torch.tensor([[True, False, True]])
+    moved = local_maps(points, matrix, source, target, known)
+    for k in range(3):
+        for n in range(4):
+            expected = matrix[0, k] @ (points[n] - target[0, k]) + source[0, k]
+            expected = expected if known[0, k] else points[n]
+            torch.testing.assert_close(moved[0, k, n], expected)
+
+
+@given(seeds)
+def test_a_global_affine_map_is_found_wherever_two_neighbours_tell_it(seed: int) -> None:
+    target, matrix = body(seed), clamp_stretch(near_identity(seed + 1))
+    source = target @ matrix.mT + 0.1
+    found = analytic_jacobians(source, target, torch.ones(2, 18) > 0, ridge=1e-6)
+    for joint in range(18):
+        near = [b if a == joint else a for a, b in BONES if joint in (a, b)]
+        for b in range(2):
+            spokes = target[b, near] - target[b, joint]
+            spread = torch.linalg.svdvals(spokes)
+            if len(near) > 1 and spread[1] > 0.25 * spread[0]:
+                torch.testing.assert_close(found[b, joint], matrix, atol=2e-3, rtol=0)
+
+
+@given(seeds, st.floats(-3, 3), st.floats(0.3, 3.5))
+def test_a_global_similarity_is_found_at_every_joint(seed: int, angle: float, scale: float) -> None:
+    target = body(seed)
+    source = target @ turn(angle, scale).mT - 0.2
+    found = analytic_jacobians(source, target, torch.ones(2, 18) > 0, ridge=1e-6)
+    torch.testing.assert_close(
+        found, turn(angle, scale).expand_as(found), atol=2e-2, rtol=0
+    )  # as near as two joints on one another allow
+
+
+def test_a_joint_without_known_neighbours_has_the_identity() -> None:
+    known = torch.zeros(1, 18) > 0
+    known[0, 4] = True
+    found = analytic_jacobians(body(1, 1), body(2, 1), known)
+    torch.testing.assert_close(found[0, 4], torch.eye(2))
+    assert found.isfinite().all()

@@ -1,0 +1,210 @@
+import math
+
+import pytest
+import torch
+from flow_figures import seeded
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from reidaug.errors import UsageError
+from reidaug.flow.perceptual import FeatureNetwork, ShiftTolerant
+from reidaug.flow.unwarpme.adversarial_losses import critic_loss
+from reidaug.flow.unwarpme.continuous_discriminator import ContinuousDiscriminator, preset
+from reidaug.geometry.pose import Pose, select
+
+SIZE = (32, 16)
+
+
+class Shallow(FeatureNetwork):
+    """Two depths, at a half and at a quarter of the image."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        generator = seeded(7)
+        self.first = nn.Parameter(torch.randn(6, 3, 3, 3, generator=generator))
+        self.second = nn.Parameter(torch.randn(5, 6, 3, 3, generator=generator))
+        self.requires_grad_(False)
+
+    def features(self, image: Float[Tensor, "b 3 H W"]) -> list[Tensor]:
+        half = nn.functional.conv2d(image, self.first, stride=2, padding=1).relu()
+        if min(half.shape[-2:]) < 2:
+            return [half]
+        return [half, nn.functional.conv2d(half, self.second, stride=2, padding=1)]
+
+
+class TwoPoints(FeatureNetwork):
+    """Bright images are one point of the embedding, dark ones another, at right angles."""
+
+    def features(self, image: Float[Tensor, "b 3 H W"]) -> list[Tensor]:
+        bright = (image.mean((1, 2, 3)) > 0.5).float()
+        return [torch.stack((bright, 1 - bright), 1)[..., None, None].expand(-1, -1, 2, 2)]
+
+
+def noise(count: int, seed: int) -> Tensor:
+    return torch.rand(count, 3, *SIZE, generator=seeded(seed))
+
+
+def people(count: int, seed: int, *, visible: float = 0.8) -> Pose:
+    generator = seeded(seed)
+    xy = torch.rand(count, 18, 2, generator=generator) * torch.tensor([SIZE[1], SIZE[0]])
+    return Pose(xy, torch.rand(count, 18, generator=generator) < visible)
+
+
+def narrow(network: FeatureNetwork | None = None, **keywords: object) -> ContinuousDiscriminator:
+    given = {"network": network or Shallow(), "depth": 1, "widths": (8, 4), "sigma": 2.0}
+    with torch.random.fork_rng():
+        torch.default_generator.manual_seed(0)
+        return ContinuousDiscriminator(**{**given, **keywords})  # type: ignore[arg-type]
+
+
+def test_the_frozen_network_is_no_part_of_it() -> None:
+    network = Shallow()
+    net = narrow(network)
+    state, parameters = net.state_dict(), dict(net.named_parameters())
+    assert set(state) == set(parameters)
+    assert {name.partition(".")[0] for name in state} == {"blocks", "score"}
+    by_hand = sum(i * o + o for i, o in ((5 + 18, 8), (8, 4), (4, 1)))
+    assert sum(parameter.numel() for parameter in net.parameters()) == by_hand
+    other = narrow(Shallow())
+    other.load_state_dict(state)
+    net.loss(noise(2, 0), noise(2, 1), people(2, 2), seeded(0)).backward()
+    assert all(parameter.grad is None for parameter in network.parameters())
+
+
+def test_the_papers_network_is_read_at_relu4_3() -> None:
+    network = ShiftTolerant("vgg")
+    net = ContinuousDiscriminator(network=network, **preset("paper"))
+    image = torch.rand(1, 3, 64, 64, generator=seeded(0))
+    embedding = net.embed(image)
+    assert embedding.shape[1] == 512
+    features = [f for f in network.features(image) if f.shape[1] == 512]
+    assert embedding.shape == features[0].shape  # the shallower one of the two that are so wide
+    lengths = torch.linalg.vector_norm(embedding, dim=1)
+    torch.testing.assert_close(lengths, torch.ones_like(lengths), atol=1e-4, rtol=1e-4)
+    assert net(image, people(1, 1))[-1].shape == (1, 1, *embedding.shape[2:])
+
+
+def test_every_block_is_told_and_positions_are_judged_one_by_one() -> None:
+    net, image, pose = narrow(), noise(2, 0), people(2, 1)
+    features = net(image, pose)
+    assert [tuple(f.shape) for f in features] == [(2, 8, 8, 4), (2, 4, 8, 4), (2, 1, 8, 4)]
+    nobody = Pose(pose.xy, torch.zeros_like(pose.visible))
+    first, second, last = (m for m in net.modules() if isinstance(m, nn.Conv2d))
+    embedding = net.embed(image)
+    for b in range(2):
+        for v in range(8):
+            for u in range(4):
+                x = torch.cat((embedding[b, :, v, u], torch.zeros(18)))
+                for layer in (first, second):
+                    x = nn.functional.leaky_relu(layer.weight[:, :, 0, 0] @ x + layer.bias, 0.2)
+                score = last.weight[:, :, 0, 0] @ x + last.bias
+                torch.testing.assert_close(net(image, nobody)[-1][b, :, v, u], score)
+
+
+def test_a_missing_joint_is_an_empty_map_wherever_it_is_said_to_be() -> None:
+    net, real, fake = narrow(), noise(2, 0), noise(2, 1).requires_grad_()
+    pose = people(2, 2, visible=0.5)
+    moved = Pose(torch.where(pose.visible[..., None], pose.xy, torch.nan), pose.visible)
+    assert torch.equal(net(real, pose)[-1], net(real, moved)[-1])
+    assert not torch.equal(net(real, pose)[-1], net(real, people(2, 3))[-1])
+    nobody = Pose(torch.full_like(pose.xy, torch.inf), torch.zeros_like(pose.visible))
+    net.generator_losses(real, fake, nobody)["generative"].backward()
+    net.loss(real, fake, nobody, seeded(0)).backward()
+    assert fake.grad is not None
+    for gradient in (fake.grad, *(p.grad for p in net.parameters())):
+        assert gradient is not None
+        assert gradient.isfinite().all()
+
+
+def test_black_images_have_finite_losses() -> None:
+    net, dark = narrow(), torch.zeros(1, 3, *SIZE, requires_grad=True)
+    net.generator_losses(dark, dark, people(1, 0))["generative"].backward()
+    assert dark.grad is not None
+    assert dark.grad.isfinite().all()
+    loss = net.loss(dark, dark, people(1, 0), seeded(0))
+    loss.backward()
+    assert loss.isfinite()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in net.parameters())
+
+
+def test_the_losses_are_those_of_its_scores() -> None:
+    free = narrow(penalty=0.0)
+    real, fake, pose = noise(2, 0), noise(2, 1), people(2, 2)
+    seen, drawn = free(real, pose)[-1], free(fake, pose)[-1]
+    torch.testing.assert_close(
+        free.loss(real, fake, pose, seeded(0)), critic_loss(seen, drawn), atol=1e-5, rtol=1e-4
+    )
+    losses = free.generator_losses(real, fake, pose)
+    assert list(losses) == ["generative"]
+    torch.testing.assert_close(losses["generative"], -drawn.mean())
+    penalised = narrow(penalty=3.0)
+    more = penalised.loss(real, fake, pose, seeded(0)) - critic_loss(seen, drawn)
+    assert more > 0
+    assert penalised.loss(real, fake, pose, seeded(0)) == penalised.loss(
+        real, fake, pose, seeded(0)
+    )
+
+
+def test_each_step_gives_gradients_to_its_own_side_alone() -> None:
+    net, pose = narrow(), people(2, 2)
+    real, fake = noise(2, 0).requires_grad_(), noise(2, 1).requires_grad_()
+    net.generator_losses(real, fake, pose)["generative"].backward()
+    assert all(parameter.grad is None for parameter in net.parameters())
+    assert real.grad is None
+    assert fake.grad is not None
+    assert fake.grad.abs().sum() > 0
+    fake.grad = None
+    net.loss(real, fake, pose, seeded(0)).backward()
+    assert real.grad is None
+    assert fake.grad is None
+    for name, parameter in net.named_parameters():
+        assert parameter.grad is not None, name
+        if not name.startswith("score.bias"):  # a constant tells real and fake alike
+            assert parameter.grad.abs().sum() > 0, name
+
+
+def test_the_critic_finds_the_distance_of_two_points() -> None:
+    """A slope s gains s times the distance and pays 10 (s - 1)^2: best is s = 1 + distance / 20."""
+    net = narrow(TwoPoints(), depth=0, widths=(16,))
+    bright, dark = torch.full((2, 3, *SIZE), 0.9), torch.full((2, 3, *SIZE), 0.1)
+    nobody = Pose(torch.zeros(2, 18, 2), torch.zeros(2, 18, dtype=torch.bool))
+    optimizer = torch.optim.Adam(net.parameters(), lr=0.01, betas=(0.5, 0.9))
+    for step in range(300):
+        loss = net.loss(bright, dark, nobody, seeded(step))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    distance = math.sqrt(2)
+    with torch.no_grad():
+        found = net(bright, nobody)[-1].mean() - net(dark, nobody)[-1].mean()
+    assert abs(float(found) - distance * (1 + distance / 20)) < 0.05
+
+
+def test_in_half_precision_both_steps_are_close() -> None:
+    net, real, fake, pose = narrow(), noise(2, 0), noise(2, 1), people(2, 2)
+    exact = net.generator_losses(real, fake, pose) | {"own": net.loss(real, fake, pose, seeded(0))}
+    with torch.autocast("cpu", torch.bfloat16):
+        half = net.generator_losses(real, fake, pose)
+        half |= {"own": net.loss(real, fake, pose, seeded(0))}
+    for name, loss in half.items():
+        assert loss.dtype == torch.float32
+        torch.testing.assert_close(loss, exact[name], atol=0.05, rtol=0.05)
+    half["own"].backward()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in net.parameters())
+
+
+def test_one_image_alone_is_one_image_in_a_batch() -> None:
+    net, image, pose = narrow().eval(), noise(3, 0), people(3, 1)
+    alone = net(image[1:2], select(pose, slice(1, 2)))
+    for one, many in zip(alone, net(image, pose), strict=True):
+        torch.testing.assert_close(one, many[1:2], atol=1e-5, rtol=1e-4)
+
+
+def test_what_is_wrong_is_named() -> None:
+    with pytest.raises(UsageError, match=r"'large'.*paper, small"):
+        preset("large")
+    for wrong, words in [({"depth": 2}, "0 to 1, got 2"), ({"sigma": 0.0}, "sigma")]:
+        with pytest.raises(ValueError, match=words):
+            narrow(**wrong)
+    with pytest.raises(ValueError, match="2 x 2 pixels have features of 1 depths"):
+        narrow()(torch.zeros(1, 3, 2, 2), people(1, 0))

@@ -1,0 +1,183 @@
+import pytest
+import torch
+from flow_figures import seeded
+from torch import Tensor, nn
+
+from reidaug.errors import UsageError
+from reidaug.flow.estimator import Motion
+from reidaug.flow.unwarpme.adversarial_losses import discriminator_loss, generator_loss
+from reidaug.flow.unwarpme.discriminator import PatchDiscriminator, preset
+from reidaug.flow.unwarpme.refinement import Refinement
+from reidaug.geometry.flow import identity
+from reidaug.geometry.pose import Pose, select
+
+SIZE = (72, 64)
+
+
+def noise(count: int, seed: int, height: int = SIZE[0], width: int = SIZE[1]) -> Tensor:
+    return torch.rand(count, 3, height, width, generator=seeded(seed))
+
+
+def people(count: int, seed: int, *, visible: float = 0.8) -> Pose:
+    generator = seeded(seed)
+    xy = torch.rand(count, 18, 2, generator=generator) * torch.tensor([SIZE[1], SIZE[0]])
+    return Pose(xy, torch.rand(count, 18, generator=generator) < visible)
+
+
+def narrow(seed: int = 0, **keywords: object) -> PatchDiscriminator:
+    given = {"widths": (8, 8, 16, 16), "sigma": 3.0, **keywords}
+    with torch.random.fork_rng():
+        torch.default_generator.manual_seed(seed)
+        return PatchDiscriminator(**given)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("name", "channels"), [("paper", 21), ("fomm", 3)])
+def test_the_size_is_that_of_fomm_plus_the_maps_of_the_joints(name: str, channels: int) -> None:
+    net = PatchDiscriminator(**preset(name))
+    by_hand = sum(i * o * 16 + o for i, o in ((channels, 64), (64, 128), (128, 256), (256, 512)))
+    by_hand += 2 * (128 + 256 + 512) + 512 + 1  # instance norms, scores
+    assert sum(parameter.numel() for parameter in net.parameters()) == by_hand
+    if name == "fomm":
+        assert round(by_hand / 1e6, 2) == 2.76
+
+
+@pytest.mark.parametrize(
+    ("size", "grid"), [((256, 256), (26, 26)), ((128, 64), (10, 2)), ((61, 61), (2, 2))]
+)
+def test_every_block_is_told_and_the_last_are_the_scores(
+    size: tuple[int, int], grid: tuple[int, int]
+) -> None:
+    net = narrow()
+    features = net(noise(2, 0, *size), people(2, 1))
+    assert [f.shape[1] for f in features] == [8, 8, 16, 16, 1]
+    assert features[-1].shape == (2, 1, *grid)
+    kinds = [m for m in net.modules() if not list(m.children())]
+    assert [type(m) for m in kinds] == [
+        *(nn.Conv2d, nn.LeakyReLU, nn.AvgPool2d),
+        *(nn.Conv2d, nn.InstanceNorm2d, nn.LeakyReLU, nn.AvgPool2d) * 2,
+        *(nn.Conv2d, nn.InstanceNorm2d, nn.LeakyReLU),
+        nn.Conv2d,
+    ]
+
+
+def test_what_is_wrong_is_named() -> None:
+    with pytest.raises(ValueError, match="at least 61 x 61 pixels, got 128 x 60"):
+        narrow()(noise(1, 0, 128, 60), people(1, 1))
+    with pytest.raises(UsageError, match=r"'large'.*paper, small, fomm"):
+        preset("large")
+    for wrong, words in [({"widths": (8,)}, "two widths"), ({"sigma": 0.0}, "sigma")]:
+        with pytest.raises(ValueError, match=words):
+            narrow(**wrong)
+
+
+def test_the_pose_counts_only_for_a_conditioned_discriminator() -> None:
+    image, pose, other = noise(1, 0), people(1, 1), people(1, 2)
+    seeing, blind = narrow(), narrow(conditioned=False)
+    assert not torch.equal(seeing(image, pose)[-1], seeing(image, other)[-1])
+    assert torch.equal(blind(image, pose)[-1], blind(image, other)[-1])
+
+
+def test_a_missing_joint_is_an_empty_map_wherever_it_is_said_to_be() -> None:
+    net, real, fake = narrow(), noise(2, 0), noise(2, 1).requires_grad_()
+    pose = people(2, 2, visible=0.5)
+    for anything in (torch.nan, torch.inf, -1.0):
+        moved = Pose(torch.where(pose.visible[..., None], pose.xy, anything), pose.visible)
+        assert torch.equal(net(real, pose)[-1], net(real, moved)[-1])
+    nobody = Pose(torch.full_like(pose.xy, torch.nan), torch.zeros_like(pose.visible))
+    losses = net.generator_losses(real, fake, nobody)
+    (losses["generative"] + losses["matching"]).backward()
+    net.loss(real, fake, nobody, seeded(0)).backward()
+    assert fake.grad is not None
+    for gradient in (fake.grad, *(p.grad for p in net.parameters())):
+        assert gradient is not None
+        assert gradient.isfinite().all()
+
+
+def test_the_losses_are_those_of_its_scores_and_features() -> None:
+    net, real, fake, pose = narrow(), noise(2, 0), noise(2, 1), people(2, 2)
+    seen, drawn = net(real, pose), net(fake, pose)
+    expected = discriminator_loss(seen[-1], drawn[-1])
+    torch.testing.assert_close(net.loss(real, fake, pose, seeded(0)), expected)
+    losses = net.generator_losses(real, fake, pose)
+    assert sorted(losses) == ["generative", "matching"]
+    torch.testing.assert_close(losses["generative"], generator_loss(drawn[-1]))
+    differences = [(seen[k] - drawn[k]).abs().mean() for k in range(4)]  # without the scores
+    torch.testing.assert_close(losses["matching"], sum(differences, start=torch.zeros(())))
+
+
+def test_each_step_gives_gradients_to_its_own_side_alone() -> None:
+    net, pose = narrow(), people(2, 2)
+    real, fake = noise(2, 0).requires_grad_(), noise(2, 1).requires_grad_()
+    sum(net.generator_losses(real, fake, pose).values(), start=torch.zeros(())).backward()
+    assert all(parameter.grad is None for parameter in net.parameters())
+    assert real.grad is None
+    assert fake.grad is not None
+    assert fake.grad.abs().sum() > 0
+    fake.grad = None
+    net.loss(real, fake, pose, seeded(0)).backward()
+    assert real.grad is None
+    assert fake.grad is None
+    for name, parameter in net.named_parameters():
+        assert parameter.grad is not None, name
+
+
+def test_a_step_of_one_player_leaves_the_other_as_it_was() -> None:
+    net, pose, real = narrow(), people(2, 2), noise(2, 0)
+    with torch.random.fork_rng():
+        torch.default_generator.manual_seed(0)
+        drawing = Refinement(width=8, blocks=1)
+    motion = Motion(identity(18, 16).expand(2, -1, -1, -1))
+    players = {"drawing": drawing, "judging": net}
+    optimizers = {name: torch.optim.Adam(player.parameters()) for name, player in players.items()}
+    for mover, other in (("drawing", "judging"), ("judging", "drawing")):
+        fake = drawing(noise(2, 1), motion)
+        before = [p.detach().clone() for p in players[other].parameters()]
+        mine = [p.detach().clone() for p in players[mover].parameters()]
+        if mover == "drawing":
+            loss = net.generator_losses(real, fake, pose)["generative"]
+        else:
+            loss = net.loss(real, fake, pose, seeded(0))
+        for optimizer in optimizers.values():
+            optimizer.zero_grad()
+        loss.backward()
+        for optimizer in optimizers.values():  # whoever got no gradient does not move
+            optimizer.step()
+        after = list(players[other].parameters())
+        assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
+        moved = players[mover].parameters()
+        assert any(not torch.equal(a, b) for a, b in zip(mine, moved, strict=True))
+
+
+def test_in_half_precision_both_steps_are_close() -> None:
+    net, real, fake, pose = narrow(), noise(2, 0), noise(2, 1), people(2, 2)
+    exact = net.generator_losses(real, fake, pose) | {"own": net.loss(real, fake, pose, seeded(0))}
+    with torch.autocast("cpu", torch.bfloat16):
+        half = net.generator_losses(real, fake, pose)
+        half |= {"own": net.loss(real, fake, pose, seeded(0))}
+    for name, loss in half.items():
+        assert loss.dtype == torch.float32
+        torch.testing.assert_close(loss, exact[name], atol=0.05, rtol=0.05)
+    half["own"].backward()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in net.parameters())
+
+
+def test_one_image_alone_is_one_image_in_a_batch() -> None:
+    net, image, pose = narrow().eval(), noise(3, 0), people(3, 1)
+    alone = net(image[1:2], select(pose, slice(1, 2)))
+    for one, many in zip(alone, net(image, pose), strict=True):
+        torch.testing.assert_close(one, many[1:2], atol=1e-5, rtol=1e-4)
+
+
+def test_it_learns_to_tell_smooth_images_from_noise() -> None:
+    net, pose = narrow(conditioned=False), people(4, 0)
+    optimizer = torch.optim.Adam(net.parameters(), lr=5e-3, betas=(0.5, 0.999))
+    for step in range(40):
+        real, fake = noise(4, step), noise(4, 100 + step).mean((2, 3), keepdim=True)
+        loss = net.loss(real, fake.expand_as(real), pose, seeded(step))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    real, fake = noise(4, 50), noise(4, 51).mean((2, 3), keepdim=True).expand(4, 3, *SIZE)
+    with torch.no_grad():
+        assert net(real, pose)[-1].mean() > net(fake, pose)[-1].mean() + 0.5
+        assert net.loss(real, fake, pose, seeded(0)) < 0.3

@@ -1,0 +1,166 @@
+import pytest
+import torch
+from flow_figures import SIZE, images, pairs, poses, tiny
+from torch import nn
+
+from reidaug.errors import UsageError
+from reidaug.flow.unwarpme.warping import FlowReader, PoseEncoder, UnWarpME, preset
+from reidaug.geometry.flow import endpoint_error, resize
+from reidaug.geometry.pose import Pose, select
+
+
+def convolution_weights(module: nn.Module) -> int:
+    return sum(m.weight.numel() for m in module.modules() if isinstance(m, nn.Conv2d))
+
+
+def test_the_paper_preset_has_the_papers_size() -> None:
+    net = UnWarpME(**preset("paper"))
+    assert net.grid == (64, 64)
+    kinds = [m for m in net.encoder if isinstance(m, nn.Conv2d | nn.BatchNorm2d)]
+    assert [type(m) for m in kinds] == [nn.Conv2d, nn.BatchNorm2d] * 11
+    assert kinds[-2].out_channels == 35
+    assert abs(sum(p.numel() for p in net.encoder.parameters()) - 1.20e6) < 0.01e6
+    assert abs(convolution_weights(net.reader) - 5.051e6) < 0.001e6
+
+
+@pytest.mark.parametrize(
+    ("depth", "millions"),
+    [(1, 0.074), (2, 4.721), (3, 4.868), (4, 4.978), (5, 5.033), (6, 5.051)],
+)
+def test_every_depth_of_the_reader_has_the_size_of_table_4(depth: int, millions: float) -> None:
+    reader = FlowReader(4096, depth=depth)
+    assert sum(isinstance(m, nn.Conv2d) for m in reader.modules()) == depth
+    assert abs(convolution_weights(reader) / 1e6 - millions) < 0.001
+    assert reader.eval()(torch.rand(1, 4096, 2, 3)).shape == (1, 2, 2, 3)
+
+
+@pytest.mark.parametrize(("name", "grid"), [("market", (32, 16)), ("small", (32, 16))])
+def test_presets_for_crops_have_a_grid_of_their_own(name: str, grid: tuple[int, int]) -> None:
+    net = UnWarpME(**preset(name)).eval()
+    assert net.grid == grid
+    assert net(images(1, 0), poses(1, 0), poses(1, 1)).shape == (1, 2, *grid)
+
+
+def test_a_wrong_preset_or_keyword_is_named() -> None:
+    with pytest.raises(UsageError, match=r"'large'.*paper, market, small"):
+        preset("large")
+    for wrong, words in [
+        ({"canvas": (33, 16)}, "multiples of 4"),
+        ({"readout": "hard"}, "soft_argmax"),
+        ({"depth": 7}, "1 to 6"),
+        ({"first_kernel": 5}, "1 or 3"),
+        ({"widths": (8, 8)}, "11 widths"),
+    ]:
+        with pytest.raises(ValueError, match=words):
+            tiny(**wrong)
+
+
+def test_the_untrained_flow_of_equal_poses_starts_near_the_identity_with_sharp_matches() -> None:
+    net = tiny().eval()
+    with torch.no_grad():
+        net.log_temperature.fill_(6.0)
+    pose = poses(2, 0, visible=1.0)
+    flow = net(images(2, 0), pose, pose)
+    square = torch.linspace(-1, 1, 8)[:, None]
+    assert (flow[:, 1] - square).abs().mean() < 0.35
+
+
+@pytest.mark.parametrize("keywords", [{}, {"readout": "literal"}, {"unit": "channel"}])
+@pytest.mark.parametrize("depth", [1, 6])
+def test_every_parameter_learns(keywords: dict[str, str], depth: int) -> None:
+    net = tiny(depth=depth, **keywords)
+    if "readout" not in keywords:  # the last layer starts at zero, which stops gradients once
+        nn.init.normal_([net.reader.first, *net.reader.rest][-1].weight)
+    batch = pairs(3, 0)
+    net(batch.source, batch.source_pose, batch.target_pose).square().sum().backward()
+    for name, parameter in net.named_parameters():
+        assert parameter.grad is not None, name
+        assert parameter.grad.abs().sum() > 0, name
+
+
+def test_one_pair_alone_is_one_pair_in_a_batch() -> None:
+    net = tiny().eval()
+    source, ps, pt = images(3, 0), poses(3, 1), poses(3, 2)
+    flow = net(source, ps, pt)
+    alone = net(source[1:2], select(ps, slice(1, 2)), select(pt, slice(1, 2)))
+    torch.testing.assert_close(flow[1:2], alone, atol=1e-5, rtol=1e-5)
+
+
+def test_an_invisible_joint_says_nothing_and_no_joint_at_all_is_no_nan() -> None:
+    net = tiny().eval()
+    source, ps, pt = images(2, 0), poses(2, 1, visible=0.5), poses(2, 2, visible=0.5)
+    moved = Pose(torch.where(ps.visible[..., None], ps.xy, torch.nan), ps.visible)
+    torch.testing.assert_close(net(source, ps, pt), net(source, moved, pt))
+    nobody = Pose(torch.full_like(ps.xy, -1.0), torch.zeros_like(ps.visible))
+    assert net(source, nobody, pt).isfinite().all()
+    net.train()(source, nobody, nobody).sum().backward()
+    assert all(p.grad is None or p.grad.isfinite().all() for p in net.parameters())
+
+
+@pytest.mark.parametrize("readout", ["soft_argmax", "literal"])
+def test_the_table_of_flows_is_every_pair_one_by_one(readout: str) -> None:
+    net = tiny(readout=readout).eval()
+    source, ps, pt = images(3, 0), poses(3, 1), poses(4, 2)
+    with torch.inference_mode():
+        table = net.flow_table(source, ps, pt)
+        assert table.shape == (3, 4, 2, 8, 4)
+        for s in range(3):
+            for t in range(4):
+                one, other = select(ps, slice(s, s + 1)), select(pt, slice(t, t + 1))
+                flow = net(source[s : s + 1], one, other)
+                torch.testing.assert_close(table[s, t], flow[0], atol=1e-5, rtol=1e-5)
+
+
+def test_the_table_in_half_precision_is_close() -> None:
+    net = tiny().eval()
+    source, ps, pt = images(2, 0), poses(2, 1), poses(3, 2)
+    with torch.inference_mode():
+        exact = net.flow_table(source, ps, pt)
+        with torch.autocast("cpu", torch.bfloat16):
+            half = net.flow_table(source, ps, pt)
+    assert half.dtype == torch.float32
+    assert (half - exact).abs().mean() < 0.02
+
+
+def test_weights_travel() -> None:
+    net, other = tiny(), tiny()
+    with torch.no_grad():
+        for parameter in net.parameters():
+            parameter.add_(0.1)
+    other.load_state_dict(net.state_dict())
+    source, ps, pt = images(1, 0), poses(1, 1), poses(1, 2)
+    assert torch.equal(net.eval()(source, ps, pt), other.eval()(source, ps, pt))
+
+
+def test_dilations_let_m_see_further() -> None:
+    near = PoseEncoder((8,) * 11).eval()
+    far = PoseEncoder((8,) * 11, dilations=(1, 1, 1, 1, 2, 4, 8, 4, 2, 1, 1)).eval()
+    reach = []
+    for net in (near, far):
+        for parameter in net.parameters():
+            nn.init.constant_(parameter, 0.01)
+        maps = torch.ones(1, 18, 256, 64, requires_grad=True)
+        net(maps)[0, :, 32, 8].sum().backward()
+        assert maps.grad is not None
+        rows = maps.grad.abs().sum((0, 1, 3)).nonzero()
+        reach.append(int(rows.max() - rows.min()) + 1)
+    assert reach == [69, 189]
+
+
+@pytest.mark.parametrize("readout", ["soft_argmax", "literal"])
+def test_it_learns_four_pairs_by_heart(readout: str) -> None:
+    net = tiny(readout=readout)
+    batch = pairs(4, 5)
+    optimizer = torch.optim.Adam(net.parameters(), lr=3e-3)
+    for _ in range(150):
+        flow = resize(net(batch.source, batch.source_pose, batch.target_pose), SIZE)
+        assert batch.flow is not None
+        assert batch.visible is not None
+        loss = ((flow - batch.flow).abs().sum(1) * batch.visible).mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    error = endpoint_error(flow.detach(), batch.flow, SIZE)[batch.visible].mean()
+    still = endpoint_error(torch.zeros_like(flow), batch.flow, SIZE)[batch.visible].mean()
+    assert error < 1.0
+    assert error < 0.2 * still

@@ -1,0 +1,161 @@
+"""Searching a gallery in parts, and the features it is searched by."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch.nn.functional import normalize
+
+from reidaug.data.images import encode_jpeg
+from reidaug.errors import ReidaugError
+from reidaug.reid.crops import Crops, normalised
+from reidaug.reid.evaluation.metrics import Crowd, hit_ranks
+from reidaug.reid.evaluation.ranking import embed, nearest, nearest_by, search, search_by
+from reidaug.reid.model_factory import build
+
+
+def ids(rng, count):
+    return Crowd(rng.integers(1, 9, count), rng.integers(1, 4, count))
+
+
+def test_parts_give_what_the_whole_matrix_gives():
+    rng, chance = np.random.default_rng(0), torch.Generator().manual_seed(0)
+    query, gallery = (
+        torch.randn(700, 16, generator=chance),
+        torch.randn(900, 16, generator=chance),
+    )
+    who, among = ids(rng, 700), ids(rng, 900)
+    cosine = normalize(query, dim=1).double() @ normalize(gallery, dim=1).double().T
+    whole = hit_ranks(-cosine.numpy(), who, among)
+    for memory in (1, 64):  # one megabyte holds 291 rows
+        parts = search(query, who, gallery, among, memory_mb=memory)
+        # single precision may swap neighbours
+        assert all((abs(a - b) <= 1).all() for a, b in zip(whole, parts, strict=True))
+
+
+def test_the_length_of_a_feature_does_not_matter():
+    rng, chance = np.random.default_rng(0), torch.Generator().manual_seed(0)
+    query, gallery = torch.randn(5, 8, generator=chance), torch.randn(60, 8, generator=chance)
+    who, among = ids(rng, 5), ids(rng, 60)
+    plain = search(query, who, gallery, among)
+    scaled = search(query * 7, who, gallery * torch.rand(60, 1, generator=chance), among)
+    assert all((a == b).all() for a, b in zip(plain, scaled, strict=True))
+
+
+def split(distances, sizes):
+    """Cut rows into blocks."""
+    return np.split(distances, np.cumsum(sizes)[np.cumsum(sizes) < len(distances)])
+
+
+@given(st.integers(0, 10_000), st.sampled_from([0, 3, 20]), st.lists(st.integers(0, 4)))
+def test_given_distances_rank_alike_in_any_blocks(seed, levels, sizes):
+    rng = np.random.default_rng(seed)
+    distances = rng.random((9, 50))
+    distances = np.floor(distances * levels) if levels else distances
+    who, among = ids(rng, 9), ids(rng, 50)
+    found = search_by(split(distances, sizes), who, among)
+    for one, other in zip(found, hit_ranks(distances, who, among), strict=True):
+        assert one.tolist() == other.tolist()
+
+
+@given(
+    st.integers(0, 10_000),
+    st.sampled_from([0, 3, 20]),
+    st.integers(0, 30),
+    st.integers(1, 35),
+    st.lists(st.integers(0, 4)),
+)
+def test_the_nearest_are_the_first_of_the_cleaned_list(seed, levels, gallery, k, sizes):
+    rng = np.random.default_rng(seed)
+    distances = rng.random((9, gallery)).astype(np.float32)
+    distances = np.floor(distances * levels) if levels else distances
+    before = distances.copy()
+    who = ids(rng, 9)
+    among = Crowd(rng.integers(-1, 9, gallery), rng.integers(1, 4, gallery))  # junk, distractors
+    found = nearest_by(split(distances, sizes), who, among, k)
+    ranks = search_by([distances], who, among)
+    for i, (pid, camid) in enumerate(zip(*who, strict=True)):
+        left = [
+            g
+            for g in sorted(range(gallery), key=lambda g: (distances[i, g], g))
+            if among.pids[g] != -1 and (among.pids[g], among.camids[g]) != (pid, camid)
+        ][:k]
+        none = [-1] * (k - len(left))
+        assert found.indices[i].tolist() == left + none
+        assert found.right[i].tolist() == [among.pids[g] == pid for g in left] + [False] * len(none)
+        assert found.distance[i].tolist() == [distances[i, g] for g in left] + [np.inf] * len(none)
+        # and they are in the order that the scores count in
+        assert np.flatnonzero(found.right[i]).tolist() == [r for r in ranks[i] if r < k]
+    assert np.array_equal(distances, before)
+
+
+def test_the_nearest_by_features_have_the_cosines_told():
+    rng, chance = np.random.default_rng(0), torch.Generator().manual_seed(0)
+    query, gallery = torch.randn(700, 16, generator=chance), torch.randn(900, 16, generator=chance)
+    who, among = ids(rng, 700), ids(rng, 900)
+    found = nearest(query, who, gallery, among, 10, memory_mb=1)
+    cosines = (normalize(query, dim=1) @ normalize(gallery, dim=1).T).numpy()
+    np.testing.assert_allclose(
+        found.distance, 1 - np.take_along_axis(cosines, found.indices, axis=1), atol=1e-6
+    )
+    whole = nearest_by([1 - cosines], who, among, 10)
+    assert (found.indices == whole.indices).mean() > 0.999  # single precision may swap neighbours
+    one, elsewhere = Crowd(*np.array([[7], [1]])), Crowd(*np.array([[7], [2]]))
+    same = nearest(query[:1], one, query[:1] * 3, elsewhere, 2)
+    assert same.right.tolist() == [[True, False]]
+    assert same.distance[0, 0] == pytest.approx(0, abs=1e-6)
+
+
+def test_distances_of_more_or_fewer_queries_are_told():
+    who = Crowd(np.array([1, 2]), np.array([1, 1]))
+    for rows in (1, 3):
+        with pytest.raises(ValueError, match=f"distances of {rows} queries for 2"):
+            search_by([np.zeros((rows, 2))], who, who)
+        with pytest.raises(ValueError, match=f"distances of {rows} queries for 2"):
+            nearest_by([np.zeros((rows, 2))], who, who, 1)
+    with pytest.raises(ValueError, match="k must be at least 1"):
+        nearest_by([np.zeros((2, 2))], who, who, 0)
+
+
+def test_a_diverged_model_is_told():
+    who = Crowd(np.array([1]), np.array([1]))
+    with pytest.raises(ReidaugError, match="gallery feature is not finite"):
+        search(torch.ones(1, 2), who, torch.tensor([[1.0, torch.nan]]), who)
+    with pytest.raises(ReidaugError, match="query feature is not finite"):
+        nearest(torch.tensor([[1.0, torch.inf]]), who, torch.ones(1, 2), who, 1)
+
+
+def test_embedding_is_the_weighted_cosine_of_the_heads_over_both_views(tmp_path: Path):
+    chance = torch.Generator().manual_seed(0)
+    images = torch.randint(0, 256, (3, 3, 32, 16), generator=chance, dtype=torch.uint8)
+    paths = [tmp_path / f"{i}.jpg" for i in range(3)]
+    for path, image in zip(paths, images, strict=True):
+        path.write_bytes(encode_jpeg(image))
+    crops = Crops(paths, size=(32, 16))
+    model = build("resnet18", 4, width=4, blocks=[1, 1, 1, 1], embedding=8, generator=chance)
+    features = normalize(embed(model, crops, batch=2, fine_weight=0.5), dim=1)
+    shown = normalised(crops.batch([0, 1, 2]))
+    with torch.no_grad():
+        views = [model(shown).heads, model(shown.flip(-1)).heads]
+    unit = [
+        normalize(normalize(views[0][k], dim=1) + normalize(views[1][k], dim=1), dim=1)
+        for k in range(2)
+    ]
+    expected = (unit[0] @ unit[0].T + 0.5 * unit[1] @ unit[1].T) / 1.5
+    torch.testing.assert_close(features @ features.T, expected)
+
+
+def test_without_the_mirror_image_features_are_the_heads_own(tmp_path: Path):
+    chance = torch.Generator().manual_seed(0)
+    path = tmp_path / "0.jpg"
+    image = torch.randint(0, 256, (3, 32, 16), generator=chance, dtype=torch.uint8)
+    path.write_bytes(encode_jpeg(image))
+    crops = Crops([path], size=(32, 16))
+    model = build("resnet18", 4, width=4, blocks=[1, 1, 1, 1], embedding=8, generator=chance)
+    features = embed(model, crops, fine_weight=1.0, mirror=False)
+    with torch.no_grad():
+        heads = model(normalised(crops.batch([0]))).heads
+    torch.testing.assert_close(features, torch.cat([normalize(h, dim=1) for h in heads], 1))

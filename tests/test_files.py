@@ -1,0 +1,62 @@
+from pathlib import Path
+
+import pytest
+
+from reidaug.errors import ReidaugError
+from reidaug.files import cache_folder, read_text, summarise_left_out, whole, write_atomically
+
+
+def test_a_file_is_replaced_as_a_whole(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("before")
+    write_atomically(path, b"after")
+    assert path.read_text() == "after"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_file_that_was_not_finished_leaves_the_old_one(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("before")
+    with pytest.raises(KeyboardInterrupt), whole(path) as partial:
+        partial.write_text("aft")
+        raise KeyboardInterrupt
+    assert path.read_text() == "before"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_the_cache_is_where_the_user_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("REIDAUG_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    assert cache_folder() == Path.home() / ".cache" / "reidaug"
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert cache_folder() == tmp_path / "reidaug"
+    monkeypatch.setenv("REIDAUG_CACHE", str(tmp_path / "mine"))
+    assert cache_folder() == tmp_path / "mine"
+
+
+def test_a_byte_order_mark_is_no_text(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes(b"\xef\xbb\xbffrom,to\r\n")
+    assert read_text(path) == "from,to\n"
+
+
+def test_a_file_that_is_no_text_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes(b"\xff\xd8\xff\xe0")
+    with pytest.raises(ReidaugError, match=r"a\.csv: no UTF-8 text"):
+        read_text(path)
+    with pytest.raises(ReidaugError, match=r"b\.csv: No such file"):
+        read_text(tmp_path / "b.csv")
+
+
+def test_what_was_left_out_is_counted_and_shown() -> None:
+    assert summarise_left_out([], 7) == ""
+    assert summarise_left_out(["a:2: broken"], 7) == "1 of 7 rows left out:\n  a:2: broken"
+    lines = [f"a:{k}: broken" for k in range(1200)]
+    assert summarise_left_out(lines, 5000, what="pairs").splitlines() == [
+        "1,200 of 5,000 pairs left out:",
+        "  a:0: broken",
+        "  a:1: broken",
+        "  a:2: broken",
+        "  ... and 1,197 more",
+    ]

@@ -1,0 +1,73 @@
+import signal
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from joblib import delayed
+
+from reidaug.errors import ReidaugError, UsageError
+from reidaug.jobs import Records, States, derive_seed, numpy_generator, run_tasks, torch_generator
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("ordered", [True, False])
+def test_every_task_is_done_once_and_in_order_where_asked(workers: int, ordered: bool) -> None:
+    tasks = (delayed(divmod)(k, 3) for k in range(9))
+    results = list(run_tasks(tasks, workers, ordered=ordered))
+    assert (results if ordered else sorted(results)) == [divmod(k, 3) for k in range(9)]
+
+
+def test_a_killed_worker_is_one_line() -> None:
+    tasks = [delayed(signal.raise_signal)(number) for number in (signal.SIGKILL,)]
+    with pytest.raises(ReidaugError, match=r"^a worker was killed.*; try fewer --workers$"):
+        list(run_tasks(tasks, 2, advice="try fewer --workers"))
+
+
+def test_an_unknown_backend_is_refused() -> None:
+    with pytest.raises(UsageError, match="loky, dask"):
+        list(run_tasks([], 1, backend="carrier pigeon"))
+
+
+def test_a_record_is_read_back_and_a_damaged_one_is_missing(tmp_path: Path) -> None:
+    records = Records(tmp_path / "records")
+    assert records.read(3) is None
+    records.write(3, {"rows": [1, 2.5, None]})
+    records.write("arm-seed0", [])
+    assert records.read(3) == {"rows": [1, 2.5, None]}
+    assert records.read("arm-seed0") == []
+    records.path(3).write_text('{"rows": [1, 2.')
+    assert records.read(3) is None
+    with pytest.raises(ValueError, match="JSON"):
+        records.write(4, float("nan"))
+    assert records.read(4) is None
+    records.remove()
+    assert not records.folder.exists()
+
+
+def test_the_latest_whole_state_counts(tmp_path: Path) -> None:
+    states = States(tmp_path)
+    assert states.latest() is None
+    for step in (500, 1000):
+        states.partial.mkdir()
+        (states.partial / "weights").write_text(str(step))
+        states.commit(step)
+    states.partial.mkdir()  # killed while it was written
+    step, folder = states.latest() or pytest.fail("no state")
+    assert step == 1000
+    assert (folder / "weights").read_text() == "1000"
+    assert len(list(tmp_path.glob("state-*"))) == 1
+    states.remove()
+    assert not list(tmp_path.iterdir())
+
+
+def test_seeds_depend_on_every_number_and_on_nothing_else() -> None:
+    places = [(0, 0), (0, 1), (1, 0), (1, 1), (0, 2**40), (2**40, 0)]
+    seeds = [derive_seed(*place) for place in places]
+    assert len(set(seeds)) == len(seeds)
+    assert all(0 <= seed < 2**63 for seed in seeds)
+    assert derive_seed(0, 1) == seeds[1]
+    one, again = (torch.rand(3, generator=torch_generator(5, 2)) for _ in range(2))
+    assert torch.equal(one, again)
+    assert np.array_equal(numpy_generator(5, 2).random(3), numpy_generator(5, 2).random(3))
+    assert not np.array_equal(numpy_generator(5, 2).random(3), numpy_generator(5, 3).random(3))
