@@ -15,6 +15,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from reidaug.errors import UsageError
 from reidaug.reid.backbones import Embedding, ReIDModel
 from reidaug.reid.bounds import Share, Weight
+from reidaug.reid.frozen import kept_statistics
 from reidaug.reid.losses import batch_hard_triplet, identity_loss, soft_identity_loss
 
 
@@ -287,27 +288,6 @@ class WeightMean:
         with torch.no_grad():
             for mean, parameter in zip(self.mean, self.model.parameters(), strict=True):
                 parameter.copy_(mean)
-
-
-@contextmanager
-def kept_statistics(model: nn.Module) -> Iterator[None]:
-    """Let batch norm normalise by the batch without remembering it.
-
-    Args:
-        model: Its running statistics stay as they are inside the block.
-
-    Yields:
-        Nothing.
-    """
-    layers = [m for m in model.modules() if isinstance(m, _BatchNorm)]
-    momenta = [layer.momentum for layer in layers]
-    for layer in layers:
-        layer.momentum = 0.0
-    try:
-        yield
-    finally:
-        for layer, momentum in zip(layers, momenta, strict=True):
-            layer.momentum = momentum
 
 
 def recalibrate(model: ReIDModel, batches: Iterable[Float[Tensor, "b 3 H W"]]) -> None:

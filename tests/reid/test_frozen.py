@@ -1,10 +1,10 @@
-"""Networks that are asked and not taught."""
+"""Forward passes that leave a network unchanged."""
 
 import torch
 from small_dgnet import chance, crops, one_domain, same, state, touched
 from torch import nn
 
-from reidaug.reid.frozen import frozen_call, without_dropout
+from reidaug.reid.frozen import frozen_call, kept_statistics, without_dropout
 
 
 def test_gradients_reach_the_input_alone():
@@ -34,3 +34,13 @@ def test_dropout_is_off_inside_and_as_before_outside():
         assert torch.equal(network(x), x)
         assert network.training
     assert [layer.training for layer in network] == [True, False]
+
+
+def test_running_statistics_stay_inside_the_block_only():
+    encoder = one_domain().encoder.train()
+    before = encoder.bn1.running_mean.clone()
+    with kept_statistics(encoder):
+        encoder(crops(0))
+    assert torch.equal(before, encoder.bn1.running_mean)
+    encoder(crops(0))
+    assert not torch.equal(before, encoder.bn1.running_mean)

@@ -13,7 +13,6 @@ from reidaug.reid.learner import (
     Objective,
     WeightMean,
     frozen_teacher,
-    kept_statistics,
     optimise,
     recalibrate,
     seeded,
@@ -75,16 +74,6 @@ def test_a_step_is_repeatable_dropout_and_all():
     before = torch.get_rng_state()
     assert losses() == losses()
     assert torch.equal(before, torch.get_rng_state())
-
-
-def test_kept_statistics_are_kept():
-    model = small()
-    before = model.bn1.running_mean.clone()
-    with kept_statistics(model):
-        model(batch().images)
-    assert torch.equal(before, model.bn1.running_mean)
-    model(batch().images)
-    assert not torch.equal(before, model.bn1.running_mean)
 
 
 def test_recalibrated_statistics_are_the_mean_over_batches():

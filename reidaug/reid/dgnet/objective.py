@@ -25,8 +25,8 @@ from reidaug.reid.dgnet.losses import (
 from reidaug.reid.dgnet.networks import DGNet
 from reidaug.reid.dgnet.swapping import Crossing, recoded_structure, see_drawn
 from reidaug.reid.dgnet.teacher import Teacher
-from reidaug.reid.frozen import frozen_call
-from reidaug.reid.learner import Batch, kept_statistics
+from reidaug.reid.frozen import frozen_call, kept_statistics
+from reidaug.reid.learner import Batch
 from reidaug.reid.losses import identity_loss
 
 Losses = dict[str, Float[Tensor, ""]]

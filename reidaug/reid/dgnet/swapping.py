@@ -9,8 +9,7 @@ from torch import Tensor
 from reidaug.reid.backbones import Embedding
 from reidaug.reid.dgnet.loss_weights import Places
 from reidaug.reid.dgnet.networks import DGNet
-from reidaug.reid.frozen import frozen_call
-from reidaug.reid.learner import kept_statistics
+from reidaug.reid.frozen import frozen_call, kept_statistics
 
 
 class Side(NamedTuple):
