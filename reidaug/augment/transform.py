@@ -55,8 +55,8 @@ class PoseWarp(Transform):  # type: ignore[misc]
             ``reidaug augment --flow`` takes: ``"market"``, which comes with the package, the name
             of a closed form, or the folder of a checkpoint. A `Path` is always a folder.
         pool: The poses to warp into: `PosedCrops.targets` of a training set,
-            `reidaug.augment.target_poses.poses_in` a keypoint file, or a dataset that `reidaug augment`
-            made (its folder, or the ``poses.json`` in it).
+            `reidaug.augment.target_poses.poses_in` a keypoint file, or a dataset of `reidaug
+            augment` (its folder, or the ``poses.json`` in it).
         p: Probability that a crop is warped.
         masks: Folder of person masks ``<stem>.png`` of the crops and of the pool's images; where
             there is none, limbs are drawn from the joints.

@@ -85,7 +85,7 @@ class Checkup(NamedTuple):
         return tuple(finding for finding in self.findings if use in finding.stops)
 
     def usable(self) -> dict[str, bool]:
-        """Tell for each of `reidaug.dataset_check.findings.USES` whether the dataset can be used for it."""
+        """Whether the dataset can be used, by `reidaug.dataset_check.findings.USES`."""
         return {use: not self.stopped(use) for use in USES}
 
 

@@ -56,8 +56,8 @@ def score_pairs(
 ) -> Scored:
     """Score estimators and the closed forms on pairs.
 
-    Where every image has a mask (see `reidaug.flow.training.pair_sources`), only the target's person is
-    compared, both images over grey; else whole images are.
+    Where every image has a mask (see `reidaug.flow.training.pair_sources`), only the target's
+    person is compared, both images over grey; else whole images are.
 
     Args:
         estimators: Trained estimators by the name of their row.

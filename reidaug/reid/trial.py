@@ -212,8 +212,8 @@ def try_out(seen: Seen, *, memory_mb: int = 256, rerank: Rerank = "none") -> Tes
         seen: Features and ids.
         memory_mb: Bound on the distances held at a time.
         rerank: What the gallery is ranked by: ``none`` is the angle between features, the others
-            are the functions of `reidaug.reid.evaluation.rerank` with the numbers of their papers. Junk in
-            the gallery never counts, but it is among the neighbours that re-ranking looks at.
+            are functions of `reidaug.reid.evaluation.rerank` with the papers' numbers. Junk in the
+            gallery never counts, but it is among the neighbours that re-ranking looks at.
 
     Returns:
         How the model did.

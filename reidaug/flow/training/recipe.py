@@ -47,7 +47,7 @@ class TrainFlow(Recipe):
             task ``drawing``; it is thrown away in the end.
         discriminator: Likewise, a discriminator of what is drawn.
         row: Name of its row in the table of scores.
-        cycle: Tasks in turn, see `reidaug.flow.training.learner.FlowLearner`; ``+`` joins two in one step.
+        cycle: Tasks in turn, see `reidaug.flow.training.learner.FlowLearner`; ``+`` joins two.
         weights: What each loss counts.
         scales: Resolutions the perceptual loss looks at, as parts of the images' own.
         windows: Sides of the windows of GFLA's affine loss, coarse to fine.

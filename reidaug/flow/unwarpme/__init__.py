@@ -1,4 +1,4 @@
-"""UnWarpME, section 4 of the paper from top to bottom: warping, correlation, affine task, refinement, losses."""
+"""UnWarpME: section 4 of the paper."""
 
 from reidaug.flow.unwarpme.warping import UnWarpME
 

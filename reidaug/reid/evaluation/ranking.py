@@ -50,7 +50,7 @@ def search(
         memory_mb: Bound on the part of the distance matrix held at a time; one row is the least.
 
     Returns:
-        For every query the ranks of its matches, as `reidaug.reid.evaluation.metrics.hit_ranks` gives them.
+        For every query the ranks of its matches, see `reidaug.reid.evaluation.metrics.hit_ranks`.
 
     Raises:
         ReidaugError: A feature is no finite number.
@@ -65,7 +65,7 @@ def search_by(
 
     Args:
         blocks: Distances of the first queries to the whole gallery, of the next ones, and so on,
-            as `reidaug.reid.evaluation.rerank.k_reciprocal` gives them; a whole matrix is one block.
+            see `reidaug.reid.evaluation.rerank.k_reciprocal`; a whole matrix is one block.
         query: Ids of the queries.
         gallery: Ids of the gallery.
 
