@@ -23,7 +23,7 @@ from reidaug.experiments.results import Cell, comparison, rows_of
 from reidaug.experiments.run_grid import DRY, may_grow, report_of, train_cells
 from reidaug.recipes import read, resolve
 from reidaug.reid.trial import Rerank
-from reidaug.report.reid_part import cmc_picture
+from reidaug.report.reid_section import cmc_picture
 from reidaug.runs import RunFolder, write_atomically
 
 

@@ -18,7 +18,7 @@ from reidaug.reid.dgnet.batches import SOURCE
 from reidaug.reid.dgnet.networks import build_dgnet
 from reidaug.reid.dgnet.swapping import Side, cross
 from reidaug.reid.weights import load_weights
-from reidaug.report.reid_part import cmc_picture
+from reidaug.report.reid_section import cmc_picture
 from reidaug.runs import RunFolder, write_atomically
 
 

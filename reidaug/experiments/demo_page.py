@@ -9,10 +9,10 @@ from reidaug.data.images import encode_png, read_image
 from reidaug.experiments.demo_pictures import flow_samples, pick_crops, pick_gallery
 from reidaug.flow.checkpoint import load_checkpoint
 from reidaug.machine import describe
-from reidaug.report import words
+from reidaug.report import verdicts
 from reidaug.report.demo import Demo, World, demo_page
 from reidaug.report.figures import warp_sheet
-from reidaug.report.reid_part import Gallery
+from reidaug.report.reid_section import Gallery
 from reidaug.runs import RunFolder
 
 FLOW_PANELS = {
@@ -96,9 +96,9 @@ def make_page(
         "commands": list(commands),
         "hardware": hardware,
     }
-    headline = words.headline(
-        words.judged_gain(told[0].reid, "gain_mAP"),
-        words.judged_gain(told[0].reid, "gain_over_best_control"),
+    headline = verdicts.headline(
+        verdicts.judged_gain(told[0].reid, "gain_mAP"),
+        verdicts.judged_gain(told[0].reid, "gain_over_best_control"),
     )
     return Page(headline, demo_page(demo), report, _warp_sheet(told[0].gallery))
 

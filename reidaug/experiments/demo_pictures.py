@@ -15,7 +15,7 @@ from reidaug.geometry.flow import Size, resize
 from reidaug.geometry.pose import Pose, select
 from reidaug.geometry.warp import warp
 from reidaug.report.flow_part import FlowSample
-from reidaug.report.reid_part import Gallery
+from reidaug.report.reid_section import Gallery
 
 
 def spread(count: int, wanted: int) -> list[int]:

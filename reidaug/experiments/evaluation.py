@@ -21,7 +21,7 @@ from reidaug.reid.evaluation.metrics import Crowd
 from reidaug.reid.evaluation.ranking import nearest
 from reidaug.reid.trial import Rerank, Seen, Tested, try_out
 from reidaug.report.ranked import RankedQuery, Result, choose, ranked_sheet
-from reidaug.report.reid_part import cmc_picture
+from reidaug.report.reid_section import cmc_picture
 from reidaug.runs import RunFolder, write_atomically
 
 SHOWN = 10  # results of a query in the picture

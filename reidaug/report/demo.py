@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from reidaug.geometry.pose import Pose
-from reidaug.report import figures, words
+from reidaug.report import figures, verdicts
 from reidaug.report.flow_part import (
     FlowSample,
     flow_charts,
@@ -23,7 +23,7 @@ from reidaug.report.html import (
     signed,
     thousands,
 )
-from reidaug.report.reid_part import Gallery, gallery_rows, pose_header, world_part
+from reidaug.report.reid_section import Gallery, gallery_rows, pose_header, world_part
 
 
 class World(NamedTuple):
@@ -89,13 +89,13 @@ def demo_page(demo: Demo) -> str:
         Self-contained HTML.
     """
     world = demo.worlds[0]
-    over_real = words.judged_gain(world.reid, "gain_mAP")
-    over_control = words.judged_gain(world.reid, "gain_over_best_control")
+    over_real = verdicts.judged_gain(world.reid, "gain_mAP")
+    over_control = verdicts.judged_gain(world.reid, "gain_over_best_control")
     longest = max(seconds for _, seconds in demo.times)
     return render(
         "demo.html",
         {
-            "headline": words.headline(over_real, over_control),
+            "headline": verdicts.headline(over_real, over_control),
             "tiles": _tiles(demo, over_real, over_control),
             "world": world,
             "crops": [_crop(path, pose) for path, pose in world.crops],
@@ -118,9 +118,9 @@ def demo_page(demo: Demo) -> str:
     )
 
 
-def _tiles(demo: Demo, over_real: words.Gain, over_control: words.Gain) -> list[Tile]:
+def _tiles(demo: Demo, over_real: verdicts.Gain, over_control: verdicts.Gain) -> list[Tile]:
     rows, world = demo.flow["rows"], demo.worlds[0]
-    control = words.ARM_NAMES[over_control.versus].lower()
+    control = verdicts.ARM_NAMES[over_control.versus].lower()
     tiles = [
         Tile(
             signed(over_control.mean),
@@ -134,7 +134,7 @@ def _tiles(demo: Demo, over_real: words.Gain, over_control: words.Gain) -> list[
             "warps over the original crops alone",
         ),
     ]
-    share = words.recovered_share(world.reid)
+    share = verdicts.recovered_share(world.reid)
     if share is not None:
         label = "of the ceiling recovered: what true other views would add"
         tiles.append(Tile(number(100 * share, 0), "%", label))

@@ -12,7 +12,7 @@ from reidaug.geometry.pose import Pose, stack
 from reidaug.report.demo import Demo, World
 from reidaug.report.figures import Picture
 from reidaug.report.flow_part import FlowSample
-from reidaug.report.reid_part import Gallery
+from reidaug.report.reid_section import Gallery
 
 SIZE = (128, 64)
 STANDING = (

@@ -22,7 +22,7 @@ from reidaug.report.ranked import (
     choose,
     ranked_sheet,
 )
-from reidaug.report.reid_part import cmc_picture, lines_of
+from reidaug.report.reid_section import cmc_picture, lines_of
 
 APS = st.lists(st.one_of(st.none(), st.sampled_from([0.0, 12.5, 50.0, 100.0])), max_size=30)
 

@@ -8,16 +8,16 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from reidaug.geometry.pose import Pose, select
-from reidaug.report import charts, figures, words
+from reidaug.report import charts, figures, verdicts
 from reidaug.report.charts import Curve
 from reidaug.report.html import PageImage, chart, drawing, photo
 
 ARM_CURVES = {
-    "real_only": Curve(words.ARM_NAMES["real_only"], 4),
-    "identity_grey": Curve(words.ARM_NAMES["identity_grey"], 3),
-    "affine_grey": Curve(words.ARM_NAMES["affine_grey"], 1),
-    "warps_grey": Curve(words.ARM_NAMES["warps_grey"], 0, strong=True),
-    "true_views_grey": Curve(words.ARM_NAMES["true_views_grey"], 2, stroke=1),
+    "real_only": Curve(verdicts.ARM_NAMES["real_only"], 4),
+    "identity_grey": Curve(verdicts.ARM_NAMES["identity_grey"], 3),
+    "affine_grey": Curve(verdicts.ARM_NAMES["affine_grey"], 1),
+    "warps_grey": Curve(verdicts.ARM_NAMES["warps_grey"], 0, strong=True),
+    "true_views_grey": Curve(verdicts.ARM_NAMES["true_views_grey"], 2, stroke=1),
 }
 
 
@@ -54,8 +54,8 @@ class ArmRow(NamedTuple):
     note: str
     strong: bool
     scores: Mapping[str, Sequence[float]]
-    over_real: words.Gain | None
-    over_control: words.Gain | None
+    over_real: verdicts.Gain | None
+    over_control: verdicts.Gain | None
 
 
 class WorldPart(NamedTuple):
@@ -156,10 +156,10 @@ def world_part(name: str, augment: Mapping[str, Any], reid: Mapping[str, Any]) -
     scores = {arm: arms[arm]["mAP"] for arm in ARM_CURVES if arm in arms}
     cmc = {arm: reid["cmc"][arm] for arm in scores if arm in reid["cmc"]}
     control = reid["gain_over_best_control"]["vs"]
-    means = ", ".join(f"{words.ARM_NAMES[a]} {statistics.fmean(v):.1f}" for a, v in scores.items())
+    means = ", ".join(f"{verdicts.ARM_NAMES[a]} {statistics.fmean(v):.1f}" for a, v in scores.items())
     return WorldPart(
         name,
-        words.findings(reid),
+        verdicts.findings(reid),
         chart(
             partial(charts.arm_points, scores, ARM_CURVES, reference=control),
             f"mAP in percent by arm, mean over seeds: {means}",
@@ -169,7 +169,7 @@ def world_part(name: str, augment: Mapping[str, Any], reid: Mapping[str, Any]) -
             "Cumulative match curves by arm, mean over seeds; the table holds Rank-1 and Rank-5",
         ),
         [*_start_row(reid), *(_arm_row(arm, arms, control) for arm in scores)],
-        words.ARM_NAMES[control],
+        verdicts.ARM_NAMES[control],
         augment,
         reid,
     )
@@ -179,18 +179,18 @@ def _start_row(reid: Mapping[str, Any]) -> list[ArmRow]:
     """The model before all arms, where the report has it."""
     if "start" not in reid:
         return []
-    return [ArmRow("Before fine-tuning", words.START_NOTE, False, reid["start"], None, None)]
+    return [ArmRow("Before fine-tuning", verdicts.START_NOTE, False, reid["start"], None, None)]
 
 
 def _arm_row(name: str, arms: Mapping[str, Any], control: str) -> ArmRow:
-    def gain(reference: str) -> words.Gain | None:
+    def gain(reference: str) -> verdicts.Gain | None:
         if name == reference:
             return None
-        return words.paired_gain(arms, name, reference)
+        return verdicts.paired_gain(arms, name, reference)
 
     return ArmRow(
-        words.ARM_NAMES[name],
-        words.ARM_NOTES[name],
+        verdicts.ARM_NAMES[name],
+        verdicts.ARM_NOTES[name],
         name == "warps_grey",
         arms[name],
         gain("real_only"),
