@@ -156,7 +156,9 @@ def world_part(name: str, augment: Mapping[str, Any], reid: Mapping[str, Any]) -
     scores = {arm: arms[arm]["mAP"] for arm in ARM_CURVES if arm in arms}
     cmc = {arm: reid["cmc"][arm] for arm in scores if arm in reid["cmc"]}
     control = reid["gain_over_best_control"]["vs"]
-    means = ", ".join(f"{verdicts.ARM_NAMES[a]} {statistics.fmean(v):.1f}" for a, v in scores.items())
+    means = ", ".join(
+        f"{verdicts.ARM_NAMES[a]} {statistics.fmean(v):.1f}" for a, v in scores.items()
+    )
     return WorldPart(
         name,
         verdicts.findings(reid),

@@ -2,7 +2,14 @@ from typing import Any
 
 import pytest
 
-from reidaug.report.verdicts import Gain, findings, headline, judged_gain, paired_gain, recovered_share
+from reidaug.report.verdicts import (
+    Gain,
+    findings,
+    headline,
+    judged_gain,
+    paired_gain,
+    recovered_share,
+)
 
 
 def report(warps: float, *, evident: bool = True, vs: str = "identity_grey") -> dict[str, Any]:
