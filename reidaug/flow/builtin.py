@@ -6,7 +6,7 @@ from pathlib import Path
 from reidaug.errors import UsageError
 from reidaug.flow.checkpoint import load_checkpoint
 from reidaug.flow.closed_form import Identity, JointBlend, TorsoAffine
-from reidaug.flow.estimator import FlowEstimator
+from reidaug.flow.estimator import FlowEstimator, NamedFlow
 from reidaug.flow.random_warps import RandomAffine, RandomTPS
 
 OWN_POSE = "identity"
@@ -75,3 +75,17 @@ def resolved(flow: str) -> str:
         The name as it is, or the absolute path of the folder.
     """
     return flow if flow in (*UNTRAINED, SHIPPED) else str(Path(flow).resolve())
+
+
+def named_flow(flow: str) -> NamedFlow:
+    """Name an estimator for work in several processes.
+
+    Args:
+        flow: As in `load_flow`.
+
+    Returns:
+        The estimator's name, how it is loaded, and the files of its weights.
+    """
+    folder = checkpoint_of(flow)
+    files = sorted(folder.iterdir()) if folder is not None and folder.is_dir() else ()
+    return NamedFlow(resolved(flow), load_flow, tuple(files))

@@ -18,6 +18,8 @@ TORSO = tuple(
 class Identity(FlowEstimator):
     """Samples every cell at its own place: the source as it is."""
 
+    keeps_pose = True
+
     def forward(
         self, source: Float[Tensor, "b 3 H W"], source_pose: Pose, target_pose: Pose
     ) -> Float[Tensor, "b 2 H W"]:

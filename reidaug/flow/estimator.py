@@ -1,6 +1,8 @@
 """What every flow estimator is."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
+from pathlib import Path
 from typing import NamedTuple
 
 import torch
@@ -34,9 +36,12 @@ class FlowEstimator(nn.Module, ABC):
         to_target_pose: Whether the flow leads into the target's pose, so that the target's outline
             is the one to cut the warp by. Where it does not, the person's own outline is carried
             along.
+        keeps_pose: Whether every person stays as they are, whatever the target: a dataset then
+            gets one warp an image, cut by the person's own outline.
     """
 
     to_target_pose: bool = True
+    keeps_pose: bool = False
 
     @abstractmethod
     def forward(
@@ -156,3 +161,21 @@ class MotionEstimator(FlowEstimator):
         self, source: Float[Tensor, "b 3 H W"], source_pose: Pose, target_pose: Pose
     ) -> Motion:
         """Estimate flow and occlusion; what goes in is as in `FlowEstimator.motion`."""
+
+
+class NamedFlow(NamedTuple):
+    """A flow estimator that any process can load by its name.
+
+    Attributes:
+        name: As in recipes; means the same from any folder.
+        load: Makes the estimator from the name, on the CPU; importable by name in a worker.
+        files: Files that hold its weights; their content tells two runs apart.
+    """
+
+    name: str
+    load: Callable[[str], FlowEstimator]
+    files: tuple[Path, ...] = ()
+
+    def estimator(self) -> FlowEstimator:
+        """Load the estimator in evaluation mode."""
+        return self.load(self.name).eval()

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from reidaug.errors import ReidaugError, UsageError
-from reidaug.flow.builtin import SHIPPED, UNTRAINED, checkpoint_of, load_flow, resolved
+from reidaug.flow.builtin import SHIPPED, UNTRAINED, checkpoint_of, load_flow, named_flow, resolved
 from reidaug.flow.checkpoint import save_checkpoint
 from reidaug.flow.closed_form import JointBlend
 
@@ -31,3 +31,27 @@ def test_what_is_no_flow_is_told(
     monkeypatch.chdir(tmp_path)
     with pytest.raises(error, match=r"no such checkpoint folder|no flow checkpoint here"):
         load_flow(name)
+
+
+def test_a_named_flow_is_the_same_from_any_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = {"estimator": {"class": "reidaug.flow.closed_form:JointBlend"}}
+    save_checkpoint(tmp_path / "flow", JointBlend(), recipe)
+    monkeypatch.chdir(tmp_path)
+    flow = named_flow("flow")
+    assert flow.name == str((tmp_path / "flow").resolve())
+    assert {path.name for path in flow.files} == {"model.safetensors", "recipe.yaml"}
+    monkeypatch.chdir("/")
+    assert isinstance(flow.estimator(), JointBlend)
+    assert named_flow("identity").files == ()
+    assert named_flow("identity").estimator().keeps_pose
+    assert not named_flow("joint-blend").estimator().keeps_pose
+
+
+def test_load_flow_is_imported_from_the_package_itself() -> None:
+    from reidaug import flow
+
+    assert flow.load_flow is load_flow
+    with pytest.raises(AttributeError, match="unload_flow"):
+        _ = flow.unload_flow
