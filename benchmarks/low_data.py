@@ -14,6 +14,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from heat_map import Spot, heat_map
 from provenance import RESULTS, about
 from shipped import weights_of
 
@@ -23,7 +24,6 @@ from reidaug.experiments.finetune_config import FinetuneEval
 from reidaug.flow.builtin import SHIPPED
 from reidaug.recipes import load
 from reidaug.report.charts import DPI, LIGHT
-from reidaug.report.heat_map import Spot, heat_map
 
 ROOT = Path(__file__).parents[1]
 RECIPE = ROOT / "recipes" / "demo" / "low_data.yaml"

@@ -37,10 +37,9 @@ from reidaug.geometry.warp import warp
 from reidaug.jobs import explain_killed_worker
 from reidaug.machine import cores, end_with_parent, one_thread
 from reidaug.recipes import load
-from reidaug.report.figures import Picture
+from reidaug.report.figures import Picture, labelled_columns
 from reidaug.report.flow_table import differences_text, scores_text, sizes_text
 from reidaug.report.published import SCALE_NOTE, TABLES
-from reidaug.report.side_by_side import side_by_side
 from reidaug.runs import RunFolder
 
 
@@ -266,7 +265,7 @@ def _figure(recipe: Compare, testing: PairList, estimators: Mapping[str, FlowEst
                 cut = map(on_grey, warped, batch.person)
                 warped = torch.stack(list(cut))
             columns[name] += to_bytes(warped)
-    return side_by_side(columns)
+    return labelled_columns(columns)
 
 
 @click.command("compare")

@@ -10,7 +10,7 @@ from reidaug.experiments.demo_pictures import flow_samples, pick_crops, pick_gal
 from reidaug.flow.checkpoint import load_checkpoint
 from reidaug.machine import describe
 from reidaug.report import verdicts
-from reidaug.report.demo import Demo, World, demo_page
+from reidaug.report.demo_page import Demo, World, demo_page
 from reidaug.report.figures import warp_sheet
 from reidaug.report.reid_section import Gallery
 from reidaug.runs import RunFolder

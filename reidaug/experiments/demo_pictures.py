@@ -14,7 +14,7 @@ from reidaug.flow.estimator import FlowEstimator
 from reidaug.geometry.flow import Size, resize
 from reidaug.geometry.pose import Pose, select
 from reidaug.geometry.warp import warp
-from reidaug.report.flow_part import FlowSample
+from reidaug.report.flow_section import FlowSample
 from reidaug.report.reid_section import Gallery
 
 

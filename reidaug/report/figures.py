@@ -1,138 +1,61 @@
-"""Pictures of poses, flows and warps, as RGB bytes: no axes, no text, no theme."""
+"""Pictures of people and poses, laid out in tables: no axes, no theme."""
 
-import math
-from collections.abc import Sequence
+import colorsys
+from collections.abc import Mapping, Sequence
 
+import numpy as np
 import torch
-from jaxtyping import Bool, Float, UInt8
-from PIL import Image, ImageDraw
+from jaxtyping import UInt8
+from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from reidaug.geometry.flow import Size, identity
+from reidaug.data import skeletons
+from reidaug.geometry.flow import Size
 from reidaug.geometry.pose import Pose, select
 
 # Heights and widths are free: pictures of several sizes meet in one call.
 Picture = UInt8[Tensor, "3 _ _"]
 
 WHITE = (255, 255, 255)
-UNSEEN = (206, 208, 211)
+INK = (29, 33, 38)
 OUTLINE = (38, 42, 48)
 SMOOTHING = 4
+READABLE_HEIGHT = 192
+FONT_SIZE = 18
 
-LIMBS_18 = (
-    (1, 2), (1, 5), (2, 3), (3, 4), (5, 6), (6, 7), (1, 8), (8, 9), (9, 10),
-    (1, 11), (11, 12), (12, 13), (1, 0), (0, 14), (14, 16), (0, 15), (15, 17),
-)  # fmt: skip
-"""Joint pairs PATN draws, in its order; limb k has the hue of 20 k degrees."""
-
-
-def hue(degrees: Float[Tensor, "*b"]) -> Float[Tensor, "*b 3"]:
-    """Find the full colour of a hue.
-
-    Args:
-        degrees: Hue angles (...): 0 red, 120 green, 240 blue.
-
-    Returns:
-        RGB (..., 3) in [0, 1], the brightest channel 1 and the darkest 0.
-    """
-    shifted = (degrees[..., None] / 60 + torch.tensor([0.0, 4.0, 2.0])) % 6
-    return ((shifted - 3).abs() - 1).clamp(0, 1)
-
-
-def displacement(flow: Float[Tensor, "2 h w"], size: Size) -> Float[Tensor, "2 h w"]:
-    """Find how far each target cell reaches into the source.
-
-    Args:
-        flow: A flow in the convention of `reidaug.geometry.flow`.
-        size: (height, width) of the source image.
-
-    Returns:
-        Flow minus identity in pixels of the source, x then y.
-    """
-    unit = torch.tensor((size[1] - 1, size[0] - 1), dtype=flow.dtype) / 2
-    return (flow - identity(*flow.shape[-2:]).to(flow.dtype)) * unit[:, None, None]
-
-
-def flow_colours(
-    flow: Float[Tensor, "2 h w"],
-    size: Size,
-    *,
-    longest: float | None = None,
-    visible: Bool[Tensor, "h w"] | None = None,
-) -> Picture:
-    """Draw a flow: the hue is the direction of the displacement, the saturation its length.
-
-    Args:
-        flow: A flow in the convention of `reidaug.geometry.flow`.
-        size: (height, width) of the source image.
-        longest: Displacement in pixels that gets the full colour; by default the longest visible
-            one. White is no displacement.
-        visible: Cells that mean something; the others are grey.
-
-    Returns:
-        A picture (3, h, w), to be read with `colour_wheel`.
-    """
-    reach = displacement(flow, size)
-    length = reach.norm(dim=0)
-    seen = torch.ones_like(length, dtype=torch.bool) if visible is None else visible
-    if longest is None:
-        longest = float(length[seen].max()) if seen.any() else 1.0
-    colour = _direction_colours(reach, (length / max(longest, 1e-6)).clamp(0, 1))
-    ground = torch.tensor(UNSEEN, dtype=torch.uint8)[:, None, None]
-    return torch.where(seen, colour, ground)
-
-
-def colour_wheel(diameter: int) -> Picture:
-    """Draw the legend of `flow_colours`: each point has the colour of the arrow that ends there.
-
-    Args:
-        diameter: Rows and columns.
-
-    Returns:
-        A disc (3, diameter, diameter) on white; the rim is the longest displacement.
-    """
-    reach = identity(diameter, diameter)
-    length = reach.norm(dim=0)
-    disc = _direction_colours(reach, length.clamp(0, 1))
-    # The rim is one pixel soft: shrinking the page does not show stairs.
-    cover = ((1 - length) * diameter / 2 + 0.5).clamp(0, 1)
-    return (disc * cover + 255 * (1 - cover)).round().to(torch.uint8)
+# PATN's number k of each limb of `skeletons.LIMBS`; its hue is 20 k degrees.
+_PATN_LIMBS = (0, 2, 3, 7, 8, 6, 1, 4, 5, 10, 11, 9, 12, 13, 14, 15, 16)
+_PATN_COLOURS: list[tuple[int, ...]] = [
+    tuple(round(255 * channel) for channel in colorsys.hsv_to_rgb(k / 18, 1, 1))
+    for k in _PATN_LIMBS
+]
 
 
 def draw_skeleton(picture: Picture, pose: Pose, *, scale: int = 1) -> Picture:
-    """Draw a pose over a picture in PATN's limb colours.
+    """Draw a pose over a picture in PATN's limb colours, joints and limbs outlined.
 
     Args:
         picture: What to draw on (3, H, W).
         pose: The 18 joints (18, 2) in pixels of the picture; missing ones and their limbs are
             left out.
-        scale: The picture is enlarged by this whole factor first.
+        scale: Whole factor by which the picture is enlarged first.
 
     Returns:
         The picture (3, scale H, scale W) with the skeleton on it.
     """
-    ground = enlarge(picture, scale)
-    height, width = ground.shape[-2:]
-    fine = (width * SMOOTHING, height * SMOOTHING)
-    layer = Image.new("RGBA", fine, (0, 0, 0, 0))
+    base = _to_pillow(enlarge(picture, scale)).convert("RGBA")
+    layer = Image.new("RGBA", (base.width * SMOOTHING, base.height * SMOOTHING), (0, 0, 0, 0))
     pen = ImageDraw.Draw(layer)
-    breadth = max(1.5, height / 56) * SMOOTHING
-    points = ((pose.xy + 0.5) * scale * SMOOTHING).tolist()
-    colours = (hue(torch.arange(0.0, 360.0, 20.0)) * 255).round().int().tolist()
-    limbs = [
-        (points[a], points[b], tuple(colours[k]))
-        for k, (a, b) in enumerate(LIMBS_18)
-        if pose.visible[a] and pose.visible[b]
-    ]
-    joints = [point for point, seen in zip(points, pose.visible.tolist(), strict=True) if seen]
-    for grow, casing in ((0.7 * SMOOTHING, OUTLINE), (0.0, None)):
-        for start, end, colour in limbs:
-            _round_line(pen, start, end, breadth / 2 + grow, casing or colour)
-        for point in joints:
-            _disc(pen, point, breadth * 0.62 + grow, casing or WHITE)
-    base = _to_pillow(ground).convert("RGBA")
-    over = layer.resize((width, height), Image.Resampling.LANCZOS)
-    return _from_pillow(Image.alpha_composite(base, over).convert("RGB"))
+    fine = Pose((pose.xy + 0.5) * scale * SMOOTHING, pose.visible)
+    breadth = max(1.5, base.height / 56) * SMOOTHING
+    casing: list[tuple[int, ...]] = [OUTLINE] * len(skeletons.LIMBS)
+    for grow, limbs, joint in ((0.7 * SMOOTHING, casing, OUTLINE), (0.0, _PATN_COLOURS, WHITE)):
+        skeletons.draw_skeleton(layer, fine, round(breadth + 2 * grow), limbs)
+        for x, y in fine.xy[fine.visible].tolist():
+            radius = breadth * 0.62 + grow
+            pen.ellipse([x - radius, y - radius, x + radius, y + radius], fill=joint)
+    smooth = layer.resize(base.size, Image.Resampling.LANCZOS)
+    return _from_pillow(Image.alpha_composite(base, smooth).convert("RGB"))
 
 
 def blank(size: Size, colour: tuple[int, int, int] = WHITE) -> Picture:
@@ -169,25 +92,25 @@ def sheet(
     rows: Sequence[Sequence[Picture | None]],
     *,
     gap: int = 4,
-    ground: tuple[int, int, int] = WHITE,
+    background: tuple[int, int, int] = WHITE,
 ) -> Picture:
     """Lay pictures out in a table.
 
     Args:
-        rows: Pictures by row; None leaves a place empty. Rows may have different lengths.
-        gap: Pixels between places and around the table.
-        ground: Colour between the pictures.
+        rows: Pictures by row; None leaves a cell empty. Rows may have different lengths.
+        gap: Pixels between cells and around the table.
+        background: Colour between the pictures.
 
     Returns:
         One picture, each row as high as its highest and each column as wide as its widest
-        picture, the pictures centred in their places.
+        picture, the pictures centred in their cells.
     """
     heights = [max((p.shape[1] for p in row if p is not None), default=0) for row in rows]
     count = max((len(row) for row in rows), default=0)
     columns = [[row[k] for row in rows if k < len(row)] for k in range(count)]
     widths = [max((p.shape[2] for p in column if p is not None), default=0) for column in columns]
     size = (sum(heights) + gap * (len(heights) + 1), sum(widths) + gap * (count + 1))
-    page = blank(size, ground)
+    page = blank(size, background)
     for i, row in enumerate(rows):
         for k, picture in enumerate(row):
             if picture is None:
@@ -204,7 +127,6 @@ def warp_sheet(
     target_poses: Pose,
     warps: Sequence[Sequence[Picture]],
     *,
-    truths: Sequence[Sequence[Picture | None]] | None = None,
     scale: int = 2,
 ) -> Picture:
     """Show people (rows) warped into poses (columns).
@@ -213,8 +135,6 @@ def warp_sheet(
         sources: One crop a person, all of one size.
         target_poses: The poses (T, 18, 2) in pixels of that size, drawn as the header row.
         warps: Per person one warp a pose.
-        truths: Per person the true view in each pose, where there is one, in a row of its own
-            below the warps.
         scale: Enlargement of every picture.
 
     Returns:
@@ -222,39 +142,51 @@ def warp_sheet(
     """
     size = (sources[0].shape[-2], sources[0].shape[-1])
     poses = [select(target_poses, t) for t in range(target_poses.xy.shape[0])]
-    header = [draw_skeleton(blank(size), pose, scale=scale) for pose in poses]
-    rows: list[list[Picture | None]] = [[None, *header]]
-    for k, source in enumerate(sources):
-        rows.append([enlarge(source, scale), *(enlarge(warp, scale) for warp in warps[k])])
-        if truths is not None:
-            below = (None if view is None else enlarge(view, scale) for view in truths[k])
-            rows.append([None, *below])
+    rows: list[list[Picture | None]] = [
+        [None, *(draw_skeleton(blank(size), pose, scale=scale) for pose in poses)]
+    ]
+    for person in zip(sources, warps, strict=True):
+        rows.append([enlarge(picture, scale) for picture in (person[0], *person[1])])
     return sheet(rows, gap=3 * scale)
 
 
-def _direction_colours(reach: Float[Tensor, "2 h w"], fill: Float[Tensor, "h w"]) -> Picture:
-    angle = torch.atan2(reach[1], reach[0]) * (180 / math.pi)
-    full = hue(angle).movedim(-1, 0)
-    return ((1 - fill * (1 - full)) * 255).round().to(torch.uint8)
+def labelled_columns(columns: Mapping[str, Sequence[Picture]]) -> Picture:
+    """Lay pictures out in columns, each under its name.
+
+    Args:
+        columns: Name of a column and its pictures (3, H, W) from top to bottom, all columns
+            equally many.
+
+    Returns:
+        One picture. Pictures lower than `READABLE_HEIGHT` are enlarged by a whole factor.
+
+    Raises:
+        ValueError: A column has more pictures than another, or none.
+    """
+    counts = {len(pictures) for pictures in columns.values()}
+    if len(counts) != 1 or counts == {0}:
+        raise ValueError(f"columns of equal length expected, got {sorted(counts)}")
+    highest = max(picture.shape[-2] for column in columns.values() for picture in column)
+    scale = max(1, -(-READABLE_HEIGHT // highest))
+    rows: list[list[Picture | None]] = [[label(name) for name in columns]]
+    for row in zip(*columns.values(), strict=True):
+        rows.append([enlarge(picture, scale) for picture in row])
+    return sheet(rows, gap=8)
 
 
-def _round_line(
-    pen: ImageDraw.ImageDraw,
-    start: Sequence[float],
-    end: Sequence[float],
-    radius: float,
-    colour: tuple[int, ...],
-) -> None:
-    pen.line([*start, *end], fill=(*colour, 255), width=round(2 * radius))
-    _disc(pen, start, radius, colour)
-    _disc(pen, end, radius, colour)
+def label(text: str) -> Picture:
+    """Write a line of text, dark on white.
 
+    Args:
+        text: What to write.
 
-def _disc(
-    pen: ImageDraw.ImageDraw, centre: Sequence[float], radius: float, colour: tuple[int, ...]
-) -> None:
-    x, y = centre
-    pen.ellipse([x - radius, y - radius, x + radius, y + radius], fill=(*colour, 255))
+    Returns:
+        A picture as wide as the text; all labels are equally high.
+    """
+    font = ImageFont.load_default(FONT_SIZE)
+    image = Image.new("RGB", (round(font.getlength(text)) + 2, round(1.5 * FONT_SIZE)), WHITE)
+    ImageDraw.Draw(image).text((1, 2), text, fill=INK, font=font)
+    return _from_pillow(image)
 
 
 def _to_pillow(picture: Picture) -> Image.Image:
@@ -262,7 +194,4 @@ def _to_pillow(picture: Picture) -> Image.Image:
 
 
 def _from_pillow(image: Image.Image) -> Picture:
-    from torchvision.transforms.functional import pil_to_tensor
-
-    picture: Tensor = pil_to_tensor(image)
-    return picture
+    return torch.from_numpy(np.array(image)).movedim(-1, 0).contiguous()

@@ -9,9 +9,9 @@ import torch
 from reidaug.data.images import encode_jpeg
 from reidaug.geometry.flow import identity, to_pixels
 from reidaug.geometry.pose import Pose, stack
-from reidaug.report.demo import Demo, World
+from reidaug.report.demo_page import Demo, World
 from reidaug.report.figures import Picture
-from reidaug.report.flow_part import FlowSample
+from reidaug.report.flow_section import FlowSample
 from reidaug.report.reid_section import Gallery
 
 SIZE = (128, 64)

@@ -1,99 +1,21 @@
-import colorsys
-
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 
 from reidaug.data.images import encode_png
-from reidaug.geometry.flow import identity
 from reidaug.geometry.pose import Pose
 from reidaug.report.figures import (
-    LIMBS_18,
-    UNSEEN,
+    READABLE_HEIGHT,
     blank,
-    colour_wheel,
-    displacement,
     draw_skeleton,
     enlarge,
-    flow_colours,
-    hue,
+    label,
+    labelled_columns,
     sheet,
     warp_sheet,
 )
 
 SIZE = (32, 16)
-
-
-def shifted(dx: float, dy: float) -> torch.Tensor:
-    """A flow that samples (dx, dy) pixels away."""
-    flow = identity(*SIZE)
-    flow[0] += 2 * dx / (SIZE[1] - 1)
-    flow[1] += 2 * dy / (SIZE[0] - 1)
-    return flow
-
-
-@given(st.floats(0, 359.9))
-def test_a_hue_is_that_of_the_standard_library(degrees: float) -> None:
-    expected = colorsys.hsv_to_rgb(degrees / 360, 1, 1)
-    assert hue(torch.tensor([degrees]))[0].tolist() == pytest.approx(expected, abs=1e-4)
-
-
-def test_patn_draws_its_limbs_in_these_colours() -> None:
-    colours = (hue(torch.arange(0.0, 360.0, 20.0)) * 255).round().int().tolist()
-    assert colours[:4] == [[255, 0, 0], [255, 85, 0], [255, 170, 0], [255, 255, 0]]
-    assert len(LIMBS_18) < len(colours)
-
-
-@given(st.floats(-9, 9), st.floats(-9, 9))
-def test_displacement_is_in_pixels(dx: float, dy: float) -> None:
-    reach = displacement(shifted(dx, dy), SIZE)
-    torch.testing.assert_close(reach[0], torch.full(SIZE, dx), atol=1e-4, rtol=0)
-    torch.testing.assert_close(reach[1], torch.full(SIZE, dy), atol=1e-4, rtol=0)
-
-
-def test_no_displacement_is_white() -> None:
-    assert (flow_colours(identity(*SIZE), SIZE, longest=5.0) == 255).all()
-
-
-@pytest.mark.parametrize(
-    ("dx", "dy", "colour"),
-    [(4, 0, (255, 0, 0)), (0, 4, (128, 255, 0)), (-4, 0, (0, 255, 255)), (0, -4, (128, 0, 255))],
-)
-def test_hue_is_direction(dx: float, dy: float, colour: tuple[int, int, int]) -> None:
-    drawn = flow_colours(shifted(dx, dy), SIZE, longest=4.0)[:, 5, 5].tolist()
-    assert drawn == pytest.approx(colour, abs=2)
-
-
-@given(st.floats(0.5, 8))
-def test_saturation_is_length(length: float) -> None:
-    drawn = flow_colours(shifted(length, 0), SIZE, longest=8.0)[:, 0, 0].tolist()
-    assert drawn[0] == 255
-    assert drawn[1] == pytest.approx(255 * (1 - length / 8), abs=1)
-
-
-def test_what_means_nothing_is_grey_and_does_not_stretch_the_scale() -> None:
-    flow = shifted(3, 0)
-    flow[:, 0, 0] = 99.0
-    visible = torch.ones(SIZE, dtype=torch.bool)
-    visible[0, 0] = False
-    drawn = flow_colours(flow, SIZE, visible=visible)
-    assert tuple(drawn[:, 0, 0].tolist()) == UNSEEN
-    assert drawn[1, 5, 5] <= 1
-
-
-def test_a_flow_nobody_sees_is_all_grey() -> None:
-    drawn = flow_colours(shifted(1, 1), SIZE, visible=torch.zeros(SIZE, dtype=torch.bool))
-    assert (drawn == torch.tensor(UNSEEN, dtype=torch.uint8)[:, None, None]).all()
-
-
-def test_the_wheel_agrees_with_the_flow_it_explains() -> None:
-    wheel = colour_wheel(101)
-    drawn = flow_colours(shifted(2, 2), SIZE, longest=4.0)[:, 3, 3].int()
-    half = round(50 * 2 / 4)
-    assert (wheel[:, 50 + half, 50 + half].int() - drawn).abs().max() <= 6
-    assert (wheel[:, 0, 0] == 255).all()
-    assert (wheel[:, 50, 50] == 255).all()
+RED, BLUE = (200, 0, 0), (0, 0, 200)
 
 
 def figure_pose(visible: bool) -> Pose:
@@ -137,23 +59,30 @@ def test_pictures_are_the_same_bytes_every_time() -> None:
 
 def test_a_sheet_is_as_large_as_its_places() -> None:
     rows = [[blank((4, 3)), blank((2, 5))], [None, blank((6, 1), (0, 0, 0))]]
-    page = sheet(rows, gap=2, ground=(9, 9, 9))
+    page = sheet(rows, gap=2, background=(9, 9, 9))
     assert page.shape == (3, 4 + 6 + 3 * 2, 3 + 5 + 3 * 2)
     assert (page[:, 8:14, 9] == 0).all()
     assert (page[:, 8:14, 2:5] == 9).all()
 
 
-def test_a_warp_sheet_has_a_header_and_two_rows_a_person() -> None:
+def test_a_warp_sheet_has_a_header_and_a_row_a_person() -> None:
     poses = Pose(
         torch.stack([figure_pose(True).xy] * 3), torch.stack([figure_pose(True).visible] * 3)
     )
-    crop, view = blank(SIZE, (200, 0, 0)), blank(SIZE, (0, 0, 200))
-    page = warp_sheet(
-        [crop, crop], poses, [[crop] * 3] * 2, truths=[[view] * 3, [view, None, view]], scale=2
-    )
-    assert page.shape == (3, 5 * 64 + 6 * 6, 4 * 32 + 5 * 6)
-    assert (page[:, -40, 20] == 255).all()
-    assert page[:, -40, 60].tolist() == [0, 0, 200]
+    crop, warp = blank(SIZE, RED), blank(SIZE, BLUE)
+    page = warp_sheet([crop, crop], poses, [[warp] * 3] * 2, scale=2)
+    assert page.shape == (3, 3 * 64 + 4 * 6, 4 * 32 + 5 * 6)
+    assert page[:, -40, 20].tolist() == list(RED)
+    assert page[:, -40, 60].tolist() == list(BLUE)
+
+
+def test_limbs_have_the_colours_of_patn() -> None:
+    xy = torch.zeros(18, 2)
+    visible = torch.zeros(18, dtype=torch.bool)
+    visible[[2, 3]] = True  # right upper arm: PATN's third limb, hue 40
+    xy[2], xy[3] = torch.tensor((8.0, 4.0)), torch.tensor((8.0, 28.0))
+    drawn = draw_skeleton(blank(SIZE), Pose(xy, visible), scale=8)
+    assert drawn[:, 8 * 16, 8 * 8 + 4].tolist() == pytest.approx([255, 170, 0], abs=8)
 
 
 @pytest.mark.parametrize("scale", [1, 2, 3])
@@ -161,3 +90,37 @@ def test_enlarging_keeps_colours(scale: int) -> None:
     large = enlarge(blank((4, 5), (1, 2, 3)), scale)
     assert large.shape == (3, 4 * scale, 5 * scale)
     assert (large == torch.tensor((1, 2, 3), dtype=torch.uint8)[:, None, None]).all()
+
+
+def test_pictures_stand_in_columns_under_their_names() -> None:
+    columns = {
+        "source": [blank((64, 32), RED)] * 2,
+        "a name far wider than the pictures below it": [blank((64, 32), BLUE)] * 2,
+    }
+    page = labelled_columns(columns)
+    text = label("source").shape[1]
+    assert page.shape[1] == text + 2 * READABLE_HEIGHT + 4 * 8
+    red = (page == torch.tensor(RED, dtype=torch.uint8)[:, None, None]).all(0)
+    blue = (page == torch.tensor(BLUE, dtype=torch.uint8)[:, None, None]).all(0)
+    assert red.sum() == blue.sum() == 2 * READABLE_HEIGHT * READABLE_HEIGHT // 2
+    assert red.nonzero()[:, 1].max() < blue.nonzero()[:, 1].min()
+    assert (page[:, :text].amin(0) < 128).any()  # the name
+
+
+def test_big_pictures_keep_their_size() -> None:
+    page = labelled_columns({"a": [blank((256, 256), RED)]})
+    assert page.shape[2] == 256 + 2 * 8
+
+
+def test_names_are_written_on_one_line_dark_on_white() -> None:
+    short, long = label("l"), label("joint_blend_q")
+    assert short.shape[1] == long.shape[1]
+    assert long.shape[2] > short.shape[2]
+    assert long[:, 0].eq(255).all()
+    assert long.amin() < 90
+
+
+@pytest.mark.parametrize("columns", [{}, {"a": []}, {"a": [blank((2, 2))], "b": []}])
+def test_columns_of_unequal_length_are_refused(columns: dict[str, list[torch.Tensor]]) -> None:
+    with pytest.raises(ValueError, match="equal length"):
+        labelled_columns(columns)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reidaug.data.images import encode_jpeg
-from reidaug.report.demo import Demo, demo_page
+from reidaug.report.demo_page import Demo, demo_page
 from reidaug.report.html import (
     MINUS,
     drawing,

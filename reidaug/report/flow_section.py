@@ -1,4 +1,4 @@
-"""The part of a page that shows and scores a flow."""
+"""Flow on a page: pictures of test pairs, training curves, table of scores."""
 
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -10,18 +10,16 @@ from torch import Tensor
 from reidaug.geometry.pose import Pose
 from reidaug.report import charts, figures
 from reidaug.report.figures import Picture
+from reidaug.report.flow_colours import displacement, flow_colours
 from reidaug.report.html import PageImage, chart, drawing, number
 
 ROW_NAMES = {
-    "unwarpme": ("UnWarpME", "learnt"),
+    "unwarpme": ("UnWarpME", "learned"),
     "joint_blend": ("Joint blend", "displacements of the joints, by inverse distance"),
     "torso_affine": ("Torso affine", "one least-squares affine on the joints"),
     "identity": ("Identity", "the source as it is"),
 }
-
-
-# Ground of a warp: as `reidaug augment` leaves it.
-CUT = (128, 128, 128)
+GREY = (128, 128, 128)  # background of warps, as `reidaug augment` leaves it by default
 
 
 class Score(NamedTuple):
@@ -63,7 +61,7 @@ class ScoreRow(NamedTuple):
 
 
 class FlowSample(NamedTuple):
-    """A test pair with its exact flow and what the estimator made of it.
+    """A test pair with its exact flow and its estimated flow.
 
     Attributes:
         source: Source crop.
@@ -71,7 +69,7 @@ class FlowSample(NamedTuple):
         source_pose: Joints of the source (18, 2) in its pixels.
         target_pose: Joints of the target (18, 2) in its pixels.
         exact: Exact flow (2, H, W).
-        visible: Target pixels whose surface point is seen in the source (H, W).
+        visible: Target pixels whose surface point the source shows (H, W).
         body: Target pixels that show the person (H, W).
         estimated: Estimated flow (2, H, W).
         warp: The source warped along the estimate.
@@ -88,8 +86,8 @@ class FlowSample(NamedTuple):
     warp: Picture
 
 
-def longest_reach(samples: Sequence[FlowSample]) -> float:
-    """Find the displacement that gets the full colour.
+def longest_displacement(samples: Sequence[FlowSample]) -> float:
+    """Find the displacement of full saturation.
 
     Args:
         samples: The pairs shown.
@@ -100,9 +98,9 @@ def longest_reach(samples: Sequence[FlowSample]) -> float:
     lengths = []
     for sample in samples:
         size = (sample.source.shape[-2], sample.source.shape[-1])
-        reach = figures.displacement(sample.exact, size).norm(dim=0)[sample.visible]
-        if reach.numel():
-            lengths.append(float(reach.quantile(0.98)))
+        moved = displacement(sample.exact, size).norm(dim=0)[sample.visible]
+        if moved.numel():
+            lengths.append(float(moved.quantile(0.98)))
     return max([*lengths, 1.0])
 
 
@@ -115,28 +113,28 @@ def flow_rows(samples: Sequence[FlowSample]) -> list[list[PageImage]]:
     Returns:
         Their rows, all flows in one colour scale.
     """
-    longest = longest_reach(samples)
+    longest = longest_displacement(samples)
     rows = []
     for k, sample in enumerate(samples, 1):
         size = (sample.source.shape[-2], sample.source.shape[-1])
-        colours = partial(figures.flow_colours, size=size, longest=longest)
+        colours = partial(flow_colours, size=size, longest=longest)
         exact = colours(sample.exact, visible=sample.visible)
         estimated = colours(sample.estimated, visible=sample.body)
-        ground = figures.blank(size, CUT)
+        background = figures.blank(size, GREY)
         rows.append(
             [
-                _posed(sample.source, sample.source_pose, f"Pair {k}: source with its pose"),
-                _posed(figures.blank(size), sample.target_pose, f"Pair {k}: target pose"),
+                _with_pose(sample.source, sample.source_pose, f"Pair {k}: source with its pose"),
+                _with_pose(figures.blank(size), sample.target_pose, f"Pair {k}: target pose"),
                 drawing(exact, f"Pair {k}: exact flow in colours"),
                 drawing(estimated, f"Pair {k}: estimated flow in colours"),
-                drawing(sample.warp.where(sample.body, ground), f"Pair {k}: warped source"),
+                drawing(sample.warp.where(sample.body, background), f"Pair {k}: warped source"),
                 drawing(sample.target, f"Pair {k}: the true target"),
             ]
         )
     return rows
 
 
-def _posed(picture: Picture, pose: Pose, alt: str) -> PageImage:
+def _with_pose(picture: Picture, pose: Pose, alt: str) -> PageImage:
     return drawing(figures.draw_skeleton(picture, pose, scale=2), alt)
 
 
@@ -158,7 +156,7 @@ def flow_charts(records: Sequence[Mapping[str, Any]], panels: Mapping[str, str])
 
 
 def score_columns(flow: Mapping[str, Any]) -> list[Score]:
-    """Choose the scores every estimator has.
+    """List the scores that every estimator has.
 
     Args:
         flow: Report of `reidaug train-flow`.
@@ -170,13 +168,13 @@ def score_columns(flow: Mapping[str, Any]) -> list[Score]:
 
 
 def score_rows(flow: Mapping[str, Any]) -> list[ScoreRow]:
-    """Write the score table.
+    """Fill the score table.
 
     Args:
         flow: Report of `reidaug train-flow`.
 
     Returns:
-        One row an estimator, the learnt one first.
+        One row an estimator, the learned one first.
     """
     rows, columns = flow["rows"], score_columns(flow)
     best = {s.key: (max if s.higher else min)(row[s.key] for row in rows.values()) for s in columns}

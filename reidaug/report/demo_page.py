@@ -1,4 +1,4 @@
-"""The page of `reidaug demo`: what was measured, shown and said."""
+"""The page of `reidaug demo`."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -6,11 +6,12 @@ from typing import Any, NamedTuple
 
 from reidaug.geometry.pose import Pose
 from reidaug.report import figures, verdicts
-from reidaug.report.flow_part import (
+from reidaug.report.flow_colours import colour_wheel
+from reidaug.report.flow_section import (
     FlowSample,
     flow_charts,
     flow_rows,
-    longest_reach,
+    longest_displacement,
     score_columns,
     score_rows,
 )
@@ -27,7 +28,7 @@ from reidaug.report.reid_section import Gallery, gallery_rows, pose_header, worl
 
 
 class World(NamedTuple):
-    """One rendered re-ID world and what happened in it.
+    """The re-ID experiment in one rendered world.
 
     Attributes:
         name: ``few-poses`` or ``many-poses``.
@@ -47,16 +48,16 @@ class World(NamedTuple):
 
 
 class Demo(NamedTuple):
-    """Everything the page shows.
+    """What the page shows.
 
     Attributes:
         flow: Report of `reidaug train-flow`: size, pairs, rows.
         flow_records: Its log.
         flow_panels: Titles of the logged values worth a curve.
         flow_samples: Some test pairs.
-        worlds: The first one is told about in full.
+        worlds: The first one is described in full.
         times: Stages with their seconds.
-        commands: The commands that do the same, one a line.
+        commands: The commands of the demo, one a line.
         hardware: What it ran on.
     """
 
@@ -71,7 +72,7 @@ class Demo(NamedTuple):
 
 
 class Tile(NamedTuple):
-    """A number to be seen first: its value, its unit, what it is."""
+    """A number at the head of the page: its value, its unit, what it is."""
 
     value: str
     unit: str
@@ -80,7 +81,7 @@ class Tile(NamedTuple):
 
 
 def demo_page(demo: Demo) -> str:
-    """Write the page.
+    """Fill the page.
 
     Args:
         demo: What it shows.
@@ -101,8 +102,8 @@ def demo_page(demo: Demo) -> str:
             "crops": [_crop(path, pose) for path, pose in world.crops],
             "flow": demo.flow,
             "flow_tables": _halves(flow_rows(demo.flow_samples)),
-            "flow_longest": longest_reach(demo.flow_samples),
-            "wheel": drawing(figures.colour_wheel(168), "Colour wheel of directions"),
+            "flow_longest": longest_displacement(demo.flow_samples),
+            "wheel": drawing(colour_wheel(168), "Colour wheel of directions"),
             "flow_charts": flow_charts(demo.flow_records, demo.flow_panels),
             "score_columns": score_columns(demo.flow),
             "score_rows": score_rows(demo.flow),

@@ -1,9 +1,9 @@
 """Gains over a grid."""
 
 import pytest
+from heat_map import Spot, heat_map
 
 from reidaug.report.charts import DARK, LIGHT, png
-from reidaug.report.heat_map import Spot, heat_map
 
 SPOTS = [[Spot(2.0, True), Spot(-3.04, False)], [None, Spot(0.5, True)]]
 
@@ -37,6 +37,6 @@ def test_the_same_map_is_the_same_bytes():
     assert png(drawn(DARK)) == png(drawn(DARK))
 
 
-def test_cells_that_are_not_there_are_told():
+def test_missing_cells_are_refused():
     with pytest.raises(ValueError, match="3 x 2"):
         drawn(rows=["a", "b", "c"])

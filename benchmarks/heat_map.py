@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from reidaug.report.charts import Theme
 
-STRONG = 0.6  # of the scale's end: from here on the ground is too dark for dark ink
+STRONG = 0.6  # share of the scale from which on cells are too dark for dark ink
 
 
 class Spot(NamedTuple):
@@ -19,7 +19,7 @@ class Spot(NamedTuple):
 
     Attributes:
         gain: In points.
-        evident: Whether it is more than chance explains; others are written faintly.
+        evident: Whether chance does not explain it; other gains are written faintly.
     """
 
     gain: float
@@ -36,10 +36,10 @@ def heat_map(
     unit: str,
     theme: Theme,
 ) -> Figure:
-    """Draw gains, blue above nothing and orange below.
+    """Draw gains, positive ones blue and negative ones orange.
 
     Args:
-        spots: Rows of cells, the first row on top; None where nothing is known.
+        spots: Rows of cells, the first row at the top; None where nothing is known.
         rows: What each row stands for.
         columns: What each column stands for.
         row_title: What the rows vary.
@@ -54,7 +54,7 @@ def heat_map(
         ValueError: The cells are not as many as rows and columns say, or there is none.
     """
     if len(spots) != len(rows) or any(len(line) != len(columns) for line in spots) or not rows:
-        raise ValueError(f"{len(rows)} x {len(columns)} cells asked for")
+        raise ValueError(f"{len(rows)} x {len(columns)} cells expected")
     values = np.array([[np.nan if s is None else s.gain for s in line] for line in spots])
     reach = max(1.0, float(np.nanmax(np.abs(values), initial=0.0)))
     colours = mpl.colors.LinearSegmentedColormap.from_list(
