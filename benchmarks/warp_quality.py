@@ -33,10 +33,10 @@ from reidaug.data.images import read_mask
 from reidaug.data.pairs import PairDataset, PosePair, collate
 from reidaug.flow.builtin import load_flow
 from reidaug.flow.estimator import FlowEstimator
-from reidaug.flow.perceptual import ShiftTolerant
+from reidaug.flow.perceptual_networks import ShiftTolerantLPIPS
+from reidaug.flow.perceptual_weights import shift_tolerant_weights
 from reidaug.flow.scores import image_scores
 from reidaug.flow.training.pair_sources import spread
-from reidaug.flow.weights import shift_tolerant_weights
 from reidaug.geometry.boundaries import enlarge
 from reidaug.geometry.flow import resize
 from reidaug.geometry.pose import Pose, select
@@ -85,7 +85,7 @@ def painted(images: Tensor, flow: Tensor, masks: Tensor) -> Tensor:
 class Judge:
     """Compares warps with the true targets over their masks."""
 
-    def __init__(self, target: Tensor, mask: Tensor, network: ShiftTolerant) -> None:
+    def __init__(self, target: Tensor, mask: Tensor, network: ShiftTolerantLPIPS) -> None:
         self.mask, self.network = mask, network
         self.target = self.on_grey(target)
 
@@ -135,7 +135,7 @@ def steps(data: Pairs, flow: Tensor, judge: Judge) -> dict[str, Any]:
     return told(rows, "spread")
 
 
-def turned(data: Pairs, estimator: FlowEstimator, network: ShiftTolerant) -> dict[str, Any]:
+def turned(data: Pairs, estimator: FlowEstimator, network: ShiftTolerantLPIPS) -> dict[str, Any]:
     """Score half turns: allowed, and with the names of left and right exchanged."""
     pairs = data.pairs
     half = half_turns(pairs.source_pose, pairs.target_pose).diagonal()
@@ -241,7 +241,7 @@ def main() -> None:
     parser.add_argument("--flow", default="runs/demo/flow/checkpoint")
     parser.add_argument("--count", type=int, default=320)
     options = parser.parse_args()
-    network = ShiftTolerant.load("alex", shift_tolerant_weights("alex"))
+    network = ShiftTolerantLPIPS.load("alex", shift_tolerant_weights("alex"))
     result: dict[str, Any] = {"pairs": options.count, "size": SIZE}
     with one_thread(), torch.inference_mode():
         data = read(options.pairs, options.count)

@@ -54,7 +54,7 @@ def tiny(**keywords: object) -> UnWarpME:
         "sigma": 1.5,
         "widths": (8, 8, 8, 16, 16, 16, 16, 16, 16, 16, 12),
         "dilations": (1, 1, 1, 1, 2, 2, 2, 1, 1, 1, 1),
-        "reader_widths": (16, 16, 16, 16, 8),
+        "head_widths": (16, 16, 16, 16, 8),
         "first_kernel": 1,
         **keywords,
     }

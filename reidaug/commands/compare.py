@@ -82,7 +82,7 @@ def compare(
         stlpips=recipe.stlpips,
         ground=recipe.ground,
         hidden=True,
-        drawings={name: net for name, row in rows.items() if (net := row.load_drawing())},
+        generators={name: net for name, row in rows.items() if (net := row.load_generator())},
     )
     estimators |= {name: closed_form() for name, closed_form in CLOSED_FORMS.items()}
     write_atomically(run.path / "warps.png", encode_png(_figure(recipe, testing, estimators)))

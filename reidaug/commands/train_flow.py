@@ -85,7 +85,7 @@ def train(
             out / "checkpoint",
             learner.estimator,
             resolved(recipe),
-            drawing=learner.drawing,
+            generator=learner.image_generator,
             half=recipe.half,
         )
         # As stored: with `half` the weights there are not quite those that were trained.

@@ -12,11 +12,11 @@ from reidaug.errors import UsageError
 from reidaug.flow.checkpoint import (
     build_estimator,
     load_checkpoint,
-    load_drawing,
+    load_generator,
     without_preset,
 )
 from reidaug.flow.estimator import FlowEstimator
-from reidaug.flow.image_generator import DrawingNetwork
+from reidaug.flow.image_generator import ImageGenerator
 from reidaug.flow.score_table import CLOSED_FORMS
 from reidaug.flow.training.recipe import Side, TrainFlow
 from reidaug.recipes import Recipe, resolve
@@ -99,8 +99,8 @@ class Row(NamedTuple):
             return build_estimator(self.keywords).eval()
         return load_checkpoint(self.weights, **self.keywords)
 
-    def load_drawing(self) -> DrawingNetwork | None:
-        """Make the drawing network it was trained with, once that is done.
+    def load_generator(self) -> ImageGenerator | None:
+        """Make the image generator it was trained with, once that is done.
 
         Returns:
             The network in ``eval`` mode; None where there is none.
@@ -108,7 +108,7 @@ class Row(NamedTuple):
         Raises:
             ReidaugError: Its file is damaged.
         """
-        return None if self.weights is None else load_drawing(self.weights)
+        return None if self.weights is None else load_generator(self.weights)
 
 
 def plan_rows(recipe: Compare, out: Path) -> dict[str, Row]:

@@ -17,11 +17,11 @@ from torch import Tensor, nn
 from reidaug.errors import ReidaugError, UsageError
 from reidaug.files import write_atomically
 from reidaug.flow.estimator import FlowEstimator
-from reidaug.flow.image_generator import DrawingNetwork
+from reidaug.flow.image_generator import ImageGenerator
 
 Part = TypeVar("Part")
 Network = TypeVar("Network", bound=nn.Module)
-WEIGHTS, DRAWING, RECIPE = "model.safetensors", "drawing.safetensors", "recipe.yaml"
+WEIGHTS, GENERATOR, RECIPE = "model.safetensors", "generator.safetensors", "recipe.yaml"
 
 
 def build_estimator(description: Mapping[str, Any]) -> FlowEstimator:
@@ -101,7 +101,7 @@ def save_checkpoint(
     estimator: FlowEstimator,
     recipe: Mapping[str, Any],
     *,
-    drawing: DrawingNetwork | None = None,
+    generator: ImageGenerator | None = None,
     half: bool = False,
 ) -> None:
     """Write a checkpoint folder: ``model.safetensors`` and ``recipe.yaml``.
@@ -110,7 +110,7 @@ def save_checkpoint(
         folder: Where; made if it is missing.
         estimator: What was trained.
         recipe: Plain YAML values; its ``estimator`` rebuilds the model, see `build_estimator`.
-        drawing: The drawing network it was trained with, if there is one: ``drawing.safetensors``.
+        generator: The image generator it was trained with, if any: ``generator.safetensors``.
         half: Whether to store weights in 16 bits: half the size, read back in 32. Statistics of
             batch norm keep 32 bits.
 
@@ -120,7 +120,7 @@ def save_checkpoint(
     if "class" not in (recipe.get("estimator") or {}):
         raise ValueError("a checkpoint's recipe needs 'estimator' with a 'class'")
     folder.mkdir(parents=True, exist_ok=True)
-    for name, network in ((WEIGHTS, estimator), (DRAWING, drawing)):
+    for name, network in ((WEIGHTS, estimator), (GENERATOR, generator)):
         if network is not None:
             state = {key: _stored(key, value, half) for key, value in network.state_dict().items()}
             write_atomically(folder / name, save(state))
@@ -149,8 +149,8 @@ def load_checkpoint(folder: Path, **keywords: Any) -> FlowEstimator:
     return _load(folder, WEIGHTS, kind, keywords, key="estimator")
 
 
-def load_drawing(folder: Path) -> DrawingNetwork | None:
-    """Read the drawing network of a checkpoint folder.
+def load_generator(folder: Path) -> ImageGenerator | None:
+    """Read the image generator of a checkpoint folder.
 
     Args:
         folder: As `save_checkpoint` writes it.
@@ -161,10 +161,10 @@ def load_drawing(folder: Path) -> DrawingNetwork | None:
     Raises:
         ReidaugError: A file is damaged or fits no other.
     """
-    if not (folder / DRAWING).is_file():
+    if not (folder / GENERATOR).is_file():
         return None
-    kind: type[DrawingNetwork] = DrawingNetwork  # type: ignore[type-abstract]
-    return _load(folder, DRAWING, kind, {}, key="drawing")
+    kind: type[ImageGenerator] = ImageGenerator  # type: ignore[type-abstract]
+    return _load(folder, GENERATOR, kind, {}, key="generator")
 
 
 def _load(

@@ -14,7 +14,7 @@ from reidaug.geometry.pose import Pose
 
 
 class Motion(NamedTuple):
-    """What a drawing network needs to know of how things move.
+    """What an image generator needs to know of how things move.
 
     Attributes:
         flow: Flow (B, 2, h, w).
@@ -62,7 +62,7 @@ class FlowEstimator(nn.Module, ABC):
     def motion(
         self, source: Float[Tensor, "b 3 H W"], source_pose: Pose, target_pose: Pose
     ) -> Motion:
-        """Estimate one flow a pair, and what else a drawing network is told.
+        """Estimate one flow a pair, and what else an image generator is told.
 
         Args:
             source: Source images (B, 3, H, W) in [0, 1].

@@ -1,4 +1,4 @@
-"""What every drawing network is: it makes the target's image from the source and its motion."""
+"""What every image generator is: it makes the target's image from the source and its motion."""
 
 from abc import ABC, abstractmethod
 from typing import Any
@@ -10,7 +10,7 @@ from reidaug.data.pairs import PosePair
 from reidaug.flow.estimator import Motion
 
 
-class DrawingNetwork(nn.Module, ABC):
+class ImageGenerator(nn.Module, ABC):
     """Draws a person in the target's pose; needed to train a flow, thrown away afterwards."""
 
     @abstractmethod

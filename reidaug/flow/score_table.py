@@ -9,8 +9,9 @@ from reidaug.data.deepfashion import PairList
 from reidaug.data.pairs import PairDataset, collate
 from reidaug.flow import builtin as named
 from reidaug.flow.estimator import FlowEstimator
-from reidaug.flow.image_generator import DrawingNetwork
-from reidaug.flow.perceptual import ShiftTolerant
+from reidaug.flow.image_generator import ImageGenerator
+from reidaug.flow.perceptual_networks import ShiftTolerantLPIPS
+from reidaug.flow.perceptual_weights import shift_tolerant_weights
 from reidaug.flow.scores import (
     ScoredBatch,
     Values,
@@ -19,12 +20,11 @@ from reidaug.flow.scores import (
     summarise,
 )
 from reidaug.flow.training.pair_sources import on_grey, person_pairs
-from reidaug.flow.weights import shift_tolerant_weights
 from reidaug.geometry.flow import Size
 from reidaug.runs import progress
 
 BATCH = 20
-HIGHER_IS_BETTER = ("ssim", "drawn_ssim")
+HIGHER_IS_BETTER = ("ssim", "generated_ssim")
 CLOSED_FORMS = {name.replace("-", "_"): kind for name, kind in named.CLOSED_FORMS.items()}
 
 
@@ -52,12 +52,12 @@ def score_pairs(
     stlpips: Sequence[str],
     ground: str = "image",
     hidden: bool = False,
-    drawings: Mapping[str, DrawingNetwork] | None = None,
+    generators: Mapping[str, ImageGenerator] | None = None,
 ) -> Scored:
     """Score estimators and the closed forms on pairs.
 
-    Where every image has a mask (see `reidaug.flow.training.pair_sources`), only the target's
-    person is compared, both images over grey; else whole images are.
+    Where every image has a mask (see `reidaug.flow.training.pair_sources`), only the
+    target's person is compared, both images over grey; else whole images are.
 
     Args:
         estimators: Trained estimators by the name of their row.
@@ -66,7 +66,7 @@ def score_pairs(
         stlpips: Networks of ST-LPIPS to score with, ``alex`` and ``vgg``.
         ground: ``grey`` shows the estimators what they were shown in training on grey.
         hidden: Whether the part of the person that the source does not show is scored as well.
-        drawings: Drawing networks by the name of their row, to score what they draw as well.
+        generators: Image generators by the name of their row, to score what they draw as well.
 
     Returns:
         The scores by pair.
@@ -74,7 +74,7 @@ def score_pairs(
     Raises:
         ReidaugError: A file cannot be read, or ST-LPIPS cannot be fetched.
     """
-    networks = {n: ShiftTolerant.load(n, shift_tolerant_weights(n)) for n in stlpips}
+    networks = {n: ShiftTolerantLPIPS.load(n, shift_tolerant_weights(n)) for n in stlpips}
     lpips = lpips_distance()
     rows = {
         **{name: closed_form() for name, closed_form in CLOSED_FORMS.items()},
@@ -88,7 +88,7 @@ def score_pairs(
         networks,
         {"lpips": lpips} if lpips else {},
         hidden=hidden,
-        drawings=drawings,
+        generators=generators,
     )
     height, width = PairDataset(pairs, size=size)[0].target.shape[-2:]
     region = "image" if person_pairs(pairs, size) is None else "foreground"

@@ -20,8 +20,8 @@ from reidaug.bootstrap import mean_interval
 from reidaug.data.images import resize as resize_image
 from reidaug.data.pairs import PosePair
 from reidaug.flow.estimator import FlowEstimator
-from reidaug.flow.image_generator import DrawingNetwork
-from reidaug.flow.perceptual import ShiftTolerant
+from reidaug.flow.image_generator import ImageGenerator
+from reidaug.flow.perceptual_networks import ShiftTolerantLPIPS
 from reidaug.geometry.flow import endpoint_error
 from reidaug.geometry.flow import resize as resize_flow
 from reidaug.geometry.warp import warp
@@ -81,11 +81,11 @@ class PairedDifference(NamedTuple):
 def score_estimators(
     estimators: Mapping[str, FlowEstimator],
     batches: Iterable[ScoredBatch],
-    perceptual: Mapping[str, ShiftTolerant],
+    perceptual: Mapping[str, ShiftTolerantLPIPS],
     distances: Mapping[str, Distance] | None = None,
     *,
     hidden: bool = False,
-    drawings: Mapping[str, DrawingNetwork] | None = None,
+    generators: Mapping[str, ImageGenerator] | None = None,
 ) -> dict[str, Values]:
     """Score estimators on the same pairs.
 
@@ -96,8 +96,8 @@ def score_estimators(
         distances: Other distances of two images by the name of their column.
         hidden: Whether each network also scores the part of the person that the source does not
             show, as ``stlpips_<name>_hidden``.
-        drawings: Drawing networks by the name of their row, in ``eval`` mode: what they draw is
-            scored beside the warped source, in columns ``drawn_<name>``.
+        generators: Image generators by the name of their row, in ``eval`` mode: what they draw is
+            scored beside the warped source, in columns ``generated_<name>``.
 
     Returns:
         Row name, score name, one value a pair. ``epe_px`` is there for pairs with exact flow and
@@ -123,10 +123,10 @@ def score_estimators(
                 values |= _compared(warped, target, perceptual, wanted, unseen)
                 for name, distance in (distances or {}).items():
                     values[name] = distance(warped, target)
-                if drawings and row in drawings:
-                    image = _eight_bits(_ground(drawings[row](shown, motion), batch.person))
+                if generators and row in generators:
+                    image = _eight_bits(_ground(generators[row](shown, motion), batch.person))
                     drawn = _compared(image, target, perceptual, wanted)
-                    values |= {f"drawn_{name}": value for name, value in drawn.items()}
+                    values |= {f"generated_{name}": value for name, value in drawn.items()}
                 for name, value in values.items():
                     found[row].setdefault(name, []).append(value.double().cpu())
     return {
@@ -225,7 +225,7 @@ def paired_difference(
 def _compared(
     image: Tensor,
     target: Tensor,
-    perceptual: Mapping[str, ShiftTolerant],
+    perceptual: Mapping[str, ShiftTolerantLPIPS],
     wanted: Mapping[str, list[Tensor]],
     unseen: Bool[Tensor, "b H W"] | None = None,
 ) -> dict[str, Tensor]:

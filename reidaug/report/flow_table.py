@@ -24,10 +24,10 @@ LINES = {
     "epe_px": Line("EPE px, visible", 2),
     "stlpips_alex_hidden": Line("ST-LPIPS (Alex), hidden", 3),
     "stlpips_vgg_hidden": Line("ST-LPIPS (VGG), hidden", 3),
-    "drawn_l1": Line("l1-norm, drawn", 2),
-    "drawn_ssim": Line("SSIM, drawn", 3, higher=True),
-    "drawn_stlpips_alex": Line("ST-LPIPS (Alex), drawn", 3),
-    "drawn_stlpips_vgg": Line("ST-LPIPS (VGG), drawn", 3),
+    "generated_l1": Line("l1-norm, drawn", 2),
+    "generated_ssim": Line("SSIM, drawn", 3, higher=True),
+    "generated_stlpips_alex": Line("ST-LPIPS (Alex), drawn", 3),
+    "generated_stlpips_vgg": Line("ST-LPIPS (VGG), drawn", 3),
 }
 """Scores in the order of the paper's Table 1; what it does not have comes after: hidden parts, and
 what a drawing network makes of the warped source (Table 7 does not say which image it scored)."""

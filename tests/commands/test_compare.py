@@ -28,7 +28,7 @@ ESTIMATOR = {
     "canvas": [32, 16],
     "sigma": 1.5,
     "widths": [8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8],
-    "reader_widths": [8, 8, 8, 8, 8],
+    "head_widths": [8, 8, 8, 8, 8],
     "first_kernel": 1,
 }
 ROWS: dict[str, Any] = {
@@ -336,7 +336,7 @@ def test_rows_with_a_drawing_network_are_scored_on_what_it_draws(
     people: Path, tmp_path: Path
 ) -> None:
     parts = {
-        "drawing": {
+        "generator": {
             "class": "reidaug.flow.unwarpme.refinement:Refinement",
             "width": 8,
             "blocks": 1,
@@ -348,10 +348,10 @@ def test_rows_with_a_drawing_network_are_scored_on_what_it_draws(
     }
     rows = {
         "bare": {},
-        "whole": {"cycle": ["affine", "drawing"], "weights": {"perceptual": 0.0}, **parts},
+        "whole": {"cycle": ["affine", "generation"], "weights": {"perceptual": 0.0}, **parts},
     }
     report = compare(recipe(people, rows=rows), tmp_path / "run")
-    drawn = {"drawn_l1", "drawn_l1_32", "drawn_ssim"}
+    drawn = {"generated_l1", "generated_l1_32", "generated_ssim"}
     assert drawn <= set(report["rows"]["whole"])
     assert not drawn & set(report["rows"]["bare"])
     assert not drawn & set(report["differences"]["whole"])

@@ -138,7 +138,7 @@ TINY = DemoSizes(
         "test_pairs=4",
         "stlpips=[]",
         "estimator={class: 'reidaug.flow.unwarpme:UnWarpME', preset: small, "
-        "widths: [4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4], depth: 3, reader_widths: [8, 8]}",
+        "widths: [4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4], depth: 3, head_widths: [8, 8]}",
     ),
     reid=(
         "backbone=resnet18",

@@ -21,7 +21,7 @@ from reidaug.data.keypoints import write_patn
 from reidaug.data.pairs import PairDataset
 from reidaug.errors import ReidaugError, UsageError
 from reidaug.flow.checkpoint import build_estimator, load_checkpoint
-from reidaug.flow.perceptual import ShiftTolerant
+from reidaug.flow.perceptual_networks import ShiftTolerantLPIPS
 from reidaug.flow.score_table import table
 from reidaug.flow.training import recipe as flow_training
 from reidaug.flow.training.pair_sources import hold_out, person_pairs, spread
@@ -35,7 +35,7 @@ ESTIMATOR = {
     "canvas": [32, 16],
     "sigma": 1.5,
     "widths": [8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8],
-    "reader_widths": [8, 8, 8, 8, 8],
+    "head_widths": [8, 8, 8, 8, 8],
     "first_kernel": 1,
 }
 
@@ -218,16 +218,16 @@ def test_the_perceptual_loss_takes_part(
     assert "perceptual" in json.loads((tmp_path / "run" / "log.jsonl").read_text())
 
 
-def unlearned(*told: object) -> ShiftTolerant:
+def unlearned(*told: object) -> ShiftTolerantLPIPS:
     """A network like the frozen one, whose weights need no file."""
     with torch.random.fork_rng():
         torch.default_generator.manual_seed(0)
-        return ShiftTolerant("vgg")
+        return ShiftTolerantLPIPS("vgg")
 
 
 WHOLE = {
-    "cycle": ["affine", "drawing"],
-    "drawing": {"class": "reidaug.flow.unwarpme.refinement:Refinement", "width": 16, "blocks": 1},
+    "cycle": ["affine", "generation"],
+    "generator": {"class": "reidaug.flow.unwarpme.refinement:Refinement", "width": 16, "blocks": 1},
     "discriminator": {
         "class": "reidaug.flow.unwarpme.discriminator:PatchDiscriminator",
         "widths": [8, 8],
@@ -243,8 +243,8 @@ def test_a_drawing_network_and_its_opponent_train_along_and_go_on_exactly(
     told = recipe(people, **WHOLE)
     whole = train(told, tmp_path / "whole")
     lines = (tmp_path / "whole" / "log.jsonl").read_text().splitlines()
-    drawing = {"perceptual", "generative", "matching", "discriminator", "rate", "step"}
-    assert set(json.loads(lines[1])) == drawing
+    expected = {"perceptual", "generative", "matching", "discriminator", "rate", "step"}
+    assert set(json.loads(lines[1])) == expected
     with monkeypatch.context() as broken:
         save = train_flow._save
 
@@ -257,7 +257,7 @@ def test_a_drawing_network_and_its_opponent_train_along_and_go_on_exactly(
         with pytest.raises(KeyboardInterrupt):
             train(told, tmp_path / "cut")
     assert train(told, tmp_path / "cut", resume=True) == whole
-    for name in ("checkpoint/model.safetensors", "checkpoint/drawing.safetensors", "log.jsonl"):
+    for name in ("checkpoint/model.safetensors", "checkpoint/generator.safetensors", "log.jsonl"):
         assert (tmp_path / "cut" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
 
 
@@ -265,11 +265,14 @@ def test_a_drawing_network_and_its_opponent_train_along_and_go_on_exactly(
     ("keys", "words"),
     [
         ({"cycle": ["exact", "paint"]}, "cycle: no task"),
-        ({"cycle": ["drawing"]}, "needs a drawing network"),
-        ({"drawing": {"class": "reidaug.flow.closed_form:Identity"}}, "drawing.class: .* no draw"),
+        ({"cycle": ["generation"]}, "needs an image generator"),
         (
-            {"drawing": {"class": "reidaug.flow.unwarpme.refinement:Refinement", "width": 3}},
-            "drawing .*width",
+            {"generator": {"class": "reidaug.flow.closed_form:Identity"}},
+            "generator.class: .* no image",
+        ),
+        (
+            {"generator": {"class": "reidaug.flow.unwarpme.refinement:Refinement", "width": 3}},
+            "generator .*width",
         ),
         ({"discriminator": {"class": "nowhere:Net"}}, "discriminator.class"),
         ({"estimator": {"class": "reidaug.flow.closed_form:Identity"}}, "nothing to train"),

@@ -20,7 +20,7 @@ RECIPE = {
         "sigma": 1.5,
         "widths": [8, 8, 8, 16, 16, 16, 16, 16, 16, 16, 12],
         "dilations": [1, 1, 1, 1, 2, 2, 2, 1, 1, 1, 1],
-        "reader_widths": [16, 16, 16, 16, 8],
+        "head_widths": [16, 16, 16, 16, 8],
         "first_kernel": 1,
     }
 }

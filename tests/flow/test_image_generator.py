@@ -1,4 +1,4 @@
-"""The drawing networks of the rivals: `Generator` and `Inpainting`."""
+"""The image generators of the rivals: `Generator` and `Inpainting`."""
 
 import pytest
 import torch

@@ -35,7 +35,7 @@ every_form = pytest.mark.parametrize(("name", "keywords"), FORMS)
 GRID = (SIZE[0] // 2, SIZE[1] // 2)
 
 
-def drawing(name: str) -> nn.Module:
+def image_generator(name: str) -> nn.Module:
     with torch.random.fork_rng():
         torch.default_generator.manual_seed(1)
         if name == "tpsmm":
@@ -135,7 +135,7 @@ def test_a_missing_joint_changes_nothing(name: str, keywords: dict) -> None:
 
 @every_form
 def test_missing_joints_never_spoil_a_gradient(name: str, keywords: dict) -> None:
-    net, draw = rival(name, **keywords), drawing(name)
+    net, draw = rival(name, **keywords), image_generator(name)
     nobody = Pose(torch.full((1, 18, 2), torch.nan), torch.zeros(1, 18, dtype=torch.bool))
     some = with_nan(poses(3, 1, visible=0.3))
     source_pose = Pose(*(torch.cat(p) for p in zip(nobody, some, strict=True)))
@@ -151,7 +151,7 @@ def test_missing_joints_never_spoil_a_gradient(name: str, keywords: dict) -> Non
 
 @every_form
 def test_every_parameter_learns(name: str, keywords: dict) -> None:
-    net, draw = shaken(rival(name, **keywords), 5), shaken(drawing(name), 6)
+    net, draw = shaken(rival(name, **keywords), 5), shaken(image_generator(name), 6)
     batch = pairs(3, 0)
     motion = net.motion(batch.source, batch.source_pose, batch.target_pose)
     (draw(batch.source, motion) - batch.target).abs().sum().backward()
@@ -165,7 +165,7 @@ def test_every_parameter_learns(name: str, keywords: dict) -> None:
 
 @every_form
 def test_one_pair_alone_is_one_pair_in_a_batch(name: str, keywords: dict) -> None:
-    net, draw = shaken(rival(name, **keywords), 7).eval(), shaken(drawing(name), 8).eval()
+    net, draw = shaken(rival(name, **keywords), 7).eval(), shaken(image_generator(name), 8).eval()
     source, ps, pt = images(3, 0), poses(3, 1), poses(3, 2)
     motion = net.motion(source, ps, pt)
     middle = slice(1, 2)
@@ -182,7 +182,7 @@ def test_one_pair_alone_is_one_pair_in_a_batch(name: str, keywords: dict) -> Non
 
 @every_form
 def test_half_precision_leaves_coordinates_exact(name: str, keywords: dict) -> None:
-    net, draw = rival(name, **keywords).eval(), drawing(name).eval()
+    net, draw = rival(name, **keywords).eval(), image_generator(name).eval()
     source, pose = images(2, 0), poses(2, 1)
     with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
         motion = net.motion(source, pose, pose)
@@ -206,7 +206,7 @@ def test_a_checkpoint_gives_the_same_flow(name: str, tmp_path: Path) -> None:
 
 
 def overfit(name: str, keywords: dict, steps: int) -> tuple[Tensor, Tensor]:
-    net, draw, batch = rival(name, **keywords), drawing(name), pairs(4, 5)
+    net, draw, batch = rival(name, **keywords), image_generator(name), pairs(4, 5)
     optimizer = torch.optim.Adam([*net.parameters(), *draw.parameters()], lr=3e-3)
     for step in range(steps):
         if isinstance(net, TPSMM):
@@ -234,7 +234,7 @@ def test_the_other_forms_learn_four_pairs_by_heart(name: str, keywords: dict) ->
 
 @pytest.mark.parametrize("name", ["fomm", "mraa", "tpsmm"])
 def test_the_flow_alone_can_follow_a_turned_and_enlarged_body(name: str) -> None:
-    """The exact task: only the flow is asked, the drawing network takes no part."""
+    """The exact task: only the flow is asked, the image generator takes no part."""
     net = rival(name, **({"jacobian": "analytic"} if name == "fomm" else {}))
     batch = pairs(4, 5)
     assert batch.flow is not None

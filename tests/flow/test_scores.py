@@ -6,8 +6,8 @@ from flow_figures import SIZE, images, pairs
 from reidaug.data.pairs import PosePair
 from reidaug.flow.closed_form import Identity, TorsoAffine
 from reidaug.flow.estimator import FlowEstimator
-from reidaug.flow.image_generator import DrawingNetwork
-from reidaug.flow.perceptual import ShiftTolerant
+from reidaug.flow.image_generator import ImageGenerator
+from reidaug.flow.perceptual_networks import ShiftTolerantLPIPS
 from reidaug.flow.scores import (
     ScoredBatch,
     image_scores,
@@ -34,7 +34,7 @@ def test_the_exact_flow_scores_best_and_its_error_is_zero() -> None:
     rows = score_estimators(
         {"exact": Exact(batch), "identity": Identity(), "torso": TorsoAffine()},
         [ScoredBatch(batch)],
-        {"alex": ShiftTolerant("alex")},
+        {"alex": ShiftTolerantLPIPS("alex")},
     )
     assert set(rows["exact"]) == {"epe_px", "l1", "l1_32", "ssim", "stlpips_alex"}
     assert rows["exact"]["epe_px"].max() == 0
@@ -119,7 +119,7 @@ def test_a_row_has_means_and_intervals_of_what_was_measured() -> None:
 
 @pytest.mark.parametrize("name", ["alex", "vgg"])
 def test_the_hidden_score_is_the_mean_difference_over_hidden_cells(name: str) -> None:
-    network = ShiftTolerant(name)
+    network = ShiftTolerantLPIPS(name)
     with torch.no_grad():
         for k, head in enumerate(network.heads):
             head.fill_(1.0 + k)
@@ -171,7 +171,7 @@ def test_hidden_is_known_only_with_a_mask_and_an_exact_flow() -> None:
     assert ScoredBatch(batch).hidden() is None
     assert ScoredBatch(batch._replace(flow=None, visible=None), person).hidden() is None
     rows = score_estimators(
-        {"e": Identity()}, [ScoredBatch(batch)], {"alex": ShiftTolerant("alex")}, hidden=True
+        {"e": Identity()}, [ScoredBatch(batch)], {"alex": ShiftTolerantLPIPS("alex")}, hidden=True
     )
     assert "stlpips_alex_hidden" not in rows["e"]
 
@@ -216,7 +216,7 @@ def test_the_interval_of_a_paired_difference_is_that_of_the_plain_loop() -> None
     np.testing.assert_allclose(found[1:], np.quantile(means, [0.025, 0.975]))
 
 
-class Tint(DrawingNetwork):
+class Tint(ImageGenerator):
     """The warped source, darker."""
 
     def forward(self, source, motion):  # type: ignore[no-untyped-def]
@@ -225,19 +225,19 @@ class Tint(DrawingNetwork):
 
 def test_what_is_drawn_is_scored_beside_what_is_warped() -> None:
     batch = pairs(3, 0)
-    network = ShiftTolerant("alex")
+    network = ShiftTolerantLPIPS("alex")
     rows = score_estimators(
         {"drawn": Exact(batch), "bare": Identity()},
         [ScoredBatch(batch)],
         {"alex": network},
-        drawings={"drawn": Tint().eval()},
+        generators={"drawn": Tint().eval()},
     )
     assert batch.flow is not None
     image = (warp(batch.source, batch.flow) * 0.8 * 255).round() / 255
     target = (batch.target * 255).round() / 255
     expected = image_scores(image, target)
     for name in ("l1", "l1_32", "ssim"):
-        np.testing.assert_allclose(rows["drawn"][f"drawn_{name}"], expected[name], rtol=1e-4)
+        np.testing.assert_allclose(rows["drawn"][f"generated_{name}"], expected[name], rtol=1e-4)
     distance = network.distance(image, target)
-    np.testing.assert_allclose(rows["drawn"]["drawn_stlpips_alex"], distance, rtol=1e-4)
+    np.testing.assert_allclose(rows["drawn"]["generated_stlpips_alex"], distance, rtol=1e-4)
     assert not any(name.startswith("drawn") for name in rows["bare"])

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from reidaug.flow.perceptual import FeatureNetwork, ShiftTolerant
+from reidaug.flow.perceptual_networks import FeatureNetwork, ShiftTolerantLPIPS
 from reidaug.flow.unwarpme.losses import PYRAMID, affine_preserving_loss, perceptual_loss, shrink
 from reidaug.geometry import affine, flow
 
@@ -66,7 +66,7 @@ def test_equation_6_sums_four_scales_and_all_depths() -> None:
 
 
 def test_equation_6_is_zero_for_equal_images_and_gives_gradients_to_the_first_alone() -> None:
-    network = ShiftTolerant("vgg")
+    network = ShiftTolerantLPIPS("vgg")
     image = images(2, 32, 32).requires_grad_()
     target = images(3, 32, 32).requires_grad_()
     assert perceptual_loss(image, image.detach().clone(), network) == 0

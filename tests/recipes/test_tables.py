@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from reidaug.experiments.compare_config import Compare, plan_rows
-from reidaug.flow.perceptual import ShiftTolerant
+from reidaug.flow.perceptual_networks import ShiftTolerantLPIPS
 from reidaug.flow.training import recipe as flow_training
 from reidaug.recipes import load
 
@@ -26,7 +26,7 @@ ROWS = {
 
 @pytest.fixture(autouse=True)
 def frozen(monkeypatch: pytest.MonkeyPatch) -> None:
-    network = ShiftTolerant("vgg")
+    network = ShiftTolerantLPIPS("vgg")
     monkeypatch.setattr(flow_training, "_network", lambda recipe, accelerator: network)
 
 

@@ -1,4 +1,4 @@
-"""The drawing network of FOMM and MRAA: source image and motion to an image of the target."""
+"""The image generator of FOMM and MRAA: source image and motion to an image of the target."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from reidaug.flow.estimator import Motion
-from reidaug.flow.image_generator import DrawingNetwork
+from reidaug.flow.image_generator import ImageGenerator
 from reidaug.flow.layers import Down, Residual, Same, Up, check_halving
 from reidaug.flow.presets import look_up
 from reidaug.geometry.flow import Size
@@ -32,7 +32,7 @@ def preset(name: str) -> dict[str, Any]:
     return look_up(PRESETS, name, of="Generator")
 
 
-class Generator(DrawingNetwork):
+class Generator(ImageGenerator):
     """Encodes the source, moves its features along the flow, and decodes what is seen there.
 
     Convention: see `reidaug.geometry.flow`.

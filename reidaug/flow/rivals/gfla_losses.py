@@ -19,7 +19,7 @@ from torch.nn.functional import embedding_bag, interpolate, unfold
 
 from reidaug.data.images import IMAGENET_MEAN, IMAGENET_STD
 from reidaug.data.pairs import PosePair
-from reidaug.flow.perceptual import FeatureNetwork
+from reidaug.flow.perceptual_networks import FeatureNetwork
 from reidaug.geometry.flow import Size, to_pixels
 
 EPSILON = 1e-8
@@ -34,8 +34,8 @@ class SamplingLosses:
     Args:
         network: Frozen network whose features are compared.
         depths: Place of each level's features in what the network gives, coarse to fine. The
-            default is relu4_1 and relu3_1 of `Vgg19`, and relu4_3 and relu3_3 of `ShiftTolerant`'s
-            VGG-16, each near the resolution of its level.
+            default is relu4_1 and relu3_1 of `Vgg19`, and relu4_3 and relu3_3 of the VGG-16 in
+            `ShiftTolerantLPIPS`, each near the resolution of its level.
         windows: Rows and columns of the affine loss's windows at each level, coarse to fine, odd.
         standardised: Whether the network does its own scaling, as for every other loss here. GFLA
             feeds it images in [-1, 1] as they are.

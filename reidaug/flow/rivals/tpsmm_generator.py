@@ -1,4 +1,4 @@
-"""TPSMM's drawing network: warped features at every resolution, filled in where they are hidden."""
+"""TPSMM's image generator: warped features at every resolution, filled in where they are hidden."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from reidaug.data.pairs import PosePair
 from reidaug.flow.estimator import Motion
-from reidaug.flow.image_generator import DrawingNetwork
+from reidaug.flow.image_generator import ImageGenerator
 from reidaug.flow.layers import Down, Residual, Same, Up, check_halving
 from reidaug.flow.presets import look_up
 from reidaug.flow.rivals.fomm_generator import occlusion_at, shown
@@ -33,7 +33,7 @@ def preset(name: str) -> dict[str, Any]:
     return look_up(PRESETS, name, of="Inpainting")
 
 
-class Inpainting(DrawingNetwork):
+class Inpainting(ImageGenerator):
     """Encodes the source, moves the features of every resolution, and fills in what is hidden.
 
     Convention: see `reidaug.geometry.flow`.

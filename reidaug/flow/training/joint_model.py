@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from reidaug.data.pairs import PosePair
 from reidaug.flow.estimator import FlowEstimator, Motion
-from reidaug.flow.image_generator import DrawingNetwork
+from reidaug.flow.image_generator import ImageGenerator
 
 
 class Drawn(NamedTuple):
@@ -30,16 +30,16 @@ class Drawn(NamedTuple):
 
 
 class Method(nn.Module):
-    """An estimator with its drawing network: one module, so that processes share all gradients.
+    """An estimator with its image generator: one module, so that processes share all gradients.
 
     Args:
         estimator: The flow estimator.
-        drawing: The drawing network, if the method has one.
+        generator: The image generator, if the method has one.
     """
 
-    def __init__(self, estimator: FlowEstimator, drawing: DrawingNetwork | None = None) -> None:
+    def __init__(self, estimator: FlowEstimator, generator: ImageGenerator | None = None) -> None:
         super().__init__()
-        self.estimator, self.drawing = estimator, drawing
+        self.estimator, self.image_generator = estimator, generator
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """Part the parameters by learning rate.
@@ -48,7 +48,9 @@ class Method(nn.Module):
             Groups for an optimiser, each with ``rate``, a multiple of the base rate.
         """
         groups: list[dict[str, Any]] = [{"params": list(self.estimator.parameters()), "rate": 1.0}]
-        return groups + (self.drawing.parameter_groups() if self.drawing is not None else [])
+        return groups + (
+            self.image_generator.parameter_groups() if self.image_generator is not None else []
+        )
 
     def forward(
         self, batch: PosePair, tasks: Sequence[str], generator: torch.Generator | None = None
@@ -57,8 +59,8 @@ class Method(nn.Module):
 
         Args:
             batch: Pairs.
-            tasks: With ``drawing`` among them the target is drawn and the method's own losses are
-                worked out; with ``sampling`` all flows are given.
+            tasks: With ``generation`` among them the target is drawn and the method's own losses
+                are computed; with ``sampling`` all flows are given.
             generator: Source of chance of the method's own losses, on the CPU.
 
         Returns:
@@ -69,10 +71,10 @@ class Method(nn.Module):
             flows = self.estimator.flows(batch.source, *poses)
             return Drawn(Motion(flows[-1]), None, flows, {})
         motion = self.estimator.motion(batch.source, *poses)
-        if "drawing" not in tasks or self.drawing is None:
+        if "generation" not in tasks or self.image_generator is None:
             return Drawn(motion, None, (), {})
-        image = self.drawing(batch.source, motion)
+        image = self.image_generator(batch.source, motion)
         assert generator is not None
         own = self.estimator.own_losses(batch, motion, generator)
-        own |= self.drawing.own_losses(batch, motion)
+        own |= self.image_generator.own_losses(batch, motion)
         return Drawn(motion, image, (), own)

@@ -23,7 +23,7 @@ from reidaug.geometry import affine
 from reidaug.geometry.flow import from_affine
 from reidaug.geometry.warp import warp
 
-TASKS = ("affine", "reconstruction", "perceptual", "exact", "drawing", "sampling")
+TASKS = ("affine", "reconstruction", "perceptual", "exact", "generation", "sampling")
 
 
 class Learner(Protocol):
@@ -144,7 +144,7 @@ class Opponent(NamedTuple):
 
 
 class FlowLearner:
-    """Trains any flow estimator, alone or with a drawing network, by tasks in turn.
+    """Trains any flow estimator, alone or with an image generator, by tasks in turn.
 
     One step works on one entry of the cycle:
 
@@ -152,7 +152,7 @@ class FlowLearner:
     - ``reconstruction``: the source warped by the flow should be the target, pixel by pixel;
     - ``perceptual``: it should look like the target to a frozen network;
     - ``exact``: the flow should be the exact one of rendered pairs;
-    - ``drawing``: what the drawing network makes of source and motion should look like the target,
+    - ``generation``: the generator's image of source and motion should look like the target,
       also to a discriminator, if there is one; the method's own losses come on top;
     - ``sampling``: GFLA's two losses on all flows of the estimator.
 
@@ -172,8 +172,8 @@ class FlowLearner:
         ValueError: A task is unknown or lacks its network.
 
     Source:
-        UnWarpME Sec. 4.1.2 and 4.2: ``affine`` and ``drawing`` alternate, 1:1; ``perceptual`` in
-        the place of ``drawing`` is the paper's ablation without R (Table 3). The tasks
+        UnWarpME Sec. 4.1.2 and 4.2: ``affine`` and ``generation`` alternate, 1:1; ``perceptual`` in
+        the place of ``generation`` is the paper's ablation without R (Table 3). The tasks
         ``reconstruction`` and ``exact`` are ours.
     """
 
@@ -193,10 +193,10 @@ class FlowLearner:
         unknown = sorted(tasks - set(TASKS))
         if unknown or not cycle:
             raise ValueError(f"no task {unknown}; a cycle is made of {', '.join(TASKS)}")
-        if "drawing" in tasks and bare.drawing is None:
-            raise ValueError("the task 'drawing' needs a drawing network")
+        if "generation" in tasks and bare.image_generator is None:
+            raise ValueError("the task 'generation' needs an image generator")
         self.method, self.descent = method, descent
-        self.estimator, self.drawing = bare.estimator, bare.drawing
+        self.estimator, self.image_generator = bare.estimator, bare.image_generator
         self.accelerator, self.objective = descent.accelerator, objective
         self.cycle, self.disturbance = tuple(cycle), disturbance
         self.opponent, self.seed = opponent, seed

@@ -10,7 +10,7 @@ from pydantic import ConfigDict
 from torch import Tensor
 
 from reidaug.data.pairs import PosePair
-from reidaug.flow.perceptual import FeatureNetwork
+from reidaug.flow.perceptual_networks import FeatureNetwork
 from reidaug.flow.rivals.gfla_losses import SamplingLosses
 from reidaug.flow.unwarpme.losses import (
     PYRAMID,
@@ -34,7 +34,7 @@ class Weights:
         l1: Absolute difference of the warped source and the target.
         structure: One minus SSIM of the two.
         perceptual: Eq. 6, on the warped source (task ``perceptual``) or the drawn image (task
-            ``drawing``).
+            ``generation``).
         smoothness: Second differences of the flow, in tasks other than ``affine``.
         generative: Eq. 7, lambda_1 of Eq. 9: what a discriminator says of the drawn image.
         matching: FOMM's comparison of the discriminator's features.

@@ -13,8 +13,9 @@ from reidaug.errors import UsageError
 from reidaug.flow.builtin import load_flow
 from reidaug.flow.checkpoint import build_estimator, build_part, without_preset
 from reidaug.flow.estimator import FlowEstimator
-from reidaug.flow.image_generator import DrawingNetwork
-from reidaug.flow.perceptual import FeatureNetwork, ShiftTolerant, Vgg19
+from reidaug.flow.image_generator import ImageGenerator
+from reidaug.flow.perceptual_networks import FeatureNetwork, ShiftTolerantLPIPS, Vgg19
+from reidaug.flow.perceptual_weights import shift_tolerant_weights
 from reidaug.flow.rivals.gfla_losses import SamplingLosses
 from reidaug.flow.training.joint_model import Method
 from reidaug.flow.training.learner import Descent, FlowLearner, Opponent, Schedule
@@ -22,11 +23,10 @@ from reidaug.flow.training.objective import Objective, Weights
 from reidaug.flow.training.pair_augmentation import Disturbance
 from reidaug.flow.unwarpme.discriminator import Discriminator
 from reidaug.flow.unwarpme.losses import PYRAMID
-from reidaug.flow.weights import shift_tolerant_weights
 from reidaug.recipes import Recipe
 
 Side = Annotated[int, Field(ge=8)]  # pixels
-PARTS = ("estimator", "drawing", "discriminator")
+PARTS = ("estimator", "generator", "discriminator")
 
 
 class TrainFlow(Recipe):
@@ -43,11 +43,12 @@ class TrainFlow(Recipe):
         estimator: ``class``, perhaps ``preset``, and keywords.
         start: Flow whose weights the estimator begins with: a checkpoint folder or ``market``, the
             one inside the package. It must be of the estimator's form.
-        drawing: Likewise, a network that draws the target from the source and its motion, for the
-            task ``drawing``; it is thrown away in the end.
+        generator: Likewise, a network that draws the target from the source and its motion, for the
+            task ``generation``; it is thrown away in the end.
         discriminator: Likewise, a discriminator of what is drawn.
         row: Name of its row in the table of scores.
-        cycle: Tasks in turn, see `reidaug.flow.training.learner.FlowLearner`; ``+`` joins two.
+        cycle: Tasks in turn, see `reidaug.flow.training.learner.FlowLearner`; ``+`` joins
+            two in one step.
         weights: What each loss counts.
         scales: Resolutions the perceptual loss looks at, as parts of the images' own.
         windows: Sides of the windows of GFLA's affine loss, coarse to fine.
@@ -79,7 +80,7 @@ class TrainFlow(Recipe):
     ground: Literal["grey", "image"] = "grey"
     estimator: dict[str, Any]
     start: str | None = None
-    drawing: dict[str, Any] | None = None
+    generator: dict[str, Any] | None = None
     discriminator: dict[str, Any] | None = None
     row: str = "unwarpme"
     cycle: tuple[str, ...] = ("affine", "reconstruction")
@@ -183,7 +184,7 @@ def _objective(
     tasks, sampling = _tasks(recipe), None
     if "sampling" in tasks:
         sampling = SamplingLosses(frozen(), windows=recipe.windows, autocast=accelerator.autocast)
-    looks = recipe.weights.perceptual and {"perceptual", "drawing"} & set(tasks)
+    looks = recipe.weights.perceptual and {"perceptual", "generation"} & set(tasks)
     return Objective(
         recipe.weights,
         frozen() if looks else None,
@@ -197,13 +198,13 @@ def _tasks(recipe: TrainFlow) -> list[str]:
     return [task for entry in recipe.cycle for task in entry.split("+")]
 
 
-def _drawing(recipe: TrainFlow) -> DrawingNetwork | None:
-    if recipe.drawing is None:
+def _drawing(recipe: TrainFlow) -> ImageGenerator | None:
+    if recipe.generator is None:
         return None
     return build_part(
-        recipe.drawing,
-        DrawingNetwork,  # type: ignore[type-abstract]
-        key="drawing",
+        recipe.generator,
+        ImageGenerator,  # type: ignore[type-abstract]
+        key="generator",
     )
 
 
@@ -238,7 +239,7 @@ def _network(recipe: TrainFlow, accelerator: Accelerator) -> FeatureNetwork:
     if recipe.vgg19 is not None:
         network: FeatureNetwork = Vgg19.load(recipe.vgg19)
     else:
-        network = ShiftTolerant.load("vgg", shift_tolerant_weights("vgg"))
+        network = ShiftTolerantLPIPS.load("vgg", shift_tolerant_weights("vgg"))
     # Channels last: a fifth faster in bfloat16 on processors.
     network = network.to(accelerator.device)
     return network.to(memory_format=torch.channels_last)

@@ -1,4 +1,4 @@
-"""UnWarpME: section 4 of the paper."""
+"""UnWarpME, section 4 of the paper: warping, correlation, affine task, refinement, losses."""
 
 from reidaug.flow.unwarpme.warping import UnWarpME
 

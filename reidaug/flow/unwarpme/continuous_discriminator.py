@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool2d
 
-from reidaug.flow.perceptual import FeatureNetwork
+from reidaug.flow.perceptual_networks import FeatureNetwork
 from reidaug.flow.presets import look_up
 from reidaug.flow.unwarpme.adversarial_losses import (
     critic_generator_loss,
@@ -52,7 +52,7 @@ class ContinuousDiscriminator(Discriminator):
         network: The frozen network, on the device of the images. It is neither trained nor saved
             with the discriminator, and whoever moves the discriminator moves it too.
         depth: Which of the network's features, counted from 0; 3 is relu4_3 of the VGG-16 in
-            `reidaug.flow.perceptual.ShiftTolerant`, relu4_1 of `reidaug.flow.perceptual.Vgg19`.
+            `ShiftTolerantLPIPS`, relu4_1 of `Vgg19` (`reidaug.flow.perceptual_networks`).
         widths: Output channels of the critic's hidden convolutions.
         sigma: Width of a joint's Gaussian in pixels of the image.
         penalty: What the gradient penalty counts.

@@ -7,7 +7,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn.functional import pad
 
-from reidaug.flow.perceptual import FeatureNetwork
+from reidaug.flow.perceptual_networks import FeatureNetwork
 from reidaug.geometry.flow import resize
 
 PYRAMID = (1.0, 0.5, 0.25, 0.125)

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from reidaug.flow.estimator import Motion
-from reidaug.flow.image_generator import DrawingNetwork
+from reidaug.flow.image_generator import ImageGenerator
 from reidaug.flow.layers import Down, Residual, Up
 from reidaug.flow.presets import look_up
 from reidaug.geometry.warp import warp
@@ -39,7 +39,7 @@ def preset(name: str) -> dict[str, Any]:
     return look_up(PRESETS, name, of="Refinement")
 
 
-class Refinement(DrawingNetwork):
+class Refinement(ImageGenerator):
     """R: encode the source, warp its features with the flow, decode them to an image.
 
     Encoder: two convolutions, each followed by batch norm, ReLU and average pooling. Decoder:

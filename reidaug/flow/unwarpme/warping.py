@@ -26,7 +26,7 @@ from reidaug.geometry.pose import OPENPOSE_18, Pose, pose_maps
 CELL = 4  # canvas pixels a feature cell: two of M's convolutions have stride 2
 STRIDES = (1, 2, 1, 2, 1, 1, 1, 1, 1, 1, 1)
 PAPER_WIDTHS = (64, 64, 128, 128, 128, 128, 128, 128, 128, 128, 35)
-PAPER_READER_WIDTHS = (128, 128, 96, 64, 32)
+PAPER_HEAD_WIDTHS = (128, 128, 96, 64, 32)
 WIDE_DILATIONS = (1, 1, 1, 1, 2, 4, 8, 4, 2, 1, 1)
 READOUTS = ("soft_argmax", "literal")
 PAIRS_TOGETHER = 2**19  # numbers of a correlation that stay close to the processor
@@ -44,7 +44,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "sigma": 3.0,
         "widths": (16, 32, 32, 64, 64, 64, 64, 64, 64, 64, 35),
         "dilations": WIDE_DILATIONS,
-        "reader_widths": (64, 64, 48, 32, 32),
+        "head_widths": (64, 64, 48, 32, 32),
         "first_kernel": 1,
     },
 }
@@ -103,7 +103,7 @@ class PoseEncoder(nn.Sequential):
         super().__init__(*layers[:-1])
 
 
-class FlowReader(nn.Module):
+class FlowHead(nn.Module):
     """C_i: one to six convolutions from matches to two coordinates.
 
     Hidden convolutions have stride 1, batch norm and a ReLU; the last has a bias and nothing after.
@@ -128,7 +128,7 @@ class FlowReader(nn.Module):
         positions: int,
         *,
         depth: int = 6,
-        widths: Sequence[int] = PAPER_READER_WIDTHS,
+        widths: Sequence[int] = PAPER_HEAD_WIDTHS,
         first_kernel: int = 3,
     ) -> None:
         super().__init__()
@@ -174,7 +174,7 @@ class UnWarpME(FlowEstimator):
         dilations: Dilation of each of M's eleven convolutions; all 1 by default.
         unit: ``position`` or ``channel``, what gets unit length before the correlation.
         depth: Number of convolutions in C_i, 1 to 6.
-        reader_widths: Output channels of C_i's hidden convolutions.
+        head_widths: Output channels of C_i's hidden convolutions.
         first_kernel: Kernel of C_i's first convolution, 3 or 1.
         readout: ``soft_argmax``: the mean source position of the matches, which C_i corrects;
             ``literal``: C_i alone gives absolute coordinates.
@@ -196,7 +196,7 @@ class UnWarpME(FlowEstimator):
         dilations: Sequence[int] | None = None,
         unit: str = "position",
         depth: int = 6,
-        reader_widths: Sequence[int] = PAPER_READER_WIDTHS,
+        head_widths: Sequence[int] = PAPER_HEAD_WIDTHS,
         first_kernel: int = 3,
         readout: str = "soft_argmax",
     ) -> None:
@@ -210,8 +210,8 @@ class UnWarpME(FlowEstimator):
         self.sigma, self.unit, self.readout = sigma, unit, readout
         self.encoder = PoseEncoder(widths, dilations=dilations or (1,) * 11)
         positions = self.grid[0] * self.grid[1]
-        self.reader = FlowReader(
-            positions, depth=depth, widths=reader_widths, first_kernel=first_kernel
+        self.reader = FlowHead(
+            positions, depth=depth, widths=head_widths, first_kernel=first_kernel
         )
         if readout == "soft_argmax":
             self.log_temperature = nn.Parameter(torch.tensor(3.0))

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d, interpolate, pixel_unshuffle
 
 from reidaug.data.pairs import PosePair
-from reidaug.flow.perceptual import FeatureNetwork, ShiftTolerant, Vgg19
+from reidaug.flow.perceptual_networks import FeatureNetwork, ShiftTolerantLPIPS, Vgg19
 from reidaug.flow.rivals.gfla import GFLA, from_offsets
 from reidaug.flow.rivals.gfla_losses import (
     SamplingLosses,
@@ -137,7 +137,7 @@ def test_correctness_is_least_for_the_right_flow_and_pulls_towards_it() -> None:
 
 
 def test_correctness_gives_gradients_to_the_flow_alone_and_never_nan() -> None:
-    network = ShiftTolerant("vgg")
+    network = ShiftTolerantLPIPS("vgg")
     source = torch.zeros(2, 4, 3, 5)
     flow = wavy(2, 3, 5, 2.0).requires_grad_()
     for one, other in product((source, noise(0, 2, 4, 3, 5).relu()), repeat=2):
@@ -227,7 +227,7 @@ def test_losses_are_sums_over_the_levels_on_resized_features() -> None:
     torch.testing.assert_close(losses["regularity"], regularity)
 
 
-@pytest.mark.parametrize("network", [Vgg19(), ShiftTolerant("vgg")])
+@pytest.mark.parametrize("network", [Vgg19(), ShiftTolerantLPIPS("vgg")])
 def test_the_networks_see_images_from_minus_one_to_one(
     network: FeatureNetwork, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -244,7 +244,7 @@ def test_the_networks_see_images_from_minus_one_to_one(
 
 def test_depths_of_both_networks_have_the_resolution_of_the_levels() -> None:
     image = torch.zeros(1, 3, 128, 64)
-    for network, more in ((Vgg19(), 0), (ShiftTolerant("vgg"), 1)):
+    for network, more in ((Vgg19(), 0), (ShiftTolerantLPIPS("vgg"), 1)):
         found = network.features(image)
         assert found[2].shape[2:] == (32 + more, 16 + more)
         assert found[3].shape[2:] == (16 + more, 8 + more)

@@ -8,8 +8,8 @@ from torch import Tensor, nn
 
 from reidaug.data.pairs import PosePair
 from reidaug.flow.estimator import Motion
-from reidaug.flow.image_generator import DrawingNetwork
-from reidaug.flow.perceptual import FeatureNetwork
+from reidaug.flow.image_generator import ImageGenerator
+from reidaug.flow.perceptual_networks import FeatureNetwork
 from reidaug.flow.rivals.gfla_losses import SamplingLosses
 from reidaug.flow.training.joint_model import Method
 from reidaug.flow.training.learner import Descent, FlowLearner, Opponent, Schedule
@@ -96,7 +96,7 @@ def test_what_a_step_draws_depends_on_its_number_alone() -> None:
     assert first != fresh  # weights had moved
 
 
-class Painter(DrawingNetwork):
+class Painter(ImageGenerator):
     """The warped source, tinted."""
 
     def __init__(self) -> None:
@@ -120,7 +120,7 @@ class Edges(FeatureNetwork):
 
 
 def whole(*cycle: str, weights: Weights | None = None) -> FlowLearner:
-    """A learner with everything: estimator, drawing network, discriminator."""
+    """A learner with everything: estimator, image generator, discriminator."""
     method, accelerator = Method(tiny(), Painter()), Accelerator(cpu=True)
     schedule = Schedule(steps=10, rate=1e-2, shape="constant")
     with torch.random.fork_rng():
@@ -143,7 +143,7 @@ def whole(*cycle: str, weights: Weights | None = None) -> FlowLearner:
 
 def copies(taught: FlowLearner) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
     assert taught.opponent is not None
-    parts = (taught.estimator, taught.method.drawing, taught.opponent.discriminator)
+    parts = (taught.estimator, taught.method.image_generator, taught.opponent.discriminator)
     return tuple([p.detach().clone() for p in part.parameters()] for part in parts)  # type: ignore
 
 
@@ -163,7 +163,7 @@ def test_the_affine_task_moves_the_estimator_alone() -> None:
 
 
 def test_drawing_moves_all_three_and_each_loss_is_told() -> None:
-    taught = whole("drawing")
+    taught = whole("generation")
     before = copies(taught)
     told = taught.step(pairs(4, 0))
     assert all(moved(*both) for both in zip(before, copies(taught), strict=True))
@@ -178,8 +178,8 @@ def test_drawing_moves_all_three_and_each_loss_is_told() -> None:
 
 
 def test_the_discriminators_step_moves_nothing_else() -> None:
-    taught, batch = whole("drawing"), pairs(4, 0)
-    image = taught.method(batch, ("drawing",), taught._generator()).image
+    taught, batch = whole("generation"), pairs(4, 0)
+    image = taught.method(batch, ("generation",), taught._generator()).image
     before = copies(taught)
     taught._oppose(image, batch, taught._generator())
     assert [moved(*both) for both in zip(before, copies(taught), strict=True)] == [
@@ -190,21 +190,21 @@ def test_the_discriminators_step_moves_nothing_else() -> None:
 
 
 def test_the_step_of_the_method_leaves_no_gradient_in_the_discriminator() -> None:
-    taught, batch = whole("drawing"), pairs(4, 0)
+    taught, batch = whole("generation"), pairs(4, 0)
     assert taught.opponent is not None
-    drawn = taught.method(batch, ("drawing",), taught._generator())
-    losses = taught._pairs(drawn, batch, ("drawing",))
+    drawn = taught.method(batch, ("generation",), taught._generator())
+    losses = taught._pairs(drawn, batch, ("generation",))
     taught.objective.total(losses).backward()
     assert all(p.grad is None for p in taught.opponent.discriminator.parameters())
     assert any(p.grad is not None for p in taught.estimator.parameters())
 
 
 def test_equation_9_is_the_weighted_sum_of_its_parts() -> None:
-    taught, batch = whole("drawing"), pairs(4, 0)
+    taught, batch = whole("generation"), pairs(4, 0)
     weights = Weights(perceptual=2.0, generative=0.5, matching=0.0, features=3.0)
     taught.objective = Objective(weights, Edges())
-    drawn = taught.method(batch, ("drawing",), taught._generator())
-    losses = taught._pairs(drawn, batch, ("drawing",))
+    drawn = taught.method(batch, ("generation",), taught._generator())
+    losses = taught._pairs(drawn, batch, ("generation",))
     by_hand = 2 * losses["perceptual"] + 0.5 * losses["generative"] + 3 * losses["features"]
     torch.testing.assert_close(taught.objective.total(losses), by_hand)
     expected = perceptual_loss(drawn.image, batch.target, Edges())
@@ -212,7 +212,7 @@ def test_equation_9_is_the_weighted_sum_of_its_parts() -> None:
 
 
 def test_parts_of_a_method_learn_at_their_own_rates() -> None:
-    taught = whole("drawing")
+    taught = whole("generation")
     taught.step(pairs(4, 0))
     rates = [group["lr"] for group in taught.descent.optimizer.param_groups]
     assert rates == pytest.approx([1e-2, 1e-3, 1e-2])

@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from reidaug.errors import UsageError
-from reidaug.flow.perceptual import FeatureNetwork, ShiftTolerant
+from reidaug.flow.perceptual_networks import FeatureNetwork, ShiftTolerantLPIPS
 from reidaug.flow.unwarpme.adversarial_losses import critic_loss
 from reidaug.flow.unwarpme.continuous_discriminator import ContinuousDiscriminator, preset
 from reidaug.geometry.pose import Pose, select
@@ -72,7 +72,7 @@ def test_the_frozen_network_is_no_part_of_it() -> None:
 
 
 def test_the_papers_network_is_read_at_relu4_3() -> None:
-    network = ShiftTolerant("vgg")
+    network = ShiftTolerantLPIPS("vgg")
     net = ContinuousDiscriminator(network=network, **preset("paper"))
     image = torch.rand(1, 3, 64, 64, generator=seeded(0))
     embedding = net.embed(image)

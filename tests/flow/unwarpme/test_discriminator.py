@@ -125,15 +125,15 @@ def test_a_step_of_one_player_leaves_the_other_as_it_was() -> None:
     net, pose, real = narrow(), people(2, 2), noise(2, 0)
     with torch.random.fork_rng():
         torch.default_generator.manual_seed(0)
-        drawing = Refinement(width=8, blocks=1)
+        refinement = Refinement(width=8, blocks=1)
     motion = Motion(identity(18, 16).expand(2, -1, -1, -1))
-    players = {"drawing": drawing, "judging": net}
+    players = {"generation": refinement, "judging": net}
     optimizers = {name: torch.optim.Adam(player.parameters()) for name, player in players.items()}
-    for mover, other in (("drawing", "judging"), ("judging", "drawing")):
-        fake = drawing(noise(2, 1), motion)
+    for mover, other in (("generation", "judging"), ("judging", "generation")):
+        fake = refinement(noise(2, 1), motion)
         before = [p.detach().clone() for p in players[other].parameters()]
         mine = [p.detach().clone() for p in players[mover].parameters()]
-        if mover == "drawing":
+        if mover == "generation":
             loss = net.generator_losses(real, fake, pose)["generative"]
         else:
             loss = net.loss(real, fake, pose, seeded(0))

@@ -4,7 +4,7 @@ from flow_figures import SIZE, images, pairs, poses, tiny
 from torch import nn
 
 from reidaug.errors import UsageError
-from reidaug.flow.unwarpme.warping import FlowReader, PoseEncoder, UnWarpME, preset
+from reidaug.flow.unwarpme.warping import FlowHead, PoseEncoder, UnWarpME, preset
 from reidaug.geometry.flow import endpoint_error, resize
 from reidaug.geometry.pose import Pose, select
 
@@ -28,7 +28,7 @@ def test_the_paper_preset_has_the_papers_size() -> None:
     [(1, 0.074), (2, 4.721), (3, 4.868), (4, 4.978), (5, 5.033), (6, 5.051)],
 )
 def test_every_depth_of_the_reader_has_the_size_of_table_4(depth: int, millions: float) -> None:
-    reader = FlowReader(4096, depth=depth)
+    reader = FlowHead(4096, depth=depth)
     assert sum(isinstance(m, nn.Conv2d) for m in reader.modules()) == depth
     assert abs(convolution_weights(reader) / 1e6 - millions) < 0.001
     assert reader.eval()(torch.rand(1, 4096, 2, 3)).shape == (1, 2, 2, 3)

@@ -14,8 +14,8 @@ import torch
 from flow_figures import images
 
 from reidaug.errors import ReidaugError
-from reidaug.flow import weights
-from reidaug.flow.perceptual import ShiftTolerant, Vgg19
+from reidaug.flow import perceptual_weights
+from reidaug.flow.perceptual_networks import ShiftTolerantLPIPS, Vgg19
 
 PUBLISHED = {
     "alex": [0.005562880542129278, 0.006676999852061272],
@@ -25,17 +25,17 @@ PUBLISHED = {
 
 @pytest.mark.parametrize("network", ["alex", "vgg"])
 def test_distances_are_those_of_the_published_program(network: str) -> None:
-    path = weights.FILES[network].path
+    path = perceptual_weights.FILES[network].path
     if not path.is_file():
         pytest.skip(f"{path} is not there; any command that scores with ST-LPIPS fetches it")
     generator = torch.Generator().manual_seed(0)
     a = torch.rand(2, 3, 96, 64, generator=generator) * 2 - 1
     b = (a + 0.3 * torch.randn(2, 3, 96, 64, generator=generator)).clamp(-1, 1)
-    distance = ShiftTolerant.load(network, path).distance((a + 1) / 2, (b + 1) / 2)
+    distance = ShiftTolerantLPIPS.load(network, path).distance((a + 1) / 2, (b + 1) / 2)
     torch.testing.assert_close(distance, torch.tensor(PUBLISHED[network]), atol=1e-7, rtol=1e-4)
 
 
-def published(network: ShiftTolerant) -> dict[str, torch.Tensor]:
+def published(network: ShiftTolerantLPIPS) -> dict[str, torch.Tensor]:
     """A state as the published files lay it out, with weights of our own."""
     state = {"scaling_layer.shift": torch.zeros(1, 3, 1, 1)}
     for k, convolution in enumerate(network.convolutions):
@@ -49,9 +49,9 @@ def published(network: ShiftTolerant) -> dict[str, torch.Tensor]:
 
 @pytest.mark.parametrize("network", ["alex", "vgg"])
 def test_a_published_file_fills_every_weight(tmp_path: Path, network: str) -> None:
-    state = published(ShiftTolerant(network))
+    state = published(ShiftTolerantLPIPS(network))
     torch.save(state, tmp_path / "net.pth")
-    loaded = ShiftTolerant.load(network, tmp_path / "net.pth")
+    loaded = ShiftTolerantLPIPS.load(network, tmp_path / "net.pth")
     given = [v for k, v in state.items() if "filt" not in k and "scaling" not in k]
     assert len(given) == len(list(loaded.parameters()))
     for parameter in loaded.parameters():
@@ -60,12 +60,12 @@ def test_a_published_file_fills_every_weight(tmp_path: Path, network: str) -> No
     assert not loaded.train().training
     other = "vgg" if network == "alex" else "alex"
     with pytest.raises(ReidaugError, match=f"not the weights of shift-tolerant LPIPS {other}"):
-        ShiftTolerant.load(other, tmp_path / "net.pth")
+        ShiftTolerantLPIPS.load(other, tmp_path / "net.pth")
 
 
 @pytest.mark.parametrize("network", ["alex", "vgg"])
 def test_a_distance_is_zero_for_equal_images_symmetric_and_one_a_pair(network: str) -> None:
-    net = ShiftTolerant(network)
+    net = ShiftTolerantLPIPS(network)
     for head in net.heads:
         torch.nn.init.constant_(head, 1.0)
     image, other = images(2, 0), images(2, 1)
@@ -77,9 +77,9 @@ def test_a_distance_is_zero_for_equal_images_symmetric_and_one_a_pair(network: s
 
 
 def test_small_images_have_fewer_depths() -> None:
-    assert [len(ShiftTolerant("vgg").features(torch.rand(1, 3, s, s))) for s in (64, 16, 8)] == [
-        5, 4, 3,
-    ]  # fmt: skip
+    network = ShiftTolerantLPIPS("vgg")
+    depths = [len(network.features(torch.rand(1, 3, side, side))) for side in (64, 16, 8)]
+    assert depths == [5, 4, 3]
     assert len(Vgg19().features(torch.rand(1, 3, 8, 8))) == 4
 
 
@@ -110,7 +110,7 @@ def test_a_weight_file_that_is_none_is_named(tmp_path: Path) -> None:
     with pytest.raises(ReidaugError, match=r"gone\.pth: no such weight file"):
         Vgg19.load(tmp_path / "gone.pth")
     with pytest.raises(ValueError, match="'vgg' or 'alex'"):
-        ShiftTolerant("resnet")
+        ShiftTolerantLPIPS("resnet")
 
 
 class TestFetching:
@@ -121,22 +121,22 @@ class TestFetching:
     def test_a_failing_pip_is_one_line(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("PIP_NO_INDEX", "1")
         with pytest.raises(ReidaugError, match="pip could not fetch stlpips-pytorch") as told:
-            weights.shift_tolerant_weights("vgg")
+            perceptual_weights.shift_tolerant_weights("vgg")
         assert "\n" not in str(told.value)
         assert "put its weight files into" in str(told.value)
 
     def test_a_damaged_file_is_named(self, tmp_path: Path) -> None:
         (tmp_path / "cache").mkdir()
-        weights.FILES["alex"].path.write_bytes(b"cut o")
+        perceptual_weights.FILES["alex"].path.write_bytes(b"cut o")
         with pytest.raises(ReidaugError, match=r"alex_shift_tolerant\.pth: not the file it should"):
-            weights.shift_tolerant_weights("alex")
+            perceptual_weights.shift_tolerant_weights("alex")
         with pytest.raises(ValueError, match="one of"):
-            weights.shift_tolerant_weights("resnet")
+            perceptual_weights.shift_tolerant_weights("resnet")
 
 
 @pytest.mark.parametrize("network", ["alex", "vgg"])
 def test_the_map_of_differences_is_where_images_differ(network: str) -> None:
-    net = ShiftTolerant(network)
+    net = ShiftTolerantLPIPS(network)
     for head in net.heads:
         torch.nn.init.constant_(head, 1.0)
     image = images(1, 0).repeat(1, 1, 4, 8)

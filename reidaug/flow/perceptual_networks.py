@@ -55,7 +55,7 @@ class FeatureNetwork(nn.Module):
         raise NotImplementedError
 
 
-class ShiftTolerant(FeatureNetwork):
+class ShiftTolerantLPIPS(FeatureNetwork):
     """The VGG-16 or AlexNet of shift-tolerant LPIPS, with its linear heads.
 
     Each max-pool has stride 1 and is followed by a 3x3 binomial blur of stride 2; AlexNet's first
@@ -92,12 +92,12 @@ class ShiftTolerant(FeatureNetwork):
         self.requires_grad_(False)
 
     @classmethod
-    def load(cls, network: str, path: Path) -> "ShiftTolerant":
+    def load(cls, network: str, path: Path) -> "ShiftTolerantLPIPS":
         """Build a network with the published weights.
 
         Args:
             network: ``vgg`` or ``alex``.
-            path: The weight file, see `reidaug.flow.weights.shift_tolerant_weights`.
+            path: The weight file, see `reidaug.flow.perceptual_weights.shift_tolerant_weights`.
 
         Returns:
             The network, frozen.
