@@ -22,7 +22,7 @@ from provenance import RESULTS, about
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from reidaug.reid.evaluation.metrics import Crowd, hit_ranks, score_queries, summarise
+from reidaug.reid.evaluation.metrics import Identities, hit_ranks, score_queries, summarise
 from reidaug.reid.evaluation.ranking import search
 
 PEOPLE, CAMERAS, QUERIES, MATCHES, DISTRACTORS = 750, 6, 3368, 13115, 2798
@@ -48,7 +48,7 @@ def main() -> None:
     write(rows, options)
 
 
-def draw(noise: float, size: int) -> tuple[Tensor, Crowd, Tensor, Crowd]:
+def draw(noise: float, size: int) -> tuple[Tensor, Identities, Tensor, Identities]:
     """Draw queries and a gallery.
 
     Args:
@@ -69,7 +69,7 @@ def draw(noise: float, size: int) -> tuple[Tensor, Crowd, Tensor, Crowd]:
     ):
         spread = rng.standard_normal((len(pids), size), dtype=np.float32) * np.float32(noise)
         sets += [torch.from_numpy(centres[pids] + spread)]
-        sets += [Crowd(pids, rng.integers(1, CAMERAS + 1, len(pids)))]
+        sets += [Identities(pids, rng.integers(1, CAMERAS + 1, len(pids)))]
     return sets[0], sets[1], sets[2], sets[3]
 
 

@@ -14,8 +14,9 @@ from reidaug.experiments.results import Cell
 from reidaug.recipes import load, resolve
 from reidaug.reid.backbones import ReIDModel
 from reidaug.reid.crops import Crops
-from reidaug.reid.evaluation.metrics import Crowd, QueryScores, score_queries
-from reidaug.reid.evaluation.ranking import embed, search
+from reidaug.reid.evaluation.metrics import Identities, QueryScores, score_queries
+from reidaug.reid.evaluation.ranking import search
+from reidaug.reid.features import embed
 from reidaug.runs import RunFolder
 
 DEMO = Path("runs/demo/few-poses/reid/checkpoints/start-seed0.safetensors")
@@ -87,19 +88,19 @@ class Lineup(NamedTuple):
     """
 
     judge: Judge
-    crowd: Crowd
+    crowd: Identities
     features: torch.Tensor
 
 
 def line_up(judge: Judge, gallery: list[Person]) -> Lineup:
     """Look at the gallery once."""
-    return Lineup(judge, Crowd.of(gallery), _features(judge, gallery))
+    return Lineup(judge, Identities.of(gallery), _features(judge, gallery))
 
 
 def identify(lineup: Lineup, query: list[Person]) -> QueryScores:
     """Search for each crop's person in what other cameras took."""
     features = _features(lineup.judge, query)
-    return score_queries(search(features, Crowd.of(query), lineup.features, lineup.crowd))
+    return score_queries(search(features, Identities.of(query), lineup.features, lineup.crowd))
 
 
 def _features(judge: Judge, people: list[Person]) -> torch.Tensor:

@@ -33,7 +33,7 @@ from provenance import RESULTS, about
 from torch import Tensor
 
 from reidaug.reid.evaluation.cluster import pseudo_labels
-from reidaug.reid.evaluation.metrics import Crowd, score_queries, summarise
+from reidaug.reid.evaluation.metrics import Identities, score_queries, summarise
 from reidaug.reid.evaluation.ranking import search, search_by
 from reidaug.reid.evaluation.rerank import gnn_rerank, k_reciprocal
 
@@ -202,7 +202,7 @@ def scores(ranks: list[ndarray]) -> dict[str, float]:
     return {"mAP": 100 * total.mAP, "rank1": 100 * float(total.cmc[0])}
 
 
-def evaluated(path: Path, who: Crowd, among: Crowd) -> dict[str, float]:
+def evaluated(path: Path, who: Identities, among: Identities) -> dict[str, float]:
     """Score a file of distances.
 
     Args:
@@ -215,7 +215,10 @@ def evaluated(path: Path, who: Crowd, among: Crowd) -> dict[str, float]:
     """
     distances = np.load(path)
     queries, gallery = distances.shape
-    query, crops = Crowd(*(x[:queries] for x in who)), Crowd(*(x[:gallery] for x in among))
+    query, crops = (
+        Identities(*(x[:queries] for x in who)),
+        Identities(*(x[:gallery] for x in among)),
+    )
     return scores(search_by([distances], query, crops))
 
 

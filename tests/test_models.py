@@ -14,7 +14,7 @@ from stick_market import stick_market
 
 from reidaug.cli import main
 from reidaug.errors import UsageError
-from reidaug.reid.contract import check_model
+from reidaug.reid.model_contract import check_model
 from reidaug.reid.model_factory import build
 
 PAGE = Path(__file__).parents[1] / "docs" / "models.md"

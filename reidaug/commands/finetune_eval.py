@@ -1,4 +1,4 @@
-"""`reidaug finetune-eval`: does a re-ID model get better with an arm's crops on top?"""
+"""`reidaug finetune-eval`: does a re-ID model get better with an arm's extra crops?"""
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -22,7 +22,7 @@ from reidaug.experiments.finetune_config import (
 from reidaug.experiments.results import Cell, comparison, rows_of
 from reidaug.experiments.run_grid import DRY, may_grow, report_of, train_cells
 from reidaug.recipes import read, resolve
-from reidaug.reid.trial import Rerank
+from reidaug.reid.evaluation.retrieval import Rerank
 from reidaug.report.reid_section import cmc_picture
 from reidaug.runs import RunFolder, write_atomically
 
@@ -169,7 +169,7 @@ def command(
 
     Every arm starts from one model trained on the real crops, takes as many optimiser steps and
     sees as many crops a step; with the same seed it sees the same real crops in the same order.
-    What differs is the crops on top: real ones again, or the training crops of another root.
+    What differs is the extra crops: real ones again, or the training crops of another root.
 
     The recipe's backbone is a ResNet, a model of torchreid, timm or fast-reid, or a class of your
     own; --eval-only tries a finished one on the test set. Its protocol is supervised; cross_domain:

@@ -22,8 +22,8 @@ from reidaug.experiments.adaptation_config import START, TEACHER, WARMUP, AdaptE
 from reidaug.experiments.results import Cell
 from reidaug.experiments.run_grid import Advance, Cells, Task
 from reidaug.machine import half_pays, one_thread
-from reidaug.reid import trial
 from reidaug.reid.backbones import PersonResNet
+from reidaug.reid.batches import TrainingBatches
 from reidaug.reid.crops import Crops
 from reidaug.reid.dgnet.adaptation import Domain, Feed, Warped, target_labels
 from reidaug.reid.dgnet.batches import Mixer, SourcePairs
@@ -32,8 +32,11 @@ from reidaug.reid.dgnet.networks import DGNet, adapt_dgnet, build_dgnet, renew_c
 from reidaug.reid.dgnet.teacher import Teacher, build_teacher
 from reidaug.reid.dgnet.trainer import DGNetLearner
 from reidaug.reid.evaluation.cluster import pseudo_labels
-from reidaug.reid.evaluation.ranking import embed
-from reidaug.reid.learner import Learner, Objective, optimise, seeded
+from reidaug.reid.evaluation.retrieval import evaluate
+from reidaug.reid.features import embed, extract_features
+from reidaug.reid.losses import Objective
+from reidaug.reid.network_modes import seeded
+from reidaug.reid.trainer import ReIDTrainer, build_optimiser
 from reidaug.reid.weights import load_weights
 from reidaug.runs import RunFolder, write_atomically
 
@@ -94,16 +97,16 @@ class Adaptation(Cells):
         with one_thread(), seeded(seed):
             work = _Work(self, name, seed, advance)
             network = {START: work.learn_source, WARMUP: work.warm_up}.get(name, work.adapt)()
-            seen = trial.see(
+            seen = extract_features(
                 network.encoder,
                 self.domains.target.query,
                 self.domains.target.gallery,
                 size=self.recipe.networks().size,
                 fine_weight=self.recipe.fine_similarity,
-                half=work.half,
+                bfloat16=work.half,
                 device=device,
             )
-            tested = trial.try_out(seen, memory_mb=self.recipe.memory_mb)
+            tested = evaluate(seen, memory_mb=self.recipe.memory_mb)
         write_atomically(self.path(name, seed), _stored(network))
         write_atomically(self.cell_path(name, seed), Cell(tested, None, None).encoded())
         self.path(name, seed, "state.pt").unlink(missing_ok=True)
@@ -154,7 +157,7 @@ class _Work:
         pairs = SourcePairs(
             self.source.labels, batch=self.size.batch, generator=self._chance(SOURCE, PAIRS)
         )
-        feed = Feed(pairs, (self.source,), self.recipe.vary)
+        feed = Feed(pairs, (self.source,), self.recipe.transforms)
         self._take(learner, feed, self.recipe.source_steps, SOURCE, np.zeros(0, dtype=np.int64))
         return network
 
@@ -207,16 +210,16 @@ class _Work:
             generator=self._chance(stage, PAIRS),
         )
         domains = (self.source, Domain(self.target, labels))
-        on_top = round(self.recipe.ratio * self.size.batch)
-        if source_pairs or not on_top:
-            return Feed(pairs, domains, self.recipe.vary)
-        return Feed(pairs, domains, self.recipe.vary, self._warps, on_top)
+        extra = round(self.recipe.ratio * self.size.batch)
+        if source_pairs or not extra:
+            return Feed(pairs, domains, self.recipe.transforms)
+        return Feed(pairs, domains, self.recipe.transforms, self._warps, extra)
 
     @cached_property
     def _warps(self) -> Warped:
-        """The arm's crops on top, the same in all rounds: decoded once."""
+        """The arm's extra crops, the same in all rounds: decoded once."""
         target = self.domains.target
-        crops, roots = target.on_top[self.name], target.roots.get(self.name, ())
+        crops, roots = target.extra[self.name], target.roots.get(self.name, ())
         return Warped(self._crops(crops), self.domains.origins(self.name), roots)
 
     def _take(
@@ -247,7 +250,7 @@ class _Work:
             network.encoder,
             self.target,
             fine_weight=self.recipe.fine_similarity,
-            half=self.half,
+            bfloat16=self.half,
             device=self.device,
         )
         how = asdict(self.recipe.cluster)
@@ -270,16 +273,16 @@ class _Work:
         if self.recipe.pretrained is not None:
             load_weights(network, self.recipe.pretrained)
         how, crops = self.recipe.teacher, self.source.crops
-        plain = trial.Feed(
+        plain = TrainingBatches(
             crops, self.source.labels, crops, self.source.labels, how.people, how.images, 0,
-            self.recipe.vary, self.recipe.vary,
+            self.recipe.transforms, self.recipe.transforms,
         )  # fmt: skip
-        learner = Learner(
+        learner = ReIDTrainer(
             network,
-            optimise(network, kind="sgd", learning_rate=how.rate, head_rate=how.head_rate),
+            build_optimiser(network, kind="sgd", learning_rate=how.rate, head_rate=how.head_rate),
             Objective(smoothing=0.0, triplet_weight=0.0),
             steps=how.steps,
-            half=self.half,
+            bfloat16=self.half,
         )
         batches = plain.batches(
             steps=how.steps,

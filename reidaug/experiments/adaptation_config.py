@@ -11,9 +11,8 @@ from reidaug.data.people import Person
 from reidaug.errors import UsageError
 from reidaug.experiments.arms import Material, gather, origin
 from reidaug.experiments.finetune_config import Arm, Side
-from reidaug.recipes import Recipe, merged
-from reidaug.reid.bounds import Count, Positive, Share
-from reidaug.reid.crops import Variation
+from reidaug.recipes import Count, Positive, Recipe, Share, merged
+from reidaug.reid.crop_transforms import CropTransforms
 from reidaug.reid.dgnet.loss_weights import Phase, Weights
 from reidaug.reid.dgnet.networks import Preset, preset
 from reidaug.reid.dgnet.trainer import RATES, Rates
@@ -96,12 +95,12 @@ class AdaptEval(Recipe):
         warmup_steps: Steps of DG-Net++ before the first clusters count.
         rounds: Rounds of self-training.
         round_steps: Steps of each.
-        ratio: Crops on top, as a share of a target batch.
+        ratio: Extra crops, as a share of a target batch.
         weights: Of the losses, and when those of DG-Net rise (``ramp``).
-        warp_smoothing: Label smoothing on crops on top.
+        warp_smoothing: Label smoothing on extra crops.
         rates: Learning rates that differ from the paper's, by phase (source, warmup, adapt).
         cluster: How target crops become people.
-        vary: Variation of all crops but the erasing.
+        transforms: Transforms of all crops, without erasing.
         erase: Share of the crops that lose a rectangle before they are named.
         precision: Of the networks' numbers; auto: bfloat16 where it is faster.
         fine_similarity: Weight of the second head in retrieval and clustering.
@@ -137,7 +136,7 @@ class AdaptEval(Recipe):
     warp_smoothing: float = Field(0.1, ge=0, lt=1)
     rates: dict[Phase, dict[str, Any]] = Field(default_factory=dict)
     cluster: Clustering = Clustering()
-    vary: Variation = Variation(erase=0.0)
+    transforms: CropTransforms = CropTransforms(erase=0.0)
     erase: float = Field(0.5, ge=0, le=1)
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     fine_similarity: float = Field(0.5, ge=0)
@@ -158,8 +157,10 @@ class AdaptEval(Recipe):
             raise ValueError("seeds differ")
         if any(arm.only for arm in self.arms.values()):
             raise ValueError("'only' is for supervised arms: clusters are made of real crops")
-        if self.vary.erase:
-            raise ValueError("vary.erase: here 'erase' says it, since drawn crops lose nothing")
+        if self.transforms.erase:
+            raise ValueError(
+                "transforms.erase: here 'erase' says it, since drawn crops lose nothing"
+            )
         for phase in RATES:
             self.rates_of(phase)
         for name in self.arms:
@@ -245,19 +246,19 @@ class Domains(NamedTuple):
         """
         whole = self.target
         left = {person.path.stem for person in whole.train[:count]}
-        on_top, roots = {}, {}
-        for arm, crops in whole.on_top.items():
+        extra, roots = {}, {}
+        for arm, crops in whole.extra.items():
             kept = [k for k, person in enumerate(crops) if origin(person.path) in left]
-            on_top[arm] = tuple(crops[k] for k in kept)
+            extra[arm] = tuple(crops[k] for k in kept)
             if arm in whole.roots:
                 roots[arm] = tuple(whole.roots[arm][k] for k in kept)
         target = Material(
-            whole.train[:count], whole.query[:count], whole.gallery[:count], on_top, roots
+            whole.train[:count], whole.query[:count], whole.gallery[:count], extra, roots
         )
         return self._replace(target=target)
 
     def origins(self, arm: str) -> list[int]:
-        """Find for each crop on top of an arm the target crop it was made of.
+        """Find for each extra crop of an arm the target crop it was made of.
 
         Args:
             arm: The arm.
@@ -270,7 +271,7 @@ class Domains(NamedTuple):
         """
         places = {person.path.stem: place for place, person in enumerate(self.target.train)}
         found = []
-        for person in self.target.on_top[arm]:
+        for person in self.target.extra[arm]:
             place = places.get(origin(person.path))
             if place is None:
                 raise UsageError(
@@ -292,7 +293,7 @@ def read_domains(recipe: AdaptEval) -> Domains:
 
     Raises:
         ReidaugError: A root cannot be read or does not fit the others.
-        UsageError: There are fewer people or crops than a batch needs, or a crop on top belongs
+        UsageError: There are fewer people or crops than a batch needs, or an extra crop belongs
             to no crop of the target.
     """
     source = read_market1501(recipe.source, splits=(TRAIN,)).train

@@ -1,4 +1,4 @@
-"""The protocol ``uda``: does DG-Net++ adapt better to a target with warps of its crops on top?"""
+"""The protocol ``uda``: does DG-Net++ adapt better to a target with warps of its extra crops?"""
 
 from dataclasses import replace
 from pathlib import Path

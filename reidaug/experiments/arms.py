@@ -21,14 +21,14 @@ class Material(NamedTuple):
         train: Real training crops.
         query: Crops to search for.
         gallery: Crops to search among.
-        on_top: For every arm the crops it may draw on top of the real ones.
+        extra: Extra crops of every arm, beside the real ones.
         roots: For every arm that mixes roots, which one each of its crops is from.
     """
 
     train: tuple[Person, ...]
     query: tuple[Person, ...]
     gallery: tuple[Person, ...]
-    on_top: dict[str, tuple[Person, ...]]
+    extra: dict[str, tuple[Person, ...]]
     roots: dict[str, tuple[int, ...]]
 
     @property
@@ -106,7 +106,7 @@ def gather(
     whole, train = train, fewer(train, low, seed=split_seed)
     gone = {person.path.stem for person in whole} - {person.path.stem for person in train}
     mine = {person.pid for person in train}
-    on_top, mixed = {}, {}
+    extra, mixed = {}, {}
     for name, roots in arms.items():
         crops: tuple[Person, ...] = ()
         origins: tuple[int, ...] = ()
@@ -117,10 +117,10 @@ def gather(
         have = {person.pid for person in crops}
         filling = tuple(person for person in train if fill and person.pid not in have)
         crops, origins = crops + filling, origins + (0,) * len(filling)
-        on_top[name] = train if crops == train else crops
+        extra[name] = train if crops == train else crops
         if len(roots) > 1:
             mixed[name] = origins
-    return Material(train, query, gallery, on_top, mixed)
+    return Material(train, query, gallery, extra, mixed)
 
 
 def hold_out(

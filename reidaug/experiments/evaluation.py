@@ -17,9 +17,10 @@ from reidaug.experiments.results import (
     results_table,
     subset_table,
 )
-from reidaug.reid.evaluation.metrics import Crowd
+from reidaug.reid.evaluation.metrics import Identities
 from reidaug.reid.evaluation.ranking import nearest
-from reidaug.reid.trial import Rerank, Seen, Tested, try_out
+from reidaug.reid.evaluation.retrieval import Evaluation, Rerank, evaluate
+from reidaug.reid.features import RetrievalFeatures
 from reidaug.report.ranked import RankedQuery, Result, choose, ranked_sheet
 from reidaug.report.reid_section import cmc_picture
 from reidaug.runs import RunFolder, write_atomically
@@ -68,7 +69,7 @@ def evaluate_checkpoint(
     }
     curves = {recipe.backbone: tested.cmc}
     if rerank != "none":
-        again = try_out(seen, memory_mb=recipe.memory_mb, rerank=rerank)
+        again = evaluate(seen, memory_mb=recipe.memory_mb, rerank=rerank)
         report["reranked"] = {"by": rerank, **again._asdict()}
         curves[f"{recipe.backbone}, {rerank}"] = again.cmc
     write_atomically(folder.path / "cmc.png", cmc_picture(curves))
@@ -86,26 +87,26 @@ def tell(report: dict[str, Any]) -> None:
     Args:
         report: What `evaluate_checkpoint` returns.
     """
-    tested = Tested(**{name: report[name] for name in Tested._fields})
+    tested = Evaluation(**{name: report[name] for name in Evaluation._fields})
     click.echo(subset_table({name: Subset(**row) for name, row in report["subsets"].items()}))
     if tested.unmatched:
         click.echo(f"{tested.unmatched} queries have no match and do not count")
     click.echo(results_block(tested))
     rows = {report["dataset"]: tested}
     if "reranked" in report:
-        again = {name: report["reranked"][name] for name in Tested._fields}
-        rows[f"{report['dataset']}, {report['reranked']['by']}"] = Tested(**again)
+        again = {name: report["reranked"][name] for name in Evaluation._fields}
+        rows[f"{report['dataset']}, {report['reranked']['by']}"] = Evaluation(**again)
     click.echo(results_table(rows))
     click.echo(ap_lines(tested))
 
 
-def _ranked(material: Material, seen: Seen, tested: Tested) -> list[RankedQuery]:
+def _ranked(material: Material, seen: RetrievalFeatures, tested: Evaluation) -> list[RankedQuery]:
     """Look up what the queries that fared worst, in the middle and best were answered with."""
     rows = []
     for place, kind in choose(tested.ap):
         person = material.query[place]
         feature = seen.query_features[place : place + 1]
-        who = Crowd.of([person])
+        who = Identities.of([person])
         found = nearest(feature, who, seen.gallery_features, seen.gallery, SHOWN)
         results = tuple(
             Result(material.gallery[k].path, float(distance), bool(right))

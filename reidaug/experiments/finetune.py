@@ -8,6 +8,7 @@ import numpy as np
 import safetensors.torch
 import torch
 from accelerate import PartialState
+from torch.optim.swa_utils import AveragedModel, get_swa_multi_avg_fn, update_bn
 
 from reidaug.data.people import Person
 from reidaug.experiments.arms import Material
@@ -16,16 +17,12 @@ from reidaug.experiments.results import Cell
 from reidaug.experiments.run_grid import Advance, Cells, Task
 from reidaug.machine import half_pays, one_thread
 from reidaug.reid.backbones import ReIDModel
+from reidaug.reid.batches import TrainingBatches, calibration_batches
 from reidaug.reid.crops import Crops
-from reidaug.reid.learner import (
-    Learner,
-    WeightMean,
-    frozen_teacher,
-    optimise,
-    recalibrate,
-    seeded,
-)
-from reidaug.reid.trial import Feed, Seen, Tested, plain_batches, see, try_out
+from reidaug.reid.evaluation.retrieval import Evaluation, evaluate
+from reidaug.reid.features import RetrievalFeatures, extract_features
+from reidaug.reid.network_modes import seeded
+from reidaug.reid.trainer import ReIDTrainer, build_optimiser, frozen_teacher
 from reidaug.runs import RunFolder, write_atomically
 
 LOG_EVERY = 20
@@ -95,7 +92,7 @@ class Experiment(Cells):
         write_atomically(self.cell_path(name, seed), cell.encoded())
         return self.steps(name)
 
-    def see(self, model: ReIDModel) -> Seen:
+    def see(self, model: ReIDModel) -> RetrievalFeatures:
         """Embed query and gallery with a model.
 
         Args:
@@ -105,18 +102,18 @@ class Experiment(Cells):
             Their features and ids.
         """
         device = PartialState().device
-        return see(
+        return extract_features(
             model,
             self.material.query,
             self.material.gallery,
             size=self.recipe.size,
             fine_weight=self.recipe.fine_similarity,
             mirror=self.recipe.mirror,
-            half=self._half(device),
+            bfloat16=self._half(device),
             device=device,
         )
 
-    def test(self, seen: Seen) -> Tested:
+    def test(self, seen: RetrievalFeatures) -> Evaluation:
         """Search the gallery for every query.
 
         Args:
@@ -125,7 +122,7 @@ class Experiment(Cells):
         Returns:
             How it did.
         """
-        return try_out(seen, memory_mb=self.recipe.memory_mb)
+        return evaluate(seen, memory_mb=self.recipe.memory_mb)
 
     def _learn(
         self, model: ReIDModel, name: str, seed: int, advance: Advance | None
@@ -133,9 +130,9 @@ class Experiment(Cells):
         """Take the steps of a cell; the last model is the one that counts."""
         recipe, steps, device = self.recipe.of_arm(name), self.steps(name), PartialState().device
         feed = self._feed(name)
-        learner = Learner(
+        learner = ReIDTrainer(
             model,
-            optimise(
+            build_optimiser(
                 model,
                 kind=recipe.optimiser,
                 learning_rate=(
@@ -148,45 +145,47 @@ class Experiment(Cells):
             steps=steps,
             warmup=round(recipe.warmup * steps),
             separate_norm=recipe.separate_norm,
-            half=self._half(device),
-            teacher=frozen_teacher(model) if recipe.objective.top_teacher else None,
+            bfloat16=self._half(device),
+            teacher=frozen_teacher(model) if recipe.objective.extra_teacher else None,
         )
         late = steps - round(recipe.real_only_share * steps)
         batches = feed.batches(steps=steps, seed=seed, real_only_from=late, device=device)
         records = []
-        mean, averaged = WeightMean(model), round(recipe.average_share * steps)
-        for step, (real, top) in enumerate(batches, 1):
-            records.append(learner.step(real, top))
-            if step > steps - averaged:
-                mean.add()
+        averaged = round(recipe.average_share * steps)
+        mean = AveragedModel(model, multi_avg_fn=get_swa_multi_avg_fn()) if averaged else None
+        for step, (real, extra) in enumerate(batches, 1):
+            records.append(learner.step(real, extra))
+            if mean is not None and step > steps - averaged:
+                mean.update_parameters(model)
             if step % LOG_EVERY == 0 or step == steps:
                 self.folder.log(stage=name, seed=seed, step=step, **records[-1])
             if advance is not None:
                 advance(1)
-        mean.apply()
+        if mean is not None:
+            model.load_state_dict(mean.module.state_dict())
         if (recipe.recalibrate_norm or averaged) and steps:
             count = recipe.people * recipe.images
-            recalibrate(model, plain_batches(feed.real, count=count, seed=seed, device=device))
+            update_bn(calibration_batches(feed.real, count=count, seed=seed, device=device), model)
         return records
 
-    def _feed(self, name: str) -> Feed:
+    def _feed(self, name: str) -> TrainingBatches:
         recipe, train = self.recipe.of_arm(name), self.material.train
-        on_top = self.material.on_top.get(name, train)
+        extra = self.material.extra.get(name, train)
         if name != START and self.recipe.arms[name].only:
-            train = on_top
+            train = extra
         real = self._crops(train)
         count = 0 if name == START else round(recipe.ratio * recipe.people * recipe.images)
-        return Feed(
+        return TrainingBatches(
             real,
             self.material.labels(train),
-            real if on_top is train else self._crops(on_top),
-            self.material.labels(on_top),
+            real if extra is train else self._crops(extra),
+            self.material.labels(extra),
             people=recipe.people,
             images=recipe.images,
-            on_top=count,
-            vary=recipe.vary,
-            vary_top=recipe.vary_top,
-            top_roots=self.material.roots.get(name, ()),
+            extra_count=count,
+            transforms=recipe.transforms,
+            extra_transforms=recipe.extra_transforms,
+            extra_roots=self.material.roots.get(name, ()),
         )
 
     def _crops(self, people: Sequence[Person]) -> Crops:

@@ -10,15 +10,16 @@ from pydantic import Field, model_validator
 
 from reidaug.errors import UsageError
 from reidaug.experiments.arms import LowData, Material, gather
+from reidaug.jobs import torch_generator
 from reidaug.recipes import Recipe, merged
 from reidaug.reid.backbones import PersonResNet, ReIDModel
-from reidaug.reid.contract import check_model, check_weights
-from reidaug.reid.crops import Variation
+from reidaug.reid.crop_transforms import CropTransforms
 from reidaug.reid.fastreid_resnets import BagOfTricks
-from reidaug.reid.learner import Objective, seeded
+from reidaug.reid.losses import Objective
+from reidaug.reid.model_contract import check_model, check_weights
 from reidaug.reid.model_factory import build
-from reidaug.reid.trial import stream
-from reidaug.reid.weights import Loaded, load_weights
+from reidaug.reid.network_modes import seeded
+from reidaug.reid.weights import LoadedWeights, load_weights
 
 START = "start"  # the cell before all arms: what they are fine-tuned from
 Side = Annotated[int, Field(ge=16)]  # pixels; a ResNet's last map is a sixteenth of it
@@ -26,7 +27,7 @@ Side = Annotated[int, Field(ge=16)]  # pixels; a ResNet's last map is a sixteent
 
 CHANGEABLE = (
     "average_share", "learning_rate", "objective", "ratio", "real_only_share", "recalibrate_norm",
-    "separate_norm", "vary", "vary_top",
+    "separate_norm", "transforms", "extra_transforms",
 )  # fmt: skip
 
 
@@ -36,8 +37,9 @@ class Arm(Recipe):
     Attributes:
         crops: Roots whose training crops come on top, several for a mix; null for the real ones.
         only: Whether they also take the place of the real crops: nothing else is learnt from.
-        changes: Keys of the experiment that are different for this arm, see `CHANGEABLE`; what is
-            not named of ``objective``, ``vary`` and ``vary_top`` stays as it is for all.
+        changes: Keys of the experiment that differ for this arm, see `CHANGEABLE`; keys of
+            ``objective``, ``transforms`` and ``extra_transforms`` that are not named keep the value
+            that all arms have.
     """
 
     crops: tuple[Path | None, ...] = Field((None,), min_length=1)
@@ -92,9 +94,9 @@ class FinetuneEval(Recipe):
         steps: Optimiser steps of every arm.
         people: People a batch.
         images: Real crops a person.
-        ratio: Crops on top, as a share of the real ones of a batch.
-        real_only_share: Share of the steps, the last ones, whose crops on top are real.
-        separate_norm: Whether the crops on top have batch statistics of their own.
+        ratio: Extra crops, as a share of the real ones of a batch.
+        real_only_share: Share of the steps, the last ones, whose extra crops are real.
+        separate_norm: Whether the extra crops have batch statistics of their own.
         average_share: Share of the steps, the last ones, over which the weights are averaged; 0
             for the last weights alone.
         recalibrate_norm: Whether batch norm's statistics are measured on real crops in the end.
@@ -104,9 +106,9 @@ class FinetuneEval(Recipe):
         head_rate: How many times as large it is for the heads.
         weight_decay: Of all parameters.
         warmup: Share of the steps over which the learning rate rises.
-        objective: The losses and their weights, see `reidaug.reid.learner.Objective`.
-        vary: Variation of the real crops, see `reidaug.reid.crops.Variation`.
-        vary_top: Variation of the crops on top.
+        objective: The losses and their weights, see `reidaug.reid.losses.Objective`.
+        transforms: Transforms of the real crops, see `reidaug.reid.crop_transforms.CropTransforms`.
+        extra_transforms: Transforms of the extra crops.
         fine_similarity: Weight of every head after the first in retrieval.
         mirror: Whether retrieval adds the features of a crop's mirror image, as DG-Net does and
             torchreid and fast-reid by default do not.
@@ -153,8 +155,8 @@ class FinetuneEval(Recipe):
     weight_decay: float = Field(5e-4, ge=0)
     warmup: float = Field(0.05, ge=0, lt=1)
     objective: Objective = Objective()
-    vary: Variation = Variation()
-    vary_top: Variation = Variation()
+    transforms: CropTransforms = CropTransforms()
+    extra_transforms: CropTransforms = CropTransforms()
     fine_similarity: float = Field(0.5, ge=0)
     mirror: bool = True
     cache_mb: int = Field(2048, ge=0)
@@ -276,14 +278,14 @@ def ready_network(recipe: FinetuneEval, people: int, *, training: bool) -> ReIDM
 
     Raises:
         ReidaugError: The weight file cannot be read, does not fit, or lacks what counts.
-        UsageError: There is no such network, or it does not keep to `reidaug.reid.contract`.
+        UsageError: There is no such network, or it does not keep to `reidaug.reid.model_contract`.
     """
     weights = recipe.checkpoint or recipe.weights
     with seeded(0):
         model, loaded = _loaded(recipe, people, 0, weights)
     triplet = recipe.objective.triplet_weight > 0
     name, size = recipe.backbone, recipe.size
-    asked = training and any(recipe.of_arm(arm).objective.top_teacher for arm in recipe.arms)
+    asked = training and any(recipe.of_arm(arm).objective.extra_teacher for arm in recipe.arms)
     check_model(
         model,
         name=name,
@@ -302,8 +304,10 @@ def ready_network(recipe: FinetuneEval, people: int, *, training: bool) -> ReIDM
 
 def _loaded(
     recipe: FinetuneEval, people: int, seed: int, weights: Path | None
-) -> tuple[ReIDModel, Loaded | None]:
-    model = build(recipe.backbone, people, generator=stream(seed, 5), **recipe.backbone_options)
+) -> tuple[ReIDModel, LoadedWeights | None]:
+    model = build(
+        recipe.backbone, people, generator=torch_generator(seed, 5), **recipe.backbone_options
+    )
     loaded = None if weights is None else load_weights(model, weights)
     if isinstance(model, PersonResNet | BagOfTricks):
         # Faster; networks of other people need not be able to.

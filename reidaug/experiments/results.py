@@ -9,7 +9,7 @@ import numpy as np
 
 from reidaug.data.people import Person
 from reidaug.experiments.statistics import Arm
-from reidaug.reid.trial import Tested
+from reidaug.reid.evaluation.retrieval import Evaluation
 
 COLUMNS = {
     "mAP": "mAP",
@@ -30,7 +30,7 @@ class Cell(NamedTuple):
         accuracy: Share of the training crops named right there.
     """
 
-    tested: Tested
+    tested: Evaluation
     loss: float | None
     accuracy: float | None
 
@@ -50,7 +50,7 @@ class Cell(NamedTuple):
             The cell.
         """
         content = json.loads(path.read_text(encoding="utf-8"))
-        return cls(Tested(**content["tested"]), content["loss"], content["accuracy"])
+        return cls(Evaluation(**content["tested"]), content["loss"], content["accuracy"])
 
 
 class Subset(NamedTuple):
@@ -175,7 +175,7 @@ def subset_table(subsets: Mapping[str, Subset]) -> str:
     return _markdown(["subset", "# ids", "# images", "# cameras"], lines)
 
 
-def results_table(rows: Mapping[str, Tested]) -> str:
+def results_table(rows: Mapping[str, Evaluation]) -> str:
     """Lay out scores the way fast-reid does.
 
     Args:
@@ -193,7 +193,7 @@ def results_table(rows: Mapping[str, Tested]) -> str:
     return _markdown(["Dataset", *keys, "metric"], lines)
 
 
-def ap_lines(tested: Tested) -> str:
+def ap_lines(tested: Evaluation) -> str:
     """Tell mAP by both formulas, and which is which.
 
     Args:
@@ -210,7 +210,7 @@ def ap_lines(tested: Tested) -> str:
     )
 
 
-def results_block(tested: Tested) -> str:
+def results_block(tested: Evaluation) -> str:
     """Print a model's scores the way torchreid does.
 
     Args:

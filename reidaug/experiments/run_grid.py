@@ -121,7 +121,7 @@ def report_of(
         "queries": len(material.query),
         "queries_without_match": next(iter(arms.values()))[0].tested.unmatched,
         "gallery": len(material.gallery),
-        "on_top": {name: len(people) for name, people in material.on_top.items()},
+        "extra_crops": {name: len(people) for name, people in material.extra.items()},
         "arms": rows_of(arms),
         "cmc": curves_of({**before, **arms}),
         **compare(

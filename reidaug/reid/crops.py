@@ -1,20 +1,17 @@
-"""Person crops as batches of tensors: decoded once, varied all together."""
+"""Person crops as tensors, decoded once."""
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from jaxtyping import Bool, Float, UInt8
+from jaxtyping import Float, UInt8
 from torch import Tensor
 from torchvision.transforms.functional import InterpolationMode, resize
 
 from reidaug.data.images import IMAGENET_MEAN, IMAGENET_STD, read_image
 from reidaug.geometry.flow import Size
-from reidaug.reid.bounds import Share
 
-TRIES = 20
 READERS = 4
 
 
@@ -64,7 +61,7 @@ class Crops:
         return resize(image, list(self.size), InterpolationMode.BICUBIC, antialias=True)
 
 
-def normalised(images: UInt8[Tensor, "b 3 H W"]) -> Float[Tensor, "b 3 H W"]:
+def normalise(images: UInt8[Tensor, "b 3 H W"]) -> Float[Tensor, "b 3 H W"]:
     """Turn bytes into the numbers ImageNet's models expect.
 
     Args:
@@ -79,115 +76,3 @@ def normalised(images: UInt8[Tensor, "b 3 H W"]) -> Float[Tensor, "b 3 H W"]:
     )
     numbers = images.to(torch.float32, memory_format=torch.channels_last, copy=True)
     return numbers.sub_(mean).div_(std)
-
-
-@dataclass(frozen=True)
-class Variation:
-    """How training crops are varied.
-
-    Attributes:
-        flip: Probability of a mirror image.
-        shift: Largest shift as a share of the height, both ways; edge pixels fill the rim.
-            DG-Net's pad of 10 at 256 x 128 is 0.04.
-        jitter: Largest relative change of brightness, contrast and saturation.
-        erase: Probability of an erased rectangle.
-    """
-
-    flip: Share = 0.5
-    shift: Share = 0.04
-    jitter: Share = 0.0
-    erase: Share = 0.5
-
-    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012  # a misspelt recipe key is an error
-
-
-def varied(
-    images: UInt8[Tensor, "b 3 H W"], generator: torch.Generator, how: Variation
-) -> Float[Tensor, "b 3 H W"]:
-    """Vary and normalise training crops, each by itself.
-
-    Args:
-        images: RGB bytes (B, 3, H, W).
-        generator: Source of chance, on the CPU.
-        how: Kinds and amounts.
-
-    Returns:
-        Normalised numbers (B, 3, H, W), erased rectangles 0.
-    """
-    images = _moved(images, generator, flip=how.flip, shift=how.shift)
-    if how.jitter:
-        images = _coloured(images, generator, how.jitter)
-    erased = erased_rectangles(images, generator, probability=how.erase)
-    return normalised(images).masked_fill_(erased[:, None].to(images.device), 0.0)
-
-
-def _moved(
-    images: UInt8[Tensor, "b 3 H W"], generator: torch.Generator, *, flip: float, shift: float
-) -> UInt8[Tensor, "b 3 H W"]:
-    count, _, height, width = images.shape
-    reach = round(shift * height)
-    offsets = torch.randint(-reach, reach + 1, (2, count, 1), generator=generator)
-    mirrored = torch.rand(count, 1, generator=generator) < flip
-    rows = (torch.arange(height) + offsets[0]).clamp(0, height - 1).to(images.device)
-    columns = torch.arange(width).expand(count, width)
-    columns = torch.where(mirrored, width - 1 - columns, columns) + offsets[1]
-    columns = columns.clamp(0, width - 1).to(images.device)
-    each = torch.arange(count, device=images.device)
-    moved = images.permute(0, 2, 3, 1)[each[:, None, None], rows[:, :, None], columns[:, None]]
-    return moved.permute(0, 3, 1, 2)
-
-
-def _coloured(
-    images: UInt8[Tensor, "b 3 H W"], generator: torch.Generator, jitter: float
-) -> UInt8[Tensor, "b 3 H W"]:
-    """Scale brightness, contrast about the mean grey, and saturation about each pixel's grey."""
-    factors = 1 + jitter * (2 * torch.rand(3, len(images), 1, 1, 1, generator=generator) - 1)
-    bright, contrast, saturation = factors.to(images.device)
-    changed = images * bright
-    weights = torch.tensor((0.299, 0.587, 0.114), device=images.device).view(3, 1, 1)
-    grey = (changed * weights).sum(1, keepdim=True)
-    changed = grey + saturation * (changed - grey)
-    middle = grey.mean((2, 3), keepdim=True)
-    changed = middle + contrast * (changed - middle)
-    return changed.round().clamp(0, 255).to(torch.uint8)
-
-
-def erased_rectangles(
-    images: Tensor,
-    generator: torch.Generator,
-    *,
-    probability: float = 0.5,
-    area: tuple[float, float] = (0.02, 0.4),
-    stretch: float = 0.3,
-) -> Bool[Tensor, "b H W"]:
-    """Draw the rectangles random erasing takes away.
-
-    Args:
-        images: Images (B, C, H, W), of which only the shape counts.
-        generator: Source of chance, on the CPU.
-        probability: Share of the images that lose a rectangle.
-        area: Least and largest area, as a share of the image.
-        stretch: Height over width is drawn between this and its inverse, evenly.
-
-    Returns:
-        True inside the rectangle (B, H, W), on the CPU.
-
-    Source:
-        Zhong et al., "Random erasing data augmentation". Of 20 rectangles drawn the first that
-        fits into the image is taken; none when none fits.
-    """
-    count, height, width = len(images), *images.shape[-2:]
-    chosen = torch.rand(count, 1, generator=generator) < probability
-    draw = torch.rand(4, count, TRIES, generator=generator)
-    areas = (area[0] + (area[1] - area[0]) * draw[0]) * height * width
-    ratio = stretch + (1 / stretch - stretch) * draw[1]
-    tall, wide = (areas * ratio).sqrt().round(), (areas / ratio).sqrt().round()
-    fits = (tall < height) & (wide < width)
-    first = fits.to(torch.uint8).argmax(1, keepdim=True)
-    tall, wide, y, x = (t.gather(1, first) for t in (tall, wide, draw[2], draw[3]))
-    top, left = (y * (height - tall + 1)).floor(), (x * (width - wide + 1)).floor()
-    rows, columns = torch.arange(height), torch.arange(width)
-    inside_rows = (rows >= top) & (rows < top + tall)
-    inside_columns = (columns >= left) & (columns < left + wide)
-    erased = chosen & fits.any(1, keepdim=True)
-    return erased[..., None] & inside_rows[:, :, None] & inside_columns[:, None]

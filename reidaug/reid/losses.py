@@ -1,11 +1,15 @@
-"""What a re-ID model is trained to do: name the person, and keep people apart."""
+"""Re-ID losses: identity classification, distillation, batch-hard triplet."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn.functional import cross_entropy, relu, softplus
+
+from reidaug.recipes import Share, Weight
+from reidaug.reid.backbones import Embedding
 
 
 def identity_loss(
@@ -34,20 +38,23 @@ def identity_loss(
 
 
 def soft_identity_loss(
-    logits: Sequence[Float[Tensor, "b c"]], said: Float[Tensor, "b c"], *, fine_weight: float = 0.4
+    logits: Sequence[Float[Tensor, "b c"]],
+    teacher: Float[Tensor, "b c"],
+    *,
+    fine_weight: float = 0.4,
 ) -> Float[Tensor, ""]:
-    """Cross-entropy of every head with the probabilities a teacher gives.
+    """Distillation: cross-entropy of every head with a teacher's probabilities.
 
     Args:
         logits: Identity scores (B, C) of each head.
-        said: The teacher's scores (B, C).
+        teacher: The teacher's scores (B, C).
         fine_weight: Weight of every head after the first.
 
     Returns:
         The first head's mean loss plus `fine_weight` times the sum of the others'. Its gradient is
         that of the Kullback-Leibler divergence from the teacher to the head.
     """
-    target = said.softmax(1)
+    target = teacher.softmax(1)
     losses = [cross_entropy(scores.float(), target) for scores in logits]
     return losses[0] + fine_weight * sum(losses[1:], losses[0].new_zeros(()))
 
@@ -83,3 +90,81 @@ def batch_hard_triplet(
         return features.sum() * 0
     gap = own[counted] - other[counted]
     return softplus(gap).mean() if margin is None else relu(gap + margin).mean()
+
+
+@dataclass(frozen=True)
+class Objective:
+    """The loss of one training step.
+
+    Attributes:
+        smoothing: Label smoothing on real crops.
+        fine_weight: Weight of every head's identity loss after the first.
+        triplet_weight: Weight of the batch-hard triplet loss.
+        margin: Its margin; None for the soft one.
+        extra_weight: Weight of the identity loss on extra crops.
+        extra_smoothing: Label smoothing on extra crops.
+        extra_teacher: Share of the label's weight on extra crops that a teacher's probabilities
+            replace.
+        extra_in_triplet: Whether extra crops enter the triplet loss.
+    """
+
+    smoothing: Share = 0.1
+    fine_weight: Weight = 0.4
+    triplet_weight: Weight = 1.0
+    margin: float | None = 0.3
+    extra_weight: Weight = 0.5
+    extra_smoothing: Share = 0.1
+    extra_teacher: Share = 0.0
+    extra_in_triplet: bool = True
+
+    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012  # a misspelt recipe key is an error
+
+    def losses(
+        self,
+        real: Embedding,
+        labels: Int[Tensor, "b"],
+        extra: Embedding | None,
+        extra_labels: Int[Tensor, "t"],
+        teacher: Float[Tensor, "t c"] | None = None,
+    ) -> dict[str, Float[Tensor, ""]]:
+        """Compute the loss and its parts.
+
+        Args:
+            real: The model's output for the real crops.
+            labels: Identities (B,) of the real crops.
+            extra: Its output for the extra crops, if there are any.
+            extra_labels: Identities (T,) of the extra crops.
+            teacher: The teacher's scores (T, C) of the extra crops, for distillation.
+
+        Returns:
+            ``loss``, ``identity``, and where they count ``identity_extra`` and ``triplet``.
+
+        Source:
+            Teacher's probabilities in place of the label are DG-Net's answer to whether a
+            generated image still shows the person. Here they are a share of it, and the teacher is
+            the model that all arms start from.
+        """
+        parts = {"identity": self._identity(real, labels, self.smoothing)}
+        loss = parts["identity"]
+        if extra is not None:
+            identity = self._identity(extra, extra_labels, self.extra_smoothing)
+            if teacher is not None:
+                distilled = soft_identity_loss(extra.logits, teacher, fine_weight=self.fine_weight)
+                identity = identity.lerp(distilled, self.extra_teacher)
+            parts["identity_extra"] = identity
+            loss = loss + self.extra_weight * identity
+        if self.triplet_weight:
+            features = real.pooled
+            if extra is not None and self.extra_in_triplet:
+                features = torch.cat((features, extra.pooled))
+                labels = torch.cat((labels, extra_labels))
+            parts["triplet"] = batch_hard_triplet(features, labels, margin=self.margin)
+            loss = loss + self.triplet_weight * parts["triplet"]
+        return {"loss": loss, **parts}
+
+    def _identity(
+        self, output: Embedding, labels: Int[Tensor, "_"], smoothing: float
+    ) -> Float[Tensor, ""]:
+        return identity_loss(
+            output.logits, labels, smoothing=smoothing, fine_weight=self.fine_weight
+        )

@@ -112,7 +112,9 @@ class TimmModel(Adapter):
         try:
             network = timm.create_model(name, pretrained=False, num_classes=people, **options)
         except Exception as error:  # every model of timm refuses options in its own way
-            raise UsageError(f"backbone {TIMM}{name}, options {options}: {told(error)}") from error
+            raise UsageError(
+                f"backbone {TIMM}{name}, options {options}: {error_line(error)}"
+            ) from error
         super().__init__(network)
         trained = network.pretrained_cfg
         mean, std = trained.get("mean", IMAGENET_MEAN), trained.get("std", IMAGENET_STD)
@@ -196,13 +198,13 @@ def own_model(name: str, people: int, **options: Any) -> ReIDModel:
     except ReidaugError:
         raise
     except Exception as error:  # anything may go wrong in somebody else's code
-        raise UsageError(f"backbone {name}: cannot be built: {told(error)}") from error
+        raise UsageError(f"backbone {name}: cannot be built: {error_line(error)}") from error
     if not isinstance(network, nn.Module):
         raise UsageError(f"backbone {name}: gives {_kind(network)}, not a torch.nn.Module")
     return network if isinstance(network, ReIDModel) else Adapter(network)
 
 
-def told(error: Exception) -> str:
+def error_line(error: Exception) -> str:
     """Say in one line what went wrong in somebody else's code.
 
     Args:
@@ -222,12 +224,16 @@ def _module(name: str, path: str) -> ModuleType:
         return importlib.import_module(path)
     except ModuleNotFoundError as error:
         if error.name is None or not f"{path}.".startswith(f"{error.name}."):
-            raise UsageError(f"backbone {name}: importing {path} failed: {told(error)}") from error
+            raise UsageError(
+                f"backbone {name}: importing {path} failed: {error_line(error)}"
+            ) from error
         raise UsageError(
             f"backbone {name}: no module {error.name}; is its folder in PYTHONPATH?"
         ) from None
     except Exception as error:  # a module may raise anything while it is imported
-        raise UsageError(f"backbone {name}: importing {path} failed: {told(error)}") from error
+        raise UsageError(
+            f"backbone {name}: importing {path} failed: {error_line(error)}"
+        ) from error
 
 
 def _people_argument(make: Callable[..., Any]) -> str:

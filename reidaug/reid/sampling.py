@@ -1,10 +1,8 @@
-"""Batches of P people with K crops each, and the crops that come on top."""
+"""Batches of P people with K crops each, and the extra crops."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
 import torch
-
-Draws = list[int]
 
 
 class PeopleSampler:
@@ -37,7 +35,7 @@ class PeopleSampler:
         """Count the batches of an epoch."""
         return self.batches
 
-    def __iter__(self) -> Iterator[Draws]:
+    def __iter__(self) -> Iterator[list[int]]:
         """Draw one epoch: lists of P x K crop indices, the K of a person side by side."""
         waiting = {label: self._groups(crops) for label, crops in self.crops.items()}
         labels = list(waiting)
@@ -57,12 +55,12 @@ class PeopleSampler:
         for index in self._permutation(len(epoch)):
             yield epoch[index]
 
-    def forever(self) -> Iterator[Draws]:
+    def forever(self) -> Iterator[list[int]]:
         """Draw epoch after epoch."""
         while True:
             yield from self
 
-    def _groups(self, crops: Draws) -> list[Draws]:
+    def _groups(self, crops: list[int]) -> list[list[int]]:
         """Deal a person's crops into groups of K, the last filled up from the others."""
         order = [crops[i] for i in self._permutation(len(crops))]
         groups = [order[i : i + self.images] for i in range(0, len(order), self.images)]
@@ -73,11 +71,11 @@ class PeopleSampler:
         last.extend(order[i % len(order)] for i in range(self.images - len(last)))
         return groups
 
-    def _permutation(self, count: int) -> Draws:
+    def _permutation(self, count: int) -> list[int]:
         return torch.randperm(count, generator=self.generator).tolist()
 
 
-def crops_by_person(labels: Sequence[int]) -> dict[int, Draws]:
+def crops_by_person(labels: Sequence[int]) -> dict[int, list[int]]:
     """List every person's crops.
 
     Args:
@@ -86,18 +84,18 @@ def crops_by_person(labels: Sequence[int]) -> dict[int, Draws]:
     Returns:
         Identity to crop indices, people and crops ascending.
     """
-    crops: dict[int, Draws] = {}
+    crops: dict[int, list[int]] = {}
     for index, label in enumerate(labels):
         crops.setdefault(label, []).append(index)
     return dict(sorted(crops.items()))
 
 
-def draw_on_top(
+def draw_evenly(
     crops: Mapping[int, Sequence[int]],
     people: Sequence[int],
     count: int,
     generator: torch.Generator,
-) -> Draws:
+) -> list[int]:
     """Draw further crops of the people of a batch, shared out evenly.
 
     Args:
@@ -121,7 +119,7 @@ def draw_on_top(
     return drawn
 
 
-def mixed_pools(labels: Sequence[int], roots: Sequence[int]) -> list[dict[int, Draws]]:
+def crop_pools(labels: Sequence[int], roots: Sequence[int]) -> list[dict[int, list[int]]]:
     """List every person's crops root by root.
 
     Args:
@@ -136,24 +134,24 @@ def mixed_pools(labels: Sequence[int], roots: Sequence[int]) -> list[dict[int, D
     pools = []
     for root in sorted(set(roots)) if roots else [None]:
         own = [i for i in range(len(labels)) if root is None or roots[i] == root]
-        mine: dict[int, Draws] = {}
+        mine: dict[int, list[int]] = {}
         for index in own:
             mine.setdefault(labels[index], []).append(index)
         pools.append({label: mine.get(label, crops) for label, crops in every.items()})
     return pools
 
 
-def draw_mixed(
+def draw_extra(
     pools: Sequence[Mapping[int, Sequence[int]]],
     people: Sequence[int],
     count: int,
     generator: torch.Generator,
-) -> Draws:
+) -> list[int]:
     """Draw further crops of the people of a batch, as many from one root as from another.
 
     Args:
-        pools: What `mixed_pools` returns.
-        people: As in `draw_on_top`.
+        pools: What `crop_pools` returns.
+        people: As in `draw_evenly`.
         count: How many crops in all; a remainder falls to roots at random.
         generator: Source of chance.
 
@@ -161,9 +159,9 @@ def draw_mixed(
         Crop indices.
     """
     if len(pools) == 1:
-        return draw_on_top(pools[0], people, count, generator)
-    drawn: Draws = []
+        return draw_evenly(pools[0], people, count, generator)
+    drawn: list[int] = []
     for place, root in enumerate(torch.randperm(len(pools), generator=generator).tolist()):
         share = count // len(pools) + (place < count % len(pools))
-        drawn += draw_on_top(pools[root], people, share, generator)
+        drawn += draw_evenly(pools[root], people, share, generator)
     return drawn

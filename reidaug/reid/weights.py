@@ -21,7 +21,7 @@ COUNTER = "num_batches_tracked"  # of a batch norm; old files have none, and it 
 SHOWN = 4  # names in a sentence
 
 
-class Loaded(NamedTuple):
+class LoadedWeights(NamedTuple):
     """What became of a weight file's entries.
 
     Attributes:
@@ -48,7 +48,7 @@ class Loaded(NamedTuple):
         return ", ".join(parts)
 
 
-def load_weights(model: ReIDModel, path: Path) -> Loaded:
+def load_weights(model: ReIDModel, path: Path) -> LoadedWeights:
     """Load what fits of a weight file: torchvision's, torchreid's, fast-reid's, timm's or our own.
 
     Classifiers of other people than the model's are left out, and so is whatever else does not
@@ -80,7 +80,7 @@ def load_weights(model: ReIDModel, path: Path) -> Loaded:
     missing = tuple(n for n in own if n not in fitting and not n.endswith(COUNTER))
     modules = {name for name, _ in model.named_modules()}
     extra = tuple(key for key in skipped if _is_extra(key, own, modules))
-    return Loaded(tuple(fitting), tuple(skipped), missing, extra)
+    return LoadedWeights(tuple(fitting), tuple(skipped), missing, extra)
 
 
 def _bare(key: str) -> Iterator[str]:

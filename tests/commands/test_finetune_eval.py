@@ -173,8 +173,8 @@ def test_the_options_that_shape_the_batches_run(root):
         precision="bfloat16",
         real_only_share=0.5,
         average_share=0.5,
-        objective={"margin": None, "top_in_triplet": False},
-        vary={"jitter": 0.2},
+        objective={"margin": None, "extra_in_triplet": False},
+        transforms={"jitter": 0.2},
     )
     report = finetune(changed, root / "options", workers=1)
     assert list(report["arms"]) == ["warps_grey"]
@@ -187,22 +187,22 @@ def test_arms_may_mix_replace_and_change(root, whole):
         "again": {"changes": {}},
         "mix": [None, warps],
         "warps_only": {"crops": warps, "only": True},
-        "strong": {"changes": {"vary": {"jitter": 0.5}, "objective": {"top_teacher": 0.5}}},
+        "strong": {"changes": {"transforms": {"jitter": 0.5}, "objective": {"extra_teacher": 0.5}}},
     }
     report = finetune(recipe(root, arms=arms, method="mix", seeds=[0]), root / "arms", workers=1)
     scores = {name: rows["mAP"] for name, rows in report["arms"].items()}
     assert scores["real_only"] == scores["again"] == whole["arms"]["real_only"]["mAP"][:1]
     assert scores["strong"] != scores["real_only"]
-    assert report["on_top"]["mix"] == 2 * report["on_top"]["real_only"]
+    assert report["extra_crops"]["mix"] == 2 * report["extra_crops"]["real_only"]
     assert set(report["differences"]) == set(arms) - {"mix"}
     # the warps are copies of the real crops: to learn from them alone is to learn from those
     assert scores["warps_only"] == scores["real_only"]
 
 
 def test_an_arm_sees_its_changes_and_keeps_the_rest(root):
-    strong = {"changes": {"vary": {"jitter": 0.5}, "ratio": 2.0}}
-    changed = recipe(root, arms={"strong": strong}, vary={"flip": 0.0}).of_arm("strong")
-    assert (changed.vary.jitter, changed.vary.flip, changed.ratio) == (0.5, 0.0, 2.0)
+    strong = {"changes": {"transforms": {"jitter": 0.5}, "ratio": 2.0}}
+    changed = recipe(root, arms={"strong": strong}, transforms={"flip": 0.0}).of_arm("strong")
+    assert (changed.transforms.jitter, changed.transforms.flip, changed.ratio) == (0.5, 0.0, 2.0)
     assert changed.steps == 4
     assert recipe(root).of_arm("real_only") == recipe(root)
 
@@ -211,7 +211,7 @@ def test_little_data_is_less_of_everything(root):
     few = recipe(root, people_share=0.5, images_each=2, arms={"warps_grey": str(root / "warps")})
     report = finetune(few, root / "few", workers=1)
     assert (report["train_people"], report["train_images"]) == (3, 6)
-    assert report["on_top"] == {"warps_grey": 6}
+    assert report["extra_crops"] == {"warps_grey": 6}
 
 
 def test_across_domains_the_other_domains_people_are_searched_for(root, whole, tmp_path):
@@ -322,10 +322,10 @@ def test_what_cannot_be_done_is_one_line_and_leaves_nothing(root, tmp_path, chan
     [
         ({"lr": 1}, "unknown key 'lr'"),
         ({"objective": {"margim": 1}}, "margim"),
-        ({"objective": {"top_teacher": 3}}, "objective.top_teacher"),
-        ({"vary": {"shift": 9}}, "vary.shift"),
+        ({"objective": {"extra_teacher": 3}}, "objective.extra_teacher"),
+        ({"transforms": {"shift": 9}}, "transforms.shift"),
         ({"objective": {"triplet_weight": -1}}, "objective.triplet_weight"),
-        ({"vary": {"flip": "often"}}, "vary.flip"),
+        ({"transforms": {"flip": "often"}}, "transforms.flip"),
         ({"seeds": [1, 1]}, "seeds differ"),
         ({"size": [0, 0]}, "'size.0': input should be greater"),
         ({"arms": {START: None}}, "an arm's name"),

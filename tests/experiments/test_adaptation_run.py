@@ -173,7 +173,7 @@ def test_table_5_runs_on_any_roots_of_the_layout(root: Path, name: str) -> None:
     ]
     read = load(path, AdaptEval, changes)
     assert {read.method, read.baseline, *read.controls} <= set(arms)
-    assert read_domains(read).target.on_top.keys() == set(arms)
+    assert read_domains(read).target.extra.keys() == set(arms)
 
 
 @pytest.mark.parametrize(
@@ -190,7 +190,7 @@ def test_table_5_runs_on_any_roots_of_the_layout(root: Path, name: str) -> None:
         ({"arms": {"a": {"changes": {"steps": 1}}}}, "arm a cannot change steps"),
         ({"rates": {"adapt": {"encodr": 1}}}, "rates.adapt.encodr"),
         ({"rates": {"later": {}}}, "rates"),
-        ({"vary": {"erase": 0.5}}, "vary.erase"),
+        ({"transforms": {"erase": 0.5}}, "transforms.erase"),
         ({"seeds": [1, 1]}, "seeds differ"),
         ({"cluster": {"epsilon": 1}}, "epsilon"),
     ],

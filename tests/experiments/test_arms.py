@@ -37,11 +37,11 @@ def roots(tmp_path):
 
 def test_warps_share_the_labels_of_their_people(roots):
     material = gather(roots[0], {"real_only": (None,), "warps_grey": (roots[1],)})
-    assert material.on_top["real_only"] is material.train
-    labels = material.labels(material.on_top["warps_grey"])
+    assert material.extra["real_only"] is material.train
+    labels = material.labels(material.extra["warps_grey"])
     assert sorted(set(labels)) == list(range(6))
     assert len(labels) == 6 * 2 * 3
-    for person, label in zip(material.on_top["warps_grey"], labels, strict=True):
+    for person, label in zip(material.extra["warps_grey"], labels, strict=True):
         assert material.pids[label] == person.pid == int(person.path.name[:4])
 
 
@@ -51,7 +51,7 @@ def test_the_held_out_are_nowhere_to_be_learnt_from(roots):
     assert len(held) == 2 and material.gallery is material.query
     assert len(material.query) == 4
     assert held.isdisjoint(material.pids)
-    assert held.isdisjoint(person.pid for person in material.on_top["warps_grey"])
+    assert held.isdisjoint(person.pid for person in material.extra["warps_grey"])
 
 
 def test_holding_out_is_decided_by_its_seed(roots):
@@ -76,8 +76,8 @@ def test_quality_filters_and_the_unwarped_fall_back_on_real_crops(roots):
         for name in names
     ]
     write_manifest(roots[1] / "manifest.parquet", rows)
-    everything = gather(roots[0], {"w": (roots[1],)}).on_top["w"]
-    filtered = gather(roots[0], {"w": (roots[1],)}, min_quality=0.5).on_top["w"]
+    everything = gather(roots[0], {"w": (roots[1],)}).extra["w"]
+    filtered = gather(roots[0], {"w": (roots[1],)}, min_quality=0.5).extra["w"]
     assert len(everything) == 36
     assert len(filtered) == 30 + 2
     assert all("_w" not in p.path.name for p in filtered if p.pid == 1)
@@ -88,8 +88,8 @@ def test_quality_filters_and_the_unwarped_fall_back_on_real_crops(roots):
 def test_a_mix_holds_the_crops_of_all_its_roots(roots, tmp_path):
     more = warps(tmp_path / "more", roots[0], poses=1)
     material = gather(roots[0], {"mix": (roots[1], more, None), "alone": (more,)})
-    assert len(material.on_top["mix"]) == 36 + 12 + 12
-    assert len(material.on_top["alone"]) == 12
+    assert len(material.extra["mix"]) == 36 + 12 + 12
+    assert len(material.extra["alone"]) == 12
     assert material.roots == {"mix": (0,) * 36 + (1,) * 12 + (2,) * 12}
 
 
@@ -98,11 +98,11 @@ def test_what_was_warped_from_left_out_crops_is_left_out(roots):
     arms = {"warps": (roots[1],), "copies": (roots[0],), "real": (None,)}
     material = gather(roots[0], arms, low=low)
     assert len(material.train) == len(material.pids) == 3
-    assert material.on_top["real"] is material.train
-    assert material.on_top["copies"] == material.train
+    assert material.extra["real"] is material.train
+    assert material.extra["copies"] == material.train
     kept = {person.path.stem for person in material.train}
-    assert {p.path.stem.rpartition("_w")[0] for p in material.on_top["warps"]} == kept
-    assert len(material.on_top["warps"]) == 3 * 3
+    assert {p.path.stem.rpartition("_w")[0] for p in material.extra["warps"]} == kept
+    assert len(material.extra["warps"]) == 3 * 3
     assert len(material.query) == 12  # the test set stays whole
 
 

@@ -19,7 +19,8 @@ from reidaug.data.market1501 import GALLERY, QUERY, read_market1501
 from reidaug.experiments.evaluation import evaluate_checkpoint
 from reidaug.experiments.finetune_config import FinetuneEval
 from reidaug.recipes import resolve
-from reidaug.reid import trial
+from reidaug.reid.evaluation.retrieval import evaluate
+from reidaug.reid.features import extract_features
 from reidaug.reid.model_factory import build
 
 NETWORK = {"backbone": "fastreid:resnet18", "backbone_options": {"width": 4}, "size": [64, 32]}
@@ -149,8 +150,8 @@ def test_a_class_of_ones_own_scores_what_its_features_say(
     )  # fmt: skip
     report = evaluate_checkpoint(recipe, tmp_path / "run")
     dataset = read_market1501(Path("market"))
-    seen = trial.see(model, dataset.query, dataset.gallery, size=(64, 32), mirror=mirror)
-    assert report["scores"] == trial.try_out(seen).scores
+    seen = extract_features(model, dataset.query, dataset.gallery, size=(64, 32), mirror=mirror)
+    assert report["scores"] == evaluate(seen).scores
 
 
 def test_a_class_of_ones_own_is_trained_too(at_root: None, tmp_path: Path) -> None:

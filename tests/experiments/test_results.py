@@ -5,10 +5,10 @@ from pathlib import Path
 
 from reidaug.data.people import Person
 from reidaug.experiments.results import Subset, ap_lines, results_block, results_table, subset_table
-from reidaug.reid import trial
+from reidaug.reid.evaluation.retrieval import Evaluation
 
 # OSNet on Market-1501 as torchreid's model zoo has it; the rest is made up.
-TESTED = trial.Tested(
+TESTED = Evaluation(
     {
         "mAP": 82.6, "mAP_trapezoid": 82.213, "mINP": 55.5, "rank1": 94.2, "rank5": 97.9,
         "rank10": 98.75, "rank20": 99.2,

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from reidaug.data.images import IMAGENET_MEAN, IMAGENET_STD, encode_png, read_image
 from reidaug.errors import ReidaugError
-from reidaug.reid.crops import Crops, Variation, erased_rectangles, normalised, varied
+from reidaug.reid.crop_transforms import CropTransforms, erased_rectangles, transform_crops
+from reidaug.reid.crops import Crops, normalise
 
-STILL = Variation(flip=0.0, shift=0.0, jitter=0.0, erase=0.0)
+STILL = CropTransforms(flip=0.0, shift=0.0, jitter=0.0, erase=0.0)
 
 
 def chance(seed=0):
@@ -56,33 +57,35 @@ def test_crops_are_resized(files):
 def test_normalising_puts_imagenets_mean_at_zero():
     grey = torch.tensor([round(255 * m) for m in IMAGENET_MEAN], dtype=torch.uint8)
     images = grey[None, :, None, None].expand(2, 3, 4, 4)
-    assert float(normalised(images).abs().max()) < 0.5 / 255 / min(IMAGENET_STD)
+    assert float(normalise(images).abs().max()) < 0.5 / 255 / min(IMAGENET_STD)
 
 
 def test_nothing_varied_is_nothing_changed():
-    assert torch.equal(varied(some(), chance(), STILL), normalised(some()))
+    assert torch.equal(transform_crops(some(), chance(), STILL), normalise(some()))
 
 
 def test_a_flip_is_a_mirror_image():
-    flipped = varied(some(), chance(), Variation(flip=1.0, shift=0.0, erase=0.0))
-    assert torch.equal(flipped, normalised(some().flip(-1)))
+    flipped = transform_crops(some(), chance(), CropTransforms(flip=1.0, shift=0.0, erase=0.0))
+    assert torch.equal(flipped, normalise(some().flip(-1)))
 
 
 @given(st.integers(0, 1000))
 def test_a_shift_moves_the_crop_and_repeats_its_edge(seed):
     images = some(3)
-    moved = varied(images, chance(seed), Variation(flip=0.0, shift=0.13, erase=0.0))  # 3 pixels
+    moved = transform_crops(
+        images, chance(seed), CropTransforms(flip=0.0, shift=0.13, erase=0.0)
+    )  # 3 pixels
     padded = torch.nn.functional.pad(images.float(), (3, 3, 3, 3), mode="replicate").byte()
     for one, whole in zip(moved, padded, strict=True):
         places = [whole[:, y : y + 24, x : x + 12] for y in range(7) for x in range(7)]
-        assert any(torch.equal(one, normalised(place[None])[0]) for place in places)
+        assert any(torch.equal(one, normalise(place[None])[0]) for place in places)
 
 
 def test_jitter_keeps_grey_grey_and_moves_by_its_share():
     grey = torch.full((64, 3, 4, 4), 100, dtype=torch.uint8)
-    how = Variation(flip=0.0, shift=0.0, jitter=0.2, erase=0.0)
+    how = CropTransforms(flip=0.0, shift=0.0, jitter=0.2, erase=0.0)
     mean, std = (torch.tensor(v).view(3, 1, 1) for v in (IMAGENET_MEAN, IMAGENET_STD))
-    changed = varied(grey, chance(), how) * std * 255 + mean * 255
+    changed = transform_crops(grey, chance(), how) * std * 255 + mean * 255
     assert float((changed.amax(1) - changed.amin(1)).max()) < 0.01
     assert 79 < float(changed.min()) < 90
     assert 110 < float(changed.max()) < 121
@@ -102,7 +105,9 @@ def test_erasing_follows_its_distribution():
 
 def test_erased_pixels_are_the_mean_colour():
     images = some(8, (64, 32))
-    whole, erased = (varied(images, chance(), Variation(0.0, 0.0, 0.0, p)) for p in (0.0, 1.0))
+    whole, erased = (
+        transform_crops(images, chance(), CropTransforms(0.0, 0.0, 0.0, p)) for p in (0.0, 1.0)
+    )
     changed = (whole != erased).any(1)
     assert np.all(changed.flatten(1).any(1).numpy())
     assert float(erased.permute(0, 2, 3, 1)[changed].abs().max()) == 0

@@ -3,8 +3,8 @@
 import pytest
 import torch
 from torch.nn import functional as F
+from torch.optim.swa_utils import update_bn
 
-from reidaug.reid.learner import recalibrate
 from reidaug.reid.model_factory import build
 
 SMALL = {"width": 4, "blocks": [1, 2, 2, 1]}
@@ -24,7 +24,7 @@ def made(form, kind="resnet50", people=5):
         if value.is_floating_point():
             value.add_(0.1 * torch.rand(value.shape, generator=chance))
         assert name.split(".")[0] in ("backbone", "heads")
-    recalibrate(model, [torch.randn(4, 3, 64, 32, generator=chance) for _ in range(3)])
+    update_bn([torch.randn(4, 3, 64, 32, generator=chance) for _ in range(3)], model)
     return model.eval()
 
 

@@ -11,10 +11,10 @@ from torchvision.transforms.functional import normalize
 from reidaug.data.images import IMAGENET_MEAN, IMAGENET_STD
 from reidaug.errors import UsageError
 from reidaug.reid.backbones import PersonResNet
-from reidaug.reid.contract import check_model
 from reidaug.reid.fastreid_resnets import BagOfTricks
-from reidaug.reid.learner import seeded
+from reidaug.reid.model_contract import check_model
 from reidaug.reid.model_factory import Adapter, build
+from reidaug.reid.network_modes import seeded
 
 OWN = """
 import torch

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from reidaug.reid.sampling import (
     PeopleSampler,
+    crop_pools,
     crops_by_person,
-    draw_mixed,
-    draw_on_top,
-    mixed_pools,
+    draw_evenly,
+    draw_extra,
 )
 
 CROWDS = st.lists(st.integers(1, 9), min_size=3, max_size=9)
@@ -67,7 +67,7 @@ def test_too_few_people_are_told():
 @given(CROWDS, st.integers(0, 20), st.integers(0, 1000))
 def test_crops_on_top_are_shared_out_evenly(counts, count, seed):
     pool = crops_by_person(labels_of(counts))
-    drawn = draw_on_top(pool, list(pool), count, chance(seed))
+    drawn = draw_evenly(pool, list(pool), count, chance(seed))
     assert len(drawn) == count
     label = labels_of(counts)
     each = Counter(label[crop] for crop in drawn)
@@ -84,10 +84,10 @@ def test_a_mix_takes_as_many_from_one_root_as_from_another(roots, count, seed):
     sizes = [(label, 0) for label in (0, 1, 2) for _ in range(25)]
     sizes += [(label, root) for root in range(1, roots) for label in (0, 1)]
     labels, origins = (list(part) for part in zip(*sizes, strict=True))
-    pools = mixed_pools(labels, origins if roots > 1 else ())
+    pools = crop_pools(labels, origins if roots > 1 else ())
     assert len(pools) == roots
     assert all(set(pool) == {0, 1, 2} for pool in pools)
-    drawn = draw_mixed(pools, [0, 1], count, chance(seed))
+    drawn = draw_extra(pools, [0, 1], count, chance(seed))
     assert len(drawn) == count
     shares = [sum(origins[i] == root for i in drawn) for root in range(roots)]
     assert max(shares) - min(shares) <= 1

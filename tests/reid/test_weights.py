@@ -16,9 +16,9 @@ from torchvision.models import resnet18
 from torchvision.models.resnet import BasicBlock, ResNet
 
 from reidaug.errors import ReidaugError
-from reidaug.reid.contract import check_weights
+from reidaug.reid.model_contract import check_weights
 from reidaug.reid.model_factory import Adapter, build
-from reidaug.reid.weights import Loaded, load_weights
+from reidaug.reid.weights import LoadedWeights, load_weights
 
 needs_torchreid = pytest.mark.skipif(
     importlib.util.find_spec("torchreid") is None, reason="needs the extra [torchreid]"
@@ -247,7 +247,7 @@ def test_only_what_the_features_need_has_to_be_in_a_checkpoint():
     needed = {key for key, _ in model.named_parameters() if ".classifier." not in key}
 
     def check(fitted):
-        loaded = Loaded(tuple(fitted), (), (), ())
+        loaded = LoadedWeights(tuple(fitted), (), (), ())
         check_weights(model, loaded, Path("w"), name="resnet18", size=(64, 32))
 
     needed |= {key for key, _ in model.named_buffers() if "running" in key}

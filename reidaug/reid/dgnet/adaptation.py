@@ -9,13 +9,14 @@ import torch
 from jaxtyping import Int
 from numpy import ndarray
 
-from reidaug.reid.crops import Crops, Variation, varied
+from reidaug.jobs import torch_generator
+from reidaug.reid.batches import Batch
+from reidaug.reid.crop_transforms import CropTransforms, transform_crops
+from reidaug.reid.crops import Crops
 from reidaug.reid.dgnet.batches import TARGET, Chosen, Mixer, SourcePairs
 from reidaug.reid.dgnet.swapping import Side
 from reidaug.reid.evaluation.cluster import OUTLIER
-from reidaug.reid.learner import Batch
-from reidaug.reid.sampling import draw_mixed, mixed_pools
-from reidaug.reid.trial import stream
+from reidaug.reid.sampling import crop_pools, draw_extra
 
 Pairs = Mixer | SourcePairs
 
@@ -52,23 +53,23 @@ class Feed(NamedTuple):
     Attributes:
         pairs: Draws pairs of batches.
         domains: Source, and target if there is one.
-        vary: Variation of all crops but the erasing, which is the learner's.
-        warps: Crops on top, for people of the target alone.
-        on_top: How many of them a target batch brings along.
+        transforms: Transforms of all crops, without erasing, which is the learner's.
+        warps: Extra crops, for people of the target alone.
+        extra_count: How many of them a target batch brings along.
     """
 
     pairs: Pairs
     domains: tuple[Domain, ...]
-    vary: Variation
+    transforms: CropTransforms
     warps: Warped | None = None
-    on_top: int = 0
+    extra_count: int = 0
 
     def steps(
         self, count: int, *, seed: int, start: int = 0, device: torch.device | None = None
     ) -> Iterator[tuple[Side, Side, Batch | None]]:
         """Draw the batches of a stage.
 
-        Which crops a pair holds depends on the pairs' own chance; how they are varied, and what
+        Which crops a pair holds depends on the pairs' own chance; how they are augmented, and what
         comes on top, on the seed and the number of the step alone.
 
         Args:
@@ -78,30 +79,30 @@ class Feed(NamedTuple):
             device: Where the batches go.
 
         Yields:
-            Both batches of a pair, and the crops on top if there are any.
+            Both batches of a pair, and the extra crops if there are any.
         """
         pools = self._pools()
         for step, pair in enumerate(islice(_forever(self.pairs), start, count), start):
-            chance = stream(seed, step)
+            chance = torch_generator(seed, step)
             first, second = (self._side(drawn, chance, device) for drawn in pair)
             yield first, second, self._above(pair, pools, chance, device)
 
     def _side(self, drawn: Chosen, chance: torch.Generator, device: torch.device | None) -> Side:
         crops, labels = self.domains[drawn.domain]
         images, positives = (
-            varied(crops.batch(indices).to(device), chance, self.vary)
+            transform_crops(crops.batch(indices).to(device), chance, self.transforms)
             for indices in (drawn.crops, drawn.positives)
         )
         named = torch.tensor([labels[i] for i in drawn.crops], device=device)
         return Side(images, positives, named, drawn.domain)
 
     def _pools(self) -> list[dict[int, list[int]]]:
-        """List the crops on top by root and by the label they inherit."""
-        if self.warps is None or not self.on_top:
+        """List the extra crops by root and by the label they inherit."""
+        if self.warps is None or not self.extra_count:
             return []
         labels = self.domains[TARGET].labels
         inherited = [labels[origin] for origin in self.warps.origins]
-        pools = mixed_pools(inherited, self.warps.roots)
+        pools = crop_pools(inherited, self.warps.roots)
         for pool in pools:
             pool.pop(OUTLIER, None)
         return pools
@@ -121,8 +122,8 @@ class Feed(NamedTuple):
         people = [label for label in named if label in pools[0]]
         if not people:
             return None
-        drawn = draw_mixed(pools, people, self.on_top * len(target), chance)
-        images = varied(self.warps.crops.batch(drawn).to(device), chance, self.vary)
+        drawn = draw_extra(pools, people, self.extra_count * len(target), chance)
+        images = transform_crops(self.warps.crops.batch(drawn).to(device), chance, self.transforms)
         own = [labels[self.warps.origins[i]] for i in drawn]
         return Batch(images, torch.tensor(own, device=device))
 

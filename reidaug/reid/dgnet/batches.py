@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import torch
 
-from reidaug.reid.sampling import Draws, crops_by_person
+from reidaug.reid.sampling import crops_by_person
 
 SOURCE, TARGET = 0, 1
 
@@ -20,8 +20,8 @@ class Chosen(NamedTuple):
     """
 
     domain: int
-    crops: Draws
-    positives: Draws
+    crops: list[int]
+    positives: list[int]
 
 
 class Mixer:
@@ -98,13 +98,13 @@ class Mixer:
             )
             yield first, second
 
-    def _chosen(self, domain: int, crops: Draws) -> Chosen:
+    def _chosen(self, domain: int, crops: list[int]) -> Chosen:
         return Chosen(domain, crops, self.positives[domain].of(crops, self.generator))
 
-    def _dealt(self, pool: Draws) -> list[Draws]:
+    def _dealt(self, pool: list[int]) -> list[list[int]]:
         return deal([pool[i] for i in self._permutation(len(pool))], self.batch)
 
-    def _permutation(self, count: int) -> Draws:
+    def _permutation(self, count: int) -> list[int]:
         return torch.randperm(count, generator=self.generator).tolist()
 
 
@@ -149,7 +149,7 @@ class SourcePairs:
         for first, second in zip(*(deal(order, self.batch) for order in orders), strict=True):
             yield self._chosen(first), self._chosen(second)
 
-    def _chosen(self, crops: Draws) -> Chosen:
+    def _chosen(self, crops: list[int]) -> Chosen:
         return Chosen(SOURCE, crops, self.positives.of(crops, self.generator))
 
 
@@ -163,7 +163,7 @@ class Positives:
     def __init__(self, labels: Sequence[int]) -> None:
         self.labels, self.crops = labels, crops_by_person(labels)
 
-    def of(self, crops: Draws, generator: torch.Generator) -> Draws:
+    def of(self, crops: list[int], generator: torch.Generator) -> list[int]:
         """Draw positives.
 
         Args:
@@ -185,7 +185,7 @@ class Positives:
         return drawn
 
 
-def deal(order: Draws, batch: int) -> list[Draws]:
+def deal(order: list[int], batch: int) -> list[list[int]]:
     """Cut an order into batches.
 
     Args:

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from reidaug.reid.bounds import Weight
+from reidaug.recipes import Weight
 
 Phase = Literal["source", "warmup", "adapt"]
 Places = tuple[int, ...]
@@ -67,7 +67,7 @@ class Weights:
         fine_grained: Second head on drawn crops, for the encoder.
         adversarial: Drawn crops that look real.
         domain: Target features that look like the source's.
-        warps: How much identity losses on crops on top count beside those on real ones.
+        warps: How much identity losses on extra crops count beside those on real ones.
         penalty: Of the image discriminator's slope.
         ramp: When those rise that begin at 0; of the phase ``source`` alone.
 

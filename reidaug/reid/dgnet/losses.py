@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy, kl_div, log_softmax
 
 from reidaug.reid.backbones import PersonResNet
-from reidaug.reid.frozen import frozen_call, without_dropout
+from reidaug.reid.network_modes import frozen_call, without_dropout
 
 
 def reconstruction_loss(

@@ -11,7 +11,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from reidaug.reid.backbones import Embedding
-from reidaug.reid.crops import erased_rectangles
+from reidaug.reid.batches import Batch
+from reidaug.reid.crop_transforms import erased_rectangles
 from reidaug.reid.dgnet.loss_weights import Roles, Weights
 from reidaug.reid.dgnet.losses import (
     domain_loss,
@@ -25,9 +26,8 @@ from reidaug.reid.dgnet.losses import (
 from reidaug.reid.dgnet.networks import DGNet
 from reidaug.reid.dgnet.swapping import Crossing, recoded_structure, see_drawn
 from reidaug.reid.dgnet.teacher import Teacher
-from reidaug.reid.frozen import frozen_call, kept_statistics
-from reidaug.reid.learner import Batch
 from reidaug.reid.losses import identity_loss
+from reidaug.reid.network_modes import frozen_call, frozen_statistics
 
 Losses = dict[str, Float[Tensor, ""]]
 
@@ -240,7 +240,7 @@ def warp_losses(
     smoothing: float,
     chance: torch.Generator,
 ) -> Losses:
-    """Ask the encoder who is on crops on top; the running statistics do not hear of them.
+    """Ask the encoder who is on extra crops; the running statistics do not hear of them.
 
     Args:
         network: DG-Net in train mode.
@@ -255,7 +255,7 @@ def warp_losses(
     """
     if not weights.warps or not (weights.identity or weights.fine_identity):
         return {}
-    with kept_statistics(network.encoder):
+    with frozen_statistics(network.encoder):
         scores = network.encoder(erased(warps.images, erase, chance)).logits
     losses = _by_head({0: scores}, {0: warps.labels}, weights, smoothing=smoothing)
     return {f"warp_{name}": loss for name, loss in losses.items()}

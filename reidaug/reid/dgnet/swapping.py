@@ -9,7 +9,7 @@ from torch import Tensor
 from reidaug.reid.backbones import Embedding
 from reidaug.reid.dgnet.loss_weights import Places
 from reidaug.reid.dgnet.networks import DGNet
-from reidaug.reid.frozen import frozen_call, kept_statistics
+from reidaug.reid.network_modes import frozen_call, frozen_statistics
 
 
 class Side(NamedTuple):
@@ -104,7 +104,7 @@ def see_drawn(network: DGNet, drawn: Float[Tensor, "b 3 H W"], *, taught: bool) 
     Returns:
         What the encoder sees.
     """
-    with torch.set_grad_enabled(taught), kept_statistics(network.encoder):
+    with torch.set_grad_enabled(taught), frozen_statistics(network.encoder):
         return network.encoder(drawn.detach())
 
 

@@ -10,7 +10,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from reidaug.reid.backbones import Head, PersonResNet
 from reidaug.reid.dgnet.networks import Preset
-from reidaug.reid.frozen import frozen_call
+from reidaug.reid.network_modes import frozen_call
 
 Style = Literal["soft", "hard", "appearance", "uniform", "parents"]
 

@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from reidaug.reid.bounds import Weight
+from reidaug.recipes import Weight
+from reidaug.reid.batches import Batch
 from reidaug.reid.dgnet.loss_weights import Phase, Weights, roles
 from reidaug.reid.dgnet.losses import (
     domain_discriminator_loss,
@@ -28,7 +29,8 @@ from reidaug.reid.dgnet.objective import (
 )
 from reidaug.reid.dgnet.swapping import Crossing, Side, cross
 from reidaug.reid.dgnet.teacher import Teacher
-from reidaug.reid.learner import Batch, optimise, seeded
+from reidaug.reid.network_modes import seeded
+from reidaug.reid.trainer import build_optimiser
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,7 @@ class DGNetLearner:
         weights: Of every loss; None for the paper's.
         rates: Learning rates; None for the paper's of the phase.
         erase: Share of the crops that lose a rectangle before they are named.
-        warp_smoothing: Label smoothing on crops on top.
+        warp_smoothing: Label smoothing on extra crops.
         half: Whether the networks compute in bfloat16.
         seed: Of everything random.
 
@@ -119,7 +121,7 @@ class DGNetLearner:
         Args:
             first: a.
             second: b, of as many crops.
-            warps: Crops on top with labels, which enter the identity losses and nothing else.
+            warps: Extra crops with labels, which enter the identity losses and nothing else.
 
         Returns:
             Unweighted losses by the names of `Weights`; ``warp_identity`` and
@@ -261,7 +263,7 @@ def _optimisers(network: DGNet, rates: Rates, *, domain: bool) -> dict[str, torc
 
     built = {
         "generator": adam(network.generators, rates.generator),
-        "encoder": optimise(
+        "encoder": build_optimiser(
             network.encoder,
             kind="sgd",
             learning_rate=rates.encoder,

@@ -48,7 +48,7 @@ def pseudo_labels(
 
     Args:
         features: Features (N, D); their length does not matter. Those of
-            `reidaug.reid.evaluation.ranking.embed` bring the weights of the heads with them.
+            `reidaug.reid.features.embed` bring the weights of the heads with them.
         eps: Distance up to which two items are neighbours, in (0, 1 - original).
         min_samples: Neighbours that make an item a core, itself among them, at least 1.
         k1: See `reidaug.reid.evaluation.rerank.k_reciprocal`.

@@ -15,7 +15,7 @@ from numpy import ndarray
 JUNK = -1
 
 
-class Crowd(NamedTuple):
+class Identities(NamedTuple):
     """Who the crops of a query or gallery set show, and which camera took them.
 
     Attributes:
@@ -27,7 +27,7 @@ class Crowd(NamedTuple):
     camids: Int[ndarray, "n"]
 
     @classmethod
-    def of(cls, people: Iterable[tuple[object, int, int]]) -> "Crowd":
+    def of(cls, people: Iterable[tuple[object, int, int]]) -> "Identities":
         """Take the ids from records of (path, pid, camid).
 
         Args:
@@ -81,7 +81,7 @@ class Scores(NamedTuple):
 
 
 def hit_ranks(
-    distances: Float[ndarray, "q g"], query: Crowd, gallery: Crowd
+    distances: Float[ndarray, "q g"], query: Identities, gallery: Identities
 ) -> list[Int[ndarray, "_"]]:
     """Rank the matches of every query.
 
@@ -100,7 +100,7 @@ def hit_ranks(
     kept = gallery.pids != JUNK
     if not kept.all():
         distances = distances[:, kept]
-        gallery = Crowd(gallery.pids[kept], gallery.camids[kept])
+        gallery = Identities(gallery.pids[kept], gallery.camids[kept])
     order = np.argsort(gallery.pids, kind="stable")
     ids = gallery.pids[order]
     starts = np.searchsorted(ids, query.pids, side="left")

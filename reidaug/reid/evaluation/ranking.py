@@ -1,4 +1,4 @@
-"""Embed crops, and search a gallery by features, a bounded part of the distances at a time."""
+"""Search a gallery by features or distances, a bounded part of the distances at a time."""
 
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
@@ -11,9 +11,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from reidaug.errors import ReidaugError
-from reidaug.reid.backbones import ReIDModel
-from reidaug.reid.crops import Crops, normalised
-from reidaug.reid.evaluation.metrics import JUNK, Crowd, hit_ranks
+from reidaug.reid.evaluation.metrics import JUNK, Identities, hit_ranks
 
 MEGABYTE = 2**20
 
@@ -34,9 +32,9 @@ class Nearest(NamedTuple):
 
 def search(
     query_features: Float[Tensor, "q d"],
-    query: Crowd,
+    query: Identities,
     gallery_features: Float[Tensor, "g d"],
-    gallery: Crowd,
+    gallery: Identities,
     *,
     memory_mb: int = 256,
 ) -> list[Int[ndarray, "_"]]:
@@ -50,7 +48,7 @@ def search(
         memory_mb: Bound on the part of the distance matrix held at a time; one row is the least.
 
     Returns:
-        For every query the ranks of its matches, see `reidaug.reid.evaluation.metrics.hit_ranks`.
+        For every query the ranks of its matches, see `hit_ranks`.
 
     Raises:
         ReidaugError: A feature is no finite number.
@@ -59,13 +57,13 @@ def search(
 
 
 def search_by(
-    blocks: Iterable[Float[ndarray, "_ g"]], query: Crowd, gallery: Crowd
+    blocks: Iterable[Float[ndarray, "_ g"]], query: Identities, gallery: Identities
 ) -> list[Int[ndarray, "_"]]:
     """Rank every query's matches by given distances.
 
     Args:
         blocks: Distances of the first queries to the whole gallery, of the next ones, and so on,
-            see `reidaug.reid.evaluation.rerank.k_reciprocal`; a whole matrix is one block.
+            see `reidaug.reid.evaluation.rerank`; a whole matrix is one block.
         query: Ids of the queries.
         gallery: Ids of the gallery.
 
@@ -83,9 +81,9 @@ def search_by(
 
 def nearest(
     query_features: Float[Tensor, "q d"],
-    query: Crowd,
+    query: Identities,
     gallery_features: Float[Tensor, "g d"],
-    gallery: Crowd,
+    gallery: Identities,
     k: int,
     *,
     memory_mb: int = 256,
@@ -113,7 +111,7 @@ def nearest(
 
 
 def nearest_by(
-    blocks: Iterable[Float[ndarray, "_ g"]], query: Crowd, gallery: Crowd, k: int
+    blocks: Iterable[Float[ndarray, "_ g"]], query: Identities, gallery: Identities, k: int
 ) -> Nearest:
     """Find the k nearest of the gallery for every query by given distances.
 
@@ -157,15 +155,15 @@ def _smallest(row: Float[ndarray, "g"], k: int) -> Int[ndarray, "_"]:
 
 
 def _with_ids(
-    blocks: Iterable[Float[ndarray, "_ g"]], query: Crowd
-) -> Iterator[tuple[Float[ndarray, "_ g"], Crowd]]:
+    blocks: Iterable[Float[ndarray, "_ g"]], query: Identities
+) -> Iterator[tuple[Float[ndarray, "_ g"], Identities]]:
     """Give every block the ids of its queries."""
     start, count = 0, len(query.pids)
     for block in blocks:
         part = slice(start, start := start + len(block))
         if start > count:
             break
-        yield block, Crowd(query.pids[part], query.camids[part])
+        yield block, Identities(query.pids[part], query.camids[part])
     if start != count:
         raise ValueError(f"distances of {start} queries for {count}")
 
@@ -214,51 +212,3 @@ def rows_within(memory_mb: int, row_bytes: int) -> int:
         At least 1.
     """
     return max(1, memory_mb * MEGABYTE // max(1, row_bytes))
-
-
-def embed(
-    model: ReIDModel,
-    crops: Crops,
-    *,
-    batch: int = 128,
-    fine_weight: float = 0.5,
-    mirror: bool = True,
-    half: bool = False,
-    device: torch.device | None = None,
-) -> Float[Tensor, "n d"]:
-    """Turn crops into the features that retrieval compares.
-
-    Args:
-        model: Put into eval mode.
-        crops: N crops.
-        batch: Crops a forward pass.
-        fine_weight: Weight of the similarity by every head after the first.
-        mirror: Whether the features of the mirror image are added.
-        half: Whether the network computes in bfloat16.
-        device: Where the model is; the CPU by default.
-
-    Returns:
-        Features (N, D) on the CPU: their cosine is the weighted mean of the heads' cosines.
-
-    Source:
-        DG-Net: every head's feature at unit length, the mirror image's added, at unit length
-        again; the second head's cosine counts half.
-    """
-    model.eval()
-    features = []
-    with torch.no_grad():
-        for start in range(0, len(crops), batch):
-            indices = range(start, min(start + batch, len(crops)))
-            images = normalised(crops.batch(indices).to(device))
-            kind = images.device.type
-            with torch.autocast(kind, dtype=torch.bfloat16, enabled=half):
-                views = [model(images).heads]
-                if mirror:
-                    views.append(model(images.flip(-1)).heads)
-            heads = [
-                normalize(sum((normalize(v.float(), dim=1) for v in view), torch.zeros(())), dim=1)
-                for view in zip(*views, strict=True)
-            ]
-            weighted = [heads[0], *(fine_weight**0.5 * head for head in heads[1:])]
-            features.append(torch.cat(weighted, dim=1).cpu())
-    return torch.cat(features)

@@ -8,12 +8,13 @@ import torch
 from stick_market import stick_market
 
 from reidaug.data.market1501 import TRAIN
-from reidaug.reid.crops import Crops, Variation, normalised
+from reidaug.reid.crop_transforms import CropTransforms
+from reidaug.reid.crops import Crops, normalise
 from reidaug.reid.dgnet.adaptation import Domain, Feed, Warped, target_labels
 from reidaug.reid.dgnet.batches import SOURCE, TARGET, Mixer, SourcePairs
 
 SIZE = (32, 16)
-STILL = Variation(flip=0.0, shift=0.0, erase=0.0)
+STILL = CropTransforms(flip=0.0, shift=0.0, erase=0.0)
 
 
 def chance(seed: int = 0) -> torch.Generator:
@@ -44,8 +45,8 @@ def test_sides_hold_the_crops_their_pairs_name(crops: Crops) -> None:
         assert top is None
         for drawn, side in zip(pair, (first, second), strict=True):
             assert side.labels.tolist() == [labels[i] for i in drawn.crops]
-            torch.testing.assert_close(side.images, normalised(crops.batch(drawn.crops)))
-            torch.testing.assert_close(side.positives, normalised(crops.batch(drawn.positives)))
+            torch.testing.assert_close(side.images, normalise(crops.batch(drawn.crops)))
+            torch.testing.assert_close(side.positives, normalise(crops.batch(drawn.positives)))
             assert side.domain == SOURCE
 
 
@@ -57,7 +58,7 @@ def test_what_is_left_of_a_stage_is_what_would_have_come(crops: Crops) -> None:
         mixer = Mixer(labels, clusters, batch=4, generator=chance(3))
         domains = (Domain(crops, labels), Domain(crops, clusters))
         warps = Warped(crops, range(len(crops)))
-        feed = Feed(mixer, domains, Variation(erase=0.0), warps, 3)
+        feed = Feed(mixer, domains, CropTransforms(erase=0.0), warps, 3)
         return list(feed.steps(9, seed=5, start=start))
 
     whole, rest = drawn(0), drawn(5)

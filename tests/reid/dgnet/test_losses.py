@@ -22,7 +22,7 @@ from reidaug.reid.dgnet.losses import (
     structure_loss,
     teacher_loss,
 )
-from reidaug.reid.frozen import without_dropout
+from reidaug.reid.network_modes import without_dropout
 
 SEEDS = st.integers(0, 10_000)
 

@@ -18,11 +18,11 @@ from small_dgnet import (
     two_domains,
 )
 
+from reidaug.reid.batches import Batch
 from reidaug.reid.dgnet.loss_weights import Ramp, Weights
 from reidaug.reid.dgnet.networks import adapt_dgnet
 from reidaug.reid.dgnet.swapping import cross
 from reidaug.reid.dgnet.trainer import RATES, DGNetLearner, Rates
-from reidaug.reid.learner import Batch
 
 FULL = Weights(ramp=Ramp(start=-10_000))
 ALWAYS = {"loss", "self_reconstruction", "adversarial", "discriminator", "slope"}
@@ -130,7 +130,7 @@ def test_the_generator_of_an_absent_domain_stays_as_it_is():
 
 
 def test_the_encoders_statistics_hear_of_real_crops_alone():
-    """Drawn crops and crops on top are named without being remembered."""
+    """Drawn crops and extra crops are named without being remembered."""
 
     def statistics(warps, weights):
         whole = learner("adapt", weights=weights, erase=0.0)
@@ -188,7 +188,7 @@ def test_networks_a_phase_lacks_are_told():
     DGNetLearner(network, phase="warmup", weights=Weights(teacher=0.0, domain=0.0))
 
 
-# Crops on top, erasing, rates, precision.
+# Extra crops, erasing, rates, precision.
 
 
 def test_crops_on_top_enter_the_identity_losses_alone():

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from reidaug.reid.evaluation.metrics import Crowd, hit_ranks, score_queries, summarise
+from reidaug.reid.evaluation.metrics import Identities, hit_ranks, score_queries, summarise
 
 
 def crowd(pids, camids):
-    return Crowd(np.array(pids, dtype=np.int64), np.array(camids, dtype=np.int64))
+    return Identities(np.array(pids, dtype=np.int64), np.array(camids, dtype=np.int64))
 
 
 def draw(seed, *, queries=7, gallery=40, people=5, cameras=3, levels=None):
@@ -84,7 +84,7 @@ def test_shuffling_the_gallery_changes_no_score(seed):
     distances, query, gallery = draw(seed)
     order = np.random.default_rng(seed).permutation(len(gallery.pids))
     shuffled = hit_ranks(
-        distances[:, order], query, Crowd(gallery.pids[order], gallery.camids[order])
+        distances[:, order], query, Identities(gallery.pids[order], gallery.camids[order])
     )
     for one, other in zip(hit_ranks(distances, query, gallery), shuffled, strict=True):
         assert one.tolist() == other.tolist()

@@ -11,14 +11,15 @@ from torch.nn.functional import normalize
 
 from reidaug.data.images import encode_jpeg
 from reidaug.errors import ReidaugError
-from reidaug.reid.crops import Crops, normalised
-from reidaug.reid.evaluation.metrics import Crowd, hit_ranks
-from reidaug.reid.evaluation.ranking import embed, nearest, nearest_by, search, search_by
+from reidaug.reid.crops import Crops, normalise
+from reidaug.reid.evaluation.metrics import Identities, hit_ranks
+from reidaug.reid.evaluation.ranking import nearest, nearest_by, search, search_by
+from reidaug.reid.features import embed
 from reidaug.reid.model_factory import build
 
 
 def ids(rng, count):
-    return Crowd(rng.integers(1, 9, count), rng.integers(1, 4, count))
+    return Identities(rng.integers(1, 9, count), rng.integers(1, 4, count))
 
 
 def test_parts_give_what_the_whole_matrix_gives():
@@ -74,7 +75,9 @@ def test_the_nearest_are_the_first_of_the_cleaned_list(seed, levels, gallery, k,
     distances = np.floor(distances * levels) if levels else distances
     before = distances.copy()
     who = ids(rng, 9)
-    among = Crowd(rng.integers(-1, 9, gallery), rng.integers(1, 4, gallery))  # junk, distractors
+    among = Identities(
+        rng.integers(-1, 9, gallery), rng.integers(1, 4, gallery)
+    )  # junk, distractors
     found = nearest_by(split(distances, sizes), who, among, k)
     ranks = search_by([distances], who, among)
     for i, (pid, camid) in enumerate(zip(*who, strict=True)):
@@ -103,14 +106,14 @@ def test_the_nearest_by_features_have_the_cosines_told():
     )
     whole = nearest_by([1 - cosines], who, among, 10)
     assert (found.indices == whole.indices).mean() > 0.999  # single precision may swap neighbours
-    one, elsewhere = Crowd(*np.array([[7], [1]])), Crowd(*np.array([[7], [2]]))
+    one, elsewhere = Identities(*np.array([[7], [1]])), Identities(*np.array([[7], [2]]))
     same = nearest(query[:1], one, query[:1] * 3, elsewhere, 2)
     assert same.right.tolist() == [[True, False]]
     assert same.distance[0, 0] == pytest.approx(0, abs=1e-6)
 
 
 def test_distances_of_more_or_fewer_queries_are_told():
-    who = Crowd(np.array([1, 2]), np.array([1, 1]))
+    who = Identities(np.array([1, 2]), np.array([1, 1]))
     for rows in (1, 3):
         with pytest.raises(ValueError, match=f"distances of {rows} queries for 2"):
             search_by([np.zeros((rows, 2))], who, who)
@@ -121,7 +124,7 @@ def test_distances_of_more_or_fewer_queries_are_told():
 
 
 def test_a_diverged_model_is_told():
-    who = Crowd(np.array([1]), np.array([1]))
+    who = Identities(np.array([1]), np.array([1]))
     with pytest.raises(ReidaugError, match="gallery feature is not finite"):
         search(torch.ones(1, 2), who, torch.tensor([[1.0, torch.nan]]), who)
     with pytest.raises(ReidaugError, match="query feature is not finite"):
@@ -137,7 +140,7 @@ def test_embedding_is_the_weighted_cosine_of_the_heads_over_both_views(tmp_path:
     crops = Crops(paths, size=(32, 16))
     model = build("resnet18", 4, width=4, blocks=[1, 1, 1, 1], embedding=8, generator=chance)
     features = normalize(embed(model, crops, batch=2, fine_weight=0.5), dim=1)
-    shown = normalised(crops.batch([0, 1, 2]))
+    shown = normalise(crops.batch([0, 1, 2]))
     with torch.no_grad():
         views = [model(shown).heads, model(shown.flip(-1)).heads]
     unit = [
@@ -157,5 +160,5 @@ def test_without_the_mirror_image_features_are_the_heads_own(tmp_path: Path):
     model = build("resnet18", 4, width=4, blocks=[1, 1, 1, 1], embedding=8, generator=chance)
     features = embed(model, crops, fine_weight=1.0, mirror=False)
     with torch.no_grad():
-        heads = model(normalised(crops.batch([0]))).heads
+        heads = model(normalise(crops.batch([0]))).heads
     torch.testing.assert_close(features, torch.cat([normalize(h, dim=1) for h in heads], 1))

@@ -15,7 +15,7 @@ from scipy import sparse
 
 from reidaug.errors import ReidaugError
 from reidaug.reid.evaluation import rerank
-from reidaug.reid.evaluation.metrics import Crowd, score_queries, summarise
+from reidaug.reid.evaluation.metrics import Identities, score_queries, summarise
 from reidaug.reid.evaluation.ranking import search, search_by
 from reidaug.reid.evaluation.rerank import POWERS, gnn_rerank, jaccard_graph, k_reciprocal
 
@@ -146,7 +146,7 @@ def test_re_ranking_finds_more(form):
     rng = np.random.default_rng(0)
     features, who = draw(0, 600, people=25, size=32, noise=1.6)
     query, gallery = (
-        Crowd(who[part] + 1, rng.integers(1, 4, len(who[part])))
+        Identities(who[part] + 1, rng.integers(1, 4, len(who[part])))
         for part in (slice(0, 100), slice(100, None))
     )
     plain = search(features[:100], query, features[100:], gallery)

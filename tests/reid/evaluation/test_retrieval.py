@@ -8,11 +8,12 @@ import torch
 
 from reidaug.data.images import encode_jpeg
 from reidaug.data.people import Person
-from reidaug.reid import trial
 from reidaug.reid.crops import Crops
-from reidaug.reid.evaluation.metrics import Crowd, score_queries
-from reidaug.reid.evaluation.ranking import embed, search, search_by
+from reidaug.reid.evaluation.metrics import Identities, score_queries
+from reidaug.reid.evaluation.ranking import search, search_by
 from reidaug.reid.evaluation.rerank import gnn_rerank, k_reciprocal
+from reidaug.reid.evaluation.retrieval import Evaluation, evaluate
+from reidaug.reid.features import embed, extract_features
 from reidaug.reid.model_factory import build
 
 SIZE = (32, 16)
@@ -50,27 +51,27 @@ def test_re_ranking_scores_what_its_function_gives(people, model, name):
     asking, asked, who, among = (
         features(model, query),
         features(model, gallery),
-        Crowd.of(query),
-        Crowd.of(gallery),
+        Identities.of(query),
+        Identities.of(gallery),
     )
     ranks = {
         "none": lambda: search(asking, who, asked, among),
         "k_reciprocal": lambda: search_by(k_reciprocal(asking, asked), who, among),
         "gnn": lambda: search_by(gnn_rerank(asking, asked), who, among),
     }
-    scores = {key: trial.Tested.of(score_queries(work())) for key, work in ranks.items()}
-    assert trial.try_out(trial.see(model, query, gallery, size=SIZE), rerank=name) == scores[name]
+    scores = {key: Evaluation.of(score_queries(work())) for key, work in ranks.items()}
+    assert evaluate(extract_features(model, query, gallery, size=SIZE), rerank=name) == scores[name]
     assert len({tested.scores["mAP"] for tested in scores.values()}) == 3
 
 
 @pytest.mark.parametrize("name", ["k_reciprocal", "gnn"])
 def test_a_set_that_searches_itself_counts_everybody_once(people, model, name):
     rerank = {"k_reciprocal": k_reciprocal, "gnn": gnn_rerank}[name]
-    who, seen = Crowd.of(people), features(model, people)
-    expected = trial.Tested.of(score_queries(search_by(rerank(seen), who, who)))
-    assert trial.try_out(trial.see(model, people, people, size=SIZE), rerank=name) == expected
+    who, seen = Identities.of(people), features(model, people)
+    expected = Evaluation.of(score_queries(search_by(rerank(seen), who, who)))
+    assert evaluate(extract_features(model, people, people, size=SIZE), rerank=name) == expected
 
 
 def test_no_re_ranking_is_what_happens_by_default(people, model):
-    plain = trial.try_out(trial.see(model, people, people, size=SIZE))
-    assert plain == trial.try_out(trial.see(model, people, people, size=SIZE), rerank="none")
+    plain = evaluate(extract_features(model, people, people, size=SIZE))
+    assert plain == evaluate(extract_features(model, people, people, size=SIZE), rerank="none")

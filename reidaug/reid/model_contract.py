@@ -10,9 +10,9 @@ from torch import Tensor
 from reidaug.errors import ReidaugError, UsageError
 from reidaug.geometry.flow import Size
 from reidaug.reid.backbones import Embedding, ReIDModel
-from reidaug.reid.learner import seeded
-from reidaug.reid.model_factory import told
-from reidaug.reid.weights import Loaded
+from reidaug.reid.model_factory import error_line
+from reidaug.reid.network_modes import seeded
+from reidaug.reid.weights import LoadedWeights
 
 APART = 0.01  # a crop's features alone and beside others: rounding differs, no more
 NAMED = 3  # names in a sentence
@@ -54,7 +54,9 @@ def check_model(
             seen = model.eval()(images)
             _check_eval(seen, model(images[:1]))
             if teacher and not seen.logits:
-                raise UsageError("in eval mode it gives no scores, and objective.top_teacher asks")
+                raise UsageError(
+                    "in eval mode it gives no scores, and objective.extra_teacher asks"
+                )
             if training:
                 mode = "training"
                 _check_training(model.train()(images), people, triplet=triplet)
@@ -63,14 +65,16 @@ def check_model(
     except Exception as error:  # anything may go wrong in somebody else's code
         raise UsageError(
             f"backbone {name}: a pass of 2 crops of {size[0]} x {size[1]} in {mode} failed: "
-            f"{told(error)}"
+            f"{error_line(error)}"
         ) from error
     finally:
         model.load_state_dict(kept)
         model.train(was)
 
 
-def check_weights(model: ReIDModel, loaded: Loaded, path: Path, *, name: str, size: Size) -> None:
+def check_weights(
+    model: ReIDModel, loaded: LoadedWeights, path: Path, *, name: str, size: Size
+) -> None:
     """Check that a weight file held all that a model makes its features of, and no more.
 
     What counts is what the features depend on by gradient: classifiers do not.

@@ -1,10 +1,10 @@
-"""Forward passes that leave a network unchanged."""
+"""Frozen weights, frozen statistics, no dropout."""
 
 import torch
 from small_dgnet import chance, crops, one_domain, same, state, touched
 from torch import nn
 
-from reidaug.reid.frozen import frozen_call, kept_statistics, without_dropout
+from reidaug.reid.network_modes import frozen_call, frozen_statistics, without_dropout
 
 
 def test_gradients_reach_the_input_alone():
@@ -39,7 +39,7 @@ def test_dropout_is_off_inside_and_as_before_outside():
 def test_running_statistics_stay_inside_the_block_only():
     encoder = one_domain().encoder.train()
     before = encoder.bn1.running_mean.clone()
-    with kept_statistics(encoder):
+    with frozen_statistics(encoder):
         encoder(crops(0))
     assert torch.equal(before, encoder.bn1.running_mean)
     encoder(crops(0))

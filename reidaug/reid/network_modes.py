@@ -1,9 +1,10 @@
-"""Forward passes that leave parts of a network unchanged."""
+"""Network modes: frozen weights, frozen batch-norm statistics, no dropout, seeded dropout."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn.modules.batchnorm import _BatchNorm
@@ -11,16 +12,16 @@ from torch.nn.modules.dropout import _DropoutNd
 
 
 def frozen_call(module: nn.Module, *inputs: Tensor) -> Any:
-    """Run a network with frozen weights and frozen running statistics.
+    """Run a network whose weights get no gradient and whose running statistics stay as they are.
 
-    Batch norm still normalises by the batch where the network is in train mode.
+    Batch norm still normalises by the batch where the network is in training mode.
 
     Args:
-        module: The network; nothing of it changes, and its weights get no gradient.
-        inputs: Inputs of its ``forward``; they get gradients.
+        module: The network; unchanged.
+        inputs: Arguments of its ``forward``; gradients reach them.
 
     Returns:
-        The output of its ``forward``.
+        The result of its ``forward``.
     """
     state = {name: parameter.detach() for name, parameter in module.named_parameters()}
     # Batch norm updates its running statistics in place: it gets copies.
@@ -30,14 +31,7 @@ def frozen_call(module: nn.Module, *inputs: Tensor) -> Any:
 
 @contextmanager
 def without_dropout(module: nn.Module) -> Iterator[None]:
-    """Switch dropout off inside a network that is otherwise in train mode.
-
-    Args:
-        module: The network; the modes of its layers are restored afterwards.
-
-    Yields:
-        Nothing.
-    """
+    """Disable dropout inside the block; all other layers keep their mode."""
     layers = [m for m in module.modules() if isinstance(m, _DropoutNd)]
     modes = [layer.training for layer in layers]
     for layer in layers:
@@ -50,15 +44,8 @@ def without_dropout(module: nn.Module) -> Iterator[None]:
 
 
 @contextmanager
-def kept_statistics(module: nn.Module) -> Iterator[None]:
-    """Let batch norm normalise by the batch without updating its running statistics.
-
-    Args:
-        module: The network; its running statistics stay as they are inside the block.
-
-    Yields:
-        Nothing.
-    """
+def frozen_statistics(module: nn.Module) -> Iterator[None]:
+    """Normalise by the batch inside the block without updating batch norm's running statistics."""
     layers = [m for m in module.modules() if isinstance(m, _BatchNorm)]
     momenta = [layer.momentum for layer in layers]
     for layer in layers:
@@ -68,3 +55,15 @@ def kept_statistics(module: nn.Module) -> Iterator[None]:
     finally:
         for layer, momentum in zip(layers, momenta, strict=True):
             layer.momentum = momentum
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Seed torch's global generators inside the block and restore them afterwards.
+
+    Dropout and models of other libraries accept no generator of their own.
+    """
+    with torch.random.fork_rng():
+        torch.default_generator.manual_seed(seed)
+        torch.cuda.manual_seed_all(seed)
+        yield

@@ -1,24 +1,16 @@
-"""One step of learning."""
+"""Training steps, learning rates and teachers."""
 
 from itertools import pairwise
 
 import pytest
 import torch
-from torch import nn
 
 from reidaug.errors import UsageError
-from reidaug.reid.learner import (
-    Batch,
-    Learner,
-    Objective,
-    WeightMean,
-    frozen_teacher,
-    optimise,
-    recalibrate,
-    seeded,
-    warm_cosine,
-)
+from reidaug.reid.batches import Batch
+from reidaug.reid.losses import Objective
 from reidaug.reid.model_factory import build
+from reidaug.reid.network_modes import seeded
+from reidaug.reid.trainer import ReIDTrainer, build_optimiser, frozen_teacher, warm_cosine
 
 
 def small(**options):
@@ -34,21 +26,21 @@ def batch(seed=0, count=8):
     return Batch(look[labels] + 0.5 * noise, labels)
 
 
-def learner(model, steps=40, **options):
-    optimiser = optimise(model, learning_rate=3e-3)
-    return Learner(model, optimiser, Objective(), steps=steps, **options)
+def trainer_of(model, steps=40, **options):
+    optimiser = build_optimiser(model, learning_rate=3e-3)
+    return ReIDTrainer(model, optimiser, Objective(), steps=steps, **options)
 
 
-@pytest.mark.parametrize("half", [False, True])
+@pytest.mark.parametrize("bfloat16", [False, True])
 @pytest.mark.parametrize("separate", [False, True])
-def test_it_learns_who_is_who(half, separate):
+def test_training_lowers_the_loss_and_classifies_right(bfloat16, separate):
     with seeded(0):
         model = small(dropouts=[0.0])
-        trainer = learner(model, half=half, separate_norm=separate)
+        trainer = trainer_of(model, bfloat16=bfloat16, separate_norm=separate)
         records = [trainer.step(batch(), batch(1)) for _ in range(40)]
     assert records[-1]["loss"] < 0.6 * records[0]["loss"]
     assert records[-1]["accuracy"] == 1
-    assert set(records[0]) == {"loss", "identity", "identity_top", "triplet", "accuracy"}
+    assert set(records[0]) == {"loss", "identity", "identity_extra", "triplet", "accuracy"}
 
 
 def test_weights_of_the_objective_are_what_they_say():
@@ -56,8 +48,8 @@ def test_weights_of_the_objective_are_what_they_say():
         model = small()
         seen, above = model(batch().images), model(batch(1).images)
     labels = batch().labels
-    parts = Objective(triplet_weight=2.0, top_weight=0.25).losses(seen, labels, above, labels)
-    expected = parts["identity"] + 0.25 * parts["identity_top"] + 2 * parts["triplet"]
+    parts = Objective(triplet_weight=2.0, extra_weight=0.25).losses(seen, labels, above, labels)
+    expected = parts["identity"] + 0.25 * parts["identity_extra"] + 2 * parts["triplet"]
     torch.testing.assert_close(parts["loss"], expected)
     assert set(Objective(triplet_weight=0.0).losses(seen, labels, None, labels)) == {
         "loss",
@@ -68,36 +60,12 @@ def test_weights_of_the_objective_are_what_they_say():
 def test_a_step_is_repeatable_dropout_and_all():
     def losses():
         with seeded(7):
-            trainer = learner(small())
+            trainer = trainer_of(small())
             return [trainer.step(batch(), batch(1))["loss"] for _ in range(3)]
 
     before = torch.get_rng_state()
     assert losses() == losses()
     assert torch.equal(before, torch.get_rng_state())
-
-
-def test_recalibrated_statistics_are_the_mean_over_batches():
-    model = small()
-    batches = [batch(seed).images for seed in range(3)]
-    recalibrate(model, batches)
-    with torch.no_grad():
-        means = [model.conv1(images).mean((0, 2, 3)) for images in batches]
-    torch.testing.assert_close(model.bn1.running_mean, torch.stack(means).mean(0))
-    assert all(m.momentum == 0.1 for m in model.modules() if isinstance(m, nn.BatchNorm2d))
-
-
-def test_averaged_weights_are_their_mean():
-    model = small()
-    mean, kept = WeightMean(model), []
-    mean.apply()  # none yet
-    for value in (1.0, 2.0, 6.0):
-        for parameter in model.parameters():
-            parameter.data.fill_(value)
-        kept.append(value)
-        mean.add()
-    mean.apply()
-    expected = torch.full_like(model.conv1.weight, sum(kept) / 3)
-    torch.testing.assert_close(model.conv1.weight.data, expected)
 
 
 def test_the_learning_rate_rises_and_falls():
@@ -108,7 +76,7 @@ def test_the_learning_rate_rises_and_falls():
 
 
 def test_heads_learn_at_their_own_rate():
-    groups = optimise(small(), kind="sgd", learning_rate=0.1, head_rate=10.0).param_groups
+    groups = build_optimiser(small(), kind="sgd", learning_rate=0.1, head_rate=10.0).param_groups
     assert [group["lr"] for group in groups] == [0.1, 1.0]
     assert len(groups[1]["params"]) == 2 * 6
 
@@ -119,10 +87,10 @@ def test_a_teacher_stays_as_it_was_and_shares_the_labels_weight():
         model.eval()
         teacher = frozen_teacher(model)
         expected = model(batch(1).images).logits[0]
-        trainer = Learner(
+        trainer = ReIDTrainer(
             model,
-            optimise(model, learning_rate=3e-3),
-            Objective(top_teacher=0.25, top_smoothing=0.0),
+            build_optimiser(model, learning_rate=3e-3),
+            Objective(extra_teacher=0.25, extra_smoothing=0.0),
             steps=5,
             teacher=teacher,
         )
@@ -136,10 +104,10 @@ def test_a_teacher_stays_as_it_was_and_shares_the_labels_weight():
     logs = seen.logits[0].log_softmax(1)
     own = -logs[torch.arange(8), labels].mean()
     told = -(said.softmax(1) * logs).sum(1).mean()
-    torch.testing.assert_close(parts["identity_top"], 0.75 * own + 0.25 * told)
+    torch.testing.assert_close(parts["identity_extra"], 0.75 * own + 0.25 * told)
 
 
-def test_who_asks_a_teacher_needs_one():
+def test_distillation_without_a_teacher_is_an_error():
     model = small()
     with pytest.raises(UsageError, match="no teacher"):
-        Learner(model, optimise(model), Objective(top_teacher=1.0), steps=1)
+        ReIDTrainer(model, build_optimiser(model), Objective(extra_teacher=1.0), steps=1)

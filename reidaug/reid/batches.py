@@ -1,0 +1,120 @@
+"""Training batches: P people with K real crops each, and extra crops of the same people."""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from reidaug.jobs import torch_generator
+from reidaug.reid.crop_transforms import CropTransforms, transform_crops
+from reidaug.reid.crops import Crops, normalise
+from reidaug.reid.sampling import PeopleSampler, crop_pools, draw_extra
+
+# Purposes of the generators of one training; `build_network` of the experiments takes 5.
+SAMPLING, TRANSFORMS, EXTRA_SAMPLING, EXTRA_TRANSFORMS, CALIBRATION = range(5)
+
+
+class Batch(NamedTuple):
+    """Crops with identities.
+
+    Attributes:
+        images: Normalised crops (B, 3, H, W).
+        labels: Identities (B,).
+    """
+
+    images: Float[Tensor, "b 3 H W"]
+    labels: Int[Tensor, "b"]
+
+
+class TrainingBatches(NamedTuple):
+    """Crops and sampling settings of one training.
+
+    Attributes:
+        real: Real crops.
+        labels: Their identities.
+        extra: Extra crops of the arm.
+        extra_labels: Their identities.
+        people: P, people a batch.
+        images: K, real crops a person and batch.
+        extra_count: Extra crops a batch; 0 for none.
+        transforms: Augmentation of real crops.
+        extra_transforms: Augmentation of extra crops.
+        extra_roots: Index of the dataset of each extra crop, where an arm mixes several.
+    """
+
+    real: Crops
+    labels: Sequence[int]
+    extra: Crops
+    extra_labels: Sequence[int]
+    people: int
+    images: int
+    extra_count: int
+    transforms: CropTransforms
+    extra_transforms: CropTransforms
+    extra_roots: Sequence[int] = ()
+
+    def batches(
+        self, *, steps: int, seed: int, real_only_from: int, device: torch.device
+    ) -> Iterator[tuple[Batch, Batch | None]]:
+        """Draw the batches.
+
+        Real crops, their order and their augmentation depend on the seed alone: arms that share a
+        seed train on the same ones.
+
+        Args:
+            steps: Number of batches.
+            seed: Random seed.
+            real_only_from: From this step on, the extra crops are real ones.
+            device: Device of the batches.
+
+        Yields:
+            A batch of real crops and one of extra crops of the same people, None without any.
+        """
+        chance = [torch_generator(seed, purpose) for purpose in range(EXTRA_TRANSFORMS + 1)]
+        sampler = PeopleSampler(
+            self.labels, people=self.people, images=self.images, generator=chance[SAMPLING]
+        )
+        real_pools = crop_pools(self.labels, ())
+        extra_pools = crop_pools(self.extra_labels, self.extra_roots)
+        for step, drawn in zip(range(steps), sampler.forever(), strict=False):
+            labels = [self.labels[i] for i in drawn]
+            images = transform_crops(
+                self.real.batch(drawn).to(device), chance[TRANSFORMS], self.transforms
+            )
+            real = Batch(images, torch.tensor(labels, device=device))
+            if not self.extra_count:
+                yield real, None
+                continue
+            crops, of_crop, pools = self.extra, self.extra_labels, extra_pools
+            if step >= real_only_from:
+                crops, of_crop, pools = self.real, self.labels, real_pools
+            people = labels[:: self.images]
+            chosen = draw_extra(pools, people, self.extra_count, chance[EXTRA_SAMPLING])
+            images = transform_crops(
+                crops.batch(chosen).to(device), chance[EXTRA_TRANSFORMS], self.extra_transforms
+            )
+            labels = [of_crop[i] for i in chosen]
+            yield real, Batch(images, torch.tensor(labels, device=device))
+
+
+def calibration_batches(
+    crops: Crops, *, count: int, seed: int, device: torch.device, batches: int = 20
+) -> Iterator[Float[Tensor, "b 3 H W"]]:
+    """Draw real crops without augmentation, to estimate batch-norm statistics.
+
+    Args:
+        crops: Real crops.
+        count: Crops a batch; all of them when there are fewer.
+        seed: Random seed.
+        device: Device of the batches.
+        batches: Number of batches.
+
+    Yields:
+        Normalised crops.
+    """
+    chance = torch_generator(seed, CALIBRATION)
+    for _ in range(batches):
+        drawn = torch.randperm(len(crops), generator=chance)[:count].tolist()
+        yield normalise(crops.batch(drawn).to(device))

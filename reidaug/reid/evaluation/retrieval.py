@@ -1,0 +1,68 @@
+"""Retrieval evaluation: mAP, mINP and CMC of a model's features, with or without re-ranking."""
+
+from typing import Literal, NamedTuple
+
+import numpy as np
+
+from reidaug.reid.evaluation.metrics import QueryScores, score_queries, summarise
+from reidaug.reid.evaluation.ranking import search, search_by
+from reidaug.reid.evaluation.rerank import gnn_rerank, k_reciprocal
+from reidaug.reid.features import RetrievalFeatures
+
+CMC_RANKS = 20
+
+Rerank = Literal["none", "k_reciprocal", "gnn"]
+
+
+class Evaluation(NamedTuple):
+    """Retrieval scores of a model, in percent.
+
+    Attributes:
+        scores: ``mAP``, ``mAP_trapezoid``, ``mINP``, ``rank1``, ``rank5``, ``rank10``, ``rank20``.
+        cmc: Share of queries with a match among the first 1, 2, ... 20.
+        ap: Average precision of every query; None where it has no match.
+        unmatched: Number of queries without a match.
+    """
+
+    scores: dict[str, float]
+    cmc: list[float]
+    ap: list[float | None]
+    unmatched: int
+
+    @classmethod
+    def of(cls, queries: QueryScores) -> "Evaluation":
+        """Summarise the scores of all queries."""
+        total = summarise(queries, ranks=CMC_RANKS)
+        cmc = [100 * float(value) for value in total.cmc]
+        scores = {
+            "mAP": 100 * total.mAP,
+            "mAP_trapezoid": 100 * total.mAP_trapezoid,
+            "mINP": 100 * total.mINP,
+            **{f"rank{rank}": cmc[rank - 1] for rank in (1, 5, 10, 20)},
+        }
+        ap = [None if np.isnan(value) else 100 * float(value) for value in queries.ap]
+        return cls(scores, cmc, ap, total.unmatched)
+
+
+def evaluate(
+    features: RetrievalFeatures, *, memory_mb: int = 256, rerank: Rerank = "none"
+) -> Evaluation:
+    """Search the gallery for every query and score the ranking.
+
+    Args:
+        features: Features and identities of query and gallery.
+        memory_mb: Bound on the distances held at a time.
+        rerank: ``none`` ranks by cosine; ``k_reciprocal`` and ``gnn`` by the distances of
+            `reidaug.reid.evaluation.rerank` with the parameters of their papers. Junk of the
+            gallery never counts, but it is among the neighbours that re-ranking uses.
+
+    Returns:
+        The scores.
+    """
+    if rerank == "none":
+        return Evaluation.of(score_queries(search(*features, memory_mb=memory_mb)))
+    rerank_distances = k_reciprocal if rerank == "k_reciprocal" else gnn_rerank
+    one_set = features.query_features is features.gallery_features
+    gallery = None if one_set else features.gallery_features
+    blocks = rerank_distances(features.query_features, gallery, memory_mb=memory_mb)
+    return Evaluation.of(score_queries(search_by(blocks, features.query, features.gallery)))
