@@ -80,7 +80,7 @@ def compare(
         testing,
         size=recipe.size,
         stlpips=recipe.stlpips,
-        ground=recipe.ground,
+        background=recipe.background,
         hidden=True,
         generators={name: net for name, row in rows.items() if (net := row.load_generator())},
     )
@@ -252,7 +252,7 @@ def _figure(recipe: Compare, testing: PairList, estimators: Mapping[str, FlowEst
     columns: dict[str, list[Picture]] = {"source": [], "target": []}
     columns |= {name: [] for name in estimators}
     shown = spread(testing, recipe.shown)
-    for batch in scored_batches(shown, recipe.size, ground=recipe.ground):
+    for batch in scored_batches(shown, recipe.size, background=recipe.background):
         pairs = batch.pairs
         columns["source"] += to_bytes(pairs.source)
         columns["target"] += to_bytes(pairs.target)

@@ -26,9 +26,9 @@ from reidaug.flow.checkpoint import load_checkpoint, save_checkpoint
 from reidaug.flow.estimator import FlowEstimator
 from reidaug.flow.score_table import flow_rows, table
 from reidaug.flow.training.batches import BatchOrder
-from reidaug.flow.training.learner import FlowLearner
 from reidaug.flow.training.pair_sources import hold_out, person_pairs, spread
-from reidaug.flow.training.recipe import TrainFlow, build_learner, resolved
+from reidaug.flow.training.recipe import TrainFlow, build_trainer, resolved
+from reidaug.flow.training.trainer import FlowTrainer
 from reidaug.recipes import load
 from reidaug.runs import RunFolder, progress, write_atomically
 
@@ -56,7 +56,7 @@ def train(
     """
     accelerator = _accelerator(recipe)
     training, testing = _pairs(recipe)
-    learner = build_learner(recipe, accelerator)
+    learner = build_trainer(recipe, accelerator)
     run = _open(recipe, out, accelerator, resume=resume)
     done = run.finished()
     if done is not None:
@@ -86,9 +86,9 @@ def train(
             learner.estimator,
             resolved(recipe),
             generator=learner.image_generator,
-            half=recipe.half,
+            half=recipe.half_precision_weights,
         )
-        # As stored: with `half` the weights there are not quite those that were trained.
+        # As stored: perhaps in 16 bits.
         report = _score(recipe, load_checkpoint(out / "checkpoint"), testing)
         run.report(report)
         _forget_states(run)
@@ -106,7 +106,7 @@ def check(recipe: TrainFlow) -> None:
         ReidaugError: Weights cannot be fetched.
         UsageError: The recipe asks for what there is not.
     """
-    build_learner(recipe, _accelerator(recipe))
+    build_trainer(recipe, _accelerator(recipe))
 
 
 def _accelerator(recipe: TrainFlow) -> Accelerator:
@@ -170,7 +170,7 @@ def _loader(
         raise UsageError(
             f"'batch': {recipe.batch} pairs are not for {accelerator.num_processes} processes"
         )
-    cut = person_pairs(pairs, recipe.size) if recipe.ground == "grey" else None
+    cut = person_pairs(pairs, recipe.size) if recipe.background == "grey" else None
     dataset = PairDataset(pairs, size=recipe.size) if cut is None else cut
     order = BatchOrder(
         len(dataset),
@@ -189,7 +189,7 @@ def _loader(
     )
 
 
-def _step(learner: FlowLearner, batch: PosePair) -> dict[str, float]:
+def _step(learner: FlowTrainer, batch: PosePair) -> dict[str, float]:
     try:
         return learner.step(batch)
     except ValueError as error:  # a network that is not made for such images, a task without loss
@@ -244,7 +244,7 @@ def _score(recipe: TrainFlow, estimator: FlowEstimator, pairs: PairList) -> dict
         size=recipe.size,
         stlpips=recipe.stlpips,
         seed=recipe.seed,
-        ground=recipe.ground,
+        background=recipe.background,
     )
     return report | {"evaluate_on": recipe.evaluate_on, "steps": recipe.schedule.steps}
 

@@ -24,7 +24,7 @@ from reidaug.report.published import TABLES
 
 REUSED = ("checkpoint", "from")
 SHARED = (
-    "pairs", "size", "annotated_size", "ground", "evaluate_on", "held_out", "test_pairs",
+    "pairs", "size", "annotated_size", "background", "evaluate_on", "held_out", "test_pairs",
     "stlpips", "row",
 )  # fmt: skip
 """Keys of a training recipe that are the same for all rows by design."""
@@ -37,7 +37,7 @@ class Compare(Recipe):
         pairs: Root of pairs in DeepFashion form, see `reidaug.data.deepfashion`.
         size: (height, width) everything is brought to; null keeps what the files have.
         annotated_size: (height, width) the joints are measured in, if not the images' own.
-        ground: ``grey``: estimators see people cut out on grey, in training and in the test, where
+        background: ``grey``: estimators see people cut out on grey, in training and in the test, where
             every image has a mask; ``image``: as they are.
         evaluate_on: ``test``, or ``held_out``: some of the training people, not trained on.
         held_out: Part of the training people to hold out for that.
@@ -58,7 +58,7 @@ class Compare(Recipe):
     pairs: Path
     size: tuple[Side, Side] | None = (128, 64)
     annotated_size: tuple[Side, Side] | None = None
-    ground: Literal["grey", "image"] = "grey"
+    background: Literal["grey", "image"] = "grey"
     evaluate_on: Literal["test", "held_out"] = "test"
     held_out: float = Field(0.2, gt=0, lt=1)
     test_pairs: int = Field(200, ge=0)

@@ -50,7 +50,7 @@ def score_pairs(
     *,
     size: Size | None,
     stlpips: Sequence[str],
-    ground: str = "image",
+    background: str = "image",
     hidden: bool = False,
     generators: Mapping[str, ImageGenerator] | None = None,
 ) -> Scored:
@@ -64,7 +64,7 @@ def score_pairs(
         pairs: The pairs to score.
         size: (height, width) everything is brought to.
         stlpips: Networks of ST-LPIPS to score with, ``alex`` and ``vgg``.
-        ground: ``grey`` shows the estimators what they were shown in training on grey.
+        background: ``grey`` shows the estimators what they were shown in training on grey.
         hidden: Whether the part of the person that the source does not show is scored as well.
         generators: Image generators by the name of their row, to score what they draw as well.
 
@@ -81,7 +81,7 @@ def score_pairs(
         **{name: estimator.eval() for name, estimator in estimators.items()},
     }
     count = -(-len(pairs.pairs) // BATCH)
-    batches = scored_batches(pairs, size, ground=ground)
+    batches = scored_batches(pairs, size, background=background)
     values = score_estimators(
         rows,
         progress(batches, total=count, what="score", unit="batch"),
@@ -102,7 +102,7 @@ def flow_rows(
     size: Size | None,
     stlpips: Sequence[str],
     seed: int,
-    ground: str = "image",
+    background: str = "image",
 ) -> dict[str, Any]:
     """Score estimators and the closed forms on pairs, see `score_pairs`.
 
@@ -112,7 +112,7 @@ def flow_rows(
         size: (height, width) everything is brought to.
         stlpips: Networks of ST-LPIPS to score with, ``alex`` and ``vgg``.
         seed: Of the bootstrap.
-        ground: ``grey`` shows the estimators what they were shown in training on grey.
+        background: ``grey`` shows the estimators what they were shown in training on grey.
 
     Returns:
         ``size``, ``pairs``, ``region`` (``foreground`` or ``image``) and ``rows``.
@@ -120,7 +120,7 @@ def flow_rows(
     Raises:
         ReidaugError: A file cannot be read, or ST-LPIPS cannot be fetched.
     """
-    scored = score_pairs(estimators, pairs, size=size, stlpips=stlpips, ground=ground)
+    scored = score_pairs(estimators, pairs, size=size, stlpips=stlpips, background=background)
     return {
         "size": list(scored.size),
         "pairs": scored.pairs,
@@ -152,14 +152,14 @@ def table(report: Mapping[str, Any]) -> str:
 
 
 def scored_batches(
-    pairs: PairList, size: Size | None, *, ground: str = "image"
+    pairs: PairList, size: Size | None, *, background: str = "image"
 ) -> Iterator[ScoredBatch]:
     """Read pairs as they are scored.
 
     Args:
         pairs: The pairs.
         size: (height, width) everything is brought to.
-        ground: ``grey`` shows estimators the source on grey, where every image has a mask.
+        background: ``grey`` shows estimators the source on grey, where every image has a mask.
 
     Yields:
         `BATCH` pairs at a time.
@@ -175,7 +175,7 @@ def scored_batches(
         if cut is not None:
             named = [(*plain.names(k), pair) for k, pair in zip(places, read, strict=True)]
             person = torch.stack([cut.person(target, pair.target) for _, target, pair in named])
-            if ground == "grey":
+            if background == "grey":
                 grey = (on_grey(p.source, cut.person(name, p.source)) for name, _, p in named)
                 shown = torch.stack(list(grey))
         yield ScoredBatch(collate(read), person, shown)

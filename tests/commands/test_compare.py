@@ -114,7 +114,7 @@ def test_one_training_can_be_read_in_two_ways(whole: Path, people: Path) -> None
 def test_killed_in_the_second_row_it_goes_on_exactly(
     whole: Path, people: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    step, taken = train_flow.FlowLearner.step, 0
+    step, taken = train_flow.FlowTrainer.step, 0
 
     def dies(self: Any, batch: Any) -> dict[str, float]:
         nonlocal taken
@@ -124,7 +124,7 @@ def test_killed_in_the_second_row_it_goes_on_exactly(
         return step(self, batch)
 
     told, out = recipe(people, table=1), tmp_path / "run"
-    monkeypatch.setattr(train_flow.FlowLearner, "step", dies)
+    monkeypatch.setattr(train_flow.FlowTrainer, "step", dies)
     with pytest.raises(KeyboardInterrupt):
         compare(told, out, jobs=1)
     assert not (out / "report.json").exists()
@@ -204,14 +204,14 @@ def test_estimators_are_shown_what_they_were_trained_on(
     forward = command.CLOSED_FORMS["identity"].forward
 
     def looks(self: Any, source: Any, *poses: Any) -> Any:
-        seen.setdefault(ground, source)  # the first is scored, later ones are timed
+        seen.setdefault(background, source)  # the first is scored, later ones are timed
         return forward(self, source, *poses)
 
     monkeypatch.setattr(command.CLOSED_FORMS["identity"], "forward", looks)
     rows = {"stiff": {"estimator": {"class": "reidaug.flow.closed_form:TorsoAffine"}}}
     plain = recipe(people, rows=rows, budget=1).model_copy(update={"common": {}})
-    for ground in ("grey", "image"):
-        compare(plain.model_copy(update={"ground": ground}), tmp_path / ground)
+    for background in ("grey", "image"):
+        compare(plain.model_copy(update={"background": background}), tmp_path / background)
     assert seen["grey"][:, :, 0].eq(0.5).all()
     assert not seen["image"][:, :, 0].eq(0.5).any()
     reports = [json.loads((tmp_path / g / "report.json").read_text()) for g in seen]

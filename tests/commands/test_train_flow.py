@@ -101,7 +101,7 @@ def test_a_killed_training_goes_on_to_the_same_bytes(
 ) -> None:
     told = recipe(people, precision=precision, schedule={"steps": 7, "rate": 1e-3})
     whole = train(told, tmp_path / "whole")
-    step, taken = flow_training.FlowLearner.step, 0
+    step, taken = flow_training.FlowTrainer.step, 0
 
     def dies(self: Any, batch: Any) -> dict[str, float]:
         nonlocal taken
@@ -110,7 +110,7 @@ def test_a_killed_training_goes_on_to_the_same_bytes(
             raise KeyboardInterrupt
         return step(self, batch)
 
-    monkeypatch.setattr(flow_training.FlowLearner, "step", dies)
+    monkeypatch.setattr(flow_training.FlowTrainer, "step", dies)
     with pytest.raises(KeyboardInterrupt):
         train(told, tmp_path / "parted")
     monkeypatch.undo()
@@ -148,7 +148,7 @@ def test_more_keypoints_are_more_pairs_and_halves_are_stored(people: Path, tmp_p
     assert [len(PairDataset(part, size=SIZE)) for part in held] == [4 * 3, 3]
     keys = {"precision": "float32", "schedule": {"steps": 2}}
     train(recipe(people, **keys), tmp_path / "plain")
-    train(recipe(people, **keys, **more, half=True), tmp_path / "more")
+    train(recipe(people, **keys, **more, half_precision_weights=True), tmp_path / "more")
     one, other = (
         load_file(tmp_path / run / "checkpoint" / "model.safetensors") for run in ("plain", "more")
     )

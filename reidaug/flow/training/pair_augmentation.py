@@ -18,7 +18,7 @@ FACE = tuple(
 
 
 @dataclass(frozen=True)
-class Disturbance:
+class PairAugmentation:
     """How training makes a batch more varied than it is.
 
     Attributes:

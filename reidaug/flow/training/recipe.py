@@ -18,9 +18,9 @@ from reidaug.flow.perceptual_networks import FeatureNetwork, ShiftTolerantLPIPS,
 from reidaug.flow.perceptual_weights import shift_tolerant_weights
 from reidaug.flow.rivals.gfla_losses import SamplingLosses
 from reidaug.flow.training.joint_model import Method
-from reidaug.flow.training.learner import Descent, FlowLearner, Opponent, Schedule
 from reidaug.flow.training.objective import Objective, Weights
-from reidaug.flow.training.pair_augmentation import Disturbance
+from reidaug.flow.training.pair_augmentation import PairAugmentation
+from reidaug.flow.training.trainer import Descent, FlowTrainer, Opponent, Schedule
 from reidaug.flow.unwarpme.discriminator import Discriminator
 from reidaug.flow.unwarpme.losses import PYRAMID
 from reidaug.recipes import Recipe
@@ -38,7 +38,7 @@ class TrainFlow(Recipe):
         annotated_size: (height, width) the joints are measured in, if not the images' own.
         more_keypoints: More keypoint files of the training images, such as `reidaug pose` writes:
             every pair is trained on with each combination of its images' annotations.
-        ground: ``grey``: people are cut out and stand on grey in training, where every image has a
+        background: ``grey``: people are cut out and stand on grey in training, where every image has a
             mask, so that no flow has to explain a background; ``image``: as they are.
         estimator: ``class``, perhaps ``preset``, and keywords.
         start: Flow whose weights the estimator begins with: a checkpoint folder or ``market``, the
@@ -47,19 +47,19 @@ class TrainFlow(Recipe):
             task ``generation``; it is thrown away in the end.
         discriminator: Likewise, a discriminator of what is drawn.
         row: Name of its row in the table of scores.
-        cycle: Tasks in turn, see `reidaug.flow.training.learner.FlowLearner`; ``+`` joins
+        cycle: Tasks in turn, see `reidaug.flow.training.trainer.FlowTrainer`; ``+`` joins
             two in one step.
         weights: What each loss counts.
         scales: Resolutions the perceptual loss looks at, as parts of the images' own.
         windows: Sides of the windows of GFLA's affine loss, coarse to fine.
-        disturbance: How batches are varied.
+        pair_augmentation: How batches are varied.
         schedule: Steps and learning rate.
         batch: Pairs a step, over all processes.
         clip: Longest gradient; null leaves all as they are.
         betas: Of Adam.
         weight_decay: Of all parameters, as a loss on them.
         precision: Of the networks in training; bfloat16 is fast on recent CPUs and GPUs.
-        half: Store the checkpoint's weights in 16 bits.
+        half_precision_weights: Store the checkpoint's weights in 16 bits.
         vgg19: torchvision's VGG-19 weights for the perceptual loss; null takes the VGG-16 of
             ST-LPIPS.
         seed: Of everything random.
@@ -77,7 +77,7 @@ class TrainFlow(Recipe):
     size: tuple[Side, Side] | None = (128, 64)
     annotated_size: tuple[Side, Side] | None = None
     more_keypoints: tuple[Path, ...] = ()
-    ground: Literal["grey", "image"] = "grey"
+    background: Literal["grey", "image"] = "grey"
     estimator: dict[str, Any]
     start: str | None = None
     generator: dict[str, Any] | None = None
@@ -87,14 +87,14 @@ class TrainFlow(Recipe):
     weights: Weights = Weights()
     scales: tuple[float, ...] = Field(PYRAMID, min_length=1)
     windows: tuple[int, ...] = (3, 5)
-    disturbance: Disturbance = Disturbance()
+    pair_augmentation: PairAugmentation = PairAugmentation()
     schedule: Schedule
     batch: int = Field(16, ge=1)
     clip: float | None = Field(1.0, gt=0)
     betas: tuple[float, float] = (0.5, 0.999)
     weight_decay: float = Field(0.0, ge=0)
     precision: Literal["float32", "bfloat16", "float16"] = "bfloat16"
-    half: bool = False
+    half_precision_weights: bool = False
     vgg19: Path | None = None
     seed: int = Field(0, ge=0)
     workers: int = Field(0, ge=0)
@@ -123,7 +123,7 @@ def resolved(recipe: TrainFlow) -> dict[str, Any]:
     return values | {key: without_preset(part, key=key) for key, part in parts.items()}
 
 
-def build_learner(recipe: TrainFlow, accelerator: Accelerator) -> FlowLearner:
+def build_trainer(recipe: TrainFlow, accelerator: Accelerator) -> FlowTrainer:
     """Make what trains: networks, optimisers, losses.
 
     Args:
@@ -154,12 +154,12 @@ def build_learner(recipe: TrainFlow, accelerator: Accelerator) -> FlowLearner:
         optimizer, accelerator=accelerator, schedule=recipe.schedule, clip=recipe.clip
     )
     try:
-        learner = FlowLearner(
+        learner = FlowTrainer(
             model,
             descent,
             objective=_objective(recipe, accelerator, frozen),
             cycle=recipe.cycle,
-            disturbance=recipe.disturbance,
+            pair_augmentation=recipe.pair_augmentation,
             opponent=opponent,
             seed=recipe.seed,
         )

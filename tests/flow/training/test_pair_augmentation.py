@@ -5,7 +5,12 @@ from flow_figures import SIZE, pairs, poses, seeded
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reidaug.flow.training.pair_augmentation import FACE, Disturbance, mirror_pairs, still_pairs
+from reidaug.flow.training.pair_augmentation import (
+    FACE,
+    PairAugmentation,
+    mirror_pairs,
+    still_pairs,
+)
 from reidaug.geometry.flow import identity
 from reidaug.geometry.pose import FLIP_18
 from reidaug.geometry.warp import warp
@@ -40,7 +45,7 @@ def test_mirroring_twice_is_nothing_and_touches_only_the_chosen() -> None:
 
 def test_joints_are_dropped_at_the_rates_asked_for_and_never_found() -> None:
     pose = poses(2000, 0, visible=0.8)
-    dropped = Disturbance(face=0.25, joint=0.1).drop(pose, seeded(0))
+    dropped = PairAugmentation(face=0.25, joint=0.1).drop(pose, seeded(0))
     assert not (dropped.visible & ~pose.visible).any()
     body = [j for j in range(18) if j not in FACE]
     kept = dropped.visible.sum(0) / pose.visible.sum(0)
@@ -50,23 +55,23 @@ def test_joints_are_dropped_at_the_rates_asked_for_and_never_found() -> None:
 
 def test_no_disturbance_is_none_and_equal_generators_disturb_alike() -> None:
     batch = pairs(3, 2)
-    torch.testing.assert_close(Disturbance(0.0, 0.0, 0.0).apply(batch, seeded(0)), batch)
-    wild = Disturbance(0.5, 0.5, 0.5)
+    torch.testing.assert_close(PairAugmentation(0.0, 0.0, 0.0).apply(batch, seeded(0)), batch)
+    wild = PairAugmentation(0.5, 0.5, 0.5)
     torch.testing.assert_close(wild.apply(batch, seeded(7)), wild.apply(batch, seeded(7)))
 
 
 def test_joints_stray_as_far_as_asked_in_pixels_and_stay_where_nothing_is_asked() -> None:
     pose = poses(2000, 0, visible=0.8)
-    moved = Disturbance(jitter=0.02).stray(pose, 100, seeded(0))
+    moved = PairAugmentation(jitter=0.02).stray(pose, 100, seeded(0))
     assert torch.equal(moved.visible, pose.visible)
     away = moved.xy - pose.xy
     assert abs(away.abs().mean() - 2.0) < 0.05  # the scale of a Laplace distribution
     assert abs(away.mean()) < 0.05
     assert abs((away.abs() > 2 * math.log(100)).float().mean() - 0.01) < 0.003
     batch = pairs(3, 2)
-    still = Disturbance(mirror=0.0, face=0.0, joint=0.0, jitter=0.0)
+    still = PairAugmentation(mirror=0.0, face=0.0, joint=0.0, jitter=0.0)
     torch.testing.assert_close(still.apply(batch, seeded(0)), batch)
-    stirred = Disturbance(mirror=0.0, face=0.0, joint=0.0, jitter=0.1).apply(batch, seeded(0))
+    stirred = PairAugmentation(mirror=0.0, face=0.0, joint=0.0, jitter=0.1).apply(batch, seeded(0))
     assert (stirred.source_pose.xy != batch.source_pose.xy).any()
     assert torch.equal(stirred.source, batch.source)
 
@@ -87,5 +92,5 @@ def test_a_still_pair_is_its_target_twice_and_nothing_moves() -> None:
     assert still.visible[1, 4:].all()
     torch.testing.assert_close(still.source[::2], batch.source[::2])
     torch.testing.assert_close(still.flow[::2], batch.flow[::2])
-    always = Disturbance(mirror=0.0, face=0.0, joint=0.0, still=1.0).apply(batch, seeded(0))
+    always = PairAugmentation(mirror=0.0, face=0.0, joint=0.0, still=1.0).apply(batch, seeded(0))
     assert torch.equal(always.source, batch.target)

@@ -16,7 +16,7 @@ from reidaug.data.pairs import PosePair
 from reidaug.flow.training.batches import generator_at
 from reidaug.flow.training.joint_model import Drawn, Method
 from reidaug.flow.training.objective import Objective
-from reidaug.flow.training.pair_augmentation import Disturbance
+from reidaug.flow.training.pair_augmentation import PairAugmentation
 from reidaug.flow.unwarpme.discriminator import Discriminator
 from reidaug.flow.unwarpme.losses import affine_preserving_loss
 from reidaug.geometry import affine
@@ -143,7 +143,7 @@ class Opponent(NamedTuple):
     descent: Descent
 
 
-class FlowLearner:
+class FlowTrainer:
     """Trains any flow estimator, alone or with an image generator, by tasks in turn.
 
     One step works on one entry of the cycle:
@@ -164,7 +164,7 @@ class FlowLearner:
         descent: Of its parameters.
         cycle: Tasks to take in turn; ``exact+reconstruction`` adds up two in one step.
         objective: The losses and what each counts.
-        disturbance: How batches are varied.
+        pair_augmentation: How batches are varied.
         opponent: A discriminator of drawn images.
         seed: Of everything random.
 
@@ -184,7 +184,7 @@ class FlowLearner:
         *,
         objective: Objective,
         cycle: Sequence[str],
-        disturbance: Disturbance,
+        pair_augmentation: PairAugmentation,
         opponent: Opponent | None = None,
         seed: int = 0,
     ) -> None:
@@ -198,7 +198,7 @@ class FlowLearner:
         self.method, self.descent = method, descent
         self.estimator, self.image_generator = bare.estimator, bare.image_generator
         self.accelerator, self.objective = descent.accelerator, objective
-        self.cycle, self.disturbance = tuple(cycle), disturbance
+        self.cycle, self.pair_augmentation = tuple(cycle), pair_augmentation
         self.opponent, self.seed = opponent, seed
         self.taken = 0
 
@@ -224,7 +224,7 @@ class FlowLearner:
         """
         tasks = self.cycle[self.taken % len(self.cycle)].split("+")
         generator = self._generator()
-        batch = self.disturbance.apply(batch, generator)
+        batch = self.pair_augmentation.apply(batch, generator)
         self.estimator.set_progress(self.taken / self.descent.schedule.steps, generator)
         losses: dict[str, Tensor] = {}
         image = None
@@ -259,7 +259,7 @@ class FlowLearner:
         drawn = affine.random_upright_affine(batch.target.shape[0], generator)
         matrix, offset = (part.to(batch.target.device) for part in drawn)
         moved = affine.move_pose(batch.target_pose, matrix, offset, size)
-        moved = self.disturbance.drop(moved, generator)
+        moved = self.pair_augmentation.drop(moved, generator)
         synthetic = PosePair(batch.target, batch.target, moved, batch.target_pose)
         flow = self.method(synthetic, ("affine",)).motion.flow
         known = from_affine(*affine.inverse(matrix, offset), (flow.shape[-2], flow.shape[-1]))

@@ -12,25 +12,25 @@ from reidaug.flow.image_generator import ImageGenerator
 from reidaug.flow.perceptual_networks import FeatureNetwork
 from reidaug.flow.rivals.gfla_losses import SamplingLosses
 from reidaug.flow.training.joint_model import Method
-from reidaug.flow.training.learner import Descent, FlowLearner, Opponent, Schedule
 from reidaug.flow.training.objective import Objective, Weights
-from reidaug.flow.training.pair_augmentation import Disturbance
+from reidaug.flow.training.pair_augmentation import PairAugmentation
+from reidaug.flow.training.trainer import Descent, FlowTrainer, Opponent, Schedule
 from reidaug.flow.unwarpme.discriminator import PatchDiscriminator
 from reidaug.flow.unwarpme.losses import perceptual_loss
 from reidaug.flow.unwarpme.warping import UnWarpME
 from reidaug.geometry.warp import warp
 
-STILL = Disturbance(0.0, 0.0, 0.0)
+STILL = PairAugmentation(0.0, 0.0, 0.0)
 
 
-def learner(net: UnWarpME, *cycle: str, steps: int = 10, rate: float = 2e-3) -> FlowLearner:
+def learner(net: UnWarpME, *cycle: str, steps: int = 10, rate: float = 2e-3) -> FlowTrainer:
     descent = Descent(
         torch.optim.Adam(net.parameters(), betas=(0.5, 0.999)),
         accelerator=Accelerator(cpu=True),
         schedule=Schedule(steps=steps, rate=rate, shape="constant"),
     )
-    return FlowLearner(
-        Method(net), descent, objective=Objective(Weights()), cycle=cycle, disturbance=STILL
+    return FlowTrainer(
+        Method(net), descent, objective=Objective(Weights()), cycle=cycle, pair_augmentation=STILL
     )
 
 
@@ -81,7 +81,7 @@ def test_each_task_of_pairs_learns_four_of_them_by_heart(task: str) -> None:
 def test_what_a_step_draws_depends_on_its_number_alone() -> None:
     one, other = learner(tiny(), "affine"), learner(tiny(), "affine")
     for taught in (one, other):
-        taught.disturbance = Disturbance(0.5, 0.2, 0.2)
+        taught.pair_augmentation = PairAugmentation(0.5, 0.2, 0.2)
     for _ in range(2):
         one.step(pairs(4, 0))
     first = one.step(pairs(4, 1))
@@ -89,7 +89,7 @@ def test_what_a_step_draws_depends_on_its_number_alone() -> None:
     other.estimator.load_state_dict(tiny().state_dict())
     fresh = other.step(pairs(4, 1))
     again = learner(tiny(), "affine")
-    again.disturbance = one.disturbance
+    again.pair_augmentation = one.pair_augmentation
     again.load_state_dict({"taken": 2})
     assert again.step(pairs(4, 1)) == fresh
     assert again.state_dict() == {"taken": 3} == one.state_dict()
@@ -119,7 +119,7 @@ class Edges(FeatureNetwork):
         return [image.diff(dim=-1)]
 
 
-def whole(*cycle: str, weights: Weights | None = None) -> FlowLearner:
+def whole(*cycle: str, weights: Weights | None = None) -> FlowTrainer:
     """A learner with everything: estimator, image generator, discriminator."""
     method, accelerator = Method(tiny(), Painter()), Accelerator(cpu=True)
     schedule = Schedule(steps=10, rate=1e-2, shape="constant")
@@ -131,17 +131,17 @@ def whole(*cycle: str, weights: Weights | None = None) -> FlowLearner:
         optimizer = torch.optim.Adam(groups, lr=1e-2)
         return Descent(optimizer, accelerator=accelerator, schedule=schedule, clip=clip)
 
-    return FlowLearner(
+    return FlowTrainer(
         method,
         descent(method.parameter_groups()),
         objective=Objective(weights or Weights(), Edges()),
         cycle=cycle,
-        disturbance=STILL,
+        pair_augmentation=STILL,
         opponent=Opponent(judge, descent(judge.parameters(), None)),
     )
 
 
-def copies(taught: FlowLearner) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
+def copies(taught: FlowTrainer) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
     assert taught.opponent is not None
     parts = (taught.estimator, taught.method.image_generator, taught.opponent.discriminator)
     return tuple([p.detach().clone() for p in part.parameters()] for part in parts)  # type: ignore
