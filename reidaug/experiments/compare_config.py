@@ -37,8 +37,8 @@ class Compare(Recipe):
         pairs: Root of pairs in DeepFashion form, see `reidaug.data.deepfashion`.
         size: (height, width) everything is brought to; null keeps what the files have.
         annotated_size: (height, width) the joints are measured in, if not the images' own.
-        background: ``grey``: estimators see people cut out on grey, in training and in the test, where
-            every image has a mask; ``image``: as they are.
+        background: ``grey``: estimators see people cut out on grey, in training and in the
+            test, where every image has a mask; ``image``: as they are.
         evaluate_on: ``test``, or ``held_out``: some of the training people, not trained on.
         held_out: Part of the training people to hold out for that.
         test_pairs: How many pairs to score, evenly over the list; 0 for all.

@@ -38,8 +38,8 @@ class TrainFlow(Recipe):
         annotated_size: (height, width) the joints are measured in, if not the images' own.
         more_keypoints: More keypoint files of the training images, such as `reidaug pose` writes:
             every pair is trained on with each combination of its images' annotations.
-        background: ``grey``: people are cut out and stand on grey in training, where every image has a
-            mask, so that no flow has to explain a background; ``image``: as they are.
+        background: ``grey``: people are cut out and stand on grey in training, where every image
+            has a mask, so that no flow has to explain a background; ``image``: as they are.
         estimator: ``class``, perhaps ``preset``, and keywords.
         start: Flow whose weights the estimator begins with: a checkpoint folder or ``market``, the
             one inside the package. It must be of the estimator's form.
