@@ -43,7 +43,6 @@ from reidaug.commands.augment import augment_dataset
 from reidaug.commands.pose import crops_of, estimate_poses
 from reidaug.commands.synth import render_market
 from reidaug.data.keypoints import read_keypoints
-from reidaug.data.manifest import read_manifest
 from reidaug.data.market1501 import GALLERY, TRAIN, read_market1501
 from reidaug.data.people import Person
 from reidaug.experiments.true_views import render_views
@@ -169,9 +168,9 @@ def prepare(options: argparse.Namespace) -> Trip:
         poses=options.poses, turns=options.turns, seed=options.seed, workers=options.workers,
     )  # fmt: skip
     render_views(market, views, poses=warps / "poses.json", workers=options.workers)
-    rows = read_manifest(warps / "manifest.parquet")
+    rows = pd.read_parquet(warps / "manifest.parquet")
     rows = rows[rows["kept"] & (rows["source"] != rows["pose_image"])].reset_index(drop=True)
-    yaw = read_manifest(market / "renders.parquet").set_index("name")["view.yaw"]
+    yaw = pd.read_parquet(market / "renders.parquet").set_index("name")["view.yaw"]
     turn = turn_of(*(yaw.loc[rows[column]].to_numpy() for column in ("source", "pose_image")))
     asked = select(read_poses(warps / "poses.json").pose, rows["pose"].tolist())
     back = rows["turned"].to_numpy(dtype=bool) & (options.turns == "mirror")

@@ -3,51 +3,71 @@
 import sys
 import traceback
 from importlib import import_module
+from typing import NamedTuple
 
 import click
 
 from reidaug import __version__
-from reidaug.errors import ReidaugError
+from reidaug.errors import ReidaugError, require_extra
 
-# Command, where it lives, and its one-line help. A command's module is imported when it is used,
-# so that `reidaug --help` answers at once.
+
+class Entry(NamedTuple):
+    """A command: its module, its one-line help, and the extra without which it cannot start."""
+
+    module: str
+    help: str
+    extra: str = ""
+
+
 COMMANDS = {
-    "train-flow": ("reidaug.commands.train_flow", "Train a flow estimator on pairs of poses."),
-    "augment": ("reidaug.commands.augment", "Warp every training image of a dataset into poses."),
-    "check": ("reidaug.commands.check", "Say what is wrong with a dataset, and what to do."),
-    "compare": (
-        "reidaug.commands.compare",
-        "Train flow estimators on equal terms and score them side by side.",
+    "augment": Entry("augment", "Warp every training image of a dataset into poses."),
+    "pose": Entry("pose", "Find joints and outlines of the people on crops."),
+    "check": Entry("check", "Say what is wrong with a dataset, and what to do."),
+    "finetune-eval": Entry(
+        "finetune_eval", "Fine-tune a re-ID model with and without warps, and evaluate it.", "reid"
     ),
-    "finetune-eval": (
-        "reidaug.commands.finetune_eval",
-        "Fine-tune a re-ID model with and without warps, and evaluate it.",
+    "pairs": Entry("pairs", "List a dataset's pairs to train a flow estimator on."),
+    "train-flow": Entry("train_flow", "Train a flow estimator on pairs of poses.", "train"),
+    "compare": Entry(
+        "compare", "Train flow estimators on equal terms and score them side by side.", "train"
     ),
-    "pairs": ("reidaug.commands.pairs", "List a dataset's pairs to train a flow estimator on."),
-    "pose": ("reidaug.commands.pose", "Find joints and outlines of the people on crops."),
-    "synth": ("reidaug.commands.synth", "Render people: pairs with exact flow, or a dataset."),
-    "demo": ("reidaug.commands.demo", "Run the whole pipeline on rendered people."),
+    "synth": Entry("synth", "Render people: pairs with exact flow, or a dataset."),
+    "demo": Entry("demo", "Run the whole pipeline on rendered people.", "demo"),
 }
+"""The commands in the order a newcomer meets them."""
+
+EXTRAS = {
+    "train": ("accelerate", "tensorboard", "torchmetrics"),
+    "reid": ("accelerate", "matplotlib", "sklearn"),
+    "demo": ("accelerate", "anny", "jinja2", "matplotlib", "sklearn", "torchmetrics", "warp"),
+}
+"""Modules that an extra brings, as far as commands import them at once."""
 
 
 class LazyGroup(click.Group):
-    """A group whose commands are imported on use."""
+    """A group whose commands are imported when they are used: `reidaug --help` answers at once."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Name the commands in the order a newcomer meets them."""
+        """List the names of the commands."""
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import a command."""
-        if cmd_name not in COMMANDS:
+        """Import a command.
+
+        Raises:
+            UsageError: The extra it needs is not installed.
+        """
+        entry = COMMANDS.get(cmd_name)
+        if entry is None:
             return None
-        command: click.Command = import_module(COMMANDS[cmd_name][0]).command
+        require_extra(entry.extra, *EXTRAS.get(entry.extra, ()))
+        command: click.Command = import_module(f"reidaug.commands.{entry.module}").command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands without importing them."""
         with formatter.section("Commands"):
-            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+            formatter.write_dl([(name, entry.help) for name, entry in COMMANDS.items()])
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
@@ -58,7 +78,7 @@ def group(verbose: bool) -> None:
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Run a command and turn every failure the user can mend into one line.
+    """Run a command; a failure that the user can mend is one line.
 
     Args:
         argv: Arguments; those of the process by default.

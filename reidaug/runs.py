@@ -12,8 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
+import click
 import yaml
-from tqdm import tqdm
 
 from reidaug.errors import ReidaugError
 from reidaug.files import write_atomically
@@ -192,12 +192,8 @@ def counter(
         A function to call with the number of pieces just done.
     """
     if sys.stderr.isatty() and not lines:
-        with tqdm(total=total, desc=what, unit=unit, smoothing=0.1) as bar:
-
-            def move(done: int) -> None:
-                bar.update(done)
-
-            yield move
+        with click.progressbar(length=total, label=what, show_pos=True, file=sys.stderr) as bar:
+            yield bar.update
         return
     started = shown = time.monotonic()
     count = 0

@@ -7,12 +7,12 @@ import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from small_pairs import write_pairs
 from stick_market import stick_market
 
 from reidaug.cli import main
-from reidaug.data.manifest import read_manifest
 
 PAGE = Path(__file__).parents[1] / "docs" / "extending.md"
 SHORT = {
@@ -76,7 +76,7 @@ def test_the_pages_commands_train_compare_and_augment(place: Path) -> None:
     assert report["training"]["drift"]["steps"] == 1
     assert report["training"]["unwarpme"]["steps"] == 2
     assert report["rows"]["drift48"]["parameters"] > report["rows"]["drift"]["parameters"]
-    assert len(read_manifest(place / "runs/warps/manifest.parquet")) == 12
+    assert len(pd.read_parquet(place / "runs/warps/manifest.parquet")) == 12
 
 
 def test_the_failure_the_page_quotes_is_what_the_check_says(place: Path) -> None:

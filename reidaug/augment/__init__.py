@@ -20,10 +20,10 @@ __all__ = [
 # Imported on use: torchvision's transforms take a second, and the engine's workers need none.
 _HOMES = {
     "PoseWarp": "transform",
-    "PosedCrops": "posed",
-    "PosedImage": "posed",
-    "TrainingCrop": "posed",
-    "as_source": "posed",
+    "PosedCrops": "posed_crops",
+    "PosedImage": "posed_crops",
+    "TrainingCrop": "posed_crops",
+    "as_source": "posed_crops",
     "torchreid_dataset": "toolkits",
 }
 

@@ -198,7 +198,7 @@ def _augmented(dataset: Path, warps: Path) -> dict[str, Any]:
 
 
 def _manifest(warps: Path) -> list[dict[str, Any]]:
-    rows: list[Any] = read_manifest(warps / MANIFEST).to_dict("records")
+    rows = read_manifest(warps / MANIFEST)
     return rows
 
 

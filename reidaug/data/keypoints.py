@@ -8,13 +8,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import h5py
 import numpy as np
 import torch
 from jaxtyping import Float
 from numpy.typing import NDArray
 
-from reidaug.errors import ReidaugError, UsageError
+from reidaug.errors import ReidaugError, UsageError, require_extra
 from reidaug.files import read_text, whole
 from reidaug.geometry.pose import COCO_17, MARKET_14, OPENPOSE_18, Pose, to_openpose18
 
@@ -323,6 +322,9 @@ def _mat_entries(path: Path, names: Sequence[str] | None) -> Iterator[_Entry]:
 
 
 def _mat_table(path: Path) -> NDArray[np.float64]:
+    require_extra("mat", "h5py")
+    import h5py
+
     try:
         with h5py.File(path) as file:
             table = np.asarray(file["pp"], dtype=np.float64)

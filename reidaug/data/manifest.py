@@ -5,7 +5,6 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -37,20 +36,21 @@ def write_manifest(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
                 writer.write_table(_table(chunk, first.schema))
 
 
-def read_manifest(path: Path) -> pd.DataFrame:
+def read_manifest(path: Path) -> list[dict[str, Any]]:
     """Read a table.
 
     Args:
         path: The file.
 
     Returns:
-        Its rows in the order they were written.
+        Its rows in the order they were written, as `write_manifest` took them.
 
     Raises:
         ReidaugError: The file is missing or no Parquet file.
     """
     try:
-        return pd.read_parquet(path, engine="pyarrow")
+        rows: list[dict[str, Any]] = pq.read_table(path).to_pylist()
+        return rows
     except FileNotFoundError:
         raise ReidaugError(f"{path}: no such table") from None
     except (OSError, pa.ArrowException):

@@ -208,11 +208,10 @@ def _warps(root: Path, min_quality: float) -> tuple[Person, ...]:
     table = read.root / MANIFEST
     if not min_quality or not table.is_file():
         return read.train
-    manifest = read_manifest(table)
-    if not {"file", "quality"} <= set(manifest.columns):
+    rows = read_manifest(table)
+    if any(not {"file", "quality"} <= row.keys() for row in rows[:1]):
         raise ReidaugError(f"{table}: has no columns 'file' and 'quality' to filter warps by")
-    names = manifest["file"].map(lambda name: Path(name).name)
-    good = set(names[manifest["quality"] >= min_quality])
+    good = {Path(row["file"]).name for row in rows if (row["quality"] or 0.0) >= min_quality}
     warps = tuple(person for person in read.train if person.path.name in good)
     if not warps:
         raise ReidaugError(f"{table}: no warp has a quality of {min_quality} or more")

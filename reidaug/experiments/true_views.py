@@ -129,8 +129,7 @@ def read_rendered(dataset: Path) -> tuple[World, int, Size, list[dict[str, Any]]
         raise ReidaugError(f"{written}: not valid YAML; was it cut off?") from None
     if not isinstance(recipe, dict) or recipe.get("command") != "synth market":
         raise ReidaugError(f"{dataset}: not made by 'reidaug synth market', so nobody to render")
-    table = read_manifest(dataset / "renders.parquet")
-    rows = [{str(k): v for k, v in row.items()} for row in table.to_dict("records")]
+    rows = read_manifest(dataset / "renders.parquet")
     return world_from_dict(recipe["world"]), recipe["seed"], parse_size(recipe["size"]), rows
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from hypothesis import given
@@ -22,7 +23,6 @@ from reidaug.augment.inputs import Material, fingerprint, gather_material
 from reidaug.augment.target_poses import write_poses
 from reidaug.augment.warping import COLUMNS, POSES, Plan, Source
 from reidaug.data.images import encode_jpeg, encode_png, read_image, read_mask, to_bytes, to_float
-from reidaug.data.manifest import read_manifest
 from reidaug.data.market1501 import TRAIN, read_market1501, warp_name
 from reidaug.data.people import Person
 from reidaug.errors import ReidaugError, UsageError
@@ -133,7 +133,7 @@ def test_in_its_own_pose_an_image_stays_itself_on_grey(start: Callable[..., Run]
     assert float((image - original)[person].abs().float().mean()) < 3
     assert float((image[:, :3] - 128).abs().float().mean()) < 2
     merge(run.plan.out, 1)
-    table = read_manifest(run.plan.out / "manifest.parquet")
+    table = pd.read_parquet(run.plan.out / "manifest.parquet")
     assert (table["pose_image"] == table["source"]).all()
     assert (table["quality"] > 0.99).all()
 
@@ -198,13 +198,13 @@ def test_a_poor_warp_is_recorded_and_not_written(start: Callable[..., Run]) -> N
     run = start()
     run.go()
     merge(run.plan.out, 1)
-    quality = read_manifest(run.plan.out / "manifest.parquet")["quality"]
+    quality = pd.read_parquet(run.plan.out / "manifest.parquet")["quality"]
     bound = float(np.median(quality))
     for path in [*(run.plan.out / RECORDS).iterdir(), *(run.plan.out / TRAIN).iterdir()]:
         path.unlink()
     run.go(least_quality=bound)
     totals = merge(run.plan.out, 1)
-    table = read_manifest(run.plan.out / "manifest.parquet")
+    table = pd.read_parquet(run.plan.out / "manifest.parquet")
     assert list(table["quality"]) == list(quality)
     assert list(table["kept"]) == list(quality >= bound)
     assert {p.name for p in (run.plan.out / TRAIN).iterdir()} == set(table["file"][table["kept"]])
@@ -216,7 +216,7 @@ def test_the_manifest_says_where_each_file_comes_from(start: Callable[..., Run])
     run = start()
     run.go()
     merge(run.plan.out, 1)
-    table = read_manifest(run.plan.out / "manifest.parquet")
+    table = pd.read_parquet(run.plan.out / "manifest.parquet")
     assert tuple(table.columns) == COLUMNS
     assert len(table) == 27
     for row in table.itertuples():
@@ -249,7 +249,7 @@ def test_poses_are_read_off_the_warps_that_are_kept(start: Callable[..., Run]) -
     run = start()
     run.go(reader=AlwaysStanding)
     totals = merge(run.plan.out, 1)
-    table = read_manifest(run.plan.out / "manifest.parquet")
+    table = pd.read_parquet(run.plan.out / "manifest.parquet")
     for row in table.itertuples():
         pose = select(run.material.targets.pose, row.pose)
         near = (pose.xy - 16).norm(dim=-1) <= 6.4
@@ -264,7 +264,7 @@ def test_half_turns_are_allowed_mirrored_or_dropped(start: Callable[..., Run]) -
     for turns in ("allow", "mirror", "drop"):
         run.go(turns=turns)
         merge(run.plan.out, 1)
-        tables[turns] = read_manifest(run.plan.out / "manifest.parquet").set_index("file")
+        tables[turns] = pd.read_parquet(run.plan.out / "manifest.parquet").set_index("file")
         files[turns] = {p.name: p.read_bytes() for p in (run.plan.out / TRAIN).iterdir()}
         for path in [*(run.plan.out / RECORDS).iterdir(), *(run.plan.out / TRAIN).iterdir()]:
             path.unlink()
@@ -291,7 +291,7 @@ def test_around_the_person_is_what_was_asked_for(
         source.person.path.write_bytes(encode_png(image))
     run.go(background=background)
     merge(run.plan.out, 1)
-    for row in read_manifest(run.plan.out / "manifest.parquet").itertuples():
+    for row in pd.read_parquet(run.plan.out / "manifest.parquet").itertuples():
         corner = read_image(run.plan.out / TRAIN / row.file)[:, :3].float().mean((1, 2))
         if background == "imagenet-mean":
             assert corner.tolist() == pytest.approx([124, 116, 104], abs=3)

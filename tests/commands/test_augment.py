@@ -8,6 +8,7 @@ import warnings
 from collections import Counter
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from PIL import Image
 from stick_market import stick_market
@@ -16,7 +17,6 @@ from reidaug import cli
 from reidaug.augment import warping as warps
 from reidaug.commands.augment import augment_dataset
 from reidaug.data.images import read_image
-from reidaug.data.manifest import read_manifest
 from reidaug.data.market1501 import GALLERY, QUERY, TRAIN, read_market1501
 from reidaug.flow.checkpoint import build_estimator, save_checkpoint
 
@@ -76,7 +76,7 @@ def test_a_run_leaves_a_market_root_and_its_story(market: Path, tmp_path: Path, 
     assert (poses["size"], poses["seed"], len(poses["poses"])) == ([64, 32], 0, 3)
     assert [pose["index"] for pose in poses["poses"]] == [0, 1, 2]
     assert {len(pose["xy"]) for pose in poses["poses"]} == {18}
-    assert len(read_manifest(out / "manifest.parquet")) == 18
+    assert len(pd.read_parquet(out / "manifest.parquet")) == 18
     assert read_image(out / "contact_sheet.png").shape[2] == 4 * 36 + 4
     assert "flow: torso-affine" in (out / "recipe.yaml").read_text()
     assert {json.loads(x)["event"] for x in (out / "log.jsonl").read_text().splitlines()} == {
@@ -102,7 +102,7 @@ def test_random_warps_carry_the_persons_own_outline(
     assert augment_dataset(market, first, flow=flow, poses=5, workers=1)["images"] == 30
     augment_dataset(market, second, flow=flow, poses=5, workers=2)
     assert content(first) == content(second)
-    table = read_manifest(first / "manifest.parquet")
+    table = pd.read_parquet(first / "manifest.parquet")
     # The outline is the person's, so that it samples nothing else, and no pose is missed.
     assert (table["foreground"] > 0.9).all()
     assert (table["joints"] == 1).all()
@@ -207,7 +207,7 @@ def test_torchreid_reads_the_result(market: Path, tmp_path: Path) -> None:
     for theirs, people in ((read.query, ours.query), (read.gallery, ours.gallery)):
         found = {(Path(path).name, pid, camid) for path, pid, camid, *_ in theirs}
         assert found == {(p.path.name, p.pid, p.camid - 1) for p in people}
-    manifest = read_manifest(out / "manifest.parquet").set_index("file")
+    manifest = pd.read_parquet(out / "manifest.parquet").set_index("file")
     assert len(read.train) == len(manifest) == 30
     labels = {}
     for path, label, camid, *_ in read.train:
@@ -283,7 +283,7 @@ def test_what_is_not_kept_is_counted_and_told(market: Path, tmp_path: Path, capf
     flags = ("--flow", "joint-blend", "--poses", 6, "--workers", 1)
     assert run(market, "--out", out, *flags, "--turns", "drop", "--min-quality", 0.75) == 0
     printed = capfd.readouterr().out
-    reasons = Counter(read_manifest(out / "manifest.parquet")["left_out"])
+    reasons = Counter(pd.read_parquet(out / "manifest.parquet")["left_out"])
     assert min(reasons["quality"], reasons["turn"]) > 0
     assert f"{reasons['quality']} warps not kept: below --min-quality" in printed
     assert f"{reasons['turn']} warps not kept: half turns" in printed

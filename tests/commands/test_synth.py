@@ -1,6 +1,7 @@
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from click.testing import CliRunner
@@ -12,7 +13,6 @@ from reidaug.commands.synth_swaps import SWAPS, render_swaps
 from reidaug.data.deepfashion import read_deepfashion
 from reidaug.data.images import read_image, read_mask
 from reidaug.data.keypoints import read_keypoints
-from reidaug.data.manifest import read_manifest
 from reidaug.data.market1501 import read_market1501
 from reidaug.data.pairs import PairDataset
 from reidaug.errors import ReidaugError, UsageError
@@ -75,7 +75,7 @@ def test_a_rendered_dataset_is_a_market_root(market):
         assert any(g.pid == person.pid and g.camid != person.camid for g in found.gallery)
     poses = read_keypoints(root / "market-annotation-train.csv").poses
     assert set(poses) == {p.path.name for p in found.train}
-    table = read_manifest(root / "renders.parquet")
+    table = pd.read_parquet(root / "renders.parquet")
     assert len(table) == 12 and {"name", "person", "camera", "view.yaw"} <= set(table)
 
 
@@ -197,13 +197,13 @@ def pictures(root):
 
 def test_swaps_are_arms_with_the_names_and_the_manifest_of_the_warps(market, warps, swaps):
     out, report = swaps
-    before, table = pictures(warps), read_manifest(warps / "manifest.parquet")
+    before, table = pictures(warps), pd.read_parquet(warps / "manifest.parquet")
     assert 0 < len(before) < len(table)  # some were below the least quality
     assert report["images"] == len(before)
     for swap in SWAPS:
         assert pictures(out / swap).keys() == before.keys()
         assert len(read_market1501(out / swap).query) == 2
-        found = read_manifest(out / swap / "manifest.parquet")
+        found = pd.read_parquet(out / swap / "manifest.parquet")
         assert found["shown"].between(0, 1).all() and found["shown"].nunique() > 1
         assert found.drop(columns="shown").equals(table)
         assert (out / swap / "contact_sheet.png").is_file()
@@ -234,7 +234,7 @@ def test_each_swap_comes_nearer_to_the_true_view_by_its_own_part(market, warps, 
 
 def test_a_picture_in_its_own_pose_is_itself_where_the_flow_is_true(market, warps, swaps):
     root, (out, _) = market[0], swaps
-    table = read_manifest(out / "true_flow_grey" / "manifest.parquet")
+    table = pd.read_parquet(out / "true_flow_grey" / "manifest.parquet")
     own = table[table["source"] == table["pose_image"]]
     assert len(own)
     for row in own.to_dict("records"):

@@ -29,7 +29,7 @@ def test_rows_come_back_and_equal_rows_are_equal_bytes(
     write_manifest(folder / "a.parquet", rows)
     write_manifest(folder / "b.parquet", iter(rows))
     assert (folder / "a.parquet").read_bytes() == (folder / "b.parquet").read_bytes()
-    assert read_manifest(folder / "a.parquet").to_dict("records") == rows
+    assert read_manifest(folder / "a.parquet") == rows
 
 
 def test_a_long_table_is_written_piece_by_piece(
@@ -38,9 +38,7 @@ def test_a_long_table_is_written_piece_by_piece(
     monkeypatch.setattr(reidaug.data.manifest, "ROWS_AT_ONCE", 10)
     rows = [{"file": f"{k}.jpg", "score": None if k == 3 else k / 2} for k in range(35)]
     write_manifest(tmp_path / "a.parquet", iter(rows))
-    table = read_manifest(tmp_path / "a.parquet")
-    assert list(table["file"]) == [row["file"] for row in rows]
-    assert table["score"].isna().sum() == 1
+    assert read_manifest(tmp_path / "a.parquet") == rows
 
 
 @pytest.mark.parametrize("odd", [{"a": "text"}, {"b": 1}, {"a": 1, "b": 2}])
