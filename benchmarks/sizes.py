@@ -37,7 +37,7 @@ def main() -> None:
     for name, path in ESTIMATORS.items():
         module, kind = path.split(":")
         estimator = getattr(import_module(module), kind)
-        estimator = estimator(**import_module(module).preset(options.preset)).eval()
+        estimator = estimator(**estimator.preset(options.preset)).eval()
         with one_thread():
             told = [cost(estimator, pair) for _ in range(options.repeats)]
         best = min(told, key=lambda c: c.ms)

@@ -13,8 +13,8 @@ from reidaug.flow.checkpoint import (
     build_estimator,
     load_checkpoint,
     load_generator,
-    without_preset,
 )
+from reidaug.flow.components import without_preset
 from reidaug.flow.estimator import FlowEstimator
 from reidaug.flow.image_generator import ImageGenerator
 from reidaug.flow.score_table import CLOSED_FORMS

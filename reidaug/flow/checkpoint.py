@@ -1,11 +1,7 @@
 """Trained estimators on disk: weights without pickles, and the recipe that rebuilds the model."""
 
-import re
-from collections.abc import Callable, Mapping
-from importlib import import_module
-from inspect import signature
+from collections.abc import Mapping
 from pathlib import Path
-from types import ModuleType
 from typing import Any, TypeVar
 
 import torch
@@ -16,10 +12,10 @@ from torch import Tensor, nn
 
 from reidaug.errors import ReidaugError, UsageError
 from reidaug.files import write_atomically
+from reidaug.flow.components import build_component
 from reidaug.flow.estimator import FlowEstimator
 from reidaug.flow.image_generator import ImageGenerator
 
-Part = TypeVar("Part")
 Network = TypeVar("Network", bound=nn.Module)
 WEIGHTS, GENERATOR, RECIPE = "model.safetensors", "generator.safetensors", "recipe.yaml"
 
@@ -29,7 +25,8 @@ def build_estimator(description: Mapping[str, Any]) -> FlowEstimator:
 
     Args:
         description: ``class`` as in ``reidaug.flow.unwarpme:UnWarpME``; the other keys are its
-            keywords. ``preset`` is replaced first, see `without_preset`.
+            keywords. ``preset`` is replaced first, see
+            `reidaug.flow.components.without_preset`.
 
     Returns:
         The estimator, untrained.
@@ -37,63 +34,7 @@ def build_estimator(description: Mapping[str, Any]) -> FlowEstimator:
     Raises:
         UsageError: There is no such class, it is no flow estimator, or a keyword is wrong.
     """
-    return build_part(description, FlowEstimator, key="estimator")  # type: ignore[type-abstract]
-
-
-def build_part(
-    description: Mapping[str, Any], kind: type[Part], *, key: str, **handed: Callable[[], Any]
-) -> Part:
-    """Build a network of a method by its import path.
-
-    Args:
-        description: ``class``, keywords, and perhaps ``preset``, see `build_estimator`.
-        kind: What it has to be.
-        key: Where the description stands in a recipe, for what is said of mistakes.
-        handed: What no recipe can write: made for, and handed to, a class that has keywords of
-            these names.
-
-    Returns:
-        The network, untrained.
-
-    Raises:
-        UsageError: There is no such class, it is of another kind, or a keyword is wrong.
-    """
-    keywords = without_preset(description, key=key)
-    path = keywords.pop("class")
-    found = getattr(_module(path, key), path.partition(":")[2], None)
-    if not (isinstance(found, type) and issubclass(found, kind)):
-        raise UsageError(f"{key}.class: {path} is no {_words(kind)}")
-    known = signature(found).parameters
-    keywords |= {name: make() for name, make in handed.items() if name in known}
-    try:
-        return found(**keywords)
-    except (TypeError, ValueError) as error:
-        raise UsageError(f"{key} {path}: {error}") from None
-
-
-def without_preset(description: Mapping[str, Any], *, key: str = "estimator") -> dict[str, Any]:
-    """Replace the name of a preset by its keywords, so that a checkpoint outlives the preset.
-
-    Args:
-        description: ``class``, keywords, and perhaps ``preset``, which the function ``preset`` of
-            the class's module looks up. Keywords written beside it win.
-        key: Where the description stands in a recipe, for what is said of mistakes.
-
-    Returns:
-        The description without ``preset``, in plain YAML values.
-
-    Raises:
-        UsageError: There is no such class or preset.
-    """
-    path, name = str(description.get("class")), description.get("preset")
-    keywords = {k: v for k, v in description.items() if k not in ("class", "preset")}
-    module = _module(path, key)
-    if name is not None:
-        if not hasattr(module, "preset"):
-            raise UsageError(f"{key}.preset: {module.__name__} has no presets")
-        keywords = {**module.preset(name), **keywords}
-    plain = {k: list(v) if isinstance(v, tuple) else v for k, v in keywords.items()}
-    return {"class": path, **plain}
+    return build_component(description, FlowEstimator, key="estimator")  # type: ignore[type-abstract]
 
 
 def save_checkpoint(
@@ -176,7 +117,7 @@ def _load(
     except (OSError, yaml.YAMLError, UnicodeDecodeError, KeyError, TypeError, ValueError):
         raise ReidaugError(f"{folder / RECIPE}: names no {key}") from None
     try:
-        network = build_part(description, kind, key=key)
+        network = build_component(description, kind, key=key)
         state = load_file(folder / name)
         network.load_state_dict(
             {name: t.float() if t.is_floating_point() else t for name, t in state.items()}
@@ -187,19 +128,6 @@ def _load(
         reason = str(error).splitlines()[0].rstrip(":")
         raise ReidaugError(f"{folder / name}: does not fit {RECIPE}: {reason}") from None
     return network.eval()
-
-
-def _words(kind: type) -> str:
-    """Write a class's name as words: FlowEstimator becomes flow estimator."""
-    return re.sub(r"(?<!^)(?=[A-Z])", " ", kind.__name__).lower()
-
-
-def _module(path: str, key: str) -> ModuleType:
-    name = path.partition(":")[0]
-    try:
-        return import_module(name)
-    except (ImportError, ValueError):
-        raise UsageError(f"{key}.class: no {path!r}; write package.module:Class") from None
 
 
 def _stored(name: str, tensor: Tensor, half: bool) -> Tensor:

@@ -7,9 +7,10 @@ from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
 from reidaug.data.pairs import PosePair
+from reidaug.flow.components import Component
 from reidaug.geometry.pose import Pose
 
 
@@ -26,7 +27,7 @@ class Motion(NamedTuple):
     occlusion: tuple[Float[Tensor, "b 1 _ _"], ...] = ()
 
 
-class FlowEstimator(nn.Module, ABC):
+class FlowEstimator(Component, ABC):
     """Looks at two poses and says, for every target cell, where to sample the source.
 
     Convention: see `reidaug.geometry.flow`. Both poses are in pixels of the source image's size.

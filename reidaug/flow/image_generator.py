@@ -4,13 +4,14 @@ from abc import ABC, abstractmethod
 from typing import Any
 
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
 from reidaug.data.pairs import PosePair
+from reidaug.flow.components import Component
 from reidaug.flow.estimator import Motion
 
 
-class ImageGenerator(nn.Module, ABC):
+class ImageGenerator(Component, ABC):
     """Draws a person in the target's pose; needed to train a flow, thrown away afterwards."""
 
     @abstractmethod

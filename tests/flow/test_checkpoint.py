@@ -4,12 +4,10 @@ import pytest
 import torch
 from flow_figures import images, poses, tiny
 
-from reidaug.errors import ReidaugError, UsageError
+from reidaug.errors import ReidaugError
 from reidaug.flow.checkpoint import (
-    build_estimator,
     load_checkpoint,
     save_checkpoint,
-    without_preset,
 )
 from reidaug.flow.unwarpme.warping import UnWarpME
 
@@ -45,33 +43,6 @@ def test_half_is_half(tmp_path: Path) -> None:
         save_checkpoint(tmp_path / str(half), tiny(), RECIPE, half=half)
         sizes.append((tmp_path / str(half) / "model.safetensors").stat().st_size)
     assert sizes[1] < 0.65 * sizes[0]
-
-
-def test_presets_become_keywords() -> None:
-    plain = without_preset(
-        {"class": "reidaug.flow.unwarpme:UnWarpME", "preset": "market", "sigma": 2.0}
-    )
-    assert plain["canvas"] == [128, 64]
-    assert plain["sigma"] == 2.0
-    assert "preset" not in plain
-    assert build_estimator(plain).canvas == (128, 64)  # type: ignore[union-attr]
-
-
-@pytest.mark.parametrize(
-    ("description", "words"),
-    [
-        ({}, "package.module:Class"),
-        ({"class": "no.such.module:Net"}, "no 'no.such.module:Net'"),
-        ({"class": "reidaug.flow.unwarpme.warping:Nothing"}, "is no flow estimator"),
-        ({"class": "reidaug.flow.unwarpme.warping:PoseEncoder"}, "is no flow estimator"),
-        ({"class": "reidaug.flow.unwarpme:UnWarpME", "depht": 3}, "depht"),
-        ({"class": "reidaug.flow.unwarpme:UnWarpME", "preset": "huge"}, "paper, market, small"),
-        ({"class": "reidaug.flow.closed_form:Identity", "preset": "a"}, "has no presets"),
-    ],
-)
-def test_a_wrong_estimator_is_named(description: dict[str, object], words: str) -> None:
-    with pytest.raises(UsageError, match=words):
-        build_estimator(description)
 
 
 def test_a_wrong_checkpoint_is_named(tmp_path: Path) -> None:

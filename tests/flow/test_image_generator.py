@@ -7,8 +7,6 @@ from torch import Tensor, nn
 
 from reidaug.errors import UsageError
 from reidaug.flow.estimator import Motion
-from reidaug.flow.rivals import fomm_generator as generator
-from reidaug.flow.rivals import tpsmm_generator as inpainting
 from reidaug.flow.rivals.fomm_generator import Generator, occlusion_at, shown
 from reidaug.flow.rivals.tpsmm_generator import Inpainting
 from reidaug.geometry.flow import identity
@@ -121,8 +119,8 @@ def test_wrong_sizes_and_presets_are_named() -> None:
             network(torch.rand(1, 3, 32, 18), Motion(identity(8, 4)[None]))
     with pytest.raises(ValueError, match="downs"):
         Inpainting(downs=0)
-    for module, kind in [(generator, Generator), (inpainting, Inpainting)]:
-        assert module.preset("paper") == {}
-        assert isinstance(kind(**module.preset("small")), nn.Module)
+    for kind in (Generator, Inpainting):
+        assert kind.preset("paper") == {}
+        assert isinstance(kind(**kind.preset("small")), nn.Module)
         with pytest.raises(UsageError, match=r"'large'.*paper, small"):
-            module.preset("large")
+            kind.preset("large")

@@ -1,6 +1,5 @@
 """What FOMM, MRAA and TPSMM have in common: the contract of an estimator from given joints."""
 
-import importlib
 from pathlib import Path
 
 import pytest
@@ -79,15 +78,15 @@ def test_the_networks_have_the_sizes_of_the_papers() -> None:
 
 @pytest.mark.parametrize("name", ["FOMM", "MRAA", "TPSMM"])
 def test_presets_build_and_a_wrong_one_is_named(name: str) -> None:
-    module = importlib.import_module(f"reidaug.flow.{name.lower()}")
-    path = f"{module.__name__}:{name}"
+    path = f"reidaug.flow.rivals.{name.lower()}:{name}"
     net = build_estimator({"class": path, "preset": "small"}).eval()
+    assert isinstance(net, FlowEstimator)
     with torch.inference_mode():
         size_128 = torch.rand(1, 3, 128, 64, generator=seeded(0))
         assert net(size_128, poses(1, 0), poses(1, 1)).shape == (1, 2, 64, 32)
-    assert module.preset("paper") == {}
+    assert type(net).preset("paper") == {}
     with pytest.raises(UsageError, match=r"'large'.*paper, small"):
-        module.preset("large")
+        build_estimator({"class": path, "preset": "large"})
     with pytest.raises(UsageError, match="scale must be"):
         build_estimator({"class": path, "scale": 0.3})
 
@@ -196,7 +195,7 @@ def test_half_precision_leaves_coordinates_exact(name: str, keywords: dict) -> N
 
 @pytest.mark.parametrize("name", ["FOMM", "MRAA", "TPSMM"])
 def test_a_checkpoint_gives_the_same_flow(name: str, tmp_path: Path) -> None:
-    path = f"reidaug.flow.{name.lower()}:{name}"
+    path = f"reidaug.flow.rivals.{name.lower()}:{name}"
     description = {"class": path, "scale": 0.5, "expansion": 4, "blocks": 3, "limit": 32}
     net = shaken(build_estimator(description), 9).eval()
     assert isinstance(net, FlowEstimator)

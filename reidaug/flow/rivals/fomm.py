@@ -1,14 +1,14 @@
 """FOMM from given joints: a first-order map around every joint, blended into one flow."""
 
-from typing import Any
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from reidaug.data.pairs import PosePair
+from reidaug.flow.components import Presets
 from reidaug.flow.estimator import Motion, MotionEstimator
-from reidaug.flow.presets import look_up
 from reidaug.flow.rivals.dense_motion import DenseMotion, check_scale, on_grid, see, with_background
 from reidaug.flow.rivals.hourglass import Hourglass
 from reidaug.flow.rivals.local_maps import (
@@ -26,27 +26,6 @@ JOINTS = len(OPENPOSE_18)
 JACOBIANS = ("learned", "analytic", "none")
 SINGULAR = 0.05**2  # pull on J J^T: what |det J| >= 0.05 guards against
 DISTORTION = 0.05  # standard deviation of the equivariance loss's random maps
-
-PRESETS: dict[str, dict[str, Any]] = {
-    "paper": {},
-    "small": {"scale": 0.5, "expansion": 16, "jacobian_expansion": 8, "limit": 256},
-}
-
-
-def preset(name: str) -> dict[str, Any]:
-    """Look up the keywords of a named size of `FOMM`.
-
-    Args:
-        name: ``paper`` (256x256 images, 64x64 grid, FOMM's widths) or ``small`` (128x64 crops,
-            64x32 grid, a quarter of the widths).
-
-    Returns:
-        Keywords.
-
-    Raises:
-        UsageError: No such preset.
-    """
-    return look_up(PRESETS, name, of="FOMM")
 
 
 class JacobianNetwork(nn.Module):
@@ -114,6 +93,13 @@ class FOMM(MotionEstimator):
         Siarohin et al. 2019; from given joints by our reading: the detector is dropped, and the
         equivariance loss keeps its Jacobian part.
     """
+
+    PRESETS: ClassVar[Presets] = {
+        "paper": {},
+        "small": {"scale": 0.5, "expansion": 16, "jacobian_expansion": 8, "limit": 256},
+    }
+    """``paper`` (256x256 images, 64x64 grid, FOMM's widths) or ``small`` (128x64 crops, 64x32
+    grid, a quarter of the widths)."""
 
     def __init__(
         self,

@@ -1,6 +1,7 @@
 """The image generator of FOMM and MRAA: source image and motion to an image of the target."""
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Float
@@ -10,26 +11,8 @@ from torch.nn.functional import interpolate
 from reidaug.flow.estimator import Motion
 from reidaug.flow.image_generator import ImageGenerator
 from reidaug.flow.layers import Down, Residual, Same, Up, check_halving
-from reidaug.flow.presets import look_up
 from reidaug.geometry.flow import Size
 from reidaug.geometry.warp import warp
-
-PRESETS: dict[str, dict[str, Any]] = {"paper": {}, "small": {"expansion": 16}}
-
-
-def preset(name: str) -> dict[str, Any]:
-    """Look up the keywords of a named size of `Generator`.
-
-    Args:
-        name: ``paper`` (FOMM's widths, for 256x256) or ``small`` (a quarter of them, for 128x64).
-
-    Returns:
-        Keywords.
-
-    Raises:
-        UsageError: No such preset.
-    """
-    return look_up(PRESETS, name, of="Generator")
 
 
 class Generator(ImageGenerator):
@@ -48,6 +31,9 @@ class Generator(ImageGenerator):
     Source:
         FOMM's generator; with ``skips`` MRAA's.
     """
+
+    PRESETS: ClassVar[Mapping[str, Mapping[str, Any]]] = {"paper": {}, "small": {"expansion": 16}}
+    """``paper`` (FOMM's widths, for 256x256) or ``small`` (a quarter of them, for 128x64)."""
 
     def __init__(
         self,

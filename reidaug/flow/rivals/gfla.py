@@ -12,14 +12,14 @@ near 1.5 on Market-1501. No image is varied on DeepFashion.
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import ClassVar, NamedTuple
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from reidaug.flow.components import Presets
 from reidaug.flow.estimator import Motion, MotionEstimator
-from reidaug.flow.presets import look_up
 from reidaug.geometry.flow import Size, identity
 from reidaug.geometry.pose import OPENPOSE_18, Pose, pose_maps
 
@@ -29,27 +29,6 @@ PAPER_WIDTHS = (32, 64, 128, 256, 256)
 PAPER_ROWS = 256
 SLOPE = 0.1
 GAIN = 0.02
-
-PRESETS: dict[str, dict[str, Any]] = {
-    "paper": {"widths": PAPER_WIDTHS},
-    "small": {"widths": (16, 32, 64, 128, 128)},
-}
-
-
-def preset(name: str) -> dict[str, Any]:
-    """Look up the keywords of a named size of `GFLA`.
-
-    Args:
-        name: ``paper`` (the paper's widths, for 256x256 images) or ``small`` (half of them, for
-            128x64 crops: grids of 16x8 and 32x16 cells).
-
-    Returns:
-        Keywords.
-
-    Raises:
-        UsageError: No such preset.
-    """
-    return look_up(PRESETS, name, of="GFLA")
 
 
 class Levels(NamedTuple):
@@ -184,6 +163,13 @@ class GFLA(MotionEstimator):
         columns. Padding of heads and of the plain 3x3 convolutions is zero, our reading; jumps are
         a LeakyReLU and a 3x3 convolution that mirrors at the border.
     """
+
+    PRESETS: ClassVar[Presets] = {
+        "paper": {"widths": PAPER_WIDTHS},
+        "small": {"widths": (16, 32, 64, 128, 128)},
+    }
+    """``paper`` (the paper's widths, for 256x256 images) or ``small`` (half of them, for 128x64
+    crops: grids of 16x8 and 32x16 cells)."""
 
     def __init__(
         self,

@@ -1,13 +1,13 @@
 """MRAA from given joints: an affine map a body region, blended into one flow."""
 
-from typing import Any
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from reidaug.flow.components import Presets
 from reidaug.flow.estimator import Motion, MotionEstimator
-from reidaug.flow.presets import look_up
 from reidaug.flow.rivals.background_motion import BackgroundMotion, wants_prediction
 from reidaug.flow.rivals.dense_motion import DenseMotion, check_scale, see, with_background
 from reidaug.flow.rivals.local_maps import as_flows, local_maps
@@ -22,27 +22,6 @@ from reidaug.flow.rivals.mraa_regions import (
 from reidaug.geometry.pose import Pose
 
 AXES = {"oriented": oriented_matrices, "svd": svd_matrices}
-
-PRESETS: dict[str, dict[str, Any]] = {
-    "paper": {},
-    "small": {"scale": 0.5, "expansion": 16, "limit": 256, "background_expansion": 16},
-}
-
-
-def preset(name: str) -> dict[str, Any]:
-    """Look up the keywords of a named size of `MRAA`.
-
-    Args:
-        name: ``paper`` (256x256 images, 64x64 grid, MRAA's widths) or ``small`` (128x64 crops,
-            64x32 grid, a quarter of the widths).
-
-    Returns:
-        Keywords.
-
-    Raises:
-        UsageError: No such preset.
-    """
-    return look_up(PRESETS, name, of="MRAA")
 
 
 class MRAA(MotionEstimator):
@@ -71,6 +50,13 @@ class MRAA(MotionEstimator):
         Siarohin et al. 2021; regions from given joints are our reading, and so are the ``oriented``
         axes, which favour this rival.
     """
+
+    PRESETS: ClassVar[Presets] = {
+        "paper": {},
+        "small": {"scale": 0.5, "expansion": 16, "limit": 256, "background_expansion": 16},
+    }
+    """``paper`` (256x256 images, 64x64 grid, MRAA's widths) or ``small`` (128x64 crops, 64x32
+    grid, a quarter of the widths)."""
 
     def __init__(
         self,

@@ -1,14 +1,14 @@
 """TPSMM from given joints: thin-plate splines through groups of joints, blended into one flow."""
 
-from typing import Any
+from typing import ClassVar
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
 from reidaug.data.pairs import PosePair
+from reidaug.flow.components import Presets
 from reidaug.flow.estimator import Motion, MotionEstimator
-from reidaug.flow.presets import look_up
 from reidaug.flow.rivals.background_motion import (
     BackgroundMotion,
     round_trip_loss,
@@ -21,27 +21,6 @@ from reidaug.geometry.pose import Pose
 
 DROPPING = 0.35  # share of the training in which groups are dropped
 RISE = 0.1  # share of the training in which the probability goes up
-
-PRESETS: dict[str, dict[str, Any]] = {
-    "paper": {},
-    "small": {"scale": 0.5, "expansion": 16, "limit": 256},
-}
-
-
-def preset(name: str) -> dict[str, Any]:
-    """Look up the keywords of a named size of `TPSMM`.
-
-    Args:
-        name: ``paper`` (256x256 images, 64x64 grid, TPSMM's widths) or ``small`` (128x64 crops,
-            64x32 grid, a quarter of the widths).
-
-    Returns:
-        Keywords.
-
-    Raises:
-        UsageError: No such preset.
-    """
-    return look_up(PRESETS, name, of="TPSMM")
 
 
 class TPSMM(MotionEstimator):
@@ -74,6 +53,13 @@ class TPSMM(MotionEstimator):
         Zhao and Zhang 2022, for given joints by our reading: their equivariance loss has nothing
         left to train. The dropout's defaults are those of their setting for whole bodies.
     """
+
+    PRESETS: ClassVar[Presets] = {
+        "paper": {},
+        "small": {"scale": 0.5, "expansion": 16, "limit": 256},
+    }
+    """``paper`` (256x256 images, 64x64 grid, TPSMM's widths) or ``small`` (128x64 crops, 64x32
+    grid, a quarter of the widths)."""
 
     def __init__(
         self,

@@ -1,36 +1,18 @@
 """TPSMM's image generator: warped features at every resolution, filled in where they are hidden."""
 
-from typing import Any
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from reidaug.data.pairs import PosePair
+from reidaug.flow.components import Presets
 from reidaug.flow.estimator import Motion
 from reidaug.flow.image_generator import ImageGenerator
 from reidaug.flow.layers import Down, Residual, Same, Up, check_halving
-from reidaug.flow.presets import look_up
 from reidaug.flow.rivals.fomm_generator import occlusion_at, shown
 from reidaug.geometry.warp import warp
-
-PRESETS: dict[str, dict[str, Any]] = {"paper": {}, "small": {"expansion": 16, "downs": 2}}
-
-
-def preset(name: str) -> dict[str, Any]:
-    """Look up the keywords of a named size of `Inpainting`.
-
-    Args:
-        name: ``paper`` (TPSMM's widths and three halvings, for 256x256) or ``small`` (a quarter of
-            the widths, two halvings, for 128x64).
-
-    Returns:
-        Keywords.
-
-    Raises:
-        UsageError: No such preset.
-    """
-    return look_up(PRESETS, name, of="Inpainting")
 
 
 class Inpainting(ImageGenerator):
@@ -50,6 +32,13 @@ class Inpainting(ImageGenerator):
         TPSMM's inpainting network. Warped features are appended to the decoder's, as the size of
         the network tells.
     """
+
+    PRESETS: ClassVar[Presets] = {
+        "paper": {},
+        "small": {"expansion": 16, "downs": 2},
+    }
+    """``paper`` (TPSMM's widths and three halvings, for 256x256) or ``small`` (a quarter of the
+    widths, two halvings, for 128x64)."""
 
     def __init__(self, *, expansion: int = 64, downs: int = 3, limit: int = 512) -> None:
         super().__init__()

@@ -11,7 +11,8 @@ from pydantic import Field
 
 from reidaug.errors import UsageError
 from reidaug.flow.builtin import load_flow
-from reidaug.flow.checkpoint import build_estimator, build_part, without_preset
+from reidaug.flow.checkpoint import build_estimator
+from reidaug.flow.components import build_component, without_preset
 from reidaug.flow.estimator import FlowEstimator
 from reidaug.flow.image_generator import ImageGenerator
 from reidaug.flow.perceptual_networks import FeatureNetwork, ShiftTolerantLPIPS, Vgg19
@@ -201,7 +202,7 @@ def _tasks(recipe: TrainFlow) -> list[str]:
 def _drawing(recipe: TrainFlow) -> ImageGenerator | None:
     if recipe.generator is None:
         return None
-    return build_part(
+    return build_component(
         recipe.generator,
         ImageGenerator,  # type: ignore[type-abstract]
         key="generator",
@@ -213,7 +214,7 @@ def _opponent(
 ) -> Opponent | None:
     if recipe.discriminator is None:
         return None
-    discriminator = build_part(
+    discriminator = build_component(
         recipe.discriminator,
         Discriminator,  # type: ignore[type-abstract]
         key="discriminator",

@@ -2,15 +2,15 @@
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool2d
 
+from reidaug.flow.components import Presets
 from reidaug.flow.perceptual_networks import FeatureNetwork
-from reidaug.flow.presets import look_up
 from reidaug.flow.unwarpme.adversarial_losses import (
     critic_generator_loss,
     critic_loss,
@@ -19,26 +19,6 @@ from reidaug.flow.unwarpme.adversarial_losses import (
 from reidaug.flow.unwarpme.correlation import unit_features
 from reidaug.flow.unwarpme.discriminator import Discriminator
 from reidaug.geometry.pose import OPENPOSE_18, Pose, pose_maps
-
-PRESETS: dict[str, dict[str, Any]] = {
-    "paper": {"sigma": 6.0},
-    "small": {"sigma": 3.0, "widths": (64, 32)},
-}
-
-
-def preset(name: str) -> dict[str, Any]:
-    """Look up the keywords of a named size of `ContinuousDiscriminator`.
-
-    Args:
-        name: ``paper`` (256x256) or ``small`` (128x64, a narrower critic).
-
-    Returns:
-        Keywords; the network comes beside them.
-
-    Raises:
-        UsageError: No such preset.
-    """
-    return look_up(PRESETS, name, of="ContinuousDiscriminator")
 
 
 class ContinuousDiscriminator(Discriminator):
@@ -66,6 +46,12 @@ class ContinuousDiscriminator(Discriminator):
         stays frozen, unit length, the critic, its objective (WGAN-GP, the penalty taken on
         embeddings) and how the pose enters are our reading.
     """
+
+    PRESETS: ClassVar[Presets] = {
+        "paper": {"sigma": 6.0},
+        "small": {"sigma": 3.0, "widths": (64, 32)},
+    }
+    """``paper`` (256x256) or ``small`` (128x64, a narrower critic)."""
 
     def __init__(
         self,

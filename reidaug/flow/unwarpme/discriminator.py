@@ -7,14 +7,14 @@ which discriminator it has; `reidaug.flow.unwarpme.continuous_discriminator` hol
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from reidaug.flow.presets import look_up
+from reidaug.flow.components import Component, Presets
 from reidaug.flow.unwarpme.adversarial_losses import (
     discriminator_loss,
     generator_loss,
@@ -22,30 +22,8 @@ from reidaug.flow.unwarpme.adversarial_losses import (
 )
 from reidaug.geometry.pose import OPENPOSE_18, Pose, pose_maps
 
-PRESETS: dict[str, dict[str, Any]] = {
-    "paper": {"sigma": 6.0},
-    "small": {"sigma": 3.0, "widths": (16, 32, 64, 128)},
-    "fomm": {"conditioned": False},
-}
 
-
-def preset(name: str) -> dict[str, Any]:
-    """Look up the keywords of a named `PatchDiscriminator`.
-
-    Args:
-        name: ``paper`` (256x256, sees the pose), ``small`` (128x64, sees the pose, a quarter as
-            wide) or ``fomm`` (sees no pose, any size).
-
-    Returns:
-        Keywords.
-
-    Raises:
-        UsageError: No such preset.
-    """
-    return look_up(PRESETS, name, of="PatchDiscriminator")
-
-
-class Discriminator(nn.Module, ABC):
+class Discriminator(Component, ABC):
     """Scores patches of images; knows its own loss and what it asks of a generator."""
 
     @abstractmethod
@@ -127,6 +105,14 @@ class PatchDiscriminator(Discriminator):
         UnWarpME Sec. 4.2: conditioned on the target pose p_d = p_t by concatenation; the rest is
         FOMM's, whose own discriminator sees no joints in its fashion setting.
     """
+
+    PRESETS: ClassVar[Presets] = {
+        "paper": {"sigma": 6.0},
+        "small": {"sigma": 3.0, "widths": (16, 32, 64, 128)},
+        "fomm": {"conditioned": False},
+    }
+    """``paper`` (256x256, sees the pose), ``small`` (128x64, sees the pose, a quarter as wide) or
+    ``fomm`` (sees no pose, any size)."""
 
     def __init__(
         self,

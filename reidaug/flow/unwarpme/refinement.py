@@ -3,40 +3,19 @@
 R is needed to train W. Warping real images for re-identification goes without it.
 """
 
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from reidaug.flow.components import Presets
 from reidaug.flow.estimator import Motion
 from reidaug.flow.image_generator import ImageGenerator
 from reidaug.flow.layers import Down, Residual, Up
-from reidaug.flow.presets import look_up
 from reidaug.geometry.warp import warp
 
 CELL = 4  # pixels a feature cell: the encoder halves twice
-
-PRESETS: dict[str, dict[str, Any]] = {
-    "paper": {"width": 256, "blocks": 6},
-    "small": {"width": 64, "blocks": 6},
-}
-
-
-def preset(name: str) -> dict[str, Any]:
-    """Look up the keywords of a named size of `Refinement`.
-
-    Args:
-        name: ``paper`` (256 channels at a quarter of the image) or ``small`` (64 channels, the same
-            layers: minutes on a CPU).
-
-    Returns:
-        Keywords.
-
-    Raises:
-        UsageError: No such preset.
-    """
-    return look_up(PRESETS, name, of="Refinement")
 
 
 class Refinement(ImageGenerator):
@@ -63,6 +42,13 @@ class Refinement(ImageGenerator):
         "counter learning rate" of the paper's conclusion: a lower rate for the encoder, so that the
         flow and not the encoder absorbs what is misaligned; 1 is the plain alternative.
     """
+
+    PRESETS: ClassVar[Presets] = {
+        "paper": {"width": 256, "blocks": 6},
+        "small": {"width": 64, "blocks": 6},
+    }
+    """``paper`` (256 channels at a quarter of the image) or ``small`` (64 channels, the same
+    layers: minutes on a CPU)."""
 
     def __init__(
         self,

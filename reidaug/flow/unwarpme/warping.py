@@ -6,14 +6,14 @@ mutual best matches are kept; the convolutions C_i read the flow from what is le
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from reidaug.flow.components import Presets
 from reidaug.flow.estimator import FlowEstimator
-from reidaug.flow.presets import look_up
 from reidaug.flow.unwarpme.correlation import (
     correlate,
     expected_source,
@@ -30,41 +30,6 @@ PAPER_HEAD_WIDTHS = (128, 128, 96, 64, 32)
 WIDE_DILATIONS = (1, 1, 1, 1, 2, 4, 8, 4, 2, 1, 1)
 READOUTS = ("soft_argmax", "literal")
 PAIRS_TOGETHER = 2**19  # numbers of a correlation that stay close to the processor
-
-PRESETS: dict[str, dict[str, Any]] = {
-    "paper": {"canvas": (256, 256), "sigma": 6.0},
-    "market": {
-        "canvas": (128, 64),
-        "sigma": 3.0,
-        "dilations": WIDE_DILATIONS,
-        "first_kernel": 1,
-    },
-    "small": {
-        "canvas": (128, 64),
-        "sigma": 3.0,
-        "widths": (16, 32, 32, 64, 64, 64, 64, 64, 64, 64, 35),
-        "dilations": WIDE_DILATIONS,
-        "head_widths": (64, 64, 48, 32, 32),
-        "first_kernel": 1,
-    },
-}
-
-
-def preset(name: str) -> dict[str, Any]:
-    """Look up the keywords of a named size of `UnWarpME`.
-
-    Args:
-        name: ``paper`` (256x256 canvas, 64x64 grid, the paper's widths), ``market`` (128x64 canvas,
-            32x16 grid, the paper's widths, M sees the whole canvas) or ``small`` (as ``market``,
-            narrower: minutes on a CPU).
-
-    Returns:
-        Keywords.
-
-    Raises:
-        UsageError: No such preset.
-    """
-    return look_up(PRESETS, name, of="UnWarpME")
 
 
 class PoseEncoder(nn.Sequential):
@@ -186,6 +151,27 @@ class UnWarpME(FlowEstimator):
         UnWarpME Sec. 4.1, Eqs. 2, 3 and 10. The ``soft_argmax`` readout is ours: coordinates are
         read off the matches, and C_i only corrects them; ``literal`` is the paper's.
     """
+
+    PRESETS: ClassVar[Presets] = {
+        "paper": {"canvas": (256, 256), "sigma": 6.0},
+        "market": {
+            "canvas": (128, 64),
+            "sigma": 3.0,
+            "dilations": WIDE_DILATIONS,
+            "first_kernel": 1,
+        },
+        "small": {
+            "canvas": (128, 64),
+            "sigma": 3.0,
+            "widths": (16, 32, 32, 64, 64, 64, 64, 64, 64, 64, 35),
+            "dilations": WIDE_DILATIONS,
+            "head_widths": (64, 64, 48, 32, 32),
+            "first_kernel": 1,
+        },
+    }
+    """``paper`` (256x256 canvas, 64x64 grid, the paper's widths), ``market`` (128x64 canvas, 32x16
+    grid, the paper's widths, M sees the whole canvas) or ``small`` (as ``market``, narrower:
+    minutes on a CPU)."""
 
     def __init__(
         self,

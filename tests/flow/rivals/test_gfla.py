@@ -7,7 +7,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from reidaug.errors import UsageError
 from reidaug.flow.checkpoint import build_estimator, load_checkpoint, save_checkpoint
-from reidaug.flow.rivals.gfla import GFLA, Levels, from_offsets, image_and_poses, preset
+from reidaug.flow.rivals.gfla import GFLA, Levels, from_offsets, image_and_poses
 from reidaug.geometry.flow import identity, resize, to_pixels
 from reidaug.geometry.pose import Pose, select
 
@@ -34,7 +34,7 @@ def tensors(levels: Levels) -> tuple[torch.Tensor, ...]:
 
 def test_the_paper_preset_has_the_papers_size() -> None:
     with torch.device("meta"):
-        net = GFLA(**preset("paper"))
+        net = GFLA(**GFLA.preset("paper"))
         pose = Pose(torch.zeros(1, 18, 2), torch.zeros(1, 18, dtype=torch.bool))
         with FlopCounterMode(display=False) as counter:
             levels = net.levels(torch.zeros(1, 3, 256, 256), pose, pose)
@@ -46,7 +46,7 @@ def test_the_paper_preset_has_the_papers_size() -> None:
 
 def test_crops_have_two_levels_too() -> None:
     with torch.device("meta"):
-        net = GFLA(**preset("small"))
+        net = GFLA(**GFLA.preset("small"))
         pose = Pose(torch.zeros(1, 18, 2), torch.zeros(1, 18, dtype=torch.bool))
         levels = net.levels(torch.zeros(1, 3, 128, 64), pose, pose)
     assert [tuple(flow.shape[2:]) for flow in levels.flows] == [(16, 8), (32, 16)]
@@ -84,7 +84,7 @@ def test_the_level_chooses_what_forward_and_motion_answer() -> None:
 
 def test_a_wrong_preset_or_keyword_or_size_is_named() -> None:
     with pytest.raises(UsageError, match=r"'large'.*paper, small"):
-        preset("large")
+        GFLA.preset("large")
     for wrong, words in [
         ({"level": "128"}, "'32', '64'.*'128'"),
         ({"widths": (8, 8, 8)}, "at least four"),

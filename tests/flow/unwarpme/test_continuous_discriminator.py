@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from reidaug.errors import UsageError
 from reidaug.flow.perceptual_networks import FeatureNetwork, ShiftTolerantLPIPS
 from reidaug.flow.unwarpme.adversarial_losses import critic_loss
-from reidaug.flow.unwarpme.continuous_discriminator import ContinuousDiscriminator, preset
+from reidaug.flow.unwarpme.continuous_discriminator import ContinuousDiscriminator
 from reidaug.geometry.pose import Pose, select
 
 SIZE = (32, 16)
@@ -73,7 +73,7 @@ def test_the_frozen_network_is_no_part_of_it() -> None:
 
 def test_the_papers_network_is_read_at_relu4_3() -> None:
     network = ShiftTolerantLPIPS("vgg")
-    net = ContinuousDiscriminator(network=network, **preset("paper"))
+    net = ContinuousDiscriminator(network=network, **ContinuousDiscriminator.preset("paper"))
     image = torch.rand(1, 3, 64, 64, generator=seeded(0))
     embedding = net.embed(image)
     assert embedding.shape[1] == 512
@@ -202,7 +202,7 @@ def test_one_image_alone_is_one_image_in_a_batch() -> None:
 
 def test_what_is_wrong_is_named() -> None:
     with pytest.raises(UsageError, match=r"'large'.*paper, small"):
-        preset("large")
+        ContinuousDiscriminator.preset("large")
     for wrong, words in [({"depth": 2}, "0 to 1, got 2"), ({"sigma": 0.0}, "sigma")]:
         with pytest.raises(ValueError, match=words):
             narrow(**wrong)

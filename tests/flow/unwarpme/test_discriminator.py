@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from reidaug.errors import UsageError
 from reidaug.flow.estimator import Motion
 from reidaug.flow.unwarpme.adversarial_losses import discriminator_loss, generator_loss
-from reidaug.flow.unwarpme.discriminator import PatchDiscriminator, preset
+from reidaug.flow.unwarpme.discriminator import PatchDiscriminator
 from reidaug.flow.unwarpme.refinement import Refinement
 from reidaug.geometry.flow import identity
 from reidaug.geometry.pose import Pose, select
@@ -33,7 +33,7 @@ def narrow(seed: int = 0, **keywords: object) -> PatchDiscriminator:
 
 @pytest.mark.parametrize(("name", "channels"), [("paper", 21), ("fomm", 3)])
 def test_the_size_is_that_of_fomm_plus_the_maps_of_the_joints(name: str, channels: int) -> None:
-    net = PatchDiscriminator(**preset(name))
+    net = PatchDiscriminator(**PatchDiscriminator.preset(name))
     by_hand = sum(i * o * 16 + o for i, o in ((channels, 64), (64, 128), (128, 256), (256, 512)))
     by_hand += 2 * (128 + 256 + 512) + 512 + 1  # instance norms, scores
     assert sum(parameter.numel() for parameter in net.parameters()) == by_hand
@@ -64,7 +64,7 @@ def test_what_is_wrong_is_named() -> None:
     with pytest.raises(ValueError, match="at least 61 x 61 pixels, got 128 x 60"):
         narrow()(noise(1, 0, 128, 60), people(1, 1))
     with pytest.raises(UsageError, match=r"'large'.*paper, small, fomm"):
-        preset("large")
+        PatchDiscriminator.preset("large")
     for wrong, words in [({"widths": (8,)}, "two widths"), ({"sigma": 0.0}, "sigma")]:
         with pytest.raises(ValueError, match=words):
             narrow(**wrong)

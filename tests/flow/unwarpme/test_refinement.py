@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from reidaug.errors import UsageError
 from reidaug.flow.estimator import Motion
-from reidaug.flow.unwarpme.refinement import Refinement, preset
+from reidaug.flow.unwarpme.refinement import Refinement
 from reidaug.geometry.flow import identity
 from reidaug.geometry.warp import warp
 
@@ -49,17 +49,17 @@ def size_by_hand(width: int) -> int:
 
 @pytest.mark.parametrize(("name", "width", "total"), [("paper", 256, 7_765_251), ("small", 64, 0)])
 def test_the_presets_have_the_size_worked_out_by_hand(name: str, width: int, total: int) -> None:
-    net = Refinement(**preset(name))
+    net = Refinement(**Refinement.preset(name))
     count = sum(parameter.numel() for parameter in net.parameters())
     assert count == size_by_hand(width)
     assert not total or count == total
-    skip = Refinement(**preset(name), skip=True)
+    skip = Refinement(**Refinement.preset(name), skip=True)
     more = sum(parameter.numel() for parameter in skip.parameters()) - count
     assert more == convolution(2 * width, width, 1)
 
 
 def test_the_layers_are_those_of_the_paper() -> None:
-    net = Refinement(**preset("paper")).eval()
+    net = Refinement(**Refinement.preset("paper")).eval()
     kinds = [m for m in net.encoder.modules() if isinstance(m, nn.Conv2d | nn.AvgPool2d)]
     assert [type(m) for m in kinds] == [nn.Conv2d, nn.AvgPool2d] * 2
     assert net.encoder(noise(1, 16, 8)).shape == (1, 256, 4, 2)
@@ -183,7 +183,7 @@ def test_in_half_precision_it_is_close() -> None:
 
 def test_what_is_wrong_is_named() -> None:
     with pytest.raises(UsageError, match=r"'large'.*paper, small"):
-        preset("large")
+        Refinement.preset("large")
     for wrong, words in [
         ({"width": 30}, "multiple of 4"),
         ({"blocks": 0}, "at least 1"),

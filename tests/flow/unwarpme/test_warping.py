@@ -4,7 +4,7 @@ from flow_figures import SIZE, images, pairs, poses, tiny
 from torch import nn
 
 from reidaug.errors import UsageError
-from reidaug.flow.unwarpme.warping import FlowHead, PoseEncoder, UnWarpME, preset
+from reidaug.flow.unwarpme.warping import FlowHead, PoseEncoder, UnWarpME
 from reidaug.geometry.flow import endpoint_error, resize
 from reidaug.geometry.pose import Pose, select
 
@@ -14,7 +14,7 @@ def convolution_weights(module: nn.Module) -> int:
 
 
 def test_the_paper_preset_has_the_papers_size() -> None:
-    net = UnWarpME(**preset("paper"))
+    net = UnWarpME(**UnWarpME.preset("paper"))
     assert net.grid == (64, 64)
     kinds = [m for m in net.encoder if isinstance(m, nn.Conv2d | nn.BatchNorm2d)]
     assert [type(m) for m in kinds] == [nn.Conv2d, nn.BatchNorm2d] * 11
@@ -36,14 +36,14 @@ def test_every_depth_of_the_reader_has_the_size_of_table_4(depth: int, millions:
 
 @pytest.mark.parametrize(("name", "grid"), [("market", (32, 16)), ("small", (32, 16))])
 def test_presets_for_crops_have_a_grid_of_their_own(name: str, grid: tuple[int, int]) -> None:
-    net = UnWarpME(**preset(name)).eval()
+    net = UnWarpME(**UnWarpME.preset(name)).eval()
     assert net.grid == grid
     assert net(images(1, 0), poses(1, 0), poses(1, 1)).shape == (1, 2, *grid)
 
 
 def test_a_wrong_preset_or_keyword_is_named() -> None:
     with pytest.raises(UsageError, match=r"'large'.*paper, market, small"):
-        preset("large")
+        UnWarpME.preset("large")
     for wrong, words in [
         ({"canvas": (33, 16)}, "multiples of 4"),
         ({"readout": "hard"}, "soft_argmax"),

@@ -1,0 +1,118 @@
+"""Networks that recipes name by import path: estimators, image generators, discriminators."""
+
+import re
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from inspect import signature
+from typing import Any, ClassVar, TypeVar
+
+from torch import nn
+
+from reidaug.errors import UsageError
+
+Kind = TypeVar("Kind", bound=nn.Module)
+Presets = Mapping[str, Mapping[str, Any]]
+
+
+class Component(nn.Module):
+    """A network whose keywords may come as a preset.
+
+    Attributes:
+        PRESETS: Keywords by preset, such as ``paper`` and ``small``.
+    """
+
+    PRESETS: ClassVar[Presets] = {}
+
+    @classmethod
+    def preset(cls, name: str) -> dict[str, Any]:
+        """Look up the keywords of a preset.
+
+        Args:
+            name: A key of `PRESETS`.
+
+        Returns:
+            A copy of the keywords.
+
+        Raises:
+            UsageError: There is no such preset.
+        """
+        if not cls.PRESETS:
+            raise UsageError(f"{cls.__name__} has no presets")
+        if name not in cls.PRESETS:
+            known = ", ".join(cls.PRESETS)
+            raise UsageError(f"{cls.__name__} has no preset '{name}' (known: {known})")
+        return dict(cls.PRESETS[name])
+
+
+def build_component(
+    description: Mapping[str, Any], kind: type[Kind], *, key: str, **arguments: Callable[[], Any]
+) -> Kind:
+    """Build a network by its import path.
+
+    Args:
+        description: ``class`` as in ``reidaug.flow.unwarpme:UnWarpME``, perhaps ``preset``, and
+            keywords, see `without_preset`.
+        kind: The required base class.
+        key: The description's key in the recipe, for error messages.
+        arguments: Factories of arguments that no recipe can write; a class that has keywords of
+            these names gets what they return.
+
+    Returns:
+        The network, untrained.
+
+    Raises:
+        UsageError: There is no such class, it is of another kind, or a keyword is wrong.
+    """
+    keywords = without_preset(description, key=key)
+    path = keywords.pop("class")
+    found = _find_class(path, key)
+    if not (isinstance(found, type) and issubclass(found, kind)):
+        raise UsageError(f"{key}.class: {path} is no {_as_words(kind)}")
+    known = signature(found).parameters
+    keywords |= {name: make() for name, make in arguments.items() if name in known}
+    try:
+        return found(**keywords)
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"{key} {path}: {error}") from None
+
+
+def without_preset(description: Mapping[str, Any], *, key: str = "estimator") -> dict[str, Any]:
+    """Replace a preset's name by its keywords, so that a checkpoint outlives the preset.
+
+    Args:
+        description: ``class``, keywords, and perhaps ``preset``, a name in the class's `PRESETS`.
+            Keywords beside it win over the preset's.
+        key: The description's key in the recipe, for error messages.
+
+    Returns:
+        The description without ``preset``, in plain YAML values.
+
+    Raises:
+        UsageError: There is no such class or preset.
+    """
+    path, name = str(description.get("class")), description.get("preset")
+    keywords = {k: v for k, v in description.items() if k not in ("class", "preset")}
+    found = _find_class(path, key)
+    if name is not None:
+        if not (isinstance(found, type) and issubclass(found, Component)):
+            raise UsageError(f"{key}.preset: {path} has no presets")
+        try:
+            keywords = {**found.preset(name), **keywords}
+        except UsageError as error:
+            raise UsageError(f"{key}.preset: {error}") from None
+    plain = {k: list(v) if isinstance(v, tuple) else v for k, v in keywords.items()}
+    return {"class": path, **plain}
+
+
+def _find_class(path: str, key: str) -> Any:
+    """Return what an import path names; None where its module has no such name."""
+    module, _, name = path.partition(":")
+    try:
+        return getattr(import_module(module), name, None)
+    except (ImportError, ValueError):
+        raise UsageError(f"{key}.class: no {path!r}; write package.module:Class") from None
+
+
+def _as_words(kind: type) -> str:
+    """Write a class's name as words: FlowEstimator becomes flow estimator."""
+    return re.sub(r"(?<!^)(?=[A-Z])", " ", kind.__name__).lower()
