@@ -1,8 +1,8 @@
-"""Networks that turn a person crop into features and identities.
+"""Re-ID backbones: the interface of all models, and DG-Net's appearance encoder.
 
-`PersonResNet` is DG-Net's appearance encoder: torchvision's ResNet (its parameter names, so that
-its weight files fit) without the last stride, pooled, with one or more bottleneck heads.
-`reidaug.reid.model_factory` finds it, and everybody else's models, by name.
+`PersonResNet` is torchvision's ResNet (with its parameter names, so that its weight files fit)
+without the last stride, pooled, with one or more bottleneck heads. `reidaug.reid.model_factory`
+builds it, and models of other libraries, by name.
 """
 
 from abc import ABC, abstractmethod
@@ -14,7 +14,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torchvision.models.resnet import BasicBlock, Bottleneck
 
-# Blocks of each stage and their kind, as torchvision numbers them.
+# Kind of block and blocks in each stage, as in torchvision.
 PRESETS: dict[str, dict[str, Any]] = {
     "resnet18": {"block": "basic", "blocks": (2, 2, 2, 2)},
     "resnet34": {"block": "basic", "blocks": (3, 4, 6, 3)},
@@ -23,14 +23,14 @@ PRESETS: dict[str, dict[str, Any]] = {
 
 
 class Embedding(NamedTuple):
-    """What a model sees in crops.
+    """Output of a model for a batch of crops.
 
     Attributes:
-        pooled: Features before the heads (B, D), which a triplet loss compares.
-        heads: Features of each head (B, E), which retrieval compares; each counts by its angle.
-        logits: Scores of the identities (B, C) by each head; empty where the model gives none.
-        maps: What the features were pooled from (B, D, h, w), without gradient; None where the
-            model does not tell. DG-Net reads its appearance code there.
+        pooled: Features before the heads (B, D), for the triplet loss.
+        heads: Features of each head (B, E), for retrieval by cosine.
+        logits: Identity scores of each head (B, C); empty where the model gives none.
+        maps: Feature map before pooling (B, D, h, w), without gradient, for DG-Net's appearance
+            code; None where the model does not expose it.
     """
 
     pooled: Float[Tensor, "b d"]
@@ -40,29 +40,26 @@ class Embedding(NamedTuple):
 
 
 class ReIDModel(nn.Module, ABC):
-    """Looks at crops and says who they show."""
+    """Base of all re-ID models."""
 
     @abstractmethod
     def forward(self, images: Float[Tensor, "b 3 H W"]) -> Embedding:
-        """Embed crops.
+        """Compute features and identity scores of crops.
 
         Args:
             images: Crops (B, 3, H, W), normalised by ImageNet's mean and standard deviation.
-
-        Returns:
-            Features and identity scores.
         """
 
 
 class Head(nn.Module):
-    """A bottleneck between the pooled features and the identities.
+    """A bottleneck and a classifier of identities.
 
     Args:
         features: Size of the pooled features.
         people: Number of identities.
         embedding: Size of the bottleneck.
-        dropout: Share of the bottleneck dropped before the identities.
-        generator: Source of the first weights.
+        dropout: Dropout between bottleneck and classifier.
+        generator: Generator of the initial weights.
 
     Source:
         DG-Net: linear, batch norm, no activation, dropout, linear.
@@ -90,39 +87,28 @@ class Head(nn.Module):
     def forward(
         self, pooled: Float[Tensor, "b d"]
     ) -> tuple[Float[Tensor, "b e"], Float[Tensor, "b c"]]:
-        """Give the head's features and its identity scores.
-
-        Args:
-            pooled: Pooled features (B, D).
-
-        Returns:
-            Features (B, E) after batch norm and scores (B, C).
-        """
+        """Compute features (B, E) after batch norm and identity scores (B, C)."""
         feature = self.norm(self.bottleneck(pooled))
         return feature, self.classifier(self.dropout(feature))
 
 
 class PersonResNet(ReIDModel):
-    """A ResNet in the form of DG-Net's appearance encoder.
+    """DG-Net's appearance encoder E_a, a ResNet.
 
     Args:
         people: Number of identities.
         block: Kind of residual block.
         blocks: Blocks in each of the four stages.
         width: Channels of the first stage; 64 is torchvision's.
-        last_stride: Stride of the last stage; 1 keeps its map twice as fine as an image
-            classifier's.
-        pooling: How the map becomes one feature.
+        last_stride: Stride of the last stage; image classifiers have 2.
+        pooling: Global pooling of the map.
         embedding: Size of each head's bottleneck.
-        dropouts: Dropout of each head; their number is the number of heads. DG-Net has two, the
-            second for fine-grained differences.
-        generator: Source of the first weights; the global one when None.
+        dropouts: Dropout of each head, one head each. DG-Net has two, the second for fine-grained
+            differences.
+        generator: Generator of the initial weights; the global one when None.
 
     Attributes:
         features: Size of the pooled features.
-
-    Source:
-        DG-Net's E_a; the parameter names of the trunk are torchvision's.
     """
 
     def __init__(
@@ -164,7 +150,7 @@ class PersonResNet(ReIDModel):
         )
 
     def forward(self, images: Float[Tensor, "b 3 H W"]) -> Embedding:
-        """Embed crops; see `ReIDModel.forward`."""
+        """See `ReIDModel.forward`."""
         maps = self.maxpool(self.relu(self.bn1(self.conv1(images))))
         for stage in range(1, 5):
             maps = self.get_submodule(f"layer{stage}")(maps)
@@ -174,17 +160,14 @@ class PersonResNet(ReIDModel):
 
 
 def residual_stage(kind: Any, channels: int, width: int, count: int, stride: int) -> nn.Sequential:
-    """Chain residual blocks, the first of which changes channels and size.
+    """Build a residual stage, whose first block changes channels and size.
 
     Args:
         kind: torchvision's ``BasicBlock`` or ``Bottleneck``.
-        channels: Of its input.
-        width: Of the blocks; the output has ``kind.expansion`` times as many channels.
-        count: Blocks.
-        stride: Of the first block.
-
-    Returns:
-        The blocks.
+        channels: Input channels.
+        width: Width of the blocks; the output has ``kind.expansion`` times as many channels.
+        count: Number of blocks.
+        stride: Stride of the first block.
     """
     out = width * kind.expansion
     shortcut = None

@@ -1,8 +1,8 @@
-"""The ResNets of fast-reid (BoT, AGW, SBS), so that their checkpoints can be evaluated and tuned.
+"""ResNets of fast-reid (BoT, AGW, SBS), for evaluating and fine-tuning their checkpoints.
 
 Parameter names are those of fast-reid's ``state_dict``. Its trunk is torchvision's except for the
-first pooling, which has no padding and rounds up: in a `PersonResNet` the same weights see a map
-shifted by half a cell and give other features.
+first pooling, which has no padding and rounds up: in a `PersonResNet` the same weights would work
+on a map shifted by half a cell and give other features.
 """
 
 from collections.abc import Sequence
@@ -29,8 +29,8 @@ class BagOfTricks(ReIDModel):
     """A ResNet with a batch-normalised neck, as fast-reid builds it.
 
     Retrieval compares the features after the neck, the triplet loss those before it (fast-reid's
-    ``NECK_FEAT: before``). A plain linear layer names the identities: the margins of fast-reid's
-    circle and arc losses shape its training alone and are not repeated here.
+    ``NECK_FEAT: before``). The classifier is a plain linear layer: the margins of fast-reid's
+    circle and arc losses matter only to its training and are left out.
 
     Args:
         people: Number of identities.
@@ -40,11 +40,11 @@ class BagOfTricks(ReIDModel):
             instance-normalised (``WITH_IBN``).
         nonlocal_blocks: Non-local blocks in each stage, one after each of its last residual
             blocks (``WITH_NL``).
-        pooling: ``avg``; ``gem`` with the exponent 3; ``gem_learnt`` with an exponent of its own
+        pooling: ``avg``; ``gem`` with exponent 3; ``gem_learnt`` with a learnt exponent
             (``GeneralizedMeanPoolingP``).
         embedding: Size of a linear layer before the neck; 0 for none.
         width: Channels of the first stage.
-        generator: Source of the first weights; the global one when None.
+        generator: Generator of the initial weights; the global one when None.
 
     Source:
         Luo et al., "Bag of Tricks and a Strong Baseline for Deep Person Re-identification"; the
@@ -77,12 +77,12 @@ class BagOfTricks(ReIDModel):
         nn.init.normal_(self.heads.weight, std=0.01, generator=generator)
 
     def forward(self, images: Float[Tensor, "b 3 H W"]) -> Embedding:
-        """Embed crops; see `ReIDModel.forward`."""
+        """See `ReIDModel.forward`."""
         return self.heads(self.backbone(images))
 
 
 class Neck(nn.Module):
-    """Pooling, an optional linear layer, batch norm that learns no shift, and the identities.
+    """Pooling, an optional linear layer, batch norm without bias, and the classifier.
 
     Args:
         features: Channels of the map.
@@ -110,24 +110,19 @@ class Neck(nn.Module):
         self.weight = nn.Parameter(torch.empty(people, size))
 
     def forward(self, maps: Float[Tensor, "b c h w"]) -> Embedding:
-        """Turn a map into features and identity scores.
-
-        Args:
-            maps: The trunk's last map (B, C, h, w).
-
-        Returns:
-            Features before and after the neck, and the scores.
-        """
+        """Compute features before and after the neck and identity scores of a map."""
         pooled = self.pool_layer(maps)
         feature = self.bottleneck(pooled).flatten(1)
         return Embedding(pooled.flatten(1), (feature,), (linear(feature, self.weight),))
 
 
 class GeneralisedMean(nn.Module):
-    """The mean of every channel's p-th powers, to the power 1 / p.
+    """Generalised-mean pooling (GeM): each channel's mean p-th power, to the power 1 / p.
+
+    Values below 1e-6 count as 1e-6.
 
     Args:
-        learnt: Whether p is learnt; 3 at first.
+        learnt: Whether p is learnt, from 3 on.
 
     Source:
         Radenović et al., "Fine-tuning CNN Image Retrieval with No Human Annotation".
@@ -138,14 +133,7 @@ class GeneralisedMean(nn.Module):
         self.p: Tensor | float = nn.Parameter(torch.full((1,), 3.0)) if learnt else 3.0
 
     def forward(self, maps: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c 1 1"]:
-        """Pool a map.
-
-        Args:
-            maps: The map (B, C, h, w); values below 1e-6 count as 1e-6.
-
-        Returns:
-            One number a channel (B, C, 1, 1).
-        """
+        """Pool a map (B, C, h, w) to (B, C, 1, 1)."""
         powers = maps.clamp(min=GEM_LEAST) ** self.p
         return powers.mean((2, 3), keepdim=True) ** (1 / self.p)
 
@@ -155,10 +143,10 @@ class Trunk(nn.Module):
 
     Args:
         kind: torchvision's class of residual block.
-        blocks: Blocks in each stage.
-        nonlocal_blocks: Non-local blocks in each stage.
+        blocks: As in `BagOfTricks`.
+        nonlocal_blocks: As in `BagOfTricks`.
         ibn: As in `BagOfTricks`.
-        width: Channels of the first stage.
+        width: As in `BagOfTricks`.
     """
 
     def __init__(
@@ -190,65 +178,50 @@ class Trunk(nn.Module):
                 self.add_module(f"NL_{number}", attention)
 
     def forward(self, images: Float[Tensor, "b 3 H W"]) -> Float[Tensor, "b c h w"]:
-        """Turn crops into a map.
-
-        Args:
-            images: Normalised crops (B, 3, H, W).
-
-        Returns:
-            The last stage's map (B, C, h, w).
-        """
+        """Compute the last stage's map (B, C, h, w) of normalised crops (B, 3, H, W)."""
         maps = self.maxpool(self.relu(self.bn1(self.conv1(images))))
-        named = dict(self.named_children())
+        stages = dict(self.named_children())
         for number in range(1, 5):
-            blocks = list(named[f"layer{number}"].children())
-            attention = list(named.get(f"NL_{number}", nn.ModuleList()).children())
+            blocks = list(stages[f"layer{number}"].children())
+            attention = list(stages.get(f"NL_{number}", nn.ModuleList()).children())
             first = len(blocks) - len(attention)
-            for place, block in enumerate(blocks):
+            for index, block in enumerate(blocks):
                 maps = block(maps)
-                if place >= first:
-                    maps = attention[place - first](maps)
+                if index >= first:
+                    maps = attention[index - first](maps)
         return maps
 
 
 class HalfInstanceNorm(nn.Module):
-    """Instance norm for the first half of the channels, batch norm for the rest.
+    """IBN-a: instance norm for the first half of the channels, batch norm for the rest.
 
     Args:
-        channels: Their number.
+        channels: Number of channels.
 
     Source:
-        Pan et al., "Two at Once: Enhancing Learning and Generalization Capacities via IBN-Net",
-        the form IBN-a.
+        Pan et al., "Two at Once: Enhancing Learning and Generalization Capacities via IBN-Net".
     """
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.cut = channels // 2
-        self.IN = nn.InstanceNorm2d(self.cut, affine=True)
-        self.BN = nn.BatchNorm2d(channels - self.cut)
+        self.split = channels // 2
+        self.IN = nn.InstanceNorm2d(self.split, affine=True)
+        self.BN = nn.BatchNorm2d(channels - self.split)
 
     def forward(self, maps: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
-        """Normalise a map.
-
-        Args:
-            maps: The map (B, C, h, w).
-
-        Returns:
-            It normalised.
-        """
-        return torch.cat((self.IN(maps[:, : self.cut]), self.BN(maps[:, self.cut :])), dim=1)
+        """Normalise a map (B, C, h, w)."""
+        return torch.cat((self.IN(maps[:, : self.split]), self.BN(maps[:, self.split :])), dim=1)
 
 
 class NonLocal(nn.Module):
-    """Every place of a map takes something from all places; nothing at first.
+    """A residual non-local block in the dot-product form; the identity at first.
 
     Args:
         channels: Channels of the map.
 
     Source:
-        Wang et al., "Non-local Neural Networks", in the dot product form. As in fast-reid (and
-        AGW before it) theta, phi and g have a single channel each.
+        Wang et al., "Non-local Neural Networks". As in fast-reid (and AGW before it) theta, phi and
+        g have a single channel each.
     """
 
     def __init__(self, channels: int) -> None:
@@ -259,14 +232,7 @@ class NonLocal(nn.Module):
         self.W = nn.Sequential(nn.Conv2d(1, channels, 1), norm)
 
     def forward(self, maps: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
-        """Add to every place what it takes from the others.
-
-        Args:
-            maps: The map (B, C, h, w).
-
-        Returns:
-            The map and what was taken.
-        """
-        # One channel: (theta_i phi_j) g_j summed over j is theta_i times one number a crop.
-        taken = (self.phi(maps) * self.g(maps)).mean((2, 3), keepdim=True)
-        return maps + self.W(self.theta(maps) * taken)
+        """Add the attended values of all positions to each position of a map (B, C, h, w)."""
+        # With one channel, (theta_i phi_j) g_j summed over j is theta_i times one number a crop.
+        attended = (self.phi(maps) * self.g(maps)).mean((2, 3), keepdim=True)
+        return maps + self.W(self.theta(maps) * attended)

@@ -1,6 +1,7 @@
-"""The exact nearest neighbours of every item of a set, a bounded part of the matrix at a time."""
+"""Exact k nearest neighbours of every item of a set, by torch or by faiss."""
 
-from typing import NamedTuple
+import importlib
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -8,7 +9,10 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 from torch import Tensor
 
+from reidaug.errors import require_extra
 from reidaug.reid.evaluation.ranking import rows_within
+
+Engine = Literal["auto", "torch", "faiss"]
 
 # Cosines this near to 1 cannot be told from 1 in single precision: such items are copies.
 ROUNDING = 2e-6
@@ -31,34 +35,104 @@ class Neighbours(NamedTuple):
     farthest: Float[ndarray, "n"]
 
 
-def neighbours(features: Float[Tensor, "n d"], k: int, *, memory_mb: int = 256) -> Neighbours:
-    """Find the k nearest of every item by brute force.
+def neighbours(
+    features: Float[Tensor, "n d"], k: int, *, memory_mb: int = 256, engine: Engine = "auto"
+) -> Neighbours:
+    """Find the k nearest of every item, exactly.
+
+    Both engines follow the same rule for ties. They round cosines differently: neighbours whose
+    cosines are equal up to single precision may change places from one engine to the other.
 
     Args:
         features: Features (N, D) of unit length.
-        k: How many, the item itself counted; all N where there are fewer.
+        k: Number of neighbours, the item itself among them; all N where there are fewer.
         memory_mb: Bound on the part of the (N, N) matrix held at a time; one row is the least.
+        engine: ``torch``: blocks of the cosine matrix. ``faiss``: its flat inner-product index,
+            on the GPUs where the installed faiss has any. ``auto``: faiss on GPUs, else torch,
+            which is faster on CPUs (benchmarks/neighbours.py).
 
     Returns:
-        Them, their cosines and the farthest distance.
+        Neighbours, their cosines and the farthest distance.
+
+    Raises:
+        UsageError: The engine is faiss, which is not installed.
     """
-    count = len(features)
-    k = min(k, count)
-    rows = rows_within(memory_mb, 4 * count)
-    held = features.new_empty((min(rows, count), count))
-    found = Neighbours(
+    k = min(k, len(features))
+    if engine == "faiss" or (engine == "auto" and _faiss_has_gpus()):
+        return _by_faiss(features, k, memory_mb)
+    return _by_torch(features, torch.arange(len(features)), k, memory_mb)
+
+
+def _by_torch(
+    features: Float[Tensor, "n d"], items: Int[Tensor, "m"], k: int, memory_mb: int
+) -> Neighbours:
+    """Find the neighbours of some items by blocks of the cosine matrix."""
+    rows = rows_within(memory_mb, 4 * len(features))
+    held = features.new_empty((min(rows, len(items)), len(features)))
+    found = _empty(len(items), k)
+    for start in range(0, len(items), rows):
+        part = slice(start, min(start + rows, len(items)))
+        block = items[part].to(features.device)
+        cosines = torch.mm(features[block], features.T, out=held[: len(block)])
+        found.farthest[part] = (1 - cosines.amin(1)).clamp(min=ROUNDING).cpu().numpy()
+        cosines.clamp_(max=1 - ROUNDING)
+        cosines.scatter_(1, block[:, None], 1.0)  # before its copies
+        found.indices[part], found.cosine[part] = _largest(cosines, k)
+    return found
+
+
+def _by_faiss(features: Float[Tensor, "n d"], k: int, memory_mb: int) -> Neighbours:
+    """Find the neighbours of all items in faiss's flat index."""
+    require_extra("faiss", "faiss")
+    faiss: Any = importlib.import_module("faiss")
+    faiss.omp_set_num_threads(torch.get_num_threads())
+    vectors = np.ascontiguousarray(features.cpu().numpy())
+    count = len(vectors)
+    index = faiss.IndexFlatIP(vectors.shape[1])
+    if faiss.get_num_gpus():
+        index = faiss.index_cpu_to_all_gpus(index)
+    index.add(vectors)
+    found, tied = _empty(count, k), [np.zeros(0, dtype=np.int64)]
+    rows = rows_within(memory_mb, 8 * vectors.shape[1])
+    for start in range(0, count, rows):
+        part = slice(start, min(start + rows, count))
+        items = np.arange(part.start, part.stop)[:, None]
+        opposite, _ = index.search(-vectors[part], 1)
+        found.farthest[part] = np.maximum(1 + opposite[:, 0], ROUNDING)
+        cosines, indices = index.search(vectors[part], min(k + 1, count))
+        cosines = np.minimum(cosines, np.float32(1 - ROUNDING))
+        itself = indices == items
+        cosines[itself] = 1
+        order = np.lexsort((indices, -cosines))
+        cosines, indices = (np.take_along_axis(a, order, 1) for a in (cosines, indices))
+        found.indices[part], found.cosine[part] = indices[:, :k], cosines[:, :k]
+        # Where one left out is as near as the last one taken, the choice is not by index yet.
+        unsure = ~itself.any(1)
+        if k < count:
+            unsure |= cosines[:, k] == cosines[:, k - 1]
+        tied.append(items[unsure, 0])
+    again = np.concatenate(tied)
+    exact = _by_torch(features, torch.from_numpy(again), k, memory_mb)
+    found.indices[again], found.cosine[again] = exact.indices, exact.cosine
+    return found
+
+
+def _faiss_has_gpus() -> bool:
+    # Without a GPU faiss is not imported: on macOS its OpenMP runtime and torch's may collide.
+    if not torch.cuda.is_available():
+        return False
+    try:
+        return bool(importlib.import_module("faiss").get_num_gpus())
+    except ImportError:
+        return False
+
+
+def _empty(count: int, k: int) -> Neighbours:
+    return Neighbours(
         np.empty((count, k), dtype=np.int32),
         np.empty((count, k), dtype=np.float32),
         np.empty(count, dtype=np.float32),
     )
-    for start in range(0, count, rows):
-        part = slice(start, min(start + rows, count))
-        cosines = torch.mm(features[part], features.T, out=held[: part.stop - start])
-        found.farthest[part] = (1 - cosines.amin(1)).clamp(min=ROUNDING).cpu().numpy()
-        cosines.clamp_(max=1 - ROUNDING)
-        cosines.diagonal(start).fill_(1)  # before its copies
-        found.indices[part], found.cosine[part] = _largest(cosines, k)
-    return found
 
 
 def _largest(

@@ -4,6 +4,7 @@ import importlib
 import importlib.util
 import tracemalloc
 import warnings
+from functools import partial
 
 import numpy as np
 import pytest
@@ -32,6 +33,17 @@ def draw(seed, count, *, people=6, size=8, noise=0.6):
 
 def whole(blocks):
     return np.concatenate(list(blocks))
+
+
+@pytest.mark.skipif(importlib.util.find_spec("faiss") is None, reason="needs the extra [faiss]")
+@pytest.mark.parametrize("form", [k_reciprocal, gnn_rerank])
+def test_distances_are_the_same_whatever_finds_the_neighbours(form, monkeypatch):
+    features, _ = draw(0, 700, people=60, size=64)
+    features = torch.cat((features, features[:40]))  # copies too
+    expected = whole(form(features[:100], features[100:]))
+    monkeypatch.setattr(rerank, "neighbours", partial(rerank.neighbours, engine="faiss"))
+    found = whole(form(features[:100], features[100:]))
+    np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
 @given(
