@@ -47,19 +47,19 @@ OWN = ("l1_32", "l1", "ssim", "stlpips_alex", "stlpips_vgg")
 
 
 def scores(report: Mapping[str, Any], *, closed: bool = True) -> list[str]:
-    """Lay means with 95 % intervals out: estimators down, scores across."""
+    """Tabulate means with 95 % intervals: estimators down, scores across."""
     rows = {n: row for n, row in report["rows"].items() if closed or n not in CLOSED}
-    told = [score for score in SCORES if any(score in row for row in rows.values())]
-    lines = [f"| | {' | '.join(SCORES[score].title for score in told)} |"]
-    lines.append("|---" * (len(told) + 1) + "|")
+    present = [score for score in SCORES if any(score in row for row in rows.values())]
+    lines = [f"| | {' | '.join(SCORES[score].title for score in present)} |"]
+    lines.append("|---" * (len(present) + 1) + "|")
     for name, row in rows.items():
-        cells = [_cell(row, score) for score in told]
+        cells = [_cell(row, score) for score in present]
         lines.append(f"| {NAMES.get(name, f'`{name}`')} | {' | '.join(cells)} |")
     return lines
 
 
 def verdicts(report: Mapping[str, Any]) -> list[str]:
-    """Say how every trained row differs from the reference, pair by pair."""
+    """List how every trained row differs from the reference, pair by pair."""
     return [
         f"- {title}: {'; '.join(_difference(score, found[score]) for score in found)}"
         for title, found in _trained_differences(report)
@@ -67,14 +67,14 @@ def verdicts(report: Mapping[str, Any]) -> list[str]:
 
 
 def in_words(report: Mapping[str, Any]) -> list[str]:
-    """Say in which scores every trained row is better or worse than the reference."""
+    """List the scores in which every trained row is better or worse than the reference."""
     lines = []
     for title, found in _trained_differences(report):
-        said = []
+        parts = []
         for word in ("better", "worse"):
-            those = [SCORES[score].title for score in found if found[score]["words"] == word]
-            said += [f"{word} in {', '.join(those)}"] if those else []
-        lines.append(f"- {title}: {'; '.join(said) or 'no evidence'}")
+            titles = [SCORES[score].title for score in found if found[score]["words"] == word]
+            parts += [f"{word} in {', '.join(titles)}"] if titles else []
+        lines.append(f"- {title}: {'; '.join(parts) or 'no evidence'}")
     return lines
 
 
@@ -90,7 +90,7 @@ def sizes(report: Mapping[str, Any]) -> list[str]:
 
 
 def table1(report: Mapping[str, Any]) -> list[str]:
-    """Write what the README says of Table 1."""
+    """Write the section on Table 1 of docs/results.md."""
     spent = sum(row["seconds"] for row in report["training"].values())
     return [
         f"**Rivals** (`{report['command']}`, {report['date']}): each method with its own training "
@@ -99,10 +99,10 @@ def table1(report: Mapping[str, Any]) -> list[str]:
         "",
         *scores(report),
         "",
-        "![The same people warped by every estimator](docs/table1.png)",
+        "![The same people warped by every estimator](table1.png)",
         "",
         "Pair by pair against UnWarpME, of the first five scores (the differences with their "
-        "intervals are in [docs/paper.md](docs/paper.md), with the other small tables and what "
+        "intervals are in [paper.md](paper.md), with the other small tables and what "
         "they cannot show):",
         "",
         *in_words(report),
@@ -111,7 +111,7 @@ def table1(report: Mapping[str, Any]) -> list[str]:
 
 
 def page(reports: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """Write what docs/paper.md says of all small tables."""
+    """Write the small tables of docs/paper.md."""
     lines: list[str] = []
     for name, report in reports.items():
         lines += [f"### {TITLES[name]}", ""]

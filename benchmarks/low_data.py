@@ -16,6 +16,7 @@ from typing import Any
 
 from heat_map import Spot, heat_map
 from provenance import RESULTS, about
+from reid_tables import evident
 from shipped import weights_of
 
 from reidaug.commands.demo import DemoSizes, world_stages
@@ -94,10 +95,7 @@ def picture(cells: list[dict[str, Any]]) -> Any:
         A heat map.
     """
     gains = {(c["share"], c["images"]): c["gain_over_best_control"] for c in cells}
-    spots = [
-        [Spot(gains[s, i]["mean"], gains[s, i]["words"] in ("a gain", "a loss")) for i in IMAGES]
-        for s in SHARES
-    ]
+    spots = [[Spot(gains[s, i]["mean"], evident(gains[s, i])) for i in IMAGES] for s in SHARES]
     return heat_map(
         spots,
         rows=[f"{share:.0%}" for share in SHARES],

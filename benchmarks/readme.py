@@ -1,15 +1,16 @@
-"""Write the results of the README and of pages under docs/ from the files under benchmarks/results.
+"""Write the results of README.md and of pages under docs/ from the files under benchmarks/results.
 
 python benchmarks/readme.py
 """
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
 from flow_tables import TITLES, page, sizes, table1
-from reid_tables import in_short, studies
+from reid_tables import in_short, studies, verdict
 from shipped import of_these_weights, shipped
 
 ROOT = Path(__file__).parents[1]
@@ -24,6 +25,11 @@ ARMS = {
     "warps_grey": "**UnWarpME warps on grey**",
     "true_views_grey": "true other views on grey (the ceiling)",
 }
+EXPERIMENTS = {
+    "table5_supervised_few-poses": "labels, training crops of one side of each person",
+    "shipped_many-poses_1": "labels, training crops of all sides",
+    "table5_uda_21": "no labels of the target cameras (DG-Net++)",
+}
 OTHERS = {
     "another_world_*.json": "Nothing changed, other people and cameras",
     "shipped_*.json": "With the flow inside the package",
@@ -36,8 +42,38 @@ ROWS = {
 }
 
 
+def pages() -> dict[Path, str]:
+    """Give each page that quotes results, and what it should quote."""
+    return {
+        ROOT / "README.md": "\n".join(arms()),
+        ROOT / "docs" / "results.md": results(),
+        ROOT / "docs" / "paper.md": paper(),
+        ROOT / "docs" / "protocols.md": "\n".join(studies(RESULTS)),
+    }
+
+
+def arms() -> list[str]:
+    """Tabulate the arms of each experiment with the flow inside the package: README.md."""
+    lines = [
+        "| rendered people, mAP | real crops | own pose on grey | torso-affine warps "
+        "| **UnWarpME warps** | warps over the best control, 95 % |",
+        "|---|---|---|---|---|---|",
+    ]
+    for name, title in EXPERIMENTS.items():
+        result = of_these_weights(RESULTS / f"{name}.json")
+        if result is None:
+            continue
+        reid = result["reid"]
+        cells = [_spread(reid["arms"][arm]["mAP"]) for arm in list(ARMS)[:4]]
+        found = reid["gain_over_best_control"]
+        low, high = found["ci"]
+        gain = f"{found['mean']:+.1f} ({low:+.1f} to {high:+.1f}): {verdict(found)}"
+        lines.append(f"| {title} | {' | '.join([*cells, gain])} |")
+    return lines
+
+
 def results() -> str:
-    """Lay the results out as Markdown."""
+    """Write the results of docs/results.md."""
     demo = json.loads((RESULTS / "demo.json").read_text())
     lines = [f"`{demo['command']}`, {demo['hardware']}, {demo['date']}.", ""]
     lines += _flow(demo["flow"]) + shipped(RESULTS)
@@ -54,12 +90,12 @@ def small_tables() -> dict[str, dict[str, Any]]:
 
 
 def paper() -> str:
-    """Lay the small tables out as Markdown."""
+    """Write the small tables of docs/paper.md."""
     lines, path = page(small_tables()), RESULTS / "sizes.json"
     if path.exists():
-        told = json.loads(path.read_text())
-        lines += ["### Sizes of the presets `paper` at 256 x 256", "", f"`{told['command']}`:", ""]
-        lines += sizes(told)
+        result = json.loads(path.read_text())
+        lines += ["### Sizes of the presets `paper` at 256 x 256", "", f"`{result['command']}`:"]
+        lines += ["", *sizes(result)]
     return "\n".join(lines)
 
 
@@ -69,16 +105,7 @@ def with_results(text: str, written: str) -> str:
     return f"{before}{START}\n{written}\n{END}{rest.split(END)[1]}"
 
 
-def pages() -> dict[Path, str]:
-    """Give each page that quotes results, and what it should quote."""
-    return {
-        ROOT / "README.md": results(),
-        ROOT / "docs" / "paper.md": paper(),
-        ROOT / "docs" / "protocols.md": "\n".join(studies(RESULTS)),
-    }
-
-
-def _flow(flow: dict[str, Any]) -> list[str]:
+def _flow(flow: Mapping[str, Any]) -> list[str]:
     names = {"epe_px": "EPE px", "l1": "l1", "l1_32": "l1-32", "ssim": "SSIM"}
     names["stlpips_alex"] = "ST-LPIPS"
     lines = [
@@ -99,7 +126,11 @@ def _interval(scores: dict[str, Any], name: str, digits: int) -> str:
     return f"{scores[name]:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
 
 
-def _reid(demo: dict[str, Any]) -> list[str]:
+def _spread(values: list[float]) -> str:
+    return f"{mean(values):.1f} ± {stdev(values):.1f}"
+
+
+def _reid(demo: Mapping[str, Any]) -> list[str]:
     reid = demo["reid"]
     lines = [
         f"**Re-identification**, rendered world `few-poses`, {len(reid['seeds'])} paired seeds of "
@@ -110,7 +141,7 @@ def _reid(demo: dict[str, Any]) -> list[str]:
     ]
     for arm, title in ARMS.items():
         scores = reid["arms"][arm]
-        cells = [f"{mean(scores[k]):.1f} ± {stdev(scores[k]):.1f}" for k in ("mAP", "rank1")]
+        cells = [_spread(scores[key]) for key in ("mAP", "rank1")]
         lines.append(f"| {title} | {' | '.join(cells)} |")
     best, ceiling = reid["gain_over_best_control"], reid["ceiling"]
     low, high = best["ci"]
@@ -119,7 +150,7 @@ def _reid(demo: dict[str, Any]) -> list[str]:
         f"Warps against the best control, {best['vs']}: {best['mean']:+.1f} mAP, {low:+.1f} to "
         f"{high:+.1f} over queries, standard deviation of the paired differences "
         f"{best['std']:.1f}, pooled standard deviation {best['pooled_std']:.1f}: "
-        f"{best['words']}. The ceiling is {ceiling['mean']:+.1f} over the same control; warps "
+        f"{verdict(best)}. The ceiling is {ceiling['mean']:+.1f} over the same control; warps "
         f"reach {100 * ceiling['share_recovered']:.0f} % of it. The seeds share one start: their "
         "spread is that of fine-tuning alone. `few-poses` as it is and the rate of fine-tuning "
         "were fixed by the affine control and the ceiling alone, in worlds of other seeds; its "
@@ -129,32 +160,32 @@ def _reid(demo: dict[str, Any]) -> list[str]:
     return lines
 
 
-def _other_worlds(demo: dict[str, Any]) -> list[str]:
+def _other_worlds(demo: Mapping[str, Any]) -> list[str]:
     lines = []
     if "many-poses" in demo["worlds"]:
-        told = demo["worlds"]["many-poses"]
-        lines += [f"`many-poses`, the easy world: {_in_short(told.get('reid', told))}", ""]
+        result = demo["worlds"]["many-poses"]
+        lines += [f"`many-poses`, the easy world: {_in_short(result.get('reid', result))}", ""]
     for pattern, title in OTHERS.items():
         for path in sorted(RESULTS.glob(pattern)):
-            told = json.loads(path.read_text())
+            result = json.loads(path.read_text())
             if path.name.startswith("shipped") and of_these_weights(path) is None:
                 continue
-            seeds = len(told["reid"]["seeds"])
+            seeds = len(result["reid"]["seeds"])
             lines += [
-                f"{title} (`{told['command']}`, {seeds} seeds): {_in_short(told['reid'])}",
+                f"{title} (`{result['command']}`, {seeds} seeds): {_in_short(result['reid'])}",
                 "",
             ]
     return lines
 
 
-def _in_short(reid: dict[str, Any]) -> str:
+def _in_short(reid: Mapping[str, Any]) -> str:
     best, ceiling = reid["gain_over_best_control"], reid["ceiling"]
     listed = ", ".join(f"{arm} {mean(reid['arms'][arm]['mAP']):.1f}" for arm in ARMS)
     low, high = best["ci"]
     return (
         f"mAP {listed}; warps against {best['vs']} {best['mean']:+.1f}, {low:+.1f} to {high:+.1f} "
         f"over queries, standard deviation of the paired differences {best['std']:.1f}, pooled "
-        f"{best['pooled_std']:.1f}: {best['words']}; "
+        f"{best['pooled_std']:.1f}: {verdict(best)}; "
         f"ceiling {ceiling['mean']:+.1f}."
     )
 

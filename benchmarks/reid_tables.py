@@ -10,11 +10,11 @@ from shipped import of_these_weights
 
 
 def studies(results: Path) -> list[str]:
-    """Lay out what was measured of re-identification.
+    """Write the re-ID studies of docs/protocols.md.
 
     Args:
-        results: Folder of the files that the benchmarks write; what is missing, or was found with
-            other weights than those inside the package, is not spoken of.
+        results: Folder of the files that the benchmarks write; what is missing, or was measured
+            with other weights than those inside the package, is left out.
 
     Returns:
         Lines of Markdown.
@@ -29,7 +29,7 @@ def studies(results: Path) -> list[str]:
 
 
 def in_short(results: Path) -> list[str]:
-    """Say in a line each what the README says of these studies.
+    """Summarise these studies in a line each, for docs/results.md.
 
     Args:
         results: As in `studies`.
@@ -39,41 +39,55 @@ def in_short(results: Path) -> list[str]:
     """
     lines = []
     for path in sorted(results.glob("table5_supervised_*.json")):
-        told = of_these_weights(path)
-        if told:
+        result = of_these_weights(path)
+        if result:
             world = path.stem.removeprefix("table5_supervised_")
-            lines.append(f"- Table 5 with labels, `{world}`: {_words(told['reid'])}.")
-            if found := told.get("other_ground", {}).get("gain_over_best_control"):
+            lines.append(f"- Table 5 with labels, `{world}`: {_against_control(result['reid'])}.")
+            if found := result.get("other_ground", {}).get("gain_over_best_control"):
                 lines.append(
                     f"- The same with `--background other`: mAP "
-                    f"{mean(told['reid']['arms']['warps_other_ground']['mAP']):.1f} in place of "
-                    f"{mean(told['reid']['arms']['warps_grey']['mAP']):.1f}; warps against the "
+                    f"{mean(result['reid']['arms']['warps_other_ground']['mAP']):.1f} in place of "
+                    f"{mean(result['reid']['arms']['warps_grey']['mAP']):.1f}; warps against the "
                     f"best control, {found['vs']}, {_difference(found)}."
                 )
     for path in sorted(results.glob("table5_uda_*.json")):
-        told = of_these_weights(path)
-        if told:
-            adaptation = told["reid"]["adaptation"]
+        result = of_these_weights(path)
+        if result:
+            adaptation = result["reid"]["adaptation"]
             lines.append(
                 f"- Table 5 without labels of the target, world A to B: DG-Net++ `small` against "
-                f"no adaptation {_difference(adaptation)}; {_words(told['reid'])}."
+                f"no adaptation {_difference(adaptation)}; {_against_control(result['reid'])}."
             )
-    told = of_these_weights(results / "low_data.json")
-    if told:
-        gains = [cell["gain_over_best_control"] for cell in told["cells"]]
+    result = of_these_weights(results / "low_data.json")
+    if result:
+        gains = [cell["gain_over_best_control"] for cell in result["cells"]]
         means = [found["mean"] for found in gains]
-        evident = sum(found["words"] == "a gain" for found in gains)
+        evident = sum(verdict(found) == "a gain" for found in gains)
         lines.append(
             f"- Little data, {len(gains)} cells of people and crops: warps against the best "
             f"control {min(means):+.1f} to {max(means):+.1f} mAP, evidently a gain in {evident}."
         )
     if lines:
-        lines = ["**Table 5 in small**, all arms in [docs/protocols.md](docs/protocols.md):", "",
+        lines = ["**Table 5 in small**, all arms in [protocols.md](protocols.md):", "",
                  *lines, ""]  # fmt: skip
     return lines
 
 
-def _words(reid: Mapping[str, Any]) -> str:
+def verdict(found: Mapping[str, Any]) -> str:
+    """Say whether a difference between two arms is more than chance explains."""
+    if not evident(found):
+        return "no evidence of a gain"
+    return "a gain" if found["mean"] > 0 else "a loss"
+
+
+def evident(found: Mapping[str, Any]) -> bool:
+    """Read whether chance between seeds and queries does not explain a difference."""
+    if "evident" in found:
+        return bool(found["evident"])
+    return found["words"] in ("a gain", "a loss")  # results of version 0.1.0
+
+
+def _against_control(reid: Mapping[str, Any]) -> str:
     found = reid.get("gain_over_best_control")
     if found is None:
         return "the arm with warps was not run"
@@ -84,26 +98,26 @@ def _difference(found: Mapping[str, Any]) -> str:
     low, high = found["ci"]
     return (
         f"{found['mean']:+.1f} mAP ({low:+.1f} to {high:+.1f} over queries, pooled standard "
-        f"deviation {found['pooled_std']:.1f}): {found['words']}"
+        f"deviation {found['pooled_std']:.1f}): {verdict(found)}"
     )
 
 
 def _supervised(path: Path) -> list[str]:
-    told = of_these_weights(path)
-    if told is None:
+    result = of_these_weights(path)
+    if result is None:
         return []
-    reid, world = told["reid"], path.stem.removeprefix("table5_supervised_")
+    reid, world = result["reid"], path.stem.removeprefix("table5_supervised_")
     lines = [
         f"### Table 5 with labels, rendered world `{world}`",
         "",
-        f"`{told['command']}`, {told['hardware']}, {told['date']}; protocol `{reid['protocol']}`, "
+        f"`{result['command']}`, {result['hardware']}, {result['date']}; protocol `{reid['protocol']}`, "
         f"{len(reid['seeds'])} paired seeds of {reid['steps']} steps, {reid['train_people']} "
         f"people with {reid['train_images']} crops:",
         "",
         *_arms({"start (no fine-tuning)": reid["start"], **reid["arms"]}, reid),
     ]
     lines += _ceiling(reid)
-    elsewhere = told.get("other_ground", {})
+    elsewhere = result.get("other_ground", {})
     if found := elsewhere.get("gain_over_best_control"):
         lines += [
             "",
@@ -123,15 +137,15 @@ def _ceiling(reid: Mapping[str, Any]) -> list[str]:
 
 
 def _adapted(path: Path) -> list[str]:
-    told = of_these_weights(path)
-    if told is None:
+    result = of_these_weights(path)
+    if result is None:
         return []
-    reid = told["reid"]
+    reid = result["reid"]
     rows = {"start (no adaptation)": reid["start"], "after the warm-up": reid["warmup"]}
     lines = [
         "### Table 5 without labels of the target, rendered world A to B",
         "",
-        f"`{told['command']}`, {told['hardware']}, {told['date']}; protocol `{reid['protocol']}`, "
+        f"`{result['command']}`, {result['hardware']}, {result['date']}; protocol `{reid['protocol']}`, "
         f"preset `{reid['preset']}`, {len(reid['seeds'])} seeds; {reid['source_images']} source "
         f"crops of {reid['source_people']} people, {reid['target_images']} target crops:",
         "",
@@ -152,7 +166,7 @@ def _arms(rows: Mapping[str, Mapping[str, Sequence[float]]], reid: Mapping[str, 
         beside = ["", ""]
         if found:
             low, high = found["ci"]
-            beside = [f"{found['mean']:+.1f} ({low:+.1f} to {high:+.1f})", found["words"]]
+            beside = [f"{found['mean']:+.1f} ({low:+.1f} to {high:+.1f})", verdict(found)]
         lines.append(f"| {' | '.join([name, *cells, *beside])} |")
     return [*lines, ""]
 
@@ -162,15 +176,15 @@ def _spread(values: Sequence[float]) -> str:
 
 
 def _low_data(path: Path) -> list[str]:
-    told = of_these_weights(path)
-    if told is None:
+    result = of_these_weights(path)
+    if result is None:
         return []
-    cells = {(cell["share"], cell["images"]): cell for cell in told["cells"]}
+    cells = {(cell["share"], cell["images"]): cell for cell in result["cells"]}
     shares, images = (sorted({key[place] for key in cells}) for place in (0, 1))
     lines = [
         "### Little data",
         "",
-        f"`{told['command']}`, {told['hardware']}, {told['date']}: gain of warps over the best "
+        f"`{result['command']}`, {result['hardware']}, {result['date']}: gain of warps over the best "
         "control in mAP, bold where there is evidence; in brackets the mAP of real crops once "
         "more.",
         "",
@@ -184,7 +198,7 @@ def _low_data(path: Path) -> list[str]:
         for count in images:
             cell = cells[share, count]
             found = cell["gain_over_best_control"]
-            bold = "" if found["words"].startswith("no") else "**"
+            bold = "**" if evident(found) else ""
             plain = mean(cell["arms"]["real_only"]["mAP"])
             row.append(f"{bold}{found['mean']:+.1f}{bold} ({plain:.1f})")
         lines.append(f"| {' | '.join(row)} |")
@@ -194,17 +208,17 @@ def _low_data(path: Path) -> list[str]:
 def _reranked(path: Path) -> list[str]:
     if not path.exists():
         return []
-    told = json.loads(path.read_text())
+    result = json.loads(path.read_text())
     lines = [
         "### Re-ranking and clustering",
         "",
-        f"`{told['command']}`, {told['hardware']}, {told['date']}; random clustered features, "
+        f"`{result['command']}`, {result['hardware']}, {result['date']}; random clustered features, "
         "each method in a process of its own:",
         "",
         "| features | method | items | seconds | peak extra memory, MiB |",
         "|---|---|---|---|---|",
     ]
-    for features, rows in told["rows"].items():
+    for features, rows in result["rows"].items():
         for name, row in rows.items():
             if "median_s" in row:
                 cells = [features, name, f"{row['items']:,}", f"{row['median_s']:.1f}"]

@@ -1,4 +1,4 @@
-"""The flow inside the package: its weights told from others, and what the README says of it."""
+"""The flow inside the package: its weights result from others, and what the README says of it."""
 
 import hashlib
 import json
@@ -14,32 +14,32 @@ JOINTS = {"true": "true", "blazepose": "BlazePose's"}
 
 
 def weights_of(flow: str) -> str | None:
-    """Sum up the weights of a flow by name: the first digits of their SHA-256."""
+    """Hash the weights of a flow by name: the first digits of their SHA-256."""
     folder = checkpoint_of(flow)
     path = None if folder is None else folder / "model.safetensors"
     return hashlib.sha256(path.read_bytes()).hexdigest()[:16] if path and path.is_file() else None
 
 
 def shipped(results: Path) -> list[str]:
-    """Write what the README says of the flow inside the package.
+    """Write the section on the flow inside the package of docs/results.md.
 
     Args:
         results: Folder of the files that `checkpoint.py`, `round_trip.py` and `crops_at_once.py`
-            write; what is missing, or was found with other weights, is not spoken of.
+            write; what is missing, or was measured with other weights, is left out.
 
     Returns:
         Lines of Markdown.
     """
     lines: list[str] = []
-    for name, words in (
+    for name, section in (
         ("checkpoint", _errors),
         ("round_trip", _trip),
         ("round_trip_mirror", _trip),
         ("round_trip_estimated", _trip),
         ("crops_at_once", _at_once),
     ):
-        told = of_these_weights(results / f"{name}.json")
-        lines += words(told) if told else []
+        result = of_these_weights(results / f"{name}.json")
+        lines += section(result) if result else []
     return [*lines, ""] if lines else []
 
 
@@ -47,59 +47,59 @@ def of_these_weights(path: Path) -> dict[str, Any] | None:
     """Read a result; None where there is none, or none of the weights inside the package."""
     if not path.exists():
         return None
-    told: dict[str, Any] = json.loads(path.read_text())
-    return told if told["weights"] == weights_of(SHIPPED) else None
+    result: dict[str, Any] = json.loads(path.read_text())
+    return result if result["weights"] == weights_of(SHIPPED) else None
 
 
-def _errors(told: dict[str, Any]) -> list[str]:
+def _errors(result: dict[str, Any]) -> list[str]:
     lines = [
-        f"**The flow inside the package** (`{told['command']}`, {told['date']}): end-point error "
-        f"in pixels of 128 x 64 over the points that both pictures show, {told['pairs']:,} pairs "
-        f"of {told['people']} people never trained on, {told['cut']:.0%} of the pictures with legs "
+        f"**The flow inside the package** (`{result['command']}`, {result['date']}): end-point error "
+        f"in pixels of 128 x 64 over the points that both pictures show, {result['pairs']:,} pairs "
+        f"of {result['people']} people never trained on, {result['cut']:.0%} of the pictures with legs "
         "cut off; mean with 95 % interval, and median:",
         "",
         f"| joints | {' | '.join(ROWS.values())} | goal |",
         "|---" * (len(ROWS) + 2) + "|",
     ]
     for joints, title in JOINTS.items():
-        rows, goal = told["joints"][joints], told["goals"][joints]
+        rows, goal = result["joints"][joints], result["goals"][joints]
         cells = [
             f"{_bounded(rows[row], 'epe_px', 2)}, {rows[row]['epe_px_median']:.2f}" for row in ROWS
         ]
-        lines.append(f"| {title} | {' | '.join(cells)} | {goal['epe_px']}: {_said(goal)} |")
-    groups = told["joints"]["true"]["checkpoint"]["groups"]
+        lines.append(f"| {title} | {' | '.join(cells)} | {goal['epe_px']}: {_reached(goal)} |")
+    groups = result["joints"]["true"]["checkpoint"]["groups"]
     listed = [f"{name} {groups[name]['epe_px']:.2f}" for name in TURNS]
     return [*lines, "", f"With true joints by how far the person turns: {', '.join(listed)}.", ""]
 
 
-def _trip(told: dict[str, Any]) -> list[str]:
-    pose, identity, goals = told["pose"], told["identity"], told["goals"]
+def _trip(result: dict[str, Any]) -> list[str]:
+    pose, identity, goals = result["pose"], result["identity"], result["goals"]
     turns = ", ".join(f"{name} {row['pck']:.2f}" for name, row in pose["warps"]["turns"].items())
     found = {what: 100 * identity[what]["rank1"] for what in ("warps", "true_views")}
-    turned = "" if told["turns"] == "allow" else f", half turns {TURNED[told['turns']]}"
+    turned = "" if result["turns"] == "allow" else f", half turns {TURNED[result['turns']]}"
     return [
-        f"- Round trip with {JOINTS[told['joints']]} joints{turned} (`{told['command']}`): "
+        f"- Round trip with {JOINTS[result['joints']]} joints{turned} (`{result['command']}`): "
         "BlazePose finds "
-        f"{_bounded(pose['warps'], 'pck', 3)} of the joints of warps where they were asked for "
+        f"{_bounded(pose['warps'], 'pck', 3)} of the joints of warps at their target positions "
         f"({turns}; true views {pose['true_views']['pck']:.3f}; goal {goals['pck']['at_least']}: "
-        f"{_said(goals['pck'])}); a re-ID model finds the right person first for "
+        f"{_reached(goals['pck'])}); a re-ID model finds the right person first for "
         f"{found['warps']:.1f} % of warps and {found['true_views']:.1f} % of true views, a ratio "
         f"of {_bounded(identity['ratio'], 'rank1', 3)} (goal {goals['ratio']['at_least']}: "
-        f"{_said(goals['ratio'])})."
+        f"{_reached(goals['ratio'])})."
     ]
 
 
-def _at_once(told: dict[str, Any]) -> list[str]:
-    pose, warped = told["pose"], told["augment"]
+def _at_once(result: dict[str, Any]) -> list[str]:
+    pose, warped = result["pose"], result["augment"]
     return [
-        f"- Crops without keypoints, one command (`{told['command']}`): {told['crops']:,} crops, "
+        f"- Crops without keypoints, one command (`{result['command']}`): {result['crops']:,} crops, "
         f"joints and masks at {pose['crops_per_s']:.0f} crops a second, {warped['images']:,} warps "
-        f"at {warped['images_per_s']:.0f} a second, {told['wall_s']:.0f} s in all with "
-        f"{told['workers']} processes."
+        f"at {warped['images_per_s']:.0f} a second, {result['wall_s']:.0f} s in all with "
+        f"{result['workers']} processes."
     ]
 
 
-def _said(goal: dict[str, Any]) -> str:
+def _reached(goal: dict[str, Any]) -> str:
     return "reached" if goal["reached"] else "not reached"
 
 

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import readme
 
 ROOT = Path(__file__).parents[2]
 MODULES = sorted((ROOT / "reidaug").rglob("*.py"))
@@ -73,10 +74,12 @@ def test_wrong_usage_is_said_in_a_line(arguments: list[str], code: int, says: st
     assert "Traceback" not in ran.stderr
 
 
-def test_the_numbers_of_the_pages_are_those_of_the_benchmarks() -> None:
-    code = "import readme\nfor path, written in readme.pages().items():\n text = path.read_text()\n"
-    code += " assert readme.with_results(text, written) == text, 'run python benchmarks/readme.py'"
-    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT / "benchmarks")
+def test_the_numbers_of_the_pages_are_those_of_the_results() -> None:
+    """Numbers only: another sentence around them breaks nothing."""
+    number = re.compile(r"\d+(?:[.,]\d+)*")
+    for path, written in readme.pages().items():
+        quoted = path.read_text().split(readme.START)[1].split(readme.END)[0]
+        assert number.findall(quoted) == number.findall(written), path
 
 
 @pytest.mark.parametrize("path", RESULTS, ids=lambda p: p.stem)
