@@ -92,8 +92,8 @@ def _trip(result: dict[str, Any]) -> list[str]:
 def _at_once(result: dict[str, Any]) -> list[str]:
     pose, warped = result["pose"], result["augment"]
     return [
-        f"- Crops without keypoints, one command (`{result['command']}`): {result['crops']:,} crops, "
-        f"joints and masks at {pose['crops_per_s']:.0f} crops a second, {warped['images']:,} warps "
+        f"- Crops without keypoints, one command (`{result['command']}`): {result['crops']:,} "
+        f"crops, joints and masks at {pose['crops_per_s']:.0f} crops a second, {warped['images']:,} warps "
         f"at {warped['images_per_s']:.0f} a second, {result['wall_s']:.0f} s in all with "
         f"{result['workers']} processes."
     ]
