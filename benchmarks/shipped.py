@@ -93,7 +93,8 @@ def _at_once(result: dict[str, Any]) -> list[str]:
     pose, warped = result["pose"], result["augment"]
     return [
         f"- Crops without keypoints, one command (`{result['command']}`): {result['crops']:,} "
-        f"crops, joints and masks at {pose['crops_per_s']:.0f} crops a second, {warped['images']:,} warps "
+        f"crops, joints and masks at {pose['crops_per_s']:.0f} crops a second, "
+        f"{warped['images']:,} warps "
         f"at {warped['images_per_s']:.0f} a second, {result['wall_s']:.0f} s in all with "
         f"{result['workers']} processes."
     ]
