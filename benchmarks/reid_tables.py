@@ -39,28 +39,28 @@ def in_short(results: Path) -> list[str]:
     """
     lines = []
     for path in sorted(results.glob("table5_supervised_*.json")):
-        result = of_these_weights(path)
-        if result:
+        run = of_these_weights(path)
+        if run:
             world = path.stem.removeprefix("table5_supervised_")
-            lines.append(f"- Table 5 with labels, `{world}`: {_against_control(result['reid'])}.")
-            if found := result.get("other_ground", {}).get("gain_over_best_control"):
+            lines.append(f"- Table 5 with labels, `{world}`: {_against_control(run['reid'])}.")
+            if found := run.get("other_ground", {}).get("gain_over_best_control"):
                 lines.append(
                     f"- The same with `--background other`: mAP "
-                    f"{mean(result['reid']['arms']['warps_other_ground']['mAP']):.1f} in place of "
-                    f"{mean(result['reid']['arms']['warps_grey']['mAP']):.1f}; warps against the "
+                    f"{mean(run['reid']['arms']['warps_other_ground']['mAP']):.1f} in place of "
+                    f"{mean(run['reid']['arms']['warps_grey']['mAP']):.1f}; warps against the "
                     f"best control, {found['vs']}, {_difference(found)}."
                 )
     for path in sorted(results.glob("table5_uda_*.json")):
-        result = of_these_weights(path)
-        if result:
-            adaptation = result["reid"]["adaptation"]
+        run = of_these_weights(path)
+        if run:
+            adaptation = run["reid"]["adaptation"]
             lines.append(
                 f"- Table 5 without labels of the target, world A to B: DG-Net++ `small` against "
-                f"no adaptation {_difference(adaptation)}; {_against_control(result['reid'])}."
+                f"no adaptation {_difference(adaptation)}; {_against_control(run['reid'])}."
             )
-    result = of_these_weights(results / "low_data.json")
-    if result:
-        gains = [cell["gain_over_best_control"] for cell in result["cells"]]
+    run = of_these_weights(results / "low_data.json")
+    if run:
+        gains = [cell["gain_over_best_control"] for cell in run["cells"]]
         means = [found["mean"] for found in gains]
         evident = sum(verdict(found) == "a gain" for found in gains)
         lines.append(
@@ -103,21 +103,21 @@ def _difference(found: Mapping[str, Any]) -> str:
 
 
 def _supervised(path: Path) -> list[str]:
-    result = of_these_weights(path)
-    if result is None:
+    run = of_these_weights(path)
+    if run is None:
         return []
-    reid, world = result["reid"], path.stem.removeprefix("table5_supervised_")
+    reid, world = run["reid"], path.stem.removeprefix("table5_supervised_")
     lines = [
         f"### Table 5 with labels, rendered world `{world}`",
         "",
-        f"`{result['command']}`, {result['hardware']}, {result['date']}; protocol `{reid['protocol']}`, "
+        f"`{run['command']}`, {run['hardware']}, {run['date']}; protocol `{reid['protocol']}`, "
         f"{len(reid['seeds'])} paired seeds of {reid['steps']} steps, {reid['train_people']} "
         f"people with {reid['train_images']} crops:",
         "",
         *_arms({"start (no fine-tuning)": reid["start"], **reid["arms"]}, reid),
     ]
     lines += _ceiling(reid)
-    elsewhere = result.get("other_ground", {})
+    elsewhere = run.get("other_ground", {})
     if found := elsewhere.get("gain_over_best_control"):
         lines += [
             "",
@@ -137,15 +137,15 @@ def _ceiling(reid: Mapping[str, Any]) -> list[str]:
 
 
 def _adapted(path: Path) -> list[str]:
-    result = of_these_weights(path)
-    if result is None:
+    run = of_these_weights(path)
+    if run is None:
         return []
-    reid = result["reid"]
+    reid = run["reid"]
     rows = {"start (no adaptation)": reid["start"], "after the warm-up": reid["warmup"]}
     lines = [
         "### Table 5 without labels of the target, rendered world A to B",
         "",
-        f"`{result['command']}`, {result['hardware']}, {result['date']}; protocol `{reid['protocol']}`, "
+        f"`{run['command']}`, {run['hardware']}, {run['date']}; protocol `{reid['protocol']}`, "
         f"preset `{reid['preset']}`, {len(reid['seeds'])} seeds; {reid['source_images']} source "
         f"crops of {reid['source_people']} people, {reid['target_images']} target crops:",
         "",
@@ -176,15 +176,15 @@ def _spread(values: Sequence[float]) -> str:
 
 
 def _low_data(path: Path) -> list[str]:
-    result = of_these_weights(path)
-    if result is None:
+    run = of_these_weights(path)
+    if run is None:
         return []
-    cells = {(cell["share"], cell["images"]): cell for cell in result["cells"]}
+    cells = {(cell["share"], cell["images"]): cell for cell in run["cells"]}
     shares, images = (sorted({key[place] for key in cells}) for place in (0, 1))
     lines = [
         "### Little data",
         "",
-        f"`{result['command']}`, {result['hardware']}, {result['date']}: gain of warps over the best "
+        f"`{run['command']}`, {run['hardware']}, {run['date']}: gain of warps over the best "
         "control in mAP, bold where there is evidence; in brackets the mAP of real crops once "
         "more.",
         "",
@@ -208,17 +208,17 @@ def _low_data(path: Path) -> list[str]:
 def _reranked(path: Path) -> list[str]:
     if not path.exists():
         return []
-    result = json.loads(path.read_text())
+    run = json.loads(path.read_text())
     lines = [
         "### Re-ranking and clustering",
         "",
-        f"`{result['command']}`, {result['hardware']}, {result['date']}; random clustered features, "
+        f"`{run['command']}`, {run['hardware']}, {run['date']}; random clustered features, "
         "each method in a process of its own:",
         "",
         "| features | method | items | seconds | peak extra memory, MiB |",
         "|---|---|---|---|---|",
     ]
-    for features, rows in result["rows"].items():
+    for features, rows in run["rows"].items():
         for name, row in rows.items():
             if "median_s" in row:
                 cells = [features, name, f"{row['items']:,}", f"{row['median_s']:.1f}"]

@@ -1,4 +1,4 @@
-"""The flow inside the package: its weights result from others, and what the README says of it."""
+"""The flow inside the package: its weights run from others, and what the README says of it."""
 
 import hashlib
 import json
@@ -38,47 +38,47 @@ def shipped(results: Path) -> list[str]:
         ("round_trip_estimated", _trip),
         ("crops_at_once", _at_once),
     ):
-        result = of_these_weights(results / f"{name}.json")
-        lines += section(result) if result else []
+        run = of_these_weights(results / f"{name}.json")
+        lines += section(run) if run else []
     return [*lines, ""] if lines else []
 
 
 def of_these_weights(path: Path) -> dict[str, Any] | None:
-    """Read a result; None where there is none, or none of the weights inside the package."""
+    """Read a run; None where there is none, or none of the weights inside the package."""
     if not path.exists():
         return None
-    result: dict[str, Any] = json.loads(path.read_text())
-    return result if result["weights"] == weights_of(SHIPPED) else None
+    run: dict[str, Any] = json.loads(path.read_text())
+    return run if run["weights"] == weights_of(SHIPPED) else None
 
 
-def _errors(result: dict[str, Any]) -> list[str]:
+def _errors(run: dict[str, Any]) -> list[str]:
     lines = [
-        f"**The flow inside the package** (`{result['command']}`, {result['date']}): end-point error "
-        f"in pixels of 128 x 64 over the points that both pictures show, {result['pairs']:,} pairs "
-        f"of {result['people']} people never trained on, {result['cut']:.0%} of the pictures with legs "
-        "cut off; mean with 95 % interval, and median:",
+        f"**The flow inside the package** (`{run['command']}`, {run['date']}): end-point error "
+        f"in pixels of 128 x 64 over the points that both pictures show, {run['pairs']:,} pairs "
+        f"of {run['people']} people never trained on, {run['cut']:.0%} of the pictures with "
+        "legs cut off; mean with 95 % interval, and median:",
         "",
         f"| joints | {' | '.join(ROWS.values())} | goal |",
         "|---" * (len(ROWS) + 2) + "|",
     ]
     for joints, title in JOINTS.items():
-        rows, goal = result["joints"][joints], result["goals"][joints]
+        rows, goal = run["joints"][joints], run["goals"][joints]
         cells = [
             f"{_bounded(rows[row], 'epe_px', 2)}, {rows[row]['epe_px_median']:.2f}" for row in ROWS
         ]
         lines.append(f"| {title} | {' | '.join(cells)} | {goal['epe_px']}: {_reached(goal)} |")
-    groups = result["joints"]["true"]["checkpoint"]["groups"]
+    groups = run["joints"]["true"]["checkpoint"]["groups"]
     listed = [f"{name} {groups[name]['epe_px']:.2f}" for name in TURNS]
     return [*lines, "", f"With true joints by how far the person turns: {', '.join(listed)}.", ""]
 
 
-def _trip(result: dict[str, Any]) -> list[str]:
-    pose, identity, goals = result["pose"], result["identity"], result["goals"]
+def _trip(run: dict[str, Any]) -> list[str]:
+    pose, identity, goals = run["pose"], run["identity"], run["goals"]
     turns = ", ".join(f"{name} {row['pck']:.2f}" for name, row in pose["warps"]["turns"].items())
     found = {what: 100 * identity[what]["rank1"] for what in ("warps", "true_views")}
-    turned = "" if result["turns"] == "allow" else f", half turns {TURNED[result['turns']]}"
+    turned = "" if run["turns"] == "allow" else f", half turns {TURNED[run['turns']]}"
     return [
-        f"- Round trip with {JOINTS[result['joints']]} joints{turned} (`{result['command']}`): "
+        f"- Round trip with {JOINTS[run['joints']]} joints{turned} (`{run['command']}`): "
         "BlazePose finds "
         f"{_bounded(pose['warps'], 'pck', 3)} of the joints of warps at their target positions "
         f"({turns}; true views {pose['true_views']['pck']:.3f}; goal {goals['pck']['at_least']}: "
@@ -89,14 +89,14 @@ def _trip(result: dict[str, Any]) -> list[str]:
     ]
 
 
-def _at_once(result: dict[str, Any]) -> list[str]:
-    pose, warped = result["pose"], result["augment"]
+def _at_once(run: dict[str, Any]) -> list[str]:
+    pose, warped = run["pose"], run["augment"]
     return [
-        f"- Crops without keypoints, one command (`{result['command']}`): {result['crops']:,} "
+        f"- Crops without keypoints, one command (`{run['command']}`): {run['crops']:,} "
         f"crops, joints and masks at {pose['crops_per_s']:.0f} crops a second, "
-        f"{warped['images']:,} warps "
-        f"at {warped['images_per_s']:.0f} a second, {result['wall_s']:.0f} s in all with "
-        f"{result['workers']} processes."
+        f"{warped['images']:,} warps at {warped['images_per_s']:.0f} a second, "
+        f"{run['wall_s']:.0f} s in all with "
+        f"{run['workers']} processes."
     ]
 
 
