@@ -26,16 +26,16 @@ from reidaug.augment.quality import measure
 from reidaug.augment.target_poses import read_poses
 from reidaug.augment.warping import Plan, Source, prepare, read_crops
 from reidaug.commands.augment import augment_dataset
-from reidaug.commands.synth import render_market
 from reidaug.data.images import encode_jpeg, read_image, to_bytes, to_float
 from reidaug.data.keypoints import read_keypoints
 from reidaug.data.market1501 import read_market1501
 from reidaug.flow.builtin import load_flow
 from reidaug.flow.checkpoint import build_estimator, save_checkpoint
-from reidaug.geometry.boundaries import enlarge
 from reidaug.geometry.pose import Pose, select, stack
+from reidaug.geometry.upsampling import upsample_flow
 from reidaug.geometry.warp import warp
 from reidaug.machine import one_thread
+from reidaug.people3d.market_dataset import MarketOptions, render_market
 
 KEYPOINTS = "market-annotation-train.csv"
 POSES = 25
@@ -49,7 +49,9 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
-        render_market(root / "market", people=100, test_people=2, workers=options.workers)
+        render_market(
+            root / "market", MarketOptions(people=100, test_people=2), workers=options.workers
+        )
         rates, stages = {}, {}
         for name, flow, precision in flows(root):
             rates[name] = [
@@ -105,7 +107,7 @@ def time_stages(root: Path, flow: str, precision: str, done: Path) -> dict[str, 
 
         table = flow_table()
         crop, one = crops[0], table[0]
-        full, ones = enlarge(one, size), torch.ones(POSES)
+        full, ones = upsample_flow(one, size), torch.ones(POSES)
         painted = paint(crop.image, full, targets.outline)
         laid = to_bytes(lay_over(painted, targets.weights, colour_of("grey")))
         many, row = len(crops) * POSES, POSES
@@ -113,7 +115,7 @@ def time_stages(root: Path, flow: str, precision: str, done: Path) -> dict[str, 
             "read": milliseconds(lambda: read_crops(batch, size, plan.masks), many),
             "flow": milliseconds(flow_table, many),
             "spread": milliseconds(lambda: spread_person(crop.image, crop.mask), row),
-            "enlarge": milliseconds(lambda: enlarge(one, size, where=targets.outline), row),
+            "enlarge": milliseconds(lambda: upsample_flow(one, size, where=targets.outline), row),
             "sample": milliseconds(lambda: paint(crop.image, full, targets.outline), row),
             "background": milliseconds(
                 lambda: to_bytes(lay_over(painted, targets.weights, colour_of("grey"))), row

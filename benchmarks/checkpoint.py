@@ -22,20 +22,20 @@ import numpy as np
 from numpy.typing import NDArray
 from provenance import RESULTS, about
 from shipped import weights_of
+from turns import TURNS, turn_of
 
 from reidaug.augment.quality import NEAR
 from reidaug.bootstrap import ratio_of_sums
 from reidaug.commands.pose import beside, crops_of, estimate_poses
-from reidaug.commands.synth import render_pairs
 from reidaug.data.deepfashion import PairList, read_deepfashion
 from reidaug.data.keypoints import read_keypoints
 from reidaug.flow.builtin import SHIPPED, load_flow
 from reidaug.flow.score_table import Scored, score_pairs
 from reidaug.flow.training.pair_sources import spread
-from reidaug.geometry.hits import joint_hits
+from reidaug.geometry.pck import match_joints
 from reidaug.geometry.pose import Pose, stack
-from reidaug.people3d.shot_plans import pair_shots
-from reidaug.people3d.turns import TURNS, turn_of
+from reidaug.people3d.pair_dataset import PairOptions, render_pairs
+from reidaug.people3d.render_plans import plan_pair_images
 
 SIZE = (128, 64)
 CUT, VIEWS = 0.15, 8
@@ -104,8 +104,12 @@ def prepare(options: argparse.Namespace) -> Tested:
     root, csv = options.out / "pairs", options.out / "blazepose.csv"
     workers = options.workers
     render_pairs(
-        root, people=1, test_people=options.people, views=VIEWS, cut=CUT, size=SIZE,
-        seed=options.seed, workers=workers,
+        root,
+        PairOptions(
+            people=1, test_people=options.people, views=VIEWS, cut=CUT, size=SIZE,
+            seed=options.seed,
+        ),
+        workers=workers,
     )  # fmt: skip
     crops = crops_of(root / "test")
     estimate_poses(crops, csv, workers=workers)
@@ -143,14 +147,14 @@ def yaws(people: set[int], seed: int) -> dict[tuple[int, int], float]:
     return {
         (person, k): shot.view.yaw
         for person in people
-        for k, shot in enumerate(pair_shots(seed, person, VIEWS, white=False, cut=CUT))
+        for k, shot in enumerate(plan_pair_images(seed, person, VIEWS, white=False, cut=CUT))
     }
 
 
 def exchanged(names: list[str], found: dict[str, Pose], true: dict[str, Pose]) -> set[str]:
     """Name the pictures in which BlazePose takes left for right."""
     read, drawn = (stack([poses[name] for name in names]) for poses in (found, true))
-    flags = joint_hits(read, drawn, NEAR * SIZE[0]).exchanged
+    flags = match_joints(read, drawn, NEAR * SIZE[0]).swapped
     return {name for name, flag in zip(names, flags.tolist(), strict=True) if flag}
 
 

@@ -23,10 +23,11 @@ from provenance import RESULTS, about
 from shipped import weights_of
 
 from reidaug.augment.contact_sheet import GAP
-from reidaug.commands.synth import render_pairs
+from reidaug.data.crop_names import market_name
 from reidaug.data.images import image_files
-from reidaug.data.market1501 import TRAIN, market_name
+from reidaug.data.market1501 import TRAIN
 from reidaug.machine import cores
+from reidaug.people3d.pair_dataset import PairOptions, render_pairs
 
 SIZE, CUT = (128, 64), 0.25
 PICTURE = Path(__file__).parents[1] / "docs" / "pictures" / "crops_at_once.png"
@@ -74,8 +75,12 @@ def write_crops(root: Path, options: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory() as folder:
         rendered = Path(folder) / "pairs"
         render_pairs(
-            rendered, people=options.people, test_people=0, views=options.views, pairs_each=1,
-            cut=CUT, size=SIZE, seed=options.seed, workers=options.workers,
+            rendered,
+            PairOptions(
+                people=options.people, test_people=0, views=options.views, pairs_each=1,
+                cut=CUT, size=SIZE, seed=options.seed,
+            ),
+            workers=options.workers,
         )  # fmt: skip
         (root / TRAIN).mkdir(parents=True)
         for path in image_files(rendered / "train"):

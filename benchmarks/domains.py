@@ -16,9 +16,9 @@ from typing import Any
 from provenance import RESULTS, about
 
 from reidaug.commands.finetune_eval import evaluate_checkpoint, finetune
-from reidaug.commands.synth import render_market
 from reidaug.experiments.finetune_config import START, FinetuneEval
-from reidaug.people3d.worlds import DOMAIN_A, DOMAIN_B
+from reidaug.people3d.market_dataset import MarketOptions, render_market
+from reidaug.people3d.worlds import DOMAIN_A, DOMAIN_B, WORLDS
 from reidaug.recipes import load
 
 RECIPE = Path(__file__).parents[1] / "recipes/demo/finetune_eval.yaml"
@@ -40,8 +40,12 @@ def main() -> None:
     roots = {name: options.out / name for name in NAMES}
     for name, root in roots.items():
         render_market(
-            root, people=options.people, test_people=options.test_people, world=name,
-            train_crops=options.crops, seed=options.seed, workers=options.workers,
+            root,
+            MarketOptions(
+                people=options.people, test_people=options.test_people, world=WORLDS[name],
+                train_crops=options.crops, seed=options.seed,
+            ),
+            workers=options.workers,
         )  # fmt: skip
     rows = {
         f"{home} to {other}": [

@@ -17,10 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reidaug.geometry.pose import MARKET_14, OPENPOSE_18
-from reidaug.people3d.figure import dress, pose_figure
-from reidaug.people3d.render import add_neck, project
-from reidaug.people3d.shot_plans import train_shots
-from reidaug.people3d.worlds import MANY_POSES, look_of
+from reidaug.people3d.appearance_sampling import sample_person
+from reidaug.people3d.mesh import build_mesh, pose_mesh
+from reidaug.people3d.render import add_neck, project_person
+from reidaug.people3d.render_plans import plan_training_images
+from reidaug.people3d.worlds import MANY_POSES
 
 mpl.use("Agg")
 from matplotlib import pyplot as plt
@@ -60,10 +61,10 @@ def rendered_joints(people: int, crops: int, seed: int) -> NDArray[np.float64]:
     order = [OPENPOSE_18.index(name) for name in JOINTS]
     found = []
     for person in range(people):
-        figure = dress(look_of(MANY_POSES, seed, person))
-        for _, shot in train_shots(MANY_POSES, seed, person, crops):
-            vertices, joints = pose_figure(figure, shot.posture, shot.view.yaw)
-            projection = project(figure, shot.view, vertices, joints, SIZE)
+        mesh = build_mesh(sample_person(MANY_POSES, seed, person))
+        for _, plan in plan_training_images(MANY_POSES, seed, person, crops):
+            vertices, joints = pose_mesh(mesh, plan.posture, plan.view.yaw)
+            projection = project_person(mesh, plan.view, vertices, joints, SIZE)
             found.append(projection(add_neck(joints))[order, :2])
     return np.stack(found).astype(np.float64)
 
@@ -125,7 +126,7 @@ def draw(out: Path, rendered: NDArray[np.float64], real: NDArray[np.float64] | N
         if real is None
         else [("Market-1501", real), ("rendered", rendered)]
     )
-    figure, axes = plt.subplots(1, len(sets), figsize=(3.6 * len(sets), 6.4), squeeze=False)
+    mesh, axes = plt.subplots(1, len(sets), figsize=(3.6 * len(sets), 6.4), squeeze=False)
     colours = plt.get_cmap("tab20")(np.linspace(0, 1, len(JOINTS)))
     count = min(1500, *(len(xy) for _, xy in sets))
     for axis, (name, xy) in zip(axes[0], sets, strict=True):
@@ -135,8 +136,8 @@ def draw(out: Path, rendered: NDArray[np.float64], real: NDArray[np.float64] | N
             axis.scatter(*xy[:, k].mean(0), s=42, color=colours[k], edgecolors="black", label=joint)
         axis.set(xlim=(-0.5, SIZE[1] - 0.5), ylim=(SIZE[0] - 0.5, -0.5), aspect="equal", title=name)
     axes[0, -1].legend(loc="center left", bbox_to_anchor=(1.02, 0.5), fontsize=7, frameon=False)
-    figure.suptitle(f"Joints of {count} crops of 128 x 64; large dots: means", fontsize=10)
-    figure.savefig(out, dpi=110, bbox_inches="tight")
+    mesh.suptitle(f"Joints of {count} crops of 128 x 64; large dots: means", fontsize=10)
+    mesh.savefig(out, dpi=110, bbox_inches="tight")
 
 
 def main() -> None:

@@ -6,11 +6,12 @@ from typing import NamedTuple
 import torch
 import yaml
 
-from reidaug.commands.synth import render_market
-from reidaug.data.people import Person
+from reidaug.data.market1501 import Person
 from reidaug.experiments.finetune import Experiment
 from reidaug.experiments.finetune_config import START, FinetuneEval, build_network, read_material
 from reidaug.experiments.results import Cell
+from reidaug.people3d.market_dataset import MarketOptions, render_market
+from reidaug.people3d.worlds import MANY_POSES
 from reidaug.recipes import load, resolve
 from reidaug.reid.backbones import ReIDModel
 from reidaug.reid.crops import Crops
@@ -60,8 +61,12 @@ def train_judge(
     """
     market = out / "market"
     render_market(
-        market, people=people, test_people=max(2, people // 10), world="many-poses",
-        train_crops=4, seed=seed, workers=workers,
+        market,
+        MarketOptions(
+            people=people, test_people=max(2, people // 10), world=MANY_POSES, train_crops=4,
+            seed=seed,
+        ),
+        workers=workers,
     )  # fmt: skip
     settings = (f"dataset={market}", f"pretrain_steps={steps}", "seeds=[0]")
     recipe = load(RECIPE, FinetuneEval, (*settings, "arms={real_only: null}"))

@@ -33,8 +33,8 @@ from reidaug.data.pairs import PairDataset
 from reidaug.flow.builtin import load_flow
 from reidaug.flow.estimator import FlowEstimator
 from reidaug.flow.training.pair_sources import spread
-from reidaug.geometry.boundaries import enlarge
 from reidaug.geometry.pose import Pose, stack
+from reidaug.geometry.upsampling import upsample_flow
 from reidaug.geometry.warp import warp
 from reidaug.machine import one_thread
 
@@ -96,7 +96,7 @@ def estimate(estimator: FlowEstimator, image: Tensor, source: Pose, target: Pose
 
 def painted(image: Tensor, mask: Tensor, flow: Tensor, outline: Tensor) -> Tensor:
     """Warp one image (3, H, W) as `reidaug augment` does, not yet laid over anything."""
-    return paint(spread_person(image, mask), enlarge(flow, SIZE), outline[None])[0]
+    return paint(spread_person(image, mask), upsample_flow(flow, SIZE), outline[None])[0]
 
 
 def on_grey(image: Tensor, outline: Tensor) -> Tensor:
@@ -213,7 +213,7 @@ def draw_backgrounds(example: Example, found: Sequence[Example]) -> None:
             person=example.person, places=places, seed=0,
         )  # fmt: skip
         if ground is None:
-            ground = warp(example.source[None], enlarge(example.flow, SIZE))[0]
+            ground = warp(example.source[None], upsample_flow(example.flow, SIZE))[0]
         weights = soft_edge(example.target_mask[None])
         cells.append([lay_over(example.warped[None], weights, ground)[0]])
     source = [example.source]

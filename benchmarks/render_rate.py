@@ -17,8 +17,9 @@ from pathlib import Path
 import numpy as np
 from provenance import RESULTS, about
 
-from reidaug.commands.synth import render_market
-from reidaug.people3d.rendering import parse_size
+from reidaug.people3d.market_dataset import MarketOptions, render_market
+from reidaug.people3d.render_run import parse_size
+from reidaug.people3d.worlds import MANY_POSES
 
 
 def main() -> None:
@@ -36,8 +37,12 @@ def main() -> None:
             people = options.people if k else 4 * options.workers
             started = time.perf_counter()
             report = render_market(
-                Path(folder) / str(k), people=people, test_people=0, train_crops=options.crops,
-                world="many-poses", size=parse_size(options.size), seed=k, workers=options.workers,
+                Path(folder) / str(k),
+                MarketOptions(
+                    people=people, test_people=0, train_crops=options.crops, world=MANY_POSES,
+                    size=parse_size(options.size), seed=k,
+                ),
+                workers=options.workers,
             )  # fmt: skip
             if k:
                 rates.append(report["crops"] / (time.perf_counter() - started))

@@ -34,6 +34,7 @@ from judge import DEMO, Judge, Lineup, identify, line_up, read_judge, train_judg
 from numpy.typing import NDArray
 from provenance import RESULTS, about
 from shipped import weights_of
+from turns import TURNS, turn_of
 
 from reidaug.augment.quality import NEAR
 from reidaug.augment.target_poses import read_poses
@@ -41,15 +42,14 @@ from reidaug.augment.viewpoint import turn_back
 from reidaug.bootstrap import Estimate, ratio_of_sums
 from reidaug.commands.augment import augment_dataset
 from reidaug.commands.pose import crops_of, estimate_poses
-from reidaug.commands.synth import render_market
 from reidaug.data.keypoints import read_keypoints
-from reidaug.data.market1501 import GALLERY, TRAIN, read_market1501
-from reidaug.data.people import Person
+from reidaug.data.market1501 import GALLERY, TRAIN, Person, read_market1501
 from reidaug.experiments.true_views import render_views
 from reidaug.flow.builtin import SHIPPED
-from reidaug.geometry.hits import Hits, joint_hits
+from reidaug.geometry.pck import JointMatches, match_joints
 from reidaug.geometry.pose import OPENPOSE_18, Pose, select, stack
-from reidaug.people3d.turns import TURNS, turn_of
+from reidaug.people3d.market_dataset import MarketOptions, render_market
+from reidaug.people3d.worlds import MANY_POSES
 
 HEIGHT = 128
 GOALS = {"pck": 0.9, "ratio": 0.8}  # at least
@@ -153,8 +153,11 @@ def prepare(options: argparse.Namespace) -> Trip:
     """Render the people, warp them, and render what perfect warps would be."""
     out, market = options.out, options.out / "market"
     render_market(
-        market, people=options.people, test_people=0, world="many-poses",
-        train_crops=options.crops, distractors=options.distractors, seed=options.seed,
+        market,
+        MarketOptions(
+            people=options.people, test_people=0, world=MANY_POSES,
+            train_crops=options.crops, distractors=options.distractors, seed=options.seed,
+        ),
         workers=options.workers,
     )  # fmt: skip
     kind = f"{'estimated' if options.estimated else 'true'}-{options.turns}"
@@ -185,18 +188,18 @@ def pose_round_trip(trip: Trip, workers: int | None) -> dict[str, Any]:
     asked = {"warps": trip.asked_of_warps, "true_views": trip.asked}
     for what, root in (("warps", trip.warps), ("true_views", trip.views)):
         found, nobody = read_poses_of(root, names, workers)
-        hits = joint_hits(found, asked[what], NEAR * HEIGHT)
+        matches = match_joints(found, asked[what], NEAR * HEIGHT)
         told[what] = {
             "nobody_found": nobody,
-            **describe_hits(hits, people),
-            "turns": by_turn(trip.turn, partial(shares, hits, people)),
+            **describe_hits(matches, people),
+            "turns": by_turn(trip.turn, partial(shares, matches, people)),
         }
     true = read_keypoints(trip.market / "market-annotation-train.csv").poses
     own = sorted(true)
     found, nobody = read_poses_of(trip.market, own, workers)
-    hits = joint_hits(found, stack([true[name] for name in own]), NEAR * HEIGHT)
+    matches = match_joints(found, stack([true[name] for name in own]), NEAR * HEIGHT)
     pids = np.array([int(name.split("_")[0]) for name in own])
-    told["crops"] = {"nobody_found": nobody, **describe_hits(hits, pids)}
+    told["crops"] = {"nobody_found": nobody, **describe_hits(matches, pids)}
     return told
 
 
@@ -209,10 +212,12 @@ def read_poses_of(root: Path, names: list[str], workers: int | None) -> tuple[Po
     return stack([found.get(name, nowhere) for name in names]), sum(n not in found for n in names)
 
 
-def describe_hits(hits: Hits, people: NDArray[np.int64]) -> dict[str, Any]:
+def describe_hits(matches: JointMatches, people: NDArray[np.int64]) -> dict[str, Any]:
     """Sum up over all pictures, and joint by joint."""
     everything = np.ones(len(people), dtype=bool)
-    counts = [part.sum(0).tolist() for part in (hits.asked, hits.found, hits.near)]
+    counts = [
+        part.sum(0).tolist() for part in (matches.expected, matches.detected, matches.correct)
+    ]
     joints = {
         name: {
             "asked": asked,
@@ -222,18 +227,20 @@ def describe_hits(hits: Hits, people: NDArray[np.int64]) -> dict[str, Any]:
         }
         for name, asked, found, near in zip(OPENPOSE_18, *counts, strict=True)
     }
-    return {**shares(hits, people, everything), "joints": joints}
+    return {**shares(matches, people, everything), "joints": joints}
 
 
-def shares(hits: Hits, people: NDArray[np.int64], here: NDArray[np.bool_]) -> dict[str, Any]:
+def shares(
+    matches: JointMatches, people: NDArray[np.int64], here: NDArray[np.bool_]
+) -> dict[str, Any]:
     """Shares of joints over some pictures, and of pictures with exchanged sides."""
-    asked, found, near = (part.sum(1).numpy()[here] for part in hits[:3])
+    asked, found, near = (part.sum(1).numpy()[here] for part in matches[:3])
     return {
         "pictures": int(here.sum()),
         **estimate("pck", near, found, people[here]),
         **estimate("pck_missing_wrong", near, asked, people[here]),
         "found": share(int(found.sum()), int(asked.sum())),
-        "sides_exchanged": share(int(hits.exchanged.numpy()[here].sum()), int(here.sum())),
+        "sides_exchanged": share(int(matches.swapped.numpy()[here].sum()), int(here.sum())),
     }
 
 

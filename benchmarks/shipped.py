@@ -5,8 +5,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+from turns import TURNS
+
 from reidaug.flow.builtin import SHIPPED, checkpoint_of
-from reidaug.people3d.turns import TURNS
 
 ROWS = {"checkpoint": "shipped flow", "joint_blend": "joint blend", "torso_affine": "torso affine"}
 TURNED = {"mirror": "mirrored", "drop": "dropped"}

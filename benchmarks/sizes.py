@@ -14,7 +14,7 @@ from reidaug.data.pairs import PosePair
 from reidaug.flow.cost import cost
 from reidaug.geometry.pose import OPENPOSE_18, Pose
 from reidaug.machine import one_thread
-from reidaug.people3d.rendering import parse_size
+from reidaug.people3d.render_run import parse_size
 
 ESTIMATORS = {
     "unwarpme": "reidaug.flow.unwarpme:UnWarpME",

@@ -13,6 +13,7 @@ import json
 from pathlib import Path
 
 import yaml
+from ingredient_swaps import render_swaps
 from provenance import RESULTS, about
 from shipped import weights_of
 
@@ -20,7 +21,6 @@ from reidaug.augment.warping import POSES
 from reidaug.commands.augment import augment_dataset
 from reidaug.commands.demo import DemoSizes, world_stages
 from reidaug.commands.finetune_eval import finetune
-from reidaug.commands.synth_swaps import render_swaps
 from reidaug.experiments.finetune_config import FinetuneEval
 from reidaug.experiments.true_views import render_views
 from reidaug.flow.builtin import SHIPPED

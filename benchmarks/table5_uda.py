@@ -16,10 +16,11 @@ from provenance import RESULTS, about
 from shipped import weights_of
 
 from reidaug.commands.augment import augment_dataset
-from reidaug.commands.synth import render_market
 from reidaug.experiments.adaptation_config import AdaptEval
 from reidaug.experiments.adaptation_run import adapt
 from reidaug.flow.builtin import SHIPPED
+from reidaug.people3d.market_dataset import MarketOptions, render_market
+from reidaug.people3d.worlds import WORLDS
 from reidaug.recipes import resolve
 
 RECIPE = Path(__file__).parents[1] / "recipes" / "market1501" / "table5_uda_small.yaml"
@@ -36,8 +37,12 @@ def main() -> None:
     options = parser.parse_args()
     for world in ("A", "B"):
         render_market(
-            options.out / world, people=PEOPLE, test_people=TEST_PEOPLE, world=world,
-            train_crops=CROPS, seed=options.seed, workers=options.workers,
+            options.out / world,
+            MarketOptions(
+                people=PEOPLE, test_people=TEST_PEOPLE, world=WORLDS[world], train_crops=CROPS,
+                seed=options.seed,
+            ),
+            workers=options.workers,
         )  # fmt: skip
     for arm, flow in FLOWS.items():
         augment_dataset(

@@ -18,9 +18,9 @@ from PIL import Image
 from provenance import RESULTS, about
 
 from reidaug.commands.compare import compare
-from reidaug.commands.synth import render_pairs
 from reidaug.experiments.compare_config import Compare, plan_rows
 from reidaug.flow.training.recipe import resolved
+from reidaug.people3d.pair_dataset import PairOptions, render_pairs
 from reidaug.recipes import load
 from reidaug.runs import RunFolder
 
@@ -36,7 +36,7 @@ def main() -> None:
     parser.add_argument("--pairs", type=Path, default=Path("runs/pairs"))
     parser.add_argument("--out", type=Path, default=Path("runs/tables"))
     options = parser.parse_args()
-    render_pairs(options.pairs, people=250, test_people=40, seed=0)
+    render_pairs(options.pairs, PairOptions(people=250, test_people=40, seed=0))
     for table in options.tables.split(","):
         recipe = load(RECIPES / f"{table}_small.yaml", Compare, (f"pairs={options.pairs}",))
         take_over(recipe, options.out / table)

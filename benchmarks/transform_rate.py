@@ -20,11 +20,11 @@ import torch
 from provenance import RESULTS, about
 
 from reidaug.augment import PosedCrops, PoseWarp
-from reidaug.commands.synth import render_market
 from reidaug.flow.checkpoint import build_estimator
 from reidaug.flow.closed_form import TorsoAffine
 from reidaug.flow.estimator import FlowEstimator
 from reidaug.machine import one_thread
+from reidaug.people3d.market_dataset import MarketOptions, render_market
 
 POSES = 25
 
@@ -38,7 +38,7 @@ def main() -> None:
     rows = {}
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder) / "market"
-        render_market(root, people=options.crops // 2, test_people=0, workers=1)
+        render_market(root, MarketOptions(people=options.crops // 2, test_people=0), workers=1)
         crops = PosedCrops(root)
         for name, flow, half in flows():
             rows[name] = measured(crops, flow, half=half, repeats=options.repeats)

@@ -37,9 +37,9 @@ from reidaug.flow.perceptual_networks import ShiftTolerantLPIPS
 from reidaug.flow.perceptual_weights import shift_tolerant_weights
 from reidaug.flow.scores import image_scores
 from reidaug.flow.training.pair_sources import spread
-from reidaug.geometry.boundaries import enlarge
 from reidaug.geometry.flow import resize
 from reidaug.geometry.pose import Pose, select
+from reidaug.geometry.upsampling import upsample_flow
 from reidaug.geometry.warp import warp
 from reidaug.machine import one_thread
 
@@ -77,7 +77,7 @@ def flows(estimator: FlowEstimator, images: Tensor, source: Pose, target: Pose) 
 
 def painted(images: Tensor, flow: Tensor, masks: Tensor) -> Tensor:
     """Warp as `reidaug augment` does."""
-    full = enlarge(flow, SIZE, where=masks)
+    full = upsample_flow(flow, SIZE, where=masks)
     rows = zip(images, full[:, None], masks[:, None], strict=True)
     return torch.cat([paint(image, one, mask) for image, one, mask in rows])
 
@@ -124,7 +124,7 @@ def steps(data: Pairs, flow: Tensor, judge: Judge) -> dict[str, Any]:
     """Score what each step of painting adds."""
     source = data.pairs.source
     near = torch.stack([spread_person(i, m) for i, m in zip(source, data.source_mask, strict=True)])
-    smooth, kept = resize(flow, SIZE), enlarge(flow, SIZE)
+    smooth, kept = resize(flow, SIZE), upsample_flow(flow, SIZE)
     rows = {
         "spread": judge(warp(near, smooth)),
         "not spread": judge(warp(source, smooth)),
@@ -211,11 +211,11 @@ def cost(data: Pairs, flow: Tensor) -> dict[str, float]:
     image, mask = data.pairs.source[0], data.source_mask[0]
     some, masks = flow[:count], data.target_mask[:count]
     stretched = image.expand(count, -1, -1, -1)
-    full = enlarge(some, SIZE)
+    full = upsample_flow(some, SIZE)
     ones = torch.ones(count)
     return {
         "sample (bilinear flow)": milliseconds(lambda: warp(stretched, some)) / count,
-        "enlarge": milliseconds(lambda: enlarge(some, SIZE, where=masks)) / count,
+        "enlarge": milliseconds(lambda: upsample_flow(some, SIZE, where=masks)) / count,
         "paint": milliseconds(lambda: paint(image, full, masks)) / count,
         "measure": milliseconds(lambda: measure(some, masks, mask, ones, ones)) / count,
         "spread_person, a source": milliseconds(lambda: spread_person(image, mask)),

@@ -1,5 +1,8 @@
 """What the whole suite shares."""
 
+from pathlib import Path
+
+import pytest
 import torch
 from hypothesis import settings
 
@@ -9,3 +12,15 @@ torch.set_num_threads(1)
 # The first example of a property pays for imports and run-time type checks.
 settings.register_profile("reidaug", deadline=None, max_examples=25, derandomize=True)
 settings.load_profile("reidaug")
+
+
+@pytest.fixture(scope="session")
+def rendered_market(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small rendered dataset, read only."""
+    from rendered import MARKET
+
+    from reidaug.people3d.market_dataset import render_market
+
+    root = tmp_path_factory.mktemp("rendered") / "market"
+    render_market(root, MARKET, workers=1)
+    return root

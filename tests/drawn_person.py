@@ -7,7 +7,8 @@ import pytest
 from PIL import Image, ImageDraw
 from stick_market import STANDING
 
-from reidaug.data.market1501 import TRAIN, market_name
+from reidaug.data.crop_names import market_name
+from reidaug.data.market1501 import TRAIN
 from reidaug.errors import ReidaugError
 from reidaug.perception.models import find_model
 

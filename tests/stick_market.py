@@ -6,8 +6,9 @@ import numpy as np
 import torch
 from PIL import Image, ImageDraw
 
+from reidaug.data.crop_names import market_name
 from reidaug.data.keypoints import write_patn
-from reidaug.data.market1501 import GALLERY, QUERY, TRAIN, market_name
+from reidaug.data.market1501 import GALLERY, QUERY, TRAIN
 from reidaug.geometry.pose import Pose
 from reidaug.geometry.silhouette import LIMBS
 

@@ -12,8 +12,9 @@ from torch import Tensor
 
 from reidaug.augment.target_poses import TargetPoses
 from reidaug.augment.warping import Source
+from reidaug.data.crop_names import warp_name
 from reidaug.data.images import read_image, resize, to_bytes, to_float
-from reidaug.data.market1501 import TRAIN, warp_name
+from reidaug.data.market1501 import TRAIN
 from reidaug.data.skeletons import draw_skeleton
 from reidaug.errors import ReidaugError
 from reidaug.geometry.flow import Size

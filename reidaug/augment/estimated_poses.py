@@ -7,7 +7,7 @@ import click
 
 from reidaug.augment.inputs import KEYPOINTS as GIVEN
 from reidaug.commands.pose import estimate_poses
-from reidaug.data.people import Person
+from reidaug.data.market1501 import Person
 from reidaug.errors import ReidaugError, UsageError, require_extra
 from reidaug.perception.models import find_model
 from reidaug.runs import check_folder

@@ -13,8 +13,7 @@ from reidaug.augment.target_poses import TargetPoses, choose, gather
 from reidaug.augment.warping import Source
 from reidaug.data.images import read_image, read_mask
 from reidaug.data.keypoints import read_keypoints
-from reidaug.data.market1501 import TRAIN, image_names
-from reidaug.data.people import ReIDDataset
+from reidaug.data.market1501 import TRAIN, ReIDDataset, image_names
 from reidaug.errors import ReidaugError
 from reidaug.geometry.flow import Size
 from reidaug.geometry.pose import Pose, shows_torso

@@ -5,9 +5,9 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
+from reidaug.data.crop_names import PATTERN, ids_in
 from reidaug.data.images import encode_jpeg, read_image
-from reidaug.data.market1501 import PATTERN, TRAIN, ids_in
-from reidaug.data.people import Person
+from reidaug.data.market1501 import TRAIN, Person
 from reidaug.errors import ReidaugError
 from reidaug.files import write_atomically
 

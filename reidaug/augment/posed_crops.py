@@ -13,8 +13,7 @@ from reidaug.augment.inputs import KEYPOINTS, MASKS, choose_targets, join_poses
 from reidaug.augment.target_poses import TargetPoses
 from reidaug.augment.warping import Source
 from reidaug.data.images import read_image
-from reidaug.data.market1501 import TRAIN, read_market1501
-from reidaug.data.people import Person
+from reidaug.data.market1501 import TRAIN, Person, read_market1501
 from reidaug.errors import UsageError
 from reidaug.geometry.pose import Pose
 

@@ -11,9 +11,9 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
 from reidaug.geometry.flow import Size, identity
-from reidaug.geometry.hits import joint_hits
+from reidaug.geometry.pck import match_joints
 from reidaug.geometry.pose import Pose
-from reidaug.geometry.strain import logarithm, strain
+from reidaug.geometry.strain import log_stretch, strain
 from reidaug.geometry.warp import warp
 
 SQUEEZED = 0.02  # of a pixel's area: a cell below counts as folded
@@ -128,7 +128,7 @@ def measure(
     shown = avg_pool2d(torch.minimum(person * inside, cells)[:, None], 2, stride=1)[:, 0]
     whole = between.sum((1, 2)).clamp_min(1e-6)
     seen = (shown * good).sum((1, 2)) / whole * agree
-    most = torch.maximum(logarithm(strained.largest).abs(), logarithm(strained.smallest).abs())
+    most = torch.maximum(log_stretch(strained.largest).abs(), log_stretch(strained.smallest).abs())
     median, high = _quantiles(most, between, (0.5, 0.95))
     return WarpQuality(
         foreground=_share(person, cells),
@@ -175,9 +175,9 @@ def agreement(found: Pose, asked: Pose, size: Size) -> float:
         Share, 0 to 1, of the joints visible in both that are no further apart than a tenth of the
         height; 0 where no joint is visible in both.
     """
-    hits = joint_hits(_alone(found), _alone(asked), NEAR * size[0])
-    both = int(hits.found.sum())
-    return int(hits.near.sum()) / both if both else 0.0
+    matches = match_joints(_alone(found), _alone(asked), NEAR * size[0])
+    both = int(matches.detected.sum())
+    return int(matches.correct.sum()) / both if both else 0.0
 
 
 def _alone(pose: Pose) -> Pose:

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from reidaug.data.market1501 import TRAIN, read_market1501, warp_source
-from reidaug.data.people import Person
+from reidaug.data.crop_names import warp_source
+from reidaug.data.market1501 import TRAIN, Person, read_market1501
 from reidaug.errors import UsageError, require_extra
 
 
@@ -75,7 +75,7 @@ def draw_warps(warps: Sequence[Person], ratio: float | None, *, seed: int) -> li
     """Keep some warps of each source image.
 
     Args:
-        warps: Warps, named by `reidaug.data.market1501.warp_name`.
+        warps: Warps, named by `reidaug.data.crop_names.warp_name`.
         ratio: Mean number kept of each source; None keeps all.
         seed: Of the draw.
 

@@ -28,7 +28,7 @@ from reidaug.augment.warping import (
     pixels_of,
     put_on_canvas,
 )
-from reidaug.data.market1501 import warp_name
+from reidaug.data.crop_names import warp_name
 from reidaug.errors import UsageError
 from reidaug.flow.builtin import load_flow
 from reidaug.flow.checkpoint import load_checkpoint

@@ -20,14 +20,14 @@ from reidaug.augment.painting import paint
 from reidaug.augment.quality import PoseReader, WarpQuality, check_pose, measure
 from reidaug.augment.target_poses import TargetPoses, read_poses
 from reidaug.augment.viewpoint import alike, half_turns, views
+from reidaug.data.crop_names import warp_name
 from reidaug.data.images import encode_jpeg, read_image, resize, to_bytes, to_float
-from reidaug.data.market1501 import warp_name
-from reidaug.data.people import Person
+from reidaug.data.market1501 import Person
 from reidaug.errors import ReidaugError
 from reidaug.flow.estimator import FlowEstimator
-from reidaug.geometry.boundaries import enlarge
 from reidaug.geometry.flow import Size
 from reidaug.geometry.pose import Pose, on_canvas, select, stack
+from reidaug.geometry.upsampling import upsample_flow
 from reidaug.geometry.warp import warp
 
 SHARES = ("joints", "foreground", "inside", "folded", "seen", "stretch", "stretch_95")
@@ -314,7 +314,7 @@ def carried(crop: Crop, flow: Float[Tensor, "t 2 h w"], targets: Targets) -> Tar
     """
     size = (crop.mask.shape[0], crop.mask.shape[1])
     whole = crop.mask[None, None].float().expand(len(flow), -1, -1, -1)
-    full = enlarge(flow, size)
+    full = upsample_flow(flow, size)
     inside = (full.abs() <= 1).all(1)  # beyond the picture its border would be smeared out
     outline = (warp(whole, full)[:, 0] >= 0.5) & inside
     pose = stack([crop.pose] * len(flow))
@@ -377,7 +377,7 @@ def pixels_of(
     """
     image = spread_person(crop.image, crop.mask) if plan.spread else crop.image
     outline = targets.outline
-    full = enlarge(flow, (image.shape[1], image.shape[2]), where=outline)
+    full = upsample_flow(flow, (image.shape[1], image.shape[2]), where=outline)
     painted = paint(image, full, outline)
     ground = behind(
         plan.background, crop.image, crop.mask, names,

@@ -13,13 +13,15 @@ from reidaug import __version__
 from reidaug.commands import options
 from reidaug.commands.augment import augment_dataset
 from reidaug.commands.finetune_eval import finetune
-from reidaug.commands.synth import render_market, render_pairs
 from reidaug.commands.train_flow import train
 from reidaug.errors import UsageError, require_extra
 from reidaug.experiments.demo_page import Shown, make_page
 from reidaug.experiments.finetune_config import FinetuneEval
 from reidaug.experiments.true_views import render_views
 from reidaug.flow.training.recipe import TrainFlow
+from reidaug.people3d.market_dataset import MarketOptions, render_market
+from reidaug.people3d.pair_dataset import PairOptions, render_pairs
+from reidaug.people3d.worlds import world_named
 from reidaug.recipes import R, Recipe, load
 from reidaug.report.html import duration
 from reidaug.runs import RunFolder, write_atomically
@@ -139,8 +141,9 @@ def _stages(
     yield Stage(
         "Render pairs",
         pairs,
-        partial(render_pairs, pairs, people=sizes.people, test_people=sizes.test_people,
-                views=sizes.views, seed=seed, workers=workers),
+        partial(render_pairs, pairs, PairOptions(
+            people=sizes.people, test_people=sizes.test_people, views=sizes.views, seed=seed,
+        ), workers=workers),
         f"reidaug synth pairs --out {pairs} --people {sizes.people} "
         f"--test-people {sizes.test_people} --views {sizes.views} --seed {seed}",
     )  # fmt: skip
@@ -192,9 +195,11 @@ def world_stages(
     yield Stage(
         f"Render {world}",
         market,
-        partial(render_market, market, people=sizes.reid_people,
-                test_people=sizes.reid_test_people, world=world, train_crops=sizes.train_crops,
-                test_crops=sizes.test_crops, seed=people_seed, workers=workers),
+        partial(render_market, market, MarketOptions(
+            people=sizes.reid_people, test_people=sizes.reid_test_people,
+            train_crops=sizes.train_crops, test_crops=sizes.test_crops, seed=people_seed,
+            world=world_named(world),
+        ), workers=workers),
         f"reidaug synth market --out {market} --world {world} --people {sizes.reid_people} "
         f"--test-people {sizes.reid_test_people} --train-crops {sizes.train_crops} "
         f"--test-crops {sizes.test_crops} --seed {people_seed}",

@@ -14,11 +14,11 @@ from reidaug.augment.inputs import KEYPOINTS, MASKS, join_poses
 from reidaug.augment.output_folder import show_split
 from reidaug.augment.warping import Source
 from reidaug.commands import options
+from reidaug.data.crop_names import PATTERN
 from reidaug.data.deepfashion import same_person_pairs, write_pairs_csv
 from reidaug.data.keypoints import write_patn
 from reidaug.data.loose_crops import read_training
-from reidaug.data.market1501 import PATTERN
-from reidaug.data.people import ReIDDataset
+from reidaug.data.market1501 import ReIDDataset
 from reidaug.errors import ReidaugError, UsageError
 from reidaug.files import summarise_left_out, write_atomically
 from reidaug.geometry.pose import Pose

@@ -2,18 +2,9 @@
 
 from pathlib import Path
 
+from reidaug.data.crop_names import JUNK, PATTERN, compile_pattern, ids_in
 from reidaug.data.images import image_files
-from reidaug.data.market1501 import (
-    JUNK,
-    PATTERN,
-    SPLITS,
-    TRAIN,
-    compile_pattern,
-    find_root,
-    ids_in,
-    read_market1501,
-)
-from reidaug.data.people import Person, ReIDDataset
+from reidaug.data.market1501 import SPLITS, TRAIN, Person, ReIDDataset, find_root, read_market1501
 from reidaug.errors import ReidaugError
 
 

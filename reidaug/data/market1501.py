@@ -10,14 +10,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from reidaug.data.crop_names import JUNK, PATTERN, compile_pattern, ids_in
 from reidaug.data.images import SUFFIXES
-from reidaug.data.people import Person, ReIDDataset
-from reidaug.errors import ReidaugError, UsageError
+from reidaug.errors import ReidaugError
 from reidaug.files import read_text
 
 TRAIN, QUERY, GALLERY = SPLITS = ("bounding_box_train", "query", "bounding_box_test")
-PATTERN = r"([-\d]+)_c(\d+)"
-JUNK = -1
 
 _BELOW = (
     "",
@@ -35,7 +33,38 @@ _LIST_FOLDERS = {
     QUERY: ("test", "mask_test_v2"),
     GALLERY: ("test", "mask_test_v2"),
 }
-_WARPED = re.compile(r"(.+)_w(\d{2,})\.jpg")
+
+
+class Person(NamedTuple):
+    """One crop of one person.
+
+    Attributes:
+        path: Image file.
+        pid: Person id as the dataset names it; 0 is a distractor.
+        camid: Camera id as the dataset names it (Market-1501 counts from 1).
+    """
+
+    path: Path
+    pid: int
+    camid: int
+
+
+class ReIDDataset(NamedTuple):
+    """A re-ID dataset: whom to learn from, whom to look for, and where.
+
+    Attributes:
+        root: The folder that holds the splits.
+        train: Training crops.
+        query: Query crops.
+        gallery: Gallery crops, distractors included, junk (pid -1) left out.
+        left_out: One line for every file that was there and could not be taken.
+    """
+
+    root: Path
+    train: tuple[Person, ...]
+    query: tuple[Person, ...]
+    gallery: tuple[Person, ...]
+    left_out: tuple[str, ...] = ()
 
 
 class Split(NamedTuple):
@@ -168,49 +197,6 @@ def image_names(folder: Path) -> tuple[str, ...]:
     return tuple(name for name in file_names(folder) if name.endswith(".jpg"))
 
 
-def market_name(pid: int, camid: int, sequence: int, frame: int, detection: int) -> str:
-    """Name a crop as Market-1501 does.
-
-    Args:
-        pid: Person id; -1 is junk.
-        camid: Camera, counted from 1.
-        sequence: Sequence of the camera, counted from 1.
-        frame: Frame number.
-        detection: Which detection in the frame.
-
-    Returns:
-        A name such as ``0002_c1s1_000451_03.jpg``.
-    """
-    person = str(pid) if pid < 0 else f"{pid:04d}"
-    return f"{person}_c{camid}s{sequence}_{frame:06d}_{detection:02d}.jpg"
-
-
-def warp_name(name: str, pose: int) -> str:
-    """Name the warp of an image so that every toolkit still reads person and camera from it.
-
-    Args:
-        name: File name of the source image.
-        pose: Index of the pose.
-
-    Returns:
-        A name such as ``0002_c1s1_000451_03_w07.jpg``.
-    """
-    return f"{Path(name).stem}_w{pose:02d}.jpg"
-
-
-def warp_source(name: str) -> tuple[str, int] | None:
-    """Read from a warp's name where it comes from; the inverse of `warp_name`.
-
-    Args:
-        name: File name.
-
-    Returns:
-        File name of the source image and index of the pose; None when it is no warp's name.
-    """
-    found = _WARPED.fullmatch(name)
-    return (f"{found[1]}.jpg", int(found[2])) if found else None
-
-
 def file_names(folder: Path) -> list[str]:
     """List the files directly in a folder, hidden ones left out.
 
@@ -229,53 +215,6 @@ def file_names(folder: Path) -> list[str]:
         )
     with os.scandir(folder) as entries:
         return sorted(e.name for e in entries if not e.name.startswith(".") and e.is_file())
-
-
-def compile_pattern(pattern: str) -> re.Pattern[str]:
-    """Prepare what reads person and camera from file names.
-
-    Args:
-        pattern: See `read_market1501`.
-
-    Returns:
-        The regular expression.
-
-    Raises:
-        UsageError: It is none, or has not these groups.
-    """
-    try:
-        compiled = re.compile(pattern)
-    except re.error as error:
-        raise UsageError(f"pattern {pattern!r}: {error}") from None
-    if "pid" not in compiled.groupindex and (compiled.groupindex or compiled.groups != 2):
-        raise UsageError(
-            f"pattern {pattern!r}: name its groups (?P<pid>...) and (?P<camid>...), or give two"
-        )
-    return compiled
-
-
-def ids_in(pattern: re.Pattern[str], name: str) -> tuple[int, int] | None:
-    """Read person and camera from a file name.
-
-    Args:
-        pattern: As `compile_pattern` gives it.
-        name: The file name.
-
-    Returns:
-        Person id and camera id; None where the name does not match or they are no numbers.
-    """
-    found = pattern.search(name)
-    if found is None:
-        return None
-    if pattern.groupindex:
-        named = found.groupdict()
-        pid, camid = named["pid"], named.get("camid", "1")
-    else:
-        pid, camid = found.groups()
-    try:
-        return int(pid), int(camid)
-    except (TypeError, ValueError):
-        return None
 
 
 def _read_list(root: Path, split: str) -> Split:

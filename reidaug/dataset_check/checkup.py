@@ -8,8 +8,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from reidaug.data.market1501 import PATTERN, SPLITS, TRAIN, compile_pattern, find_root
-from reidaug.data.people import Person
+from reidaug.data.crop_names import PATTERN, compile_pattern
+from reidaug.data.market1501 import SPLITS, TRAIN, Person, find_root
 from reidaug.dataset_check.findings import (
     EVALUATION,
     USES,

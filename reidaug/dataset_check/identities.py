@@ -5,8 +5,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from reidaug.data.market1501 import GALLERY, QUERY, TRAIN
-from reidaug.data.people import Person
+from reidaug.data.market1501 import GALLERY, QUERY, TRAIN, Person
 from reidaug.dataset_check.findings import (
     EVALUATION,
     TRAINING,

@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from reidaug.data.keypoints import read_keypoints
-from reidaug.data.market1501 import TRAIN, image_names
-from reidaug.data.people import Person
+from reidaug.data.market1501 import TRAIN, Person, image_names
 from reidaug.dataset_check.findings import AUGMENT, Finding, Tally, advise, number, problem, remark
 from reidaug.errors import ReidaugError
 from reidaug.geometry.pose import OPENPOSE_18, TORSO, Pose, shows_torso, stack

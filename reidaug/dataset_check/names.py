@@ -8,17 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from reidaug.data.crop_names import JUNK, PATTERN, ids_in
 from reidaug.data.images import SUFFIXES
-from reidaug.data.market1501 import (
-    JUNK,
-    LISTS,
-    PATTERN,
-    TRAIN,
-    file_names,
-    ids_in,
-    read_market1501,
-)
-from reidaug.data.people import Person
+from reidaug.data.market1501 import LISTS, TRAIN, Person, file_names, read_market1501
 from reidaug.dataset_check.findings import (
     AUGMENT,
     EVALUATION,

@@ -16,7 +16,7 @@ from jaxtyping import Int
 from numpy import ndarray
 from torch import nn
 
-from reidaug.data.people import Person
+from reidaug.data.market1501 import Person
 from reidaug.errors import ReidaugError
 from reidaug.experiments.adaptation_config import START, TEACHER, WARMUP, AdaptEval, Domains
 from reidaug.experiments.results import Cell

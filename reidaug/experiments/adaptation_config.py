@@ -6,8 +6,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
-from reidaug.data.market1501 import TRAIN, read_market1501
-from reidaug.data.people import Person
+from reidaug.data.market1501 import TRAIN, Person, read_market1501
 from reidaug.errors import UsageError
 from reidaug.experiments.arms import Material, gather, origin
 from reidaug.experiments.finetune_config import Arm, Side

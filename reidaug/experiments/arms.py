@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from reidaug.data.crop_names import warp_source
 from reidaug.data.manifest import read_manifest
-from reidaug.data.market1501 import GALLERY, QUERY, TRAIN, read_market1501, warp_source
-from reidaug.data.people import Person
+from reidaug.data.market1501 import GALLERY, QUERY, TRAIN, Person, read_market1501
 from reidaug.errors import ReidaugError
 
 MANIFEST = "manifest.parquet"

@@ -5,10 +5,11 @@ from pathlib import Path
 import torch
 
 from reidaug.augment.target_poses import TargetPoses
+from reidaug.data.crop_names import warp_name
 from reidaug.data.deepfashion import read_deepfashion
 from reidaug.data.images import read_mask, resize_mask, to_bytes
 from reidaug.data.keypoints import read_keypoints
-from reidaug.data.market1501 import TRAIN, read_market1501, warp_name
+from reidaug.data.market1501 import TRAIN, read_market1501
 from reidaug.data.pairs import PairDataset, PosePair, collate
 from reidaug.flow.estimator import FlowEstimator
 from reidaug.geometry.flow import Size, resize

@@ -10,7 +10,7 @@ import torch
 from accelerate import PartialState
 from torch.optim.swa_utils import AveragedModel, get_swa_multi_avg_fn, update_bn
 
-from reidaug.data.people import Person
+from reidaug.data.market1501 import Person
 from reidaug.experiments.arms import Material
 from reidaug.experiments.finetune_config import START, FinetuneEval, build_network
 from reidaug.experiments.results import Cell

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from reidaug.data.people import Person
+from reidaug.data.market1501 import Person
 from reidaug.experiments.statistics import Arm
 from reidaug.reid.evaluation.retrieval import Evaluation
 

@@ -1,13 +1,12 @@
-"""True other views of rendered people: for every warp the picture a perfect warp would be."""
+"""True other views of rendered people: what a perfect warp would give."""
 
 import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
-import yaml
 from joblib import delayed
 from numpy.typing import NDArray
 
@@ -15,22 +14,36 @@ from reidaug.augment.background import lay_over, soft_edge
 from reidaug.augment.inputs import MASKS
 from reidaug.augment.other_backgrounds import Places, behind, draw_pool
 from reidaug.augment.output_folder import show_split
+from reidaug.data.crop_names import warp_name
 from reidaug.data.images import read_image, read_mask, to_bytes, to_float
-from reidaug.data.manifest import read_manifest
-from reidaug.data.market1501 import GALLERY, QUERY, TRAIN, warp_name
+from reidaug.data.market1501 import GALLERY, QUERY, TRAIN
 from reidaug.errors import ReidaugError, UsageError
-from reidaug.files import read_text
-from reidaug.geometry.flow import Size
-from reidaug.people3d.figure import dress
-from reidaug.people3d.render import Render, Shot, render
-from reidaug.people3d.rendering import keep, parse_size, run, write_image
+from reidaug.jobs import Task
+from reidaug.people3d.appearance_sampling import sample_person
+from reidaug.people3d.market_dataset import RenderedMarket, read_rendered_market
+from reidaug.people3d.mesh import build_mesh
+from reidaug.people3d.render import Render, RenderPlan, render
+from reidaug.people3d.render_plans import from_row
+from reidaug.people3d.render_run import PersonRecord, render_people, write_image
 from reidaug.people3d.scene import Occluder
-from reidaug.people3d.shot_plans import from_row
-from reidaug.people3d.worlds import World, look_of, world_from_dict
 
 GREY = 128
-GROUNDS = 64  # pictures whose backgrounds one person may get
+BACKGROUNDS = 64  # images whose backgrounds one person may get
 Background = Literal["grey", "other"]
+
+
+class BackgroundSource(NamedTuple):
+    """An image whose background may be used.
+
+    Attributes:
+        person: Number of the person in it.
+        image: Image file.
+        mask: File of the person mask.
+    """
+
+    person: int
+    image: Path
+    mask: Path
 
 
 def render_views(
@@ -40,105 +53,66 @@ def render_views(
     poses: Path,
     background: Background = "grey",
     workers: int | None = None,
-) -> dict[str, Any]:
+) -> dict[str, int]:
     """Render the true other views of a rendered dataset's training people.
 
-    Each pose of ``poses.json`` was drawn from a training image. Every training picture is rendered
-    in every pose, with its own camera and light: for each warp of ``reidaug augment`` the picture
-    that a perfect warp would be, under the same name.
+    Each pose of ``poses.json`` was read from a training image. Every training image is rendered in
+    every pose and view, with its own camera and light: for each warp of ``reidaug augment`` the
+    image that a perfect warp would be, under the same name.
 
     Args:
-        dataset: A root made by `render_market`.
+        dataset: A root written by `reidaug.people3d.market_dataset.render_market`.
         out: Folder to write, a Market-1501 root; an unfinished run is continued.
         poses: The ``poses.json`` of ``reidaug augment``.
-        background: ``grey``, or ``other``: what stands behind another person's training picture.
-        workers: Processes; one a core by default.
+        background: ``grey``, or ``other``: the background of another person's training image.
+        workers: Processes; by default one a core.
 
     Returns:
-        The report.
+        The report: numbers of ``crops`` and ``images``.
 
     Raises:
         ReidaugError: A file is missing or does not fit, or the folder holds something else.
         UsageError: The extra ``synth`` is missing, or there is no other person.
     """
-    world, seed, size, rows = read_rendered(dataset)
-    models = pose_models(poses, rows)
-    recipe = {"command": "synth views", "dataset": str(dataset.resolve()), "poses": models}
-    recipe |= {"background": background}
-    train = sorted((row for row in rows if row["split"] == TRAIN), key=lambda row: row["name"])
-    by_person: dict[int, list[dict[str, Any]]] = {}
-    for row in train:
-        by_person.setdefault(row["person"], []).append(row)
-    shots = {row["name"]: from_row(row) for row in train}
-    targets = [shots[name] for name in models]
+    market = read_rendered_market(dataset)
+    targets = read_target_images(poses, market.training)
+    plans = {name: from_row(row) for name, row in sorted(market.training.items())}
+    by_person: dict[int, list[str]] = {}
+    for name in plans:
+        by_person.setdefault(market.training[name]["person"], []).append(name)
     if background == "other" and len(by_person) < 2:
-        raise UsageError("--background other needs training pictures of at least two people")
+        raise UsageError("--background other needs training images of at least two people")
 
-    def grounds(person: int) -> list[Ground]:
-        if background == "grey":
-            return []
-        people = [row["person"] for row in train]
-        drawn = draw_pool(people, [person], count=GROUNDS, seed=(seed, person))
-        names = [Path(train[k]["name"]) for k in drawn]
-        return [
-            Ground(people[k], dataset / TRAIN / name, dataset / MASKS / f"{name.stem}.png")
-            for k, name in zip(drawn, names, strict=True)
-        ]
-
-    def tasks(out: Path) -> dict[int, Any]:
+    def make_tasks() -> dict[int, Task]:
         (out / TRAIN).mkdir(exist_ok=True)
         for split in (QUERY, GALLERY):
             show_split(dataset / split, out / split)
         return {
-            person: delayed(view_person)(
+            person: delayed(render_person)(
                 out,
-                world,
+                market._replace(training={}),
                 person,
-                mine,
-                targets,
-                size,
-                seed,
-                grounds(person),
+                {name: plans[name] for name in names},
+                [plans[name] for name in targets],
+                _draw_backgrounds(market, person) if background == "other" else (),
             )
-            for person, mine in by_person.items()
+            for person, names in by_person.items()
         }
 
-    def finish(out: Path, records: list[dict[str, Any]]) -> dict[str, Any]:
-        return {"images": sum(len(record["rows"]) for record in records)}
-
-    crops = sum(map(len, by_person.values())) * len(models)
-    return run(out, recipe, tasks, finish, crops=crops, workers=workers)
-
-
-def read_rendered(dataset: Path) -> tuple[World, int, Size, list[dict[str, Any]]]:
-    """Read back how a dataset was rendered.
-
-    Args:
-        dataset: A root made by `render_market`.
-
-    Returns:
-        The world, the seed, (height, width), and the rows of the table of renders.
-
-    Raises:
-        ReidaugError: It was not made that way, or a file is damaged.
-    """
-    written = dataset / "recipe.yaml"
-    try:
-        recipe = yaml.safe_load(read_text(written)) if written.is_file() else {}
-    except yaml.YAMLError:
-        raise ReidaugError(f"{written}: not valid YAML; was it cut off?") from None
-    if not isinstance(recipe, dict) or recipe.get("command") != "synth market":
-        raise ReidaugError(f"{dataset}: not made by 'reidaug synth market', so nobody to render")
-    rows = read_manifest(dataset / "renders.parquet")
-    return world_from_dict(recipe["world"]), recipe["seed"], parse_size(recipe["size"]), rows
+    recipe = {"command": "synth views", "dataset": str(dataset.resolve()), "poses": targets}
+    recipe |= {"background": background}
+    crops = len(plans) * len(targets)
+    return render_people(
+        out, recipe, make_tasks, lambda records: {"images": crops}, crops=crops, workers=workers
+    )
 
 
-def pose_models(poses: Path, rows: Iterable[dict[str, Any]]) -> list[str]:
-    """Name the training image each target pose was drawn from.
+def read_target_images(poses: Path, training: Iterable[str]) -> list[str]:
+    """Read which training image each target pose comes from.
 
     Args:
         poses: The ``poses.json`` of ``reidaug augment``.
-        rows: Rows of the table of renders.
+        training: File names of the training images.
 
     Returns:
         File names.
@@ -153,86 +127,91 @@ def pose_models(poses: Path, rows: Iterable[dict[str, Any]]) -> list[str]:
         raise ReidaugError(f"{poses}: no such file; 'reidaug augment' writes it") from None
     except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError):
         raise ReidaugError(f"{poses}: not a poses.json of 'reidaug augment'") from None
-    known = {row["name"] for row in rows if row["split"] == TRAIN}
+    known = set(training)
     for name in names:
         if name not in known:
             raise ReidaugError(f"{poses}: {name} is no training image of this dataset")
     return names
 
 
-def true_shot(own: Shot, target: Shot) -> Shot:
-    """Plan the picture a perfect warp would be.
+def true_view(source: RenderPlan, target: RenderPlan) -> RenderPlan:
+    """Plan a perfect warp: the source's camera, light and background, the target's pose and view.
 
     Args:
-        own: The source's plan: its camera, light and place stay.
-        target: Whose pose and view are wanted.
+        source: Plan of the source.
+        target: Plan of the image the target pose comes from.
 
     Returns:
-        The plan; nothing stands before the person.
+        The plan, without an occluder.
     """
     nothing = Occluder("none", 0.0, 0)
-    return own._replace(posture=target.posture, view=target.view, occluder=nothing)
+    return source._replace(posture=target.posture, view=target.view, occluder=nothing)
 
 
-class Ground(NamedTuple):
-    """A picture whose background may be used.
+def _draw_backgrounds(market: RenderedMarket, person: int) -> list[BackgroundSource]:
+    names = sorted(market.training)
+    people = [market.training[name]["person"] for name in names]
+    drawn = draw_pool(people, [person], count=BACKGROUNDS, seed=(market.seed, person))
+    return [
+        BackgroundSource(
+            people[k],
+            market.root / TRAIN / names[k],
+            market.root / MASKS / f"{Path(names[k]).stem}.png",
+        )
+        for k in drawn
+    ]
 
-    Attributes:
-        person: Who is in it.
-        image: The picture.
-        mask: Where the person is in it.
-    """
 
-    person: int
-    image: Path
-    mask: Path
-
-
-def view_person(
-    out: Path, world: World, person: int, rows: list[dict[str, Any]], targets: list[Shot],
-    size: Size, seed: int, grounds: Sequence[Ground] = (),
-) -> dict[str, Any]:  # fmt: skip
-    """Render one person of `reidaug synth views` in the poses and views of others.
+def render_person(
+    out: Path,
+    market: RenderedMarket,
+    person: int,
+    sources: dict[str, RenderPlan],
+    targets: Sequence[RenderPlan],
+    backgrounds: Sequence[BackgroundSource],
+) -> PersonRecord:
+    """Render one person in the poses and views of others.
 
     Args:
-        out: The run's folder.
-        world: The world of the dataset.
+        out: Folder of the run.
+        market: World, seed and size of the dataset.
         person: Number of the person.
-        rows: The person's training pictures, rows of the table of renders in name order.
-        targets: Plans of the pictures whose poses and views are wanted.
-        size: (height, width) in pixels.
-        seed: Of the dataset.
-        grounds: Pictures to take backgrounds from; none for grey.
+        sources: Plans of the person's training images by file name.
+        targets: Plans of the images the target poses come from.
+        backgrounds: Images to take backgrounds from; none for grey.
 
     Returns:
-        The record: number of crops, and name, source and pose of each.
+        The number of images.
     """
-    figure = dress(look_of(world, seed, person))
-    made, places = [], _emptied(grounds) if grounds else None
-    for row in rows:
-        own = from_row(row)
-        for p, target in enumerate(targets):
-            one, name = render(figure, true_shot(own, target), size), warp_name(row["name"], p)
-            image = np.where(one.mask[..., None], one.image, np.uint8(GREY))
-            if places is not None:
-                image = _elsewhere(one, places, name, person, seed)
-            write_image(out / TRAIN / name, image)
-            made.append({"name": name, "source": row["name"], "pose": p})
-    return keep(out, {"person": person, "crops": len(made), "rows": made})
+    mesh = build_mesh(sample_person(market.world, market.seed, person))
+    pool = _read_backgrounds(backgrounds) if backgrounds else None
+    for name, source in sources.items():
+        for index, target in enumerate(targets):
+            view, file = (
+                render(mesh, true_view(source, target), market.size),
+                warp_name(name, index),
+            )
+            image = np.where(view.mask[..., None], view.image, np.uint8(GREY))
+            if pool is not None:
+                image = _on_other_background(view, pool, file, person, market.seed)
+            write_image(out / TRAIN / file, image)
+    return PersonRecord(len(sources) * len(targets), joints={})
 
 
-def _emptied(grounds: Sequence[Ground]) -> Places:
+def _read_backgrounds(sources: Sequence[BackgroundSource]) -> Places:
     return Places.of(
-        [ground.person for ground in grounds],
-        [to_float(read_image(ground.image)) for ground in grounds],
-        [read_mask(ground.mask) for ground in grounds],
+        [source.person for source in sources],
+        [to_float(read_image(source.image)) for source in sources],
+        [read_mask(source.mask) for source in sources],
     )
 
 
-def _elsewhere(one: Render, places: Places, name: str, person: int, seed: int) -> NDArray[np.uint8]:
-    """Put a person where another one stood, as ``reidaug augment --background other`` does."""
-    image = to_float(torch.from_numpy(one.image.transpose(2, 0, 1).copy()))
-    mask = torch.from_numpy(one.mask)
-    ground = behind("other", image, mask, [name], person=person, places=places, seed=seed)
-    laid = to_bytes(lay_over(image[None], soft_edge(mask[None]), ground))[0]
-    return laid.permute(1, 2, 0).numpy()
+def _on_other_background(
+    view: Render, pool: Places, name: str, person: int, seed: int
+) -> NDArray[np.uint8]:
+    """Replace the background as ``reidaug augment --background other`` does."""
+    image = to_float(torch.from_numpy(view.image.transpose(2, 0, 1).copy()))
+    mask = torch.from_numpy(view.mask)
+    ground = behind("other", image, mask, [name], person=person, places=pool, seed=seed)
+    composed = to_bytes(lay_over(image[None], soft_edge(mask[None]), ground))[0]
+    return composed.permute(1, 2, 0).numpy()

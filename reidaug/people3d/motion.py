@@ -1,4 +1,4 @@
-"""What people do with their limbs: walking, standing, turning, carrying, reaching.
+"""Body poses of walking, standing, turning, carrying and reaching.
 
 Convention: radians; the body's axes of `reidaug.people3d.body`.
 """
@@ -12,33 +12,33 @@ from numpy.random import Generator
 from reidaug.people3d.body import Floats
 
 BENT_ARM = 0.22
-"""Share of arms that hold a strap, a pocket or nothing at all with the elbow bent."""
+"""Share of arms with a bent elbow whatever the action."""
 
 ACTIONS = ("walk", "stand", "turn", "carry", "reach")
 
 
 class Posture(NamedTuple):
-    """The angles of a body, zero for a soldier at attention.
+    """Joint angles of a body, zero standing at attention.
 
     Attributes:
-        thigh_left: Thigh forward of straight down; ``thigh_right`` likewise.
-        thigh_right: See ``thigh_left``.
-        spread_left: Thigh away from the other leg; ``spread_right`` likewise.
-        spread_right: See ``spread_left``.
-        knee_left: Flexion, at least 0; ``knee_right`` likewise.
-        knee_right: See ``knee_left``.
-        arm_left: Upper arm forward of straight down; ``arm_right`` likewise.
-        arm_right: See ``arm_left``.
-        away_left: Upper arm away from the trunk; ``away_right`` likewise.
-        away_right: See ``away_left``.
-        elbow_left: Flexion, at least 0; ``elbow_right`` likewise.
-        elbow_right: See ``elbow_left``.
-        inward_left: How far a bent forearm points to the middle; ``inward_right`` likewise.
-        inward_right: See ``inward_left``.
+        thigh_left: Thigh forward of straight down.
+        thigh_right: Likewise.
+        spread_left: Thigh away from the other leg.
+        spread_right: Likewise.
+        knee_left: Flexion, at least 0.
+        knee_right: Likewise.
+        arm_left: Upper arm forward of straight down.
+        arm_right: Likewise.
+        away_left: Upper arm away from the trunk.
+        away_right: Likewise.
+        elbow_left: Flexion, at least 0.
+        elbow_right: Likewise.
+        inward_left: Bent forearm towards the middle.
+        inward_right: Likewise.
         lean: Trunk forward of upright.
-        pelvis: Pelvis turned to the left against the direction of view.
-        twist: Shoulders turned to the left against the pelvis.
-        head_yaw: Head turned to the left against the shoulders.
+        pelvis: Pelvis to the left of the direction the person faces.
+        twist: Shoulders to the left of the pelvis.
+        head_yaw: Head to the left of the shoulders.
         head_pitch: Head bent forward.
     """
 
@@ -64,11 +64,11 @@ class Posture(NamedTuple):
 
 
 def walking(phase: float, amplitude: float, swing: float) -> Posture:
-    """Take one moment of the walk cycle.
+    """Give one phase of the walk cycle.
 
     Args:
-        phase: Where in the cycle, in turns; at 0 the left heel strikes.
-        amplitude: Half the opening of the thighs, about 0.15 to 0.55.
+        phase: In cycles; at 0 the left heel strikes.
+        amplitude: Half the angle between the thighs, about 0.15 to 0.55.
         swing: Half the swing of the arms, about 0 to 0.6.
 
     Returns:
@@ -90,13 +90,13 @@ def walking(phase: float, amplitude: float, swing: float) -> Posture:
     )
 
 
-def act(action: str, phase: float, rng: Generator) -> Posture:
-    """Draw a posture.
+def sample_posture(action: str, phase: float, rng: Generator) -> Posture:
+    """Sample a posture.
 
     Args:
         action: One of ACTIONS.
-        phase: Where in the walk cycle the legs are, in turns.
-        rng: Source of everything else.
+        phase: Of the walk, in cycles.
+        rng: Random generator.
 
     Returns:
         The posture.
@@ -128,11 +128,11 @@ def act(action: str, phase: float, rng: Generator) -> Posture:
     return _standing(posture, rng, turning=action == "turn")
 
 
-def rotations(posture: Posture, heads: Floats, bones: Sequence[str]) -> Floats:
-    """Turn a posture into bone rotations for `reidaug.people3d.body.skin`.
+def bone_rotations(posture: Posture, heads: Floats, bones: Sequence[str]) -> Floats:
+    """Convert a posture into bone rotations for `reidaug.people3d.body.skin`.
 
     Args:
-        posture: The angles.
+        posture: Joint angles.
         heads: Bone heads at rest (N, 3).
         bones: Names of the bones.
 
@@ -153,8 +153,8 @@ def _thigh(angle: float, amplitude: float) -> float:
 
 
 def _knee(angle: float, amplitude: float) -> float:
-    # The knee bends most while the leg swings forward (a quarter turn before heel strike), and a
-    # little under the load just after it.
+    # The knee bends most while the leg swings forward (a quarter cycle before heel strike), and a
+    # little under load just after it.
     swing = max(0.0, float(np.cos(angle + 0.5 * np.pi - 0.15))) ** 2
     load = max(0.0, float(np.cos(angle - 0.6))) ** 4
     return 0.06 + amplitude * (2.1 * swing + 0.25 * load)
@@ -248,7 +248,7 @@ def _arm(posture: Posture, at: dict[str, Floats], side: str, sign: float) -> dic
 
 
 def _down(forward: float, outward: float) -> Floats:
-    """Point down, swung forward and outward (to +x)."""
+    """Give the downward direction swung forward and outward (to +x)."""
     cos = np.cos(outward)
     return np.array([np.sin(outward), -np.sin(forward) * cos, -np.cos(forward) * cos], np.float32)
 
@@ -271,7 +271,7 @@ def _unit(vector: Floats) -> Floats:
 
 
 def _between(start: Floats, end: Floats) -> Floats:
-    """Give the smallest rotation that takes one direction to another (never the opposite one)."""
+    """Give the smallest rotation from one direction to another (not the opposite one)."""
     a, b = _unit(start), _unit(end)
     x, y, z = np.cross(a, b)
     k = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]], np.float32)

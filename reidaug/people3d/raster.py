@@ -1,7 +1,7 @@
-"""Which surface point each pixel sees: triangles into a depth buffer.
+"""Rasterisation of triangles into a depth buffer.
 
-A depth buffer is several times faster here than casting rays: a person has 30,000 triangles, most
-of them smaller than a pixel.
+A depth buffer is several times faster here than ray casting: a person has 30,000 triangles, most of
+them smaller than a pixel.
 """
 
 import os
@@ -23,12 +23,12 @@ FAR = 1e9
 
 
 class Surface(NamedTuple):
-    """The surface points an image shows.
+    """The visible surface point of every pixel.
 
     Attributes:
-        face: Triangle seen at each pixel (H, W), -1 where there is none.
-        weights: Barycentric coordinates of the point on it (H, W, 3), in space, not on the screen.
-        depth: Distance along the view (H, W) in metres; FAR where there is no triangle.
+        face: Visible triangle (H, W), -1 where there is none.
+        weights: Barycentric coordinates on it (H, W, 3), in space, not on the screen.
+        depth: Depth (H, W) in metres; FAR where there is no triangle.
     """
 
     face: Integers
@@ -37,16 +37,16 @@ class Surface(NamedTuple):
 
 
 def rasterise(points: Floats, faces: Integers, size: tuple[int, int]) -> Surface:
-    """Draw triangles.
+    """Rasterise triangles.
 
     Args:
         points: Projected vertices (V, 3): x and y in pixels, (0, 0) the centre of the first pixel,
-            then the depth, positive.
-        faces: Triangles (F, 3); both sides are drawn.
+            then positive depth.
+        faces: Triangles (F, 3), two-sided.
         size: (height, width) in pixels.
 
     Returns:
-        What each pixel's centre sees.
+        The surface point at each pixel's centre.
     """
     k, wp = _kernels(), import_module("warp")
     depth = np.full(size, FAR, np.float32)
@@ -80,24 +80,23 @@ def vertex_normals(vertices: Floats, faces: Integers) -> Floats:
 
 
 def interpolate(values: NDArray[Any], faces: Integers, face: Integers, weights: Floats) -> Floats:
-    """Carry values of vertices to points on triangles.
+    """Interpolate vertex attributes at points on triangles.
 
     Args:
-        values: One row a vertex (V, C).
+        values: Attributes (V, C).
         faces: Triangles (F, 3).
         face: Triangle of each point (P,).
         weights: Barycentric coordinates of each point (P, 3).
 
     Returns:
-        One row a point (P, C).
+        Attributes (P, C).
     """
-    corners = values[faces[face]]
-    result: Floats = np.einsum("pk,pkc->pc", weights, corners)
+    result: Floats = np.einsum("pk,pkc->pc", weights, values[faces[face]])
     return result
 
 
 def _shared(array: NDArray[Any], kind: Any) -> Any:
-    """Show an array to the compiled loops without copying it."""
+    """Wrap an array for warp without a copy."""
     import warp as wp
 
     return wp.array(array, dtype=kind, device="cpu", copy=False)
@@ -105,7 +104,7 @@ def _shared(array: NDArray[Any], kind: Any) -> Any:
 
 @contextmanager
 def _no_native_messages() -> Iterator[None]:
-    """Keep warp's C library from telling every process that there is no graphics driver."""
+    """Silence the notice of warp's C library that there is no CUDA driver."""
     sys.stderr.flush()
     kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)
@@ -120,10 +119,10 @@ def _no_native_messages() -> Iterator[None]:
 
 @cache
 def _kernels() -> Any:
-    """Load the compiled loops (compiled once a machine: a few seconds).
+    """Load the kernels; they are compiled once a machine, in a few seconds.
 
-    They are loaded as a file of their own, not as a part of this package: warp compiles functions
-    as they are written, and a run-time type checker hooked into the package would wrap them first.
+    They are loaded as a separate file, not as a module of this package: warp compiles their source,
+    and a run-time type checker hooked into the package would wrap the functions first.
     """
     with _no_native_messages():
         import_module("warp").init()

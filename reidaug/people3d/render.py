@@ -1,4 +1,4 @@
-"""One picture of one person: image, mask and joints."""
+"""Rendering: image, mask and joints of one person."""
 
 from typing import NamedTuple
 
@@ -7,31 +7,32 @@ from numpy.typing import NDArray
 
 from reidaug.people3d.anatomy import Chart
 from reidaug.people3d.body import Floats
-from reidaug.people3d.camera import Optics, Projection, View, aim, expose
-from reidaug.people3d.figure import Figure, pose_figure
+from reidaug.people3d.camera import Optics, Projection, View, crop_projection, expose
+from reidaug.people3d.mesh import PersonMesh, pose_mesh
 from reidaug.people3d.motion import Posture
-from reidaug.people3d.paint import paint, waves
 from reidaug.people3d.raster import FAR, Surface, interpolate, rasterise, vertex_normals
-from reidaug.people3d.scene import Backdrop, Occluder, backdrop, occlude, shadow
+from reidaug.people3d.scene import Backdrop, Occluder, add_shadow, draw_backdrop, draw_occluder
+from reidaug.people3d.texture import sine_noise, surface_colour
 
-FINER = 2
-"""Samples a pixel along each axis."""
+SUPERSAMPLING = 2
+"""Samples per pixel along each axis."""
 
 ARM, LEG = (0.5, 0.2, 0.17), (0.5, 0.24, 0.22)
-# How far in metres a joint lies behind the surface that shows it at most, in the order of
-# OPENPOSE_18: limb, cloth and hair. A joint deeper than this behind what the camera sees is hidden
-# by another part of the body. Viewers place shoulders and hips even in profile, so does this.
+# Greatest depth in metres of a visible joint behind the visible surface (limb, cloth and hair), in
+# the order of OPENPOSE_18; a deeper joint is occluded by another part of the body. Annotators place
+# shoulders and hips even in profile, hence their large values.
 DEPTH = np.array([0.06, 0.34, *ARM, *ARM, *LEG, *LEG, 0.05, 0.05, 0.1, 0.1], np.float32)
 
 
 class Light(NamedTuple):
-    """Light on a person.
+    """Illumination of a person.
 
     Attributes:
-        azimuth: Where it comes from in radians: 0 from the camera's side, positive from the right.
+        azimuth: Direction of the light in radians: 0 from the camera's side, positive from the
+            right.
         elevation: Over the horizon in radians.
-        ambient: Share that comes from everywhere.
-        strength: Brightness of a surface that faces it.
+        ambient: Share of ambient light.
+        strength: Brightness of a surface that faces the light.
         warmth: Positive towards red, negative towards blue.
     """
 
@@ -42,17 +43,17 @@ class Light(NamedTuple):
     warmth: float
 
 
-class Shot(NamedTuple):
-    """Everything about a picture but the person in it.
+class RenderPlan(NamedTuple):
+    """Everything about an image but the person in it.
 
     Attributes:
-        posture: The body's pose.
-        view: From where.
-        light: Light on the person.
-        backdrop: What is behind.
-        occluder: What is before.
-        optics: The camera.
-        seed: Of the sensor's noise.
+        posture: Body pose.
+        view: Viewpoint and crop.
+        light: Illumination.
+        backdrop: Background.
+        occluder: What occludes the person.
+        optics: Lens and sensor.
+        seed: Random seed of the sensor noise.
     """
 
     posture: Posture
@@ -65,15 +66,15 @@ class Shot(NamedTuple):
 
 
 class Render(NamedTuple):
-    """A picture and what is known about it.
+    """An image with its annotations.
 
     Attributes:
-        image: (H, W, 3) bytes.
-        mask: Where the person is seen (H, W).
+        image: RGB bytes (H, W, 3).
+        mask: Visible pixels of the person (H, W).
         xy: The 18 joints (18, 2) of the internal skeleton in pixels.
-        visible: Which of them are inside the image and not hidden (18,).
-        vertices: The person's vertices (V, 3) as they stand.
-        projection: How they land in the image.
+        visible: Which of them are inside the image and not occluded (18,).
+        vertices: Vertices of the posed mesh (V, 3).
+        projection: Projection into the image.
     """
 
     image: NDArray[np.uint8]
@@ -84,34 +85,34 @@ class Render(NamedTuple):
     projection: Projection
 
 
-def render(figure: Figure, shot: Shot, size: tuple[int, int]) -> Render:
-    """Take a picture.
+def render(mesh: PersonMesh, plan: RenderPlan, size: tuple[int, int]) -> Render:
+    """Render a person.
 
     Args:
-        figure: The person.
-        shot: Everything else.
+        mesh: The person at rest.
+        plan: Everything else.
         size: (height, width) in pixels.
 
     Returns:
-        The picture, its mask and joints.
+        The image and its annotations.
     """
-    vertices, joints = pose_figure(figure, shot.posture, shot.view.yaw)
-    projection = project(figure, shot.view, vertices, joints, size)
+    vertices, joints = pose_mesh(mesh, plan.posture, plan.view.yaw)
+    projection = project_person(mesh, plan.view, vertices, joints, size)
     joints = add_neck(joints)
-    fine = (size[0] * FINER, size[1] * FINER)
-    surface = rasterise(projection.finer(FINER)(vertices), figure.faces, fine)
-    colour, seen = shade(figure, shot, vertices, surface)
-    alpha = _shrink(seen.astype(np.float32)[..., None])
-    behind = backdrop(shot.backdrop, size)
+    fine = (size[0] * SUPERSAMPLING, size[1] * SUPERSAMPLING)
+    surface = rasterise(projection.finer(SUPERSAMPLING)(vertices), mesh.faces, fine)
+    colour, on_person = shade(mesh, plan, vertices, surface)
+    alpha = _downsample(on_person.astype(np.float32)[..., None])
     points = projection(joints)
-    behind = shadow(behind, points[[10, 13], :2], 0.25 * float(np.ptp(points[:, 1])))
-    image = _shrink(colour) + (1 - alpha) * behind
-    before, cover = occlude(shot.occluder, size)
-    image = image + cover[..., None] * (before - image)
-    taken = expose(image, shot.optics, np.random.default_rng(shot.seed))
+    ankles, width = points[[10, 13], :2], 0.25 * float(np.ptp(points[:, 1]))
+    background = add_shadow(draw_backdrop(plan.backdrop, size), ankles, width)
+    image = _downsample(colour) + (1 - alpha) * background
+    foreground, cover = draw_occluder(plan.occluder, size)
+    image = image + cover[..., None] * (foreground - image)
+    exposed = expose(image, plan.optics, np.random.default_rng(plan.seed))
     mask = (alpha[..., 0] * (1 - cover)) > 0.5
     return Render(
-        image=np.round(taken * 255).astype(np.uint8),
+        image=np.round(exposed * 255).astype(np.uint8),
         mask=mask,
         xy=points[:, :2],
         visible=visible_joints(points, surface.depth, cover > 0.5),
@@ -120,50 +121,43 @@ def render(figure: Figure, shot: Shot, size: tuple[int, int]) -> Render:
     )
 
 
-def project(
-    figure: Figure, view: View, vertices: Floats, joints: Floats, size: tuple[int, int]
+def project_person(
+    mesh: PersonMesh, view: View, vertices: Floats, joints: Floats, size: tuple[int, int]
 ) -> Projection:
-    """Cut the crop around a person as a detector does: by the body, whatever is carried.
+    """Project into the crop a detector would make: around the body, whatever is carried.
 
     Args:
-        figure: The person.
-        view: From where.
-        vertices: The person's vertices as they stand (V, 3).
-        joints: The person's joints (17, 3).
+        mesh: The person.
+        view: Viewpoint and crop.
+        vertices: Vertices of the posed mesh (V, 3).
+        joints: Its joints (17, 3).
         size: (height, width) in pixels.
 
     Returns:
         The projection into the crop.
     """
     shoulders_and_hips = joints[[1, 4, 7, 10]]
-    return aim(view, vertices[: figure.skin], shoulders_and_hips, size)
+    return crop_projection(view, vertices[: mesh.skin], shoulders_and_hips, size)
 
 
 def add_neck(joints: Floats) -> Floats:
-    """Put the neck, the middle of the shoulders, into its place of the internal skeleton.
-
-    Args:
-        joints: 17 rows (17, C) in the order of the internal skeleton without the neck.
-
-    Returns:
-        (18, C).
-    """
+    """Insert the neck, the middle of the shoulders, into the 17 other joints (17, C)."""
     return np.insert(joints, 1, (joints[1] + joints[4]) / 2, axis=0)
 
 
 def visible_joints(points: Floats, depth: Floats, covered: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Tell which joints a viewer can place.
+    """Decide which joints an annotator could place.
 
-    A joint counts as hidden when something is in front of it that is farther away from it than its
-    own limb is thick, or when it is outside the image.
+    A joint is not visible outside the image, under an occluder, or where the visible surface is
+    nearer to the camera than the joint by more than the limb's own thickness.
 
     Args:
-        points: Joints (18, 3): x and y in pixels, then the depth in metres.
+        points: Joints (18, 3): x and y in pixels, then depth in metres.
         depth: Depth buffer of the person, finer than the image by a whole factor.
-        covered: Where something else stands before the person (H, W).
+        covered: Pixels of an occluder (H, W).
 
     Returns:
-        (18,).
+        Visibility (18,).
     """
     height, width = covered.shape
     factor = depth.shape[0] // height
@@ -179,30 +173,30 @@ def visible_joints(points: Floats, depth: Floats, covered: NDArray[np.bool_]) ->
 
 
 def shade(
-    figure: Figure, shot: Shot, vertices: Floats, surface: Surface
+    mesh: PersonMesh, plan: RenderPlan, vertices: Floats, surface: Surface
 ) -> tuple[Floats, NDArray[np.bool_]]:
-    """Colour the pixels of a person and let light fall on them.
+    """Colour and illuminate the pixels of a person.
 
     Args:
-        figure: The person.
-        shot: Light and view.
-        vertices: The person's vertices as they stand (V, 3).
-        surface: What each pixel sees (h, w).
+        mesh: The person.
+        plan: Illumination and viewpoint.
+        vertices: Vertices of the posed mesh (V, 3).
+        surface: Surface point of each pixel (h, w).
 
     Returns:
-        Colours (h, w, 3), zero off the person, and where the person is (h, w).
+        Colours (h, w, 3), zero off the person, and the pixels of the person (h, w).
     """
-    seen = surface.face >= 0
-    face, weights = surface.face[seen], surface.weights[seen]
-    known = np.concatenate((figure.chart, vertex_normals(vertices, figure.faces)), axis=1)
-    found = interpolate(known, figure.faces, face, weights)
-    chart, normals = Chart.of(found[:, :9]), found[:, 9:]
+    on_person = surface.face >= 0
+    face, weights = surface.face[on_person], surface.weights[on_person]
+    attributes = np.concatenate((mesh.chart, vertex_normals(vertices, mesh.faces)), axis=1)
+    found = interpolate(attributes, mesh.faces, face, weights)
+    chart, normals = Chart.from_table(found[:, :9]), found[:, 9:]
     normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-6)
-    # Cloth is seen from both sides: light the side that faces the camera.
-    away = np.array([0, -shot.view.distance, shot.view.height], np.float32)
-    away /= np.linalg.norm(away)
-    normals *= np.where(normals @ away < 0, -1, 1)[:, None]
-    light = shot.light
+    # Cloth is two-sided: illuminate the side that faces the camera.
+    to_camera = np.array([0, -plan.view.distance, plan.view.height], np.float32)
+    to_camera /= np.linalg.norm(to_camera)
+    normals *= np.where(normals @ to_camera < 0, -1, 1)[:, None]
+    light = plan.light
     sun = np.array(
         [
             np.sin(light.azimuth) * np.cos(light.elevation),
@@ -213,26 +207,26 @@ def shade(
     )
     direct = np.clip(normals @ sun, 0, 1)
     sky = 0.75 + 0.25 * normals[:, 2]
-    folds = wrinkles(figure, chart)
+    folds = wrinkles(mesh, chart)
     lit = light.strength * (light.ambient * sky + (1 - light.ambient) * direct) * folds
     tint = 1 + light.warmth * np.array([1, 0, -1], np.float32)
-    colour = np.zeros((*seen.shape, 3), np.float32)
-    base = paint(figure.look, chart, figure.part[face])
-    colour[seen] = np.clip(base * lit[:, None] * tint, 0, 1)
-    return colour, seen
+    colour = np.zeros((*on_person.shape, 3), np.float32)
+    base = surface_colour(mesh.appearance, chart, mesh.part[face])
+    colour[on_person] = np.clip(base * lit[:, None] * tint, 0, 1)
+    return colour, on_person
 
 
-def wrinkles(figure: Figure, chart: Chart) -> Floats:
-    """Give how folds in the cloth brighten or darken each point (P,), about 1."""
-    u = np.arctan2(chart.way[:, 0], chart.way[:, 1]) * chart.radius
-    v = chart.place[:, 2] + 0.2 * chart.arm
-    seed = figure.look.seed
-    fold = waves(seed, u, 1.7 * v, 34.0) + 0.6 * waves(seed + 1, u, v, 90.0)
+def wrinkles(mesh: PersonMesh, chart: Chart) -> Floats:
+    """Give the brightness factor (P,), about 1, of wrinkles in the cloth."""
+    u = np.arctan2(chart.direction[:, 0], chart.direction[:, 1]) * chart.radius
+    v = chart.position[:, 2] + 0.2 * chart.arm
+    seed = mesh.appearance.seed
+    fold = sine_noise(seed, u, 1.7 * v, 34.0) + 0.6 * sine_noise(seed + 1, u, v, 90.0)
     amount = np.where(chart.head > 0.5, 0.02, 0.075)
     return (1 + amount * fold).astype(np.float32)
 
 
-def _shrink(image: Floats) -> Floats:
-    height, width = image.shape[0] // FINER, image.shape[1] // FINER
-    result: Floats = image.reshape(height, FINER, width, FINER, -1).mean((1, 3))
+def _downsample(image: Floats) -> Floats:
+    height, width = image.shape[0] // SUPERSAMPLING, image.shape[1] // SUPERSAMPLING
+    result: Floats = image.reshape(height, SUPERSAMPLING, width, SUPERSAMPLING, -1).mean((1, 3))
     return result

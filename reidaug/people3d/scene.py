@@ -1,4 +1,4 @@
-"""What is behind and before a person: places, made up from a seed, and things in the way."""
+"""Procedural backgrounds and occluders."""
 
 from functools import lru_cache
 from typing import NamedTuple
@@ -14,12 +14,12 @@ WHITE = "white"
 
 
 class Backdrop(NamedTuple):
-    """A place and where in it a person stands.
+    """The background of one image.
 
     Attributes:
         place: One of PLACES, or WHITE.
-        seed: Of the place.
-        along: Which part of it is behind the person, in [0, 1].
+        seed: Random seed of the place.
+        along: Horizontal position of the crop in its panorama, in [0, 1].
     """
 
     place: str
@@ -28,12 +28,12 @@ class Backdrop(NamedTuple):
 
 
 class Occluder(NamedTuple):
-    """Something between the camera and the person.
+    """An object between the camera and the person.
 
     Attributes:
         kind: ``none``, ``pole``, ``barrier`` or ``bush``.
-        position: Where, in [-1, 1] of the crop: across for poles, of the upper edge otherwise.
-        seed: Of its colour and outline.
+        position: In [-1, 1] of the crop: of a pole horizontally, otherwise of the upper edge.
+        seed: Random seed of its colour and outline.
     """
 
     kind: str
@@ -41,72 +41,56 @@ class Occluder(NamedTuple):
     seed: int
 
 
-def backdrop(what: Backdrop, size: tuple[int, int]) -> Floats:
-    """Paint the background of one crop.
-
-    Args:
-        what: The place.
-        size: (height, width) in pixels.
-
-    Returns:
-        Colours (H, W, 3) in [0, 1].
-    """
+def draw_backdrop(backdrop: Backdrop, size: tuple[int, int]) -> Floats:
+    """Draw the background of one crop: colours (H, W, 3) in [0, 1]."""
     height, width = size
-    if what.place == WHITE:
+    if backdrop.place == WHITE:
         return np.ones((height, width, 3), np.float32)
-    canvas = _panorama(what.place, what.seed, height)
-    start = round(what.along * (canvas.shape[1] - width))
+    canvas = _panorama(backdrop.place, backdrop.seed, height)
+    start = round(backdrop.along * (canvas.shape[1] - width))
     return canvas[:, start : start + width].copy()
 
 
-def shadow(ground: Floats, feet: Floats, width: float) -> Floats:
+def add_shadow(background: Floats, feet: Floats, width: float) -> Floats:
     """Darken the ground under a person.
 
     Args:
-        ground: Background (H, W, 3).
-        feet: The two ankles' pixels (2, 2), x then y.
-        width: Of the person in pixels.
+        background: Colours (H, W, 3).
+        feet: The two ankles in pixels (2, 2), x then y.
+        width: Width of the person in pixels.
 
     Returns:
         The background with a soft shadow.
     """
-    rows, columns = np.mgrid[: ground.shape[0], : ground.shape[1]].astype(np.float32)
-    dark = np.zeros(ground.shape[:2], np.float32)
+    rows, columns = np.mgrid[: background.shape[0], : background.shape[1]].astype(np.float32)
+    dark = np.zeros(background.shape[:2], np.float32)
     for x, y in feet:
         far = ((columns - x) / (0.55 * width)) ** 2 + (
             (rows - y - 0.1 * width) / (0.16 * width)
         ) ** 2
         dark = np.maximum(dark, np.exp(-far))
-    result: Floats = ground * (1 - 0.45 * dark[..., None])
+    result: Floats = background * (1 - 0.45 * dark[..., None])
     return result
 
 
-def occlude(what: Occluder, size: tuple[int, int]) -> tuple[Floats, Floats]:
-    """Paint what stands before the person.
-
-    Args:
-        what: The thing.
-        size: (height, width) in pixels.
-
-    Returns:
-        Its colours (H, W, 3) and where it covers (H, W) in [0, 1].
-    """
+def draw_occluder(occluder: Occluder, size: tuple[int, int]) -> tuple[Floats, Floats]:
+    """Draw an occluder: its colours (H, W, 3) and its coverage (H, W), both in [0, 1]."""
     height, width = size
-    if what.kind == "none":
+    if occluder.kind == "none":
         return np.zeros((height, width, 3), np.float32), np.zeros((height, width), np.float32)
-    rng = np.random.default_rng(what.seed)
+    rng = np.random.default_rng(occluder.seed)
     rows = (np.arange(height, dtype=np.float32) / (height - 1) * 2 - 1)[:, None]
     columns = (np.arange(width, dtype=np.float32) / (width - 1) * 2 - 1)[None]
     noise = _clouds(rng, (height, width), 6.0)
     colour = rng.uniform(0.1, 0.55) + rng.normal(0, 0.06, 3)
     cover = np.zeros((height, width), np.float32)
-    if what.kind == "pole":
-        cover += np.abs(columns - what.position) < rng.uniform(0.1, 0.22)
-    elif what.kind == "barrier":
-        bars = (np.abs((columns * 4) % 1 - 0.5) < 0.28) | (rows < what.position + 0.1)
-        cover += (rows > what.position) & bars
-    elif what.kind == "bush":
-        cover += rows > what.position + 0.25 * noise
+    if occluder.kind == "pole":
+        cover += np.abs(columns - occluder.position) < rng.uniform(0.1, 0.22)
+    elif occluder.kind == "barrier":
+        bars = (np.abs((columns * 4) % 1 - 0.5) < 0.28) | (rows < occluder.position + 0.1)
+        cover += (rows > occluder.position) & bars
+    elif occluder.kind == "bush":
+        cover += rows > occluder.position + 0.25 * noise
         colour = np.array([0.16, 0.28, 0.12]) * rng.uniform(0.7, 1.5)
     painted = np.clip(colour + 0.12 * noise[..., None], 0, 1).astype(np.float32)
     return painted, np.asarray(cover, np.float32)
@@ -114,7 +98,7 @@ def occlude(what: Occluder, size: tuple[int, int]) -> tuple[Floats, Floats]:
 
 @lru_cache(maxsize=32)
 def _panorama(place: str, seed: int, height: int) -> Floats:
-    """Paint a place eight crops wide."""
+    """Draw a place eight crops wide."""
     rng = np.random.default_rng([seed, PLACES.index(place)])
     width = 4 * height
     rows = np.linspace(0, 1, height, dtype=np.float32)[:, None]
@@ -123,14 +107,14 @@ def _panorama(place: str, seed: int, height: int) -> Floats:
     near = _ground(place, rng, (height, width), rows, horizon)
     edge = horizon + 0.01 * _clouds(rng, (1, width), 40.0)
     canvas = np.where((rows > edge)[..., None], near, canvas)
-    _things(place, rng, canvas, horizon)
+    _add_clutter(place, rng, canvas, horizon)
     canvas = gaussian_filter(canvas, (height / 128, height / 128, 0))
     grain = rng.standard_normal((height, width, 1), dtype=np.float32)
     return np.clip(canvas + 0.015 * grain, 0, 1).astype(np.float32)
 
 
 def _clouds(rng: Generator, size: tuple[int, int], cell: float) -> Floats:
-    """Draw noise of about [-1, 1]; its coarsest features are ``cell`` of 128 rows tall."""
+    """Sample noise of about [-1, 1] whose coarsest features are ``cell`` of 128 rows tall."""
     height, width = size
     total = np.zeros(size, np.float32)
     strength = 1.0
@@ -146,7 +130,7 @@ def _clouds(rng: Generator, size: tuple[int, int], cell: float) -> Floats:
     return result
 
 
-def _tint(rng: Generator, low: float, high: float, spread: float) -> Floats:
+def _sample_tint(rng: Generator, low: float, high: float, spread: float) -> Floats:
     result: Floats = np.clip(rng.uniform(low, high) + rng.normal(0, spread, 3), 0.03, 0.97)
     return result.astype(np.float32)
 
@@ -157,7 +141,7 @@ def _far(place: str, rng: Generator, size: tuple[int, int], horizon: float) -> F
     if place == "park":
         leaves = np.array([0.20, 0.32, 0.13], np.float32) * rng.uniform(0.7, 1.5)
         return leaves * (1 + 0.55 * _clouds(rng, size, 5.0)[..., None]) + 0.05 * noise
-    wall = _tint(rng, 0.3, 0.8, 0.05) + 0.04 * noise
+    wall = _sample_tint(rng, 0.3, 0.8, 0.05) + 0.04 * noise
     unit = height / 128
     x, y = np.arange(width) / unit, (np.arange(height) / unit)[:, None]
     if place == "street":  # bricks or panels
@@ -167,7 +151,7 @@ def _far(place: str, rng: Generator, size: tuple[int, int], horizon: float) -> F
     if place in ("shop", "hall"):  # windows or doors with frames
         wide, offset = rng.uniform(22, 60), rng.uniform(0, 60)
         glass = ((x + offset) % wide > 0.18 * wide) & (y > 6) & (y < 128 * horizon)
-        dark = _tint(rng, 0.08, 0.4, 0.05) + 0.1 * _clouds(rng, size, 14.0)[..., None]
+        dark = _sample_tint(rng, 0.08, 0.4, 0.05) + 0.1 * _clouds(rng, size, 14.0)[..., None]
         wall = np.where(glass[..., None], dark, wall)
     return np.broadcast_to(wall, (height, width, 3)).astype(np.float32)
 
@@ -179,7 +163,7 @@ def _ground(
     if place == "park" and rng.random() < 0.6:
         base = np.array([0.30, 0.38, 0.18], np.float32) * rng.uniform(0.7, 1.4)
     else:
-        base = _tint(rng, 0.35, 0.75, 0.025)
+        base = _sample_tint(rng, 0.35, 0.75, 0.025)
     depth = (rows - horizon) / (1 - horizon)
     shade = 0.9 + 0.15 * depth + 0.07 * _clouds(rng, size, 8.0)
     ground = base * shade[..., None]
@@ -192,11 +176,11 @@ def _ground(
     return ground.astype(np.float32)
 
 
-def _things(place: str, rng: Generator, canvas: Floats, horizon: float) -> None:
-    """Put posts, trunks, signs, bicycles and far people into a place."""
+def _add_clutter(place: str, rng: Generator, canvas: Floats, horizon: float) -> None:
+    """Add boxes for posts, trunks, signs, bicycles and distant people, in place."""
     height, width = canvas.shape[:2]
     for _ in range(rng.integers(14, 30)):
-        colour = _tint(rng, 0.05, 0.8, 0.1 if rng.random() < 0.4 else 0.03)
+        colour = _sample_tint(rng, 0.05, 0.8, 0.1 if rng.random() < 0.4 else 0.03)
         tall, wide = rng.uniform(0.15, 0.9), rng.uniform(0.015, 0.09)
         if rng.random() < 0.35:
             tall, wide = rng.uniform(0.06, 0.25), rng.uniform(0.05, 0.3)

@@ -1,64 +1,61 @@
-"""Worlds: which people, cameras, places and views a rendered dataset is made of.
+"""Worlds: the people, cameras, backgrounds and views of a rendered dataset.
 
-Everything is a pure function of a world, a seed and the number of a person, so that any picture
-can be made again alone and in any order.
+Everything is a function of a world, a seed and the number of a person or camera, so that any image
+can be rendered again alone and in any order.
 
-``few-poses`` and ``many-poses`` are for learning in one world; the knobs of ``few-poses`` were
+``few-poses`` and ``many-poses`` are for learning in one world; the parameters of ``few-poses`` were
 chosen by what true views gain over the controls in worlds of other seeds.
 
-``A`` and ``B`` are two domains, for learning in one and being tested in the other: other cameras,
-places, light, bodies and clothes, and nobody in common. Render them with ``--train-crops 14`` or
-so, several views by several cameras. Their knobs were fixed by what `benchmarks/domains.py`
-measures, with seed 11: a model of the one domain should have in the other between a third and a
-half of the mAP that a model of the other has there, and each should be learnt. It took two tries:
-the first, with stronger casts and noise and with vivid colours in A alone, left a tenth to a fifth.
-Warps had no say. Five or six cameras are few, so that another seed's are another gap: of the
-supervised mAP, A's model had 34 % in B with seed 11 and 65 % with seed 21, B's model in A 43 % and
-42 %.
+``A`` and ``B`` are two domains for domain adaptation: they differ in cameras, backgrounds, light,
+bodies and clothes and share no identity. Render them with ``--train-crops 14`` or so: several views
+by several cameras. Their parameters were fixed by `benchmarks/domains.py` with seed 11: a model
+of one domain should reach in the other between a third and a half of the mAP of a model trained
+there, and each domain should be learnable. The first attempt, with stronger colour casts and noise
+and with vivid colours in A alone, left a tenth to a fifth. Warps played no part in the choice. With
+five or six cameras another seed gives another gap: relative to the supervised mAP, A's model
+reached 34 % in B with seed 11 and 65 % with seed 21, B's model in A 43 % and 42 %.
 """
 
 from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple
 
-import numpy as np
 from numpy.random import Generator
 
 from reidaug.errors import UsageError
+from reidaug.jobs import numpy_generator
+from reidaug.people3d.appearance import Palette
 from reidaug.people3d.body import ORDINARY, Bodies
-from reidaug.people3d.camera import Optics
-from reidaug.people3d.look_sampling import draw_look
 from reidaug.people3d.scene import PLACES
-from reidaug.people3d.wardrobe import Look, Palette
 
-# A few colours that most people wear: a colour alone does not tell who it is.
+# Colours that most people wear, so that a colour alone does not identify anybody.
 COMMON_TOPS = ((0.12, 0.12, 0.14), (0.80, 0.79, 0.77), (0.13, 0.18, 0.34))
 COMMON_BOTTOMS = ((0.10, 0.10, 0.12), (0.16, 0.21, 0.34))
-# What people of world B wear beside them.
+# Further colours of world B.
 B_COLOURS = ((0.45, 0.43, 0.40), (0.42, 0.16, 0.16), (0.20, 0.30, 0.22), (0.62, 0.50, 0.34))
 
-LOOKS, CAMERAS, TRAIN, TEST, PAIRS, CUTS = range(6)
-"""Streams of random numbers that a seed opens."""
+APPEARANCES, CAMERAS, TRAINING, TEST, PAIRS, TRUNCATIONS = range(6)
+"""Purposes of random numbers, each with generators of its own."""
 
 LATER = frozenset({"bodies", "rig", "stream", "worn", "carried"})
-"""Knobs that the first worlds did not have."""
+"""Parameters that the first worlds did not have."""
 
 
 class Rig(NamedTuple):
     """Where a world's cameras hang, and in which light.
 
-    Ranges are the least and the greatest value; each camera draws its own.
+    Pairs are the least and the greatest value; each camera draws its own.
 
     Attributes:
         height: Over the ground in metres.
         distance: Mean distance to people in metres.
-        elevation: How high the light stands in radians.
-        ambient: Share of light from everywhere.
+        elevation: Elevation of the light in radians.
+        ambient: Share of ambient light.
         strength: Brightness.
         warmth: Mean warmth of the light.
-        saturation: Of the colours, 0 grey, 1 as they are.
-        tint: Gains of red, green and blue that all cameras share.
-        gamma: Exponent of the tone curve that all cameras share.
-        places: Which of `reidaug.people3d.scene.PLACES` they look at.
+        saturation: Of the colours, 0 grey, 1 unchanged.
+        tint: Gains of red, green and blue common to all cameras.
+        gamma: Exponent of the tone curve common to all cameras.
+        places: Which of `reidaug.people3d.scene.PLACES` they appearance at.
     """
 
     height: tuple[float, float] = (1.8, 4.0)
@@ -75,29 +72,29 @@ class Rig(NamedTuple):
 
 @dataclass(frozen=True)
 class World:
-    """The knobs of a rendered world.
+    """Parameters of a rendered world.
 
     Attributes:
         name: Its name.
         palette: What people wear.
-        cameras: How many cameras.
+        cameras: Number of cameras.
         cast: Spread of the cameras' colour casts: standard deviation of the gains' logarithms.
         tone: Spread of their tone curves: standard deviation of the exponents' logarithms.
         blur: Least and greatest blur in pixels of a crop of 128 rows.
         shrink: Least and greatest share of resolution.
         noise: Least and greatest sensor noise.
-        places: How many spots each camera sees people at; 0 for any.
-        train_sides: From how many sides a training person is seen; 0 for any view.
-        side_spread: Standard deviation of the view around a side in radians.
-        train_phases: In how many phases of the walk a training person is seen; 0 for any.
-        train_cameras: From how many cameras a training person is seen at most.
+        places: Number of spots at which each camera sees people; 0 for any.
+        train_sides: Number of viewpoints of a training person; 0 for any view.
+        side_spread: Standard deviation around a viewpoint in radians.
+        train_phases: Number of phases of the walk of a training person; 0 for any.
+        train_cameras: Number of cameras that see a training person at most.
         along: Share of people who walk along the camera's path; the others walk anywhere.
         relight: How much the light varies within one camera, 0 to 1.
-        occluders: Share of pictures with something before the person.
+        occluders: Share of images with an occluder.
         actions: Share of each of `reidaug.people3d.motion.ACTIONS`.
         bodies: Which bodies people have.
         rig: Where the cameras hang, and in which light.
-        stream: Further seed of people, cameras and shots: worlds of different streams share nobody,
+        stream: Further seed of people, cameras and plans: worlds of different streams share nobody,
             whatever the seed of the dataset.
     """
 
@@ -123,17 +120,31 @@ class World:
     stream: int = 0
 
     def as_dict(self) -> dict[str, Any]:
-        """Give the knobs as plain values, as a recipe file holds them.
+        """Give the parameters as plain values, as a recipe file holds them.
 
-        Knobs of `LATER` are left out where they change nothing: folders of older worlds go on.
+        Those of `LATER` are left out where they change nothing, so that folders of older versions
+        can be continued.
         """
         parts = {name: getattr(self, name)._asdict() for name in ("palette", "bodies", "rig")}
         plain: dict[str, Any] = _plain(asdict(self) | parts)
-        for knobs, usual in ((plain["palette"], Palette()._asdict()), (plain, _USUAL)):
-            for name in LATER & knobs.keys():
-                if knobs[name] == _plain(usual[name]):
-                    del knobs[name]
+        for values, usual in ((plain["palette"], Palette()._asdict()), (plain, _USUAL)):
+            for name in LATER & values.keys():
+                if values[name] == _plain(usual[name]):
+                    del values[name]
         return plain
+
+    def generator(self, seed: int, purpose: int, number: int) -> Generator:
+        """Make the random generator of one person or camera.
+
+        Args:
+            seed: Of the dataset.
+            purpose: One of this module's purposes, such as `CAMERAS`.
+            number: Of the person or camera.
+
+        Returns:
+            NumPy's generator.
+        """
+        return numpy_generator(seed, purpose, number, *([self.stream] if self.stream else []))
 
 
 _USUAL = {"bodies": ORDINARY._asdict(), "rig": Rig()._asdict(), "stream": 0}
@@ -224,42 +235,8 @@ DOMAIN_B = World(
 WORLDS = {world.name: world for world in (FEW_POSES, MANY_POSES, DOMAIN_A, DOMAIN_B)}
 
 
-class Camera(NamedTuple):
-    """One camera of a world.
-
-    Attributes:
-        height: Over the ground in metres.
-        distance: Mean distance to people in metres.
-        azimuth: Where the light comes from in radians.
-        elevation: How high the light stands in radians.
-        ambient: Share of light from everywhere.
-        strength: Brightness.
-        warmth: Of the light.
-        place: What it looks at, with ``place_seed``.
-        place_seed: See ``place``.
-        optics: What it does to colours.
-    """
-
-    height: float
-    distance: float
-    azimuth: float
-    elevation: float
-    ambient: float
-    strength: float
-    warmth: float
-    place: str
-    place_seed: int
-    optics: Optics
-
-
 def world_named(name: str) -> World:
-    """Find a world.
-
-    Args:
-        name: Its name.
-
-    Returns:
-        The world.
+    """Find a world by its name.
 
     Raises:
         UsageError: There is no such world.
@@ -270,88 +247,13 @@ def world_named(name: str) -> World:
 
 
 def world_from_dict(values: dict[str, Any]) -> World:
-    """Read a world from the plain values of a recipe file; the inverse of `World.as_dict`.
-
-    Args:
-        values: What `World.as_dict` gave.
-
-    Returns:
-        The world.
-    """
+    """Read a world from the plain values of a recipe file; the inverse of `World.as_dict`."""
     kinds = {"palette": Palette, "bodies": Bodies, "rig": Rig}
     parts: dict[str, Any] = {}
     for name, value in values.items():
         part = _tuples(value)
         parts[name] = kinds[name](**part) if name in kinds else part
     return World(**parts)
-
-
-def chance(world: World, seed: int, stream: int, number: int) -> Generator:
-    """Open a source of chance.
-
-    Args:
-        world: The world, whose own stream sets it apart.
-        seed: Of the dataset.
-        stream: One of this module's streams, such as `LOOKS`.
-        number: Of the person or camera.
-
-    Returns:
-        The source.
-    """
-    own = [world.stream] if world.stream else []
-    return np.random.default_rng([seed, stream, number, *own])
-
-
-def look_of(world: World, seed: int, person: int) -> Look:
-    """Draw a person of a world.
-
-    Args:
-        world: The world.
-        seed: Of the dataset.
-        person: Number of the person.
-
-    Returns:
-        The person.
-    """
-    return draw_look(chance(world, seed, LOOKS, person), world.palette, world.bodies)
-
-
-def camera_of(world: World, seed: int, number: int) -> Camera:
-    """Draw a camera of a world.
-
-    Args:
-        world: The world.
-        seed: Of the dataset.
-        number: Number of the camera, counted from 1.
-
-    Returns:
-        The camera.
-    """
-    rng, rig = chance(world, seed, CAMERAS, number), world.rig
-    gains = np.exp(rng.normal(0, world.cast, 3))
-    gains /= gains.mean() ** 0.7
-    gains *= rig.tint
-    return Camera(
-        height=rng.uniform(*rig.height),
-        distance=rng.uniform(*rig.distance),
-        azimuth=rng.uniform(-1.6, 1.6),
-        elevation=rng.uniform(*rig.elevation),
-        ambient=rng.uniform(*rig.ambient),
-        strength=rng.uniform(*rig.strength),
-        warmth=rng.normal(rig.warmth, 0.03),
-        place=rig.places[(number + int(rng.integers(2))) % len(rig.places)],
-        place_seed=int(rng.integers(2**31)),
-        optics=Optics(
-            red=float(gains[0]),
-            green=float(gains[1]),
-            blue=float(gains[2]),
-            gamma=rig.gamma * float(np.exp(rng.normal(0, world.tone))),
-            saturation=rng.uniform(*rig.saturation),
-            blur=rng.uniform(*world.blur),
-            shrink=rng.uniform(*world.shrink),
-            noise=rng.uniform(*world.noise),
-        ),
-    )
 
 
 def _plain(value: Any) -> Any:

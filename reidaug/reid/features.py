@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from reidaug.data.people import Person
+from reidaug.data.market1501 import Person
 from reidaug.geometry.flow import Size
 from reidaug.reid.backbones import ReIDModel
 from reidaug.reid.crops import Crops, normalise

@@ -7,7 +7,7 @@ from PIL import Image
 from reidaug.augment.contact_sheet import GAP, LONGEST_SIDE, contact_sheet
 from reidaug.augment.target_poses import TargetPoses
 from reidaug.augment.warping import Source
-from reidaug.data.people import Person
+from reidaug.data.market1501 import Person
 from reidaug.geometry.pose import Pose
 
 

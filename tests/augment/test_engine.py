@@ -22,9 +22,9 @@ from reidaug.augment.engine import RECORDS, clean, into_chunks, merge, run_chunk
 from reidaug.augment.inputs import Material, fingerprint, gather_material
 from reidaug.augment.target_poses import write_poses
 from reidaug.augment.warping import COLUMNS, POSES, Plan, Source
+from reidaug.data.crop_names import warp_name
 from reidaug.data.images import encode_jpeg, encode_png, read_image, read_mask, to_bytes, to_float
-from reidaug.data.market1501 import TRAIN, read_market1501, warp_name
-from reidaug.data.people import Person
+from reidaug.data.market1501 import TRAIN, Person, read_market1501
 from reidaug.errors import ReidaugError, UsageError
 from reidaug.flow.estimator import FlowEstimator
 from reidaug.geometry.flow import from_affine

@@ -3,8 +3,7 @@ from pathlib import Path
 import pytest
 
 from reidaug.augment.output_folder import base_name, copy_originals, show_split
-from reidaug.data.market1501 import TRAIN
-from reidaug.data.people import Person
+from reidaug.data.market1501 import TRAIN, Person
 
 
 @pytest.mark.parametrize(

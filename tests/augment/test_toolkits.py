@@ -12,8 +12,8 @@ from stick_market import stick_market
 
 from reidaug.augment.toolkits import draw_warps, torchreid_dataset
 from reidaug.commands.augment import augment_dataset
-from reidaug.data.market1501 import GALLERY, QUERY, TRAIN, warp_name
-from reidaug.data.people import Person
+from reidaug.data.crop_names import warp_name
+from reidaug.data.market1501 import GALLERY, QUERY, TRAIN, Person
 from reidaug.errors import ReidaugError, UsageError
 
 

@@ -19,9 +19,10 @@ from torchvision.transforms import v2
 from reidaug.augment import PosedCrops, PosedImage, PoseWarp, TrainingCrop, as_source
 from reidaug.augment.target_poses import TargetPoses, poses_in
 from reidaug.commands.augment import augment_dataset
+from reidaug.data.crop_names import warp_name
 from reidaug.data.images import encode_jpeg, encode_png, read_image
 from reidaug.data.keypoints import read_keypoints, write_patn
-from reidaug.data.market1501 import TRAIN, warp_name
+from reidaug.data.market1501 import TRAIN
 from reidaug.errors import ReidaugError, UsageError
 from reidaug.flow.checkpoint import build_estimator, save_checkpoint
 from reidaug.flow.closed_form import Identity, JointBlend, TorsoAffine

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from reidaug.commands.augment import augment_dataset
-from reidaug.commands.synth import render_market
 from reidaug.data.market1501 import GALLERY, QUERY, TRAIN, read_market1501
 from reidaug.flow.checkpoint import build_estimator, save_checkpoint
+from reidaug.people3d.market_dataset import MarketOptions, render_market
 
 pytest.importorskip("anny", reason="needs the extra [synth]")
 
@@ -19,7 +19,7 @@ def test_torchreid_reads_5000_warps_of_200_rendered_crops(tmp_path: Path) -> Non
         warnings.simplefilter("ignore")
         torchreid = pytest.importorskip("torchreid", reason="needs the extra [torchreid]")
     market = tmp_path / "market"
-    render_market(market, people=100, test_people=3, workers=1)
+    render_market(market, MarketOptions(people=100, test_people=3), workers=1)
     untouched = {p: p.read_bytes() for s in (QUERY, GALLERY) for p in (market / s).iterdir()}
     description = {"class": "reidaug.flow.unwarpme:UnWarpME", "preset": "small"}
     estimator = build_estimator(description)

@@ -6,19 +6,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reidaug.data.crop_names import market_name, warp_name, warp_source
 from reidaug.data.market1501 import (
     GALLERY,
     QUERY,
     SPLITS,
     TRAIN,
+    Person,
     find_root,
     image_names,
-    market_name,
     read_market1501,
-    warp_name,
-    warp_source,
 )
-from reidaug.data.people import Person
 from reidaug.errors import ReidaugError, UsageError
 
 FILES = {

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from PIL import Image
 from stick_market import stick_market
 
+from reidaug.data.crop_names import ids_in
 from reidaug.data.images import encode_png
 from reidaug.data.keypoints import read_keypoints, write_patn
-from reidaug.data.market1501 import GALLERY, QUERY, SPLITS, TRAIN, ids_in
-from reidaug.data.people import Person
+from reidaug.data.market1501 import GALLERY, QUERY, SPLITS, TRAIN, Person
 from reidaug.dataset_check.checkup import Checkup, check_dataset, duplicate_findings, equal_groups
 from reidaug.dataset_check.findings import ADVICE, PROBLEM, REMARK, Finding
 from reidaug.dataset_check.identities import identity_findings

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from reidaug.data.crop_names import warp_name
 from reidaug.data.manifest import write_manifest
-from reidaug.data.market1501 import TRAIN, read_market1501, warp_name
+from reidaug.data.market1501 import TRAIN, read_market1501
 from reidaug.errors import ReidaugError
 from reidaug.experiments.arms import LowData, fewer, gather, hold_out
 

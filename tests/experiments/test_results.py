@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from reidaug.data.people import Person
+from reidaug.data.market1501 import Person
 from reidaug.experiments.results import Subset, ap_lines, results_block, results_table, subset_table
 from reidaug.reid.evaluation.retrieval import Evaluation
 

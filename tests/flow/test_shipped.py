@@ -6,13 +6,13 @@ import pytest
 import torch
 import yaml
 
-from reidaug.commands.synth import render_pairs
 from reidaug.data.deepfashion import read_deepfashion
 from reidaug.flow.builtin import SHIPPED, checkpoint_of, load_flow
 from reidaug.flow.score_table import score_pairs
 from reidaug.flow.training.recipe import TrainFlow, resolved
 from reidaug.geometry.flow import identity
 from reidaug.geometry.pose import Pose
+from reidaug.people3d.pair_dataset import PairOptions, render_pairs
 from reidaug.recipes import load
 from reidaug.testing import check_flow_estimator
 
@@ -35,9 +35,10 @@ def test_it_keeps_the_contract_also_in_half_precision() -> None:
 def test_it_is_far_better_than_what_learns_nothing(tmp_path: Path) -> None:
     pytest.importorskip("anny")
     render_pairs(
-        tmp_path / "pairs", people=1, test_people=6, views=4, pairs_each=6, cut=0.0,
-        size=(128, 64), seed=77, workers=1,
-    )  # fmt: skip
+        tmp_path / "pairs",
+        PairOptions(people=1, test_people=6, views=4, pairs_each=6, seed=77),
+        workers=1,
+    )
     pairs = read_deepfashion(tmp_path / "pairs", "test")
     scored = score_pairs({"shipped": load_flow(SHIPPED)}, pairs, size=(128, 64), stlpips=())
     error = {row: values["epe_px"].mean() for row, values in scored.values.items()}

@@ -57,11 +57,11 @@ def test_the_shape_space_is_exact_to_a_millimetre(tmp_path):
         assert np.abs(rest - rest_body(adult).vertices).max() < 1e-3
 
 
-def test_skinning_without_rotation_changes_nothing(figure):
+def test_skinning_without_rotation_changes_nothing(mesh):
     model = load_body()
     still = np.tile(np.eye(3, dtype=np.float32), (len(model.bones), 1, 1))
-    moved = skin(figure.vertices, figure.weights, figure.heads, still, model.parents)
-    assert np.allclose(moved, figure.vertices, atol=1e-5)
+    moved = skin(mesh.vertices, mesh.weights, mesh.heads, still, model.parents)
+    assert np.allclose(moved, mesh.vertices, atol=1e-5)
 
 
 def test_skinning_equals_a_plain_loop_over_bones(rng):

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reidaug.people3d.camera import PLAIN_OPTICS, View, aim, expose
+from reidaug.people3d.camera import PLAIN_OPTICS, View, crop_projection, expose
 
 VIEW = View(yaw=0, height=2.5, distance=8, zoom=0.9, stretch=1.2, shift_x=0, shift_y=0, roll=0)
 
@@ -14,13 +14,13 @@ def box(rng):
 
 def test_a_person_fills_the_share_of_the_crop_that_was_asked_for(rng):
     body = box(rng)
-    seen = aim(VIEW, body, body, (128, 64))(body)
+    seen = crop_projection(VIEW, body, body, (128, 64))(body)
     assert np.ptp(seen[:, 1]) == pytest.approx(0.9 * 128, rel=1e-4)
     assert seen[:, 1].min() + seen[:, 1].max() == pytest.approx(127, abs=0.01)
 
 
 def test_the_left_hand_of_somebody_who_faces_the_camera_is_on_the_right(rng):
-    projection = aim(VIEW, box(rng), box(rng), (128, 64))
+    projection = crop_projection(VIEW, box(rng), box(rng), (128, 64))
     left, up = projection(np.array([[0.3, 0, 1], [0, 0, 1.6]], np.float32))
     middle = projection(np.array([[0, 0, 1]], np.float32))[0]
     assert left[0] > middle[0] and up[1] < middle[1]
@@ -31,7 +31,7 @@ def test_the_left_hand_of_somebody_who_faces_the_camera_is_on_the_right(rng):
 @given(factor=st.integers(1, 4))
 def test_a_finer_projection_shows_the_same_crop(factor):
     body = box(np.random.default_rng(1))
-    projection = aim(VIEW, body, body, (128, 64))
+    projection = crop_projection(VIEW, body, body, (128, 64))
     fine, coarse = projection.finer(factor)(body), projection(body)
     assert np.allclose((fine[:, :2] + 0.5) / factor, coarse[:, :2] + 0.5, atol=1e-3)
 

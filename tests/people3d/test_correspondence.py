@@ -4,35 +4,35 @@ import torch
 
 from reidaug.geometry.flow import identity
 from reidaug.geometry.warp import warp
-from reidaug.people3d.correspondence import exact_flow, locate, seen_at
+from reidaug.people3d.correspondence import exact_flow, locate, visible_in
 from reidaug.people3d.raster import FAR, rasterise
 from reidaug.people3d.render import render
 from tests.people3d.conftest import SIZE
 
 
-def surface_of(figure, one):
+def surface_of(mesh, one):
     points = one.projection(one.vertices)
-    return points, rasterise(points, figure.faces, SIZE)
+    return points, rasterise(points, mesh.faces, SIZE)
 
 
-def flow_between(figure, source, target):
-    points, seen = surface_of(figure, source)
-    _, wanted = surface_of(figure, target)
-    return exact_flow(wanted, seen, points, figure.faces, source.mask, target.mask)
+def flow_between(mesh, source, target):
+    points, seen = surface_of(mesh, source)
+    _, wanted = surface_of(mesh, target)
+    return exact_flow(wanted, seen, points, mesh.faces, source.mask, target.mask)
 
 
-def test_the_flow_of_a_picture_to_itself_is_the_identity_on_the_person(figure, renders):
-    flow, visible = flow_between(figure, renders[0], renders[0])
+def test_the_flow_of_a_picture_to_itself_is_the_identity_on_the_person(mesh, renders):
+    flow, visible = flow_between(mesh, renders[0], renders[0])
     own = identity(*SIZE).numpy()
-    _, surface = surface_of(figure, renders[0])
+    _, surface = surface_of(mesh, renders[0])
     on = surface.face >= 0
     assert np.abs(flow - own)[:, on].max() < 1e-3
     assert visible[on & renders[0].mask].all() and not visible[~on].any()
 
 
-def test_off_the_person_the_flow_is_that_of_the_nearest_point_on_it(figure, renders):
-    flow, visible = flow_between(figure, renders[0], renders[1])
-    _, surface = surface_of(figure, renders[1])
+def test_off_the_person_the_flow_is_that_of_the_nearest_point_on_it(mesh, renders):
+    flow, visible = flow_between(mesh, renders[0], renders[1])
+    _, surface = surface_of(mesh, renders[1])
     on = surface.face >= 0
     rows, columns = np.nonzero(on)
     for y, x in ((0, 0), (127, 0), (64, 2), (3, 60)):
@@ -45,23 +45,23 @@ def test_off_the_person_the_flow_is_that_of_the_nearest_point_on_it(figure, rend
         assert not visible[y, x]
 
 
-def test_a_shifted_crop_gives_a_shifted_flow(figure, shots):
-    view = shots[0].view
-    moved = shots[0]._replace(
+def test_a_shifted_crop_gives_a_shifted_flow(mesh, plans):
+    view = plans[0].view
+    moved = plans[0]._replace(
         view=view._replace(shift_x=view.shift_x + 4 / 64, shift_y=view.shift_y - 3 / 128)
     )
-    source, target = render(figure, shots[0], SIZE), render(figure, moved, SIZE)
-    flow, visible = flow_between(figure, source, target)
+    source, target = render(mesh, plans[0], SIZE), render(mesh, moved, SIZE)
+    flow, visible = flow_between(mesh, source, target)
     own = identity(*SIZE).numpy()
     shift = np.array([-4 / 63 * 2, 3 / 127 * 2])
     error = np.abs(flow - own - shift[:, None, None])[:, visible]
     assert visible.sum() > 500 and error.max() < 1e-3
 
 
-def test_following_a_flow_there_and_back_leads_home(figure, renders):
+def test_following_a_flow_there_and_back_leads_home(mesh, renders):
     source, target = renders[0], renders[1]
-    there, visible = flow_between(figure, source, target)
-    back, returned = flow_between(figure, target, source)
+    there, visible = flow_between(mesh, source, target)
+    back, returned = flow_between(mesh, target, source)
     home = warp(torch.from_numpy(back)[None], torch.from_numpy(there)[None])[0].numpy()
     known = warp(torch.from_numpy(returned)[None, None].float(), torch.from_numpy(there)[None])[
         0, 0
@@ -73,8 +73,8 @@ def test_following_a_flow_there_and_back_leads_home(figure, renders):
 
 
 @pytest.mark.parametrize(("source", "target"), [(0, 1), (2, 1), (4, 5)])
-def test_warping_the_source_gives_the_target_where_both_show_it(figure, renders, source, target):
-    flow, visible = flow_between(figure, renders[source], renders[target])
+def test_warping_the_source_gives_the_target_where_both_show_it(mesh, renders, source, target):
+    flow, visible = flow_between(mesh, renders[source], renders[target])
     images = [
         torch.from_numpy(renders[k].image.transpose(2, 0, 1).copy())[None].float()
         for k in (source, target)
@@ -93,9 +93,9 @@ def test_a_point_behind_the_surface_is_not_seen(rng):
     surface = rasterise(points, np.array([[0, 1, 2]], np.int32), (16, 16))
     queries = np.array([[5, 5, 2.0], [5, 5, 2.5], [-4, 5, 2.0], [14.9, 15.2, 2.0]], np.float32)
     mask = surface.depth < FAR
-    seen = seen_at(queries, surface, mask)
+    seen = visible_in(queries, surface, mask)
     assert seen.tolist() == [True, False, False, True]
-    assert not seen_at(queries, surface, np.zeros_like(mask)).any()
+    assert not visible_in(queries, surface, np.zeros_like(mask)).any()
 
 
 def test_a_corner_is_located_at_itself():
@@ -105,10 +105,10 @@ def test_a_corner_is_located_at_itself():
     assert np.allclose(found, points, atol=1e-5)
 
 
-def test_without_a_person_the_flow_is_the_identity(figure, renders):
-    points, seen = surface_of(figure, renders[0])
+def test_without_a_person_the_flow_is_the_identity(mesh, renders):
+    points, seen = surface_of(mesh, renders[0])
     empty = seen._replace(face=np.full(SIZE, -1, np.int32))
     flow, visible = exact_flow(
-        empty, seen, points, figure.faces, renders[0].mask, np.zeros(SIZE, np.bool_)
+        empty, seen, points, mesh.faces, renders[0].mask, np.zeros(SIZE, np.bool_)
     )
     assert np.abs(flow - identity(*SIZE).numpy()).max() < 1e-5 and not visible.any()

@@ -3,7 +3,7 @@ import numpy as np
 from reidaug.people3d.motion import Posture
 from reidaug.people3d.raster import FAR
 from reidaug.people3d.render import render, visible_joints
-from reidaug.people3d.scene import PLACES, Backdrop, Occluder, backdrop, occlude
+from reidaug.people3d.scene import PLACES, Backdrop, Occluder, draw_backdrop, draw_occluder
 from tests.people3d.conftest import SIZE
 
 NOSE, R_WRIST, L_WRIST = 0, 4, 7
@@ -11,11 +11,11 @@ TORSO = [2, 5, 8, 11]
 FACE = [0, 14, 15]
 
 
-def seen_from(figure, shot, yaw, **changes):
+def seen_from(mesh, plan, yaw, **changes):
     posture = Posture(**changes)
-    view = shot.view._replace(yaw=yaw, shift_x=0.0, shift_y=0.0, zoom=0.9)
+    view = plan.view._replace(yaw=yaw, shift_x=0.0, shift_y=0.0, zoom=0.9)
     occluder = Occluder("none", 0.0, 0)
-    return render(figure, shot._replace(view=view, posture=posture, occluder=occluder), SIZE)
+    return render(mesh, plan._replace(view=view, posture=posture, occluder=occluder), SIZE)
 
 
 def test_a_picture_has_a_person_in_it(renders):
@@ -29,8 +29,8 @@ def test_a_picture_has_a_person_in_it(renders):
         assert (xy[:, 1] > rows.min() - 2).all() and (xy[:, 1] < rows.max() + 2).all()
 
 
-def test_the_same_plan_gives_the_same_bytes(figure, shots, renders):
-    again = render(figure, shots[0], SIZE)
+def test_the_same_plan_gives_the_same_bytes(mesh, plans, renders):
+    again = render(mesh, plans[0], SIZE)
     assert (again.image == renders[0].image).all() and (again.mask == renders[0].mask).all()
 
 
@@ -40,20 +40,20 @@ def test_joints_of_the_torso_lie_on_the_person(renders):
         assert one.mask[y, x].all()
 
 
-def test_a_face_is_seen_from_the_front_and_not_from_behind(figure, shots):
-    assert seen_from(figure, shots[0], 0.0).visible[FACE].all()
-    assert not seen_from(figure, shots[0], np.pi).visible[FACE].any()
+def test_a_face_is_seen_from_the_front_and_not_from_behind(mesh, plans):
+    assert seen_from(mesh, plans[0], 0.0).visible[FACE].all()
+    assert not seen_from(mesh, plans[0], np.pi).visible[FACE].any()
 
 
-def test_the_far_eye_is_hidden_in_profile(figure, shots):
-    right = seen_from(figure, shots[0], np.pi / 2)  # the right side of the body is near
+def test_the_far_eye_is_hidden_in_profile(mesh, plans):
+    right = seen_from(mesh, plans[0], np.pi / 2)  # the right side of the body is near
     assert right.visible[14] and not right.visible[15]
 
 
-def test_a_hand_before_the_belly_is_hidden_from_behind(figure, shots):
+def test_a_hand_before_the_belly_is_hidden_from_behind(mesh, plans):
     held = {"arm_left": 0.2, "elbow_left": 1.5, "inward_left": 0.6, "away_left": 0.0}
-    assert seen_from(figure, shots[0], 0.0, **held).visible[L_WRIST]
-    assert not seen_from(figure, shots[0], np.pi, **held).visible[L_WRIST]
+    assert seen_from(mesh, plans[0], 0.0, **held).visible[L_WRIST]
+    assert not seen_from(mesh, plans[0], np.pi, **held).visible[L_WRIST]
 
 
 def test_joints_outside_the_picture_or_covered_are_not_visible():
@@ -70,27 +70,27 @@ def test_joints_outside_the_picture_or_covered_are_not_visible():
     assert not visible_joints(points, depth, covered).any()
 
 
-def test_white_ground_is_white(figure, shots):
-    one = render(figure, shots[0]._replace(backdrop=Backdrop("white", 0, 0.0)), (64, 64))
+def test_white_ground_is_white(mesh, plans):
+    one = render(mesh, plans[0]._replace(backdrop=Backdrop("white", 0, 0.0)), (64, 64))
     assert one.image.shape == (64, 64, 3)
     assert np.median(one.image[:10, :10]) > 215
 
 
 def test_places_differ_and_repeat():
-    painted = [backdrop(Backdrop(place, 3, 0.4), SIZE) for place in PLACES]
+    painted = [draw_backdrop(Backdrop(place, 3, 0.4), SIZE) for place in PLACES]
     for k, one in enumerate(painted):
         assert one.shape == (*SIZE, 3) and one.min() >= 0 and one.max() <= 1
         assert one.std() > 0.02
         assert all(np.abs(one - other).mean() > 0.02 for other in painted[:k])
-    assert (backdrop(Backdrop(PLACES[0], 3, 0.4), SIZE) == painted[0]).all()
-    assert (backdrop(Backdrop(PLACES[0], 3, 0.9), SIZE) != painted[0]).any()
+    assert (draw_backdrop(Backdrop(PLACES[0], 3, 0.4), SIZE) == painted[0]).all()
+    assert (draw_backdrop(Backdrop(PLACES[0], 3, 0.9), SIZE) != painted[0]).any()
 
 
-def test_an_occluder_hides_the_person(figure, shots):
-    plain = render(figure, shots[0], SIZE)
-    wall = shots[0]._replace(occluder=Occluder("bush", 0.2, 1))
-    hidden = render(figure, wall, SIZE)
+def test_an_occluder_hides_the_person(mesh, plans):
+    plain = render(mesh, plans[0], SIZE)
+    wall = plans[0]._replace(occluder=Occluder("bush", 0.2, 1))
+    hidden = render(mesh, wall, SIZE)
     assert 0.3 * plain.mask.sum() < hidden.mask.sum() < 0.9 * plain.mask.sum()
     assert not hidden.visible[[10, 13]].any()
-    _, cover = occlude(Occluder("none", 0.0, 0), SIZE)
+    _, cover = draw_occluder(Occluder("none", 0.0, 0), SIZE)
     assert not cover.any()

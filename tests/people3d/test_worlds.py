@@ -6,16 +6,29 @@ import numpy as np
 import pytest
 
 from reidaug.errors import UsageError
-from reidaug.people3d import shot_plans as shots
-from reidaug.people3d import worlds
+from reidaug.people3d.appearance_sampling import sample_person
+from reidaug.people3d.camera_sampling import sample_camera
 from reidaug.people3d.motion import ACTIONS
-from reidaug.people3d.worlds import DOMAIN_A, DOMAIN_B, FEW_POSES, MANY_POSES, WORLDS
-
-plan_test = shots.test_shots  # by this name pytest does not take it for a test
+from reidaug.people3d.render_plans import (
+    from_row,
+    plan_pair_images,
+    plan_test_images,
+    plan_training_images,
+    to_row,
+)
+from reidaug.people3d.worlds import (
+    DOMAIN_A,
+    DOMAIN_B,
+    FEW_POSES,
+    MANY_POSES,
+    WORLDS,
+    world_from_dict,
+    world_named,
+)
 
 
 def yaws(taken):
-    return np.array([shot.view.yaw for _, shot in taken])
+    return np.array([plan.view.yaw for _, plan in taken])
 
 
 def spread(angles):
@@ -26,7 +39,7 @@ def spread(angles):
 def test_in_few_poses_a_training_person_is_seen_from_one_side():
     sides = []
     for person in range(40):
-        taken = shots.train_shots(FEW_POSES, 0, person, 4)
+        taken = plan_training_images(FEW_POSES, 0, person, 4)
         assert spread(yaws(taken)) < 6 * FEW_POSES.side_spread
         assert len({camera for camera, _ in taken}) <= FEW_POSES.train_cameras
         sides.append(round(float(np.median(yaws(taken))) / (np.pi / 2)) % 4)
@@ -35,26 +48,26 @@ def test_in_few_poses_a_training_person_is_seen_from_one_side():
 
 def test_test_people_are_seen_all_around_and_by_all_cameras():
     for world in WORLDS.values():
-        taken = plan_test(world, 0, 5, 6)
+        taken = plan_test_images(world, 0, 5, 6)
         assert {camera for camera, _ in taken} == set(range(1, world.cameras + 1))
         assert spread(yaws(taken)) > 2
 
 
 def test_plans_repeat_and_depend_on_the_person():
-    first, again, other = (shots.train_shots(MANY_POSES, 0, p, 3) for p in (1, 1, 2))
+    first, again, other = (plan_training_images(MANY_POSES, 0, p, 3) for p in (1, 1, 2))
     assert first == again != other
 
 
 def test_a_plan_survives_a_table():
-    for _, shot in plan_test(FEW_POSES, 3, 1, 4):
-        row = shots.to_row(shot)
+    for _, plan in plan_test_images(FEW_POSES, 3, 1, 4):
+        row = to_row(plan)
         assert all(isinstance(value, (int, float, str)) for value in row.values())
-        assert shots.from_row(row) == shot
+        assert from_row(row) == plan
 
 
 def test_a_world_survives_a_recipe():
     for world in WORLDS.values():
-        assert worlds.world_from_dict(world.as_dict()) == world
+        assert world_from_dict(world.as_dict()) == world
         assert len(world.actions) == len(ACTIONS)
 
 
@@ -80,18 +93,24 @@ def rounded(value):
 def test_the_first_worlds_stay_what_they_were_when_they_were_measured(world, expected):
     plans = [world.as_dict()]
     for person in (1, 2, 7):
-        plans += [worlds.look_of(world, 3, person), worlds.camera_of(world, 3, person)]
-        for taken in (shots.train_shots(world, 3, person, 3), plan_test(world, 3, person, 4)):
-            plans.append([[camera, shots.to_row(shot)] for camera, shot in taken])
+        plans += [sample_person(world, 3, person), sample_camera(world, 3, person)]
+        for taken in (
+            plan_training_images(world, 3, person, 3),
+            plan_test_images(world, 3, person, 4),
+        ):
+            plans.append([[camera, to_row(plan)] for camera, plan in taken])
     assert hashlib.sha256(json.dumps(rounded(plans)).encode()).hexdigest() == expected
 
 
 def test_worlds_of_other_streams_share_no_person_camera_or_shot():
     seeds = range(3)
     drawn = [
-        [worlds.look_of(world, s, p) for s, p in product(seeds, range(1, 30))]
-        + [worlds.camera_of(world, s, p) for s, p in product(seeds, range(1, 7))]
-        + [shots.train_shots(world, s, p, 2)[0][1].posture for s, p in product(seeds, range(1, 30))]
+        [sample_person(world, s, p) for s, p in product(seeds, range(1, 30))]
+        + [sample_camera(world, s, p) for s, p in product(seeds, range(1, 7))]
+        + [
+            plan_training_images(world, s, p, 2)[0][1].posture
+            for s, p in product(seeds, range(1, 30))
+        ]
         for world in (FEW_POSES, DOMAIN_A, DOMAIN_B)
     ]
     # Not even the numbers that people's wrinkles and cameras' places are drawn with.
@@ -109,37 +128,35 @@ def test_worlds_of_other_streams_share_no_person_camera_or_shot():
 @pytest.mark.parametrize("world", [DOMAIN_A, DOMAIN_B], ids=lambda w: w.name)
 def test_people_of_a_domain_are_learnt_from_several_views_by_several_cameras(world):
     for person in range(1, 20):
-        taken = shots.train_shots(world, 0, person, 14)
+        taken = plan_training_images(world, 0, person, 14)
         assert len({camera for camera, _ in taken}) == min(world.cameras, world.train_cameras)
         assert spread(yaws(taken)) > np.pi / 2
 
 
 def test_the_domains_differ_in_cameras_bodies_clothes_and_places():
-    cameras = [
-        [worlds.camera_of(world, 0, k) for k in range(1, 40)] for world in (DOMAIN_A, DOMAIN_B)
-    ]
+    cameras = [[sample_camera(world, 0, k) for k in range(1, 40)] for world in (DOMAIN_A, DOMAIN_B)]
     for name in ("height", "distance"):
         a, b = ([getattr(c, name) for c in world] for world in cameras)
         assert np.mean(a) > 1.4 * np.mean(b)
     assert not {c.place for c in cameras[0]} & {c.place for c in cameras[1]}
     blue = [np.mean([c.optics.blue / c.optics.red for c in world]) for world in cameras]
     assert blue[1] > 1.03 * blue[0]
-    looks = [[worlds.look_of(w, 0, p) for p in range(200)] for w in (DOMAIN_A, DOMAIN_B)]
+    appearances = [[sample_person(w, 0, p) for p in range(200)] for w in (DOMAIN_A, DOMAIN_B)]
     for name, least in (("age", 0.05), ("weight", 0.12)):
-        a, b = (np.mean([getattr(one.phenotype, name) for one in world]) for world in looks)
+        a, b = (np.mean([getattr(one.phenotype, name) for one in world]) for world in appearances)
         assert b - a > least
-    bags = [{one.bag.kind for one in world} - {"none"} for world in looks]
+    bags = [{one.bag.kind for one in world} - {"none"} for world in appearances]
     assert bags == [{"backpack"}, {"shoulder", "hand"}]
 
 
 def test_an_unknown_world_is_named_with_the_known_ones():
     with pytest.raises(UsageError, match="few-poses, many-poses"):
-        worlds.world_named("moon")
+        world_named("moon")
 
 
 def test_cameras_of_few_poses_colour_more_than_those_of_many():
     def casts(world):
-        optics = [worlds.camera_of(world, 0, k).optics for k in range(1, 30)]
+        optics = [sample_camera(world, 0, k).optics for k in range(1, 30)]
         gains = np.log([[o.red, o.green, o.blue] for o in optics])
         return (gains - gains.mean(1, keepdims=True)).std()
 
@@ -147,17 +164,17 @@ def test_cameras_of_few_poses_colour_more_than_those_of_many():
 
 
 def test_pairs_share_place_and_camera_and_are_seen_all_around():
-    taken = shots.pair_shots(0, 4, 8, white=False)
-    assert len({(shot.backdrop.place, shot.optics) for shot in taken}) == 1
-    assert spread(np.array([shot.view.yaw for shot in taken])) > 2
-    assert all(shot.occluder.kind == "none" for shot in taken)
-    assert {shot.backdrop.place for shot in shots.pair_shots(0, 4, 8, white=True)} == {"white"}
+    taken = plan_pair_images(0, 4, 8, white=False)
+    assert len({(plan.backdrop.place, plan.optics) for plan in taken}) == 1
+    assert spread(np.array([plan.view.yaw for plan in taken])) > 2
+    assert all(plan.occluder.kind == "none" for plan in taken)
+    assert {plan.backdrop.place for plan in plan_pair_images(0, 4, 8, white=True)} == {"white"}
 
 
 def test_cut_pictures_keep_the_head_and_lose_the_feet() -> None:
-    whole = shots.pair_shots(0, 4, 8, white=False)
-    cut = shots.pair_shots(0, 4, 8, white=False, cut=1.0)
-    some = shots.pair_shots(0, 4, 200, white=False, cut=0.3)
+    whole = plan_pair_images(0, 4, 8, white=False)
+    cut = plan_pair_images(0, 4, 8, white=False, cut=1.0)
+    some = plan_pair_images(0, 4, 200, white=False, cut=0.3)
     for before, after in zip(whole, cut, strict=True):
         assert after._replace(view=before.view) == before
         old, new = before.view, after.view
@@ -165,5 +182,5 @@ def test_cut_pictures_keep_the_head_and_lose_the_feet() -> None:
         # Of the crop's height: where the head is stays, where the feet are goes down.
         assert new.shift_y - new.zoom / 2 == pytest.approx(old.shift_y - old.zoom / 2)
         assert new.shift_y + new.zoom / 2 > old.shift_y + old.zoom / 2 + 0.05
-    share = np.mean([shot.view.zoom > 1.08 for shot in some])
+    share = np.mean([plan.view.zoom > 1.08 for plan in some])
     assert 0.15 < share < 0.45

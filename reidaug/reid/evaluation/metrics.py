@@ -31,7 +31,7 @@ class Identities(NamedTuple):
         """Take the ids from records of (path, pid, camid).
 
         Args:
-            people: Records; `reidaug.data.people.Person` is one.
+            people: Records; `reidaug.data.market1501.Person` is one.
 
         Returns:
             Their ids, in order.

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from reidaug.data.images import encode_jpeg
-from reidaug.data.people import Person
+from reidaug.data.market1501 import Person
 from reidaug.reid.crops import Crops
 from reidaug.reid.evaluation.metrics import Identities, score_queries
 from reidaug.reid.evaluation.ranking import search, search_by

@@ -1,4 +1,4 @@
-"""What hangs free of the body: skirts, coat tails, long hair, bags."""
+"""Free-hanging parts of a person's mesh: skirts, coat tails, long hair, bags."""
 
 from typing import NamedTuple
 
@@ -6,15 +6,15 @@ import numpy as np
 
 from reidaug.people3d import anatomy
 from reidaug.people3d.anatomy import skin_chart
+from reidaug.people3d.appearance import Appearance
 from reidaug.people3d.body import Floats, Integers, RestBody, load_body
-from reidaug.people3d.wardrobe import Look
 
 BODY, TAIL, SKIRT, HAIR, BAG = range(5)
-"""What a triangle belongs to: skin and what lies on it, a coat's or dress's free part, a skirt,
-free hair, a bag."""
+"""Parts: the body surface and clothes on it, the free part of a coat or dress, a skirt, free hair,
+a bag."""
 
 
-class Piece(NamedTuple):
+class MeshPart(NamedTuple):
     """A part of a person's mesh.
 
     Attributes:
@@ -32,54 +32,51 @@ class Piece(NamedTuple):
     part: int
 
 
-def free_cloth(look: Look, body: RestBody) -> list[Piece]:
-    """Make the parts of skirts, dresses and coats that hang free.
-
-    Args:
-        look: Who.
-        body: The body at rest.
-
-    Returns:
-        None, one or two pieces.
-    """
-    pieces = []
-    if look.bottom.skirt > 0:
-        pieces.append(_tube(body, look.bottom.skirt, look.bottom.flare, 0.02, SKIRT))
-    if look.top.skirt > 0:
-        loose = look.top.thickness + 0.012
-        pieces.append(_tube(body, look.top.skirt, look.top.flare, loose, TAIL))
-    return pieces
+def loose_garments(appearance: Appearance, body: RestBody) -> list[MeshPart]:
+    """Make the free-hanging parts of skirts, dresses and coats on a body at rest."""
+    parts = []
+    if appearance.bottom.skirt > 0:
+        parts.append(_tube(body, appearance.bottom.skirt, appearance.bottom.flare, 0.02, SKIRT))
+    if appearance.top.skirt > 0:
+        loose = appearance.top.thickness + 0.012
+        parts.append(_tube(body, appearance.top.skirt, appearance.top.flare, loose, TAIL))
+    return parts
 
 
-def _tube(body: RestBody, length: float, flare: float, loose: float, part: int) -> Piece:
+def _tube(body: RestBody, length: float, flare: float, loose: float, part: int) -> MeshPart:
     """Hang cloth around the hips and legs, from the waist down."""
     rows, columns = 14, 40
     angle = np.arange(columns) * 2 * np.pi / columns
     around = np.stack((np.sin(angle), -np.cos(angle)), 1)  # starts in front, then to the left
     bulge = np.sign(around) * np.abs(around) ** 0.8
-    places, points = [], []
+    positions, points = [], []
     for z in np.linspace(anatomy.WAIST + 0.02, anatomy.WAIST - length, rows):
         low, high, height = _girth(body, float(z))
         out = loose + flare * (anatomy.WAIST + 0.02 - z)
         centre, half = (low + high) / 2, (high - low) / 2 + out
         ring = np.column_stack((centre + bulge * half, np.full(columns, height)))
         points.append(ring)
-        places.append(np.column_stack((bulge * 0.17, np.full(columns, z))))
-    vertices, place = np.concatenate(points), np.concatenate(places)
-    place[:, 1] += anatomy.AXIS_Y
+        positions.append(np.column_stack((bulge * 0.17, np.full(columns, z))))
+    vertices, position = np.concatenate(points), np.concatenate(positions)
+    position[:, 1] += anatomy.AXIS_Y
     chart = np.column_stack(
-        (place, np.full((len(place), 2), -1), np.zeros(len(place)),
-         np.tile(np.stack((around[:, 0], -around[:, 1]), 1), (rows, 1)), np.full(len(place), 0.16))
-    )  # fmt: skip
-    return Piece(
-        vertices, _tube_weights(vertices[:, 0], place[:, 2]), _grid(rows, columns), chart, part
+        (
+            position,
+            np.full((len(position), 2), -1),
+            np.zeros(len(position)),
+            np.tile(np.stack((around[:, 0], -around[:, 1]), 1), (rows, 1)),
+            np.full(len(position), 0.16),
+        )
+    )
+    return MeshPart(
+        vertices, _tube_weights(vertices[:, 0], position[:, 2]), _grid(rows, columns), chart, part
     )
 
 
 def _girth(body: RestBody, z: float) -> tuple[Floats, Floats, float]:
-    """Measure how far hips and legs reach at a height of the mean body."""
+    """Measure the extent of hips and legs at a height of the mean body."""
     chart = skin_chart()
-    here = (np.abs(chart.place[:, 2] - z) < 0.035) & (chart.arm < 0.3)
+    here = (np.abs(chart.position[:, 2] - z) < 0.035) & (chart.arm < 0.3)
     points = body.vertices[here]
     low, high = points[:, :2].min(0), points[:, :2].max(0)
     return low, high, float(points[:, 2].mean())
@@ -98,17 +95,9 @@ def _tube_weights(x: Floats, z: Floats) -> Floats:
     return weights
 
 
-def free_hair(look: Look, body: RestBody) -> list[Piece]:
-    """Make the hair that hangs free, or the peak of a cap.
-
-    Args:
-        look: Who.
-        body: The body at rest.
-
-    Returns:
-        None or one piece.
-    """
-    style = look.hair.style
+def loose_hair(appearance: Appearance, body: RestBody) -> list[MeshPart]:
+    """Make free-hanging hair, or the peak of a cap, on a body at rest."""
+    style = appearance.hair.style
     if style in ("bob", "long"):
         return [_curtain(body, anatomy.COLLAR + 0.03 if style == "bob" else anatomy.CHEST)]
     if style == "ponytail":
@@ -120,7 +109,7 @@ def free_hair(look: Look, body: RestBody) -> list[Piece]:
     return []
 
 
-def _curtain(body: RestBody, bottom: float) -> Piece:
+def _curtain(body: RestBody, bottom: float) -> MeshPart:
     """Let hair fall around the sides and back of the head."""
     rows, columns = 8, 20
     angle = np.linspace(np.radians(70), np.radians(290), columns)  # 180 is the back
@@ -130,45 +119,39 @@ def _curtain(body: RestBody, bottom: float) -> Piece:
     wide = 0.095 + 0.05 * np.clip(fall, 0, 1)
     x = wide * np.sin(grid_a)
     y = -0.05 - (0.105 + 0.03 * fall) * np.cos(grid_a) + 0.015 * fall
-    place = np.stack((x, y, grid_z), -1).reshape(-1, 3)
+    position = np.stack((x, y, grid_z), -1).reshape(-1, 3)
     bones = load_body().bones
-    on_head = _smooth((place[:, 2] - 0.70) / 0.12)
-    weights = np.zeros((len(place), len(bones)), np.float32)
+    on_head = _smooth((position[:, 2] - 0.70) / 0.12)
+    weights = np.zeros((len(position), len(bones)), np.float32)
     weights[:, bones.index("head")] = on_head
     weights[:, bones.index("spine01")] = 1 - on_head
-    vertices = _carried(body, place, "head")
-    return Piece(vertices, weights, _grid(rows, columns, closed=False), _plain_chart(place), HAIR)
+    vertices = _carried(body, position, "head")
+    return MeshPart(
+        vertices, weights, _grid(rows, columns, closed=False), _plain_chart(position), HAIR
+    )
 
 
-def bag(look: Look, body: RestBody) -> list[Piece]:
-    """Make the bag.
-
-    Args:
-        look: Who.
-        body: The body at rest.
-
-    Returns:
-        None or one piece.
-    """
-    kind, s = look.bag.kind, look.bag.size
-    side = 1.0 if look.bag.left else -1.0
+def bag(appearance: Appearance, body: RestBody) -> list[MeshPart]:
+    """Make the bag on a body at rest."""
+    kind, s = appearance.bag.kind, appearance.bag.size
+    side = 1.0 if appearance.bag.left else -1.0
     if kind == "backpack":
         size = (0.14 * s, 0.085 * s, 0.2 * s)
         return [_blob(body, (0.0, 0.115, 0.5), size, "spine01", BAG)]
     if kind == "shoulder":
         return [_blob(body, (side * 0.22, 0.0, 0.12), (0.055, 0.15 * s, 0.12 * s), "root", BAG)]
     if kind == "hand":
-        place = (side * 0.62, -0.32, 0.13)
-        name = "wrist.L" if look.bag.left else "wrist.R"
-        return [_blob(body, place, (0.06, 0.13 * s, 0.13 * s), name, BAG)]
+        position = (side * 0.62, -0.32, 0.13)
+        name = "wrist.L" if appearance.bag.left else "wrist.R"
+        return [_blob(body, position, (0.06, 0.13 * s, 0.13 * s), name, BAG)]
     return []
 
 
 def _blob(
     body: RestBody, centre: tuple[float, float, float], size: tuple[float, float, float],
     bone: str, part: int,
-) -> Piece:  # fmt: skip
-    """Make a rounded box that one bone carries; its chart holds places in [-1, 1] of the box."""
+) -> MeshPart:  # fmt: skip
+    """Make a rounded box that follows one bone; its chart holds positions in [-1, 1] of the box."""
     rows, columns = 11, 18
     up = np.linspace(-0.5, 0.5, rows) * np.pi
     angle = np.arange(columns) * 2 * np.pi / columns
@@ -187,33 +170,35 @@ def _blob(
         ),
         -1,
     ).reshape(-1, 3)
-    place = unit * np.asarray(size) + np.asarray(centre)
+    position = unit * np.asarray(size) + np.asarray(centre)
     bones = load_body().bones
-    weights = np.zeros((len(place), len(bones)), np.float32)
+    weights = np.zeros((len(position), len(bones)), np.float32)
     weights[:, bones.index(bone)] = 1
-    vertices = _carried(body, place, bone)
-    return Piece(vertices, weights, _grid(rows, columns), _plain_chart(unit), part)
+    vertices = _carried(body, position, bone)
+    return MeshPart(vertices, weights, _grid(rows, columns), _plain_chart(unit), part)
 
 
-def _carried(body: RestBody, place: Floats, bone: str) -> Floats:
-    """Move places of the mean body to where they are on this one, following one bone."""
+def _carried(body: RestBody, position: Floats, bone: str) -> Floats:
+    """Carry positions on the mean body over to this body, following one bone."""
     model = load_body()
     k = model.bones.index(bone)
     tall = np.ptp(body.heads[:, 2]) / np.ptp(model.heads[:, 2])
-    moved: Floats = (place - model.heads[k]) * tall + body.heads[k]
+    moved: Floats = (position - model.heads[k]) * tall + body.heads[k]
     return moved
 
 
-def _plain_chart(place: Floats) -> Floats:
-    n = len(place)
-    way = np.stack((place[:, 0], -place[:, 1]), 1)
-    way = way / np.maximum(np.linalg.norm(way, axis=1, keepdims=True), 1e-6)
+def _plain_chart(position: Floats) -> Floats:
+    n = len(position)
+    direction = np.stack((position[:, 0], -position[:, 1]), 1)
+    direction = direction / np.maximum(np.linalg.norm(direction, axis=1, keepdims=True), 1e-6)
     none = np.full((n, 2), -1)
-    return np.column_stack((place, none, np.zeros(n), way, np.full(n, 0.1))).astype(np.float32)
+    return np.column_stack((position, none, np.zeros(n), direction, np.full(n, 0.1))).astype(
+        np.float32
+    )
 
 
 def _grid(rows: int, columns: int, *, closed: bool = True) -> Integers:
-    """Join a grid of vertices into triangles; the last column meets the first if closed."""
+    """Triangulate a grid of vertices; the last column meets the first if closed."""
     row, column = np.meshgrid(
         np.arange(rows - 1), np.arange(columns if closed else columns - 1), indexing="ij"
     )

@@ -1,4 +1,4 @@
-"""What people wear: patterns, garments, hair, shoes and bags."""
+"""The appearance of a person: fabrics, garments, hair, shoes and bags."""
 
 from typing import NamedTuple
 
@@ -22,10 +22,10 @@ class Fabric(NamedTuple):
     Attributes:
         pattern: One of PATTERNS.
         base: Colour of the ground.
-        second: Colour of the figure.
+        second: Colour of the mesh.
         third: Colour of the details.
         scale: Length of one repeat in metres.
-        seed: Of random patterns and of the wrinkles.
+        seed: Random seed of irregular patterns.
     """
 
     pattern: str
@@ -37,20 +37,20 @@ class Fabric(NamedTuple):
 
 
 class Top(NamedTuple):
-    """What covers the trunk.
+    """A garment of the trunk.
 
     Attributes:
-        front: Cloth of the front; ``back`` of the back, ``sleeves`` of the sleeves.
-        back: See ``front``.
-        sleeves: See ``front``.
+        front: Fabric of the front.
+        back: Fabric of the back.
+        sleeves: Fabric of the sleeves.
         sleeve: Length of the sleeves: 0 none, 1 to the elbow, 2 to the wrist.
         hem: Height of the hem on the mean body in metres.
         neck: Depth of the neckline in metres.
-        thickness: How far it stands off the body in metres.
-        front_print: One of PRINTS; ``back_print`` likewise.
-        back_print: See ``front_print``.
+        thickness: Distance from the body in metres.
+        front_print: One of PRINTS.
+        back_print: One of PRINTS.
         print_colour: Colour of the prints.
-        open: Half the width in metres by which a jacket is open; what is under it shows there.
+        open: Half the width in metres of the opening of a jacket.
         skirt: Length below the waist in metres of a dress's or a coat's free part, 0 for none.
         flare: Widening of that part.
     """
@@ -71,15 +71,15 @@ class Top(NamedTuple):
 
 
 class Bottom(NamedTuple):
-    """What covers the legs.
+    """A garment of the legs.
 
     Attributes:
-        cloth: Its cloth.
+        cloth: Its fabric.
         length: How far down the leg: 0.5 mid-thigh, 1 the knee, 1.95 the ankle.
-        thickness: How far trousers stand off the leg in metres.
+        thickness: Distance of trousers from the leg in metres.
         skirt: Length below the waist in metres of a skirt, 0 for trousers.
         flare: Widening of the skirt.
-        stripe: Whether trousers have a side stripe in the cloth's second colour.
+        stripe: Whether trousers have a side stripe in the second colour of the fabric.
     """
 
     cloth: Fabric
@@ -109,8 +109,8 @@ class Bag(NamedTuple):
 
     Attributes:
         kind: One of BAGS.
-        colour: Its colour; ``detail`` of straps and pocket.
-        detail: See ``colour``.
+        colour: Its colour.
+        detail: Colour of straps and pocket.
         left: Whether it hangs on the left.
         size: Relative size, about 1.
     """
@@ -122,23 +122,23 @@ class Bag(NamedTuple):
     size: float
 
 
-class Look(NamedTuple):
-    """A person: a body and what is on it.
+class Appearance(NamedTuple):
+    """A person: body shape, clothes and accessories.
 
     Attributes:
         phenotype: The body.
         skin: Skin colour.
         beard: Strength of a beard, 0 to 1.
         hair: Hair or headwear.
-        top: What covers the trunk.
-        inner: Cloth under an open jacket.
-        bottom: What covers the legs.
+        top: Garment of the trunk.
+        inner: Fabric under an open jacket.
+        bottom: Garment of the legs.
         shoes: Colour of the shoes.
         soles: Colour of the soles.
-        boots: How high the shoes reach, in metres above the sole.
+        boots: Height of the shoes in metres above the sole.
         socks: Colour of the socks.
         bag: The bag.
-        seed: Of wrinkles.
+        seed: Random seed of wrinkles.
     """
 
     phenotype: Phenotype
@@ -157,7 +157,7 @@ class Look(NamedTuple):
 
 
 class Palette(NamedTuple):
-    """The colours a world's shops sell.
+    """Distribution of the clothes of a world.
 
     Attributes:
         tops: Colours of tops; empty: any vivid colour.
@@ -166,8 +166,8 @@ class Palette(NamedTuple):
         plain: Share of plain tops.
         prints: Share of tops with a print on the front; the back has one half as often.
         bags: Share of people with a bag.
-        two_sided: Share of tops whose back is another cloth than their front.
-        sleeves: Share of tops whose sleeves are of another colour.
+        two_sided: Share of tops with another fabric on the back.
+        sleeves: Share of tops with sleeves of another fabric.
         patterned: Share of trousers and skirts that are not plain.
         worn: Which of TOPS occur, equally often; men wear a T-shirt for a dress.
         carried: Which of BAGS occur, equally often, among people with a bag.

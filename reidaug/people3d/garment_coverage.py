@@ -1,15 +1,15 @@
-"""Where each garment lies on the body: the same rule for its thickness and for its colour."""
+"""Garment coverage: where clothes and hair lie on the body, for both mesh and texture."""
 
 import numpy as np
 from numpy.typing import NDArray
 
 from reidaug.people3d import anatomy
 from reidaug.people3d.anatomy import Chart
-from reidaug.people3d.wardrobe import Look
+from reidaug.people3d.appearance import Appearance
 
 Mask = NDArray[np.bool_]
 
-# The hairline: its height over the front-to-back position of a point on the head.
+# Height of the hairline by the y coordinate (front to back) of a point on the head.
 _HAIRLINE_Y = (-0.17, -0.11, -0.065, -0.02, 0.05)
 _HAIRLINE = {
     "short": (0.968, 0.955, 0.915, 0.85, 0.815),
@@ -20,19 +20,11 @@ _HAIRLINE = {
 _LIKE_FULL = ("bob", "long", "ponytail", "bun")
 
 
-def top_covers(look: Look, chart: Chart) -> Mask:
-    """Say where the top lies.
-
-    Args:
-        look: Who.
-        chart: Points (P,).
-
-    Returns:
-        (P,).
-    """
-    x, y, z = chart.place.T
-    top = look.top
-    front = chart.way[:, 1] > 0
+def under_top(appearance: Appearance, chart: Chart) -> Mask:
+    """Mark the points (P,) of the chart under the top."""
+    x, y, z = chart.position.T
+    top = appearance.top
+    front = chart.direction[:, 1] > 0
     neckline = anatomy.COLLAR + 0.015 + 0.12 * (y - anatomy.AXIS_Y)
     neckline = neckline - front * top.neck * np.exp(-((x / 0.06) ** 2))
     hem = anatomy.WAIST - 0.02 if top.skirt > 0 else top.hem
@@ -41,25 +33,27 @@ def top_covers(look: Look, chart: Chart) -> Mask:
     return (within | ((chart.arm > 0.2) & (chart.head < 0.1))) & ~bare
 
 
-def bottom_covers(look: Look, chart: Chart) -> Mask:
-    """Say where trousers lie."""
-    z = chart.place[:, 2]
-    covered: Mask = (z < anatomy.WAIST) & (chart.arm < 0.5) & (chart.leg <= look.bottom.length)
+def under_trousers(appearance: Appearance, chart: Chart) -> Mask:
+    """Mark the points (P,) of the chart under trousers."""
+    z = chart.position[:, 2]
+    covered: Mask = (
+        (z < anatomy.WAIST) & (chart.arm < 0.5) & (chart.leg <= appearance.bottom.length)
+    )
     return covered
 
 
-def shoes_cover(look: Look, chart: Chart) -> Mask:
-    """Say where the shoes lie."""
-    covered: Mask = (chart.place[:, 2] < anatomy.SOLE + look.boots) & (chart.leg > 1.2)
+def under_shoes(appearance: Appearance, chart: Chart) -> Mask:
+    """Mark the points (P,) of the chart under shoes."""
+    covered: Mask = (chart.position[:, 2] < anatomy.SOLE + appearance.boots) & (chart.leg > 1.2)
     return covered
 
 
-def hair_covers(look: Look, chart: Chart) -> Mask:
-    """Say where the hair, the cap or the hood lies on the head."""
-    style = look.hair.style
+def under_hair(appearance: Appearance, chart: Chart) -> Mask:
+    """Mark the points (P,) of the chart under hair, cap or hood."""
+    style = appearance.hair.style
     if style == "bald":
         return np.zeros(len(chart.head), np.bool_)
-    x, y, z = chart.place.T
+    x, y, z = chart.position.T
     shape = "full" if style in _LIKE_FULL else style
     line = np.interp(y, _HAIRLINE_Y, _HAIRLINE[shape])
     # A parting rather than a straight fringe: the line is highest in the middle of the forehead.
@@ -71,8 +65,8 @@ def hair_covers(look: Look, chart: Chart) -> Mask:
     return covered
 
 
-def under_cap(look: Look, chart: Chart) -> Mask:
-    """Say where hair shows below a cap."""
-    if look.hair.style != "cap":
+def hair_below_cap(appearance: Appearance, chart: Chart) -> Mask:
+    """Mark the points (P,) of the chart with hair below a cap."""
+    if appearance.hair.style != "cap":
         return np.zeros(len(chart.head), np.bool_)
-    return hair_covers(look._replace(hair=look.hair._replace(style="short")), chart)
+    return under_hair(appearance._replace(hair=appearance.hair._replace(style="short")), chart)

@@ -1,52 +1,61 @@
-"""Drawing people: bodies, and clothes from a palette."""
+"""Random people: bodies, and clothes from a palette."""
 
 import numpy as np
 from numpy.random import Generator
 
-from reidaug.people3d.body import ORDINARY, Bodies, Phenotype
-from reidaug.people3d.wardrobe import (
+from reidaug.people3d.appearance import (
     PRINTS,
     RGB,
+    Appearance,
     Bag,
     Bottom,
     Fabric,
     Hair,
-    Look,
     Palette,
     Top,
 )  # fmt: skip
+from reidaug.people3d.body import ORDINARY, Bodies, Phenotype
+from reidaug.people3d.worlds import APPEARANCES, World
 
 SKINS = (
-    (0.93, 0.78, 0.68),
-    (0.87, 0.70, 0.57),
-    (0.76, 0.58, 0.44),
-    (0.58, 0.41, 0.30),
+    (0.93, 0.78, 0.68), (0.87, 0.70, 0.57), (0.76, 0.58, 0.44), (0.58, 0.41, 0.30),
     (0.40, 0.27, 0.20),
-)
+)  # fmt: skip
 HAIR_COLOURS = (
     (0.07, 0.06, 0.06), (0.13, 0.09, 0.07), (0.25, 0.16, 0.10), (0.42, 0.29, 0.17),
     (0.66, 0.52, 0.33), (0.55, 0.54, 0.53), (0.40, 0.17, 0.09),
 )  # fmt: skip
 LEATHER = (
-    (0.08, 0.08, 0.09),
-    (0.20, 0.14, 0.10),
-    (0.35, 0.24, 0.15),
-    (0.85, 0.85, 0.84),
-    (0.25, 0.28, 0.36),
-    (0.55, 0.12, 0.12),
-)
+    (0.08, 0.08, 0.09), (0.20, 0.14, 0.10), (0.35, 0.24, 0.15), (0.85, 0.85, 0.84),
+    (0.25, 0.28, 0.36), (0.55, 0.12, 0.12),
+)  # fmt: skip
 
 
-def draw_look(rng: Generator, palette: Palette, bodies: Bodies = ORDINARY) -> Look:
-    """Draw a person.
+def sample_person(world: World, seed: int, person: int) -> Appearance:
+    """Sample a person of a world.
 
     Args:
-        rng: Source of randomness.
-        palette: The colours and patterns to choose from.
-        bodies: The bodies to choose from.
+        world: The world.
+        seed: Of the dataset.
+        person: Number of the person.
 
     Returns:
-        The person.
+        The person's appearance.
+    """
+    generator = world.generator(seed, APPEARANCES, person)
+    return sample_appearance(generator, world.palette, world.bodies)
+
+
+def sample_appearance(rng: Generator, palette: Palette, bodies: Bodies = ORDINARY) -> Appearance:
+    """Sample a person.
+
+    Args:
+        rng: Random generator.
+        palette: Distribution of clothes.
+        bodies: Distribution of body shapes.
+
+    Returns:
+        The person's appearance.
     """
     woman = bool(rng.random() < bodies.women)
     phenotype = Phenotype(
@@ -58,25 +67,25 @@ def draw_look(rng: Generator, palette: Palette, bodies: Bodies = ORDINARY) -> Lo
         proportions=float(rng.uniform(0.2, 0.8)),
     )
     hair_colour = HAIR_COLOURS[rng.choice(7, p=(0.3, 0.25, 0.18, 0.1, 0.08, 0.06, 0.03))]
-    top = _draw_top(rng, palette, woman)
-    return Look(
+    top = _sample_top(rng, palette, woman)
+    return Appearance(
         phenotype=phenotype,
         skin=_shade(rng, SKINS[rng.integers(len(SKINS))], 0.03),
         beard=0.0 if woman else float(rng.choice([0, 0, 0, 0.4, 0.9])),
-        hair=_draw_hair(rng, palette, woman, hair_colour),
+        hair=_sample_hair(rng, palette, woman, hair_colour),
         top=top,
         inner=_fabric(rng, palette, "plain", palette.tops),
-        bottom=_draw_bottom(rng, palette, woman, top),
+        bottom=_sample_bottom(rng, palette, woman, top),
         shoes=_shade(rng, LEATHER[rng.integers(len(LEATHER))], 0.05),
         soles=(0.85, 0.85, 0.83) if rng.random() < 0.4 else (0.1, 0.1, 0.1),
         boots=float(rng.choice([0.07, 0.07, 0.1, 0.16, 0.3])),
         socks=(0.9, 0.9, 0.9) if rng.random() < 0.5 else (0.15, 0.15, 0.17),
-        bag=_draw_bag(rng, palette),
+        bag=_sample_bag(rng, palette),
         seed=int(rng.integers(2**31)),
     )
 
 
-def _draw_top(rng: Generator, palette: Palette, woman: bool) -> Top:
+def _sample_top(rng: Generator, palette: Palette, woman: bool) -> Top:
     kind = str(rng.choice([top if woman or top != "dress" else "tshirt" for top in palette.worn]))
     pattern = "plain" if rng.random() < palette.plain else str(rng.choice(palette.patterns))
     front = _fabric(rng, palette, pattern, palette.tops)
@@ -108,7 +117,7 @@ def _draw_top(rng: Generator, palette: Palette, woman: bool) -> Top:
     )
 
 
-def _draw_bottom(rng: Generator, palette: Palette, woman: bool, top: Top) -> Bottom:
+def _sample_bottom(rng: Generator, palette: Palette, woman: bool, top: Top) -> Bottom:
     pattern = (
         "plain"
         if rng.random() < 1 - palette.patterned
@@ -131,7 +140,7 @@ def _draw_bottom(rng: Generator, palette: Palette, woman: bool, top: Top) -> Bot
     )
 
 
-def _draw_hair(rng: Generator, palette: Palette, woman: bool, colour: RGB) -> Hair:
+def _sample_hair(rng: Generator, palette: Palette, woman: bool, colour: RGB) -> Hair:
     styles = ("bob", "long", "long", "ponytail", "bun", "full", "cap", "hood") if woman else (
         "bald", "short", "short", "short", "full", "full", "cap", "hood")  # fmt: skip
     style = str(rng.choice(styles))
@@ -139,7 +148,7 @@ def _draw_hair(rng: Generator, palette: Palette, woman: bool, colour: RGB) -> Ha
     return Hair(style, worn, colour)
 
 
-def _draw_bag(rng: Generator, palette: Palette) -> Bag:
+def _sample_bag(rng: Generator, palette: Palette) -> Bag:
     kind = str(rng.choice(palette.carried)) if rng.random() < palette.bags else "none"
     colour = _shade(rng, LEATHER[rng.integers(len(LEATHER))], 0.06)
     if rng.random() < 0.5:
@@ -172,7 +181,7 @@ def _colour(rng: Generator, colours: tuple[RGB, ...]) -> RGB:
 
 
 def _contrast(rng: Generator, base: RGB, colours: tuple[RGB, ...]) -> RGB:
-    """Draw a colour that can be told from another one."""
+    """Sample a colour that contrasts with another one."""
     for _ in range(6):
         colour = _colour(rng, colours)
         if np.abs(np.subtract(colour, base)).sum() > 0.45:

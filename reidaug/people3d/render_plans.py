@@ -1,57 +1,62 @@
-"""Plans of pictures: who is seen from where, in which pose, by which camera, before what.
+"""Render plans: pose, viewpoint, illumination, background and camera of every image.
 
-A plan is a pure function of a world, a seed and the number of a person.
+A plan is a function of a world, a seed and the number of a person.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.random import Generator
 
+from reidaug.jobs import numpy_generator
 from reidaug.people3d.camera import PLAIN_OPTICS, Optics, View
-from reidaug.people3d.motion import ACTIONS, Posture, act
-from reidaug.people3d.render import Light, Shot
+from reidaug.people3d.camera_sampling import Camera, sample_camera
+from reidaug.people3d.motion import ACTIONS, Posture, sample_posture
+from reidaug.people3d.render import Light, RenderPlan
 from reidaug.people3d.scene import WHITE, Backdrop, Occluder
-from reidaug.people3d.worlds import (
-    CUTS,
-    PAIRS,
-    TEST,
-    TRAIN,
-    Camera,
-    World,
-    camera_of,
-    chance,
-)
+from reidaug.people3d.worlds import PAIRS, TEST, TRAINING, TRUNCATIONS, World
 
-# How detectors cut people out, fitted once to the joints of Market-1501 (docs/joints.png): the
-# share of the crop's height a person fills; sometimes the box is much too large; boxes are narrower
-# than the crop's 1:2, so that people come out broad; where the middle lies.
+# Detection boxes, fitted once to the joints of Market-1501 (docs/joints.png): the share of the
+# crop's height that a person fills; some boxes are much too large; boxes are narrower than the
+# crop's 1:2, which broadens people; offset of the middle.
 ZOOM, ZOOM_SPREAD = 0.975, 0.04
 LOOSE, LOOSE_ZOOM = 0.15, (0.72, 0.95)
 STRETCH, STRETCH_SPREAD = 1.36, 0.12
 SHIFT_X, SHIFT_Y = 0.06, (0.012, 0.02)
-CUT_ZOOM = (1.1, 1.7)  # from the ankles to the hips
+CUT_ZOOM = (1.1, 1.7)  # truncation at the ankles to truncation at the hips
 # People walk along a camera's path, towards it a little more often than away.
 TOWARDS, ALONG_SPREAD = 0.57, 0.4
 
 
-def train_shots(world: World, seed: int, person: int, count: int) -> list[tuple[int, Shot]]:
-    """Plan the pictures of a training person.
+class PlannedImage(NamedTuple):
+    """An image of a re-ID dataset before it is rendered.
+
+    Attributes:
+        camera: Number of the camera.
+        plan: How it is rendered.
+    """
+
+    camera: int
+    plan: RenderPlan
+
+
+def plan_training_images(world: World, seed: int, person: int, count: int) -> list[PlannedImage]:
+    """Plan the images of a training person, from the few viewpoints and cameras of the world.
 
     Args:
         world: The world.
         seed: Of the dataset.
         person: Number of the person.
-        count: How many pictures.
+        count: Number of images.
 
     Returns:
-        Camera and plan of each.
+        Camera and plan of each image.
     """
-    rng = chance(world, seed, TRAIN, person)
+    rng = world.generator(seed, TRAINING, person)
     cameras = rng.permutation(world.cameras)[: max(1, world.train_cameras)] + 1
     sides = rng.integers(4, size=max(1, world.train_sides)) * (np.pi / 2)
     phases = rng.random(max(1, world.train_phases))
-    shots = []
+    images = []
     for k in range(count):
         yaw = rng.uniform(-np.pi, np.pi)
         if rng.random() < world.along:
@@ -60,91 +65,85 @@ def train_shots(world: World, seed: int, person: int, count: int) -> list[tuple[
             yaw = sides[k % len(sides)] + rng.normal(0, world.side_spread)
         phase = phases[k % len(phases)] if world.train_phases else rng.random()
         number = int(cameras[k % len(cameras)])
-        shots.append((number, _shot(world, seed, number, rng, float(yaw), float(phase))))
-    return shots
+        images.append(_plan_image(world, seed, number, rng, float(yaw), float(phase)))
+    return images
 
 
-def test_shots(world: World, seed: int, person: int, count: int) -> list[tuple[int, Shot]]:
-    """Plan the pictures of a test person: all around, from as many cameras as there are.
-
-    Args:
-        world: The world.
-        seed: Of the dataset.
-        person: Number of the person.
-        count: How many pictures.
-
-    Returns:
-        Camera and plan of each.
-    """
-    rng = chance(world, seed, TEST, person)
+def plan_test_images(world: World, seed: int, person: int, count: int) -> list[PlannedImage]:
+    """Plan the images of a test person, from all sides and cameras; see `plan_training_images`."""
+    rng = world.generator(seed, TEST, person)
     cameras = rng.permutation(world.cameras) + 1
     turns = rng.permutation(count) / count
     start = rng.uniform(-np.pi, np.pi)
-    shots = []
+    images = []
     for k in range(count):
         yaw = start + 2 * np.pi * turns[k] + rng.normal(0, world.side_spread)
         number = int(cameras[k % len(cameras)])
-        shots.append((number, _shot(world, seed, number, rng, float(yaw), rng.random())))
-    return shots
+        images.append(_plan_image(world, seed, number, rng, float(yaw), rng.random()))
+    return images
 
 
-def pair_shots(seed: int, person: int, count: int, *, white: bool, cut: float = 0.0) -> list[Shot]:
-    """Plan pictures of a person for learning flow: any view and pose, one place, one light.
+def plan_pair_images(
+    seed: int, person: int, count: int, *, white: bool, cut: float = 0.0
+) -> list[RenderPlan]:
+    """Plan images of a person for learning flow: any view and pose, one background, one light.
 
     Args:
         seed: Of the dataset.
         person: Number of the person.
-        count: How many pictures.
-        white: Whether the ground is white and the camera perfect, as in a catalogue.
-        cut: Share of the pictures whose lower edge runs through the legs, as where a car or the
-            picture's own border hides them from the detector.
+        count: Number of images.
+        white: Whether the background is white and the camera ideal, as in a catalogue.
+        cut: Share of the images whose lower edge runs through the legs, as where a car or the
+            border of the frame hides them from the detector.
 
     Returns:
-        The plan of each.
+        The plan of each image.
     """
-    rng = np.random.default_rng([seed, PAIRS, person])
+    rng = numpy_generator(seed, PAIRS, person)
     world = World(name="pairs", occluders=0.0, cast=0.05, relight=0.15, places=0)
     number = int(rng.integers(1, 25))
     start = rng.uniform(-np.pi, np.pi)
-    cuts = np.random.default_rng([seed, CUTS, person])
-    shots = []
+    truncation = numpy_generator(seed, TRUNCATIONS, person)
+    plans = []
     for k in range(count):
         yaw = start + 2 * np.pi * k / count + rng.normal(0, 0.35)
-        shot = _shot(world, seed, number, rng, float(yaw), rng.random())
+        plan = _plan_image(world, seed, number, rng, float(yaw), rng.random()).plan
         if white:
             optics = PLAIN_OPTICS._replace(noise=0.004)
-            view = shot.view._replace(
+            view = plan.view._replace(
                 height=float(rng.uniform(1.1, 1.5)), distance=float(rng.uniform(4, 6)), roll=0.0,
                 zoom=float(rng.uniform(0.86, 0.96)), stretch=1.0, shift_x=0.0, shift_y=0.0,
             )  # fmt: skip
-            shot = shot._replace(backdrop=Backdrop(WHITE, 0, 0.0), optics=optics, view=view)
-        if cuts.random() < cut:
-            shot = shot._replace(view=_cut(shot.view, cuts.uniform(*CUT_ZOOM)))
-        shots.append(shot)
-    return shots
+            plan = plan._replace(backdrop=Backdrop(WHITE, 0, 0.0), optics=optics, view=view)
+        if truncation.random() < cut:
+            plan = plan._replace(view=_truncate(plan.view, truncation.uniform(*CUT_ZOOM)))
+        plans.append(plan)
+    return plans
 
 
-def _shot(world: World, seed: int, number: int, rng: Generator, yaw: float, phase: float) -> Shot:
-    camera = camera_of(world, seed, number)
+def _plan_image(
+    world: World, seed: int, number: int, rng: Generator, yaw: float, phase: float
+) -> PlannedImage:
+    camera = sample_camera(world, seed, number)
     action = str(rng.choice(ACTIONS, p=np.asarray(world.actions) / sum(world.actions)))
-    posture = act(action, phase, rng)
+    posture = sample_posture(action, phase, rng)
     along = rng.random()
     if world.places:
         along = (np.floor(along * world.places) + 0.5) / world.places
     kind = "none"
     if rng.random() < world.occluders:
         kind = str(rng.choice(["pole", "barrier", "bush"]))
-    place = rng.uniform(-0.9, 0.9) if kind == "pole" else rng.uniform(0.35, 0.8)
-    shot = Shot(
+    position = rng.uniform(-0.9, 0.9) if kind == "pole" else rng.uniform(0.35, 0.8)
+    plan = RenderPlan(
         posture=posture,
         view=_view(camera, yaw, rng),
         light=_light(camera, world.relight, rng),
         backdrop=Backdrop(camera.place, camera.place_seed, float(along)),
-        occluder=Occluder(kind, float(place), int(rng.integers(2**31))),
+        occluder=Occluder(kind, float(position), int(rng.integers(2**31))),
         optics=camera.optics,
         seed=int(rng.integers(2**31)),
     )
-    return shot
+    return PlannedImage(number, plan)
 
 
 def _view(camera: Camera, yaw: float, rng: Generator) -> View:
@@ -163,8 +162,8 @@ def _view(camera: Camera, yaw: float, rng: Generator) -> View:
     )
 
 
-def _cut(view: View, closer: float) -> View:
-    """Raise the crop's lower edge; the head stays where it is, the box becomes less slender."""
+def _truncate(view: View, closer: float) -> View:
+    """Raise the crop's lower edge; the head stays in position, the box becomes less slender."""
     return view._replace(
         zoom=view.zoom * closer,
         stretch=view.stretch / closer**0.5,
@@ -182,36 +181,22 @@ def _light(camera: Camera, relight: float, rng: Generator) -> Light:
     )
 
 
-def to_row(shot: Shot) -> dict[str, Any]:
-    """Lay a plan out as columns of a table.
-
-    Args:
-        shot: The plan.
-
-    Returns:
-        One plain value a column, named such as ``view.yaw``.
-    """
-    row: dict[str, Any] = {"noise_seed": shot.seed}
-    for name, part in shot._asdict().items():
+def to_row(plan: RenderPlan) -> dict[str, Any]:
+    """Give a plan as a row of a table: plain values in columns named such as ``view.yaw``."""
+    row: dict[str, Any] = {"noise_seed": plan.seed}
+    for name, part in plan._asdict().items():
         if name != "seed":
             row |= {f"{name}.{key}": _number(value) for key, value in part._asdict().items()}
     return row
 
 
-def from_row(row: dict[str, Any]) -> Shot:
-    """Read a plan back; the inverse of `to_row`.
-
-    Args:
-        row: The columns; others are passed over.
-
-    Returns:
-        The plan.
-    """
+def from_row(row: dict[str, Any]) -> RenderPlan:
+    """Read a plan from a row of a table, the inverse of `to_row`; other columns are ignored."""
 
     def part(name: str, kind: Any) -> Any:
         return kind(**{key: row[f"{name}.{key}"] for key in kind._fields})
 
-    return Shot(
+    return RenderPlan(
         posture=part("posture", Posture),
         view=part("view", View),
         light=part("light", Light),

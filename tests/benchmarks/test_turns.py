@@ -3,8 +3,7 @@ import math
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
-
-from reidaug.people3d.turns import TURNS, turn_of, turned_by
+from turns import TURNS, turn_of, turned_by
 
 ANGLES = st.floats(-20, 20)
 

@@ -1,0 +1,74 @@
+"""Random cameras of a world."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from reidaug.people3d.camera import Optics
+from reidaug.people3d.worlds import CAMERAS, World
+
+
+class Camera(NamedTuple):
+    """One camera of a world.
+
+    Attributes:
+        height: Over the ground in metres.
+        distance: Mean distance to people in metres.
+        azimuth: Azimuth of the light in radians.
+        elevation: Elevation of the light in radians.
+        ambient: Share of ambient light.
+        strength: Brightness.
+        warmth: Of the light.
+        place: Its background, of `reidaug.people3d.scene.PLACES`.
+        place_seed: Random seed of the background.
+        optics: Its lens and sensor.
+    """
+
+    height: float
+    distance: float
+    azimuth: float
+    elevation: float
+    ambient: float
+    strength: float
+    warmth: float
+    place: str
+    place_seed: int
+    optics: Optics
+
+
+def sample_camera(world: World, seed: int, number: int) -> Camera:
+    """Sample a camera of a world.
+
+    Args:
+        world: The world.
+        seed: Of the dataset.
+        number: Of the camera, counted from 1.
+
+    Returns:
+        The camera.
+    """
+    rng, rig = world.generator(seed, CAMERAS, number), world.rig
+    gains = np.exp(rng.normal(0, world.cast, 3))
+    gains /= gains.mean() ** 0.7
+    gains *= rig.tint
+    return Camera(
+        height=rng.uniform(*rig.height),
+        distance=rng.uniform(*rig.distance),
+        azimuth=rng.uniform(-1.6, 1.6),
+        elevation=rng.uniform(*rig.elevation),
+        ambient=rng.uniform(*rig.ambient),
+        strength=rng.uniform(*rig.strength),
+        warmth=rng.normal(rig.warmth, 0.03),
+        place=rig.places[(number + int(rng.integers(2))) % len(rig.places)],
+        place_seed=int(rng.integers(2**31)),
+        optics=Optics(
+            red=float(gains[0]),
+            green=float(gains[1]),
+            blue=float(gains[2]),
+            gamma=rig.gamma * float(np.exp(rng.normal(0, world.tone))),
+            saturation=rng.uniform(*rig.saturation),
+            blur=rng.uniform(*world.blur),
+            shrink=rng.uniform(*world.shrink),
+            noise=rng.uniform(*world.noise),
+        ),
+    )

@@ -1,0 +1,249 @@
+"""Rendered re-ID datasets in Market-1501's form."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import yaml
+from joblib import delayed
+
+from reidaug.data.crop_names import JUNK, market_name
+from reidaug.data.keypoints import write_patn
+from reidaug.data.manifest import read_manifest, write_manifest
+from reidaug.data.market1501 import GALLERY, QUERY, SPLITS, TRAIN
+from reidaug.errors import ReidaugError
+from reidaug.files import read_text
+from reidaug.geometry.flow import Size
+from reidaug.jobs import Task
+from reidaug.people3d.appearance_sampling import sample_person
+from reidaug.people3d.mesh import build_mesh
+from reidaug.people3d.render import RenderPlan, render
+from reidaug.people3d.render_plans import plan_test_images, plan_training_images, to_row
+from reidaug.people3d.render_run import (
+    PersonRecord,
+    Row,
+    check_counts,
+    parse_size,
+    poses_of,
+    render_people,
+    size_text,
+    write_render,
+)
+from reidaug.people3d.worlds import FEW_POSES, World, world_from_dict
+
+TABLE = "renders.parquet"
+
+
+@dataclass(frozen=True)
+class MarketOptions:
+    """What `render_market` renders.
+
+    Attributes:
+        people: Training people.
+        test_people: Test people.
+        train_crops: Images of each training person.
+        test_crops: Images of each test person; a third of them become queries.
+        distractors: Gallery images of nobody (pid 0), each of another person.
+        junk: Gallery images to be ignored (pid -1).
+        size: (height, width) in pixels.
+        seed: Random seed.
+        world: Appearance, cameras, poses and views.
+
+    Raises:
+        UsageError: A number is too small.
+    """
+
+    people: int
+    test_people: int = 60
+    train_crops: int = 2
+    test_crops: int = 6
+    distractors: int = 0
+    junk: int = 0
+    size: Size = (128, 64)
+    seed: int = 0
+    world: World = FEW_POSES
+
+    def __post_init__(self) -> None:
+        check_counts(
+            people=(self.people, 1),
+            test_people=(self.test_people, 0),
+            train_crops=(self.train_crops, 1),
+            test_crops=(self.test_crops, 2),
+            distractors=(self.distractors, 0),
+            junk=(self.junk, 0),
+            seed=(self.seed, 0),
+        )
+
+    @property
+    def crops(self) -> int:
+        """Number of images in all."""
+        own = self.people * self.train_crops + self.test_people * self.test_crops
+        return own + self.distractors + self.junk
+
+
+class PlannedCrop(NamedTuple):
+    """One image of a re-ID dataset before it is rendered.
+
+    Attributes:
+        split: Folder.
+        name: File name.
+        camera: Number of the camera.
+        plan: How it is rendered.
+    """
+
+    split: str
+    name: str
+    camera: int
+    plan: RenderPlan
+
+
+def render_market(
+    out: Path, options: MarketOptions, *, workers: int | None = None
+) -> dict[str, int]:
+    """Render a re-ID dataset in Market-1501's form.
+
+    Args:
+        out: Folder to write; an unfinished run of the same options is continued.
+        options: What to render.
+        workers: Processes; by default one a core.
+
+    Returns:
+        The report: number of ``crops``, in all and by split.
+
+    Raises:
+        ReidaugError: The folder holds something else, or a worker was killed.
+        UsageError: The extra ``synth`` is not installed.
+    """
+
+    def make_tasks() -> dict[int, Task]:
+        for folder in (*SPLITS, "masks"):
+            (out / folder).mkdir(exist_ok=True)
+        return {
+            person: delayed(render_person)(out, person, list(crops), options)
+            for person, crops in enumerate(_plan_people(options), 1)
+        }
+
+    def write_tables(records: list[PersonRecord]) -> dict[str, int]:
+        rows = [row for record in records for row in record.rows]
+        training = {row["name"] for row in rows if row["split"] == TRAIN}
+        poses = poses_of(records)
+        for part, wanted in (("train", True), ("test", False)):
+            own = {name: pose for name, pose in poses.items() if (name in training) == wanted}
+            write_patn(out / f"market-annotation-{part}.csv", own, decimals=2)
+        write_manifest(out / TABLE, rows)
+        return {split: sum(row["split"] == split for row in rows) for split in SPLITS}
+
+    recipe = {
+        "command": "synth market",
+        **vars(options),
+        "size": size_text(options.size),
+        "world": options.world.as_dict(),
+    }
+    return render_people(
+        out, recipe, make_tasks, write_tables, crops=options.crops, workers=workers
+    )
+
+
+def _plan_people(options: MarketOptions) -> Iterator[Iterator[PlannedCrop]]:
+    """Plan the crops of everybody: training and test people, then distractors and junk."""
+    tested = options.people + options.test_people
+    for person in range(1, tested + options.distractors + options.junk + 1):
+        if person <= options.people:
+            yield _plan_training_person(person, options)
+        elif person <= tested:
+            yield _plan_test_person(person, options)
+        else:
+            yield _plan_nobody(person, options, junk=person > tested + options.distractors)
+
+
+def _plan_training_person(person: int, options: MarketOptions) -> Iterator[PlannedCrop]:
+    images = plan_training_images(options.world, options.seed, person, options.train_crops)
+    for k, (camera, plan) in enumerate(images, 1):
+        yield PlannedCrop(TRAIN, market_name(person, camera, 1, person, k), camera, plan)
+
+
+def _plan_test_person(person: int, options: MarketOptions) -> Iterator[PlannedCrop]:
+    queries = max(1, options.test_crops // 3)
+    images = plan_test_images(options.world, options.seed, person, options.test_crops)
+    for k, (camera, plan) in enumerate(images, 1):
+        split = QUERY if k <= queries else GALLERY
+        yield PlannedCrop(split, market_name(person, camera, 1, person, k), camera, plan)
+
+
+def _plan_nobody(person: int, options: MarketOptions, *, junk: bool) -> Iterator[PlannedCrop]:
+    """Plan a distractor, or junk: a box that misses most of the person."""
+    camera, plan = plan_test_images(options.world, options.seed, person, 1)[0]
+    pid = JUNK if junk else 0
+    if junk:
+        shift = 0.4 * np.sign(plan.view.shift_x)
+        plan = plan._replace(view=plan.view._replace(zoom=1.9, shift_x=shift, shift_y=0.35))
+    yield PlannedCrop(GALLERY, market_name(pid, camera, 1, person, 1), camera, plan)
+
+
+def render_person(
+    out: Path, person: int, crops: Sequence[PlannedCrop], options: MarketOptions
+) -> PersonRecord:
+    """Render the images and masks of one person.
+
+    Args:
+        out: Folder of the run.
+        person: Number of the person.
+        crops: The planned images.
+        options: World, seed and size.
+
+    Returns:
+        Joints, and the rows of the table of renders.
+    """
+    mesh = build_mesh(sample_person(options.world, options.seed, person))
+    rows: list[Row] = []
+    joints = {}
+    for split, name, camera, plan in crops:
+        joints[name] = write_render(out, split, name, render(mesh, plan, options.size))
+        row = {"name": name, "split": split, "person": person, "camera": camera}
+        rows.append(row | to_row(plan))
+    return PersonRecord(len(crops), joints, rows=rows)
+
+
+class RenderedMarket(NamedTuple):
+    """How a dataset was rendered.
+
+    Attributes:
+        root: Its folder.
+        world: Its world.
+        seed: Its random seed.
+        size: (height, width) of its images in pixels.
+        training: Rows of the table of renders of the training images, by file name.
+    """
+
+    root: Path
+    world: World
+    seed: int
+    size: Size
+    training: dict[str, Row]
+
+
+def read_rendered_market(root: Path) -> RenderedMarket:
+    """Read how a dataset was rendered.
+
+    Args:
+        root: A folder written by `render_market`.
+
+    Returns:
+        The world and the plans of the training images.
+
+    Raises:
+        ReidaugError: It was not written by `render_market`, or a file is damaged.
+    """
+    written = root / "recipe.yaml"
+    try:
+        recipe = yaml.safe_load(read_text(written)) if written.is_file() else {}
+    except yaml.YAMLError:
+        raise ReidaugError(f"{written}: not valid YAML; was it cut off?") from None
+    if not isinstance(recipe, dict) or recipe.get("command") != "synth market":
+        raise ReidaugError(f"{root}: not made by 'reidaug synth market', so nobody to render")
+    rows = read_manifest(root / TABLE)
+    training = {row["name"]: row for row in rows if row["split"] == TRAIN}
+    world = world_from_dict(recipe["world"])
+    return RenderedMarket(root, world, recipe["seed"], parse_size(recipe["size"]), training)

@@ -1,0 +1,169 @@
+"""Resumable rendering of a dataset: one task and one record for each person."""
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from joblib import delayed
+from numpy.typing import NDArray
+
+from reidaug.data.images import encode_jpeg, encode_png
+from reidaug.errors import UsageError, require_extra
+from reidaug.files import write_atomically
+from reidaug.geometry.flow import Size
+from reidaug.geometry.pose import Pose
+from reidaug.jobs import Records, Task, run_tasks
+from reidaug.machine import cores
+from reidaug.people3d.body import load_body
+from reidaug.people3d.render import Render
+from reidaug.runs import RunFolder, counter
+
+RECORDS = ".parts"
+Row = dict[str, Any]
+"""A row of a Parquet table: text, numbers, booleans or None by column."""
+
+
+class PersonRecord(NamedTuple):
+    """What rendering one person leaves for the tables of the dataset; JSON values.
+
+    Attributes:
+        crops: Number of images.
+        joints: The 18 joints by file name: x, y and whether they are visible (0 or 1).
+        pairs: File names of the pairs, source then target.
+        rows: Rows of the dataset's table.
+    """
+
+    crops: int
+    joints: Mapping[str, list[list[float]]]
+    pairs: Sequence[Sequence[str]] = ()
+    rows: Sequence[Row] = ()
+
+
+def render_people(
+    out: Path,
+    recipe: Mapping[str, Any],
+    make_tasks: Callable[[], Mapping[int, Task]],
+    write_tables: Callable[[list[PersonRecord]], dict[str, int]],
+    *,
+    crops: int,
+    workers: int | None,
+) -> dict[str, int]:
+    """Render every person that has no record yet, then write the tables.
+
+    Args:
+        out: Folder of the run.
+        recipe: What decides its bytes.
+        make_tasks: Makes the folders and gives the task of each person, which returns a
+            `PersonRecord`.
+        write_tables: Writes the tables from all records, in the order of the tasks, and gives
+            counts for the report.
+        crops: Number of images in all.
+        workers: Processes; by default one a core.
+
+    Returns:
+        The report.
+
+    Raises:
+        ReidaugError: The folder holds something else, or a worker was killed.
+        UsageError: The extra ``synth`` is not installed.
+    """
+    require_extra("synth", "anny", "warp")
+    folder = RunFolder.open(out, recipe, resume=True)
+    if (report := folder.finished()) is not None:
+        return report
+    load_body()  # builds its cache before the workers need it
+    records = Records(out / RECORDS)
+    tasks = make_tasks()
+    finished = {person: record for person in tasks if (record := records.read(person))}
+    # Finished people are not handed out: after a task that returns at once, the next one, which
+    # loads the body model, looks like a memory leak, and joblib replaces the worker.
+    missing = [
+        delayed(_render_person)(records, person, task)
+        for person, task in tasks.items()
+        if person not in finished
+    ]
+    started = time.monotonic()
+    with counter(total=crops, what="rendering", unit="crops") as advance:
+        advance(sum(record["crops"] for record in finished.values()))
+        for count in run_tasks(missing, min(workers or cores(), len(missing))):
+            advance(count)
+    complete = [PersonRecord(**records.read(person)) for person in tasks]
+    report = {"crops": crops, **write_tables(complete)}
+    folder.log(persons=len(missing), seconds=round(time.monotonic() - started, 2))
+    folder.report(report)
+    records.remove()
+    for partial in out.rglob(".*.part"):
+        partial.unlink()
+    return report
+
+
+def _render_person(records: Records, person: int, task: Task) -> int:
+    function, positional, named = task
+    record: PersonRecord = function(*positional, **named)
+    records.write(person, record._asdict())
+    return record.crops
+
+
+def write_image(path: Path, image: NDArray[np.uint8]) -> None:
+    """Write RGB bytes (H, W, 3) as a JPEG file."""
+    pixels = np.ascontiguousarray(image.transpose(2, 0, 1))
+    write_atomically(path, encode_jpeg(torch.from_numpy(pixels)))
+
+
+def write_render(out: Path, split: str, name: str, render: Render) -> list[list[float]]:
+    """Write an image into its split and its mask beside the splits.
+
+    Args:
+        out: Folder of the run.
+        split: Folder of the image in it.
+        name: File name of the image.
+        render: The image and its annotations.
+
+    Returns:
+        The 18 joints: x, y in pixels and whether they are visible (0 or 1).
+    """
+    write_image(out / split / name, render.image)
+    mask = encode_png(torch.from_numpy(render.mask))
+    write_atomically(out / "masks" / f"{Path(name).stem}.png", mask)
+    xy, visible = render.xy.round(2).tolist(), render.visible.tolist()
+    return [[x, y, float(v)] for (x, y), v in zip(xy, visible, strict=True)]
+
+
+def poses_of(records: Iterable[PersonRecord]) -> dict[str, Pose]:
+    """Give the 18 joints of all records by file name."""
+    tables = {n: torch.tensor(j) for record in records for n, j in record.joints.items()}
+    return {name: Pose(table[:, :2], table[:, 2] > 0) for name, table in tables.items()}
+
+
+def check_counts(**counts: tuple[int, int]) -> None:
+    """Check options.
+
+    Args:
+        counts: Value and least value by the option's name.
+
+    Raises:
+        UsageError: A value is too small.
+    """
+    for name, (value, least) in counts.items():
+        if value < least:
+            raise UsageError(f"--{name.replace('_', '-')} {value}: at least {least} needed")
+
+
+def size_text(size: Size) -> str:
+    """Write (height, width) like ``128x64``; the inverse of `parse_size`."""
+    return f"{size[0]}x{size[1]}"
+
+
+def parse_size(text: str) -> Size:
+    """Read (height, width) from a text like ``128x64``.
+
+    Raises:
+        UsageError: The text has another form, or a side is shorter than 32.
+    """
+    parts = text.lower().split("x")
+    if len(parts) != 2 or not all(part.isdecimal() and int(part) >= 32 for part in parts):
+        raise UsageError(f"--size {text}: give height x width, at least 32, such as 128x64")
+    return int(parts[0]), int(parts[1])
