@@ -20,7 +20,7 @@ from torch.nn.functional import interpolate
 
 from reidaug.data.pairs import PosePair
 from reidaug.flow.estimator import FlowEstimator
-from reidaug.flow.training.objective import Weights
+from reidaug.flow.loss_weights import LossWeights
 from reidaug.geometry.flow import Size, endpoint_error, identity
 from reidaug.geometry.pose import OPENPOSE_18, Pose, select
 
@@ -285,7 +285,7 @@ def _disturb(own: FlowEstimator) -> None:
 def _check_own_losses(own: FlowEstimator, asked: Asked) -> None:
     batch = PosePair(asked.source, asked.source, asked.source_pose, asked.target_pose)
     losses = own.own_losses(batch, own.motion(*asked), torch.Generator().manual_seed(2))
-    known = set(Weights.__dataclass_fields__)
+    known = set(LossWeights.__dataclass_fields__)
     for name, loss in losses.items():
         assert name in known, f"own_losses names {name!r}, which no weight is for ({sorted(known)})"
         assert loss.ndim == 0 and bool(loss.isfinite()), f"own loss {name!r} is no finite number"

@@ -8,6 +8,7 @@ from reidaug.flow.estimator import FlowEstimator
 from reidaug.flow.rivals.fomm import FOMM
 from reidaug.flow.rivals.mraa import MRAA
 from reidaug.flow.rivals.tpsmm import TPSMM
+from reidaug.flow.unwarpme.affine_task import move_pose, random_upright_affine
 from reidaug.flow.unwarpme.warping import UnWarpME
 from reidaug.geometry import affine, flow
 from reidaug.geometry.pose import Pose
@@ -34,8 +35,8 @@ def images(count: int, seed: int) -> Tensor:
 
 def pairs(count: int, seed: int) -> PosePair:
     source, target_pose = images(count, seed), poses(count, seed + 1, visible=1.0)
-    matrix, offset = affine.random_upright_affine(count, seeded(seed + 2))
-    source_pose = affine.move_pose(target_pose, matrix, offset, SIZE)
+    matrix, offset = random_upright_affine(count, seeded(seed + 2))
+    source_pose = move_pose(target_pose, matrix, offset, SIZE)
     exact = flow.from_affine(*affine.inverse(matrix, offset), SIZE)
     return PosePair(
         source,

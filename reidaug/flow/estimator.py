@@ -110,7 +110,7 @@ class FlowEstimator(Component, ABC):
             generator: Source of chance, on the CPU.
 
         Returns:
-            Unweighted losses by the names of `reidaug.flow.training.objective.Weights`.
+            Unweighted losses by the names of `reidaug.flow.loss_weights.LossWeights`.
         """
         del batch, motion, generator
         return {}

@@ -42,7 +42,7 @@ class ImageGenerator(Component, ABC):
             motion: What the estimator said of them.
 
         Returns:
-            Unweighted losses by the names of `reidaug.flow.training.objective.Weights`.
+            Unweighted losses by the names of `reidaug.flow.loss_weights.LossWeights`.
         """
         del batch, motion
         return {}

@@ -1,7 +1,6 @@
-"""The convolution blocks of which the rivals' networks are made.
+"""Convolution blocks of FOMM, MRAA and TPSMM, which differ in the norm layer alone.
 
-FOMM, MRAA and TPSMM use the same blocks and differ in the norm layer alone. Anti-aliased shrinking,
-the fifth block of the family, has nothing to learn: it is `reidaug.flow.unwarpme.losses.shrink`.
+Anti-aliased shrinking, which learns nothing, is `reidaug.flow.gaussian_filter.downsample`.
 """
 
 from jaxtyping import Float

@@ -15,7 +15,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from reidaug.flow.estimator import FlowEstimator
-from reidaug.geometry.affine import apply, random_upright_affine
+from reidaug.flow.unwarpme.affine_task import random_upright_affine
+from reidaug.geometry.affine import apply
 from reidaug.geometry.flow import from_affine, identity
 from reidaug.geometry.pose import Pose
 from reidaug.geometry.spline import thin_plate_flow
@@ -36,7 +37,7 @@ class RandomAffine(FlowEstimator):
 
     Source:
         The maps of UnWarpME Eq. 4 in our ranges, see
-        `reidaug.geometry.affine.random_upright_affine`.
+        `reidaug.flow.unwarpme.affine_task.random_upright_affine`.
     """
 
     to_target_pose = False

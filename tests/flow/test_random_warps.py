@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from reidaug.flow.estimator import FlowEstimator
 from reidaug.flow.random_warps import RandomAffine, RandomTPS
-from reidaug.geometry.affine import random_upright_affine
+from reidaug.flow.unwarpme.affine_task import random_upright_affine
 from reidaug.geometry.flow import from_affine, identity, to_pixels
 from reidaug.geometry.pose import Pose, select
 from reidaug.geometry.strain import strain

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from jaxtyping import Float
 from torch import Tensor
 
-from reidaug.flow.unwarpme.adversarial_losses import discriminator_loss, generator_loss
+from reidaug.flow.unwarpme.losses import discriminator_loss, generator_loss
 
 
 def as_printed(real: Tensor, fake: Tensor) -> Tensor:

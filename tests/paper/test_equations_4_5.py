@@ -4,13 +4,14 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reidaug.flow.unwarpme.affine_task import move_pose, random_upright_affine
 from reidaug.geometry import affine, flow
 from reidaug.geometry.pose import Pose
 
 
 @given(st.integers(0, 2**31))
 def test_equation_4_and_equation_5_as_loops(seed: int) -> None:
-    matrix, offset = affine.random_upright_affine(1, torch.Generator().manual_seed(seed))
+    matrix, offset = random_upright_affine(1, torch.Generator().manual_seed(seed))
     size = (5, 4)
     sampled = flow.from_affine(matrix, offset, size)[0]
     s_f = flow.from_affine(*affine.inverse(matrix, offset), size)[0]
@@ -37,8 +38,8 @@ def test_joints_move_by_equation_5(seed: int) -> None:
         torch.rand(1, 18, 2, generator=generator) * torch.tensor([63.0, 127.0]),
         torch.ones(1, 18, dtype=torch.bool),
     )
-    matrix, offset = affine.random_upright_affine(1, generator)
-    moved = affine.move_pose(pose, matrix, offset, size)
+    matrix, offset = random_upright_affine(1, generator)
+    moved = move_pose(pose, matrix, offset, size)
     for j in range(18):
         x = float(pose.xy[0, j, 0]) / 63 * 2 - 1 - float(offset[0, 0])
         y = float(pose.xy[0, j, 1]) / 127 * 2 - 1 - float(offset[0, 1])

@@ -6,8 +6,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from reidaug.flow.gaussian_filter import downsample
 from reidaug.flow.perceptual_networks import FeatureNetwork, ShiftTolerantLPIPS
-from reidaug.flow.unwarpme.losses import PYRAMID, affine_preserving_loss, perceptual_loss, shrink
+from reidaug.flow.unwarpme.affine_task import affine_preserving_loss, random_upright_affine
+from reidaug.flow.unwarpme.losses import PYRAMID, perceptual_loss
 from reidaug.geometry import affine, flow
 
 
@@ -79,14 +81,14 @@ def test_equation_6_is_zero_for_equal_images_and_gives_gradients_to_the_first_al
 
 def test_shrinking_keeps_the_corner_and_the_middle() -> None:
     image = torch.ones(1, 1, 64, 64)
-    small = shrink(image, 0.25)
+    small = downsample(image, 0.25)
     assert small.shape == (1, 1, 16, 16)
     torch.testing.assert_close(small[0, 0, 8, 8], torch.tensor(1.0))
 
 
 def test_equation_8_as_a_loop() -> None:
     generator = torch.Generator().manual_seed(0)
-    matrix, offset = affine.random_upright_affine(2, generator)
+    matrix, offset = random_upright_affine(2, generator)
     known = flow.from_affine(*affine.inverse(matrix, offset), (4, 3))
     estimate = torch.rand(2, 2, 4, 3, generator=generator)
     total, count = 0.0, 0

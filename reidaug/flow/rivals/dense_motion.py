@@ -9,10 +9,10 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from reidaug.flow.estimator import Motion
+from reidaug.flow.gaussian_filter import downsample
 from reidaug.flow.layers import Up
 from reidaug.flow.rivals.hourglass import Hourglass
 from reidaug.flow.rivals.local_maps import in_square_units, square_grid
-from reidaug.flow.unwarpme.losses import shrink
 from reidaug.geometry.flow import Size, identity
 from reidaug.geometry.pose import Pose, pose_maps
 from reidaug.geometry.warp import warp
@@ -149,7 +149,7 @@ def on_grid(
         FOMM's Gaussians have a variance of 0.01 in normalised units. Where the image is not square,
         the shorter side counts, so that they stay round in pixels.
     """
-    small = shrink(source, scale)
+    small = downsample(source, scale)
     grid = (small.shape[-2], small.shape[-1])
     sigma = SPREAD * max(min(grid) - 1, 1) / 2
     size = (source.shape[-2], source.shape[-1])

@@ -18,7 +18,7 @@ from reidaug.flow.rivals.local_maps import (
     local_maps,
     ratio,
 )
-from reidaug.geometry import affine
+from reidaug.flow.unwarpme.affine_task import move_pose
 from reidaug.geometry.flow import Size
 from reidaug.geometry.pose import OPENPOSE_18, Pose
 
@@ -209,7 +209,7 @@ def distorted(
     unit = aspect(size, noise)
     xy = torch.where(pose.visible[..., None], pose.xy, torch.zeros_like(pose.xy))
     flat = matrix * unit / unit[:, None]  # the same map in normalised coordinates
-    return affine.move_pose(Pose(xy, pose.visible), flat, offset / unit, size), matrix
+    return move_pose(Pose(xy, pose.visible), flat, offset / unit, size), matrix
 
 
 def jacobian_ratio(

@@ -2,65 +2,21 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
-from typing import ClassVar
 
 from jaxtyping import Float
-from pydantic import ConfigDict
 from torch import Tensor
 
 from reidaug.data.pairs import PosePair
+from reidaug.flow.loss_weights import LossWeights
 from reidaug.flow.perceptual_networks import FeatureNetwork
 from reidaug.flow.rivals.gfla_losses import SamplingLosses
-from reidaug.flow.unwarpme.losses import (
-    PYRAMID,
+from reidaug.flow.training.warp_losses import (
     exact_flow_loss,
-    perceptual_loss,
     smoothness_loss,
     structural_loss,
 )
+from reidaug.flow.unwarpme.losses import PYRAMID, perceptual_loss, total_loss
 from reidaug.geometry.warp import warp
-
-
-@dataclass(frozen=True)
-class Weights:
-    """What each loss counts.
-
-    Attributes:
-        affine: The affine-preserving loss, lambda_2 of Eq. 9.
-        exact: The exact flow, where the source shows the point.
-        hidden: The exact flow elsewhere: where the source would show the point, were nothing
-            before it. A map that joins on to the visible one and finds like texture.
-        l1: Absolute difference of the warped source and the target.
-        structure: One minus SSIM of the two.
-        perceptual: Eq. 6, on the warped source (task ``perceptual``) or the drawn image (task
-            ``generation``).
-        smoothness: Second differences of the flow, in tasks other than ``affine``.
-        generative: Eq. 7, lambda_1 of Eq. 9: what a discriminator says of the drawn image.
-        matching: FOMM's comparison of the discriminator's features.
-        equivariance: FOMM's equivariance of Jacobians.
-        features: TPSMM's comparison of warped features.
-        background: TPSMM's consistency of background maps.
-        correctness: GFLA's sampling correctness.
-        regularity: GFLA's affine regularisation.
-    """
-
-    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
-
-    affine: float = 1.0
-    exact: float = 1.0
-    hidden: float = 0.0
-    l1: float = 1.0
-    structure: float = 1.0
-    perceptual: float = 1.0
-    smoothness: float = 0.0
-    generative: float = 1.0
-    matching: float = 10.0
-    equivariance: float = 10.0
-    features: float = 10.0
-    background: float = 10.0
-    correctness: float = 20.0
-    regularity: float = 0.01
 
 
 class Objective:
@@ -77,7 +33,7 @@ class Objective:
 
     def __init__(
         self,
-        weights: Weights,
+        weights: LossWeights,
         network: FeatureNetwork | None = None,
         *,
         scales: Sequence[float] = PYRAMID,
@@ -180,7 +136,7 @@ class Objective:
         """Add losses up by their weights.
 
         Args:
-            losses: Losses by the names of `Weights`.
+            losses: Losses by the names of `LossWeights`.
 
         Returns:
             The sum.
@@ -191,8 +147,4 @@ class Objective:
         Source:
             UnWarpME Eq. 9, for the losses of one step of the alternation.
         """
-        if not losses:
-            raise ValueError("no loss counts in this task: see 'weights'")
-        weighted = [getattr(self.weights, name) * loss for name, loss in losses.items()]
-        total: Tensor = sum(weighted[1:], start=weighted[0])
-        return total
+        return total_loss(losses, self.weights)

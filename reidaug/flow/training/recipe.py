@@ -15,11 +15,12 @@ from reidaug.flow.checkpoint import build_estimator
 from reidaug.flow.components import build_component, without_preset
 from reidaug.flow.estimator import FlowEstimator
 from reidaug.flow.image_generator import ImageGenerator
+from reidaug.flow.loss_weights import LossWeights
 from reidaug.flow.perceptual_networks import FeatureNetwork, ShiftTolerantLPIPS, Vgg19
 from reidaug.flow.perceptual_weights import shift_tolerant_weights
 from reidaug.flow.rivals.gfla_losses import SamplingLosses
 from reidaug.flow.training.joint_model import Method
-from reidaug.flow.training.objective import Objective, Weights
+from reidaug.flow.training.objective import Objective
 from reidaug.flow.training.pair_augmentation import PairAugmentation
 from reidaug.flow.training.trainer import Descent, FlowTrainer, Opponent, Schedule
 from reidaug.flow.unwarpme.discriminator import Discriminator
@@ -85,7 +86,7 @@ class TrainFlow(Recipe):
     discriminator: dict[str, Any] | None = None
     row: str = "unwarpme"
     cycle: tuple[str, ...] = ("affine", "reconstruction")
-    weights: Weights = Weights()
+    weights: LossWeights = LossWeights()
     scales: tuple[float, ...] = Field(PYRAMID, min_length=1)
     windows: tuple[int, ...] = (3, 5)
     pair_augmentation: PairAugmentation = PairAugmentation()

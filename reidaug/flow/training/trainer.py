@@ -17,10 +17,13 @@ from reidaug.flow.training.batches import generator_at
 from reidaug.flow.training.joint_model import Drawn, Method
 from reidaug.flow.training.objective import Objective
 from reidaug.flow.training.pair_augmentation import PairAugmentation
+from reidaug.flow.unwarpme.affine_task import (
+    affine_preserving_loss,
+    known_flow,
+    move_pose,
+    random_upright_affine,
+)
 from reidaug.flow.unwarpme.discriminator import Discriminator
-from reidaug.flow.unwarpme.losses import affine_preserving_loss
-from reidaug.geometry import affine
-from reidaug.geometry.flow import from_affine
 from reidaug.geometry.warp import warp
 
 TASKS = ("affine", "reconstruction", "perceptual", "exact", "generation", "sampling")
@@ -256,13 +259,13 @@ class FlowTrainer:
 
     def _affine(self, batch: PosePair, generator: torch.Generator) -> dict[str, Tensor]:
         size = (batch.target.shape[-2], batch.target.shape[-1])
-        drawn = affine.random_upright_affine(batch.target.shape[0], generator)
+        drawn = random_upright_affine(batch.target.shape[0], generator)
         matrix, offset = (part.to(batch.target.device) for part in drawn)
-        moved = affine.move_pose(batch.target_pose, matrix, offset, size)
+        moved = move_pose(batch.target_pose, matrix, offset, size)
         moved = self.pair_augmentation.drop(moved, generator)
         synthetic = PosePair(batch.target, batch.target, moved, batch.target_pose)
         flow = self.method(synthetic, ("affine",)).motion.flow
-        known = from_affine(*affine.inverse(matrix, offset), (flow.shape[-2], flow.shape[-1]))
+        known = known_flow(matrix, offset, (flow.shape[-2], flow.shape[-1]))
         return {"affine": affine_preserving_loss(flow, known)}
 
     def _pairs(self, drawn: Drawn, batch: PosePair, tasks: Sequence[str]) -> dict[str, Tensor]:

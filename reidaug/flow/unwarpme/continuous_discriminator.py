@@ -1,6 +1,6 @@
-"""The discriminator that compares distributions in the embedding of a frozen network."""
+"""Continuous discriminator (Sec. 5.9): a Wasserstein critic on a frozen network's embedding."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import ClassVar
 
@@ -11,31 +11,26 @@ from torch.nn.functional import adaptive_avg_pool2d
 
 from reidaug.flow.components import Presets
 from reidaug.flow.perceptual_networks import FeatureNetwork
-from reidaug.flow.unwarpme.adversarial_losses import (
-    critic_generator_loss,
-    critic_loss,
-    gradient_penalty,
-)
 from reidaug.flow.unwarpme.correlation import unit_features
 from reidaug.flow.unwarpme.discriminator import Discriminator
 from reidaug.geometry.pose import OPENPOSE_18, Pose, pose_maps
 
 
 class ContinuousDiscriminator(Discriminator):
-    """Compares the distributions of real and drawn images where a frozen network embeds them.
+    """Compares the distributions of real and generated images in an embedding.
 
     Every position of the embedding, its features brought to unit length, is one sample; maps of the
     joints, averaged over the positions' cells, are concatenated. A critic of 1x1 convolutions
     estimates the Wasserstein distance of the two distributions.
 
     Args:
-        network: The frozen network, on the device of the images. It is neither trained nor saved
-            with the discriminator, and whoever moves the discriminator moves it too.
+        network: The frozen network, on the device of the images. It is neither trained, nor saved
+            nor moved with the discriminator.
         depth: Which of the network's features, counted from 0; 3 is relu4_3 of the VGG-16 in
             `ShiftTolerantLPIPS`, relu4_1 of `Vgg19` (`reidaug.flow.perceptual_networks`).
         widths: Output channels of the critic's hidden convolutions.
         sigma: Width of a joint's Gaussian in pixels of the image.
-        penalty: What the gradient penalty counts.
+        penalty: Weight of the gradient penalty.
 
     Raises:
         ValueError: A keyword is out of range.
@@ -51,7 +46,7 @@ class ContinuousDiscriminator(Discriminator):
         "paper": {"sigma": 6.0},
         "small": {"sigma": 3.0, "widths": (64, 32)},
     }
-    """``paper`` (256x256) or ``small`` (128x64, a narrower critic)."""
+    """``paper``: 256x256; ``small``: 128x64, a narrower critic. The network is an argument."""
 
     def __init__(
         self,
@@ -66,7 +61,7 @@ class ContinuousDiscriminator(Discriminator):
             raise ValueError(f"sigma must be positive, got {sigma}")
         super().__init__()
         # In a tuple, so that it is no part of this module's parameters and state.
-        self._frozen = (network,)
+        self._frozen_network = (network,)
         self.depth, self.sigma, self.penalty = depth, sigma, penalty
         channels = _channels(network, depth) + len(OPENPOSE_18)
         self.blocks = nn.ModuleList(
@@ -87,7 +82,7 @@ class ContinuousDiscriminator(Discriminator):
         Raises:
             ValueError: The images are too small for features of this depth.
         """
-        features = self._frozen[0].features(image)
+        features = self._frozen_network[0].features(image)
         if len(features) <= self.depth:
             height, width = image.shape[-2:]
             raise ValueError(
@@ -96,21 +91,10 @@ class ContinuousDiscriminator(Discriminator):
             )
         return unit_features(features[self.depth])
 
-    def forward(self, image: Float[Tensor, "b 3 H W"], pose: Pose) -> list[Tensor]:
-        """Judge every position of the images' embedding.
-
-        Args:
-            image: Images (B, 3, H, W) in [0, 1].
-            pose: Joints (B, 18, 2) in pixels of these images.
-
-        Returns:
-            Features (B, C, h, w) after every block; the last are the scores (B, 1, h, w).
-
-        Raises:
-            ValueError: The images are too small for features of this depth.
-        """
+    def condition(self, image: Float[Tensor, "b 3 H W"], pose: Pose) -> Float[Tensor, "b c h w"]:
+        """Concatenate the averaged pose maps to the image's embedding."""
         embedding = self.embed(image)
-        return self._criticise(torch.cat((embedding, self._maps(image, pose, embedding)), 1))
+        return torch.cat((embedding, self._maps(image, pose, embedding)), 1)
 
     def loss(
         self,
@@ -119,30 +103,17 @@ class ContinuousDiscriminator(Discriminator):
         pose: Pose,
         generator: torch.Generator,
     ) -> Float[Tensor, ""]:
-        """Ask for scores as far apart as a slope of 1 allows; neither image gets a gradient.
-
-        Args:
-            real_image: Target images (B, 3, H, W) in [0, 1].
-            fake_image: What was drawn of them (B, 3, H, W).
-            pose: Target joints (B, 18, 2).
-            generator: Where the slopes are taken; on the CPU.
-
-        Returns:
-            `critic_loss` plus the weighted `gradient_penalty`.
-
-        Source:
-            UnWarpME Sec. 5.9, as the class says.
-        """
+        """Compute `critic_loss` plus the weighted `gradient_penalty`."""
         with torch.no_grad():
             real, fake = self.embed(real_image), self.embed(fake_image)
             maps = self._maps(real_image, pose, real)
-        rows, maps_of_rows = (_rows(part) for part in (real, maps))
+        real, fake, maps = _positions(real), _positions(fake), _positions(maps)
 
         def critic(samples: Tensor) -> Tensor:
-            return self._criticise(torch.cat((samples, maps_of_rows), 1))[-1]
+            return self.features(torch.cat((samples, maps), 1))[-1]
 
-        distance = critic_loss(critic(rows), critic(_rows(fake)))
-        return distance + self.penalty * gradient_penalty(critic, rows, _rows(fake), generator)
+        distance = critic_loss(critic(real), critic(fake))
+        return distance + self.penalty * gradient_penalty(critic, real, fake, generator)
 
     def generator_losses(
         self,
@@ -150,21 +121,9 @@ class ContinuousDiscriminator(Discriminator):
         fake_image: Float[Tensor, "b 3 H W"],
         pose: Pose,
     ) -> dict[str, Tensor]:
-        """Ask for images that the critic scores high.
-
-        Args:
-            real_image: Not needed.
-            fake_image: What was drawn (B, 3, H, W); it alone gets a gradient.
-            pose: Target joints (B, 18, 2).
-
-        Returns:
-            ``generative``, which may be negative.
-
-        Source:
-            UnWarpME Sec. 5.9, in the place of Eq. 7.
-        """
+        """Compute ``generative``, in the place of Eq. 7; it may be negative."""
         del real_image
-        return {"generative": critic_generator_loss(self._judge(fake_image, pose)[-1])}
+        return {"generative": critic_generator_loss(self.frozen(fake_image, pose)[-1])}
 
     def _maps(self, image: Tensor, pose: Pose, embedding: Tensor) -> Tensor:
         size = (image.shape[-2], image.shape[-1])
@@ -172,16 +131,61 @@ class ContinuousDiscriminator(Discriminator):
         grid = (embedding.shape[-2], embedding.shape[-1])
         return adaptive_avg_pool2d(maps, grid).to(embedding.dtype)
 
-    def _criticise(self, samples: Tensor) -> list[Tensor]:
-        found: list[Tensor] = []
-        for block in (*self.blocks, self.score):
-            samples = block(samples)
-            found.append(samples)
-        return found
+
+def critic_loss(
+    real: Float[Tensor, "*positions"], fake: Float[Tensor, "*positions"]
+) -> Float[Tensor, ""]:
+    """Train a critic to score real samples above generated ones.
+
+    Args:
+        real: Scores of real samples, any shape.
+        fake: Scores of generated samples, of the same shape.
+
+    Returns:
+        Mean fake score minus mean real score: minus the estimated distance of the distributions.
+
+    Source:
+        The Wasserstein objective (Arjovsky et al. 2017), our reading of UnWarpME Sec. 5.9, which
+        names no objective. Up to a constant it is Eq. 7, maximised.
+    """
+    return fake.float().mean() - real.float().mean()
+
+
+def critic_generator_loss(fake: Float[Tensor, "*positions"]) -> Float[Tensor, ""]:
+    """Train a generator towards samples with high scores: minus the mean score, any shape."""
+    return -fake.float().mean()
+
+
+def gradient_penalty(
+    critic: Callable[[Tensor], Tensor],
+    real: Float[Tensor, "n *features"],
+    fake: Float[Tensor, "n *features"],
+    generator: torch.Generator,
+) -> Float[Tensor, ""]:
+    """Keep a critic's slope at 1 between real and generated samples.
+
+    Args:
+        critic: Scores every sample from that sample alone; runs in 32 bits.
+        real: Real samples (N, ...).
+        fake: Generated samples (N, ...).
+        generator: Random numbers, on the CPU: where between the two each slope is taken.
+
+    Returns:
+        Mean of (length of the slope - 1) squared, one slope a sample.
+
+    Source:
+        WGAN-GP (Gulrajani et al. 2017) Eq. 3, without its weight 10.
+    """
+    share = torch.rand(real.shape[0], generator=generator).to(real.device)
+    share = share.view(-1, *(1,) * (real.ndim - 1))
+    with torch.enable_grad(), torch.autocast(real.device.type, enabled=False):
+        between = torch.lerp(real.detach().float(), fake.detach().float(), share).requires_grad_()
+        (slope,) = torch.autograd.grad(critic(between).sum(), between, create_graph=True)
+    return (torch.linalg.vector_norm(slope.flatten(1), dim=1) - 1).square().mean()
 
 
 def _channels(network: FeatureNetwork, depth: int) -> int:
-    """Ask a network how many channels its features of a depth have."""
+    """Return how many channels a network's features of a depth have."""
     like = next(network.parameters(), torch.zeros(()))
     with torch.no_grad():
         features = network.features(torch.zeros(1, 3, 64, 64, device=like.device))
@@ -190,6 +194,6 @@ def _channels(network: FeatureNetwork, depth: int) -> int:
     return features[depth].shape[1]
 
 
-def _rows(maps: Float[Tensor, "b c h w"]) -> Float[Tensor, "n c 1 1"]:
+def _positions(maps: Float[Tensor, "b c h w"]) -> Float[Tensor, "n c 1 1"]:
     """Make every position a sample of its own."""
     return maps.movedim(1, -1).flatten(0, 2)[..., None, None]

@@ -1,8 +1,8 @@
-"""Compare two feature maps cell by cell, and keep one match a target cell.
+"""Correlation of pose features, and its filter: Eqs. 2, 10 and 3.
 
-Legend of the shapes: B pairs, M features, h w the feature grid, S = h*w source positions. The
-matches have source positions as channels and target positions as space: channel i*w + j at (v, u)
-is about source cell (i, j) and target cell (v, u). That is the paper's rasterised form.
+Shapes: B pairs, M features, h x w the feature grid, S = h*w source positions. Matches have source
+positions as channels and target positions as space: channel i*w + j at (v, u) is about source cell
+(i, j) and target cell (v, u), the paper's rasterised form.
 """
 
 import torch
@@ -17,13 +17,13 @@ EPSILON = 1e-5
 def unit_features(
     features: Float[Tensor, "b m h w"], *, over: str = "position", eps: float = 1e-6
 ) -> Float[Tensor, "b m h w"]:
-    """Divide features by their l2 length.
+    """Normalise features to unit l2 length.
 
     Args:
         features: Features (B, M, h, w).
-        over: ``position``: every cell's M features get unit length, so that their dot product is a
-            cosine. ``channel``: every channel gets unit length over the grid.
-        eps: Shortest length divided by.
+        over: ``position``: the M features of each cell, so that their dot product is a cosine.
+            ``channel``: each channel over the grid.
+        eps: Lower bound of the length.
 
     Returns:
         Features (B, M, h, w).
@@ -32,8 +32,8 @@ def unit_features(
         ValueError: ``over`` is neither.
 
     Source:
-        UnWarpME Sec. 5.5 normalises "each channel"; ``channel`` is that wording. The mutual filter
-        comes from networks that normalise each position, which is our default.
+        UnWarpME Sec. 5.5 normalises "each channel"; ``channel`` is that wording. NC-Net, where the
+        mutual filter comes from, normalises each position, which is our default.
     """
     if over not in ("position", "channel"):
         raise ValueError(f"over must be 'position' or 'channel', got {over!r}")
@@ -45,15 +45,15 @@ def unit_features(
 def correlate(
     source: Float[Tensor, "b m h w"], target: Float[Tensor, "b m h w"]
 ) -> Float[Tensor, "b s h w"]:
-    """Compare every source cell with every target cell by the dot product of their features.
+    """Correlate every source cell with every target cell: the dot product of their features.
 
     Args:
-        source: Source pose features (B, M, h, w).
-        target: Target pose features (B, M, h, w).
+        source: Source pose features z_s (B, M, h, w).
+        target: Target pose features z_t (B, M, h, w).
 
     Returns:
-        Correlation (B, h*w, h, w): source positions as channels; a cosine in [-1, 1] when the
-        features have unit length at each position.
+        Correlation C (B, h*w, h, w): source positions as channels; a cosine in [-1, 1] for
+        features of unit length at each position.
 
     Source:
         UnWarpME Eq. 2, Sec. 4.1.1.
@@ -63,14 +63,14 @@ def correlate(
 
 
 def mutual_attention(correlation: Float[Tensor, "b s h w"]) -> Float[Tensor, "b s h w"]:
-    """Weigh each match by how close it is to being the best one on both sides.
+    """Weight each match by its ratio to the best match on either side.
 
     Args:
         correlation: Correlation (B, S, h, w), not negative.
 
     Returns:
-        Attention (B, S, h, w) in [0, 1]: 1 where source and target cell are each other's best
-        match, 0 where the correlation is 0.
+        Attention gamma (B, S, h, w) in [0, 1]: 1 where source and target cell are each other's
+        best match, 0 where the correlation is 0.
 
     Source:
         UnWarpME Eq. 10. A small constant is added to both maxima, which may be 0.
@@ -81,7 +81,7 @@ def mutual_attention(correlation: Float[Tensor, "b s h w"]) -> Float[Tensor, "b 
 
 
 def unit_matches(matches: Float[Tensor, "b s h w"]) -> Float[Tensor, "b s h w"]:
-    """Give every target cell's matches unit l2 length over the source positions.
+    """Normalise each target cell's matches to unit l2 length over the source positions.
 
     Args:
         matches: Filtered correlation Q (B, S, h, w).
@@ -96,15 +96,10 @@ def unit_matches(matches: Float[Tensor, "b s h w"]) -> Float[Tensor, "b s h w"]:
 
 
 def filter_matches(correlation: Float[Tensor, "b s h w"]) -> Float[Tensor, "b s h w"]:
-    """Rectify, filter and normalise a correlation in one go.
-
-    Equal to ``unit_matches(mutual_attention(c) * c)`` of the rectified correlation ``c``, in three
-    passes: the best source of a target cell divides that cell's matches and their length alike,
-    so it is needed only for the small constants. Where no gradient is kept the correlation is
-    overwritten.
+    """Rectify a correlation, filter it (Q = gamma C) and normalise it.
 
     Args:
-        correlation: Correlation (B, S, h, w) of any sign.
+        correlation: Correlation (B, S, h, w) of any sign; overwritten where it needs no gradient.
 
     Returns:
         Q_gamma (B, S, h, w).
@@ -113,13 +108,24 @@ def filter_matches(correlation: Float[Tensor, "b s h w"]) -> Float[Tensor, "b s 
         UnWarpME Eqs. 10 and 3, in this order. Negative correlation is set to 0 first: a negative
         maximum would turn signs around.
     """
-    if torch.is_grad_enabled() and correlation.requires_grad:
-        matches = correlation.relu()
-        best_source = matches.amax(1, keepdim=True) + EPSILON
-        best_target = matches.amax((2, 3), keepdim=True) + EPSILON
-        matches = matches.square() * matches * best_target.reciprocal()
-        length = torch.linalg.vector_norm(matches, dim=1, keepdim=True)
-        return matches * (length + EPSILON * best_source).reciprocal()
+    if not (torch.is_grad_enabled() and correlation.requires_grad):
+        return fused_matches(correlation)
+    similarity = correlation.relu()
+    return unit_matches(mutual_attention(similarity) * similarity)
+
+
+def fused_matches(correlation: Float[Tensor, "b s h w"]) -> Float[Tensor, "b s h w"]:
+    """Compute `filter_matches` in place, for inference.
+
+    The best source of a target cell divides that cell's matches and their length alike, so it is
+    needed only for the small constants: three passes over the matches instead of seven.
+
+    Args:
+        correlation: Correlation (B, S, h, w) of any sign; overwritten.
+
+    Returns:
+        Q_gamma (B, S, h, w), equal to the printed equations up to rounding.
+    """
     matches = correlation.relu_()
     best_source = matches.amax(1, keepdim=True) + EPSILON
     best_target = matches.amax((2, 3), keepdim=True) + EPSILON
@@ -131,18 +137,18 @@ def filter_matches(correlation: Float[Tensor, "b s h w"]) -> Float[Tensor, "b s 
 def expected_source(
     matches: Float[Tensor, "b s h w"], temperature: Float[Tensor, ""]
 ) -> Float[Tensor, "b 2 h w"]:
-    """Read a flow out of matches: the mean source position, weighted by a softmax.
+    """Compute the mean source position under a softmax of the matches (soft argmax).
 
     Args:
         matches: Q_gamma (B, S, h, w).
         temperature: Factor of the matches inside the softmax; the larger, the closer to argmax.
 
     Returns:
-        Flow (B, 2, h, w) inside [-1, 1]; the middle of the image where nothing matches.
+        Flow (B, 2, h, w) inside [-1, 1]; the image's centre where nothing matches.
 
     Source:
-        Not in the paper, whose C_i has to find the coordinates of the source positions by itself.
+        Not in the paper, whose C_i has to learn the coordinates of the source positions.
     """
     weights = (matches * temperature.to(matches.dtype)).softmax(1).flatten(2)
-    places = identity(*matches.shape[2:], device=matches.device).flatten(1).to(weights.dtype)
-    return (places @ weights).float().unflatten(2, matches.shape[2:])
+    positions = identity(*matches.shape[2:], device=matches.device).flatten(1).to(weights.dtype)
+    return (positions @ weights).float().unflatten(2, matches.shape[2:])

@@ -1,7 +1,7 @@
-"""Discriminators: what all of them answer, and the one that scores patches.
+"""Discriminators of generated images: the interface, and the patch discriminator of Eq. 7.
 
-Whoever trains asks `Discriminator.loss` and `Discriminator.generator_losses` and need not know
-which discriminator it has; `reidaug.flow.unwarpme.continuous_discriminator` holds the other one.
+Training calls `Discriminator.loss` and `Discriminator.generator_losses`, whichever discriminator it
+has; `reidaug.flow.unwarpme.continuous_discriminator` holds the other one.
 """
 
 from abc import ABC, abstractmethod
@@ -15,20 +15,38 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from reidaug.flow.components import Component, Presets
-from reidaug.flow.unwarpme.adversarial_losses import (
-    discriminator_loss,
-    generator_loss,
-    matching_loss,
-)
+from reidaug.flow.unwarpme.losses import discriminator_loss, generator_loss, matching_loss
 from reidaug.geometry.pose import OPENPOSE_18, Pose, pose_maps
 
 
 class Discriminator(Component, ABC):
-    """Scores patches of images; knows its own loss and what it asks of a generator."""
+    """Scores patches of images, conditioned on a pose; owns its loss and the generator's.
+
+    Attributes:
+        blocks: Layers, one after the other.
+        score: Last layer: one score a patch.
+    """
+
+    blocks: nn.ModuleList
+    score: nn.Module
 
     @abstractmethod
+    def condition(self, image: Float[Tensor, "b 3 H W"], pose: Pose) -> Float[Tensor, "b c h w"]:
+        """Combine images and poses to the input of the first block.
+
+        Args:
+            image: Images (B, 3, H, W) in [0, 1].
+            pose: Joints (B, 18, 2) in pixels of these images.
+
+        Returns:
+            Features (B, C, h, w).
+
+        Raises:
+            ValueError: The images are too small.
+        """
+
     def forward(self, image: Float[Tensor, "b 3 H W"], pose: Pose) -> list[Tensor]:
-        """Judge images.
+        """Score images.
 
         Args:
             image: Images (B, 3, H, W) in [0, 1].
@@ -41,6 +59,15 @@ class Discriminator(Component, ABC):
         Raises:
             ValueError: The images are too small.
         """
+        return self.features(self.condition(image, pose))
+
+    def features(self, x: Float[Tensor, "b c h w"]) -> list[Tensor]:
+        """Run the blocks on their input; see `forward`."""
+        outputs: list[Tensor] = []
+        for block in (*self.blocks, self.score):
+            x = block(x)
+            outputs.append(x)
+        return outputs
 
     @abstractmethod
     def loss(
@@ -50,13 +77,13 @@ class Discriminator(Component, ABC):
         pose: Pose,
         generator: torch.Generator,
     ) -> Float[Tensor, ""]:
-        """Work out the loss of the discriminator's own step; neither image gets a gradient.
+        """Compute the loss of the discriminator's own step; neither image gets a gradient.
 
         Args:
             real_image: Target images (B, 3, H, W) in [0, 1].
-            fake_image: What was drawn of them (B, 3, H, W).
+            fake_image: Generated images (B, 3, H, W).
             pose: Target joints (B, 18, 2).
-            generator: Source of chance, on the CPU.
+            generator: Random numbers, on the CPU.
 
         Returns:
             The loss.
@@ -69,33 +96,34 @@ class Discriminator(Component, ABC):
         fake_image: Float[Tensor, "b 3 H W"],
         pose: Pose,
     ) -> dict[str, Tensor]:
-        """Work out the losses of the generator's step; only the drawn image gets a gradient.
+        """Compute the losses of the generator's step; only the generated image gets a gradient.
 
         Args:
             real_image: Target images (B, 3, H, W) in [0, 1].
-            fake_image: What was drawn of them (B, 3, H, W).
+            fake_image: Generated images (B, 3, H, W).
             pose: Target joints (B, 18, 2).
 
         Returns:
-            Unweighted losses by the names of `reidaug.flow.training.objective.Weights`.
+            Unweighted losses by the names of `reidaug.flow.loss_weights.LossWeights`.
         """
 
-    def _judge(self, image: Float[Tensor, "b 3 H W"], pose: Pose) -> list[Tensor]:
-        # As `forward`, with parameters that get no gradient.
+    def frozen(self, image: Float[Tensor, "b 3 H W"], pose: Pose) -> list[Tensor]:
+        """Score images as `forward` does, with parameters that get no gradient."""
         fixed = {name: parameter.detach() for name, parameter in self.named_parameters()}
-        judged: list[Tensor] = functional_call(self, fixed, (image, pose))
-        return judged
+        outputs: list[Tensor] = functional_call(self, fixed, (image, pose))
+        return outputs
 
 
 class PatchDiscriminator(Discriminator):
     """FOMM's patch discriminator: valid 4x4 convolutions, then one score a patch.
 
     Every block is a convolution, instance norm (not in the first), leaky ReLU and, except in the
-    last, average pooling. At 256x256 there are 26x26 scores, at 128x64 10x2.
+    last, average pooling. At 256x256 there are 26x26 scores, at 128x64 10x2. With four blocks
+    images have at least 61 by 61 pixels.
 
     Args:
         conditioned: Whether maps of the 18 joints are concatenated to the image.
-        widths: Output channels of the blocks, two at least.
+        widths: Output channels of the blocks, at least two.
         sigma: Width of a joint's Gaussian in pixels of the image.
 
     Raises:
@@ -111,8 +139,8 @@ class PatchDiscriminator(Discriminator):
         "small": {"sigma": 3.0, "widths": (16, 32, 64, 128)},
         "fomm": {"conditioned": False},
     }
-    """``paper`` (256x256, sees the pose), ``small`` (128x64, sees the pose, a quarter as wide) or
-    ``fomm`` (sees no pose, any size)."""
+    """``paper``: 256x256, with pose maps; ``small``: 128x64, with pose maps, a quarter of the
+    widths; ``fomm``: any size, without pose maps."""
 
     def __init__(
         self,
@@ -133,39 +161,23 @@ class PatchDiscriminator(Discriminator):
             for k, (i, o) in enumerate(channels)
         )
         self.score = nn.Conv2d(widths[-1], 1, 1)
-        self.smallest = 5  # two cells after the last convolution: instance norm needs them
+        self.min_side = 5  # two cells after the last convolution: instance norm needs them
         for _ in widths[1:]:
-            self.smallest = 2 * self.smallest + 3
+            self.min_side = 2 * self.min_side + 3
 
-    def forward(self, image: Float[Tensor, "b 3 H W"], pose: Pose) -> list[Tensor]:
-        """Judge the patches of images.
-
-        Args:
-            image: Images (B, 3, H, W) in [0, 1], at least 61 by 61 pixels with four blocks.
-            pose: Joints (B, 18, 2) in pixels of these images; ignored unless ``conditioned``.
-
-        Returns:
-            Features (B, C, h, w) after every block; the last are the scores (B, 1, h, w).
-
-        Raises:
-            ValueError: The images are too small.
-        """
+    def condition(self, image: Float[Tensor, "b 3 H W"], pose: Pose) -> Float[Tensor, "b c H W"]:
+        """Concatenate the pose maps to the image, if ``conditioned``."""
         height, width = image.shape[-2:]
-        if min(height, width) < self.smallest:
+        if min(height, width) < self.min_side:
             raise ValueError(
-                f"the discriminator needs images of at least {self.smallest} x {self.smallest} "
+                f"the discriminator needs images of at least {self.min_side} x {self.min_side} "
                 f"pixels, got {height} x {width}"
             )
-        x = image
-        if self.conditioned:
-            size = (height, width)
-            maps = pose_maps(pose, size, canvas=size, sigma=self.sigma)
-            x = torch.cat((image, maps.to(image.dtype)), 1)
-        found: list[Tensor] = []
-        for block in (*self.blocks, self.score):
-            x = block(x)
-            found.append(x)
-        return found
+        if not self.conditioned:
+            return image
+        size = (height, width)
+        maps = pose_maps(pose, size, canvas=size, sigma=self.sigma)
+        return torch.cat((image, maps.to(image.dtype)), 1)
 
     def loss(
         self,
@@ -174,20 +186,7 @@ class PatchDiscriminator(Discriminator):
         pose: Pose,
         generator: torch.Generator,
     ) -> Float[Tensor, ""]:
-        """Ask for scores of 1 for real and 0 for drawn images; neither gets a gradient.
-
-        Args:
-            real_image: Target images (B, 3, H, W) in [0, 1].
-            fake_image: What was drawn of them (B, 3, H, W).
-            pose: Target joints (B, 18, 2).
-            generator: Not needed.
-
-        Returns:
-            `reidaug.flow.unwarpme.adversarial_losses.discriminator_loss`.
-
-        Source:
-            UnWarpME Eq. 7, maximised over D.
-        """
+        """Compute Eq. 7's side of D, `discriminator_loss`."""
         del generator
         real = self(real_image.detach(), pose)[-1]
         return discriminator_loss(real, self(fake_image.detach(), pose)[-1])
@@ -198,22 +197,10 @@ class PatchDiscriminator(Discriminator):
         fake_image: Float[Tensor, "b 3 H W"],
         pose: Pose,
     ) -> dict[str, Tensor]:
-        """Ask for images that look real, and real like the target.
-
-        Args:
-            real_image: Target images (B, 3, H, W) in [0, 1].
-            fake_image: What was drawn of them (B, 3, H, W); it alone gets a gradient.
-            pose: Target joints (B, 18, 2).
-
-        Returns:
-            ``generative`` (Eq. 7) and ``matching`` (FOMM's, over the blocks without the scores).
-
-        Source:
-            UnWarpME Eq. 7, minimised over G.
-        """
+        """Compute ``generative`` (Eq. 7's side of G) and ``matching`` (over all blocks)."""
         with torch.no_grad():
-            real = self._judge(real_image, pose)
-        fake = self._judge(fake_image, pose)
+            real = self.frozen(real_image, pose)
+        fake = self.frozen(fake_image, pose)
         return {
             "generative": generator_loss(fake[-1]),
             "matching": matching_loss(real[:-1], fake[:-1]),

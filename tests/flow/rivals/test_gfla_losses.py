@@ -21,7 +21,7 @@ from reidaug.flow.rivals.gfla_losses import (
     gaussian_resample,
     sampling_correctness,
 )
-from reidaug.geometry import affine
+from reidaug.flow.unwarpme.affine_task import random_upright_affine
 from reidaug.geometry.flow import from_affine, identity
 from reidaug.geometry.pose import Pose
 
@@ -159,7 +159,7 @@ def test_correctness_gives_gradients_to_the_flow_alone_and_never_nan() -> None:
 
 @given(st.integers(0, 2**16), st.sampled_from([3, 5]), st.integers(5, 12), st.integers(5, 9))
 def test_an_affine_flow_is_regular(seed: int, window: int, height: int, width: int) -> None:
-    matrix, offset = affine.random_upright_affine(2, seeded(seed))
+    matrix, offset = random_upright_affine(2, seeded(seed))
     flow = from_affine(matrix, offset, (height, width))
     assert affine_regularity(flow, window) < 1e-8
     bent = from_offsets(torch.zeros(2, 2, height, width))

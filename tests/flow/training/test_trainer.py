@@ -9,10 +9,11 @@ from torch import Tensor, nn
 from reidaug.data.pairs import PosePair
 from reidaug.flow.estimator import Motion
 from reidaug.flow.image_generator import ImageGenerator
+from reidaug.flow.loss_weights import LossWeights
 from reidaug.flow.perceptual_networks import FeatureNetwork
 from reidaug.flow.rivals.gfla_losses import SamplingLosses
 from reidaug.flow.training.joint_model import Method
-from reidaug.flow.training.objective import Objective, Weights
+from reidaug.flow.training.objective import Objective
 from reidaug.flow.training.pair_augmentation import PairAugmentation
 from reidaug.flow.training.trainer import Descent, FlowTrainer, Opponent, Schedule
 from reidaug.flow.unwarpme.discriminator import PatchDiscriminator
@@ -30,7 +31,11 @@ def learner(net: UnWarpME, *cycle: str, steps: int = 10, rate: float = 2e-3) -> 
         schedule=Schedule(steps=steps, rate=rate, shape="constant"),
     )
     return FlowTrainer(
-        Method(net), descent, objective=Objective(Weights()), cycle=cycle, pair_augmentation=STILL
+        Method(net),
+        descent,
+        objective=Objective(LossWeights()),
+        cycle=cycle,
+        pair_augmentation=STILL,
     )
 
 
@@ -119,7 +124,7 @@ class Edges(FeatureNetwork):
         return [image.diff(dim=-1)]
 
 
-def whole(*cycle: str, weights: Weights | None = None) -> FlowTrainer:
+def whole(*cycle: str, weights: LossWeights | None = None) -> FlowTrainer:
     """A learner with everything: estimator, image generator, discriminator."""
     method, accelerator = Method(tiny(), Painter()), Accelerator(cpu=True)
     schedule = Schedule(steps=10, rate=1e-2, shape="constant")
@@ -134,7 +139,7 @@ def whole(*cycle: str, weights: Weights | None = None) -> FlowTrainer:
     return FlowTrainer(
         method,
         descent(method.parameter_groups()),
-        objective=Objective(weights or Weights(), Edges()),
+        objective=Objective(weights or LossWeights(), Edges()),
         cycle=cycle,
         pair_augmentation=STILL,
         opponent=Opponent(judge, descent(judge.parameters(), None)),
@@ -201,7 +206,7 @@ def test_the_step_of_the_method_leaves_no_gradient_in_the_discriminator() -> Non
 
 def test_equation_9_is_the_weighted_sum_of_its_parts() -> None:
     taught, batch = whole("generation"), pairs(4, 0)
-    weights = Weights(perceptual=2.0, generative=0.5, matching=0.0, features=3.0)
+    weights = LossWeights(perceptual=2.0, generative=0.5, matching=0.0, features=3.0)
     taught.objective = Objective(weights, Edges())
     drawn = taught.method(batch, ("generation",), taught._generator())
     losses = taught._pairs(drawn, batch, ("generation",))
@@ -241,7 +246,7 @@ def test_sampling_asks_every_flow() -> None:
             asked.append(len(flows))
             return {"correctness": flows[0].abs().mean(), "regularity": flows[0].mean()}
 
-    taught.objective = Objective(Weights(), sampling=Losses())
+    taught.objective = Objective(LossWeights(), sampling=Losses())
     assert set(taught.step(pairs(2, 0))) == {"correctness", "regularity", "rate"}
     assert asked == [1]
 

@@ -5,8 +5,8 @@ from torch import Tensor, nn
 
 from reidaug.errors import UsageError
 from reidaug.flow.estimator import Motion
-from reidaug.flow.unwarpme.adversarial_losses import discriminator_loss, generator_loss
 from reidaug.flow.unwarpme.discriminator import PatchDiscriminator
+from reidaug.flow.unwarpme.losses import discriminator_loss, generator_loss
 from reidaug.flow.unwarpme.refinement import Refinement
 from reidaug.geometry.flow import identity
 from reidaug.geometry.pose import Pose, select
