@@ -3,8 +3,8 @@
     python benchmarks/another_world.py [--demo runs/demo] [--seed 2] [--world few-poses]
     python benchmarks/another_world.py --flow market --seed 1 --seeds 5 [--world few-poses]
 
-Takes the flow of a finished demo and its re-ID recipe as they are; people, cameras and places are
-those of the seed: the demo's own is 1. With --flow market it is the flow inside the package. The
+Takes the flow of a finished demo and its re-ID recipe as they are; people, cameras and
+backgrounds are those of the seed: the demo's own is 1. With --flow market it is the flow inside the package. The
 report goes to benchmarks/results/another_world_<world>_<seed>.json, that of the
 flow inside the package to shipped_<world>_<seed>.json.
 """
@@ -16,7 +16,8 @@ from pathlib import Path
 from provenance import RESULTS, about
 from shipped import weights_of
 
-from reidaug.commands.demo import DemoSizes, world_stages
+from reidaug.commands.demo import run_stage
+from reidaug.experiments.demo import DemoSizes, world_stages
 from reidaug.flow.builtin import SHIPPED
 
 
@@ -25,7 +26,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--demo", type=Path, default=Path("runs/demo"))
     parser.add_argument("--flow", choices=("demo", SHIPPED), default="demo", help="whose flow")
-    parser.add_argument("--seed", type=int, default=2, help="of people, cameras and places")
+    parser.add_argument("--seed", type=int, default=2, help="of people, cameras and backgrounds")
     parser.add_argument("--seeds", type=int, default=3, help="how many trainings an arm")
     parser.add_argument("--world", default="few-poses")
     options = parser.parse_args()
@@ -42,14 +43,14 @@ def main() -> None:
     )
     for stage in stages:
         print(stage.command)
-        report = stage.work()
+        report = run_stage(stage)
     source = about(
         f"python benchmarks/another_world.py --flow {options.flow} "
         f"--seed {options.seed} --seeds {options.seeds} --world {options.world}"
     )
-    told = {**source, "weights": weights_of(flow), "reid": report}
+    result = {**source, "weights": weights_of(flow), "reid": report}
     path = RESULTS / f"{name}_{options.world}_{options.seed}.json"
-    path.write_text(json.dumps(told, indent=1) + "\n")
+    path.write_text(json.dumps(result, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -24,8 +24,8 @@ def main() -> None:
     run_demo(options.out, worlds=tuple(options.worlds.split(",")))
     report = json.loads((options.out / "report.json").read_text())
     source = about(f"python benchmarks/demo.py --out {options.out} --worlds {options.worlds}")
-    told = json.dumps(source | report, indent=1).replace(f"{Path.cwd()}/", "")
-    (RESULTS / "demo.json").write_text(told + "\n")
+    result = json.dumps(source | report, indent=1).replace(f"{Path.cwd()}/", "")
+    (RESULTS / "demo.json").write_text(result + "\n")
 
 
 if __name__ == "__main__":

@@ -19,8 +19,9 @@ from provenance import RESULTS, about
 from reid_tables import evident
 from shipped import weights_of
 
-from reidaug.commands.demo import DemoSizes, world_stages
+from reidaug.commands.demo import run_stage
 from reidaug.commands.finetune_eval import finetune
+from reidaug.experiments.demo import DemoSizes, world_stages
 from reidaug.experiments.finetune_config import FinetuneEval
 from reidaug.flow.builtin import SHIPPED
 from reidaug.recipes import load
@@ -47,7 +48,7 @@ def main() -> None:
     for stage in stages:
         if stage.folder.name in NEEDED:
             print(stage.command)
-            stage.work()
+            run_stage(stage)
     cells = []
     for share in SHARES:
         for images in IMAGES:

@@ -19,8 +19,9 @@ from shipped import weights_of
 
 from reidaug.augment.warping import POSES
 from reidaug.commands.augment import augment_dataset
-from reidaug.commands.demo import DemoSizes, world_stages
+from reidaug.commands.demo import run_stage
 from reidaug.commands.finetune_eval import finetune
+from reidaug.experiments.demo import DemoSizes, world_stages
 from reidaug.experiments.finetune_config import FinetuneEval
 from reidaug.experiments.true_views import render_views
 from reidaug.flow.builtin import SHIPPED
@@ -52,7 +53,7 @@ def main() -> None:
     )  # fmt: skip
     for stage in stages:
         print(stage.command)
-        stage.work()
+        run_stage(stage)
     for arm, how in MORE.items():
         augment_dataset(root / "market", root / arm, poses=25, seed=SEED, workers=workers, **how)
     render_views(

@@ -1,4 +1,4 @@
-"""What the demo's page shows of its run folders: chosen by number, never by looks."""
+"""Samples for the page of the demo, chosen by number, never by looks."""
 
 from pathlib import Path
 
@@ -19,30 +19,30 @@ from reidaug.report.flow_section import FlowSample
 from reidaug.report.reid_section import Gallery
 
 
-def spread(count: int, wanted: int) -> list[int]:
+def spread(items: int, count: int) -> list[int]:
     """Choose numbers evenly.
 
     Args:
-        count: How many there are.
-        wanted: How many to choose.
+        items: How many there are.
+        count: How many to choose.
 
     Returns:
-        At most ``wanted`` different numbers from 0 to count - 1, in order.
+        At most ``count`` different numbers from 0 to items - 1, in order.
     """
-    wanted = min(count, wanted)
-    return [(2 * k + 1) * count // (2 * wanted) for k in range(wanted)]
+    count = min(items, count)
+    return [(2 * k + 1) * items // (2 * count) for k in range(count)]
 
 
 def flow_samples(
-    pairs: Path, estimator: FlowEstimator, *, size: Size, wanted: int
+    pairs: Path, estimator: FlowEstimator, *, size: Size, count: int
 ) -> list[FlowSample]:
     """Estimate the flow of some test pairs.
 
     Args:
         pairs: Root made by ``reidaug synth pairs``.
-        estimator: What estimates.
+        estimator: The trained estimator.
         size: (height, width) it was trained at.
-        wanted: How many pairs, spread over the list.
+        count: How many pairs, spread over the list.
 
     Returns:
         The pairs with their exact and estimated flows.
@@ -51,7 +51,7 @@ def flow_samples(
     dataset = PairDataset(table, size=size)
     return [
         _flow_sample(dataset[k], estimator, pairs / "masks" / f"{Path(table.pairs[k][1]).stem}.png")
-        for k in spread(len(dataset), wanted)
+        for k in spread(len(dataset), count)
     ]
 
 
@@ -77,19 +77,19 @@ def _flow_sample(pair: PosePair, estimator: FlowEstimator, mask: Path) -> FlowSa
     )
 
 
-def pick_crops(market: Path, wanted: int) -> list[tuple[Path, Pose]]:
+def pick_crops(market: Path, count: int) -> list[tuple[Path, Pose]]:
     """Choose training crops of different people, with their poses.
 
     Args:
         market: Root made by ``reidaug synth market``.
-        wanted: How many.
+        count: How many.
 
     Returns:
         Files and their joints.
     """
     poses = read_keypoints(market / "market-annotation-train.csv").poses
     crops = [path for path in _first_crops(market) if path.name in poses]
-    return [(crops[k], poses[crops[k].name]) for k in spread(len(crops), wanted)]
+    return [(crops[k], poses[crops[k].name]) for k in spread(len(crops), count)]
 
 
 def pick_gallery(

@@ -1,4 +1,4 @@
-"""From the run folders of a demo to its page and its ``report.json``."""
+"""The page and the ``report.json`` of a demo, from its run folders."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from reidaug.augment.target_poses import read_poses
 from reidaug.data.images import encode_png, read_image
-from reidaug.experiments.demo_pictures import flow_samples, pick_crops, pick_gallery
+from reidaug.experiments.demo_samples import flow_samples, pick_crops, pick_gallery
 from reidaug.flow.checkpoint import load_checkpoint
 from reidaug.machine import describe
 from reidaug.report import verdicts
@@ -34,7 +34,7 @@ class Shown(NamedTuple):
 
 
 class Page(NamedTuple):
-    """What the demo leaves behind.
+    """The files of a demo.
 
     Attributes:
         headline: Whether warps helped, in one line.
@@ -57,13 +57,13 @@ def make_page(
     commands: Sequence[str],
     shown: Shown,
 ) -> Page:
-    """Gather what the stages left behind and write it up.
+    """Write the page and the report of a demo.
 
     Args:
         out: The demo's folder.
-        worlds: Its worlds; the first is told about in full.
+        worlds: Its worlds; the first is described in full.
         times: Seconds of every stage.
-        commands: The commands that do the same.
+        commands: The commands of the stages.
         shown: How much the page shows.
 
     Returns:
@@ -72,35 +72,35 @@ def make_page(
     flow = _report(out / "flow")
     size = (flow["size"][0], flow["size"][1])
     samples = flow_samples(
-        out / "pairs", load_checkpoint(out / "flow" / "checkpoint"), size=size, wanted=shown.pairs
+        out / "pairs", load_checkpoint(out / "flow" / "checkpoint"), size=size, count=shown.pairs
     )
-    told = [_world(out / name, name, shown) for name in worlds]
+    experiments = [_world(out / name, name, shown) for name in worlds]
     hardware = describe()
     demo = Demo(
         flow=flow,
         flow_records=RunFolder(out / "flow", resumed=True).records(),
         flow_panels=FLOW_PANELS,
         flow_samples=samples,
-        worlds=told,
+        worlds=experiments,
         times=list(times.items()),
         commands="\n".join(commands),
         hardware=hardware,
     )
     report = {
         "flow": flow,
-        "augment": told[0].augment,
-        "reid": told[0].reid,
-        "world": told[0].name,
-        "worlds": {w.name: {"augment": w.augment, "reid": w.reid} for w in told},
+        "augment": experiments[0].augment,
+        "reid": experiments[0].reid,
+        "world": experiments[0].name,
+        "worlds": {w.name: {"augment": w.augment, "reid": w.reid} for w in experiments},
         "seconds": {title: round(seconds, 1) for title, seconds in times.items()},
         "commands": list(commands),
         "hardware": hardware,
     }
     headline = verdicts.headline(
-        verdicts.judged_gain(told[0].reid, "gain_mAP"),
-        verdicts.judged_gain(told[0].reid, "gain_over_best_control"),
+        verdicts.judged_gain(experiments[0].reid, "gain_mAP"),
+        verdicts.judged_gain(experiments[0].reid, "gain_over_best_control"),
     )
-    return Page(headline, demo_page(demo), report, _warp_sheet(told[0].gallery))
+    return Page(headline, demo_page(demo), report, _warp_sheet(experiments[0].gallery))
 
 
 def _report(folder: Path) -> dict[str, Any]:

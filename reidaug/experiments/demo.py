@@ -1,0 +1,166 @@
+"""The demo as a list of commands: rendered people, a flow estimator, warps, a re-ID comparison."""
+
+import shlex
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from reidaug.recipes import Recipe
+
+WORLDS = ("few-poses", "many-poses")
+FLOW_RECIPE = "recipes/demo/train_flow.yaml"
+REID_RECIPE = "recipes/demo/finetune_eval.yaml"
+_RESUMED = ("train-flow", "finetune-eval")  # commands that continue a run with --resume only
+
+
+class DemoSizes(Recipe):
+    """How large the demo is.
+
+    Attributes:
+        people: Rendered people the flow estimator learns from.
+        test_people: Other people it is scored on.
+        views: Pictures of each of them.
+        reid_people: Training people of a re-ID world.
+        reid_test_people: Its test people.
+        train_crops: Pictures of a training person.
+        test_crops: Pictures of a test person.
+        poses: Poses every training crop is warped into.
+        flow: Changes to the flow recipe, as in ``--set``.
+        reid: Changes to the re-ID recipe, as in ``--set``.
+        people_shown: People in the gallery of warps.
+        poses_shown: Poses in the gallery of warps.
+        pairs_shown: Test pairs whose flow is drawn.
+    """
+
+    people: int = 200
+    test_people: int = 40
+    views: int = 8
+    reid_people: int = 120
+    reid_test_people: int = 120
+    train_crops: int = 2
+    test_crops: int = 6
+    poses: int = 25
+    flow: tuple[str, ...] = ()
+    reid: tuple[str, ...] = ()
+    people_shown: int = 6
+    poses_shown: int = 9
+    pairs_shown: int = 6
+
+
+class Stage(NamedTuple):
+    """One command of the demo.
+
+    Attributes:
+        title: What it does; its name in the log.
+        folder: The run folder it leaves behind.
+        arguments: Its command line after ``reidaug``.
+    """
+
+    title: str
+    folder: Path
+    arguments: tuple[str, ...]
+
+    @property
+    def command(self) -> str:
+        """The command as it is typed."""
+        return shlex.join(("reidaug", *self.arguments))
+
+
+def demo_stages(
+    out: Path, *, seed: int, worlds: Sequence[str], sizes: DemoSizes, workers: int | None = None
+) -> Iterator[Stage]:
+    """List the stages of the demo.
+
+    Args:
+        out: Folder of the demo; every stage is a run folder inside it.
+        seed: Seed of the demo.
+        worlds: Re-ID worlds, from `WORLDS`.
+        sizes: How large everything is.
+        workers: Processes; by default one a core.
+
+    Yields:
+        The stages in order.
+    """
+    pairs, flow = out / "pairs", out / "flow"
+    yield _stage(
+        "Render pairs", "synth pairs", pairs, people=sizes.people, test_people=sizes.test_people,
+        views=sizes.views, seed=seed, workers=workers,
+    )  # fmt: skip
+    settings = (f"pairs={pairs}", f"seed={seed}", *sizes.flow)
+    yield _stage("Train the flow", f"train-flow {FLOW_RECIPE}", flow, settings=settings)
+    for world in worlds:
+        # Another seed than that of the pairs: other people than the flow was trained on.
+        yield from world_stages(
+            out / world, str(flow / "checkpoint"), world=world, people_seed=seed + 1,
+            pose_seed=seed, sizes=sizes, workers=workers,
+        )  # fmt: skip
+
+
+def world_stages(
+    root: Path,
+    flow: str,
+    *,
+    world: str,
+    people_seed: int,
+    pose_seed: int,
+    sizes: DemoSizes,
+    workers: int | None = None,
+) -> Iterator[Stage]:
+    """List the stages of the re-ID experiment in one rendered world.
+
+    Args:
+        root: Folder of the world; every stage is a run folder inside it.
+        flow: The flow of ``warps_grey``, as ``reidaug augment --flow`` takes it.
+        world: One of `WORLDS`.
+        people_seed: Seed of people, cameras and backgrounds.
+        pose_seed: Seed of the target poses.
+        sizes: How large everything is.
+        workers: Processes; by default one a core.
+
+    Yields:
+        The stages in order; the last one compares the arms.
+    """
+    market, views, warps = root / "market", root / "true_views_grey", root / "warps_grey"
+    yield _stage(
+        f"Render {world}", "synth market", market, world=world, people=sizes.reid_people,
+        test_people=sizes.reid_test_people, train_crops=sizes.train_crops,
+        test_crops=sizes.test_crops, seed=people_seed, workers=workers,
+    )  # fmt: skip
+    arms = (
+        ("UnWarpME warps", flow, warps),
+        ("Own pose on grey", "identity", root / "identity_grey"),
+        ("Torso-affine warps", "torso-affine", root / "affine_grey"),
+    )
+    for title, sampler, arm in arms:
+        yield _stage(
+            f"{title}, {world}", "augment", arm, market, flow=sampler, poses=sizes.poses,
+            seed=pose_seed, workers=workers,
+        )  # fmt: skip
+    yield _stage(
+        f"True views, {world}", "synth views", views, market, poses=warps / "poses.json",
+        workers=workers,
+    )  # fmt: skip
+    settings = [f"dataset={market}", "arms.real_only=null"]
+    settings += [f"arms.{arm.name}={arm}" for _, _, arm in (arms[1], arms[2], arms[0])]
+    settings += [f"arms.{views.name}={views}", *sizes.reid]
+    yield _stage(
+        f"Fine-tune and evaluate, {world}", f"finetune-eval {REID_RECIPE}", root / "reid",
+        settings=settings, workers=workers,
+    )  # fmt: skip
+
+
+def _stage(
+    title: str,
+    command: str,
+    out: Path,
+    *inputs: Path,
+    settings: Sequence[str] = (),
+    **options: object,
+) -> Stage:
+    words = [*command.split(), *map(str, inputs)]
+    for name, value in options.items():
+        words += [] if value is None else [f"--{name.replace('_', '-')}", str(value)]
+    for setting in settings:
+        words += ["--set", setting]
+    words += ["--out", str(out), *(["--resume"] if words[0] in _RESUMED else [])]
+    return Stage(title, out, tuple(words))
