@@ -4,8 +4,8 @@
     python benchmarks/another_world.py --flow market --seed 1 --seeds 5 [--world few-poses]
 
 Takes the flow of a finished demo and its re-ID recipe as they are; people, cameras and
-backgrounds are those of the seed: the demo's own is 1. With --flow market it is the flow inside the package. The
-report goes to benchmarks/results/another_world_<world>_<seed>.json, that of the
+backgrounds are those of the seed: the demo's own is 1. With --flow market it is the flow inside
+the package. The report goes to benchmarks/results/another_world_<world>_<seed>.json, that of the
 flow inside the package to shipped_<world>_<seed>.json.
 """
 
