@@ -16,7 +16,7 @@ from provenance import RESULTS, about
 from shipped import weights_of
 
 from reidaug.commands.augment import augment_dataset
-from reidaug.experiments.adaptation_config import AdaptEval
+from reidaug.experiments.adaptation_config import AdaptationRecipe
 from reidaug.experiments.adaptation_run import adapt
 from reidaug.flow.builtin import SHIPPED
 from reidaug.people3d.market_dataset import MarketOptions, render_market
@@ -50,7 +50,7 @@ def main() -> None:
             workers=options.workers,
         )  # fmt: skip
     text = RECIPE.read_text(encoding="utf-8").replace("runs/table5/uda", str(options.out))
-    recipe = resolve(yaml.safe_load(text), AdaptEval, where=str(RECIPE))
+    recipe = resolve(yaml.safe_load(text), AdaptationRecipe, where=str(RECIPE))
     report = adapt(recipe, options.out / "reid", resume=True, workers=options.workers)
     source = about(f"python benchmarks/table5_uda.py --out {options.out} --seed {options.seed}")
     told = {**source, "weights": weights_of(SHIPPED), "reid": report}

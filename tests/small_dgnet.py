@@ -1,9 +1,9 @@
-"""DG-Net as small as its form allows, and crops for it."""
+"""DG-Net as small as its architecture allows, and crops for it."""
 
 import torch
 
 from reidaug.reid.dgnet.networks import Preset, adapt_dgnet, build_dgnet
-from reidaug.reid.dgnet.swapping import Side
+from reidaug.reid.dgnet.swapping import DomainBatch
 from reidaug.reid.dgnet.teacher import Teacher, build_teacher
 
 TINY = Preset(
@@ -18,32 +18,31 @@ TINY = Preset(
 PEOPLE = 5
 
 
-def chance(seed=0):
+def seeded(seed=0):
     return torch.Generator().manual_seed(seed)
 
 
 def one_domain(seed=0):
-    return build_dgnet(TINY, PEOPLE, generator=chance(seed))
+    return build_dgnet(TINY, PEOPLE, generator=seeded(seed))
 
 
 def two_domains(seed=0):
-    return adapt_dgnet(one_domain(seed), TINY, generator=chance(seed + 1))
+    return adapt_dgnet(one_domain(seed), TINY, generator=seeded(seed + 1))
 
 
 def teacher(style="soft"):
-    return Teacher(build_teacher(TINY, PEOPLE, generator=chance(9)), style=style)
+    return Teacher(build_teacher(TINY, PEOPLE, generator=seeded(9)), style=style)
 
 
 def crops(seed, count=2):
     """Smooth crops of a colour above and another below, in ImageNet's normalised space."""
-    source = chance(seed)
-    colours = torch.randn(count, 3, 4, 2, generator=source)
+    colours = torch.randn(count, 3, 4, 2, generator=seeded(seed))
     return torch.nn.functional.interpolate(colours, (64, 40), mode="bilinear", align_corners=True)
 
 
-def side(seed, domain=0, count=2):
-    labels = torch.randint(PEOPLE, (count,), generator=chance(seed))
-    return Side(crops(seed, count), crops(seed + 100, count), labels, domain)
+def domain_batch(seed, domain=0, count=2):
+    labels = torch.randint(PEOPLE, (count,), generator=seeded(seed))
+    return DomainBatch(crops(seed, count), crops(seed + 100, count), labels, domain)
 
 
 def parameters(module):
@@ -58,6 +57,6 @@ def same(one, other):
     return one.keys() == other.keys() and all(torch.equal(one[k], other[k]) for k in one)
 
 
-def touched(module):
+def with_gradient(module):
     """Names of the parameters that have a gradient."""
     return {name for name, p in module.named_parameters() if p.grad is not None}

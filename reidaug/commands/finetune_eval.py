@@ -9,7 +9,7 @@ import click
 from reidaug.commands import options
 from reidaug.errors import UsageError
 from reidaug.experiments import adaptation_run as adapt_eval
-from reidaug.experiments.adaptation_config import AdaptEval
+from reidaug.experiments.adaptation_config import AdaptationRecipe
 from reidaug.experiments.evaluation import evaluate_checkpoint, tell
 from reidaug.experiments.finetune import Experiment
 from reidaug.experiments.finetune_config import (
@@ -186,7 +186,7 @@ def command(
         raise UsageError("--rerank is for --eval-only: arms are compared by the plain search")
     values = read(recipe, overrides)
     if values.get("protocol") == "uda":
-        adaptation = resolve(values, AdaptEval, where=str(recipe))
+        adaptation = resolve(values, AdaptationRecipe, where=str(recipe))
         _adapt(adaptation, out, resume=resume, eval_only=eval_only, dry=dry, workers=workers)
         return
     what = resolve(values, FinetuneEval, where=str(recipe))
@@ -205,7 +205,13 @@ def command(
 
 
 def _adapt(
-    recipe: AdaptEval, out: Path, *, resume: bool, eval_only: bool, dry: bool, workers: int | None
+    recipe: AdaptationRecipe,
+    out: Path,
+    *,
+    resume: bool,
+    eval_only: bool,
+    dry: bool,
+    workers: int | None,
 ) -> None:
     if eval_only:
         raise UsageError("--eval-only needs no adaptation: leave protocol out of the recipe")

@@ -18,19 +18,20 @@ from torch import nn
 
 from reidaug.data.market1501 import Person
 from reidaug.errors import ReidaugError
-from reidaug.experiments.adaptation_config import START, TEACHER, WARMUP, AdaptEval, Domains
+from reidaug.experiments.adaptation_config import START, TEACHER, WARMUP, AdaptationRecipe, Domains
 from reidaug.experiments.results import Cell
 from reidaug.experiments.run_grid import Advance, Cells, Task
 from reidaug.machine import half_pays, one_thread
 from reidaug.reid.backbones import PersonResNet
 from reidaug.reid.batches import TrainingBatches
 from reidaug.reid.crops import Crops
-from reidaug.reid.dgnet.adaptation import Domain, Feed, Warped, target_labels
-from reidaug.reid.dgnet.batches import Mixer, SourcePairs
-from reidaug.reid.dgnet.loss_weights import Phase
-from reidaug.reid.dgnet.networks import DGNet, adapt_dgnet, build_dgnet, renew_classifiers
+from reidaug.reid.dgnet.adaptation import start_round, warmup_labels
+from reidaug.reid.dgnet.batches import ExtraCrops, LabelledCrops, PairLoader
+from reidaug.reid.dgnet.networks import DGNet, adapt_dgnet, build_dgnet
+from reidaug.reid.dgnet.phases import Phase
+from reidaug.reid.dgnet.sampling import DomainPairSampler, SourcePairSampler
 from reidaug.reid.dgnet.teacher import Teacher, build_teacher
-from reidaug.reid.dgnet.trainer import DGNetLearner
+from reidaug.reid.dgnet.trainer import DGNetTrainer
 from reidaug.reid.evaluation.cluster import pseudo_labels
 from reidaug.reid.evaluation.retrieval import evaluate
 from reidaug.reid.features import embed, extract_features
@@ -57,7 +58,7 @@ class Adaptation(Cells):
             that a dry run takes its steps.
     """
 
-    recipe: AdaptEval
+    recipe: AdaptationRecipe
     domains: Domains
     folder: RunFolder
     alone: bool = False
@@ -137,7 +138,7 @@ class _Work:
         self.size, self.device = self.recipe.networks(), PartialState().device
         wanted = self.recipe.precision
         self.half = half_pays(self.device) if wanted == "auto" else wanted == "bfloat16"
-        self.source = Domain(self._crops(self.domains.source), self.domains.source_labels())
+        self.source = LabelledCrops(self._crops(self.domains.source), self.domains.source_labels())
         self.target = self._crops(self.domains.target.train)
         self.people = len(self.domains.pids)
 
@@ -154,10 +155,10 @@ class _Work:
         halfway = self._halfway()
         if halfway is not None:
             learner.load_state_dict(halfway.learner)
-        pairs = SourcePairs(
+        pairs = SourcePairSampler(
             self.source.labels, batch=self.size.batch, generator=self._chance(SOURCE, PAIRS)
         )
-        feed = Feed(pairs, (self.source,), self.recipe.transforms)
+        feed = PairLoader(pairs, (self.source,), self.recipe.transforms)
         self._take(learner, feed, self.recipe.source_steps, SOURCE, np.zeros(0, dtype=np.int64))
         return network
 
@@ -170,10 +171,7 @@ class _Work:
         if halfway is not None:
             learner.load_state_dict(halfway.learner)
         # Every crop is somebody of their own; outliers are left out, as in the rounds.
-        alone = np.where(clusters >= 0, np.arange(len(clusters)), -1)
-        if (alone >= 0).sum() < self.size.batch:
-            alone = np.arange(len(clusters))
-        feed = self._feed(alone.tolist(), WARM, source_pairs=True)
+        feed = self._feed(warmup_labels(clusters, self.size.batch), WARM, source_pairs=True)
         self._take(learner, feed, self.recipe.warmup_steps, WARM, clusters)
         return network
 
@@ -193,55 +191,59 @@ class _Work:
         if (clusters >= 0).sum() < self.size.batch:
             self.advance(self.recipe.round_steps)  # nobody was found to learn from: as it was
             return
-        stage, people = ROUNDS + number, self.people + int(clusters.max()) + 1
-        renew_classifiers(network.encoder, people, generator=self._chance(stage, FIRST_WEIGHTS))
+        stage = ROUNDS + number
+        labels = start_round(network, clusters, self.people, self._chance(stage, FIRST_WEIGHTS))
         learner = self._learner(network, "adapt", stage, None)
         if halfway is not None:
             learner.load_state_dict(halfway.learner)
-        feed = self._feed(target_labels(clusters, self.people), stage, source_pairs=False)
+        feed = self._feed(labels, stage, source_pairs=False)
         self._take(learner, feed, self.recipe.round_steps, stage, clusters)
 
-    def _feed(self, labels: list[int], stage: int, *, source_pairs: bool) -> Feed:
-        pairs = Mixer(
+    def _feed(self, labels: list[int], stage: int, *, source_pairs: bool) -> PairLoader:
+        pairs = DomainPairSampler(
             self.source.labels,
             labels,
             batch=self.size.batch,
             source_pairs=source_pairs,
             generator=self._chance(stage, PAIRS),
         )
-        domains = (self.source, Domain(self.target, labels))
-        extra = round(self.recipe.ratio * self.size.batch)
-        if source_pairs or not extra:
-            return Feed(pairs, domains, self.recipe.transforms)
-        return Feed(pairs, domains, self.recipe.transforms, self._warps, extra)
+        domains = (self.source, LabelledCrops(self.target, labels))
+        extra = None if source_pairs or not self._extra_count else self._warps
+        return PairLoader(pairs, domains, self.recipe.transforms, extra)
+
+    @property
+    def _extra_count(self) -> int:
+        return round(self.recipe.ratio * self.size.batch)
 
     @cached_property
-    def _warps(self) -> Warped:
-        """The arm's extra crops, the same in all rounds: decoded once."""
+    def _warps(self) -> ExtraCrops:
+        """The arm's crops on top, the same in all rounds: decoded once."""
         target = self.domains.target
         crops, roots = target.extra[self.name], target.roots.get(self.name, ())
-        return Warped(self._crops(crops), self.domains.origins(self.name), roots)
+        return ExtraCrops(
+            self._crops(crops), self.domains.origins(self.name), self._extra_count, roots
+        )
 
     def _take(
-        self, learner: DGNetLearner, feed: Feed, steps: int, stage: int, clusters: ndarray
+        self, learner: DGNetTrainer, feed: PairLoader, steps: int, stage: int, clusters: ndarray
     ) -> None:
         """Take the steps of a stage that are left."""
         number = max(0, stage - ROUNDS)
         before = max(0, number - 1) * self.recipe.round_steps
-        batches = feed.steps(
-            steps, seed=self._seed(stage, VARIATION), start=learner.taken, device=self.device
+        batches = feed.batches(
+            steps, seed=self._seed(stage, VARIATION), start=learner.steps, device=self.device
         )
-        self.advance(learner.taken)
+        self.advance(learner.steps)
         for first, second, warps in batches:
             record = learner.step(first, second, warps)
             if not math.isfinite(record["loss"]):
                 raise ReidaugError(
-                    f"{self.name}, seed {self.seed}, step {learner.taken}: the loss is not finite; "
+                    f"{self.name}, seed {self.seed}, step {learner.steps}: the loss is not finite; "
                     f"lower the rates"
                 )
-            if learner.taken % LOG_EVERY == 0 or learner.taken == steps:
-                self._log(number, step=learner.taken, **record)
-            if (before + learner.taken) % self.recipe.save_every == 0:
+            if learner.steps % LOG_EVERY == 0 or learner.steps == steps:
+                self._log(number, step=learner.steps, **record)
+            if (before + learner.steps) % self.recipe.save_every == 0:
                 self._save(_Halfway(number, clusters, learner.state_dict()))
             self.advance(1)
 
@@ -314,17 +316,14 @@ class _Work:
 
     def _learner(
         self, network: DGNet, phase: Phase, stage: int, teacher: PersonResNet | None
-    ) -> DGNetLearner:
+    ) -> DGNetTrainer:
         recipe = self.recipe
-        return DGNetLearner(
+        return DGNetTrainer(
             network,
-            phase=phase,
+            phase,
+            recipe,
             teacher=None if teacher is None else Teacher(teacher),
-            weights=recipe.weights,
-            rates=recipe.rates_of(phase),
-            erase=recipe.erase,
-            warp_smoothing=recipe.warp_smoothing,
-            half=self.half,
+            bfloat16=self.half,
             seed=self._seed(stage, LEARNER),
         )
 

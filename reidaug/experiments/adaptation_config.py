@@ -1,45 +1,24 @@
 """The recipe of `reidaug finetune-eval` under the protocol ``uda``, and the crops it asks for."""
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
-from pydantic import Field, TypeAdapter, ValidationError, model_validator
+from pydantic import Field, model_validator
 
 from reidaug.data.market1501 import TRAIN, Person, read_market1501
 from reidaug.errors import UsageError
 from reidaug.experiments.arms import Material, gather, origin
 from reidaug.experiments.finetune_config import Arm, Side
-from reidaug.recipes import Count, Positive, Recipe, Share, merged
+from reidaug.recipes import Count, Positive, merged
 from reidaug.reid.crop_transforms import CropTransforms
-from reidaug.reid.dgnet.loss_weights import Phase, Weights
+from reidaug.reid.dgnet.adaptation import Clustering
 from reidaug.reid.dgnet.networks import Preset, preset
-from reidaug.reid.dgnet.trainer import RATES, Rates
+from reidaug.reid.dgnet.phases import DGNetOptions
 
 START, WARMUP = "start", "warmup"  # cells before all arms
 TEACHER = "teacher"  # what the start learns first
 CHANGEABLE = ("ratio", "weights", "warp_smoothing")
-
-
-@dataclass(frozen=True)
-class Clustering:
-    """How target crops become people, see `reidaug.reid.evaluation.cluster.pseudo_labels`.
-
-    Attributes:
-        eps: Distance up to which two crops are neighbours.
-        min_samples: Neighbours that make a crop a core, itself among them.
-        k1: Of k-reciprocal re-ranking.
-        k2: Of k-reciprocal re-ranking.
-        original: Share of the original distance.
-    """
-
-    eps: Positive = 0.45
-    min_samples: Count = 7
-    k1: Count = 20
-    k2: Count = 6
-    original: Share = 0.3
-
-    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012  # a misspelt recipe key is an error
 
 
 @dataclass(frozen=True)
@@ -63,7 +42,7 @@ class TeacherTraining:
     __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012  # a misspelt recipe key is an error
 
 
-class AdaptEval(Recipe):
+class AdaptationRecipe(DGNetOptions):
     """What decides the numbers of an experiment in unsupervised adaptation.
 
     The source is labelled. The target's training crops are not: their people's names are read by
@@ -95,12 +74,8 @@ class AdaptEval(Recipe):
         rounds: Rounds of self-training.
         round_steps: Steps of each.
         ratio: Extra crops, as a share of a target batch.
-        weights: Of the losses, and when those of DG-Net rise (``ramp``).
-        warp_smoothing: Label smoothing on extra crops.
-        rates: Learning rates that differ from the paper's, by phase (source, warmup, adapt).
         cluster: How target crops become people.
         transforms: Transforms of all crops, without erasing.
-        erase: Share of the crops that lose a rectangle before they are named.
         precision: Of the networks' numbers; auto: bfloat16 where it is faster.
         fine_similarity: Weight of the second head in retrieval and clustering.
         cache_mb: Bound on the decoded crops kept by a process.
@@ -131,12 +106,8 @@ class AdaptEval(Recipe):
     rounds: int = Field(30, ge=1)
     round_steps: int = Field(6_000, ge=1)
     ratio: float = Field(0.5, ge=0)
-    weights: Weights = Weights()
-    warp_smoothing: float = Field(0.1, ge=0, lt=1)
-    rates: dict[Phase, dict[str, Any]] = Field(default_factory=dict)
     cluster: Clustering = Clustering()
     transforms: CropTransforms = CropTransforms(erase=0.0)
-    erase: float = Field(0.5, ge=0, le=1)
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     fine_similarity: float = Field(0.5, ge=0)
     cache_mb: int = Field(2048, ge=0)
@@ -144,7 +115,7 @@ class AdaptEval(Recipe):
     save_every: int = Field(1000, ge=1)
 
     @model_validator(mode="after")
-    def _names(self) -> "AdaptEval":
+    def _names(self) -> "AdaptationRecipe":
         taken = (START, WARMUP, TEACHER)
         if set(taken) & set(self.arms) or any(not n or "/" in n for n in self.arms):
             raise ValueError(f"an arm's name is no path and none of {', '.join(taken)}")
@@ -160,8 +131,6 @@ class AdaptEval(Recipe):
             raise ValueError(
                 "transforms.erase: here 'erase' says it, since drawn crops lose nothing"
             )
-        for phase in RATES:
-            self.rates_of(phase)
         for name in self.arms:
             self.of_arm(name)
         return self
@@ -171,27 +140,7 @@ class AdaptEval(Recipe):
         named = preset(self.preset)
         return replace(named, size=self.size or named.size, batch=self.batch or named.batch)
 
-    def rates_of(self, phase: Phase) -> Rates:
-        """Give the learning rates of a phase.
-
-        Args:
-            phase: Which.
-
-        Returns:
-            The paper's, but for those that the recipe names.
-
-        Raises:
-            ValueError: There is no such rate.
-        """
-        values = merged(asdict(RATES[phase]), self.rates.get(phase, {}))
-        try:
-            return TypeAdapter(Rates).validate_python(values)
-        except ValidationError as error:
-            wrong = error.errors()[0]
-            key = ".".join(str(part) for part in ("rates", phase, *wrong["loc"]))
-            raise ValueError(f"{key}: {wrong['msg']}") from None
-
-    def of_arm(self, name: str) -> "AdaptEval":
+    def of_arm(self, name: str) -> "AdaptationRecipe":
         """Give the experiment as one arm sees it.
 
         Args:
@@ -210,7 +159,7 @@ class AdaptEval(Recipe):
             return self
         values = self.model_dump()
         values["arms"] = {key: arm | {"changes": {}} for key, arm in values["arms"].items()}
-        return AdaptEval.model_validate(merged(values, changes))
+        return AdaptationRecipe.model_validate(merged(values, changes))
 
 
 class Domains(NamedTuple):
@@ -257,7 +206,7 @@ class Domains(NamedTuple):
         return self._replace(target=target)
 
     def origins(self, arm: str) -> list[int]:
-        """Find for each extra crop of an arm the target crop it was made of.
+        """Find for each crop on top of an arm the target crop it was made of.
 
         Args:
             arm: The arm.
@@ -281,7 +230,7 @@ class Domains(NamedTuple):
         return found
 
 
-def read_domains(recipe: AdaptEval) -> Domains:
+def read_domains(recipe: AdaptationRecipe) -> Domains:
     """Read the crops of an adaptation.
 
     Args:

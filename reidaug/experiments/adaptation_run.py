@@ -1,4 +1,4 @@
-"""The protocol ``uda``: does DG-Net++ adapt better to a target with warps of its extra crops?"""
+"""The protocol ``uda``: does DG-Net++ adapt better with warps of target crops?"""
 
 from dataclasses import replace
 from pathlib import Path
@@ -10,20 +10,20 @@ import torch
 
 from reidaug.errors import UsageError
 from reidaug.experiments.adaptation import Adaptation
-from reidaug.experiments.adaptation_config import START, WARMUP, AdaptEval, read_domains
+from reidaug.experiments.adaptation_config import START, WARMUP, AdaptationRecipe, read_domains
 from reidaug.experiments.results import Cell, arm_of, comparison, rows_of
 from reidaug.experiments.run_grid import DRY, may_grow, report_of, train_cells
 from reidaug.experiments.statistics import against
-from reidaug.reid.dgnet.batches import SOURCE
 from reidaug.reid.dgnet.networks import build_dgnet
-from reidaug.reid.dgnet.swapping import Side, cross
+from reidaug.reid.dgnet.sampling import SOURCE
+from reidaug.reid.dgnet.swapping import DomainBatch, generate_cross_identity
 from reidaug.reid.weights import load_weights
 from reidaug.report.reid_section import cmc_picture
 from reidaug.runs import RunFolder, write_atomically
 
 
 def adapt(
-    recipe: AdaptEval, out: Path, *, resume: bool = False, workers: int | None = None
+    recipe: AdaptationRecipe, out: Path, *, resume: bool = False, workers: int | None = None
 ) -> dict[str, Any]:
     """Adapt to the target with every arm and every seed, and compare them.
 
@@ -54,7 +54,7 @@ def adapt(
     return report
 
 
-def dry_run(recipe: AdaptEval) -> dict[str, Any]:
+def dry_run(recipe: AdaptationRecipe) -> dict[str, Any]:
     """List all crops, take one step of every stage on some, search a little; keep nothing.
 
     Args:
@@ -78,7 +78,7 @@ def dry_run(recipe: AdaptEval) -> dict[str, Any]:
         return _run(Adaptation(recipe, few, folder, alone=True), workers=1)
 
 
-def tell(recipe: AdaptEval, report: dict[str, Any]) -> None:
+def tell(recipe: AdaptationRecipe, report: dict[str, Any]) -> None:
     """Print what came out.
 
     Args:
@@ -101,17 +101,17 @@ def _run(experiment: Adaptation, workers: int | None) -> dict[str, Any]:
     return _report(experiment)
 
 
-def _try_networks(recipe: AdaptEval) -> None:
+def _try_networks(recipe: AdaptationRecipe) -> None:
     """Let two crops through all networks before anything is written: a mistake costs no folder."""
     size = recipe.networks()
     network = build_dgnet(size, 2)
     if recipe.pretrained is not None:
         load_weights(network.encoder, recipe.pretrained)
     images, labels = torch.zeros(2, 3, *size.size), torch.arange(2)
-    side = Side(images, images, labels, SOURCE)
+    batch = DomainBatch(images, images, labels, SOURCE)
     try:
         with torch.no_grad():
-            network.image_discriminator(cross(network, side, side).drawn[0])
+            network.image_discriminator(generate_cross_identity(network, batch, batch).generated[0])
     except ValueError as error:
         raise UsageError(f"size {size.size[0]} x {size.size[1]}: {error}") from None
 

@@ -12,10 +12,10 @@ from stick_market import stick_market
 from reidaug.commands.finetune_eval import command
 from reidaug.data.market1501 import TRAIN
 from reidaug.errors import ReidaugError, UsageError
-from reidaug.experiments.adaptation_config import START, WARMUP, AdaptEval, read_domains
+from reidaug.experiments.adaptation_config import START, WARMUP, AdaptationRecipe, read_domains
 from reidaug.experiments.adaptation_run import adapt, dry_run
 from reidaug.recipes import load, resolve
-from reidaug.reid.dgnet.trainer import DGNetLearner
+from reidaug.reid.dgnet.trainer import DGNetTrainer
 
 RECIPES = Path(__file__).parents[2] / "recipes" / "market1501"
 
@@ -45,7 +45,7 @@ def values(root: Path, **changes) -> dict:
         "warmup_steps": 2,
         "rounds": 2,
         "round_steps": 2,
-        "weights": {"ramp": {"start": 1, "cycle": 1, "structure": 1, "teacher": 1}},
+        "weights": {"schedule": {"start": 1, "cycle": 1, "structure": 1, "teacher": 1}},
         "cluster": {"eps": 0.69, "min_samples": 2, "k1": 4, "k2": 2},
         "seeds": [0],
         "save_every": 1,
@@ -53,8 +53,8 @@ def values(root: Path, **changes) -> dict:
     }
 
 
-def recipe(root: Path, **changes) -> AdaptEval:
-    return resolve(values(root, **changes), AdaptEval, where="test")
+def recipe(root: Path, **changes) -> AdaptationRecipe:
+    return resolve(values(root, **changes), AdaptationRecipe, where="test")
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +89,7 @@ def test_arms_part_where_the_rounds_begin(whole: dict) -> None:
 def test_killed_anywhere_and_resumed_gives_the_same_numbers(
     root: Path, whole: dict, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, steps: int
 ) -> None:
-    step, taken = DGNetLearner.step, []
+    step, taken = DGNetTrainer.step, []
 
     def stumble(self, *batches):
         taken.append(step(self, *batches))
@@ -97,7 +97,7 @@ def test_killed_anywhere_and_resumed_gives_the_same_numbers(
             raise KeyboardInterrupt
         return taken[-1]
 
-    monkeypatch.setattr(DGNetLearner, "step", stumble)
+    monkeypatch.setattr(DGNetTrainer, "step", stumble)
     with pytest.raises(KeyboardInterrupt):
         adapt(recipe(root), tmp_path / "killed", workers=1)
     monkeypatch.undo()
@@ -171,7 +171,7 @@ def test_table_5_runs_on_any_roots_of_the_layout(root: Path, name: str) -> None:
         *(f"arms.{arm}={root / 'warps'}" for arm in made),
         *("preset=small", "batch=4", "pretrained=null", "teacher.people=3", "teacher.images=2"),
     ]
-    read = load(path, AdaptEval, changes)
+    read = load(path, AdaptationRecipe, changes)
     assert {read.method, read.baseline, *read.controls} <= set(arms)
     assert read_domains(read).target.extra.keys() == set(arms)
 

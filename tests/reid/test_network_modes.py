@@ -1,7 +1,7 @@
 """Frozen weights, frozen statistics, no dropout."""
 
 import torch
-from small_dgnet import chance, crops, one_domain, same, state, touched
+from small_dgnet import crops, one_domain, same, seeded, state, with_gradient
 from torch import nn
 
 from reidaug.reid.network_modes import frozen_call, frozen_statistics, without_dropout
@@ -16,7 +16,7 @@ def test_gradients_reach_the_input_alone():
     seen.logits[0].square().sum().backward()
     assert images.grad is not None
     assert float(images.grad.abs().max()) > 0
-    assert not touched(encoder)
+    assert not with_gradient(encoder)
     assert same(before, state(encoder))
 
 
@@ -29,7 +29,7 @@ def test_batch_norm_normalises_by_the_batch():
 def test_dropout_is_off_inside_and_as_before_outside():
     network = nn.Sequential(nn.Dropout(0.5), nn.Dropout2d(0.5)).train()
     network[1].eval()
-    x = torch.ones(2, 3, 4, 4) + torch.rand(2, 3, 4, 4, generator=chance())
+    x = torch.ones(2, 3, 4, 4) + torch.rand(2, 3, 4, 4, generator=seeded())
     with without_dropout(network):
         assert torch.equal(network(x), x)
         assert network.training

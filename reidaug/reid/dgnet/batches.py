@@ -1,198 +1,141 @@
-"""Pairs of batches from two domains, mostly of the same one: DG-Net++'s epochs."""
+"""Batches of a training stage: pairs of batches from one or two domains, and extra crops."""
 
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import NamedTuple
 
 import torch
 
-from reidaug.reid.sampling import crops_by_person
+from reidaug.jobs import torch_generator
+from reidaug.reid.batches import Batch
+from reidaug.reid.crop_transforms import CropTransforms, transform_crops
+from reidaug.reid.crops import Crops
+from reidaug.reid.dgnet.sampling import TARGET, BatchIndices, DomainPairSampler, SourcePairSampler
+from reidaug.reid.dgnet.swapping import DomainBatch
+from reidaug.reid.evaluation.cluster import OUTLIER
+from reidaug.reid.sampling import crop_pools, draw_extra
 
-SOURCE, TARGET = 0, 1
+Pools = list[dict[int, list[int]]]
 
 
-class Chosen(NamedTuple):
-    """One batch of a pair, as indices into the crops of its domain.
+class LabelledCrops(NamedTuple):
+    """Training crops of a domain.
 
     Attributes:
-        domain: 0 source, 1 target.
-        crops: Indices.
-        positives: For each another crop of the same label; the crop itself where there is no other.
+        crops: The crops.
+        labels: Label of each; -1 for a crop that is left out.
     """
 
-    domain: int
-    crops: list[int]
-    positives: list[int]
+    crops: Crops
+    labels: Sequence[int]
 
 
-class Mixer:
-    """Draws the pairs of batches of DG-Net++, epoch after epoch.
+class ExtraCrops(NamedTuple):
+    """Extra crops of the target, which inherit the labels of the crops they were warped from.
 
-    Every epoch takes as many crops of each domain as the smaller one has, drawn anew; each of them
-    is once in the first batch of a pair and once in the second, but for a remainder smaller than a
-    batch. The order of the pairs is random.
-
-    Args:
-        source: Label of every source crop.
-        target: Label of every target crop; crops of a negative label (outliers) are never drawn.
-            Where nobody knows labels, give every crop its own.
-        batch: Crops in each batch of a pair.
-        pure: Share of the pairs that are of one domain.
-        source_pairs: Whether pairs of the source alone are drawn; DG-Net++ leaves them out after
-            its first round.
-        generator: Source of chance; it goes on from epoch to epoch.
-
-    Raises:
-        ValueError: The smaller domain has not two crops or not one batch, or ``pure`` is no share.
-
-    Source:
-        DG-Net++: AA 45 %, BB 45 %, AB 5 %, BA 5 %; 2 S / batch pairs an epoch, S being the size of
-        the smaller domain. Shares are rounded to whole pairs.
+    Attributes:
+        crops: The crops.
+        origins: For each the index of its original among the target's crops.
+        per_batch: Extra crops for each target batch.
+        roots: Which root each is from, where an arm mixes several.
     """
 
-    def __init__(
-        self,
-        source: Sequence[int],
-        target: Sequence[int],
-        *,
-        batch: int,
-        generator: torch.Generator,
-        pure: float = 0.9,
-        source_pairs: bool = True,
-    ) -> None:
-        kept = [[i for i, label in enumerate(labels) if label >= 0] for labels in (source, target)]
-        self.each = min(len(crops) for crops in kept) // batch
-        if batch < 2 or self.each < 1:
-            raise ValueError(
-                f"{len(kept[SOURCE])} source and {len(kept[TARGET])} target crops are too few for "
-                f"batches of {batch}, or batches of less than 2 were asked for"
-            )
-        if not 0 <= pure <= 1:
-            raise ValueError(f"the share of pure pairs must be in [0, 1], got {pure}")
-        self.kept, self.batch, self.generator = kept, batch, generator
-        self.positives = [Positives(labels) for labels in (source, target)]
-        same = round(pure * self.each)
-        other = self.each - same
-        self.kinds = [
-            *[(SOURCE, SOURCE)] * same * source_pairs,
-            *[(TARGET, TARGET)] * same,
-            *[(SOURCE, TARGET), (TARGET, SOURCE)] * other,
-        ]
-
-    def __len__(self) -> int:
-        """Count the pairs of an epoch."""
-        return len(self.kinds)
-
-    def __iter__(self) -> Iterator[tuple[Chosen, Chosen]]:
-        """Draw one epoch.
-
-        Yields:
-            The two batches of a pair.
-        """
-        size = min(len(crops) for crops in self.kept)
-        pools = [[crops[i] for i in self._permutation(len(crops))][:size] for crops in self.kept]
-        queues = [[self._dealt(pool) for pool in pools] for _ in range(2)]
-        for kind in self._permutation(len(self.kinds)):
-            first, second = (
-                self._chosen(domain, queues[place][domain].pop())
-                for place, domain in enumerate(self.kinds[kind])
-            )
-            yield first, second
-
-    def _chosen(self, domain: int, crops: list[int]) -> Chosen:
-        return Chosen(domain, crops, self.positives[domain].of(crops, self.generator))
-
-    def _dealt(self, pool: list[int]) -> list[list[int]]:
-        return deal([pool[i] for i in self._permutation(len(pool))], self.batch)
-
-    def _permutation(self, count: int) -> list[int]:
-        return torch.randperm(count, generator=self.generator).tolist()
+    crops: Crops
+    origins: Sequence[int]
+    per_batch: int
+    roots: Sequence[int] = ()
 
 
-class SourcePairs:
-    """Draws the pairs of batches of DG-Net, which knows one domain.
+class StepBatches(NamedTuple):
+    """Batches of one step: a, b, and extra crops if there are any."""
 
-    Every crop is once in the first and once in the second batch of a pair each epoch, but for a
-    remainder smaller than a batch.
+    a: DomainBatch
+    b: DomainBatch
+    extra: Batch | None
 
-    Args:
-        labels: Label of every crop.
-        batch: Crops in each batch of a pair.
-        generator: Source of chance; it goes on from epoch to epoch.
 
-    Raises:
-        ValueError: There are not enough crops for one batch of at least 2.
+class PairLoader(NamedTuple):
+    """Loader of the batches of a training stage.
 
-    Source:
-        DG-Net: two loaders of the same crops.
+    Attributes:
+        sampler: Draws pairs of batches.
+        domains: Source, and target if there is one.
+        transforms: Transforms of all crops; erasing is done by the trainer.
+        extra: Extra crops, for identities of the target only.
     """
 
-    def __init__(self, labels: Sequence[int], *, batch: int, generator: torch.Generator) -> None:
-        if batch < 2 or len(labels) < batch:
-            raise ValueError(
-                f"{len(labels)} crops are too few for batches of {batch}, "
-                "or batches of less than 2 were asked for"
-            )
-        self.count, self.batch, self.generator = len(labels), batch, generator
-        self.positives = Positives(labels)
+    sampler: SourcePairSampler | DomainPairSampler
+    domains: tuple[LabelledCrops, ...]
+    transforms: CropTransforms
+    extra: ExtraCrops | None = None
 
-    def __len__(self) -> int:
-        """Count the pairs of an epoch."""
-        return self.count // self.batch
+    def batches(
+        self, steps: int, *, seed: int, start: int = 0, device: torch.device | None = None
+    ) -> Iterator[StepBatches]:
+        """Load the batches of a stage.
 
-    def __iter__(self) -> Iterator[tuple[Chosen, Chosen]]:
-        """Draw one epoch.
-
-        Yields:
-            The two batches of a pair, both of domain 0.
-        """
-        orders = [torch.randperm(self.count, generator=self.generator).tolist() for _ in range(2)]
-        for first, second in zip(*(deal(order, self.batch) for order in orders), strict=True):
-            yield self._chosen(first), self._chosen(second)
-
-    def _chosen(self, crops: list[int]) -> Chosen:
-        return Chosen(SOURCE, crops, self.positives.of(crops, self.generator))
-
-
-class Positives:
-    """Draws for a crop another one of the same label.
-
-    Args:
-        labels: Label of every crop.
-    """
-
-    def __init__(self, labels: Sequence[int]) -> None:
-        self.labels, self.crops = labels, crops_by_person(labels)
-
-    def of(self, crops: list[int], generator: torch.Generator) -> list[int]:
-        """Draw positives.
+        The pairs depend on the sampler's random generator; transforms and extra crops on the seed
+        and the number of the step only.
 
         Args:
-            crops: Indices.
-            generator: Source of chance.
+            steps: Length of the stage.
+            seed: Random seed.
+            start: Steps that were taken before; their pairs are drawn and skipped.
+            device: Device of the batches.
 
-        Returns:
-            For each another crop of its label, all others alike; itself where there is no other.
+        Yields:
+            The batches of a step.
         """
-        drawn = []
-        for crop in crops:
-            others = self.crops[self.labels[crop]]
-            if len(others) == 1:
-                drawn.append(crop)
-                continue
-            place = int(torch.randint(len(others) - 1, (), generator=generator))
-            # The crop's own place stands for the last one's, which the draw leaves out.
-            drawn.append(others[-1] if others[place] == crop else others[place])
-        return drawn
+        pools = self._extra_pools()
+        for step, pair in enumerate(islice(self._pairs(), start, steps), start):
+            generator = torch_generator(seed, step)
+            a, b = (self._load(indices, generator, device) for indices in pair)
+            yield StepBatches(a, b, self._load_extra(pair, pools, generator, device))
 
+    def _pairs(self) -> Iterator[tuple[BatchIndices, BatchIndices]]:
+        while True:
+            yield from self.sampler
 
-def deal(order: list[int], batch: int) -> list[list[int]]:
-    """Cut an order into batches.
+    def _load(
+        self, indices: BatchIndices, generator: torch.Generator, device: torch.device | None
+    ) -> DomainBatch:
+        crops, labels = self.domains[indices.domain]
+        images, positives = (
+            transform_crops(crops.batch(some).to(device), generator, self.transforms)
+            for some in (indices.crops, indices.positives)
+        )
+        own = torch.tensor([labels[i] for i in indices.crops], device=device)
+        return DomainBatch(images, positives, own, indices.domain)
 
-    Args:
-        order: Indices.
-        batch: Size of each batch.
+    def _extra_pools(self) -> Pools:
+        """List the extra crops by root and inherited label."""
+        if self.extra is None or not self.extra.per_batch:
+            return []
+        labels = self.domains[TARGET].labels
+        inherited = [labels[origin] for origin in self.extra.origins]
+        pools = crop_pools(inherited, self.extra.roots)
+        for pool in pools:
+            pool.pop(OUTLIER, None)
+        return pools
 
-    Returns:
-        Whole batches; a remainder is left out.
-    """
-    return [order[i : i + batch] for i in range(0, len(order) - batch + 1, batch)]
+    def _load_extra(
+        self,
+        pair: tuple[BatchIndices, BatchIndices],
+        pools: Pools,
+        generator: torch.Generator,
+        device: torch.device | None,
+    ) -> Batch | None:
+        target = [indices for indices in pair if indices.domain == TARGET]
+        if self.extra is None or not target or not pools:
+            return None
+        labels = self.domains[TARGET].labels
+        own = dict.fromkeys(labels[i] for indices in target for i in indices.crops)
+        people = [label for label in own if label in pools[0]]
+        if not people:
+            return None
+        drawn = draw_extra(pools, people, self.extra.per_batch * len(target), generator)
+        images = transform_crops(
+            self.extra.crops.batch(drawn).to(device), generator, self.transforms
+        )
+        inherited = [labels[self.extra.origins[i]] for i in drawn]
+        return Batch(images, torch.tensor(inherited, device=device))

@@ -1,4 +1,4 @@
-"""DG-Net's generator: the structure of a crop, and a crop drawn in other clothes."""
+"""DG-Net's generator: structure encoder E_s and decoder G."""
 
 from collections.abc import Sequence
 
@@ -7,25 +7,25 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import instance_norm, leaky_relu
 
-SLOPE = 0.2
-SHRINK = 4  # pixels of the image a cell of the structure code
+SLOPE = 0.2  # of every leaky ReLU
+STRIDE = 4  # pixels of the image per cell of the structure code
 
 
 class StructureEncoder(nn.Module):
-    """Encodes body, pose and background of a grey crop: E_s.
+    """E_s: encodes the structure (body, pose and background) of a grey crop.
 
-    Every convolution pads by reflection and has a bias and instance norm without weights; all but
-    the last ones of each part are followed by a leaky ReLU of slope 0.2.
+    Every convolution has reflection padding, a bias and instance norm without parameters; all but
+    the last of each part are followed by a leaky ReLU of slope 0.2.
 
     Args:
         width: Channels of the first layer; the code has eight times as many.
         blocks: Residual blocks.
-        dilations: Of the pyramid's 3x3 convolutions, growing; the code's sides must be longer than
-            the last, or reflection has nothing to reflect.
+        dilations: Of the 3x3 convolutions of the pyramid (ASPP), ascending. Reflection padding
+            needs a code whose sides are longer than the last one.
 
     Source:
-        DG-Net's E_s: four convolutions, the first and the last of stride 2,
-        residual blocks, a pyramid of dilated convolutions (ASPP). The code has no tanh.
+        DG-Net's E_s: four convolutions, the first and the last of stride 2, residual blocks, a
+        pyramid of dilated convolutions (ASPP). The code has no tanh.
     """
 
     def __init__(
@@ -33,70 +33,70 @@ class StructureEncoder(nn.Module):
     ) -> None:
         super().__init__()
         deep = 4 * width
-        self.smallest = SHRINK * (dilations[-1] + 1)
+        self.smallest = STRIDE * (dilations[-1] + 1)
         self.channels = 2 * width * (len(dilations) + 1)
         self.stem = nn.Sequential(
-            _normed(1, width, 3, stride=2),
-            _normed(width, 2 * width, 3),
-            _normed(2 * width, 2 * width, 3),
-            _normed(2 * width, deep, 3, stride=2),
+            _conv_norm(1, width, 3, stride=2),
+            _conv_norm(width, 2 * width, 3),
+            _conv_norm(2 * width, 2 * width, 3),
+            _conv_norm(2 * width, deep, 3, stride=2),
         )
         self.blocks = nn.Sequential(*(_Residual(deep) for _ in range(blocks)))
         self.pyramid = nn.ModuleList(
             [
-                _normed(deep, 2 * width, 1, active=False),
+                _conv_norm(deep, 2 * width, 1, active=False),
                 *(
                     nn.Sequential(
-                        _normed(deep, 2 * width, 1),
-                        _normed(2 * width, 2 * width, 3, dilation=dilation, active=False),
+                        _conv_norm(deep, 2 * width, 1),
+                        _conv_norm(2 * width, 2 * width, 3, dilation=dilation, active=False),
                     )
                     for dilation in dilations
                 ),
             ]
         )
-        self.merge = _normed(self.channels, self.channels, 1, active=False)
+        self.merge = _conv_norm(self.channels, self.channels, 1, active=False)
 
     def forward(self, images: Float[Tensor, "b 3 H W"]) -> Float[Tensor, "b c h w"]:
         """Encode crops.
 
         Args:
-            images: Normalised crops (B, 3, H, W); only the mean of their channels is looked at.
+            images: Normalised crops (B, 3, H, W); only the mean of the channels is used.
 
         Returns:
-            Structure code (B, C, H/4, W/4).
+            Structure code s (B, C, H/4, W/4).
 
         Raises:
             ValueError: A side is too short or no multiple of 4.
         """
         height, width = images.shape[-2:]
-        if min(height, width) < self.smallest or height % SHRINK or width % SHRINK:
+        if min(height, width) < self.smallest or height % STRIDE or width % STRIDE:
             raise ValueError(
                 f"the structure encoder needs sides of at least {self.smallest} pixels, multiples "
-                f"of {SHRINK}, got {height} x {width} (the smallest usual size is 64 x 40)"
+                f"of {STRIDE}, got {height} x {width} (the smallest usual size is 64 x 40)"
             )
         x = self.blocks(self.stem(images.mean(1, keepdim=True)))
         return self.merge(torch.cat([branch(x) for branch in self.pyramid], 1))
 
 
 class Decoder(nn.Module):
-    """Draws a crop from a structure code, in the clothes an appearance code tells: G.
+    """G: generates a crop from a structure code and an appearance code.
 
-    The appearance code is cut into as many slices as there are residual blocks. Of each slice two
-    small networks make the factors and the shifts of its block's two adaptive instance norms.
+    The appearance code is split into one slice per residual block. Two small MLPs map each slice
+    to the scales and shifts of the two adaptive instance norms of its block.
 
     Args:
         channels: Channels of the structure code.
         code: Size of the appearance code.
         blocks: Residual blocks.
-        hidden: Width of the small networks.
+        hidden: Width of the MLPs.
 
     Raises:
-        ValueError: The code cannot be cut into that many slices.
+        ValueError: The code cannot be split into that many equal slices.
 
     Source:
-        DG-Net's G. The factors are used as they are (no "1 +"); the image is linear, in
-        ImageNet's normalised space. A slice is a quarter of the channels at all parts of the body,
-        not one part.
+        DG-Net's G. The scales are used as they are (no "1 +"); the output is linear, in ImageNet's
+        normalised space. A slice is a quarter of the channels at all parts of the body, not one
+        part of the body.
     """
 
     def __init__(
@@ -107,24 +107,24 @@ class Decoder(nn.Module):
             raise ValueError(f"a code of {code} numbers has no {blocks} slices of equal size")
         self.blocks = nn.ModuleList(_AdaptiveResidual(channels) for _ in range(blocks))
         self.factors, self.shifts = (
-            nn.ModuleList(_perceptron(code // blocks, hidden, 2 * channels) for _ in range(blocks))
+            nn.ModuleList(_mlp(code // blocks, hidden, 2 * channels) for _ in range(blocks))
             for _ in range(2)
         )
         half, quarter = channels // 2, channels // 4
         self.draw = nn.Sequential(
             *_upsampling(channels, half),
             *_upsampling(half, quarter),
-            _conv(quarter, quarter, 3),
+            reflect_conv(quarter, quarter, 3),
             nn.LeakyReLU(SLOPE),
-            _conv(quarter, quarter, 3),
+            reflect_conv(quarter, quarter, 3),
             nn.LeakyReLU(SLOPE),
-            _conv(quarter, 3, 1),
+            reflect_conv(quarter, 3, 1),
         )
 
     def forward(
         self, structure: Float[Tensor, "b c h w"], code: Float[Tensor, "b k"]
     ) -> Float[Tensor, "b 3 H W"]:
-        """Draw crops.
+        """Generate crops.
 
         Args:
             structure: Structure codes (B, C, h, w).
@@ -149,14 +149,14 @@ class Generator(nn.Module):
         code: Size of the appearance code.
         width: Channels of the structure encoder's first layer.
         blocks: Residual blocks of the encoder and of the decoder.
-        hidden: Width of the decoder's small networks.
-        generator: Source of the first weights; the global one when None.
+        hidden: Width of the decoder's MLPs.
+        generator: Random generator of the initial weights; the global one when None.
 
     Raises:
-        ValueError: The code cannot be cut into that many slices.
+        ValueError: The code cannot be split into that many equal slices.
 
     Source:
-        DG-Net's E_s and G; weights from a normal distribution by fan-in (Kaiming), biases 0.
+        DG-Net's E_s and G; Kaiming-normal initial weights by fan-in, biases 0.
     """
 
     def __init__(
@@ -177,13 +177,13 @@ class Generator(nn.Module):
             if isinstance(module, nn.Conv2d | nn.Linear):
                 nn.init.kaiming_normal_(module.weight, mode="fan_in", generator=generator)
                 nn.init.zeros_(module.bias)  # type: ignore[arg-type]  # all of ours have one
-            if isinstance(module, SampleNorm):
+            if isinstance(module, SampleLayerNorm):
                 nn.init.uniform_(module.gain, generator=generator)
 
     def forward(
         self, images: Float[Tensor, "b 3 H W"], code: Float[Tensor, "b k"]
     ) -> Float[Tensor, "b 3 H W"]:
-        """Draw crops as they are but in other clothes.
+        """Generate crops with the structure of given crops and another appearance.
 
         Args:
             images: Normalised crops (B, 3, H, W) that give the structure.
@@ -195,8 +195,8 @@ class Generator(nn.Module):
         return self.decode(self.encode(images), code)
 
 
-class SampleNorm(nn.Module):
-    """Normalises each sample over all its channels and cells; one gain and one bias a channel.
+class SampleLayerNorm(nn.Module):
+    """Layer norm of each sample over channels and cells, with a gain and a bias per channel.
 
     Args:
         channels: Channels of its input.
@@ -211,14 +211,7 @@ class SampleNorm(nn.Module):
         self.bias = nn.Parameter(torch.zeros(channels, 1, 1))
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
-        """Normalise.
-
-        Args:
-            x: Features (B, C, h, w).
-
-        Returns:
-            The same, each sample of mean 0 and deviation 1 before gain and bias.
-        """
+        """Normalise features (B, C, h, w)."""
         deviation, mean = torch.std_mean(x, (1, 2, 3), keepdim=True)
         return (x - mean) / (deviation + 1e-5) * self.gain + self.bias
 
@@ -227,7 +220,7 @@ class _Residual(nn.Module):
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.body = nn.Sequential(
-            _normed(channels, channels, 3), _normed(channels, channels, 3, active=False)
+            _conv_norm(channels, channels, 3), _conv_norm(channels, channels, 3, active=False)
         )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -237,7 +230,7 @@ class _Residual(nn.Module):
 class _AdaptiveResidual(nn.Module):
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.first, self.second = (_conv(channels, channels, 3) for _ in range(2))
+        self.first, self.second = (reflect_conv(channels, channels, 3) for _ in range(2))
 
     def forward(self, x: Tensor, factors: Tensor, shifts: Tensor) -> Tensor:
         (w1, w2), (b1, b2) = factors.chunk(2, 1), shifts.chunk(2, 1)
@@ -248,11 +241,11 @@ class _AdaptiveResidual(nn.Module):
 def adaptive_instance_norm(
     x: Float[Tensor, "b c h w"], factor: Float[Tensor, "b c"], shift: Float[Tensor, "b c"]
 ) -> Float[Tensor, "b c h w"]:
-    """Give every channel of every sample a new mean and deviation.
+    """AdaIN: instance norm with scales and shifts that are given.
 
     Args:
         x: Features (B, C, h, w).
-        factor: New deviations (B, C), of either sign.
+        factor: New standard deviations (B, C), of either sign.
         shift: New means (B, C).
 
     Returns:
@@ -264,7 +257,10 @@ def adaptive_instance_norm(
     return instance_norm(x, eps=1e-5) * factor[..., None, None] + shift[..., None, None]
 
 
-def _conv(channels: int, out: int, kernel: int, *, stride: int = 1, dilation: int = 1) -> nn.Conv2d:
+def reflect_conv(
+    channels: int, out: int, kernel: int, *, stride: int = 1, dilation: int = 1
+) -> nn.Conv2d:
+    """Build a convolution with reflection padding that keeps the size but for the stride."""
     return nn.Conv2d(
         channels,
         out,
@@ -276,27 +272,26 @@ def _conv(channels: int, out: int, kernel: int, *, stride: int = 1, dilation: in
     )
 
 
-def _normed(
+def _conv_norm(
     channels: int, out: int, kernel: int, *, stride: int = 1, dilation: int = 1, active: bool = True
 ) -> nn.Sequential:
-    layers = [
-        _conv(channels, out, kernel, stride=stride, dilation=dilation),
+    return nn.Sequential(
+        reflect_conv(channels, out, kernel, stride=stride, dilation=dilation),
         nn.InstanceNorm2d(out),
         *([nn.LeakyReLU(SLOPE)] if active else []),
-    ]
-    return nn.Sequential(*layers)
+    )
 
 
 def _upsampling(channels: int, out: int) -> tuple[nn.Module, ...]:
     return (
         nn.Upsample(scale_factor=2),
-        _conv(channels, out, 5),
-        SampleNorm(out),
+        reflect_conv(channels, out, 5),
+        SampleLayerNorm(out),
         nn.LeakyReLU(SLOPE),
     )
 
 
-def _perceptron(inputs: int, hidden: int, out: int) -> nn.Sequential:
+def _mlp(inputs: int, hidden: int, out: int) -> nn.Sequential:
     return nn.Sequential(
         nn.Linear(inputs, hidden),
         nn.LeakyReLU(SLOPE),

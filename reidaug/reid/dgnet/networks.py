@@ -1,4 +1,4 @@
-"""DG-Net and DG-Net++: the appearance encoder, one generator a domain, and their judges."""
+"""Networks of DG-Net and DG-Net++: shared appearance encoder, generators, discriminators."""
 
 import copy
 from collections.abc import Mapping
@@ -19,16 +19,16 @@ from reidaug.reid.dgnet.generator import Generator
 
 @dataclass(frozen=True)
 class Preset:
-    """Keywords that make the networks as large as the paper's, or smaller.
+    """Sizes of crops, batches and networks.
 
     Attributes:
         size: (height, width) of the crops.
-        batch: Crops in each of a step's two batches.
-        parts: Rows the encoder's map is pooled to for the appearance code.
-        encoder: Of `PersonResNet`.
-        generator: Of `Generator`.
-        discriminator: Of `ImageDiscriminator`.
-        domain: Of `DomainDiscriminator`.
+        batch: Crops in each of the two batches of a step.
+        parts: Rows that the encoder's map is pooled to for the appearance code.
+        encoder: Keywords of `PersonResNet`.
+        generator: Keywords of `Generator`.
+        discriminator: Keywords of `ImageDiscriminator`.
+        domain: Keywords of `DomainDiscriminator`.
     """
 
     size: Size
@@ -42,7 +42,7 @@ class Preset:
 
 PRESETS = {
     "paper": Preset((256, 128), 8, 4, {}, {}, {}, {}),
-    # The same architecture for two cores; see docs/dgnet.md.
+    # The same architecture for two CPU cores; see docs/dgnet.md.
     "small": Preset(
         (64, 40),
         4,
@@ -56,14 +56,14 @@ PRESETS = {
 
 
 class DGNet(nn.Module):
-    """The networks of DG-Net, or with two generators of DG-Net++.
+    """Networks of DG-Net, or with two generators of DG-Net++.
 
     Args:
-        encoder: E_a: names people and gives the appearance code. Both domains share it.
+        encoder: E_a: identities and appearance codes; shared by the domains.
         generators: E_s and G of the source domain, and in DG-Net++ of the target domain.
         image_discriminator: D_img, shared by the domains.
-        domain_discriminator: D_dom, of DG-Net++ alone.
-        parts: Rows the encoder's map is pooled to for the appearance code.
+        domain_discriminator: D_dom, in DG-Net++ only.
+        parts: Rows that the encoder's map is pooled to for the appearance code.
 
     Raises:
         ValueError: The encoder has not two heads, or there are neither one nor two generators.
@@ -89,13 +89,10 @@ class DGNet(nn.Module):
         self.domain_discriminator = domain_discriminator
 
     def generator(self, domain: int) -> Generator:
-        """Give the generator of the domain that the structure is from.
+        """Return the generator of a domain, the one that the structure is from.
 
         Args:
             domain: 0 source, 1 target.
-
-        Returns:
-            Its generator.
 
         Raises:
             ValueError: There is no generator of that domain.
@@ -106,40 +103,37 @@ class DGNet(nn.Module):
         assert isinstance(found, Generator)
         return found
 
-    def code(self, seen: Embedding) -> Float[Tensor, "b k"]:
-        """Read the appearance code out of what the encoder saw: f.
+    def appearance_code(self, embedding: Embedding) -> Float[Tensor, "b k"]:
+        """Compute the appearance code f from the encoder's feature map.
 
         Args:
-            seen: What it saw in crops, from the pass that gave everything else.
+            embedding: Output of the encoder.
 
         Returns:
-            Codes (B, parts * D), channel by channel, without gradient: the encoder learns from
-            identities and domains alone, never from drawing.
+            Codes (B, parts * D), channel-major, without gradient: the encoder learns from
+            identities and domains only, never from generation.
 
         Raises:
-            ValueError: The crops are too low to have that many parts.
+            ValueError: The map has fewer rows than there are parts.
 
         Source:
             DG-Net: max pooling to 4 x 1, flattened, detached.
         """
-        assert seen.maps is not None
-        rows = seen.maps.shape[2]
+        assert embedding.maps is not None
+        rows = embedding.maps.shape[2]
         if rows < self.parts:
             raise ValueError(
-                f"the encoder's map has {rows} rows, too few for {self.parts} parts: give taller "
+                f"the encoder's map has {rows} rows, too few for {self.parts} parts: use taller "
                 "images (16 rows a part)"
             )
-        return adaptive_max_pool2d(seen.maps, (self.parts, 1)).flatten(1)
+        return adaptive_max_pool2d(embedding.maps, (self.parts, 1)).flatten(1)
 
 
 def preset(name: str) -> Preset:
-    """Look up a named size.
+    """Look up a preset.
 
     Args:
-        name: ``paper`` (256x128, ResNet-50) or ``small`` (64x40, for two cores).
-
-    Returns:
-        The keywords.
+        name: ``paper`` (256x128, ResNet-50) or ``small`` (64x40, for two CPU cores).
 
     Raises:
         UsageError: No such preset.
@@ -150,33 +144,35 @@ def preset(name: str) -> Preset:
 
 
 def build_dgnet(size: Preset, people: int, *, generator: torch.Generator | None = None) -> DGNet:
-    """Build DG-Net with random weights.
+    """Build DG-Net with random initial weights.
 
     Args:
-        size: The keywords of its networks.
+        size: Sizes of its networks.
         people: Number of identities.
-        generator: Source of the first weights; the global one when None.
+        generator: Random generator of the initial weights; the global one when None.
 
     Returns:
         The networks of one domain.
 
     Source:
-        DG-Net. The paper's encoder begins with ImageNet's weights: load them with
+        DG-Net, whose encoder begins with ImageNet's weights: load them with
         `reidaug.reid.weights.load_weights`.
     """
     encoder = PersonResNet(people, generator=generator, **size.encoder)
-    drawing = Generator(code=size.parts * encoder.features, generator=generator, **size.generator)
-    judge = ImageDiscriminator(generator=generator, **size.discriminator)
-    return DGNet(encoder, (drawing,), judge, parts=size.parts)
+    code = size.parts * encoder.features
+    image_generator = Generator(code=code, generator=generator, **size.generator)
+    discriminator = ImageDiscriminator(generator=generator, **size.discriminator)
+    return DGNet(encoder, (image_generator,), discriminator, parts=size.parts)
 
 
 def adapt_dgnet(trained: DGNet, size: Preset, *, generator: torch.Generator | None = None) -> DGNet:
-    """Make DG-Net++ of a DG-Net trained on the source.
+    """Build DG-Net++ from a DG-Net trained on the source.
 
     Args:
-        trained: DG-Net; it stays as it is.
-        size: The keywords it was built with.
-        generator: Source of the domain discriminator's first weights; the global one when None.
+        trained: DG-Net; not changed.
+        size: Sizes it was built with.
+        generator: Random generator of the domain discriminator's initial weights; the global one
+            when None.
 
     Returns:
         Copies of its networks, the generator twice, and a new domain discriminator.
@@ -184,16 +180,16 @@ def adapt_dgnet(trained: DGNet, size: Preset, *, generator: torch.Generator | No
     Source:
         DG-Net++: both generators begin as copies of DG-Net's.
     """
-    drawing = trained.generator(0)
-    judge = DomainDiscriminator(
+    image_generator = trained.generator(0)
+    domain_discriminator = DomainDiscriminator(
         features=trained.encoder.features, generator=generator, **size.domain
     )
-    judge.to(next(trained.parameters()).device)
+    domain_discriminator.to(next(trained.parameters()).device)
     return DGNet(
         copy.deepcopy(trained.encoder),
-        (copy.deepcopy(drawing), copy.deepcopy(drawing)),
+        (copy.deepcopy(image_generator), copy.deepcopy(image_generator)),
         copy.deepcopy(trained.image_discriminator),
-        judge,
+        domain_discriminator,
         parts=trained.parts,
     )
 
@@ -201,15 +197,15 @@ def adapt_dgnet(trained: DGNet, size: Preset, *, generator: torch.Generator | No
 def renew_classifiers(
     encoder: PersonResNet, people: int, *, generator: torch.Generator | None = None
 ) -> None:
-    """Give every head a new classifier, for another number of identities.
+    """Replace the classifier of every head by a new one for another number of identities.
 
-    Trunk and bottlenecks keep what they learnt; all rows of the classifiers begin anew, those of
-    source people too. Build the optimiser after this.
+    Trunk and bottlenecks are kept; all rows of the classifiers are new, those of source identities
+    too. Build the optimiser after this.
 
     Args:
         encoder: Changed in place.
-        people: Number of identities: source people plus clusters.
-        generator: Source of the new weights, on the CPU; the global one when None.
+        people: Number of identities: source identities plus clusters.
+        generator: Random generator of the new weights, on the CPU; the global one when None.
 
     Source:
         DG-Net++: before every round after the first.
@@ -217,7 +213,7 @@ def renew_classifiers(
     for head in encoder.heads:
         assert isinstance(head, Head)
         old = head.classifier
-        fresh = nn.Linear(old.in_features, people)
-        nn.init.normal_(fresh.weight, std=1e-3, generator=generator)
-        nn.init.zeros_(fresh.bias)
-        head.classifier = fresh.to(old.weight.device)
+        new = nn.Linear(old.in_features, people)
+        nn.init.normal_(new.weight, std=1e-3, generator=generator)
+        nn.init.zeros_(new.bias)
+        head.classifier = new.to(old.weight.device)

@@ -1,4 +1,4 @@
-"""The teacher of DG-Net: a plain re-ID network that says whom a drawn crop looks like."""
+"""Teacher of DG-Net: a plain re-ID network whose soft labels the first head learns."""
 
 from typing import Literal
 
@@ -18,12 +18,12 @@ Style = Literal["soft", "hard", "appearance", "uniform", "parents"]
 def build_teacher(
     size: Preset, people: int, *, generator: torch.Generator | None = None
 ) -> PersonResNet:
-    """Build the network of a teacher, to be trained on the source's identities like any other.
+    """Build the network of a teacher, to be trained on the source like any re-ID model.
 
     Args:
-        size: Its trunk is that of the preset's encoder.
-        people: Number of identities of the source.
-        generator: Source of the first weights; the global one when None.
+        size: The trunk is that of its encoder.
+        people: Number of source identities.
+        generator: Random generator of the initial weights; the global one when None.
 
     Returns:
         A network with average pooling and one head.
@@ -36,18 +36,18 @@ def build_teacher(
 
 
 class Teacher(nn.Module):
-    """Gives drawn crops labels; it never learns.
+    """Frozen network that labels generated images.
 
     Args:
-        network: A trained network; frozen in place. Its first head speaks.
-        style: ``soft``: what the network sees; ``hard``: its best guess alone; ``appearance``: the
-            person whose clothes the crop wears; ``uniform``: everybody alike (LSRO); ``parents``:
-            what it sees, of the two people the crop was made of.
+        network: A trained network, of which the first head is used; frozen in place.
+        style: ``soft``: its probabilities; ``hard``: its most likely identity; ``appearance``: the
+            person who gave the appearance; ``uniform``: all identities alike (LSRO); ``parents``:
+            its probabilities of the two people the image was generated from.
 
     Source:
-        DG-Net's teacher_style 0 to 4 in this order; 0 is what its results were made with. Batch
-        norm takes the statistics of the batch. Dropout is off for good: in the original it comes on
-        after the first evaluation.
+        DG-Net's teacher_style 0 to 4 in this order; its results were made with 0. Batch norm uses
+        the statistics of the batch. Dropout is always off: in the original it comes on after the
+        first evaluation.
     """
 
     def __init__(self, network: PersonResNet, *, style: Style = "soft") -> None:
@@ -56,10 +56,10 @@ class Teacher(nn.Module):
         self.train()
 
     def train(self, mode: bool = True) -> "Teacher":
-        """Stay as it is: batch norm on the batch, dropout off.
+        """Keep batch norm in train mode and dropout off, whatever the mode.
 
         Args:
-            mode: Of no effect.
+            mode: Ignored.
 
         Returns:
             Itself.
@@ -80,42 +80,45 @@ class Teacher(nn.Module):
         appearance: Int[Tensor, "b"],
         structure: Int[Tensor, "b"] | None = None,
     ) -> Float[Tensor, "b c"]:
-        """Label drawn crops.
+        """Label generated images.
 
         Args:
-            images: Normalised crops (B, 3, H, W).
-            classes: Number of identities of the learner; those beyond the teacher's get 0.
-            appearance: Who gave the clothes (B,).
-            structure: Who gave the body (B,); None where nobody knows.
+            images: Normalised images (B, 3, H, W).
+            classes: Number of identities of the student; those beyond the teacher's get 0.
+            appearance: Identities that gave the appearance (B,).
+            structure: Identities that gave the structure (B,); None where they are unknown.
 
         Returns:
             Probabilities (B, C), each row of sum 1.
 
         Raises:
-            ValueError: The learner knows fewer identities than the teacher.
+            ValueError: The student has fewer identities than the teacher.
         """
         head = self.network.heads[0]
         assert isinstance(head, Head)
         people = head.classifier.out_features
         if classes < people:
-            raise ValueError(f"the teacher knows {people} people, the learner only {classes}")
+            raise ValueError(f"the teacher has {people} identities, the student only {classes}")
         if self.style == "appearance":
             return one_hot(appearance, classes).float()
         if self.style == "uniform":
             soft = images.new_full((len(images), people), 1 / people, dtype=torch.float32)
         else:
-            soft = self._soft(images)
+            soft = self._probabilities(images)
         if self.style == "hard":
             soft = one_hot(soft.argmax(1), people).float()
         if self.style == "parents":
             parents = one_hot(appearance, people)
             if structure is not None:
                 parents = parents | one_hot(structure, people)
-            # No parent is impossible, so that a row never is all 0.
+            # Parents keep a tiny probability, so that no row is all 0.
             soft = soft.clamp_min(1e-30) * parents
         return pad(soft / soft.sum(1, keepdim=True), (0, classes - people))
 
-    def _soft(self, images: Float[Tensor, "b 3 H W"]) -> Float[Tensor, "b p"]:
-        views = (images, images.flip(-1))
-        seen = [frozen_call(self.network, view).logits[0].float().softmax(1) for view in views]
-        return (seen[0] + seen[1]) / 2
+    def _probabilities(self, images: Float[Tensor, "b 3 H W"]) -> Float[Tensor, "b p"]:
+        """Mean over the images and their mirror images."""
+        image, mirrored = (
+            frozen_call(self.network, view).logits[0].float().softmax(1)
+            for view in (images, images.flip(-1))
+        )
+        return (image + mirrored) / 2

@@ -1,125 +1,96 @@
-"""Pairs of batches from two domains."""
+"""Batches of a training stage."""
 
-from collections import Counter
+from pathlib import Path
 
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
+from stick_market import stick_market
 
-from reidaug.reid.dgnet.batches import Mixer, Positives, SourcePairs, deal
+from reidaug.data.market1501 import TRAIN
+from reidaug.reid.crop_transforms import CropTransforms
+from reidaug.reid.crops import Crops, normalise
+from reidaug.reid.dgnet.batches import ExtraCrops, LabelledCrops, PairLoader
+from reidaug.reid.dgnet.sampling import SOURCE, TARGET, DomainPairSampler, SourcePairSampler
 
-LABELS = st.lists(st.integers(0, 5), min_size=6, max_size=60)
+SIZE = (32, 16)
+STILL = CropTransforms(flip=0.0, shift=0.0, erase=0.0)
 
 
-def chance(seed=0):
+def seeded(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def kinds(epoch):
-    return Counter("".join("AB"[one.domain] for one in pair) for pair in epoch)
+@pytest.fixture(scope="module")
+def crops(tmp_path_factory: pytest.TempPathFactory) -> Crops:
+    root = stick_market(tmp_path_factory.mktemp("domain") / "market", people=6, images=4)
+    return Crops(sorted((root / TRAIN).iterdir()), size=SIZE)
 
 
-def test_the_shares_are_those_of_the_paper():
-    mixer = Mixer([0] * 800, [0] * 1000, batch=8, generator=chance())
-    epoch = list(mixer)
-    assert len(epoch) == len(mixer) == 2 * 800 // 8
-    assert kinds(epoch) == {"AA": 90, "BB": 90, "AB": 10, "BA": 10}
+def labels_of(paths: tuple[Path, ...]) -> list[int]:
+    return [int(path.name[:4]) - 1 for path in paths]
 
 
-def test_later_rounds_leave_pairs_of_the_source_out():
-    mixer = Mixer([0] * 800, [0] * 1000, batch=8, generator=chance(), source_pairs=False)
-    assert kinds(mixer) == {"BB": 90, "AB": 10, "BA": 10}
-    assert len(mixer) == 110
+def test_batches_hold_the_crops_that_were_sampled(crops: Crops) -> None:
+    labels = labels_of(crops.paths)
+    sampler = SourcePairSampler(labels, batch=4, generator=seeded())
+    loader = PairLoader(sampler, (LabelledCrops(crops, labels),), STILL)
+    # The sampler's random generator continues from epoch to epoch.
+    again = SourcePairSampler(labels, batch=4, generator=seeded())
+    expected = [*again, *again]
+    loaded = loader.batches(len(expected), seed=1)
+    for pair, (a, b, extra) in zip(expected, loaded, strict=True):
+        assert extra is None
+        for drawn, batch in zip(pair, (a, b), strict=True):
+            assert batch.labels.tolist() == [labels[i] for i in drawn.crops]
+            torch.testing.assert_close(batch.images, normalise(crops.batch(drawn.crops)))
+            torch.testing.assert_close(batch.positives, normalise(crops.batch(drawn.positives)))
+            assert batch.domain == SOURCE
 
 
-@given(LABELS, LABELS, st.integers(2, 6), st.sampled_from([0.0, 0.5, 0.9, 1.0]), st.integers(0, 99))
-def test_every_crop_of_the_smaller_domain_is_once_at_each_place(source, target, batch, pure, seed):
-    mixer = Mixer(source, target, batch=batch, pure=pure, generator=chance(seed))
-    epoch = list(mixer)
-    size = min(len(source), len(target))
-    for place in (0, 1):
-        for domain, labels in enumerate((source, target)):
-            crops = [c for pair in epoch if pair[place].domain == domain for c in pair[place].crops]
-            assert len(crops) == len(set(crops)) == size // batch * batch
-            assert set(crops) <= set(range(len(labels)))
-    assert all(len(one.crops) == len(one.positives) == batch for pair in epoch for one in pair)
+def test_a_resumed_stage_continues_with_the_same_batches(crops: Crops) -> None:
+    labels = labels_of(crops.paths)
+
+    def drawn(start: int) -> list[tuple]:
+        clusters = [6 + label for label in labels]
+        sampler = DomainPairSampler(labels, clusters, batch=4, generator=seeded(3))
+        domains = (LabelledCrops(crops, labels), LabelledCrops(crops, clusters))
+        extra = ExtraCrops(crops, range(len(crops)), 3)
+        loader = PairLoader(sampler, domains, CropTransforms(erase=0.0), extra)
+        return list(loader.batches(9, seed=5, start=start))
+
+    whole, rest = drawn(0), drawn(5)
+    assert len(rest) == 4
+    for one, other in zip(whole[5:], rest, strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=0)
 
 
-def test_the_same_subsample_is_at_both_places_and_another_one_in_the_next_epoch():
-    mixer = Mixer([0] * 8, [0] * 100, batch=4, generator=chance())
-
-    def target(epoch, place):
-        return {c for pair in epoch if pair[place].domain == 1 for c in pair[place].crops}
-
-    first, second = list(mixer), list(mixer)
-    assert target(first, 0) == target(first, 1)
-    assert target(first, 0) != target(second, 0)
-
-
-def test_the_order_of_kinds_is_random_but_the_generators():
-    def drawn(seed):
-        return list(Mixer([0] * 80, [1] * 90, batch=4, generator=chance(seed)))
-
-    assert drawn(1) == drawn(1)
-    assert drawn(1) != drawn(2)
-    order = [tuple(one.domain for one in pair) for pair in drawn(1)]
-    assert order != sorted(order)
-    assert order != [tuple(one.domain for one in pair) for pair in drawn(2)]
-
-
-def test_outliers_are_never_drawn():
-    target = [-1, 0, 0, -1, 1, 1, 1, -1]
-    mixer = Mixer([0] * 50, target, batch=2, pure=0.5, generator=chance())
-    assert mixer.each == 2
-    for _ in range(5):
-        drawn = [i for pair in mixer for one in pair if one.domain == 1 for i in one.crops]
-        assert all(target[i] >= 0 for i in drawn)
+def test_extra_crops_inherit_labels_of_the_target_batch_without_outliers(crops: Crops) -> None:
+    labels = labels_of(crops.paths)
+    clusters = [-1 if label == 2 else 6 + label for label in labels]
+    sampler = DomainPairSampler(labels, clusters, batch=4, generator=seeded(1))
+    origins = [i for i in range(len(crops)) if labels[i] != 4]  # person 4 has no warps
+    extra = ExtraCrops(Crops([crops.paths[i] for i in origins], size=SIZE), origins, 4)
+    domains = (LabelledCrops(crops, labels), LabelledCrops(crops, clusters))
+    with_extra = 0
+    loader = PairLoader(sampler, domains, STILL, extra)
+    for a, b, drawn in loader.batches(40, seed=2):
+        targets = [batch for batch in (a, b) if batch.domain == TARGET]
+        people = {label for batch in targets for label in batch.labels.tolist()} - {10}
+        if not targets or not people:
+            assert drawn is None
+            continue
+        assert drawn is not None
+        assert len(drawn.labels) == len(drawn.images) == 4 * len(targets)
+        assert set(drawn.labels.tolist()) <= people
+        assert {8, -1}.isdisjoint(drawn.labels.tolist())
+        with_extra += 1
+    assert with_extra > 10
 
 
-@given(LABELS, st.integers(0, 99))
-def test_positives_are_others_of_the_label(labels, seed):
-    crops = list(range(len(labels)))
-    positives = Positives(labels).of(crops, chance(seed))
-    for crop, positive in zip(crops, positives, strict=True):
-        assert labels[crop] == labels[positive]
-        assert (crop == positive) == (labels.count(labels[crop]) == 1)
-
-
-def test_all_others_are_positives_alike():
-    drawn = Counter(Positives([0, 0, 1, 0, 0]).of([1] * 3000, chance()))
-    assert set(drawn) == {0, 3, 4}
-    assert all(900 < times < 1100 for times in drawn.values())
-
-
-@given(LABELS, st.integers(2, 6), st.integers(0, 99))
-def test_an_epoch_of_the_source_alone(labels, batch, seed):
-    pairs = SourcePairs(labels, batch=batch, generator=chance(seed))
-    epoch = list(pairs)
-    assert len(epoch) == len(pairs) == len(labels) // batch
-    assert kinds(epoch) == {"AA": len(epoch)}
-    for place in (0, 1):
-        crops = [crop for pair in epoch for crop in pair[place].crops]
-        assert len(crops) == len(set(crops)) == len(labels) // batch * batch
-
-
-def test_remainders_are_left_out():
-    assert deal([5, 3, 4, 1, 2], 2) == [[5, 3], [4, 1]]
-
-
-@pytest.mark.parametrize(
-    ("source", "target", "options", "message"),
-    [
-        ([0] * 9, [-1] * 7 + [0], {"batch": 2}, "9 source and 1 target crops are too few"),
-        ([0] * 9, [0] * 9, {"batch": 1}, "batches of less than 2"),
-        ([0] * 9, [0] * 9, {"batch": 2, "pure": 1.5}, r"in \[0, 1\], got 1.5"),
-    ],
-)
-def test_what_cannot_be_mixed_is_told(source, target, options, message):
-    with pytest.raises(ValueError, match=message):
-        Mixer(source, target, generator=chance(), **options)
-
-
-def test_too_few_crops_of_the_source_are_told():
-    with pytest.raises(ValueError, match="3 crops are too few for batches of 4"):
-        SourcePairs([0, 0, 1], batch=4, generator=chance())
+def test_there_are_no_extra_crops_where_their_count_is_0(crops: Crops) -> None:
+    labels = labels_of(crops.paths)
+    domains = (LabelledCrops(crops, labels), LabelledCrops(crops, labels))
+    for extra in (None, ExtraCrops(crops, range(len(crops)), 0)):
+        sampler = DomainPairSampler(labels, labels, batch=4, generator=seeded())
+        loader = PairLoader(sampler, domains, STILL, extra)
+        assert all(step.extra is None for step in loader.batches(5, seed=0))

@@ -1,4 +1,4 @@
-"""DG-Net's losses against their formulas as plain loops, and whom each teaches."""
+"""DG-Net's losses against their formulas as plain loops, and what each trains."""
 
 import math
 
@@ -6,19 +6,19 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from small_dgnet import chance, crops, one_domain, touched
+from small_dgnet import crops, one_domain, seeded, with_gradient
 from torch.nn.functional import cross_entropy
 
 from reidaug.reid.dgnet.discriminators import ImageDiscriminator
 from reidaug.reid.dgnet.losses import (
+    domain_adversarial_loss,
     domain_discriminator_loss,
-    domain_loss,
     fine_grained_loss,
     generated_identity_loss,
+    gradient_penalty,
     image_discriminator_loss,
     image_generator_loss,
     reconstruction_loss,
-    slope_penalty,
     structure_loss,
     teacher_loss,
 )
@@ -28,7 +28,7 @@ SEEDS = st.integers(0, 10_000)
 
 
 def draw(seed, *shape):
-    return torch.randn(*shape, generator=chance(seed))
+    return torch.randn(*shape, generator=seeded(seed))
 
 
 def scales(seed):
@@ -46,14 +46,14 @@ def test_reconstruction_is_the_mean_absolute_difference(seed):
 
 @pytest.mark.parametrize("loss", [reconstruction_loss, structure_loss])
 def test_targets_get_no_gradient(loss):
-    drawn, target = (draw(seed, 1, 3, 4, 4).requires_grad_() for seed in (0, 1))
-    loss(drawn, target).backward()
-    assert drawn.grad is not None
+    generated, target = (draw(seed, 1, 3, 4, 4).requires_grad_() for seed in (0, 1))
+    loss(generated, target).backward()
+    assert generated.grad is not None
     assert target.grad is None
 
 
 @given(SEEDS)
-def test_the_judges_loss_equals_its_loop(seed):
+def test_the_discriminators_loss_equals_its_loop(seed):
     real, fake = scales(seed), scales(seed + 2)
     expected = 0.0
     for ours, theirs in zip(real, fake, strict=True):
@@ -71,34 +71,39 @@ def test_the_generators_loss_equals_its_loop(seed):
     assert float(image_generator_loss(fake)) == pytest.approx(expected, rel=1e-4)
 
 
-def test_scores_of_other_scales_are_refused():
+def test_different_numbers_of_scales_are_an_error():
     with pytest.raises(ValueError, match="zip"):
         image_discriminator_loss(scales(0), scales(0)[:1])
 
 
-def test_the_slope_of_a_known_judge_is_known():
-    """Scores sum(w x) and sum(v x^2) have the slopes w and 2 v x."""
+def test_the_penalty_of_a_known_discriminator_is_known():
+    """Scores sum(w x) and sum(v x^2) have the gradients w and 2 v x."""
     images = crops(0).requires_grad_()
     w, v = draw(1, 3, 64, 40), draw(2, 3, 64, 40)
     scores = ((w * images).sum((1, 2, 3), keepdim=True), (v * images**2).sum(1, keepdim=True))
     expected = float(w.square().sum()) + float((2 * v * images.detach()).square().sum()) / 2
-    assert float(slope_penalty(scores, images).detach()) == pytest.approx(expected, rel=1e-4)
+    assert float(gradient_penalty(scores, images).detach()) == pytest.approx(expected, rel=1e-4)
 
 
-def test_the_slope_penalty_teaches_the_judge():
-    judge = ImageDiscriminator(width=4, blocks=1, deviation=0.2, generator=chance()).double()
+def test_the_gradient_penalty_trains_the_discriminator():
+    discriminator = ImageDiscriminator(
+        width=4, blocks=1, deviation=0.2, generator=seeded()
+    ).double()
     images = crops(0).double().requires_grad_()
-    scores = judge(images)
-    slope_penalty(scores, images).backward(retain_graph=True)
-    assert len(touched(judge)) > 0
-    # A scale's slope is its own: finite differences along one direction.
-    way, small = draw(3, *images.shape).double(), 1e-6
+    scores = discriminator(images)
+    gradient_penalty(scores, images).backward(retain_graph=True)
+    assert len(with_gradient(discriminator)) > 0
+    # Every scale has a gradient of its own: finite differences along one direction.
+    direction, small = draw(3, *images.shape).double(), 1e-6
     with torch.no_grad():
-        ahead, behind = judge(images + small * way), judge(images - small * way)
+        ahead, behind = (
+            discriminator(images + small * direction),
+            discriminator(images - small * direction),
+        )
     for k, one in enumerate(scores):
-        (slope,) = torch.autograd.grad(one.sum(), images, retain_graph=True)
+        (gradient,) = torch.autograd.grad(one.sum(), images, retain_graph=True)
         expected = float((ahead[k] - behind[k]).sum()) / (2 * small)
-        assert float((slope * way).sum()) == pytest.approx(expected, rel=1e-3)
+        assert float((gradient * direction).sum()) == pytest.approx(expected, rel=1e-3)
         assert abs(expected) > 1e-2
 
 
@@ -113,14 +118,14 @@ def test_the_teachers_loss_equals_its_loop(seed):
     assert float(teacher_loss(scores, soft)) == pytest.approx(expected / 3, rel=1e-3, abs=1e-5)
 
 
-def test_agreeing_with_the_teacher_costs_nothing():
+def test_agreement_with_the_teacher_has_no_loss():
     scores = draw(0, 3, 4)
     assert float(teacher_loss(scores, scores.softmax(1))) == pytest.approx(0, abs=1e-6)
 
 
 @given(SEEDS)
 def test_the_fine_grained_loss_equals_its_loop(seed):
-    scores, labels = draw(seed, 3, 4), torch.randint(4, (3,), generator=chance(seed))
+    scores, labels = draw(seed, 3, 4), torch.randint(4, (3,), generator=seeded(seed))
     expected = sum(
         math.log(sum(math.exp(s) for s in row)) - row[label]
         for row, label in zip(scores.tolist(), labels.tolist(), strict=True)
@@ -131,13 +136,13 @@ def test_the_fine_grained_loss_equals_its_loop(seed):
 @given(SEEDS, st.sampled_from([0, 1]))
 def test_domain_losses_equal_their_loops(seed, domain):
     scores = draw(seed, 5, 1)
-    told = sum((s - domain) ** 2 for s in scores.flatten().tolist()) / 5
-    hidden = 2 * sum(s**2 for s in scores.flatten().tolist()) / 5
-    assert float(domain_discriminator_loss(scores, domain)) == pytest.approx(told, rel=1e-4)
-    assert float(domain_loss(scores)) == pytest.approx(hidden, rel=1e-4)
+    expected = sum((s - domain) ** 2 for s in scores.flatten().tolist()) / 5
+    adversarial = 2 * sum(s**2 for s in scores.flatten().tolist()) / 5
+    assert float(domain_discriminator_loss(scores, domain)) == pytest.approx(expected, rel=1e-4)
+    assert float(domain_adversarial_loss(scores)) == pytest.approx(adversarial, rel=1e-4)
 
 
-def test_the_identity_of_drawn_crops_is_the_first_heads_without_dropout():
+def test_the_identity_loss_of_generated_images_uses_the_first_head_without_dropout():
     encoder = one_domain().encoder.train()
     images, labels = crops(0).requires_grad_(), torch.tensor([1, 4])
     loss = generated_identity_loss(encoder, images, labels)
@@ -146,4 +151,4 @@ def test_the_identity_of_drawn_crops_is_the_first_heads_without_dropout():
     torch.testing.assert_close(loss, expected)
     loss.backward()
     assert images.grad is not None
-    assert not touched(encoder)
+    assert not with_gradient(encoder)

@@ -1,4 +1,4 @@
-"""Steps of DG-Net and DG-Net++: what is asked, whom it teaches, and that it can be resumed."""
+"""Steps of DG-Net and DG-Net++: losses, trained networks, resuming."""
 
 import io
 
@@ -8,65 +8,73 @@ from small_dgnet import (
     PEOPLE,
     TINY,
     crops,
+    domain_batch,
     one_domain,
     parameters,
     same,
-    side,
     state,
     teacher,
-    touched,
     two_domains,
+    with_gradient,
 )
 
 from reidaug.reid.batches import Batch
-from reidaug.reid.dgnet.loss_weights import Ramp, Weights
 from reidaug.reid.dgnet.networks import adapt_dgnet
-from reidaug.reid.dgnet.swapping import cross
-from reidaug.reid.dgnet.trainer import RATES, DGNetLearner, Rates
+from reidaug.reid.dgnet.phases import DGNetOptions, LossWeights, WeightSchedule
+from reidaug.reid.dgnet.swapping import generate_cross_identity
+from reidaug.reid.dgnet.trainer import DGNetTrainer
 
-FULL = Weights(ramp=Ramp(start=-10_000))
-ALWAYS = {"loss", "self_reconstruction", "adversarial", "discriminator", "slope"}
+FULL = LossWeights(schedule=WeightSchedule(start=-10_000))
+ALWAYS = {"loss", "self_reconstruction", "adversarial", "discriminator", "gradient_penalty"}
 CODES = {"structure_code", "cycle", "appearance_code"}
-NAMED = {"identity", "fine_identity", "generated_identity"}
-LESSONS = {"teacher", "fine_grained"}
+IDENTITY = {"identity", "fine_identity", "generated_identity"}
+FEATURES = {"teacher", "fine_grained"}
 POSITIVE = {"positive_reconstruction", "positive_identity"}
 A, B = 0, 1
 
 
-def learner(phase="source", network=None, **options):
+def trainer(phase="source", network=None, *, seed=0, bfloat16=False, rates=None, **options):
     network = network or (one_domain() if phase == "source" else two_domains())
-    taught = None if phase == "adapt" else teacher()
-    return DGNetLearner(network, phase=phase, teacher=taught, **options)
+    if rates is not None:
+        options["rates"] = {phase: rates}
+    return DGNetTrainer(
+        network,
+        phase,
+        DGNetOptions(**options),
+        teacher=None if phase == "adapt" else teacher(),
+        bfloat16=bfloat16,
+        seed=seed,
+    )
 
 
 def pair(domains=(A, A), seed=0, count=2):
-    return side(seed, domains[0], count), side(seed + 1, domains[1], count)
+    return domain_batch(seed, domains[0], count), domain_batch(seed + 1, domains[1], count)
 
 
 @pytest.mark.parametrize(
     ("phase", "domains", "weights", "expected"),
     [
-        ("source", (A, A), Weights(), POSITIVE | NAMED - {"fine_identity"}),
-        ("source", (A, A), FULL, POSITIVE | NAMED | CODES | LESSONS),
-        ("warmup", (A, A), None, POSITIVE | NAMED | CODES | LESSONS | {"domain_discriminator"}),
+        ("source", (A, A), LossWeights(), POSITIVE | IDENTITY - {"fine_identity"}),
+        ("source", (A, A), FULL, POSITIVE | IDENTITY | CODES | FEATURES),
+        ("warmup", (A, A), None, POSITIVE | IDENTITY | CODES | FEATURES | {"domain_discriminator"}),
         (
             "warmup",
             (A, B),
             None,
-            POSITIVE | NAMED | CODES | LESSONS | {"domain", "domain_discriminator"},
+            POSITIVE | IDENTITY | CODES | FEATURES | {"domain", "domain_discriminator"},
         ),
         ("warmup", (B, B), None, CODES | {"domain", "domain_discriminator"}),
-        ("adapt", (B, A), None, POSITIVE | NAMED | CODES),
-        ("adapt", (B, B), None, NAMED | CODES),
+        ("adapt", (B, A), None, POSITIVE | IDENTITY | CODES),
+        ("adapt", (B, B), None, IDENTITY | CODES),
     ],
 )
 def test_active_losses_are_those_of_the_table(phase, domains, weights, expected):
-    record = learner(phase, weights=weights).step(*pair(domains))
+    record = trainer(phase, weights=weights or LossWeights()).step(*pair(domains))
     assert set(record) == ALWAYS | expected
 
 
 def test_the_loss_is_the_weighted_sum():
-    record = learner(weights=FULL).step(*pair(), Batch(crops(7), torch.tensor([0, 1])))
+    record = trainer(weights=FULL).step(*pair(), Batch(crops(7), torch.tensor([0, 1])))
     expected = sum(
         getattr(FULL, name) * value for name, value in record.items() if name in FULL.__dict__
     )
@@ -74,52 +82,54 @@ def test_the_loss_is_the_weighted_sum():
     assert record["loss"] == pytest.approx(expected, rel=1e-5)
 
 
-def test_what_weighs_nothing_is_not_computed():
+def test_losses_of_weight_0_are_not_computed():
     none = ("teacher", "fine_grained", "cycle", "structure_code", "adversarial", "domain")
-    whole = learner("warmup", weights=Weights(**dict.fromkeys(none, 0.0)))
-    assert set(whole.step(*pair((A, B)))) == {"loss", "self_reconstruction"} | NAMED | POSITIVE
+    whole = trainer("warmup", weights=LossWeights(**dict.fromkeys(none, 0.0)))
+    assert set(whole.step(*pair((A, B)))) == {"loss", "self_reconstruction"} | IDENTITY | POSITIVE
 
 
-# Whom the steps move.
+# Which networks a step trains.
 
 
-def test_the_judges_step_touches_the_judges_alone():
-    whole = learner("warmup")
+def test_the_discriminators_step_trains_the_discriminators_alone():
+    whole = trainer("warmup")
     network = whole.network.train()
-    crossing = cross(network, *pair((A, B)), pushed=(1,))
+    cross = generate_cross_identity(network, *pair((A, B)), adversarial=(1,))
     before = parameters(network)
-    whole._teach_judges(crossing, whole.weights)
+    whole._train_discriminators(cross, whole.options.weights)
     moved = {name for name, p in network.named_parameters() if not p.equal(before[name])}
     assert {name.split(".")[0] for name in moved} == {"image_discriminator", "domain_discriminator"}
-    assert {name.split(".")[0] for name in touched(network)} <= {
+    assert {name.split(".")[0] for name in with_gradient(network)} <= {
         "image_discriminator",
         "domain_discriminator",
     }
 
 
-def test_the_generators_step_leaves_the_judges_alone():
-    whole = learner("warmup")
+def test_the_generators_step_leaves_the_discriminators_alone():
+    whole = trainer("warmup")
     network = whole.network
-    judges = (network.image_discriminator, network.domain_discriminator)
-    seen = []
-    original = whole._descend
+    discriminators = (network.image_discriminator, network.domain_discriminator)
+    steps = []
+    original = whole._optimise
 
     def watched(loss, *names):
-        before = [parameters(judge) for judge in judges]
+        before = [parameters(one) for one in discriminators]
         original(loss, *names)
-        seen.append((names, [same(b, parameters(j)) for b, j in zip(before, judges, strict=True)]))
+        steps.append(
+            (names, [same(b, parameters(d)) for b, d in zip(before, discriminators, strict=True)])
+        )
 
-    whole._descend = watched
+    whole._optimise = watched
     whole.step(*pair((A, B)))
-    assert seen == [
-        (("image",), [False, True]),
+    assert steps == [
+        (("discriminator",), [False, True]),
         (("domain",), [True, False]),
         (("generator", "encoder"), [True, True]),
     ]
 
 
 def test_the_generator_of_an_absent_domain_stays_as_it_is():
-    whole = learner("adapt")
+    whole = trainer("adapt")
     before = [state(whole.network.generator(domain)) for domain in (A, B)]
     whole.step(*pair((B, B)))
     after = [state(whole.network.generator(domain)) for domain in (A, B)]
@@ -129,28 +139,28 @@ def test_the_generator_of_an_absent_domain_stays_as_it_is():
 # Known faults of the original that are not here.
 
 
-def test_the_encoders_statistics_hear_of_real_crops_alone():
-    """Drawn crops and extra crops are named without being remembered."""
+def test_the_encoders_running_statistics_are_those_of_real_crops():
+    """Generated images and extra crops do not update them."""
 
     def statistics(warps, weights):
-        whole = learner("adapt", weights=weights, erase=0.0)
+        whole = trainer("adapt", weights=weights, erase=0.0)
         whole.step(*pair((A, B)), warps)
         return {k: v for k, v in state(whole.network.encoder).items() if "running" in k}
 
     warps = Batch(100 + crops(7), torch.tensor([0, 1]))
-    without_drawn = Weights(generated_identity=0.0, cycle=0.0, structure_code=0.0)
-    assert same(statistics(warps, Weights()), statistics(None, without_drawn))
+    without_generated = LossWeights(generated_identity=0.0, cycle=0.0, structure_code=0.0)
+    assert same(statistics(warps, LossWeights()), statistics(None, without_generated))
 
 
 def test_dropout_is_as_it_was_after_a_step():
-    whole = learner()
+    whole = trainer()
     whole.step(*pair())
     assert all(head.dropout.training for head in whole.network.encoder.heads)
 
 
-def test_the_targets_labels_are_not_looked_at_before_there_are_any():
+def test_the_warmup_does_not_use_labels_of_the_target():
     def moved(labels):
-        whole = learner("warmup")
+        whole = trainer("warmup")
         first, second = pair((A, B))
         whole.step(first, second._replace(labels=torch.tensor(labels)))
         return state(whole.network)
@@ -159,42 +169,43 @@ def test_the_targets_labels_are_not_looked_at_before_there_are_any():
 
 
 def test_the_targets_positive_identity_is_off_and_not_squared():
-    """The original multiplies the loss by itself; here a target's positives count nothing."""
+    """The original multiplies the loss by itself; here a target's positives have no effect."""
     first, second = pair((B, B))
     other = crops(77)
 
     def record(positives):
-        return learner("adapt").step(first, second._replace(positives=positives))
+        return trainer("adapt").step(first, second._replace(positives=positives))
 
     assert record(second.positives) == record(other)
 
 
-def test_single_crops_and_unlike_batches_are_told():
-    with pytest.raises(ValueError, match="hold two crops at least"):
-        learner().step(*pair(count=1))
-    with pytest.raises(ValueError, match=r"must be alike .* \(2, 3, 64, 40\) and \(3, 3, 64, 40\)"):
-        learner().step(side(0), side(1, count=3))
+def test_single_crops_and_different_shapes_are_errors():
+    with pytest.raises(ValueError, match="two crops at least"):
+        trainer().step(*pair(count=1))
+    with pytest.raises(ValueError, match=r"one shape .* \(2, 3, 64, 40\) and \(3, 3, 64, 40\)"):
+        trainer().step(domain_batch(0), domain_batch(1, count=3))
 
 
-def test_networks_a_phase_lacks_are_told():
+def test_missing_networks_of_a_phase_are_errors():
     with pytest.raises(ValueError, match="needs a teacher, or the weight teacher=0"):
-        DGNetLearner(one_domain(), phase="source")
+        DGNetTrainer(one_domain(), "source", DGNetOptions())
     with pytest.raises(ValueError, match="needs two generators: use adapt_dgnet"):
-        DGNetLearner(one_domain(), phase="adapt")
+        DGNetTrainer(one_domain(), "adapt", DGNetOptions())
     network = two_domains()
     network.domain_discriminator = None
     with pytest.raises(ValueError, match="or the weight domain=0"):
-        DGNetLearner(network, phase="warmup", teacher=teacher())
-    DGNetLearner(network, phase="warmup", weights=Weights(teacher=0.0, domain=0.0))
+        DGNetTrainer(network, "warmup", DGNetOptions(), teacher=teacher())
+    weights = LossWeights(teacher=0.0, domain=0.0)
+    DGNetTrainer(network, "warmup", DGNetOptions(weights=weights))
 
 
-# Extra crops, erasing, rates, precision.
+# Extra crops, erasing, learning rates, precision.
 
 
-def test_crops_on_top_enter_the_identity_losses_alone():
+def test_extra_crops_are_used_in_identity_losses_alone():
     warps = Batch(crops(7), torch.tensor([0, 1]))
-    with_warps = learner(weights=FULL, erase=0.0)
-    without = learner(weights=FULL, erase=0.0)
+    with_warps = trainer(weights=FULL, erase=0.0)
+    without = trainer(weights=FULL, erase=0.0)
     one, other = with_warps.step(*pair(), warps), without.step(*pair())
     added = {"warp_identity", "warp_fine_identity"}
     assert set(one) - set(other) == added
@@ -206,39 +217,37 @@ def test_crops_on_top_enter_the_identity_losses_alone():
         assert same(*(parameters(network) for network in networks)) != moved
 
 
-def test_labels_of_crops_on_top_are_smoothed():
+def test_labels_of_extra_crops_are_smoothed():
     warps = Batch(crops(7), torch.tensor([0, 1]))
     plain, smooth = (
-        learner(rates=Rates(encoder=0.0), warp_smoothing=s).step(*pair(), warps)["warp_identity"]
+        trainer(rates={"encoder": 0.0}, warp_smoothing=s).step(*pair(), warps)["warp_identity"]
         for s in (0.0, 1.0)
     )
     assert plain != smooth
     # All weight spread evenly is the uniform label, whatever the crop's label.
     other = Batch(warps.images, torch.tensor([3, 4]))
     assert smooth == pytest.approx(
-        learner(rates=Rates(encoder=0.0), warp_smoothing=1.0).step(*pair(), other)["warp_identity"]
+        trainer(rates={"encoder": 0.0}, warp_smoothing=1.0).step(*pair(), other)["warp_identity"]
     )
 
 
-def test_only_named_crops_are_erased():
-    def drawn(erase):
-        record = learner(erase=erase, weights=FULL).step(*pair())
+def test_only_crops_of_identity_losses_are_erased():
+    def losses(erase):
+        record = trainer(erase=erase, weights=FULL).step(*pair())
         return {k: v for k, v in record.items() if k not in {"loss", "identity", "fine_identity"}}
 
-    one, other = drawn(0.0), drawn(1.0)
+    one, other = losses(0.0), losses(1.0)
     different = {name for name in one if one[name] != other[name]}
     assert different == {"positive_identity"}
 
 
-def test_rates_are_the_papers_and_drop():
-    whole = learner("adapt")
+def test_learning_rates_drop():
+    whole = trainer("adapt")
     first = {name: [g["lr"] for g in o.param_groups] for name, o in whole.optimisers.items()}
-    assert first.keys() == {"generator", "encoder", "image"}
-    assert first["generator"] == first["image"] == [1e-6]
+    assert first.keys() == {"generator", "encoder", "discriminator"}
+    assert first["generator"] == first["discriminator"] == [1e-6]
     assert first["encoder"] == pytest.approx([6e-4, 6e-3])
-    assert RATES["source"] == Rates(2e-3, 10.0, 1e-4, 1e-4, 1e-5, 5e-4, (60_000, 90_000, 105_000))
-    assert RATES["warmup"].encoder * 60 == pytest.approx(RATES["adapt"].encoder)
-    whole = learner(rates=Rates(drops=(1, 2)))
+    whole = trainer(rates={"drops": (1, 2)})
     rates = []
     for _ in range(3):
         whole.step(*pair())
@@ -246,13 +255,13 @@ def test_rates_are_the_papers_and_drop():
     assert rates == pytest.approx([2e-2, 2e-3, 2e-4])
 
 
-def test_sixteen_bits_do_the_same_roughly():
+def test_bfloat16_gives_about_the_same_losses():
     domains = (A, B)
-    exact = learner("warmup", erase=0.0).step(*pair(domains))
-    whole = learner("warmup", erase=0.0, half=True)
+    exact = trainer("warmup", erase=0.0).step(*pair(domains))
+    whole = trainer("warmup", erase=0.0, bfloat16=True)
     found = whole.step(*pair(domains))
     assert found.keys() == exact.keys()
-    for name in found.keys() - {"slope", "teacher"}:
+    for name in found.keys() - {"gradient_penalty", "teacher"}:
         assert found[name] == pytest.approx(exact[name], rel=0.1, abs=0.02)
     assert all(p.grad is not None for p in whole.network.generators.parameters())
     assert all(p.dtype == torch.float32 for p in whole.network.parameters())
@@ -262,8 +271,8 @@ def test_sixteen_bits_do_the_same_roughly():
 
 
 @pytest.mark.parametrize(("phase", "domains"), [("source", (A, A)), ("warmup", (A, B))])
-def test_every_network_learns_in_its_phase(phase, domains):
-    whole = learner(phase, weights=FULL)
+def test_every_network_is_trained_in_its_phase(phase, domains):
+    whole = trainer(phase, weights=FULL)
     before = parameters(whole.network)
     for step in range(2):  # the second head's dropout may hide an input for one step
         whole.step(*pair(domains, seed=step))
@@ -271,10 +280,10 @@ def test_every_network_learns_in_its_phase(phase, domains):
     assert not still
 
 
-def test_a_crop_is_drawn_better_and_better_from_its_own_codes():
+def test_self_reconstruction_improves():
     # The encoder stays as it is, so that the codes do.
-    rates = Rates(encoder=0.0, generator=3e-3)
-    whole = learner(rates=rates)
+    rates = {"encoder": 0.0, "generator": 3e-3}
+    whole = trainer(rates=rates)
     first, second = pair(count=2)
     losses = [whole.step(first, second)["self_reconstruction"] for _ in range(30)]
     assert losses[-1] < 0.75 * losses[0]
@@ -288,7 +297,7 @@ def test_a_resumed_run_gives_the_same_bytes():
         )
 
     def fresh():
-        return learner("warmup", seed=3, rates=Rates(drops=(3,)))
+        return trainer("warmup", seed=3, rates={"drops": (3,)})
 
     straight = fresh()
     records = [straight.step(*batches(step)) for step in range(4)]
@@ -307,7 +316,7 @@ def test_a_resumed_run_gives_the_same_bytes():
 
 def test_seeds_differ_and_repeat():
     def run(seed):
-        return learner(seed=seed, weights=FULL).step(*pair())["loss"]
+        return trainer(seed=seed, weights=FULL).step(*pair())["loss"]
 
     assert run(1) == run(1)
     assert run(1) != run(2)
@@ -315,9 +324,9 @@ def test_seeds_differ_and_repeat():
 
 def test_a_round_begins_from_the_one_before():
     trained = one_domain()
-    source = learner(network=trained)
+    source = trainer(network=trained)
     source.step(*pair())
-    whole = learner("warmup", network=adapt_dgnet(trained, TINY))
+    whole = trainer("warmup", network=adapt_dgnet(trained, TINY))
     assert whole.network.encoder.heads[0].classifier.out_features == PEOPLE
-    assert whole.taken == 0
+    assert whole.steps == 0
     assert same(state(whole.network.generator(B)), state(trained.generator(0)))
