@@ -6,9 +6,10 @@ leaves a record, so that the same command, run again, does only what is missing.
 
 import json
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -99,6 +100,33 @@ class States:
         """Remove all states."""
         for state in [*self.folder.glob("state-*"), self.partial]:
             shutil.rmtree(state, ignore_errors=True)
+
+
+class StateFile:
+    """The latest state of a training in one file, for resuming.
+
+    Args:
+        path: The file; its folder exists.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def read(self, device: torch.device) -> dict[str, Any] | None:
+        """Read the state, its tensors on a device; None where there is none."""
+        if not self.path.exists():
+            return None
+        return torch.load(self.path, map_location=device, weights_only=True)
+
+    def write(self, state: Mapping[str, Any]) -> None:
+        """Write a state of tensors and plain values, whole or not at all."""
+        content = BytesIO()
+        torch.save(dict(state), content)
+        write_atomically(self.path, content.getvalue())
+
+    def remove(self) -> None:
+        """Remove the state, if there is one."""
+        self.path.unlink(missing_ok=True)
 
 
 def run_tasks(

@@ -7,7 +7,15 @@ import torch
 from joblib import delayed
 
 from reidaug.errors import ReidaugError, UsageError
-from reidaug.jobs import Records, States, derive_seed, numpy_generator, run_tasks, torch_generator
+from reidaug.jobs import (
+    Records,
+    StateFile,
+    States,
+    derive_seed,
+    numpy_generator,
+    run_tasks,
+    torch_generator,
+)
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -71,3 +79,17 @@ def test_seeds_depend_on_every_number_and_on_nothing_else() -> None:
     assert torch.equal(one, again)
     assert np.array_equal(numpy_generator(5, 2).random(3), numpy_generator(5, 2).random(3))
     assert not np.array_equal(numpy_generator(5, 2).random(3), numpy_generator(5, 3).random(3))
+
+
+def test_a_state_is_read_back_until_it_is_removed(tmp_path: Path) -> None:
+    state, cpu = StateFile(tmp_path / "arm.state.pt"), torch.device("cpu")
+    assert state.read(cpu) is None
+    for step in (1, 2):
+        state.write({"step": step, "weights": {"w": torch.full((2,), step)}})
+    found = state.read(cpu)
+    assert found is not None
+    assert found["step"] == 2
+    assert found["weights"]["w"].tolist() == [2, 2]
+    state.remove()
+    state.remove()
+    assert not list(tmp_path.iterdir())
