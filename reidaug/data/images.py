@@ -7,36 +7,26 @@ import io
 import os
 import struct
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, UInt8
-from PIL import Image, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from reidaug.errors import ReidaugError
 from reidaug.geometry.flow import Size
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif"})
-"""Endings of files that are taken for images, in small letters."""
+"""Endings of image files, in lower case."""
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-"""Statistics of ImageNet's RGB in [0, 1]: networks trained on it want images normalised by them."""
+"""Mean and standard deviation of ImageNet's RGB in [0, 1]."""
 
-_ORIENTATION = 0x0112  # the EXIF tag
-_TO_UPRIGHT = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
-# What Pillow raises on damaged files, whichever format they claim to be.
+# What Pillow raises on damaged files of any format.
 _UNREADABLE = (
     OSError, SyntaxError, ValueError, TypeError, KeyError, IndexError, EOFError, OverflowError,
     struct.error, Image.DecompressionBombError,
@@ -44,10 +34,10 @@ _UNREADABLE = (
 
 
 def read_image(path: Path) -> UInt8[Tensor, "3 H W"]:
-    """Read an image file as it should be looked at.
+    """Read an image file.
 
-    The EXIF rotation is applied; grey, palette, CMYK and 16-bit images become RGB bytes;
-    transparent ones are laid over white; of an animation the first frame is taken.
+    The EXIF orientation is applied; grey, palette, CMYK and 16-bit images become RGB bytes;
+    transparent ones are composed with white; of an animation the first frame is taken.
 
     Args:
         path: JPEG, PNG or any other format Pillow reads.
@@ -59,19 +49,16 @@ def read_image(path: Path) -> UInt8[Tensor, "3 H W"]:
         ReidaugError: The file is missing, empty, cut off or no image.
     """
     with open_image(path) as file:
-        pixels = np.array(as_seen(file))
+        pixels = np.array(upright_rgb(file))
     return torch.from_numpy(pixels).permute(2, 0, 1).contiguous()
 
 
 @contextmanager
 def open_image(path: Path) -> Iterator[Image.Image]:
-    """Open an image file as it was stored, all of it decoded.
-
-    Args:
-        path: Any format Pillow reads.
+    """Open and decode an image file of any format Pillow reads.
 
     Yields:
-        The image in its own mode, not yet turned upright.
+        The image in its own mode and orientation.
 
     Raises:
         ReidaugError: The file is missing, empty, cut off or no image.
@@ -87,40 +74,37 @@ def open_image(path: Path) -> Iterator[Image.Image]:
         raise ReidaugError(f"{path}: not a readable image ({reason})") from None
 
 
-def as_seen(image: Image.Image) -> Image.Image:
-    """Turn an image as it was stored into what `read_image` shows of it.
+def upright_rgb(image: Image.Image) -> Image.Image:
+    """Apply the EXIF orientation of an image of `open_image` and convert it to RGB bytes."""
+    if is_turned(image):
+        with suppress(*_UNREADABLE):  # damaged metadata must not hide the picture
+            image = ImageOps.exif_transpose(image)
+    return _rgb(image)
 
-    Args:
-        image: An image of `open_image`.
 
-    Returns:
-        Upright, in RGB bytes.
-    """
-    return _rgb(_upright(image))
+def is_turned(image: Image.Image) -> bool:
+    """Decide whether an image of `open_image` is upright only after its EXIF orientation."""
+    try:
+        return image.getexif().get(ExifTags.Base.Orientation) in range(2, 9)
+    except _UNREADABLE:
+        return False
 
 
 def image_files(folder: Path) -> tuple[Path, ...]:
-    """List the images that lie directly in a folder.
-
-    Args:
-        folder: The folder.
-
-    Returns:
-        Files whose name ends as in `SUFFIXES` and does not begin with a dot, in name order.
-    """
+    """List the images directly in a folder: not hidden, with one of `SUFFIXES`, in name order."""
     with os.scandir(folder) as entries:
         names = sorted(e.name for e in entries if not e.name.startswith(".") and e.is_file())
     return tuple(folder / name for name in names if Path(name).suffix.lower() in SUFFIXES)
 
 
 def read_mask(path: Path) -> Bool[Tensor, "H W"]:
-    """Read a person mask: bright is person.
+    """Read a person mask.
 
     Args:
-        path: Image file of a mask, 255 on the person and 0 elsewhere.
+        path: Image file, 255 on the person and 0 elsewhere.
 
     Returns:
-        Booleans (H, W), True where the file is at least half bright.
+        Booleans (H, W), True from a brightness of 128.
 
     Raises:
         ReidaugError: The file is missing, empty, cut off or no image.
@@ -129,7 +113,7 @@ def read_mask(path: Path) -> Bool[Tensor, "H W"]:
 
 
 def encode_jpeg(image: UInt8[Tensor, "3 H W"], quality: int = 95) -> bytes:
-    """Compress an image with full colour resolution (4:4:4); equal images give equal bytes.
+    """Encode RGB bytes (3, H, W) as JPEG without chroma subsampling; deterministic.
 
     Args:
         image: RGB bytes (3, H, W).
@@ -142,52 +126,31 @@ def encode_jpeg(image: UInt8[Tensor, "3 H W"], quality: int = 95) -> bytes:
 
 
 def encode_png(image: UInt8[Tensor, "3 H W"] | Bool[Tensor, "H W"]) -> bytes:
-    """Compress an image or a mask without loss; equal images give equal bytes.
-
-    Args:
-        image: RGB bytes (3, H, W), or a mask (H, W) written as 0 and 255.
-
-    Returns:
-        The content of a PNG file.
-    """
+    """Encode RGB bytes (3, H, W), or a mask (H, W) as 0 and 255, as PNG; deterministic."""
     if image.dtype == torch.bool:
         image = image.to(torch.uint8) * 255
     return _encoded(image, "PNG")
 
 
 def to_float(image: UInt8[Tensor, "*b H W"]) -> Float[Tensor, "*b H W"]:
-    """Turn bytes into numbers from 0 to 1.
-
-    Args:
-        image: Bytes of any shape (..., H, W).
-
-    Returns:
-        float32 in [0, 1], the same shape.
-    """
+    """Convert bytes to float32 in [0, 1]."""
     return image.to(torch.float32) / 255
 
 
 def to_bytes(image: Float[Tensor, "*b H W"]) -> UInt8[Tensor, "*b H W"]:
-    """Turn numbers from 0 to 1 into the nearest bytes; what lies outside is clipped.
-
-    Args:
-        image: Numbers (..., H, W), meant to be in [0, 1].
-
-    Returns:
-        Bytes, the same shape.
-    """
+    """Convert numbers in [0, 1] to the nearest bytes; others are clipped."""
     return (image.float() * 255).round_().clamp_(0, 255).to(torch.uint8)
 
 
 def resize(image: Float[Tensor, "*b H W"], size: Size) -> Float[Tensor, "*b h w"]:
-    """Resize an image so that poses and flows in normalised coordinates still fit it.
+    """Resize an image consistently with poses and flows in normalised coordinates.
 
-    The centres of the edge pixels stay the centres of the edge pixels, as everywhere in
-    `reidaug.geometry.flow`; a shrunk image is smoothed first, by a triangle as wide as the step.
+    Bilinear with aligned corners, as everywhere in `reidaug.geometry.flow`; where the image
+    shrinks, the triangular kernel is as wide as the step.
 
     Args:
         image: Images (..., H, W), any range.
-        size: (height, width) wanted.
+        size: (height, width) of the result.
 
     Returns:
         Images (..., *size).
@@ -200,15 +163,7 @@ def resize(image: Float[Tensor, "*b H W"], size: Size) -> Float[Tensor, "*b h w"
 
 
 def resize_mask(mask: Bool[Tensor, "H W"], size: Size) -> Bool[Tensor, "h w"]:
-    """Resize a mask by taking the nearest pixel; edge pixels stay edge pixels.
-
-    Args:
-        mask: Booleans (H, W).
-        size: (height, width) wanted.
-
-    Returns:
-        Booleans (*size).
-    """
+    """Resize a mask (H, W) to a size by the nearest pixel, with aligned corners."""
     rows, columns = (
         torch.linspace(0, before - 1, after).round().long()
         for before, after in zip(mask.shape, size, strict=True)
@@ -222,26 +177,6 @@ def _triangles(before: int, after: int) -> Float[Tensor, "after before"]:
     reach = max(1.0, (before - 1) / max(after - 1, 1))
     weights = (1 - (torch.arange(before) - centres[:, None]).abs() / reach).clamp_min(0)
     return weights / weights.sum(1, keepdim=True)
-
-
-def turn_of(image: Image.Image) -> Image.Transpose | None:
-    """Tell how an image has to be turned to stand upright, by its EXIF note.
-
-    Args:
-        image: An image of `open_image`.
-
-    Returns:
-        The turn; None when it stands as it is stored.
-    """
-    try:
-        return _TO_UPRIGHT.get(image.getexif().get(_ORIENTATION, 1))
-    except _UNREADABLE:  # a damaged note about the picture does not damage the picture
-        return None
-
-
-def _upright(image: Image.Image) -> Image.Image:
-    turn = turn_of(image)
-    return image.transpose(turn) if turn is not None else image
 
 
 def _rgb(image: Image.Image) -> Image.Image:

@@ -1,4 +1,4 @@
-"""Re-ID datasets on disk: Market-1501 and whatever names its files likewise, and MSMT17's lists.
+"""Re-ID datasets on disk: Market-1501, datasets with such file names, and MSMT17's lists.
 
 A root holds ``bounding_box_train``, ``query`` and ``bounding_box_test``, each with files such as
 ``0002_c1s1_000451_03.jpg``: person, camera and sequence, frame, detection.
@@ -50,14 +50,14 @@ class Person(NamedTuple):
 
 
 class ReIDDataset(NamedTuple):
-    """A re-ID dataset: whom to learn from, whom to look for, and where.
+    """A re-ID dataset.
 
     Attributes:
         root: The folder that holds the splits.
         train: Training crops.
         query: Query crops.
         gallery: Gallery crops, distractors included, junk (pid -1) left out.
-        left_out: One line for every file that was there and could not be taken.
+        left_out: One line for every file that could not be read.
     """
 
     root: Path
@@ -67,16 +67,23 @@ class ReIDDataset(NamedTuple):
     left_out: tuple[str, ...] = ()
 
 
-class Split(NamedTuple):
-    """One folder of a dataset.
+class SplitFiles(NamedTuple):
+    """The files of one split.
 
     Attributes:
-        people: Its crops in name order.
-        left_out: One line for every file that was there and could not be taken.
+        people: The crops in name order, junk left out.
+        junk: Number of junk images (pid -1).
+        unmatched: Names ending in .jpg that do not match the pattern.
+        other_formats: Images that do not end in .jpg.
     """
 
     people: tuple[Person, ...]
-    left_out: tuple[str, ...]
+    junk: int
+    unmatched: tuple[str, ...]
+    other_formats: tuple[str, ...]
+
+
+_Split = tuple[tuple[Person, ...], tuple[str, ...]]  # the crops, and a line for each other file
 
 
 def read_market1501(
@@ -95,7 +102,7 @@ def read_market1501(
         splits: The splits that must be there, of `SPLITS`; the others are not read.
 
     Returns:
-        The dataset. ``left_out`` tells of images whose name or suffix does not fit.
+        The dataset; ``left_out`` lists images whose name or suffix does not fit.
 
     Raises:
         ReidaugError: A folder is missing or holds nothing to read.
@@ -106,14 +113,14 @@ def read_market1501(
         read = {name: _read_list(root, name) for name in splits}
     else:
         compiled = compile_pattern(pattern or PATTERN)
-        read = {name: read_split(root / name, compiled) for name in splits}
-    people = {name: split.people for name, split in read.items()}
+        read = {name: _read_folder(root / name, compiled) for name in splits}
+    people = {name: crops for name, (crops, _) in read.items()}
     return ReIDDataset(
         root=root,
         train=people.get(TRAIN, ()),
         query=people.get(QUERY, ()),
         gallery=people.get(GALLERY, ()),
-        left_out=tuple(line for split in read.values() for line in split.left_out),
+        left_out=tuple(line for _, left_out in read.values() for line in left_out),
     )
 
 
@@ -146,50 +153,50 @@ def find_root(root: Path) -> Path:
     )
 
 
-def read_split(folder: Path, pattern: re.Pattern[str]) -> Split:
-    r"""Read one folder of crops.
+def scan_split(folder: Path, pattern: re.Pattern[str]) -> SplitFiles:
+    """List the files directly in the folder of a split.
 
     Args:
-        folder: The folder; what lies in folders below it does not count.
+        folder: The folder.
         pattern: Searched in each file name, see `read_market1501`.
 
     Returns:
-        Its crops in name order.
+        Its files.
 
     Raises:
-        ReidaugError: The folder is missing or holds nothing to read.
+        ReidaugError: The folder is missing.
     """
-    people, left_out, junk = [], [], 0
+    people, unmatched, other_formats, junk = [], [], [], 0
     for name in file_names(folder):
         if not name.endswith(".jpg"):
             if Path(name).suffix.lower() in SUFFIXES:
-                left_out.append(f"{folder / name}: only files ending in .jpg are read")
+                other_formats.append(name)
             continue
-        found = ids_in(pattern, name)
-        if found is None:
-            left_out.append(f"{folder / name}: the name does not match {pattern.pattern}")
-        elif found[0] == JUNK:
+        ids = ids_in(pattern, name)
+        if ids is None:
+            unmatched.append(name)
+        elif ids[0] == JUNK:
             junk += 1
         else:
-            people.append(Person(folder / name, *found))
-    if not people:
+            people.append(Person(folder / name, *ids))
+    return SplitFiles(tuple(people), junk, tuple(unmatched), tuple(other_formats))
+
+
+def _read_folder(folder: Path, pattern: re.Pattern[str]) -> _Split:
+    files = scan_split(folder, pattern)
+    reasons = dict.fromkeys(files.other_formats, "only files ending in .jpg are read")
+    reasons |= dict.fromkeys(files.unmatched, f"the name does not match {pattern.pattern}")
+    if not files.people:
         raise ReidaugError(
-            f"{folder}: {len(left_out) + junk} images, {junk} of them junk (pid -1), and none that "
-            f"counts; names are like 0002_c1s1_000451_03.jpg, pattern {pattern.pattern}"
+            f"{folder}: {len(reasons) + files.junk} images, {files.junk} of them junk (pid -1), "
+            f"and none that counts; names are like 0002_c1s1_000451_03.jpg, pattern "
+            f"{pattern.pattern}"
         )
-    return Split(tuple(people), tuple(left_out))
+    return files.people, tuple(f"{folder / name}: {reasons[name]}" for name in sorted(reasons))
 
 
 def image_names(folder: Path) -> tuple[str, ...]:
-    """List all ``*.jpg`` of a folder in name order, junk included.
-
-    The order in which 14-joint annotations count the images.
-
-    Args:
-        folder: The folder; what lies in folders below it does not count.
-
-    Returns:
-        File names.
+    """List all ``*.jpg`` directly in a folder, junk included, as 14-joint annotations count them.
 
     Raises:
         ReidaugError: The folder is missing.
@@ -198,13 +205,7 @@ def image_names(folder: Path) -> tuple[str, ...]:
 
 
 def file_names(folder: Path) -> list[str]:
-    """List the files directly in a folder, hidden ones left out.
-
-    Args:
-        folder: The folder of a split.
-
-    Returns:
-        Their names in order.
+    """List the files directly in the folder of a split in order, hidden ones left out.
 
     Raises:
         ReidaugError: The folder is missing.
@@ -217,7 +218,7 @@ def file_names(folder: Path) -> list[str]:
         return sorted(e.name for e in entries if not e.name.startswith(".") and e.is_file())
 
 
-def _read_list(root: Path, split: str) -> Split:
+def _read_list(root: Path, split: str) -> _Split:
     path = root / LISTS[split]
     folders = [root / name for name in _LIST_FOLDERS[split] if (root / name).is_dir()]
     if not folders:
@@ -233,7 +234,7 @@ def _read_list(root: Path, split: str) -> Split:
             people.append(person)
     if not people:
         raise ReidaugError(f"{path}: none of its {len(left_out)} lines names an image")
-    return Split(tuple(people), tuple(left_out))
+    return tuple(people), tuple(left_out)
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:

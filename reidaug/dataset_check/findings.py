@@ -1,23 +1,23 @@
-"""What was found in a dataset: how bad it is, what it stops, and what to do about it."""
+"""Findings about a dataset: severity, what they stop, and what to do about them."""
 
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 AUGMENT, TRAINING, EVALUATION = USES = ("augment", "training", "evaluation")
 PROBLEM, ADVICE, REMARK = RANKS = ("problem", "advice", "remark")
-SHOWN = 3
+EXAMPLES = 3
 
 
 class Finding(NamedTuple):
-    """One thing worth knowing about a dataset.
+    """One finding.
 
     Attributes:
         rank: ``problem`` stops something, ``advice`` costs accuracy or images, ``remark`` is good
             to know.
-        where: The split it was found in, or several, or the keypoint file.
-        what: What it is, one line.
+        where: The split or splits, or the keypoint file.
+        what: What was found, one line.
         advice: What to do about it, one line.
-        cases: How many images, persons or names it is about.
+        cases: Number of images, persons or names concerned.
         examples: The first few of them.
         stops: Which of `USES` the dataset cannot be used for because of it.
     """
@@ -30,94 +30,55 @@ class Finding(NamedTuple):
     examples: tuple[str, ...] = ()
     stops: tuple[str, ...] = ()
 
+    def lines(self) -> list[str]:
+        """Give two or three lines of text."""
+        stops = f" (stops {', '.join(self.stops)})" if self.stops else ""
+        rank = "PROBLEM" if self.rank == PROBLEM else f"{self.rank:7}"
+        lines = [f"{rank} {self.where}: {self.what}{stops}"]
+        if self.examples:
+            more = self.cases - len(self.examples)
+            lines.append(
+                " " * 8 + ", ".join(self.examples) + (f" and {more:,} more" if more else "")
+            )
+        return [*lines, f"        -> {self.advice}"]
+
 
 class Tally:
-    """Counts things of one kind and keeps the first few as examples."""
+    """Number of cases of one kind, with the first few as examples."""
 
-    def __init__(self, things: Iterable[str] = ()) -> None:
+    def __init__(self, cases: Iterable[str] = ()) -> None:
         self.count = 0
         self.examples: tuple[str, ...] = ()
-        for thing in things:
-            self.add(thing)
+        for case in cases:
+            self.add(case)
 
-    def add(self, thing: str) -> None:
-        """Count one more.
-
-        Args:
-            thing: What to call it.
-        """
+    def add(self, case: str) -> None:
+        """Count one more case, given its name."""
         self.count += 1
-        if len(self.examples) < SHOWN:
-            self.examples = (*self.examples, thing)
+        if len(self.examples) < EXAMPLES:
+            self.examples = (*self.examples, case)
 
 
 def problem(where: str, what: str, advice: str, tally: Tally, stops: Sequence[str]) -> Finding:
-    """Report what stops a dataset from being used.
-
-    Args:
-        where: The split or file.
-        what: What it is.
-        advice: What to do about it.
-        tally: How many, and examples.
-        stops: For what it cannot be used, of `USES`.
-
-    Returns:
-        The finding.
-    """
+    """Report what stops some of `USES`; the arguments are the attributes of `Finding`."""
     return Finding(PROBLEM, where, what, advice, tally.count, tally.examples, tuple(stops))
 
 
 def advise(where: str, what: str, advice: str, tally: Tally) -> Finding:
-    """Report what costs accuracy or images.
-
-    Args:
-        where: The split or file.
-        what: What it is.
-        advice: What to do about it.
-        tally: How many, and examples.
-
-    Returns:
-        The finding.
-    """
+    """Report what costs accuracy or images; the arguments are the attributes of `Finding`."""
     return Finding(ADVICE, where, what, advice, tally.count, tally.examples)
 
 
 def remark(where: str, what: str, advice: str, tally: Tally) -> Finding:
-    """Report what is good to know.
-
-    Args:
-        where: The split or file.
-        what: What it is.
-        advice: What follows from it.
-        tally: How many, and examples.
-
-    Returns:
-        The finding.
-    """
+    """Report what is good to know; the arguments are the attributes of `Finding`."""
     return Finding(REMARK, where, what, advice, tally.count, tally.examples)
 
 
 def ranked(findings: Iterable[Finding]) -> tuple[Finding, ...]:
-    """Put findings in order: problems, advice, remarks; within a rank as they came.
-
-    Args:
-        findings: In any order.
-
-    Returns:
-        The same findings.
-    """
+    """Sort findings by rank: problems, advice, remarks."""
     return tuple(sorted(findings, key=lambda finding: RANKS.index(finding.rank)))
 
 
 def number(count: int, one: str, many: str | None = None) -> str:
-    """Write a count with its noun.
-
-    Args:
-        count: How many.
-        one: The noun in the singular.
-        many: In the plural, by default with an s.
-
-    Returns:
-        For instance ``1 image`` or ``12,936 images``.
-    """
+    """Write a count with its noun, such as ``12,936 images``; the plural has an s by default."""
     return f"{count:,} {one if count == 1 else many or one + 's'}"

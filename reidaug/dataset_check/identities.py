@@ -1,4 +1,4 @@
-"""Who is in a dataset: persons, cameras and splits, and what evaluation will make of them."""
+"""Checks of the identities and cameras of a dataset, for training and for evaluation."""
 
 import re
 from collections import defaultdict
@@ -15,7 +15,7 @@ from reidaug.dataset_check.findings import (
     number,
     problem,
     remark,
-)
+)  # fmt: skip
 from reidaug.dataset_check.names import Listing
 
 DISTRACTOR = 0
@@ -24,11 +24,11 @@ _CAMERA = re.compile(r"_c(\d+)")
 
 
 class Counts(NamedTuple):
-    """How much is in a split.
+    """The size of a split.
 
     Attributes:
-        ids: Persons, distractors not counted.
-        images: Images, junk not counted.
+        ids: Identities without distractors.
+        images: Images without junk.
         cameras: Cameras.
         junk: Images of person -1.
         distractors: Images of person 0.
@@ -42,11 +42,11 @@ class Counts(NamedTuple):
 
 
 def count(listing: Listing, *, listed: bool) -> Counts:
-    """Count what is in a split.
+    """Count identities, images and cameras of a split.
 
     Args:
         listing: The split.
-        listed: Whether persons are named by MSMT17's lists, whose person 0 is a person.
+        listed: Whether MSMT17's lists name the persons; their person 0 is a person.
 
     Returns:
         The counts.
@@ -63,11 +63,11 @@ def count(listing: Listing, *, listed: bool) -> Counts:
 
 
 def identity_findings(splits: Mapping[str, Listing], *, listed: bool) -> list[Finding]:
-    """Report what is remarkable about persons and cameras.
+    """Report problems of identities and cameras.
 
     Args:
         splits: The splits by name.
-        listed: Whether persons are named by MSMT17's lists, which number each split by itself.
+        listed: Whether MSMT17's lists name the persons; they number each split separately.
 
     Returns:
         The findings.
@@ -90,7 +90,7 @@ def _training(train: Sequence[Person]) -> list[Finding]:
         images[person.pid] += 1
         cameras[person.pid].add(person.camid)
     if len(images) < 2:
-        what, advice = "only one person", "a model learns to tell persons apart: bring more"
+        what, advice = "only one person", "a model learns to distinguish persons: add more"
         return [problem(TRAIN, what, advice, Tally(), (TRAINING,))]
     findings = []
     single = Tally(f"person {pid}" for pid, count in sorted(images.items()) if count == 1)
@@ -99,28 +99,28 @@ def _training(train: Sequence[Person]) -> list[Finding]:
         advice = "they give triplet losses no positive pair; warps give them more poses"
         findings.append(advise(TRAIN, what, advice, single))
     still = Tally(
-        f"person {pid}" for pid, seen in sorted(cameras.items()) if len(seen) == 1 < images[pid]
+        f"person {pid}" for pid, own in sorted(cameras.items()) if len(own) == 1 < images[pid]
     )
     if still.count:
-        what = f"{_of(still.count, len(images))} were seen by one camera only"
+        what = f"{_of(still.count, len(images))} appear under one camera only"
         many = 2 * still.count > len(images)
-        advice = "nothing teaches the model to look past the camera" if many else "fine, if few"
+        advice = "nothing teaches the model invariance to the camera" if many else "fine, if few"
         findings.append((advise if many else remark)(TRAIN, what, advice, still))
     return findings
 
 
 def _queries(query: Sequence[Person], gallery: Sequence[Person]) -> list[Finding]:
-    seen: dict[int, set[int]] = defaultdict(set)
+    gallery_cameras: dict[int, set[int]] = defaultdict(set)
     for person in gallery:
-        seen[person.pid].add(person.camid)
+        gallery_cameras[person.pid].add(person.camid)
     absent, same_camera = Tally(), Tally()
     for person in query:
-        cameras = seen.get(person.pid, set())
+        cameras = gallery_cameras.get(person.pid, set())
         if not cameras:
             absent.add(person.path.name)
         elif cameras == {person.camid}:
             same_camera.add(person.path.name)
-    alone = (
+    unmatched = (
         (
             absent,
             "show a person the gallery does not have",
@@ -128,16 +128,16 @@ def _queries(query: Sequence[Person], gallery: Sequence[Person]) -> list[Finding
         ),
         (
             same_camera,
-            "meet their person in the gallery by their own camera only",
+            "have matches in the gallery by their own camera only",
             "images of a query's person and camera do not count: add images of other cameras, or "
-            "give cameras numbers of their own (a --pattern without camid makes all of them 1)",
+            "number the cameras differently (a --pattern without camid makes all of them 1)",
         ),
     )
-    all_lost = absent.count + same_camera.count == len(query)
+    none_matched = absent.count + same_camera.count == len(query)
     findings = []
-    for tally, says, advice in alone:
+    for tally, says, advice in unmatched:
         what = f"{_of(tally.count, len(query), 'queries')} {says}"
-        if tally.count and all_lost:
+        if tally.count and none_matched:
             findings.append(problem(QUERY, what, advice, tally, (EVALUATION,)))
         elif tally.count:
             left_out = f"they are left out of mAP and ranks; {advice}"
@@ -153,7 +153,7 @@ def _shared(train: Sequence[Person], test: Sequence[Person], *, listed: bool) ->
     where = f"{TRAIN}, {QUERY}, {GALLERY}"
     what = f"{number(tally.count, 'person number')} in training and test alike"
     if listed:
-        return [remark(where, what, "MSMT17's lists number each split by itself", tally)]
+        return [remark(where, what, "MSMT17's lists number each split separately", tally)]
     advice = "if these are the same persons, scores say too much: keep each person in one part"
     return [advise(where, what, advice, tally)]
 
@@ -169,7 +169,7 @@ def _distractors(
             advice = "distractors: they stay in the gallery and match nobody"
             findings.append(remark(split, what, advice, tally))
         elif tally.count:
-            advice = "person 0 means 'nobody'; give a real person a number of its own"
+            advice = "person 0 means 'nobody'; give a real person another number"
             findings.append(advise(split, what, advice, tally))
     return findings
 

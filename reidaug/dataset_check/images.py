@@ -1,9 +1,8 @@
-"""Looks at every image file of a dataset, in several processes, a few files at a time."""
+"""Checks of every image file and mask of a dataset, in several processes."""
 
 import hashlib
 from array import array
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import islice
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,19 +11,52 @@ from joblib import delayed
 from numpy.typing import NDArray
 from PIL import Image
 
-from reidaug.data.images import as_seen, open_image, read_mask, turn_of
-from reidaug.dataset_check.findings import Tally
+from reidaug.data.images import is_turned, open_image, read_mask, upright_rgb
+from reidaug.dataset_check.findings import Finding, Tally, advise, number, problem, remark
+from reidaug.dataset_check.names import uses_of
 from reidaug.errors import ReidaugError
 from reidaug.jobs import run_tasks
 
-AT_ONCE = 128  # files a process is given
+AT_ONCE = 128  # files of one task
 TINY = 32  # rows; below, joints are a pixel or two apart
 LARGE = 2**20  # pixels
-SHAPES = (1.0, 4.5)  # least and largest height over width of a person standing
-SAMPLED = 256  # rows and columns looked at for colour
-GREY_WITHIN = 6  # bytes two colour channels of a grey picture may differ by after JPEG
-FLAT_WITHIN = 4  # bytes between the least and the greatest value of a colour in an empty picture
-LEAST_PERSON = 0.02  # share of a picture a person's mask covers at least
+ASPECTS = (1.0, 4.5)  # least and greatest height over width of a standing person
+SAMPLED = 256  # rows and columns sampled for colour
+GREY_WITHIN = 6  # greatest difference of the channels of a grey image after JPEG, in bytes
+FLAT_WITHIN = 4  # greatest range of a channel of an empty image, in bytes
+LEAST_PERSON = 0.02  # least share of an image that a person's mask covers
+
+# What is found and advised for each mark: of how a file is stored, and of what spoils an image.
+_STORED = {
+    "turned": (
+        "are upright only after their EXIF orientation",
+        "reidaug applies it, torchreid and fastreid do not: save them upright",
+    ),
+    "cmyk": ("are CMYK", "read as RGB; save them as RGB if colours look wrong"),
+    "alpha": ("have transparent parts", "composed with white; torchreid makes them black"),
+    "deep": ("have more than 8 bits", "read as 8 bits; other toolkits clip them"),
+    "grey": ("have no colour", "fine if night cameras took them; else look for the originals"),
+    "misnamed": ("are called .jpg and are not", "fine here and wherever content decides"),
+    "large": ("are larger than a megapixel", "crop the person: images are read again and again"),
+}
+_SPOILT = {
+    "flat": ("show one plain colour", "nobody is in them: remove them"),
+    "tiny": ("have fewer than 32 rows or 16 columns", "too small for joints: remove them"),
+    "shape": (
+        "are wider than high, or very narrow",
+        "are they whole persons? Everything is resized to one shape",
+    ),
+    "mask missing": (
+        "have no mask beside the others'",
+        "limbs drawn from the joints replace it; make the missing ones with `reidaug pose`",
+    ),
+    "mask unreadable": (
+        "have a damaged mask",
+        "augment leaves them out, and stops where it needs their pose: make it anew or remove it",
+    ),
+    "mask of another size": ("have a mask of another size", "it is resized; is it theirs?"),
+    "mask empty": ("have a mask of nearly nothing, or of everything", "is somebody in them?"),
+}
 
 
 class ImageFacts(NamedTuple):
@@ -32,10 +64,10 @@ class ImageFacts(NamedTuple):
 
     Attributes:
         digest: 64 bits of a hash of the file's content; 0 when it cannot be read.
-        height: Rows as seen; 0 when it is no readable image.
-        width: Columns as seen.
-        marks: What is remarkable about it, by the names the findings use.
-        error: Why it is not readable; empty when it is.
+        height: Rows of the upright image; 0 when it cannot be read.
+        width: Columns of the upright image.
+        marks: Keys of the findings it belongs to.
+        error: Why it cannot be read; empty when it can.
     """
 
     digest: int
@@ -45,14 +77,12 @@ class ImageFacts(NamedTuple):
     error: str = ""
 
 
-class Album:
-    """All image files of a split: numbers of each, and how often each mark was found.
-
-    Some 20 bytes an image, whatever their size.
+class ImageSummary:
+    """Facts of all image files of a split, in some 20 bytes an image.
 
     Attributes:
-        marks: How many images have a mark, and the first of them.
-        errors: How many are not readable, and the first reasons.
+        marks: Number and first examples of the images with each mark.
+        errors: Number and first examples of the images that cannot be read.
     """
 
     def __init__(self) -> None:
@@ -61,12 +91,7 @@ class Album:
         self.errors = Tally()
 
     def add(self, path: Path, facts: ImageFacts) -> None:
-        """Take up one image.
-
-        Args:
-            path: Its file.
-            facts: What is known of it.
-        """
+        """Add the facts of one file."""
         self._digests.append(facts.digest)
         self._sizes.extend((facts.height, facts.width))
         for mark in facts.marks:
@@ -75,46 +100,40 @@ class Album:
             self.errors.add(facts.error)
 
     def digests(self) -> NDArray[np.uint64]:
-        """Give the hashes (N,) in the order the images were taken up; 0 where unknown."""
+        """Give the hashes (N,) in the order of the files; 0 where unknown."""
         return np.array(self._digests, dtype=np.uint64)
 
     def sizes(self) -> NDArray[np.int64]:
-        """Give (height, width) of each image (N, 2); 0 where it is not readable."""
+        """Give (height, width) of each image (N, 2); 0 where unknown."""
         return np.array(self._sizes, dtype=np.int64).reshape(-1, 2)
 
 
 def inspect_images(
     paths: Sequence[Path], *, masks: Path | None, workers: int, advance: Callable[[int], None]
-) -> Album:
-    """Look at image files.
+) -> ImageSummary:
+    """Inspect image files.
 
     Args:
         paths: The files.
-        masks: Folder of person masks ``<stem>.png`` to look at as well, or None.
+        masks: Folder of person masks ``<stem>.png`` to inspect as well, or None.
         workers: Number of processes.
-        advance: Called with the number of files just done.
+        advance: Called with the number of files just inspected.
 
     Returns:
-        What was found.
+        The facts of all files.
 
     Raises:
         ReidaugError: A worker was killed.
     """
-    album = Album()
-    chunks = list(_chunks(paths))
+    summary = ImageSummary()
+    chunks = [paths[k : k + AT_ONCE] for k in range(0, len(paths), AT_ONCE)]
     tasks = (delayed(_inspect_chunk)(chunk, masks) for chunk in chunks)
     found = run_tasks(tasks, min(workers, len(chunks)), advice="try fewer --workers")
     for chunk, facts in zip(chunks, found, strict=True):
         for path, one in zip(chunk, facts, strict=True):
-            album.add(path, one)
+            summary.add(path, one)
         advance(len(chunk))
-    return album
-
-
-def _chunks(paths: Sequence[Path]) -> Iterator[list[Path]]:
-    rest = iter(paths)
-    while chunk := list(islice(rest, AT_ONCE)):
-        yield chunk
+    return summary
 
 
 def _inspect_chunk(paths: Sequence[Path], masks: Path | None) -> list[ImageFacts]:
@@ -122,38 +141,31 @@ def _inspect_chunk(paths: Sequence[Path], masks: Path | None) -> list[ImageFacts
 
 
 def inspect_image(path: Path, masks: Path | None = None) -> ImageFacts:
-    """Look at one image file.
-
-    Args:
-        path: The file.
-        masks: Folder of person masks, or None when masks do not matter.
-
-    Returns:
-        What is known of it; damaged files are an answer, not an error.
-    """
+    """Inspect one image file, and its mask where a folder of masks is given; raises nothing."""
     try:
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=8)).digest()
         with open_image(path) as image:
-            seen = as_seen(image)
-            marks = [*_stored_marks(image, path), *_shape_marks(*seen.size), *_colour_marks(seen)]
+            upright = upright_rgb(image)
+            marks = [*_storage_marks(image, path), *_shape_marks(*upright.size)]
+            marks += _colour_marks(upright)
     except OSError as error:
         return ImageFacts(0, 0, 0, error=f"{path}: {error.strerror or error}")
     except ReidaugError as error:
         return ImageFacts(int.from_bytes(digest), 0, 0, error=str(error))
     if masks is not None:
-        marks += _mask_marks(masks / f"{path.stem}.png", seen.size)
-    return ImageFacts(int.from_bytes(digest), seen.height, seen.width, tuple(marks))
+        marks += _mask_marks(masks / f"{path.stem}.png", upright.size)
+    return ImageFacts(int.from_bytes(digest), upright.height, upright.width, tuple(marks))
 
 
-def _stored_marks(image: Image.Image, path: Path) -> Iterator[str]:
-    marks: Mapping[str, bool] = {
+def _storage_marks(image: Image.Image, path: Path) -> Iterator[str]:
+    named_jpeg = path.suffix.lower() in (".jpg", ".jpeg")
+    marks = {
         "cmyk": image.mode == "CMYK",
         "alpha": image.has_transparency_data,
         "deep": image.mode.startswith(("I", "F")),
-        "turned": turn_of(image) is not None,
-        "misnamed": path.suffix.lower() in (".jpg", ".jpeg")
-        and image.format not in ("JPEG", "MPO"),
+        "turned": is_turned(image),
+        "misnamed": named_jpeg and image.format not in ("JPEG", "MPO"),
     }
     return (name for name, found in marks.items() if found)
 
@@ -163,7 +175,7 @@ def _shape_marks(width: int, height: int) -> Iterator[str]:
         yield "tiny"
     if height * width > LARGE:
         yield "large"
-    if not SHAPES[0] <= height / width <= SHAPES[1]:
+    if not ASPECTS[0] <= height / width <= ASPECTS[1]:
         yield "shape"
 
 
@@ -189,3 +201,45 @@ def _mask_marks(path: Path, size: tuple[int, int]) -> Iterator[str]:
         yield "mask of another size"
     if not LEAST_PERSON <= mask.mean() < 1:
         yield "mask empty"
+
+
+def image_findings(split: str, images: ImageSummary, total: int) -> list[Finding]:
+    """Report unreadable, odd and differently sized images.
+
+    Args:
+        split: Name of the split.
+        images: Its images.
+        total: Number of its images.
+
+    Returns:
+        The findings.
+    """
+    findings = []
+    if images.errors.count:
+        what = f"{images.errors.count:,} of {number(total, 'image')} cannot be read"
+        advice = "copy them anew, or remove them: training and evaluation stop at the first one"
+        stops = [use for use in uses_of(split) if use != "augment" or images.errors.count == total]
+        findings.append(problem(split, what, advice, images.errors, stops))
+    for marks, report in ((_SPOILT, advise), (_STORED, remark)):
+        for mark, (says, advice) in marks.items():
+            tally = images.marks.get(mark)
+            if tally is not None:
+                what = f"{tally.count:,} of {number(total, 'image')} {says}"
+                findings.append(report(split, what, advice, tally))
+    return findings + _size_findings(split, images)
+
+
+def _size_findings(split: str, images: ImageSummary) -> list[Finding]:
+    sizes = images.sizes()
+    sizes = sizes[sizes[:, 0] > 0]
+    kinds, counts = np.unique(sizes, axis=0, return_counts=True)
+    if len(kinds) < 2:
+        return []
+    height, width = kinds[counts.argmax()]
+    (low, narrow), (high, wide) = sizes.min(0), sizes.max(0)
+    what = (
+        f"{len(kinds):,} sizes from {low} to {high} rows and {narrow} to {wide} columns, "
+        f"most often {height} x {width}"
+    )
+    advice = "everything is resized to one size; keep the aspect ratios alike"
+    return [remark(split, what, advice, Tally())]

@@ -1,4 +1,4 @@
-"""What is remarkable about a keypoint file, seen beside the images it belongs to."""
+"""Checks of a keypoint file against the training images."""
 
 from collections.abc import Sequence, Set
 from pathlib import Path
@@ -15,20 +15,20 @@ from reidaug.dataset_check.findings import AUGMENT, Finding, Tally, advise, numb
 from reidaug.errors import ReidaugError
 from reidaug.geometry.pose import OPENPOSE_18, TORSO, Pose, shows_torso, stack
 
-SELDOM = 0.5  # share of images; a joint seen in fewer is worth a word
-OUTSIDE = 0.1  # share of visible joints that may lie outside of their image
-POSES = 25  # what `reidaug augment` asks for by default
+SELDOM = 0.5  # share of images; a joint visible in fewer is reported
+OUTSIDE = 0.1  # tolerated share of visible joints outside their image
+POSES = 25  # target poses of `reidaug augment` by default
 _EXPECTED = "PATN's CSV, COCO or OpenPose JSON, 14-joint .mat"
 
 
 def joint_findings(
     people: Sequence[Person], sizes: NDArray[np.int64], keypoints: Path, *, root: Path
 ) -> list[Finding]:
-    """Report what is remarkable about the joints of training images.
+    """Report problems of the joints of training images.
 
     Args:
         people: The training images.
-        sizes: Their (height, width), (N, 2); 0 where an image is not readable.
+        sizes: Their (height, width), (N, 2); 0 where unknown.
         keypoints: The keypoint file.
         root: The dataset.
 
@@ -66,14 +66,14 @@ def _matching(
     if people and without.count == len(people):
         what = f"none of {number(len(people), 'training image')} is in it"
         first = next(iter(nobody.examples), min(have))  # at worst of junk
-        advice = f"the names must be equal; in it is, for instance, {first}"
+        advice = f"the names must be equal; it contains, for instance, {first}"
         findings.append(problem(where, what, advice, without, (AUGMENT,)))
     elif without.count:
         what = f"{without.count:,} of {number(len(people), 'training image')} have no keypoints"
         findings.append(advise(where, what, "they are left out of augment", without))
     if nobody.count and without.count < len(people):
         what = f"keypoints of {number(nobody.count, 'image')} that are not in {TRAIN}"
-        findings.append(remark(where, what, "nothing is done with them", nobody))
+        findings.append(remark(where, what, "they are ignored", nobody))
     return findings
 
 
@@ -85,20 +85,20 @@ def _visibility(poses: Pose, where: str) -> list[Finding]:
     ]
     findings = []
     if seldom:
-        told = ", ".join(f"{name} {share:.0%}" for name, share in seldom)
-        what = f"joints seen in fewer than half of the images: {told}"
+        names = ", ".join(f"{name} {share:.0%}" for name, share in seldom)
+        what = f"joints visible in fewer than half of the images: {names}"
         torso = any(OPENPOSE_18.index(name) in TORSO for name, _ in seldom)
-        advice = "flows are steered by the joints both poses show" + (
-            "; without shoulders and hips hardly any image can stand model" if torso else ""
+        advice = "flows follow the joints visible in both poses" + (
+            "; without shoulders and hips hardly any image can be a target pose" if torso else ""
         )
         findings.append((advise if torso else remark)(where, what, advice, Tally()))
-    models = sum(shows_torso(Pose(poses.xy[k], poses.visible[k])) for k in range(total))
-    if models == 0:
-        what, advice = "no image shows both shoulders and both hips", "no pose to warp into"
+    complete = sum(shows_torso(Pose(poses.xy[k], poses.visible[k])) for k in range(total))
+    if complete == 0:
+        what, advice = "no image shows both shoulders and both hips", "no target pose to warp into"
         findings.append(problem(where, what, advice, Tally(), (AUGMENT,)))
-    elif models < POSES:
-        what = f"{number(models, 'image')} with both shoulders and both hips"
-        advice = f"that many poses at most: reidaug augment --poses {models}"
+    elif complete < POSES:
+        what = f"{number(complete, 'image')} with both shoulders and both hips"
+        advice = f"that many poses at most: reidaug augment --poses {complete}"
         findings.append(advise(where, what, advice, Tally()))
     return findings
 
@@ -107,25 +107,25 @@ def _placement(poses: Pose, sizes: Float[Tensor, "n 2"], where: str) -> list[Fin
     share = outside_share(poses, sizes)
     if share <= OUTSIDE:
         return []
-    turned = outside_share(Pose(poses.xy.flip(-1), poses.visible), sizes)
+    exchanged = outside_share(Pose(poses.xy.flip(-1), poses.visible), sizes)
     guess = (
         "x and y are exchanged: PATN's CSV has y first"
-        if turned <= OUTSIDE
+        if exchanged <= OUTSIDE
         else "were they made for images of another size? They count pixels of these very files"
     )
-    what = f"{share:.0%} of the visible joints lie outside of their image"
+    what = f"{share:.0%} of the visible joints are outside their image"
     return [problem(where, what, guess, Tally(), (AUGMENT,))]
 
 
 def outside_share(poses: Pose, sizes: Float[Tensor, "n 2"]) -> float:
-    """Tell how many joints lie outside of their images.
+    """Measure the share of visible joints outside their images.
 
     Args:
         poses: Joints (N, 18, 2) in pixels.
-        sizes: (height, width) of their images (N, 2); 0 where unknown, such images do not count.
+        sizes: (height, width) of their images (N, 2); images with 0, unknown, do not count.
 
     Returns:
-        Share of the visible joints, 0 to 1; half a pixel beyond the edge pixels' centres is inside.
+        Share, 0 to 1; up to half a pixel beyond the edge pixels' centres is inside.
     """
     inside = (poses.xy >= -0.5) & (poses.xy <= sizes.flip(-1)[:, None] - 0.5)
     counted = poses.visible & (sizes[:, :1] > 0)

@@ -1,16 +1,12 @@
-"""The file names of a dataset as they are: who is named, who is left out, and how to read the rest.
-
-`reidaug.data.market1501` refuses what it cannot use; this lists it.
-"""
+"""Checks of the file names of a dataset, and patterns that read foreign ones."""
 
 import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from reidaug.data.crop_names import JUNK, PATTERN, ids_in
-from reidaug.data.images import SUFFIXES
-from reidaug.data.market1501 import LISTS, TRAIN, Person, file_names, read_market1501
+from reidaug.data.crop_names import PATTERN, ids_in
+from reidaug.data.market1501 import LISTS, TRAIN, Person, read_market1501, scan_split
 from reidaug.dataset_check.findings import (
     AUGMENT,
     EVALUATION,
@@ -21,7 +17,7 @@ from reidaug.dataset_check.findings import (
     number,
     problem,
     remark,
-)
+)  # fmt: skip
 from reidaug.errors import ReidaugError
 
 FORMS = (
@@ -33,105 +29,74 @@ FORMS = (
     r"^\D*(?P<pid>\d+)\D+(?P<camid>\d+)",
     r"^\D*(?P<pid>\d+)",
 )
-"""Forms of file names that are seen in the wild, the particular ones first."""
+"""Common forms of file names, the most specific ones first."""
 
 _RENAME = (
     "rename them to .jpg: here files are read by their content, and torchreid and fastreid "
     "list *.jpg too"
 )
 MOST_CAMERAS = 64
-MOST_TRIED = 2_000
+MOST_NAMES = 2_000
 
 
 class Listing(NamedTuple):
-    """What lies in one split.
+    """The files of one split.
 
     Attributes:
         split: Its name.
         people: The crops, junk left out.
-        junk: How many images are junk (pid -1).
-        strangers: Names ending in .jpg that do not match the pattern, or lines of a list.
-        others: Images that do not end in .jpg.
-        missing: Why there is no such split; empty when there is one.
+        junk: Number of junk images (pid -1).
+        unmatched: Names ending in .jpg that do not match the pattern, or lines of a list.
+        other_formats: Images that do not end in .jpg.
+        missing: Why the split cannot be read; empty when it can.
     """
 
     split: str
     people: tuple[Person, ...] = ()
     junk: int = 0
-    strangers: tuple[str, ...] = ()
-    others: tuple[str, ...] = ()
+    unmatched: tuple[str, ...] = ()
+    other_formats: tuple[str, ...] = ()
     missing: str = ""
 
 
 def is_listed(root: Path) -> bool:
-    """Tell whether a root has MSMT17's list files.
-
-    Args:
-        root: As `reidaug.data.market1501.find_root` gives it.
-
-    Returns:
-        Whether its crops are named by lists; if not, by their file names.
-    """
+    """Decide whether MSMT17's lists name the crops of a root, and not their file names."""
     return (root / LISTS[TRAIN]).is_file()
 
 
 def list_split(root: Path, split: str, pattern: re.Pattern[str]) -> Listing:
-    """List what lies in one split.
+    """List the files of one split.
 
     Args:
         root: As `reidaug.data.market1501.find_root` gives it.
-        split: Which, of `reidaug.data.market1501.SPLITS`.
-        pattern: Reads person and camera from file names; of no account where there are lists.
+        split: One of `reidaug.data.market1501.SPLITS`.
+        pattern: Reads person and camera from file names; ignored where there are lists.
 
     Returns:
-        What is there, or why nothing is.
+        The files, or why there are none.
     """
     try:
         if not is_listed(root):
-            return _list_folder(root / split, pattern)
+            files = scan_split(root / split, pattern)
+            return Listing(split, files.people, files.junk, files.unmatched, files.other_formats)
         dataset = read_market1501(root, splits=(split,))
     except ReidaugError as error:
         return Listing(split, missing=str(error))
     people = (*dataset.train, *dataset.query, *dataset.gallery)
-    return Listing(split, people, strangers=dataset.left_out)
-
-
-def _list_folder(folder: Path, pattern: re.Pattern[str]) -> Listing:
-    people, strangers, others, junk = [], [], [], 0
-    for name in file_names(folder):
-        if not name.endswith(".jpg"):
-            if Path(name).suffix.lower() in SUFFIXES:
-                others.append(name)
-            continue
-        found = ids_in(pattern, name)
-        if found is None:
-            strangers.append(name)
-        elif found[0] == JUNK:
-            junk += 1
-        else:
-            people.append(Person(folder / name, *found))
-    return Listing(folder.name, tuple(people), junk, tuple(strangers), tuple(others))
+    return Listing(split, people, unmatched=dataset.left_out)
 
 
 def name_findings(listing: Listing, *, listed: bool) -> list[Finding]:
-    """Report which names of a split cannot be used.
-
-    Args:
-        listing: The split.
-        listed: Whether the names come from MSMT17's lists.
-
-    Returns:
-        The findings.
-    """
+    """Report the names of a split that cannot be used; ``listed``: they are lines of a list."""
     split, stops = listing.split, uses_of(listing.split)
     if listing.missing:
         advice = "without it only the other splits can be used"
         return [problem(split, listing.missing, advice, Tally(), stops)]
     findings = []
-    mend = "mend these lines of the list" if listed else pattern_advice(listing.strangers)
+    mend = "mend these lines of the list" if listed else pattern_advice(listing.unmatched)
     for names, says, advice in (
-        (listing.strangers, "do not say whose they are", mend),
-        (listing.others, "do not end in .jpg and are not read", _RENAME),
+        (listing.unmatched, "do not name person and camera", mend),
+        (listing.other_formats, "do not end in .jpg and are not read", _RENAME),
     ):
         if names and listing.people:
             what = f"{number(len(names), 'name')} {says}"
@@ -150,26 +115,12 @@ def name_findings(listing: Listing, *, listed: bool) -> list[Finding]:
 
 
 def uses_of(split: str) -> tuple[str, ...]:
-    """Tell what a split is needed for.
-
-    Args:
-        split: Its name.
-
-    Returns:
-        Uses of `reidaug.dataset_check.findings.USES`.
-    """
+    """Give the uses, of `reidaug.dataset_check.findings.USES`, that need a split."""
     return (AUGMENT, TRAINING) if split == TRAIN else (EVALUATION,)
 
 
 def pattern_advice(names: Sequence[str]) -> str:
-    """Advise how to read names that do not match.
-
-    Args:
-        names: File names.
-
-    Returns:
-        What to do, with the pattern to try and what it reads from the first name.
-    """
+    """Advise how to read unmatched names, with a pattern and what it reads from the first one."""
     pattern = suggest_pattern(names)
     if pattern is None:
         return f"rename them like 0002_c1s1_000451_03.jpg ({PATTERN}), or give a --pattern"
@@ -181,21 +132,21 @@ def pattern_advice(names: Sequence[str]) -> str:
 
 
 def suggest_pattern(names: Sequence[str]) -> str | None:
-    """Find a pattern that reads person and camera from all of these names.
+    """Find a pattern that reads person and camera from names.
 
     Args:
-        names: File names; the first `MOST_TRIED` are looked at.
+        names: File names; the first `MOST_NAMES` count.
 
     Returns:
-        The first of `FORMS` that reads every name and finds no more cameras than plausible; None
+        The first of `FORMS` that reads every name and finds a plausible number of cameras; None
         when none does.
     """
-    tried = names[:MOST_TRIED]
+    names = names[:MOST_NAMES]
     for form in FORMS:
         compiled = re.compile(form)
-        found = [ids_in(compiled, name) for name in tried]
-        if tried and all(found):
+        found = [ids_in(compiled, name) for name in names]
+        if names and all(found):
             cameras = {ids[1] for ids in found if ids}
-            if len(cameras) <= min(MOST_CAMERAS, max(2, len(tried) // 2)):
+            if len(cameras) <= min(MOST_CAMERAS, max(2, len(names) // 2)):
                 return form
     return None
