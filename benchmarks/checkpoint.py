@@ -31,7 +31,7 @@ from reidaug.data.deepfashion import PairList, read_deepfashion
 from reidaug.data.keypoints import read_keypoints
 from reidaug.flow.builtin import SHIPPED, load_flow
 from reidaug.flow.score_table import Scored, score_pairs
-from reidaug.flow.training.pair_sources import spread
+from reidaug.flow.training.pair_sources import subsample
 from reidaug.geometry.pck import match_joints
 from reidaug.geometry.pose import Pose, stack
 from reidaug.people3d.pair_dataset import PairOptions, render_pairs
@@ -114,7 +114,7 @@ def prepare(options: argparse.Namespace) -> Tested:
     crops = crops_of(root / "test")
     estimate_poses(crops, csv, workers=workers)
     found = read_keypoints(csv).poses
-    every = spread(read_deepfashion(root, "test"), options.pairs)
+    every = subsample(read_deepfashion(root, "test"), options.pairs)
     kept = tuple(pair for pair in every.pairs if all(name in found for name in pair))
     nobody = len(crops) - len(found)
     print(f"{nobody} of {len(crops)} crops without a person: {beside(csv, '.left_out.txt')}")

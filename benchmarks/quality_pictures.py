@@ -32,7 +32,7 @@ from reidaug.data.images import read_mask, to_bytes
 from reidaug.data.pairs import PairDataset
 from reidaug.flow.builtin import load_flow
 from reidaug.flow.estimator import FlowEstimator
-from reidaug.flow.training.pair_sources import spread
+from reidaug.flow.training.pair_sources import subsample
 from reidaug.geometry.pose import Pose, stack
 from reidaug.geometry.upsampling import upsample_flow
 from reidaug.geometry.warp import warp
@@ -62,7 +62,7 @@ class Example(NamedTuple):
 
 def examples(pairs: Path, flow: str, count: int) -> list[Example]:
     """Warp some test pairs, evenly over all."""
-    dataset = PairDataset(spread(read_deepfashion(pairs, "test"), count), size=SIZE)
+    dataset = PairDataset(subsample(read_deepfashion(pairs, "test"), count), size=SIZE)
     estimator = load_flow(flow).eval()
     found = []
     for k in range(len(dataset)):

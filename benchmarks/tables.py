@@ -3,9 +3,9 @@
     python benchmarks/tables.py [--tables table1,...] [--pairs runs/pairs] [--out runs/tables]
 
 Renders the pairs if they are not there, runs `reidaug compare recipes/tables/NAME_small.yaml` for
-each table, and keeps its report with command, hardware and date in
-benchmarks/results/NAME_small.json. Stopped and run again, it goes on where it was. UnWarpME whole
-is a row of most tables: rows that are trained alike are trained once.
+each table, prints the paper's figures below rows of the same name, and keeps the report with
+command, hardware and date in benchmarks/results/NAME_small.json. Stopped and run again, it goes on
+where it was. UnWarpME whole is a row of most tables: rows that are trained alike are trained once.
 """
 
 import argparse
@@ -16,8 +16,10 @@ from shutil import copytree
 import yaml
 from PIL import Image
 from provenance import RESULTS, about
+from published import TABLES as PRINTED
+from published import beside, published
 
-from reidaug.commands.compare import compare
+from reidaug.experiments.compare import compare
 from reidaug.experiments.compare_config import Compare, plan_rows
 from reidaug.flow.training.recipe import resolved
 from reidaug.people3d.pair_dataset import PairOptions, render_pairs
@@ -40,7 +42,11 @@ def main() -> None:
     for table in options.tables.split(","):
         recipe = load(RECIPES / f"{table}_small.yaml", Compare, (f"pairs={options.pairs}",))
         take_over(recipe, options.out / table)
-        report = compare(recipe, options.out / table, resume=True)
+        report = compare(recipe, options.out / table, resume=True).as_dict()
+        number = int(table.removeprefix("table")) if table.startswith("table") else None
+        if number in PRINTED:
+            report["published"] = published(number, report)
+            print(beside(number, report))
         source = about(f"python benchmarks/tables.py --tables {table}")
         text = json.dumps(source | report, indent=1) + "\n"
         (RESULTS / f"{table}_small.json").write_text(text)

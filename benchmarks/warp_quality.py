@@ -36,7 +36,7 @@ from reidaug.flow.estimator import FlowEstimator
 from reidaug.flow.perceptual_networks import ShiftTolerantLPIPS
 from reidaug.flow.perceptual_weights import shift_tolerant_weights
 from reidaug.flow.scores import image_scores
-from reidaug.flow.training.pair_sources import spread
+from reidaug.flow.training.pair_sources import subsample
 from reidaug.geometry.flow import resize
 from reidaug.geometry.pose import Pose, select
 from reidaug.geometry.upsampling import upsample_flow
@@ -59,7 +59,7 @@ class Pairs(NamedTuple):
 
 def read(root: Path, count: int) -> Pairs:
     """Read some test pairs, evenly over all."""
-    dataset = PairDataset(spread(read_deepfashion(root, "test"), count), size=SIZE)
+    dataset = PairDataset(subsample(read_deepfashion(root, "test"), count), size=SIZE)
     names = [dataset.names(k) for k in range(len(dataset))]
     masks = [
         torch.stack([read_mask(root / "masks" / f"{Path(n).stem}.png") for n in side])

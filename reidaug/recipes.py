@@ -115,6 +115,8 @@ def _problem(error: dict[str, Any], schema: type[Recipe]) -> str:
         return f"unknown key '{key}'" + (f" (known: {known})" if known else "")
     if error["type"] == "missing":
         return f"key '{key}' is missing"
+    if error["type"] == "value_error":
+        return str(error["msg"]).removeprefix("Value error, ")
     return f"'{key}': {error['msg'][0].lower()}{error['msg'][1:]}, got {error['input']!r}"
 
 

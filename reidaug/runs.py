@@ -103,6 +103,15 @@ class RunFolder:
                 continue
         return records
 
+    def rewind(self, keep: Callable[[dict[str, Any]], bool]) -> None:
+        """Rewrite ``log.jsonl`` with some of its records, for work that resumes before its end.
+
+        Args:
+            keep: Whether a record stays.
+        """
+        lines = [json.dumps(record) for record in self.records() if keep(record)]
+        write_atomically(self.path / "log.jsonl", "".join(f"{line}\n" for line in lines).encode())
+
     def report(self, report: Mapping[str, Any]) -> Path:
         """Write ``report.json``, the sign that the run is complete.
 

@@ -1,13 +1,12 @@
-"""The rows of a comparison: trained here on equal terms, made elsewhere, or read in another way."""
+"""Recipe and rows of a comparison of flow estimators."""
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from pydantic import Field
 
-from reidaug.commands.train_flow import check
 from reidaug.errors import UsageError
 from reidaug.flow.checkpoint import (
     build_estimator,
@@ -18,67 +17,43 @@ from reidaug.flow.components import without_preset
 from reidaug.flow.estimator import FlowEstimator
 from reidaug.flow.image_generator import ImageGenerator
 from reidaug.flow.score_table import CLOSED_FORMS
-from reidaug.flow.training.recipe import Side, TrainFlow
-from reidaug.recipes import Recipe, resolve
-from reidaug.report.published import TABLES
+from reidaug.flow.training.recipe import PairsRecipe, TrainFlow
+from reidaug.flow.training.train import build_trainer
+from reidaug.recipes import resolve
 
-REUSED = ("checkpoint", "from")
-SHARED = (
-    "pairs", "size", "annotated_size", "background", "evaluate_on", "held_out", "test_pairs",
-    "stlpips", "row",
-)  # fmt: skip
+SHARED = {*PairsRecipe.model_fields, "row"} - {"seed"}
 """Keys of a training recipe that are the same for all rows by design."""
 
 
-class Compare(Recipe):
-    """What `reidaug compare` may be told.
+class Compare(PairsRecipe):
+    """Recipe of `reidaug compare`.
 
     Attributes:
-        pairs: Root of pairs in DeepFashion form, see `reidaug.data.deepfashion`.
-        size: (height, width) everything is brought to; null keeps what the files have.
-        annotated_size: (height, width) the joints are measured in, if not the images' own.
-        background: ``grey``: estimators see people cut out on grey, in training and in the
-            test, where every image has a mask; ``image``: as they are.
-        evaluate_on: ``test``, or ``held_out``: some of the training people, not trained on.
-        held_out: Part of the training people to hold out for that.
-        test_pairs: How many pairs to score, evenly over the list; 0 for all.
-        stlpips: Networks of ST-LPIPS to score with.
-        seed: Of everything random; a row may have its own.
-        budget: Pairs every trained row sees; its steps are the budget over its batch, rounded up.
-        common: Keys of `reidaug train-flow` recipes that hold for every trained row.
-        rows: By name: keys of a `train-flow` recipe, which win over ``common``; or ``checkpoint``
-            (a folder) or ``from`` (another row), both perhaps with keywords of the ``estimator``
-            that change how those weights are used. A mapping is joined with that of ``common`` key
+        seed: Random seed; a row may have its own.
+        budget: Training pairs of every row; its steps are the budget over its batch, rounded up.
+        common: Keys of `reidaug train-flow` recipes for all trained rows.
+        rows: By name: keys of a `train-flow` recipe, which override ``common``; or ``checkpoint``
+            (a folder) or ``from`` (another row), both optionally with keywords of the ``estimator``
+            that change how those weights are used. A mapping is merged with that of ``common`` key
             by key, unless it names a ``class`` of its own.
         reference: Row the others are compared with pair by pair; the first by default.
-        table: Number of the paper's table whose figures stand beside rows of the same name.
         shown: Pairs in the figure.
     """
 
-    pairs: Path
-    size: tuple[Side, Side] | None = (128, 64)
-    annotated_size: tuple[Side, Side] | None = None
-    background: Literal["grey", "image"] = "grey"
-    evaluate_on: Literal["test", "held_out"] = "test"
-    held_out: float = Field(0.2, gt=0, lt=1)
-    test_pairs: int = Field(200, ge=0)
-    stlpips: tuple[Literal["alex", "vgg"], ...] = ("alex",)
-    seed: int = Field(0, ge=0)
     budget: int | None = Field(None, ge=1)
     common: dict[str, Any] = Field(default_factory=dict)
     rows: dict[str, dict[str, Any]] = Field(min_length=1)
     reference: str | None = None
-    table: Literal[1, 2, 3, 4, 7] | None = None
     shown: int = Field(6, ge=1)
 
 
 class Row(NamedTuple):
-    """Where the estimator of a row comes from.
+    """Origin of a row's estimator.
 
     Attributes:
-        training: How it is trained here; None where it is not.
-        weights: Its checkpoint folder; None for an estimator that learns nothing.
-        keywords: Keywords that win over those of the checkpoint; without one, the whole
+        training: Its training; None if it is not trained here.
+        weights: Its checkpoint folder; None for an estimator without parameters.
+        keywords: Keywords that override those of the checkpoint; without a checkpoint, the whole
             description of the estimator.
     """
 
@@ -87,7 +62,7 @@ class Row(NamedTuple):
     keywords: dict[str, Any]
 
     def load(self) -> FlowEstimator:
-        """Make the estimator, once its training is done.
+        """Load the trained estimator.
 
         Returns:
             The estimator in ``eval`` mode.
@@ -100,10 +75,10 @@ class Row(NamedTuple):
         return load_checkpoint(self.weights, **self.keywords)
 
     def load_generator(self) -> ImageGenerator | None:
-        """Make the image generator it was trained with, once that is done.
+        """Load the image generator it was trained with.
 
         Returns:
-            The network in ``eval`` mode; None where there is none.
+            The generator in ``eval`` mode; None where there is none.
 
         Raises:
             ReidaugError: Its file is damaged.
@@ -112,7 +87,7 @@ class Row(NamedTuple):
 
 
 def plan_rows(recipe: Compare, out: Path) -> dict[str, Row]:
-    """Work out every row and build every estimator once, so that no mistake waits for hours.
+    """Resolve every row and build its networks once, so that errors show before hours of training.
 
     Args:
         recipe: The comparison.
@@ -123,7 +98,7 @@ def plan_rows(recipe: Compare, out: Path) -> dict[str, Row]:
 
     Raises:
         ReidaugError: A checkpoint is missing or damaged.
-        UsageError: A row, the reference or the table asks for what there is not.
+        UsageError: A row or the reference is wrong.
     """
     _check_names(recipe)
     rows = {
@@ -131,7 +106,7 @@ def plan_rows(recipe: Compare, out: Path) -> dict[str, Row]:
     }
     for name, keys in recipe.rows.items():
         if "from" in keys:
-            rows[name] = _reread(name, keys, rows)
+            rows[name] = _derived(name, keys, rows)
     return {name: rows[name] for name in recipe.rows}
 
 
@@ -140,35 +115,33 @@ def _check_names(recipe: Compare) -> None:
         if name in CLOSED_FORMS or not name.replace("_", "").replace("-", "").isalnum():
             raise UsageError(
                 f"rows: '{name}' cannot name a row: letters, digits, _ and -, and none of "
-                f"{', '.join(CLOSED_FORMS)}, which are always there"
+                f"{', '.join(CLOSED_FORMS)}, which are always included"
             )
     known = [*recipe.rows, *CLOSED_FORMS]
     if recipe.reference is not None and recipe.reference not in known:
         raise UsageError(f"reference: no row '{recipe.reference}' (rows: {', '.join(known)})")
-    if recipe.table is not None and not set(TABLES[recipe.table].rows) & set(recipe.rows):
-        printed = ", ".join(TABLES[recipe.table].rows)
-        raise UsageError(f"table: no row is named as one of the paper's table ({printed})")
 
 
 def _row(name: str, recipe: Compare, out: Path) -> Row:
     keys = recipe.rows[name]
     if "checkpoint" in keys:
-        row = Row(None, Path(str(keys["checkpoint"])), _reuse(name, keys, "checkpoint"))
-        return _usable(name, row)
+        row = Row(None, Path(str(keys["checkpoint"])), _keywords(name, keys, "checkpoint"))
+        return _checked(name, row)
     training = _training(name, recipe)
     try:
         with torch.random.fork_rng():
             estimator = build_estimator(training.estimator)
         if not list(estimator.parameters()):
             return Row(None, None, training.estimator)
-        check(training)
+        build_trainer(training)
     except UsageError as error:
         raise UsageError(f"rows.{name}: {error}") from None
     return Row(training, out / "rows" / name / "checkpoint", {})
 
 
-def _reread(name: str, keys: Mapping[str, Any], rows: Mapping[str, Row]) -> Row:
-    keywords, source = _reuse(name, keys, "from"), rows.get(str(keys["from"]))
+def _derived(name: str, keys: Mapping[str, Any], rows: Mapping[str, Row]) -> Row:
+    """Plan a row that uses another row's weights with other keywords."""
+    keywords, source = _keywords(name, keys, "from"), rows.get(str(keys["from"]))
     if source is None or source.weights is None:
         able = [other for other, row in rows.items() if row.weights is not None]
         raise UsageError(
@@ -176,7 +149,7 @@ def _reread(name: str, keys: Mapping[str, Any], rows: Mapping[str, Row]) -> Row:
         )
     row = Row(None, source.weights, {**source.keywords, **keywords})
     if source.training is None:
-        return _usable(name, row)
+        return _checked(name, row)
     trained = without_preset(source.training.estimator)
     try:
         with torch.random.fork_rng():
@@ -192,11 +165,11 @@ def _reread(name: str, keys: Mapping[str, Any], rows: Mapping[str, Row]) -> Row:
     return row
 
 
-def _reuse(name: str, keys: Mapping[str, Any], kind: str) -> dict[str, Any]:
+def _keywords(name: str, keys: Mapping[str, Any], kind: str) -> dict[str, Any]:
     unknown = set(keys) - {kind, "estimator"}
     if unknown:
         raise UsageError(
-            f"rows.{name}: '{sorted(unknown)[0]}' says nothing beside '{kind}', which is not "
+            f"rows.{name}: '{sorted(unknown)[0]}' has no effect beside '{kind}', which is not "
             f"trained here (known: {kind}, estimator)"
         )
     keywords = keys.get("estimator", {})
@@ -205,7 +178,7 @@ def _reuse(name: str, keys: Mapping[str, Any], kind: str) -> dict[str, Any]:
     return dict(keywords)
 
 
-def _usable(name: str, row: Row) -> Row:
+def _checked(name: str, row: Row) -> Row:
     try:
         row.load()
     except UsageError as error:
@@ -215,23 +188,23 @@ def _usable(name: str, row: Row) -> Row:
 
 def _training(name: str, recipe: Compare) -> TrainFlow:
     for where, keys in (("common", recipe.common), (f"rows.{name}", recipe.rows[name])):
-        own = [key for key in keys if key in SHARED]
-        if own:
-            raise UsageError(f"{where}: '{own[0]}' is the same for all rows: set it at the top")
+        shared = [key for key in keys if key in SHARED]
+        if shared:
+            raise UsageError(f"{where}: '{shared[0]}' is the same for all rows: set it at the top")
     unknown = [key for key in recipe.common if key not in TrainFlow.model_fields]
     if unknown:
         raise UsageError(f"common: unknown key '{unknown[0]}' (as in train-flow recipes)")
     values: dict[str, Any] = {"seed": recipe.seed, "schedule": {}, **recipe.common}
     for key, value in recipe.rows[name].items():
-        values[key] = _joined(values.get(key), value)
+        values[key] = _merge(values.get(key), value)
     values["schedule"] = _with_steps(name, recipe.budget, values)
-    shared = {key: getattr(recipe, key) for key in SHARED if key in Compare.model_fields}
+    values |= {key: getattr(recipe, key) for key in SHARED & PairsRecipe.model_fields.keys()}
     # All rows are scored together in the end: one pair keeps a row's own report short.
-    values |= shared | {"row": name, "test_pairs": 1, "stlpips": ()}
+    values |= {"row": name, "test_pairs": 1, "stlpips": ()}
     return resolve(values, TrainFlow, where=f"rows.{name}")
 
 
-def _joined(common: Any, own: Any) -> Any:
+def _merge(common: Any, own: Any) -> Any:
     if isinstance(common, dict) and isinstance(own, dict) and "class" not in own:
         return {**common, **own}
     return own
@@ -242,7 +215,7 @@ def _with_steps(name: str, budget: int | None, values: Mapping[str, Any]) -> Any
         raise UsageError(f"key 'budget' is missing: the pairs that row '{name}' is trained on")
     schedule = values["schedule"]
     if not isinstance(schedule, dict):
-        return schedule  # the recipe's own check has the words for it, and for a wrong batch
+        return schedule  # rejected when the recipe is validated, as is a wrong batch
     if "steps" in schedule:
         raise UsageError(f"rows.{name}.schedule: 'steps' follow from 'budget' and 'batch'")
     batch = values.get("batch", TrainFlow.model_fields["batch"].default)

@@ -19,7 +19,7 @@ from reidaug.flow.scores import (
     score_estimators,
     summarise,
 )
-from reidaug.flow.training.pair_sources import on_grey, person_pairs
+from reidaug.flow.training.pair_sources import masked_pairs, on_grey
 from reidaug.geometry.flow import Size
 from reidaug.runs import progress
 
@@ -91,7 +91,7 @@ def score_pairs(
         generators=generators,
     )
     height, width = PairDataset(pairs, size=size)[0].target.shape[-2:]
-    region = "image" if person_pairs(pairs, size) is None else "foreground"
+    region = "image" if masked_pairs(pairs, size) is None else "foreground"
     return Scored((height, width), len(pairs.pairs), region, values)
 
 
@@ -167,15 +167,15 @@ def scored_batches(
     Raises:
         ReidaugError: A file cannot be read.
     """
-    plain, cut = PairDataset(pairs, size=size), person_pairs(pairs, size)
+    plain, cut = PairDataset(pairs, size=size), masked_pairs(pairs, size)
     for start in range(0, len(plain), BATCH):
         places = range(start, min(start + BATCH, len(plain)))
         read = [plain[place] for place in places]
         person = shown = None
         if cut is not None:
             named = [(*plain.names(k), pair) for k, pair in zip(places, read, strict=True)]
-            person = torch.stack([cut.person(target, pair.target) for _, target, pair in named])
+            person = torch.stack([cut.mask(target, pair.target) for _, target, pair in named])
             if background == "grey":
-                grey = (on_grey(p.source, cut.person(name, p.source)) for name, _, p in named)
+                grey = (on_grey(p.source, cut.mask(name, p.source)) for name, _, p in named)
                 shown = torch.stack(list(grey))
         yield ScoredBatch(collate(read), person, shown)

@@ -7,11 +7,11 @@ from stick_market import stick_market
 
 from reidaug import cli
 from reidaug.commands.pairs import make_pairs
-from reidaug.commands.train_flow import train
 from reidaug.data.deepfashion import PairList, read_deepfashion
 from reidaug.data.market1501 import TRAIN
 from reidaug.flow.training.pair_sources import hold_out
 from reidaug.flow.training.recipe import TrainFlow
+from reidaug.flow.training.train import train
 from reidaug.recipes import load
 
 KEYPOINTS = "market-annotation-train.csv"
@@ -93,7 +93,8 @@ def test_the_recipe_for_market1501_trains_on_them(market: Path, tmp_path: Path) 
     )
     recipe = load(RECIPE, TrainFlow, (f"pairs={tmp_path / 'pairs'}", "held_out=0.5", *small, *less))
     report = train(recipe, tmp_path / "flow")
-    assert report["evaluate_on"] == "held_out"
+    assert report is not None
+    assert report.evaluate_on == "held_out"
 
 
 def test_folders_below_the_split_keep_their_names(market: Path, tmp_path: Path) -> None:

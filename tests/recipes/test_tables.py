@@ -6,7 +6,7 @@ import pytest
 
 from reidaug.experiments.compare_config import Compare, plan_rows
 from reidaug.flow.perceptual_networks import ShiftTolerantLPIPS
-from reidaug.flow.training import recipe as flow_training
+from reidaug.flow.training import networks
 from reidaug.recipes import load
 
 FOLDER = Path(__file__).parents[2] / "recipes" / "tables"
@@ -27,7 +27,7 @@ ROWS = {
 @pytest.fixture(autouse=True)
 def frozen(monkeypatch: pytest.MonkeyPatch) -> None:
     network = ShiftTolerantLPIPS("vgg")
-    monkeypatch.setattr(flow_training, "_network", lambda recipe, accelerator: network)
+    monkeypatch.setattr(networks, "feature_network", lambda recipe, accelerator: network)
 
 
 def test_every_table_has_its_recipes() -> None:

@@ -1,4 +1,4 @@
-"""Which pairs come in which step: a function of the seed and the step alone."""
+"""Batches of a flow training: which pairs a step gets, and its random numbers."""
 
 from collections.abc import Iterator
 
@@ -6,24 +6,24 @@ import torch
 from torch.utils.data import Sampler
 
 STRIDE = 1_000_003
-"""Rounds of one seed before those of the next; a prime, so that no two seeds share them."""
+"""Generators of one seed before those of the next; prime, so that small seeds share none."""
 
 
-class BatchOrder(Sampler[list[int]]):
-    """The batches of a training, from any step on.
+class PairBatches(Sampler[list[int]]):
+    """Indices of every step's pairs, from any step on.
 
-    Pairs come in an endless row of random orders of all of them; step k takes the k-th stretch of
-    that row, and each process its share of the stretch. Starting late gives what starting early
-    would have given.
+    All pairs come in one random permutation after another. Step k takes the k-th slice of that
+    endless sequence, and each process its share of the slice, so that a training that resumes at a
+    step gets the batches of one that was never interrupted.
 
     Args:
         count: Number of pairs.
         batch: Pairs a step, over all processes.
         steps: Length of the training.
-        start: Step to begin with.
-        seed: Of the orders.
-        process: Which process this is.
-        processes: How many there are.
+        start: First step.
+        seed: Seed of the permutations.
+        process: Index of this process.
+        processes: Number of processes.
 
     Raises:
         ValueError: The batch cannot be shared evenly, or there are no pairs.
@@ -50,31 +50,32 @@ class BatchOrder(Sampler[list[int]]):
 
     def __iter__(self) -> Iterator[list[int]]:
         """Yield the indices of each step's pairs."""
-        known: dict[int, list[int]] = {}
+        epochs: dict[int, list[int]] = {}
         for step in range(self.start, self.steps):
-            places = range(step * self.batch, (step + 1) * self.batch)[
-                self.process :: self.processes
-            ]
-            rounds = {place // self.count for place in places}
-            known = {r: known.get(r) or self._order(r) for r in rounds}
-            yield [known[place // self.count][place % self.count] for place in places]
+            slice_ = range(step * self.batch, (step + 1) * self.batch)
+            own = slice_[self.process :: self.processes]
+            epochs = {
+                k: epochs.get(k) or self._permutation(k) for k in {i // self.count for i in own}
+            }
+            yield [epochs[i // self.count][i % self.count] for i in own]
 
-    def _order(self, turn: int) -> list[int]:
-        order: list[int] = torch.randperm(
-            self.count, generator=generator_at(self.seed, turn)
-        ).tolist()
+    def _permutation(self, epoch: int) -> list[int]:
+        generator = step_generator(self.seed, epoch)
+        order: list[int] = torch.randperm(self.count, generator=generator).tolist()
         return order
 
 
-def generator_at(seed: int, place: int) -> torch.Generator:
-    """Make the source of chance of one place in a training, such as a step.
+def step_generator(seed: int, step: int) -> torch.Generator:
+    """Make the random generator of one step of a training, independent of all others.
+
+    Not `reidaug.jobs.torch_generator`: trainings repeat earlier ones to the last bit.
 
     Args:
         seed: Of the training, not negative.
-        place: Counted from 0.
+        step: Counted from 0.
 
     Returns:
-        A generator on the CPU, the same whatever came before.
+        A generator on the CPU.
     """
-    # torch's generator on the CPU looks at the lowest 32 bits of its seed alone.
-    return torch.Generator().manual_seed((seed * STRIDE + place) % 2**32)
+    # torch's CPU generator uses the lowest 32 bits of its seed alone.
+    return torch.Generator().manual_seed((seed * STRIDE + step) % 2**32)

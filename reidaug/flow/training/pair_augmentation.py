@@ -1,4 +1,4 @@
-"""What training does to a batch of pairs to make it more varied than it is."""
+"""Augmentation of training pairs: mirroring, joint noise, missing joints, unchanged poses."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -19,16 +19,15 @@ FACE = tuple(
 
 @dataclass(frozen=True)
 class PairAugmentation:
-    """How training makes a batch more varied than it is.
+    """Random changes of training pairs.
 
     Attributes:
-        mirror: Probability of a pair to be mirrored left to right.
-        face: Of a pose to lose its five face joints, as pose estimators do from behind.
-        joint: Of any joint to be lost.
-        jitter: How far joints stray from where they are: scale of a Laplace distribution in x and
-            in y, as a share of the image's height; most pose estimators err a little nearly
-            always and much now and then.
-        still: Of a pair to become its target twice, whose flow moves nothing.
+        mirror: Probability of mirroring a pair left to right.
+        face: Probability that a pose loses its five face joints, as when seen from behind.
+        joint: Probability that any joint is lost.
+        jitter: Joint noise: scale of a Laplace distribution in x and y, as a fraction of the
+            image's height. Pose estimators are slightly wrong nearly always and far off sometimes.
+        still: Probability that a pair becomes its target twice, whose flow is the identity.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
@@ -40,52 +39,46 @@ class PairAugmentation:
     still: float = 0.0
 
     def apply(self, batch: PosePair, generator: torch.Generator) -> PosePair:
-        """Mirror pairs, still some, move joints and drop joints at random.
+        """Augment a batch.
 
         Args:
             batch: A batch of pairs.
-            generator: Source of randomness, on the CPU.
+            generator: Random generator, on the CPU.
 
         Returns:
-            The batch, disturbed.
+            The augmented batch.
         """
-        chosen = torch.rand(batch.source.shape[0], generator=generator) < self.mirror
-        batch = mirror_pairs(batch, chosen)
+        count, height = batch.source.shape[0], batch.source.shape[-2]
+        batch = mirror_pairs(batch, torch.rand(count, generator=generator) < self.mirror)
         if self.still:
-            chosen = torch.rand(batch.source.shape[0], generator=generator) < self.still
-            batch = still_pairs(batch, chosen)
-        height = batch.source.shape[-2]
-        poses = (batch.source_pose, batch.target_pose)
+            batch = still_pairs(batch, torch.rand(count, generator=generator) < self.still)
+        poses = [batch.source_pose, batch.target_pose]
         if self.jitter:
-            poses = (
-                self.stray(poses[0], height, generator),
-                self.stray(poses[1], height, generator),
-            )
-        return batch._replace(
-            source_pose=self.drop(poses[0], generator), target_pose=self.drop(poses[1], generator)
-        )
+            poses = [self.move(pose, height, generator) for pose in poses]
+        source, target = (self.drop(pose, generator) for pose in poses)
+        return batch._replace(source_pose=source, target_pose=target)
 
-    def stray(self, pose: Pose, height: int, generator: torch.Generator) -> Pose:
-        """Move joints a little at random.
+    def move(self, pose: Pose, height: int, generator: torch.Generator) -> Pose:
+        """Add noise to joint positions.
 
         Args:
             pose: Joints (B, 18, 2) in pixels.
             height: Of the image, in pixels.
-            generator: Source of randomness, on the CPU.
+            generator: Random generator, on the CPU.
 
         Returns:
-            The pose with joints that are not quite where they were.
+            The noisy pose.
         """
-        even = torch.rand(pose.xy.shape, generator=generator).clamp_(1e-6, 1 - 1e-6) - 0.5
-        laplace = -even.sign() * torch.log1p(-2 * even.abs())
+        uniform = torch.rand(pose.xy.shape, generator=generator).clamp_(1e-6, 1 - 1e-6) - 0.5
+        laplace = -uniform.sign() * torch.log1p(-2 * uniform.abs())
         return Pose(pose.xy + (self.jitter * height * laplace).to(pose.xy), pose.visible)
 
     def drop(self, pose: Pose, generator: torch.Generator) -> Pose:
-        """Mark joints as missing at random.
+        """Mark joints as missing.
 
         Args:
             pose: Joints (B, 18, 2).
-            generator: Source of randomness, on the CPU.
+            generator: Random generator, on the CPU.
 
         Returns:
             The pose with fewer visible joints.
@@ -101,60 +94,63 @@ def mirror_pairs(batch: PosePair, chosen: Bool[Tensor, " b"]) -> PosePair:
 
     Args:
         batch: A batch of pairs.
-        chosen: (B,) which ones.
+        chosen: (B,) which pairs.
 
     Returns:
         The batch; a mirrored pair's exact flow leads to the mirrored source.
     """
-    chosen = chosen.to(batch.source.device)
-    width = batch.source.shape[-1]
-
-    def pick(mirrored: Tensor, plain: Tensor) -> Tensor:
-        return torch.where(chosen.view(-1, *[1] * (plain.ndim - 1)), mirrored, plain)
-
-    def turned(pose: Pose) -> Pose:
-        return Pose(*(pick(m, p) for m, p in zip(mirror(pose, width), pose, strict=True)))
-
-    flow, visible = batch.flow, batch.visible
+    width, (flow, visible) = batch.source.shape[-1], (batch.flow, batch.visible)
     if flow is not None and visible is not None:
         sign = torch.tensor((-1.0, 1.0), device=flow.device)[:, None, None]
-        flow = pick(flow.flip(-1) * sign, flow)
-        visible = pick(visible.flip(-1), visible)
-    return PosePair(
-        pick(batch.source.flip(-1), batch.source),
-        pick(batch.target.flip(-1), batch.target),
-        turned(batch.source_pose),
-        turned(batch.target_pose),
+        flow, visible = flow.flip(-1) * sign, visible.flip(-1)
+    mirrored = PosePair(
+        batch.source.flip(-1),
+        batch.target.flip(-1),
+        mirror(batch.source_pose, width),
+        mirror(batch.target_pose, width),
         flow,
         visible,
     )
+    return _select(chosen, mirrored, batch)
 
 
 def still_pairs(batch: PosePair, chosen: Bool[Tensor, " b"]) -> PosePair:
-    """Put the target in the source's place in some pairs.
+    """Replace the source by the target in some pairs.
 
     Args:
         batch: A batch of pairs.
-        chosen: (B,) which ones.
+        chosen: (B,) which pairs.
 
     Returns:
-        The batch; where a chosen pair's exact flow leads anywhere, it leads to the cell itself,
-        which is visible there.
+        The batch; where the exact flow of a chosen pair is known, it becomes the identity, and the
+        point is visible there.
     """
-    chosen = chosen.to(batch.source.device)
-
-    def pick(still: Tensor, plain: Tensor) -> Tensor:
-        return torch.where(chosen.view(-1, *[1] * (plain.ndim - 1)), still, plain)
-
     flow, visible = batch.flow, batch.visible
     if flow is not None and visible is not None:
         known = flow.isfinite()
         here = identity(flow.shape[-2], flow.shape[-1], device=flow.device)
-        flow = pick(torch.where(known, here, flow), flow)
-        visible = pick(known.all(1), visible)
-    return batch._replace(
-        source=pick(batch.target, batch.source),
-        source_pose=Pose(*map(pick, batch.target_pose, batch.source_pose)),
-        flow=flow,
-        visible=visible,
+        flow, visible = torch.where(known, here, flow), known.all(1)
+    still = batch._replace(
+        source=batch.target, source_pose=batch.target_pose, flow=flow, visible=visible
+    )
+    return _select(chosen, still, batch)
+
+
+def _select(chosen: Bool[Tensor, " b"], changed: PosePair, unchanged: PosePair) -> PosePair:
+    """Take the chosen pairs of one batch and the others of another."""
+    chosen = chosen.to(unchanged.source.device)
+
+    def pick(one: Tensor, other: Tensor) -> Tensor:
+        return torch.where(chosen.view(-1, *[1] * (other.ndim - 1)), one, other)
+
+    def pick_known(one: Tensor | None, other: Tensor | None) -> Tensor | None:
+        return None if one is None or other is None else pick(one, other)
+
+    return PosePair(
+        pick(changed.source, unchanged.source),
+        pick(changed.target, unchanged.target),
+        Pose(*map(pick, changed.source_pose, unchanged.source_pose)),
+        Pose(*map(pick, changed.target_pose, unchanged.target_pose)),
+        pick_known(changed.flow, unchanged.flow),
+        pick_known(changed.visible, unchanged.visible),
     )

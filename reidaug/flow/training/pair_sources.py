@@ -1,8 +1,10 @@
-"""Pairs for training and scoring, with the person cut out where there are masks."""
+"""Pairs for training and evaluation: splits, and people on grey where there are masks."""
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
+import click
 import numpy as np
 import torch
 from jaxtyping import Bool, Float
@@ -11,16 +13,84 @@ from scipy.sparse.csgraph import connected_components
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from reidaug.data.deepfashion import PairList, fashion_outfit, market_person
+from reidaug.data.deepfashion import PairList, fashion_outfit, market_person, read_deepfashion
 from reidaug.data.images import read_mask, resize_mask
 from reidaug.data.pairs import PairDataset, PosePair
+from reidaug.errors import UsageError
+from reidaug.files import summarise_left_out
+from reidaug.flow.training.recipe import PairsRecipe
 from reidaug.geometry.flow import Size
 
 GREY = 0.5
 
 
-class PersonPairs(Dataset[PosePair]):
-    """Pairs whose people stand on grey, so that no flow has to explain a background.
+class Splits(NamedTuple):
+    """Pairs of a flow training.
+
+    Attributes:
+        training: Pairs to train on.
+        testing: Pairs to score, of other people.
+    """
+
+    training: PairList
+    testing: PairList
+
+
+def read_splits(recipe: PairsRecipe, more_keypoints: tuple[Path, ...] = ()) -> Splits:
+    """Read the pairs of a recipe, and print how many files were left out.
+
+    Args:
+        recipe: Names the pairs and how to split them.
+        more_keypoints: Further keypoint files of the training images.
+
+    Returns:
+        The splits.
+
+    Raises:
+        ReidaugError: Pairs cannot be read.
+        UsageError: There are too few people.
+    """
+    training = read_split(recipe, "train", more_keypoints)
+    if recipe.evaluate_on == "held_out":
+        training, testing = hold_out(training, recipe.held_out)
+        testing = testing._replace(others=())
+    else:
+        testing = read_split(recipe, "test")
+    if not training.pairs or not testing.pairs:
+        raise UsageError(
+            f"{recipe.pairs}: too few people to hold out {recipe.held_out:.0%} of them"
+        )
+    return Splits(training, subsample(testing, recipe.test_pairs))
+
+
+def read_split(recipe: PairsRecipe, split: str, more_keypoints: tuple[Path, ...] = ()) -> PairList:
+    """Read the pairs of one split, and print how many files were left out; see `read_splits`."""
+    pairs = read_deepfashion(
+        recipe.pairs, split, annotated_size=recipe.annotated_size, others=more_keypoints
+    )
+    total = len(pairs.pairs) + len(pairs.left_out)
+    left_out = summarise_left_out(pairs.left_out, total, what=f"{split} rows")
+    if left_out:
+        click.echo(left_out, err=True)
+    return pairs
+
+
+def check_flows(pairs: PairList, tasks: Sequence[str]) -> None:
+    """Check that pairs have the exact flows that tasks need.
+
+    Args:
+        pairs: The pairs.
+        tasks: Names of training tasks.
+
+    Raises:
+        UsageError: There are no flows for the task ``exact``.
+    """
+    if "exact" in tasks and pairs.flows is None:
+        raise UsageError(f"{pairs.folder.parent}: no flows for the task 'exact' of 'cycle'")
+
+
+class MaskedPairs(Dataset[PosePair]):
+    """Pairs with people on grey, so that no flow has to explain a background.
 
     Args:
         pairs: The pairs.
@@ -37,7 +107,7 @@ class PersonPairs(Dataset[PosePair]):
         """Read one pair.
 
         Args:
-            index: Which one.
+            index: Number of the pair.
 
         Returns:
             The pair, both images grey outside the person.
@@ -48,30 +118,22 @@ class PersonPairs(Dataset[PosePair]):
         pair = self.pairs[index]
         source, target = self.pairs.names(index)
         return pair._replace(
-            source=on_grey(pair.source, self.person(source, pair.source)),
-            target=on_grey(pair.target, self.person(target, pair.target)),
+            source=on_grey(pair.source, self.mask(source, pair.source)),
+            target=on_grey(pair.target, self.mask(target, pair.target)),
         )
 
-    def person(self, name: str, image: Float[Tensor, "3 H W"]) -> Bool[Tensor, "H W"]:
-        """Read where a picture shows the person.
-
-        Args:
-            name: File name of the picture.
-            image: The picture (3, H, W), whose size the mask is brought to.
-
-        Returns:
-            The mask (H, W).
-        """
+    def mask(self, name: str, image: Float[Tensor, "3 H W"]) -> Bool[Tensor, "H W"]:
+        """Read the person's mask (H, W), resized to the image (3, H, W) of this file name."""
         mask = read_mask(self.masks / f"{Path(name).stem}.png")
         return resize_mask(mask, (image.shape[-2], image.shape[-1]))
 
 
-def person_pairs(pairs: PairList, size: Size | None) -> PersonPairs | None:
-    """Cut people out, if every image of the pairs has a mask in ``masks`` beside its folder.
+def masked_pairs(pairs: PairList, size: Size | None) -> MaskedPairs | None:
+    """Put people on grey, if every image has a mask in ``masks`` beside the folder of images.
 
     Args:
         pairs: The pairs.
-        size: (height, width) everything is brought to.
+        size: (height, width) of all images.
 
     Returns:
         The pairs on grey; None where a mask is missing.
@@ -80,32 +142,16 @@ def person_pairs(pairs: PairList, size: Size | None) -> PersonPairs | None:
     there = {file.stem for file in masks.iterdir()} if masks.is_dir() else set()
     if not all(Path(name).stem in there for pair in pairs.pairs for name in pair):
         return None
-    return PersonPairs(PairDataset(pairs, size=size), masks)
+    return MaskedPairs(PairDataset(pairs, size=size), masks)
 
 
 def on_grey(image: Float[Tensor, "3 H W"], person: Bool[Tensor, "H W"]) -> Float[Tensor, "3 H W"]:
-    """Paint everything but the person grey.
-
-    Args:
-        image: Image (3, H, W) in [0, 1].
-        person: (H, W), True where the person is.
-
-    Returns:
-        The image (3, H, W).
-    """
+    """Make an image (3, H, W) in [0, 1] grey outside the person's mask (H, W)."""
     return torch.where(person, image, torch.full_like(image, GREY))
 
 
-def spread(pairs: PairList, count: int) -> PairList:
-    """Take some pairs, evenly over the whole list.
-
-    Args:
-        pairs: The list.
-        count: How many; 0 for all.
-
-    Returns:
-        The shorter list.
-    """
+def subsample(pairs: PairList, count: int) -> PairList:
+    """Keep ``count`` pairs, evenly spaced in the list; 0 keeps all."""
     total = len(pairs.pairs)
     if not 0 < count < total:
         return pairs
@@ -113,14 +159,14 @@ def spread(pairs: PairList, count: int) -> PairList:
 
 
 def hold_out(pairs: PairList, share: float) -> tuple[PairList, PairList]:
-    """Part a list by people, so that choices can be made without looking at the test people.
+    """Split a list by people, for model selection without the test people.
 
     Args:
         pairs: The list.
-        share: Part of the people to hold out, the last in name order.
+        share: Fraction of the people to hold out, the last in name order.
 
     Returns:
-        The pairs that stay, and those of the people held out.
+        The pairs of the people kept, and those of the people held out.
     """
     people = _people(pairs.pairs)
     names = sorted(set(people))
@@ -131,10 +177,10 @@ def hold_out(pairs: PairList, share: float) -> tuple[PairList, PairList]:
 
 
 def _people(pairs: Sequence[tuple[str, str]]) -> list[str]:
-    """Tell whom each pair shows.
+    """Find the person of each pair.
 
-    Images that pairs or names bring together are of one person; where a pair joins two names'
-    people, names do not say who is seen, and pairs alone do.
+    Images that share a pair or a person's name are of one person. Where a pair joins two names,
+    names do not identify people, and pairs alone do.
     """
     if not pairs:
         return []
@@ -146,8 +192,8 @@ def _people(pairs: Sequence[tuple[str, str]]) -> list[str]:
     edges = [*pairs, *people.items()]
     ends = np.array([[nodes[node] for node in edge] for edge in edges]).T
     graph = coo_array((np.ones(len(edges)), tuple(ends)), shape=(len(nodes), len(nodes)))
-    group = connected_components(graph, directed=False)[1]
+    component = connected_components(graph, directed=False)[1]
     first: dict[int, str] = {}
     for who in sorted(people.values()):
-        first.setdefault(int(group[nodes[who]]), who)
-    return [first[int(group[nodes[source]])] for source, _ in pairs]
+        first.setdefault(int(component[nodes[who]]), who)
+    return [first[int(component[nodes[source]])] for source, _ in pairs]

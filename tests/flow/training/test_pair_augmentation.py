@@ -43,7 +43,7 @@ def test_mirroring_twice_is_nothing_and_touches_only_the_chosen() -> None:
     torch.testing.assert_close(some.target_pose.xy[2], batch.target_pose.xy[2])
 
 
-def test_joints_are_dropped_at_the_rates_asked_for_and_never_found() -> None:
+def test_joints_are_dropped_at_the_given_rates() -> None:
     pose = poses(2000, 0, visible=0.8)
     dropped = PairAugmentation(face=0.25, joint=0.1).drop(pose, seeded(0))
     assert not (dropped.visible & ~pose.visible).any()
@@ -53,16 +53,16 @@ def test_joints_are_dropped_at_the_rates_asked_for_and_never_found() -> None:
     assert (kept[list(FACE)] - 0.9 * 0.75).abs().max() < 0.04
 
 
-def test_no_disturbance_is_none_and_equal_generators_disturb_alike() -> None:
+def test_zero_probabilities_change_nothing_and_equal_generators_augment_alike() -> None:
     batch = pairs(3, 2)
     torch.testing.assert_close(PairAugmentation(0.0, 0.0, 0.0).apply(batch, seeded(0)), batch)
     wild = PairAugmentation(0.5, 0.5, 0.5)
     torch.testing.assert_close(wild.apply(batch, seeded(7)), wild.apply(batch, seeded(7)))
 
 
-def test_joints_stray_as_far_as_asked_in_pixels_and_stay_where_nothing_is_asked() -> None:
+def test_joint_noise_has_the_given_scale_in_pixels() -> None:
     pose = poses(2000, 0, visible=0.8)
-    moved = PairAugmentation(jitter=0.02).stray(pose, 100, seeded(0))
+    moved = PairAugmentation(jitter=0.02).move(pose, 100, seeded(0))
     assert torch.equal(moved.visible, pose.visible)
     away = moved.xy - pose.xy
     assert abs(away.abs().mean() - 2.0) < 0.05  # the scale of a Laplace distribution
@@ -71,9 +71,9 @@ def test_joints_stray_as_far_as_asked_in_pixels_and_stay_where_nothing_is_asked(
     batch = pairs(3, 2)
     still = PairAugmentation(mirror=0.0, face=0.0, joint=0.0, jitter=0.0)
     torch.testing.assert_close(still.apply(batch, seeded(0)), batch)
-    stirred = PairAugmentation(mirror=0.0, face=0.0, joint=0.0, jitter=0.1).apply(batch, seeded(0))
-    assert (stirred.source_pose.xy != batch.source_pose.xy).any()
-    assert torch.equal(stirred.source, batch.source)
+    noisy = PairAugmentation(mirror=0.0, face=0.0, joint=0.0, jitter=0.1).apply(batch, seeded(0))
+    assert (noisy.source_pose.xy != batch.source_pose.xy).any()
+    assert torch.equal(noisy.source, batch.source)
 
 
 def test_a_still_pair_is_its_target_twice_and_nothing_moves() -> None:

@@ -1,7 +1,6 @@
 """The paper's tables, typed a second time from the paper, row by row."""
 
 import pytest
-
 from reidaug.report.published import BESIDE, TABLES, printed
 
 SHEETS = {

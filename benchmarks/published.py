@@ -1,6 +1,9 @@
-"""The figures UnWarpME prints, to stand beside measured ones."""
+"""Figures printed in the UnWarpME paper, for comparison with measured ones."""
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from tabulate import tabulate
 
 SCALE_NOTE = (
     "paper: as printed for DeepFashion photographs at 256x256 on white; compare the order of the "
@@ -13,8 +16,8 @@ class PublishedTable(NamedTuple):
 
     Attributes:
         title: What it compares.
-        rows: Row name as recipes write it, then score, then the number exactly as printed.
-        note: What a reader should know of it.
+        rows: By row name, as in recipes, and score: the number as printed.
+        note: Caveats.
     """
 
     title: str
@@ -86,20 +89,68 @@ BESIDE = {
     "stlpips_alex": ("lpips_alex", "lpips"),
     "stlpips_vgg": ("lpips_vgg",),
 }
-"""Measured score, and the printed scores it may stand beside. ST-LPIPS is LPIPS made tolerant of
-small shifts: another scale again."""
+"""Measured score, and the printed scores it may be compared with. ST-LPIPS is LPIPS made tolerant
+of small shifts: another scale again."""
 
 
 def printed(table: int, row: str, score: str) -> float | None:
-    """Look up what the paper prints.
+    """Look up a number of the paper.
 
     Args:
         table: Number of the table, a key of `TABLES`.
         row: Name of the row.
-        score: Measured score the number should stand beside.
+        score: Measured score.
 
     Returns:
         The number; None where the paper prints none.
     """
     numbers = TABLES[table].rows.get(row, {})
     return next((numbers[key] for key in BESIDE.get(score, ()) if key in numbers), None)
+
+
+def published(number: int, report: Mapping[str, Any]) -> dict[str, Any]:
+    """Describe the paper's table for the rows of a comparison.
+
+    Args:
+        number: Number of the table, a key of `TABLES`.
+        report: ``report.json`` of `reidaug compare`.
+
+    Returns:
+        JSON values: ``table``, ``title``, ``rows`` and ``note``.
+    """
+    table = TABLES[number]
+    return {
+        "table": number,
+        "title": table.title,
+        "rows": {name: line for name, line in table.rows.items() if name in report["rows"]},
+        "note": "; ".join(filter(None, (SCALE_NOTE, table.note))),
+    }
+
+
+def beside(number: int, report: Mapping[str, Any]) -> str:
+    """Tabulate measured means above the paper's numbers, estimators across.
+
+    Args:
+        number: Number of the table, a key of `TABLES`.
+        report: ``report.json`` of `reidaug compare`.
+
+    Returns:
+        Two lines for each score that the paper prints for one of the rows.
+    """
+    about, rows = published(number, report), report["rows"]
+    names = list(about["rows"])
+    lines: list[list[str]] = []
+    for score in BESIDE:
+        numbers = {name: printed(number, name, score) for name in names}
+        if not any(score in rows[name] and numbers[name] is not None for name in names):
+            continue
+        digits = 3 if score == "ssim" else 2  # as many as are printed
+        measured = {name: rows[name].get(score) for name in names}
+        for title, line in ((score, measured), ("  paper", numbers)):
+            cells = ("-" if line[n] is None else f"{line[n]:.{digits}f}" for n in names)
+            lines.append([title, *cells])
+    table = tabulate(
+        lines, ["", *names], tablefmt="plain", disable_numparse=True, preserve_whitespace=True,
+        colalign=["left", *["right"] * len(names)],
+    )  # fmt: skip
+    return f"{table}\nTable {number}, {about['title']}; {about['note']}"

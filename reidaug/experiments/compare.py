@@ -1,0 +1,331 @@
+"""Comparison of flow estimators: trained on equal budgets, scored on the same pairs."""
+
+import os
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+import torch
+from accelerate import PartialState
+from accelerate.utils import wait_for_everyone
+from joblib import delayed
+from pydantic import TypeAdapter
+
+from reidaug.data.deepfashion import PairList
+from reidaug.data.images import encode_png, to_bytes
+from reidaug.data.pairs import PairDataset, collate
+from reidaug.experiments.compare_config import Compare, Row, plan_rows
+from reidaug.files import write_atomically
+from reidaug.flow.cost import Cost, cost, parameters
+from reidaug.flow.estimator import FlowEstimator
+from reidaug.flow.score_table import (
+    CLOSED_FORMS,
+    HIGHER_IS_BETTER,
+    Scored,
+    score_pairs,
+    scored_batches,
+)
+from reidaug.flow.scores import Values, paired_difference, summarise
+from reidaug.flow.training.pair_sources import (
+    check_flows,
+    on_grey,
+    read_split,
+    read_splits,
+    subsample,
+)
+from reidaug.flow.training.recipe import TrainFlow
+from reidaug.flow.training.train import train
+from reidaug.geometry.warp import warp
+from reidaug.jobs import run_tasks
+from reidaug.machine import cores, end_with_parent, one_thread
+from reidaug.report.figures import Picture, labelled_columns
+from reidaug.runs import RunFolder
+
+NO_EVIDENCE = "no evidence of a difference"
+RETRY = "resume with --resume and fewer --jobs"
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Paired difference of a row from the reference in one score.
+
+    Attributes:
+        mean: Mean over pairs of the row minus the reference.
+        ci: Its 95 % bootstrap interval.
+        evident: Whether the interval excludes zero.
+        words: ``better``, ``worse`` or no evidence of a difference.
+    """
+
+    mean: float
+    ci: tuple[float, float]
+    evident: bool
+    words: str
+
+
+@dataclass(frozen=True)
+class RowTraining:
+    """Training of a row: steps, pairs a step, pairs in all, and its time in seconds."""
+
+    steps: int
+    batch: int
+    pairs: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """``report.json`` of a comparison.
+
+    Attributes:
+        size: (height, width) of the images.
+        pairs: Number of scored pairs.
+        region: ``foreground`` or ``image``, what was compared.
+        evaluate_on: ``test`` or ``held_out`` people.
+        budget: Training pairs of every trained row.
+        rows: By row: means, 95 % intervals (``<score>_ci``) and ``parameters``.
+        reference: Row the others are compared with.
+        differences: By row, by score.
+        training: By trained row.
+        sizes: Parameters, multiply-adds and time by row.
+    """
+
+    size: tuple[int, int]
+    pairs: int
+    region: str
+    evaluate_on: str
+    budget: int | None
+    rows: dict[str, dict[str, Any]]
+    reference: str
+    differences: dict[str, dict[str, Difference]]
+    training: dict[str, RowTraining]
+    sizes: dict[str, Cost]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Give the JSON values of ``report.json``."""
+        return asdict(self) | {"sizes": {name: size._asdict() for name, size in self.sizes.items()}}
+
+    @staticmethod
+    def from_dict(values: Mapping[str, Any]) -> "Comparison":
+        """Read ``report.json`` back."""
+        return TypeAdapter(Comparison).validate_python(values)
+
+
+def compare(
+    recipe: Compare, out: Path, *, resume: bool = False, jobs: int | None = None
+) -> Comparison | None:
+    """Train the rows of a comparison and score all of them on the same pairs.
+
+    Args:
+        recipe: The comparison.
+        out: Run folder; trained rows are run folders of `reidaug train-flow` in ``rows``.
+        resume: Whether to resume the run in that folder. Finished rows are kept; the result is
+            that of an uninterrupted run with as many jobs, times aside.
+        jobs: Rows trained in parallel, sharing the cores evenly. By default one a core, and one on
+            a GPU or where several processes train together. The number of cores of a row
+            changes the last digits of its weights.
+
+    Returns:
+        The report; None in processes other than the main one.
+
+    Raises:
+        ReidaugError: Pairs or a checkpoint cannot be read, weights cannot be fetched, or a
+            training diverges.
+        UsageError: The recipe cannot be carried out.
+    """
+    rows = plan_rows(recipe, out)
+    trainings = {name: row.training for name, row in rows.items() if row.training is not None}
+    testing = _read_testing(recipe, trainings)
+    main = PartialState().is_main_process
+    run = RunFolder(out, resumed=resume)
+    if main:
+        resolved = {"command": "compare", **recipe.model_dump(mode="json")}
+        run = RunFolder.open(out, resolved, resume=resume)
+    wait_for_everyone()
+    done = run.finished()
+    if done is None:
+        _train_rows(run, trainings, jobs)
+    if not main:
+        return None
+    if done is not None:
+        return Comparison.from_dict(done)
+    report = _score_rows(recipe, rows, testing, run)
+    run.report(report.as_dict())
+    return report
+
+
+def _read_testing(recipe: Compare, trainings: Mapping[str, TrainFlow]) -> PairList:
+    """Read the test pairs, and check now what the trainings will read."""
+    if not trainings and recipe.evaluate_on == "test":
+        return subsample(read_split(recipe, "test"), recipe.test_pairs)
+    splits = read_splits(recipe)
+    for training in trainings.values():
+        check_flows(splits.training, training.tasks)
+    for more in {t.more_keypoints for t in trainings.values() if t.more_keypoints}:
+        read_split(recipe, "train", more)
+    return splits.testing
+
+
+def _train_rows(run: RunFolder, trainings: Mapping[str, TrainFlow], jobs: int | None) -> None:
+    folders = {name: run.path / "rows" / name for name in trainings}
+    missing = [name for name in trainings if not (folders[name] / "report.json").exists()]
+    state = PartialState()
+    for name in missing if state.is_main_process else ():
+        steps, batch = trainings[name].schedule.steps, trainings[name].batch
+        click.echo(f"{name}: {steps} steps of {batch} pairs", err=True)
+    alone = state.num_processes > 1 or state.device.type != "cpu"
+    # Of all rows, not of the missing ones: with as many threads, sums round alike.
+    jobs = 1 if alone else min(jobs or cores(), len(trainings))
+    worker = _Worker(max(1, cores() // jobs), Path.cwd(), list(sys.path)) if jobs > 1 else None
+    tasks = [delayed(_train_row)(trainings[name], folders[name], run, worker) for name in missing]
+    for _ in run_tasks(tasks, jobs, ordered=False, advice=RETRY):
+        pass
+
+
+@dataclass(frozen=True)
+class _Worker:
+    """What a worker process takes over: threads, working directory, module search path.
+
+    A worker may be older than the directory and the modules that relative paths and classes name.
+    """
+
+    threads: int
+    folder: Path
+    path: list[str]
+
+    def set_up(self) -> None:
+        end_with_parent()
+        os.chdir(self.folder)
+        sys.path[:] = self.path
+        torch.set_num_threads(self.threads)
+
+
+def _train_row(training: TrainFlow, folder: Path, run: RunFolder, worker: _Worker | None) -> None:
+    """Train a row, and log its time even if it is interrupted."""
+    if worker is not None:
+        worker.set_up()
+    start = time.monotonic()
+    try:
+        train(training, folder, resume=True, lines=worker is not None)
+    finally:
+        if PartialState().is_main_process:
+            run.log(row=training.row, seconds=round(time.monotonic() - start, 1))
+
+
+def _score_rows(
+    recipe: Compare, rows: Mapping[str, Row], testing: PairList, run: RunFolder
+) -> Comparison:
+    estimators: dict[str, FlowEstimator] = {name: row.load() for name, row in rows.items()}
+    scored = score_pairs(
+        estimators,
+        testing,
+        size=recipe.size,
+        stlpips=recipe.stlpips,
+        background=recipe.background,
+        hidden=True,
+        generators={name: net for name, row in rows.items() if (net := row.load_generator())},
+    )
+    estimators |= {name: closed_form() for name, closed_form in CLOSED_FORMS.items()}
+    write_atomically(run.path / "warps.png", encode_png(_figure(recipe, testing, estimators)))
+    reference = recipe.reference or next(iter(estimators))
+    return Comparison(
+        size=scored.size,
+        pairs=scored.pairs,
+        region=scored.region,
+        evaluate_on=recipe.evaluate_on,
+        budget=recipe.budget,
+        rows=_summaries(scored, estimators, recipe.seed),
+        reference=reference,
+        differences={
+            name: differences(scored.values[name], scored.values[reference], recipe.seed)
+            for name in estimators
+            if name != reference
+        },
+        training=_trainings(run, rows),
+        sizes=_costs(recipe, testing, estimators),
+    )
+
+
+def _summaries(
+    scored: Scored, estimators: Mapping[str, FlowEstimator], seed: int
+) -> dict[str, dict[str, Any]]:
+    return {
+        name: summarise(scored.values[name], seed=seed) | {"parameters": parameters(estimator)}
+        for name, estimator in estimators.items()
+    }
+
+
+def differences(values: Values, reference: Values, seed: int) -> dict[str, Difference]:
+    """Compare a row with the reference pair by pair.
+
+    Args:
+        values: Scores of the row by pair.
+        reference: Scores of the reference by pair.
+        seed: Of the bootstrap.
+
+    Returns:
+        Differences by score, for scores measured in both.
+    """
+    result = {}
+    for score in [name for name in values if name in reference]:
+        found = paired_difference(values[score], reference[score], seed=seed)
+        if found is None:
+            continue
+        better = (found.mean > 0) == (score in HIGHER_IS_BETTER)
+        verdict = "better" if better else "worse"
+        result[score] = Difference(
+            mean=round(found.mean, 5),
+            ci=(round(found.low, 5), round(found.high, 5)),
+            evident=found.evident,
+            words=verdict if found.evident else NO_EVIDENCE,
+        )
+    return result
+
+
+def _trainings(run: RunFolder, rows: Mapping[str, Row]) -> dict[str, RowTraining]:
+    # Times of interrupted runs add up; one that was killed logged none.
+    spent: dict[str, float] = {}
+    for record in run.records():
+        spent[record["row"]] = spent.get(record["row"], 0.0) + record["seconds"]
+    return {
+        name: RowTraining(
+            steps=training.schedule.steps,
+            batch=training.batch,
+            pairs=training.schedule.steps * training.batch,
+            seconds=round(spent.get(name, 0.0), 1),
+        )
+        for name, row in rows.items()
+        if (training := row.training) is not None
+    }
+
+
+def _costs(
+    recipe: Compare, testing: PairList, estimators: Mapping[str, FlowEstimator]
+) -> dict[str, Cost]:
+    pair = collate([PairDataset(testing, size=recipe.size)[0]])
+    with one_thread():
+        costs = {name: cost(estimator, pair) for name, estimator in estimators.items()}
+    return {name: c._replace(gmac=round(c.gmac, 4), ms=round(c.ms, 2)) for name, c in costs.items()}
+
+
+def _figure(recipe: Compare, testing: PairList, estimators: Mapping[str, FlowEstimator]) -> Picture:
+    """Show pairs beside their warps by every estimator."""
+    columns: dict[str, list[Picture]] = {"source": [], "target": []}
+    columns |= {name: [] for name in estimators}
+    shown = subsample(testing, recipe.shown)
+    for batch in scored_batches(shown, recipe.size, background=recipe.background):
+        pairs = batch.pairs
+        columns["source"] += to_bytes(pairs.source)
+        columns["target"] += to_bytes(pairs.target)
+        source = pairs.source if batch.shown is None else batch.shown
+        for name, estimator in estimators.items():
+            with torch.inference_mode():
+                flow = estimator(source, pairs.source_pose, pairs.target_pose)
+                warped = warp(pairs.source, flow)
+            if batch.person is not None:
+                warped = torch.stack([*map(on_grey, warped, batch.person)])
+            columns[name] += to_bytes(warped)
+    return labelled_columns(columns)

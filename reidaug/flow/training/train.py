@@ -1,0 +1,212 @@
+"""Flow training: the loop, its resumable state, its checkpoint and scores."""
+
+import math
+import shutil
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from accelerate import Accelerator
+from accelerate.utils import DistributedDataParallelKwargs, send_to_device
+from pydantic import TypeAdapter
+from torch.utils.data import DataLoader
+from torch.utils.tensorboard import SummaryWriter
+
+from reidaug.data.deepfashion import PairList
+from reidaug.data.pairs import PairDataset, PosePair, collate
+from reidaug.errors import ReidaugError, UsageError
+from reidaug.flow.checkpoint import load_checkpoint, save_checkpoint
+from reidaug.flow.score_table import flow_rows
+from reidaug.flow.training.batches import PairBatches
+from reidaug.flow.training.networks import build_networks
+from reidaug.flow.training.pair_sources import check_flows, masked_pairs, read_splits
+from reidaug.flow.training.recipe import TrainFlow, resolved
+from reidaug.flow.training.trainer import FlowTrainer
+from reidaug.jobs import States
+from reidaug.runs import RunFolder, progress
+
+
+@dataclass(frozen=True)
+class FlowReport:
+    """``report.json`` of a flow training.
+
+    Attributes:
+        size: (height, width) of the images.
+        pairs: Number of scored pairs.
+        region: ``foreground`` or ``image``, what was compared.
+        rows: Scores and their 95 % intervals (``<score>_ci``) by the name of the estimator.
+        evaluate_on: ``test`` or ``held_out`` people.
+        steps: Length of the training.
+    """
+
+    size: tuple[int, int]
+    pairs: int
+    region: Literal["foreground", "image"]
+    rows: dict[str, dict[str, Any]]
+    evaluate_on: Literal["test", "held_out"]
+    steps: int
+
+
+def train(
+    recipe: TrainFlow, out: Path, *, resume: bool = False, lines: bool = False
+) -> FlowReport | None:
+    """Train an estimator, write its checkpoint and score it.
+
+    Args:
+        recipe: The training.
+        out: Run folder.
+        resume: Whether to resume the run in that folder. The result is that of an uninterrupted
+            run, byte for byte.
+        lines: Whether progress is printed in lines that name the row, for one of several
+            trainings at a time.
+
+    Returns:
+        The report; None in processes other than the main one.
+
+    Raises:
+        ReidaugError: Pairs cannot be read, weights cannot be fetched, or training diverges.
+        UsageError: The recipe cannot be carried out.
+    """
+    training, testing = read_splits(recipe, recipe.more_keypoints)
+    check_flows(training, recipe.tasks)
+    trainer = build_trainer(recipe)
+    main = trainer.accelerator.is_main_process
+    run = RunFolder(out, resumed=resume)
+    if main:
+        run = RunFolder.open(out, resolved(recipe), resume=resume)
+    trainer.accelerator.wait_for_everyone()
+    done = run.finished()
+    if done is None:
+        _fit(trainer, training, run, lines=lines)
+        if main:
+            done = _save_and_score(trainer, testing, run)
+        trainer.accelerator.wait_for_everyone()
+    return TypeAdapter(FlowReport).validate_python(done) if main and done else None
+
+
+def build_trainer(recipe: TrainFlow) -> FlowTrainer:
+    """Build everything that trains, and so check the recipe without reading pairs.
+
+    Args:
+        recipe: The training.
+
+    Returns:
+        The trainer.
+
+    Raises:
+        ReidaugError: Weights cannot be fetched.
+        UsageError: The recipe cannot be carried out.
+    """
+    accelerator = Accelerator(
+        mixed_precision="no",  # see `reidaug.flow.training.networks`
+        # Without GPUs, several processes find each other only if the CPU is named.
+        cpu=not (torch.cuda.is_available() or torch.backends.mps.is_available()),
+        # Not every task uses every network.
+        kwargs_handlers=[
+            DistributedDataParallelKwargs(find_unused_parameters=len(recipe.cycle) > 1)
+        ],
+    )
+    if recipe.batch % accelerator.num_processes:
+        raise UsageError(
+            f"'batch': {recipe.batch} pairs are not for {accelerator.num_processes} processes"
+        )
+    return FlowTrainer(recipe, build_networks(recipe, accelerator.device), accelerator)
+
+
+def _fit(trainer: FlowTrainer, pairs: PairList, run: RunFolder, *, lines: bool) -> None:
+    """Run the training loop from the latest state on."""
+    recipe, accelerator, states = trainer.recipe, trainer.accelerator, States(run.path)
+    _restore(states, run, accelerator)
+    loader = _loader(trainer, pairs)
+    name = f"train {recipe.row}" if lines else "train"
+    steps = progress(loader, total=len(loader), what=name, unit="step", lines=lines)
+    with closing(
+        SummaryWriter(str(run.path / "tensorboard"), purge_step=trainer.steps_done)
+    ) as log:
+        for batch in steps if accelerator.is_main_process else loader:
+            losses = _step(trainer, batch)
+            step = trainer.steps_done
+            if not all(map(math.isfinite, losses.values())):
+                raise ReidaugError(f"step {step}: a loss is not finite; lower schedule.rate")
+            # As many steps in a row as the cycle is long, so that every task is logged.
+            logged = step % recipe.log_every < len(recipe.cycle)
+            if logged and accelerator.is_main_process:
+                run.log(step=step, **losses)
+                for name, loss in losses.items():
+                    log.add_scalar(name, loss, step)
+            if step % recipe.save_every == 0 and step < recipe.schedule.steps:
+                _save_state(states, step, accelerator)
+
+
+def _loader(trainer: FlowTrainer, pairs: PairList) -> DataLoader[PosePair]:
+    recipe = trainer.recipe
+    masked = masked_pairs(pairs, recipe.size) if recipe.background == "grey" else None
+    dataset = PairDataset(pairs, size=recipe.size) if masked is None else masked
+    batches = PairBatches(
+        len(dataset),
+        recipe.batch,
+        steps=recipe.schedule.steps,
+        start=trainer.steps_done,
+        seed=recipe.seed,
+        process=trainer.accelerator.process_index,
+        processes=trainer.accelerator.num_processes,
+    )
+    return DataLoader(
+        dataset, batch_sampler=batches, collate_fn=collate, num_workers=recipe.workers
+    )
+
+
+def _step(trainer: FlowTrainer, batch: PosePair) -> dict[str, float]:
+    try:
+        return trainer.step(send_to_device(batch, trainer.accelerator.device, non_blocking=True))
+    except ValueError as error:  # images of a size the network cannot take, a task without loss
+        raise UsageError(f"'size', 'weights' or a network: {error}") from None
+
+
+def _save_state(states: States, step: int, accelerator: Accelerator) -> None:
+    if accelerator.is_main_process:
+        shutil.rmtree(states.partial, ignore_errors=True)
+    accelerator.wait_for_everyone()
+    accelerator.save_state(str(states.partial))
+    accelerator.wait_for_everyone()
+    if accelerator.is_main_process:
+        states.commit(step)
+
+
+def _restore(states: States, run: RunFolder, accelerator: Accelerator) -> None:
+    step, folder = states.latest() or (0, None)
+    if folder is not None:
+        accelerator.load_state(str(folder))
+    if accelerator.is_main_process:
+        run.rewind(lambda record: record["step"] <= step)  # later steps are logged again
+    accelerator.wait_for_everyone()
+
+
+def _save_and_score(trainer: FlowTrainer, pairs: PairList, run: RunFolder) -> dict[str, Any]:
+    """Write the checkpoint, and score it as it was stored, perhaps in 16 bits."""
+    recipe, folder = trainer.recipe, run.path / "checkpoint"
+    save_checkpoint(
+        folder,
+        trainer.estimator,
+        resolved(recipe),
+        generator=trainer.image_generator,
+        half=recipe.half_precision_weights,
+    )
+    scores = flow_rows(
+        {recipe.row: load_checkpoint(folder)},
+        pairs,
+        size=recipe.size,
+        stlpips=recipe.stlpips,
+        seed=recipe.seed,
+        background=recipe.background,
+    )
+    report = {
+        **scores,
+        "evaluate_on": recipe.evaluate_on,
+        "steps": recipe.schedule.steps,
+    }
+    run.report(report)
+    States(run.path).remove()
+    return report

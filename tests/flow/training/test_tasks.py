@@ -1,0 +1,121 @@
+"""Losses of the training tasks, one by one."""
+
+from typing import Any
+
+import pytest
+import torch
+from flow_figures import SIZE, pairs, tiny
+from torch import Tensor
+
+from reidaug.data.pairs import PosePair
+from reidaug.flow.estimator import Motion
+from reidaug.flow.loss_weights import LossWeights
+from reidaug.flow.perceptual_networks import FeatureNetwork
+from reidaug.flow.rivals.gfla_losses import SamplingLosses
+from reidaug.flow.training.joint_model import EstimatorWithGenerator, Prediction
+from reidaug.flow.training.networks import Networks
+from reidaug.flow.training.pair_augmentation import PairAugmentation
+from reidaug.flow.training.recipe import TASKS, TrainFlow
+from reidaug.flow.training.tasks import Exact, Reconstruction, Sampling, affine_losses, make_tasks
+from reidaug.recipes import resolve
+
+
+def prediction(batch: PosePair, *tasks: str) -> Prediction:
+    result: Prediction = EstimatorWithGenerator(tiny())(batch, tasks)
+    return result
+
+
+def test_tasks_are_made_in_one_order_and_load_features_only_when_needed() -> None:
+    class LoadedError(Exception):
+        pass
+
+    def features() -> FeatureNetwork:
+        raise LoadedError
+
+    def make(*cycle: str, **keys: Any) -> list[str]:
+        values = {"pairs": "x", "estimator": {}, "schedule": {"steps": 1}, "cycle": cycle, **keys}
+        recipe = resolve(values, TrainFlow, where="test")
+        networks = Networks(EstimatorWithGenerator(tiny()), None, features)
+        return list(make_tasks(recipe, networks))
+
+    assert make("reconstruction+exact", "affine") == ["exact", "reconstruction"]
+    unweighted = {"weights": {"perceptual": 0.0}, "generator": {}}
+    assert make("generation", "perceptual", **unweighted) == ["perceptual", "generation"]
+    for task in ("perceptual", "sampling"):
+        with pytest.raises(LoadedError):
+            make(task)
+    assert set(TASKS) == {
+        "affine",
+        *make("exact+reconstruction"),
+        "perceptual",
+        "generation",
+        "sampling",
+    }
+
+
+def test_exact_needs_flows_and_hidden_parts_need_a_weight() -> None:
+    batch = pairs(3, 0)
+    found = prediction(batch, "exact")
+    assert set(Exact(LossWeights()).losses(found, batch)) == {"exact"}
+    assert set(Exact(LossWeights(hidden=1.0)).losses(found, batch)) == {"exact", "hidden"}
+    with pytest.raises(ValueError, match="exact"):
+        Exact(LossWeights()).losses(found, batch._replace(flow=None, visible=None))
+
+
+def test_hidden_points_are_compared_apart_from_visible_ones() -> None:
+    batch = pairs(2, 0)
+    assert batch.flow is not None
+    visible = torch.zeros(2, *SIZE, dtype=torch.bool)
+    visible[:, :5] = True
+    wrong = torch.where(visible[:, None], batch.flow, batch.flow + 0.5)
+    wrong[:, :, 6] = torch.nan
+    found = Prediction(Motion(batch.flow), None, (), {})
+    losses = Exact(LossWeights(hidden=1.0)).losses(
+        found, batch._replace(flow=wrong, visible=visible)
+    )
+    assert losses["exact"] == 0
+    torch.testing.assert_close(losses["hidden"], torch.tensor(0.5))
+
+
+def test_a_perfect_flow_reconstructs_the_target() -> None:
+    batch = pairs(2, 0)
+    assert batch.flow is not None
+    found = Prediction(Motion(batch.flow), None, (), {})
+    assert Reconstruction(LossWeights()).losses(found, batch)["l1"] < 1e-5
+
+
+def test_reconstruction_computes_only_losses_with_a_weight() -> None:
+    batch = pairs(3, 0)
+    found = prediction(batch, "reconstruction")
+    assert set(Reconstruction(LossWeights()).losses(found, batch)) == {"l1", "structure"}
+    assert set(Reconstruction(LossWeights(structure=0.0)).losses(found, batch)) == {"l1"}
+    assert Reconstruction(LossWeights(l1=0.0, structure=0.0)).losses(found, batch) == {}
+
+
+def test_sampling_gets_every_flow() -> None:
+    counts = []
+
+    class Losses(SamplingLosses):
+        def __init__(self) -> None: ...
+
+        def __call__(self, flows: Any, batch: PosePair) -> dict[str, Tensor]:
+            counts.append(len(flows))
+            return {"correctness": flows[0].abs().mean(), "regularity": flows[0].mean()}
+
+    batch = pairs(2, 0)
+    flow = torch.zeros(2, 2, 8, 4)
+    found = Prediction(Motion(flow), None, (flow, flow), {})
+    assert set(Sampling(Losses()).losses(found, batch)) == {"correctness", "regularity"}
+    assert counts == [2]
+    assert len(prediction(batch, "sampling").flows) == 1
+
+
+def test_the_affine_task_needs_targets_alone() -> None:
+    model, batch = EstimatorWithGenerator(tiny()).eval(), pairs(4, 0)
+    other = pairs(4, 1)
+    swapped = batch._replace(source=other.source, source_pose=other.source_pose)
+    one, same, another = (
+        affine_losses(model, b, PairAugmentation(), torch.Generator().manual_seed(seed))["affine"]
+        for b, seed in ((batch, 0), (swapped, 0), (batch, 1))
+    )
+    assert one == same != another
