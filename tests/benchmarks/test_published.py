@@ -1,7 +1,7 @@
 """The paper's tables, typed a second time from the paper, row by row."""
 
 import pytest
-from reidaug.report.published import BESIDE, TABLES, printed
+from published import BESIDE, TABLES, beside, printed, published
 
 SHEETS = {
     1: """
@@ -53,7 +53,7 @@ def test_figures_are_those_of_the_paper(number: int) -> None:
     assert set(TABLES) == set(SHEETS)
 
 
-def test_what_stands_beside_what() -> None:
+def test_measured_scores_find_printed_ones() -> None:
     assert printed(1, "fomm", "l1") == 15.97
     assert printed(1, "fomm", "stlpips_alex") == printed(1, "fomm", "lpips") == 0.47
     assert printed(1, "fomm", "stlpips_vgg") == 0.42
@@ -62,3 +62,24 @@ def test_what_stands_beside_what() -> None:
     assert printed(1, "joint_blend", "l1") is None
     scores = {s for table in TABLES.values() for row in table.rows.values() for s in row}
     assert scores == {key for keys in BESIDE.values() for key in keys}
+
+
+def test_measured_means_stand_above_the_papers_numbers() -> None:
+    rows = {
+        "unwarpme": {"l1": 11.7, "ssim": 0.694, "stlpips_alex": 0.1447, "epe_px": 5.5},
+        "fomm": {"l1": 11.5, "ssim": 0.7, "stlpips_alex": 0.15},
+        "joint_blend": {"l1": 12.4},
+    }
+    lines = [line.split() for line in beside(1, {"rows": rows}).splitlines()]
+    assert lines[:-1] == [
+        ["unwarpme", "fomm"],
+        ["l1", "11.70", "11.50"],
+        ["paper", "15.52", "15.97"],
+        ["ssim", "0.694", "0.700"],
+        ["paper", "0.608", "0.604"],
+        ["stlpips_alex", "0.14", "0.15"],
+        ["paper", "0.39", "0.47"],
+    ]
+    fourth = {"rows": {"depth5": rows["fomm"]}}
+    assert "0.40" in beside(4, fourth)
+    assert "same numbers" in published(3, {"rows": {"full": {}}})["note"]

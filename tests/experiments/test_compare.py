@@ -1,0 +1,286 @@
+"""Whole comparisons of flow estimators: results, resuming, parallel rows."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from flow_figures import SIZE
+from small_pairs import write_pairs
+
+from reidaug.data.images import read_image
+from reidaug.errors import ReidaugError, UsageError
+from reidaug.experiments import compare as experiment
+from reidaug.experiments.compare import compare, differences
+from reidaug.experiments.compare_config import Compare, plan_rows
+from reidaug.experiments.compare_text import scores_text
+from reidaug.flow.checkpoint import load_checkpoint
+from reidaug.flow.score_table import CLOSED_FORMS
+from reidaug.flow.training.trainer import FlowTrainer
+from reidaug.machine import one_thread
+from reidaug.recipes import resolve
+
+ESTIMATOR = {
+    "class": "reidaug.flow.unwarpme:UnWarpME",
+    "canvas": [32, 16],
+    "sigma": 1.5,
+    "widths": [8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8],
+    "head_widths": [8, 8, 8, 8, 8],
+    "first_kernel": 1,
+}
+
+
+ROWS: dict[str, Any] = {
+    "unwarpme": {},
+    "gfla32": {"from": "unwarpme", "estimator": {"sigma": 3.0}},
+    "fomm": {"estimator": {"depth": 2}, "batch": 3, "schedule": {"rate": 2e-3}},
+}
+
+
+@pytest.fixture(scope="module")
+def people(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_pairs(tmp_path_factory.mktemp("people") / "pairs")
+
+
+def values(people: Path, **keys: Any) -> dict[str, Any]:
+    return {
+        "pairs": str(people),
+        "size": list(SIZE),
+        "budget": 10,
+        "stlpips": [],
+        "common": {
+            "cycle": ["exact+reconstruction", "affine"],
+            "schedule": {"rate": 1e-3, "warmup": 1},
+            "batch": 4,
+            "save_every": 1,
+            "precision": "float32",
+            "estimator": ESTIMATOR,
+        },
+        "rows": ROWS,
+        **keys,
+    }
+
+
+def recipe(people: Path, **keys: Any) -> Compare:
+    return resolve(values(people, **keys), Compare, where="test")
+
+
+def report_of(settings: Compare, out: Path, **options: Any) -> dict[str, Any]:
+    """Run a comparison; the JSON values of its report."""
+    report = compare(settings, out, **options)
+    assert report is not None
+    values = json.loads(json.dumps(report.as_dict()))
+    assert values == json.loads((out / "report.json").read_text())
+    return values
+
+
+@pytest.fixture(scope="module")
+def whole(people: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("whole") / "run"
+    compare(recipe(people), out, jobs=1)
+    return out
+
+
+def test_a_comparison_leaves_scores_differences_sizes_and_a_figure(whole: Path) -> None:
+    report = json.loads((whole / "report.json").read_text())
+    every = [*ROWS, "identity", "torso_affine", "joint_blend"]
+    assert list(report["rows"]) == list(report["sizes"]) == every
+    for row in report["rows"].values():
+        assert set(row) >= {"l1", "l1_ci", "l1_32", "ssim", "epe_px", "epe_px_ci", "parameters"}
+    assert (report["size"], report["pairs"], report["budget"]) == (list(SIZE), 3, 10)
+    assert report["region"] == "foreground"
+    assert report["reference"] == "unwarpme"
+    assert list(report["differences"]) == every[1:]
+    # Equal pairs, whatever the batch: 3 steps of 4 and 4 steps of 3.
+    settings = report["training"]
+    assert {name: (t["steps"], t["batch"]) for name, t in settings.items()} == {
+        "unwarpme": (3, 4),
+        "fomm": (4, 3),
+    }
+    assert all(t["seconds"] > 0 for t in settings.values())
+    for name, size in report["sizes"].items():
+        assert size["parameters"] == report["rows"][name]["parameters"]
+        assert size["ms"] > 0
+    assert report["sizes"]["unwarpme"]["gmac"] > report["sizes"]["fomm"]["gmac"] > 0
+    assert read_image(whole / "warps.png").shape[1] > 3 * 192
+    assert load_checkpoint(whole / "rows/fomm/checkpoint").reader.rest  # type: ignore[union-attr]
+
+
+def test_one_training_can_be_used_with_two_keywords(whole: Path, people: Path) -> None:
+    rows = plan_rows(recipe(people), whole)
+    assert rows["gfla32"].weights == rows["unwarpme"].weights
+    again, first = rows["gfla32"].load(), rows["unwarpme"].load()
+    assert (again.sigma, first.sigma) == (3.0, 1.5)  # type: ignore[union-attr]
+    for name, tensor in first.state_dict().items():
+        assert again.state_dict()[name].equal(tensor)
+    assert not (whole / "rows" / "gfla32").exists()
+    scores = json.loads((whole / "report.json").read_text())["rows"]
+    assert scores["gfla32"]["epe_px"] != scores["unwarpme"]["epe_px"]
+
+
+def test_a_comparison_killed_in_its_second_row_resumes_exactly(
+    whole: Path, people: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    step, taken = FlowTrainer.step, 0
+
+    def dies(self: Any, batch: Any) -> dict[str, float]:
+        nonlocal taken
+        taken += 1
+        if taken == 6:  # the third of the second row
+            raise KeyboardInterrupt
+        return step(self, batch)
+
+    settings, out = recipe(people), tmp_path / "run"
+    monkeypatch.setattr(FlowTrainer, "step", dies)
+    with pytest.raises(KeyboardInterrupt):
+        compare(settings, out, jobs=1)
+    assert not (out / "report.json").exists()
+    with pytest.raises(ReidaugError, match="--resume"):
+        compare(settings, out)
+    taken = 100
+    first = (out / "rows/unwarpme/checkpoint/model.safetensors").stat().st_mtime_ns
+    report = report_of(settings, out, resume=True, jobs=1)
+    assert taken == 102  # two steps were left of four; the first row was not touched
+    assert (out / "rows/unwarpme/checkpoint/model.safetensors").stat().st_mtime_ns == first
+    at_once = json.loads((whole / "report.json").read_text())
+    for part in ("rows", "differences"):
+        assert json.dumps(report[part]) == json.dumps(at_once[part])
+    for name in ("rows/fomm/checkpoint/model.safetensors", "warps.png", "recipe.yaml"):
+        assert (out / name).read_bytes() == (whole / name).read_bytes()
+    assert report_of(settings, out, resume=True) == report  # finished: nothing to do
+    assert taken == 102
+
+
+def test_rows_trained_in_parallel_are_the_same(
+    people: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with one_thread():
+        alone = report_of(recipe(people), tmp_path / "alone", jobs=1)
+    beside = report_of(recipe(people), tmp_path / "beside", jobs=2)
+    assert beside["rows"] == alone["rows"]
+    assert all(settings["seconds"] > 0 for settings in beside["training"].values())
+    for name in ("unwarpme", "fomm"):
+        weights = f"rows/{name}/checkpoint/model.safetensors"
+        first, second = (tmp_path / run / weights for run in ("alone", "beside"))
+        assert first.read_bytes() == second.read_bytes()
+    # The last row has no more cores than it had among the others.
+    before = second.read_bytes()
+    shutil.rmtree(second.parents[1])
+    (tmp_path / "beside" / "report.json").unlink()
+    monkeypatch.setattr(experiment, "train", None)  # not in this process, which has all the cores
+    again = report_of(recipe(people), tmp_path / "beside", resume=True, jobs=2)
+    assert again["rows"] == beside["rows"]
+    assert second.read_bytes() == before
+
+
+def test_rows_may_have_a_checkpoint_or_no_parameters(
+    whole: Path, people: Path, tmp_path: Path
+) -> None:
+    own = str(whole / "rows/unwarpme/checkpoint")
+    rows = {
+        "older": {"checkpoint": own},
+        "wider": {"from": "older", "estimator": {"sigma": 3.0}},
+        "softer": {"checkpoint": own, "estimator": {"sigma": 3.0}},
+        "stiff": {"estimator": {"class": "reidaug.flow.closed_form:TorsoAffine", "limbs": 1.0}},
+    }
+    settings = recipe(people, rows=rows, budget=1, reference="identity", test_pairs=2)
+    report = report_of(settings, tmp_path / "run")
+    scores = report["rows"]
+    assert report["training"] == {}
+    assert report["pairs"] == 2
+    assert scores["wider"] == scores["softer"] != scores["older"]
+    assert scores["stiff"] != scores["torso_affine"]
+    assert "identity" not in report["differences"]
+    assert report["differences"]["torso_affine"]["epe_px"]["words"] == "better"
+    same = report["differences"]["wider"]
+    assert same == report["differences"]["softer"]
+
+
+def test_evaluation_on_held_out_people(people: Path, tmp_path: Path) -> None:
+    settings = recipe(people, evaluate_on="held_out", held_out=0.34, rows={"a": {}}, budget=4)
+    report = report_of(settings, tmp_path / "run")
+    assert (report["evaluate_on"], report["pairs"]) == ("held_out", 2)
+    with pytest.raises(UsageError, match="too few people to hold out"):
+        compare(settings.model_copy(update={"held_out": 0.01}), tmp_path / "other")
+
+
+def test_estimators_get_the_background_they_were_trained_on(
+    people: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: dict[str, Any] = {}
+    forward = CLOSED_FORMS["identity"].forward
+
+    def looks(self: Any, source: Any, *poses: Any) -> Any:
+        seen.setdefault(background, source)  # the first is scored, later ones are timed
+        return forward(self, source, *poses)
+
+    monkeypatch.setattr(CLOSED_FORMS["identity"], "forward", looks)
+    rows = {"stiff": {"estimator": {"class": "reidaug.flow.closed_form:TorsoAffine"}}}
+    plain = recipe(people, rows=rows, budget=1).model_copy(update={"common": {}})
+    for background in ("grey", "image"):
+        compare(plain.model_copy(update={"background": background}), tmp_path / background)
+    assert seen["grey"][:, :, 0].eq(0.5).all()
+    assert not seen["image"][:, :, 0].eq(0.5).any()
+    reports = [json.loads((tmp_path / g / "report.json").read_text()) for g in seen]
+    assert reports[0]["rows"] == reports[1]["rows"]  # closed forms do not look at it
+
+
+def test_differences_are_paired_and_evident_or_not() -> None:
+    chance = np.random.default_rng(0)
+    hard = chance.normal(20, 8, 200)  # pairs differ far more than the rows do
+    ours = {"l1": hard, "ssim": np.full(200, 0.5), "epe_px": np.full(200, np.nan)}
+    theirs = {
+        "l1": hard + 0.5 + chance.normal(0, 0.5, 200),
+        "ssim": 0.5 + chance.normal(0, 0.1, 200) - 0.001,
+        "epe_px": np.full(200, np.nan),
+    }
+    said = differences(theirs, ours, 0)
+    assert set(said) == {"l1", "ssim"}
+    assert said["l1"].words == "worse"
+    assert abs(said["l1"].mean - 0.5) < 0.1
+    assert 0 < said["l1"].ci[0] < said["l1"].mean < said["l1"].ci[1]
+    assert said["l1"].ci[1] - said["l1"].ci[0] < 0.3  # unpaired it would be about 3
+    assert said["l1"].evident
+    assert not said["ssim"].evident
+    assert said["ssim"].words == "no evidence of a difference"
+    assert differences(ours, theirs, 0)["l1"].words == "better"
+    higher = differences({"ssim": ours["ssim"] + 0.1}, {"ssim": ours["ssim"]}, 0)
+    assert higher["ssim"] == Difference(0.1, (0.1, 0.1), True, "better")
+
+
+def test_pairs_are_checked_before_training(people: Path, tmp_path: Path) -> None:
+    shutil.copytree(people, tmp_path / "photos")
+    shutil.rmtree(tmp_path / "photos" / "flows")
+    with pytest.raises(UsageError, match="no flows for the task 'exact'"):
+        compare(recipe(tmp_path / "photos"), tmp_path / "run")
+    with pytest.raises(ReidaugError, match="no folder train"):
+        compare(recipe(tmp_path), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_rows_with_an_image_generator_are_scored_on_its_images(
+    people: Path, tmp_path: Path
+) -> None:
+    parts = {
+        "generator": {
+            "class": "reidaug.flow.unwarpme.refinement:Refinement",
+            "width": 8,
+            "blocks": 1,
+        },
+        "discriminator": {
+            "class": "reidaug.flow.unwarpme.discriminator:PatchDiscriminator",
+            "widths": [8, 8],
+        },
+    }
+    rows = {
+        "bare": {},
+        "whole": {"cycle": ["affine", "generation"], "weights": {"perceptual": 0.0}, **parts},
+    }
+    report = report_of(recipe(people, rows=rows), tmp_path / "run")
+    generated = {"generated_l1", "generated_l1_32", "generated_ssim"}
+    assert generated <= set(report["rows"]["whole"])
+    assert not generated & set(report["rows"]["bare"])
+    assert not generated & set(report["differences"]["whole"])
+    assert "SSIM, generated" in scores_text(Comparison.from_dict(report))

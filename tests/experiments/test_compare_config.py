@@ -1,0 +1,114 @@
+"""Rows of a comparison and errors in its recipe."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flow_figures import SIZE
+from small_pairs import write_pairs
+
+from reidaug.errors import ReidaugError
+from reidaug.experiments import compare_config
+from reidaug.experiments.compare import compare
+from reidaug.experiments.compare_config import Compare
+from reidaug.recipes import resolve
+
+ESTIMATOR = {
+    "class": "reidaug.flow.unwarpme:UnWarpME",
+    "canvas": [32, 16],
+    "sigma": 1.5,
+    "widths": [8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8],
+    "head_widths": [8, 8, 8, 8, 8],
+    "first_kernel": 1,
+}
+
+
+ROWS: dict[str, Any] = {
+    "unwarpme": {},
+    "gfla32": {"from": "unwarpme", "estimator": {"sigma": 3.0}},
+    "fomm": {"estimator": {"depth": 2}, "batch": 3, "schedule": {"rate": 2e-3}},
+}
+
+
+@pytest.fixture(scope="module")
+def people(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_pairs(tmp_path_factory.mktemp("people") / "pairs")
+
+
+def values(people: Path, **keys: Any) -> dict[str, Any]:
+    return {
+        "pairs": str(people),
+        "size": list(SIZE),
+        "budget": 10,
+        "stlpips": [],
+        "common": {
+            "cycle": ["exact+reconstruction", "affine"],
+            "schedule": {"rate": 1e-3, "warmup": 1},
+            "batch": 4,
+            "save_every": 1,
+            "precision": "float32",
+            "estimator": ESTIMATOR,
+        },
+        "rows": ROWS,
+        **keys,
+    }
+
+
+def recipe(people: Path, **keys: Any) -> Compare:
+    return resolve(values(people, **keys), Compare, where="test")
+
+
+@pytest.mark.parametrize(
+    ("keys", "words"),
+    [
+        ({"rows": {"a": {"cylce": ["affine"]}}}, "rows.a: unknown key 'cylce'"),
+        ({"rows": {"a": {"size": [8, 8]}}}, "rows.a: 'size' is the same for all rows"),
+        ({"common": {"pairs": "x"}}, "common: 'pairs' is the same for all rows"),
+        ({"rows": {"a": {"schedule": {"steps": 3}}}}, r"rows.a.schedule: 'steps' follow"),
+        ({"rows": {"a": {"batch": 0}}}, "rows.a: 'batch'"),
+        ({"rows": {"a": {"schedule": 3}}}, "rows.a: 'schedule"),
+        ({"rows": {"a": {"cycle": ["paint"]}}}, "rows.a: cycle: no task .paint"),
+        ({"rows": {"a": {"estimator": {"depth": 9}}}}, "rows.a: estimator .*depth must be"),
+        ({"rows": {"a": {"estimator": {"class": "no:Net"}}}}, "rows.a: estimator.class: no 'no:"),
+        ({"common": {"cylce": ["affine"]}}, "common: unknown key 'cylce'"),
+        ({"budget": None}, "key 'budget' is missing"),
+        ({"rows": {"a": {"checkpoint": "nowhere"}}}, "nowhere: no flow checkpoint here"),
+        ({"rows": {"a": {"checkpoint": "x", "batch": 3}}}, "'batch' has no effect beside 'checkp"),
+        ({"rows": {"a": {}, "b": {"from": "c"}}}, r"rows.b: 'from' names no row .*\(a\)"),
+        ({"rows": {"a": {}, "b": {"from": "b"}}}, "rows.b: 'from' names no row"),
+        (
+            {"rows": {"a": {}, "b": {"from": "a", "batch": 2}}},
+            "'batch' has no effect beside 'from'",
+        ),
+        (
+            {"rows": {"a": {}, "b": {"from": "a", "estimator": {"depth": 1}}}},
+            "rows.b: needs other weights than 'a' learns",
+        ),
+        (
+            {"rows": {"a": {}, "b": {"from": "a", "estimator": {"preset": "small"}}}},
+            "rows.b.estimator: .*single keywords only",
+        ),
+        (
+            {"rows": {"a": {}, "b": {"from": "a", "estimator": {"sigmas": 1}}}},
+            "rows.b: estimator .*sigmas",
+        ),
+        ({"rows": {"identity": {}}}, "'identity' cannot name a row"),
+        ({"rows": {"../a": {}}}, "'../a' cannot name a row"),
+        ({"reference": "c"}, r"reference: no row 'c' \(rows: unwarpme, "),
+    ],
+)
+def test_wrong_rows_fail_before_anything_is_trained(
+    people: Path, tmp_path: Path, keys: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(ReidaugError, match=words):
+        compare(recipe(people, **keys), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_mappings_of_a_row_are_merged_unless_they_name_a_class() -> None:
+    join = compare_config._merge
+    assert join({"rate": 1, "warmup": 2}, {"rate": 3}) == {"rate": 3, "warmup": 2}
+    assert join({"class": "a:A", "depth": 2}, {"depth": 3}) == {"class": "a:A", "depth": 3}
+    assert join({"class": "a:A", "depth": 2}, {"class": "b:B"}) == {"class": "b:B"}
+    assert join(None, {"rate": 3}) == {"rate": 3}
+    assert join([1, 2], [3]) == [3]
