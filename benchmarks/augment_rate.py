@@ -20,16 +20,20 @@ import numpy as np
 import torch
 from provenance import RESULTS, about
 
-from reidaug.augment.background import colour_of, lay_over, soft_edge, spread_person
-from reidaug.augment.painting import paint
-from reidaug.augment.quality import measure
+from reidaug.augment.background import GREY_LEVEL, composite
+from reidaug.augment.dataset import augment_dataset
+from reidaug.augment.engine import WarpJob, load_models
+from reidaug.augment.inputs import Source
+from reidaug.augment.options import AugmentOptions
+from reidaug.augment.outlines import soft_matte
+from reidaug.augment.painting import paint, spread_person
+from reidaug.augment.quality import measure_quality
 from reidaug.augment.target_poses import read_poses
-from reidaug.augment.warping import Plan, Source, prepare, read_crops
-from reidaug.commands.augment import augment_dataset
+from reidaug.augment.warping import read_crops
 from reidaug.data.images import encode_jpeg, read_image, to_bytes, to_float
 from reidaug.data.keypoints import read_keypoints
 from reidaug.data.market1501 import read_market1501
-from reidaug.flow.builtin import load_flow
+from reidaug.flow.builtin import load_flow, named_flow
 from reidaug.flow.checkpoint import build_estimator, save_checkpoint
 from reidaug.geometry.pose import Pose, select, stack
 from reidaug.geometry.upsampling import upsample_flow
@@ -39,6 +43,7 @@ from reidaug.people3d.market_dataset import MarketOptions, render_market
 
 KEYPOINTS = "market-annotation-train.csv"
 POSES = 25
+GREY = torch.full((3, 1, 1), GREY_LEVEL)
 
 
 def main() -> None:
@@ -82,46 +87,44 @@ def flows(root: Path) -> list[tuple[str, str, str]]:
 def command_rate(root: Path, flow: str, precision: str, name: str, workers: int) -> float:
     """Images a second of the whole command, start of the workers included."""
     out = root / name
-    report = augment_dataset(
-        root / "market", out, flow=flow, precision=precision, poses=POSES, workers=workers
-    )
-    assert report["images"] == 200 * POSES, report
-    return float(report["images_per_s"])
+    options = AugmentOptions(precision=precision, poses=POSES)
+    report = augment_dataset(root / "market", out, named_flow(flow), options, workers=workers)
+    assert report.images == 200 * POSES, report
+    return report.images_per_s
 
 
 def time_stages(root: Path, flow: str, precision: str, done: Path) -> dict[str, float]:
     """Milliseconds a warp of each stage, on one core, median of five."""
-    plan = Plan(done, load_flow, flow, root / "market" / "masks")
-    half = precision == "bfloat16"
+    options = AugmentOptions(masks=root / "market" / "masks", precision=precision)
     with one_thread(), torch.inference_mode():
-        estimator, targets = prepare(plan)
+        estimator, targets, _ = load_models(WarpJob(done, named_flow(flow), options))
         batch = sources(root)
         size = read_poses(done / "poses.json").size
-        crops, _ = read_crops(batch, size, plan.masks)
+        crops, _ = read_crops(batch, size, options.masks)
         images = torch.stack([crop.image for crop in crops])
         pose = stack([crop.pose for crop in crops])
 
         def flow_table() -> torch.Tensor:
-            with torch.autocast("cpu", dtype=torch.bfloat16, enabled=half):
+            with torch.autocast("cpu", dtype=torch.bfloat16, enabled=options.bfloat16):
                 return estimator.flow_table(images, pose, targets.pose).float()
 
         table = flow_table()
         crop, one = crops[0], table[0]
         full, ones = upsample_flow(one, size), torch.ones(POSES)
         painted = paint(crop.image, full, targets.outline)
-        laid = to_bytes(lay_over(painted, targets.weights, colour_of("grey")))
+        laid = to_bytes(composite(painted, targets.matte, GREY))
         many, row = len(crops) * POSES, POSES
         return {
-            "read": milliseconds(lambda: read_crops(batch, size, plan.masks), many),
+            "read": milliseconds(lambda: read_crops(batch, size, options.masks), many),
             "flow": milliseconds(flow_table, many),
             "spread": milliseconds(lambda: spread_person(crop.image, crop.mask), row),
             "enlarge": milliseconds(lambda: upsample_flow(one, size, where=targets.outline), row),
             "sample": milliseconds(lambda: paint(crop.image, full, targets.outline), row),
             "background": milliseconds(
-                lambda: to_bytes(lay_over(painted, targets.weights, colour_of("grey"))), row
+                lambda: to_bytes(composite(painted, targets.matte, GREY)), row
             ),
             "quality": milliseconds(
-                lambda: measure(one, targets.outline, crop.mask, ones, ones), row
+                lambda: measure_quality(one, targets.outline, crop.mask, ones, ones), row
             ),
             "jpeg": milliseconds(lambda: [encode_jpeg(image) for image in laid], row),
         }
@@ -139,7 +142,7 @@ def literal_rate(root: Path) -> float:
             target = select(targets, [k])
             warped = warp(image, estimator(image, stack([source.pose]), target))
             outline = torch.ones(1, *image.shape[2:], dtype=torch.bool)
-            laid = lay_over(warped, soft_edge(outline), colour_of("grey"))
+            laid = composite(warped, soft_matte(outline), GREY)
             encode_jpeg(to_bytes(laid)[0])
         return len(pairs) / (time.perf_counter() - start)
 

@@ -24,9 +24,8 @@ from provenance import RESULTS, about
 from shipped import weights_of
 from turns import TURNS, turn_of
 
-from reidaug.augment.quality import NEAR
+from reidaug.augment.quality import PCK_RADIUS
 from reidaug.bootstrap import ratio_of_sums
-from reidaug.commands.pose import beside, crops_of, estimate_poses
 from reidaug.data.deepfashion import PairList, read_deepfashion
 from reidaug.data.keypoints import read_keypoints
 from reidaug.flow.builtin import SHIPPED, load_flow
@@ -36,6 +35,7 @@ from reidaug.geometry.pck import match_joints
 from reidaug.geometry.pose import Pose, stack
 from reidaug.people3d.pair_dataset import PairOptions, render_pairs
 from reidaug.people3d.render_plans import plan_pair_images
+from reidaug.perception.dataset_poses import LEFT_OUT, beside, crops_of, estimate_poses
 
 SIZE = (128, 64)
 CUT, VIEWS = 0.15, 8
@@ -117,7 +117,7 @@ def prepare(options: argparse.Namespace) -> Tested:
     every = subsample(read_deepfashion(root, "test"), options.pairs)
     kept = tuple(pair for pair in every.pairs if all(name in found for name in pair))
     nobody = len(crops) - len(found)
-    print(f"{nobody} of {len(crops)} crops without a person: {beside(csv, '.left_out.txt')}")
+    print(f"{nobody} of {len(crops)} crops without a person: {beside(csv, LEFT_OUT)}")
     names = {name: name_parts(name) for pair in kept for name in pair}
     yaw = yaws({person for person, _ in names.values()}, options.seed)
     turn = turn_of(*np.array([[yaw[names[name]] for name in pair] for pair in kept]).T)
@@ -154,7 +154,7 @@ def yaws(people: set[int], seed: int) -> dict[tuple[int, int], float]:
 def exchanged(names: list[str], found: dict[str, Pose], true: dict[str, Pose]) -> set[str]:
     """Name the pictures in which BlazePose takes left for right."""
     read, drawn = (stack([poses[name] for name in names]) for poses in (found, true))
-    flags = match_joints(read, drawn, NEAR * SIZE[0]).swapped
+    flags = match_joints(read, drawn, PCK_RADIUS * SIZE[0]).swapped
     return {name for name, flag in zip(names, flags.tolist(), strict=True) if flag}
 
 

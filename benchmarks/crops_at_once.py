@@ -22,7 +22,7 @@ from PIL import Image
 from provenance import RESULTS, about
 from shipped import weights_of
 
-from reidaug.augment.contact_sheet import GAP
+from reidaug.data.contact_sheet import GAP
 from reidaug.data.crop_names import market_name
 from reidaug.data.images import image_files
 from reidaug.data.market1501 import TRAIN

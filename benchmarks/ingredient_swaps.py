@@ -23,23 +23,16 @@ from jaxtyping import Bool, Float, UInt8
 from joblib import delayed
 from torch import Tensor
 
-from reidaug.augment.background import colour_of, lay_over, soft_edge
-from reidaug.augment.contact_sheet import contact_sheet, pick
-from reidaug.augment.engine import MANIFEST
-from reidaug.augment.inputs import join_poses
+from reidaug.augment.background import GREY_LEVEL, composite
+from reidaug.augment.engine import WarpJob, load_models
+from reidaug.augment.inputs import Source, join_poses
+from reidaug.augment.options import AugmentOptions
+from reidaug.augment.outlines import Targets, soft_matte
 from reidaug.augment.output_folder import show_split
-from reidaug.augment.target_poses import read_poses
-from reidaug.augment.warping import (
-    POSES,
-    Crop,
-    Plan,
-    Source,
-    Targets,
-    flows_of,
-    pixels_of,
-    prepare,
-    read_crops,
-)
+from reidaug.augment.target_poses import POSES, read_poses
+from reidaug.augment.warp_manifest import MANIFEST
+from reidaug.augment.warp_sheet import SHEET, warp_sheet
+from reidaug.augment.warping import Crop, estimate_flows, read_crops, warp_pixels
 from reidaug.data.crop_names import warp_name
 from reidaug.data.images import to_bytes, to_float
 from reidaug.data.manifest import read_manifest, write_manifest
@@ -47,7 +40,7 @@ from reidaug.data.market1501 import GALLERY, QUERY, TRAIN, read_market1501
 from reidaug.errors import ReidaugError
 from reidaug.experiments.true_views import read_target_images, true_view
 from reidaug.files import read_text, write_atomically
-from reidaug.flow.builtin import load_flow
+from reidaug.flow.builtin import named_flow
 from reidaug.jobs import Task
 from reidaug.machine import one_thread
 from reidaug.people3d.appearance_sampling import sample_person
@@ -62,7 +55,6 @@ from reidaug.people3d.render_run import PersonRecord, render_people, write_image
 
 SWAPS = ("true_flow_grey", "true_mask_grey", "true_texture_grey")
 GREY = "grey"
-PEOPLE_ON_SHEET = 8
 
 
 class TrueViews(NamedTuple):
@@ -88,14 +80,14 @@ class Swaps(NamedTuple):
         out: Folder of the run.
         market: The rendered dataset.
         targets: Plans of the images the target poses come from.
-        plan: How the warps were made; ``plan.out`` is their root.
+        job: How the warps were made; ``job.out`` is their root.
         kept: File names of the warps to make.
     """
 
     out: Path
     market: RenderedMarket
     targets: Sequence[RenderPlan]
-    plan: Plan
+    job: WarpJob
     kept: frozenset[str]
 
 
@@ -124,17 +116,17 @@ def render_swaps(
     market = read_rendered_market(dataset)
     target_images = read_target_images(warps / POSES, market.training)
     augment_recipe = _read_augment_recipe(dataset, warps)
-    plan = _plan_of(warps.resolve(), augment_recipe)
-    if not target_images or not load_flow(plan.flow).to_target_pose:
+    flow, options = named_flow(augment_recipe["flow"]), AugmentOptions.of_run(warps, augment_recipe)
+    if not target_images or not flow.estimator().to_target_pose:
         raise ReidaugError(
-            f"{warps}: --flow {plan.flow} needs no target pose, so there is no true view"
+            f"{warps}: --flow {flow.name} needs no target pose, so there is no true view"
         )
     manifest = read_manifest(warps / MANIFEST)
     targets = [from_row(market.training[name]) for name in target_images]
     kept = frozenset(row["file"] for row in manifest if row["kept"])
-    swaps = Swaps(out, market, targets, plan, kept)
-    keypoints = warps.resolve() / augment_recipe["keypoints"]
-    sources, _ = join_poses(read_market1501(dataset, splits=(TRAIN,)), keypoints)
+    swaps = Swaps(out, market, targets, WarpJob(warps.resolve(), flow, options), kept)
+    assert options.keypoints is not None
+    sources, _ = join_poses(read_market1501(dataset, splits=(TRAIN,)), options.keypoints)
     by_person: dict[int, list[Source]] = {}
     for source in sources:
         person = market.training[source.person.path.name]["person"]
@@ -152,12 +144,10 @@ def render_swaps(
     def write_tables(records: list[PersonRecord]) -> dict[str, int]:
         shown = {row["file"]: row["shown"] for record in records for row in record.rows}
         rows = [row | {"shown": shown[row["file"]]} for row in manifest if row["file"] in shown]
-        people, poses = pick(sources, PEOPLE_ON_SHEET), read_poses(warps / POSES)
-        paths = [dataset / TRAIN / name for name in target_images]
         for swap in SWAPS:
             write_manifest(out / swap / MANIFEST, rows)
-            sheet = contact_sheet(out / swap, people, poses, paths)
-            write_atomically(out / swap / "contact_sheet.png", sheet)
+            sheet = warp_sheet(out / swap, sources, read_poses(warps / POSES))
+            write_atomically(out / swap / SHEET, sheet)
         return {"images": sum(row["kept"] for row in rows)}
 
     recipe = {"command": "synth swaps", "dataset": str(dataset.resolve()), "warps": augment_recipe}
@@ -182,17 +172,6 @@ def _read_augment_recipe(dataset: Path, warps: Path) -> dict[str, Any]:
     return recipe
 
 
-def _plan_of(warps: Path, recipe: dict[str, Any]) -> Plan:
-    return Plan(
-        out=warps,
-        build=load_flow,
-        flow=recipe["flow"],
-        masks=None if recipe["masks"] is None else warps / recipe["masks"],
-        spread=recipe["spread"],
-        half=recipe["precision"] == "bfloat16",
-    )
-
-
 def swap_person(swaps: Swaps, person: int, sources: Sequence[Source]) -> PersonRecord:
     """Make the changed warps of one person.
 
@@ -204,18 +183,19 @@ def swap_person(swaps: Swaps, person: int, sources: Sequence[Source]) -> PersonR
     Returns:
         Number of crops; rows with the share shown by file name.
     """
-    market, plan = swaps.market, swaps.plan
+    market, options = swaps.market, swaps.job.options
     mesh = build_mesh(sample_person(market.world, market.seed, person))
     rows: list[dict[str, Any]] = []
     with one_thread(), torch.inference_mode():
-        estimator, targets = prepare(plan)
-        crops, _ = read_crops(sources, market.size, plan.masks)
-        for crop, batch, flow in flows_of(plan, estimator, crops, targets):
+        models = load_models(swaps.job)
+        crops, _ = read_crops(sources, market.size, options.masks)
+        for field in estimate_flows(models.estimator, crops, models.targets, options):
+            crop, flow = field.crop, field.flow
             own = from_row(market.training[crop.source.person.path.name])
             truth = _render_true_views(mesh, own, swaps)
             names = [warp_name(crop.source.name, k) for k in range(len(flow))]
             for swap in SWAPS:
-                pixels = swapped(swap, plan, crop, flow, batch.targets, truth, names)
+                pixels = swapped(swap, options, crop, flow, field.targets, truth, names)
                 for name, image in zip(names, pixels, strict=True):
                     if name in swaps.kept:
                         path = swaps.out / swap / TRAIN / name
@@ -231,7 +211,7 @@ def swap_person(swaps: Swaps, person: int, sources: Sequence[Source]) -> PersonR
 
 def swapped(
     swap: str,
-    plan: Plan,
+    options: AugmentOptions,
     crop: Crop,
     flow: Float[Tensor, "t 2 h w"],
     targets: Targets,
@@ -242,7 +222,7 @@ def swapped(
 
     Args:
         swap: One of `SWAPS`.
-        plan: How the warps are made.
+        options: How the warps are made.
         crop: The source.
         flow: Estimated flows (T, 2, h, w).
         targets: The T target poses.
@@ -252,14 +232,15 @@ def swapped(
     Returns:
         RGB bytes (T, 3, H, W).
     """
-    true_mask = targets._replace(outline=truth.masks, weights=soft_edge(truth.masks))
+    true_mask = targets._replace(outline=truth.masks, matte=soft_matte(truth.masks))
     if swap == "true_flow_grey":
-        return pixels_of(plan, crop, truth.flow, true_mask, names)
+        return warp_pixels(crop, truth.flow, true_mask, names, options)
     if swap == "true_mask_grey":
-        return pixels_of(plan, crop, flow, true_mask, names)
-    warped = pixels_of(plan, crop, flow, targets, names)
+        return warp_pixels(crop, flow, true_mask, names, options)
+    warped = warp_pixels(crop, flow, targets, names, options)
     hidden = targets.outline & truth.masks & ~truth.visible
-    true = to_bytes(lay_over(to_float(truth.images), targets.weights, colour_of(GREY)))
+    grey = torch.full((3, 1, 1), GREY_LEVEL)
+    true = to_bytes(composite(to_float(truth.images), targets.matte, grey))
     return torch.where(hidden[:, None], true, warped)
 
 

@@ -23,12 +23,13 @@ from numpy.typing import NDArray
 from provenance import RESULTS, about
 from torch import Tensor
 
-from reidaug.augment.background import without_person
+from reidaug.augment.background import inpaint_person
 from reidaug.data.deepfashion import read_deepfashion
 from reidaug.data.images import read_image, read_mask, to_bytes, to_float
 from reidaug.geometry.pose import FLIP_18, OPENPOSE_18, Pose
-from reidaug.perception.blazepose import PersonReader, shows_person
-from reidaug.perception.models import find_model, model_name
+from reidaug.perception.blazepose import BlazePose
+from reidaug.perception.pose_estimator import PoseEstimator, shows_person
+from reidaug.perception.weights import find_model, model_name
 
 TWINS = [k for k, twin in enumerate(FLIP_18) if twin != k and k < 14]  # of the body
 RIGHT, LEFT = OPENPOSE_18.index("right_shoulder"), OPENPOSE_18.index("left_shoulder")
@@ -88,7 +89,7 @@ def main() -> None:
     torch.set_num_threads(1)
     model = find_model(options.model)
     pairs = read_deepfashion(options.pairs, options.split)
-    table, present, seconds = measure(PersonReader(model), pairs.folder, pairs.poses)
+    table, present, seconds = measure(BlazePose(model), pairs.folder, pairs.poses)
     result = {
         "network": model_name(model),
         "crops": len(pairs.poses),
@@ -115,7 +116,7 @@ def main() -> None:
 
 
 def measure(
-    reader: PersonReader, folder: Path, truth: dict[str, Pose]
+    estimator: PoseEstimator, folder: Path, truth: dict[str, Pose]
 ) -> tuple[Table, list[Presence], float]:
     """Read every crop with its person and without, and count the seconds the first takes."""
     rows: list[tuple[Any, ...]] = []
@@ -125,21 +126,21 @@ def measure(
         image = read_image(folder / name)
         outline = read_mask(folder.parent / "masks" / f"{Path(name).stem}.png")
         started = time.process_time()
-        reading = reader.read(as_array(image))
+        estimate = estimator.estimate(as_array(image))
         seconds += time.process_time() - started
-        empty = reader.read(as_array(to_bytes(without_person(to_float(image), outline))))
-        mask, said = outline.numpy(), [(r.person > 0.5, shows_person(r)) for r in (reading, empty)]
+        empty = estimator.estimate(as_array(to_bytes(inpaint_person(to_float(image), outline))))
+        mask, said = outline.numpy(), [(r.person > 0.5, shows_person(r)) for r in (estimate, empty)]
         present.append(Presence(bool(mask[-1].any()), *said[0], *said[1]))
         if not present[-1].rule:
             continue
-        found, true = reading.pose.xy.double().numpy(), pose.xy.double().numpy()
-        called, seen = reading.pose.visible.numpy(), pose.visible.numpy()
+        found, true = estimate.pose.xy.double().numpy(), pose.xy.double().numpy()
+        called, seen = estimate.pose.visible.numpy(), pose.visible.numpy()
         rows_of_person = np.flatnonzero(mask.any(1))
         height = rows_of_person[-1] - rows_of_person[0] + 1
         rows.append((
             (found - true) / height, seen, called, int(name.split("_")[0]),
             is_swapped(found, true, seen & called), (true[LEFT, 0] - true[RIGHT, 0]) / height,
-            (mask & reading.mask).sum() / (mask | reading.mask).sum(),
+            (mask & estimate.mask).sum() / (mask | estimate.mask).sum(),
         ))  # fmt: skip
     return Table(*(np.stack(column) for column in zip(*rows, strict=True))), present, seconds
 

@@ -18,15 +18,15 @@ from torch import Tensor
 
 from reidaug.augment.background import (
     BACKGROUNDS,
-    lay_over,
-    soft_edge,
-    spread_person,
-    without_person,
+    GREY_LEVEL,
+    BackgroundPool,
+    WarpedSource,
+    composite,
 )
-from reidaug.augment.other_backgrounds import Places, behind
-from reidaug.augment.painting import paint
-from reidaug.augment.quality import WarpQuality, measure
-from reidaug.augment.viewpoint import alike, half_turns, turn_back
+from reidaug.augment.outlines import soft_matte
+from reidaug.augment.painting import paint, spread_person
+from reidaug.augment.quality import WarpQuality, measure_quality
+from reidaug.augment.viewpoint import exchange_left_right, half_turns, view_agreement
 from reidaug.data.deepfashion import read_deepfashion
 from reidaug.data.images import read_mask, to_bytes
 from reidaug.data.pairs import PairDataset
@@ -73,11 +73,12 @@ def examples(pairs: Path, flow: str, count: int) -> list[Example]:
         half = bool(half_turns(mine, asked))
         flow_now = estimate(estimator, pair.source, mine, asked)
         joints = (mine.visible & asked.visible).sum(1) / asked.visible.sum(1).clamp_min(1)
-        judged = measure(flow_now, masks[1][None], masks[0], alike(mine, asked)[0], joints)
+        agreement = view_agreement(mine, asked)[0]
+        judged = measure_quality(flow_now, masks[1][None], masks[0], agreement, joints)
         warped = painted(pair.source, masks[0], flow_now, masks[1])
         back = warped
         if half:
-            turned = turn_back(asked, torch.ones(1, dtype=torch.bool))
+            turned = exchange_left_right(asked, torch.ones(1, dtype=torch.bool))
             back = painted(
                 pair.source, masks[0], estimate(estimator, pair.source, mine, turned), masks[1]
             )
@@ -101,7 +102,7 @@ def painted(image: Tensor, mask: Tensor, flow: Tensor, outline: Tensor) -> Tenso
 
 def on_grey(image: Tensor, outline: Tensor) -> Tensor:
     """Lay one image over grey."""
-    return lay_over(image[None], soft_edge(outline[None]), torch.full((3, 1, 1), 128 / 255))[0]
+    return composite(image[None], soft_matte(outline[None]), torch.full((3, 1, 1), GREY_LEVEL))[0]
 
 
 def words(example: Example) -> list[str]:
@@ -204,20 +205,20 @@ def main() -> None:
 def draw_backgrounds(example: Example, found: Sequence[Example]) -> None:
     """Draw one warp over every background."""
     others = [e for e in found if e.person != example.person][::40]
-    images = torch.stack([without_person(e.source, e.source_mask) for e in others])
-    places = Places(tuple(e.person for e in others), images)
-    cells = []
-    for name in BACKGROUNDS:
-        ground = behind(
-            name, example.source, example.source_mask, ["a.jpg"],
-            person=example.person, places=places, seed=0,
-        )  # fmt: skip
-        if ground is None:
-            ground = warp(example.source[None], upsample_flow(example.flow, SIZE))[0]
-        weights = soft_edge(example.target_mask[None])
-        cells.append([lay_over(example.warped[None], weights, ground)[0]])
-    source = [example.source]
-    sheet(PICTURES / "backgrounds.png", [source, *cells], [["source"], *([n] for n in BACKGROUNDS)])
+    pool = BackgroundPool.of(
+        [e.person for e in others], [e.source for e in others], [e.source_mask for e in others]
+    )
+    source = WarpedSource(
+        example.source, example.source_mask, example.person, upsample_flow(example.flow, SIZE),
+        ["a.jpg"], pool=pool,
+    )  # fmt: skip
+    matte = soft_matte(example.target_mask[None])
+    cells = [
+        [composite(example.warped[None], matte, background.paint(source))[0]]
+        for background in BACKGROUNDS.values()
+    ]
+    captions = [["source"], *([name] for name in BACKGROUNDS)]
+    sheet(PICTURES / "backgrounds.png", [[example.source], *cells], captions)
 
 
 if __name__ == "__main__":

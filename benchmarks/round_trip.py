@@ -36,20 +36,21 @@ from provenance import RESULTS, about
 from shipped import weights_of
 from turns import TURNS, turn_of
 
-from reidaug.augment.quality import NEAR
+from reidaug.augment.dataset import augment_dataset
+from reidaug.augment.options import AugmentOptions
+from reidaug.augment.quality import PCK_RADIUS
 from reidaug.augment.target_poses import read_poses
-from reidaug.augment.viewpoint import turn_back
+from reidaug.augment.viewpoint import exchange_left_right
 from reidaug.bootstrap import Estimate, ratio_of_sums
-from reidaug.commands.augment import augment_dataset
-from reidaug.commands.pose import crops_of, estimate_poses
 from reidaug.data.keypoints import read_keypoints
 from reidaug.data.market1501 import GALLERY, TRAIN, Person, read_market1501
 from reidaug.experiments.true_views import render_views
-from reidaug.flow.builtin import SHIPPED
+from reidaug.flow.builtin import SHIPPED, named_flow
 from reidaug.geometry.pck import JointMatches, match_joints
 from reidaug.geometry.pose import OPENPOSE_18, Pose, select, stack
 from reidaug.people3d.market_dataset import MarketOptions, render_market
 from reidaug.people3d.worlds import MANY_POSES
+from reidaug.perception.dataset_poses import crops_of, estimate_poses
 
 HEIGHT = 128
 GOALS = {"pck": 0.9, "ratio": 0.8}  # at least
@@ -166,10 +167,11 @@ def prepare(options: argparse.Namespace) -> Trip:
         keypoints, masks = out / "blazepose" / "crops.csv", out / "blazepose" / "masks"
         estimate_poses(crops_of(market), keypoints, masks=masks, workers=options.workers)
     warps, views = out / f"warps-{kind}", out / f"views-{kind}"
-    augment_dataset(
-        market, warps, flow=options.flow, keypoints=keypoints, masks=masks,
-        poses=options.poses, turns=options.turns, seed=options.seed, workers=options.workers,
+    chosen = AugmentOptions(
+        keypoints=keypoints, masks=masks, poses=options.poses, turns=options.turns,
+        seed=options.seed,
     )  # fmt: skip
+    augment_dataset(market, warps, named_flow(options.flow), chosen, workers=options.workers)
     render_views(market, views, poses=warps / "poses.json", workers=options.workers)
     rows = pd.read_parquet(warps / "manifest.parquet")
     rows = rows[rows["kept"] & (rows["source"] != rows["pose_image"])].reset_index(drop=True)
@@ -177,7 +179,8 @@ def prepare(options: argparse.Namespace) -> Trip:
     turn = turn_of(*(yaw.loc[rows[column]].to_numpy() for column in ("source", "pose_image")))
     asked = select(read_poses(warps / "poses.json").pose, rows["pose"].tolist())
     back = rows["turned"].to_numpy(dtype=bool) & (options.turns == "mirror")
-    return Trip(market, warps, views, rows, turn, asked, turn_back(asked, torch.from_numpy(back)))
+    mirrored = exchange_left_right(asked, torch.from_numpy(back))
+    return Trip(market, warps, views, rows, turn, asked, mirrored)
 
 
 def pose_round_trip(trip: Trip, workers: int | None) -> dict[str, Any]:
@@ -188,7 +191,7 @@ def pose_round_trip(trip: Trip, workers: int | None) -> dict[str, Any]:
     asked = {"warps": trip.asked_of_warps, "true_views": trip.asked}
     for what, root in (("warps", trip.warps), ("true_views", trip.views)):
         found, nobody = read_poses_of(root, names, workers)
-        matches = match_joints(found, asked[what], NEAR * HEIGHT)
+        matches = match_joints(found, asked[what], PCK_RADIUS * HEIGHT)
         told[what] = {
             "nobody_found": nobody,
             **describe_hits(matches, people),
@@ -197,7 +200,7 @@ def pose_round_trip(trip: Trip, workers: int | None) -> dict[str, Any]:
     true = read_keypoints(trip.market / "market-annotation-train.csv").poses
     own = sorted(true)
     found, nobody = read_poses_of(trip.market, own, workers)
-    matches = match_joints(found, stack([true[name] for name in own]), NEAR * HEIGHT)
+    matches = match_joints(found, stack([true[name] for name in own]), PCK_RADIUS * HEIGHT)
     pids = np.array([int(name.split("_")[0]) for name in own])
     told["crops"] = {"nobody_found": nobody, **describe_hits(matches, pids)}
     return told
@@ -320,7 +323,7 @@ def share(part: int, whole: int) -> float | None:
 def tell(result: dict[str, Any]) -> None:
     """Print what matters."""
     pose, identity = result["pose"], result["identity"]
-    print(f"\nPCK at {NEAR:.0%} of the height (missing joints wrong; sides exchanged)")
+    print(f"\nPCK at {PCK_RADIUS:.0%} of the height (missing joints wrong; sides exchanged)")
     for what in ("warps", "true_views", "crops"):
         rows = {"all": pose[what], **pose[what].get("turns", {})}
         for name, row in rows.items():

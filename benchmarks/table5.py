@@ -17,14 +17,15 @@ from ingredient_swaps import render_swaps
 from provenance import RESULTS, about
 from shipped import weights_of
 
-from reidaug.augment.warping import POSES
-from reidaug.commands.augment import augment_dataset
+from reidaug.augment.dataset import augment_dataset
+from reidaug.augment.options import AugmentOptions
+from reidaug.augment.target_poses import POSES
 from reidaug.commands.demo import run_stage
 from reidaug.commands.finetune_eval import finetune
 from reidaug.experiments.demo import DemoSizes, world_stages
 from reidaug.experiments.finetune_config import FinetuneEval
 from reidaug.experiments.true_views import render_views
-from reidaug.flow.builtin import SHIPPED
+from reidaug.flow.builtin import SHIPPED, named_flow
 from reidaug.recipes import resolve
 
 RECIPE = Path(__file__).parents[1] / "recipes" / "market1501" / "table5_supervised_small.yaml"
@@ -55,7 +56,9 @@ def main() -> None:
         print(stage.command)
         run_stage(stage)
     for arm, how in MORE.items():
-        augment_dataset(root / "market", root / arm, poses=25, seed=SEED, workers=workers, **how)
+        flow, background = how.get("flow", SHIPPED), how.get("background", "grey")
+        chosen = AugmentOptions(seed=SEED, background=background)
+        augment_dataset(root / "market", root / arm, named_flow(flow), chosen, workers=workers)
     render_views(
         root / "market", root / "true_views_other_ground", poses=root / "warps_grey" / POSES,
         background="other", workers=workers,

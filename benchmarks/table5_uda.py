@@ -15,10 +15,11 @@ import yaml
 from provenance import RESULTS, about
 from shipped import weights_of
 
-from reidaug.commands.augment import augment_dataset
+from reidaug.augment.dataset import augment_dataset
+from reidaug.augment.options import AugmentOptions
 from reidaug.experiments.adaptation_config import AdaptationRecipe
 from reidaug.experiments.adaptation_run import adapt
-from reidaug.flow.builtin import SHIPPED
+from reidaug.flow.builtin import SHIPPED, named_flow
 from reidaug.people3d.market_dataset import MarketOptions, render_market
 from reidaug.people3d.worlds import WORLDS
 from reidaug.recipes import resolve
@@ -45,10 +46,10 @@ def main() -> None:
             workers=options.workers,
         )  # fmt: skip
     for arm, flow in FLOWS.items():
+        chosen = AugmentOptions(seed=options.seed)
         augment_dataset(
-            options.out / "B", options.out / arm, flow=flow, seed=options.seed,
-            workers=options.workers,
-        )  # fmt: skip
+            options.out / "B", options.out / arm, named_flow(flow), chosen, workers=options.workers
+        )
     text = RECIPE.read_text(encoding="utf-8").replace("runs/table5/uda", str(options.out))
     recipe = resolve(yaml.safe_load(text), AdaptationRecipe, where=str(RECIPE))
     report = adapt(recipe, options.out / "reid", resume=True, workers=options.workers)

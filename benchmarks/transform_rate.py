@@ -70,7 +70,7 @@ def measured(
     """Crops a second: with flows estimated, with flows kept, and by the clock."""
     fresh, kept, clock = [], [], []
     for seed in range(repeats + 1):
-        warp = PoseWarp(flow, crops.targets(POSES), p=1.0, masks=crops.masks, half=half)
+        warp = PoseWarp(flow, crops.targets(POSES), p=1.0, masks=crops.masks, bfloat16=half)
         targets = np.random.default_rng(seed).integers(POSES, size=len(crops)).tolist()
         first = epoch(crops, warp, targets)
         second = epoch(crops, warp, targets)

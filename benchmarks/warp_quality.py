@@ -24,10 +24,10 @@ from provenance import RESULTS, about
 from scipy.stats import spearmanr
 from torch import Tensor
 
-from reidaug.augment.background import spread_person, without_person
-from reidaug.augment.painting import paint
-from reidaug.augment.quality import measure
-from reidaug.augment.viewpoint import alike, half_turns, turn_back
+from reidaug.augment.background import inpaint_person
+from reidaug.augment.painting import paint, spread_person
+from reidaug.augment.quality import measure_quality
+from reidaug.augment.viewpoint import exchange_left_right, half_turns, view_agreement
 from reidaug.data.deepfashion import read_deepfashion
 from reidaug.data.images import read_mask
 from reidaug.data.pairs import PairDataset, PosePair, collate
@@ -147,7 +147,7 @@ def turned(data: Pairs, estimator: FlowEstimator, network: ShiftTolerantLPIPS) -
     mine, asked = select(pairs.source_pose, which), select(pairs.target_pose, which)
     rows = {}
     for name, back in (("allow", False), ("mirror", True)):
-        wanted = turn_back(asked, torch.full((len(which),), back))
+        wanted = exchange_left_right(asked, torch.full((len(which),), back))
         flow = flows(estimator, pairs.source[which], mine, wanted)
         rows[name] = judge(painted(near, flow, data.target_mask[which]))
     print(f"{len(which)} half turns of {len(half)} pairs")
@@ -161,11 +161,11 @@ def worth(data: Pairs, flow: Tensor, judge: Judge) -> dict[str, Any]:
         [spread_person(i, m) for i, m in zip(pairs.source, data.source_mask, strict=True)]
     )
     errors = judge(painted(near, flow, data.target_mask))
-    agree = alike(pairs.source_pose, pairs.target_pose).diagonal()
+    agree = view_agreement(pairs.source_pose, pairs.target_pose).diagonal()
     wanted = pairs.target_pose.visible
     joints = (pairs.source_pose.visible & wanted).sum(1) / wanted.sum(1).clamp_min(1)
     parts = [
-        measure(flow[k : k + 1], data.target_mask[k : k + 1], data.source_mask[k],
+        measure_quality(flow[k : k + 1], data.target_mask[k : k + 1], data.source_mask[k],
                 agree[k : k + 1], joints[k : k + 1])
         for k in range(len(flow))
     ]  # fmt: skip
@@ -217,9 +217,9 @@ def cost(data: Pairs, flow: Tensor) -> dict[str, float]:
         "sample (bilinear flow)": milliseconds(lambda: warp(stretched, some)) / count,
         "enlarge": milliseconds(lambda: upsample_flow(some, SIZE, where=masks)) / count,
         "paint": milliseconds(lambda: paint(image, full, masks)) / count,
-        "measure": milliseconds(lambda: measure(some, masks, mask, ones, ones)) / count,
+        "measure": milliseconds(lambda: measure_quality(some, masks, mask, ones, ones)) / count,
         "spread_person, a source": milliseconds(lambda: spread_person(image, mask)),
-        "without_person, a source": milliseconds(lambda: without_person(image, mask)),
+        "without_person, a source": milliseconds(lambda: inpaint_person(image, mask)),
     }
 
 

@@ -6,12 +6,13 @@ leaves a record, so that the same command, run again, does only what is missing.
 
 import json
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -19,6 +20,7 @@ from joblib import Parallel, parallel_config
 
 from reidaug.errors import ReidaugError, UsageError, require_extra
 from reidaug.files import write_atomically
+from reidaug.runs import counter
 
 BACKENDS = ("loky", "dask")
 RETRY = "run the same command with fewer --workers, it goes on where it stopped"
@@ -160,6 +162,76 @@ def run_tasks(
     return_as = "generator" if ordered else "generator_unordered"
     with explain_killed_worker(advice), _backend(backend, workers):
         yield from Parallel(return_as=return_as, batch_size=1)(tasks)
+
+
+T = TypeVar("T")
+
+
+def chunks_of(items: Sequence[T], length: int) -> list[Sequence[T]]:
+    """Divide work into chunks.
+
+    Args:
+        items: All items, in an order that does not change between runs.
+        length: Items of a chunk; the last one may have fewer.
+
+    Returns:
+        Runs of consecutive items.
+    """
+    return [items[k : k + length] for k in range(0, len(items), length)]
+
+
+class Made(NamedTuple):
+    """What `run_chunks` did.
+
+    Attributes:
+        pieces: Pieces made just now, without those of chunks that were finished before.
+        seconds: Time it took.
+    """
+
+    pieces: int
+    seconds: float
+
+    @property
+    def rate(self) -> float:
+        """Pieces a second, to one decimal."""
+        return round(self.pieces / max(self.seconds, 1e-9), 1)
+
+
+def run_chunks(
+    tasks: Iterable[Task],
+    workers: int,
+    *,
+    total: int,
+    what: str,
+    unit: str,
+    step: int = 1,
+    backend: str = "loky",
+) -> Made:
+    """Run the tasks of resumable chunks and show progress.
+
+    Args:
+        tasks: What ``joblib.delayed`` makes. Each returns how many items its chunk has, and how
+            many pieces it made just now: none where the chunk has a record.
+        workers: Number of processes.
+        total: Pieces of all chunks.
+        what: The work, in a word or two.
+        unit: What one piece is.
+        step: Pieces an item gives.
+        backend: See `run_tasks`.
+
+    Returns:
+        What was made just now.
+
+    Raises:
+        ReidaugError: A worker was killed.
+        UsageError: The backend is unknown or not installed.
+    """
+    started, count = time.monotonic(), 0
+    with counter(total=total, what=what, unit=unit) as advance:
+        for items, made in run_tasks(tasks, workers, backend=backend):
+            advance(items * step)
+            count += made
+    return Made(count, time.monotonic() - started)
 
 
 @contextmanager

@@ -161,6 +161,16 @@ def check_folder(path: Path, *, known: Collection[str] = ()) -> None:
         raise ReidaugError(f"{path} is not empty and holds no run; name another with --out")
 
 
+def notice(line: str) -> None:
+    """Say something beside the result of a command, on standard error.
+
+    Args:
+        line: One sentence.
+    """
+    sys.stderr.write(f"{line}\n")
+    sys.stderr.flush()
+
+
 T = TypeVar("T")
 
 

@@ -10,7 +10,7 @@ from stick_market import STANDING
 from reidaug.data.crop_names import market_name
 from reidaug.data.market1501 import TRAIN
 from reidaug.errors import ReidaugError
-from reidaug.perception.models import find_model
+from reidaug.perception.weights import find_model
 
 SKIN, HAIR = (224, 174, 144), (60, 40, 20)
 TROUSERS, SHIRT, SLEEVES, SHOES = (45, 55, 130), (180, 40, 40), (165, 35, 35), (20, 20, 20)

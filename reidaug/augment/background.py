@@ -1,136 +1,138 @@
-"""What surrounds a warped person: whose outline is kept, and what the rest becomes."""
+"""Backgrounds of warps.
 
-from pathlib import Path
+To add one: write a function from a `WarpedSource` to pictures, like `grey` or `own_scene` below,
+and name it in `BACKGROUNDS` at the end of this file; ``reidaug augment --background`` offers it.
+"""
+
+import zlib
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float
-from scipy.ndimage import distance_transform_edt
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, interpolate, max_pool2d, pad
 
-from reidaug.data.images import IMAGENET_MEAN, read_mask
-from reidaug.errors import UsageError
-from reidaug.geometry.flow import Size, identity
-from reidaug.geometry.pose import Pose
-from reidaug.geometry.silhouette import silhouette
+from reidaug.data.images import IMAGENET_MEAN
+from reidaug.errors import ReidaugError
 from reidaug.geometry.warp import warp
 
-PLAIN: dict[str, tuple[float, float, float]] = {
-    "grey": (128 / 255, 128 / 255, 128 / 255),
-    "imagenet-mean": IMAGENET_MEAN,
-}
-"""Colours of plain backgrounds, RGB in [0, 1].
-
-UnWarpME Sec. 5.6 says grey and gives no value: ``grey`` is the middle of a byte. ``imagenet-mean``
-is 0 after the usual normalisation, so to a network it looks like what random erasing leaves.
-"""
-
-BACKGROUNDS = (*PLAIN, "keep", "source", "other")
-"""All names. ``keep``: whatever the flow samples there. ``source``: what stood around the person in
-the source, with the person painted out. ``other``: that of an image of another person."""
-
+GREY_LEVEL = 128 / 255
 MARGIN = 2  # pixels of an image of 128 rows: masks end before the person's edge is out of sight
 
 
-def colour_of(background: str) -> Float[Tensor, "3 1 1"] | None:
-    """Look up the colour of a background.
+class BackgroundPool(NamedTuple):
+    """Backgrounds of other people's images to choose from.
+
+    Attributes:
+        people: Person id of each image.
+        images: The images with their person inpainted (P, 3, H, W).
+    """
+
+    people: tuple[int, ...]
+    images: Float[Tensor, "p 3 H W"]
+
+    @classmethod
+    def of(
+        cls,
+        people: Sequence[int],
+        images: Sequence[Float[Tensor, "3 H W"]],
+        masks: Sequence[Bool[Tensor, "H W"]],
+    ) -> "BackgroundPool":
+        """Inpaint the people of some images.
+
+        Args:
+            people: Person id of each image, one at least.
+            images: The images (3, H, W) in [0, 1].
+            masks: The person in each (H, W).
+
+        Returns:
+            The backgrounds.
+        """
+        empty = [inpaint_person(*both) for both in zip(images, masks, strict=True)]
+        return cls(tuple(people), torch.stack(empty))
+
+    def draw(self, names: Sequence[str], *, person: int, seed: int) -> Float[Tensor, "t 3 H W"]:
+        """Draw a background of another person for each warp.
+
+        Every warp has a generator of its own: the draw depends on no order of work.
+
+        Args:
+            names: File name of each of the T warps.
+            person: Whose backgrounds are not drawn.
+            seed: Random seed.
+
+        Returns:
+            Pictures (T, 3, H, W).
+
+        Raises:
+            ReidaugError: There is no image of another person.
+        """
+        others = [k for k, who in enumerate(self.people) if who != person]
+        if not others:
+            raise ReidaugError(
+                f"no readable image of anybody but person {person} to take a background from; "
+                "choose another --background"
+            )
+        draws = [np.random.default_rng((seed, zlib.crc32(name.encode()))) for name in names]
+        return self.images[torch.tensor([others[draw.integers(len(others))] for draw in draws])]
+
+
+def draw_pool(
+    people: Sequence[int], without: Sequence[int], *, count: int, seed: Sequence[int]
+) -> list[int]:
+    """Draw the images of a background pool; the same arguments draw the same ones.
 
     Args:
-        background: A name in `BACKGROUNDS`.
+        people: Person id of each of all images.
+        without: People whose warps need a background that is not their own.
+        count: How many images at most.
+        seed: Random seed: that of the run and the number of the chunk.
 
     Returns:
-        RGB in [0, 1], or None where the background is no plain one.
-
-    Raises:
-        UsageError: The name is unknown.
+        Indices into ``people``: images of others as far as there are any, then images of the
+        people in ``without``, each of them once before anyone comes twice.
     """
-    if background not in BACKGROUNDS:
-        raise UsageError(f"no background {background!r} (known: {', '.join(BACKGROUNDS)})")
-    colour = PLAIN.get(background)
-    return None if colour is None else torch.tensor(colour)[:, None, None]
+    order = np.random.default_rng(list(seed)).permutation(len(people)).tolist()
+    inside = set(without)
+    times: dict[int, int] = {}
+    others, again = list[int](), list[tuple[int, int]]()
+    for k in order:
+        if people[k] not in inside:
+            others.append(k)
+            if len(others) == count:  # mostly soon: chunks are small, and there are many
+                return others
+        else:
+            again.append((times.get(people[k], 0), k))
+            times[people[k]] = times.get(people[k], 0) + 1
+    own = sorted(again, key=lambda one: one[0])
+    return [*others, *(k for _, k in own)][:count]
 
 
-def person_mask(
-    image: str, pose: Pose, size: Size, masks: Path | None
-) -> Bool[Tensor, "height width"]:
-    """Find the outline of one person: the mask of the image if there is one, else the limb mask.
-
-    A mask that shows nobody counts as none.
-
-    Args:
-        image: File name of the image.
-        pose: Its 18 joints in pixels of an image of ``size``.
-        size: (height, width) of the mask wanted.
-        masks: Folder of masks ``<stem of the image>.png``, or None.
-
-    Returns:
-        True on the person.
-
-    Raises:
-        ReidaugError: The mask file is no image.
-    """
-    path = mask_file(image, masks)
-    mask = read_mask(path) if path is not None else None
-    if mask is None or not mask.any():
-        return silhouette(Pose(pose.xy[None], pose.visible[None]), size)[0]
-    if tuple(mask.shape) == tuple(size):
-        return mask
-    whole = mask[None, None].float()
-    return warp(whole, identity(*size)[None], size=size)[0, 0] >= 0.5
-
-
-def mask_file(image: str, masks: Path | None) -> Path | None:
-    """Find the mask of an image.
-
-    Args:
-        image: File name of the image.
-        masks: Folder of masks, or None.
-
-    Returns:
-        The file, or None when there is none.
-    """
-    path = masks / f"{Path(image).stem}.png" if masks is not None else None
-    return path if path is not None and path.is_file() else None
-
-
-def soft_edge(mask: Bool[Tensor, "b height width"]) -> Float[Tensor, "b 1 height width"]:
-    """Soften the edge of masks over one pixel on either side.
-
-    Args:
-        mask: Masks (B, height, width).
-
-    Returns:
-        Weights (B, 1, height, width) in [0, 1]: 1 inside, 0 outside, between them where a pixel
-        has neighbours of the other kind (the 3 x 3 binomial blur).
-    """
-    weights = pad(mask[:, None].float(), (1, 1, 1, 1), mode="replicate")
-    return avg_pool2d(avg_pool2d(weights, 2, stride=1), 2, stride=1)
-
-
-def lay_over(
+def composite(
     image: Float[Tensor, "b 3 H W"],
-    weights: Float[Tensor, "b 1 H W"],
-    behind: Float[Tensor, "*c 3 _ _"] | None,
+    matte: Float[Tensor, "b 1 H W"],
+    background: Float[Tensor, "*b 3 _ _"],
 ) -> Float[Tensor, "b 3 H W"]:
-    """Lay images over what is to be behind them.
+    """Composite images over a background.
 
     Args:
         image: Images (B, 3, H, W) in [0, 1].
-        weights: How much of each pixel is seen (B, 1, H, W), in [0, 1].
-        behind: A colour (3, 1, 1), one picture (3, H, W), or one a image (B, 3, H, W), in [0, 1];
-            None leaves the images as they are.
+        matte: Opacity of each pixel (B, 1, H, W), in [0, 1].
+        background: A colour (3, 1, 1), one picture (3, H, W), or one an image (B, 3, H, W), in
+            [0, 1].
 
     Returns:
         Images (B, 3, H, W) in [0, 1].
     """
-    return image if behind is None else torch.lerp(behind.expand_as(image), image, weights)
+    return torch.lerp(background.expand_as(image), image, matte)
 
 
-def without_person(
+def inpaint_person(
     image: Float[Tensor, "3 H W"], mask: Bool[Tensor, "H W"]
 ) -> Float[Tensor, "3 H W"]:
-    """Paint the person out with the colours around.
+    """Inpaint a person with the colours around.
 
     Means over squares of 2, 4, 8, ... pixels are taken of what is known, then handed down from
     coarse to fine to where nothing is: near the edge of the hole the picture goes on, far inside
@@ -170,29 +172,72 @@ def _coarser(level: Float[Tensor, "1 4 h w"]) -> Float[Tensor, "1 4 h2 w2"]:
     return total / total[:, 3:].clamp_min(1)
 
 
-def spread_person(
-    image: Float[Tensor, "3 H W"], mask: Bool[Tensor, "H W"]
-) -> Float[Tensor, "3 H W"]:
-    """Give every background pixel the colour of the nearest pixel of the person.
+class WarpedSource(NamedTuple):
+    """What the backgrounds of one source's T warps are made from.
 
-    A flow that misses a thin limb by a pixel then samples the limb, not what is behind it. On 320
-    rendered pairs (the demo's flow) this takes the colour error over the person from 26.4 to 23.3
-    of 255 and ST-LPIPS from 0.143 to 0.122.
-
-    The nearest pixel of the same limb, or of the same side, in place of the nearest of all was
-    tried and is not better: of the same limb 0.01 +- 0.02 worse, of the same leg 0.00 +- 0.01, of
-    the same side 0.15 +- 0.05 worse. Where pixels of another limb are replaced as well, warps get
-    worse by 0.16 (legs) to 1.1 (sides): joints tell less well whose pixel it is than the flow.
-
-    Args:
-        image: Image (3, H, W).
-        mask: True on the person.
-
-    Returns:
-        The image (3, H, W), unchanged on the person, and everywhere when nobody is in the mask.
+    Attributes:
+        image: The source (3, H, W) in [0, 1].
+        mask: The person in it (H, W).
+        person: Person id.
+        flow: The flows (T, 2, H, W).
+        names: File names of the T warps.
+        seed: Random seed.
+        pool: Backgrounds of other people, where the background needs them.
     """
-    if not mask.any():
-        return image
-    nearest = distance_transform_edt(~mask.numpy(), return_distances=False, return_indices=True)
-    rows, columns = torch.from_numpy(np.asarray(nearest, dtype=np.int64))
-    return image[:, rows, columns]
+
+    image: Float[Tensor, "3 H W"]
+    mask: Bool[Tensor, "H W"]
+    person: int
+    flow: Float[Tensor, "t 2 H W"]
+    names: Sequence[str]
+    seed: int = 0
+    pool: BackgroundPool | None = None
+
+
+def grey(source: WarpedSource) -> Float[Tensor, "3 1 1"]:
+    """Middle grey, 128: UnWarpME Sec. 5.6 says grey and gives no value."""
+    return torch.full((3, 1, 1), GREY_LEVEL)
+
+
+def imagenet_mean(source: WarpedSource) -> Float[Tensor, "3 1 1"]:
+    """ImageNet's mean colour: 0 after the usual normalisation, as what random erasing leaves."""
+    return torch.tensor(IMAGENET_MEAN)[:, None, None]
+
+
+def sampled(source: WarpedSource) -> Float[Tensor, "t 3 H W"]:
+    """Whatever the flow samples there."""
+    return warp(source.image.expand(len(source.flow), -1, -1, -1), source.flow)
+
+
+def own_scene(source: WarpedSource) -> Float[Tensor, "3 H W"]:
+    """The source's own background, the person inpainted."""
+    return inpaint_person(source.image, source.mask)
+
+
+def other_scene(source: WarpedSource) -> Float[Tensor, "t 3 H W"]:
+    """The background of another person's image, drawn for each warp."""
+    pool = source.pool or BackgroundPool((), source.image[None])
+    return pool.draw(source.names, person=source.person, seed=source.seed)
+
+
+class Background(NamedTuple):
+    """A kind of background.
+
+    Attributes:
+        paint: Makes a colour (3, 1, 1), one picture (3, H, W), or one a warp (T, 3, H, W), in
+            [0, 1].
+        needs_pool: Whether images of other people must be at hand.
+    """
+
+    paint: Callable[[WarpedSource], Float[Tensor, "*t 3 _ _"]]
+    needs_pool: bool = False
+
+
+BACKGROUNDS: dict[str, Background] = {
+    "grey": Background(grey),
+    "imagenet-mean": Background(imagenet_mean),
+    "keep": Background(sampled),
+    "source": Background(own_scene),
+    "other": Background(other_scene, needs_pool=True),
+}
+"""All backgrounds by the names that ``--background`` takes."""

@@ -1,94 +1,120 @@
-"""A whole dataset into new poses: fixed chunks of sources, any number of workers, safe to kill.
+"""Warp a dataset in chunks of consecutive sources: any number of workers, resumable.
 
-A chunk is a run of consecutive sources. What is in it depends on the order of the sources alone,
-and one thread computes it, so its files are the same whoever makes them and whenever. It is done
-when its record is in ``OUT/.chunks``; a rerun makes the others.
+What is in a chunk depends on the order of the sources alone, and one thread computes it, so its
+files are the same whoever makes them and whenever. A finished chunk has a record in
+``OUT/.chunks``; a rerun makes the others.
 """
 
-import json
-import math
-from collections import Counter
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+import numpy as np
 import torch
 from joblib import delayed
 
-from reidaug.augment.other_backgrounds import draw_pool
-from reidaug.augment.warping import COLUMNS, Plan, Source, read_crops, warp_crops
-from reidaug.data.manifest import write_manifest
+from reidaug.augment.background import BACKGROUNDS, BackgroundPool, draw_pool
+from reidaug.augment.inputs import Source
+from reidaug.augment.options import AugmentOptions
+from reidaug.augment.outlines import Targets, target_outlines
+from reidaug.augment.quality import WarpQuality, measure_quality, pck
+from reidaug.augment.target_poses import POSES, read_poses
+from reidaug.augment.warp_manifest import ChunkRecord, WarpRow
+from reidaug.augment.warping import Crop, WarpField, estimate_flows, read_crops, warp_pixels
+from reidaug.data.crop_names import warp_name
+from reidaug.data.images import encode_jpeg
 from reidaug.data.market1501 import TRAIN
-from reidaug.errors import ReidaugError, UsageError
+from reidaug.errors import UsageError
 from reidaug.files import remove_partials, write_atomically
-from reidaug.flow.estimator import FlowEstimator
+from reidaug.flow.estimator import FlowEstimator, NamedFlow
 from reidaug.geometry.flow import Size
-from reidaug.geometry.pose import Pose, stack
-from reidaug.jobs import run_tasks
+from reidaug.geometry.pose import Pose, select, stack
+from reidaug.jobs import Records, Task, chunks_of
 from reidaug.machine import one_thread
+from reidaug.perception.blazepose import BlazePose
+from reidaug.perception.pose_estimator import PoseEstimator
 
 RECORDS = ".chunks"
-MANIFEST = "manifest.parquet"
 PIXELS_AT_ONCE = 32 * 128 * 64  # source pixels of a chunk
+POSES_AT_ONCE = 64  # painted before any is written
+DECIMALS = 4
 
 
-class Done(NamedTuple):
-    """A chunk that is done.
-
-    Attributes:
-        sources: How many sources were in it.
-        made: How many files were written just now; 0 when it was done before.
-    """
-
-    sources: int
-    made: int
-
-
-class Totals(NamedTuple):
-    """What a finished run made.
+class WarpJob(NamedTuple):
+    """What every worker must know; small, and equal to its own copy in another process.
 
     Attributes:
-        sources: Sources that were warped.
-        images: Files written.
-        rejected: Warps below the least quality.
-        turned: Half turns that were dropped.
-        quality: Mean quality of the files.
-        pck: Mean agreement of the poses read off them with those asked for, 0 to 1; None where
-            poses were not checked.
-        left_out: ``file: reason`` for each source that could not be used.
+        out: The augmented dataset; ``poses.json`` in it holds the target poses.
+        flow: The flow estimator.
+        options: The options, their paths absolute, their precision chosen.
     """
 
-    sources: int
-    images: int
-    rejected: int
-    turned: int
-    quality: float
-    pck: float | None
-    left_out: tuple[str, ...]
+    out: Path
+    flow: NamedFlow
+    options: AugmentOptions
+
+    @property
+    def records(self) -> Records:
+        """Records of the finished chunks."""
+        return Records(self.out / RECORDS)
 
 
-def check_fit(estimator: FlowEstimator, pose: Pose, size: Size) -> None:
-    """Find out before the work whether an estimator takes images of a size.
+class Models(NamedTuple):
+    """What a process builds once for all chunks of a job.
+
+    Attributes:
+        estimator: The flow estimator in evaluation mode.
+        targets: The target poses with their outlines.
+        pose_estimator: Finds the poses of the warps; None where they are not checked.
+    """
+
+    estimator: FlowEstimator
+    targets: Targets
+    pose_estimator: PoseEstimator | None
+
+
+@lru_cache(maxsize=1)
+def load_models(job: WarpJob) -> Models:
+    """Load the estimators and the target poses of a job.
 
     Args:
-        estimator: The estimator; it is put into evaluation mode.
+        job: The job.
+
+    Returns:
+        What all its chunks share.
+
+    Raises:
+        ReidaugError: The poses cannot be read or an estimator cannot be built.
+    """
+    targets = target_outlines(read_poses(job.out / POSES), job.options.masks)
+    model = job.options.model
+    pose_estimator = BlazePose(model) if job.options.check_poses and model else None
+    return Models(job.flow.estimator(), targets, pose_estimator)
+
+
+def check_size(estimator: FlowEstimator, pose: Pose, size: Size) -> None:
+    """Check before the work that an estimator takes images of a size.
+
+    Args:
+        estimator: The estimator, in evaluation mode.
         pose: Any pose (18, 2) in pixels of such an image.
         size: (height, width) of the warps.
 
     Raises:
         UsageError: It does not.
     """
-    told = f"{size[0]}x{size[1]}"
+    text = f"{size[0]}x{size[1]}"
     cells: tuple[int, ...] = size
     if min(size) > 1:
         one = stack([pose])
         try:
             with torch.inference_mode():
-                cells = estimator.eval()(torch.zeros(1, 3, *size), one, one).shape[-2:]
+                cells = estimator(torch.zeros(1, 3, *size), one, one).shape[-2:]
         except ValueError as error:
-            raise UsageError(f"the flow does not suit images of {told}: {error}") from None
+            raise UsageError(f"the flow does not suit images of {text}: {error}") from None
     if min(cells) < 2:
-        raise UsageError(f"images of {told}, as most of the poses' are, are too small to be warped")
+        raise UsageError(f"images of {text}, as most of the poses' are, are too small to be warped")
 
 
 def into_chunks(sources: Sequence[Source], size: Size) -> list[Sequence[Source]]:
@@ -101,161 +127,166 @@ def into_chunks(sources: Sequence[Source], size: Size) -> list[Sequence[Source]]
     Returns:
         Chunks of 32 sources at 128 x 64, of fewer where images are larger.
     """
-    each = _at_once(size)
-    return [sources[k : k + each] for k in range(0, len(sources), each)]
+    return chunks_of(sources, _chunk_length(size))
 
 
-def _at_once(size: Size) -> int:
+def _chunk_length(size: Size) -> int:
     return max(1, min(32, PIXELS_AT_ONCE // (size[0] * size[1])))
 
 
-def run_chunks(
-    plan: Plan, size: Size, chunks: Sequence[Sequence[Source]], *, workers: int, backend: str
-) -> Iterator[Done]:
-    """Make every chunk that is not done yet.
+def chunk_tasks(job: WarpJob, size: Size, chunks: Sequence[Sequence[Source]]) -> Iterator[Task]:
+    """Give the task of every chunk, see `make_chunk`.
 
     Args:
-        plan: What to do; ``plan.out`` holds ``poses.json``.
+        job: What to do.
         size: (height, width) of the warps.
         chunks: The sources.
-        workers: Number of processes.
-        backend: ``loky``: processes of this machine. ``dask``: those of the dask cluster that
-            dask's own settings name (``DASK_SCHEDULER_ADDRESS``), or of a local one; all of
-            them must see the same files.
 
     Yields:
-        Each chunk's count, in order.
-
-    Raises:
-        ReidaugError: A file cannot be written, or a worker was killed.
-        UsageError: The backend is unknown or not installed.
+        The tasks.
     """
-    for folder in (plan.out / TRAIN, plan.out / RECORDS):
-        folder.mkdir(exist_ok=True)
-    clean(plan.out)
     everyone = [source for chunk in chunks for source in chunk]
     people = [source.person.pid for source in everyone]
-    jobs = (
-        delayed(make_chunk)(
-            plan, size, k, chunk, [everyone[n] for n in _places(plan, size, k, chunk, people)]
-        )
-        for k, chunk in enumerate(chunks)
-    )
-    yield from run_tasks(jobs, min(workers, len(chunks)), backend=backend)
-
-
-def _places(
-    plan: Plan, size: Size, index: int, chunk: Sequence[Source], people: Sequence[int]
-) -> list[int]:
-    """Choose the sources whose backgrounds a chunk may use, by whom every source shows."""
-    if plan.background != "other":
-        return []
-    asking = [source.person.pid for source in chunk]
-    return draw_pool(people, asking, count=max(2, _at_once(size)), seed=(plan.seed, index))
+    for index, chunk in enumerate(chunks):
+        pool: list[int] = []
+        if BACKGROUNDS[job.options.background].needs_pool:
+            mine = [source.person.pid for source in chunk]
+            count, seed = max(2, _chunk_length(size)), (job.options.seed, index)
+            pool = draw_pool(people, mine, count=count, seed=seed)
+        yield delayed(make_chunk)(job, size, index, chunk, [everyone[k] for k in pool])
 
 
 def make_chunk(
-    plan: Plan,
+    job: WarpJob,
     size: Size,
     index: int,
     sources: Sequence[Source],
-    places: Sequence[Source] = (),
-) -> Done:
+    pool: Sequence[Source] = (),
+) -> tuple[int, int]:
     """Warp some sources into every pose, unless that is done already.
 
     Args:
-        plan: What to do.
+        job: What to do.
         size: (height, width) of the warps.
-        index: Which chunk this is.
+        index: Number of the chunk.
         sources: Its sources.
-        places: Sources to take other backgrounds from.
+        pool: Sources to take other backgrounds from.
 
     Returns:
-        The chunk's count.
+        How many sources are in the chunk, and how many files were written just now.
 
     Raises:
-        ReidaugError: A file cannot be written, or what `reidaug.augment.warping.warp_crops` says.
+        ReidaugError: A file cannot be read or written, or there is no background of another person.
     """
-    record = _record(plan.out, index)
-    if _is_done(plan, size, record, sources):
-        return Done(len(sources), 0)
-    rows: list[list[Any]] = []
+    if _is_done(job, size, index, sources):
+        return len(sources), 0
+    rows: list[WarpRow] = []
     with one_thread(), torch.inference_mode():
-        crops, left_out = read_crops(sources, size, plan.masks)
-        grounds, _ = read_crops(places if crops else (), size, plan.masks)
-        for warp in warp_crops(plan, crops, grounds) if crops else ():
-            if warp.jpeg is not None:
-                write_atomically(plan.out / TRAIN / warp.row[0], warp.jpeg)
-            rows.append(warp.row)
-    content = json.dumps({"rows": rows, "left_out": left_out}, separators=(",", ":"))
-    write_atomically(record, content.encode())
-    return Done(len(sources), sum(row[-1] for row in rows))
+        crops, left_out = read_crops(sources, size, job.options.masks)
+        others, _ = read_crops(pool if crops else (), size, job.options.masks)
+        for row, jpeg in warp_crops(load_models(job), crops, job.options, others) if crops else ():
+            if jpeg is not None:
+                write_atomically(job.out / TRAIN / row.file, jpeg)
+            rows.append(row)
+    job.records.write(index, ChunkRecord(rows, left_out)._asdict())
+    return len(sources), sum(row.kept for row in rows)
 
 
-def merge(out: Path, chunks: int) -> Totals:
-    """Write ``manifest.parquet`` from the records of all chunks, one at a time.
+def warp_crops(
+    models: Models, crops: Sequence[Crop], options: AugmentOptions, others: Sequence[Crop] = ()
+) -> Iterator[tuple[WarpRow, bytes | None]]:
+    """Warp crops into every target pose.
 
     Args:
-        out: The dataset made.
-        chunks: How many chunks there are, all done.
+        models: Estimators and targets.
+        crops: At least one crop on the canvas of the targets.
+        options: The options.
+        others: Crops to take other backgrounds from.
 
-    Returns:
-        What was made in all.
+    Yields:
+        The row and the JPEG file of each warp, None where it is not kept: all poses of the first
+        crop, then of the next.
 
     Raises:
-        ReidaugError: Not one file was written.
+        ReidaugError: There is no background of another person.
     """
-    counts = Counter[str]()
-    left_out = list[str]()
-
-    def rows() -> Iterator[dict[str, Any]]:
-        for index in range(chunks):
-            record = json.loads(_record(out, index).read_text(encoding="utf-8"))
-            left_out.extend(record["left_out"])
-            counts["sources"] += len({row[1] for row in record["rows"]})
-            for row in record["rows"]:
-                named = dict(zip(COLUMNS, row, strict=True))
-                counts[named["left_out"]] += 1
-                if named["kept"]:
-                    sums["quality"] += named["quality"]
-                    sums["pck"] += named["pck"] or 0.0
-                    counts["checked"] += named["pck"] is not None
-                # A column of numbers, whether or not there are any.
-                yield named | {"pck": math.nan if named["pck"] is None else named["pck"]}
-
-    sums = {"quality": 0.0, "pck": 0.0}
-    write_manifest(out / MANIFEST, rows())
-    images, rejected, turned = counts[""], counts["quality"], counts["turn"]
-    if not images:
-        reason = f"of {rejected + turned} warps {rejected} are below the least quality and "
-        reason += f"{turned} are half turns"
-        raise ReidaugError(f"not one image could be warped: {left_out[0] if left_out else reason}")
-    return Totals(
-        counts["sources"], images, rejected, turned, sums["quality"] / images,
-        sums["pck"] / counts["checked"] if counts["checked"] else None, tuple(left_out),
-    )  # fmt: skip
+    pool = None
+    if others:
+        people = [other.source.person.pid for other in others]
+        images, masks = ([getattr(o, part) for o in others] for part in ("image", "mask"))
+        pool = BackgroundPool.of(people, images, masks)
+    for field in estimate_flows(models.estimator, crops, models.targets, options):
+        yield from _warp_crop(models, field, options, pool)
 
 
-def clean(out: Path) -> None:
+def _warp_crop(
+    models: Models, field: WarpField, options: AugmentOptions, pool: BackgroundPool | None
+) -> Iterator[tuple[WarpRow, bytes | None]]:
+    crop, targets, flow = field.crop, field.targets, field.flow
+    names = [warp_name(crop.source.name, k) for k in range(len(flow))]
+    visible = targets.pose.visible
+    joints = (crop.pose.visible & visible).sum(-1) / visible.sum(-1).clamp_min(1)
+    quality = measure_quality(flow, targets.outline, crop.mask, field.agreement, joints)
+    for start in range(0, len(flow), POSES_AT_ONCE):
+        part = slice(start, start + POSES_AT_ONCE)
+        warps = warp_pixels(crop, flow[part], targets.part(part), names[part], options, pool)
+        for k, pixels in enumerate(warps, start):
+            row = _row(names[k], k, field, float(joints[k]), quality, options)
+            if row.kept and models.pose_estimator is not None:
+                image = np.ascontiguousarray(pixels.permute(1, 2, 0).numpy())
+                found = models.pose_estimator.estimate(image).pose
+                size = (image.shape[0], image.shape[1])
+                row = row._replace(pck=round(pck(found, select(targets.pose, k), size), DECIMALS))
+            yield row, encode_jpeg(pixels, options.jpeg_quality) if row.kept else None
+
+
+def _row(
+    name: str,
+    k: int,
+    field: WarpField,
+    joints: float,
+    quality: WarpQuality,
+    options: AugmentOptions,
+) -> WarpRow:
+    """Write the row of the k-th warp of a crop; its pose is not checked yet."""
+    person, turned = field.crop.source.person, bool(field.half_turn[k])
+    names = ("foreground", "inside", "folded", "seen", "stretch", "stretch_95", "quality")
+    numbers = {part: round(float(getattr(quality, part)[k]), DECIMALS) for part in names}
+    left_out = "turn" if turned and options.turns == "drop" else ""
+    left_out = left_out or ("quality" if numbers["quality"] < options.min_quality else "")
+    return WarpRow(
+        file=name,
+        source=person.path.name,
+        pose=k,
+        pose_image=field.targets.images[k],
+        pid=person.pid,
+        camid=person.camid,
+        joints=round(joints, DECIMALS),
+        mirrored=bool(quality.mirrored[k]),
+        turned=turned,
+        pck=None,
+        left_out=left_out,
+        kept=not left_out,
+        **numbers,
+    )
+
+
+def remove_leftovers(out: Path) -> None:
     """Remove what a killed run left half written.
 
     Args:
-        out: The dataset made.
+        out: The augmented dataset.
     """
     for folder in (out, out / TRAIN, out / RECORDS):
         remove_partials(folder)
 
 
-def _record(out: Path, index: int) -> Path:
-    return out / RECORDS / f"{index:06d}.json"
-
-
-def _is_done(plan: Plan, size: Size, path: Path, sources: Sequence[Source]) -> bool:
-    """Tell whether a chunk has its record, every file in it, and no source mended since."""
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-        rows, left_out = record["rows"], record["left_out"]
-    except (OSError, ValueError, KeyError):
+def _is_done(job: WarpJob, size: Size, index: int, sources: Sequence[Source]) -> bool:
+    """Check that a chunk has its record and files, and that no source was mended since."""
+    record = ChunkRecord.of(job.records.read(index))
+    if record is None or not all(
+        (job.out / TRAIN / row.file).is_file() for row in record.rows if row.kept
+    ):
         return False
-    there = all((plan.out / TRAIN / row[0]).is_file() for row in rows if row[-1])
-    return there and (not left_out or read_crops(sources, size, plan.masks)[1] == left_out)
+    left_out = record.left_out
+    return not left_out or read_crops(sources, size, job.options.masks)[1] == left_out

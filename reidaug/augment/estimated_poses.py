@@ -1,16 +1,14 @@
-"""Poses and masks that `reidaug augment` estimates itself, in a folder of its result."""
+"""Poses and masks of a dataset without keypoints, estimated into the folder of a run."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
-import click
-
-from reidaug.augment.inputs import KEYPOINTS as GIVEN
-from reidaug.commands.pose import estimate_poses
+from reidaug.augment.options import KEYPOINTS as GIVEN
 from reidaug.data.market1501 import Person
 from reidaug.errors import ReidaugError, UsageError, require_extra
-from reidaug.perception.models import find_model
-from reidaug.runs import check_folder
+from reidaug.perception.dataset_poses import estimate_poses
+from reidaug.perception.weights import find_model
+from reidaug.runs import check_folder, notice
 
 FOLDER = "pose"
 KEYPOINTS = Path(FOLDER, "keypoints.csv")
@@ -18,21 +16,21 @@ MASKS = Path(FOLDER, "masks")
 
 
 def keypoint_file(
-    root: Path, keypoints: Path | None, *, model: Path | None, model_reads_more: bool = False
+    root: Path, keypoints: Path | None, *, model: Path | None, model_used: bool = False
 ) -> Path | None:
     """Find the keypoints of a dataset's training images.
 
     Args:
         root: The dataset.
-        keypoints: The file a user names; None looks for `reidaug.augment.inputs.KEYPOINTS`.
-        model: The pose network's file a user names, or None.
-        model_reads_more: Whether the network has work to do also where there are keypoints.
+        keypoints: A file of the user's; None looks for `reidaug.augment.options.KEYPOINTS`.
+        model: The user's file of the pose network, or None.
+        model_used: Whether the network has work to do also where there are keypoints.
 
     Returns:
         The file's absolute path; None where there is none and poses have to be estimated.
 
     Raises:
-        UsageError: There is no such file, or the network named would have nothing to read.
+        UsageError: There is no such file, or the network would have nothing to read.
     """
     path = keypoints or root / GIVEN
     if keypoints and not path.exists():
@@ -40,7 +38,7 @@ def keypoint_file(
     if not path.exists():
         return None
     path = path.resolve()
-    if model and not model_reads_more:
+    if model and not model_used:
         raise UsageError(f"--model has nothing to read: keypoints come from {path}")
     return path
 
@@ -53,12 +51,12 @@ def estimate_into(
     model: Path | None,
     workers: int | None,
 ) -> None:
-    """Estimate poses, and masks, of training images into the folder of a run that is yet to open.
+    """Estimate poses, and masks, of training images before a run opens its folder.
 
     Args:
         out: The folder of the run; an unfinished estimation is continued.
         people: The training images.
-        masks: Whether masks are wanted too.
+        masks: Whether to write masks too.
         model: The pose network's file; None finds it.
         workers: Processes; by default one a core.
 
@@ -72,13 +70,12 @@ def estimate_into(
     try:
         require_extra("pose", "ai_edge_litert")
     except UsageError as error:
-        raise UsageError(f"{error}, or name the images' keypoints with --keypoints FILE") from None
+        raise UsageError(f"{error}, or give the images' keypoints with --keypoints FILE") from None
     find_model(model)
     fresh, what = not out.exists(), "poses and masks" if masks else "poses"
-    click.echo(
-        f"no keypoints named: {what} of {len(people):,} images come from BlazePose, into "
-        f"{out / FOLDER}",
-        err=True,
+    notice(
+        f"no keypoint file: {what} of {len(people):,} images are estimated by BlazePose, into "
+        f"{out / FOLDER}"
     )
     try:
         estimate_poses(

@@ -1,4 +1,4 @@
-"""What a run works on: training images joined with their poses, and the poses to reach."""
+"""Inputs of an augmented dataset: training images joined with their poses, and target poses."""
 
 import hashlib
 from collections.abc import Iterable, Sequence
@@ -7,30 +7,39 @@ from typing import NamedTuple
 
 import torch
 
-from reidaug.augment.background import mask_file
+from reidaug.augment.options import AugmentOptions
+from reidaug.augment.outlines import mask_file
 from reidaug.augment.output_folder import base_name
-from reidaug.augment.target_poses import TargetPoses, choose, gather
-from reidaug.augment.warping import Source
+from reidaug.augment.target_poses import TargetPoses, choose, on_common_canvas
 from reidaug.data.images import read_image, read_mask
 from reidaug.data.keypoints import read_keypoints
-from reidaug.data.market1501 import TRAIN, ReIDDataset, image_names
+from reidaug.data.market1501 import TRAIN, Person, ReIDDataset, image_names
 from reidaug.errors import ReidaugError
 from reidaug.geometry.flow import Size
 from reidaug.geometry.pose import Pose, shows_torso
 
-KEYPOINTS = "market-annotation-train.csv"
-"""What the keypoint file of a dataset is called, when no other is named."""
-MASKS = "masks"
-"""What the folder of person masks of a dataset is called, when no other is named."""
+
+class Source(NamedTuple):
+    """An image to warp.
+
+    Attributes:
+        person: The crop.
+        name: File name its warps are named after.
+        pose: Its 18 joints in pixels.
+    """
+
+    person: Person
+    name: str
+    pose: Pose
 
 
-class Material(NamedTuple):
-    """What a run works on.
+class AugmentInputs(NamedTuple):
+    """What an augmented dataset is made from.
 
     Attributes:
         dataset: The training images.
         sources: Those with a pose, in name order.
-        targets: The poses to warp them into; no pose when each keeps its own.
+        targets: The target poses; none where each image keeps its own.
         left_out: One line for everything that cannot be used.
     """
 
@@ -40,39 +49,29 @@ class Material(NamedTuple):
     left_out: tuple[str, ...]
 
 
-def gather_material(
-    dataset: ReIDDataset,
-    keypoints: Path,
-    *,
-    masks: Path | None = None,
-    count: int,
-    how: str,
-    seed: int,
-    own_pose: bool,
-) -> Material:
-    """Join training images with their poses and choose the targets.
+def read_inputs(
+    dataset: ReIDDataset, keypoints: Path, options: AugmentOptions, *, own_pose: bool = False
+) -> AugmentInputs:
+    """Join training images with their poses and choose the target poses.
 
     Args:
         dataset: The dataset; only its training images matter.
         keypoints: Keypoint file of the training images.
-        masks: Folder of their person masks, or None.
-        count: How many target poses.
-        how: How they are chosen, see `reidaug.augment.target_poses.choose`.
-        seed: Of the draw.
-        own_pose: Whether each image keeps its own pose; the chosen ones then only say how large
-            the images are.
+        options: Number and choice of the target poses, masks and seed count.
+        own_pose: Whether each image keeps its own pose, see `choose_targets`.
 
     Returns:
-        What the run works on.
+        The inputs.
 
     Raises:
-        ReidaugError: No image has a pose, or too few can stand model.
+        ReidaugError: No image has a pose, or there are too few candidate target poses.
     """
     sources, left_out = join_poses(dataset, keypoints)
     targets = choose_targets(
-        sources, masks=masks, count=count, how=how, seed=seed, own_pose=own_pose
-    )
-    return Material(dataset, sources, targets, (*dataset.left_out, *left_out))
+        sources, masks=options.masks, count=options.poses, how=options.choose, seed=options.seed,
+        own_pose=own_pose,
+    )  # fmt: skip
+    return AugmentInputs(dataset, sources, targets, (*dataset.left_out, *left_out))
 
 
 def join_poses(dataset: ReIDDataset, keypoints: Path) -> tuple[tuple[Source, ...], tuple[str, ...]]:
@@ -121,45 +120,46 @@ def choose_targets(
     seed: int,
     own_pose: bool = False,
 ) -> TargetPoses:
-    """Choose whose poses to warp into.
+    """Choose the target poses among training images.
 
     Args:
         sources: Training images with their poses.
-        masks: Folder of their person masks, or None; an image whose mask is damaged is no model.
+        masks: Folder of their person masks, or None; images whose mask is damaged are no
+            candidates.
         count: How many target poses.
         how: How they are chosen, see `reidaug.augment.target_poses.choose`.
-        seed: Of the draw.
-        own_pose: Whether each image keeps its own pose; then no pose is returned, only how large
-            the images are.
+        seed: Random seed.
+        own_pose: Whether each image keeps its own pose; then no pose is returned, only the size
+            of the images.
 
     Returns:
         The target poses.
 
     Raises:
-        ReidaugError: Too few images can stand model.
+        ReidaugError: There are too few candidates.
     """
-    models = {s.person.path.name: s for s in sources if own_pose or shows_torso(s.pose)}
+    candidates = {s.person.path.name: s for s in sources if own_pose or shows_torso(s.pose)}
     unreadable: list[str] = []
     while True:
-        poses = {name: source.pose for name, source in models.items()}
-        wanted = min(count, max(len(poses), 1)) if own_pose else count
+        poses = {name: source.pose for name, source in candidates.items()}
+        number = min(count, max(len(poses), 1)) if own_pose else count
         try:
-            chosen = choose(poses, wanted, how=how, seed=seed)
+            chosen = choose(poses, number, how=how, seed=seed)
         except ReidaugError as error:
             more = f"; not readable: {len(unreadable)}, first {unreadable[0]}" if unreadable else ""
             raise type(error)(f"{error}{more}") from None
         sizes: dict[str, Size] = {}
         for name in chosen:
             try:
-                size = _size_of(models[name], masks)
+                size = _size_of(candidates[name], masks)
             except ReidaugError as error:
                 unreadable.append(str(error))
-                del models[name]  # it is reported when it is read as a source
+                del candidates[name]  # it is reported when it is read as a source
             else:
                 sizes[name] = size
         if len(sizes) == len(chosen):
             break
-    targets = gather(chosen, poses, sizes, seed=seed)
+    targets = on_common_canvas(chosen, poses, sizes, seed=seed)
     if not own_pose:
         return targets
     nobody = Pose(torch.zeros(0, 18, 2), torch.zeros(0, 18, dtype=torch.bool))
@@ -174,18 +174,18 @@ def _size_of(source: Source, masks: Path | None) -> Size:
     return image.shape[1], image.shape[2]
 
 
-def fingerprint(material: Material, files: Iterable[Path]) -> str:
-    """Sum up what decides the warps and can change behind the same paths.
+def fingerprint(inputs: AugmentInputs, files: Iterable[Path]) -> str:
+    """Hash what decides the warps and can change behind the same paths.
 
     Args:
-        material: Its names and poses count.
-        files: Their names and content count; folders are passed over.
+        inputs: Names and poses count.
+        files: Their names and content count; folders are skipped.
 
     Returns:
         16 hexadecimal digits.
     """
-    digest = hashlib.sha256(repr((material.targets.size, material.targets.images)).encode())
-    for source in material.sources:
+    digest = hashlib.sha256(repr((inputs.targets.size, inputs.targets.images)).encode())
+    for source in inputs.sources:
         digest.update(source.name.encode())
         for part in source.pose:
             digest.update(part.numpy().tobytes())

@@ -1,4 +1,4 @@
-"""The folder of an augmented dataset: what is linked, what is copied, what things are called."""
+"""The folder of an augmented dataset: file names, links and copies."""
 
 import re
 import shutil
@@ -21,8 +21,8 @@ def base_name(person: Person) -> str:
         person: A crop of any dataset.
 
     Returns:
-        A name that ends in ``.jpg``: its own where that says both; otherwise person and camera are
-        put before it.
+        A name that ends in ``.jpg``: its own where that says both; otherwise with person and
+        camera before it.
     """
     stem = person.path.stem
     if _MARKET.match(stem) and ids_in(_MARKET, stem) == (person.pid, person.camid):
@@ -31,7 +31,7 @@ def base_name(person: Person) -> str:
 
 
 def show_split(source: Path, link: Path) -> bool:
-    """Show a folder in another place, by a link, or by a copy where links are not possible.
+    """Show a folder elsewhere, by a link, or by a copy where links are not possible.
 
     Args:
         source: The folder.

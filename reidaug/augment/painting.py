@@ -1,14 +1,16 @@
-"""A source image along many flows: sampled, and averaged where it shrinks."""
+"""Texture of warps: the source image sampled along flows."""
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float
+from scipy.ndimage import distance_transform_edt
 from torch import Tensor
 
 from reidaug.geometry.flow import resize
 from reidaug.geometry.strain import strain
 from reidaug.geometry.warp import warp
 
-SHRINKS = 1.6  # source pixels a target pixel
+SHRINKS = 1.6  # source pixels per target pixel
 TAPS = ((0.25, 0.5, 0.25),) * 2  # over half a pixel to either side
 
 
@@ -21,7 +23,7 @@ def paint(
 ) -> Float[Tensor, "t c H W"]:
     """Sample one image along several flows.
 
-    Where a flow shrinks the picture, or jumps from one place to another, single samples give
+    Where a flow shrinks the picture, or jumps between neighbouring pixels, single samples give
     ragged edges. There, nine points half a pixel apart are averaged, with binomial weights.
 
     On 320 rendered pairs (the demo's flow, with `reidaug.geometry.upsampling.upsample_flow`; 28 %
@@ -32,8 +34,8 @@ def paint(
     Args:
         image: Image, with its mask as a further channel or without (C, H, W).
         flow: Flows (T, 2, H, W) of the image's size.
-        outline: Pixels (T, H, W) that will be seen; the others are sampled once.
-        shrinks: Source pixels a target pixel, from which on samples are averaged.
+        outline: Pixels (T, H, W) that stay visible; the others are sampled once.
+        shrinks: Source pixels per target pixel, from which on samples are averaged.
 
     Returns:
         Images (T, C, H, W).
@@ -49,12 +51,40 @@ def paint(
     offset = torch.arange(-1, 2, device=flow.device)
     rows = (2 * row[:, None, None] + offset[:, None]).clamp(0, 2 * height - 2)
     columns = (2 * column[:, None, None] + offset).clamp(0, 2 * width - 2)
-    # Places in the memory of `fine`: one look-up a coordinate instead of one a pixel and channel.
+    # Indices into the memory of `fine`: one look-up a coordinate, not one a pixel and channel.
     plane = fine.shape[2] * fine.shape[3]
-    place = (2 * plane * which[:, None, None] + rows * fine.shape[3] + columns).flatten(1)
-    points = torch.stack((fine.take(place), fine.take(place + plane)))
+    index = (2 * plane * which[:, None, None] + rows * fine.shape[3] + columns).flatten(1)
+    points = torch.stack((fine.take(index), fine.take(index + plane)))
     sampled = warp(image[None], points[None], size=(len(which), 9))[0]
     down, across = (torch.tensor(taps, device=flow.device) for taps in TAPS)
     weights = (down[:, None] * across).flatten()
     painted[which, :, row, column] = (sampled @ weights).mT
     return painted
+
+
+def spread_person(
+    image: Float[Tensor, "3 H W"], mask: Bool[Tensor, "H W"]
+) -> Float[Tensor, "3 H W"]:
+    """Give every background pixel the colour of the nearest pixel of the person.
+
+    A flow that misses a thin limb by a pixel then samples the limb, not the background. On 320
+    rendered pairs (the demo's flow) this takes the colour error over the person from 26.4 to 23.3
+    of 255 and ST-LPIPS from 0.143 to 0.122.
+
+    The nearest pixel of the same limb, or of the same side, in place of the nearest of all is not
+    better: of the same limb 0.01 +- 0.02 worse, of the same leg 0.00 +- 0.01, of the same side
+    0.15 +- 0.05 worse. Where pixels of another limb are replaced as well, warps get worse by 0.16
+    (legs) to 1.1 (sides): joints tell less well whose pixel it is than the flow.
+
+    Args:
+        image: Image (3, H, W).
+        mask: True on the person.
+
+    Returns:
+        The image (3, H, W), unchanged on the person, and everywhere when the mask is empty.
+    """
+    if not mask.any():
+        return image
+    nearest = distance_transform_edt(~mask.numpy(), return_distances=False, return_indices=True)
+    rows, columns = torch.from_numpy(np.asarray(nearest, dtype=np.int64))
+    return image[:, rows, columns]

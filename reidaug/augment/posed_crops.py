@@ -1,4 +1,4 @@
-"""Training crops that know their pose, for whoever trains with a `DataLoader` of their own."""
+"""Training crops with their poses, for training loops with a `DataLoader` of their own."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -9,9 +9,9 @@ from torch import Tensor
 from torch.utils.data import Dataset
 from torchvision import tv_tensors
 
-from reidaug.augment.inputs import KEYPOINTS, MASKS, choose_targets, join_poses
+from reidaug.augment.inputs import Source, choose_targets, join_poses
+from reidaug.augment.options import KEYPOINTS, MASKS
 from reidaug.augment.target_poses import TargetPoses
-from reidaug.augment.warping import Source
 from reidaug.data.images import read_image
 from reidaug.data.market1501 import TRAIN, Person, read_market1501
 from reidaug.errors import UsageError
@@ -19,10 +19,10 @@ from reidaug.geometry.pose import Pose
 
 
 class PosedImage(tv_tensors.Image):  # type: ignore[misc]
-    """An image that knows the pose of the person in it; a tensor (3, H, W) of bytes otherwise.
+    """An image with the pose of the person in it; otherwise a tensor (3, H, W) of bytes.
 
-    What any transform makes of it is an image without a pose: `reidaug.augment.PoseWarp` comes
-    first in a pipeline, or complains.
+    Any transform makes of it an image without a pose, so `reidaug.augment.PoseWarp` comes first in
+    a pipeline, or raises.
 
     Attributes:
         source: Whose crop it is, with the 18 joints in pixels; None when the pose is not known.
@@ -32,10 +32,10 @@ class PosedImage(tv_tensors.Image):  # type: ignore[misc]
 
     @classmethod
     def of(cls, image: Tensor, source: Source | None) -> "PosedImage":
-        """Tell an image its pose.
+        """Give an image its pose.
 
         Args:
-            image: RGB bytes (3, H, W); v2's ``PILToTensor`` makes such of a Pillow image.
+            image: RGB bytes (3, H, W), as v2's ``PILToTensor`` makes of a Pillow image.
             source: Whose crop it is, and the joints in its pixels, see `as_source`; None when they
                 are not known.
 
@@ -54,13 +54,13 @@ class PosedImage(tv_tensors.Image):  # type: ignore[misc]
 
     @classmethod
     def wrap(cls, tensor: Tensor, like: Tensor, **keywords: Any) -> tv_tensors.Image:
-        """Make of a transform's result an image without a pose: nobody moved its joints along."""
+        """Drop the pose of a transform's result: nothing moved its joints along."""
         del like, keywords
         return tensor.as_subclass(tv_tensors.Image)
 
 
 class TrainingCrop(NamedTuple):
-    """What a `PosedCrops` gives a `DataLoader`, which makes a batch of each field.
+    """An item of `PosedCrops`; a `DataLoader` makes a batch of each field.
 
     Attributes:
         image: What the transform made of the image.
@@ -76,9 +76,9 @@ class TrainingCrop(NamedTuple):
 
 
 class PosedCrops(Dataset[TrainingCrop]):
-    """The training crops of a re-ID dataset, each told its pose before it is transformed.
+    """The training crops of a re-ID dataset with their poses.
 
-    Crops without keypoints are there as well: nothing can warp them.
+    Crops without keypoints are included, without a pose: nothing can warp them.
 
     Args:
         root: A Market-1501-format dataset, see `reidaug.data.market1501.read_market1501`.
@@ -86,7 +86,7 @@ class PosedCrops(Dataset[TrainingCrop]):
             in the root.
         masks: Folder of person masks; by default ``masks`` in the root, where there is one.
         pattern: Regular expression that reads person and camera from file names.
-        transform: Given a `PosedImage`; by default images are bytes of their own size.
+        transform: Applied to a `PosedImage`; by default images are bytes of their own size.
 
     Attributes:
         people: The training crops in name order.
@@ -161,7 +161,7 @@ class PosedCrops(Dataset[TrainingCrop]):
         Args:
             count: How many.
             how: How they are chosen, see `reidaug.augment.target_poses.choose`.
-            seed: Of the draw.
+            seed: Random seed.
 
         Returns:
             The poses.
@@ -173,7 +173,7 @@ class PosedCrops(Dataset[TrainingCrop]):
 
 
 def as_source(pose: Pose, path: Path | str) -> Source:
-    """Tell the pose of a crop of a dataset of your own, for `PosedImage.of`.
+    """Describe a crop of a dataset of your own, for `PosedImage.of`.
 
     Args:
         pose: Its 18 joints (18, 2) in pixels.
@@ -194,7 +194,7 @@ def as_source(pose: Pose, path: Path | str) -> Source:
 def _file(root: Path, keypoints: Path | str | None) -> Path:
     path = root / KEYPOINTS if keypoints is None else Path(keypoints)
     if not path.exists():
-        hint = "; name the keypoints of the training images" if keypoints is None else ""
+        hint = "; give the keypoints of the training images" if keypoints is None else ""
         raise UsageError(f"{path}: no such keypoint file{hint}")
     return path
 

@@ -1,54 +1,27 @@
-"""How good a warp can be, told without the true view: from flow, masks and poses."""
+"""Quality of warps without the true view: from flow, masks and poses."""
 
-from collections.abc import Callable
-from functools import lru_cache
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import NamedTuple
 
-import numpy as np
 import torch
-from jaxtyping import Bool, Float, UInt8
+from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
 from reidaug.geometry.flow import Size, identity
 from reidaug.geometry.pck import match_joints
-from reidaug.geometry.pose import Pose
+from reidaug.geometry.pose import Pose, stack
 from reidaug.geometry.strain import log_stretch, strain
 from reidaug.geometry.warp import warp
 
 SQUEEZED = 0.02  # of a pixel's area: a cell below counts as folded
-NEAR = 0.1  # of the height: a joint found within is right
-
-
-@runtime_checkable
-class PoseReading(Protocol):
-    """What is read off a picture."""
-
-    @property
-    def pose(self) -> Pose:
-        """The 18 joints in pixels of the picture."""
-
-
-@runtime_checkable
-class PoseReader(Protocol):
-    """Finds the joints of the person in a picture."""
-
-    def read(self, image: UInt8[np.ndarray, "h w 3"]) -> PoseReading:
-        """Read a picture.
-
-        Args:
-            image: RGB bytes (h, w, 3).
-
-        Returns:
-            The pose found, and whatever else.
-        """
+PCK_RADIUS = 0.1  # of the height: a joint found within is correct
 
 
 class WarpQuality(NamedTuple):
     """Numbers of B warps, all over the pixels of the target's outline.
 
     Attributes:
-        foreground: Share (B,) in [0, 1] that samples the source's person, not what is behind.
+        foreground: Share (B,) in [0, 1] that samples the source's person, not its background.
         inside: Share (B,) in [0, 1] that samples a point inside the source image.
         folded: Share (B,) in [0, 1] turned inside out against the rest, or squeezed to nothing.
         seen: Share (B,) in [0, 1] that the source shows: person, inside the image, not folded;
@@ -57,7 +30,7 @@ class WarpQuality(NamedTuple):
             as the logarithm of a factor: 0 is not at all, 0.7 is twice.
         stretch_95: The 95 % quantile (B,) of the same.
         mirrored: Whether (B,) most of the picture is mirrored, as between front and back views.
-        quality: (B,) in [0, 1], see `measure`.
+        quality: (B,) in [0, 1], see `measure_quality`.
     """
 
     foreground: Float[Tensor, "b"]
@@ -73,7 +46,7 @@ class WarpQuality(NamedTuple):
 def outline_weights(
     outline: Bool[Tensor, "b H W"], cells: tuple[int, int]
 ) -> Float[Tensor, "b h w"]:
-    """Tell how much of each cell of a flow's grid belongs to the outline.
+    """Measure how much of each cell of a flow's grid belongs to the outline.
 
     Args:
         outline: Outlines (B, H, W).
@@ -86,14 +59,14 @@ def outline_weights(
     return warp(outline[:, None].float(), grid, size=cells)[:, 0]
 
 
-def measure(
+def measure_quality(
     flow: Float[Tensor, "b 2 h w"],
     outline: Bool[Tensor, "b H W"],
     mask: Bool[Tensor, "H W"],
-    agree: Float[Tensor, "b"],
+    agreement: Float[Tensor, "b"],
     joints: Float[Tensor, "b"],
 ) -> WarpQuality:
-    """Judge the warps of one source.
+    """Measure the quality of the warps of one source.
 
     ``quality = seen * sqrt(joints) * exp(-stretch / 2)``. Among the warps of one rendered person
     its rank correlation with the true colour error and the true ST-LPIPS over the outline is given
@@ -103,7 +76,8 @@ def measure(
         flow: Flow (B, 2, h, w).
         outline: The target's outline (B, H, W).
         mask: The source's person (H, W).
-        agree: How far source and target face the same way (B,), see `reidaug.augment.viewpoint`.
+        agreement: How far source and target face the same way (B,), see
+            `reidaug.augment.viewpoint.view_agreement`.
         joints: Share (B,) of the target's joints that the source shows, in [0, 1].
 
     Returns:
@@ -127,7 +101,7 @@ def measure(
     # On a coarse grid a cell at the edge is but partly of either person.
     shown = avg_pool2d(torch.minimum(person * inside, cells)[:, None], 2, stride=1)[:, 0]
     whole = between.sum((1, 2)).clamp_min(1e-6)
-    seen = (shown * good).sum((1, 2)) / whole * agree
+    seen = (shown * good).sum((1, 2)) / whole * agreement
     most = torch.maximum(log_stretch(strained.largest).abs(), log_stretch(strained.smallest).abs())
     median, high = _quantiles(most, between, (0.5, 0.95))
     return WarpQuality(
@@ -142,46 +116,21 @@ def measure(
     )
 
 
-def check_pose(make: Callable[[], PoseReader], image: UInt8[Tensor, "3 H W"], asked: Pose) -> float:
-    """Read the pose off a warp and compare it with the one asked for.
+def pck(found: Pose, target: Pose, size: Size) -> float:
+    """Compare the pose found in a warp with its target: PCK at a tenth of the height.
 
     Args:
-        make: Makes the reader; called once a process.
-        image: The warp, RGB bytes (3, H, W).
-        asked: The 18 joints asked for, in pixels of the warp.
-
-    Returns:
-        See `agreement`.
-    """
-    pixels = np.ascontiguousarray(image.permute(1, 2, 0).numpy())
-    found = _reader(make).read(pixels).pose
-    return agreement(found, asked, (image.shape[1], image.shape[2]))
-
-
-@lru_cache(maxsize=1)
-def _reader(make: Callable[[], PoseReader]) -> PoseReader:
-    return make()
-
-
-def agreement(found: Pose, asked: Pose, size: Size) -> float:
-    """Compare the pose read off a warp with the one asked for: PCK at a tenth of the height.
-
-    Args:
-        found: The 18 joints read off, in pixels of the warp.
-        asked: The 18 joints asked for, in pixels of the warp.
+        found: The 18 joints found, in pixels of the warp.
+        target: The 18 target joints, in pixels of the warp.
         size: (height, width) of the warp.
 
     Returns:
-        Share, 0 to 1, of the joints visible in both that are no further apart than a tenth of the
-        height; 0 where no joint is visible in both.
+        Share, 0 to 1, of the joints visible in both that are no further apart than `PCK_RADIUS`
+        of the height; 0 where no joint is visible in both.
     """
-    matches = match_joints(_alone(found), _alone(asked), NEAR * size[0])
+    matches = match_joints(stack([found]), stack([target]), PCK_RADIUS * size[0])
     both = int(matches.detected.sum())
     return int(matches.correct.sum()) / both if both else 0.0
-
-
-def _alone(pose: Pose) -> Pose:
-    return Pose(pose.xy[None], pose.visible[None])
 
 
 def _share(values: Float[Tensor, "b h w"], weights: Float[Tensor, "b h w"]) -> Float[Tensor, "b"]:
@@ -197,6 +146,6 @@ def _quantiles(
     below = weights.flatten(1).gather(1, order).cumsum(1)
     found = []
     for share in shares:
-        place = (below < share * below[:, -1:]).sum(1, keepdim=True)
-        found.append(ordered.gather(1, place.clamp(max=ordered.shape[1] - 1))[:, 0])
+        index = (below < share * below[:, -1:]).sum(1, keepdim=True)
+        found.append(ordered.gather(1, index.clamp(max=ordered.shape[1] - 1))[:, 0])
     return found

@@ -1,9 +1,9 @@
-"""The target poses: which people of the training set stand model, and where that is recorded."""
+"""Target-pose selection, and the file ``poses.json``."""
 
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 import torch
@@ -17,7 +17,9 @@ from reidaug.files import read_text, write_atomically
 from reidaug.geometry.flow import Size
 from reidaug.geometry.pose import OPENPOSE_18, TORSO, Pose, on_canvas, shows_torso, stack
 
-CHOICES = ("random", "medoids")
+Choice = Literal["random", "medoids"]
+CHOICES: tuple[str, ...] = get_args(Choice)
+POSES = "poses.json"
 MOST_COMPARED = 2_000  # poses; the table of their distances takes 16 MB
 
 
@@ -26,8 +28,8 @@ class TargetPoses(NamedTuple):
 
     Attributes:
         size: (height, width) of the warps, in whose pixels the poses are.
-        seed: What they were drawn with.
-        images: File name of the training image each pose belongs to.
+        seed: Random seed of the choice.
+        images: File name of the training image each pose comes from.
         pose: The joints (T, 18, 2).
     """
 
@@ -43,15 +45,15 @@ def choose(poses: Mapping[str, Pose], count: int, *, how: str, seed: int) -> tup
     Args:
         poses: Poses that show their torso, by image name, each 18 joints.
         count: How many.
-        how: ``random``: drawn without replacement. ``medoids``: the centres of ``count`` groups of
-            alike poses, found among at most `MOST_COMPARED` poses drawn at random.
-        seed: Of the draw.
+        how: ``random``: drawn without replacement. ``medoids``: the centres of ``count`` clusters
+            of similar poses, found among at most `MOST_COMPARED` poses drawn at random.
+        seed: Random seed.
 
     Returns:
         Image names, in the order drawn or in name order.
 
     Raises:
-        ReidaugError: There are fewer poses than asked for.
+        ReidaugError: There are fewer poses than ``count``.
         UsageError: ``how`` is unknown.
 
     Source:
@@ -62,8 +64,8 @@ def choose(poses: Mapping[str, Pose], count: int, *, how: str, seed: int) -> tup
     names = sorted(poses)
     if count > len(names):
         raise ReidaugError(
-            f"{count} poses asked for, but only {len(names)} training images show shoulders and "
-            "hips; ask for fewer with --poses"
+            f"only {len(names)} training images show shoulders and hips, too few for {count} "
+            "target poses; choose fewer with --poses"
         )
     drawn = np.random.default_rng(seed).permutation(len(names))
     if how == "random":
@@ -76,32 +78,32 @@ def choose(poses: Mapping[str, Pose], count: int, *, how: str, seed: int) -> tup
 def poses_in(
     keypoints: Path, *, size: Size, count: int | None = None, how: str = "random", seed: int = 0
 ) -> TargetPoses:
-    """Take target poses out of a keypoint file, without the images they belong to.
+    """Read target poses from a keypoint file, without the images they come from.
 
     Args:
         keypoints: The file, see `reidaug.data.keypoints.read_keypoints`; poses that do not show
-            shoulders and hips are passed over.
+            shoulders and hips are skipped.
         size: (height, width) of the images, all of one size, in whose pixels the joints are.
         count: How many; by default all of them.
         how: How they are chosen, see `choose`.
-        seed: Of the draw.
+        seed: Random seed.
 
     Returns:
         The poses.
 
     Raises:
-        ReidaugError: The file cannot be read, or has fewer poses than asked for.
+        ReidaugError: The file cannot be read, or has fewer poses than ``count``.
     """
     known = read_keypoints(keypoints).poses
-    models = {name: pose for name, pose in known.items() if shows_torso(pose)}
-    chosen = choose(models, len(models) if count is None else count, how=how, seed=seed)
+    candidates = {name: pose for name, pose in known.items() if shows_torso(pose)}
+    chosen = choose(candidates, len(candidates) if count is None else count, how=how, seed=seed)
     if not chosen:
         raise ReidaugError(f"{keypoints}: no pose in it shows both shoulders and both hips")
-    return TargetPoses(size, seed, chosen, stack([models[name] for name in chosen]))
+    return TargetPoses(size, seed, chosen, stack([candidates[name] for name in chosen]))
 
 
 def pose_distances(poses: Pose) -> Float[Tensor, "n n"]:
-    """Compare body poses, wherever in the picture and however large the people are.
+    """Compare body poses, whatever the place and size of the people in the picture.
 
     Each pose is moved to the middle of its torso and divided by the torso's height. The distance
     is the root mean square over the joints that both show.
@@ -120,18 +122,18 @@ def pose_distances(poses: Pose) -> Float[Tensor, "n n"]:
     total = torch.zeros(len(xy), len(xy), dtype=torch.float64)
     shared = torch.zeros_like(total)
     for joint in range(xy.shape[1]):
-        seen = poses.visible[:, joint].double()
-        both = seen[:, None] * seen
+        visible = poses.visible[:, joint].double()
+        both = visible[:, None] * visible
         total += both * (xy[:, None, joint] - xy[None, :, joint]).square().sum(-1)
         shared += both
     return (total / shared).sqrt().float()
 
 
 def medoids(distances: NDArray[np.float32], count: int) -> list[int]:
-    """Find the items that stand best for all others.
+    """Cluster items around medoids.
 
     A greedy start (each new medoid lowers the sum of distances to the nearest medoid most), then
-    every medoid moves to the middle of its group until none does. Ties go to the first item.
+    every medoid moves to the middle of its cluster until none does. Ties go to the first item.
 
     Args:
         distances: Distances (N, N), symmetric.
@@ -148,9 +150,9 @@ def medoids(distances: NDArray[np.float32], count: int) -> list[int]:
         found.append(int(cost.argmin()))
         nearest = np.minimum(nearest, distances[found[-1]])
     while True:
-        groups = distances[found].argmin(0)
-        groups[found] = np.arange(count)
-        moved = [_middle(distances, np.flatnonzero(groups == k)) for k in range(count)]
+        clusters = distances[found].argmin(0)
+        clusters[found] = np.arange(count)
+        moved = [_middle(distances, np.flatnonzero(clusters == k)) for k in range(count)]
         if _cost(distances, moved) >= _cost(distances, found):
             return sorted(found)
         found = moved
@@ -164,16 +166,16 @@ def _cost(distances: NDArray[np.float32], found: Sequence[int]) -> float:
     return float(distances[list(found)].min(0).sum(dtype=np.float64))
 
 
-def gather(
+def on_common_canvas(
     images: Sequence[str], poses: Mapping[str, Pose], sizes: Mapping[str, Size], *, seed: int
 ) -> TargetPoses:
-    """Put chosen poses on one canvas: the most common size of their images.
+    """Bring chosen poses to one canvas: the most common size of their images.
 
     Args:
         images: Names of the chosen images.
         poses: Their joints, each in pixels of its own image.
         sizes: (height, width) of each of these images.
-        seed: What they were drawn with.
+        seed: Random seed of the choice.
 
     Returns:
         The target poses.

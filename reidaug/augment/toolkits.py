@@ -1,4 +1,4 @@
-"""Augmented datasets in the toolkits people train with."""
+"""Augmented datasets in torchreid."""
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
@@ -22,19 +22,19 @@ def torchreid_dataset(
     seed: int = 0,
     pattern: str | None = None,
 ) -> Callable[..., Any]:
-    """Make of an augmented dataset what ``torchreid.data.register_image_dataset`` takes.
+    """Make the factory that ``torchreid.data.register_image_dataset`` takes.
 
-    Persons are numbered from 0 for training as torchreid wants it, cameras likewise whatever
-    their numbers are, so that camera ids of several digits work as well.
+    Persons and cameras are numbered from 0 for training, as torchreid needs it, whatever their
+    ids are: camera ids of several digits work as well.
 
     Args:
-        warps: The root that ``reidaug augment`` made; query and gallery are taken from it.
-        originals: The root whose training images are learnt from beside the warps; by default
-            those that ``--keep-original`` left in ``warps``, if any.
+        warps: The augmented dataset; query and gallery are taken from it.
+        originals: The root whose training images are used beside the warps; by default those that
+            ``--keep-original`` left in ``warps``, if any.
         ratio: Mean number of warps kept of each source image, drawn once; by default all. With
             2.5, two or three. A ratio of 0 keeps none: the control.
         repeat: How often each original is listed, to weigh originals against warps.
-        seed: Of the draw.
+        seed: Random seed.
         pattern: Regular expression for the file names of ``originals``.
 
     Returns:
@@ -46,7 +46,7 @@ def torchreid_dataset(
         UsageError: torchreid is not installed, or an argument is out of range.
     """
     require_extra("torchreid", "torchreid")
-    from reidaug.augment.torchreid_images import WarpedImages
+    from reidaug.augment.torchreid_images import TorchreidDataset
 
     if repeat < 1 or (ratio is not None and ratio < 0):
         raise UsageError(f"repeat is at least 1 and ratio at least 0, not {repeat} and {ratio}")
@@ -68,7 +68,7 @@ def torchreid_dataset(
         [(str(p.path), p.pid, camera[p.camid]) for p in made.query],
         [(str(p.path), p.pid, camera[p.camid]) for p in made.gallery],
     )
-    return partial(WarpedImages, *rows)
+    return partial(TorchreidDataset, *rows)
 
 
 def draw_warps(warps: Sequence[Person], ratio: float | None, *, seed: int) -> list[Person]:
@@ -77,10 +77,10 @@ def draw_warps(warps: Sequence[Person], ratio: float | None, *, seed: int) -> li
     Args:
         warps: Warps, named by `reidaug.data.crop_names.warp_name`.
         ratio: Mean number kept of each source; None keeps all.
-        seed: Of the draw.
+        seed: Random seed.
 
     Returns:
-        Those kept, sources in the order they first stand in.
+        Those kept, in the order of their sources.
     """
     if ratio is None:
         return list(warps)

@@ -1,4 +1,4 @@
-"""A torchvision transform that warps a crop into a pose of others while it is loaded."""
+"""`PoseWarp`: a torchvision transform that warps a crop into another pose while it is loaded."""
 
 import hashlib
 from collections import OrderedDict
@@ -12,29 +12,19 @@ from torch.utils.data import get_worker_info
 from torchvision import tv_tensors
 from torchvision.transforms.v2 import Transform
 
-from reidaug.augment.background import colour_of
+from reidaug.augment.background import BACKGROUNDS
+from reidaug.augment.inputs import Source
+from reidaug.augment.options import AugmentOptions
+from reidaug.augment.outlines import Targets, target_outlines
 from reidaug.augment.posed_crops import PosedImage
-from reidaug.augment.target_poses import TargetPoses, read_poses
-from reidaug.augment.viewpoint import TURNS, half_turns
-from reidaug.augment.warping import (
-    POSES,
-    Crop,
-    Plan,
-    Source,
-    Targets,
-    carried,
-    flows_of,
-    outlined,
-    pixels_of,
-    put_on_canvas,
-)
+from reidaug.augment.target_poses import POSES, TargetPoses, read_poses
+from reidaug.augment.viewpoint import half_turns
+from reidaug.augment.warping import Crop, estimate_flows, put_on_canvas, targets_of, warp_pixels
 from reidaug.data.crop_names import warp_name
 from reidaug.errors import UsageError
-from reidaug.flow.builtin import load_flow
-from reidaug.flow.checkpoint import load_checkpoint
 from reidaug.flow.estimator import FlowEstimator
 from reidaug.geometry.pose import select, stack
-from reidaug.machine import half_pays
+from reidaug.recipes import resolve
 
 OUTLINES_KEPT = 512  # targets; 40 kB each at 128 x 64
 
@@ -42,38 +32,35 @@ OUTLINES_KEPT = 512  # targets; 40 kB each at 128 x 64
 class PoseWarp(Transform):  # type: ignore[misc]
     """Warps a `reidaug.augment.PosedImage` into a random pose of a pool, in a loading worker.
 
-    What comes out has the pixels `reidaug augment` would write for the same source, pose, masks
-    and background, without JPEG's losses: an image of the pool's size. A crop that is not warped,
-    or whose pose is not known, comes out as it is: a ``Resize`` after it brings both to one size.
-    It goes before whatever changes the picture, since nothing else moves the joints along.
+    The result has the pixels `reidaug augment` would write for the same source, pose, masks and
+    background, without JPEG's losses: an image of the pool's size. A crop that is not warped, or
+    whose pose is not known, is returned as it is: a ``Resize`` after it brings both to one size.
+    `PoseWarp` goes before whatever changes the picture, since nothing else moves the joints along.
 
-    Chance comes from torch's generator of the process, which a `DataLoader` seeds for every worker
-    and epoch: the same ``torch.manual_seed`` and number of workers give the same crops.
+    It draws from torch's generator of the process, which a `DataLoader` seeds for every worker and
+    epoch: the same ``torch.manual_seed`` and number of workers give the same crops.
 
     Args:
-        flow: A flow estimator on the CPU, which is put into evaluation mode, or what
-            ``reidaug augment --flow`` takes: ``"market"``, which comes with the package, the name
-            of a closed form, or the folder of a checkpoint. A `Path` is always a folder.
+        flow: A flow estimator on the CPU, which is put into evaluation mode;
+            `reidaug.flow.load_flow` makes one of what ``reidaug augment --flow`` takes.
         pool: The poses to warp into: `PosedCrops.targets` of a training set,
-            `reidaug.augment.target_poses.poses_in` a keypoint file, or a dataset of `reidaug
-            augment` (its folder, or the ``poses.json`` in it).
+            `reidaug.augment.target_poses.poses_in` a keypoint file, or an augmented dataset (its
+            folder, or the ``poses.json`` in it).
         p: Probability that a crop is warped.
         masks: Folder of person masks ``<stem>.png`` of the crops and of the pool's images; where
             there is none, limbs are drawn from the joints.
-        background: A name in `reidaug.augment.background.BACKGROUNDS`; ``other`` is not to be had
-            here, where no other crop is at hand.
-        turns: What becomes of half turns, where the crop shows the front and the pose the back or
-            the other way round: ``allow``, ``mirror`` (the same outline from the side that is
-            seen) or ``drop`` (such a crop is left as it is).
-        half: Whether flows are estimated in bfloat16; by default where the processor has it and
+        background: A name in `reidaug.augment.background.BACKGROUNDS` that needs no other crops.
+        turns: What becomes of half turns, see `reidaug.augment.viewpoint.TURNS`; with ``drop`` such
+            a crop is left as it is.
+        bfloat16: Whether flows are estimated in bfloat16; by default where the processor has it and
             the estimator is a network, as ``reidaug augment`` does.
         cache_mb: Bound on the flows a process keeps. A flow is kept by the crop's pixels and joints
-            and by the pose asked for; workers keep them beyond an epoch when they are persistent.
-        generator: A source of chance of your own, on the CPU, instead of torch's; a worker draws
-            from a generator seeded by this one's seed and its own.
+            and by the target pose; workers keep them beyond an epoch when they are persistent.
+        generator: A generator of your own, on the CPU, instead of torch's; a worker draws from one
+            seeded by this one's seed and its own.
 
     Raises:
-        ReidaugError: The checkpoint or the poses cannot be read.
+        ReidaugError: The poses cannot be read.
         UsageError: An argument is out of range, or the pool is empty.
     """
 
@@ -81,44 +68,33 @@ class PoseWarp(Transform):  # type: ignore[misc]
 
     def __init__(
         self,
-        flow: FlowEstimator | Path | str,
+        flow: FlowEstimator,
         pool: TargetPoses | Path | str,
         *,
         p: float = 0.5,
         masks: Path | str | None = None,
         background: str = "grey",
         turns: str = "allow",
-        half: bool | None = None,
+        bfloat16: bool | None = None,
         cache_mb: float = 64.0,
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
-        _check_looks(background, turns)
+        precision = {None: "auto", True: "bfloat16", False: "float32"}[bfloat16]
+        chosen = {"masks": masks, "background": background, "turns": turns, "precision": precision}
+        options = resolve(chosen, AugmentOptions, where="PoseWarp")
+        if BACKGROUNDS[background].needs_pool:
+            raise UsageError(f"background {background!r} needs other crops: use reidaug augment")
         if not 0 <= p <= 1:
             raise UsageError(f"p is a probability from 0 to 1, not {p}")
         if cache_mb < 0:
             raise UsageError(f"cache_mb is not negative, but {cache_mb}")
-        if isinstance(flow, Path):
-            flow = load_checkpoint(flow)
-        self.estimator = load_flow(flow) if isinstance(flow, str) else flow
-        self.estimator.eval()
+        self.estimator = flow.eval()
+        self.options = options.for_estimator(flow)
         self.pool = pool if isinstance(pool, TargetPoses) else _read_pool(Path(pool))
         if not self.pool.images:
             raise UsageError("the pool has no pose; a run of `--flow identity` leaves none")
         self.p, self.cache_mb, self.generator = p, cache_mb, generator
-        if half is None:
-            half = next(self.estimator.parameters(), None) is not None
-            half = half and half_pays(torch.device("cpu"))
-        # How the engine would do it; where it writes and how it builds do not matter here.
-        self._plan = Plan(
-            out=Path(),
-            build=_no_build,
-            flow="",
-            masks=None if masks is None else Path(masks),
-            background=background,
-            turns=turns,
-            half=half,
-        )
         self._empty()
 
     def _empty(self) -> None:
@@ -134,7 +110,7 @@ class PoseWarp(Transform):  # type: ignore[misc]
         return self
 
     def check_inputs(self, flat_inputs: list[Any]) -> None:
-        """See to it that there is a crop with a pose in the sample.
+        """Check that there is a crop with a pose in the sample.
 
         Args:
             flat_inputs: Everything in the sample.
@@ -149,7 +125,7 @@ class PoseWarp(Transform):  # type: ignore[misc]
             )
 
     def make_params(self, flat_inputs: list[Any]) -> dict[str, Any]:
-        """Draw whether to warp, and into which pose; both are drawn for every crop.
+        """Draw whether to warp, and the target pose; both are drawn for every crop.
 
         Args:
             flat_inputs: The crops of the sample.
@@ -158,9 +134,9 @@ class PoseWarp(Transform):  # type: ignore[misc]
             ``target``: index of the pose, or None.
         """
         del flat_inputs
-        chance = self._chance()
-        warped = bool(torch.rand((), generator=chance) < self.p)
-        target = int(torch.randint(len(self.pool.images), (), generator=chance))
+        generator = self._generator()
+        warped = bool(torch.rand((), generator=generator) < self.p)
+        target = int(torch.randint(len(self.pool.images), (), generator=generator))
         return {"target": target if warped else None}
 
     def transform(self, inpt: PosedImage, params: dict[str, Any]) -> tv_tensors.Image:
@@ -175,7 +151,7 @@ class PoseWarp(Transform):  # type: ignore[misc]
 
         Raises:
             ReidaugError: A mask is no readable image.
-            UsageError: The crop has lost its pose on the way.
+            UsageError: The crop has lost its pose in another transform.
         """
         target, source = params["target"], _source_of(inpt)
         if target is not None and source is not None:
@@ -186,7 +162,7 @@ class PoseWarp(Transform):  # type: ignore[misc]
         return tv_tensors.Image(inpt.as_subclass(Tensor))
 
     def warp(self, image: PosedImage, target: int) -> tv_tensors.Image:
-        """Warp a crop into one pose of the pool, nothing left to chance.
+        """Warp a crop into a given pose of the pool.
 
         Args:
             image: The crop.
@@ -206,19 +182,18 @@ class PoseWarp(Transform):  # type: ignore[misc]
             return self._warped(self._crop(image, source), target, self._target(target))
 
     def _drops(self, crop: Crop, targets: Targets) -> bool:
-        asked = self._plan.turns == "drop" and self.estimator.to_target_pose
-        return asked and bool(half_turns(stack([crop.pose]), targets.pose)[0, 0])
+        drop = self.options.turns == "drop" and self.estimator.to_target_pose
+        return drop and bool(half_turns(stack([crop.pose]), targets.pose)[0, 0])
 
     def _crop(self, image: PosedImage, source: Source) -> Crop:
         pixels = image.as_subclass(Tensor)
-        return put_on_canvas(source, pixels, self.pool.size, self._plan.masks)
+        return put_on_canvas(source, pixels, self.pool.size, self.options.masks)
 
     def _warped(self, crop: Crop, target: int, targets: Targets) -> tv_tensors.Image:
         flow = self._flow(crop, target, targets)
-        if not self.estimator.to_target_pose:
-            targets = carried(crop, flow, targets)
+        targets = targets_of(self.estimator, crop, flow, targets)
         name = warp_name(crop.source.name, target)
-        return tv_tensors.Image(pixels_of(self._plan, crop, flow, targets, [name])[0])
+        return tv_tensors.Image(warp_pixels(crop, flow, targets, [name], self.options)[0])
 
     def _flow(self, crop: Crop, target: int, targets: Targets) -> Float[Tensor, "1 2 h w"]:
         key = _key(crop, target)
@@ -226,8 +201,8 @@ class PoseWarp(Transform):  # type: ignore[misc]
         if kept is not None:
             self._flows.move_to_end(key)
             return kept
-        _, _, flow = next(iter(flows_of(self._plan, self.estimator, [crop], targets)))
-        flow = flow.contiguous()  # closed-form flows may be views of something larger
+        field = next(iter(estimate_flows(self.estimator, [crop], targets, self.options)))
+        flow = field.flow.contiguous()  # closed-form flows may be views of something larger
         self._flows[key] = flow
         self._flow_bytes += flow.nbytes
         while self._flow_bytes > self.cache_mb * 2**20:
@@ -240,14 +215,14 @@ class PoseWarp(Transform):  # type: ignore[misc]
             one = self.pool._replace(
                 images=(self.pool.images[index],), pose=select(self.pool.pose, [index])
             )
-            kept = outlined(one, self._plan.masks)
+            kept = target_outlines(one, self.options.masks)
             if len(self._targets) >= OUTLINES_KEPT:
                 self._targets.popitem(last=False)
             self._targets[index] = kept
         self._targets.move_to_end(index)
         return kept
 
-    def _chance(self) -> torch.Generator | None:
+    def _generator(self) -> torch.Generator | None:
         worker = get_worker_info()
         if self.generator is None or worker is None:
             return self.generator
@@ -257,7 +232,7 @@ class PoseWarp(Transform):  # type: ignore[misc]
         return self._worker[1]
 
     def __getstate__(self) -> dict[str, Any]:
-        # What a worker can make again stays here; not every torch can send a generator.
+        # A worker makes caches again; not every torch can pickle a generator.
         state = self.__dict__.copy()
         for name in ("_flows", "_flow_bytes", "_targets", "_worker"):
             del state[name]
@@ -274,21 +249,8 @@ class PoseWarp(Transform):  # type: ignore[misc]
         self._empty()
 
     def extra_repr(self) -> str:
-        """Say what the transform does."""
-        return f"{len(self.pool.images)} poses, p={self.p}, background={self._plan.background}"
-
-
-def _no_build(flow: str) -> FlowEstimator:
-    """Refuse to build: a `PoseWarp` has its estimator already."""
-    raise AssertionError(flow)
-
-
-def _check_looks(background: str, turns: str) -> None:
-    colour_of(background)
-    if background == "other":
-        raise UsageError("background 'other' needs other crops: it is for reidaug augment")
-    if turns not in TURNS:
-        raise UsageError(f"turns are one of {', '.join(TURNS)}, not {turns!r}")
+        """Describe the transform."""
+        return f"{len(self.pool.images)} poses, p={self.p}, background={self.options.background}"
 
 
 def _read_pool(path: Path) -> TargetPoses:
@@ -297,7 +259,7 @@ def _read_pool(path: Path) -> TargetPoses:
 
 def _source_of(image: PosedImage) -> Source | None:
     if not hasattr(image, "source"):
-        raise UsageError("PoseWarp got a copy of a crop that lost its pose: it goes first")
+        raise UsageError("PoseWarp got a copy of a crop without its pose: it goes first")
     return image.source
 
 

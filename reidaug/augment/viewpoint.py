@@ -1,4 +1,6 @@
-"""Which way people face, told from the order of their shoulders and hips."""
+"""Viewpoint of people, from the order of their shoulders and hips."""
+
+from typing import Literal, get_args
 
 import torch
 from jaxtyping import Bool, Float
@@ -11,18 +13,20 @@ FULL_WIDTH = (1.0, 0.58)
 rendered people."""
 
 SIDE = 0.2
-"""Dead zone: who faces less than this is seen from the side, and neither from the front nor from
-behind."""
+"""Dead zone: below it a person is seen from the side, neither from the front nor from behind."""
 
-TURNS = ("allow", "mirror", "drop")
+Turns = Literal["allow", "mirror", "drop"]
+TURNS: tuple[str, ...] = get_args(Turns)
+"""What becomes of half turns. ``allow``: nothing. ``mirror``: see `exchange_left_right`. ``drop``:
+they are not kept."""
 
 
 def facing(pose: Pose) -> Float[Tensor, "b"]:
-    """Tell which way people face.
+    """Measure which way people face.
 
-    The left shoulder of who faces the camera is right of the right one in the picture; so are the
-    hips. Their distances, over the height of the torso and what they measure from the front, are
-    averaged over those of the two that are visible.
+    In the picture of a person who faces the camera the left shoulder is right of the right one; so
+    are the hips. Their distances, over the height of the torso and their width from the front, are
+    averaged over the pairs that are visible.
 
     Args:
         pose: The 18 joints (B, 18, 2) in pixels.
@@ -32,20 +36,20 @@ def facing(pose: Pose) -> Float[Tensor, "b"]:
         do not tell.
     """
     order = list(TORSO)  # right shoulder, left shoulder, right hip, left hip
-    seen = pose.visible[..., order].unflatten(-1, (2, 2))
+    visible = pose.visible[..., order].unflatten(-1, (2, 2))
     # A missing joint's position may be anything, even NaN.
     xy = pose.xy[..., order, :].unflatten(-2, (2, 2))
-    xy = torch.where(seen[..., None], xy, torch.zeros_like(xy))
-    level = xy[..., 1].sum(-1) / seen.sum(-1).clamp_min(1)
+    xy = torch.where(visible[..., None], xy, torch.zeros_like(xy))
+    level = xy[..., 1].sum(-1) / visible.sum(-1).clamp_min(1)
     height = (level[..., 1] - level[..., 0]).abs().clamp_min(1.0)
-    both = seen.all(-1) & seen.any(-1).all(-1, keepdim=True)
+    both = visible.all(-1) & visible.any(-1).all(-1, keepdim=True)
     width = (xy[..., 1, 0] - xy[..., 0, 0]) / height[..., None]
     width = width / torch.tensor(FULL_WIDTH, device=width.device)
     return ((width * both).sum(-1) / both.sum(-1).clamp_min(1)).clamp(-1, 1)
 
 
-def alike(source: Pose, target: Pose) -> Float[Tensor, "s t"]:
-    """Tell how far sources and targets face the same way.
+def view_agreement(source: Pose, target: Pose) -> Float[Tensor, "s t"]:
+    """Measure how far sources and targets face the same way.
 
     Args:
         source: Joints (S, 18, 2).
@@ -70,39 +74,39 @@ def half_turns(source: Pose, target: Pose) -> Bool[Tensor, "s t"]:
     return _side(source)[:, None] * _side(target) < 0
 
 
-def turn_back(pose: Pose, turned: Bool[Tensor, "b"]) -> Pose:
-    """Ask for the same outline seen from the opposite side.
+def exchange_left_right(pose: Pose, which: Bool[Tensor, "b"]) -> Pose:
+    """Exchange left and right joints: the same outline seen from the opposite side.
 
     A person from behind and one from the front can have the same outline; what differs is which
-    joint is called left. Where left and right joints exchange names, a source seen from the front
-    stays so in the outline of a back view: no half turn is asked for, and no face is painted on
-    the back of a head. (To mirror picture and joints of the source but not their names also spares
-    the estimator the half turn, but shows the front mirrored, as if it were the back: on 117
-    rendered pairs that is 1.3 +- 0.3 of 255 further from the true view than to allow the turn;
-    exchanged names are 0.3 +- 0.4 further.)
+    joint is called left. With left and right exchanged, a source seen from the front stays so in
+    the outline of a back view: there is no half turn, and no face on the back of a head. (To mirror
+    picture and joints of the source but not their names also spares the estimator the half turn,
+    but shows the front mirrored, as if it were the back: on 117 rendered pairs that is 1.3 +- 0.3
+    of 255 further from the true view than to allow the turn; exchanged names are 0.3 +- 0.4
+    further.)
 
     Args:
         pose: The 18 joints (B, 18, 2).
-        turned: Which of them (B,).
+        which: Poses to change (B,).
 
     Returns:
-        The poses, changed where asked.
+        The poses, changed where ``which`` is true.
     """
     order = list(FLIP_18)
     return Pose(
-        torch.where(turned[:, None, None], pose.xy[:, order], pose.xy),
-        torch.where(turned[:, None], pose.visible[:, order], pose.visible),
+        torch.where(which[:, None, None], pose.xy[:, order], pose.xy),
+        torch.where(which[:, None], pose.visible[:, order], pose.visible),
     )
 
 
-def views(source: Pose, target: Pose, turns: str) -> list[tuple[list[int], Pose]]:
-    """Group sources by the view they show, each group with the poses to ask of it.
+def group_by_view(source: Pose, target: Pose, turns: str) -> list[tuple[list[int], Pose]]:
+    """Group sources by their view, each group with its target poses.
 
     Args:
         source: Joints (S, 18, 2), S at least 1.
         target: Joints (T, 18, 2).
-        turns: A name in `TURNS`. ``mirror`` asks sources from the front and from behind for
-            targets of their own side, see `turn_back`; otherwise all are asked for the same.
+        turns: A name in `TURNS`. With ``mirror``, sources from the front and from behind get
+            targets of their own side, see `exchange_left_right`; otherwise all get the same.
 
     Returns:
         Indices of sources and the targets (T, 18, 2) for them; every source is in one group.
@@ -110,13 +114,13 @@ def views(source: Pose, target: Pose, turns: str) -> list[tuple[list[int], Pose]
     everyone = list(range(len(source.xy)))
     if turns != "mirror":
         return [(everyone, target)]
-    found = []
     sides = _side(source).tolist()
-    for side in (-1, 0, 1):
-        group = [k for k in everyone if sides[k] == side]
-        if group:
-            found.append((group, turn_back(target, _side(target) * side < 0)))
-    return found
+    groups = [(side, [k for k in everyone if sides[k] == side]) for side in (-1, 0, 1)]
+    return [
+        (group, exchange_left_right(target, _side(target) * side < 0))
+        for side, group in groups
+        if group
+    ]
 
 
 def _side(pose: Pose) -> Tensor:

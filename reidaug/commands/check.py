@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from reidaug.augment.inputs import KEYPOINTS, MASKS
+from reidaug.augment.options import KEYPOINTS, MASKS
 from reidaug.commands import options
 from reidaug.data.market1501 import find_root
 from reidaug.dataset_check.checkup import check_dataset

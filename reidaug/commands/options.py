@@ -1,8 +1,14 @@
-"""The options several commands share, so that each is called and explained the same everywhere."""
+"""Options that several commands share, and options made from a recipe's fields."""
 
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
+from typing import Any, Literal, TypeVar, get_args, get_origin
 
 import click
+from pydantic.fields import FieldInfo
+
+from reidaug.files import summarise_left_out
+from reidaug.recipes import Recipe
 
 PATH = click.Path(path_type=Path)
 
@@ -11,10 +17,83 @@ overrides = click.option(
 )
 workers = click.option("--workers", type=click.IntRange(1), help="Processes. [default: one a core]")
 seed = click.option(
-    "--seed", type=click.IntRange(0), default=0, show_default=True, help="Of all that is drawn."
+    "--seed", type=click.IntRange(0), default=0, show_default=True, help="Random seed."
 )
 model = click.option(
     "--model",
     type=PATH,
     help="BlazePose's pose_landmark_full.tflite (or lite, heavy); without it, it is fetched once.",
 )
+pattern = click.option("--pattern", help="Regular expression for file names of another form.")
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def of_recipe(
+    schema: type[Recipe],
+    *,
+    choices: Mapping[str, Collection[str]] | None = None,
+    leave_out: Collection[str] = (),
+) -> Callable[[Command], Command]:
+    """Make a command's options from the fields of its recipe: name, type, range, default, help.
+
+    Args:
+        schema: The recipe; the description of a field is the help of its option.
+        choices: Allowed values of fields whose type does not list them.
+        leave_out: Fields without an option.
+
+    Returns:
+        A decorator.
+    """
+
+    def decorate(command: Command) -> Command:
+        for name, field in reversed(schema.model_fields.items()):
+            if name not in leave_out:
+                command = _option(name, field, (choices or {}).get(name))(command)
+        return command
+
+    return decorate
+
+
+def _option(
+    name: str, field: FieldInfo, choices: Collection[str] | None
+) -> Callable[[Command], Command]:
+    flag = f"--{name.replace('_', '-')}"
+    if field.annotation is bool:
+        both = f"{flag}/--no-{flag.removeprefix('--')}" if field.default else flag
+        return click.option(
+            both, is_flag=True, default=field.default, show_default=bool(field.default),
+            help=field.description,
+        )  # fmt: skip
+    default: dict[str, Any] = {}
+    if field.default is not None:
+        default = {"default": field.default, "show_default": True}
+    return click.option(flag, type=_type(field, choices), help=field.description, **default)
+
+
+def _type(field: FieldInfo, choices: Collection[str] | None) -> Any:
+    kinds = [kind for kind in get_args(field.annotation) if kind is not type(None)]
+    kind = kinds[0] if kinds and get_origin(field.annotation) is not Literal else field.annotation
+    if choices or get_origin(kind) is Literal:
+        return click.Choice(list(choices or get_args(kind)))
+    limits = {"ge": None, "le": None}
+    for bound in field.metadata:
+        limits |= {key: getattr(bound, key) for key in limits if hasattr(bound, key)}
+    ranges = {int: click.IntRange, float: click.FloatRange}
+    if kind in ranges:
+        return ranges[kind](limits["ge"], limits["le"])
+    return PATH if kind is Path else str
+
+
+def show_left_out(path: Path, total: int, *, what: str) -> None:
+    """Print how much was left out, and where the whole list is.
+
+    Args:
+        path: ``left_out.txt``: one line each.
+        total: How many there were, left out or not.
+        what: What was read, in the plural.
+    """
+    lines = path.read_text(encoding="utf-8").splitlines()
+    if lines:
+        click.echo(summarise_left_out(lines, max(total, len(lines)), what=what), err=True)
+        click.echo(f"  all of them: {path}", err=True)

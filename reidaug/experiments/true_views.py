@@ -10,9 +10,9 @@ import torch
 from joblib import delayed
 from numpy.typing import NDArray
 
-from reidaug.augment.background import lay_over, soft_edge
-from reidaug.augment.inputs import MASKS
-from reidaug.augment.other_backgrounds import Places, behind, draw_pool
+from reidaug.augment.background import BackgroundPool, composite, draw_pool
+from reidaug.augment.options import MASKS
+from reidaug.augment.outlines import soft_matte
 from reidaug.augment.output_folder import show_split
 from reidaug.data.crop_names import warp_name
 from reidaug.data.images import read_image, read_mask, to_bytes, to_float
@@ -198,8 +198,8 @@ def render_person(
     return PersonRecord(len(sources) * len(targets), joints={})
 
 
-def _read_backgrounds(sources: Sequence[BackgroundSource]) -> Places:
-    return Places.of(
+def _read_backgrounds(sources: Sequence[BackgroundSource]) -> BackgroundPool:
+    return BackgroundPool.of(
         [source.person for source in sources],
         [to_float(read_image(source.image)) for source in sources],
         [read_mask(source.mask) for source in sources],
@@ -207,11 +207,11 @@ def _read_backgrounds(sources: Sequence[BackgroundSource]) -> Places:
 
 
 def _on_other_background(
-    view: Render, pool: Places, name: str, person: int, seed: int
+    view: Render, pool: BackgroundPool, name: str, person: int, seed: int
 ) -> NDArray[np.uint8]:
     """Replace the background as ``reidaug augment --background other`` does."""
     image = to_float(torch.from_numpy(view.image.transpose(2, 0, 1).copy()))
     mask = torch.from_numpy(view.mask)
-    ground = behind("other", image, mask, [name], person=person, places=pool, seed=seed)
-    composed = to_bytes(lay_over(image[None], soft_edge(mask[None]), ground))[0]
+    background = pool.draw([name], person=person, seed=seed)
+    composed = to_bytes(composite(image[None], soft_matte(mask[None]), background))[0]
     return composed.permute(1, 2, 0).numpy()

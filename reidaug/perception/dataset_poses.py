@@ -1,230 +1,225 @@
-"""Many crops read by several processes, safe to kill: fixed chunks, a record for each.
+"""Poses and masks of a whole dataset: a keypoint file, and what to check in it."""
 
-What is in a chunk depends on the order of the crops alone. It is done when its record says so of
-the same crops (their names and the sizes of their files) and every mask it names is there.
-"""
-
-import hashlib
 import json
+import shutil
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
 
-import numpy as np
-import torch
-from joblib import delayed
-
-from reidaug.data.images import encode_png, read_image
-from reidaug.errors import ReidaugError
-from reidaug.files import write_atomically
+from reidaug.data.images import image_files
+from reidaug.data.keypoints import stands_in_patn, write_patn
+from reidaug.data.loose_crops import crops_in
+from reidaug.data.market1501 import GALLERY, QUERY, SPLITS, TRAIN, find_root, read_market1501
+from reidaug.errors import ReidaugError, UsageError, require_extra
+from reidaug.files import remove_partials, write_atomically
 from reidaug.geometry.pose import Pose
-from reidaug.jobs import run_tasks
-from reidaug.machine import one_thread
-from reidaug.perception.blazepose import PersonReader, Reading, shows_person
+from reidaug.jobs import chunks_of, run_chunks
+from reidaug.machine import cores
+from reidaug.perception.blazepose import BlazePose
+from reidaug.perception.pose_records import (
+    CHUNK,
+    DECIMALS,
+    PoseJob,
+    chunk_tasks,
+    fingerprint,
+    mask_path,
+    read_chunks,
+)
+from reidaug.perception.pose_report import PoseReport, PoseStatistics, trust
+from reidaug.perception.pose_sheet import pose_sheet
+from reidaug.perception.weights import find_model, model_name
 
-CHUNK = 64  # crops; a worker holds one of them at a time
-DECIMALS = 2  # of positions in pixels
-
-
-class Survey(NamedTuple):
-    """What every worker must know.
-
-    Attributes:
-        records: Folder of the records.
-        masks: Folder for ``<stem of the crop>.png``, or None.
-        model: File of the network.
-        network: Its name, see `reidaug.perception.models.KNOWN`.
-    """
-
-    records: Path
-    masks: Path | None
-    model: Path
-    network: str
+SPLIT_NAMES = {"train": TRAIN, "query": QUERY, "gallery": GALLERY, "test": GALLERY}
+REPORT, LEFT_OUT, SHEET = ".report.json", ".left_out.txt", ".sheet.png"
 
 
-class Row(NamedTuple):
-    """What is kept of one reading.
-
-    Attributes:
-        name: File name of the crop.
-        joints: x, y and whether it is visible (0 or 1) of the 18 joints.
-        certainty: Probability that each joint is in sight.
-        person: Probability that somebody is there.
-        share: Share of the crop inside the person's outline.
-        found: Whether the crop shows a person, see `shows_person`.
-    """
-
-    name: str
-    joints: list[list[float]]
-    certainty: list[float]
-    person: float
-    share: float
-    found: bool
-
-    @property
-    def pose(self) -> Pose:
-        """The 18 joints in pixels of the crop; all are missing where nobody was found."""
-        table = torch.tensor(self.joints)
-        return Pose(table[:, :2], (table[:, 2] > 0) & self.found)
-
-
-class Page(NamedTuple):
-    """What came of one chunk.
-
-    Attributes:
-        crops: Its crops.
-        rows: The readings, in order.
-        left_out: ``file: reason`` for each crop that could not be read.
-    """
-
-    crops: Sequence[Path]
-    rows: list[Row]
-    left_out: list[str]
-
-
-def into_chunks(crops: Sequence[Path]) -> list[Sequence[Path]]:
-    """Divide crops into chunks.
+def crops_of(dataset: Path, splits: Sequence[str] = (TRAIN,)) -> list[Path]:
+    """List the crops of a dataset.
 
     Args:
-        crops: All crops, in an order that does not change between runs.
+        dataset: A Market-1501 root or one of its usual parents, or a folder of crops.
+        splits: Which splits of a root: of `SPLITS`, or ``train``, ``query``, ``gallery``, ``test``.
 
     Returns:
-        Runs of `CHUNK` crops.
-    """
-    return [crops[k : k + CHUNK] for k in range(0, len(crops), CHUNK)]
-
-
-def fingerprint(network: str, crops: Sequence[Path]) -> str:
-    """Sum up what decides the readings.
-
-    Args:
-        network: Name of the network.
-        crops: Their names and the sizes of their files count.
-
-    Returns:
-        16 hexadecimal digits.
-    """
-    digest = hashlib.sha256(network.encode())
-    for path in crops:
-        size = path.stat().st_size if path.is_file() else -1
-        digest.update(f"{path.name}\0{size}\0".encode())
-    return digest.hexdigest()[:16]
-
-
-def read_chunks(
-    survey: Survey, chunks: Sequence[Sequence[Path]], *, workers: int
-) -> Iterator[tuple[int, int]]:
-    """Read every chunk that is not done yet.
-
-    Args:
-        survey: What to do; its folders exist.
-        chunks: The crops.
-        workers: Number of processes.
-
-    Yields:
-        For each chunk in order: how many crops are in it, and how many were read just now.
+        Image files in name order, split after split.
 
     Raises:
-        ReidaugError: A file cannot be written, the model not be opened, or a worker was killed.
+        ReidaugError: There is no such folder, or no image in it.
+        UsageError: There is no such split.
     """
-    tasks = (delayed(read_chunk)(survey, k, chunk) for k, chunk in enumerate(chunks))
-    yield from run_tasks(tasks, min(workers, len(chunks)))
-
-
-def read_chunk(survey: Survey, index: int, crops: Sequence[Path]) -> tuple[int, int]:
-    """Read some crops, unless that is done already.
-
-    Args:
-        survey: What to do.
-        index: Which chunk this is.
-        crops: Its crops.
-
-    Returns:
-        How many crops are in it, and how many were read just now.
-
-    Raises:
-        ReidaugError: A file cannot be written, or the model not be opened.
-    """
-    of = fingerprint(survey.network, crops)
-    if _is_done(survey, index, of):
-        return len(crops), 0
-    rows: list[Row] = []
-    left_out: list[str] = []
-    with one_thread():
-        reader = _reader(survey.model)
-        for path in crops:
-            try:
-                image = read_image(path)
-            except ReidaugError as error:
-                left_out.append(str(error))
-                continue
-            reading = reader.read(np.ascontiguousarray(image.permute(1, 2, 0).numpy()))
-            rows.append(_row(path.name, reading))
-            if survey.masks is not None and rows[-1].found:
-                content = encode_png(torch.from_numpy(reading.mask))
-                write_atomically(mask_path(survey.masks, path.name), content)
-    record = {"of": of, "rows": rows, "left_out": left_out}
-    content = json.dumps(record, separators=(",", ":"), allow_nan=False).encode()
-    write_atomically(_record(survey, index), content)
-    return len(crops), len(crops)
-
-
-def read_pages(survey: Survey, chunks: Sequence[Sequence[Path]]) -> Iterator[Page]:
-    """Give what came of all chunks, one at a time.
-
-    Args:
-        survey: What was done.
-        chunks: The crops.
-
-    Yields:
-        A page a chunk, in order.
-    """
-    for index, crops in enumerate(chunks):
-        record = json.loads(_record(survey, index).read_text(encoding="utf-8"))
-        yield Page(crops, [Row(*row) for row in record["rows"]], record["left_out"])
-
-
-def mask_path(masks: Path, name: str) -> Path:
-    """Name the mask of a crop.
-
-    Args:
-        masks: Folder of masks.
-        name: File name of the crop.
-
-    Returns:
-        ``<stem of the crop>.png`` in it.
-    """
-    return masks / f"{Path(name).stem}.png"
-
-
-@lru_cache(maxsize=1)
-def _reader(model: Path) -> PersonReader:
-    return PersonReader(model)
-
-
-def _row(name: str, reading: Reading) -> Row:
-    pose = reading.pose
-    joints = [
-        [round(x, DECIMALS), round(y, DECIMALS), int(seen)]
-        for (x, y), seen in zip(pose.xy.tolist(), pose.visible.tolist(), strict=True)
-    ]
-    certainty = [round(c, 4) for c in reading.certainty.tolist()]
-    share = round(float(reading.mask.mean()), 4)
-    return Row(name, joints, certainty, round(reading.person, 4), share, shows_person(reading))
-
-
-def _record(survey: Survey, index: int) -> Path:
-    return survey.records / f"{index:06d}.json"
-
-
-def _is_done(survey: Survey, index: int, of: str) -> bool:
+    folders = [SPLIT_NAMES.get(name.strip(), name.strip()) for name in splits]
+    for name in folders:
+        if name not in SPLITS:
+            raise UsageError(f"--splits {name}: there are train, query and gallery")
     try:
-        record: dict[str, Any] = json.loads(_record(survey, index).read_text(encoding="utf-8"))
-        rows = [Row(*row) for row in record["rows"]]
-    except (OSError, ValueError, KeyError, TypeError):
-        return False
-    masks = survey.masks
-    return record.get("of") == of and (
-        masks is None or all(mask_path(masks, row.name).is_file() for row in rows if row.found)
+        root = find_root(dataset)
+    except ReidaugError:
+        if not dataset.is_dir():
+            raise
+        return list(crops_in(dataset))
+    if not any((root / name).is_dir() for name in SPLITS):  # MSMT17: lists of images
+        found = read_market1501(root, splits=folders)
+        return [p.path for people in (found.train, found.query, found.gallery) for p in people]
+    listed: list[Path] = []
+    for name in dict.fromkeys(folders):
+        images = image_files(root / name) if (root / name).is_dir() else ()
+        if not images:
+            raise ReidaugError(f"{root / name}: no folder with images; leave it out of --splits")
+        listed += images
+    return listed
+
+
+def estimate_poses(
+    crops: Sequence[Path],
+    out: Path,
+    *,
+    masks: Path | None = None,
+    model: Path | None = None,
+    workers: int | None = None,
+) -> PoseReport:
+    """Estimate poses and masks of crops; see ``reidaug pose --help``.
+
+    Args:
+        crops: Image files whose names differ.
+        out: The PATN CSV to write; an unfinished run is continued.
+        masks: Folder for the masks, or None.
+        model: File of the network; None finds it, see `reidaug.perception.weights.find_model`.
+        workers: Processes; by default one a core.
+
+    Returns:
+        The report.
+
+    Raises:
+        ReidaugError: The model cannot be found, no crop can be read, a file cannot be read or
+            written, or ``out`` or ``masks`` hold something else.
+        UsageError: An argument is wrong, or the extra ``pose`` is missing.
+    """
+    require_extra("pose", "ai_edge_litert")
+    _check_crops(crops, out, masks)
+    file = find_model(model)
+    records = out.with_name(f".{out.name}.records")
+    job = PoseJob(records, masks and masks.resolve(), file, model_name(file))
+    inputs = fingerprint(job.network, crops)
+    finished = _finished(job, out, crops, inputs)
+    if finished is not None:
+        return finished
+    _check_masks(job, crops)
+    made = [folder for folder in (out.parent, masks, records) if folder and not folder.exists()]
+    for folder in made:
+        folder.mkdir(parents=True, exist_ok=True)
+    remove_partials(out.parent, of=f"{out.stem}.")
+    if masks is not None:
+        remove_partials(masks)
+    workers, chunks = workers or cores(), chunks_of(crops, CHUNK)
+    tasks, processes = chunk_tasks(job, chunks), min(workers, len(chunks))
+    work = run_chunks(tasks, processes, total=len(crops), what="pose", unit="crop")
+    statistics = _write(job, chunks, out, made)
+    report = statistics.report(
+        network=job.network,
+        masks=masks is not None,
+        inputs=inputs,
+        crops_per_s=work.rate,
+        seconds=round(work.seconds, 1),
+        workers=workers,
     )
+    content = json.dumps(report._asdict(), indent=1) + "\n"
+    write_atomically(beside(out, REPORT), content.encode())
+    shutil.rmtree(records)
+    return report
+
+
+def beside(out: Path, ending: str) -> Path:
+    """Name a file beside the keypoint file.
+
+    Args:
+        out: The PATN CSV.
+        ending: `REPORT`, `LEFT_OUT` or `SHEET`.
+
+    Returns:
+        The file.
+    """
+    return out.with_name(f"{out.stem}{ending}")
+
+
+def _write(
+    job: PoseJob, chunks: Sequence[Sequence[Path]], out: Path, made: Sequence[Path]
+) -> PoseStatistics:
+    """Write the keypoint file and what is beside it, but for the report."""
+    statistics = PoseStatistics()
+    try:
+        write_patn(out, _poses(statistics, job, chunks), decimals=DECIMALS)
+    except ReidaugError:
+        shutil.rmtree(job.records)
+        for folder in reversed(made):
+            if folder.is_dir() and not any(folder.iterdir()):
+                folder.rmdir()
+        raise
+    text = "".join(f"{line}\n" for line in statistics.left_out)
+    write_atomically(beside(out, LEFT_OUT), text.encode())
+    doubtful = statistics.doubtful()
+    captions = [f"{trust(row):.2f} {path.stem}" for path, row in doubtful]
+    sheet = pose_sheet(BlazePose(job.model), [path for path, _ in doubtful], captions)
+    write_atomically(beside(out, SHEET), sheet)
+    return statistics
+
+
+def _poses(
+    statistics: PoseStatistics, job: PoseJob, chunks: Sequence[Sequence[Path]]
+) -> Iterator[tuple[str, Pose]]:
+    count = 0
+    for count, pair in enumerate(statistics.poses(read_chunks(job, chunks)), 1):  # noqa: B007
+        yield pair
+    if not count:
+        first = statistics.left_out[0]
+        raise ReidaugError(f"not one of {statistics.crops} crops can be read: {first}")
+
+
+def _check_crops(crops: Sequence[Path], out: Path, masks: Path | None) -> None:
+    """Refuse crops that a keypoint file cannot tell apart, and files that would be overwritten."""
+    if out.suffix != ".csv" or out.is_dir():
+        raise UsageError(f"--out {out}: name a file that ends in .csv")
+    if masks is not None and masks.exists() and not masks.is_dir():
+        raise UsageError(f"--masks {masks}: this is a file; name a folder")
+    for path in crops:
+        if not stands_in_patn(path.name):
+            raise ReidaugError(f"{path}: such a name cannot stand in a keypoint file; rename it")
+    parts = Counter(path.name if masks is None else path.stem for path in crops)
+    name, count = parts.most_common(1)[0]
+    if count > 1:
+        raise UsageError(
+            f"{count} crops are called {name}; read folders that share names one by one"
+        )
+    if masks is not None and masks.resolve() in {path.parent.resolve() for path in crops}:
+        raise UsageError(f"--masks {masks}: this is where the crops are; name another folder")
+
+
+def _finished(job: PoseJob, out: Path, crops: Sequence[Path], inputs: str) -> PoseReport | None:
+    """Read the report of the same work done before; None where something is left to do."""
+    if not out.exists() or job.records.exists():
+        return None
+    try:
+        report = PoseReport(**json.loads(beside(out, REPORT).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        report = None
+    if report is None or report.inputs != inputs:
+        raise ReidaugError(
+            f"{out} is there already, and not of these crops as they are now; name another file "
+            "with --out, or delete it"
+        )
+    complete = all(beside(out, ending).exists() for ending in (LEFT_OUT, SHEET))
+    if job.masks is not None:
+        masks = sum(mask_path(job.masks, path.name).exists() for path in crops)
+        complete = complete and masks >= report.people
+    return report if complete else None
+
+
+def _check_masks(job: PoseJob, crops: Sequence[Path]) -> None:
+    """Refuse to overwrite masks of another run."""
+    if job.masks is None or not job.masks.is_dir() or job.records.exists():
+        return
+    for path in crops:
+        if mask_path(job.masks, path.name).exists():
+            raise ReidaugError(
+                f"{mask_path(job.masks, path.name)} is there already; name another folder with "
+                "--masks"
+            )

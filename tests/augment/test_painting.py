@@ -1,9 +1,11 @@
+import math
+
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from reidaug.augment.painting import paint
+from reidaug.augment.painting import paint, spread_person
 from reidaug.geometry.flow import from_affine, identity, resize
 from reidaug.geometry.strain import strain
 from reidaug.geometry.warp import warp
@@ -14,6 +16,10 @@ WHOLE = torch.ones(1, *SIZE, dtype=torch.bool)
 
 def random_image(seed: int) -> Tensor:
     return torch.rand((4, *SIZE), generator=torch.Generator().manual_seed(seed))
+
+
+def random_mask(seed: int) -> Tensor:
+    return torch.rand(SIZE, generator=torch.Generator().manual_seed(seed)) > 0.8
 
 
 def slow_paint(image: Tensor, flow: Tensor, outline: Tensor, shrinks: float) -> Tensor:
@@ -67,3 +73,21 @@ def test_a_plain_picture_stays_plain_however_it_is_torn() -> None:
     plain = torch.full((3, *SIZE), 0.25)
     painted = paint(plain, flow, WHOLE.expand(3, -1, -1))
     assert torch.allclose(painted, torch.full_like(painted, 0.25), atol=1e-6)
+
+
+@given(seed=st.integers(0, 999))
+def test_spreading_takes_the_colour_of_a_nearest_pixel_of_the_person(seed: int) -> None:
+    image, mask = random_image(seed)[:3], random_mask(seed)
+    spread = spread_person(image, mask)
+    person = mask.nonzero().tolist()
+    for row in range(SIZE[0]):
+        for column in range(SIZE[1]):
+            away = [math.dist((row, column), pixel) for pixel in person]
+            near = [p for p, d in zip(person, away, strict=True) if d <= min(away) + 1e-9]
+            colours = [image[:, r, c].tolist() for r, c in near]
+            assert spread[:, row, column].tolist() in colours
+
+
+def test_spreading_an_empty_mask_changes_nothing() -> None:
+    image = random_image(0)[:3]
+    assert torch.equal(spread_person(image, torch.zeros(SIZE, dtype=torch.bool)), image)

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from reidaug.augment.target_poses import (
     TargetPoses,
     choose,
-    gather,
     medoids,
+    on_common_canvas,
     pose_distances,
     read_poses,
     write_poses,
@@ -125,7 +125,7 @@ def test_the_canvas_is_the_most_common_size() -> None:
     poses = named(random_poses(0, 3))
     names = list(poses)
     sizes = dict(zip(names, [(128, 64), (256, 128), (128, 64)], strict=True))
-    targets = gather(names, poses, sizes, seed=4)
+    targets = on_common_canvas(names, poses, sizes, seed=4)
     assert targets.size == (128, 64)
     assert torch.equal(targets.pose.xy[0], poses[names[0]].xy)
     corner = targets.pose.xy[1] / torch.tensor([63.0, 127.0])

@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from augmented import augmented
 from hypothesis import given
 from hypothesis import strategies as st
 from stick_market import stick_market
 
 from reidaug.augment.toolkits import draw_warps, torchreid_dataset
-from reidaug.commands.augment import augment_dataset
 from reidaug.data.crop_names import warp_name
 from reidaug.data.market1501 import GALLERY, QUERY, TRAIN, Person
 from reidaug.errors import ReidaugError, UsageError
@@ -61,7 +61,7 @@ def roots(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
             path.rename(path.with_name(path.name.replace("_c2", "_c12")))
     keypoints = market / "market-annotation-train.csv"
     keypoints.write_text(keypoints.read_text().replace("_c2", "_c12"))
-    augment_dataset(market, folder / "warps", flow="torso-affine", poses=4, workers=1)
+    augmented(market, folder / "warps", flow="torso-affine", poses=4, workers=1)
     return market, folder / "warps"
 
 
@@ -115,7 +115,7 @@ def test_originals_kept_beside_the_warps_are_found(
     torchreid: Any, roots: tuple[Path, Path], tmp_path: Path
 ) -> None:
     out = tmp_path / "kept"
-    augment_dataset(roots[0], out, flow="torso-affine", poses=2, workers=1, keep_original=True)
+    augmented(roots[0], out, flow="torso-affine", poses=2, workers=1, keep_original=True)
     train = made(torchreid, (roots[0], out), ratio=1.0).train
     assert Counter("_w" in Path(path).name for path, *_ in train) == {True: 6, False: 6}
 

@@ -5,7 +5,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from stick_market import STANDING
 
-from reidaug.augment.viewpoint import alike, facing, half_turns, turn_back, views
+from reidaug.augment.viewpoint import (
+    exchange_left_right,
+    facing,
+    group_by_view,
+    half_turns,
+    view_agreement,
+)
 from reidaug.geometry.pose import Pose, mirror, stack
 
 
@@ -24,7 +30,7 @@ def one(pose: Pose) -> Pose:
     return stack([pose])
 
 
-def test_the_order_of_shoulders_and_hips_tells_the_side() -> None:
+def test_the_order_of_shoulders_and_hips_shows_the_side() -> None:
     poses = stack([standing(turn) for turn in (1, 0.3, 0, -0.3, -1)])
     found = facing(poses)
     assert (found.sign() == torch.tensor([1, 1, 0, -1, -1])).all()
@@ -38,9 +44,9 @@ def test_a_mirrored_person_faces_the_same_way(turn: float, width: int) -> None:
     assert float(facing(mirror(pose, width))) == pytest.approx(float(facing(pose)), abs=1e-4)
 
 
-def test_missing_joints_do_not_tell() -> None:
+def test_missing_joints_give_no_view() -> None:
     assert float(facing(one(standing(1, hidden=(2, 5))))) == 0  # no shoulder, no torso
-    assert float(facing(one(standing(1, hidden=(2,))))) > 0.8  # the hips still tell
+    assert float(facing(one(standing(1, hidden=(2,))))) > 0.8  # the hips still do
     assert float(facing(one(standing(1, hidden=(2, 8))))) == 0
     assert float(facing(one(standing(1, hidden=tuple(range(18)))))) == 0
 
@@ -49,35 +55,35 @@ def test_half_turns_are_between_front_and_back_alone() -> None:
     poses = stack([standing(turn) for turn in (1, 0.1, -1)])
     expected = [[False, False, True], [False, False, False], [True, False, False]]
     assert half_turns(poses, poses).tolist() == expected
-    share = alike(poses, poses)
+    share = view_agreement(poses, poses)
     assert share.diagonal().tolist() == [1, 1, 1]
     assert float(share[0, 2]) < 0.15
     assert 0.4 < float(share[0, 1]) < 0.6
 
 
-def test_turning_back_exchanges_names_and_keeps_the_outline() -> None:
+def test_exchanging_left_and_right_keeps_the_outline() -> None:
     poses = stack([standing(1, hidden=(3,)), standing(-1)])
-    turned = turn_back(poses, torch.tensor([True, False]))
-    assert facing(turned).sign().tolist() == [-1, -1]
-    assert not turned.visible[0, 6]
-    assert turned.visible[0, 3]
+    exchanged = exchange_left_right(poses, torch.tensor([True, False]))
+    assert facing(exchanged).sign().tolist() == [-1, -1]
+    assert not exchanged.visible[0, 6]
+    assert exchanged.visible[0, 3]
     places = {tuple(p) for p in poses.xy[0][poses.visible[0]].tolist()}
-    assert {tuple(p) for p in turned.xy[0][turned.visible[0]].tolist()} == places
-    assert torch.equal(turned.xy[1], poses.xy[1])
+    assert {tuple(p) for p in exchanged.xy[0][exchanged.visible[0]].tolist()} == places
+    assert torch.equal(exchanged.xy[1], poses.xy[1])
 
 
 @given(seed=st.integers(0, 99), turns=st.sampled_from(["allow", "mirror", "drop"]))
-def test_every_source_is_asked_once_and_mirroring_leaves_no_half_turn(
+def test_every_source_is_in_one_group_and_mirroring_leaves_no_half_turn(
     seed: int, turns: str
 ) -> None:
     rng = np.random.default_rng(seed)
     sources = stack([standing(float(t)) for t in rng.uniform(-1, 1, 5)])
     targets = stack([standing(float(t)) for t in rng.uniform(-1, 1, 4)])
-    groups = views(sources, targets, turns)
+    groups = group_by_view(sources, targets, turns)
     assert sorted(k for group, _ in groups for k in group) == list(range(5))
-    for group, asked in groups:
+    for group, target in groups:
         mine = Pose(sources.xy[group], sources.visible[group])
         if turns == "mirror":
-            assert not half_turns(mine, asked).any()
+            assert not half_turns(mine, target).any()
         else:
-            assert torch.equal(asked.xy, targets.xy)
+            assert torch.equal(target.xy, targets.xy)

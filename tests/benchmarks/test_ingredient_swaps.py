@@ -2,9 +2,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from augmented import augmented
 from ingredient_swaps import SWAPS, render_swaps
 
-from reidaug.commands.augment import augment_dataset
 from reidaug.data.images import read_image, read_mask
 from reidaug.data.market1501 import read_market1501
 from reidaug.errors import ReidaugError
@@ -14,9 +14,7 @@ from reidaug.experiments.true_views import render_views
 @pytest.fixture(scope="module")
 def warps(rendered_market, tmp_path_factory):
     out = tmp_path_factory.mktemp("warped") / "warps"
-    augment_dataset(
-        rendered_market, out, flow="joint-blend", poses=3, least_quality=0.35, workers=1
-    )
+    augmented(rendered_market, out, flow="joint-blend", poses=3, min_quality=0.35, workers=1)
     return out
 
 
@@ -97,6 +95,6 @@ def test_swaps_of_other_warps_are_refused(rendered_market, warps, tmp_path):
         with pytest.raises(ReidaugError, match=words):
             render_swaps(root, tmp_path / "out", warps=tmp_path)
     for flow in ("identity", "random-affine"):
-        augment_dataset(root, tmp_path / flow, flow=flow, poses=2, workers=1)
+        augmented(root, tmp_path / flow, flow=flow, poses=2, workers=1)
         with pytest.raises(ReidaugError, match=f"--flow {flow} needs no target pose"):
             render_swaps(root, tmp_path / "out", warps=tmp_path / flow)

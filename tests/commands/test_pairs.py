@@ -6,7 +6,7 @@ import pytest
 from stick_market import stick_market
 
 from reidaug import cli
-from reidaug.commands.pairs import make_pairs
+from reidaug.augment.training_pairs import make_pairs
 from reidaug.data.deepfashion import PairList, read_deepfashion
 from reidaug.data.market1501 import TRAIN
 from reidaug.flow.training.pair_sources import hold_out

@@ -8,16 +8,16 @@ from pathlib import Path
 
 import pytest
 import torch
+from augmented import augmented
 from drawn_person import drawn_market, drawn_person, model_file
 from PIL import Image
 
 from reidaug import cli
-from reidaug.commands.augment import augment_dataset
-from reidaug.commands.pose import crops_of, estimate_poses
 from reidaug.data.images import read_image, read_mask
 from reidaug.data.keypoints import read_keypoints
 from reidaug.data.market1501 import GALLERY, QUERY, TRAIN
 from reidaug.errors import ReidaugError, UsageError
+from reidaug.perception.dataset_poses import crops_of, estimate_poses
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -56,7 +56,7 @@ def test_a_market_root_gets_keypoints_masks_and_a_summary(
     assert run("pose", market, *flags) == 0
     told = capfd.readouterr()
     assert "8 crops: 6 with a person, 1 without, 1 not readable" in told.out
-    assert "joints seen: nose 100%, neck 100%" in told.out
+    assert "visible joints: nose 100%, neck 100%" in told.out
     assert "2 of 8 crops left out:" in told.err
     assert "0009_c1s1_000900_01.jpg: nobody found in it" in told.err
     assert "XNNPACK" not in told.err
@@ -248,7 +248,7 @@ class TestAugmentWithoutKeypoints:
         # Named, they give the same warps.
         named = {"keypoints": out / "pose/keypoints.csv", "masks": out / "pose/masks"}
         again = tmp_path / "again"
-        augment_dataset(market, again, flow="joint-blend", poses=3, workers=1, **named)
+        augmented(market, again, flow="joint-blend", poses=3, workers=1, **named)
         for path in (out / TRAIN).iterdir():
             assert (again / TRAIN / path.name).read_bytes() == path.read_bytes()
 
@@ -258,11 +258,11 @@ class TestAugmentWithoutKeypoints:
             folder.mkdir()
             (folder / name).write_text("years of work")
             with pytest.raises(ReidaugError, match=r"holds no run|holds another run"):
-                augment_dataset(market, folder, flow="identity", workers=1)
+                augmented(market, folder, flow="identity", workers=1)
             assert [p.name for p in folder.iterdir()] == [name]
 
     def test_nothing_is_left_where_no_image_can_be_read(self, market: Path, tmp_path: Path) -> None:
         only_text(market)
         with pytest.raises(ReidaugError, match="not one of 6 crops can be read"):
-            augment_dataset(market, tmp_path / "out", flow="identity", workers=1)
+            augmented(market, tmp_path / "out", flow="identity", workers=1)
         assert not (tmp_path / "out").exists()

@@ -5,8 +5,8 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from augmented import augmented
 
-from reidaug.commands.augment import augment_dataset
 from reidaug.data.market1501 import GALLERY, QUERY, TRAIN, read_market1501
 from reidaug.flow.checkpoint import build_estimator, save_checkpoint
 from reidaug.people3d.market_dataset import MarketOptions, render_market
@@ -26,8 +26,8 @@ def test_torchreid_reads_5000_warps_of_200_rendered_crops(tmp_path: Path) -> Non
     save_checkpoint(tmp_path / "flow", estimator, {"estimator": description})
 
     out = tmp_path / "data" / "market1501" / "Market-1501-v15.09.15"
-    report = augment_dataset(market, out, flow=str(tmp_path / "flow"), workers=1)
-    assert (report["sources"], report["poses"], report["images"]) == (200, 25, 5000)
+    report = augmented(market, out, flow=str(tmp_path / "flow"), workers=1)
+    assert (report.sources, report.poses, report.images) == (200, 25, 5000)
     assert {p: p.read_bytes() for p in untouched} == untouched
 
     real = {p.path.stem: p for p in read_market1501(market).train}

@@ -3,12 +3,12 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reidaug.augment.quality import NEAR, agreement
+from reidaug.augment.quality import PCK_RADIUS, pck
 from reidaug.geometry.pck import JointMatches, match_joints
 from reidaug.geometry.pose import FLIP_18, Pose, select
 
 SIZE = (128, 64)
-THRESHOLD = NEAR * SIZE[0]
+THRESHOLD = PCK_RADIUS * SIZE[0]
 
 
 def poses(count: int, seed: int) -> Pose:
@@ -31,7 +31,7 @@ def test_the_share_of_correct_joints_equals_the_agreement_of_a_single_warp(
     detected = Pose(expected.xy + step, detections.visible)
     matches = match_joints(detected, expected, THRESHOLD)
     for k in range(4):
-        alone = agreement(select(detected, k), select(expected, k), SIZE)
+        alone = pck(select(detected, k), select(expected, k), SIZE)
         assert share(matches, k) == pytest.approx(alone)
     assert not (matches.correct & ~matches.detected).any()
     assert not (matches.detected & ~matches.expected).any()

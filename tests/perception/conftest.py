@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 from drawn_person import model_file
 
-from reidaug.perception.blazepose import PersonReader
+from reidaug.perception.blazepose import BlazePose
 
 
 @pytest.fixture(scope="session")
@@ -12,5 +12,5 @@ def model() -> Path:
 
 
 @pytest.fixture(scope="session")
-def reader(model: Path) -> PersonReader:
-    return PersonReader(model)
+def estimator(model: Path) -> BlazePose:
+    return BlazePose(model)

@@ -18,15 +18,14 @@ from reidaug.geometry.pose import BLAZEPOSE_33, FLIP_18, OPENPOSE_18, Pose
 from reidaug.perception.blazepose import (
     PADDING,
     SIDE,
+    BlazePose,
     Box,
-    PersonReader,
-    Reading,
     joints,
     letter_box,
     on_square,
     outline,
-    shows_person,
 )
+from reidaug.perception.pose_estimator import PoseEstimate, shows_person
 
 SIZES = st.tuples(st.integers(1, 600), st.integers(1, 600))
 PLACES = {name: k for k, name in enumerate(BLAZEPOSE_33)}
@@ -141,45 +140,45 @@ def test_an_outline_is_cut_where_the_crop_lies() -> None:
         (0.9, 0.8, 12, 2, False),
     ],
 )
-def test_a_person_is_said_to_be_there_has_sure_joints_and_an_outline(
+def test_a_person_has_certain_joints_and_an_outline(
     person: float, sure: float, visible: int, rows: int, expected: bool
 ) -> None:
     mask = np.zeros((128, 64), dtype=bool)
     mask[:rows] = True
     pose = Pose(torch.zeros(18, 2), torch.arange(18) < visible)
-    assert shows_person(Reading(pose, torch.full((18,), sure), person, mask)) is expected
+    assert shows_person(PoseEstimate(pose, torch.full((18,), sure), person, mask)) is expected
 
 
 @pytest.mark.parametrize("size", [(64, 32), (128, 64), (128, 128), (300, 90), (4000, 2000)])
-def test_the_joints_of_a_drawn_person_are_found(reader: PersonReader, size) -> None:
+def test_the_joints_of_a_drawn_person_are_found(estimator: BlazePose, size) -> None:
     picture, xy = drawn_person(size)
-    reading = reader.read(np.asarray(picture))
-    assert shows_person(reading)
-    assert reading.mask.shape == size
-    off = np.linalg.norm(reading.pose.xy.numpy() - xy, axis=1) / size[0]
-    assert reading.pose.visible[:3].all()
-    assert off[reading.pose.visible.numpy()].max() < 0.08
+    estimate = estimator.estimate(np.asarray(picture))
+    assert shows_person(estimate)
+    assert estimate.mask.shape == size
+    off = np.linalg.norm(estimate.pose.xy.numpy() - xy, axis=1) / size[0]
+    assert estimate.pose.visible[:3].all()
+    assert off[estimate.pose.visible.numpy()].max() < 0.08
     background = (np.asarray(picture) == (150, 170, 150)).all(-1)
-    assert (reading.mask == ~background).mean() > 0.9
+    assert (estimate.mask == ~background).mean() > 0.9
 
 
-def test_a_reading_is_that_of_the_literal_recipe(reader: PersonReader) -> None:
+def test_an_estimate_is_that_of_a_literal_implementation(estimator: BlazePose) -> None:
     image = pixels((128, 64), 3)
-    reading = reader.read(image)
+    estimate = estimator.estimate(image)
     square, side, top, left = literal(image)
-    assert reader._network is not None
-    points, person, _ = reader._network(square)
-    assert person == pytest.approx(reading.person, abs=0.02)
+    assert estimator._network is not None
+    points, person, _ = estimator._network(square)
+    assert person == pytest.approx(estimate.person, abs=0.02)
     for k, name in enumerate(OPENPOSE_18):
-        if name != "neck" and reading.pose.visible[k]:
+        if name != "neck" and estimate.pose.visible[k]:
             expected = points[PLACES[name], :2] * side / SIDE - (left, top) - 0.5
-            assert np.linalg.norm(expected - reading.pose.xy[k].numpy()) < 1.5
+            assert np.linalg.norm(expected - estimate.pose.xy[k].numpy()) < 1.5
 
 
-def test_a_mirrored_crop_gives_mirrored_joints(reader: PersonReader) -> None:
+def test_a_mirrored_crop_gives_mirrored_joints(estimator: BlazePose) -> None:
     image = pixels((128, 64), 4)
-    there = reader.read(image)
-    back = reader.read(np.ascontiguousarray(image[:, ::-1]))
+    there = estimator.estimate(image)
+    back = estimator.estimate(np.ascontiguousarray(image[:, ::-1]))
     xy = back.pose.xy[list(FLIP_18)]
     xy[:, 0] = 63 - xy[:, 0]
     both = there.pose.visible & back.pose.visible[list(FLIP_18)]
@@ -188,13 +187,13 @@ def test_a_mirrored_crop_gives_mirrored_joints(reader: PersonReader) -> None:
     assert (there.mask == back.mask[:, ::-1]).mean() > 0.95
 
 
-def test_a_reader_travels_and_repeats_itself(reader: PersonReader) -> None:
+def test_a_pickled_estimator_gives_the_same_estimate(estimator: BlazePose) -> None:
     image = pixels((128, 64), 5)
-    first = reader.read(image)
-    sent = pickle.dumps(reader)
+    first = estimator.estimate(image)
+    sent = pickle.dumps(estimator)
     assert len(sent) < 1000
-    for other in (reader, pickle.loads(sent)):
-        second = other.read(image)
+    for other in (estimator, pickle.loads(sent)):
+        second = other.estimate(image)
         assert torch.equal(first.pose.xy, second.pose.xy)
         assert torch.equal(first.certainty, second.certainty)
         assert first.person == second.person
@@ -202,22 +201,22 @@ def test_a_reader_travels_and_repeats_itself(reader: PersonReader) -> None:
 
 
 @pytest.mark.parametrize("grey", [0, 128])
-def test_nobody_is_found_where_nobody_is(reader: PersonReader, grey: int) -> None:
-    assert not shows_person(reader.read(np.full((128, 64, 3), grey, dtype=np.uint8)))
+def test_an_empty_picture_shows_no_person(estimator: BlazePose, grey: int) -> None:
+    assert not shows_person(estimator.estimate(np.full((128, 64, 3), grey, dtype=np.uint8)))
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 300), (300, 1), (16, 8)])
-def test_odd_sizes_are_read(reader: PersonReader, size: tuple[int, int]) -> None:
-    reading = reader.read(np.asarray(drawn_person(size)[0]))
-    assert reading.mask.shape == size
-    assert reading.pose.xy.isfinite().all()
-    assert 0 <= reading.person <= 1
-    assert ((reading.certainty >= 0) & (reading.certainty <= 1)).all()
+def test_odd_sizes_are_read(estimator: BlazePose, size: tuple[int, int]) -> None:
+    estimate = estimator.estimate(np.asarray(drawn_person(size)[0]))
+    assert estimate.mask.shape == size
+    assert estimate.pose.xy.isfinite().all()
+    assert 0 <= estimate.person <= 1
+    assert ((estimate.certainty >= 0) & (estimate.certainty <= 1)).all()
 
 
-def test_upside_down_is_read_too(reader: PersonReader) -> None:
-    reading = reader.read(np.ascontiguousarray(pixels((128, 64))[::-1]))
-    assert reading.pose.xy.isfinite().all()
+def test_upside_down_is_read_too(estimator: BlazePose) -> None:
+    estimate = estimator.estimate(np.ascontiguousarray(pixels((128, 64))[::-1]))
+    assert estimate.pose.xy.isfinite().all()
 
 
 def saved(picture: Image.Image, form: str) -> bytes:
@@ -236,27 +235,27 @@ def saved(picture: Image.Image, form: str) -> bytes:
 
 
 @pytest.mark.parametrize("form", ["grey", "cmyk", "alpha", "rotated"])
-def test_the_same_joints_whatever_the_file(reader: PersonReader, tmp_path: Path, form: str) -> None:
+def test_the_same_joints_whatever_the_file(estimator: BlazePose, tmp_path: Path, form: str) -> None:
     picture, _ = drawn_person((128, 64))
     path = tmp_path / "a.img"
     path.write_bytes(saved(picture, form))
     image = np.ascontiguousarray(read_image(path).permute(1, 2, 0).numpy())
-    reading, plain = reader.read(image), reader.read(np.asarray(picture))
-    assert shows_person(reading)
-    both = reading.pose.visible & plain.pose.visible
+    estimate, plain = estimator.estimate(image), estimator.estimate(np.asarray(picture))
+    assert shows_person(estimate)
+    both = estimate.pose.visible & plain.pose.visible
     assert both.sum() >= 14
-    assert float((reading.pose.xy - plain.pose.xy)[both].norm(dim=-1).median()) < 2.5
+    assert float((estimate.pose.xy - plain.pose.xy)[both].norm(dim=-1).median()) < 2.5
 
 
 def test_a_file_that_is_no_model_is_named(tmp_path: Path) -> None:
     pytest.importorskip("ai_edge_litert", reason="needs the extra [pose]")
     (tmp_path / "model.tflite").write_bytes(b"no model at all, but long enough to be looked at")
-    reader = PersonReader(tmp_path / "model.tflite")
+    estimator = BlazePose(tmp_path / "model.tflite")
     with pytest.raises(ReidaugError, match=r"model\.tflite: not readable as a pose model"):
-        reader.read(pixels((32, 16)))
+        estimator.estimate(pixels((32, 16)))
 
 
 def test_without_the_extra_one_line_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ai_edge_litert", None)
     with pytest.raises(UsageError, match=r"pip install 'reidaug\[pose\]'"):
-        PersonReader(Path("model.tflite"))
+        BlazePose(Path("model.tflite"))

@@ -1,4 +1,4 @@
-"""The file of BlazePose's landmark network: named by a user, found in the cache, or fetched."""
+"""Weights of BlazePose's landmark network: a file of the user's, of the cache, or fetched."""
 
 import hashlib
 from pathlib import Path
@@ -11,7 +11,7 @@ FULL = Packed(
     "mediapipe/modules/pose_landmark/pose_landmark_full.tflite",
     "e9a5c5cb17f736fafd4c2ec1da3b3d331d6edbe8a0d32395855aeb2cdfd64b9f",
 )
-"""The network that is used unless another is named."""
+"""The default network."""
 
 KNOWN = {
     "f17bfbecadb61c3be1baa8b8d851cc6619c870a87167b32848ad20db306b9d61": "lite",
@@ -53,7 +53,7 @@ def find_model(path: Path | None = None) -> Path:
 
 
 def model_name(path: Path) -> str:
-    """Tell which network a file holds.
+    """Identify the network in a file.
 
     Args:
         path: The file.

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from reidaug.errors import ReidaugError
-from reidaug.perception.models import FULL, find_model, model_name
+from reidaug.perception.weights import FULL, find_model, model_name
 
 
 @pytest.fixture

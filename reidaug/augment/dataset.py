@@ -1,0 +1,175 @@
+"""Augment a re-ID dataset: every training image, warped into the poses of others."""
+
+from pathlib import Path
+
+import torch
+
+from reidaug.augment import estimated_poses
+from reidaug.augment.background import BACKGROUNDS
+from reidaug.augment.engine import (
+    RECORDS,
+    WarpJob,
+    check_size,
+    chunk_tasks,
+    into_chunks,
+    remove_leftovers,
+)
+from reidaug.augment.inputs import AugmentInputs, fingerprint, read_inputs
+from reidaug.augment.options import MASKS, AugmentOptions
+from reidaug.augment.output_folder import copy_originals, show_split
+from reidaug.augment.summary import AugmentReport, summarise
+from reidaug.augment.target_poses import POSES, write_poses
+from reidaug.augment.warp_manifest import MANIFEST, ChunkRecord, write_warp_manifest
+from reidaug.augment.warp_sheet import SHEET, warp_sheet
+from reidaug.data.loose_crops import read_training
+from reidaug.data.market1501 import GALLERY, QUERY, SPLITS, TRAIN, ReIDDataset
+from reidaug.errors import UsageError, require_extra
+from reidaug.files import write_atomically
+from reidaug.flow.estimator import FlowEstimator, NamedFlow
+from reidaug.jobs import run_chunks
+from reidaug.machine import cores
+from reidaug.perception.weights import find_model
+from reidaug.runs import RunFolder, notice
+
+LEFT_OUT = "left_out.txt"
+
+
+def augment_dataset(
+    dataset: Path,
+    out: Path,
+    flow: NamedFlow,
+    options: AugmentOptions | None = None,
+    *,
+    workers: int | None = None,
+    backend: str = "loky",
+) -> AugmentReport:
+    """Warp every training image of a dataset into poses of others; see ``reidaug augment --help``.
+
+    Args:
+        dataset: A Market-1501 root or a folder of crops, see
+            `reidaug.data.loose_crops.read_training`.
+        out: The folder to make; an unfinished run of the same options is continued.
+        flow: The flow estimator, see `reidaug.flow.builtin.named_flow`.
+        options: By default those of the paper.
+        workers: Processes; by default one a core.
+        backend: ``loky`` or ``dask``, see `reidaug.jobs.run_tasks`.
+
+    Returns:
+        The report.
+
+    Raises:
+        ReidaugError: There is nothing to warp, or a file cannot be read or written.
+        UsageError: An option is wrong or without effect.
+    """
+    options = options or AugmentOptions()
+    found, numbered = read_training(dataset, pattern=options.pattern)
+    if numbered:
+        notice(
+            f"names in {found.root} do not say who is seen: each crop counts as a person of its "
+            "own (--pattern reads persons and cameras from names)"
+        )
+    _check_out(found.root, out)
+    if options.check_poses:
+        require_extra("pose", "ai_edge_litert")
+        find_model(options.model)
+    estimator = flow.estimator()
+    _check_effect(estimator, flow.name, options)
+    options = _with_poses(found, out, options.for_estimator(estimator), workers)
+    assert options.keypoints is not None  # _with_poses finds or makes them
+    inputs = read_inputs(found, options.keypoints, options, own_pose=estimator.keeps_pose)
+    check_size(estimator, inputs.sources[0].pose, inputs.targets.size)
+    people = {source.person.pid for source in inputs.sources}
+    if BACKGROUNDS[options.background].needs_pool and len(people) < 2:
+        raise UsageError(
+            f"--background {options.background} needs images of at least two people with keypoints"
+        )
+    networks = (options.model,) if options.check_poses and options.model else ()
+    recipe = {
+        "command": "augment",
+        "dataset": str(found.root.resolve()),
+        "flow": flow.name,
+        **options.recipe(out.resolve()),
+        "inputs": fingerprint(inputs, (*flow.files, *networks)),
+    }
+    run = RunFolder.open(out, recipe, resume=True, known=(estimated_poses.FOLDER,))
+    job = WarpJob(out.resolve(), flow, options)
+    return _make(run, job, inputs, workers=workers or cores(), backend=backend)
+
+
+def _with_poses(
+    found: ReIDDataset, out: Path, options: AugmentOptions, workers: int | None
+) -> AugmentOptions:
+    """Find keypoints and masks, or estimate them; all paths are absolute afterwards."""
+    if options.masks is not None and not options.masks.is_dir():
+        raise UsageError(f"--masks {options.masks}: no such folder")
+    folder = options.masks or found.root / MASKS
+    masks = folder.resolve() if folder.is_dir() else None
+    keypoints = estimated_poses.keypoint_file(
+        found.root, options.keypoints, model=options.model, model_used=options.check_poses
+    )
+    if keypoints is None:
+        estimated_poses.estimate_into(
+            out, found.train, masks=masks is None, model=options.model, workers=workers
+        )
+        keypoints = out.resolve() / estimated_poses.KEYPOINTS
+        masks = masks or out.resolve() / estimated_poses.MASKS
+    model = find_model(options.model) if options.check_poses else options.model
+    return options.model_copy(update={"keypoints": keypoints, "masks": masks, "model": model})
+
+
+def _make(
+    run: RunFolder, job: WarpJob, inputs: AugmentInputs, *, workers: int, backend: str
+) -> AugmentReport:
+    """Make all warps that are missing, and what is beside them."""
+    out, options, targets = job.out, job.options, inputs.targets
+    run.log(event="start", workers=workers, backend=backend, torch=torch.__version__)
+    for folder in (out / TRAIN, out / RECORDS):
+        folder.mkdir(exist_ok=True)
+    remove_leftovers(out)
+    write_poses(out / POSES, targets)
+    root = inputs.dataset.root
+    linked = [name for name in (QUERY, GALLERY) if show_split(root / name, out / name)]
+    chunks, each = into_chunks(inputs.sources, targets.size), max(len(targets.images), 1)
+    work = run_chunks(
+        chunk_tasks(job, targets.size, chunks), min(workers, len(chunks)), backend=backend,
+        total=len(inputs.sources) * each, step=each, what="warp", unit="image",
+    )  # fmt: skip
+    originals = copy_originals(inputs.dataset.train, out) if options.keep_original else 0
+    records = (ChunkRecord.of(job.records.read(k)) for k in range(len(chunks)))
+    totals = write_warp_manifest(out / MANIFEST, (record for record in records if record))
+    left_out = (*inputs.left_out, *totals.left_out)
+    write_atomically(out / LEFT_OUT, "".join(f"{line}\n" for line in left_out).encode())
+    write_atomically(out / SHEET, warp_sheet(out, inputs.sources, targets))
+    remove_leftovers(out)
+    finished = run.finished()
+    if finished is not None and not work.pieces:
+        return AugmentReport(**finished)
+    report = summarise(
+        inputs, totals, options.masks, flow=job.flow.name, precision=options.precision,
+        originals=originals, linked=linked, images_per_s=work.rate,
+        seconds=round(work.seconds, 1), workers=workers, own_pose=not targets.images,
+    )  # fmt: skip
+    run.report(report._asdict())
+    run.log(event="done", made=work.pieces, seconds=report.seconds)
+    return report
+
+
+def _check_out(root: Path, out: Path) -> None:
+    root, out = root.resolve(), out.resolve()
+    if out == root:
+        raise UsageError(f"--out {out} is the dataset itself; name another folder")
+    inside = [name for name in SPLITS if (root / name) in (out, *out.parents)]
+    if inside:
+        raise UsageError(f"--out {out} lies in the dataset's {inside[0]}; name another folder")
+
+
+def _check_effect(estimator: FlowEstimator, flow: str, options: AugmentOptions) -> None:
+    """Refuse options that need target poses where the flow leads to none."""
+    if estimator.to_target_pose:
+        return
+    for option, given in (
+        (f"--turns {options.turns}", options.turns != "allow"),
+        ("--check-poses", options.check_poses),
+    ):
+        if given:
+            raise UsageError(f"{option}: without effect, --flow {flow} leads to no target pose")

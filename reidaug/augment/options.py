@@ -1,0 +1,125 @@
+"""Options of an augmented dataset."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import torch
+from pydantic import AfterValidator, Field
+
+from reidaug.augment.background import BACKGROUNDS
+from reidaug.augment.target_poses import Choice
+from reidaug.augment.viewpoint import Turns
+from reidaug.flow.estimator import FlowEstimator
+from reidaug.machine import half_pays
+from reidaug.recipes import Recipe
+
+KEYPOINTS = "market-annotation-train.csv"
+"""Name of a dataset's keypoint file, when no other is given."""
+MASKS = "masks"
+"""Name of a dataset's folder of person masks, when no other is given."""
+
+
+def _known_background(name: str) -> str:
+    if name not in BACKGROUNDS:
+        raise ValueError(f"no background {name!r} (known: {', '.join(BACKGROUNDS)})")
+    return name
+
+
+class AugmentOptions(Recipe):
+    """What decides the warps of a dataset, beside the dataset and its flow estimator."""
+
+    keypoints: Path | None = Field(
+        default=None,
+        description="Keypoints of the training images (PATN CSV, COCO or OpenPose JSON, 14-joint "
+        f".mat). [default: DATASET/{KEYPOINTS}; without it, poses and masks are estimated into "
+        "OUT/pose, which needs the extra 'pose']",
+    )
+    masks: Path | None = Field(
+        default=None,
+        description="Folder of person masks, STEM.png; without them limbs are drawn from the "
+        f"joints. [default: DATASET/{MASKS}]",
+    )
+    model: Path | None = Field(
+        default=None,
+        description="BlazePose's pose_landmark_full.tflite (or lite, heavy); without it, it is "
+        "fetched once.",
+    )
+    pattern: str | None = Field(
+        default=None, description="Regular expression for file names of another form."
+    )
+    poses: int = Field(default=25, ge=1, le=10_000, description="Number of target poses.")
+    choose: Choice = Field(
+        default="random",
+        description="Draw the target poses, or take the centres of clusters of similar ones.",
+    )
+    background: Annotated[str, AfterValidator(_known_background)] = Field(
+        default="grey",
+        description="Around the person: grey 128; the mean colour of ImageNet; whatever the flow "
+        "samples; the source's own background, the person inpainted; or that of another person's "
+        "image.",
+    )
+    spread: bool = Field(
+        default=True, description="Where a flow misses the person, take the person's nearest pixel."
+    )
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        default="auto",
+        description="Number format of the flow network; auto: bfloat16 where the processor has it.",
+    )
+    jpeg_quality: int = Field(default=95, ge=1, le=95, description="Quality of the JPEG files.")
+    min_quality: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="Leave out warps whose quality (0 to 1, see manifest.parquet) is lower.",
+    )
+    turns: Turns = Field(
+        default="allow",
+        description="Half turns, front to back, show what the source does not: allow them, take "
+        "the outline as seen from the source's own side (mirror), or drop them.",
+    )
+    check_poses: bool = Field(
+        default=False,
+        description="Estimate the pose of every warp and compare it with its target: column pck.",
+    )
+    seed: int = Field(default=0, ge=0, description="Random seed.")
+    keep_original: bool = Field(
+        default=False, description="Copy the training images beside the warps."
+    )
+
+    @property
+    def bfloat16(self) -> bool:
+        """Whether flows are estimated in bfloat16."""
+        return self.precision == "bfloat16"
+
+    def for_estimator(self, estimator: FlowEstimator) -> "AugmentOptions":
+        """Replace the precision ``auto``; only networks gain from bfloat16."""
+        if self.precision != "auto":
+            return self
+        network = next(estimator.parameters(), None) is not None
+        bfloat16 = network and half_pays(torch.device("cpu"))
+        return self.model_copy(update={"precision": "bfloat16" if bfloat16 else "float32"})
+
+    def recipe(self, out: Path) -> dict[str, Any]:
+        """Write the options as plain values, paths inside a run's folder relative to it."""
+        values = self.model_dump(mode="json", exclude={"model"})
+        for key in ("keypoints", "masks"):
+            path = getattr(self, key)
+            if path is not None and path.is_relative_to(out):
+                values[key] = str(path.relative_to(out))
+        return values
+
+    @classmethod
+    def of_run(cls, out: Path, recipe: Mapping[str, Any]) -> "AugmentOptions":
+        """Read the options of a finished run back.
+
+        Args:
+            out: The run's folder.
+            recipe: Content of its ``recipe.yaml``.
+
+        Returns:
+            The options, with absolute paths.
+        """
+        values = {key: value for key, value in recipe.items() if key in cls.model_fields}
+        paths = {key: out.resolve() / values[key] for key in ("keypoints", "masks") if values[key]}
+        return cls(**values | paths)

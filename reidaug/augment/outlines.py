@@ -1,0 +1,141 @@
+"""Person masks, their soft edges, and the outlines that cut warps."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+from torch.nn.functional import avg_pool2d, pad
+
+from reidaug.augment.target_poses import TargetPoses
+from reidaug.data.images import read_mask
+from reidaug.geometry.flow import Size, identity
+from reidaug.geometry.pose import Pose, select, stack
+from reidaug.geometry.silhouette import silhouette
+from reidaug.geometry.upsampling import upsample_flow
+from reidaug.geometry.warp import warp
+
+
+class Targets(NamedTuple):
+    """Target poses with the outlines that cut their warps.
+
+    Attributes:
+        images: File names of the T images the poses come from.
+        pose: Joints (T, 18, 2) in pixels of the warps.
+        outline: Person masks (T, H, W).
+        matte: The outlines with a soft edge (T, 1, H, W), in [0, 1].
+    """
+
+    images: tuple[str, ...]
+    pose: Pose
+    outline: Bool[Tensor, "t H W"]
+    matte: Float[Tensor, "t 1 H W"]
+
+    @classmethod
+    def cut(cls, images: tuple[str, ...], pose: Pose, outline: Bool[Tensor, "t H W"]) -> "Targets":
+        """Soften the edge of the outlines."""
+        return cls(images, pose, outline, soft_matte(outline))
+
+    def part(self, which: slice) -> "Targets":
+        """Take some of the targets."""
+        pose = Pose(self.pose.xy[which], self.pose.visible[which])
+        return Targets(self.images[which], pose, self.outline[which], self.matte[which])
+
+
+def mask_file(image: str, masks: Path | None) -> Path | None:
+    """Find the mask of an image.
+
+    Args:
+        image: File name of the image.
+        masks: Folder of masks ``<stem of the image>.png``, or None.
+
+    Returns:
+        The file, or None where there is none.
+    """
+    path = masks / f"{Path(image).stem}.png" if masks is not None else None
+    return path if path is not None and path.is_file() else None
+
+
+def person_mask(
+    image: str, pose: Pose, size: Size, masks: Path | None
+) -> Bool[Tensor, "height width"]:
+    """Find the mask of one person: its file if there is one, else the limb mask of the joints.
+
+    An empty mask file counts as none.
+
+    Args:
+        image: File name of the image.
+        pose: Its 18 joints in pixels of an image of ``size``.
+        size: (height, width) of the mask.
+        masks: Folder of masks, see `mask_file`.
+
+    Returns:
+        True on the person.
+
+    Raises:
+        ReidaugError: The mask file is no image.
+    """
+    path = mask_file(image, masks)
+    mask = read_mask(path) if path is not None else None
+    if mask is None or not mask.any():
+        return silhouette(stack([pose]), size)[0]
+    if tuple(mask.shape) == tuple(size):
+        return mask
+    return warp(mask[None, None].float(), identity(*size)[None], size=size)[0, 0] >= 0.5
+
+
+def soft_matte(mask: Bool[Tensor, "b height width"]) -> Float[Tensor, "b 1 height width"]:
+    """Soften the edge of masks over one pixel on either side: the 3 x 3 binomial blur.
+
+    Args:
+        mask: Masks (B, height, width).
+
+    Returns:
+        Mattes (B, 1, height, width) in [0, 1].
+    """
+    weights = pad(mask[:, None].float(), (1, 1, 1, 1), mode="replicate")
+    return avg_pool2d(avg_pool2d(weights, 2, stride=1), 2, stride=1)
+
+
+def target_outlines(poses: TargetPoses, masks: Path | None) -> Targets:
+    """Find the outlines of the people whose poses are the targets.
+
+    Args:
+        poses: The target poses.
+        masks: Folder of person masks, or None.
+
+    Returns:
+        The targets.
+
+    Raises:
+        ReidaugError: A mask is no image.
+    """
+    outlines = [
+        person_mask(image, select(poses.pose, k), poses.size, masks)
+        for k, image in enumerate(poses.images)
+    ]
+    outline = torch.stack(outlines) if outlines else torch.zeros(0, *poses.size, dtype=torch.bool)
+    return Targets.cut(poses.images, poses.pose, outline)
+
+
+def carry_outline(
+    mask: Bool[Tensor, "H W"], pose: Pose, flow: Float[Tensor, "t 2 h w"], images: tuple[str, ...]
+) -> Targets:
+    """Carry a person's own outline along flows that do not lead into the target poses.
+
+    Args:
+        mask: The source's person (H, W).
+        pose: The source's 18 joints.
+        flow: Flows (T, 2, h, w).
+        images: File names of the T images the target poses come from.
+
+    Returns:
+        Targets of the source's own pose and of the warped outline.
+    """
+    size = (mask.shape[0], mask.shape[1])
+    whole = mask[None, None].float().expand(len(flow), -1, -1, -1)
+    full = upsample_flow(flow, size)
+    inside = (full.abs() <= 1).all(1)  # beyond the picture its border would be smeared out
+    outline = (warp(whole, full)[:, 0] >= 0.5) & inside
+    return Targets.cut(images, stack([pose] * len(flow)), outline)

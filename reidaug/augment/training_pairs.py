@@ -1,0 +1,150 @@
+"""Training pairs of a flow estimator: all ordered pairs of training images of one person."""
+
+import hashlib
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from reidaug.augment import estimated_poses
+from reidaug.augment.inputs import Source, join_poses
+from reidaug.augment.options import MASKS
+from reidaug.augment.output_folder import show_split
+from reidaug.data.crop_names import PATTERN
+from reidaug.data.deepfashion import same_person_pairs, write_pairs_csv
+from reidaug.data.keypoints import write_patn
+from reidaug.data.loose_crops import read_training
+from reidaug.data.market1501 import ReIDDataset
+from reidaug.errors import ReidaugError, UsageError
+from reidaug.files import write_atomically
+from reidaug.geometry.pose import Pose
+from reidaug.runs import RunFolder
+
+DISTRACTOR = 0
+DECIMALS = 2
+LEFT_OUT = "left_out.txt"
+
+
+class PairsReport(NamedTuple):
+    """Content of ``report.json``.
+
+    Attributes:
+        pairs: Number of pairs.
+        images: Images in them.
+        people: People in them.
+        masks: Whether there are masks.
+        left_out: Entries that could not be used.
+        read: Images of the dataset.
+    """
+
+    pairs: int
+    images: int
+    people: int
+    masks: bool
+    left_out: int
+    read: int
+
+
+def make_pairs(
+    dataset: Path,
+    out: Path,
+    *,
+    keypoints: Path | None = None,
+    model: Path | None = None,
+    pattern: str | None = None,
+    workers: int | None = None,
+) -> PairsReport:
+    """List all pairs of training images of one person; see ``reidaug pairs --help``.
+
+    Args:
+        dataset: A Market-1501 root, or a folder of crops whose names say who is seen.
+        out: The folder to make.
+        keypoints: Keypoint file of the training images; by default
+            `reidaug.augment.options.KEYPOINTS` in the root. Where there is none, poses and masks
+            are estimated into the folder ``pose`` of ``out``.
+        model: File of the network that estimates poses; None finds it.
+        pattern: Regular expression that reads person and camera from file names.
+        workers: Processes that estimate poses; by default one a core.
+
+    Returns:
+        The report.
+
+    Raises:
+        ReidaugError: There is nothing to pair, or a file cannot be read or written.
+        UsageError: Names do not say who is seen, or an argument is wrong.
+    """
+    found, numbered = read_training(dataset, pattern=pattern)
+    if numbered:
+        raise UsageError(
+            f"names in {found.root} do not say who is seen, and pairs need two crops of a person; "
+            "give a --pattern that reads persons from names"
+        )
+    known, masks = _poses(found, out, keypoints, model, workers)
+    joined, left_out = join_poses(found, known)
+    sources = [source for source in joined if pattern is not None or not _distractor(source)]
+    if len(sources) < len(joined):
+        left_out = (*left_out, f"{found.root}: {len(joined) - len(sources)} distractors (pid 0)")
+    folder = _folder_of(found)
+    named = {source.person.path.relative_to(folder).as_posix(): source for source in sources}
+    people = {name: str(source.person.pid) for name, source in named.items()}
+    poses = {name: source.pose for name, source in named.items()}
+    pairs = same_person_pairs(poses, people.get)
+    if not pairs:
+        raise ReidaugError(
+            f"{found.root}: no two training images of one person show shoulders and hips"
+        )
+    recipe = {
+        "command": "pairs",
+        "dataset": str(found.root.resolve()),
+        "keypoints": str(known.resolve()),
+        "pattern": pattern,
+        "inputs": _fingerprint(people, poses),
+    }
+    run = RunFolder.open(out, recipe, resume=True, known=(estimated_poses.FOLDER,))
+    show_split(folder.resolve(), out / "train")
+    masked = show_split(masks, out / "masks")
+    write_patn(out / "market-annotation-train.csv", poses, decimals=DECIMALS)
+    write_pairs_csv(out / "market-pairs-train.csv", pairs)
+    lines = (*found.left_out, *left_out)
+    write_atomically(out / LEFT_OUT, "".join(f"{line}\n" for line in lines).encode())
+    report = PairsReport(
+        pairs=len(pairs),
+        images=len({name for pair in pairs for name in pair}),
+        people=len({people[source] for source, _ in pairs}),
+        masks=masked,
+        left_out=len(lines),
+        read=len(found.train) + len(found.left_out),
+    )
+    run.report(report._asdict())
+    return report
+
+
+def _poses(
+    found: ReIDDataset, out: Path, keypoints: Path | None, model: Path | None, workers: int | None
+) -> tuple[Path, Path]:
+    """Find the keypoints of a dataset and its folder of masks, or estimate both."""
+    known = estimated_poses.keypoint_file(found.root, keypoints, model=model)
+    if known is not None:
+        return known, found.root / MASKS
+    estimated_poses.estimate_into(out, found.train, masks=True, model=model, workers=workers)
+    return out / estimated_poses.KEYPOINTS, out / estimated_poses.MASKS
+
+
+def _distractor(source: Source) -> bool:
+    """Recognise Market-1501's distractors by their names: MSMT17 has a person 0."""
+    person = source.person
+    return person.pid == DISTRACTOR and re.match(PATTERN, person.path.name) is not None
+
+
+def _fingerprint(people: Mapping[str, str], poses: Mapping[str, Pose]) -> str:
+    digest = hashlib.sha256(repr(sorted(people.items())).encode())
+    for name in sorted(poses):
+        for part in poses[name]:
+            digest.update(part.numpy().tobytes())
+    return digest.hexdigest()[:16]
+
+
+def _folder_of(dataset: ReIDDataset) -> Path:
+    """Find the folder below which all training images lie: MSMT17 has one more for each person."""
+    return Path(os.path.commonpath([person.path.parent for person in dataset.train]))

@@ -1,0 +1,144 @@
+"""The manifest of an augmented dataset: where each warp comes from, and its quality."""
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from reidaug.data.manifest import write_manifest
+from reidaug.errors import ReidaugError
+
+MANIFEST = "manifest.parquet"
+
+
+class WarpRow(NamedTuple):
+    """A row of the manifest; see docs/quality.md for its numbers.
+
+    Attributes:
+        file: File name of the warp.
+        source: File name of the source.
+        pose: Number of the target pose.
+        pose_image: File name of the image the pose comes from.
+        pid: Person id of the source.
+        camid: Camera id of the source.
+        joints: Share of the target's joints that the source shows.
+        foreground: See `reidaug.augment.quality.WarpQuality`, as are the next five.
+        inside: See there.
+        folded: See there.
+        seen: See there.
+        stretch: See there.
+        stretch_95: See there.
+        mirrored: See there.
+        turned: Whether it is a half turn.
+        pck: See `reidaug.augment.quality.pck`; None where poses are not checked.
+        quality: See `reidaug.augment.quality.measure_quality`.
+        left_out: Why the warp is not kept: ``quality``, ``turn``, or nothing.
+        kept: Whether the file is written.
+    """
+
+    file: str
+    source: str
+    pose: int
+    pose_image: str
+    pid: int
+    camid: int
+    joints: float
+    foreground: float
+    inside: float
+    folded: float
+    seen: float
+    stretch: float
+    stretch_95: float
+    mirrored: bool
+    turned: bool
+    pck: float | None
+    quality: float
+    left_out: str
+    kept: bool
+
+
+class ChunkRecord(NamedTuple):
+    """Record of a finished chunk.
+
+    Attributes:
+        rows: Its warps.
+        left_out: ``file: reason`` for each source that could not be read.
+    """
+
+    rows: list[WarpRow]
+    left_out: list[str]
+
+    @classmethod
+    def of(cls, values: Any) -> "ChunkRecord | None":
+        """Take a record from JSON values; None where it is missing or damaged."""
+        try:
+            return cls([WarpRow(*row) for row in values["rows"]], values["left_out"])
+        except (KeyError, TypeError):
+            return None
+
+
+class Totals(NamedTuple):
+    """What a finished run made.
+
+    Attributes:
+        sources: Sources that were warped.
+        images: Files written.
+        rejected: Warps below the minimum quality.
+        turned: Half turns that were dropped.
+        quality: Mean quality of the files.
+        pck: Mean agreement of the poses found in them with their targets, 0 to 1; None where
+            poses were not checked.
+        left_out: ``file: reason`` for each source that could not be used.
+    """
+
+    sources: int
+    images: int
+    rejected: int
+    turned: int
+    quality: float
+    pck: float | None
+    left_out: tuple[str, ...]
+
+
+def write_warp_manifest(path: Path, records: Iterable[ChunkRecord]) -> Totals:
+    """Write the manifest from the records of all chunks, one at a time.
+
+    Args:
+        path: The file; its folder must exist.
+        records: The records, in order.
+
+    Returns:
+        Totals of the dataset.
+
+    Raises:
+        ReidaugError: No warp is kept.
+    """
+    counts = Counter[str]()
+    sums = {"quality": 0.0, "pck": 0.0}
+    left_out = list[str]()
+
+    def rows() -> Iterator[dict[str, Any]]:
+        for record in records:
+            left_out.extend(record.left_out)
+            counts["sources"] += len({row.source for row in record.rows})
+            for row in record.rows:
+                counts[row.left_out] += 1
+                if row.kept:
+                    sums["quality"] += row.quality
+                    sums["pck"] += row.pck or 0.0
+                    counts["checked"] += row.pck is not None
+                # A column of numbers, whether or not there are any.
+                yield row._replace(pck=math.nan if row.pck is None else row.pck)._asdict()
+
+    write_manifest(path, rows())
+    images, rejected, turned = counts[""], counts["quality"], counts["turn"]
+    if not images:
+        reason = f"of {rejected + turned} warps {rejected} are below the minimum quality and "
+        reason += f"{turned} are half turns"
+        raise ReidaugError(f"not one image could be warped: {left_out[0] if left_out else reason}")
+    checked = counts["checked"]
+    return Totals(
+        counts["sources"], images, rejected, turned, sums["quality"] / images,
+        sums["pck"] / checked if checked else None, tuple(left_out),
+    )  # fmt: skip

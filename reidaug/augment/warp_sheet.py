@@ -1,0 +1,85 @@
+"""Contact sheet of an augmented dataset: several people in every pose."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from PIL import Image
+
+from reidaug.augment.inputs import Source
+from reidaug.augment.target_poses import TargetPoses
+from reidaug.data.contact_sheet import ContactSheet
+from reidaug.data.crop_names import warp_name
+from reidaug.data.images import read_image, resize, to_bytes, to_float
+from reidaug.data.market1501 import TRAIN
+from reidaug.data.skeletons import draw_skeleton
+from reidaug.errors import ReidaugError
+from reidaug.geometry.flow import Size
+from reidaug.geometry.pose import Pose, on_canvas, select
+
+SHEET = "contact_sheet.png"
+PEOPLE = 8
+MAX_COLUMNS = 60
+LONGEST_SIDE = 256  # of a picture on the sheet, in pixels
+
+
+def pick(sources: Sequence[Source], people: int) -> list[Source]:
+    """Pick the first image of people spread evenly over the dataset.
+
+    Args:
+        sources: All sources.
+        people: How many at most.
+
+    Returns:
+        One source a person.
+    """
+    first: dict[int, Source] = {}
+    for source in sources:
+        first.setdefault(source.person.pid, source)
+    found = list(first.values())
+    shown = min(people, len(found))
+    return [found[k * len(found) // shown] for k in range(shown)]
+
+
+def warp_sheet(out: Path, sources: Sequence[Source], targets: TargetPoses) -> bytes:
+    """Draw people in every pose: a row a person, a column a pose, the skeletons above.
+
+    Args:
+        out: The augmented dataset.
+        sources: All sources, see `pick`.
+        targets: The poses; without any, each person's only warp is shown.
+
+    Returns:
+        A PNG file. A warp that was not kept is an empty cell.
+    """
+    shrunk = min(1.0, LONGEST_SIDE / max(targets.size))
+    size = (max(1, round(targets.size[0] * shrunk)), max(1, round(targets.size[1] * shrunk)))
+    columns = min(max(len(targets.images), 1), MAX_COLUMNS)
+    header = 2 if targets.images else 0
+    people = pick(sources, PEOPLE)
+    sheet = ContactSheet(header + len(people), columns + 1, size)
+    images = {source.person.path.name: source.person.path for source in sources}
+    for column, name in enumerate(targets.images[:columns], 1):
+        sheet.place(_picture(images[name], size), 0, column)
+        pose = on_canvas(select(targets.pose, column - 1), targets.size, size)
+        sheet.place(_skeleton(pose, size), 1, column)
+    for row, source in enumerate(people, header):
+        sheet.place(_picture(source.person.path, size), row, 0)
+        for column in range(columns):
+            path = out / TRAIN / warp_name(source.name, column)
+            if path.exists():
+                sheet.place(_picture(path, size), row, column + 1)
+    return sheet.png()
+
+
+def _picture(path: Path, size: Size) -> Image.Image:
+    try:
+        image = to_bytes(resize(to_float(read_image(path)), size))
+    except ReidaugError:
+        return Image.new("RGB", (size[1], size[0]), (235, 235, 235))
+    return Image.fromarray(image.permute(1, 2, 0).contiguous().numpy())
+
+
+def _skeleton(pose: Pose, size: Size) -> Image.Image:
+    picture = Image.new("RGB", (size[1], size[0]), (40, 44, 52))
+    draw_skeleton(picture, pose, max(1, round(size[0] / 48)))
+    return picture

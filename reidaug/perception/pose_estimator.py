@@ -1,0 +1,66 @@
+"""What a pose estimator is: joints and outline of the person on a crop."""
+
+from typing import NamedTuple, Protocol, runtime_checkable
+
+import numpy as np
+from jaxtyping import Bool, Float, UInt8
+from torch import Tensor
+
+from reidaug.geometry.pose import Pose
+
+MIN_PERSON, MIN_CERTAINTY = 0.1, 0.6  # of a person, and the mean over the joints
+MIN_JOINTS = 4
+MIN_SHARE = 0.05  # of the crop
+
+
+class PoseEstimate(NamedTuple):
+    """Joints and outline of the person on a crop.
+
+    Attributes:
+        pose: The 18 joints (18, 2) in pixels of the crop. Those that are probably hidden, or
+            outside the crop, are missing.
+        certainty: Probability (18,) in [0, 1] that each joint is in sight; of the neck, the
+            smaller one of the two shoulders.
+        person: Probability in [0, 1] that there is a person at all; see `shows_person`.
+        mask: True on the person (h, w), of the crop's size.
+    """
+
+    pose: Pose
+    certainty: Float[Tensor, "18"]
+    person: float
+    mask: Bool[np.ndarray, "h w"]
+
+
+@runtime_checkable
+class PoseEstimator(Protocol):
+    """Finds joints and outline of the person on a crop."""
+
+    def estimate(self, image: UInt8[np.ndarray, "h w 3"]) -> PoseEstimate:
+        """Estimate the pose of one person.
+
+        Args:
+            image: RGB bytes (h, w, 3) of one person, upright; any size.
+
+        Returns:
+            The estimate.
+        """
+
+
+def shows_person(estimate: PoseEstimate) -> bool:
+    """Decide whether a crop shows a person.
+
+    Args:
+        estimate: What was found on it.
+
+    Returns:
+        Whether the network takes it for a person and is sure of the joints, at least `MIN_JOINTS`
+        are visible and the outline is no smaller than `MIN_SHARE` of the crop. The network's
+        probability alone is not enough: it takes noise for a person, and a person without feet for
+        none. ``benchmarks/pose_errors.py`` measures how often either is wrong.
+    """
+    return bool(
+        estimate.person > MIN_PERSON
+        and float(estimate.certainty.mean()) > MIN_CERTAINTY
+        and int(estimate.pose.visible.sum()) >= MIN_JOINTS
+        and estimate.mask.mean() >= MIN_SHARE
+    )

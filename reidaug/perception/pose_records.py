@@ -1,0 +1,208 @@
+"""Pose estimates of many crops: records of finished chunks, made by any number of workers.
+
+What is in a chunk depends on the order of the crops alone. It is done when its record is of the
+same crops (their names and the sizes of their files) and every mask it names is there.
+"""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from joblib import delayed
+
+from reidaug.data.images import encode_png, read_image
+from reidaug.errors import ReidaugError
+from reidaug.files import write_atomically
+from reidaug.geometry.pose import Pose
+from reidaug.jobs import Records, Task
+from reidaug.machine import one_thread
+from reidaug.perception.blazepose import BlazePose
+from reidaug.perception.pose_estimator import PoseEstimate, shows_person
+
+CHUNK = 64  # crops; a worker holds one of them at a time
+DECIMALS = 2  # of positions in pixels
+
+
+class PoseJob(NamedTuple):
+    """What every worker must know.
+
+    Attributes:
+        records: Folder of the records.
+        masks: Folder for ``<stem of the crop>.png``, or None.
+        model: File of the network.
+        network: Its name, see `reidaug.perception.weights.KNOWN`.
+    """
+
+    records: Path
+    masks: Path | None
+    model: Path
+    network: str
+
+
+class PoseRecord(NamedTuple):
+    """What is kept of one estimate.
+
+    Attributes:
+        name: File name of the crop.
+        joints: x, y and whether it is visible (0 or 1) of the 18 joints.
+        certainty: Probability that each joint is in sight.
+        person: Probability that there is a person.
+        share: Share of the crop inside the person's outline.
+        found: Whether the crop shows a person, see `shows_person`.
+    """
+
+    name: str
+    joints: list[list[float]]
+    certainty: list[float]
+    person: float
+    share: float
+    found: bool
+
+    @classmethod
+    def of(cls, name: str, estimate: PoseEstimate) -> "PoseRecord":
+        """Round an estimate."""
+        pose = estimate.pose
+        joints = [
+            [round(x, DECIMALS), round(y, DECIMALS), int(visible)]
+            for (x, y), visible in zip(pose.xy.tolist(), pose.visible.tolist(), strict=True)
+        ]
+        certainty = [round(c, 4) for c in estimate.certainty.tolist()]
+        share, person = round(float(estimate.mask.mean()), 4), round(estimate.person, 4)
+        return cls(name, joints, certainty, person, share, shows_person(estimate))
+
+    @property
+    def pose(self) -> Pose:
+        """The 18 joints in pixels of the crop; all are missing where nobody was found."""
+        table = torch.tensor(self.joints)
+        return Pose(table[:, :2], (table[:, 2] > 0) & self.found)
+
+
+class PoseChunk(NamedTuple):
+    """A finished chunk.
+
+    Attributes:
+        crops: Its crops.
+        rows: Their records, in order.
+        left_out: ``file: reason`` for each crop that could not be read.
+    """
+
+    crops: Sequence[Path]
+    rows: list[PoseRecord]
+    left_out: list[str]
+
+
+def fingerprint(network: str, crops: Sequence[Path]) -> str:
+    """Hash what decides the estimates.
+
+    Args:
+        network: Name of the network.
+        crops: Their names and the sizes of their files count.
+
+    Returns:
+        16 hexadecimal digits.
+    """
+    digest = hashlib.sha256(network.encode())
+    for path in crops:
+        size = path.stat().st_size if path.is_file() else -1
+        digest.update(f"{path.name}\0{size}\0".encode())
+    return digest.hexdigest()[:16]
+
+
+def chunk_tasks(job: PoseJob, chunks: Sequence[Sequence[Path]]) -> Iterator[Task]:
+    """Give the task of every chunk, see `make_chunk`.
+
+    Args:
+        job: What to do.
+        chunks: The crops, `CHUNK` at a time.
+
+    Yields:
+        The tasks.
+    """
+    for index, chunk in enumerate(chunks):
+        yield delayed(make_chunk)(job, index, chunk)
+
+
+def make_chunk(job: PoseJob, index: int, crops: Sequence[Path]) -> tuple[int, int]:
+    """Estimate the poses of some crops, unless that is done already.
+
+    Args:
+        job: What to do; its folder of masks exists.
+        index: Number of the chunk.
+        crops: Its crops.
+
+    Returns:
+        How many crops are in it, and how many were read just now.
+
+    Raises:
+        ReidaugError: A file cannot be written, or the model not be opened.
+    """
+    of = fingerprint(job.network, crops)
+    if _is_done(job, index, of):
+        return len(crops), 0
+    rows: list[PoseRecord] = []
+    left_out: list[str] = []
+    with one_thread():
+        estimator = _estimator(job.model)
+        for path in crops:
+            try:
+                image = read_image(path)
+            except ReidaugError as error:
+                left_out.append(str(error))
+                continue
+            estimate = estimator.estimate(np.ascontiguousarray(image.permute(1, 2, 0).numpy()))
+            rows.append(PoseRecord.of(path.name, estimate))
+            if job.masks is not None and rows[-1].found:
+                content = encode_png(torch.from_numpy(estimate.mask))
+                write_atomically(mask_path(job.masks, path.name), content)
+    Records(job.records).write(index, {"of": of, "rows": rows, "left_out": left_out})
+    return len(crops), len(crops)
+
+
+def read_chunks(job: PoseJob, chunks: Sequence[Sequence[Path]]) -> Iterator[PoseChunk]:
+    """Read the records of all chunks, one at a time.
+
+    Args:
+        job: What was done.
+        chunks: The crops.
+
+    Yields:
+        The chunks, in order.
+    """
+    records = Records(job.records)
+    for index, chunk in enumerate(chunks):
+        record = records.read(index)
+        yield PoseChunk(chunk, [PoseRecord(*row) for row in record["rows"]], record["left_out"])
+
+
+def mask_path(masks: Path, name: str) -> Path:
+    """Name the mask of a crop.
+
+    Args:
+        masks: Folder of masks.
+        name: File name of the crop.
+
+    Returns:
+        ``<stem of the crop>.png`` in it.
+    """
+    return masks / f"{Path(name).stem}.png"
+
+
+@lru_cache(maxsize=1)
+def _estimator(model: Path) -> BlazePose:
+    return BlazePose(model)
+
+
+def _is_done(job: PoseJob, index: int, of: str) -> bool:
+    record = Records(job.records).read(index)
+    try:
+        rows = [PoseRecord(*row) for row in record["rows"]] if record["of"] == of else None
+    except (KeyError, TypeError):
+        rows = None
+    masks = job.masks
+    return rows is not None and (
+        masks is None or all(mask_path(masks, row.name).is_file() for row in rows if row.found)
+    )

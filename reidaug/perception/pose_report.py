@@ -1,0 +1,141 @@
+"""Report of estimated poses: missing people, visible joints, and the least certain crops."""
+
+import heapq
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from reidaug.geometry.pose import OPENPOSE_18, Pose
+from reidaug.perception.pose_records import PoseChunk, PoseRecord
+
+SHOWN = 40  # crops on the sheet
+# BlazePose is always sure of the face, which says nothing about how sure it is of the crop.
+BODY = tuple(k for k, name in enumerate(OPENPOSE_18) if not name.endswith(("nose", "eye", "ear")))
+
+
+class PoseReport(NamedTuple):
+    """Content of the report beside a keypoint file.
+
+    Attributes:
+        crops: Number of crops.
+        people: Crops that show a person.
+        without_person: Crops that show none.
+        not_readable: Crops that could not be read.
+        joints: For each joint the share of people that show it.
+        foreground: Mean share of a crop inside the outline.
+        least_certain: Names of the least certain crops.
+        network: Name of the network.
+        masks: Whether masks were written.
+        inputs: Hash of network and crops.
+        crops_per_s: Rate of the crops read just now.
+        seconds: Time they took.
+        workers: Processes.
+    """
+
+    crops: int
+    people: int
+    without_person: int
+    not_readable: int
+    joints: dict[str, float]
+    foreground: float
+    least_certain: list[str]
+    network: str
+    masks: bool
+    inputs: str
+    crops_per_s: float
+    seconds: float
+    workers: int
+
+
+class PoseStatistics:
+    """Counts over all estimates, of which only the least certain ones are kept.
+
+    Attributes:
+        crops: Number of crops so far.
+        people: How many of them show a person.
+        left_out: ``file: reason`` for each crop without a pose.
+    """
+
+    def __init__(self) -> None:
+        self.crops = 0
+        self.people = 0
+        self.left_out: list[str] = []
+        self._visible = np.zeros(len(OPENPOSE_18), dtype=np.int64)
+        self._share = 0.0
+        self._nobody = 0
+        self._doubtful: list[tuple[float, int, Path, PoseRecord]] = []
+
+    def poses(self, chunks: Iterable[PoseChunk]) -> Iterator[tuple[str, Pose]]:
+        """Count estimates while their poses pass through.
+
+        Args:
+            chunks: All chunks.
+
+        Yields:
+            File name and pose of every crop that could be read.
+        """
+        for chunk in chunks:
+            self.crops += len(chunk.crops)
+            self.left_out += chunk.left_out
+            paths = {path.name: path for path in chunk.crops}
+            for row in chunk.rows:
+                self._count(paths[row.name], row)
+                yield row.name, row.pose
+
+    def _count(self, path: Path, row: PoseRecord) -> None:
+        if row.found:
+            self.people += 1
+            self._visible += row.pose.visible.numpy()
+            self._share += row.share
+        else:
+            self._nobody += 1
+            self.left_out.append(f"{path}: nobody found in it ({row.person:.2f})")
+        # The least certain come first; of equals the earlier one.
+        entry = (-trust(row), -self.crops, path, row)
+        if len(self._doubtful) < SHOWN:
+            heapq.heappush(self._doubtful, entry)
+        elif entry[0] > self._doubtful[0][0]:
+            heapq.heapreplace(self._doubtful, entry)
+
+    def doubtful(self) -> list[tuple[Path, PoseRecord]]:
+        """Give the least certain crops, in rising order."""
+        ordered = sorted(self._doubtful, key=lambda entry: (-entry[0], entry[2]))
+        return [(path, row) for _, _, path, row in ordered]
+
+    def report(self, **run: Any) -> PoseReport:
+        """Sum up.
+
+        Args:
+            **run: The fields of the report that are no statistics.
+
+        Returns:
+            The report.
+        """
+        people = max(self.people, 1)
+        shares = (self._visible / people).round(4).tolist()
+        return PoseReport(
+            crops=self.crops,
+            people=self.people,
+            without_person=self._nobody,
+            not_readable=len(self.left_out) - self._nobody,
+            joints=dict(zip(OPENPOSE_18, shares, strict=True)),
+            foreground=round(self._share / people, 4),
+            least_certain=[path.name for path, _ in self.doubtful()],
+            **run,
+        )
+
+
+def trust(row: PoseRecord) -> float:
+    """Score how far an estimate can be trusted.
+
+    Args:
+        row: The estimate.
+
+    Returns:
+        Mean certainty of the 13 joints of the body, times that of a person; 0 where nobody was
+        found.
+    """
+    body = float(np.mean([row.certainty[joint] for joint in BODY]))
+    return row.person * body if row.found else 0.0

@@ -1,0 +1,60 @@
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reidaug.augment.outlines import carry_outline, person_mask, soft_matte
+from reidaug.data.images import encode_png
+from reidaug.geometry.flow import from_affine, identity
+from reidaug.geometry.pose import Pose
+from reidaug.geometry.silhouette import silhouette
+
+SIZE = (12, 8)
+
+
+def random_mask(seed: int) -> torch.Tensor:
+    return torch.rand(SIZE, generator=torch.Generator().manual_seed(seed)) > 0.8
+
+
+@given(seed=st.integers(0, 999))
+def test_a_soft_matte_is_the_binomial_blur(seed: int) -> None:
+    mask = random_mask(seed)
+    soft = soft_matte(mask[None])[0, 0]
+    for row in range(SIZE[0]):
+        for column in range(SIZE[1]):
+            total = 0.0
+            for dr, wr in ((-1, 1), (0, 2), (1, 1)):
+                for dc, wc in ((-1, 1), (0, 2), (1, 1)):
+                    r = min(max(row + dr, 0), SIZE[0] - 1)
+                    c = min(max(column + dc, 0), SIZE[1] - 1)
+                    total += wr * wc * float(mask[r, c])
+            assert float(soft[row, column]) == pytest.approx(total / 16, abs=1e-6)
+
+
+def test_the_mask_of_an_image_comes_before_its_limbs(tmp_path: Path) -> None:
+    pose = Pose(torch.full((18, 2), 4.0), torch.ones(18, dtype=torch.bool))
+    limbs = silhouette(Pose(pose.xy[None], pose.visible[None]), SIZE)[0]
+    assert torch.equal(person_mask("a.jpg", pose, SIZE, None), limbs)
+    assert torch.equal(person_mask("a.jpg", pose, SIZE, tmp_path), limbs)
+    mask = random_mask(3)
+    (tmp_path / "a.png").write_bytes(encode_png(mask))
+    assert torch.equal(person_mask("a.jpg", pose, SIZE, tmp_path), mask)
+    assert person_mask("a.jpg", pose, (24, 16), tmp_path).shape == (24, 16)
+    (tmp_path / "a.png").write_bytes(encode_png(torch.zeros(SIZE, dtype=torch.bool)))
+    assert torch.equal(person_mask("a.jpg", pose, SIZE, tmp_path), limbs)
+
+
+def test_an_outline_is_carried_along_and_not_smeared_beyond_the_picture() -> None:
+    mask = torch.zeros(SIZE, dtype=torch.bool)
+    mask[4:8, 2:6] = True
+    pose = Pose(torch.full((18, 2), 4.0), torch.ones(18, dtype=torch.bool))
+    shift = torch.tensor([[0.0, 4 / (SIZE[0] - 1)]])  # two pixels down in the source
+    flows = torch.cat((identity(*SIZE)[None], from_affine(torch.eye(2)[None], shift, SIZE)))
+    targets = carry_outline(mask, pose, flows, ("a.jpg", "b.jpg"))
+    assert torch.equal(targets.outline[0], mask)
+    assert torch.equal(targets.outline[1], mask.roll(-2, 0))
+    assert torch.equal(targets.pose.xy, pose.xy.expand(2, 18, 2))
+    mask[:] = True
+    assert not carry_outline(mask, pose, flows, ("a.jpg", "b.jpg")).outline[1, -2:].any()
