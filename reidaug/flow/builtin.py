@@ -84,8 +84,7 @@ def named_flow(flow: str) -> NamedFlow:
         flow: As in `load_flow`.
 
     Returns:
-        The estimator's name, how it is loaded, and the files of its weights.
+        The estimator's name, how it is loaded, and the folder of its weights.
     """
-    folder = checkpoint_of(flow)
-    files = sorted(folder.iterdir()) if folder is not None and folder.is_dir() else ()
-    return NamedFlow(resolved(flow), load_flow, tuple(files))
+    name = resolved(flow)
+    return NamedFlow(name, load_flow, checkpoint_of(name))

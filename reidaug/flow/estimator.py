@@ -170,12 +170,17 @@ class NamedFlow(NamedTuple):
     Attributes:
         name: As in recipes; means the same from any folder.
         load: Makes the estimator from the name, on the CPU; importable by name in a worker.
-        files: Files that hold its weights; their content tells two runs apart.
+        folder: Checkpoint folder; None for estimators without weights.
     """
 
     name: str
     load: Callable[[str], FlowEstimator]
-    files: tuple[Path, ...] = ()
+    folder: Path | None = None
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The files of the checkpoint, whose content tells two runs apart."""
+        return () if self.folder is None else tuple(sorted(self.folder.iterdir()))
 
     def estimator(self) -> FlowEstimator:
         """Load the estimator in evaluation mode."""

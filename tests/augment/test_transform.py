@@ -62,7 +62,6 @@ class Counted(FlowEstimator):
 
 
 FLOWS: dict[str, Callable[[Path], tuple[FlowEstimator, str]]] = {
-    "identity": lambda folder: (Identity(), "identity"),
     "torso-affine": lambda folder: (TorsoAffine(), "torso-affine"),
     "joint-blend": lambda folder: (JointBlend(), "joint-blend"),
     "random-tps": lambda folder: (RandomTPS(), "random-tps"),

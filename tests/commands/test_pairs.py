@@ -64,7 +64,7 @@ def test_masks_are_shown_and_other_inputs_need_another_folder(
     (market / "masks").mkdir(exist_ok=True)
     (market / "masks" / "0001_c1.png").write_bytes(b"mask")
     out = tmp_path / "pairs"
-    assert make_pairs(market, out)["masks"]
+    assert make_pairs(market, out).masks
     assert (out / "masks" / "0001_c1.png").read_bytes() == b"mask"
     assert run(market, "--out", out, "--pattern", r"c(?P<pid>\d)") == 1
     assert "holds another run" in capfd.readouterr().err
