@@ -3,8 +3,6 @@
 import ast
 import json
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -16,11 +14,37 @@ TESTS = sorted((ROOT / "tests").rglob("test_*.py"))
 RECIPES = sorted((ROOT / "recipes").rglob("*.yaml"))
 RESULTS = sorted((ROOT / "benchmarks" / "results").glob("*.json"))
 
+COVERED_ELSEWHERE = {
+    "augment/warping.py": "tests/augment/test_engine.py: every option of a warp",
+}
+"""Modules without a test file of their own: where they are tested."""
+
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(ROOT)))
 def test_a_file_is_one_noun_of_readable_length(path: Path) -> None:
     assert path.stem not in {"utils", "helpers", "misc", "manager", "common"}
-    assert len(path.read_text().splitlines()) <= 420
+    assert lines(path) <= 350
+
+
+def test_commands_hold_options_and_no_logic() -> None:
+    commands = [path for path in MODULES if path.parent.name == "commands"]
+    assert {path.name: lines(path) for path in commands if lines(path) > 150} == {}
+    assert sum(map(lines, commands)) <= 2300
+
+
+def test_every_module_has_a_test_file_of_its_own() -> None:
+    modules = {str(path.relative_to(ROOT / "reidaug")): path for path in MODULES}
+    without = {
+        name
+        for name in modules
+        if not name.endswith(("__init__.py", "__main__.py"))
+        and not (ROOT / "tests" / Path(name).with_name(f"test_{Path(name).name}")).exists()
+    }
+    assert without == set(COVERED_ELSEWHERE)
+
+
+def lines(path: Path) -> int:
+    return len(path.read_text().splitlines())
 
 
 @pytest.mark.parametrize("equation", ["2", "3", "4", "5", "6", "7", "8", "10"])
@@ -44,34 +68,6 @@ def test_a_recipe_is_short_and_starts_with_its_command(path: Path) -> None:
     assert len(lines) <= 40
     assert lines[0].startswith("# reidaug ")
     assert str(path.relative_to(ROOT)) in lines[0]
-
-
-def test_the_command_line_answers_without_heavy_imports() -> None:
-    code = (
-        "import sys, reidaug.cli\n"
-        "try: reidaug.cli.main(['--help'])\n"
-        "except SystemExit as stop: assert stop.code == 0\n"
-        "assert 'torch' not in sys.modules and 'pandas' not in sys.modules\n"
-    )
-    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "code", "says"),
-    [
-        (["nonsense"], 2, "No such command 'nonsense'"),
-        (["augment"], 2, "Missing argument"),
-        (["train-flow", "nowhere.yaml"], 2, "nowhere.yaml"),
-        (["finetune-eval", "nowhere.yaml"], 2, "nowhere.yaml"),
-    ],
-)
-def test_wrong_usage_is_said_in_a_line(arguments: list[str], code: int, says: str) -> None:
-    ran = subprocess.run(
-        [sys.executable, "-m", "reidaug", *arguments], capture_output=True, text=True, check=False
-    )
-    assert ran.returncode == code
-    assert says in ran.stderr
-    assert "Traceback" not in ran.stderr
 
 
 def test_the_numbers_of_the_pages_are_those_of_the_results() -> None:
