@@ -94,8 +94,8 @@ def main(argv: list[str] | None = None) -> None:
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         click.echo(
-            "reidaug: interrupted; run the same command again to go on (with --resume, where it "
-            "has that option)",
+            "reidaug: interrupted; run the same command again to continue (with --resume, where "
+            "it has that option)",
             err=True,
         )
         sys.exit(130)

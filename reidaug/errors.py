@@ -1,4 +1,4 @@
-"""Failures a user can mend: each is one line saying what, where and how to mend it."""
+"""Failures a user can mend: one line with what, where and how to mend it."""
 
 from importlib.util import find_spec
 

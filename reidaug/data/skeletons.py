@@ -1,4 +1,4 @@
-"""Skeletons drawn on pictures."""
+"""Skeletons on pictures."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""Curves and points: matplotlib figures in the two themes of the report."""
+"""Charts in a light and a dark theme: training curves, match curves, scores of arms."""
 
 import io
 import statistics
@@ -24,7 +24,7 @@ class Theme(NamedTuple):
         muted: Axis labels and faint marks.
         rule: Grid lines.
         series: Line colours, in order of use.
-        faint: Opacity of what stands behind a mean.
+        faint: Opacity of single values beside their mean.
     """
 
     ink: str
@@ -64,7 +64,7 @@ def png(figure: Figure, *, clear: bool = True) -> bytes:
 
     Args:
         figure: A figure of this module.
-        clear: Whether its ground is clear, for a page; otherwise white, for a file of its own.
+        clear: Whether the background is transparent, for a page; otherwise it is white.
 
     Returns:
         A PNG file without a date in it.
@@ -77,7 +77,7 @@ def png(figure: Figure, *, clear: bool = True) -> bytes:
 def training_curve(
     records: Sequence[Mapping[str, Any]], key: str, title: str, theme: Theme
 ) -> Figure:
-    """Draw what was logged while something learnt.
+    """Draw a training curve.
 
     Args:
         records: Records of a ``log.jsonl``; those with ``step`` and the key are drawn.
@@ -102,7 +102,7 @@ def training_curve(
 
 
 def running_mean(values: Sequence[float], *, share: float = 0.06) -> list[float]:
-    """Smooth a curve by the mean over a centred window that shrinks at both ends.
+    """Compute the mean over a centred window that shrinks at both ends.
 
     Args:
         values: The curve.
@@ -122,7 +122,7 @@ def running_mean(values: Sequence[float], *, share: float = 0.06) -> list[float]
 def cmc_curves(
     cmc: Mapping[str, Sequence[float]], curves: Mapping[str, Curve], theme: Theme
 ) -> Figure:
-    """Draw how often a match is among the first results.
+    """Draw cumulative match curves.
 
     Args:
         cmc: Per arm the share of queries (percent) with a match within the first 1, 2, ... ranks.
@@ -176,7 +176,7 @@ def arm_points(
         reference: Arm whose mean is drawn as a line through all.
 
     Returns:
-        One row an arm, first arm on top.
+        One row an arm, the first at the top.
     """
     arms = list(scores)
     with _style(theme):

@@ -140,7 +140,7 @@ def _tiles(demo: Demo, over_real: verdicts.Gain, over_control: verdicts.Gain) ->
         label = "of the ceiling recovered: what true other views would add"
         tiles.append(Tile(number(100 * share, 0), "%", label))
     affine = number(rows["torso_affine"]["epe_px"])
-    label = f"flow error on unseen people; one affine map a pair: {affine} px"
+    label = f"flow error on held-out people; one affine map a pair: {affine} px"
     tiles.append(Tile(number(rows["unwarpme"]["epe_px"]), "px", label))
     label = f"made at {thousands(world.augment['images_per_s'])} a second"
     tiles.append(Tile(thousands(world.augment["images"]), "warps", label))

@@ -25,7 +25,7 @@ class PageImage(NamedTuple):
 
     Attributes:
         source: Data URI.
-        alt: What it shows, for who cannot see it.
+        alt: What it shows, in words.
         width: Columns of the file.
         height: Rows of the file.
         dark: Data URI for dark pages, where it differs.
@@ -39,7 +39,7 @@ class PageImage(NamedTuple):
 
 
 def photo(path: Path, alt: str) -> PageImage:
-    """Put a JPEG or PNG file into a page, byte for byte.
+    """Embed a JPEG or PNG file, byte for byte.
 
     Args:
         path: The file.
@@ -55,7 +55,7 @@ def photo(path: Path, alt: str) -> PageImage:
 
 
 def drawing(picture: Picture, alt: str) -> PageImage:
-    """Put a picture into a page.
+    """Embed a picture.
 
     Args:
         picture: RGB bytes (3, H, W).
@@ -69,7 +69,7 @@ def drawing(picture: Picture, alt: str) -> PageImage:
 
 
 def chart(draw: Callable[[Theme], Figure], alt: str) -> PageImage:
-    """Put a chart into a page, once for light and once for dark readers.
+    """Embed a chart in a light and a dark theme.
 
     Args:
         draw: Draws the chart in a theme.
@@ -86,7 +86,7 @@ def chart(draw: Callable[[Theme], Figure], alt: str) -> PageImage:
 
 
 def render(template: str, values: dict[str, Any]) -> str:
-    """Fill a template of this room.
+    """Fill a template of `reidaug.report`.
 
     Args:
         template: File in ``templates``.
@@ -114,7 +114,7 @@ def render(template: str, values: dict[str, Any]) -> str:
 
 
 def number(value: float | int | None, decimals: int = 1) -> str:
-    """Write a number for reading.
+    """Format a number.
 
     Args:
         value: The number; None and NaN are unknown.
@@ -132,7 +132,7 @@ def number(value: float | int | None, decimals: int = 1) -> str:
 
 
 def signed(value: float | int | None, decimals: int = 1) -> str:
-    """Write a difference: a plus or a minus always leads.
+    """Format a difference with its sign.
 
     Args:
         value: The difference; None and NaN are unknown.
@@ -147,7 +147,7 @@ def signed(value: float | int | None, decimals: int = 1) -> str:
 
 
 def mean_and_spread(values: Sequence[float], decimals: int = 1) -> str:
-    """Write a mean and the standard deviation around it.
+    """Format a mean and the standard deviation around it.
 
     Args:
         values: At least one.
@@ -163,7 +163,7 @@ def mean_and_spread(values: Sequence[float], decimals: int = 1) -> str:
 
 
 def thousands(value: float | int) -> str:
-    """Write a count with thin spaces between groups of three digits.
+    """Format a count with thin spaces between groups of three digits.
 
     Args:
         value: The count.
@@ -175,7 +175,7 @@ def thousands(value: float | int) -> str:
 
 
 def spelt(count: int) -> str:
-    """Write a small count in letters.
+    """Spell a small count.
 
     Args:
         count: The count.
@@ -188,7 +188,7 @@ def spelt(count: int) -> str:
 
 
 def duration(seconds: float | int) -> str:
-    """Write a time span.
+    """Format a time span.
 
     Args:
         seconds: Its length.
