@@ -1,6 +1,5 @@
 """One optimisation step of a flow estimator, with or without adversary."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -13,8 +12,7 @@ from reidaug.flow.training.batches import step_generator
 from reidaug.flow.training.joint_model import Autocast
 from reidaug.flow.training.networks import Networks
 from reidaug.flow.training.recipe import TrainFlow
-from reidaug.flow.training.tasks import Losses, affine_losses, make_tasks
-from reidaug.flow.training.warp_losses import smoothness_loss
+from reidaug.flow.training.tasks import Criteria, Losses, affine_losses, pair_losses
 from reidaug.flow.unwarpme.discriminator import Discriminator
 from reidaug.flow.unwarpme.losses import total_loss
 
@@ -142,7 +140,7 @@ class FlowTrainer:
         self.recipe, self.accelerator = recipe, accelerator
         self.estimator = networks.model.estimator
         self.image_generator = networks.model.image_generator
-        self.tasks = make_tasks(recipe, networks)
+        self.criteria = Criteria.make(recipe, networks)
         groups = networks.model.parameter_groups()
         self.model = accelerator.prepare(networks.model)
         self.optimise = OptimiserStep(groups, recipe, accelerator, clip=recipe.clip)
@@ -174,35 +172,38 @@ class FlowTrainer:
         Raises:
             ValueError: The pairs lack what the tasks need, or no loss has a weight.
         """
-        step, random = self.steps_done, self._random()
-        tasks = self.recipe.cycle[step % len(self.recipe.cycle)].split("+")
-        batch = self.recipe.pair_augmentation.apply(batch, random)
-        self.estimator.set_progress(step / self.recipe.schedule.steps, random)
-        losses, image = self._losses(tasks, batch, random)
-        rate = self.optimise(total_loss(losses, self.recipe.weights), step)
+        recipe, step, random = self.recipe, self.steps_done, self._random()
+        tasks = recipe.cycle[step % len(recipe.cycle)].split("+")
+        batch = recipe.pair_augmentation.apply(batch, random)
+        self.estimator.set_progress(step / recipe.schedule.steps, random)
+        losses, image = self.losses(tasks, batch, random)
+        rate = self.optimise(total_loss(losses, recipe.weights), step)
         values = {name: float(loss.detach()) for name, loss in losses.items()}
         if image is not None and self.discriminator is not None:
             values["discriminator"] = self.discriminator.step(image, batch, step, random)
         self.steps_done += 1
         return values | {"rate": rate}
 
-    def _losses(
-        self, tasks: Sequence[str], batch: PosePair, random: torch.Generator
+    def losses(
+        self, tasks: list[str], batch: PosePair, random: torch.Generator
     ) -> tuple[Losses, Tensor | None]:
-        """Compute the losses of a step, and the generated image if there is one."""
+        """Compute the losses of some tasks.
+
+        Args:
+            tasks: Names of tasks, as in the recipe.
+            batch: A batch of pairs.
+            random: Generator on the CPU.
+
+        Returns:
+            Unweighted losses by name, and the generated images (B, 3, H, W), if there are any.
+        """
         losses: Losses = {}
         if "affine" in tasks:
             losses |= affine_losses(self.model, batch, self.recipe.pair_augmentation, random)
         if set(tasks) == {"affine"}:
             return losses, None
         prediction = self.model(batch, tasks, random)
-        if self.recipe.weights.smoothness:
-            losses["smoothness"] = smoothness_loss(prediction.motion.flow)
-        losses |= prediction.own_losses
-        for name, task in self.tasks.items():
-            if name in tasks:
-                losses |= task.losses(prediction, batch)
-        return losses, prediction.image
+        return losses | pair_losses(tasks, prediction, batch, self.criteria), prediction.image
 
     def _random(self) -> torch.Generator:
         processes, process = self.accelerator.num_processes, self.accelerator.process_index

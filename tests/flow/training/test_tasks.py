@@ -1,5 +1,7 @@
 """Losses of the training tasks, one by one."""
 
+from contextlib import nullcontext
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -16,7 +18,14 @@ from reidaug.flow.training.joint_model import EstimatorWithGenerator, Prediction
 from reidaug.flow.training.networks import Networks
 from reidaug.flow.training.pair_augmentation import PairAugmentation
 from reidaug.flow.training.recipe import TASKS, TrainFlow
-from reidaug.flow.training.tasks import Exact, Reconstruction, Sampling, affine_losses, make_tasks
+from reidaug.flow.training.tasks import (
+    PAIR_TASKS,
+    Criteria,
+    affine_losses,
+    exact_losses,
+    reconstruction_losses,
+    sampling_losses,
+)
 from reidaug.recipes import resolve
 
 
@@ -25,41 +34,41 @@ def prediction(batch: PosePair, *tasks: str) -> Prediction:
     return result
 
 
-def test_tasks_are_made_in_one_order_and_load_features_only_when_needed() -> None:
+def criteria(**weights: float) -> Criteria:
+    return Criteria(LossWeights(**weights), None, None, None, nullcontext)
+
+
+def test_features_are_loaded_only_when_a_loss_needs_them() -> None:
     class LoadedError(Exception):
         pass
 
     def features() -> FeatureNetwork:
         raise LoadedError
 
-    def make(*cycle: str, **keys: Any) -> list[str]:
+    def make(*cycle: str, **keys: Any) -> Criteria:
         values = {"pairs": "x", "estimator": {}, "schedule": {"steps": 1}, "cycle": cycle, **keys}
         recipe = resolve(values, TrainFlow, where="test")
-        networks = Networks(EstimatorWithGenerator(tiny()), None, features)
-        return list(make_tasks(recipe, networks))
+        return Criteria.make(recipe, Networks(EstimatorWithGenerator(tiny()), None, features))
 
-    assert make("reconstruction+exact", "affine") == ["exact", "reconstruction"]
-    unweighted = {"weights": {"perceptual": 0.0}, "generator": {}}
-    assert make("generation", "perceptual", **unweighted) == ["perceptual", "generation"]
+    assert make("reconstruction+exact", "affine").perceptual is None
+    unweighted = make("generation", weights={"perceptual": 0.0}, generator={})
+    assert unweighted.compare_features(torch.zeros(1), torch.zeros(1)) == {}
     for task in ("perceptual", "sampling"):
         with pytest.raises(LoadedError):
             make(task)
-    assert set(TASKS) == {
-        "affine",
-        *make("exact+reconstruction"),
-        "perceptual",
-        "generation",
-        "sampling",
-    }
+
+
+def test_every_task_of_a_recipe_has_losses() -> None:
+    assert ("affine", *PAIR_TASKS) == TASKS
 
 
 def test_exact_needs_flows_and_hidden_parts_need_a_weight() -> None:
     batch = pairs(3, 0)
     found = prediction(batch, "exact")
-    assert set(Exact(LossWeights()).losses(found, batch)) == {"exact"}
-    assert set(Exact(LossWeights(hidden=1.0)).losses(found, batch)) == {"exact", "hidden"}
+    assert set(exact_losses(found, batch, criteria())) == {"exact"}
+    assert set(exact_losses(found, batch, criteria(hidden=1.0))) == {"exact", "hidden"}
     with pytest.raises(ValueError, match="exact"):
-        Exact(LossWeights()).losses(found, batch._replace(flow=None, visible=None))
+        exact_losses(found, batch._replace(flow=None, visible=None), criteria())
 
 
 def test_hidden_points_are_compared_apart_from_visible_ones() -> None:
@@ -70,9 +79,8 @@ def test_hidden_points_are_compared_apart_from_visible_ones() -> None:
     wrong = torch.where(visible[:, None], batch.flow, batch.flow + 0.5)
     wrong[:, :, 6] = torch.nan
     found = Prediction(Motion(batch.flow), None, (), {})
-    losses = Exact(LossWeights(hidden=1.0)).losses(
-        found, batch._replace(flow=wrong, visible=visible)
-    )
+    changed = batch._replace(flow=wrong, visible=visible)
+    losses = exact_losses(found, changed, criteria(hidden=1.0))
     assert losses["exact"] == 0
     torch.testing.assert_close(losses["hidden"], torch.tensor(0.5))
 
@@ -81,15 +89,15 @@ def test_a_perfect_flow_reconstructs_the_target() -> None:
     batch = pairs(2, 0)
     assert batch.flow is not None
     found = Prediction(Motion(batch.flow), None, (), {})
-    assert Reconstruction(LossWeights()).losses(found, batch)["l1"] < 1e-5
+    assert reconstruction_losses(found, batch, criteria())["l1"] < 1e-5
 
 
 def test_reconstruction_computes_only_losses_with_a_weight() -> None:
     batch = pairs(3, 0)
     found = prediction(batch, "reconstruction")
-    assert set(Reconstruction(LossWeights()).losses(found, batch)) == {"l1", "structure"}
-    assert set(Reconstruction(LossWeights(structure=0.0)).losses(found, batch)) == {"l1"}
-    assert Reconstruction(LossWeights(l1=0.0, structure=0.0)).losses(found, batch) == {}
+    assert set(reconstruction_losses(found, batch, criteria())) == {"l1", "structure"}
+    assert set(reconstruction_losses(found, batch, criteria(structure=0.0))) == {"l1"}
+    assert reconstruction_losses(found, batch, criteria(l1=0.0, structure=0.0)) == {}
 
 
 def test_sampling_gets_every_flow() -> None:
@@ -105,7 +113,10 @@ def test_sampling_gets_every_flow() -> None:
     batch = pairs(2, 0)
     flow = torch.zeros(2, 2, 8, 4)
     found = Prediction(Motion(flow), None, (flow, flow), {})
-    assert set(Sampling(Losses()).losses(found, batch)) == {"correctness", "regularity"}
+    assert set(sampling_losses(found, batch, replace(criteria(), sampling=Losses()))) == {
+        "correctness",
+        "regularity",
+    }
     assert counts == [2]
     assert len(prediction(batch, "sampling").flows) == 1
 

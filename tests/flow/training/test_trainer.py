@@ -198,7 +198,7 @@ def test_the_discriminators_step_moves_nothing_else() -> None:
 
 def test_the_models_loss_leaves_no_gradient_in_the_discriminator() -> None:
     mine, batch = whole("generation"), pairs(4, 0)
-    losses, _ = mine._losses(("generation",), batch, torch.Generator().manual_seed(0))
+    losses, _ = mine.losses(["generation"], batch, torch.Generator().manual_seed(0))
     total_loss(losses, mine.recipe.weights).backward()
     assert mine.discriminator is not None
     assert all(p.grad is None for p in mine.discriminator.discriminator.parameters())
@@ -208,7 +208,7 @@ def test_the_models_loss_leaves_no_gradient_in_the_discriminator() -> None:
 def test_equation_9_is_the_weighted_sum_of_its_parts() -> None:
     weights = {"perceptual": 2.0, "generative": 0.5, "matching": 0.0, "features": 3.0}
     mine, batch = whole("generation", weights=weights), pairs(4, 0)
-    losses, image = mine._losses(("generation",), batch, torch.Generator().manual_seed(0))
+    losses, image = mine.losses(["generation"], batch, torch.Generator().manual_seed(0))
     by_hand = 2 * losses["perceptual"] + 0.5 * losses["generative"] + 3 * losses["features"]
     torch.testing.assert_close(total_loss(losses, mine.recipe.weights), by_hand)
     assert image is not None
