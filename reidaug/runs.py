@@ -1,7 +1,7 @@
-"""Run folders: what a command leaves behind, and how long work shows itself.
+"""Run folders and progress.
 
-Every run folder holds ``recipe.yaml`` (the resolved recipe), ``log.jsonl`` (one JSON object a line)
-and, once the work is done, ``report.json``.
+Every run folder has ``recipe.yaml`` (the resolved recipe), ``log.jsonl`` (one JSON object a line)
+and, once the run is complete, ``report.json``.
 """
 
 import json
@@ -18,9 +18,8 @@ import yaml
 from reidaug.errors import ReidaugError
 from reidaug.files import write_atomically
 
-__all__ = ["RunFolder", "check_folder", "counter", "progress", "write_atomically"]
-
 SECONDS_BETWEEN_LINES = 10.0
+Values = Mapping[str, Any]
 
 
 class RunFolder:
@@ -28,7 +27,7 @@ class RunFolder:
 
     Attributes:
         path: The folder.
-        resumed: Whether it held an unfinished (or finished) run of the same recipe when opened.
+        resumed: Whether it held a run of the same recipe, finished or not, when opened.
     """
 
     def __init__(self, path: Path, *, resumed: bool) -> None:
@@ -39,64 +38,55 @@ class RunFolder:
     def open(
         cls,
         path: Path,
-        recipe: Mapping[str, Any],
+        recipe: Values,
         *,
         resume: bool,
         known: Collection[str] = (),
-        grows: Callable[[Mapping[str, Any], Mapping[str, Any]], bool] | None = None,
+        grows: Callable[[Values, Values], bool] | None = None,
     ) -> "RunFolder":
-        """Make a run folder, or go on with the run it holds.
+        """Create a run folder, or open the run it holds.
 
         Args:
-            path: Where.
+            path: The folder.
             recipe: The resolved recipe, command included; plain YAML values, no output path.
-            resume: Whether a run of the same recipe may be continued.
-            known: Names of what may lie in the folder before the run does.
-            grows: Tells of the recipe a run was begun with and of another whether the run can be
-                continued as that one: it is then no longer complete. None: never.
+            resume: Whether a run of the same recipe may be resumed.
+            known: Names of files that may be in the folder before the run.
+            grows: Whether a run of one recipe can be resumed as another; its report is then
+                removed. None: never.
 
         Returns:
             The folder, with ``recipe.yaml`` in it.
 
         Raises:
-            ReidaugError: The folder holds another run, or files that are none of ours.
+            ReidaugError: The folder holds another run or other files.
         """
         text = yaml.safe_dump(dict(recipe), sort_keys=False, allow_unicode=True)
-        written = path / "recipe.yaml"
+        file = path / "recipe.yaml"
         check_folder(path, known=known)
-        resumed = written.exists()
-        if resumed:
-            begun, wanted = _values(written.read_text(encoding="utf-8")), yaml.safe_load(text)
-            same = begun == wanted
-            if not same and (grows is None or not grows(begun, wanted)):
-                raise ReidaugError(f"{path} holds another run; name another folder with --out")
-            if not resume:
-                raise ReidaugError(f"{path} holds this run already; go on with --resume")
-            if not same:
-                (path / "report.json").unlink(missing_ok=True)
-                write_atomically(written, text.encode())
-        else:
+        if not file.exists():
             path.mkdir(parents=True, exist_ok=True)
-            write_atomically(written, text.encode())
-        return cls(path, resumed=resumed)
+            write_atomically(file, text.encode())
+            return cls(path, resumed=False)
+        old, new = _mapping(file.read_text(encoding="utf-8")), _mapping(text)
+        if old != new and (grows is None or not grows(old, new)):
+            raise ReidaugError(f"{path} holds another run; name another folder with --out")
+        if not resume:
+            raise ReidaugError(f"{path} holds this run already; resume it with --resume")
+        if old != new:
+            (path / "report.json").unlink(missing_ok=True)
+            write_atomically(file, text.encode())
+        return cls(path, resumed=True)
 
     def log(self, **record: Any) -> None:
-        """Append one record to ``log.jsonl``.
-
-        Args:
-            record: JSON values.
-        """
+        """Append a record of JSON values to ``log.jsonl``."""
         with (self.path / "log.jsonl").open("a", encoding="utf-8") as file:
             file.write(json.dumps(record) + "\n")
 
     def records(self) -> list[dict[str, Any]]:
-        """Read ``log.jsonl``, leaving out a line that was cut off while it was written."""
+        """Read ``log.jsonl`` without lines that an interruption left incomplete."""
         path = self.path / "log.jsonl"
-        if not path.exists():
-            return []
-        lines = path.read_text(encoding="utf-8").splitlines()
         records = []
-        for line in lines:
+        for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
             try:
                 records.append(json.loads(line))
             except json.JSONDecodeError:
@@ -104,29 +94,18 @@ class RunFolder:
         return records
 
     def rewind(self, keep: Callable[[dict[str, Any]], bool]) -> None:
-        """Rewrite ``log.jsonl`` with some of its records, for work that resumes before its end.
-
-        Args:
-            keep: Whether a record stays.
-        """
+        """Keep some records of ``log.jsonl``: those before the state that work resumes from."""
         lines = [json.dumps(record) for record in self.records() if keep(record)]
         write_atomically(self.path / "log.jsonl", "".join(f"{line}\n" for line in lines).encode())
 
-    def report(self, report: Mapping[str, Any]) -> Path:
-        """Write ``report.json``, the sign that the run is complete.
-
-        Args:
-            report: JSON values.
-
-        Returns:
-            The file.
-        """
+    def report(self, report: Values) -> Path:
+        """Write ``report.json`` (JSON values), which marks the run as complete; return the file."""
         path = self.path / "report.json"
         write_atomically(path, (json.dumps(report, indent=1) + "\n").encode())
         return path
 
     def finished(self) -> dict[str, Any] | None:
-        """Read ``report.json``; None when the run is not complete."""
+        """Read ``report.json``; None while the run is incomplete."""
         path = self.path / "report.json"
         if not path.exists():
             return None
@@ -134,8 +113,8 @@ class RunFolder:
         return report
 
 
-def _values(text: str) -> Mapping[str, Any]:
-    """Read a recipe back; nothing of one that is damaged."""
+def _mapping(text: str) -> Values:
+    """Read a recipe's values; none of a damaged one."""
     try:
         values = yaml.safe_load(text)
     except yaml.YAMLError:
@@ -144,11 +123,11 @@ def _values(text: str) -> Mapping[str, Any]:
 
 
 def check_folder(path: Path, *, known: Collection[str] = ()) -> None:
-    """Check that a run may be made in a folder: there is none yet, it is empty, or holds a run.
+    """Check that a folder can hold a run: it is missing, empty or holds a run.
 
     Args:
         path: The folder.
-        known: Names of what may lie in it before a run does.
+        known: Names of files that may be in it before a run.
 
     Raises:
         ReidaugError: It is a file, or holds something else.
@@ -162,11 +141,7 @@ def check_folder(path: Path, *, known: Collection[str] = ()) -> None:
 
 
 def notice(line: str) -> None:
-    """Say something beside the result of a command, on standard error.
-
-    Args:
-        line: One sentence.
-    """
+    """Print a line to standard error, beside the result of a command."""
     sys.stderr.write(f"{line}\n")
     sys.stderr.flush()
 
@@ -177,14 +152,14 @@ T = TypeVar("T")
 def progress(
     items: Iterable[T], *, total: int, what: str, unit: str = "it", lines: bool = False
 ) -> Iterator[T]:
-    """Show how far long work has come: a bar on a terminal, plain lines elsewhere.
+    """Show the progress of a loop: a bar on a terminal, lines elsewhere.
 
     Args:
-        items: What is worked through.
-        total: How many there are.
+        items: Items of the loop.
+        total: Number of items.
         what: The work, in a word or two.
-        unit: What one item is.
-        lines: Plain lines on a terminal too, for one of several works at a time.
+        unit: Name of an item.
+        lines: Print lines on a terminal too, for one of several loops at a time.
 
     Yields:
         The items.
@@ -199,16 +174,10 @@ def progress(
 def counter(
     *, total: int, what: str, unit: str = "it", lines: bool = False
 ) -> Iterator[Callable[[int], None]]:
-    """Show progress that comes in steps of any size.
-
-    Args:
-        total: How much there is to do.
-        what: The work, in a word or two.
-        unit: What one piece is.
-        lines: Plain lines on a terminal too.
+    """Show progress that comes in steps of any size; for its arguments see `progress`.
 
     Yields:
-        A function to call with the number of pieces just done.
+        A function to call with the number of items just done.
     """
     if sys.stderr.isatty() and not lines:
         with click.progressbar(length=total, label=what, show_pos=True, file=sys.stderr) as bar:
@@ -225,8 +194,6 @@ def counter(
             shown = now
             rate = count / max(now - started, 1e-9)
             left = (total - count) / max(rate, 1e-9)
-            line = f"{what}: {count}/{total} ({rate:.1f} {unit}/s, {left:.0f} s left)"
-            sys.stderr.write(line + "\n")
-            sys.stderr.flush()
+            notice(f"{what}: {count}/{total} ({rate:.1f} {unit}/s, {left:.0f} s left)")
 
     yield advance

@@ -4,7 +4,8 @@ from pathlib import Path
 import pytest
 
 from reidaug.errors import ReidaugError
-from reidaug.runs import RunFolder, counter, progress, write_atomically
+from reidaug.files import write_atomically
+from reidaug.runs import RunFolder, counter, progress
 
 RECIPE = {"command": "train-flow", "steps": 3}
 

@@ -14,8 +14,9 @@ from reidaug.commands import augment, finetune_eval, options, synth, train_flow
 from reidaug.errors import UsageError
 from reidaug.experiments.demo import WORLDS, DemoSizes, Stage, demo_stages
 from reidaug.experiments.demo_report import Shown, make_page
+from reidaug.files import write_atomically
 from reidaug.report.html import duration
-from reidaug.runs import RunFolder, write_atomically
+from reidaug.runs import RunFolder
 
 COMMANDS: dict[str, click.Command] = {
     "augment": augment.command,

@@ -21,10 +21,11 @@ from reidaug.experiments.finetune_config import (
 )
 from reidaug.experiments.results import Cell, comparison, rows_of
 from reidaug.experiments.run_grid import DRY, may_grow, report_of, train_cells
+from reidaug.files import write_atomically
 from reidaug.recipes import read, resolve
 from reidaug.reid.evaluation.retrieval import Rerank
 from reidaug.report.reid_section import cmc_picture
-from reidaug.runs import RunFolder, write_atomically
+from reidaug.runs import RunFolder
 
 
 def finetune(

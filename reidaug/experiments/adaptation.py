@@ -21,6 +21,7 @@ from reidaug.errors import ReidaugError
 from reidaug.experiments.adaptation_config import START, TEACHER, WARMUP, AdaptationRecipe, Domains
 from reidaug.experiments.results import Cell
 from reidaug.experiments.run_grid import Advance, Cells, Task
+from reidaug.files import write_atomically
 from reidaug.machine import half_pays, one_thread
 from reidaug.reid.backbones import PersonResNet
 from reidaug.reid.batches import TrainingBatches
@@ -39,7 +40,7 @@ from reidaug.reid.losses import Objective
 from reidaug.reid.network_modes import seeded
 from reidaug.reid.trainer import ReIDTrainer, build_optimiser
 from reidaug.reid.weights import load_weights
-from reidaug.runs import RunFolder, write_atomically
+from reidaug.runs import RunFolder
 
 LOG_EVERY = 20
 LESSONS, SOURCE, WARM, ROUNDS = range(4)  # stages of a cell; round n is stage ROUNDS + n

@@ -14,12 +14,13 @@ from reidaug.experiments.adaptation_config import START, WARMUP, AdaptationRecip
 from reidaug.experiments.results import Cell, arm_of, comparison, rows_of
 from reidaug.experiments.run_grid import DRY, may_grow, report_of, train_cells
 from reidaug.experiments.statistics import against
+from reidaug.files import write_atomically
 from reidaug.reid.dgnet.networks import build_dgnet
 from reidaug.reid.dgnet.sampling import SOURCE
 from reidaug.reid.dgnet.swapping import DomainBatch, generate_cross_identity
 from reidaug.reid.weights import load_weights
 from reidaug.report.reid_section import cmc_picture
-from reidaug.runs import RunFolder, write_atomically
+from reidaug.runs import RunFolder
 
 
 def adapt(

@@ -8,7 +8,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import click
 import torch
 from accelerate import PartialState
 from accelerate.utils import wait_for_everyone
@@ -43,7 +42,7 @@ from reidaug.geometry.warp import warp
 from reidaug.jobs import run_tasks
 from reidaug.machine import cores, end_with_parent, one_thread
 from reidaug.report.figures import Picture, labelled_columns
-from reidaug.runs import RunFolder
+from reidaug.runs import RunFolder, notice
 
 NO_EVIDENCE = "no evidence of a difference"
 RETRY = "resume with --resume and fewer --jobs"
@@ -175,7 +174,7 @@ def _train_rows(run: RunFolder, trainings: Mapping[str, TrainFlow], jobs: int | 
     state = PartialState()
     for name in missing if state.is_main_process else ():
         steps, batch = trainings[name].schedule.steps, trainings[name].batch
-        click.echo(f"{name}: {steps} steps of {batch} pairs", err=True)
+        notice(f"{name}: {steps} steps of {batch} pairs")
     alone = state.num_processes > 1 or state.device.type != "cpu"
     # Of all rows, not of the missing ones: with as many threads, sums round alike.
     jobs = 1 if alone else min(jobs or cores(), len(trainings))

@@ -17,13 +17,14 @@ from reidaug.experiments.results import (
     results_table,
     subset_table,
 )
+from reidaug.files import write_atomically
 from reidaug.reid.evaluation.metrics import Identities
 from reidaug.reid.evaluation.ranking import nearest
 from reidaug.reid.evaluation.retrieval import Evaluation, Rerank, evaluate
 from reidaug.reid.features import RetrievalFeatures
 from reidaug.report.ranked import RankedQuery, Result, choose, ranked_sheet
 from reidaug.report.reid_section import cmc_picture
-from reidaug.runs import RunFolder, write_atomically
+from reidaug.runs import RunFolder
 
 SHOWN = 10  # results of a query in the picture
 

@@ -15,6 +15,7 @@ from reidaug.experiments.arms import Material
 from reidaug.experiments.finetune_config import START, FinetuneEval, build_network
 from reidaug.experiments.results import Cell
 from reidaug.experiments.run_grid import Advance, Cells, Task
+from reidaug.files import write_atomically
 from reidaug.machine import half_pays, one_thread
 from reidaug.reid.backbones import ReIDModel
 from reidaug.reid.batches import TrainingBatches, calibration_batches
@@ -23,7 +24,7 @@ from reidaug.reid.evaluation.retrieval import Evaluation, evaluate
 from reidaug.reid.features import RetrievalFeatures, extract_features
 from reidaug.reid.network_modes import seeded
 from reidaug.reid.trainer import ReIDTrainer, build_optimiser, frozen_teacher
-from reidaug.runs import RunFolder, write_atomically
+from reidaug.runs import RunFolder
 
 LOG_EVERY = 20
 

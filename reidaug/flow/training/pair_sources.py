@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import click
 import numpy as np
 import torch
 from jaxtyping import Bool, Float
@@ -20,6 +19,7 @@ from reidaug.errors import UsageError
 from reidaug.files import summarise_left_out
 from reidaug.flow.training.recipe import PairsRecipe
 from reidaug.geometry.flow import Size
+from reidaug.runs import notice
 
 GREY = 0.5
 
@@ -71,7 +71,7 @@ def read_split(recipe: PairsRecipe, split: str, more_keypoints: tuple[Path, ...]
     total = len(pairs.pairs) + len(pairs.left_out)
     left_out = summarise_left_out(pairs.left_out, total, what=f"{split} rows")
     if left_out:
-        click.echo(left_out, err=True)
+        notice(left_out)
     return pairs
 
 
