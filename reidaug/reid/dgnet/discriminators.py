@@ -41,14 +41,7 @@ class ImageDiscriminator(nn.Module):
         _initialise(self, deviation, generator)
 
     def forward(self, images: Float[Tensor, "b 3 H W"]) -> tuple[Float[Tensor, "b 1 _ _"], ...]:
-        """Score crops.
-
-        Args:
-            images: Normalised crops (B, 3, H, W).
-
-        Returns:
-            Scores (B, 1, H/4, W/4), (B, 1, H/8, W/8), ... by scale; higher is more real.
-        """
+        """Score normalised crops: (B, 1, H/4, W/4), (B, 1, H/8, W/8), ...; higher is more real."""
         scores = []
         for network in self.networks:
             scores.append(network(images))

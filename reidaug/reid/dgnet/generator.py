@@ -42,18 +42,14 @@ class StructureEncoder(nn.Module):
             _conv_norm(2 * width, deep, 3, stride=2),
         )
         self.blocks = nn.Sequential(*(_Residual(deep) for _ in range(blocks)))
-        self.pyramid = nn.ModuleList(
-            [
-                _conv_norm(deep, 2 * width, 1, active=False),
-                *(
-                    nn.Sequential(
-                        _conv_norm(deep, 2 * width, 1),
-                        _conv_norm(2 * width, 2 * width, 3, dilation=dilation, active=False),
-                    )
-                    for dilation in dilations
-                ),
-            ]
+        dilated = (
+            nn.Sequential(
+                _conv_norm(deep, 2 * width, 1),
+                _conv_norm(2 * width, 2 * width, 3, dilation=dilation, active=False),
+            )
+            for dilation in dilations
         )
+        self.pyramid = nn.ModuleList([_conv_norm(deep, 2 * width, 1, active=False), *dilated])
         self.merge = _conv_norm(self.channels, self.channels, 1, active=False)
 
     def forward(self, images: Float[Tensor, "b 3 H W"]) -> Float[Tensor, "b c h w"]:
@@ -124,15 +120,7 @@ class Decoder(nn.Module):
     def forward(
         self, structure: Float[Tensor, "b c h w"], code: Float[Tensor, "b k"]
     ) -> Float[Tensor, "b 3 H W"]:
-        """Generate crops.
-
-        Args:
-            structure: Structure codes (B, C, h, w).
-            code: Appearance codes (B, K).
-
-        Returns:
-            Normalised crops (B, 3, 4h, 4w).
-        """
+        """Generate normalised crops (B, 3, 4h, 4w) from structure and appearance codes."""
         x = structure
         slices = code.chunk(len(self.blocks), 1)
         for block, factor, shift, part in zip(
@@ -183,15 +171,7 @@ class Generator(nn.Module):
     def forward(
         self, images: Float[Tensor, "b 3 H W"], code: Float[Tensor, "b k"]
     ) -> Float[Tensor, "b 3 H W"]:
-        """Generate crops with the structure of given crops and another appearance.
-
-        Args:
-            images: Normalised crops (B, 3, H, W) that give the structure.
-            code: Appearance codes (B, K).
-
-        Returns:
-            Normalised crops (B, 3, H, W).
-        """
+        """Generate normalised crops with the structure of given ones and another appearance."""
         return self.decode(self.encode(images), code)
 
 
@@ -241,18 +221,10 @@ class _AdaptiveResidual(nn.Module):
 def adaptive_instance_norm(
     x: Float[Tensor, "b c h w"], factor: Float[Tensor, "b c"], shift: Float[Tensor, "b c"]
 ) -> Float[Tensor, "b c h w"]:
-    """AdaIN: instance norm with scales and shifts that are given.
-
-    Args:
-        x: Features (B, C, h, w).
-        factor: New standard deviations (B, C), of either sign.
-        shift: New means (B, C).
-
-    Returns:
-        Features (B, C, h, w).
+    """AdaIN: instance norm with given standard deviations (of either sign) and means.
 
     Source:
-        AdaIN as in DG-Net; 1e-5 is added to the variance.
+        DG-Net; 1e-5 is added to the variance.
     """
     return instance_norm(x, eps=1e-5) * factor[..., None, None] + shift[..., None, None]
 

@@ -17,14 +17,14 @@ from reidaug.reid.network_modes import frozen_call, without_dropout
 
 
 def reconstruction_loss(
-    generated: Float[Tensor, "b 3 H W"], real: Float[Tensor, "b 3 H W"]
+    found: Float[Tensor, "b c h w"], target: Float[Tensor, "b c h w"]
 ) -> Float[Tensor, ""]:
-    """Self, positive and cycle reconstruction of images.
+    """Self, positive and cycle reconstruction of images; reconstruction of structure codes.
 
     Args:
-        generated: G(E_s(x), f(x)); with the code of another crop of the person (positive); or with
-            both codes of generated images (cycle).
-        real: Crops x (B, 3, H, W); they get no gradient.
+        found: G(E_s(x), f(x)); with the code of another crop of the person (positive); with both
+            codes of generated images (cycle); or E_s of x_ab.
+        target: Crops x, or E_s of a; without gradient.
 
     Returns:
         Mean absolute difference.
@@ -32,25 +32,7 @@ def reconstruction_loss(
     Source:
         DG-Net.
     """
-    return (generated.float() - real.detach().float()).abs().mean()
-
-
-def structure_loss(
-    recoded: Float[Tensor, "b c h w"], structure: Float[Tensor, "b c h w"]
-) -> Float[Tensor, ""]:
-    """Structure code reconstruction.
-
-    Args:
-        recoded: E_s of x_ab (B, C, h, w).
-        structure: E_s of a (B, C, h, w); it gets no gradient.
-
-    Returns:
-        Mean absolute difference.
-
-    Source:
-        DG-Net.
-    """
-    return (recoded.float() - structure.detach().float()).abs().mean()
+    return (found.float() - target.detach().float()).abs().mean()
 
 
 def image_discriminator_loss(real: Sequence[Tensor], fake: Sequence[Tensor]) -> Float[Tensor, ""]:
@@ -156,7 +138,7 @@ def fine_grained_loss(scores: Float[Tensor, "b c"], labels: Int[Tensor, "b"]) ->
 
     Args:
         scores: Of the second head on detached x_ba (B, C).
-        labels: Identities of b (B,), which gave the structure.
+        labels: Identities of b (B,).
 
     Returns:
         Mean cross-entropy.

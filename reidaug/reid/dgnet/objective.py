@@ -21,7 +21,6 @@ from reidaug.reid.dgnet.losses import (
     generated_identity_loss,
     image_generator_loss,
     reconstruction_loss,
-    structure_loss,
     sum_losses,
     teacher_loss,
 )
@@ -116,7 +115,7 @@ class Objective:
         ]
         if self.weights.structure_code:
             losses["structure_code"] = sum_losses(
-                structure_loss(structures[i], codes[i].structure) for i in (0, 1)
+                reconstruction_loss(structures[i], codes[i].structure) for i in (0, 1)
             )
         if self.weights.cycle:
             appearances = [
@@ -263,15 +262,6 @@ class Objective:
 def erase_rectangles(
     images: Float[Tensor, "b 3 H W"], probability: float, generator: torch.Generator
 ) -> Float[Tensor, "b 3 H W"]:
-    """Erase a rectangle of some crops (random erasing).
-
-    Args:
-        images: Normalised crops (B, 3, H, W); not changed.
-        probability: Share of the crops that lose one.
-        generator: Random generator on the CPU.
-
-    Returns:
-        Crops with 0, ImageNet's mean colour, inside the rectangles.
-    """
+    """Random erasing: copy crops, a share of them with a rectangle of 0, ImageNet's mean."""
     mask = erased_rectangles(images, generator, probability=probability)
     return images.masked_fill(mask[:, None].to(images.device), 0.0)
