@@ -1,4 +1,4 @@
-"""Failures a user can mend: one line with what, where and how to mend it."""
+"""Errors a user can fix: one line that says what is wrong, where, and how to fix it."""
 
 from importlib.util import find_spec
 

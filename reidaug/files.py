@@ -1,4 +1,4 @@
-"""Files: read with a clear complaint, written whole or not at all, kept in a cache, left out."""
+"""Files: atomic writing, text, the cache folder, and summaries of entries left out."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -9,25 +9,20 @@ from reidaug.errors import ReidaugError
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file so that it is there whole or not at all.
-
-    Args:
-        path: The file; its folder must exist.
-        content: What to write.
-    """
-    with whole(path) as partial:
+    """Write a file completely or not at all; its folder must exist."""
+    with atomic_write(path) as partial:
         partial.write_bytes(content)
 
 
 @contextmanager
-def whole(path: Path) -> Iterator[Path]:
-    """Give the name under which a file is written until it is whole.
+def atomic_write(path: Path) -> Iterator[Path]:
+    """Write a file completely or not at all.
 
     Args:
         path: The file; its folder must exist.
 
     Yields:
-        A file beside it, which takes its name afterwards, or is removed after an error.
+        A temporary path beside it, which is renamed afterwards, or removed after an error.
     """
     partial = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
@@ -38,11 +33,11 @@ def whole(path: Path) -> Iterator[Path]:
 
 
 def remove_partials(folder: Path, *, of: str = "") -> None:
-    """Remove what a killed process left half written.
+    """Remove the temporary files that a killed process left in a folder.
 
     Args:
         folder: The folder.
-        of: How the names of the files begin whose halves are removed; by default all.
+        of: Prefix of the names of the files being written; by default of all.
     """
     for partial in folder.glob(".*.part"):
         if partial.name.startswith(f".{of}"):
@@ -52,14 +47,8 @@ def remove_partials(folder: Path, *, of: str = "") -> None:
 def read_text(path: Path) -> str:
     """Read a UTF-8 text file, with or without a byte order mark.
 
-    Args:
-        path: The file.
-
-    Returns:
-        Its text.
-
     Raises:
-        ReidaugError: It is missing, unreadable or no UTF-8 text.
+        ReidaugError: The file is missing, unreadable or no UTF-8 text.
     """
     try:
         return path.read_text(encoding="utf-8-sig")
@@ -70,24 +59,23 @@ def read_text(path: Path) -> str:
 
 
 def cache_folder() -> Path:
-    """Name the folder of what is fetched or built once for a user.
+    """Give the user's cache folder.
 
     Returns:
         ``$REIDAUG_CACHE``; without it ``reidaug`` in ``$XDG_CACHE_HOME`` or in ``~/.cache``.
     """
-    named = os.environ.get("REIDAUG_CACHE")
-    if named:
-        return Path(named).expanduser()
+    if folder := os.environ.get("REIDAUG_CACHE"):
+        return Path(folder).expanduser()
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "reidaug"
 
 
 def summarise_left_out(lines: Sequence[str], total: int, *, what: str = "rows") -> str:
-    """Say how much was left out, and show the first three reasons.
+    """Summarise entries left out by a reader, with the first three reasons.
 
     Args:
-        lines: One reason each, as the readers give them.
-        total: How many there were, left out or not.
-        what: What was read, in the plural.
+        lines: One reason for each entry left out.
+        total: Number of all entries.
+        what: Noun for the entries, in the plural.
 
     Returns:
         A heading and up to four more lines; the empty string when nothing was left out.

@@ -1,7 +1,7 @@
-"""Resumable work: records of finished pieces, the latest state of a training, processes, seeds.
+"""Resumable work: records of finished tasks, training states, worker processes, random seeds.
 
-Long work is cut into pieces whose results do not depend on who does them or when. A finished piece
-leaves a record, so that the same command, run again, does only what is missing.
+Long work is divided into tasks whose results do not depend on the process or the order. A finished
+task leaves a record, so that the same command, run again, does only the rest.
 """
 
 import json
@@ -23,22 +23,22 @@ from reidaug.files import write_atomically
 from reidaug.runs import counter
 
 BACKENDS = ("loky", "dask")
-RETRY = "run the same command with fewer --workers, it goes on where it stopped"
+RETRY = "run the same command with fewer --workers, it continues where it stopped"
 Task = tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]
 
 
 class Records:
-    """One JSON file for each finished piece of work.
+    """One JSON file for each finished task.
 
     Args:
-        folder: Where the files are; made with the first record.
+        folder: Folder of the files; made with the first record.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
     def path(self, key: int | str) -> Path:
-        """Name the file of a piece."""
+        """Give the file of a record."""
         return self.folder / (f"{key:06d}.json" if isinstance(key, int) else f"{key}.json")
 
     def read(self, key: int | str) -> Any:
@@ -49,10 +49,10 @@ class Records:
             return None
 
     def write(self, key: int | str, record: Any) -> None:
-        """Write a record, whole or not at all.
+        """Write a record atomically.
 
         Args:
-            key: Number or name of the piece.
+            key: Number or name of the task.
             record: JSON values.
 
         Raises:
@@ -79,20 +79,16 @@ class States:
 
     @property
     def partial(self) -> Path:
-        """Where a state is written until it is whole."""
+        """The folder a state is written to before `commit`."""
         return self.folder / "state.part"
 
     def latest(self) -> tuple[int, Path] | None:
-        """Find the latest whole state and its step; None where there is none."""
+        """Find the step and folder of the latest complete state; None where there is none."""
         states = sorted(self.folder.glob("state-*"))
         return (int(states[-1].name.removeprefix("state-")), states[-1]) if states else None
 
     def commit(self, step: int) -> None:
-        """Give the state in `partial` its name and remove the older ones.
-
-        Args:
-            step: Steps taken so far.
-        """
+        """Rename the state in `partial` by the number of steps taken and remove the older ones."""
         older = list(self.folder.glob("state-*"))
         self.partial.rename(self.folder / f"state-{step:08d}")
         for state in older:
@@ -108,7 +104,7 @@ class StateFile:
     """The latest state of a training in one file, for resuming.
 
     Args:
-        path: The file; its folder exists.
+        path: The file; its folder must exist.
     """
 
     def __init__(self, path: Path) -> None:
@@ -121,13 +117,13 @@ class StateFile:
         return torch.load(self.path, map_location=device, weights_only=True)
 
     def write(self, state: Mapping[str, Any]) -> None:
-        """Write a state of tensors and plain values, whole or not at all."""
+        """Write a state of tensors and plain values atomically."""
         content = BytesIO()
         torch.save(dict(state), content)
         write_atomically(self.path, content.getvalue())
 
     def remove(self) -> None:
-        """Remove the state, if there is one."""
+        """Remove the state."""
         self.path.unlink(missing_ok=True)
 
 
@@ -142,11 +138,10 @@ def run_tasks(
     """Run tasks in several processes.
 
     Args:
-        tasks: What ``joblib.delayed`` makes.
-        workers: Number of processes; with one it is this process, and no other has to start.
-        backend: ``loky``: processes of this machine. ``dask``: those of the dask cluster that
-            dask's own settings name (``DASK_SCHEDULER_ADDRESS``), or of a local one; all of them
-            must see the same files.
+        tasks: Results of ``joblib.delayed``.
+        workers: Number of processes; 1 is this process.
+        backend: ``loky``: processes of this machine. ``dask``: those of the dask cluster of dask's
+            own settings (``DASK_SCHEDULER_ADDRESS``), or of a local one; all must share the files.
         ordered: Whether results come in the order of the tasks, or as they are ready.
         advice: What to do when a worker is killed.
 
@@ -236,20 +231,11 @@ def run_chunks(
 
 @contextmanager
 def explain_killed_worker(advice: str) -> Iterator[None]:
-    """Turn the death of a worker into one line.
-
-    Args:
-        advice: What to do then.
-
-    Raises:
-        ReidaugError: A worker was killed.
-    """
+    """Replace the error of a killed worker by a `ReidaugError` with advice."""
     try:
         yield
     except BrokenProcessPool:
-        raise ReidaugError(
-            f"a worker was killed, most likely for want of memory; {advice}"
-        ) from None
+        raise ReidaugError(f"a worker was killed, probably for lack of memory; {advice}") from None
 
 
 @contextmanager
@@ -268,26 +254,26 @@ def _backend(backend: str, workers: int) -> Iterator[None]:
         yield
 
 
-def derive_seed(seed: int, *place: int) -> int:
-    """Derive the seed of one place of a computation, independent of all other places.
+def derive_seed(seed: int, *key: int) -> int:
+    """Derive an independent seed for one part of a computation.
 
     Args:
-        seed: Seed of the run, not negative.
-        place: Numbers that name the place: a purpose, a person, a step. Places of one run have
-            equally many: NumPy reads a missing last number as 0.
+        seed: Random seed of the run, not negative.
+        key: Numbers that identify the part: a purpose, a person, a step. Keys of one run have equal
+            lengths: NumPy reads a missing last number as 0.
 
     Returns:
         A number of 63 bits.
     """
-    state = np.random.SeedSequence([seed, *place]).generate_state(1, np.uint64)[0]
+    state = np.random.SeedSequence([seed, *key]).generate_state(1, np.uint64)[0]
     return int(state >> np.uint64(1))
 
 
-def torch_generator(seed: int, *place: int) -> torch.Generator:
-    """Make torch's generator of one place of a computation, on the CPU; see `derive_seed`."""
-    return torch.Generator().manual_seed(derive_seed(seed, *place))
+def torch_generator(seed: int, *key: int) -> torch.Generator:
+    """Make torch's CPU generator for one part of a computation; see `derive_seed`."""
+    return torch.Generator().manual_seed(derive_seed(seed, *key))
 
 
-def numpy_generator(seed: int, *place: int) -> np.random.Generator:
-    """Make NumPy's generator of one place of a computation; see `derive_seed`."""
-    return np.random.default_rng([seed, *place])
+def numpy_generator(seed: int, *key: int) -> np.random.Generator:
+    """Make NumPy's generator for one part of a computation; see `derive_seed`."""
+    return np.random.default_rng([seed, *key])

@@ -1,4 +1,4 @@
-"""The machine this runs on: its cores, which numbers it is fast at, and what to call it."""
+"""The machine: cores, threads, number formats and description."""
 
 import os
 import platform
@@ -17,13 +17,13 @@ _CPUINFO = Path("/proc/cpuinfo")
 
 
 def cores() -> int:
-    """Count the cores this process may use, container limits and affinity counted in."""
+    """Count the cores available to this process under container limits and affinity."""
     return int(joblib.cpu_count())
 
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Compute with one thread: workers do not fight for cores, and sums come out the same."""
+    """Compute with one thread: workers do not compete for cores, and sums are deterministic."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -33,9 +33,9 @@ def one_thread() -> Iterator[None]:
 
 
 def end_with_parent() -> None:
-    """End this process soon after the one that started it, however that one ends.
+    """End this process soon after its parent, however that ends.
 
-    A worker that outlived its command would go on writing where the next command goes on.
+    A worker that outlived its command would write where the next command continues.
     """
     parent = os.getppid()
 
@@ -47,14 +47,10 @@ def end_with_parent() -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-def half_pays(device: torch.device) -> bool:
-    """Tell whether a device multiplies bfloat16 faster than float32.
+def bfloat16_is_faster(device: torch.device) -> bool:
+    """Decide whether a device multiplies bfloat16 faster than float32.
 
-    Args:
-        device: Where a network would run.
-
-    Returns:
-        True for GPUs of recent years and for processors with bfloat16 of their own.
+    That holds for recent GPUs and for processors with bfloat16 instructions.
     """
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
@@ -65,11 +61,7 @@ def half_pays(device: torch.device) -> bool:
 
 
 def describe() -> str:
-    """Describe what this runs on.
-
-    Returns:
-        Processor, cores, memory, accelerator and versions, on one line.
-    """
+    """Describe processor, cores, memory, accelerator and versions on one line."""
     count = cores()
     parts = [_processor(), f"{count} {'core' if count == 1 else 'cores'}"]
     if "SC_PHYS_PAGES" in os.sysconf_names:

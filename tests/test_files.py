@@ -3,7 +3,13 @@ from pathlib import Path
 import pytest
 
 from reidaug.errors import ReidaugError
-from reidaug.files import cache_folder, read_text, summarise_left_out, whole, write_atomically
+from reidaug.files import (
+    atomic_write,
+    cache_folder,
+    read_text,
+    summarise_left_out,
+    write_atomically,
+)
 
 
 def test_a_file_is_replaced_as_a_whole(tmp_path: Path) -> None:
@@ -17,7 +23,7 @@ def test_a_file_is_replaced_as_a_whole(tmp_path: Path) -> None:
 def test_a_file_that_was_not_finished_leaves_the_old_one(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text("before")
-    with pytest.raises(KeyboardInterrupt), whole(path) as partial:
+    with pytest.raises(KeyboardInterrupt), atomic_write(path) as partial:
         partial.write_text("aft")
         raise KeyboardInterrupt
     assert path.read_text() == "before"

@@ -20,7 +20,7 @@ from reidaug.jobs import (
 
 @pytest.mark.parametrize("workers", [1, 2])
 @pytest.mark.parametrize("ordered", [True, False])
-def test_every_task_is_done_once_and_in_order_where_asked(workers: int, ordered: bool) -> None:
+def test_every_task_is_done_once_and_in_order_where_ordered(workers: int, ordered: bool) -> None:
     tasks = (delayed(divmod)(k, 3) for k in range(9))
     results = list(run_tasks(tasks, workers, ordered=ordered))
     assert (results if ordered else sorted(results)) == [divmod(k, 3) for k in range(9)]

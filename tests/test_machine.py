@@ -15,8 +15,8 @@ def test_the_machine_is_described_on_one_line() -> None:
 
 
 def test_half_precision_is_no_gain_everywhere() -> None:
-    assert not machine.half_pays(torch.device("meta"))
-    assert isinstance(machine.half_pays(torch.device("cpu")), bool)
+    assert not machine.bfloat16_is_faster(torch.device("meta"))
+    assert isinstance(machine.bfloat16_is_faster(torch.device("cpu")), bool)
 
 
 def test_one_thread_is_given_back_also_after_an_error() -> None:

@@ -12,59 +12,62 @@ _WARPED = re.compile(r"(.+)_w(\d{2,})\.jpg")
 
 
 def market_name(pid: int, camid: int, sequence: int, frame: int, detection: int) -> str:
-    """Name a crop as Market-1501 does.
+    """Name a crop as Market-1501 does, such as ``0002_c1s1_000451_03.jpg``.
 
     Args:
         pid: Person id; -1 is junk.
         camid: Camera, counted from 1.
         sequence: Sequence of the camera, counted from 1.
         frame: Frame number.
-        detection: Which detection in the frame.
+        detection: Number of the detection in the frame.
 
     Returns:
-        A name such as ``0002_c1s1_000451_03.jpg``.
+        The file name.
     """
     person = str(pid) if pid < 0 else f"{pid:04d}"
     return f"{person}_c{camid}s{sequence}_{frame:06d}_{detection:02d}.jpg"
 
 
 def warp_name(name: str, pose: int) -> str:
-    """Name the warp of an image so that every toolkit still reads person and camera from it.
+    """Name the warp of an image such as ``0002_c1s1_000451_03_w07.jpg``.
+
+    Every toolkit still reads person and camera from it.
 
     Args:
         name: File name of the source image.
-        pose: Index of the pose.
+        pose: Index of the target pose.
 
     Returns:
-        A name such as ``0002_c1s1_000451_03_w07.jpg``.
+        The file name.
     """
     return f"{Path(name).stem}_w{pose:02d}.jpg"
 
 
 def warp_source(name: str) -> tuple[str, int] | None:
-    """Read from a warp's name where it comes from; the inverse of `warp_name`.
+    """Read source image and target pose from a warp's name, the inverse of `warp_name`.
 
     Args:
         name: File name.
 
     Returns:
-        File name of the source image and index of the pose; None when it is no warp's name.
+        File name of the source image and index of the pose; None for other names.
     """
     found = _WARPED.fullmatch(name)
     return (f"{found[1]}.jpg", int(found[2])) if found else None
 
 
 def compile_pattern(pattern: str) -> re.Pattern[str]:
-    """Prepare what reads person and camera from file names.
+    """Compile a pattern that reads person and camera from file names.
 
     Args:
-        pattern: See `read_market1501`.
+        pattern: Regular expression with groups named ``pid`` and ``camid``, ``pid`` alone, or two
+            groups in this order.
 
     Returns:
-        The regular expression.
+        The compiled pattern.
 
     Raises:
-        UsageError: It is none, or has not these groups.
+        UsageError: It is no regular expression, or has other groups.
     """
     try:
         compiled = re.compile(pattern)
@@ -78,7 +81,7 @@ def compile_pattern(pattern: str) -> re.Pattern[str]:
 
 
 def ids_in(pattern: re.Pattern[str], name: str) -> tuple[int, int] | None:
-    """Read person and camera from a file name.
+    """Read person and camera from a file name; without a group ``camid`` the camera is 1.
 
     Args:
         pattern: As `compile_pattern` gives it.

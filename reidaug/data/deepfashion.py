@@ -1,4 +1,4 @@
-"""DeepFashion and Market-1501 pairs in the form of PATN and GFLA.
+"""Lists of image pairs in the form of PATN and GFLA, for DeepFashion and Market-1501.
 
 A root holds the folders ``train`` and ``test`` and, for each, a list of pairs and a keypoint file.
 """
@@ -25,17 +25,17 @@ _ORIGINAL = re.compile(r"(WOMEN|MEN)/([A-Za-z_]+)/id_(\d{8})/(\d{2})_(\d)_([a-z]
 
 
 class PairList(NamedTuple):
-    """Pairs of images of one person, as lists on disk.
+    """Pairs of images of one person.
 
     Attributes:
-        folder: Where the images are.
+        folder: Folder of the images.
         pairs: File names, source then target.
         poses: The 18 joints by file name.
-        left_out: One line ``file:line: reason`` for every row that could not be taken.
-        flows: Folder of the exact flows, if there are any.
+        left_out: One line ``file:line: reason`` for every row that could not be used.
+        flows: Folder of the exact flows, if any.
         annotated_size: (height, width) the joints are measured in where that is not the size of
             the image files, as in GFLA's lists: (256, 176).
-        others: More annotations of the same images, each the joints by file name.
+        more_poses: Further annotations of the same images, each the 18 joints by file name.
     """
 
     folder: Path
@@ -44,11 +44,15 @@ class PairList(NamedTuple):
     left_out: tuple[str, ...]
     flows: Path | None
     annotated_size: Size | None = None
-    others: tuple[dict[str, Pose], ...] = ()
+    more_poses: tuple[dict[str, Pose], ...] = ()
 
 
 def read_deepfashion(
-    root: Path, split: str, *, annotated_size: Size | None = None, others: Sequence[Path] = ()
+    root: Path,
+    split: str,
+    *,
+    annotated_size: Size | None = None,
+    more_keypoints: Sequence[Path] = (),
 ) -> PairList:
     """Read the pairs of one split.
 
@@ -56,18 +60,18 @@ def read_deepfashion(
     word is any of `SPELLINGS`.
 
     Args:
-        root: The folder that holds the image folders and the lists.
+        root: The folder with the image folders and the lists.
         split: ``train`` or ``test``.
         annotated_size: (height, width) the joints are measured in, if not the images' own.
-        others: Keypoint files with more annotations of the images, such as `reidaug pose` writes;
-            they need not name every image.
+        more_keypoints: Keypoint files with further annotations of the images, such as
+            `reidaug pose` writes; they need not name every image.
 
     Returns:
-        The pairs whose images and keypoints are all there.
+        The pairs whose images and keypoints all exist.
 
     Raises:
-        ReidaugError: A list or folder is missing or damaged, no pair is left, or one of the others
-            names no image.
+        ReidaugError: A list or folder is missing or damaged, no pair is left, or one of the further
+            files names no image.
         UsageError: There is no such split.
     """
     if split not in SPLITS:
@@ -97,11 +101,11 @@ def read_deepfashion(
         tuple(left_out),
         flows if flows.is_dir() else None,
         annotated_size,
-        tuple(_others(path, keypoints.poses) for path in others),
+        tuple(_more_poses(path, keypoints.poses) for path in more_keypoints),
     )
 
 
-def _others(path: Path, poses: dict[str, Pose]) -> dict[str, Pose]:
+def _more_poses(path: Path, poses: dict[str, Pose]) -> dict[str, Pose]:
     more = read_keypoints(path).poses
     if not more.keys() & poses.keys():
         raise ReidaugError(f"{path}: names none of the images, such as {next(iter(poses))}")
@@ -109,57 +113,38 @@ def _others(path: Path, poses: dict[str, Pose]) -> dict[str, Pose]:
 
 
 def write_pairs_csv(path: Path, pairs: Sequence[tuple[str, str]]) -> None:
-    """Write a list of pairs.
-
-    Args:
-        path: The file; its folder must exist.
-        pairs: File names, source then target.
-    """
+    """Write a list of pairs of file names, source then target, into an existing folder."""
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows([_COLUMNS, *pairs])
     write_atomically(path, text.getvalue().encode())
 
 
 def fashion_pairs(poses: Mapping[str, Pose]) -> list[tuple[str, str]]:
-    """List all ordered pairs of images of one outfit on DeepFashion.
-
-    Args:
-        poses: The 18 joints by file name, the names as `fashion_name` makes them.
-
-    Returns:
-        Pairs in name order, of images that show both shoulders and both hips.
-    """
+    """List all ordered pairs of images of one outfit on DeepFashion; see `same_person_pairs`."""
     return same_person_pairs(poses, fashion_outfit)
 
 
-def market_person(name: str) -> str | None:
-    """Tell whom a Market-1501 image shows.
-
-    Args:
-        name: File name.
-
-    Returns:
-        What stands before the first underscore; None for junk and distractors.
-    """
+def market_identity(name: str) -> str | None:
+    """Read the identity of a Market-1501 image from its name; None for junk and distractors."""
     person = name.split("_", 1)[0]
     return None if person.startswith("-1") or person == "0000" else person
 
 
 def fashion_outfit(name: str) -> str | None:
-    """Tell which outfit (item and colour) a DeepFashion image shows.
+    """Read the outfit (item and colour, ten digits) of a DeepFashion image from its flat name.
 
     Args:
         name: File name as `fashion_name` makes it.
 
     Returns:
-        Ten digits; None when the name is none of DeepFashion's.
+        The outfit; None for other names.
     """
     found = _NAME.fullmatch(name)
     return found[3] + found[4] if found else None
 
 
 def fashion_name(original: str) -> str:
-    """Turn DeepFashion's path of an image into the flat name used by PATN and GFLA.
+    """Convert DeepFashion's path of an image to the flat name used by PATN and GFLA.
 
     Args:
         original: Such as ``WOMEN/Tees_Tanks/id_00007838/05_7_additional.jpg``; folders before it
@@ -169,7 +154,7 @@ def fashion_name(original: str) -> str:
         Such as ``fashionWOMENTees_Tanksid0000783805_7additional.jpg``.
 
     Raises:
-        ValueError: It is no path of DeepFashion's.
+        ValueError: It is no such path.
     """
     found = _ORIGINAL.fullmatch("/".join(original.replace("\\", "/").split("/")[-4:]))
     if not found:
@@ -179,24 +164,24 @@ def fashion_name(original: str) -> str:
 
 
 def same_person_pairs(
-    poses: Mapping[str, Pose], group: Callable[[str], str | None]
+    poses: Mapping[str, Pose], identity: Callable[[str], str | None]
 ) -> list[tuple[str, str]]:
     """List all ordered pairs of images of one person.
 
     Args:
         poses: The 18 joints by file name.
-        group: Tells whom a file shows; None for nobody that counts.
+        identity: Gives the identity of an image by its name; None for nobody.
 
     Returns:
         Pairs of images that show both shoulders and both hips; people in the order of their first
         image, the pairs of each in name order.
     """
-    groups: dict[str, list[str]] = {}
+    images: dict[str, list[str]] = {}
     for name in sorted(poses):
-        key = group(name)
-        if key is not None and shows_torso(poses[name]):
-            groups.setdefault(key, []).append(name)
-    return [pair for names in groups.values() for pair in itertools.permutations(names, 2)]
+        person = identity(name)
+        if person is not None and shows_torso(poses[name]):
+            images.setdefault(person, []).append(name)
+    return [pair for names in images.values() for pair in itertools.permutations(names, 2)]
 
 
 def _lists(root: Path, split: str) -> tuple[Path, Path]:
@@ -206,8 +191,8 @@ def _lists(root: Path, split: str) -> tuple[Path, Path]:
         if pairs.is_file() and annotation.is_file():
             return pairs, annotation
         if pairs.is_file() or annotation.is_file():
-            there, missing = (pairs, annotation) if pairs.is_file() else (annotation, pairs)
-            raise ReidaugError(f"{root}: {there.name} is there, but no {missing.name}")
+            found, missing = (pairs, annotation) if pairs.is_file() else (annotation, pairs)
+            raise ReidaugError(f"{root}: {found.name} is there, but no {missing.name}")
     raise ReidaugError(
         f"{root}: no <word>-pairs-{split}.csv with <word>-annotation-{split}.csv; "
         f"the word is {', '.join(SPELLINGS[:-1])} or {SPELLINGS[-1]}"
@@ -220,11 +205,11 @@ def _pair_rows(path: Path) -> Iterator[tuple[str, str, str]]:
     for column in _COLUMNS:
         if column not in header:
             raise ReidaugError(f"{path}:1: no column {column!r} in the header; expected from,to")
-    places = [header.index(column) for column in _COLUMNS]
+    indices = [header.index(column) for column in _COLUMNS]
     for number, line in enumerate(lines[1:], 2):
         if line.strip():
             cells = _cells(line)
-            source, target = (cells[place] if place < len(cells) else "" for place in places)
+            source, target = (cells[k] if k < len(cells) else "" for k in indices)
             yield f"{path}:{number}", source, target
 
 

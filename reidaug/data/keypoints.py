@@ -1,6 +1,6 @@
 """Keypoint files: PATN's CSV (read and written), COCO and OpenPose JSON, 14-joint .mat files.
 
-Whatever the skeleton in the file, poses come out with the 18 OpenPose joints in PATN's order.
+Poses of any skeleton are converted to the 18 OpenPose joints in PATN's order.
 """
 
 import json
@@ -14,7 +14,7 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 
 from reidaug.errors import ReidaugError, UsageError, require_extra
-from reidaug.files import read_text, whole
+from reidaug.files import atomic_write, read_text
 from reidaug.geometry.pose import COCO_17, MARKET_14, OPENPOSE_18, Pose, to_openpose18
 
 COLUMNS = ("name", "keypoints_y", "keypoints_x")
@@ -31,9 +31,9 @@ BODY_25 = (
     "left_big_toe", "left_small_toe", "left_heel",
     "right_big_toe", "right_small_toe", "right_heel",
 )  # fmt: skip
-"""OpenPose's larger skeleton."""
+"""OpenPose's 25-joint skeleton."""
 
-_FARTHEST = 1e6  # pixels; what lies beyond is a slip, not a joint
+_FARTHEST = 1e6  # pixels; larger coordinates are errors
 _OPENPOSE_ENDING = "_keypoints.json"
 _SKELETONS = {len(names): names for names in (OPENPOSE_18, BODY_25)}
 
@@ -42,9 +42,9 @@ class Keypoints(NamedTuple):
     """The poses of a keypoint file.
 
     Attributes:
-        poses: The 18 joints of each image by its file name, in pixels of that image.
-        left_out: One line ``file:line: reason`` for every entry that could not be taken.
-        refused: File names of the images that these lines are about and that have no pose.
+        poses: The 18 joints of each image by file name, in pixels of that image.
+        left_out: One line ``file:line: reason`` for every entry that could not be used.
+        refused: File names of the images in these lines that have no pose.
     """
 
     poses: dict[str, Pose]
@@ -52,13 +52,13 @@ class Keypoints(NamedTuple):
     refused: frozenset[str]
 
 
-# What a format's reader hands on, entry by entry: where it stands, the image's name, and the
-# joints (18, 3) as x, y, visible (0 or 1) - or the reason why there are none.
+# An entry as a format's reader gives it: its position in the file, the image's name, and the joints
+# (18, 3) as x, y, visible (0 or 1), or the reason why there are none.
 _Entry = tuple[str, str, NDArray[np.float64] | str]
 
 
 def read_keypoints(path: Path, *, names: Sequence[str] | None = None) -> Keypoints:
-    """Read a keypoint file, whichever of the four formats it has.
+    """Read a keypoint file in any of four formats.
 
     - ``.csv``: PATN's ``name:keypoints_y:keypoints_x``; a joint is missing where either is -1.
     - ``.json``: COCO's 17 joints; visible where v > 0; the most visible person of an image counts.
@@ -72,7 +72,7 @@ def read_keypoints(path: Path, *, names: Sequence[str] | None = None) -> Keypoin
             of these in name order. For OpenPose they give the suffix (default ``.jpg``).
 
     Returns:
-        The poses, and what was left out: damaged and repeated entries, no visible joint.
+        The poses; entries left out are damaged, repeated, or without a visible joint.
 
     Raises:
         ReidaugError: The file is missing or damaged as a whole, or nothing is left.
@@ -103,33 +103,25 @@ def write_patn(
 
     Args:
         path: The file; its folder must exist.
-        poses: The 18 joints of each image by its file name, or such pairs one after the other,
-            of which no more than one is held at a time.
+        poses: The 18 joints of each image by file name, or an iterable of such pairs.
         decimals: Decimals kept; 0 writes integers, as PATN's own scripts expect.
 
     Raises:
-        ReidaugError: A name cannot stand in such a file.
-        ValueError: A pose has other than 18 joints, or a visible joint is nowhere.
+        ReidaugError: A name cannot be written in such a file.
+        ValueError: A pose has not 18 joints, or a visible joint has no finite position.
     """
     pairs = poses.items() if isinstance(poses, Mapping) else poses
-    with whole(path) as partial, partial.open("w", encoding="utf-8", newline="\n") as file:
+    with atomic_write(path) as partial, partial.open("w", encoding="utf-8", newline="\n") as file:
         file.write(":".join(COLUMNS) + "\n")
         for name, pose in pairs:
-            if not stands_in_patn(name):
-                raise ReidaugError(f"{path}: {name!r} cannot stand in it; a name has no colon")
+            if not fits_patn(name):
+                raise ReidaugError(f"{path}: {name!r} cannot be written; a name has no colon")
             xy = _rounded(pose, decimals)
             file.write(f"{name}: {json.dumps(xy[1])}: {json.dumps(xy[0])}\n")
 
 
-def stands_in_patn(name: str) -> bool:
-    """Tell whether a PATN file can hold a file name.
-
-    Args:
-        name: File name of an image.
-
-    Returns:
-        Whether it has neither colon nor line break, nor a blank at either end.
-    """
+def fits_patn(name: str) -> bool:
+    """Decide whether a PATN file can hold a name: no colon, line break, or blank at an end."""
     return bool(name) and name == name.strip() and not any(c in name for c in ":\n\r")
 
 
@@ -141,7 +133,7 @@ def _rounded(pose: Pose, decimals: int) -> list[list[int | float]]:
     if not np.isfinite(xy[visible]).all():
         raise ValueError("a visible joint has no finite position")
     xy = xy.round(decimals)
-    # A visible joint just outside the image must not read as a missing one: move it by a step.
+    # A visible joint at -1 would be read as a missing one: move it by one step.
     xy[xy == MISSING] = MISSING + 10.0**-decimals
     xy = np.where(visible[:, None], xy.round(decimals), MISSING)
     if decimals <= 0:
@@ -157,7 +149,7 @@ def _collect(entries: Iterator[_Entry]) -> Keypoints:
             left_out.append(f"{where}: {found}")
             refused.add(name)
         elif name in joints:
-            left_out.append(f"{where}: {name} stands here a second time; the first one counts")
+            left_out.append(f"{where}: {name} appears a second time; the first one counts")
         elif not found[:, 2].any():
             left_out.append(f"{where}: {name} has no visible joint")
             refused.add(name)
@@ -167,7 +159,7 @@ def _collect(entries: Iterator[_Entry]) -> Keypoints:
         return Keypoints({}, tuple(left_out), frozenset(refused))
     table = torch.from_numpy(np.stack(list(joints.values())))
     poses = _as_pose(table)
-    # Each pose owns its numbers: a view would drag the whole table along to a worker process.
+    # Each pose owns its memory: pickling a view would send the whole table to a worker.
     return Keypoints(
         {
             name: Pose(poses.xy[k].clone(), poses.visible[k].clone())
@@ -190,7 +182,7 @@ def _converted(table: NDArray[np.float64], skeleton: Sequence[str]) -> NDArray[n
 
 
 def _numbers(values: Any, count: int) -> NDArray[np.float64] | str:
-    """Check a list out of a JSON file; the reason when it is not ``count`` plain numbers."""
+    """Check a JSON list of ``count`` plain numbers; the reason when it is none."""
     if not isinstance(values, list):
         return "not a list of numbers"
     if len(values) != count:
@@ -208,7 +200,7 @@ def _patn_entries(path: Path) -> Iterator[_Entry]:
             raise ReidaugError(
                 f"{path}:1: no column {column!r} in the header; expected {':'.join(COLUMNS)}"
             )
-    places = [header.index(column) for column in COLUMNS]
+    indices = [header.index(column) for column in COLUMNS]
     for number, line in enumerate(lines[1:], 2):
         if not line.strip():
             continue
@@ -217,7 +209,7 @@ def _patn_entries(path: Path) -> Iterator[_Entry]:
         if len(cells) != len(header):
             yield where, "", f"{len(header)} columns expected, {len(cells)} found"
             continue
-        name, y, x = (cells[place] for place in places)
+        name, y, x = (cells[k] for k in indices)
         yield where, name, _patn_joints(y, x) if name else "no image name"
 
 
@@ -294,7 +286,7 @@ def _openpose_joints(path: Path) -> NDArray[np.float64] | str:
 
 
 def _flat(record: Any, key: str, skeletons: Sequence[Sequence[str]]) -> NDArray[np.float64] | str:
-    """Take a flat list x, y, v, x, y, v, ... out of a record and convert its skeleton."""
+    """Read a flat list x, y, v, x, y, v, ... of a record and convert its skeleton."""
     values = record.get(key) if isinstance(record, dict) else None
     if not isinstance(values, list):
         return f"no list {key!r}"
@@ -333,7 +325,7 @@ def _mat_table(path: Path) -> NDArray[np.float64]:
             f"{path}: not readable as HDF5 (MATLAB v7.3) with an array 'pp' of 28 x N numbers"
         ) from None
     width = 2 * len(MARKET_14)
-    # MATLAB stores columns first, so 28 x N arrives as (N, 28); other writers keep (28, N).
+    # MATLAB is column-major, so 28 x N is read as (N, 28); other writers keep (28, N).
     if table.ndim == 2 and table.shape[1] != width and table.shape[0] == width:
         table = table.T
     if table.ndim != 2 or table.shape[1] != width:

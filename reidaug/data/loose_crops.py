@@ -1,4 +1,4 @@
-"""Training images as people have them: a dataset's, or a folder of crops with whatever names."""
+"""Training images of a dataset, or a folder of crops with any names."""
 
 from pathlib import Path
 
@@ -9,18 +9,18 @@ from reidaug.errors import ReidaugError
 
 
 def read_training(dataset: Path, *, pattern: str | None = None) -> tuple[ReIDDataset, bool]:
-    """Read the training images of a dataset, or a folder of crops as if they were some.
+    """Read the training images of a dataset, or a folder of crops.
 
     Args:
-        dataset: A Market-1501 root or one of its usual parents, or a folder with images in it.
-        pattern: What reads person and camera from names, see
+        dataset: A Market-1501 root or one of its usual parents, or a folder of images.
+        pattern: Regular expression that reads person and camera from names, see
             `reidaug.data.market1501.read_market1501`. Without it, where no name in a folder of
-            crops is like Market-1501's, names say nothing of persons: each crop counts as a person
-            of its own, numbered from 1 in name order, seen by camera 1.
+            crops is like Market-1501's, each crop counts as a person of its own, numbered from 1
+            in name order, under camera 1.
 
     Returns:
-        The images, and whether persons are such numbers. Of a folder of crops images of any format
-        count, junk (pid -1) does not.
+        The images (of a folder of crops in any format, without junk), and whether each crop counts
+        as a person of its own.
 
     Raises:
         ReidaugError: There is no such folder, or nothing in it to read.
@@ -36,13 +36,7 @@ def read_training(dataset: Path, *, pattern: str | None = None) -> tuple[ReIDDat
 
 
 def crops_in(folder: Path) -> tuple[Path, ...]:
-    """List the images of a folder of crops.
-
-    Args:
-        folder: A folder that holds no dataset, see `reidaug.data.market1501.find_root`.
-
-    Returns:
-        Its images in name order, at least one.
+    """List the images of a folder of crops in name order.
 
     Raises:
         ReidaugError: There is none.
@@ -63,11 +57,11 @@ def _loose(folder: Path, crops: tuple[Path, ...], pattern: str | None) -> tuple[
         people = tuple(Person(path, number, 1) for number, path in enumerate(crops, 1))
         return ReIDDataset(folder, people, (), ()), True
     named = zip(crops, ids, strict=True)
-    people = tuple(Person(path, *told) for path, told in named if told and told[0] != JUNK)
+    people = tuple(Person(path, *own) for path, own in named if own and own[0] != JUNK)
     left_out = tuple(
         f"{path}: the name does not match {compiled.pattern}"
-        for path, told in zip(crops, ids, strict=True)
-        if told is None
+        for path, own in zip(crops, ids, strict=True)
+        if own is None
     )
     if not people:
         raise ReidaugError(

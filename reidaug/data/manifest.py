@@ -1,4 +1,4 @@
-"""Tables of what was made from what, as Parquet files."""
+"""Manifests: tables of the files of a dataset, as Parquet files."""
 
 from collections.abc import Iterable, Mapping
 from itertools import islice
@@ -9,26 +9,24 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from reidaug.errors import ReidaugError
-from reidaug.files import whole
+from reidaug.files import atomic_write
 
 ROWS_AT_ONCE = 50_000
 
 
 def write_manifest(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
-    """Write a table, whole or not at all; equal rows give equal bytes.
-
-    Rows may come from a generator: no more than `ROWS_AT_ONCE` are held at a time.
+    """Write a table atomically and deterministically.
 
     Args:
         path: The file; its folder must exist.
-        rows: One record a row, all with the same keys: text, numbers, booleans or None. A column
-            takes its type from the first `ROWS_AT_ONCE` rows.
+        rows: Records with the same keys: text, numbers, booleans or None. Of an iterator no more
+            than `ROWS_AT_ONCE` are held at a time; the first of these decide the types.
 
     Raises:
         ValueError: A row has other keys or types than the first ones.
     """
     rest = iter(rows)
-    with whole(path) as partial:
+    with atomic_write(path) as partial:
         first = _table(list(islice(rest, ROWS_AT_ONCE)), None)
         with pq.ParquetWriter(partial, first.schema, compression="zstd") as writer:
             writer.write_table(first)

@@ -1,4 +1,4 @@
-"""Pairs of images of one person, read when they are asked for."""
+"""Pairs of images of one person with their joints and, where known, the exact flow."""
 
 import io
 import zipfile
@@ -31,7 +31,7 @@ class PosePair(NamedTuple):
         source_pose: Joints (..., 18, 2) in pixels of the source.
         target_pose: Joints (..., 18, 2) in pixels of the target.
         flow: Exact flow (..., 2, H, W), see `reidaug.geometry.flow`; None for photographs.
-        visible: (..., H, W), True where the target's surface point is seen in the source; None
+        visible: (..., H, W), True where the target's surface point is visible in the source; None
             without an exact flow.
     """
 
@@ -44,16 +44,15 @@ class PosePair(NamedTuple):
 
 
 class PairDataset(Dataset[PosePair]):
-    """The pairs of a list as tensors. Image files are opened only when a pair is asked for.
+    """The pairs of a list as tensors; image files are read on access.
 
-    Where images have several annotations, a pair stands here once for each combination of its
-    images' annotations, so that an estimator hears of everything a pose estimator may say. An image
-    that an annotation leaves out keeps its first one.
+    Where images have several annotations, the dataset has one pair for each combination of its
+    images' annotations, so that an estimator learns the variation of a pose estimator. An image
+    missing in a further annotation keeps its first one.
 
     Args:
         pairs: The list, as `reidaug.data.deepfashion.read_deepfashion` gives it.
-        size: (height, width) everything is brought to: images, joints, flow; None keeps what the
-            files have.
+        size: (height, width) of images, joints and flow; None keeps those of the files.
     """
 
     def __init__(self, pairs: PairList, *, size: Size | None) -> None:
@@ -61,13 +60,13 @@ class PairDataset(Dataset[PosePair]):
         self.flows = pairs.flows
         self.size = size
         self.annotated_size = pairs.annotated_size
-        # One table instead of a tensor an image: small, and cheap to hand to worker processes.
+        # One table instead of a tensor an image: small, and cheap to pickle for workers.
         self._names = sorted({name for pair in pairs.pairs for name in pair})
-        place = {name: k for k, name in enumerate(self._names)}
+        index = {name: k for k, name in enumerate(self._names)}
         self._pairs = np.array(
-            [[place[source], place[target]] for source, target in pairs.pairs], dtype=np.int64
+            [[index[source], index[target]] for source, target in pairs.pairs], dtype=np.int64
         ).reshape(-1, 2)
-        annotations = ({**pairs.poses, **other} for other in ({}, *pairs.others))
+        annotations = ({**pairs.poses, **other} for other in ({}, *pairs.more_poses))
         self._poses = [stack([known[name] for name in self._names]) for known in annotations]
 
     def __len__(self) -> int:
@@ -76,21 +75,15 @@ class PairDataset(Dataset[PosePair]):
     def __getitem__(self, index: int) -> PosePair:
         """Read one pair.
 
-        Args:
-            index: Which one.
-
-        Returns:
-            The pair.
-
         Raises:
             ReidaugError: An image or a flow cannot be read.
             IndexError: There is no such pair.
         """
-        pair, combination = self._place(index)
-        source, target = (int(place) for place in self._pairs[pair])
-        told = divmod(combination, len(self._poses))
-        source_image, source_pose = self._read(source, told[0])
-        target_image, target_pose = self._read(target, told[1])
+        pair, combination = self._locate(index)
+        source, target = (int(image) for image in self._pairs[pair])
+        annotations = divmod(combination, len(self._poses))
+        source_image, source_pose = self._read(source, annotations[0])
+        target_image, target_pose = self._read(target, annotations[1])
         flow = visible = None
         if self.flows is not None:
             path = self.flows / flow_name(self._names[source], self._names[target])
@@ -101,40 +94,27 @@ class PairDataset(Dataset[PosePair]):
         return PosePair(source_image, target_image, source_pose, target_pose, flow, visible)
 
     def names(self, index: int) -> tuple[str, str]:
-        """Name the files of a pair.
-
-        Args:
-            index: Which one.
-
-        Returns:
-            File names, source then target.
-        """
-        source, target = self._pairs[self._place(index)[0]]
+        """Give the file names of a pair, source then target."""
+        source, target = self._pairs[self._locate(index)[0]]
         return self._names[source], self._names[target]
 
-    def _place(self, index: int) -> tuple[int, int]:
-        """Part an index into the pair and the combination of annotations."""
+    def _locate(self, index: int) -> tuple[int, int]:
+        """Divide an index into the pair and the combination of annotations."""
         combination, pair = divmod(index, len(self._pairs))
         if not 0 <= combination < len(self._poses) ** 2:
             raise IndexError(f"no pair {index} among {len(self)}")
         return pair, combination
 
-    def _read(self, place: int, annotation: int) -> tuple[Float[Tensor, "3 h w"], Pose]:
-        image = to_float(read_image(self.folder / self._names[place]))
-        own = (image.shape[-2], image.shape[-1])
-        size = self.size or own
-        pose = Pose(*(part[place] for part in self._poses[annotation]))
-        return resize(image, size), on_canvas(pose, self.annotated_size or own, size)
+    def _read(self, index: int, annotation: int) -> tuple[Float[Tensor, "3 h w"], Pose]:
+        image = to_float(read_image(self.folder / self._names[index]))
+        stored = (image.shape[-2], image.shape[-1])
+        size = self.size or stored
+        pose = Pose(*(part[index] for part in self._poses[annotation]))
+        return resize(image, size), on_canvas(pose, self.annotated_size or stored, size)
 
 
 def collate(pairs: Sequence[PosePair]) -> PosePair:
-    """Put pairs into one batch.
-
-    Args:
-        pairs: At least one, all of one size, all with an exact flow or all without.
-
-    Returns:
-        The pairs along a new first dimension.
+    """Stack pairs of one size, all with an exact flow or all without, into a batch.
 
     Raises:
         ReidaugError: The images have different sizes.
@@ -155,25 +135,17 @@ def collate(pairs: Sequence[PosePair]) -> PosePair:
 
 
 def flow_name(source: str, target: str) -> str:
-    """Name the file of a pair's exact flow.
-
-    Args:
-        source: File name of the source image.
-        target: File name of the target image.
-
-    Returns:
-        ``<source stem>___<target stem>.npz``.
-    """
+    """Name the file of a pair's exact flow: ``<source stem>___<target stem>.npz``."""
     return f"{Path(source).stem}___{Path(target).stem}.npz"
 
 
 def write_flow(path: Path, flow: Float[Tensor, "2 H W"], visible: Bool[Tensor, "H W"]) -> None:
-    """Write an exact flow, compressed, as half-precision numbers; equal flows give equal bytes.
+    """Write an exact flow in half precision, compressed and deterministic.
 
     Args:
         path: The file, named by `flow_name`; its folder must exist.
         flow: Flow (2, H, W), see `reidaug.geometry.flow`.
-        visible: (H, W), True where the target's surface point is seen in the source.
+        visible: (H, W), True where the target's surface point is visible in the source.
     """
     arrays = {"flow": flow.cpu().numpy().astype(np.float16), "visible": visible.cpu().numpy()}
     stream = io.BytesIO()
@@ -181,7 +153,7 @@ def write_flow(path: Path, flow: Float[Tensor, "2 H W"], visible: Bool[Tensor, "
         for name, array in arrays.items():
             content = io.BytesIO()
             np.save(content, array, allow_pickle=False)
-            # numpy.savez would note the time of day; ZipInfo alone says 1980.
+            # Unlike numpy.savez, a ZipInfo has a constant date.
             entry = zipfile.ZipInfo(f"{name}.npy")
             entry.compress_type = zipfile.ZIP_DEFLATED
             archive.writestr(entry, content.getvalue())
@@ -191,11 +163,8 @@ def write_flow(path: Path, flow: Float[Tensor, "2 H W"], visible: Bool[Tensor, "
 def read_flow(path: Path) -> tuple[Float[Tensor, "2 H W"], Bool[Tensor, "H W"]]:
     """Read an exact flow.
 
-    Args:
-        path: The file.
-
     Returns:
-        The flow (2, H, W) as float32, and where it means something (H, W).
+        The flow (2, H, W) as float32, and where it is valid (H, W).
 
     Raises:
         ReidaugError: The file is missing or damaged.

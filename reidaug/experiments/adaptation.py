@@ -22,7 +22,7 @@ from reidaug.experiments.adaptation_config import START, TEACHER, WARMUP, Adapta
 from reidaug.experiments.results import Cell
 from reidaug.experiments.run_grid import Advance, Cells, Task
 from reidaug.files import write_atomically
-from reidaug.machine import half_pays, one_thread
+from reidaug.machine import bfloat16_is_faster, one_thread
 from reidaug.reid.backbones import PersonResNet
 from reidaug.reid.batches import TrainingBatches
 from reidaug.reid.crops import Crops
@@ -138,7 +138,7 @@ class _Work:
         self.recipe, self.domains = whole.recipe.of_arm(name), whole.domains
         self.size, self.device = self.recipe.networks(), PartialState().device
         wanted = self.recipe.precision
-        self.half = half_pays(self.device) if wanted == "auto" else wanted == "bfloat16"
+        self.half = bfloat16_is_faster(self.device) if wanted == "auto" else wanted == "bfloat16"
         self.source = LabelledCrops(self._crops(self.domains.source), self.domains.source_labels())
         self.target = self._crops(self.domains.target.train)
         self.people = len(self.domains.pids)

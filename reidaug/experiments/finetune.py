@@ -16,7 +16,7 @@ from reidaug.experiments.finetune_config import START, FinetuneEval, build_netwo
 from reidaug.experiments.results import Cell
 from reidaug.experiments.run_grid import Advance, Cells, Task
 from reidaug.files import write_atomically
-from reidaug.machine import half_pays, one_thread
+from reidaug.machine import bfloat16_is_faster, one_thread
 from reidaug.reid.backbones import ReIDModel
 from reidaug.reid.batches import TrainingBatches, calibration_batches
 from reidaug.reid.crops import Crops
@@ -195,7 +195,7 @@ class Experiment(Cells):
 
     def _half(self, device: torch.device) -> bool:
         wanted = self.recipe.precision
-        return half_pays(device) if wanted == "auto" else wanted == "bfloat16"
+        return bfloat16_is_faster(device) if wanted == "auto" else wanted == "bfloat16"
 
 
 def _mean(values: Sequence[float]) -> float | None:

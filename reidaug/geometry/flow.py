@@ -1,9 +1,9 @@
-"""Flow fields: where each target cell samples the source image.
+"""Flow fields: the source position of each target cell.
 
-Convention (one, everywhere): a flow is a backward map, absolute and normalised.
-``flow[b, :, v, u]`` is the point (x, y) of the *source* that target cell (row v, column u) shows;
+Convention of the whole package: a flow is a backward map, absolute and normalised.
+``flow[b, :, v, u]`` is the point (x, y) of the *source* that target cell (row v, column u) samples;
 -1 and +1 are the centres of the edge pixels (``align_corners=True``). A flow can be resized
-bilinearly without any change of unit, and resizing an affine flow is exact.
+bilinearly without a change of unit, and resizing an affine flow is exact.
 """
 
 import torch
@@ -18,23 +18,11 @@ Size = tuple[int, int]
 def identity(
     height: int, width: int, *, device: torch.device | None = None
 ) -> Float[Tensor, "2 height width"]:
-    """Build the flow that samples every cell at its own place.
-
-    Args:
-        height: Rows.
-        width: Columns.
-        device: Where the result lives.
-
-    Returns:
-        Flow (2, height, width): x then y, -1 to +1 at the centres of the edge cells (0 along an
-        axis of one cell).
-    """
-    y = (
-        torch.linspace(-1, 1, height, device=device)
-        if height > 1
-        else torch.zeros(1, device=device)
+    """Build the identity flow (2, height, width); 0 along an axis of one cell."""
+    y, x = (
+        torch.linspace(-1, 1, n, device=device) if n > 1 else torch.zeros(1, device=device)
+        for n in (height, width)
     )
-    x = torch.linspace(-1, 1, width, device=device) if width > 1 else torch.zeros(1, device=device)
     return torch.stack((x.expand(height, width), y[:, None].expand(height, width)))
 
 
@@ -61,7 +49,7 @@ def resize(flow: Float[Tensor, "b 2 h w"], size: Size) -> Float[Tensor, "b 2 H W
 
     Args:
         flow: Flow (B, 2, h, w) in normalised source coordinates.
-        size: (height, width) wanted.
+        size: (height, width) of the result.
 
     Returns:
         Flow (B, 2, height, width), exact where the flow is affine.
@@ -72,7 +60,7 @@ def resize(flow: Float[Tensor, "b 2 h w"], size: Size) -> Float[Tensor, "b 2 H W
 
 
 def to_pixels(points: Float[Tensor, "*b 2"], size: Size) -> Float[Tensor, "*b 2"]:
-    """Turn normalised points (x, y) into pixels of an image; (0, 0) is the first pixel's centre.
+    """Convert normalised points (x, y) to pixels; (0, 0) is the first pixel's centre.
 
     Args:
         points: Normalised points (..., 2), x then y.
@@ -85,7 +73,7 @@ def to_pixels(points: Float[Tensor, "*b 2"], size: Size) -> Float[Tensor, "*b 2"
 
 
 def to_normalised(points: Float[Tensor, "*b 2"], size: Size) -> Float[Tensor, "*b 2"]:
-    """Turn pixels (x, y) of an image into normalised points; the inverse of `to_pixels`.
+    """Convert pixels (x, y) to normalised points; the inverse of `to_pixels`.
 
     Args:
         points: Points (..., 2) in pixels, x then y.
@@ -100,12 +88,12 @@ def to_normalised(points: Float[Tensor, "*b 2"], size: Size) -> Float[Tensor, "*
 def endpoint_error(
     flow: Float[Tensor, "b 2 h w"], true_flow: Float[Tensor, "b 2 h w"], size: Size
 ) -> Float[Tensor, "b h w"]:
-    """Measure how far each cell samples from where it should.
+    """Measure the endpoint error of each cell.
 
     Args:
         flow: Flow (B, 2, h, w).
         true_flow: Exact flow (B, 2, h, w).
-        size: (height, width) of the source image, the unit of the answer.
+        size: (height, width) of the source image, the unit of the result.
 
     Returns:
         Distance (B, h, w) in pixels of the source image.
@@ -115,7 +103,7 @@ def endpoint_error(
 
 
 def fold_over(flow: Float[Tensor, "b 2 h w"]) -> Bool[Tensor, "b h-1 w-1"]:
-    """Mark the cells where the flow turns the picture inside out.
+    """Mark the cells where the flow folds over.
 
     Args:
         flow: Flow (B, 2, h, w).

@@ -1,4 +1,4 @@
-"""A person's outline guessed from the joints alone: PATN's limb mask."""
+"""Person masks from joints alone: PATN's limb mask."""
 
 import torch
 from jaxtyping import Bool, Float
@@ -8,7 +8,7 @@ from torch.nn.functional import max_pool2d
 from reidaug.geometry.flow import Size
 from reidaug.geometry.pose import Pose
 
-# Pairs of OPENPOSE_18 joints that are filled; the last ones close the torso and the face.
+# Filled limbs as pairs of OPENPOSE_18 joints; the last ones close torso and face.
 LIMBS = (
     (1, 2), (1, 5), (2, 3), (3, 4), (5, 6), (6, 7),
     (1, 8), (8, 9), (9, 10), (1, 11), (11, 12), (12, 13),
@@ -25,14 +25,13 @@ def silhouette(
     """Fill a person's limbs, torso and head.
 
     Every limb whose two joints are visible becomes a rectangle around its segment, every visible
-    joint a disc; what is left open between them is closed with a square. A missing joint takes its
-    limbs with it.
+    joint a disc; gaps are closed with a square. A missing joint removes its limbs.
 
     Args:
         pose: The 18 joints (B, 18, 2) in pixels of an image of ``size``; may lie outside it.
         size: (height, width) of the mask.
         radius: Half-width of a limb in pixels; by default 4 at 128 rows and in proportion
-            elsewhere. The closing square grows with it: 5 x 5 at 4 pixels.
+            otherwise. The closing square is proportional: 5 x 5 at 4 pixels.
 
     Returns:
         Masks (B, height, width), True on the person.
@@ -41,9 +40,9 @@ def silhouette(
         ValueError: The pose has not 18 joints.
 
     Source:
-        PATN's pose mask (limbs, radius 4, 5 x 5 closing, made for 128 x 64). A rectangle with a
-        disc at either end is the set of points within ``radius`` of the segment, which is how it
-        is computed here: it needs no special case for joints that coincide.
+        PATN's pose mask (limbs, radius 4, 5 x 5 closing, made for 128 x 64). A rectangle with
+        discs at its ends is the set of points within ``radius`` of the segment and is computed so:
+        coinciding joints need no special case.
     """
     if pose.xy.shape[-2] != 18:
         raise ValueError(f"18 joints expected, got {pose.xy.shape[-2]}")
@@ -53,21 +52,13 @@ def silhouette(
     mask = torch.zeros((xy.shape[0], *size), dtype=torch.bool, device=xy.device)
     for first, second in (*LIMBS, *((joint, joint) for joint in range(18))):
         near = _distance(xy[:, first], xy[:, second], size) <= radius
-        seen = pose.visible[:, first] & pose.visible[:, second]
-        mask |= near & seen[:, None, None]
-    return close(mask, 2 * round(radius / 2) + 1)
+        visible = pose.visible[:, first] & pose.visible[:, second]
+        mask |= near & visible[:, None, None]
+    return closing(mask, 2 * round(radius / 2) + 1)
 
 
-def close(mask: Bool[Tensor, "b height width"], side: int) -> Bool[Tensor, "b height width"]:
-    """Fill gaps narrower than a square: a dilation, then an erosion.
-
-    Args:
-        mask: Masks (B, height, width).
-        side: Side of the square in pixels, odd.
-
-    Returns:
-        Masks that contain the given ones; the border is not eaten.
-    """
+def closing(mask: Bool[Tensor, "b height width"], side: int) -> Bool[Tensor, "b height width"]:
+    """Apply morphological closing with a square of an odd side in pixels; borders are kept."""
     grown = max_pool2d(mask.float(), side, stride=1, padding=side // 2)
     return -max_pool2d(-grown, side, stride=1, padding=side // 2) > 0.5
 

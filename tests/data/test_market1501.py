@@ -132,7 +132,7 @@ def test_a_pattern_that_cannot_work_is_refused(tmp_path: Path, pattern: str) -> 
         read_market1501(market(tmp_path), pattern=pattern)
 
 
-def test_files_that_do_not_fit_are_told(tmp_path: Path) -> None:
+def test_files_that_do_not_fit_are_reported(tmp_path: Path) -> None:
     root = market(tmp_path)
     for name in ("poster.jpg", "0002_c1s1_000451_04.png", "Thumbs.db", "---_c1.jpg"):
         (root / TRAIN / name).touch()
@@ -158,7 +158,7 @@ def test_a_wrong_folder_is_said_in_one_line(tmp_path: Path) -> None:
         read_market1501(root / QUERY)
 
 
-def test_a_missing_or_empty_split_is_said_unless_it_is_not_asked_for(tmp_path: Path) -> None:
+def test_a_missing_or_empty_split_is_an_error_unless_it_is_not_read(tmp_path: Path) -> None:
     root = market(tmp_path, {TRAIN: FILES[TRAIN], GALLERY: ["-1_c1s1_000401_03.jpg"]})
     with pytest.raises(ReidaugError, match=r"no folder query; a Market-1501 root holds"):
         read_market1501(root)
@@ -200,7 +200,7 @@ def test_msmt17_is_read_by_its_lists(tmp_path: Path) -> None:
     assert all(p.path.is_file() for p in (*dataset.train, *dataset.query, *dataset.gallery))
 
 
-def test_damaged_lines_of_msmt17_are_told(tmp_path: Path) -> None:
+def test_damaged_lines_of_msmt17_are_reported(tmp_path: Path) -> None:
     path = msmt17(tmp_path) / "list_train.txt"
     path.write_text(path.read_text() + "what is this\n\n0000/0000_009_01_0303morning_0_0.jpg 0\n")
     dataset = read_market1501(tmp_path)

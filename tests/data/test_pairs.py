@@ -137,7 +137,7 @@ def test_joints_measured_in_another_size_are_carried_over(tmp_path: Path) -> Non
     )
 
 
-def test_images_are_opened_when_they_are_asked_for(tmp_path: Path) -> None:
+def test_images_are_opened_on_access(tmp_path: Path) -> None:
     dataset = PairDataset(pair_list(tmp_path), size=None)
     (tmp_path / "c.png").write_bytes(b"no image")
     dataset[0]
@@ -183,7 +183,7 @@ def test_each_combination_of_annotations_is_a_pair_of_its_own(tmp_path: Path) ->
     once = pair_list(tmp_path)
     other = {"a.png": pose(7), "b.png": pose(8)}  # says nothing of c
     dataset, plain = (
-        PairDataset(once._replace(others=(other,)), size=None),
+        PairDataset(once._replace(more_poses=(other,)), size=None),
         PairDataset(once, size=None),
     )
     assert len(dataset) == 4 * len(plain)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from reidaug.geometry.pose import Pose, mirror
-from reidaug.geometry.silhouette import LIMBS, close, silhouette
+from reidaug.geometry.silhouette import LIMBS, closing, silhouette
 
 SIZE = (48, 24)
 
@@ -105,9 +105,9 @@ def test_a_wider_limb_covers_a_narrower_one_and_one_person_is_as_in_a_batch(seed
 @given(seed=st.integers(0, 10_000), side=st.sampled_from([1, 3, 5]))
 def test_closing_contains_its_input_and_twice_is_once(seed: int, side: int):
     mask = torch.rand((2, *SIZE), generator=torch.Generator().manual_seed(seed)) > 0.7
-    closed = close(mask, side)
+    closed = closing(mask, side)
     assert (closed | ~mask).all()
-    assert torch.equal(close(closed, side), closed)
+    assert torch.equal(closing(closed, side), closed)
 
 
 def test_nobody_is_an_empty_mask():

@@ -32,7 +32,7 @@ def test_there_are_at_least_ten_patterns_and_all_differ(rng):
             assert np.abs(one - other).mean() > 0.05
 
 
-def test_stripes_have_the_length_asked_for():
+def test_stripes_have_the_given_length():
     v = np.linspace(0, 1, 1001)[:-1]
     rows = fabric_colour(fabric("horizontal"), np.zeros(1000), v)[:, 0]
     assert np.count_nonzero(np.diff(rows)) == 19  # ten repeats of a dark and a light one

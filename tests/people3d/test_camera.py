@@ -12,7 +12,7 @@ def box(rng):
     return rng.uniform((-0.3, -0.2, 0), (0.3, 0.2, 1.7), (200, 3)).astype(np.float32)
 
 
-def test_a_person_fills_the_share_of_the_crop_that_was_asked_for(rng):
+def test_a_person_fills_the_share_of_the_crop_that_the_view_says(rng):
     body = box(rng)
     seen = crop_projection(VIEW, body, body, (128, 64))(body)
     assert np.ptp(seen[:, 1]) == pytest.approx(0.9 * 128, rel=1e-4)

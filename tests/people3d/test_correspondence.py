@@ -88,7 +88,7 @@ def test_warping_the_source_gives_the_target_where_both_show_it(mesh, renders, s
     assert error[visible].mean() < 0.75 * unwarped[visible].mean()
 
 
-def test_a_point_behind_the_surface_is_not_seen(rng):
+def test_a_point_behind_the_surface_is_not_visible(rng):
     points = np.array([[-9, -9, 2], [40, -9, 2], [-9, 40, 2]], np.float32)
     surface = rasterise(points, np.array([[0, 1, 2]], np.int32), (16, 16))
     queries = np.array([[5, 5, 2.0], [5, 5, 2.5], [-4, 5, 2.0], [14.9, 15.2, 2.0]], np.float32)

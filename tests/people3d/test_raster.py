@@ -45,7 +45,7 @@ def test_the_depth_buffer_equals_a_plain_loop(seed):
     assert np.allclose(surface.weights[same], weights[same], atol=1e-2)
 
 
-def test_the_nearer_of_two_triangles_is_seen():
+def test_the_nearer_of_two_triangles_is_visible():
     points = np.array(
         [[0, 0, 2], [9, 0, 2], [0, 9, 2], [0, 0, 1], [9, 0, 1], [0, 9, 1]], np.float32
     )

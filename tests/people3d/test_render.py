@@ -40,7 +40,7 @@ def test_joints_of_the_torso_lie_on_the_person(renders):
         assert one.mask[y, x].all()
 
 
-def test_a_face_is_seen_from_the_front_and_not_from_behind(mesh, plans):
+def test_a_face_is_visible_from_the_front_and_not_from_behind(mesh, plans):
     assert seen_from(mesh, plans[0], 0.0).visible[FACE].all()
     assert not seen_from(mesh, plans[0], np.pi).visible[FACE].any()
 

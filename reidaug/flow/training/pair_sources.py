@@ -12,7 +12,7 @@ from scipy.sparse.csgraph import connected_components
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from reidaug.data.deepfashion import PairList, fashion_outfit, market_person, read_deepfashion
+from reidaug.data.deepfashion import PairList, fashion_outfit, market_identity, read_deepfashion
 from reidaug.data.images import read_mask, resize_mask
 from reidaug.data.pairs import PairDataset, PosePair
 from reidaug.errors import UsageError
@@ -53,7 +53,7 @@ def read_splits(recipe: PairsRecipe, more_keypoints: tuple[Path, ...] = ()) -> S
     training = read_split(recipe, "train", more_keypoints)
     if recipe.evaluate_on == "held_out":
         training, testing = hold_out(training, recipe.held_out)
-        testing = testing._replace(others=())
+        testing = testing._replace(more_poses=())
     else:
         testing = read_split(recipe, "test")
     if not training.pairs or not testing.pairs:
@@ -66,7 +66,7 @@ def read_splits(recipe: PairsRecipe, more_keypoints: tuple[Path, ...] = ()) -> S
 def read_split(recipe: PairsRecipe, split: str, more_keypoints: tuple[Path, ...] = ()) -> PairList:
     """Read the pairs of one split, and print how many files were left out; see `read_splits`."""
     pairs = read_deepfashion(
-        recipe.pairs, split, annotated_size=recipe.annotated_size, others=more_keypoints
+        recipe.pairs, split, annotated_size=recipe.annotated_size, more_keypoints=more_keypoints
     )
     total = len(pairs.pairs) + len(pairs.left_out)
     left_out = summarise_left_out(pairs.left_out, total, what=f"{split} rows")
@@ -185,7 +185,7 @@ def _people(pairs: Sequence[tuple[str, str]]) -> list[str]:
     if not pairs:
         return []
     names = {name for pair in pairs for name in pair}
-    people = {name: fashion_outfit(name) or market_person(name) or name for name in names}
+    people = {name: fashion_outfit(name) or market_identity(name) or name for name in names}
     if any(people[source] != people[target] for source, target in pairs):
         people = {name: name for name in names}
     nodes = {node: k for k, node in enumerate(sorted({*people, *people.values()}))}
