@@ -23,12 +23,7 @@ MARGIN = 2  # pixels of an image of 128 rows: masks end before the person's edge
 
 
 class BackgroundPool(NamedTuple):
-    """Backgrounds of other people's images to choose from.
-
-    Attributes:
-        people: Person id of each image.
-        images: The images with their person inpainted (P, 3, H, W).
-    """
+    """Backgrounds of other people's images: person ids, and the inpainted images (P, 3, H, W)."""
 
     people: tuple[int, ...]
     images: Float[Tensor, "p 3 H W"]
@@ -46,25 +41,17 @@ class BackgroundPool(NamedTuple):
             people: Person id of each image, one at least.
             images: The images (3, H, W) in [0, 1].
             masks: The person in each (H, W).
-
-        Returns:
-            The backgrounds.
         """
         empty = [inpaint_person(*both) for both in zip(images, masks, strict=True)]
         return cls(tuple(people), torch.stack(empty))
 
     def draw(self, names: Sequence[str], *, person: int, seed: int) -> Float[Tensor, "t 3 H W"]:
-        """Draw a background of another person for each warp.
-
-        Every warp has a generator of its own: the draw depends on no order of work.
+        """Draw a background of another person for each warp; the draw depends on no order of work.
 
         Args:
             names: File name of each of the T warps.
             person: Whose backgrounds are not drawn.
             seed: Random seed.
-
-        Returns:
-            Pictures (T, 3, H, W).
 
         Raises:
             ReidaugError: There is no image of another person.
@@ -115,16 +102,12 @@ def composite(
     matte: Float[Tensor, "b 1 H W"],
     background: Float[Tensor, "*b 3 _ _"],
 ) -> Float[Tensor, "b 3 H W"]:
-    """Composite images over a background.
+    """Composite images (B, 3, H, W) in [0, 1] over a background.
 
     Args:
-        image: Images (B, 3, H, W) in [0, 1].
-        matte: Opacity of each pixel (B, 1, H, W), in [0, 1].
-        background: A colour (3, 1, 1), one picture (3, H, W), or one an image (B, 3, H, W), in
-            [0, 1].
-
-    Returns:
-        Images (B, 3, H, W) in [0, 1].
+        image: Foreground.
+        matte: Its opacity (B, 1, H, W), in [0, 1].
+        background: A colour (3, 1, 1), one picture (3, H, W), or one an image, in [0, 1].
     """
     return torch.lerp(background.expand_as(image), image, matte)
 
@@ -223,10 +206,8 @@ def other_scene(source: WarpedSource) -> Float[Tensor, "t 3 H W"]:
 class Background(NamedTuple):
     """A kind of background.
 
-    Attributes:
-        paint: Makes a colour (3, 1, 1), one picture (3, H, W), or one a warp (T, 3, H, W), in
-            [0, 1].
-        needs_pool: Whether images of other people must be at hand.
+    ``paint`` makes a colour (3, 1, 1), one picture (3, H, W), or one a warp (T, 3, H, W), in
+    [0, 1]; ``needs_pool`` says whether images of other people must be at hand.
     """
 
     paint: Callable[[WarpedSource], Float[Tensor, "*t 3 _ _"]]

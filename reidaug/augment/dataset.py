@@ -4,7 +4,6 @@ from pathlib import Path
 
 import torch
 
-from reidaug.augment import estimated_poses
 from reidaug.augment.background import BACKGROUNDS
 from reidaug.augment.engine import (
     RECORDS,
@@ -14,15 +13,16 @@ from reidaug.augment.engine import (
     into_chunks,
     remove_leftovers,
 )
+from reidaug.augment.estimated_poses import FOLDER, find_or_estimate
 from reidaug.augment.inputs import AugmentInputs, fingerprint, read_inputs
-from reidaug.augment.options import MASKS, AugmentOptions
+from reidaug.augment.options import AugmentOptions
 from reidaug.augment.output_folder import copy_originals, show_split
 from reidaug.augment.summary import AugmentReport, summarise
 from reidaug.augment.target_poses import POSES, write_poses
 from reidaug.augment.warp_manifest import MANIFEST, ChunkRecord, write_warp_manifest
 from reidaug.augment.warp_sheet import SHEET, warp_sheet
 from reidaug.data.loose_crops import read_training
-from reidaug.data.market1501 import GALLERY, QUERY, SPLITS, TRAIN, ReIDDataset
+from reidaug.data.market1501 import GALLERY, QUERY, SPLITS, TRAIN
 from reidaug.errors import UsageError, require_extra
 from reidaug.files import write_atomically
 from reidaug.flow.estimator import FlowEstimator, NamedFlow
@@ -71,12 +71,15 @@ def augment_dataset(
     _check_out(found.root, out)
     if options.check_poses:
         require_extra("pose", "ai_edge_litert")
-        find_model(options.model)
+        options = options.model_copy(update={"model": find_model(options.model)})
     estimator = flow.estimator()
     _check_effect(estimator, flow.name, options)
-    options = _with_poses(found, out, options.for_estimator(estimator), workers)
-    assert options.keypoints is not None  # _with_poses finds or makes them
-    inputs = read_inputs(found, options.keypoints, options, own_pose=estimator.keeps_pose)
+    poses = find_or_estimate(
+        found, out, keypoints=options.keypoints, masks=options.masks, model=options.model,
+        model_used=options.check_poses, workers=workers,
+    )  # fmt: skip
+    options = options.for_estimator(estimator).model_copy(update=poses._asdict())
+    inputs = read_inputs(found, poses.keypoints, options, own_pose=estimator.keeps_pose)
     check_size(estimator, inputs.sources[0].pose, inputs.targets.size)
     people = {source.person.pid for source in inputs.sources}
     if BACKGROUNDS[options.background].needs_pool and len(people) < 2:
@@ -91,30 +94,9 @@ def augment_dataset(
         **options.recipe(out.resolve()),
         "inputs": fingerprint(inputs, (*flow.files, *networks)),
     }
-    run = RunFolder.open(out, recipe, resume=True, known=(estimated_poses.FOLDER,))
+    run = RunFolder.open(out, recipe, resume=True, known=(FOLDER,))
     job = WarpJob(out.resolve(), flow, options)
     return _make(run, job, inputs, workers=workers or cores(), backend=backend)
-
-
-def _with_poses(
-    found: ReIDDataset, out: Path, options: AugmentOptions, workers: int | None
-) -> AugmentOptions:
-    """Find keypoints and masks, or estimate them; all paths are absolute afterwards."""
-    if options.masks is not None and not options.masks.is_dir():
-        raise UsageError(f"--masks {options.masks}: no such folder")
-    folder = options.masks or found.root / MASKS
-    masks = folder.resolve() if folder.is_dir() else None
-    keypoints = estimated_poses.keypoint_file(
-        found.root, options.keypoints, model=options.model, model_used=options.check_poses
-    )
-    if keypoints is None:
-        estimated_poses.estimate_into(
-            out, found.train, masks=masks is None, model=options.model, workers=workers
-        )
-        keypoints = out.resolve() / estimated_poses.KEYPOINTS
-        masks = masks or out.resolve() / estimated_poses.MASKS
-    model = find_model(options.model) if options.check_poses else options.model
-    return options.model_copy(update={"keypoints": keypoints, "masks": masks, "model": model})
 
 
 def _make(

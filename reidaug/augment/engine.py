@@ -61,7 +61,7 @@ class WarpJob(NamedTuple):
 
 
 class Models(NamedTuple):
-    """What a process builds once for all chunks of a job.
+    """What a process loads once for all chunks of a job.
 
     Attributes:
         estimator: The flow estimator in evaluation mode.
@@ -77,12 +77,6 @@ class Models(NamedTuple):
 @lru_cache(maxsize=1)
 def load_models(job: WarpJob) -> Models:
     """Load the estimators and the target poses of a job.
-
-    Args:
-        job: The job.
-
-    Returns:
-        What all its chunks share.
 
     Raises:
         ReidaugError: The poses cannot be read or an estimator cannot be built.
@@ -118,14 +112,9 @@ def check_size(estimator: FlowEstimator, pose: Pose, size: Size) -> None:
 
 
 def into_chunks(sources: Sequence[Source], size: Size) -> list[Sequence[Source]]:
-    """Divide sources into chunks; a worker holds one of them at a time.
+    """Divide sources into chunks of 32 at 128 x 64, of fewer where images are larger.
 
-    Args:
-        sources: All sources, in an order that does not change between runs.
-        size: (height, width) of the warps.
-
-    Returns:
-        Chunks of 32 sources at 128 x 64, of fewer where images are larger.
+    A worker holds one chunk at a time.
     """
     return chunks_of(sources, _chunk_length(size))
 
@@ -135,16 +124,7 @@ def _chunk_length(size: Size) -> int:
 
 
 def chunk_tasks(job: WarpJob, size: Size, chunks: Sequence[Sequence[Source]]) -> Iterator[Task]:
-    """Give the task of every chunk, see `make_chunk`.
-
-    Args:
-        job: What to do.
-        size: (height, width) of the warps.
-        chunks: The sources.
-
-    Yields:
-        The tasks.
-    """
+    """Give the task of every chunk of sources, for warps of a (height, width); see `make_chunk`."""
     everyone = [source for chunk in chunks for source in chunk]
     people = [source.person.pid for source in everyone]
     for index, chunk in enumerate(chunks):
@@ -195,20 +175,17 @@ def make_chunk(
 def warp_crops(
     models: Models, crops: Sequence[Crop], options: AugmentOptions, others: Sequence[Crop] = ()
 ) -> Iterator[tuple[WarpRow, bytes | None]]:
-    """Warp crops into every target pose.
+    """Warp crops on the canvas of the targets into every target pose.
 
     Args:
         models: Estimators and targets.
-        crops: At least one crop on the canvas of the targets.
+        crops: One crop at least.
         options: The options.
         others: Crops to take other backgrounds from.
 
     Yields:
-        The row and the JPEG file of each warp, None where it is not kept: all poses of the first
-        crop, then of the next.
-
-    Raises:
-        ReidaugError: There is no background of another person.
+        The row and the JPEG file of each warp, None where it is not kept; poses of the first crop
+        first.
     """
     pool = None
     if others:
@@ -272,11 +249,7 @@ def _row(
 
 
 def remove_leftovers(out: Path) -> None:
-    """Remove what a killed run left half written.
-
-    Args:
-        out: The augmented dataset.
-    """
+    """Remove what a killed run left half written in an augmented dataset."""
     for folder in (out, out / TRAIN, out / RECORDS):
         remove_partials(folder)
 

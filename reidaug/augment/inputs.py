@@ -7,14 +7,14 @@ from typing import NamedTuple
 
 import torch
 
-from reidaug.augment.options import AugmentOptions
+from reidaug.augment.options import KEYPOINTS, MASKS, AugmentOptions
 from reidaug.augment.outlines import mask_file
 from reidaug.augment.output_folder import base_name
 from reidaug.augment.target_poses import TargetPoses, choose, on_common_canvas
 from reidaug.data.images import read_image, read_mask
 from reidaug.data.keypoints import read_keypoints
 from reidaug.data.market1501 import TRAIN, Person, ReIDDataset, image_names
-from reidaug.errors import ReidaugError
+from reidaug.errors import ReidaugError, UsageError
 from reidaug.geometry.flow import Size
 from reidaug.geometry.pose import Pose, shows_torso
 
@@ -60,9 +60,6 @@ def read_inputs(
         options: Number and choice of the target poses, masks and seed count.
         own_pose: Whether each image keeps its own pose, see `choose_targets`.
 
-    Returns:
-        The inputs.
-
     Raises:
         ReidaugError: No image has a pose, or there are too few candidate target poses.
     """
@@ -74,12 +71,32 @@ def read_inputs(
     return AugmentInputs(dataset, sources, targets, (*dataset.left_out, *left_out))
 
 
-def join_poses(dataset: ReIDDataset, keypoints: Path) -> tuple[tuple[Source, ...], tuple[str, ...]]:
-    """Join training images with their poses.
+def find_keypoints(root: Path, keypoints: Path | None = None) -> Path | None:
+    """Find the keypoint file of a dataset: the given one, or `KEYPOINTS` if it is there.
 
-    Args:
-        dataset: The dataset; only its training images matter.
-        keypoints: Keypoint file of the training images.
+    Raises:
+        UsageError: The given file does not exist.
+    """
+    path = keypoints or root / KEYPOINTS
+    if keypoints and not path.exists():
+        raise UsageError(f"{path}: no such keypoint file")
+    return path.resolve() if path.exists() else None
+
+
+def find_masks(root: Path, masks: Path | None = None) -> Path | None:
+    """Find the folder of person masks of a dataset: the given one, or `MASKS` if it is there.
+
+    Raises:
+        UsageError: The given folder does not exist.
+    """
+    path = masks or root / MASKS
+    if masks and not path.is_dir():
+        raise UsageError(f"{path}: no such folder of masks")
+    return path.resolve() if path.is_dir() else None
+
+
+def join_poses(dataset: ReIDDataset, keypoints: Path) -> tuple[tuple[Source, ...], tuple[str, ...]]:
+    """Join the training images of a dataset with the poses of a keypoint file.
 
     Returns:
         The images with a pose in name order, and one line for everything that cannot be used.
@@ -120,20 +137,16 @@ def choose_targets(
     seed: int,
     own_pose: bool = False,
 ) -> TargetPoses:
-    """Choose the target poses among training images.
+    """Choose the target poses among training images; those whose file is damaged are no candidates.
 
     Args:
         sources: Training images with their poses.
-        masks: Folder of their person masks, or None; images whose mask is damaged are no
-            candidates.
+        masks: Folder of their person masks, or None.
         count: How many target poses.
         how: How they are chosen, see `reidaug.augment.target_poses.choose`.
         seed: Random seed.
         own_pose: Whether each image keeps its own pose; then no pose is returned, only the size
             of the images.
-
-    Returns:
-        The target poses.
 
     Raises:
         ReidaugError: There are too few candidates.
@@ -180,9 +193,6 @@ def fingerprint(inputs: AugmentInputs, files: Iterable[Path]) -> str:
     Args:
         inputs: Names and poses count.
         files: Their names and content count; folders are skipped.
-
-    Returns:
-        16 hexadecimal digits.
     """
     digest = hashlib.sha256(repr((inputs.targets.size, inputs.targets.images)).encode())
     for source in inputs.sources:

@@ -111,15 +111,7 @@ class AugmentOptions(Recipe):
 
     @classmethod
     def of_run(cls, out: Path, recipe: Mapping[str, Any]) -> "AugmentOptions":
-        """Read the options of a finished run back.
-
-        Args:
-            out: The run's folder.
-            recipe: Content of its ``recipe.yaml``.
-
-        Returns:
-            The options, with absolute paths.
-        """
+        """Read the options of a run's ``recipe.yaml`` back, with absolute paths."""
         values = {key: value for key, value in recipe.items() if key in cls.model_fields}
         paths = {key: out.resolve() / values[key] for key in ("keypoints", "masks") if values[key]}
         return cls(**values | paths)

@@ -44,15 +44,7 @@ class Targets(NamedTuple):
 
 
 def mask_file(image: str, masks: Path | None) -> Path | None:
-    """Find the mask of an image.
-
-    Args:
-        image: File name of the image.
-        masks: Folder of masks ``<stem of the image>.png``, or None.
-
-    Returns:
-        The file, or None where there is none.
-    """
+    """Find the mask ``<stem of the image>.png`` of an image; None where there is none."""
     path = masks / f"{Path(image).stem}.png" if masks is not None else None
     return path if path is not None and path.is_file() else None
 
@@ -62,16 +54,11 @@ def person_mask(
 ) -> Bool[Tensor, "height width"]:
     """Find the mask of one person: its file if there is one, else the limb mask of the joints.
 
-    An empty mask file counts as none.
-
     Args:
         image: File name of the image.
         pose: Its 18 joints in pixels of an image of ``size``.
         size: (height, width) of the mask.
-        masks: Folder of masks, see `mask_file`.
-
-    Returns:
-        True on the person.
+        masks: Folder of masks, see `mask_file`; an empty mask counts as none.
 
     Raises:
         ReidaugError: The mask file is no image.
@@ -86,27 +73,13 @@ def person_mask(
 
 
 def soft_matte(mask: Bool[Tensor, "b height width"]) -> Float[Tensor, "b 1 height width"]:
-    """Soften the edge of masks over one pixel on either side: the 3 x 3 binomial blur.
-
-    Args:
-        mask: Masks (B, height, width).
-
-    Returns:
-        Mattes (B, 1, height, width) in [0, 1].
-    """
+    """Soften the edge of masks over one pixel on either side: the 3 x 3 binomial blur."""
     weights = pad(mask[:, None].float(), (1, 1, 1, 1), mode="replicate")
     return avg_pool2d(avg_pool2d(weights, 2, stride=1), 2, stride=1)
 
 
 def target_outlines(poses: TargetPoses, masks: Path | None) -> Targets:
     """Find the outlines of the people whose poses are the targets.
-
-    Args:
-        poses: The target poses.
-        masks: Folder of person masks, or None.
-
-    Returns:
-        The targets.
 
     Raises:
         ReidaugError: A mask is no image.

@@ -17,12 +17,8 @@ _MARKET = re.compile(PATTERN)
 def base_name(person: Person) -> str:
     """Name a training image so that every toolkit reads person and camera from it.
 
-    Args:
-        person: A crop of any dataset.
-
-    Returns:
-        A name that ends in ``.jpg``: its own where that says both; otherwise with person and
-        camera before it.
+    The name ends in ``.jpg``. It is the image's own where that gives both; otherwise person and
+    camera come before it.
     """
     stem = person.path.stem
     if _MARKET.match(stem) and ids_in(_MARKET, stem) == (person.pid, person.camid):
@@ -33,9 +29,7 @@ def base_name(person: Person) -> str:
 def show_split(source: Path, link: Path) -> bool:
     """Show a folder elsewhere, by a link, or by a copy where links are not possible.
 
-    Args:
-        source: The folder.
-        link: Where to show it; nothing happens when something is there.
+    Nothing happens when something is at ``link`` already.
 
     Returns:
         Whether there is such a folder.
@@ -59,15 +53,8 @@ def copy_originals(people: Iterable[Person], out: Path) -> int:
 
     JPEG files are copied byte for byte, others are stored as JPEG: toolkits read no other.
 
-    Args:
-        people: The training images.
-        out: The augmented dataset.
-
     Returns:
         How many there are now.
-
-    Raises:
-        OSError: A file cannot be written.
     """
     copied = 0
     for person in people:

@@ -9,8 +9,14 @@ from torch import Tensor
 from torch.utils.data import Dataset
 from torchvision import tv_tensors
 
-from reidaug.augment.inputs import Source, choose_targets, join_poses
-from reidaug.augment.options import KEYPOINTS, MASKS
+from reidaug.augment.inputs import (
+    Source,
+    choose_targets,
+    find_keypoints,
+    find_masks,
+    join_poses,
+)
+from reidaug.augment.options import KEYPOINTS
 from reidaug.augment.target_poses import TargetPoses
 from reidaug.data.images import read_image
 from reidaug.data.market1501 import TRAIN, Person, read_market1501
@@ -110,9 +116,13 @@ class PosedCrops(Dataset[TrainingCrop]):
     ) -> None:
         dataset = read_market1501(Path(root), pattern=pattern, splits=(TRAIN,))
         self.people: tuple[Person, ...] = dataset.train
-        self.sources, left_out = join_poses(dataset, _file(dataset.root, keypoints))
+        file = find_keypoints(dataset.root, Path(keypoints) if keypoints else None)
+        if file is None:
+            missing = dataset.root / KEYPOINTS
+            raise UsageError(f"{missing}: no such keypoint file; give the training images' own")
+        self.sources, left_out = join_poses(dataset, file)
         self.left_out = (*dataset.left_out, *left_out)
-        self.masks = _folder(dataset.root, masks)
+        self.masks = find_masks(dataset.root, Path(masks) if masks else None)
         self.transform = transform
         self._source = {source.person: source for source in self.sources}
         self._label = {pid: k for k, pid in enumerate(sorted({p.pid for p in self.people}))}
@@ -123,13 +133,7 @@ class PosedCrops(Dataset[TrainingCrop]):
         return len(self.people)
 
     def __getitem__(self, index: int) -> TrainingCrop:
-        """Read a crop and transform it.
-
-        Args:
-            index: Which, in name order.
-
-        Returns:
-            The crop.
+        """Read a crop, by its number in name order, and transform it.
 
         Raises:
             ReidaugError: Its file is no readable image.
@@ -141,13 +145,7 @@ class PosedCrops(Dataset[TrainingCrop]):
         return TrainingCrop(image, label, camera, str(person.path))
 
     def posed(self, index: int) -> PosedImage:
-        """Read a crop as it is.
-
-        Args:
-            index: Which, in name order.
-
-        Returns:
-            Its bytes (3, H, W), with its pose where that is known.
+        """Read a crop as it is: bytes (3, H, W), with its pose where that is known.
 
         Raises:
             ReidaugError: Its file is no readable image.
@@ -163,9 +161,6 @@ class PosedCrops(Dataset[TrainingCrop]):
             how: How they are chosen, see `reidaug.augment.target_poses.choose`.
             seed: Random seed.
 
-        Returns:
-            The poses.
-
         Raises:
             ReidaugError: Too few crops show shoulders and hips.
         """
@@ -179,9 +174,6 @@ def as_source(pose: Pose, path: Path | str) -> Source:
         pose: Its 18 joints (18, 2) in pixels.
         path: Its file; the name finds its mask.
 
-    Returns:
-        The source.
-
     Raises:
         ValueError: It is not one pose of 18 joints.
     """
@@ -189,18 +181,3 @@ def as_source(pose: Pose, path: Path | str) -> Source:
         raise ValueError(f"one pose of 18 joints (18, 2) expected, got {tuple(pose.xy.shape)}")
     path = Path(path)
     return Source(Person(path, 0, 0), path.name, Pose(pose.xy.float(), pose.visible))
-
-
-def _file(root: Path, keypoints: Path | str | None) -> Path:
-    path = root / KEYPOINTS if keypoints is None else Path(keypoints)
-    if not path.exists():
-        hint = "; give the keypoints of the training images" if keypoints is None else ""
-        raise UsageError(f"{path}: no such keypoint file{hint}")
-    return path
-
-
-def _folder(root: Path, masks: Path | str | None) -> Path | None:
-    path = root / MASKS if masks is None else Path(masks)
-    if masks is not None and not path.is_dir():
-        raise UsageError(f"{path}: no such folder of masks")
-    return path if path.is_dir() else None

@@ -46,15 +46,7 @@ class WarpQuality(NamedTuple):
 def outline_weights(
     outline: Bool[Tensor, "b H W"], cells: tuple[int, int]
 ) -> Float[Tensor, "b h w"]:
-    """Measure how much of each cell of a flow's grid belongs to the outline.
-
-    Args:
-        outline: Outlines (B, H, W).
-        cells: (height, width) of the flow.
-
-    Returns:
-        Weights (B, h, w) in [0, 1].
-    """
+    """Measure how much of each cell of a flow's grid belongs to outlines, in [0, 1]."""
     grid = identity(*cells, device=outline.device).expand(len(outline), -1, -1, -1)
     return warp(outline[:, None].float(), grid, size=cells)[:, 0]
 
@@ -70,18 +62,14 @@ def measure_quality(
 
     ``quality = seen * sqrt(joints) * exp(-stretch / 2)``. Among the warps of one rendered person
     its rank correlation with the true colour error and the true ST-LPIPS over the outline is given
-    in docs/quality.md; benchmarks/warp_quality.py measures it.
+    in docs/quality.md; benchmarks/warp_quality.py measures it. Shares of an empty outline are 0.
 
     Args:
         flow: Flow (B, 2, h, w).
         outline: The target's outline (B, H, W).
         mask: The source's person (H, W).
-        agreement: How far source and target face the same way (B,), see
-            `reidaug.augment.viewpoint.view_agreement`.
+        agreement: See `reidaug.augment.viewpoint.view_agreement` (B,).
         joints: Share (B,) of the target's joints that the source shows, in [0, 1].
-
-    Returns:
-        The numbers; of an empty outline every share is 0.
     """
     size = (outline.shape[1], outline.shape[2])
     grid = (flow.shape[2], flow.shape[3])
@@ -117,7 +105,7 @@ def measure_quality(
 
 
 def pck(found: Pose, target: Pose, size: Size) -> float:
-    """Compare the pose found in a warp with its target: PCK at a tenth of the height.
+    """Compare the pose found in a warp with its target: PCK at `PCK_RADIUS` of the height.
 
     Args:
         found: The 18 joints found, in pixels of the warp.
@@ -125,8 +113,7 @@ def pck(found: Pose, target: Pose, size: Size) -> float:
         size: (height, width) of the warp.
 
     Returns:
-        Share, 0 to 1, of the joints visible in both that are no further apart than `PCK_RADIUS`
-        of the height; 0 where no joint is visible in both.
+        Share, 0 to 1, of the joints visible in both that are within the radius; 0 without any.
     """
     matches = match_joints(stack([found]), stack([target]), PCK_RADIUS * size[0])
     both = int(matches.detected.sum())

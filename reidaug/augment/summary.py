@@ -9,49 +9,27 @@ from reidaug.augment.warp_manifest import Totals
 
 
 class AugmentReport(NamedTuple):
-    """Content of the ``report.json`` of an augmented dataset.
+    """Content of the ``report.json`` of an augmented dataset."""
 
-    Attributes:
-        sources: Training images that were warped.
-        poses: Number of target poses.
-        images: Warps written.
-        rejected: Warps below the minimum quality.
-        turned: Half turns that were dropped.
-        left_out: Entries that could not be used.
-        training_images: Training images of the dataset.
-        quality: Mean quality of the warps.
-        pck: Mean PCK of the poses found in them; None where poses were not checked.
-        size: [height, width] of the warps.
-        flow: Name of the flow estimator.
-        precision: Number format of the flow network.
-        pose_masks: Target poses whose outline is a mask file.
-        originals: Training images copied beside the warps.
-        linked: Other splits shown in the dataset.
-        images_per_s: Rate of the warps made just now.
-        seconds: Time they took.
-        workers: Processes.
-        own_pose: Whether each image keeps its own pose.
-    """
-
-    sources: int
-    poses: int
-    images: int
-    rejected: int
-    turned: int
-    left_out: int
-    training_images: int
-    quality: float
-    pck: float | None
-    size: list[int]
-    flow: str
-    precision: str
-    pose_masks: int
-    originals: int
-    linked: list[str]
-    images_per_s: float
-    seconds: float
-    workers: int
-    own_pose: bool = False
+    sources: int  # training images that were warped
+    poses: int  # number of target poses
+    images: int  # warps written
+    rejected: int  # warps below the minimum quality
+    turned: int  # half turns that were dropped
+    left_out: int  # entries that could not be used
+    training_images: int  # training images of the dataset
+    quality: float  # mean quality of the warps
+    pck: float | None  # mean PCK of the poses found in them; None where poses were not checked
+    size: list[int]  # [height, width] of the warps
+    flow: str  # name of the flow estimator
+    precision: str  # number format of the flow network
+    pose_masks: int  # target poses whose outline is a mask file
+    originals: int  # training images copied beside the warps
+    linked: list[str]  # other splits shown in the dataset
+    images_per_s: float  # rate of the warps made just now
+    seconds: float  # time they took
+    workers: int  # processes
+    own_pose: bool = False  # whether each image keeps its own pose
 
 
 def summarise(
@@ -64,9 +42,6 @@ def summarise(
         totals: What was made.
         masks: Folder of person masks, or None.
         **run: The other fields of the report.
-
-    Returns:
-        The report.
     """
     targets = inputs.targets
     return AugmentReport(

@@ -88,9 +88,6 @@ def poses_in(
         how: How they are chosen, see `choose`.
         seed: Random seed.
 
-    Returns:
-        The poses.
-
     Raises:
         ReidaugError: The file cannot be read, or has fewer poses than ``count``.
     """
@@ -176,9 +173,6 @@ def on_common_canvas(
         poses: Their joints, each in pixels of its own image.
         sizes: (height, width) of each of these images.
         seed: Random seed of the choice.
-
-    Returns:
-        The target poses.
     """
     counts: dict[Size, int] = {}
     for name in images:
@@ -189,12 +183,7 @@ def on_common_canvas(
 
 
 def write_poses(path: Path, targets: TargetPoses) -> None:
-    """Write ``poses.json``.
-
-    Args:
-        path: The file; its folder must exist.
-        targets: The poses.
-    """
+    """Write ``poses.json`` into a folder that exists."""
     records = [
         {"index": k, "image": name, "xy": xy, "visible": visible}
         for k, (name, xy, visible) in enumerate(
@@ -211,13 +200,7 @@ def write_poses(path: Path, targets: TargetPoses) -> None:
 
 
 def read_poses(path: Path) -> TargetPoses:
-    """Read ``poses.json``.
-
-    Args:
-        path: The file.
-
-    Returns:
-        The poses, equal to those written.
+    """Read ``poses.json``; the poses equal those written.
 
     Raises:
         ReidaugError: The file is missing or damaged.

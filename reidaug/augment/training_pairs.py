@@ -7,9 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from reidaug.augment import estimated_poses
+from reidaug.augment.estimated_poses import FOLDER, find_or_estimate
 from reidaug.augment.inputs import Source, join_poses
-from reidaug.augment.options import MASKS
 from reidaug.augment.output_folder import show_split
 from reidaug.data.crop_names import PATTERN
 from reidaug.data.deepfashion import same_person_pairs, write_pairs_csv
@@ -27,16 +26,7 @@ LEFT_OUT = "left_out.txt"
 
 
 class PairsReport(NamedTuple):
-    """Content of ``report.json``.
-
-    Attributes:
-        pairs: Number of pairs.
-        images: Images in them.
-        people: People in them.
-        masks: Whether there are masks.
-        left_out: Entries that could not be used.
-        read: Images of the dataset.
-    """
+    """Content of ``report.json``; ``read`` counts the images of the dataset."""
 
     pairs: int
     images: int
@@ -58,21 +48,17 @@ def make_pairs(
     """List all pairs of training images of one person; see ``reidaug pairs --help``.
 
     Args:
-        dataset: A Market-1501 root, or a folder of crops whose names say who is seen.
+        dataset: A Market-1501 root, or a folder of crops whose names give the person.
         out: The folder to make.
-        keypoints: Keypoint file of the training images; by default
-            `reidaug.augment.options.KEYPOINTS` in the root. Where there is none, poses and masks
-            are estimated into the folder ``pose`` of ``out``.
+        keypoints: Keypoint file of the training images; by default as in
+            `reidaug.augment.dataset.augment_dataset`.
         model: File of the network that estimates poses; None finds it.
         pattern: Regular expression that reads person and camera from file names.
         workers: Processes that estimate poses; by default one a core.
 
-    Returns:
-        The report.
-
     Raises:
         ReidaugError: There is nothing to pair, or a file cannot be read or written.
-        UsageError: Names do not say who is seen, or an argument is wrong.
+        UsageError: Names do not give the person, or an argument is wrong.
     """
     found, numbered = read_training(dataset, pattern=pattern)
     if numbered:
@@ -80,7 +66,7 @@ def make_pairs(
             f"names in {found.root} do not say who is seen, and pairs need two crops of a person; "
             "give a --pattern that reads persons from names"
         )
-    known, masks = _poses(found, out, keypoints, model, workers)
+    known, masks = find_or_estimate(found, out, keypoints=keypoints, model=model, workers=workers)
     joined, left_out = join_poses(found, known)
     sources = [source for source in joined if pattern is not None or not _distractor(source)]
     if len(sources) < len(joined):
@@ -101,9 +87,9 @@ def make_pairs(
         "pattern": pattern,
         "inputs": _fingerprint(people, poses),
     }
-    run = RunFolder.open(out, recipe, resume=True, known=(estimated_poses.FOLDER,))
+    run = RunFolder.open(out, recipe, resume=True, known=(FOLDER,))
     show_split(folder.resolve(), out / "train")
-    masked = show_split(masks, out / "masks")
+    masked = masks is not None and show_split(masks, out / "masks")
     write_patn(out / "market-annotation-train.csv", poses, decimals=DECIMALS)
     write_pairs_csv(out / "market-pairs-train.csv", pairs)
     lines = (*found.left_out, *left_out)
@@ -118,17 +104,6 @@ def make_pairs(
     )
     run.report(report._asdict())
     return report
-
-
-def _poses(
-    found: ReIDDataset, out: Path, keypoints: Path | None, model: Path | None, workers: int | None
-) -> tuple[Path, Path]:
-    """Find the keypoints of a dataset and its folder of masks, or estimate both."""
-    known = estimated_poses.keypoint_file(found.root, keypoints, model=model)
-    if known is not None:
-        return known, found.root / MASKS
-    estimated_poses.estimate_into(out, found.train, masks=True, model=model, workers=workers)
-    return out / estimated_poses.KEYPOINTS, out / estimated_poses.MASKS
 
 
 def _distractor(source: Source) -> bool:

@@ -112,9 +112,6 @@ class PoseWarp(Transform):  # type: ignore[misc]
     def check_inputs(self, flat_inputs: list[Any]) -> None:
         """Check that there is a crop with a pose in the sample.
 
-        Args:
-            flat_inputs: Everything in the sample.
-
         Raises:
             UsageError: There is none.
         """
@@ -127,9 +124,6 @@ class PoseWarp(Transform):  # type: ignore[misc]
     def make_params(self, flat_inputs: list[Any]) -> dict[str, Any]:
         """Draw whether to warp, and the target pose; both are drawn for every crop.
 
-        Args:
-            flat_inputs: The crops of the sample.
-
         Returns:
             ``target``: index of the pose, or None.
         """
@@ -140,11 +134,7 @@ class PoseWarp(Transform):  # type: ignore[misc]
         return {"target": target if warped else None}
 
     def transform(self, inpt: PosedImage, params: dict[str, Any]) -> tv_tensors.Image:
-        """Warp a crop, or leave it as it is.
-
-        Args:
-            inpt: The crop.
-            params: What `make_params` drew.
+        """Warp a crop into the pose that `make_params` drew, or leave it as it is.
 
         Returns:
             RGB bytes, without a pose.

@@ -49,11 +49,7 @@ def facing(pose: Pose) -> Float[Tensor, "b"]:
 
 
 def view_agreement(source: Pose, target: Pose) -> Float[Tensor, "s t"]:
-    """Measure how far sources and targets face the same way.
-
-    Args:
-        source: Joints (S, 18, 2).
-        target: Joints (T, 18, 2).
+    """Measure how far sources (S, 18, 2) and targets (T, 18, 2) face the same way.
 
     Returns:
         (S, T) in [0, 1]: 1 for the same view, 0.5 for a quarter turn, 0 for a half turn.
@@ -62,14 +58,9 @@ def view_agreement(source: Pose, target: Pose) -> Float[Tensor, "s t"]:
 
 
 def half_turns(source: Pose, target: Pose) -> Bool[Tensor, "s t"]:
-    """Find the pairs of which one shows the front and the other the back.
+    """Find the pairs (S, T) of which one shows the front and the other the back.
 
-    Args:
-        source: Joints (S, 18, 2).
-        target: Joints (T, 18, 2).
-
-    Returns:
-        Whether it is so (S, T); never for a view from the side.
+    A view from the side is never part of one. Joints are (S, 18, 2) and (T, 18, 2).
     """
     return _side(source)[:, None] * _side(target) < 0
 

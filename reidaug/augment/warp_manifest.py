@@ -13,7 +13,7 @@ MANIFEST = "manifest.parquet"
 
 
 class WarpRow(NamedTuple):
-    """A row of the manifest; see docs/quality.md for its numbers.
+    """A row of the manifest; docs/quality.md explains its numbers.
 
     Attributes:
         file: File name of the warp.
@@ -23,18 +23,12 @@ class WarpRow(NamedTuple):
         pid: Person id of the source.
         camid: Camera id of the source.
         joints: Share of the target's joints that the source shows.
-        foreground: See `reidaug.augment.quality.WarpQuality`, as are the next five.
-        inside: See there.
-        folded: See there.
-        seen: See there.
-        stretch: See there.
-        stretch_95: See there.
-        mirrored: See there.
         turned: Whether it is a half turn.
         pck: See `reidaug.augment.quality.pck`; None where poses are not checked.
-        quality: See `reidaug.augment.quality.measure_quality`.
         left_out: Why the warp is not kept: ``quality``, ``turn``, or nothing.
         kept: Whether the file is written.
+
+    The other fields are those of `reidaug.augment.quality.WarpQuality`.
     """
 
     file: str
@@ -59,12 +53,7 @@ class WarpRow(NamedTuple):
 
 
 class ChunkRecord(NamedTuple):
-    """Record of a finished chunk.
-
-    Attributes:
-        rows: Its warps.
-        left_out: ``file: reason`` for each source that could not be read.
-    """
+    """Record of a finished chunk: its warps, and ``file: reason`` for each unreadable source."""
 
     rows: list[WarpRow]
     left_out: list[str]
@@ -79,37 +68,19 @@ class ChunkRecord(NamedTuple):
 
 
 class Totals(NamedTuple):
-    """What a finished run made.
+    """What a finished run made."""
 
-    Attributes:
-        sources: Sources that were warped.
-        images: Files written.
-        rejected: Warps below the minimum quality.
-        turned: Half turns that were dropped.
-        quality: Mean quality of the files.
-        pck: Mean agreement of the poses found in them with their targets, 0 to 1; None where
-            poses were not checked.
-        left_out: ``file: reason`` for each source that could not be used.
-    """
-
-    sources: int
-    images: int
-    rejected: int
-    turned: int
-    quality: float
-    pck: float | None
-    left_out: tuple[str, ...]
+    sources: int  # sources that were warped
+    images: int  # files written
+    rejected: int  # warps below the minimum quality
+    turned: int  # half turns that were dropped
+    quality: float  # mean quality of the files
+    pck: float | None  # mean PCK of the poses found in them; None where not checked
+    left_out: tuple[str, ...]  # ``file: reason`` for each source that could not be used
 
 
 def write_warp_manifest(path: Path, records: Iterable[ChunkRecord]) -> Totals:
-    """Write the manifest from the records of all chunks, one at a time.
-
-    Args:
-        path: The file; its folder must exist.
-        records: The records, in order.
-
-    Returns:
-        Totals of the dataset.
+    """Write the manifest from the records of all chunks, in order, one at a time.
 
     Raises:
         ReidaugError: No warp is kept.

@@ -23,15 +23,7 @@ LONGEST_SIDE = 256  # of a picture on the sheet, in pixels
 
 
 def pick(sources: Sequence[Source], people: int) -> list[Source]:
-    """Pick the first image of people spread evenly over the dataset.
-
-    Args:
-        sources: All sources.
-        people: How many at most.
-
-    Returns:
-        One source a person.
-    """
+    """Pick the first image of each of some people, spread evenly over the dataset."""
     first: dict[int, Source] = {}
     for source in sources:
         first.setdefault(source.person.pid, source)

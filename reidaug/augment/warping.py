@@ -60,12 +60,7 @@ class WarpField(NamedTuple):
 def read_crops(
     sources: Sequence[Source], size: Size, masks: Path | None
 ) -> tuple[list[Crop], list[str]]:
-    """Read sources and bring them to one size.
-
-    Args:
-        sources: What to read.
-        size: (height, width) of the canvas.
-        masks: Folder of person masks, or None.
+    """Read sources and bring them to one (height, width), with masks of a folder or of the joints.
 
     Returns:
         The crops, and ``file: reason`` for each source that could not be read.
@@ -83,16 +78,7 @@ def read_crops(
 def put_on_canvas(
     source: Source, image: UInt8[Tensor, "3 height width"], size: Size, masks: Path | None
 ) -> Crop:
-    """Bring a source to the size of the warps.
-
-    Args:
-        source: Whose image it is.
-        image: Its pixels (3, height, width).
-        size: (height, width) of the canvas.
-        masks: Folder of person masks, or None.
-
-    Returns:
-        The crop.
+    """Bring the image of a source, (3, height, width) bytes, to the size of the warps.
 
     Raises:
         ReidaugError: Its mask is no image.
@@ -139,13 +125,7 @@ def estimate_flows(
 def targets_of(
     estimator: FlowEstimator, crop: Crop, flow: Float[Tensor, "t 2 h w"], targets: Targets
 ) -> Targets:
-    """Find the outlines that cut the warps of a crop.
-
-    Args:
-        estimator: Whose flows they are.
-        crop: The source.
-        flow: Flows (T, 2, h, w).
-        targets: The T targets.
+    """Find the outlines that cut the warps of a crop along flows (T, 2, h, w) of an estimator.
 
     Returns:
         The targets themselves; those of the crop's own outline where the estimator keeps the pose

@@ -32,14 +32,7 @@ _JOINTS = [BLAZEPOSE_33.index(name) if name != "neck" else 0 for name in OPENPOS
 
 
 class Box(NamedTuple):
-    """The part of the network's square that a crop fills, in its pixels.
-
-    Attributes:
-        top: First row.
-        left: First column.
-        height: Number of rows.
-        width: Number of columns.
-    """
+    """The part of the network's square that a crop fills, in its pixels."""
 
     top: int
     left: int
@@ -71,13 +64,7 @@ class BlazePose:
         return {"model": self.model, "_network": None}
 
     def estimate(self, image: UInt8[np.ndarray, "h w 3"]) -> PoseEstimate:
-        """Estimate the pose on one crop.
-
-        Args:
-            image: RGB bytes (h, w, 3) of one person, upright; any size.
-
-        Returns:
-            Joints and outline.
+        """Estimate the pose on one crop, RGB bytes (h, w, 3) of one person, upright; any size.
 
         Raises:
             ReidaugError: The model file cannot be opened.
@@ -92,10 +79,7 @@ class BlazePose:
 
 
 def letter_box(size: Size) -> Box:
-    """Fit a crop into the square.
-
-    Args:
-        size: (height, width) of the crop.
+    """Fit a crop of a (height, width) into the square.
 
     Returns:
         Its box: in the middle, the longer side `SIDE` / `PADDING` pixels long.
@@ -110,11 +94,7 @@ def letter_box(size: Size) -> Box:
 
 
 def on_square(image: UInt8[np.ndarray, "h w 3"], box: Box) -> Float32[np.ndarray, "256 256 3"]:
-    """Put a crop on black.
-
-    Args:
-        image: RGB bytes (h, w, 3).
-        box: The part of the square it fills.
+    """Put a crop, RGB bytes (h, w, 3), on black.
 
     Returns:
         The square in [0, 1]; resized by cubic interpolation, smoothed before it is shrunk.
@@ -158,15 +138,12 @@ def joints(
 def outline(
     logits: Float32[np.ndarray, "256 256"], box: Box, size: Size
 ) -> Bool[np.ndarray, "h w"]:
-    """Cut a person's outline out of the square.
+    """Cut a person's outline out of the square: where the probability is `CERTAIN` or more.
 
     Args:
-        logits: The network's mask (256, 256).
+        logits: The network's mask (256, 256), resized linearly.
         box: The part of the square that the crop fills.
         size: (height, width) of the crop.
-
-    Returns:
-        True on the person (h, w): where the probability, resized linearly, is `CERTAIN` or more.
     """
     probability = 1 / (1 + np.exp(-logits[_inside(box)].clip(-LOGIT, LOGIT)))
     resized = Image.fromarray(probability).resize((size[1], size[0]), Image.Resampling.BILINEAR)

@@ -129,15 +129,7 @@ def estimate_poses(
 
 
 def beside(out: Path, ending: str) -> Path:
-    """Name a file beside the keypoint file.
-
-    Args:
-        out: The PATN CSV.
-        ending: `REPORT`, `LEFT_OUT` or `SHEET`.
-
-    Returns:
-        The file.
-    """
+    """Name a file beside the keypoint file: its ending is `REPORT`, `LEFT_OUT` or `SHEET`."""
     return out.with_name(f"{out.stem}{ending}")
 
 

@@ -36,14 +36,7 @@ class PoseEstimator(Protocol):
     """Finds joints and outline of the person on a crop."""
 
     def estimate(self, image: UInt8[np.ndarray, "h w 3"]) -> PoseEstimate:
-        """Estimate the pose of one person.
-
-        Args:
-            image: RGB bytes (h, w, 3) of one person, upright; any size.
-
-        Returns:
-            The estimate.
-        """
+        """Estimate the pose of one person from RGB bytes (h, w, 3), upright; any size."""
 
 
 def shows_person(estimate: PoseEstimate) -> bool:

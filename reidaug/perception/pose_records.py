@@ -96,15 +96,7 @@ class PoseChunk(NamedTuple):
 
 
 def fingerprint(network: str, crops: Sequence[Path]) -> str:
-    """Hash what decides the estimates.
-
-    Args:
-        network: Name of the network.
-        crops: Their names and the sizes of their files count.
-
-    Returns:
-        16 hexadecimal digits.
-    """
+    """Hash what decides the estimates: the network, and names and file sizes of the crops."""
     digest = hashlib.sha256(network.encode())
     for path in crops:
         size = path.stat().st_size if path.is_file() else -1
@@ -113,29 +105,16 @@ def fingerprint(network: str, crops: Sequence[Path]) -> str:
 
 
 def chunk_tasks(job: PoseJob, chunks: Sequence[Sequence[Path]]) -> Iterator[Task]:
-    """Give the task of every chunk, see `make_chunk`.
-
-    Args:
-        job: What to do.
-        chunks: The crops, `CHUNK` at a time.
-
-    Yields:
-        The tasks.
-    """
+    """Give the task of every chunk, see `make_chunk`."""
     for index, chunk in enumerate(chunks):
         yield delayed(make_chunk)(job, index, chunk)
 
 
 def make_chunk(job: PoseJob, index: int, crops: Sequence[Path]) -> tuple[int, int]:
-    """Estimate the poses of some crops, unless that is done already.
-
-    Args:
-        job: What to do; its folder of masks exists.
-        index: Number of the chunk.
-        crops: Its crops.
+    """Estimate the poses of some crops, unless that is done already; a folder of masks exists.
 
     Returns:
-        How many crops are in it, and how many were read just now.
+        How many crops are in the chunk, and how many were read just now.
 
     Raises:
         ReidaugError: A file cannot be written, or the model not be opened.
@@ -163,15 +142,7 @@ def make_chunk(job: PoseJob, index: int, crops: Sequence[Path]) -> tuple[int, in
 
 
 def read_chunks(job: PoseJob, chunks: Sequence[Sequence[Path]]) -> Iterator[PoseChunk]:
-    """Read the records of all chunks, one at a time.
-
-    Args:
-        job: What was done.
-        chunks: The crops.
-
-    Yields:
-        The chunks, in order.
-    """
+    """Read the records of all chunks, one at a time."""
     records = Records(job.records)
     for index, chunk in enumerate(chunks):
         record = records.read(index)
@@ -179,15 +150,7 @@ def read_chunks(job: PoseJob, chunks: Sequence[Sequence[Path]]) -> Iterator[Pose
 
 
 def mask_path(masks: Path, name: str) -> Path:
-    """Name the mask of a crop.
-
-    Args:
-        masks: Folder of masks.
-        name: File name of the crop.
-
-    Returns:
-        ``<stem of the crop>.png`` in it.
-    """
+    """Name the mask of a crop: ``<stem of the crop>.png``."""
     return masks / f"{Path(name).stem}.png"
 
 

@@ -16,37 +16,21 @@ BODY = tuple(k for k, name in enumerate(OPENPOSE_18) if not name.endswith(("nose
 
 
 class PoseReport(NamedTuple):
-    """Content of the report beside a keypoint file.
+    """Content of the report beside a keypoint file."""
 
-    Attributes:
-        crops: Number of crops.
-        people: Crops that show a person.
-        without_person: Crops that show none.
-        not_readable: Crops that could not be read.
-        joints: For each joint the share of people that show it.
-        foreground: Mean share of a crop inside the outline.
-        least_certain: Names of the least certain crops.
-        network: Name of the network.
-        masks: Whether masks were written.
-        inputs: Hash of network and crops.
-        crops_per_s: Rate of the crops read just now.
-        seconds: Time they took.
-        workers: Processes.
-    """
-
-    crops: int
-    people: int
-    without_person: int
-    not_readable: int
-    joints: dict[str, float]
-    foreground: float
-    least_certain: list[str]
-    network: str
-    masks: bool
-    inputs: str
-    crops_per_s: float
-    seconds: float
-    workers: int
+    crops: int  # number of crops
+    people: int  # crops that show a person
+    without_person: int  # crops that show none
+    not_readable: int  # crops that could not be read
+    joints: dict[str, float]  # for each joint the share of people that show it
+    foreground: float  # mean share of a crop inside the outline
+    least_certain: list[str]  # names of the least certain crops
+    network: str  # name of the network
+    masks: bool  # whether masks were written
+    inputs: str  # hash of network and crops
+    crops_per_s: float  # rate of the crops read just now
+    seconds: float  # time they took
+    workers: int  # processes
 
 
 class PoseStatistics:
@@ -68,14 +52,7 @@ class PoseStatistics:
         self._doubtful: list[tuple[float, int, Path, PoseRecord]] = []
 
     def poses(self, chunks: Iterable[PoseChunk]) -> Iterator[tuple[str, Pose]]:
-        """Count estimates while their poses pass through.
-
-        Args:
-            chunks: All chunks.
-
-        Yields:
-            File name and pose of every crop that could be read.
-        """
+        """Count the estimates of all chunks while file names and poses pass through."""
         for chunk in chunks:
             self.crops += len(chunk.crops)
             self.left_out += chunk.left_out
@@ -105,14 +82,7 @@ class PoseStatistics:
         return [(path, row) for _, _, path, row in ordered]
 
     def report(self, **run: Any) -> PoseReport:
-        """Sum up.
-
-        Args:
-            **run: The fields of the report that are no statistics.
-
-        Returns:
-            The report.
-        """
+        """Sum up; ``run`` are the fields of the report that are no statistics."""
         people = max(self.people, 1)
         shares = (self._visible / people).round(4).tolist()
         return PoseReport(
@@ -129,9 +99,6 @@ class PoseStatistics:
 
 def trust(row: PoseRecord) -> float:
     """Score how far an estimate can be trusted.
-
-    Args:
-        row: The estimate.
 
     Returns:
         Mean certainty of the 13 joints of the body, times that of a person; 0 where nobody was

@@ -48,14 +48,7 @@ def pose_sheet(estimator: PoseEstimator, crops: Sequence[Path], captions: Sequen
 
 
 def edge(mask: Bool[np.ndarray, "h w"]) -> Bool[np.ndarray, "h w"]:
-    """Find the pixels of a mask that touch what is outside it, the picture's border not counted.
-
-    Args:
-        mask: Booleans (h, w).
-
-    Returns:
-        Booleans (h, w).
-    """
+    """Find the pixels of a mask (h, w) that touch its outside; the picture's border is none."""
     around = np.pad(mask, 1, mode="edge")
     inner = around[:-2, 1:-1] & around[2:, 1:-1] & around[1:-1, :-2] & around[1:-1, 2:]
     return mask & ~inner

@@ -53,13 +53,7 @@ def find_model(path: Path | None = None) -> Path:
 
 
 def model_name(path: Path) -> str:
-    """Identify the network in a file.
-
-    Args:
-        path: The file.
-
-    Returns:
-        A name in `KNOWN`.
+    """Identify the network in a file: a name in `KNOWN`.
 
     Raises:
         ReidaugError: It cannot be read, or is none of them.

@@ -344,7 +344,7 @@ def others_keypoints(market: Path) -> None:
     [
         (None, ["--flow", "nowhere"], 2, "nowhere: no such checkpoint folder"),
         (None, ["--flow", "."], 1, "no flow checkpoint here"),
-        (None, ["--flow", "identity", "--masks", "nowhere"], 2, "--masks nowhere: no such folder"),
+        (None, ["--flow", "identity", "--masks", "nowhere"], 2, "nowhere: no such folder"),
         (None, ["--flow", "identity", "--keypoints", "no.csv"], 2, "no.csv: no such keypoint file"),
         (None, ["--flow", "identity", "--poses", "0"], 2, "'--poses'"),
         (None, ["--flow", "identity", "--min-quality", "2"], 2, "'--min-quality'"),
