@@ -1,5 +1,7 @@
-"""An augmented dataset in one call."""
+"""An augmented dataset in one call, and its content."""
 
+import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -16,3 +18,22 @@ def augmented(
     return augment_dataset(
         dataset, out, named_flow(flow), AugmentOptions(**options), workers=workers
     )
+
+
+TIMES = ("seconds", "images_per_s", "workers")
+
+
+def content(out: Path) -> dict[str, bytes]:
+    """Every file of a run by its name, without what tells of time."""
+    files = {}
+    for path in sorted(out.rglob("*")):
+        name = str(path.relative_to(out))
+        if path.is_symlink():
+            files[name] = os.fsencode(path.readlink())
+        elif path.is_file() and path.name == "report.json":
+            report = json.loads(path.read_text())
+            timeless = {k: v for k, v in report.items() if k not in TIMES}
+            files[name] = json.dumps(timeless).encode()
+        elif path.is_file() and path.name != "log.jsonl":
+            files[name] = path.read_bytes()
+    return files

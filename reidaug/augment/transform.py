@@ -2,6 +2,7 @@
 
 import hashlib
 from collections import OrderedDict
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -100,7 +101,7 @@ class PoseWarp(Transform):  # type: ignore[misc]
     def _empty(self) -> None:
         self._flows: OrderedDict[bytes, Float[Tensor, "1 2 h w"]] = OrderedDict()
         self._flow_bytes = 0
-        self._targets: OrderedDict[int, Targets] = OrderedDict()
+        self._target = lru_cache(maxsize=OUTLINES_KEPT)(self._read_target)
         self._worker: tuple[int, torch.Generator] | None = None
 
     def train(self, mode: bool = True) -> "PoseWarp":
@@ -199,18 +200,10 @@ class PoseWarp(Transform):  # type: ignore[misc]
             self._flow_bytes -= self._flows.popitem(last=False)[1].nbytes
         return flow
 
-    def _target(self, index: int) -> Targets:
-        kept = self._targets.get(index)
-        if kept is None:
-            one = self.pool._replace(
-                images=(self.pool.images[index],), pose=select(self.pool.pose, [index])
-            )
-            kept = target_outlines(one, self.options.masks)
-            if len(self._targets) >= OUTLINES_KEPT:
-                self._targets.popitem(last=False)
-            self._targets[index] = kept
-        self._targets.move_to_end(index)
-        return kept
+    def _read_target(self, index: int) -> Targets:
+        pose = select(self.pool.pose, [index])
+        one = self.pool._replace(images=(self.pool.images[index],), pose=pose)
+        return target_outlines(one, self.options.masks)
 
     def _generator(self) -> torch.Generator | None:
         worker = get_worker_info()
@@ -224,7 +217,7 @@ class PoseWarp(Transform):  # type: ignore[misc]
     def __getstate__(self) -> dict[str, Any]:
         # A worker makes caches again; not every torch can pickle a generator.
         state = self.__dict__.copy()
-        for name in ("_flows", "_flow_bytes", "_targets", "_worker"):
+        for name in ("_flows", "_flow_bytes", "_target", "_worker"):
             del state[name]
         if self.generator is not None:
             state["generator"] = (self.generator.initial_seed(), self.generator.get_state())

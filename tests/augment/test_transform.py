@@ -17,11 +17,10 @@ from torch.utils.data import DataLoader
 from torchvision import tv_tensors
 from torchvision.transforms import v2
 
-from reidaug.augment import PosedCrops, PosedImage, PoseWarp, TrainingCrop, as_source
-from reidaug.augment.target_poses import TargetPoses, poses_in
+from reidaug.augment import PosedCrops, PosedImage, PoseWarp, as_source
+from reidaug.augment.target_poses import TargetPoses
 from reidaug.data.crop_names import warp_name
 from reidaug.data.images import encode_jpeg, encode_png, read_image
-from reidaug.data.keypoints import read_keypoints, write_patn
 from reidaug.data.market1501 import TRAIN
 from reidaug.errors import ReidaugError, UsageError
 from reidaug.flow import load_flow
@@ -211,7 +210,8 @@ def test_outlines_are_kept_within_bounds(market: Path, monkeypatch: pytest.Monke
     warp = PoseWarp(Identity(), crops.targets(4), p=1.0)
     for target in (0, 1, 2, 3, 0):
         warp.warp(crops.posed(0), target)
-    assert list(warp._targets) == [3, 0]
+    assert warp._target.cache_info()[:2] == (0, 5)
+    assert warp._target.cache_info().currsize == 2
 
 
 def test_a_sample_of_any_shape_keeps_its_shape(market: Path) -> None:
@@ -299,42 +299,6 @@ def test_a_pipeline_in_training_mode_keeps_the_estimator_as_it_is(market: Path) 
     assert "3 poses, p=1.0, background=grey" in repr(warp)
 
 
-def test_crops_come_with_labels_without_gaps(market: Path) -> None:
-    lines = (market / KEYPOINTS).read_text().splitlines()
-    some = market.parent / "some.csv"
-    some.write_text("\n".join(lines[:5]) + "\n")
-    crops = PosedCrops(market, keypoints=some)
-    assert (len(crops), len(crops.sources), len(crops.left_out)) == (9, 4, 5)
-    assert [crops.posed(k).source is None for k in range(9)] == [False] * 4 + [True] * 5
-    rows = [crops[k] for k in range(9)]
-    assert [row.label for row in rows] == [0, 0, 0, 1, 1, 1, 2, 2, 2]
-    assert [row.camera for row in rows] == [0, 1, 2] * 3
-    assert rows[0].path == str(crops.people[0].path)
-    assert isinstance(rows[0], TrainingCrop)
-    assert type(rows[0].image) is tv_tensors.Image
-    batch = next(iter(DataLoader(crops, batch_size=9)))
-    assert batch.image.shape == (9, 3, 64, 32)
-    assert batch.label.tolist() == [row.label for row in rows]
-
-
-def test_a_pool_comes_from_a_keypoint_file_too(market: Path, tmp_path: Path) -> None:
-    every = poses_in(market / KEYPOINTS, size=(64, 32))
-    assert (every.size, len(every.images), every.pose.xy.shape) == ((64, 32), 9, (9, 18, 2))
-    crops = PosedCrops(market)
-    chosen = poses_in(market / KEYPOINTS, size=(64, 32), count=4, seed=5)
-    of_crops = crops.targets(4, seed=5)
-    assert chosen.images == of_crops.images
-    assert torch.equal(chosen.pose.xy, of_crops.pose.xy)
-    with pytest.raises(ReidaugError, match="10 target poses"):
-        poses_in(market / KEYPOINTS, size=(64, 32), count=10)
-    hidden = read_keypoints(market / KEYPOINTS).poses
-    for pose in hidden.values():
-        pose.visible[8] = False
-    write_patn(tmp_path / "hidden.csv", hidden)
-    with pytest.raises(ReidaugError, match="no pose in it shows"):
-        poses_in(tmp_path / "hidden.csv", size=(64, 32))
-
-
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
@@ -351,19 +315,3 @@ def test_wrong_arguments_are_refused_at_once(arguments: dict[str, object], says:
     pool = TargetPoses((64, 32), 0, ("a.jpg",), standing(1))
     with pytest.raises(ReidaugError, match=says):
         PoseWarp(**{"flow": Identity(), "pool": pool, **arguments})  # type: ignore[arg-type]
-
-
-def test_wrong_crops_are_refused(market: Path) -> None:
-    crops = PosedCrops(market)
-    warp = PoseWarp(Identity(), crops.targets(2), p=1.0)
-    with pytest.raises(UsageError, match="no pose"):
-        warp.warp(PosedImage.of(read_image(crops.people[0].path), None), 0)
-    for image in (torch.zeros(3, 64, 32), torch.zeros(1, 64, 32, dtype=torch.uint8)):
-        with pytest.raises(UsageError, match="a crop is RGB bytes"):
-            PosedImage.of(image, crops.sources[0])
-    with pytest.raises(ValueError, match="one pose of 18 joints"):
-        as_source(standing(2), "a.jpg")
-    with pytest.raises(UsageError, match="no such keypoint file"):
-        PosedCrops(market, keypoints="nowhere.csv")
-    with pytest.raises(UsageError, match="no such folder of masks"):
-        PosedCrops(market, masks="nowhere")

@@ -10,9 +10,6 @@ from reidaug.augment.training_pairs import make_pairs
 from reidaug.data.deepfashion import PairList, read_deepfashion
 from reidaug.data.market1501 import TRAIN
 from reidaug.flow.training.pair_sources import hold_out
-from reidaug.flow.training.recipe import TrainFlow
-from reidaug.flow.training.train import train
-from reidaug.recipes import load
 
 KEYPOINTS = "market-annotation-train.csv"
 RECIPE = Path(__file__).parents[2] / "recipes" / "market1501" / "train_flow.yaml"
@@ -80,40 +77,6 @@ def test_people_are_held_out_also_where_names_begin_alike(tmp_path: Path) -> Non
     )
     kept, held = hold_out(PairList(tmp_path, pairs, {}, (), None), 0.5)
     assert (kept.pairs, held.pairs) == (pairs[:4], pairs[4:])
-
-
-def test_the_recipe_for_market1501_trains_on_them(market: Path, tmp_path: Path) -> None:
-    make_pairs(market, tmp_path / "pairs")
-    small = ("schedule.steps=2", "batch=2", "workers=0", "estimator.preset=small", "stlpips=[]")
-    less = (
-        "cycle=[affine,reconstruction]",
-        "weights={affine: 10.0}",
-        "held_out=0.5",
-        "size=[64,32]",
-    )
-    recipe = load(RECIPE, TrainFlow, (f"pairs={tmp_path / 'pairs'}", "held_out=0.5", *small, *less))
-    report = train(recipe, tmp_path / "flow")
-    assert report is not None
-    assert report.evaluate_on == "held_out"
-
-
-def test_folders_below_the_split_keep_their_names(market: Path, tmp_path: Path) -> None:
-    text = (market / KEYPOINTS).read_text()
-    root = tmp_path / "MSMT17_V2"
-    lines = []
-    for path in sorted((market / TRAIN).iterdir()):
-        pid = int(path.name[:4])
-        new = root / "train" / f"{pid:04d}" / f"{pid:04d}_000_01_{path.stem}.jpg"
-        new.parent.mkdir(parents=True, exist_ok=True)
-        new.write_bytes(path.read_bytes())
-        text = text.replace(path.name, new.name)
-        lines.append(f"{pid:04d}/{new.name} {pid}\n")
-    (root / "list_train.txt").write_text("".join(lines))
-    (tmp_path / "joints.csv").write_text(text)
-    make_pairs(root, tmp_path / "pairs", keypoints=tmp_path / "joints.csv")
-    read = read_deepfashion(tmp_path / "pairs", "train")
-    assert len(read.pairs) == 24
-    assert all("/" in name for name in read.poses)
 
 
 @pytest.mark.parametrize(

@@ -8,15 +8,14 @@ from pathlib import Path
 
 import pytest
 import torch
-from augmented import augmented
 from drawn_person import drawn_market, drawn_person, model_file
 from PIL import Image
 
 from reidaug import cli
 from reidaug.data.images import read_image, read_mask
 from reidaug.data.keypoints import read_keypoints
-from reidaug.data.market1501 import GALLERY, QUERY, TRAIN
-from reidaug.errors import ReidaugError, UsageError
+from reidaug.data.market1501 import TRAIN
+from reidaug.errors import ReidaugError
 from reidaug.perception.dataset_poses import crops_of, estimate_poses
 
 
@@ -115,27 +114,6 @@ def test_killed_and_run_again_equals_an_uninterrupted_run(tmp_path: Path) -> Non
     assert not records.exists()
 
 
-def test_splits_and_plain_folders_are_found(market: Path, tmp_path: Path) -> None:
-    for split in (QUERY, GALLERY):
-        (market / split).mkdir()
-        drawn_person((32, 16))[0].save(market / split / f"{split}.png")
-    train = crops_of(market)
-    assert len(train) == 6 and train == sorted(train)
-    assert crops_of(market / TRAIN) == train
-    assert crops_of(market, ["train", "query", "test"]) == [
-        *train, market / QUERY / f"{QUERY}.png", market / GALLERY / f"{GALLERY}.png",
-    ]  # fmt: skip
-    assert crops_of(market, ["query", QUERY]) == [market / QUERY / f"{QUERY}.png"]
-    with pytest.raises(UsageError, match="there are train, query and gallery"):
-        crops_of(market, ["val"])
-    (tmp_path / "empty").mkdir()
-    with pytest.raises(ReidaugError, match="neither images in it nor a folder bounding_box_train"):
-        crops_of(tmp_path / "empty")
-    (market / QUERY / f"{QUERY}.png").unlink()
-    with pytest.raises(ReidaugError, match="query: no folder with images"):
-        crops_of(market, ["query"])
-
-
 def spoil_nothing(market: Path) -> None:
     pass
 
@@ -228,41 +206,3 @@ def test_without_the_extra_both_commands_say_what_to_do(
     told = capfd.readouterr().err
     assert "pip install 'reidaug[pose]'" in told and "--keypoints FILE" in told
     assert not (tmp_path / "out").exists()
-
-
-class TestAugmentWithoutKeypoints:
-    def test_poses_and_masks_are_estimated_first(self, market: Path, tmp_path: Path, capfd) -> None:
-        out = tmp_path / "out"
-        flags = ("--flow", "joint-blend", "--poses", 3, "--workers", 1)
-        assert run("augment", market, "--out", out, *flags) == 0
-        told = capfd.readouterr()
-        assert "no keypoints named: poses and masks of 6 images" in told.err
-        assert "18 images: 6 of 6 training images in 3 poses" in told.out
-        assert {p.stem for p in (out / "pose" / "masks").iterdir()} == {
-            p.stem for p in (market / TRAIN).iterdir()
-        }
-        assert json.loads((out / "report.json").read_text())["pose_masks"] == 3
-        before = files(out)
-        assert run("augment", market, "--out", out, *flags) == 0
-        assert files(out) == before
-        # Named, they give the same warps.
-        named = {"keypoints": out / "pose/keypoints.csv", "masks": out / "pose/masks"}
-        again = tmp_path / "again"
-        augmented(market, again, flow="joint-blend", poses=3, workers=1, **named)
-        for path in (out / TRAIN).iterdir():
-            assert (again / TRAIN / path.name).read_bytes() == path.read_bytes()
-
-    def test_other_runs_and_folders_stay_as_they_are(self, market: Path, tmp_path: Path) -> None:
-        other, run = tmp_path / "other", tmp_path / "run"
-        for folder, name in ((other, "thesis.tex"), (run, "recipe.yaml")):
-            folder.mkdir()
-            (folder / name).write_text("years of work")
-            with pytest.raises(ReidaugError, match=r"holds no run|holds another run"):
-                augmented(market, folder, flow="identity", workers=1)
-            assert [p.name for p in folder.iterdir()] == [name]
-
-    def test_nothing_is_left_where_no_image_can_be_read(self, market: Path, tmp_path: Path) -> None:
-        only_text(market)
-        with pytest.raises(ReidaugError, match="not one of 6 crops can be read"):
-            augmented(market, tmp_path / "out", flow="identity", workers=1)
-        assert not (tmp_path / "out").exists()

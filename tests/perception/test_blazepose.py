@@ -14,7 +14,7 @@ from PIL import Image
 
 from reidaug.data.images import read_image
 from reidaug.errors import ReidaugError, UsageError
-from reidaug.geometry.pose import BLAZEPOSE_33, FLIP_18, OPENPOSE_18, Pose
+from reidaug.geometry.pose import BLAZEPOSE_33, FLIP_18, OPENPOSE_18
 from reidaug.perception.blazepose import (
     PADDING,
     SIDE,
@@ -25,7 +25,7 @@ from reidaug.perception.blazepose import (
     on_square,
     outline,
 )
-from reidaug.perception.pose_estimator import PoseEstimate, shows_person
+from reidaug.perception.pose_estimator import shows_person
 
 SIZES = st.tuples(st.integers(1, 600), st.integers(1, 600))
 PLACES = {name: k for k, name in enumerate(BLAZEPOSE_33)}
@@ -127,26 +127,6 @@ def test_an_outline_is_cut_where_the_crop_lies() -> None:
     expected = np.zeros(size, dtype=bool)
     expected[20:90, 10:40] = True
     assert np.array_equal(mask, expected)
-
-
-@pytest.mark.parametrize(
-    ("person", "sure", "visible", "rows", "expected"),
-    [
-        (0.9, 0.8, 12, 60, True),
-        (0.2, 0.8, 12, 60, True),  # legs cut off
-        (0.05, 0.8, 12, 60, False),
-        (0.9, 0.5, 12, 60, False),
-        (0.9, 0.8, 3, 60, False),
-        (0.9, 0.8, 12, 2, False),
-    ],
-)
-def test_a_person_has_certain_joints_and_an_outline(
-    person: float, sure: float, visible: int, rows: int, expected: bool
-) -> None:
-    mask = np.zeros((128, 64), dtype=bool)
-    mask[:rows] = True
-    pose = Pose(torch.zeros(18, 2), torch.arange(18) < visible)
-    assert shows_person(PoseEstimate(pose, torch.full((18,), sure), person, mask)) is expected
 
 
 @pytest.mark.parametrize("size", [(64, 32), (128, 64), (128, 128), (300, 90), (4000, 2000)])

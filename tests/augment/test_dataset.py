@@ -1,0 +1,70 @@
+import json
+import warnings
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from augmented import augmented, content
+from stick_market import stick_market
+
+from reidaug.data.market1501 import TRAIN, read_market1501
+
+
+@pytest.fixture
+def market(tmp_path: Path) -> Path:
+    return stick_market(tmp_path / "market")
+
+
+def test_the_identity_is_one_grey_copy_an_image(market: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    report = augmented(market, out, flow="identity", workers=1)
+    assert (report.sources, report.poses, report.images) == (6, 1, 6)
+    names = {p.name for p in (out / TRAIN).iterdir()}
+    assert names == {p.name.replace(".jpg", "_w00.jpg") for p in (market / TRAIN).iterdir()}
+    assert json.loads((out / "poses.json").read_text())["poses"] == []
+
+
+def test_twice_gives_the_same_bytes_whatever_the_workers(market: Path, tmp_path: Path) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    options = {"flow": "joint-blend", "poses": 4, "choose": "medoids", "seed": 3}
+    options |= {"background": "other", "turns": "mirror"}
+    augmented(market, first, **options, workers=1)
+    done = content(first)
+    report = (first / "report.json").read_bytes()
+    augmented(market, first, **options, workers=1)
+    assert content(first) == done
+    assert (first / "report.json").read_bytes() == report
+    augmented(market, second, **options, workers=2)
+    assert content(second) == done
+
+
+def test_an_image_with_a_damaged_mask_is_left_out(market: Path, tmp_path: Path) -> None:
+    masks = market / "masks"
+    masks.mkdir(exist_ok=True)
+    damaged = sorted((market / TRAIN).iterdir())[0]
+    (masks / f"{damaged.stem}.png").write_bytes(b"no mask")
+    report = augmented(market, tmp_path / "out", flow="torso-affine", poses=5, workers=1)
+    assert (report.sources, report.left_out) == (5, 1)
+    targets = json.loads((tmp_path / "out/poses.json").read_text())["poses"]
+    assert damaged.name not in {pose["image"] for pose in targets}
+
+
+def test_torchreid_reads_the_result(market: Path, tmp_path: Path) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torchreid = pytest.importorskip("torchreid", reason="needs the extra [torchreid]")
+    out = tmp_path / "data" / "market1501" / "Market-1501-v15.09.15"
+    augmented(market, out, flow="torso-affine", poses=5, workers=1)
+    read = torchreid.data.datasets.image.market1501.Market1501(root=str(tmp_path / "data"))
+    ours = read_market1501(out)
+    for theirs, people in ((read.query, ours.query), (read.gallery, ours.gallery)):
+        found = {(Path(path).name, pid, camid) for path, pid, camid, *_ in theirs}
+        assert found == {(p.path.name, p.pid, p.camid - 1) for p in people}
+    manifest = pd.read_parquet(out / "manifest.parquet").set_index("file")
+    assert len(read.train) == len(manifest) == 30
+    labels = {}
+    for path, label, camid, *_ in read.train:
+        row = manifest.loc[Path(path).name]
+        assert camid == row["camid"] - 1
+        assert labels.setdefault(label, row["pid"]) == row["pid"]
+    assert sorted(labels.values()) == [1, 2, 3]

@@ -1,0 +1,80 @@
+import json
+from pathlib import Path
+
+import pytest
+from augmented import augmented
+from drawn_person import drawn_market, model_file
+
+from reidaug import cli
+from reidaug.data.market1501 import TRAIN
+from reidaug.errors import ReidaugError
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _model() -> None:
+    model_file()
+
+
+@pytest.fixture
+def market(tmp_path: Path) -> Path:
+    return drawn_market(tmp_path / "market")
+
+
+def run(*arguments: object) -> int:
+    """Run ``reidaug`` in this process; its exit code."""
+    with pytest.raises(SystemExit) as stop:
+        cli.main([str(argument) for argument in arguments])
+    return int(stop.value.code or 0)
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    """Every file by its name, without what tells of time."""
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and not path.name.endswith((".report.json", "log.jsonl"))
+    }
+
+
+def only_text(market: Path) -> None:
+    for path in (market / TRAIN).iterdir():
+        path.write_text("text")
+
+
+def test_poses_and_masks_are_estimated_first(market: Path, tmp_path: Path, capfd) -> None:
+    out = tmp_path / "out"
+    flags = ("--flow", "joint-blend", "--poses", 3, "--workers", 1)
+    assert run("augment", market, "--out", out, *flags) == 0
+    told = capfd.readouterr()
+    assert "poses and masks of 6 images" in told.err
+    assert "18 images: 6 of 6 training images in 3 poses" in told.out
+    assert {p.stem for p in (out / "pose" / "masks").iterdir()} == {
+        p.stem for p in (market / TRAIN).iterdir()
+    }
+    assert json.loads((out / "report.json").read_text())["pose_masks"] == 3
+    before = files(out)
+    assert run("augment", market, "--out", out, *flags) == 0
+    assert files(out) == before
+    # Named, they give the same warps.
+    named = {"keypoints": out / "pose/keypoints.csv", "masks": out / "pose/masks"}
+    again = tmp_path / "again"
+    augmented(market, again, flow="joint-blend", poses=3, workers=1, **named)
+    for path in (out / TRAIN).iterdir():
+        assert (again / TRAIN / path.name).read_bytes() == path.read_bytes()
+
+
+def test_other_runs_and_folders_stay_as_they_are(market: Path, tmp_path: Path) -> None:
+    other, run = tmp_path / "other", tmp_path / "run"
+    for folder, name in ((other, "thesis.tex"), (run, "recipe.yaml")):
+        folder.mkdir()
+        (folder / name).write_text("years of work")
+        with pytest.raises(ReidaugError, match=r"holds no run|holds another run"):
+            augmented(market, folder, flow="identity", workers=1)
+        assert [p.name for p in folder.iterdir()] == [name]
+
+
+def test_nothing_is_left_where_no_image_can_be_read(market: Path, tmp_path: Path) -> None:
+    only_text(market)
+    with pytest.raises(ReidaugError, match="not one of 6 crops can be read"):
+        augmented(market, tmp_path / "out", flow="identity", workers=1)
+    assert not (tmp_path / "out").exists()

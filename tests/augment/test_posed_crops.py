@@ -1,0 +1,86 @@
+from pathlib import Path
+
+import pytest
+import torch
+from stick_market import stick_market
+from torch.utils.data import DataLoader
+from torchvision import tv_tensors
+
+from reidaug.augment import PosedCrops, PosedImage, PoseWarp, TrainingCrop, as_source
+from reidaug.augment.target_poses import poses_in
+from reidaug.data.images import encode_png, read_image
+from reidaug.data.keypoints import read_keypoints, write_patn
+from reidaug.data.market1501 import TRAIN
+from reidaug.errors import ReidaugError, UsageError
+from reidaug.flow.closed_form import Identity
+from reidaug.geometry.pose import Pose
+
+KEYPOINTS = "market-annotation-train.csv"
+
+
+@pytest.fixture(scope="module")
+def market(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = stick_market(tmp_path_factory.mktemp("stick") / "market", people=3, images=3)
+    (root / "masks").mkdir()
+    for path in sorted((root / TRAIN).iterdir())[::2]:
+        mask = torch.zeros(64, 32, dtype=torch.bool)
+        mask[5:60, 10:22] = True
+        (root / "masks" / f"{path.stem}.png").write_bytes(encode_png(mask))
+    return root
+
+
+def standing(count: int) -> Pose:
+    xy = torch.rand(count, 18, 2, generator=torch.Generator().manual_seed(0)) * 30
+    return Pose(xy, torch.ones(count, 18, dtype=torch.bool))
+
+
+def test_crops_come_with_labels_without_gaps(market: Path) -> None:
+    lines = (market / KEYPOINTS).read_text().splitlines()
+    some = market.parent / "some.csv"
+    some.write_text("\n".join(lines[:5]) + "\n")
+    crops = PosedCrops(market, keypoints=some)
+    assert (len(crops), len(crops.sources), len(crops.left_out)) == (9, 4, 5)
+    assert [crops.posed(k).source is None for k in range(9)] == [False] * 4 + [True] * 5
+    rows = [crops[k] for k in range(9)]
+    assert [row.label for row in rows] == [0, 0, 0, 1, 1, 1, 2, 2, 2]
+    assert [row.camera for row in rows] == [0, 1, 2] * 3
+    assert rows[0].path == str(crops.people[0].path)
+    assert isinstance(rows[0], TrainingCrop)
+    assert type(rows[0].image) is tv_tensors.Image
+    batch = next(iter(DataLoader(crops, batch_size=9)))
+    assert batch.image.shape == (9, 3, 64, 32)
+    assert batch.label.tolist() == [row.label for row in rows]
+
+
+def test_a_pool_comes_from_a_keypoint_file_too(market: Path, tmp_path: Path) -> None:
+    every = poses_in(market / KEYPOINTS, size=(64, 32))
+    assert (every.size, len(every.images), every.pose.xy.shape) == ((64, 32), 9, (9, 18, 2))
+    crops = PosedCrops(market)
+    chosen = poses_in(market / KEYPOINTS, size=(64, 32), count=4, seed=5)
+    of_crops = crops.targets(4, seed=5)
+    assert chosen.images == of_crops.images
+    assert torch.equal(chosen.pose.xy, of_crops.pose.xy)
+    with pytest.raises(ReidaugError, match="10 target poses"):
+        poses_in(market / KEYPOINTS, size=(64, 32), count=10)
+    hidden = read_keypoints(market / KEYPOINTS).poses
+    for pose in hidden.values():
+        pose.visible[8] = False
+    write_patn(tmp_path / "hidden.csv", hidden)
+    with pytest.raises(ReidaugError, match="no pose in it shows"):
+        poses_in(tmp_path / "hidden.csv", size=(64, 32))
+
+
+def test_wrong_crops_are_refused(market: Path) -> None:
+    crops = PosedCrops(market)
+    warp = PoseWarp(Identity(), crops.targets(2), p=1.0)
+    with pytest.raises(UsageError, match="no pose"):
+        warp.warp(PosedImage.of(read_image(crops.people[0].path), None), 0)
+    for image in (torch.zeros(3, 64, 32), torch.zeros(1, 64, 32, dtype=torch.uint8)):
+        with pytest.raises(UsageError, match="a crop is RGB bytes"):
+            PosedImage.of(image, crops.sources[0])
+    with pytest.raises(ValueError, match="one pose of 18 joints"):
+        as_source(standing(2), "a.jpg")
+    with pytest.raises(UsageError, match="no such keypoint file"):
+        PosedCrops(market, keypoints="nowhere.csv")
+    with pytest.raises(UsageError, match="no such folder of masks"):
+        PosedCrops(market, masks="nowhere")
