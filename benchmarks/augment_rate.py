@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -41,6 +41,7 @@ from reidaug.geometry.warp import warp
 from reidaug.machine import one_thread
 from reidaug.people3d.market_dataset import MarketOptions, render_market
 
+Precision = Literal["float32", "bfloat16"]
 KEYPOINTS = "market-annotation-train.csv"
 POSES = 25
 GREY = torch.full((3, 1, 1), GREY_LEVEL)
@@ -72,19 +73,20 @@ def main() -> None:
     write(options, rates, stages, literal)
 
 
-def flows(root: Path) -> list[tuple[str, str, str]]:
+def flows(root: Path) -> list[tuple[str, str, Precision]]:
     """Name, ``--flow`` and ``--precision`` of what is measured."""
-    wanted = [("torso-affine", "torso-affine", "float32")]
+    precisions: tuple[Precision, ...] = ("float32", "bfloat16")
+    flows: list[tuple[str, str, Precision]] = [("torso-affine", "torso-affine", "float32")]
     for preset in ("market", "small"):
         folder = root / f"net-{preset}"
         if not folder.exists():
             description = {"class": "reidaug.flow.unwarpme:UnWarpME", "preset": preset}
             save_checkpoint(folder, build_estimator(description), {"estimator": description})
-        wanted += [(f"{preset}-{p}", str(folder), p) for p in ("float32", "bfloat16")]
-    return wanted
+        flows += [(f"{preset}-{p}", str(folder), p) for p in precisions]
+    return flows
 
 
-def command_rate(root: Path, flow: str, precision: str, name: str, workers: int) -> float:
+def command_rate(root: Path, flow: str, precision: Precision, name: str, workers: int) -> float:
     """Images a second of the whole command, start of the workers included."""
     out = root / name
     options = AugmentOptions(precision=precision, poses=POSES)
@@ -93,7 +95,7 @@ def command_rate(root: Path, flow: str, precision: str, name: str, workers: int)
     return report.images_per_s
 
 
-def time_stages(root: Path, flow: str, precision: str, done: Path) -> dict[str, float]:
+def time_stages(root: Path, flow: str, precision: Precision, done: Path) -> dict[str, float]:
     """Milliseconds a warp of each stage, on one core, median of five."""
     options = AugmentOptions(masks=root / "market" / "masks", precision=precision)
     with one_thread(), torch.inference_mode():

@@ -8,7 +8,7 @@ their exact flow, and reads their joints with BlazePose too. The checkpoint and 
 scored twice on the same pairs: with true joints, and with those of BlazePose; pairs with a picture
 in which BlazePose finds nobody are left out of both, and counted. EPE is in pixels of 128x64 over
 the points that both pictures show; the other scores compare the person on grey. Intervals draw
-people again, with all their pairs. EPE is also told by how far the person turns between the
+people again, with all their pairs. EPE is also given by how far the person turns between the
 pictures, and by whether BlazePose takes left for right in either. Needs the extras [synth] and
 [pose].
 """
@@ -40,7 +40,7 @@ from reidaug.perception.dataset_poses import LEFT_OUT, beside, crops_of, estimat
 SIZE = (128, 64)
 CUT, VIEWS = 0.15, 8
 GOALS = {"true": 1.5, "blazepose": 2.5}  # EPE of the checkpoint, at most
-TOLD = ("epe_px", "epe_px_median", "l1", "ssim", "stlpips_alex")
+PRINTED = ("epe_px", "epe_px_median", "l1", "ssim", "stlpips_alex")
 
 
 class Tested(NamedTuple):
@@ -161,17 +161,17 @@ def exchanged(names: list[str], found: dict[str, Pose], true: dict[str, Pose]) -
 def describe(scored: Scored, row: str, tested: Tested) -> dict[str, Any]:
     """Sum up a row: all scores over all pairs, and EPE by group."""
     values = scored.values[row]
-    told: dict[str, Any] = {}
+    scores: dict[str, Any] = {}
     for name, of_pairs in values.items():
-        told |= summary(name, of_pairs, tested.person)
-    told["groups"] = {
+        scores |= summary(name, of_pairs, tested.person)
+    scores["groups"] = {
         name: {
             "pairs": int(here.sum()),
             **summary("epe_px", values["epe_px"][here], tested.person[here]),
         }
         for name, here in tested.groups.items()
     }
-    return told
+    return scores
 
 
 def summary(
@@ -191,12 +191,12 @@ def summary(
 
 def tell(joints: str, rows: dict[str, Any]) -> None:
     """Print a table."""
-    print(f"\n{joints + ' joints':17s}" + "".join(f"{name:>16s}" for name in TOLD))
-    for row, told in rows.items():
-        print(f"{row:17s}" + "".join(f"{told[name]:16.3f}" for name in TOLD))
-    for name, told in rows["checkpoint"]["groups"].items():
-        epe = f"{told['epe_px']:.2f}, median {told['epe_px_median']:.2f}" if told["pairs"] else "-"
-        print(f"  checkpoint, {name} ({told['pairs']} pairs): EPE {epe}")
+    print(f"\n{joints + ' joints':17s}" + "".join(f"{name:>16s}" for name in PRINTED))
+    for row, scores in rows.items():
+        print(f"{row:17s}" + "".join(f"{scores[name]:16.3f}" for name in PRINTED))
+    for name, turn in rows["checkpoint"]["groups"].items():
+        epe = f"{turn['epe_px']:.2f}, median {turn['epe_px_median']:.2f}" if turn["pairs"] else "-"
+        print(f"  checkpoint, {name} ({turn['pairs']} pairs): EPE {epe}")
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
     python benchmarks/crops_at_once.py [--people 100] [--views 4] [--flow FLOW] [--seed 13]
 
-Renders people seen from all around, a quarter of the pictures with legs cut off, and leaves nothing
+Renders people from all sides, a quarter of the pictures with legs cut off, and leaves nothing
 but the JPEG files in a folder bounding_box_train. `reidaug augment ROOT --out W` then finds joints
 and masks itself. Tells its wall time and the rates of its two stages, and keeps the first people of
 the contact sheet as docs/pictures/crops_at_once.png. Needs the extras [synth] and [pose].
@@ -42,7 +42,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--people", type=int, default=100)
     parser.add_argument("--views", type=int, default=4)
-    parser.add_argument("--flow", help="by default the command is not told of any")
+    parser.add_argument("--flow", help="by default the command has no such option")
     parser.add_argument("--seed", type=int, default=13)
     parser.add_argument("--workers", type=int)
     options = parser.parse_args()
@@ -52,12 +52,12 @@ def main() -> None:
         arguments = ["augment", str(root), "--out", str(out)]
         arguments += ["--flow", options.flow] if options.flow else []
         arguments += ["--workers", str(options.workers)] if options.workers else []
-        seconds, told = run(arguments)
+        seconds, printed = run(arguments)
         result = {
             **stages(out, seconds),
             "workers": options.workers or cores(),
             "weights": weights_of(json.loads((out / "report.json").read_text())["flow"]),
-            "told": told,
+            "printed": printed,
             "picture_bytes": keep_picture(out / "contact_sheet.png", SIZE[0]),
             **about(
                 f"python benchmarks/crops_at_once.py --people {options.people} "
@@ -65,7 +65,7 @@ def main() -> None:
                 + (f" --flow {options.flow}" if options.flow else "")
             ),
         }
-    print(told)
+    print(printed)
     print({name: result[name] for name in ("wall_s", "pose", "augment")}, f"look at {PICTURE}")
     (RESULTS / "crops_at_once.json").write_text(json.dumps(result, indent=1) + "\n")
 

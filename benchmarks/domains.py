@@ -15,7 +15,8 @@ from typing import Any
 
 from provenance import RESULTS, about
 
-from reidaug.commands.finetune_eval import evaluate_checkpoint, finetune
+from reidaug.commands.finetune_eval import finetune
+from reidaug.experiments.evaluation import evaluate_checkpoint
 from reidaug.experiments.finetune_config import START, FinetuneEval
 from reidaug.people3d.market_dataset import MarketOptions, render_market
 from reidaug.people3d.worlds import DOMAIN_A, DOMAIN_B, WORLDS
@@ -29,7 +30,7 @@ def main() -> None:
     """Run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=Path("runs/domains"))
-    parser.add_argument("--seed", type=int, default=21, help="of people, cameras and places")
+    parser.add_argument("--seed", type=int, default=21, help="of people, cameras and backgrounds")
     parser.add_argument("--people", type=int, default=80, help="training people of each world")
     parser.add_argument("--crops", type=int, default=14, help="pictures of a training person")
     parser.add_argument("--test-people", type=int, default=60, help="test people of each world")
@@ -55,8 +56,8 @@ def main() -> None:
         for other in NAMES
     }
     for name, scores in rows.items():
-        told = (f"{one['mAP']:.1f} mAP, rank-1 {one['rank1']:.1f}" for one in scores)
-        print(f"{name}: {'; '.join(told)}")
+        parts = (f"{one['mAP']:.1f} mAP, rank-1 {one['rank1']:.1f}" for one in scores)
+        print(f"{name}: {'; '.join(parts)}")
     command = f"python benchmarks/domains.py --seed {options.seed} --people {options.people} "
     command += f"--test-people {options.test_people} --steps {options.steps} "
     source = about(command + f"--crops {options.crops} --seeds {options.seeds}")

@@ -116,7 +116,7 @@ def reranking_difference(folder: Path, threads: int) -> float:
 
 
 def _reranked(queries: torch.Tensor, gallery: torch.Tensor, engine: Engine) -> Iterator[ndarray]:
-    # The neighbours are found before the first block is asked for.
+    # The neighbours are found before the first block is returned.
     with mock.patch.object(rerank, "neighbours", partial(neighbours, engine=engine)):
         return rerank.k_reciprocal(queries, gallery)
 

@@ -61,7 +61,7 @@ class Table(NamedTuple):
 
     Attributes:
         error: Estimate minus truth (N, 18, 2) as shares of the person's height.
-        seen: Whether the joint is really in sight (N, 18).
+        shown: Whether the picture shows the joint (N, 18).
         called: Whether it is called visible (N, 18).
         person: Number of the person (N,).
         swapped: Whether left and right are exchanged (N,).
@@ -71,7 +71,7 @@ class Table(NamedTuple):
     """
 
     error: NDArray[np.float64]
-    seen: NDArray[np.bool_]
+    shown: NDArray[np.bool_]
     called: NDArray[np.bool_]
     person: NDArray[np.int64]
     swapped: NDArray[np.bool_]
@@ -134,12 +134,12 @@ def measure(
         if not present[-1].rule:
             continue
         found, true = estimate.pose.xy.double().numpy(), pose.xy.double().numpy()
-        called, seen = estimate.pose.visible.numpy(), pose.visible.numpy()
+        called, shown = estimate.pose.visible.numpy(), pose.visible.numpy()
         rows_of_person = np.flatnonzero(mask.any(1))
         height = rows_of_person[-1] - rows_of_person[0] + 1
         rows.append((
-            (found - true) / height, seen, called, int(name.split("_")[0]),
-            is_swapped(found, true, seen & called), (true[LEFT, 0] - true[RIGHT, 0]) / height,
+            (found - true) / height, shown, called, int(name.split("_")[0]),
+            is_swapped(found, true, shown & called), (true[LEFT, 0] - true[RIGHT, 0]) / height,
             (mask & estimate.mask).sum() / (mask | estimate.mask).sum(),
         ))  # fmt: skip
     return Table(*(np.stack(column) for column in zip(*rows, strict=True))), present, seconds
@@ -156,7 +156,7 @@ def presence(found: list[Presence]) -> dict[str, Any]:
         "clear_of_the_lower_edge": [p for p in found if not p.cut],
         "at_the_lower_edge": [p for p in found if p.cut],
     }
-    told: dict[str, Any] = {
+    result: dict[str, Any] = {
         name: {
             "crops": len(part),
             "missed": share(~np.array([p.rule for p in part])),
@@ -165,18 +165,18 @@ def presence(found: list[Presence]) -> dict[str, Any]:
         for name, part in parts.items()
         if part
     }
-    told["person_painted_out"] = {
+    result["person_painted_out"] = {
         "crops": len(found),
         "taken_for_somebody": share(np.array([p.rule_without for p in found])),
         "by_the_network": share(np.array([p.network_without for p in found])),
     }
-    return told
+    return result
 
 
 def is_swapped(
     found: NDArray[np.float64], true: NDArray[np.float64], usable: NDArray[np.bool_]
 ) -> bool:
-    """Tell whether most twin joints lie nearer to their twin's true place than to their own."""
+    """Decide whether most twin joints lie nearer to their twin's true place than to their own."""
     votes = []
     for k in TWINS:
         twin = FLIP_18[k]
@@ -187,8 +187,8 @@ def is_swapped(
 
 
 def by_view(table: Table) -> dict[str, Any]:
-    """Tell how often left and right are exchanged, by where the person is seen from."""
-    usable = table.seen[:, [LEFT, RIGHT]].all(1)
+    """Compute how often left and right are exchanged, by viewpoint."""
+    usable = table.shown[:, [LEFT, RIGHT]].all(1)
     result = {}
     for name, (low, high) in VIEWS.items():
         here = usable & (table.facing >= low) & (table.facing < high)
@@ -198,12 +198,12 @@ def by_view(table: Table) -> dict[str, Any]:
 
 def joint(table: Table, k: int) -> dict[str, Any]:
     """Describe one joint."""
-    seen, called = table.seen[:, k], table.called[:, k]
-    both = seen & called
+    shown, called = table.shown[:, k], table.called[:, k]
+    both = shown & called
     return {
-        "in_sight": round(float(seen.mean()), 3),
-        "called_when_in_sight": share(called[seen]),
-        "called_when_hidden": share(called[~seen]),
+        "in_sight": round(float(shown.mean()), 3),
+        "called_when_in_sight": share(called[shown]),
+        "called_when_hidden": share(called[~shown]),
         **spread(table.error[both, k], table.person[both]),
         "not_swapped": spread(
             table.error[both & ~table.swapped, k], table.person[both & ~table.swapped]
@@ -242,14 +242,14 @@ def interval(values: NDArray[np.float64], person: NDArray[np.int64]) -> list[flo
 
 def pooled(table: Table, crops: NDArray[np.bool_]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Gather the errors of the body's joints, without the face, over some crops."""
-    both = (table.seen & table.called)[crops][:, 1:14]
+    both = (table.shown & table.called)[crops][:, 1:14]
     person = np.broadcast_to(table.person[crops][:, None], both.shape)
     return table.error[crops][:, 1:14][both], person[both]
 
 
 def correlation(table: Table) -> dict[str, float]:
     """Tell how far joints of one crop err together: the rest of a pose moves with them."""
-    both = (table.seen & table.called & ~table.swapped[:, None])[:, 1:14]
+    both = (table.shown & table.called & ~table.swapped[:, None])[:, 1:14]
     error = np.where(both[..., None], table.error[:, 1:14], np.nan)
     error = error - np.nanmedian(error, axis=0)
     error = np.clip(error, -0.1, 0.1)  # a few wild ones would decide alone
@@ -269,7 +269,7 @@ def share(flags: NDArray[np.bool_]) -> float | None:
 
 def tell(result: dict[str, Any]) -> None:
     """Print a table."""
-    print(f"{'joint':15s} in sight  called: seen hidden   bias x, y     median   68 %   95 %")
+    print(f"{'joint':15s} in sight  called: shown hidden   bias x, y     median   68 %   95 %")
     for name, row in result["joints"].items():
         hidden = row["called_when_hidden"]
         print(

@@ -56,7 +56,7 @@ class Example(NamedTuple):
     flow: Tensor
     warped: Tensor
     half: bool
-    judged: WarpQuality
+    quality: WarpQuality
     back: Tensor  # the warp into the same outline with left and right exchanged
 
 
@@ -69,23 +69,23 @@ def examples(pairs: Path, flow: str, count: int) -> list[Example]:
         pair = dataset[k]
         names = dataset.names(k)
         masks = [read_mask(pairs / "masks" / f"{Path(name).stem}.png") for name in names]
-        mine, asked = stack([pair.source_pose]), stack([pair.target_pose])
-        half = bool(half_turns(mine, asked))
-        flow_now = estimate(estimator, pair.source, mine, asked)
-        joints = (mine.visible & asked.visible).sum(1) / asked.visible.sum(1).clamp_min(1)
-        agreement = view_agreement(mine, asked)[0]
-        judged = measure_quality(flow_now, masks[1][None], masks[0], agreement, joints)
+        mine, target = stack([pair.source_pose]), stack([pair.target_pose])
+        half = bool(half_turns(mine, target))
+        flow_now = estimate(estimator, pair.source, mine, target)
+        joints = (mine.visible & target.visible).sum(1) / target.visible.sum(1).clamp_min(1)
+        agreement = view_agreement(mine, target)[0]
+        quality = measure_quality(flow_now, masks[1][None], masks[0], agreement, joints)
         warped = painted(pair.source, masks[0], flow_now, masks[1])
         back = warped
         if half:
-            turned = exchange_left_right(asked, torch.ones(1, dtype=torch.bool))
+            turned = exchange_left_right(target, torch.ones(1, dtype=torch.bool))
             back = painted(
                 pair.source, masks[0], estimate(estimator, pair.source, mine, turned), masks[1]
             )
         person = int(names[0].partition("_")[0])
         found.append(
             Example(person, pair.source, masks[0], pair.target, masks[1], flow_now, warped, half,
-                    judged, back)
+                    quality, back)
         )  # fmt: skip
     return found
 
@@ -107,10 +107,10 @@ def on_grey(image: Tensor, outline: Tensor) -> Tensor:
 
 def words(example: Example) -> list[str]:
     """Two lines of numbers."""
-    judged = example.judged
+    quality = example.quality
     return [
-        f"quality {float(judged.quality):.2f}, seen {float(judged.seen):.2f}",
-        f"fold {float(judged.folded):.2f}, stretch {float(judged.stretch):.2f}",
+        f"quality {float(quality.quality):.2f}, seen {float(quality.seen):.2f}",
+        f"fold {float(quality.folded):.2f}, stretch {float(quality.stretch):.2f}",
     ]
 
 
@@ -143,7 +143,7 @@ def triple(example: Example) -> list[Tensor]:
 
 def best(found: Sequence[Example], count: int) -> list[Example]:
     """The best warp of each of several people, between different views."""
-    ordered = sorted(found, key=lambda e: -float(e.judged.quality))
+    ordered = sorted(found, key=lambda e: -float(e.quality.quality))
     chosen: dict[int, Example] = {}
     for example in ordered:
         chosen.setdefault(example.person, example)
@@ -154,10 +154,10 @@ def poorest(found: Sequence[Example]) -> dict[str, Example]:
     """The poorest of each kind."""
     straight = [e for e in found if not e.half]
     return {
-        "half turn": min((e for e in found if e.half), key=lambda e: float(e.judged.quality)),
-        "folded": max(straight, key=lambda e: float(e.judged.folded)),
-        "stretched": max(straight, key=lambda e: float(e.judged.stretch)),
-        "misses the person": min(straight, key=lambda e: float(e.judged.foreground)),
+        "half turn": min((e for e in found if e.half), key=lambda e: float(e.quality.quality)),
+        "folded": max(straight, key=lambda e: float(e.quality.folded)),
+        "stretched": max(straight, key=lambda e: float(e.quality.stretch)),
+        "misses the person": min(straight, key=lambda e: float(e.quality.foreground)),
     }
 
 
@@ -181,7 +181,8 @@ def main() -> None:
         bad = poorest(found)
         captions = [[kind, *words(example)] for kind, example in bad.items()]
         sheet(PICTURES / "bad.png", [triple(e) for e in bad.values()], captions)
-        turned = sorted((e for e in found if e.half), key=lambda e: -float(e.judged.foreground))[:3]
+        halves = [e for e in found if e.half]
+        turned = sorted(halves, key=lambda e: -float(e.quality.foreground))[:3]
         sheet(
             PICTURES / "turns.png",
             [[*triple(e)[:2], on_grey(e.back, e.target_mask), triple(e)[2]] for e in turned],

@@ -97,7 +97,7 @@ def part(features: ndarray, items: int) -> Tensor:
 
     Args:
         features: All of them.
-        items: Queries and gallery crops wanted in all.
+        items: Queries and gallery crops in all.
 
     Returns:
         The first of them.

@@ -1,17 +1,17 @@
-"""Round trips: is the pose asked for found in a warp, and is the right person?
+"""Round trips: is the target pose found in a warp, and is the right person?
 
     python benchmarks/round_trip.py [--flow FLOW] [--estimated] [--turns mirror] [--reid FILE]
         [--out runs/round_trip] [--people 40] [--seed 12]
 
 Renders people of a seed that no training uses, and warps each of their crops into 25 poses with
 `reidaug augment`: with true joints and masks, or with those of BlazePose (--estimated). All numbers
-are told for the warps and for true views, which are the same people rendered in the same poses on
-the same grey: what perfect warps would reach.
+are given for the warps and for true views, the same people rendered in the same poses on the same
+grey: what perfect warps would reach.
 
-Pose: BlazePose reads the pictures. PCK is the share of the joints that lie within a tenth of the
-height of where they were asked for; `pck` counts the joints found, `pck_missing_wrong` all that
-were asked for. True views show the person asked for, with other limbs than the one whose joints
-these are; `crops` are read against their own true joints.
+Pose: BlazePose reads the pictures. PCK is the share of the joints within a tenth of the height of
+their target positions; `pck` counts the joints found, `pck_missing_wrong` all target joints. True
+views have the limbs of their own person, not of the one the target joints belong to; `crops` are
+compared with their own true joints.
 
 Identity: a re-ID model that was trained on rendered crops of other people searches, for every
 picture, the true crops of the same and of other people by other cameras than its source's.
@@ -30,9 +30,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 import torch
-from judge import DEMO, Judge, Lineup, identify, line_up, read_judge, train_judge
 from numpy.typing import NDArray
 from provenance import RESULTS, about
+from reid_model import DEMO, GallerySearch, TrainedModel, read_model, train_model
 from shipped import weights_of
 from turns import TURNS, turn_of
 
@@ -66,8 +66,8 @@ class Trip(NamedTuple):
         rows: One row a warp: file, source, pose, pid, camid, turned. Crops warped into their own
             pose are left out.
         turn: Place in `TURNS` of each warp (N,): how far its person turns away from the source.
-        asked: The joints asked for (N, 18, 2).
-        asked_of_warps: The same; with --turns mirror the sides of half turns are exchanged.
+        targets: Target joints (N, 18, 2).
+        warp_targets: The same; with --turns mirror the sides of half turns are exchanged.
     """
 
     market: Path
@@ -75,14 +75,14 @@ class Trip(NamedTuple):
     views: Path
     rows: pd.DataFrame
     turn: NDArray[np.int64]
-    asked: Pose
-    asked_of_warps: Pose
+    targets: Pose
+    warp_targets: Pose
 
 
 def main() -> None:
     """Render, warp, read, search, print, and write the result."""
     options = parse()
-    judge = find_judge(options)
+    model = find_model(options)
     trip = prepare(options)
     result = {
         "flow": options.flow,
@@ -92,7 +92,7 @@ def main() -> None:
         "people": options.people,
         "warps": len(trip.rows),
         "pose": pose_round_trip(trip, options.workers),
-        "identity": identity_round_trip(trip, judge),
+        "identity": identity_round_trip(trip, model),
     }
     reached = {
         "pck": result["pose"]["warps"]["pck"] >= GOALS["pck"],
@@ -128,21 +128,21 @@ def parse() -> argparse.Namespace:
 
 def command(options: argparse.Namespace) -> str:
     """What to type for the same numbers."""
-    told = {
+    result = {
         name.replace("_", "-"): value
         for name, value in vars(options).items()
         if name != "workers" and value not in (None, False)
     }
-    words = [f"--{name}" if value is True else f"--{name} {value}" for name, value in told.items()]
+    words = [f"--{n}" if value is True else f"--{n} {value}" for n, value in result.items()]
     return " ".join(["python benchmarks/round_trip.py", *words])
 
 
-def find_judge(options: argparse.Namespace) -> Judge:
+def find_model(options: argparse.Namespace) -> TrainedModel:
     """Take the re-ID model named, or the demo's, or train one on people of the next seed."""
     if not options.train_reid and (options.reid or DEMO.is_file()):
-        return read_judge(options.reid or DEMO)
-    return train_judge(
-        options.out / "judge",
+        return read_model(options.reid or DEMO)
+    return train_model(
+        options.out / "reid",
         people=options.reid_people,
         steps=options.reid_steps,
         seed=options.seed + 1,
@@ -177,22 +177,22 @@ def prepare(options: argparse.Namespace) -> Trip:
     rows = rows[rows["kept"] & (rows["source"] != rows["pose_image"])].reset_index(drop=True)
     yaw = pd.read_parquet(market / "renders.parquet").set_index("name")["view.yaw"]
     turn = turn_of(*(yaw.loc[rows[column]].to_numpy() for column in ("source", "pose_image")))
-    asked = select(read_poses(warps / "poses.json").pose, rows["pose"].tolist())
+    targets = select(read_poses(warps / "poses.json").pose, rows["pose"].tolist())
     back = rows["turned"].to_numpy(dtype=bool) & (options.turns == "mirror")
-    mirrored = exchange_left_right(asked, torch.from_numpy(back))
-    return Trip(market, warps, views, rows, turn, asked, mirrored)
+    mirrored = exchange_left_right(targets, torch.from_numpy(back))
+    return Trip(market, warps, views, rows, turn, targets, mirrored)
 
 
 def pose_round_trip(trip: Trip, workers: int | None) -> dict[str, Any]:
-    """Read the joints of all pictures and compare them with those asked for."""
+    """Read the joints of all pictures and compare them with the target poses."""
     people = trip.rows["pid"].to_numpy()
     names = trip.rows["file"].tolist()
-    told = {}
-    asked = {"warps": trip.asked_of_warps, "true_views": trip.asked}
+    result = {}
+    targets = {"warps": trip.warp_targets, "true_views": trip.targets}
     for what, root in (("warps", trip.warps), ("true_views", trip.views)):
         found, nobody = read_poses_of(root, names, workers)
-        matches = match_joints(found, asked[what], PCK_RADIUS * HEIGHT)
-        told[what] = {
+        matches = match_joints(found, targets[what], PCK_RADIUS * HEIGHT)
+        result[what] = {
             "nobody_found": nobody,
             **describe_hits(matches, people),
             "turns": by_turn(trip.turn, partial(shares, matches, people)),
@@ -202,8 +202,8 @@ def pose_round_trip(trip: Trip, workers: int | None) -> dict[str, Any]:
     found, nobody = read_poses_of(trip.market, own, workers)
     matches = match_joints(found, stack([true[name] for name in own]), PCK_RADIUS * HEIGHT)
     pids = np.array([int(name.split("_")[0]) for name in own])
-    told["crops"] = {"nobody_found": nobody, **describe_hits(matches, pids)}
-    return told
+    result["crops"] = {"nobody_found": nobody, **describe_hits(matches, pids)}
+    return result
 
 
 def read_poses_of(root: Path, names: list[str], workers: int | None) -> tuple[Pose, int]:
@@ -223,12 +223,12 @@ def describe_hits(matches: JointMatches, people: NDArray[np.int64]) -> dict[str,
     ]
     joints = {
         name: {
-            "asked": asked,
-            "found": share(found, asked),
+            "asked": targets,
+            "found": share(found, targets),
             "pck": share(near, found),
-            "pck_missing_wrong": share(near, asked),
+            "pck_missing_wrong": share(near, targets),
         }
-        for name, asked, found, near in zip(OPENPOSE_18, *counts, strict=True)
+        for name, targets, found, near in zip(OPENPOSE_18, *counts, strict=True)
     }
     return {**shares(matches, people, everything), "joints": joints}
 
@@ -237,33 +237,35 @@ def shares(
     matches: JointMatches, people: NDArray[np.int64], here: NDArray[np.bool_]
 ) -> dict[str, Any]:
     """Shares of joints over some pictures, and of pictures with exchanged sides."""
-    asked, found, near = (part.sum(1).numpy()[here] for part in matches[:3])
+    targets, found, near = (part.sum(1).numpy()[here] for part in matches[:3])
     return {
         "pictures": int(here.sum()),
         **estimate("pck", near, found, people[here]),
-        **estimate("pck_missing_wrong", near, asked, people[here]),
-        "found": share(int(found.sum()), int(asked.sum())),
+        **estimate("pck_missing_wrong", near, targets, people[here]),
+        "found": share(int(found.sum()), int(targets.sum())),
         "sides_exchanged": share(int(matches.swapped.numpy()[here].sum()), int(here.sum())),
     }
 
 
-def identity_round_trip(trip: Trip, judge: Judge) -> dict[str, Any]:
+def identity_round_trip(trip: Trip, model: TrainedModel) -> dict[str, Any]:
     """Search for the people of all pictures, and compare warps with true views."""
     crops = read_market1501(trip.market, splits=(TRAIN,)).train
     gallery = [*crops]
     if any((trip.market / GALLERY).iterdir()):
         gallery += read_market1501(trip.market, splits=(GALLERY,)).gallery
-    lineup = line_up(judge, gallery)
+    searched = GallerySearch.of(model, gallery)
     people = trip.rows["pid"].to_numpy()
-    told: dict[str, Any] = {"reid": str(judge.path), "gallery": len(gallery)}
+    result: dict[str, Any] = {"reid": str(model.path), "gallery": len(gallery)}
     right = {}
     for what, root in (("warps", trip.warps), ("true_views", trip.views)):
-        told[what], right[what] = search_for(lineup, queries(root, trip.rows), people, trip.turn)
-    told["ratio"] = compare(right, people, np.ones(len(people), dtype=bool))
-    told["ratio"]["turns"] = by_turn(trip.turn, lambda here: compare(right, people, here))
+        result[what], right[what] = search_for(
+            searched, queries(root, trip.rows), people, trip.turn
+        )
+    result["ratio"] = compare(right, people, np.ones(len(people), dtype=bool))
+    result["ratio"]["turns"] = by_turn(trip.turn, lambda here: compare(right, people, here))
     pids = np.array([person.pid for person in crops])
-    told["crops"], _ = search_for(lineup, [*crops], pids, None)
-    return told
+    result["crops"], _ = search_for(searched, [*crops], pids, None)
+    return result
 
 
 def queries(root: Path, rows: pd.DataFrame) -> list[Person]:
@@ -273,10 +275,13 @@ def queries(root: Path, rows: pd.DataFrame) -> list[Person]:
 
 
 def search_for(
-    lineup: Lineup, query: list[Person], people: NDArray[np.int64], turn: NDArray[np.int64] | None
+    gallery: GallerySearch,
+    query: list[Person],
+    people: NDArray[np.int64],
+    turn: NDArray[np.int64] | None,
 ) -> tuple[dict[str, Any], NDArray[np.bool_]]:
     """Sum up how people are found; also whether each is found at once."""
-    scores = identify(lineup, query)
+    scores = gallery.identify(query)
     first = scores.first == 0
 
     def summed(here: NDArray[np.bool_]) -> dict[str, Any]:
@@ -287,8 +292,8 @@ def search_for(
             **estimate("mAP", scores.ap[here], ones, people[here]),
         }
 
-    told = summed(np.ones(len(query), dtype=bool))
-    return (told if turn is None else told | {"turns": by_turn(turn, summed)}), first
+    result = summed(np.ones(len(query), dtype=bool))
+    return (result if turn is None else result | {"turns": by_turn(turn, summed)}), first
 
 
 def compare(

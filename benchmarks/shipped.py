@@ -1,4 +1,4 @@
-"""The flow inside the package: its weights run from others, and what the README says of it."""
+"""The flow inside the package: a hash of its weights, and its part of docs/results.md."""
 
 import hashlib
 import json
@@ -45,7 +45,7 @@ def shipped(results: Path) -> list[str]:
 
 
 def of_these_weights(path: Path) -> dict[str, Any] | None:
-    """Read a run; None where there is none, or none of the weights inside the package."""
+    """Read a result; None without one, or if it was measured with other weights."""
     if not path.exists():
         return None
     run: dict[str, Any] = json.loads(path.read_text())

@@ -39,8 +39,8 @@ def main() -> None:
         estimator = getattr(import_module(module), kind)
         estimator = estimator(**estimator.preset(options.preset)).eval()
         with one_thread():
-            told = [cost(estimator, pair) for _ in range(options.repeats)]
-        best = min(told, key=lambda c: c.ms)
+            costs = [cost(estimator, pair) for _ in range(options.repeats)]
+        best = min(costs, key=lambda c: c.ms)
         rows[name] = {"parameters": best.parameters, "gmac": best.gmac, "ms": round(best.ms, 1)}
         print(name, rows[name])
     flags = f"--size {options.size} --preset {options.preset} --repeats {options.repeats}"
@@ -54,8 +54,8 @@ def example(height: int, width: int) -> PosePair:
     images = torch.rand(2, 1, 3, height, width, generator=generator)
     corner = torch.tensor((width - 1.0, height - 1.0))
     joints = torch.rand(2, 1, len(OPENPOSE_18), 2, generator=generator) * corner
-    seen = torch.ones(1, len(OPENPOSE_18), dtype=torch.bool)
-    return PosePair(images[0], images[1], Pose(joints[0], seen), Pose(joints[1], seen))
+    visible = torch.ones(1, len(OPENPOSE_18), dtype=torch.bool)
+    return PosePair(images[0], images[1], Pose(joints[0], visible), Pose(joints[1], visible))
 
 
 if __name__ == "__main__":

@@ -76,8 +76,8 @@ def main() -> None:
     }
     source = about(f"python benchmarks/table5.py --out {options.out} --world {options.world}")
     path = RESULTS / f"table5_supervised_{options.world}.json"
-    told = {**source, "weights": weights_of(SHIPPED), "reid": report, "other_ground": others}
-    path.write_text(json.dumps(told, indent=1) + "\n")
+    result = {**source, "weights": weights_of(SHIPPED), "reid": report, "other_ground": others}
+    path.write_text(json.dumps(result, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -33,7 +33,7 @@ def main() -> None:
     """Run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=Path("runs/table5/uda"))
-    parser.add_argument("--seed", type=int, default=21, help="of people, cameras and places")
+    parser.add_argument("--seed", type=int, default=21, help="of people, cameras and backgrounds")
     parser.add_argument("--workers", type=int, help="processes; by default one a core")
     options = parser.parse_args()
     for world in ("A", "B"):
@@ -54,9 +54,9 @@ def main() -> None:
     recipe = resolve(yaml.safe_load(text), AdaptationRecipe, where=str(RECIPE))
     report = adapt(recipe, options.out / "reid", resume=True, workers=options.workers)
     source = about(f"python benchmarks/table5_uda.py --out {options.out} --seed {options.seed}")
-    told = {**source, "weights": weights_of(SHIPPED), "reid": report}
+    result = {**source, "weights": weights_of(SHIPPED), "reid": report}
     path = RESULTS / f"table5_uda_{options.seed}.json"
-    path.write_text(json.dumps(told, indent=1) + "\n")
+    path.write_text(json.dumps(result, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -42,7 +42,9 @@ def main() -> None:
     for table in options.tables.split(","):
         recipe = load(RECIPES / f"{table}_small.yaml", Compare, (f"pairs={options.pairs}",))
         take_over(recipe, options.out / table)
-        report = compare(recipe, options.out / table, resume=True).as_dict()
+        comparison = compare(recipe, options.out / table, resume=True)
+        assert comparison is not None
+        report = comparison.as_dict()
         number = int(table.removeprefix("table")) if table.startswith("table") else None
         if number in PRINTED:
             report["published"] = published(number, report)
@@ -68,16 +70,16 @@ def take_over(recipe: Compare, out: Path) -> None:
         folder = out / "rows" / name
         if row.training is None or folder.exists():
             continue
-        told = resolved(row.training)
+        recipe_of_row = resolved(row.training)
         for other in sorted(out.parent.glob("*/rows/*")):
-            told["row"] = other.name
-            text = yaml.safe_dump(told, sort_keys=False, allow_unicode=True)
+            recipe_of_row["row"] = other.name
+            text = yaml.safe_dump(recipe_of_row, sort_keys=False, allow_unicode=True)
             if not (other / "report.json").exists() or (other / "recipe.yaml").read_text() != text:
                 continue
             partial = folder.with_name(f".{name}.partial")
             copytree(other, partial, dirs_exist_ok=True)
-            told["row"] = name
-            text = yaml.safe_dump(told, sort_keys=False, allow_unicode=True)
+            recipe_of_row["row"] = name
+            text = yaml.safe_dump(recipe_of_row, sort_keys=False, allow_unicode=True)
             (partial / "recipe.yaml").write_text(text)
             for record in RunFolder(other.parents[1], resumed=True).records():
                 if record["row"] == other.name:

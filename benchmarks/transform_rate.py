@@ -2,11 +2,11 @@
 
     python benchmarks/transform_rate.py [--crops 100] [--repeats 3]
 
-Renders crops of 128 x 64 with masks, and draws 25 poses of them. Every crop is read, told its pose
-and warped (p = 1) with flow networks of the presets `small` and `market` (their weights are random:
-they do not change the rate) and with torso-affine; `kept` is the rate of a later epoch, whose flows
-are in the store. Rates are over the process's own time on the processor, so that other work on the
-machine counts little; `wall` is by the clock. Needs the extra [synth].
+Renders crops of 128 x 64 with masks, and draws 25 poses of them. Every crop is read, joined with
+its pose and warped (p = 1) with flow networks of the presets `small` and `market` (of random
+weights: they do not change the rate) and with torso-affine; `kept` is the rate of a later epoch,
+whose flows are in the store. Rates are over the process's own time on the processor, so that other
+work on the machine counts little; `wall` is by the clock. Needs the extra [synth].
 """
 
 import argparse
@@ -56,12 +56,12 @@ def main() -> None:
 
 def flows() -> list[tuple[str, FlowEstimator, bool]]:
     """Name, estimator and whether in bfloat16."""
-    wanted: list[tuple[str, FlowEstimator, bool]] = [("torso-affine", TorsoAffine(), False)]
+    flows: list[tuple[str, FlowEstimator, bool]] = [("torso-affine", TorsoAffine(), False)]
     for preset in ("small", "market"):
         description = {"class": "reidaug.flow.unwarpme:UnWarpME", "preset": preset}
         network = build_estimator(description)
-        wanted += [(f"{preset}-float32", network, False), (f"{preset}-bfloat16", network, True)]
-    return wanted
+        flows += [(f"{preset}-float32", network, False), (f"{preset}-bfloat16", network, True)]
+    return flows
 
 
 def measured(

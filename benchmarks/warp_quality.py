@@ -61,12 +61,13 @@ def read(root: Path, count: int) -> Pairs:
     """Read some test pairs, evenly over all."""
     dataset = PairDataset(subsample(read_deepfashion(root, "test"), count), size=SIZE)
     names = [dataset.names(k) for k in range(len(dataset))]
-    masks = [
+    source_mask, target_mask = (
         torch.stack([read_mask(root / "masks" / f"{Path(n).stem}.png") for n in side])
         for side in zip(*names, strict=True)
-    ]
+    )
     people = np.array([source.partition("_")[0] for source, _ in names])
-    return Pairs(collate([dataset[k] for k in range(len(dataset))]), *masks, people)
+    pairs = collate([dataset[k] for k in range(len(dataset))])
+    return Pairs(pairs, source_mask, target_mask, people)
 
 
 def flows(estimator: FlowEstimator, images: Tensor, source: Pose, target: Pose) -> Tensor:
@@ -82,7 +83,7 @@ def painted(images: Tensor, flow: Tensor, masks: Tensor) -> Tensor:
     return torch.cat([paint(image, one, mask) for image, one, mask in rows])
 
 
-class Judge:
+class Errors:
     """Compares warps with the true targets over their masks."""
 
     def __init__(self, target: Tensor, mask: Tensor, network: ShiftTolerantLPIPS) -> None:
@@ -107,7 +108,7 @@ class Judge:
         return {name: value.double().numpy() for name, value in scores.items()}
 
 
-def told(rows: dict[str, dict[str, NDArray[np.float64]]], first: str) -> dict[str, Any]:
+def differences(rows: dict[str, dict[str, NDArray[np.float64]]], first: str) -> dict[str, Any]:
     """Means, and the differences to one row with their standard errors."""
     table: dict[str, Any] = {}
     for row, scores in rows.items():
@@ -120,19 +121,19 @@ def told(rows: dict[str, dict[str, NDArray[np.float64]]], first: str) -> dict[st
     return table
 
 
-def steps(data: Pairs, flow: Tensor, judge: Judge) -> dict[str, Any]:
+def steps(data: Pairs, flow: Tensor, errors_of: Errors) -> dict[str, Any]:
     """Score what each step of painting adds."""
     source = data.pairs.source
     near = torch.stack([spread_person(i, m) for i, m in zip(source, data.source_mask, strict=True)])
     smooth, kept = resize(flow, SIZE), upsample_flow(flow, SIZE)
     rows = {
-        "spread": judge(warp(near, smooth)),
-        "not spread": judge(warp(source, smooth)),
-        "spread, edges kept": judge(warp(near, kept)),
-        "spread, kept, averaged": judge(painted(near, flow, data.target_mask)),
+        "spread": errors_of(warp(near, smooth)),
+        "not spread": errors_of(warp(source, smooth)),
+        "spread, edges kept": errors_of(warp(near, kept)),
+        "spread, kept, averaged": errors_of(painted(near, flow, data.target_mask)),
     }
     print("mean, difference to the first row, its standard error")
-    return told(rows, "spread")
+    return differences(rows, "spread")
 
 
 def turned(data: Pairs, estimator: FlowEstimator, network: ShiftTolerantLPIPS) -> dict[str, Any]:
@@ -140,30 +141,30 @@ def turned(data: Pairs, estimator: FlowEstimator, network: ShiftTolerantLPIPS) -
     pairs = data.pairs
     half = half_turns(pairs.source_pose, pairs.target_pose).diagonal()
     which = half.nonzero()[:, 0]
-    judge = Judge(pairs.target[which], data.target_mask[which], network)
+    errors_of = Errors(pairs.target[which], data.target_mask[which], network)
     near = torch.stack(
         [spread_person(pairs.source[k], data.source_mask[k]) for k in which.tolist()]
     )
-    mine, asked = select(pairs.source_pose, which), select(pairs.target_pose, which)
+    mine, target_pose = select(pairs.source_pose, which), select(pairs.target_pose, which)
     rows = {}
     for name, back in (("allow", False), ("mirror", True)):
-        wanted = exchange_left_right(asked, torch.full((len(which),), back))
-        flow = flows(estimator, pairs.source[which], mine, wanted)
-        rows[name] = judge(painted(near, flow, data.target_mask[which]))
+        mirrored = exchange_left_right(target_pose, torch.full((len(which),), back))
+        flow = flows(estimator, pairs.source[which], mine, mirrored)
+        rows[name] = errors_of(painted(near, flow, data.target_mask[which]))
     print(f"{len(which)} half turns of {len(half)} pairs")
-    return {"pairs": len(which), "rows": told(rows, "allow")}
+    return {"pairs": len(which), "rows": differences(rows, "allow")}
 
 
-def worth(data: Pairs, flow: Tensor, judge: Judge) -> dict[str, Any]:
+def worth(data: Pairs, flow: Tensor, errors_of: Errors) -> dict[str, Any]:
     """Correlate the numbers of quality with the true errors."""
     pairs = data.pairs
     near = torch.stack(
         [spread_person(i, m) for i, m in zip(pairs.source, data.source_mask, strict=True)]
     )
-    errors = judge(painted(near, flow, data.target_mask))
+    errors = errors_of(painted(near, flow, data.target_mask))
     agree = view_agreement(pairs.source_pose, pairs.target_pose).diagonal()
-    wanted = pairs.target_pose.visible
-    joints = (pairs.source_pose.visible & wanted).sum(1) / wanted.sum(1).clamp_min(1)
+    shown = pairs.target_pose.visible
+    joints = (pairs.source_pose.visible & shown).sum(1) / shown.sum(1).clamp_min(1)
     parts = [
         measure_quality(flow[k : k + 1], data.target_mask[k : k + 1], data.source_mask[k],
                 agree[k : k + 1], joints[k : k + 1])
@@ -245,16 +246,16 @@ def main() -> None:
     result: dict[str, Any] = {"pairs": options.count, "size": SIZE}
     with one_thread(), torch.inference_mode():
         data = read(options.pairs, options.count)
-        judge = Judge(data.pairs.target, data.target_mask, network)
+        errors_of = Errors(data.pairs.target, data.target_mask, network)
         for name, flow in (("trained", options.flow), ("joint-blend", "joint-blend")):
             print(name)
             estimator = load_flow(flow).eval()
             pairs = data.pairs
             found = flows(estimator, pairs.source, pairs.source_pose, pairs.target_pose)
-            part = {"worth": worth(data, found, judge)}
+            part = {"worth": worth(data, found, errors_of)}
             if name == "trained":
                 part |= {
-                    "steps": steps(data, found, judge),
+                    "steps": steps(data, found, errors_of),
                     "half_turns": turned(data, estimator, network),
                     "milliseconds": {k: round(v, 3) for k, v in cost(data, found).items()},
                 }

@@ -1,4 +1,4 @@
-"""A re-ID model that says whom a warp shows: named, found in the demo, or trained here."""
+"""The re-ID model that identifies the people of warps: named, of the demo, or trained here."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -24,39 +24,39 @@ DEMO = Path("runs/demo/few-poses/reid/checkpoints/start-seed0.safetensors")
 RECIPE = Path(__file__).parents[1] / "recipes" / "demo" / "finetune_eval.yaml"
 
 
-class Judge(NamedTuple):
-    """A re-ID model and what it is used with.
+class TrainedModel(NamedTuple):
+    """A trained re-ID model.
 
     Attributes:
         path: Its weight file.
-        recipe: What it was trained with.
-        model: The network.
+        recipe: The recipe of its training.
+        network: The network.
     """
 
     path: Path
     recipe: FinetuneEval
-    model: ReIDModel
+    network: ReIDModel
 
 
-def read_judge(path: Path) -> Judge:
+def read_model(path: Path) -> TrainedModel:
     """Read a model that `reidaug finetune-eval` left in RUN/checkpoints."""
     values = yaml.safe_load((path.parents[1] / "recipe.yaml").read_text())
     del values["command"]
     recipe = resolve(values, FinetuneEval, where=str(path.parents[1]))
-    # Of how many people it once was does not matter: its classifier stays where it is.
-    return Judge(path, recipe, build_network(recipe, 1, 0, path))
+    # The classifier is not loaded, so the number of training people does not matter.
+    return TrainedModel(path, recipe, build_network(recipe, 1, 0, path))
 
 
-def train_judge(
+def train_model(
     out: Path, *, people: int, steps: int, seed: int, workers: int | None = None
-) -> Judge:
-    """Train what `reidaug finetune-eval` fine-tunes from, on rendered crops of many views.
+) -> TrainedModel:
+    """Train the start model of `reidaug finetune-eval` on rendered crops of all sides.
 
     Args:
-        out: Folder for crops and model; nothing is done twice.
+        out: Folder for crops and model; finished parts are kept.
         people: Training people, four crops each; a tenth as many to test it on.
         steps: Optimiser steps.
-        seed: Of the people.
+        seed: Seed of the people.
         workers: Processes that render.
     """
     market = out / "market"
@@ -74,40 +74,41 @@ def train_judge(
     folder = RunFolder.open(out / "reid", resolved, resume=True)
     experiment = Experiment(recipe, read_material(recipe), folder)
     cell = experiment.cell_path(START, 0)
-    for place in (cell, experiment.model_path(START, 0)):
-        place.parent.mkdir(exist_ok=True)
+    for path in (cell, experiment.model_path(START, 0)):
+        path.parent.mkdir(exist_ok=True)
     if not cell.exists():
         experiment.train(START, 0)
     scores = Cell.read(cell).tested.scores
     print(f"re-ID model trained here: Rank-1 {scores['rank1']:.1f}, mAP {scores['mAP']:.1f}")
-    return read_judge(experiment.model_path(START, 0))
+    return read_model(experiment.model_path(START, 0))
 
 
-class Lineup(NamedTuple):
-    """A gallery that has been looked at.
+class GallerySearch(NamedTuple):
+    """A gallery with its features.
 
     Attributes:
-        judge: Who looked.
-        crowd: Who is in it, and by which camera.
-        features: What the model sees in them (G, D).
+        model: The model of the features.
+        identities: Persons and cameras of the gallery.
+        features: Features of its crops (G, D).
     """
 
-    judge: Judge
-    crowd: Identities
+    model: TrainedModel
+    identities: Identities
     features: torch.Tensor
 
+    @classmethod
+    def of(cls, model: TrainedModel, gallery: list[Person]) -> "GallerySearch":
+        """Extract the features of a gallery."""
+        return cls(model, Identities.of(gallery), _features(model, gallery))
 
-def line_up(judge: Judge, gallery: list[Person]) -> Lineup:
-    """Look at the gallery once."""
-    return Lineup(judge, Identities.of(gallery), _features(judge, gallery))
+    def identify(self, query: list[Person]) -> QueryScores:
+        """Search for the person of each crop among the crops of other cameras."""
+        found = search(
+            _features(self.model, query), Identities.of(query), self.features, self.identities
+        )
+        return score_queries(found)
 
 
-def identify(lineup: Lineup, query: list[Person]) -> QueryScores:
-    """Search for each crop's person in what other cameras took."""
-    features = _features(lineup.judge, query)
-    return score_queries(search(features, Identities.of(query), lineup.features, lineup.crowd))
-
-
-def _features(judge: Judge, people: list[Person]) -> torch.Tensor:
-    crops = Crops([person.path for person in people], size=judge.recipe.size, cache_mb=0)
-    return embed(judge.model, crops, fine_weight=judge.recipe.fine_similarity)
+def _features(model: TrainedModel, people: list[Person]) -> torch.Tensor:
+    crops = Crops([person.path for person in people], size=model.recipe.size, cache_mb=0)
+    return embed(model.network, crops, fine_weight=model.recipe.fine_similarity)
