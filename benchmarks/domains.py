@@ -11,12 +11,11 @@ benchmarks/results/domains_<seed>.json.
 import argparse
 import json
 from pathlib import Path
-from typing import Any
 
 from provenance import RESULTS, about
 
-from reidaug.commands.finetune_eval import finetune
 from reidaug.experiments.evaluation import evaluate_checkpoint
+from reidaug.experiments.finetune import finetune
 from reidaug.experiments.finetune_config import START, FinetuneEval
 from reidaug.people3d.market_dataset import MarketOptions, render_market
 from reidaug.people3d.worlds import DOMAIN_A, DOMAIN_B, WORLDS
@@ -74,11 +73,9 @@ def _tested(
         f"dataset={roots[home]}", "arms={real_only: null}", "method=real_only", "controls=[]",
         f"seeds=[{seed}]", f"pretrain_steps={options.steps}", "steps=1",
     ]  # fmt: skip
-    report: dict[str, Any] = finetune(
-        load(RECIPE, FinetuneEval, settings), trained, resume=True, workers=1
-    )
+    report = finetune(load(RECIPE, FinetuneEval, settings), trained, resume=True, workers=1)
     if other == home:
-        return {name: report["start"][name][0] for name in ("mAP", "rank1")}
+        return {name: report.start[name][0] for name in ("mAP", "rank1")}
     model = trained / "checkpoints" / f"{START}-seed{seed}.safetensors"
     recipe = load(RECIPE, FinetuneEval, [f"dataset={roots[other]}", f"checkpoint={model}"])
     found = evaluate_checkpoint(

@@ -20,8 +20,8 @@ from reid_tables import evident
 from shipped import weights_of
 
 from reidaug.commands.demo import run_stage
-from reidaug.commands.finetune_eval import finetune
 from reidaug.experiments.demo import DemoSizes, world_stages
+from reidaug.experiments.finetune import finetune
 from reidaug.experiments.finetune_config import FinetuneEval
 from reidaug.flow.builtin import SHIPPED
 from reidaug.recipes import load
@@ -83,7 +83,8 @@ def one_cell(out: Path, share: float, images: int, seeds: int) -> dict[str, Any]
         f"seeds={list(range(seeds))}",
     ]
     recipe = load(RECIPE, FinetuneEval, settings)
-    return finetune(recipe, out / f"people{share:.0%}-images{images}".replace("%", ""), resume=True)
+    folder = out / f"people{share:.0%}-images{images}".replace("%", "")
+    return finetune(recipe, folder, resume=True).as_dict()
 
 
 def picture(cells: list[dict[str, Any]]) -> Any:

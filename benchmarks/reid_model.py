@@ -7,9 +7,9 @@ import torch
 import yaml
 
 from reidaug.data.market1501 import Person
-from reidaug.experiments.finetune import Experiment
-from reidaug.experiments.finetune_config import START, FinetuneEval, build_network, read_material
-from reidaug.experiments.results import Cell
+from reidaug.experiments.finetune import FinetuneGrid
+from reidaug.experiments.finetune_config import START, FinetuneEval, build_network, read_data
+from reidaug.experiments.run_grid import CellKey
 from reidaug.people3d.market_dataset import MarketOptions, render_market
 from reidaug.people3d.worlds import MANY_POSES
 from reidaug.recipes import load, resolve
@@ -44,7 +44,7 @@ def read_model(path: Path) -> TrainedModel:
     del values["command"]
     recipe = resolve(values, FinetuneEval, where=str(path.parents[1]))
     # The classifier is not loaded, so the number of training people does not matter.
-    return TrainedModel(path, recipe, build_network(recipe, 1, 0, path))
+    return TrainedModel(path, recipe, build_network(recipe, 1, 0, path)[0])
 
 
 def train_model(
@@ -70,17 +70,14 @@ def train_model(
     )  # fmt: skip
     settings = (f"dataset={market}", f"pretrain_steps={steps}", "seeds=[0]")
     recipe = load(RECIPE, FinetuneEval, (*settings, "arms={real_only: null}"))
-    resolved = {"command": "finetune-eval", **recipe.model_dump(mode="json")}
-    folder = RunFolder.open(out / "reid", resolved, resume=True)
-    experiment = Experiment(recipe, read_material(recipe), folder)
-    cell = experiment.cell_path(START, 0)
-    for path in (cell, experiment.model_path(START, 0)):
-        path.parent.mkdir(exist_ok=True)
-    if not cell.exists():
-        experiment.train(START, 0)
-    scores = Cell.read(cell).tested.scores
+    folder = RunFolder.open(out / "reid", recipe.resolved("finetune-eval"), resume=True)
+    grid, key = FinetuneGrid(recipe, read_data(recipe), folder), CellKey(START, 0)
+    if not grid.finished(key):
+        grid.finish(key, lambda _: None)
+    (result,) = grid.results(START)
+    scores = result.evaluation.scores
     print(f"re-ID model trained here: Rank-1 {scores['rank1']:.1f}, mAP {scores['mAP']:.1f}")
-    return read_model(experiment.model_path(START, 0))
+    return read_model(grid.model_path(key))
 
 
 class GallerySearch(NamedTuple):

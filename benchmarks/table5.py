@@ -21,8 +21,8 @@ from reidaug.augment.dataset import augment_dataset
 from reidaug.augment.options import AugmentOptions
 from reidaug.augment.target_poses import POSES
 from reidaug.commands.demo import run_stage
-from reidaug.commands.finetune_eval import finetune
 from reidaug.experiments.demo import DemoSizes, world_stages
+from reidaug.experiments.finetune import finetune
 from reidaug.experiments.finetune_config import FinetuneEval
 from reidaug.experiments.true_views import render_views
 from reidaug.flow.builtin import SHIPPED, named_flow
@@ -66,11 +66,11 @@ def main() -> None:
     render_swaps(root / "market", root / "swaps", warps=root / "warps_grey", workers=workers)
     text = RECIPE.read_text(encoding="utf-8").replace("runs/table5/few-poses", str(root))
     recipe = resolve(yaml.safe_load(text), FinetuneEval, where=str(RECIPE))
-    report = finetune(recipe, root / "reid", resume=True, workers=workers)
+    report = finetune(recipe, root / "reid", resume=True, workers=workers).as_dict()
     controls = recipe.controls + GROUNDS
     changes = {"method": "warps_other_ground", "controls": controls}
     elsewhere = recipe.model_copy(update=changes | {"ceiling": "true_views_other_ground"})
-    others = finetune(elsewhere, root / "reid", resume=True, workers=workers)
+    others = finetune(elsewhere, root / "reid", resume=True, workers=workers).as_dict()
     others = {
         key: others[key] for key in ("gain_mAP", "gain_over_best_control", "differences", "ceiling")
     }

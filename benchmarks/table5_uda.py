@@ -52,7 +52,7 @@ def main() -> None:
         )
     text = RECIPE.read_text(encoding="utf-8").replace("runs/table5/uda", str(options.out))
     recipe = resolve(yaml.safe_load(text), AdaptationRecipe, where=str(RECIPE))
-    report = adapt(recipe, options.out / "reid", resume=True, workers=options.workers)
+    report = adapt(recipe, options.out / "reid", resume=True, workers=options.workers).as_dict()
     source = about(f"python benchmarks/table5_uda.py --out {options.out} --seed {options.seed}")
     result = {**source, "weights": weights_of(SHIPPED), "reid": report}
     path = RESULTS / f"table5_uda_{options.seed}.json"

@@ -1,4 +1,4 @@
-"""How far a number may be off: what it is based on is drawn again and again, with replacement."""
+"""Bootstrap intervals: the uncertainty of a number, by resampling what it is computed from."""
 
 from typing import NamedTuple
 
@@ -26,11 +26,12 @@ class Estimate(NamedTuple):
 def mean_interval(
     values: Float[ndarray, "n"], *, seed: int = 0, level: float = 0.95
 ) -> tuple[float, float]:
-    """Bound a mean by drawing its values again.
+    """Compute the interval of a mean.
 
     Args:
         values: Numbers (N,), finite.
-        seed: Of the draw; as many values are drawn alike, so that rows of a table stay comparable.
+        seed: Random seed; equally many values are resampled alike, so that rows of a table stay
+            comparable.
         level: Probability the interval should cover.
 
     Returns:
@@ -38,8 +39,10 @@ def mean_interval(
     """
     if not values.size:
         return 0.0, 0.0
-    chance = np.random.default_rng(seed)
-    means = [values[chance.integers(0, values.size, values.size)].mean() for _ in range(RESAMPLES)]
+    # scipy.stats.bootstrap draws the same resamples but rounds its quantiles differently, and it
+    # cannot leave out the resamples below whose wholes sum to nothing.
+    rng = np.random.default_rng(seed)
+    means = [values[rng.integers(0, values.size, values.size)].mean() for _ in range(RESAMPLES)]
     low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
 
@@ -51,31 +54,26 @@ def ratio_of_sums(
     *,
     seed: int = 0,
 ) -> Estimate | None:
-    """Divide the sum of some numbers by that of others; bound it by drawing groups of rows again.
+    """Divide the sum of some numbers by that of others, with an interval over groups of rows.
 
     A mean is the ratio of values and ones; the share of successes that of booleans and ones. Rows
-    of one group are drawn together, for they resemble each other.
+    of one group are resampled together, for they resemble each other.
 
     Args:
         parts: Numbers or booleans (N,), finite.
         wholes: Numbers or booleans (N,), not negative.
-        groups: Which group each row belongs to (N,).
-        seed: Of the draw.
+        groups: Group of each row (N,).
+        seed: Random seed.
 
     Returns:
         The ratio; None where the wholes sum to nothing.
     """
     if not wholes.sum():
         return None
-    names, place = np.unique(groups, return_inverse=True)
-    above = np.bincount(place, parts.astype(np.float64), minlength=len(names))
-    below = np.bincount(place, wholes.astype(np.float64), minlength=len(names))
+    names, group = np.unique(groups, return_inverse=True)
+    above = np.bincount(group, parts.astype(np.float64), minlength=len(names))
+    below = np.bincount(group, wholes.astype(np.float64), minlength=len(names))
     drawn = np.random.default_rng(seed).integers(len(names), size=(RESAMPLES, len(names)))
-    low, high = np.quantile(_ratios(above[drawn].sum(1), below[drawn].sum(1)), (0.025, 0.975))
+    whole, part = below[drawn].sum(1), above[drawn].sum(1)
+    low, high = np.quantile(part[whole > 0] / whole[whole > 0], (0.025, 0.975))
     return Estimate(float(above.sum() / below.sum()), float(low), float(high))
-
-
-def _ratios(above: Float[ndarray, "r"], below: Float[ndarray, "r"]) -> Float[ndarray, "_"]:
-    """Divide; a draw of nothing says nothing."""
-    some = below > 0
-    return above[some] / below[some]

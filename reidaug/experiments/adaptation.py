@@ -14,15 +14,14 @@ import torch
 from accelerate import PartialState
 from jaxtyping import Int
 from numpy import ndarray
-from torch import nn
 
 from reidaug.data.market1501 import Person
 from reidaug.errors import ReidaugError
 from reidaug.experiments.adaptation_config import START, TEACHER, WARMUP, AdaptationRecipe, Domains
-from reidaug.experiments.results import Cell
-from reidaug.experiments.run_grid import Advance, Cells, Task
+from reidaug.experiments.results import CellResult
+from reidaug.experiments.run_grid import Advance, CellKey, Grid
 from reidaug.files import write_atomically
-from reidaug.machine import bfloat16_is_faster, one_thread
+from reidaug.machine import one_thread
 from reidaug.reid.backbones import PersonResNet
 from reidaug.reid.batches import TrainingBatches
 from reidaug.reid.crops import Crops
@@ -38,8 +37,9 @@ from reidaug.reid.evaluation.retrieval import evaluate
 from reidaug.reid.features import embed, extract_features
 from reidaug.reid.losses import Objective
 from reidaug.reid.network_modes import seeded
-from reidaug.reid.trainer import ReIDTrainer, build_optimiser
-from reidaug.reid.weights import load_weights
+from reidaug.reid.training import train
+from reidaug.reid.training_options import TrainingOptions
+from reidaug.reid.weights import load_weights, save_weights
 from reidaug.runs import RunFolder
 
 LOG_EVERY = 20
@@ -48,7 +48,7 @@ FIRST_WEIGHTS, PAIRS, VARIATION, LEARNER = range(4)  # what a stage draws at ran
 
 
 @dataclass(frozen=True)
-class Adaptation(Cells):
+class Adaptation(Grid):
     """An experiment of which cells can be trained one by one.
 
     Attributes:
@@ -64,12 +64,14 @@ class Adaptation(Cells):
     folder: RunFolder
     alone: bool = False
 
-    def plan(self) -> dict[Task, Task | None]:
+    def plan(self) -> dict[CellKey, CellKey | None]:
         """List every cell with the one it goes on from: start, warm-up, arms, for each seed."""
-        seeds = self.recipe.seeds
-        plan: dict[Task, Task | None] = {(START, seed): None for seed in seeds}
-        plan |= {(WARMUP, seed): (START, seed) for seed in seeds}
-        return plan | {(name, seed): (WARMUP, seed) for seed in seeds for name in self.recipe.arms}
+        plan: dict[CellKey, CellKey | None] = {}
+        for seed in self.recipe.seeds:
+            start, warmup = CellKey(START, seed), CellKey(WARMUP, seed)
+            arms = (CellKey(name, seed) for name in self.recipe.arms)
+            plan |= {start: None, warmup: start, **dict.fromkeys(arms, warmup)}
+        return plan
 
     def path(self, name: str, seed: int, kind: str = "safetensors") -> Path:
         """Tell where a cell leaves its networks (``safetensors``) or its state (``state.pt``)."""
@@ -82,19 +84,19 @@ class Adaptation(Cells):
             return recipe.teacher.steps + recipe.source_steps
         return recipe.warmup_steps if name == WARMUP else recipe.rounds * recipe.round_steps
 
-    def train(self, name: str, seed: int, advance: Advance | None = None) -> int:
-        """Train and test one cell and write it down; what was cut off goes on at its last state.
+    def train(self, key: CellKey, advance: Advance) -> CellResult:
+        """Train and evaluate one cell; one that was cut off goes on at its last state.
 
         On a CPU one thread does it all: the numbers do not depend on how many cores there are.
 
         Args:
-            name: `START`, `WARMUP` or an arm.
-            seed: Source of all chance.
-            advance: Told of every step.
+            key: `START`, `WARMUP` or an arm, and a seed.
+            advance: Called after every step.
 
         Returns:
-            The number of steps.
+            Its result.
         """
+        name, seed = key
         device = PartialState().device
         with one_thread(), seeded(seed):
             work = _Work(self, name, seed, advance)
@@ -108,11 +110,10 @@ class Adaptation(Cells):
                 bfloat16=work.half,
                 device=device,
             )
-            tested = evaluate(seen, memory_mb=self.recipe.memory_mb)
-        write_atomically(self.path(name, seed), _stored(network))
-        write_atomically(self.cell_path(name, seed), Cell(tested, None, None).encoded())
+            evaluation = evaluate(seen, memory_mb=self.recipe.memory_mb)
+        save_weights(network, self.path(name, seed))
         self.path(name, seed, "state.pt").unlink(missing_ok=True)
-        return self.steps(name)
+        return CellResult(evaluation)
 
 
 class _Halfway(NamedTuple):
@@ -132,13 +133,12 @@ class _Halfway(NamedTuple):
 class _Work:
     """The training of one cell."""
 
-    def __init__(self, whole: Adaptation, name: str, seed: int, advance: Advance | None) -> None:
+    def __init__(self, whole: Adaptation, name: str, seed: int, advance: Advance) -> None:
         self.whole, self.name, self.seed = whole, name, seed
-        self.advance = advance or (lambda _: None)
+        self.advance = advance
         self.recipe, self.domains = whole.recipe.of_arm(name), whole.domains
         self.size, self.device = self.recipe.networks(), PartialState().device
-        wanted = self.recipe.precision
-        self.half = bfloat16_is_faster(self.device) if wanted == "auto" else wanted == "bfloat16"
+        self.half = self.recipe.bfloat16(self.device)
         self.source = LabelledCrops(self._crops(self.domains.source), self.domains.source_labels())
         self.target = self._crops(self.domains.target.train)
         self.people = len(self.domains.pids)
@@ -220,7 +220,7 @@ class _Work:
     def _warps(self) -> ExtraCrops:
         """The arm's crops on top, the same in all rounds: decoded once."""
         target = self.domains.target
-        crops, roots = target.extra[self.name], target.roots.get(self.name, ())
+        crops, roots = target.extra[self.name], target.extra_roots.get(self.name, ())
         return ExtraCrops(
             self._crops(crops), self.domains.origins(self.name), self._extra_count, roots
         )
@@ -276,29 +276,34 @@ class _Work:
         if self.recipe.pretrained is not None:
             load_weights(network, self.recipe.pretrained)
         how, crops = self.recipe.teacher, self.source.crops
-        plain = TrainingBatches(
-            crops, self.source.labels, crops, self.source.labels, how.people, how.images, 0,
-            self.recipe.transforms, self.recipe.transforms,
-        )  # fmt: skip
-        learner = ReIDTrainer(
-            network,
-            build_optimiser(network, kind="sgd", learning_rate=how.rate, head_rate=how.head_rate),
-            Objective(smoothing=0.0, triplet_weight=0.0),
-            steps=how.steps,
-            bfloat16=self.half,
+        options = TrainingOptions(
+            people=how.people,
+            images=how.images,
+            ratio=0.0,
+            transforms=self.recipe.transforms,
+            objective=Objective(smoothing=0.0, triplet_weight=0.0),
+            optimiser="sgd",
+            learning_rate=how.rate,
+            head_rate=how.head_rate,
+            warmup=0.0,
+            recalibrate_norm=False,
         )
-        batches = plain.batches(
-            steps=how.steps,
-            seed=self._seed(LESSONS, VARIATION),
-            real_only_from=0,
-            device=self.device,
-        )
-        for step, (real, _) in enumerate(batches, 1):
-            record = learner.step(real)
+
+        def after_step(step: int, record: dict[str, float]) -> None:
             if step % LOG_EVERY == 0 or step == how.steps:
                 self._log(0, part="teacher", step=step, **record)
             self.advance(1)
-        write_atomically(path, _stored(network))
+
+        train(
+            network,
+            TrainingBatches(crops, self.source.labels, crops, self.source.labels),
+            options,
+            steps=how.steps,
+            seed=self._seed(LESSONS, VARIATION),
+            after_step=after_step,
+            bfloat16=self.half,
+        )
+        save_weights(network, path)
         return network
 
     def _network(self, trained: str | None = None, generators: int = 1) -> DGNet:
@@ -355,8 +360,3 @@ class _Work:
     def _crops(self, people: tuple[Person, ...]) -> Crops:
         paths = [person.path for person in people]
         return Crops(paths, size=self.recipe.networks().size, cache_mb=self.recipe.cache_mb // 3)
-
-
-def _stored(network: nn.Module) -> bytes:
-    state = {key: value.contiguous().cpu() for key, value in network.state_dict().items()}
-    return safetensors.torch.save(state)

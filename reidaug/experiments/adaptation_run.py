@@ -1,31 +1,63 @@
-"""The protocol ``uda``: does DG-Net++ adapt better with warps of target crops?"""
+"""Adaptation experiment: DG-Net++ adapted to a target with every arm, and compared."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import click
 import torch
 
 from reidaug.errors import UsageError
 from reidaug.experiments.adaptation import Adaptation
 from reidaug.experiments.adaptation_config import START, WARMUP, AdaptationRecipe, read_domains
-from reidaug.experiments.results import Cell, arm_of, comparison, rows_of
-from reidaug.experiments.run_grid import DRY, may_grow, report_of, train_cells
-from reidaug.experiments.statistics import against
+from reidaug.experiments.arms import extends
+from reidaug.experiments.finetune import DRY_RUN_CROPS
+from reidaug.experiments.results import arm_scores, scores, shared_report
+from reidaug.experiments.run_grid import run_grid
+from reidaug.experiments.statistics import paired_gain
 from reidaug.files import write_atomically
 from reidaug.reid.dgnet.networks import build_dgnet
 from reidaug.reid.dgnet.sampling import SOURCE
 from reidaug.reid.dgnet.swapping import DomainBatch, generate_cross_identity
 from reidaug.reid.weights import load_weights
+from reidaug.report.experiment import ExperimentReport, Gain, Scores, read_report
 from reidaug.report.reid_section import cmc_picture
 from reidaug.runs import RunFolder
 
 
+@dataclass(frozen=True, kw_only=True)
+class AdaptationReport(ExperimentReport):
+    """What an adaptation reports.
+
+    Attributes:
+        preset: Size of the networks.
+        steps: Optimiser steps of every stage and arm.
+        source_people: Training people of the source.
+        source_images: Their crops.
+        target_images: Training crops of the target.
+        clusters: What every clustering found, by stage or arm, seed and round: number of
+            clusters, outliers and quality.
+        rounds_without_clusters: Rounds that trained nothing, by arm and seed.
+        start: Scores after training on the source.
+        warmup: Scores after the warm-up.
+        adaptation: Gain of the baseline over the start; None where it was not run.
+    """
+
+    preset: str
+    steps: dict[str, int]
+    source_people: int
+    source_images: int
+    target_images: int
+    clusters: dict[str, list[list[dict[str, Any]]]]
+    rounds_without_clusters: dict[str, list[int]]
+    start: Scores
+    warmup: Scores
+    adaptation: Gain | None = None
+
+
 def adapt(
     recipe: AdaptationRecipe, out: Path, *, resume: bool = False, workers: int | None = None
-) -> dict[str, Any]:
+) -> AdaptationReport:
     """Adapt to the target with every arm and every seed, and compare them.
 
     Args:
@@ -36,7 +68,7 @@ def adapt(
         workers: Cells trained at a time; default: one a core, one alone on a GPU.
 
     Returns:
-        The content of ``report.json``.
+        The report, also written as ``report.json``.
 
     Raises:
         ReidaugError: Crops cannot be read, a weight file does not fit, or training diverges.
@@ -44,18 +76,16 @@ def adapt(
     """
     domains = read_domains(recipe)
     _try_networks(recipe)
-    values = {"command": "finetune-eval", **recipe.model_dump(mode="json")}
-    folder = RunFolder.open(out, values, resume=resume, grows=may_grow)
-    done = folder.finished()
-    if done is not None:
-        return done
+    folder = RunFolder.open(out, recipe.resolved("finetune-eval"), resume=resume, grows=extends)
+    if (finished := folder.finished()) is not None:
+        return read_report(finished, AdaptationReport)
     report = _run(Adaptation(recipe, domains, folder), workers)
-    write_atomically(folder.path / "cmc.png", cmc_picture(report["cmc"]))
-    folder.report(report)
+    write_atomically(folder.path / "cmc.png", cmc_picture(report.cmc))
+    folder.report(report.as_dict())
     return report
 
 
-def dry_run(recipe: AdaptationRecipe) -> dict[str, Any]:
+def dry_run(recipe: AdaptationRecipe) -> AdaptationReport:
     """List all crops, take one step of every stage on some, search a little; keep nothing.
 
     Args:
@@ -73,32 +103,14 @@ def dry_run(recipe: AdaptationRecipe) -> dict[str, Any]:
     short = {"seeds": recipe.seeds[:1], "source_steps": 1, "warmup_steps": 1, "rounds": 1}
     teacher = replace(recipe.teacher, steps=1)
     recipe = recipe.model_copy(update={**short, "round_steps": 1, "teacher": teacher})
-    few = domains.few(max(DRY, recipe.networks().batch))
+    few = domains.few(max(DRY_RUN_CROPS, recipe.networks().batch))
     with TemporaryDirectory() as path:
         folder = RunFolder(Path(path), resumed=False)
         return _run(Adaptation(recipe, few, folder, alone=True), workers=1)
 
 
-def tell(recipe: AdaptationRecipe, report: dict[str, Any]) -> None:
-    """Print what came out.
-
-    Args:
-        recipe: The experiment.
-        report: What `adapt` returned.
-    """
-    rows = {name: report[name] for name in (START, WARMUP)} | report["arms"]
-    told = {"adaptation": recipe.baseline}
-    told |= dict.fromkeys(("gain_mAP", "gain_over_best_control"), recipe.method)
-    click.echo(comparison(rows, report, method=recipe.method, told=told))
-    idle = sum(sum(counts) for counts in report["rounds_without_clusters"].values())
-    if idle:
-        click.echo(
-            f"{idle} rounds found no clusters and taught nothing: see 'cluster' in the recipe"
-        )
-
-
-def _run(experiment: Adaptation, workers: int | None) -> dict[str, Any]:
-    train_cells(experiment, workers)
+def _run(experiment: Adaptation, workers: int | None) -> AdaptationReport:
+    run_grid(experiment, workers)
     return _report(experiment)
 
 
@@ -117,31 +129,27 @@ def _try_networks(recipe: AdaptationRecipe) -> None:
         raise UsageError(f"size {size.size[0]} x {size.size[1]}: {error}") from None
 
 
-def _report(experiment: Adaptation) -> dict[str, Any]:
+def _report(experiment: Adaptation) -> AdaptationReport:
     recipe, domains = experiment.recipe, experiment.domains
-    cells = {
-        name: [Cell.read(experiment.cell_path(name, seed)) for seed in recipe.seeds]
-        for name in (START, WARMUP, *recipe.arms)
-    }
-    arms = {name: cells[name] for name in recipe.arms}
-    before = {name: cells[name] for name in (START, WARMUP)}
-    report = {
-        **report_of(recipe, domains.target, arms, before),
-        "preset": recipe.preset,
-        "steps": {name: experiment.steps(name) for name in cells},
-        "source_people": len(domains.pids),
-        "source_images": len(domains.source),
-        "target_images": len(domains.target.train),
-        "clusters": (found := _clusters(experiment)),
-        "rounds_without_clusters": {
-            name: [_idle(rounds, experiment) for rounds in found[name]] for name in recipe.arms
+    arms = {name: experiment.results(name) for name in recipe.arms}
+    before = {name: experiment.results(name) for name in (START, WARMUP)}
+    cells, clusters = {**before, **arms}, _clusters(experiment)
+    adapted = recipe.baseline in arms
+    return AdaptationReport(
+        **shared_report(recipe, domains.target, arms, before=before),
+        preset=recipe.preset,
+        steps={name: experiment.steps(name) for name in cells},
+        source_people=len(domains.pids),
+        source_images=len(domains.source),
+        target_images=len(domains.target.train),
+        clusters=clusters,
+        rounds_without_clusters={
+            name: [_idle(rounds, experiment) for rounds in clusters[name]] for name in recipe.arms
         },
-        **rows_of(before),
-    }
-    if recipe.baseline in arms:
-        scored = {name: arm_of(run) for name, run in cells.items()}
-        report["adaptation"] = against(scored, recipe.baseline, START)
-    return report
+        start=scores(before[START]),
+        warmup=scores(before[WARMUP]),
+        adaptation=paired_gain(arm_scores(cells), recipe.baseline, START) if adapted else None,
+    )
 
 
 def _idle(rounds: list[dict[str, Any]], experiment: Adaptation) -> int:

@@ -1,218 +1,157 @@
-"""Which crops every arm of an experiment learns from, and on whom it is tried."""
+"""Arms of an experiment: what each one trains on, and which ones are compared."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
-import numpy as np
+import torch
+from pydantic import Field, model_validator
 
-from reidaug.data.crop_names import warp_source
-from reidaug.data.manifest import read_manifest
-from reidaug.data.market1501 import GALLERY, QUERY, TRAIN, Person, read_market1501
-from reidaug.errors import ReidaugError
+from reidaug.machine import bfloat16_is_faster
+from reidaug.recipes import Recipe, merged
 
-MANIFEST = "manifest.parquet"
+Side = Annotated[int, Field(ge=16)]  # pixels; a ResNet's last map is a sixteenth of it
+E = TypeVar("E", bound="ExperimentOptions")
+ROLES = ("method", "baseline", "controls", "ceiling")
 
 
-class Material(NamedTuple):
-    """The crops of an experiment.
+class Arm(Recipe):
+    """What one arm trains on, and how it differs from the others.
+
+    In a recipe a root, a list of roots or null stands for an arm with these crops alone.
 
     Attributes:
-        train: Real training crops.
-        query: Crops to search for.
-        gallery: Crops to search among.
-        extra: Extra crops of every arm, beside the real ones.
-        roots: For every arm that mixes roots, which one each of its crops is from.
+        crops: Roots of its extra crops, of which the training crops are used; several for a mix;
+            null for the real crops.
+        only: Whether the extra crops replace the real ones.
+        changes: Keys of the experiment that differ for this arm, see the recipe's `CHANGEABLE`;
+            of nested keys those that are not named stay as they are.
     """
 
-    train: tuple[Person, ...]
-    query: tuple[Person, ...]
-    gallery: tuple[Person, ...]
-    extra: dict[str, tuple[Person, ...]]
-    roots: dict[str, tuple[int, ...]]
+    crops: tuple[Path | None, ...] = Field((None,), min_length=1)
+    only: bool = False
+    changes: dict[str, Any] = Field(default_factory=dict)
 
-    @property
-    def pids(self) -> tuple[int, ...]:
-        """The training people; the place of one is its label, in real crops and warps alike."""
-        return tuple(sorted({person.pid for person in self.train}))
+    @model_validator(mode="before")
+    @classmethod
+    def _accept_crops_alone(cls, value: Any) -> Any:
+        if isinstance(value, dict):
+            crops = value.get("crops", [None])
+            return value | {"crops": crops if isinstance(crops, list | tuple) else [crops]}
+        if isinstance(value, list | tuple):
+            return {"crops": value}
+        return {"crops": [value]} if value is None or isinstance(value, str | Path) else value
 
-    def labels(self, people: Sequence[Person]) -> list[int]:
-        """Label crops of training people.
+
+class ExperimentOptions(Recipe):
+    """What the recipes of all experiments share.
+
+    Attributes:
+        protocol: How training and evaluation are related. Results of different protocols do not
+            belong into one table.
+        dataset: Market-1501-format root with the real crops.
+        arms: Name to what the arm trains on, see `Arm`.
+        method: The arm in question.
+        baseline: The arm without augmentation.
+        controls: Arms that could explain a gain away.
+        ceiling: The arm that no warp can beat, if there is one.
+        evaluate_on: The test set, or training people held out (for tuning).
+        held_out: Share of the training people that is then held out.
+        split_seed: Random seed of this choice, and of subsets of the training data.
+        min_quality: Warps whose quality in their manifest is lower are not used.
+        seeds: Random seeds: one cell an arm for each.
+        precision: Number format of the networks; auto: bfloat16 where it is faster.
+        fine_similarity: Weight of every head after the first in retrieval.
+        cache_mb: Bound on the decoded crops kept by a process.
+        memory_mb: Bound on the distances held at a time.
+    """
+
+    CHANGEABLE: ClassVar[tuple[str, ...]] = ()
+    STAGES: ClassVar[tuple[str, ...]] = ()
+    """Cells before all arms, whose names no arm can have."""
+
+    protocol: str
+    dataset: Path
+    arms: dict[str, Arm] = Field(min_length=1)
+    method: str = "warps_grey"
+    baseline: str = "real_only"
+    controls: tuple[str, ...] = ("real_only", "identity_grey", "affine_grey")
+    ceiling: str | None = None
+    evaluate_on: Literal["test", "held_out"] = "test"
+    held_out: float = Field(0.2, gt=0, lt=1)
+    split_seed: int = Field(0, ge=0)
+    min_quality: float = Field(0.0, ge=0, le=1)
+    seeds: tuple[Annotated[int, Field(ge=0)], ...] = Field((0, 1, 2), min_length=1)
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    fine_similarity: float = Field(0.5, ge=0)
+    cache_mb: int = Field(2048, ge=0)
+    memory_mb: int = Field(256, ge=1)
+
+    @model_validator(mode="after")
+    def _check_arms(self: E) -> E:
+        for name in self.arms:
+            if name in self.STAGES or not name or "/" in name:
+                raise ValueError(f"an arm's name is no path and none of {', '.join(self.STAGES)}")
+            self.of_arm(name)
+        if len(set(self.seeds)) != len(self.seeds):
+            raise ValueError("seeds differ")
+        return self
+
+    def of_arm(self: E, name: str) -> E:
+        """Apply the changes of one arm.
 
         Args:
-            people: Crops.
+            name: The arm, or a stage before all arms, for which nothing changes.
 
         Returns:
-            Label of each.
+            The experiment of that arm.
+
+        Raises:
+            ValueError: A change has a wrong key or value.
         """
-        places = {pid: place for place, pid in enumerate(self.pids)}
-        return [places[person.pid] for person in people]
+        changes = self.arms[name].changes if name in self.arms else {}
+        if not changes:
+            return self
+        if wrong := sorted(set(changes) - set(self.CHANGEABLE)):
+            known = ", ".join(self.CHANGEABLE)
+            raise ValueError(f"arm {name} cannot change {wrong[0]}, only {known}")
+        values = self.model_dump()
+        values["arms"] = {key: arm | {"changes": {}} for key, arm in values["arms"].items()}
+        return type(self).model_validate(merged(values, changes))
 
+    def resolved(self, command: str) -> dict[str, Any]:
+        """Convert to YAML values for a run folder.
 
-class LowData(NamedTuple):
-    """How much of the training data is left.
+        Args:
+            command: The command that uses the recipe.
 
-    Attributes:
-        people: Share of the training people, at least one; larger shares hold the smaller ones.
-        images: Crops a person at most; None for all. More crops hold the fewer ones.
-    """
+        Returns:
+            The command and all keys.
+        """
+        return {"command": command, **self.model_dump(mode="json")}
 
-    people: float = 1.0
-    images: int | None = None
-
-
-ALL = LowData()
-
-
-def gather(
-    dataset: Path,
-    arms: Mapping[str, Sequence[Path | None]],
-    *,
-    test: Path | None = None,
-    held_out: float | None = None,
-    low: LowData = ALL,
-    split_seed: int = 0,
-    min_quality: float = 0.0,
-    fill: bool = True,
-) -> Material:
-    """Read the crops of an experiment.
-
-    Args:
-        dataset: Market-1501-format root with the real crops.
-        arms: Name to the roots whose training crops come on top; None for the real ones again.
-        test: Root whose query and gallery everything is tried on; None for the dataset's own.
-        held_out: Share of the training people that nobody learns from and everything is tried
-            on, each of their crops as query and in the gallery; None for the test set.
-        low: How much of the training data is left; what was warped from crops that are not is left
-            out too.
-        split_seed: Decides who is held out, and which crops are left.
-        min_quality: Warps below it by their manifest are left out.
-        fill: Whether a person without any crop in an arm gets the real ones there.
-
-    Returns:
-        The crops.
-
-    Raises:
-        ReidaugError: A root cannot be read, holds other people, or nothing is left of it.
-    """
-    if held_out is None:
-        train = read_market1501(dataset, splits=(TRAIN,)).train
-        _, _, query, gallery, *_ = read_market1501(test or dataset, splits=(QUERY, GALLERY))
-    else:
-        people = read_market1501(dataset, splits=(TRAIN,)).train
-        train, query = hold_out(people, held_out, seed=split_seed)
-        gallery = query
-    known = {person.pid for person in (train if held_out is None else (*train, *query))}
-    whole, train = train, fewer(train, low, seed=split_seed)
-    gone = {person.path.stem for person in whole} - {person.path.stem for person in train}
-    mine = {person.pid for person in train}
-    extra, mixed = {}, {}
-    for name, roots in arms.items():
-        crops: tuple[Person, ...] = ()
-        origins: tuple[int, ...] = ()
-        for place, root in enumerate(roots):
-            found = train if root is None else _others(root, name, known, dataset, min_quality)
-            found = tuple(p for p in found if p.pid in mine and origin(p.path) not in gone)
-            crops, origins = crops + found, origins + (place,) * len(found)
-        have = {person.pid for person in crops}
-        filling = tuple(person for person in train if fill and person.pid not in have)
-        crops, origins = crops + filling, origins + (0,) * len(filling)
-        extra[name] = train if crops == train else crops
-        if len(roots) > 1:
-            mixed[name] = origins
-    return Material(train, query, gallery, extra, mixed)
-
-
-def hold_out(
-    people: Sequence[Person], share: float, *, seed: int
-) -> tuple[tuple[Person, ...], tuple[Person, ...]]:
-    """Set some people aside, with all their crops.
-
-    Args:
-        people: Crops.
-        share: Share of the people to set aside, at least one.
-        seed: Decides who.
-
-    Returns:
-        The crops of those who stay and of those set aside.
-
-    Raises:
-        ReidaugError: Nobody would stay.
-    """
-    pids = sorted({person.pid for person in people})
-    count = max(1, round(share * len(pids)))
-    if count >= len(pids):
-        raise ReidaugError(f"holding out {share:.0%} of {len(pids)} people leaves nobody to learn")
-    chosen = set(np.random.default_rng(seed).permutation(pids)[:count].tolist())
-    stay = tuple(person for person in people if person.pid not in chosen)
-    return stay, tuple(person for person in people if person.pid in chosen)
-
-
-def fewer(people: Sequence[Person], low: LowData, *, seed: int) -> tuple[Person, ...]:
-    """Leave some training crops.
-
-    Args:
-        people: Crops.
-        low: How many.
-        seed: Decides which.
-
-    Returns:
-        The crops that are left, in their order.
-
-    Raises:
-        ReidaugError: Nothing is left.
-    """
-    if not 0 < low.people <= 1 or (low.images is not None and low.images < 1):
-        raise ReidaugError(f"{low.people:g} of the people and {low.images} images each is nothing")
-    crops: dict[int, list[int]] = {}
-    for place, person in enumerate(people):
-        crops.setdefault(person.pid, []).append(place)
-    pids = sorted(crops)
-    count = max(1, round(low.people * len(pids)))
-    chosen = np.random.default_rng([seed, 1]).permutation(pids)[:count].tolist()
-    kept: set[int] = set()
-    for pid in chosen:
-        order = np.random.default_rng([seed, 2, pid]).permutation(crops[pid])
-        kept.update(order[: low.images].tolist())
-    return tuple(person for place, person in enumerate(people) if place in kept)
-
-
-def origin(path: Path) -> str:
-    """Tell what a crop was warped from.
-
-    Args:
-        path: The crop.
-
-    Returns:
-        Name of that crop without its ending; its own when it is no warp.
-    """
-    source = warp_source(path.name)
-    return path.stem if source is None else Path(source[0]).stem
-
-
-def _others(
-    root: Path, arm: str, known: set[int], dataset: Path, min_quality: float
-) -> tuple[Person, ...]:
-    warps = _warps(root, min_quality)
-    strangers = {person.pid for person in warps} - known
-    if strangers:
-        raise ReidaugError(
-            f"{root}: {len(strangers)} people of arm {arm} are not among the training people "
-            f"of {dataset}, such as {min(strangers)}"
+    def bfloat16(self, device: torch.device) -> bool:
+        """Whether the networks compute in bfloat16 on a device."""
+        return self.precision == "bfloat16" or (
+            self.precision == "auto" and bfloat16_is_faster(device)
         )
-    return warps
 
 
-def _warps(root: Path, min_quality: float) -> tuple[Person, ...]:
-    read = read_market1501(root, splits=(TRAIN,))
-    table = read.root / MANIFEST
-    if not min_quality or not table.is_file():
-        return read.train
-    rows = read_manifest(table)
-    if any(not {"file", "quality"} <= row.keys() for row in rows[:1]):
-        raise ReidaugError(f"{table}: has no columns 'file' and 'quality' to filter warps by")
-    good = {Path(row["file"]).name for row in rows if (row["quality"] or 0.0) >= min_quality}
-    warps = tuple(person for person in read.train if person.path.name in good)
-    if not warps:
-        raise ReidaugError(f"{table}: no warp has a quality of {min_quality} or more")
-    return warps
+def extends(begun: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
+    """Whether an experiment can go on with the cells of another.
+
+    Args:
+        begun: Recipe of the other, plain YAML values.
+        wanted: Recipe of the experiment: it may have more arms, other seeds after the first
+            (which may have trained the start of all), and compare other arms.
+
+    Returns:
+        Whether it can.
+    """
+    free = {"arms", "seeds", *ROLES}
+    fixed, same = ({k: v for k, v in r.items() if k not in free} for r in (begun, wanted))
+    return (
+        fixed == same
+        and begun["seeds"][0] == wanted["seeds"][0]
+        and begun["arms"].items() <= wanted["arms"].items()
+    )

@@ -9,10 +9,11 @@ from reidaug.data.images import encode_png, read_image
 from reidaug.experiments.demo_samples import flow_samples, pick_crops, pick_gallery
 from reidaug.flow.checkpoint import load_checkpoint
 from reidaug.machine import describe
-from reidaug.report import verdicts
 from reidaug.report.demo_page import Demo, World, demo_page
+from reidaug.report.experiment import FinetuneReport, read_report
 from reidaug.report.figures import warp_sheet
 from reidaug.report.reid_section import Gallery
+from reidaug.report.verdicts import headline
 from reidaug.runs import RunFolder
 
 FLOW_PANELS = {
@@ -89,18 +90,15 @@ def make_page(
     report = {
         "flow": flow,
         "augment": experiments[0].augment,
-        "reid": experiments[0].reid,
+        "reid": experiments[0].reid.as_dict(),
         "world": experiments[0].name,
-        "worlds": {w.name: {"augment": w.augment, "reid": w.reid} for w in experiments},
+        "worlds": {w.name: {"augment": w.augment, "reid": w.reid.as_dict()} for w in experiments},
         "seconds": {title: round(seconds, 1) for title, seconds in times.items()},
         "commands": list(commands),
         "hardware": hardware,
     }
-    headline = verdicts.headline(
-        verdicts.judged_gain(experiments[0].reid, "gain_mAP"),
-        verdicts.judged_gain(experiments[0].reid, "gain_over_best_control"),
-    )
-    return Page(headline, demo_page(demo), report, _warp_sheet(experiments[0].gallery))
+    first = experiments[0]
+    return Page(headline(first.reid), demo_page(demo), report, _warp_sheet(first.gallery))
 
 
 def _report(folder: Path) -> dict[str, Any]:
@@ -108,7 +106,7 @@ def _report(folder: Path) -> dict[str, Any]:
 
 
 def _world(root: Path, name: str, shown: Shown) -> World:
-    warps, reid = root / "warps_grey", _report(root / "reid")
+    warps, reid = root / "warps_grey", read_report(_report(root / "reid"), FinetuneReport)
     targets = read_poses(warps / "poses.json")
     gallery = pick_gallery(
         root / "market",
@@ -119,7 +117,7 @@ def _world(root: Path, name: str, shown: Shown) -> World:
         poses=shown.poses,
     )
     crops = pick_crops(root / "market", CROPS_SHOWN)
-    return World(name, reid["train_people"], crops, gallery, _report(warps), reid)
+    return World(name, reid.train_people, crops, gallery, _report(warps), reid)
 
 
 def _warp_sheet(gallery: Gallery) -> bytes:

@@ -3,14 +3,12 @@
 from pathlib import Path
 from typing import Any
 
-import click
-
 from reidaug.data.images import encode_png
 from reidaug.errors import UsageError
-from reidaug.experiments.arms import Material
-from reidaug.experiments.finetune import Experiment
-from reidaug.experiments.finetune_config import FinetuneEval, read_material, ready_network, resolved
-from reidaug.experiments.results import (
+from reidaug.experiments.experiment_data import ExperimentData
+from reidaug.experiments.finetune import FinetuneGrid
+from reidaug.experiments.finetune_config import FinetuneEval, build_checked_network, read_data
+from reidaug.experiments.tables import (
     Subset,
     ap_lines,
     results_block,
@@ -50,17 +48,16 @@ def evaluate_checkpoint(
     """
     if recipe.checkpoint is None:
         raise UsageError("--eval-only: name the model to evaluate with --set checkpoint=FILE")
-    material = read_material(recipe.model_copy(update={"arms": {}}))
-    model = ready_network(recipe, len(material.pids), training=False)
+    data = read_data(recipe.model_copy(update={"arms": {}}))
+    model = build_checked_network(recipe, len(data.pids), training=False)
     command = "finetune-eval --eval-only" + f" --rerank {rerank}" * (rerank != "none")
-    folder = RunFolder.open(out, resolved(recipe, command), resume=resume)
+    folder = RunFolder.open(out, recipe.resolved(command), resume=resume)
     done = folder.finished()
     if done is not None:
         return done
-    experiment = Experiment(recipe, material, folder)
-    seen = experiment.see(model)
-    tested = experiment.test(seen)
-    splits = {"train": material.train, "query": material.query, "gallery": material.gallery}
+    seen = FinetuneGrid(recipe, data, folder).features(model)
+    tested = evaluate(seen, memory_mb=recipe.memory_mb)
+    splits = {"train": data.train, "query": data.query, "gallery": data.gallery}
     report = {
         "dataset": (recipe.test_dataset or recipe.dataset).resolve().name,
         "evaluate_on": recipe.evaluate_on,
@@ -75,42 +72,43 @@ def evaluate_checkpoint(
         curves[f"{recipe.backbone}, {rerank}"] = again.cmc
     write_atomically(folder.path / "cmc.png", cmc_picture(curves))
     if tested.unmatched < len(tested.ap):
-        rows = _ranked(material, seen, tested)
+        rows = _ranked(data, seen, tested)
         write_atomically(folder.path / "ranked.png", encode_png(ranked_sheet(rows)))
         report["ranked"] = [_record(row) for row in rows]
     folder.report(report)
     return report
 
 
-def tell(report: dict[str, Any]) -> None:
-    """Print an evaluation: the dataset, torchreid's block, fast-reid's table, both mAPs.
+def evaluation_text(report: dict[str, Any]) -> str:
+    """Write an evaluation: the dataset, torchreid's block, fast-reid's table, both mAPs.
 
     Args:
-        report: What `evaluate_checkpoint` returns.
+        report: The report of `evaluate_checkpoint`.
+
+    Returns:
+        Lines.
     """
-    tested = Evaluation(**{name: report[name] for name in Evaluation._fields})
-    click.echo(subset_table({name: Subset(**row) for name, row in report["subsets"].items()}))
-    if tested.unmatched:
-        click.echo(f"{tested.unmatched} queries have no match and do not count")
-    click.echo(results_block(tested))
-    rows = {report["dataset"]: tested}
+    plain = Evaluation(**{name: report[name] for name in Evaluation._fields})
+    lines = [subset_table({name: Subset(**row) for name, row in report["subsets"].items()})]
+    if plain.unmatched:
+        lines.append(f"{plain.unmatched} queries have no match and do not count")
+    rows = {report["dataset"]: plain}
     if "reranked" in report:
         again = {name: report["reranked"][name] for name in Evaluation._fields}
         rows[f"{report['dataset']}, {report['reranked']['by']}"] = Evaluation(**again)
-    click.echo(results_table(rows))
-    click.echo(ap_lines(tested))
+    return "\n".join([*lines, results_block(plain), results_table(rows), ap_lines(plain)])
 
 
-def _ranked(material: Material, seen: RetrievalFeatures, tested: Evaluation) -> list[RankedQuery]:
+def _ranked(data: ExperimentData, seen: RetrievalFeatures, tested: Evaluation) -> list[RankedQuery]:
     """Look up what the queries that fared worst, in the middle and best were answered with."""
     rows = []
     for place, kind in choose(tested.ap):
-        person = material.query[place]
+        person = data.query[place]
         feature = seen.query_features[place : place + 1]
         who = Identities.of([person])
         found = nearest(feature, who, seen.gallery_features, seen.gallery, SHOWN)
         results = tuple(
-            Result(material.gallery[k].path, float(distance), bool(right))
+            Result(data.gallery[k].path, float(distance), bool(right))
             for k, right, distance in zip(*(part[0] for part in found), strict=True)
             if k >= 0
         )

@@ -1,60 +1,124 @@
-"""The cells of `reidaug finetune-eval`: one arm trained and tested with one seed."""
+"""Fine-tuning experiment: every arm trained with every seed, evaluated and compared."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
-import numpy as np
-import safetensors.torch
-import torch
 from accelerate import PartialState
-from torch.optim.swa_utils import AveragedModel, get_swa_multi_avg_fn, update_bn
 
 from reidaug.data.market1501 import Person
-from reidaug.experiments.arms import Material
-from reidaug.experiments.finetune_config import START, FinetuneEval, build_network
-from reidaug.experiments.results import Cell
-from reidaug.experiments.run_grid import Advance, Cells, Task
+from reidaug.experiments.arms import extends
+from reidaug.experiments.experiment_data import ExperimentData
+from reidaug.experiments.finetune_config import (
+    START,
+    FinetuneEval,
+    build_checked_network,
+    build_network,
+    read_data,
+)
+from reidaug.experiments.results import CellResult, scores, shared_report
+from reidaug.experiments.run_grid import Advance, CellKey, Grid, run_grid
 from reidaug.files import write_atomically
-from reidaug.machine import bfloat16_is_faster, one_thread
+from reidaug.machine import one_thread
 from reidaug.reid.backbones import ReIDModel
-from reidaug.reid.batches import TrainingBatches, calibration_batches
+from reidaug.reid.batches import TrainingBatches
 from reidaug.reid.crops import Crops
-from reidaug.reid.evaluation.retrieval import Evaluation, evaluate
+from reidaug.reid.evaluation.retrieval import evaluate
 from reidaug.reid.features import RetrievalFeatures, extract_features
 from reidaug.reid.network_modes import seeded
-from reidaug.reid.trainer import ReIDTrainer, build_optimiser, frozen_teacher
+from reidaug.reid.training import train
+from reidaug.reid.weights import save_weights
+from reidaug.report.experiment import FinetuneReport, read_report
+from reidaug.report.reid_section import cmc_picture
 from reidaug.runs import RunFolder
 
 LOG_EVERY = 20
+DRY_RUN_CROPS = 64  # queries and gallery crops of a dry run, each
+
+
+def finetune(
+    recipe: FinetuneEval, out: Path, *, resume: bool = False, workers: int | None = None
+) -> FinetuneReport:
+    """Train every arm with every seed and compare them.
+
+    Args:
+        recipe: The experiment.
+        out: Run folder.
+        resume: Whether to go on with the run it holds: finished cells are kept, also when the
+            recipe has more arms or seeds by now, or compares others.
+        workers: Cells trained at a time; default: one a core, one alone on a GPU.
+
+    Returns:
+        The report, also written as ``report.json``; ``cmc.png`` is beside it.
+
+    Raises:
+        ReidaugError: Crops cannot be read, a weight file does not fit, or training diverges.
+        UsageError: The recipe does not fit the data.
+    """
+    data = read_data(recipe)
+    build_checked_network(recipe, len(data.pids), training=True)
+    folder = RunFolder.open(out, recipe.resolved("finetune-eval"), resume=resume, grows=extends)
+    if (finished := folder.finished()) is not None:
+        return read_report(finished, FinetuneReport)
+    grid = FinetuneGrid(recipe, data, folder)
+    run_grid(grid, workers)
+    report = build_report(grid)
+    write_atomically(folder.path / "cmc.png", cmc_picture(report.cmc))
+    folder.report(report.as_dict())
+    return report
+
+
+def dry_run(recipe: FinetuneEval) -> FinetuneReport:
+    """List all crops, take one step with every arm, evaluate on a few crops; keep nothing.
+
+    Args:
+        recipe: The experiment.
+
+    Returns:
+        The report of `finetune`; its numbers mean nothing.
+
+    Raises:
+        ReidaugError: As `finetune`.
+        UsageError: As `finetune`.
+    """
+    changes = {"seeds": recipe.seeds[:1], "steps": 1, "pretrain_steps": 1}
+    recipe = recipe.model_copy(update=changes)
+    data = read_data(recipe)
+    build_checked_network(recipe, len(data.pids), training=True)
+    few = data._replace(query=data.query[:DRY_RUN_CROPS], gallery=data.gallery[:DRY_RUN_CROPS])
+    with TemporaryDirectory() as folder:
+        grid = FinetuneGrid(recipe, few, RunFolder(Path(folder), resumed=False))
+        run_grid(grid, workers=1)
+        return build_report(grid)
 
 
 @dataclass(frozen=True)
-class Experiment(Cells):
-    """An experiment of which cells can be trained one by one.
+class FinetuneGrid(Grid):
+    """The cells of a fine-tuning experiment.
 
     Attributes:
-        recipe: What decides its numbers.
-        material: Its crops.
+        recipe: The experiment.
+        data: Its crops.
         folder: Its run folder.
     """
 
     recipe: FinetuneEval
-    material: Material
+    data: ExperimentData
     folder: RunFolder
 
-    def model_path(self, name: str, seed: int) -> Path:
-        """Where a cell leaves its model."""
-        return self.folder.path / "checkpoints" / f"{name}-seed{seed}.safetensors"
+    def model_path(self, key: CellKey) -> Path:
+        """Name the weight file of a cell."""
+        return self.folder.path / "checkpoints" / f"{key}.safetensors"
 
-    def start_seed(self, seed: int) -> int:
-        """Tell which start a seed's arms are fine-tuned from, by the seed that trained it."""
-        return seed if self.recipe.start_per_seed else self.recipe.seeds[0]
+    def start(self, seed: int) -> CellKey:
+        """Name the cell that the arms of a seed are fine-tuned from."""
+        return CellKey(START, seed if self.recipe.start_per_seed else self.recipe.seeds[0])
 
-    def plan(self) -> dict[Task, Task | None]:
+    def plan(self) -> dict[CellKey, CellKey | None]:
         """List every cell with the one it goes on from: arms go on from their start."""
-        starts = {seed: (START, self.start_seed(seed)) for seed in self.recipe.seeds}
-        arms = {(name, seed): starts[seed] for seed in starts for name in self.recipe.arms}
+        starts = {seed: self.start(seed) for seed in self.recipe.seeds}
+        arms = {CellKey(name, seed): starts[seed] for seed in starts for name in self.recipe.arms}
         return {**dict.fromkeys(starts.values()), **arms}
 
     def steps(self, name: str) -> int:
@@ -63,140 +127,104 @@ class Experiment(Cells):
             return self.recipe.steps
         return 0 if self.recipe.checkpoint is not None else self.recipe.pretrain_steps
 
-    def train(self, name: str, seed: int, advance: Advance | None = None) -> int:
-        """Train and test one arm (or the start of all) with one seed, and write the cell down.
+    def train(self, key: CellKey, advance: Advance) -> CellResult:
+        """Train and evaluate one arm, or the start of all, with one seed.
 
         On a CPU one thread does it all: the numbers do not depend on how many cores there are.
 
         Args:
-            name: The arm, or `START`.
-            seed: Source of all chance.
-            advance: Told of every step.
+            key: The cell.
+            advance: Called after every step.
 
         Returns:
-            The number of steps.
+            Its result.
         """
-        recipe = self.recipe
-        weights = recipe.checkpoint or recipe.weights
-        if name != START:
-            weights = self.model_path(START, self.start_seed(seed))
-        with one_thread(), seeded(seed):
-            model = build_network(recipe, len(self.material.pids), seed, weights)
-            records = self._learn(model, name, seed, advance)
-            tested = self.test(self.see(model))
-        if name == START or recipe.keep_checkpoints:
-            state = {key: value.contiguous().cpu() for key, value in model.state_dict().items()}
-            write_atomically(self.model_path(name, seed), safetensors.torch.save(state))
-        last = records[-max(1, len(records) // 10) :]
-        loss, accuracy = (_mean([r[key] for r in last]) for key in ("loss", "accuracy"))
-        cell = Cell(tested, loss, accuracy)
-        write_atomically(self.cell_path(name, seed), cell.encoded())
-        return self.steps(name)
+        recipe, steps = self.recipe.of_arm(key.name), self.steps(key.name)
+        weights: Path | None = self.model_path(self.start(key.seed))
+        if key.name == START:
+            weights = recipe.checkpoint or recipe.weights
+            pretraining = {"learning_rate": recipe.pretrain_learning_rate, "ratio": 0.0}
+            recipe = recipe.model_copy(update=pretraining)
 
-    def see(self, model: ReIDModel) -> RetrievalFeatures:
-        """Embed query and gallery with a model.
+        def after_step(step: int, record: dict[str, float]) -> None:
+            if step % LOG_EVERY == 0 or step == steps:
+                self.folder.log(stage=key.name, seed=key.seed, step=step, **record)
+            advance(1)
+
+        with one_thread(), seeded(key.seed):
+            model, _ = build_network(recipe, len(self.data.pids), key.seed, weights)
+            metrics = train(
+                model,
+                self._batches(key.name),
+                recipe,
+                steps=steps,
+                seed=key.seed,
+                after_step=after_step,
+                bfloat16=recipe.bfloat16(PartialState().device),
+            )
+            evaluation = evaluate(self.features(model), memory_mb=recipe.memory_mb)
+        if key.name == START or recipe.keep_checkpoints:
+            save_weights(model, self.model_path(key))
+        return CellResult(evaluation, *metrics)
+
+    def features(self, model: ReIDModel) -> RetrievalFeatures:
+        """Extract the features of query and gallery.
 
         Args:
             model: The network.
 
         Returns:
-            Their features and ids.
+            Features and identities.
         """
         device = PartialState().device
         return extract_features(
             model,
-            self.material.query,
-            self.material.gallery,
+            self.data.query,
+            self.data.gallery,
             size=self.recipe.size,
             fine_weight=self.recipe.fine_similarity,
             mirror=self.recipe.mirror,
-            bfloat16=self._half(device),
+            bfloat16=self.recipe.bfloat16(device),
             device=device,
         )
 
-    def test(self, seen: RetrievalFeatures) -> Evaluation:
-        """Search the gallery for every query.
-
-        Args:
-            seen: What a model sees in them.
-
-        Returns:
-            How it did.
-        """
-        return evaluate(seen, memory_mb=self.recipe.memory_mb)
-
-    def _learn(
-        self, model: ReIDModel, name: str, seed: int, advance: Advance | None
-    ) -> list[dict[str, float]]:
-        """Take the steps of a cell; the last model is the one that counts."""
-        recipe, steps, device = self.recipe.of_arm(name), self.steps(name), PartialState().device
-        feed = self._feed(name)
-        learner = ReIDTrainer(
-            model,
-            build_optimiser(
-                model,
-                kind=recipe.optimiser,
-                learning_rate=(
-                    recipe.pretrain_learning_rate if name == START else recipe.learning_rate
-                ),
-                head_rate=recipe.head_rate,
-                weight_decay=recipe.weight_decay,
-            ),
-            recipe.objective,
-            steps=steps,
-            warmup=round(recipe.warmup * steps),
-            separate_norm=recipe.separate_norm,
-            bfloat16=self._half(device),
-            teacher=frozen_teacher(model) if recipe.objective.extra_teacher else None,
-        )
-        late = steps - round(recipe.real_only_share * steps)
-        batches = feed.batches(steps=steps, seed=seed, real_only_from=late, device=device)
-        records = []
-        averaged = round(recipe.average_share * steps)
-        mean = AveragedModel(model, multi_avg_fn=get_swa_multi_avg_fn()) if averaged else None
-        for step, (real, extra) in enumerate(batches, 1):
-            records.append(learner.step(real, extra))
-            if mean is not None and step > steps - averaged:
-                mean.update_parameters(model)
-            if step % LOG_EVERY == 0 or step == steps:
-                self.folder.log(stage=name, seed=seed, step=step, **records[-1])
-            if advance is not None:
-                advance(1)
-        if mean is not None:
-            model.load_state_dict(mean.module.state_dict())
-        if (recipe.recalibrate_norm or averaged) and steps:
-            count = recipe.people * recipe.images
-            update_bn(calibration_batches(feed.real, count=count, seed=seed, device=device), model)
-        return records
-
-    def _feed(self, name: str) -> TrainingBatches:
-        recipe, train = self.recipe.of_arm(name), self.material.train
-        extra = self.material.extra.get(name, train)
+    def _batches(self, name: str) -> TrainingBatches:
+        train, data = self.data.train, self.data
+        extra = data.extra.get(name, train)
         if name != START and self.recipe.arms[name].only:
             train = extra
         real = self._crops(train)
-        count = 0 if name == START else round(recipe.ratio * recipe.people * recipe.images)
         return TrainingBatches(
             real,
-            self.material.labels(train),
+            data.labels(train),
             real if extra is train else self._crops(extra),
-            self.material.labels(extra),
-            people=recipe.people,
-            images=recipe.images,
-            extra_count=count,
-            transforms=recipe.transforms,
-            extra_transforms=recipe.extra_transforms,
-            extra_roots=self.material.roots.get(name, ()),
+            data.labels(extra),
+            data.extra_roots.get(name, ()),
         )
 
     def _crops(self, people: Sequence[Person]) -> Crops:
         paths = [person.path for person in people]
         return Crops(paths, size=self.recipe.size, cache_mb=self.recipe.cache_mb // 2)
 
-    def _half(self, device: torch.device) -> bool:
-        wanted = self.recipe.precision
-        return bfloat16_is_faster(device) if wanted == "auto" else wanted == "bfloat16"
 
+def build_report(grid: FinetuneGrid) -> FinetuneReport:
+    """Build the report of a finished experiment.
 
-def _mean(values: Sequence[float]) -> float | None:
-    return float(np.mean(values)) if values else None
+    Args:
+        grid: The experiment.
+
+    Returns:
+        Its report.
+    """
+    recipe, data, start = grid.recipe, grid.data, grid.results(START)
+    cells = {name: grid.results(name) for name in recipe.arms}
+    last = {key: [getattr(cell, key) for cell in start] for key in ("loss", "accuracy")}
+    return FinetuneReport(
+        **shared_report(recipe, data, cells, before={}),
+        backbone=recipe.backbone,
+        pretrain_steps=grid.steps(START),
+        steps=recipe.steps,
+        train_people=len(data.pids),
+        train_images=len(data.train),
+        start={**scores(start), **(last if grid.steps(START) else {})},
+    )

@@ -1,29 +1,34 @@
-"""Cells of an experiment: pieces of training that go on from one another, several at a time."""
+"""Grid of an experiment: one cell for every arm and seed, several trained at a time."""
 
-import signal
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, wait
-from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from collections.abc import Callable, Iterator, Mapping
+from typing import NamedTuple
 
 from accelerate import PartialState
-from joblib.externals.loky import ProcessPoolExecutor
+from joblib import delayed
 
-from reidaug.experiments.arms import Material
-from reidaug.experiments.results import Cell, arm_of, curves_of, rows_of
-from reidaug.experiments.statistics import compare
-from reidaug.jobs import explain_killed_worker
+from reidaug.experiments.results import CellResult
+from reidaug.jobs import Records, run_tasks
 from reidaug.machine import cores
 from reidaug.runs import RunFolder, counter
 
-Task = tuple[str, int]  # a cell: its name and its seed
-DRY = 64  # crops that a dry run searches for and among
-COMPARED = ("method", "baseline", "controls", "ceiling")  # what is said of finished cells
+ADVICE = "finished cells are kept: go on with --resume and fewer --workers"
 Advance = Callable[[int], None]
+"""Called with the number of optimiser steps just taken."""
 
 
-class Cells(ABC):
+class CellKey(NamedTuple):
+    """Name of a cell: an arm, or a stage that arms go on from, and a seed."""
+
+    name: str
+    seed: int
+
+    def __str__(self) -> str:
+        """Write the key as in file names."""
+        return f"{self.name}-seed{self.seed}"
+
+
+class Grid(ABC):
     """An experiment whose cells can be trained one by one, each in any process.
 
     Attributes:
@@ -32,16 +37,13 @@ class Cells(ABC):
 
     folder: RunFolder
 
-    def cell_path(self, name: str, seed: int) -> Path:
-        """Tell where a finished cell is written down."""
-        return self.folder.path / "cells" / f"{name}-seed{seed}.json"
-
-    def finished(self, name: str, seed: int) -> bool:
-        """Tell whether a cell has been written down."""
-        return self.cell_path(name, seed).exists()
+    @property
+    def records(self) -> Records:
+        """The records of finished cells, by the text of their keys."""
+        return Records(self.folder.path / "cells")
 
     @abstractmethod
-    def plan(self) -> Mapping[Task, Task | None]:
+    def plan(self) -> Mapping[CellKey, CellKey | None]:
         """List every cell with the one it goes on from, None where there is none."""
 
     @abstractmethod
@@ -49,143 +51,66 @@ class Cells(ABC):
         """Count the optimiser steps of a cell."""
 
     @abstractmethod
-    def train(self, name: str, seed: int, advance: Advance | None = None) -> int:
-        """Train a cell and write it down.
+    def train(self, key: CellKey, advance: Advance) -> CellResult:
+        """Train and evaluate a cell.
 
         Args:
-            name: Of the cell.
-            seed: Source of all chance.
-            advance: Told of every step.
+            key: The cell.
+            advance: Called after every step.
 
         Returns:
-            The number of steps.
+            Its result.
         """
 
+    def finished(self, key: CellKey) -> bool:
+        """Whether a cell has a record."""
+        return self.records.read(str(key)) is not None
 
-def may_grow(begun: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
-    """Tell whether the cells of one experiment are cells of another.
+    def finish(self, key: CellKey, advance: Advance) -> CellKey:
+        """Train and evaluate a cell, and write its record."""
+        self.records.write(str(key), self.train(key, advance).as_record())
+        return key
 
-    Args:
-        begun: Its recipe, plain YAML values.
-        wanted: That of the other: it may have more arms, other seeds after the first (which may
-            have made the start of all), and compare other arms.
+    def results(self, name: str) -> list[CellResult]:
+        """Read the results of a finished arm or stage, one a seed.
 
-    Returns:
-        Whether the other can go on with them.
-    """
-    loose = {"arms", "seeds", *COMPARED}
-    fixed, asked = ({k: v for k, v in r.items() if k not in loose} for r in (begun, wanted))
-    return (
-        fixed == asked
-        and begun["seeds"][0] == wanted["seeds"][0]
-        and begun["arms"].items() <= wanted["arms"].items()
-    )
+        Args:
+            name: The arm or stage.
 
-
-@runtime_checkable
-class Asked(Protocol):
-    """What the recipes of all experiments say of who is compared, on whom."""
-
-    protocol: Any
-    evaluate_on: Any
-    seeds: tuple[int, ...]
-    method: str
-    baseline: str
-    controls: tuple[str, ...]
+        Returns:
+            The results in the order of the plan.
+        """
+        keys = [key for key in self.plan() if key.name == name]
+        return [CellResult.of_record(self.records.read(str(key))) for key in keys]
 
 
-def report_of(
-    recipe: Asked,
-    material: Material,
-    arms: Mapping[str, Sequence[Cell]],
-    before: Mapping[str, Sequence[Cell]],
-    *,
-    ceiling: str | None = None,
-) -> dict[str, Any]:
-    """Put together what every experiment reports.
+def run_grid(grid: Grid, workers: int | None = None) -> None:
+    """Train the cells that are not finished, wave by wave: first those that others go on from.
 
     Args:
-        recipe: The experiment.
-        material: Whom everything was tried on, and what came on top.
-        arms: The cells of every arm, one a seed.
-        before: The cells before all arms whose curves belong beside theirs.
-        ceiling: The arm no augmentation of this kind can beat.
-
-    Returns:
-        JSON values.
-    """
-    return {
-        "protocol": recipe.protocol,
-        "evaluate_on": recipe.evaluate_on,
-        "seeds": list(recipe.seeds),
-        "queries": len(material.query),
-        "queries_without_match": next(iter(arms.values()))[0].tested.unmatched,
-        "gallery": len(material.gallery),
-        "extra_crops": {name: len(people) for name, people in material.extra.items()},
-        "arms": rows_of(arms),
-        "cmc": curves_of({**before, **arms}),
-        **compare(
-            {name: arm_of(run) for name, run in arms.items()},
-            method=recipe.method,
-            baseline=recipe.baseline,
-            controls=recipe.controls,
-            ceiling=ceiling,
-        ),
-    }
-
-
-def train_cells(cells: Cells, workers: int | None = None) -> None:
-    """Train the cells that are not finished yet; each waits for the one it goes on from alone.
-
-    Args:
-        cells: The experiment.
+        grid: The experiment.
         workers: Cells trained at a time; default: one a core, one alone on a GPU.
     """
-    for name in ("cells", "checkpoints"):
-        (cells.folder.path / name).mkdir(exist_ok=True)
-    on_cpu = PartialState().device.type == "cpu"
-    workers = workers or (cores() if on_cpu else 1)
-    plan = cells.plan()
-    todo = {task: parent for task, parent in plan.items() if not cells.finished(*task)}
-    ready = [task for task, parent in todo.items() if parent not in todo]
-    waiting: dict[Task, list[Task]] = {}
-    for task, parent in todo.items():
-        if parent is not None and parent in todo:
-            waiting.setdefault(parent, []).append(task)
-    total = sum(cells.steps(name) for name, _ in todo)
+    workers = workers or (cores() if PartialState().device.type == "cpu" else 1)
+    waves = [[key for key in wave if not grid.finished(key)] for wave in _waves(grid)]
+    total = sum(grid.steps(key.name) for wave in waves for key in wave)
     with counter(total=total, what="re-ID", unit="step") as advance:
-        if workers > 1:
-            _spread(cells, ready, waiting, workers, advance)
-        while workers == 1 and ready:
-            task = ready.pop(0)
-            cells.train(*task, advance)
-            ready = waiting.pop(task, []) + ready
+        for wave in waves:
+            alone = workers == 1  # then steps are counted as they are taken
+            tasks = (delayed(grid.finish)(key, advance if alone else _ignore) for key in wave)
+            for key in run_tasks(tasks, workers, ordered=False, advice=ADVICE):
+                if not alone:
+                    advance(grid.steps(key.name))
 
 
-def _spread(
-    cells: Cells,
-    ready: list[Task],
-    waiting: dict[Task, list[Task]],
-    workers: int,
-    advance: Advance,
-) -> None:
-    """Train cells in processes of their own."""
-    pool = ProcessPoolExecutor(workers, timeout=60, initializer=_stop_quietly)
-    running: dict[Future[int], Task] = {}
-    try:
-        with explain_killed_worker(
-            "finished cells are kept: go on with --resume and fewer --workers"
-        ):
-            while ready or running:
-                running |= {pool.submit(cells.train, *task): task for task in ready}
-                ready = []
-                for cell in wait(running, return_when=FIRST_COMPLETED).done:
-                    if steps := cell.result():
-                        advance(steps)
-                    ready += waiting.pop(running.pop(cell), [])
-    finally:
-        pool.shutdown(wait=True, kill_workers=bool(running))
+def _waves(grid: Grid) -> Iterator[list[CellKey]]:
+    """Sort the cells by how many others they wait for."""
+    plan = dict(grid.plan())
+    wave = [key for key, parent in plan.items() if parent is None]
+    while wave:
+        yield wave
+        wave = [key for key, parent in plan.items() if parent in wave]
 
 
-def _stop_quietly() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+def _ignore(steps: int) -> None:
+    """Count nothing: another process does."""

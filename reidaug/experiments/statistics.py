@@ -1,17 +1,18 @@
-"""What the arms of an experiment say about each other: paired over seeds and over queries."""
+"""Comparison of arms, paired over seeds and over queries."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
 from reidaug.bootstrap import mean_interval
+from reidaug.report.experiment import Ceiling, Comparison, Gain
 
 
-class Arm(NamedTuple):
-    """One arm's scores.
+class ArmScores(NamedTuple):
+    """Scores of one arm.
 
     Attributes:
         mAP: Mean average precision (S,) of every seed in percent.
@@ -22,74 +23,51 @@ class Arm(NamedTuple):
     ap: Float[ndarray, "s q"]
 
 
-class Gain(NamedTuple):
-    """How much better one arm is than another, in points of mAP.
-
-    Attributes:
-        mean: Mean over seeds of the paired differences.
-        std: Their standard deviation; 0 for one seed.
-        pooled_std: Root of the mean of both arms' own variances over seeds.
-        low: Lower end of the 95 % interval of the mean over resampled queries.
-        high: Upper end.
-        seeds: How many there are.
-    """
-
-    mean: float
-    std: float
-    pooled_std: float
-    low: float
-    high: float
-    seeds: int
-
-    @property
-    def evident(self) -> bool:
-        """Whether the difference is more than chance between seeds and queries explains.
-
-        One seed says nothing about chance between seeds, so nothing is evident from it.
-        """
-        beyond_seeds = self.seeds > 1 and abs(self.mean) > 2 * self.pooled_std
-        return beyond_seeds and (self.low > 0 or self.high < 0)
-
-    @property
-    def words(self) -> str:
-        """The difference in plain words."""
-        if not self.evident:
-            return "no evidence of a gain"
-        return "a gain" if self.mean > 0 else "a loss"
-
-
-def gain(arm: Arm, control: Arm) -> Gain:
-    """Compare two arms that share seeds and queries.
+def compare(
+    arms: Mapping[str, ArmScores],
+    *,
+    method: str,
+    baseline: str,
+    controls: Sequence[str],
+    ceiling: str | None,
+) -> Comparison:
+    """Compare the method with all other arms.
 
     Args:
-        arm: The one in question.
-        control: The one it is measured against.
+        arms: Scores by name; arms that were not run are missing.
+        method: The arm in question.
+        baseline: The arm without any augmentation.
+        controls: Arms that could explain a gain away, the baseline among them.
+        ceiling: The arm no augmentation of this kind can beat.
 
     Returns:
-        Their difference.
+        The gains.
     """
-    paired = arm.mAP - control.mAP
-    one = len(paired) < 2
-    variances = [0.0 if one else float(np.var(a.mAP, ddof=1)) for a in (arm, control)]
-    by_query = (arm.ap - control.ap).mean(0)
-    by_query = by_query[~np.isnan(by_query)]
-    low, high = mean_interval(by_query)
-    return Gain(
-        float(paired.mean()),
-        0.0 if one else float(np.std(paired, ddof=1)),
-        float(np.sqrt(np.mean(variances))),
-        low,
-        high,
-        len(paired),
+    control = best(arms, controls)
+
+    def gain(arm: str | None, vs: str | None) -> Gain | None:
+        if arm is None or vs is None or not {arm, vs} <= arms.keys():
+            return None
+        return paired_gain(arms, arm, vs)
+
+    over_control, above = gain(method, control), gain(ceiling, control)
+    others = [name for name in arms if name != method] if method in arms else []
+    return Comparison(
+        gain_mAP=gain(method, baseline),
+        gain_over_best_control=over_control,
+        differences={name: paired_gain(arms, method, name) for name in others},
+        ceiling=None
+        if above is None
+        else Ceiling(**vars(above), share_recovered=recovered(over_control, above)),
     )
 
 
-def best(arms: Mapping[str, Arm], names: Sequence[str]) -> str | None:
-    """Name the arm with the highest mean mAP.
+def best(arms: Mapping[str, ArmScores], names: Sequence[str]) -> str | None:
+    """Find the arm with the highest mean mAP.
 
     Args:
         arms: Scores by name.
-        names: The arms that compete; those that were not run are passed over.
+        names: Candidates; those that were not run are passed over.
 
     Returns:
         Its name, the first of equals; None when none of them was run.
@@ -98,65 +76,52 @@ def best(arms: Mapping[str, Arm], names: Sequence[str]) -> str | None:
     return max(run, key=lambda name: float(arms[name].mAP.mean()), default=None)
 
 
-def compare(
-    arms: Mapping[str, Arm],
-    *,
-    method: str,
-    baseline: str,
-    controls: Sequence[str],
-    ceiling: str | None,
-) -> dict[str, Any]:
-    """Say what the method gains, and how much of what can be gained.
+def paired_gain(arms: Mapping[str, ArmScores], name: str, vs: str) -> Gain:
+    """Compare two arms that share seeds and queries.
 
-    Args:
-        arms: Scores by name.
-        method: The arm in question.
-        baseline: The arm without any augmentation.
-        controls: The arms that explain a gain away, the baseline among them.
-        ceiling: The arm no augmentation of this kind can beat.
-
-    Returns:
-        For ``report.json``: ``gain_mAP`` over the baseline, ``gain_over_best_control``,
-        ``differences`` of the method from every other arm, and ``ceiling`` with the share of the
-        possible gain that is recovered (None when the ceiling is not evidently above the best
-        control). Parts whose arms were not run are left out.
-    """
-    control = best(arms, controls)
-    said: dict[str, Any] = {}
-    if method in arms and baseline in arms:
-        said["gain_mAP"] = against(arms, method, baseline)
-    if method in arms and control is not None:
-        said["gain_over_best_control"] = against(arms, method, control)
-    if method in arms:
-        others = [name for name in arms if name != method]
-        said["differences"] = {name: against(arms, method, name) for name in others}
-    if ceiling in arms and ceiling is not None and control is not None:
-        room = gain(arms[ceiling], arms[control])
-        said["ceiling"] = {"arm": ceiling, **against(arms, ceiling, control)}
-        if method in arms:
-            recovered = gain(arms[method], arms[control]).mean / room.mean if room.mean else 0.0
-            possible = room.evident and room.mean > 0
-            said["ceiling"]["share_recovered"] = recovered if possible else None
-    return said
-
-
-def against(arms: Mapping[str, Arm], name: str, control: str) -> dict[str, Any]:
-    """Compare two arms by name.
+    The difference is evident when it is more than twice the pooled standard deviation over seeds
+    and its interval over queries does not hold 0. One seed says nothing about chance between
+    seeds, so nothing is evident from it.
 
     Args:
         arms: Scores by name.
         name: The arm in question.
-        control: The arm it is measured against.
+        vs: The arm it is compared with.
 
     Returns:
-        JSON values: mean, std, pooled_std, ci, vs and words.
+        Their difference.
     """
-    found = gain(arms[name], arms[control])
-    return {
-        "mean": found.mean,
-        "std": found.std,
-        "pooled_std": found.pooled_std,
-        "ci": [found.low, found.high],
-        "vs": control,
-        "words": found.words,
-    }
+    arm, control = arms[name], arms[vs]
+    paired = arm.mAP - control.mAP
+    several = len(paired) > 1
+    variances = [float(np.var(a.mAP, ddof=1)) if several else 0.0 for a in (arm, control)]
+    mean, pooled_std = float(paired.mean()), float(np.sqrt(np.mean(variances)))
+    by_query = (arm.ap - control.ap).mean(0)
+    low, high = mean_interval(by_query[~np.isnan(by_query)])
+    evident = several and abs(mean) > 2 * pooled_std and (low > 0 or high < 0)
+    return Gain(
+        arm=name,
+        vs=vs,
+        mean=mean,
+        std=float(np.std(paired, ddof=1)) if several else 0.0,
+        pooled_std=pooled_std,
+        ci=(low, high),
+        by_seed=tuple(paired.tolist()),
+        evident=evident,
+        words=("a gain" if mean > 0 else "a loss") if evident else "no evidence of a gain",
+    )
+
+
+def recovered(method: Gain | None, ceiling: Gain) -> float | None:
+    """Divide the method's gain by the ceiling's, both over the same control.
+
+    Args:
+        method: Gain of the method; None where it was not run.
+        ceiling: Gain of the ceiling.
+
+    Returns:
+        The share; None where there is nothing evident to recover.
+    """
+    if method is None or not ceiling.evident or ceiling.mean <= 0:
+        return None
+    return method.mean / ceiling.mean

@@ -8,9 +8,10 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from reidaug.jobs import torch_generator
-from reidaug.reid.crop_transforms import CropTransforms, transform_crops
+from reidaug.reid.crop_transforms import transform_crops
 from reidaug.reid.crops import Crops, normalise
 from reidaug.reid.sampling import PeopleSampler, crop_pools, draw_extra
+from reidaug.reid.training_options import TrainingOptions
 
 # Purposes of the generators of one training; `build_network` of the experiments takes 5.
 SAMPLING, TRANSFORMS, EXTRA_SAMPLING, EXTRA_TRANSFORMS, CALIBRATION = range(5)
@@ -29,18 +30,13 @@ class Batch(NamedTuple):
 
 
 class TrainingBatches(NamedTuple):
-    """Crops and sampling settings of one training.
+    """The crops of a training, to draw batches from.
 
     Attributes:
         real: Real crops.
         labels: Their identities.
         extra: Extra crops of the arm.
         extra_labels: Their identities.
-        people: P, people a batch.
-        images: K, real crops a person and batch.
-        extra_count: Extra crops a batch; 0 for none.
-        transforms: Augmentation of real crops.
-        extra_transforms: Augmentation of extra crops.
         extra_roots: Index of the dataset of each extra crop, where an arm mixes several.
     """
 
@@ -48,15 +44,10 @@ class TrainingBatches(NamedTuple):
     labels: Sequence[int]
     extra: Crops
     extra_labels: Sequence[int]
-    people: int
-    images: int
-    extra_count: int
-    transforms: CropTransforms
-    extra_transforms: CropTransforms
     extra_roots: Sequence[int] = ()
 
     def batches(
-        self, *, steps: int, seed: int, real_only_from: int, device: torch.device
+        self, options: TrainingOptions, *, steps: int, seed: int, device: torch.device
     ) -> Iterator[tuple[Batch, Batch | None]]:
         """Draw the batches.
 
@@ -64,9 +55,9 @@ class TrainingBatches(NamedTuple):
         seed train on the same ones.
 
         Args:
+            options: People, crops and their augmentation.
             steps: Number of batches.
             seed: Random seed.
-            real_only_from: From this step on, the extra crops are real ones.
             device: Device of the batches.
 
         Yields:
@@ -74,26 +65,29 @@ class TrainingBatches(NamedTuple):
         """
         chance = [torch_generator(seed, purpose) for purpose in range(EXTRA_TRANSFORMS + 1)]
         sampler = PeopleSampler(
-            self.labels, people=self.people, images=self.images, generator=chance[SAMPLING]
+            self.labels, people=options.people, images=options.images, generator=chance[SAMPLING]
         )
+        extra_count = round(options.ratio * options.people * options.images)
+        real_only_from = steps - round(options.real_only_share * steps)
         real_pools = crop_pools(self.labels, ())
         extra_pools = crop_pools(self.extra_labels, self.extra_roots)
         for step, drawn in zip(range(steps), sampler.forever(), strict=False):
             labels = [self.labels[i] for i in drawn]
             images = transform_crops(
-                self.real.batch(drawn).to(device), chance[TRANSFORMS], self.transforms
+                self.real.batch(drawn).to(device), chance[TRANSFORMS], options.transforms
             )
             real = Batch(images, torch.tensor(labels, device=device))
-            if not self.extra_count:
+            if not extra_count:
                 yield real, None
                 continue
             crops, of_crop, pools = self.extra, self.extra_labels, extra_pools
             if step >= real_only_from:
                 crops, of_crop, pools = self.real, self.labels, real_pools
-            people = labels[:: self.images]
-            chosen = draw_extra(pools, people, self.extra_count, chance[EXTRA_SAMPLING])
+            chosen = draw_extra(
+                pools, labels[:: options.images], extra_count, chance[EXTRA_SAMPLING]
+            )
             images = transform_crops(
-                crops.batch(chosen).to(device), chance[EXTRA_TRANSFORMS], self.extra_transforms
+                crops.batch(chosen).to(device), chance[EXTRA_TRANSFORMS], options.extra_transforms
             )
             labels = [of_crop[i] for i in chosen]
             yield real, Batch(images, torch.tensor(labels, device=device))

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from reidaug.errors import UsageError
 from reidaug.reid.backbones import Embedding, ReIDModel
 from reidaug.reid.batches import Batch
-from reidaug.reid.losses import Objective
 from reidaug.reid.network_modes import frozen_statistics
+from reidaug.reid.training_options import TrainingOptions
 
 Teacher = Callable[[Tensor], Tensor]
 """From crops (B, 3, H, W) to identity scores (B, C)."""
@@ -23,12 +23,8 @@ class ReIDTrainer:
 
     Args:
         model: Changed in place.
-        optimiser: Optimiser of its parameters.
-        objective: The loss.
-        steps: Number of steps; the learning rate falls to 0 over them as a cosine.
-        warmup: Steps of linear warm-up before.
-        separate_norm: Whether extra crops are normalised by their own batch statistics and leave
-            the running ones alone.
+        options: Optimiser, learning rates, loss and normalisation.
+        steps: Number of steps; after the warm-up the learning rate falls to 0 as a cosine.
         bfloat16: Whether the network computes in bfloat16.
         teacher: Gives the scores of extra crops, where the objective distils.
 
@@ -39,22 +35,27 @@ class ReIDTrainer:
     def __init__(
         self,
         model: ReIDModel,
-        optimiser: torch.optim.Optimizer,
-        objective: Objective,
+        options: TrainingOptions,
         *,
         steps: int,
-        warmup: int = 0,
-        separate_norm: bool = False,
         bfloat16: bool = False,
         teacher: Teacher | None = None,
     ) -> None:
-        if objective.extra_teacher and teacher is None:
+        if options.objective.extra_teacher and teacher is None:
             raise UsageError("objective.extra_teacher: there is no teacher")
-        self.model, self.optimiser, self.objective = model, optimiser, objective
-        self.teacher = teacher if objective.extra_teacher else None
-        self.separate_norm, self.bfloat16 = separate_norm, bfloat16
+        self.model, self.objective, self.bfloat16 = model, options.objective, bfloat16
+        self.teacher = teacher if options.objective.extra_teacher else None
+        self.separate_norm = options.separate_norm
+        self.optimiser = build_optimiser(
+            model,
+            kind=options.optimiser,
+            learning_rate=options.learning_rate,
+            head_rate=options.head_rate,
+            weight_decay=options.weight_decay,
+        )
+        warmup = round(options.warmup * steps)
         self.schedule = torch.optim.lr_scheduler.LambdaLR(
-            optimiser, lambda step: warm_cosine(step, steps=steps, warmup=warmup)
+            self.optimiser, lambda step: warm_cosine(step, steps=steps, warmup=warmup)
         )
 
     def step(self, real: Batch, extra: Batch | None = None) -> dict[str, float]:

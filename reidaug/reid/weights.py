@@ -6,10 +6,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from safetensors.torch import load_file
-from torch import Tensor
+from safetensors.torch import load_file, save
+from torch import Tensor, nn
 
 from reidaug.errors import ReidaugError
+from reidaug.files import write_atomically
 from reidaug.reid.backbones import ReIDModel
 
 # Where trainers put the weights beside epoch, scores and optimiser.
@@ -81,6 +82,18 @@ def load_weights(model: ReIDModel, path: Path) -> LoadedWeights:
     modules = {name for name, _ in model.named_modules()}
     extra = tuple(key for key in skipped if _is_extra(key, own, modules))
     return LoadedWeights(tuple(fitting), tuple(skipped), missing, extra)
+
+
+def save_weights(model: nn.Module, path: Path) -> None:
+    """Write a weight file, whole or not at all.
+
+    Args:
+        model: Its parameters and buffers.
+        path: A ``.safetensors`` file; its folder is made where there is none.
+    """
+    state = {key: value.contiguous().cpu() for key, value in model.state_dict().items()}
+    path.parent.mkdir(exist_ok=True)
+    write_atomically(path, save(state))
 
 
 def _bare(key: str) -> Iterator[str]:

@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from reidaug.geometry.pose import Pose
-from reidaug.report import figures, verdicts
+from reidaug.report import figures
+from reidaug.report.experiment import FinetuneReport
 from reidaug.report.flow_colours import colour_wheel
 from reidaug.report.flow_section import (
     FlowSample,
@@ -24,7 +25,8 @@ from reidaug.report.html import (
     signed,
     thousands,
 )
-from reidaug.report.reid_section import Gallery, gallery_rows, pose_header, world_part
+from reidaug.report.reid_section import Gallery, gallery_rows, pose_header, world_section
+from reidaug.report.verdicts import ARM_NAMES, headline, main_gains
 
 
 class World(NamedTuple):
@@ -44,7 +46,7 @@ class World(NamedTuple):
     crops: Sequence[tuple[Path, Pose]]
     gallery: Gallery
     augment: Mapping[str, Any]
-    reid: Mapping[str, Any]
+    reid: FinetuneReport
 
 
 class Demo(NamedTuple):
@@ -90,14 +92,12 @@ def demo_page(demo: Demo) -> str:
         Self-contained HTML.
     """
     world = demo.worlds[0]
-    over_real = verdicts.judged_gain(world.reid, "gain_mAP")
-    over_control = verdicts.judged_gain(world.reid, "gain_over_best_control")
     longest = max(seconds for _, seconds in demo.times)
     return render(
         "demo.html",
         {
-            "headline": verdicts.headline(over_real, over_control),
-            "tiles": _tiles(demo, over_real, over_control),
+            "headline": headline(world.reid),
+            "tiles": _tiles(demo),
             "world": world,
             "crops": [_crop(path, pose) for path, pose in world.crops],
             "flow": demo.flow,
@@ -109,8 +109,8 @@ def demo_page(demo: Demo) -> str:
             "score_rows": score_rows(demo.flow),
             "poses": pose_header(world.gallery),
             "gallery": gallery_rows(world.gallery),
-            "arms": len(world.reid["arms"]),
-            "worlds": [world_part(w.name, w.augment, w.reid) for w in demo.worlds],
+            "arms": len(world.reid.arms),
+            "worlds": [world_section(w.name, w.reid) for w in demo.worlds],
             "times": [(name, s, 100 * s / longest) for name, s in demo.times],
             "total": sum(seconds for _, seconds in demo.times),
             "commands": demo.commands,
@@ -119,9 +119,10 @@ def demo_page(demo: Demo) -> str:
     )
 
 
-def _tiles(demo: Demo, over_real: verdicts.Gain, over_control: verdicts.Gain) -> list[Tile]:
+def _tiles(demo: Demo) -> list[Tile]:
     rows, world = demo.flow["rows"], demo.worlds[0]
-    control = verdicts.ARM_NAMES[over_control.versus].lower()
+    over_real, over_control = main_gains(world.reid)
+    control = ARM_NAMES[over_control.vs].lower()
     tiles = [
         Tile(
             signed(over_control.mean),
@@ -135,7 +136,7 @@ def _tiles(demo: Demo, over_real: verdicts.Gain, over_control: verdicts.Gain) ->
             "warps over the original crops alone",
         ),
     ]
-    share = verdicts.recovered_share(world.reid)
+    share = None if world.reid.ceiling is None else world.reid.ceiling.share_recovered
     if share is not None:
         label = "of the ceiling recovered: what true other views would add"
         tiles.append(Tile(number(100 * share, 0), "%", label))

@@ -1,23 +1,32 @@
-"""The part of a page that shows warps and what they did to a re-ID model."""
+"""The re-ID section of a page: warps, and what they did to a re-ID model."""
 
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from itertools import cycle, product
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from reidaug.geometry.pose import Pose, select
-from reidaug.report import charts, figures, verdicts
+from reidaug.report import charts, figures
 from reidaug.report.charts import Curve
+from reidaug.report.experiment import ExperimentReport, FinetuneReport, Scores
 from reidaug.report.html import PageImage, chart, drawing, photo
+from reidaug.report.verdicts import (
+    ARM_NAMES,
+    ARM_NOTES,
+    findings,
+    main_gains,
+    mean_and_std,
+    seed_differences,
+)
 
 ARM_CURVES = {
-    "real_only": Curve(verdicts.ARM_NAMES["real_only"], 4),
-    "identity_grey": Curve(verdicts.ARM_NAMES["identity_grey"], 3),
-    "affine_grey": Curve(verdicts.ARM_NAMES["affine_grey"], 1),
-    "warps_grey": Curve(verdicts.ARM_NAMES["warps_grey"], 0, strong=True),
-    "true_views_grey": Curve(verdicts.ARM_NAMES["true_views_grey"], 2, stroke=1),
+    "real_only": Curve(ARM_NAMES["real_only"], 4),
+    "identity_grey": Curve(ARM_NAMES["identity_grey"], 3),
+    "affine_grey": Curve(ARM_NAMES["affine_grey"], 1),
+    "warps_grey": Curve(ARM_NAMES["warps_grey"], 0, strong=True),
+    "true_views_grey": Curve(ARM_NAMES["true_views_grey"], 2, stroke=1),
 }
 
 
@@ -48,18 +57,28 @@ class GridRow(NamedTuple):
 
 
 class ArmRow(NamedTuple):
-    """An arm's row of the table: its scores, and its gains seed by seed."""
+    """An arm's row of the table: its scores, and its mAP gains with their standard deviation."""
 
     name: str
     note: str
-    strong: bool
-    scores: Mapping[str, Sequence[float]]
-    over_real: verdicts.Gain | None
-    over_control: verdicts.Gain | None
+    scores: Scores
+    over_real: str | None = None
+    over_control: str | None = None
+    strong: bool = False
 
 
-class WorldPart(NamedTuple):
-    """What the page says about one world."""
+class WorldSection(NamedTuple):
+    """What the page says about one rendered world.
+
+    Attributes:
+        name: Its name.
+        findings: Sentences.
+        points: Chart of every arm's mAP.
+        cmc: Chart of every arm's CMC curve.
+        rows: The table.
+        control: Name of the best control.
+        reid: Report of `reidaug finetune-eval`.
+    """
 
     name: str
     findings: list[str]
@@ -67,8 +86,7 @@ class WorldPart(NamedTuple):
     cmc: PageImage
     rows: list[ArmRow]
     control: str
-    augment: Mapping[str, Any]
-    reid: Mapping[str, Any]
+    reid: FinetuneReport
 
 
 def cmc_picture(cmc: Mapping[str, Sequence[float]]) -> bytes:
@@ -85,13 +103,13 @@ def cmc_picture(cmc: Mapping[str, Sequence[float]]) -> bytes:
 
 
 def lines_of(names: Iterable[str]) -> dict[str, Curve]:
-    """Give every arm or model a line of its own: known arms theirs, the others what is left.
+    """Choose a line for every arm or model: known arms have theirs, others take what is left.
 
     Args:
-        names: Of the arms; beyond fifteen unknown ones lines come again.
+        names: Names of the arms; beyond fifteen unknown ones lines repeat.
 
     Returns:
-        Their lines.
+        Line of each.
     """
     known = {(curve.colour, curve.stroke) for curve in ARM_CURVES.values()}
     every = product(range(len(charts.STROKES)), range(len(charts.LIGHT.series)))
@@ -108,16 +126,16 @@ def pose_header(gallery: Gallery) -> list[PageImage]:
     Returns:
         One stick figure a pose.
     """
-    ground = figures.blank(gallery.size)
+    blank = figures.blank(gallery.size)
     poses = [select(gallery.poses, t) for t in range(gallery.poses.xy.shape[0])]
     return [
-        drawing(figures.draw_skeleton(ground, pose, scale=2), f"Target pose {t}: stick figure")
+        drawing(figures.draw_skeleton(blank, pose, scale=2), f"Target pose {t}: stick figure")
         for t, pose in enumerate(poses, 1)
     ]
 
 
 def gallery_rows(gallery: Gallery) -> list[GridRow]:
-    """Lay out the gallery: a row of warps a person and, where known, a row of true views.
+    """Arrange the gallery: a row of warps a person and, where known, a row of true views.
 
     Args:
         gallery: The gallery.
@@ -132,36 +150,33 @@ def gallery_rows(gallery: Gallery) -> list[GridRow]:
             photo(path, f"Person {k} warped into pose {t}") for t, path in enumerate(warps, 1)
         )
         rows.append(GridRow("warp", photo(source, f"Person {k}: source crop"), made))
-        seen = tuple(
+        rendered = tuple(
             None if path is None else photo(path, f"True view of person {k} in pose {t}")
             for t, path in enumerate(truths, 1)
         )
-        if any(seen):
-            rows.append(GridRow("true view", None, seen))
+        if any(rendered):
+            rows.append(GridRow("true view", None, rendered))
     return rows
 
 
-def world_part(name: str, augment: Mapping[str, Any], reid: Mapping[str, Any]) -> WorldPart:
-    """Say what happened in one world.
+def world_section(name: str, reid: FinetuneReport) -> WorldSection:
+    """Present the experiment in one world.
 
     Args:
         name: Its name.
-        augment: Report of `reidaug augment`.
         reid: Report of `reidaug finetune-eval`.
 
     Returns:
         Sentences, charts and table.
     """
-    arms = reid["arms"]
-    scores = {arm: arms[arm]["mAP"] for arm in ARM_CURVES if arm in arms}
-    cmc = {arm: reid["cmc"][arm] for arm in scores if arm in reid["cmc"]}
-    control = reid["gain_over_best_control"]["vs"]
-    means = ", ".join(
-        f"{verdicts.ARM_NAMES[a]} {statistics.fmean(v):.1f}" for a, v in scores.items()
-    )
-    return WorldPart(
+    scores = {arm: reid.arms[arm]["mAP"] for arm in ARM_CURVES if arm in reid.arms}
+    cmc = {arm: reid.cmc[arm] for arm in scores if arm in reid.cmc}
+    control = main_gains(reid)[1].vs
+    means = ", ".join(f"{ARM_NAMES[a]} {statistics.fmean(v):.1f}" for a, v in scores.items())
+    start = ArmRow("Before fine-tuning", "what all arms start from", reid.start)
+    return WorldSection(
         name,
-        verdicts.findings(reid),
+        findings(reid),
         chart(
             partial(charts.arm_points, scores, ARM_CURVES, reference=control),
             f"mAP in percent by arm, mean over seeds: {means}",
@@ -170,31 +185,16 @@ def world_part(name: str, augment: Mapping[str, Any], reid: Mapping[str, Any]) -
             partial(charts.cmc_curves, cmc, ARM_CURVES),
             "Cumulative match curves by arm, mean over seeds; the table holds Rank-1 and Rank-5",
         ),
-        [*_start_row(reid), *(_arm_row(arm, arms, control) for arm in scores)],
-        verdicts.ARM_NAMES[control],
-        augment,
+        [start, *(_arm_row(reid, arm, control) for arm in scores)],
+        ARM_NAMES[control],
         reid,
     )
 
 
-def _start_row(reid: Mapping[str, Any]) -> list[ArmRow]:
-    """The model before all arms, where the report has it."""
-    if "start" not in reid:
-        return []
-    return [ArmRow("Before fine-tuning", verdicts.START_NOTE, False, reid["start"], None, None)]
-
-
-def _arm_row(name: str, arms: Mapping[str, Any], control: str) -> ArmRow:
-    def gain(reference: str) -> verdicts.Gain | None:
-        if name == reference:
-            return None
-        return verdicts.paired_gain(arms, name, reference)
-
-    return ArmRow(
-        verdicts.ARM_NAMES[name],
-        verdicts.ARM_NOTES[name],
-        name == "warps_grey",
-        arms[name],
-        gain("real_only"),
-        gain(control),
+def _arm_row(reid: ExperimentReport, arm: str, control: str) -> ArmRow:
+    over_real, over_control = (
+        None if arm == reference else mean_and_std(seed_differences(reid, arm, reference))
+        for reference in ("real_only", control)
     )
+    strong = arm == "warps_grey"
+    return ArmRow(ARM_NAMES[arm], ARM_NOTES[arm], reid.arms[arm], over_real, over_control, strong)

@@ -13,7 +13,7 @@ from reidaug.commands.finetune_eval import command
 from reidaug.data.market1501 import TRAIN
 from reidaug.errors import ReidaugError, UsageError
 from reidaug.experiments.adaptation_config import START, WARMUP, AdaptationRecipe, read_domains
-from reidaug.experiments.adaptation_run import adapt, dry_run
+from reidaug.experiments.adaptation_run import AdaptationReport, adapt, dry_run
 from reidaug.recipes import load, resolve
 from reidaug.reid.dgnet.trainer import DGNetTrainer
 
@@ -58,28 +58,28 @@ def recipe(root: Path, **changes) -> AdaptationRecipe:
 
 
 @pytest.fixture(scope="module")
-def whole(root: Path) -> dict:
+def whole(root: Path) -> AdaptationReport:
     return adapt(recipe(root), root / "whole", workers=1)
 
 
-def test_the_report_tells_protocol_cells_and_clusters(root: Path, whole: dict) -> None:
-    assert json.loads((root / "whole" / "report.json").read_text()) == whole
-    assert whole["protocol"] == "uda"
-    assert list(whole["arms"]) == ["dgnetpp", "warps_grey"]
-    for scores in (*whole["arms"].values(), whole[START], whole[WARMUP]):
+def test_the_report_tells_protocol_cells_and_clusters(root: Path, whole: AdaptationReport) -> None:
+    assert json.loads((root / "whole" / "report.json").read_text()) == whole.as_dict()
+    assert whole.protocol == "uda"
+    assert list(whole.arms) == ["dgnetpp", "warps_grey"]
+    for scores in (*whole.arms.values(), whole.start, whole.warmup):
         assert all(0 <= value <= 100 for value in scores["mAP"])
-    assert whole["adaptation"]["vs"] == START
-    assert whole["gain_mAP"]["vs"] == "dgnetpp"
-    assert [len(rounds) for rounds in whole["clusters"]["warps_grey"]] == [2]
-    assert whole["clusters"]["dgnetpp"][0][0]["clusters"] > 0
-    assert whole["steps"] == {START: 5, WARMUP: 2, "dgnetpp": 4, "warps_grey": 4}
+    assert whole.adaptation.vs == START
+    assert whole.gain_mAP.vs == "dgnetpp"
+    assert [len(rounds) for rounds in whole.clusters["warps_grey"]] == [2]
+    assert whole.clusters["dgnetpp"][0][0]["clusters"] > 0
+    assert whole.steps == {START: 5, WARMUP: 2, "dgnetpp": 4, "warps_grey": 4}
     assert not list((root / "whole" / "checkpoints").glob("*.state.pt"))
 
 
-def test_arms_part_where_the_rounds_begin(whole: dict) -> None:
-    first = [whole["clusters"][name][0][0] for name in ("dgnetpp", "warps_grey")]
+def test_arms_part_where_the_rounds_begin(whole: AdaptationReport) -> None:
+    first = [whole.clusters[name][0][0] for name in ("dgnetpp", "warps_grey")]
     assert first[0] == first[1]
-    later = [whole["clusters"][name][0][1] for name in ("dgnetpp", "warps_grey")]
+    later = [whole.clusters[name][0][1] for name in ("dgnetpp", "warps_grey")]
     assert later[0]["quality"] != later[1]["quality"]
 
 
@@ -87,7 +87,7 @@ def test_arms_part_where_the_rounds_begin(whole: dict) -> None:
     "steps", [4, 9, *(pytest.param(n, marks=pytest.mark.slow) for n in (1, 5, 6, 8, 11))]
 )
 def test_killed_anywhere_and_resumed_gives_the_same_numbers(
-    root: Path, whole: dict, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, steps: int
+    root: Path, whole: AdaptationReport, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, steps: int
 ) -> None:
     step, taken = DGNetTrainer.step, []
 
@@ -104,7 +104,7 @@ def test_killed_anywhere_and_resumed_gives_the_same_numbers(
     assert adapt(recipe(root), tmp_path / "killed", resume=True, workers=1) == whole
 
 
-def test_targets_names_change_nothing(root: Path, whole: dict, tmp_path: Path) -> None:
+def test_targets_names_change_nothing(root: Path, whole: AdaptationReport, tmp_path: Path) -> None:
     other = shutil.copytree(root / "target", tmp_path / "target")
     warps = shutil.copytree(root / "warps", tmp_path / "warps")
     for folder in (other, warps):  # the same pictures in the same order, all strangers
@@ -115,8 +115,8 @@ def test_targets_names_change_nothing(root: Path, whole: dict, tmp_path: Path) -
         tmp_path / "run",
         workers=1,
     )
-    assert blind["arms"]["warps_grey"] == whole["arms"]["warps_grey"]
-    assert blind["clusters"]["warps_grey"] == whole["clusters"]["warps_grey"]
+    assert blind.arms["warps_grey"] == whole.arms["warps_grey"]
+    assert blind.clusters["warps_grey"] == whole.clusters["warps_grey"]
 
 
 def test_a_round_without_clusters_leaves_the_networks_as_they_were(root, tmp_path) -> None:
@@ -125,9 +125,9 @@ def test_a_round_without_clusters_leaves_the_networks_as_they_were(root, tmp_pat
         tmp_path / "run",
         workers=1,
     )
-    assert report["arms"]["dgnetpp"]["mAP"] == report[WARMUP]["mAP"]
-    assert report["clusters"]["dgnetpp"][0][1]["clusters"] == 0
-    assert report["rounds_without_clusters"] == {"dgnetpp": [2]}
+    assert report.arms["dgnetpp"]["mAP"] == report.warmup["mAP"]
+    assert report.clusters["dgnetpp"][0][1]["clusters"] == 0
+    assert report.rounds_without_clusters == {"dgnetpp": [2]}
 
 
 def write(folder: Path, content: dict) -> str:
@@ -136,7 +136,9 @@ def write(folder: Path, content: dict) -> str:
     return str(path)
 
 
-def test_the_command_knows_the_protocol(root: Path, whole: dict, tmp_path: Path) -> None:
+def test_the_command_knows_the_protocol(
+    root: Path, whole: AdaptationReport, tmp_path: Path
+) -> None:
     shutil.copytree(root / "whole", tmp_path / "run")
     path = write(tmp_path, values(root))
     arguments = [path, "--out", str(tmp_path / "run"), "--resume"]

@@ -14,9 +14,9 @@ from safetensors.torch import save_file
 from stick_market import stick_market
 
 from reidaug.cli import main
-from reidaug.commands.finetune_eval import finetune
 from reidaug.data.market1501 import GALLERY, QUERY, read_market1501
 from reidaug.experiments.evaluation import evaluate_checkpoint
+from reidaug.experiments.finetune import finetune
 from reidaug.experiments.finetune_config import FinetuneEval
 from reidaug.recipes import resolve
 from reidaug.reid.evaluation.retrieval import evaluate
@@ -161,7 +161,7 @@ def test_a_class_of_ones_own_is_trained_too(at_root: None, tmp_path: Path) -> No
         FinetuneEval, where="test",
     )  # fmt: skip
     report = finetune(recipe, tmp_path / "run", workers=1)
-    assert list(report["arms"]) == ["real_only"]
+    assert list(report.arms) == ["real_only"]
     with Image.open(tmp_path / "run" / "cmc.png") as picture:
         assert picture.size == pytest.approx((845, 634), abs=2)
 

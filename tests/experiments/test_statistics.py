@@ -1,4 +1,4 @@
-"""What arms say about each other."""
+"""Comparison of arms."""
 
 import math
 import statistics
@@ -6,12 +6,12 @@ import statistics
 import numpy as np
 import pytest
 
-from reidaug.experiments.statistics import Arm, best, compare, gain
+from reidaug.experiments.statistics import ArmScores, best, compare, paired_gain
 
 
 def arm(*means, spread=None, queries=50):
     shape = np.linspace(-1, 1, queries) if spread is None else spread
-    return Arm(np.array(means, float), np.array([mean + shape for mean in means]))
+    return ArmScores(np.array(means, float), np.array([mean + shape for mean in means]))
 
 
 def test_a_gain_is_paired_over_seeds():
@@ -31,20 +31,26 @@ def test_a_gain_is_paired_over_seeds():
         ((12.0, 9.0, 19.0), "no evidence of a gain"),
     ],
 )
-def test_plain_words(means, words):
-    assert gain(arm(*means), arm(10.0, 10.1, 10.2)).words == words
+def test_a_verdict_needs_both_seeds_and_queries(means, words):
+    found = gain(arm(*means), arm(10.0, 10.1, 10.2))
+    assert found.words == words
+    assert found.evident == (words in ("a gain", "a loss"))
 
 
 def test_one_seed_has_no_spread_of_its_own():
     found = gain(arm(12), arm(10))
     assert (found.std, found.pooled_std) == (0.0, 0.0)
-    assert found.words == "no evidence of a gain"
+    assert not found.evident
 
 
 def test_queries_without_a_match_do_not_count():
     ap = np.array([[1.0, np.nan, 3.0]])
-    found = gain(Arm(np.array([2.0]), ap + 1), Arm(np.array([1.0]), ap))
-    assert (found.low, found.high) == (1.0, 1.0)
+    found = gain(ArmScores(np.array([2.0]), ap + 1), ArmScores(np.array([1.0]), ap))
+    assert found.ci == (1.0, 1.0)
+
+
+def gain(first, second):
+    return paired_gain({"first": first, "second": second}, "first", "second")
 
 
 ARMS = {
@@ -62,20 +68,23 @@ ROLES = {
 
 
 def test_the_share_of_the_ceiling_is_over_the_best_control():
-    said = compare(ARMS, **ROLES)
-    assert said["gain_mAP"]["vs"] == "real_only"
-    assert said["gain_mAP"]["mean"] == pytest.approx(5)
-    assert said["gain_over_best_control"]["vs"] == "identity_grey"
-    assert said["ceiling"]["mean"] == pytest.approx(6)
-    assert said["ceiling"]["share_recovered"] == pytest.approx(0.5)
+    found = compare(ARMS, **ROLES)
+    assert found.gain_mAP.vs == "real_only"
+    assert found.gain_mAP.mean == pytest.approx(5)
+    assert found.gain_over_best_control.vs == "identity_grey"
+    assert found.ceiling.mean == pytest.approx(6)
+    assert found.ceiling.share_recovered == pytest.approx(0.5)
+    assert set(found.differences) == set(ARMS) - {"warps_grey"}
 
 
 def test_no_share_where_the_ceiling_gains_nothing():
     arms = {**ARMS, "true_views_grey": arm(12.0, 12.1, 12.3)}
-    assert compare(arms, **ROLES)["ceiling"]["share_recovered"] is None
+    assert compare(arms, **ROLES).ceiling.share_recovered is None
 
 
-def test_arms_not_run_are_left_out():
-    said = compare({"real_only": arm(1.0), "true_views_grey": arm(2.0)}, **ROLES)
-    assert set(said) == {"ceiling"}
+def test_comparisons_with_arms_that_were_not_run_are_missing():
+    found = compare({"real_only": arm(1.0), "true_views_grey": arm(2.0)}, **ROLES)
+    assert found.gain_mAP is found.gain_over_best_control is None
+    assert found.differences == {}
+    assert found.ceiling.share_recovered is None
     assert best(ARMS, ["affine_grey"]) is None

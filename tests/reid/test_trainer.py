@@ -11,6 +11,7 @@ from reidaug.reid.losses import Objective
 from reidaug.reid.model_factory import build
 from reidaug.reid.network_modes import seeded
 from reidaug.reid.trainer import ReIDTrainer, build_optimiser, frozen_teacher, warm_cosine
+from reidaug.reid.training_options import TrainingOptions
 
 
 def small(**options):
@@ -26,9 +27,9 @@ def batch(seed=0, count=8):
     return Batch(look[labels] + 0.5 * noise, labels)
 
 
-def trainer_of(model, steps=40, **options):
-    optimiser = build_optimiser(model, learning_rate=3e-3)
-    return ReIDTrainer(model, optimiser, Objective(), steps=steps, **options)
+def trainer_of(model, steps=40, bfloat16=False, **options):
+    options = TrainingOptions(learning_rate=3e-3, warmup=0.0, **options)
+    return ReIDTrainer(model, options, steps=steps, bfloat16=bfloat16)
 
 
 @pytest.mark.parametrize("bfloat16", [False, True])
@@ -87,13 +88,9 @@ def test_a_teacher_stays_as_it_was_and_shares_the_labels_weight():
         model.eval()
         teacher = frozen_teacher(model)
         expected = model(batch(1).images).logits[0]
-        trainer = ReIDTrainer(
-            model,
-            build_optimiser(model, learning_rate=3e-3),
-            Objective(extra_teacher=0.25, extra_smoothing=0.0),
-            steps=5,
-            teacher=teacher,
-        )
+        objective = Objective(extra_teacher=0.25, extra_smoothing=0.0)
+        options = TrainingOptions(learning_rate=3e-3, warmup=0.0, objective=objective)
+        trainer = ReIDTrainer(model, options, steps=5, teacher=teacher)
         for _ in range(3):
             trainer.step(batch(), batch(1))
     torch.testing.assert_close(teacher(batch(1).images), expected.detach())
@@ -108,6 +105,6 @@ def test_a_teacher_stays_as_it_was_and_shares_the_labels_weight():
 
 
 def test_distillation_without_a_teacher_is_an_error():
-    model = small()
+    options = TrainingOptions(objective=Objective(extra_teacher=1.0))
     with pytest.raises(UsageError, match="no teacher"):
-        ReIDTrainer(model, build_optimiser(model), Objective(extra_teacher=1.0), steps=1)
+        ReIDTrainer(small(), options, steps=1)

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from small_report import MEANS, reid_report
 
 from reidaug.data.images import encode_jpeg
 from reidaug.geometry.flow import identity, to_pixels
@@ -55,45 +56,6 @@ def flow_sample(generator: np.random.Generator) -> FlowSample:
     return FlowSample(
         crop, crop, pose_of(generator), pose_of(generator), exact, inside & body, body, exact, crop
     )
-
-
-def reid_report(generator: np.random.Generator, means: dict[str, float]) -> dict[str, object]:
-    """A report of fine-tuning with three seeds around the given mAPs."""
-    arms = {
-        name: {
-            key: [round(mean + up + float(e), 2) for e in generator.normal(0, 0.8, 3)]
-            for key, up in (("mAP", 0.0), ("rank1", 12.0), ("rank5", 25.0), ("mINP", -15.0))
-        }
-        for name, mean in means.items()
-    }
-    cmc = {
-        name: [min(100.0, mean + 12 + 10 * float(np.log(k))) for k in range(1, 21)]
-        for name, mean in means.items()
-    }
-
-    def against(arm: str, versus: str, words: str) -> dict[str, object]:
-        mean = means[arm] - means[versus]
-        spread = {"mean": mean, "std": 0.7, "pooled_std": 0.8, "ci": [mean - 1.5, mean + 1.5]}
-        return {"arm": arm, "vs": versus, "words": words, **spread}
-
-    return {
-        "gain_mAP": against("warps_grey", "real_only", "a gain"),
-        "gain_over_best_control": against("warps_grey", "identity_grey", "a gain"),
-        "ceiling": against("true_views_grey", "identity_grey", "a gain")
-        | {"share_recovered": 0.55},
-        "protocol": "supervised",
-        "backbone": "resnet50",
-        "seeds": [0, 1, 2],
-        "steps": 400,
-        "arms": arms,
-        "cmc": cmc,
-    }
-
-
-MEANS = {
-    "real_only": 33.1, "identity_grey": 36.3, "affine_grey": 35.0, "warps_grey": 39.2,
-    "true_views_grey": 41.6,
-}  # fmt: skip
 
 
 @pytest.fixture

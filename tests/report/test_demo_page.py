@@ -1,3 +1,4 @@
+from dataclasses import replace
 from html.parser import HTMLParser
 
 from reidaug.report.demo_page import Demo, demo_page
@@ -80,7 +81,7 @@ def test_the_page_holds_the_numbers(demo: Demo) -> None:
     text = Reader(demo_page(demo)).text
     for shown in ("2.70", "15.50", "0.771", "6 000", "resnet50", "4 min 30 s", "55 %"):
         assert shown in text
-    for arm in demo.worlds[0].reid["arms"].values():
+    for arm in demo.worlds[0].reid.arms.values():
         assert mean_and_spread(arm["mAP"]) in text
     assert demo.hardware in text
 
@@ -98,9 +99,9 @@ def test_a_second_world_gets_its_own_table(demo: Demo) -> None:
 
 def test_a_run_without_ceiling_and_curves_still_has_a_page(demo: Demo) -> None:
     world = demo.worlds[0]
-    reid = {key: value for key, value in world.reid.items() if key != "ceiling"}
-    arms = {name: arm for name, arm in reid["arms"].items() if name != "true_views_grey"}
-    bare = demo._replace(worlds=[world._replace(reid=reid | {"arms": arms})], flow_records=[])
+    arms = {name: arm for name, arm in world.reid.arms.items() if name != "true_views_grey"}
+    reid = replace(world.reid, arms=arms, ceiling=None)
+    bare = demo._replace(worlds=[world._replace(reid=reid)], flow_records=[])
     assert "recover" not in Reader(demo_page(bare)).text
 
 

@@ -1,0 +1,166 @@
+"""Results as text: tables and sentences of an experiment, and of an evaluated model."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from tabulate import tabulate
+
+from reidaug.data.market1501 import Person
+from reidaug.reid.evaluation.retrieval import Evaluation
+from reidaug.report.experiment import ExperimentReport, Gain, Scores
+
+COLUMNS = {
+    "mAP": "mAP",
+    "mAP_trapezoid": "mAP trapezoid",
+    "rank1": "Rank-1",
+    "rank5": "Rank-5",
+    "rank10": "Rank-10",
+    "mINP": "mINP",
+}
+
+
+class Subset(NamedTuple):
+    """Size of a split of a dataset.
+
+    Attributes:
+        ids: Persons, the distractors (pid 0) counted as one.
+        images: Crops.
+        cameras: Cameras.
+    """
+
+    ids: int
+    images: int
+    cameras: int
+
+    @classmethod
+    def of(cls, people: Sequence[Person]) -> "Subset":
+        """Count the crops of a split."""
+        pids, camids = {person.pid for person in people}, {person.camid for person in people}
+        return cls(len(pids), len(people), len(camids))
+
+
+def summary(
+    report: ExperimentReport, before: Mapping[str, Scores], gains: Iterable[Gain | None]
+) -> str:
+    """Sum up an experiment.
+
+    Args:
+        report: Its report.
+        before: Scores of the stages before the arms.
+        gains: Gains to be said in words; None for arms that were not run.
+
+    Returns:
+        The protocol, the scores of all arms, the method beside every other arm, and sentences.
+    """
+    parts = [f"protocol: {report.protocol}", score_table({**before, **report.arms})]
+    if report.differences:
+        parts += ["", difference_table(report.differences)]
+    return "\n".join([*parts, "", *(sentence(gain) for gain in gains if gain is not None)])
+
+
+def score_table(arms: Mapping[str, Scores]) -> str:
+    """Tabulate the scores of all arms.
+
+    Args:
+        arms: Scores of each.
+
+    Returns:
+        A Markdown table of means and standard deviations over seeds.
+    """
+    rows = [[name, *(_mean_std(scores[key]) for key in COLUMNS)] for name, scores in arms.items()]
+    return _markdown(["arm", *COLUMNS.values()], rows)
+
+
+def difference_table(differences: Mapping[str, Gain]) -> str:
+    """Tabulate the gains of the method over every other arm.
+
+    Args:
+        differences: Gains by the name of the other arm, at least one.
+
+    Returns:
+        A Markdown table: the paired difference in mAP, its standard deviation over seeds, the
+        standard deviation of the two arms pooled, the interval over queries, and the verdict.
+    """
+    method = next(iter(differences.values())).arm
+    rows = [
+        [
+            name,
+            f"{gain.mean:+.2f}",
+            f"{gain.std:.2f}",
+            f"{gain.pooled_std:.2f}",
+            f"{gain.ci[0]:+.2f} to {gain.ci[1]:+.2f}",
+            gain.words,
+        ]
+        for name, gain in differences.items()
+    ]
+    head = [f"{method} against", "mAP", "std", "pooled std", "95 % over queries", ""]
+    return _markdown(head, rows)
+
+
+def sentence(gain: Gain) -> str:
+    """Write a gain in one line."""
+    low, high = gain.ci
+    return (
+        f"{gain.arm} against {gain.vs}: {gain.mean:+.2f} mAP, std {gain.std:.2f} over paired "
+        f"seeds, 95 % over queries {low:+.2f} to {high:+.2f}: {gain.words}"
+    )
+
+
+def subset_table(subsets: Mapping[str, Subset]) -> str:
+    """Tabulate the splits of a dataset as torchreid and fast-reid do.
+
+    Args:
+        subsets: Its splits by name.
+
+    Returns:
+        A Markdown table.
+    """
+    rows = [[name, *(str(count) for count in subset)] for name, subset in subsets.items()]
+    return _markdown(["subset", "# ids", "# images", "# cameras"], rows)
+
+
+def results_table(rows: Mapping[str, Evaluation]) -> str:
+    """Tabulate evaluations as fast-reid does.
+
+    Args:
+        rows: Evaluations of a model, by dataset or ranking.
+
+    Returns:
+        A Markdown table in percent; ``metric`` is the mean of mAP and Rank-1.
+    """
+    keys = {"Rank-1": "rank1", "Rank-5": "rank5", "Rank-10": "rank10", "mAP": "mAP", "mINP": "mINP"}
+    lines = []
+    for name, evaluation in rows.items():
+        scores = [evaluation.scores[key] for key in keys.values()]
+        metric = (evaluation.scores["mAP"] + evaluation.scores["rank1"]) / 2
+        lines.append([name, *(f"{score:.2f}" for score in [*scores, metric])])
+    return _markdown(["Dataset", *keys, "metric"], lines)
+
+
+def results_block(evaluation: Evaluation) -> str:
+    """Write an evaluation as torchreid does, in the lines that people search logs for."""
+    scores = evaluation.scores
+    ranks = [f"Rank-{rank:<3}: {scores[f'rank{rank}']:.1f}%" for rank in (1, 5, 10, 20)]
+    return "\n".join(["** Results **", f"mAP: {scores['mAP']:.1f}%", "CMC curve", *ranks])
+
+
+def ap_lines(evaluation: Evaluation) -> str:
+    """Write mAP by both formulas, and which is which, in two lines."""
+    standard, trapezoid = evaluation.scores["mAP"], evaluation.scores["mAP_trapezoid"]
+    return (
+        f"mAP {standard:.2f} standard, {trapezoid:.2f} trapezoid\n"
+        "standard: mean precision at the matches (torchreid, fast-reid, and all tables above); "
+        "trapezoid: area under the precision-recall curve (DG-Net, Market-1501's own code)"
+    )
+
+
+def _mean_std(values: Sequence[float]) -> str:
+    mean = float(np.mean(values))
+    return f"{mean:.2f}" if len(values) < 2 else f"{mean:.2f} ± {np.std(values, ddof=1):.2f}"
+
+
+def _markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Write a table whose first column is on the left and whose others are on the right."""
+    sides = ["left", *["right"] * (len(head) - 1)]
+    return tabulate(rows, head, tablefmt="pipe", disable_numparse=True, colalign=sides)

@@ -1,0 +1,124 @@
+"""Crops of an experiment: labels, held-out people, subsets, quality, mixes."""
+
+import itertools
+import shutil
+from pathlib import Path
+
+import pytest
+
+from reidaug.data.crop_names import warp_name
+from reidaug.data.manifest import write_manifest
+from reidaug.data.market1501 import TRAIN, read_market1501
+from reidaug.errors import ReidaugError
+from reidaug.experiments.arms import ExperimentOptions
+from reidaug.experiments.experiment_data import hold_out, read_experiment_data, subset
+
+
+def market(root: Path, people=6, cameras=2):
+    for split, first in ((TRAIN, 1), ("query", 101), ("bounding_box_test", 101)):
+        (root / split).mkdir(parents=True)
+        for pid in range(first, first + people):
+            for camera in range(1, cameras + 1):
+                (root / split / f"{pid:04d}_c{camera}s1_000000_00.jpg").write_bytes(b"")
+    return root
+
+
+def warps(root: Path, source: Path, poses=3):
+    (root / TRAIN).mkdir(parents=True)
+    for path in (source / TRAIN).iterdir():
+        for pose in range(poses):
+            shutil.copy(path, root / TRAIN / warp_name(path.name, pose))
+    return root
+
+
+def read(root, arms, *, people_share=1.0, images_each=None, **options):
+    options = ExperimentOptions(protocol="supervised", dataset=root, arms=arms, **options)
+    return read_experiment_data(options, people_share=people_share, images_each=images_each)
+
+
+@pytest.fixture
+def roots(tmp_path):
+    real = market(tmp_path / "real")
+    return real, warps(tmp_path / "warps", real)
+
+
+def test_warps_share_the_labels_of_their_people(roots):
+    data = read(roots[0], {"real_only": None, "warps_grey": roots[1]})
+    assert data.extra["real_only"] is data.train
+    labels = data.labels(data.extra["warps_grey"])
+    assert sorted(set(labels)) == list(range(6))
+    assert len(labels) == 6 * 2 * 3
+    for person, label in zip(data.extra["warps_grey"], labels, strict=True):
+        assert data.pids[label] == person.pid == int(person.path.name[:4])
+
+
+def test_held_out_people_are_not_trained_on(roots):
+    data = read(
+        roots[0], {"warps_grey": roots[1]}, evaluate_on="held_out", held_out=0.34, split_seed=3
+    )
+    held = {person.pid for person in data.query}
+    assert len(held) == 2 and data.gallery is data.query
+    assert len(data.query) == 4
+    assert held.isdisjoint(data.pids)
+    assert held.isdisjoint(person.pid for person in data.extra["warps_grey"])
+
+
+def test_held_out_people_depend_on_the_seed_alone(roots):
+    people = read_market1501(roots[0]).train
+    assert hold_out(people, 0.3, seed=1) == hold_out(people, 0.3, seed=1)
+    chosen = {hold_out(people, 0.3, seed=seed)[1] for seed in range(9)}
+    assert len(chosen) > 1
+    with pytest.raises(ReidaugError, match="99%"):
+        hold_out(people, 0.99, seed=0)
+
+
+def test_warps_of_people_outside_the_dataset_are_an_error(roots, tmp_path):
+    other = market(tmp_path / "other", people=9)
+    with pytest.raises(ReidaugError, match="3 people of arm other"):
+        read(roots[0], {"other": other})
+
+
+def test_people_whose_warps_are_all_filtered_out_get_real_crops(roots):
+    names = sorted(path.name for path in (roots[1] / TRAIN).iterdir())
+    rows = [
+        {"file": f"{TRAIN}/{name}", "quality": 0.1 if name.startswith("0001") else 0.9}
+        for name in names
+    ]
+    write_manifest(roots[1] / "manifest.parquet", rows)
+    everything = read(roots[0], {"w": roots[1]}).extra["w"]
+    filtered = read(roots[0], {"w": roots[1]}, min_quality=0.5).extra["w"]
+    assert len(everything) == 36
+    assert len(filtered) == 30 + 2
+    assert all("_w" not in p.path.name for p in filtered if p.pid == 1)
+    with pytest.raises(ReidaugError, match="quality"):
+        read(roots[0], {"w": roots[1]}, min_quality=0.95)
+
+
+def test_a_mix_holds_the_crops_of_all_its_roots(roots, tmp_path):
+    more = warps(tmp_path / "more", roots[0], poses=1)
+    data = read(roots[0], {"mix": [roots[1], more, None], "alone": more})
+    assert len(data.extra["mix"]) == 36 + 12 + 12
+    assert len(data.extra["alone"]) == 12
+    assert data.extra_roots == {"mix": (0,) * 36 + (1,) * 12 + (2,) * 12}
+
+
+def test_warps_of_crops_outside_the_subset_are_left_out(roots):
+    arms = {"warps": roots[1], "copies": roots[0], "real": None}
+    data = read(roots[0], arms, people_share=0.5, images_each=1)
+    assert len(data.train) == len(data.pids) == 3
+    assert data.extra["real"] is data.train
+    assert data.extra["copies"] == data.train
+    kept = {person.path.stem for person in data.train}
+    assert {p.path.stem.rpartition("_w")[0] for p in data.extra["warps"]} == kept
+    assert len(data.extra["warps"]) == 3 * 3
+    assert len(data.query) == 12  # the test set stays whole
+
+
+def test_larger_subsets_hold_the_smaller_ones(roots):
+    people = read_market1501(roots[0]).train
+    assert subset(people, 1.0, None, seed=3) == people
+    sizes = [(0.1, 1), (0.5, 1), (0.5, 2), (1.0, 2)]
+    sets = [set(subset(people, *size, seed=3)) for size in sizes]
+    assert [len(crops) for crops in sets] == [1, 3, 6, 12]
+    assert all(small <= large for small, large in itertools.pairwise(sets))
+    assert subset(people, 0.5, None, seed=3) != subset(people, 0.5, None, seed=4)

@@ -1,0 +1,243 @@
+"""Fine-tuning experiments on drawn figures: cells, resuming, arms, data."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from small_experiment import ARMS, draw_roots, recipe
+from stick_market import stick_market
+
+from reidaug.errors import ReidaugError
+from reidaug.experiments.evaluation import evaluate_checkpoint
+from reidaug.experiments.finetune import FinetuneGrid, dry_run, finetune
+from reidaug.experiments.finetune_config import START, FinetuneEval
+from reidaug.recipes import load
+
+RECIPES = Path(__file__).parents[2] / "recipes"
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    return draw_roots(tmp_path_factory.mktemp("reid"))
+
+
+@pytest.fixture(scope="module")
+def whole(root):
+    return finetune(recipe(root), root / "whole", workers=1)
+
+
+def test_the_report_holds_every_arm_and_seed(root, whole):
+    assert json.loads((root / "whole" / "report.json").read_text()) == whole.as_dict()
+    assert list(whole.arms) == list(ARMS)
+    for scores in whole.arms.values():
+        assert set(scores) == {"mAP", "mAP_trapezoid", "rank1", "rank5", "rank10", "mINP"}
+        assert all(len(values) == 2 for values in scores.values())
+        assert all(0 <= value <= 100 for values in scores.values() for value in values)
+    assert all(len(curve) == 20 and curve[-1] <= 100 for curve in whole.cmc.values())
+    assert whole.gain_mAP.vs == "real_only"
+    assert (whole.protocol, whole.seeds, whole.steps) == ("supervised", (0, 1), 4)
+    assert whole.ceiling is None
+
+
+def test_equal_extra_crops_give_equal_numbers(whole):
+    # the same pictures under another name: nothing but the arm's crops may differ between arms
+    assert whole.arms["identity_grey"] == whole.arms["real_only"]
+
+
+def test_other_processes_give_the_same_numbers(root, whole):
+    assert finetune(recipe(root), root / "spread", workers=2) == whole
+
+
+@pytest.fixture
+def trained(monkeypatch):
+    """The cells that are trained from here on, in their order."""
+    train, keys = FinetuneGrid.train, []
+
+    def record(self, key, advance):
+        result = train(self, key, advance)
+        keys.append(key)
+        return result
+
+    monkeypatch.setattr(FinetuneGrid, "train", record)
+    return keys
+
+
+def test_killed_and_resumed_gives_the_same_numbers(root, whole, trained, monkeypatch):
+    train = FinetuneGrid.train
+
+    def stumble(self, key, advance):
+        if len(trained) == 4:
+            raise KeyboardInterrupt
+        return train(self, key, advance)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(FinetuneGrid, "train", stumble)
+        with pytest.raises(KeyboardInterrupt):
+            finetune(recipe(root), root / "killed", workers=1)
+    assert not (root / "killed" / "report.json").exists()
+    with pytest.raises(ReidaugError, match="--resume"):
+        finetune(recipe(root), root / "killed", workers=1)
+    assert finetune(recipe(root), root / "killed", resume=True, workers=1) == whole
+    assert sorted(trained) == sorted(
+        [(START, 0), *((name, seed) for name in ARMS for seed in (0, 1))]
+    )
+
+
+def test_an_experiment_gets_more_arms_and_seeds(root, whole, trained):
+    few = {"real_only": None, "warps_grey": str(root / "warps")}
+    finetune(recipe(root, arms=few, seeds=[0]), root / "grown", workers=1)
+    trained.clear()
+    assert finetune(recipe(root), root / "grown", resume=True, workers=1) == whole
+    assert sorted(trained) == [
+        ("identity_grey", 0), ("identity_grey", 1), ("real_only", 1), ("warps_grey", 1)
+    ]  # fmt: skip
+    trained.clear()
+    other = recipe(root, method="identity_grey", controls=["warps_grey"])
+    report = finetune(other, root / "grown", resume=True, workers=1)
+    assert report.gain_over_best_control.vs == "warps_grey"
+    assert report.arms == whole.arms
+    assert not trained
+
+
+@pytest.mark.parametrize(
+    "changes", [{"steps": 5}, {"seeds": [1, 0]}, {"arms": {"real_only": None}},
+                {"arms": {name: None for name in ARMS}}]
+)  # fmt: skip
+def test_other_cells_are_another_experiment(root, whole, changes):
+    with pytest.raises(ReidaugError, match="another run"):
+        finetune(recipe(root, **changes), root / "whole", resume=True, workers=1)
+    assert json.loads((root / "whole" / "report.json").read_text()) == whole.as_dict()
+
+
+def test_a_start_per_seed_and_held_out_people(root):
+    changed = recipe(
+        root,
+        start_per_seed=True,
+        evaluate_on="held_out",
+        held_out=0.34,
+        arms={"real_only": None},
+        keep_checkpoints=True,
+    )
+    report = finetune(changed, root / "held", workers=1)
+    assert report.train_people == 4
+    assert report.queries == report.gallery == 8
+    assert len(report.start["mAP"]) == 2
+    names = {path.stem for path in (root / "held" / "checkpoints").iterdir()}
+    assert names == {f"{name}-seed{seed}" for name in (START, "real_only") for seed in (0, 1)}
+
+
+def test_the_options_that_shape_the_batches_run(root):
+    changed = recipe(
+        root,
+        arms={"warps_grey": str(root / "warps")},
+        seeds=[3],
+        separate_norm=True,
+        recalibrate_norm=False,
+        optimiser="sgd",
+        precision="bfloat16",
+        real_only_share=0.5,
+        average_share=0.5,
+        objective={"margin": None, "extra_in_triplet": False},
+        transforms={"jitter": 0.2},
+    )
+    report = finetune(changed, root / "options", workers=1)
+    assert list(report.arms) == ["warps_grey"]
+
+
+def test_arms_may_mix_replace_and_change(root, whole):
+    warps = str(root / "warps")
+    arms = {
+        "real_only": None,
+        "again": {"changes": {}},
+        "mix": [None, warps],
+        "warps_only": {"crops": warps, "only": True},
+        "strong": {"changes": {"transforms": {"jitter": 0.5}, "objective": {"extra_teacher": 0.5}}},
+    }
+    report = finetune(recipe(root, arms=arms, method="mix", seeds=[0]), root / "arms", workers=1)
+    scores = {name: rows["mAP"] for name, rows in report.arms.items()}
+    assert scores["real_only"] == scores["again"] == whole.arms["real_only"]["mAP"][:1]
+    assert scores["strong"] != scores["real_only"]
+    assert report.extra_crops["mix"] == 2 * report.extra_crops["real_only"]
+    assert set(report.differences) == set(arms) - {"mix"}
+    # the warps are copies of the real crops: training on them alone is training on those
+    assert scores["warps_only"] == scores["real_only"]
+
+
+def test_a_subset_of_the_data_has_fewer_extra_crops_too(root):
+    few = recipe(root, people_share=0.5, images_each=2, arms={"warps_grey": str(root / "warps")})
+    report = finetune(few, root / "few", workers=1)
+    assert (report.train_people, report.train_images) == (3, 6)
+    assert report.extra_crops == {"warps_grey": 6}
+
+
+def test_cross_domain_evaluates_on_the_other_dataset(root, whole, tmp_path):
+    stick_market(tmp_path / "other", people=4, images=3)
+    across = {"protocol": "cross_domain", "test_dataset": str(tmp_path / "other")}
+    report = finetune(
+        recipe(root, arms={"real_only": None}, seeds=[0], **across), tmp_path / "run", workers=1
+    )
+    assert report.protocol == "cross_domain"
+    assert report.queries != whole.queries
+    assert report.start["loss"] == whole.start["loss"]  # trained as in its own domain
+
+
+def test_no_extra_crops_and_a_given_checkpoint(root, whole):
+    start = root / "whole" / "checkpoints" / f"{START}-seed0.safetensors"
+    changed = recipe(root, checkpoint=str(start), ratio=0.0, arms={"real_only": None})
+    report = finetune(changed, root / "given", workers=1)
+    assert report.pretrain_steps == 0
+    assert report.start["mAP"] == whole.start["mAP"]
+
+
+@pytest.mark.parametrize("name", ["table5_supervised", "table5_supervised_small"])
+def test_table_5_runs_on_any_root_of_the_layout(root, name):
+    path = RECIPES / "market1501" / f"{name}.yaml"
+    arms = yaml.safe_load(path.read_text())["arms"]
+    made = [arm for arm, crops in arms.items() if isinstance(crops, str)]
+    changes = [
+        f"dataset={root / 'market'}",
+        *(f"arms.{arm}={root / 'warps'}" for arm in made),
+        f"arms.warps_and_own_pose=[{root / 'warps'}, null]",
+        f"arms.warps_only.crops={root / 'warps'}",
+        "backbone=resnet18",
+        "backbone_options={width: 8, blocks: [1, 1, 1, 1], embedding: 8}",
+        *("weights=null", "size=[32, 16]", "people=3", "images=2"),
+    ]
+    recipe = load(path, FinetuneEval, changes)
+    report = dry_run(recipe)
+    assert set(report.arms) == set(arms)
+    assert {recipe.method, recipe.baseline, *recipe.controls} <= set(arms)
+    assert len(recipe.seeds) == 5
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"people": 7}, "people: 7 a batch, but .* has 6"),
+        ({"backbone": "resnet19"}, "no backbone 'resnet19'"),
+        ({"dataset": "/nowhere"}, "/nowhere"),
+        ({"arms": {"warps_grey": "/nowhere"}}, "/nowhere"),
+        ({"weights": "/nowhere.pth"}, "/nowhere.pth: no such weight file"),
+        ({"backbone_options": {"wide": 4}}, "unexpected keyword argument 'wide'"),
+    ],
+)
+def test_an_impossible_experiment_leaves_no_folder(root, tmp_path, changes, message):
+    with pytest.raises(ReidaugError, match=message):
+        finetune(recipe(root, **changes), tmp_path / "run", workers=1)
+    assert not (tmp_path / "run").exists()
+
+
+def test_evaluation_alone_needs_no_batch_of_people(root, whole, tmp_path):
+    checkpoint = root / "whole" / "checkpoints" / f"{START}-seed0.safetensors"
+    alone = recipe(root, people=40, checkpoint=str(checkpoint))
+    report = evaluate_checkpoint(alone, tmp_path / "run")
+    assert report["scores"]["mAP"] == whole.start["mAP"][0]
+
+
+def test_a_run_leaves_torch_as_it_was(root, tmp_path):
+    state, threads = torch.get_rng_state(), torch.get_num_threads()
+    finetune(recipe(root, arms={"real_only": None}, seeds=[5]), tmp_path / "run", workers=1)
+    assert torch.equal(state, torch.get_rng_state())
+    assert torch.get_num_threads() == threads
