@@ -89,10 +89,7 @@ class DGNet(nn.Module):
         self.domain_discriminator = domain_discriminator
 
     def generator(self, domain: int) -> Generator:
-        """Return the generator of a domain, the one that the structure is from.
-
-        Args:
-            domain: 0 source, 1 target.
+        """Return the generator of the domain of a structure: 0 source, 1 target.
 
         Raises:
             ValueError: There is no generator of that domain.
@@ -130,10 +127,7 @@ class DGNet(nn.Module):
 
 
 def preset(name: str) -> Preset:
-    """Look up a preset.
-
-    Args:
-        name: ``paper`` (256x128, ResNet-50) or ``small`` (64x40, for two CPU cores).
+    """Look up a preset: ``paper`` (256x128, ResNet-50) or ``small`` (64x40, for two CPU cores).
 
     Raises:
         UsageError: No such preset.

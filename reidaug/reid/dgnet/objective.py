@@ -137,11 +137,11 @@ class Objective:
         """Compute the losses of the encoder on generated images.
 
         Args:
-            teacher: Labels the images, for the primary features.
+            teacher: Labels the images.
 
         Returns:
-            ``teacher`` (first head, primary feature learning) and ``fine_grained`` (second head,
-            fine-grained feature mining).
+            ``teacher`` (primary feature learning) and ``fine_grained`` (fine-grained feature
+            mining).
         """
         active, batches = self.active, self.cross.batches
         losses: Losses = {}
@@ -199,11 +199,7 @@ class Objective:
         return losses
 
     def domain_confusion(self) -> Losses:
-        """Compute the encoder's adversarial loss against the domain discriminator.
-
-        Returns:
-            ``domain``, the mean over the batches it is active for.
-        """
+        """Compute ``domain``, the encoder's adversarial loss: the mean over active batches."""
         discriminator = self.network.domain_discriminator
         if not (self.active.domain and self.weights.domain) or discriminator is None:
             return {}

@@ -31,9 +31,13 @@ class PairSampler:
     a remainder smaller than a batch. The random generator continues from epoch to epoch.
 
     Args:
-        labels: Label of every crop, for each domain.
+        labels: For each domain the label of every crop; crops of a negative label (outliers) are
+            left out.
         batch: Crops in each batch of a pair.
         generator: Random generator.
+
+    Raises:
+        ValueError: A batch has less than two crops, or a domain less than a batch.
     """
 
     def __init__(
@@ -41,6 +45,14 @@ class PairSampler:
     ) -> None:
         self.batch, self.generator = batch, generator
         self.positives = [PositiveSampler(one) for one in labels]
+        self.kept = [[i for i, label in enumerate(one) if label >= 0] for one in labels]
+        self.each = min(len(crops) for crops in self.kept) // batch
+        if batch < 2 or self.each < 1:
+            counts = " and ".join(str(len(crops)) for crops in self.kept)
+            raise ValueError(
+                f"batches of {batch}: need 2 crops or more a batch and one batch a domain, got "
+                f"{counts} crops"
+            )
 
     def _pair(self, indices: Sequence[tuple[int, list[int]]]) -> tuple[BatchIndices, BatchIndices]:
         first, second = (
@@ -63,8 +75,7 @@ class DomainPairSampler(PairSampler):
 
     Args:
         source: Label of every source crop.
-        target: Label of every target crop; crops of a negative label (outliers) are left out. Where
-            there are no labels, give every crop its own.
+        target: Label of every target crop. Where there are no labels, give every crop its own.
         batch: Crops in each batch of a pair.
         pure: Share of the pairs that are of one domain.
         source_pairs: Whether there are pairs of the source alone; DG-Net++ leaves them out after
@@ -72,8 +83,7 @@ class DomainPairSampler(PairSampler):
         generator: Random generator.
 
     Raises:
-        ValueError: A domain has fewer crops than a batch, a batch less than two, or ``pure`` is not
-            in [0, 1].
+        ValueError: As `PairSampler`, or ``pure`` is not in [0, 1].
 
     Source:
         DG-Net++: AA 45 %, BB 45 %, AB 5 %, BA 5 %; 2 S / batch pairs an epoch, S being the size of
@@ -91,15 +101,6 @@ class DomainPairSampler(PairSampler):
         source_pairs: bool = True,
     ) -> None:
         super().__init__((source, target), batch=batch, generator=generator)
-        self.kept = [
-            [i for i, label in enumerate(labels) if label >= 0] for labels in (source, target)
-        ]
-        self.each = min(len(crops) for crops in self.kept) // batch
-        if batch < 2 or self.each < 1:
-            raise ValueError(
-                f"batches of {batch}: need 2 crops or more a batch and one batch a domain, got "
-                f"{len(self.kept[SOURCE])} source and {len(self.kept[TARGET])} target crops"
-            )
         if not 0 <= pure <= 1:
             raise ValueError(f"the share of pure pairs must be in [0, 1], got {pure}")
         same = round(pure * self.each)
@@ -133,30 +134,21 @@ class SourcePairSampler(PairSampler):
         batch: Crops in each batch of a pair.
         generator: Random generator.
 
-    Raises:
-        ValueError: There are fewer crops than a batch, or a batch has less than two.
-
     Source:
         DG-Net: two loaders of the same crops.
     """
 
     def __init__(self, labels: Sequence[int], *, batch: int, generator: torch.Generator) -> None:
-        if batch < 2 or len(labels) < batch:
-            raise ValueError(
-                f"batches of {batch}: need 2 crops or more a batch and one batch, got "
-                f"{len(labels)} crops"
-            )
         super().__init__((labels,), batch=batch, generator=generator)
-        self.count = len(labels)
 
     def __len__(self) -> int:
         """Count the pairs of an epoch."""
-        return self.count // self.batch
+        return self.each
 
     def __iter__(self) -> Iterator[tuple[BatchIndices, BatchIndices]]:
         """Draw the pairs of one epoch."""
-        crops = list(range(self.count))
-        for a, b in zip(self._batches(crops), self._batches(crops), strict=True):
+        first, second = self._batches(self.kept[SOURCE]), self._batches(self.kept[SOURCE])
+        for a, b in zip(first, second, strict=True):
             yield self._pair([(SOURCE, a), (SOURCE, b)])
 
 
@@ -171,15 +163,7 @@ class PositiveSampler:
         self.labels, self.crops = labels, crops_by_person(labels)
 
     def draw(self, crops: list[int], generator: torch.Generator) -> list[int]:
-        """Draw positives.
-
-        Args:
-            crops: Indices.
-            generator: Random generator.
-
-        Returns:
-            For each another crop of its label, drawn uniformly; itself where there is no other.
-        """
+        """Draw for each crop another one of its label, uniformly; itself if there is no other."""
         positives = []
         for crop in crops:
             others = self.crops[self.labels[crop]]

@@ -103,9 +103,6 @@ def embed_generated(
         network: DG-Net in train mode; the running statistics of its encoder are not updated.
         generated: Images (B, 3, H, W).
         train_encoder: Whether the encoder gets gradients.
-
-    Returns:
-        Output of the encoder.
     """
     with torch.set_grad_enabled(train_encoder), frozen_statistics(network.encoder):
         return network.encoder(generated.detach())

@@ -111,11 +111,7 @@ class DGNetTrainer:
         return {name: float(v.detach()) for name, v in {"loss": total, **losses, **record}.items()}
 
     def state_dict(self) -> dict[str, Any]:
-        """State for resuming, without the teacher, which does not change.
-
-        Returns:
-            ``network``, ``optimisers`` by name, and ``steps``.
-        """
+        """State for resuming: all but the teacher, which does not change."""
         return {
             "network": self.network.state_dict(),
             "optimisers": {name: one.state_dict() for name, one in self.optimisers.items()},
@@ -123,11 +119,7 @@ class DGNetTrainer:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Resume from a state.
-
-        Args:
-            state: From `state_dict` of a trainer of the same phase and networks.
-        """
+        """Resume from the `state_dict` of a trainer of the same phase and networks."""
         self.network.load_state_dict(state["network"])
         for name, optimiser in self.optimisers.items():
             optimiser.load_state_dict(state["optimisers"][name])

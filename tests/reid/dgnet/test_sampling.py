@@ -119,7 +119,7 @@ def test_remainders_are_left_out():
 @pytest.mark.parametrize(
     ("source", "target", "options", "message"),
     [
-        ([0] * 9, [-1] * 7 + [0], {"batch": 2}, "9 source and 1 target crops"),
+        ([0] * 9, [-1] * 7 + [0], {"batch": 2}, "9 and 1 crops"),
         ([0] * 9, [0] * 9, {"batch": 1}, "batches of 1: need 2"),
         ([0] * 9, [0] * 9, {"batch": 2, "pure": 1.5}, r"in \[0, 1\], got 1.5"),
     ],
