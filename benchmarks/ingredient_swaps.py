@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-import yaml
 from jaxtyping import Bool, Float, UInt8
 from joblib import delayed
 from torch import Tensor
@@ -39,7 +38,7 @@ from reidaug.data.manifest import read_manifest, write_manifest
 from reidaug.data.market1501 import GALLERY, QUERY, TRAIN, read_market1501
 from reidaug.errors import ReidaugError
 from reidaug.experiments.true_views import read_target_images, true_view
-from reidaug.files import read_text, write_atomically
+from reidaug.files import write_atomically
 from reidaug.flow.builtin import named_flow
 from reidaug.jobs import Task
 from reidaug.machine import one_thread
@@ -51,7 +50,7 @@ from reidaug.people3d.mesh import PersonMesh, build_mesh
 from reidaug.people3d.raster import Surface, rasterise
 from reidaug.people3d.render import Render, RenderPlan, render
 from reidaug.people3d.render_plans import from_row
-from reidaug.people3d.render_run import PersonRecord, render_people, write_image
+from reidaug.people3d.render_run import PersonRecord, read_recipe, render_people, write_image
 
 SWAPS = ("true_flow_grey", "true_mask_grey", "true_texture_grey")
 GREY = "grey"
@@ -156,13 +155,7 @@ def render_swaps(
 
 
 def _read_augment_recipe(dataset: Path, warps: Path) -> dict[str, Any]:
-    written = warps / "recipe.yaml"
-    try:
-        recipe = yaml.safe_load(read_text(written)) if written.is_file() else {}
-    except yaml.YAMLError:
-        raise ReidaugError(f"{written}: not valid YAML; was it cut off?") from None
-    if not isinstance(recipe, dict) or recipe.get("command") != "augment":
-        raise ReidaugError(f"{warps}: not made by 'reidaug augment', so no warps to change")
+    recipe = read_recipe(warps, "augment", "no warps to change")
     if Path(recipe["dataset"]) != dataset.resolve():
         raise ReidaugError(f"{warps}: warps of {recipe['dataset']}, not of {dataset.resolve()}")
     needed = (("background", GREY), ("turns", "allow"))

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from reidaug.data.crop_names import PATTERN, compile_pattern
 from reidaug.data.market1501 import SPLITS, TRAIN, find_root
 from reidaug.dataset_check.duplicates import duplicate_findings
-from reidaug.dataset_check.findings import USES, Finding, Tally, ranked, remark
+from reidaug.dataset_check.findings import USES, Finding, Tally, ranked
 from reidaug.dataset_check.identities import Counts, count, identity_findings
 from reidaug.dataset_check.images import image_findings, inspect_images
 from reidaug.dataset_check.joints import joint_findings
@@ -108,7 +108,7 @@ def check_dataset(
     findings += duplicate_findings(splits, images)
     if keypoints is None:
         advice = "`reidaug pose` makes them; `reidaug augment` does so by itself"
-        findings.append(remark(TRAIN, "no keypoints", advice, Tally()))
+        findings.append(Finding.remark(TRAIN, "no keypoints", advice, Tally()))
     else:
         people, sizes = splits[TRAIN].people, images[TRAIN].sizes()
         findings += joint_findings(people, sizes, keypoints, root=root)

@@ -7,15 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reidaug.data.market1501 import SPLITS, TRAIN, Person
-from reidaug.dataset_check.findings import (
-    EVALUATION,
-    Finding,
-    Tally,
-    advise,
-    number,
-    problem,
-    remark,
-)  # fmt: skip
+from reidaug.dataset_check.findings import EVALUATION, Finding, Tally, number
 from reidaug.dataset_check.images import ImageSummary
 from reidaug.dataset_check.names import Listing
 
@@ -48,13 +40,13 @@ def duplicate_findings(
     if leaked.count:
         what = f"{number(leaked.count, 'image')} in training and test alike, byte for byte"
         advice = "scores mean nothing then: remove them from one side"
-        findings.append(problem(where, what, advice, leaked, (EVALUATION,)))
+        findings.append(Finding.problem(where, what, advice, leaked, (EVALUATION,)))
     if mislabelled.count:
         what = f"{number(mislabelled.count, 'image')} there twice, under different persons"
-        findings.append(advise(where, what, "one of the names is wrong", mislabelled))
+        findings.append(Finding.advise(where, what, "one of the names is wrong", mislabelled))
     if repeated.count:
         what = f"{number(repeated.count, 'image')} there more than once in a split"
-        findings.append(remark(where, what, "a copy adds nothing: remove it", repeated))
+        findings.append(Finding.remark(where, what, "a copy adds nothing: remove it", repeated))
     return findings
 
 

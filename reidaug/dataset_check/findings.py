@@ -8,6 +8,22 @@ PROBLEM, ADVICE, REMARK = RANKS = ("problem", "advice", "remark")
 EXAMPLES = 3
 
 
+class Tally:
+    """Number of cases of one kind, with the first few as examples."""
+
+    def __init__(self, cases: Iterable[str] = ()) -> None:
+        self.count = 0
+        self.examples: tuple[str, ...] = ()
+        for case in cases:
+            self.add(case)
+
+    def add(self, case: str) -> None:
+        """Count one more case, given its name."""
+        self.count += 1
+        if len(self.examples) < EXAMPLES:
+            self.examples = (*self.examples, case)
+
+
 class Finding(NamedTuple):
     """One finding.
 
@@ -30,6 +46,23 @@ class Finding(NamedTuple):
     examples: tuple[str, ...] = ()
     stops: tuple[str, ...] = ()
 
+    @classmethod
+    def problem(
+        cls, where: str, what: str, advice: str, tally: Tally, stops: Sequence[str]
+    ) -> "Finding":
+        """Report what stops some of `USES`."""
+        return cls(PROBLEM, where, what, advice, tally.count, tally.examples, tuple(stops))
+
+    @classmethod
+    def advise(cls, where: str, what: str, advice: str, tally: Tally) -> "Finding":
+        """Report what costs accuracy or images."""
+        return cls(ADVICE, where, what, advice, tally.count, tally.examples)
+
+    @classmethod
+    def remark(cls, where: str, what: str, advice: str, tally: Tally) -> "Finding":
+        """Report what is good to know."""
+        return cls(REMARK, where, what, advice, tally.count, tally.examples)
+
     def lines(self) -> list[str]:
         """Give two or three lines of text."""
         stops = f" (stops {', '.join(self.stops)})" if self.stops else ""
@@ -41,37 +74,6 @@ class Finding(NamedTuple):
                 " " * 8 + ", ".join(self.examples) + (f" and {more:,} more" if more else "")
             )
         return [*lines, f"        -> {self.advice}"]
-
-
-class Tally:
-    """Number of cases of one kind, with the first few as examples."""
-
-    def __init__(self, cases: Iterable[str] = ()) -> None:
-        self.count = 0
-        self.examples: tuple[str, ...] = ()
-        for case in cases:
-            self.add(case)
-
-    def add(self, case: str) -> None:
-        """Count one more case, given its name."""
-        self.count += 1
-        if len(self.examples) < EXAMPLES:
-            self.examples = (*self.examples, case)
-
-
-def problem(where: str, what: str, advice: str, tally: Tally, stops: Sequence[str]) -> Finding:
-    """Report what stops some of `USES`; the arguments are the attributes of `Finding`."""
-    return Finding(PROBLEM, where, what, advice, tally.count, tally.examples, tuple(stops))
-
-
-def advise(where: str, what: str, advice: str, tally: Tally) -> Finding:
-    """Report what costs accuracy or images; the arguments are the attributes of `Finding`."""
-    return Finding(ADVICE, where, what, advice, tally.count, tally.examples)
-
-
-def remark(where: str, what: str, advice: str, tally: Tally) -> Finding:
-    """Report what is good to know; the arguments are the attributes of `Finding`."""
-    return Finding(REMARK, where, what, advice, tally.count, tally.examples)
 
 
 def ranked(findings: Iterable[Finding]) -> tuple[Finding, ...]:

@@ -6,16 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from reidaug.data.market1501 import GALLERY, QUERY, TRAIN, Person
-from reidaug.dataset_check.findings import (
-    EVALUATION,
-    TRAINING,
-    Finding,
-    Tally,
-    advise,
-    number,
-    problem,
-    remark,
-)  # fmt: skip
+from reidaug.dataset_check.findings import EVALUATION, TRAINING, Finding, Tally, number
 from reidaug.dataset_check.names import Listing
 
 DISTRACTOR = 0
@@ -91,13 +82,13 @@ def _training(train: Sequence[Person]) -> list[Finding]:
         cameras[person.pid].add(person.camid)
     if len(images) < 2:
         what, advice = "only one person", "a model learns to distinguish persons: add more"
-        return [problem(TRAIN, what, advice, Tally(), (TRAINING,))]
+        return [Finding.problem(TRAIN, what, advice, Tally(), (TRAINING,))]
     findings = []
     single = Tally(f"person {pid}" for pid, count in sorted(images.items()) if count == 1)
     if single.count:
         what = f"{_of(single.count, len(images))} have one image only"
         advice = "they give triplet losses no positive pair; warps give them more poses"
-        findings.append(advise(TRAIN, what, advice, single))
+        findings.append(Finding.advise(TRAIN, what, advice, single))
     still = Tally(
         f"person {pid}" for pid, own in sorted(cameras.items()) if len(own) == 1 < images[pid]
     )
@@ -105,7 +96,7 @@ def _training(train: Sequence[Person]) -> list[Finding]:
         what = f"{_of(still.count, len(images))} appear under one camera only"
         many = 2 * still.count > len(images)
         advice = "nothing teaches the model invariance to the camera" if many else "fine, if few"
-        findings.append((advise if many else remark)(TRAIN, what, advice, still))
+        findings.append((Finding.advise if many else Finding.remark)(TRAIN, what, advice, still))
     return findings
 
 
@@ -138,10 +129,10 @@ def _queries(query: Sequence[Person], gallery: Sequence[Person]) -> list[Finding
     for tally, says, advice in unmatched:
         what = f"{_of(tally.count, len(query), 'queries')} {says}"
         if tally.count and none_matched:
-            findings.append(problem(QUERY, what, advice, tally, (EVALUATION,)))
+            findings.append(Finding.problem(QUERY, what, advice, tally, (EVALUATION,)))
         elif tally.count:
             left_out = f"they are left out of mAP and ranks; {advice}"
-            findings.append(advise(QUERY, what, left_out, tally))
+            findings.append(Finding.advise(QUERY, what, left_out, tally))
     return findings
 
 
@@ -153,9 +144,9 @@ def _shared(train: Sequence[Person], test: Sequence[Person], *, listed: bool) ->
     where = f"{TRAIN}, {QUERY}, {GALLERY}"
     what = f"{number(tally.count, 'person number')} in training and test alike"
     if listed:
-        return [remark(where, what, "MSMT17's lists number each split separately", tally)]
+        return [Finding.remark(where, what, "MSMT17's lists number each split separately", tally)]
     advice = "if these are the same persons, scores say too much: keep each person in one part"
-    return [advise(where, what, advice, tally)]
+    return [Finding.advise(where, what, advice, tally)]
 
 
 def _distractors(
@@ -167,10 +158,10 @@ def _distractors(
         what = number(tally.count, "image of person 0", "images of person 0")
         if tally.count and split == GALLERY:
             advice = "distractors: they stay in the gallery and match nobody"
-            findings.append(remark(split, what, advice, tally))
+            findings.append(Finding.remark(split, what, advice, tally))
         elif tally.count:
             advice = "person 0 means 'nobody'; give a real person another number"
-            findings.append(advise(split, what, advice, tally))
+            findings.append(Finding.advise(split, what, advice, tally))
     return findings
 
 
@@ -188,11 +179,11 @@ def _other_readers(people: Sequence[Person]) -> list[Finding]:
     if digits.count:
         what = f"{number(digits.count, 'name')} with a camera of several digits"
         advice = f"torchreid and fastreid read the first digit alone; {ours}"
-        findings.append(advise(where, what, advice, digits))
+        findings.append(Finding.advise(where, what, advice, digits))
     if beyond.count:
         what = f"{number(beyond.count, 'image')} with a person above 1501 or a camera not in 1..6"
         advice = f"torchreid's and fastreid's own Market1501 refuse them; {ours}"
-        findings.append(remark(where, what, advice, beyond))
+        findings.append(Finding.remark(where, what, advice, beyond))
     return findings
 
 

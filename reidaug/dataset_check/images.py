@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from reidaug.data.images import is_turned, open_image, read_mask, upright_rgb
-from reidaug.dataset_check.findings import Finding, Tally, advise, number, problem, remark
+from reidaug.dataset_check.findings import Finding, Tally, number
 from reidaug.dataset_check.names import uses_of
 from reidaug.errors import ReidaugError
 from reidaug.jobs import run_tasks
@@ -219,8 +219,8 @@ def image_findings(split: str, images: ImageSummary, total: int) -> list[Finding
         what = f"{images.errors.count:,} of {number(total, 'image')} cannot be read"
         advice = "copy them anew, or remove them: training and evaluation stop at the first one"
         stops = [use for use in uses_of(split) if use != "augment" or images.errors.count == total]
-        findings.append(problem(split, what, advice, images.errors, stops))
-    for marks, report in ((_SPOILT, advise), (_STORED, remark)):
+        findings.append(Finding.problem(split, what, advice, images.errors, stops))
+    for marks, report in ((_SPOILT, Finding.advise), (_STORED, Finding.remark)):
         for mark, (says, advice) in marks.items():
             tally = images.marks.get(mark)
             if tally is not None:
@@ -242,4 +242,4 @@ def _size_findings(split: str, images: ImageSummary) -> list[Finding]:
         f"most often {height} x {width}"
     )
     advice = "everything is resized to one size; keep the aspect ratios alike"
-    return [remark(split, what, advice, Tally())]
+    return [Finding.remark(split, what, advice, Tally())]

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from reidaug.data.keypoints import read_keypoints
 from reidaug.data.market1501 import TRAIN, Person, image_names
-from reidaug.dataset_check.findings import AUGMENT, Finding, Tally, advise, number, problem, remark
+from reidaug.dataset_check.findings import AUGMENT, Finding, Tally, number
 from reidaug.errors import ReidaugError
 from reidaug.geometry.pose import OPENPOSE_18, TORSO, Pose, shows_torso, stack
 
@@ -42,13 +42,13 @@ def joint_findings(
         known = read_keypoints(keypoints, names=names)
     except ReidaugError as error:
         advice = f"make it anew, or name another with --keypoints ({_EXPECTED})"
-        return [problem(where, str(error), advice, Tally(), (AUGMENT,))]
+        return [Finding.problem(where, str(error), advice, Tally(), (AUGMENT,))]
     with_pose = [(k, p) for k, p in enumerate(people) if p.path.name in known.poses]
     findings = _matching(people, known.poses.keys(), names, where)
     if known.left_out:
         what = f"{number(len(known.left_out), 'entry', 'entries')} cannot be used"
         advice = "these images are left out, or the first entry of an image counts"
-        findings.append(advise(where, what, advice, Tally(known.left_out)))
+        findings.append(Finding.advise(where, what, advice, Tally(known.left_out)))
     if with_pose:
         poses = stack([known.poses[person.path.name] for _, person in with_pose])
         findings += _visibility(poses, where)
@@ -67,13 +67,13 @@ def _matching(
         what = f"none of {number(len(people), 'training image')} is in it"
         first = next(iter(nobody.examples), min(have))  # at worst of junk
         advice = f"the names must be equal; it contains, for instance, {first}"
-        findings.append(problem(where, what, advice, without, (AUGMENT,)))
+        findings.append(Finding.problem(where, what, advice, without, (AUGMENT,)))
     elif without.count:
         what = f"{without.count:,} of {number(len(people), 'training image')} have no keypoints"
-        findings.append(advise(where, what, "they are left out of augment", without))
+        findings.append(Finding.advise(where, what, "they are left out of augment", without))
     if nobody.count and without.count < len(people):
         what = f"keypoints of {number(nobody.count, 'image')} that are not in {TRAIN}"
-        findings.append(remark(where, what, "they are ignored", nobody))
+        findings.append(Finding.remark(where, what, "they are ignored", nobody))
     return findings
 
 
@@ -91,15 +91,15 @@ def _visibility(poses: Pose, where: str) -> list[Finding]:
         advice = "flows follow the joints visible in both poses" + (
             "; without shoulders and hips hardly any image can be a target pose" if torso else ""
         )
-        findings.append((advise if torso else remark)(where, what, advice, Tally()))
+        findings.append((Finding.advise if torso else Finding.remark)(where, what, advice, Tally()))
     complete = sum(shows_torso(Pose(poses.xy[k], poses.visible[k])) for k in range(total))
     if complete == 0:
         what, advice = "no image shows both shoulders and both hips", "no target pose to warp into"
-        findings.append(problem(where, what, advice, Tally(), (AUGMENT,)))
+        findings.append(Finding.problem(where, what, advice, Tally(), (AUGMENT,)))
     elif complete < POSES:
         what = f"{number(complete, 'image')} with both shoulders and both hips"
         advice = f"that many poses at most: reidaug augment --poses {complete}"
-        findings.append(advise(where, what, advice, Tally()))
+        findings.append(Finding.advise(where, what, advice, Tally()))
     return findings
 
 
@@ -114,7 +114,7 @@ def _placement(poses: Pose, sizes: Float[Tensor, "n 2"], where: str) -> list[Fin
         else "were they made for images of another size? They count pixels of these very files"
     )
     what = f"{share:.0%} of the visible joints are outside their image"
-    return [problem(where, what, guess, Tally(), (AUGMENT,))]
+    return [Finding.problem(where, what, guess, Tally(), (AUGMENT,))]
 
 
 def outside_share(poses: Pose, sizes: Float[Tensor, "n 2"]) -> float:

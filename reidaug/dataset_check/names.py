@@ -7,17 +7,7 @@ from typing import NamedTuple
 
 from reidaug.data.crop_names import PATTERN, ids_in
 from reidaug.data.market1501 import LISTS, TRAIN, Person, read_market1501, scan_split
-from reidaug.dataset_check.findings import (
-    AUGMENT,
-    EVALUATION,
-    TRAINING,
-    Finding,
-    Tally,
-    advise,
-    number,
-    problem,
-    remark,
-)  # fmt: skip
+from reidaug.dataset_check.findings import AUGMENT, EVALUATION, TRAINING, Finding, Tally, number
 from reidaug.errors import ReidaugError
 
 FORMS = (
@@ -91,7 +81,7 @@ def name_findings(listing: Listing, *, listed: bool) -> list[Finding]:
     split, stops = listing.split, uses_of(listing.split)
     if listing.missing:
         advice = "without it only the other splits can be used"
-        return [problem(split, listing.missing, advice, Tally(), stops)]
+        return [Finding.problem(split, listing.missing, advice, Tally(), stops)]
     findings = []
     mend = "mend these lines of the list" if listed else pattern_advice(listing.unmatched)
     for names, says, advice in (
@@ -100,17 +90,17 @@ def name_findings(listing: Listing, *, listed: bool) -> list[Finding]:
     ):
         if names and listing.people:
             what = f"{number(len(names), 'name')} {says}"
-            findings.append(advise(split, what, advice, Tally(names)))
+            findings.append(Finding.advise(split, what, advice, Tally(names)))
         elif names:
             what = f"all {number(len(names), 'name')} {says}"
-            findings.append(problem(split, what, advice, Tally(names), stops))
+            findings.append(Finding.problem(split, what, advice, Tally(names), stops))
     if not listing.people and not findings:
         what = f"no image that counts, {number(listing.junk, 'junk image')} (person -1)"
         advice = "put the images directly in this folder; folders below it are not read"
-        findings.append(problem(split, what, advice, Tally(), stops))
+        findings.append(Finding.problem(split, what, advice, Tally(), stops))
     elif listing.junk:
         what = f"{number(listing.junk, 'junk image')} (person -1)"
-        findings.append(remark(split, what, "left out, as everywhere", Tally()))
+        findings.append(Finding.remark(split, what, "left out, as everywhere", Tally()))
     return findings
 
 

@@ -40,15 +40,12 @@ class Top(NamedTuple):
     """A garment of the trunk.
 
     Attributes:
-        front: Fabric of the front.
-        back: Fabric of the back.
-        sleeves: Fabric of the sleeves.
+        front, back, sleeves: Fabrics.
         sleeve: Length of the sleeves: 0 none, 1 to the elbow, 2 to the wrist.
         hem: Height of the hem on the mean body in metres.
         neck: Depth of the neckline in metres.
         thickness: Distance from the body in metres.
-        front_print: One of PRINTS.
-        back_print: One of PRINTS.
+        front_print, back_print: Of PRINTS.
         print_colour: Colour of the prints.
         open: Half the width in metres of the opening of a jacket.
         skirt: Length below the waist in metres of a dress's or a coat's free part, 0 for none.

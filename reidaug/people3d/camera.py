@@ -41,9 +41,7 @@ class Optics(NamedTuple):
     """Lens and sensor of a camera.
 
     Attributes:
-        red: Gain of the red channel.
-        green: Gain of the green channel.
-        blue: Gain of the blue channel.
+        red, green, blue: Gains of the channels.
         gamma: Exponent of the tone curve.
         saturation: 0 grey, 1 unchanged.
         blur: Standard deviation in pixels of a crop of 128 rows.

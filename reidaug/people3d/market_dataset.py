@@ -6,31 +6,34 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import yaml
 from joblib import delayed
 
 from reidaug.data.crop_names import JUNK, market_name
 from reidaug.data.keypoints import write_patn
 from reidaug.data.manifest import read_manifest, write_manifest
 from reidaug.data.market1501 import GALLERY, QUERY, SPLITS, TRAIN
-from reidaug.errors import ReidaugError
-from reidaug.files import read_text
 from reidaug.geometry.flow import Size
 from reidaug.jobs import Task
 from reidaug.people3d.appearance_sampling import sample_person
 from reidaug.people3d.mesh import build_mesh
-from reidaug.people3d.render import RenderPlan, render
-from reidaug.people3d.render_plans import plan_test_images, plan_training_images, to_row
+from reidaug.people3d.render import render
+from reidaug.people3d.render_plans import (
+    PlannedImage,
+    plan_test_images,
+    plan_training_images,
+    to_row,
+)  # fmt: skip
 from reidaug.people3d.render_run import (
     PersonRecord,
     Row,
     check_counts,
     parse_size,
     poses_of,
+    read_recipe,
     render_people,
     size_text,
     write_render,
-)
+)  # fmt: skip
 from reidaug.people3d.worlds import FEW_POSES, World, world_from_dict
 
 TABLE = "renders.parquet"
@@ -66,15 +69,8 @@ class MarketOptions:
     world: World = FEW_POSES
 
     def __post_init__(self) -> None:
-        check_counts(
-            people=(self.people, 1),
-            test_people=(self.test_people, 0),
-            train_crops=(self.train_crops, 1),
-            test_crops=(self.test_crops, 2),
-            distractors=(self.distractors, 0),
-            junk=(self.junk, 0),
-            seed=(self.seed, 0),
-        )
+        check_counts(self, people=1, train_crops=1, test_crops=2)
+        check_counts(self, test_people=0, distractors=0, junk=0, seed=0)
 
     @property
     def crops(self) -> int:
@@ -84,19 +80,17 @@ class MarketOptions:
 
 
 class PlannedCrop(NamedTuple):
-    """One image of a re-ID dataset before it is rendered.
+    """An image with its file name before it is rendered.
 
     Attributes:
         split: Folder.
         name: File name.
-        camera: Number of the camera.
-        plan: How it is rendered.
+        image: Camera and plan.
     """
 
     split: str
     name: str
-    camera: int
-    plan: RenderPlan
+    image: PlannedImage
 
 
 def render_market(
@@ -160,16 +154,16 @@ def _plan_people(options: MarketOptions) -> Iterator[Iterator[PlannedCrop]]:
 
 def _plan_training_person(person: int, options: MarketOptions) -> Iterator[PlannedCrop]:
     images = plan_training_images(options.world, options.seed, person, options.train_crops)
-    for k, (camera, plan) in enumerate(images, 1):
-        yield PlannedCrop(TRAIN, market_name(person, camera, 1, person, k), camera, plan)
+    for k, image in enumerate(images, 1):
+        yield PlannedCrop(TRAIN, market_name(person, image.camera, 1, person, k), image)
 
 
 def _plan_test_person(person: int, options: MarketOptions) -> Iterator[PlannedCrop]:
     queries = max(1, options.test_crops // 3)
     images = plan_test_images(options.world, options.seed, person, options.test_crops)
-    for k, (camera, plan) in enumerate(images, 1):
+    for k, image in enumerate(images, 1):
         split = QUERY if k <= queries else GALLERY
-        yield PlannedCrop(split, market_name(person, camera, 1, person, k), camera, plan)
+        yield PlannedCrop(split, market_name(person, image.camera, 1, person, k), image)
 
 
 def _plan_nobody(person: int, options: MarketOptions, *, junk: bool) -> Iterator[PlannedCrop]:
@@ -179,7 +173,8 @@ def _plan_nobody(person: int, options: MarketOptions, *, junk: bool) -> Iterator
     if junk:
         shift = 0.4 * np.sign(plan.view.shift_x)
         plan = plan._replace(view=plan.view._replace(zoom=1.9, shift_x=shift, shift_y=0.35))
-    yield PlannedCrop(GALLERY, market_name(pid, camera, 1, person, 1), camera, plan)
+    image = PlannedImage(camera, plan)
+    yield PlannedCrop(GALLERY, market_name(pid, camera, 1, person, 1), image)
 
 
 def render_person(
@@ -199,7 +194,7 @@ def render_person(
     mesh = build_mesh(sample_person(options.world, options.seed, person))
     rows: list[Row] = []
     joints = {}
-    for split, name, camera, plan in crops:
+    for split, name, (camera, plan) in crops:
         joints[name] = write_render(out, split, name, render(mesh, plan, options.size))
         row = {"name": name, "split": split, "person": person, "camera": camera}
         rows.append(row | to_row(plan))
@@ -236,13 +231,7 @@ def read_rendered_market(root: Path) -> RenderedMarket:
     Raises:
         ReidaugError: It was not written by `render_market`, or a file is damaged.
     """
-    written = root / "recipe.yaml"
-    try:
-        recipe = yaml.safe_load(read_text(written)) if written.is_file() else {}
-    except yaml.YAMLError:
-        raise ReidaugError(f"{written}: not valid YAML; was it cut off?") from None
-    if not isinstance(recipe, dict) or recipe.get("command") != "synth market":
-        raise ReidaugError(f"{root}: not made by 'reidaug synth market', so nobody to render")
+    recipe = read_recipe(root, "synth market", "nobody to render")
     rows = read_manifest(root / TABLE)
     training = {row["name"]: row for row in rows if row["split"] == TRAIN}
     world = world_from_dict(recipe["world"])

@@ -21,20 +21,13 @@ class Posture(NamedTuple):
     """Joint angles of a body, zero standing at attention.
 
     Attributes:
-        thigh_left: Thigh forward of straight down.
-        thigh_right: Likewise.
-        spread_left: Thigh away from the other leg.
-        spread_right: Likewise.
-        knee_left: Flexion, at least 0.
-        knee_right: Likewise.
-        arm_left: Upper arm forward of straight down.
-        arm_right: Likewise.
-        away_left: Upper arm away from the trunk.
-        away_right: Likewise.
-        elbow_left: Flexion, at least 0.
-        elbow_right: Likewise.
-        inward_left: Bent forearm towards the middle.
-        inward_right: Likewise.
+        thigh_left, thigh_right: Thigh forward of straight down.
+        spread_left, spread_right: Thigh away from the other leg.
+        knee_left, knee_right: Flexion, at least 0.
+        arm_left, arm_right: Upper arm forward of straight down.
+        away_left, away_right: Upper arm away from the trunk.
+        elbow_left, elbow_right: Flexion, at least 0.
+        inward_left, inward_right: Bent forearm towards the middle.
         lean: Trunk forward of upright.
         pelvis: Pelvis to the left of the direction the person faces.
         twist: Shoulders to the left of the pelvis.

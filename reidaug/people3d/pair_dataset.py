@@ -25,7 +25,7 @@ from reidaug.people3d.render_run import (
     render_people,
     size_text,
     write_render,
-)
+)  # fmt: skip
 from reidaug.people3d.worlds import MANY_POSES
 
 CATALOGUE = (256, 256)
@@ -58,13 +58,7 @@ class PairOptions:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        check_counts(
-            people=(self.people, 1),
-            test_people=(self.test_people, 0),
-            views=(self.views, 2),
-            pairs_each=(self.pairs_each, 1),
-            seed=(self.seed, 0),
-        )
+        check_counts(self, people=1, test_people=0, views=2, pairs_each=1, seed=0)
 
     @property
     def splits(self) -> dict[str, range]:

@@ -7,12 +7,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+import yaml
 from joblib import delayed
 from numpy.typing import NDArray
 
 from reidaug.data.images import encode_jpeg, encode_png
-from reidaug.errors import UsageError, require_extra
-from reidaug.files import write_atomically
+from reidaug.errors import ReidaugError, UsageError, require_extra
+from reidaug.files import read_text, write_atomically
 from reidaug.geometry.flow import Size
 from reidaug.geometry.pose import Pose
 from reidaug.jobs import Records, Task, run_tasks
@@ -138,18 +139,37 @@ def poses_of(records: Iterable[PersonRecord]) -> dict[str, Pose]:
     return {name: Pose(table[:, :2], table[:, 2] > 0) for name, table in tables.items()}
 
 
-def check_counts(**counts: tuple[int, int]) -> None:
-    """Check options.
-
-    Args:
-        counts: Value and least value by the option's name.
+def check_counts(options: object, **least: int) -> None:
+    """Check the attributes of options against their least values.
 
     Raises:
         UsageError: A value is too small.
     """
-    for name, (value, least) in counts.items():
-        if value < least:
-            raise UsageError(f"--{name.replace('_', '-')} {value}: at least {least} needed")
+    for name, minimum in least.items():
+        value = getattr(options, name)
+        if value < minimum:
+            raise UsageError(f"--{name.replace('_', '-')} {value}: at least {minimum} needed")
+
+
+def read_recipe(root: Path, command: str, purpose: str) -> dict[str, Any]:
+    """Read the recipe of a finished run.
+
+    Args:
+        root: Folder of the run.
+        command: The command that must have written it.
+        purpose: What fails otherwise, for the error.
+
+    Raises:
+        ReidaugError: Another command wrote the folder, or its recipe is damaged.
+    """
+    path = root / "recipe.yaml"
+    try:
+        recipe = yaml.safe_load(read_text(path)) if path.is_file() else {}
+    except yaml.YAMLError:
+        raise ReidaugError(f"{path}: not valid YAML; was it cut off?") from None
+    if not isinstance(recipe, dict) or recipe.get("command") != command:
+        raise ReidaugError(f"{root}: not made by 'reidaug {command}', so {purpose}")
+    return recipe
 
 
 def size_text(size: Size) -> str:

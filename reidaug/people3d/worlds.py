@@ -92,10 +92,10 @@ class World:
         relight: How much the light varies within one camera, 0 to 1.
         occluders: Share of images with an occluder.
         actions: Share of each of `reidaug.people3d.motion.ACTIONS`.
-        bodies: Which bodies people have.
+        bodies: Distribution of body shapes.
         rig: Where the cameras hang, and in which light.
-        stream: Further seed of people, cameras and plans: worlds of different streams share nobody,
-            whatever the seed of the dataset.
+        stream: Further seed of people, cameras and plans: worlds of different streams share no
+            identity, whatever the seed of the dataset.
     """
 
     name: str
@@ -152,14 +152,8 @@ _USUAL = {"bodies": ORDINARY._asdict(), "rig": Rig()._asdict(), "stream": 0}
 FEW_POSES = World(
     name="few-poses",
     palette=Palette(
-        tops=COMMON_TOPS,
-        bottoms=COMMON_BOTTOMS,
-        plain=0.05,
-        prints=0.6,
-        bags=0.45,
-        two_sided=0.1,
-        sleeves=0.6,
-        patterned=0.6,
+        tops=COMMON_TOPS, bottoms=COMMON_BOTTOMS, plain=0.05, prints=0.6, bags=0.45, two_sided=0.1,
+        sleeves=0.6, patterned=0.6,
     ),
     cast=0.15,
     tone=0.15,
@@ -167,71 +161,47 @@ FEW_POSES = World(
     train_sides=1,
     train_phases=2,
     train_cameras=2,
-)
+)  # fmt: skip
 MANY_POSES = World(name="many-poses")
 DOMAIN_A = World(
     name="A",
     palette=Palette(
-        plain=0.5,
-        prints=0.2,
-        bags=0.3,
-        two_sided=0.05,
-        sleeves=0.2,
-        patterned=0.1,
+        plain=0.5, prints=0.2, bags=0.3, two_sided=0.05, sleeves=0.2, patterned=0.1,
         worn=("tshirt", "tshirt", "shirt", "sweater", "dress"),
         carried=("backpack",),
     ),
-    cameras=6,
     cast=0.1,
-    tone=0.1,
-    blur=(0.3, 0.8),
-    shrink=(0.55, 1.0),
-    noise=(0.005, 0.02),
     bodies=Bodies(women=0.4, age=(0.66, 0.76), muscle=0.6, weight=0.38, height=0.42),
     rig=Rig(
-        height=(3.0, 5.0),
-        distance=(8.0, 15.0),
-        strength=(1.1, 1.3),
-        warmth=0.02,
+        height=(3.0, 5.0), distance=(8.0, 15.0), strength=(1.1, 1.3), warmth=0.02,
         saturation=(0.6, 0.85),
         places=("park", "plaza", "street"),
     ),
     stream=1,
-)
+)  # fmt: skip
 DOMAIN_B = World(
     name="B",
     palette=Palette(
         tops=COMMON_TOPS + B_COLOURS,
         bottoms=COMMON_BOTTOMS + B_COLOURS[:2],
-        plain=0.2,
-        prints=0.5,
-        bags=0.6,
-        two_sided=0.05,
-        sleeves=0.5,
-        patterned=0.4,
+        plain=0.2, prints=0.5, bags=0.6, two_sided=0.05, sleeves=0.5, patterned=0.4,
         worn=("shirt", "sweater", "jacket", "coat", "dress"),
         carried=("shoulder", "hand"),
     ),
     cameras=5,
     cast=0.1,
-    tone=0.1,
     blur=(0.4, 1.0),
     shrink=(0.5, 0.9),
     noise=(0.01, 0.03),
     occluders=0.1,
     bodies=Bodies(women=0.6, age=(0.74, 0.92), muscle=0.45, weight=0.6, height=0.35),
     rig=Rig(
-        height=(1.4, 2.6),
-        distance=(4.0, 9.0),
-        ambient=(0.6, 0.85),
-        strength=(0.9, 1.2),
-        warmth=-0.02,
-        saturation=(0.6, 0.95),
-        tint=(0.97, 1.0, 1.05),
+        height=(1.4, 2.6), distance=(4.0, 9.0), ambient=(0.6, 0.85), strength=(0.9, 1.2),
+        warmth=-0.02, saturation=(0.6, 0.95), tint=(0.97, 1.0, 1.05),
         places=("shop", "hall"),
     ),
     stream=2,
-)
+)  # fmt: skip
 WORLDS = {world.name: world for world in (FEW_POSES, MANY_POSES, DOMAIN_A, DOMAIN_B)}
 
 

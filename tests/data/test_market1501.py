@@ -3,10 +3,7 @@ import warnings
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from reidaug.data.crop_names import market_name, warp_name, warp_source
 from reidaug.data.market1501 import (
     GALLERY,
     QUERY,
@@ -212,33 +209,6 @@ def test_damaged_lines_of_msmt17_are_reported(tmp_path: Path) -> None:
     path.write_text("nonsense\n")
     with pytest.raises(ReidaugError, match="none of its 1 lines names an image"):
         read_market1501(tmp_path)
-
-
-@given(
-    st.integers(-1, 99999),
-    st.integers(1, 20),
-    st.integers(1, 6),
-    st.integers(0, 999999),
-    st.integers(0, 99),
-    st.integers(0, 999),
-)
-def test_names_keep_person_and_camera(
-    pid: int, camid: int, sequence: int, frame: int, detection: int, pose: int
-) -> None:
-    name = market_name(pid, camid, sequence, frame, detection)
-    warped = warp_name(name, pose)
-    for each in (name, warped):
-        found = re.search(r"([-\d]+)_c(\d+)", each)
-        assert found is not None
-        assert (int(found[1]), int(found[2])) == (pid, camid)
-    assert warp_source(warped) == (name, pose)
-    assert warp_source(name) is None
-
-
-def test_names_look_as_market_1501_has_them() -> None:
-    assert market_name(2, 1, 1, 451, 3) == "0002_c1s1_000451_03.jpg"
-    assert market_name(-1, 1, 1, 451, 3) == "-1_c1s1_000451_03.jpg"
-    assert warp_name("0002_c1s1_000451_03.jpg", 7) == "0002_c1s1_000451_03_w07.jpg"
 
 
 def test_annotations_count_junk_too(tmp_path: Path) -> None:
