@@ -1,4 +1,4 @@
-"""The contract of a flow estimator as a check anyone can run on their own.
+"""A check of the contract of a flow estimator, for estimators of your own.
 
     from reidaug.testing import check_flow_estimator
 
@@ -21,16 +21,16 @@ from torch.nn.functional import interpolate
 from reidaug.data.pairs import PosePair
 from reidaug.flow.estimator import FlowEstimator
 from reidaug.flow.loss_weights import LossWeights
-from reidaug.geometry.flow import Size, endpoint_error, identity
+from reidaug.geometry.flow import Size, endpoint_error, identity, size_of
 from reidaug.geometry.pose import OPENPOSE_18, Pose, select
 
 CLOSE = 1e-3  # normalised units: a few hundredths of a pixel of a crop
 FARTHEST = 4.0  # a median beyond twice the image means pixels, not normalised coordinates
-HALF_CLOSE = 0.1
+BFLOAT16_CLOSE = 0.1
 
 
-class Asked(NamedTuple):
-    """What an estimator is asked.
+class Inputs(NamedTuple):
+    """Arguments of an estimator.
 
     Attributes:
         source: Images (B, 3, H, W) in [0, 1].
@@ -54,16 +54,15 @@ def check_flow_estimator(
 ) -> None:
     """Check that an estimator keeps its contract, so that every command can use it.
 
-    The estimator itself is left as it is: everything happens to a copy, on the CPU. That its flow
-    is the right one, `reidaug compare` tells.
+    The check works on a copy, on the CPU. How good the flow is, `reidaug compare` measures.
 
     Args:
-        estimator: What to check, trained or not.
-        size: (height, width) of the images it is asked about.
-        seed: Of the poses and images it is asked about.
-        gradients: Whether gradients should reach every parameter that is to be trained.
-        identity_within: Pixels by which the flow between equal poses may miss the identity;
-            None where an untrained estimator need not start there. This finds wrong conventions.
+        estimator: The estimator, trained or not.
+        size: (height, width) of the images.
+        seed: Random seed of poses and images.
+        gradients: Whether gradients should reach every trainable parameter.
+        identity_within: Pixels by which the flow between equal poses may miss the identity; this
+            finds wrong conventions. None for an estimator that does not start there.
         autocast: Whether it should work in bfloat16, as `reidaug augment` may run it.
 
     Raises:
@@ -73,49 +72,49 @@ def check_flow_estimator(
         f"{type(estimator).__name__} is no reidaug.flow.estimator.FlowEstimator: inherit from it"
     )
     own = copy.deepcopy(estimator).cpu().eval()
-    asked = _asked(size, torch.Generator().manual_seed(seed))
-    # Without gradients first: what an estimator keeps from here must not break its training.
+    inputs = _draw_inputs(size, torch.Generator().manual_seed(seed))
+    # Without gradients first: a tensor cached here must not break training later.
     with torch.inference_mode():
-        _check_inputs(own, asked)
-        flow = _check_flow(own, asked)
-        _check_repeats(own, asked, flow)
-        _check_batch(own, asked, flow)
-        _check_missing(own, asked)
-        _check_table(own, asked)
-        _check_motion(own, asked, flow)
+        _check_inputs(own, inputs)
+        flow = _check_flow(own, inputs)
+        _check_repeats(own, inputs, flow)
+        _check_batch(own, inputs, flow)
+        _check_missing(own, inputs)
+        _check_table(own, inputs)
+        _check_motion(own, inputs, flow)
         if identity_within is not None:
-            _check_identity(own, asked, identity_within)
+            _check_identity(own, inputs, identity_within)
         if autocast:
-            _check_autocast(own, asked, flow)
-    _check_state(own, asked, flow)
-    _check_own_losses(own, asked)
+            _check_autocast(own, inputs, flow)
+    _check_state(own, inputs, flow)
+    _check_own_losses(own, inputs)
     if gradients:
-        _check_gradients(own, asked)
+        _check_gradients(own, inputs)
 
 
-def _asked(size: Size, generator: torch.Generator) -> Asked:
+def _draw_inputs(size: Size, generator: torch.Generator) -> Inputs:
     count, height, width = 3, *size
     rough = torch.rand(count, 3, 8, 8, generator=generator)
     source = interpolate(rough, size=size, mode="bilinear", align_corners=True)
     poses = []
     for _ in range(2):
-        places = 0.1 + 0.8 * torch.rand(count, len(OPENPOSE_18), 2, generator=generator)
+        xy = 0.1 + 0.8 * torch.rand(count, len(OPENPOSE_18), 2, generator=generator)
         visible = torch.rand(count, len(OPENPOSE_18), generator=generator) < 0.8
         visible[:, :4], visible[:, -1] = True, False
-        poses.append(Pose(places * torch.tensor([width - 1.0, height - 1.0]), visible))
-    return Asked(source, *poses)
+        poses.append(Pose(xy * torch.tensor([width - 1.0, height - 1.0]), visible))
+    return Inputs(source, *poses)
 
 
-def _one(asked: Asked, k: int) -> Asked:
+def _pair(inputs: Inputs, k: int) -> Inputs:
     part = slice(k, k + 1)
-    poses = (select(asked.source_pose, part), select(asked.target_pose, part))
-    return Asked(asked.source[part], *poses)
+    poses = (select(inputs.source_pose, part), select(inputs.target_pose, part))
+    return Inputs(inputs.source[part], *poses)
 
 
-def _check_flow(own: FlowEstimator, asked: Asked) -> Tensor:
-    flow = own(*asked)
+def _check_flow(own: FlowEstimator, inputs: Inputs) -> Tensor:
+    flow = own(*inputs)
     assert isinstance(flow, Tensor), f"forward must return a tensor, got {type(flow).__name__}"
-    shape, count = tuple(flow.shape), asked.source.shape[0]
+    shape, count = tuple(flow.shape), inputs.source.shape[0]
     assert flow.ndim == 4 and shape[:2] == (count, 2), (
         f"a flow must be ({count}, 2, h, w) for {count} pairs, x then y, got {shape}"
     )
@@ -129,82 +128,84 @@ def _check_flow(own: FlowEstimator, asked: Asked) -> Tensor:
     return flow
 
 
-def _check_inputs(own: FlowEstimator, asked: Asked) -> None:
-    given = copy.deepcopy(asked)
+def _check_inputs(own: FlowEstimator, inputs: Inputs) -> None:
+    given = copy.deepcopy(inputs)
     own(*given)
-    same = torch.equal(given.source, asked.source) and all(
+    same = torch.equal(given.source, inputs.source) and all(
         torch.equal(part, before)
-        for pose, untouched in zip(given[1:], asked[1:], strict=True)
+        for pose, untouched in zip(given[1:], inputs[1:], strict=True)
         for part, before in zip(pose, untouched, strict=True)
     )
     assert same, "forward changes the images or poses it is given: work on copies"
 
 
-def _check_repeats(own: FlowEstimator, asked: Asked, flow: Tensor) -> None:
-    assert torch.equal(own(*asked), flow), (
-        "the same question gets another answer in eval mode: nothing may be random there"
+def _check_repeats(own: FlowEstimator, inputs: Inputs, flow: Tensor) -> None:
+    assert torch.equal(own(*inputs), flow), (
+        "equal inputs give different flows in eval mode: nothing may be random there"
     )
 
 
-def _check_batch(own: FlowEstimator, asked: Asked, flow: Tensor) -> None:
-    for k in range(asked.source.shape[0]):
+def _check_batch(own: FlowEstimator, inputs: Inputs, flow: Tensor) -> None:
+    for k in range(inputs.source.shape[0]):
         _assert_close(
-            own(*_one(asked, k))[0],
+            own(*_pair(inputs, k))[0],
             flow[k],
             "a pair alone gets another flow than inside a batch in eval mode: items of a batch "
-            "must not know of each other",
+            "must not influence each other",
         )
 
 
-def _check_missing(own: FlowEstimator, asked: Asked) -> None:
-    expected = own(*_elsewhere(asked, 0.0))
-    for place in (-1.0, 1e6, float("nan"), float("inf")):
-        flow = own(*_elsewhere(asked, place))
+def _check_missing(own: FlowEstimator, inputs: Inputs) -> None:
+    expected = own(*_move_invisible(inputs, 0.0))
+    for value in (-1.0, 1e6, float("nan"), float("inf")):
+        flow = own(*_move_invisible(inputs, value))
         assert flow.isfinite().all(), (
-            f"an invisible joint at {place} makes the flow not finite: replace its coordinates "
+            f"an invisible joint at {value} makes the flow not finite: replace its coordinates "
             f"(torch.where) before they are used"
         )
         _assert_close(
-            flow, expected, f"an invisible joint at {place} moves the flow: it must say nothing"
+            flow,
+            expected,
+            f"an invisible joint at {value} changes the flow: it must have no effect",
         )
-    nobody = torch.zeros_like(asked.source_pose.visible)
-    empty = Pose(torch.full_like(asked.source_pose.xy, torch.nan), nobody)
-    for joints in ((empty, asked.target_pose), (asked.source_pose, empty), (empty, empty)):
-        assert own(asked.source, *joints).isfinite().all(), (
+    nobody = torch.zeros_like(inputs.source_pose.visible)
+    empty = Pose(torch.full_like(inputs.source_pose.xy, torch.nan), nobody)
+    for joints in ((empty, inputs.target_pose), (inputs.source_pose, empty), (empty, empty)):
+        assert own(inputs.source, *joints).isfinite().all(), (
             "a pose without any visible joint makes the flow not finite"
         )
 
 
-def _elsewhere(asked: Asked, place: float) -> Asked:
-    """Put the invisible joints somewhere."""
+def _move_invisible(inputs: Inputs, value: float) -> Inputs:
+    """Set the coordinates of invisible joints."""
 
     def moved(pose: Pose) -> Pose:
-        xy = torch.where(pose.visible[..., None], pose.xy, torch.full_like(pose.xy, place))
+        xy = torch.where(pose.visible[..., None], pose.xy, torch.full_like(pose.xy, value))
         return Pose(xy, pose.visible)
 
-    return Asked(asked.source, moved(asked.source_pose), moved(asked.target_pose))
+    return Inputs(inputs.source, moved(inputs.source_pose), moved(inputs.target_pose))
 
 
-def _check_table(own: FlowEstimator, asked: Asked) -> None:
-    sources = Asked(asked.source[:2], select(asked.source_pose, slice(0, 2)), asked.target_pose)
+def _check_table(own: FlowEstimator, inputs: Inputs) -> None:
+    sources = Inputs(inputs.source[:2], select(inputs.source_pose, slice(0, 2)), inputs.target_pose)
     table = own.flow_table(*sources)
-    targets = asked.target_pose.xy.shape[0]
+    targets = inputs.target_pose.xy.shape[0]
     assert table.ndim == 5 and tuple(table.shape[:3]) == (2, targets, 2), (
         f"flow_table of 2 sources and {targets} targets must be (2, {targets}, 2, h, w), "
         f"got {tuple(table.shape)}"
     )
     for s in range(2):
         for t in range(targets):
-            target = select(asked.target_pose, slice(t, t + 1))
+            target = select(inputs.target_pose, slice(t, t + 1))
             _assert_close(
                 table[s, t],
-                own(*_one(asked, s)._replace(target_pose=target))[0],
+                own(*_pair(inputs, s)._replace(target_pose=target))[0],
                 f"flow_table[{s}, {t}] is not what forward gives for source {s} and target {t}",
             )
 
 
-def _check_motion(own: FlowEstimator, asked: Asked, flow: Tensor) -> None:
-    motion = own.motion(*asked)
+def _check_motion(own: FlowEstimator, inputs: Inputs, flow: Tensor) -> None:
+    motion = own.motion(*inputs)
     _assert_close(motion.flow, flow, "motion(...).flow is not what forward gives")
     for map_ in motion.occlusion:
         inside = bool(((map_ >= 0) & (map_ <= 1)).all())
@@ -215,15 +216,15 @@ def _check_motion(own: FlowEstimator, asked: Asked, flow: Tensor) -> None:
         )
 
 
-def _check_identity(own: FlowEstimator, asked: Asked, within: float) -> None:
-    flow = own(asked.source, asked.target_pose, asked.target_pose).float()
-    size = (asked.source.shape[-2], asked.source.shape[-1])
+def _check_identity(own: FlowEstimator, inputs: Inputs, within: float) -> None:
+    flow = own(inputs.source, inputs.target_pose, inputs.target_pose).float()
+    size = size_of(inputs.source)
     height, width = flow.shape[-2:]
     grid = identity(height, width)
-    # What people's flows are when they are not in the convention, and what to tell them.
+    # Flows in common other conventions, and what the error says of them.
     across, down = torch.arange(width) + 0.0, torch.arange(height) + 0.0
     halves = torch.tensor([(width - 1) / width, (height - 1) / height])[:, None, None]
-    slips = {
+    conventions = {
         "it looks like a displacement; add the identity grid": torch.zeros_like(grid),
         "it looks like (y, x); x comes first": grid.flip(0),
         "it looks like align_corners=False; edge centres are -1 and +1": grid * halves,
@@ -237,28 +238,28 @@ def _check_identity(own: FlowEstimator, asked: Asked, within: float) -> None:
 
     far = miss(grid)
     if far > within:
-        nearest = min(slips, key=lambda words: miss(slips[words]))
-        hint = f": {nearest}" if miss(slips[nearest]) < min(far / 4, 1.0) else ""
+        nearest = min(conventions, key=lambda hint: miss(conventions[hint]))
+        hint = f": {nearest}" if miss(conventions[nearest]) < min(far / 4, 1.0) else ""
         raise AssertionError(
             f"the flow between equal poses misses the identity by {far:.2f} pixels{hint}"
         )
 
 
-def _check_autocast(own: FlowEstimator, asked: Asked, flow: Tensor) -> None:
+def _check_autocast(own: FlowEstimator, inputs: Inputs, flow: Tensor) -> None:
     with torch.autocast("cpu", torch.bfloat16):
-        half = own(*asked).float()
-    assert half.isfinite().all(), "the flow in bfloat16 is not finite everywhere"
-    off = float((half - flow).abs().mean())
-    assert off <= HALF_CLOSE, (
+        low = own(*inputs).float()
+    assert low.isfinite().all(), "the flow in bfloat16 is not finite everywhere"
+    off = float((low - flow).abs().mean())
+    assert off <= BFLOAT16_CLOSE, (
         f"the flow in bfloat16 is {off:.2f} (normalised) off on average: keep coordinates in "
         f"32 bits"
     )
 
 
-def _check_state(own: FlowEstimator, asked: Asked, flow: Tensor) -> None:
+def _check_state(own: FlowEstimator, inputs: Inputs, flow: Tensor) -> None:
     state = {name: tensor.contiguous() for name, tensor in own.state_dict().items()}
     other = copy.deepcopy(own)
-    _disturb(other)
+    _perturb(other)
     try:
         other.load_state_dict(load(save(state)))
     except RuntimeError as error:
@@ -266,15 +267,15 @@ def _check_state(own: FlowEstimator, asked: Asked, flow: Tensor) -> None:
         raise AssertionError(f"the state_dict cannot be stored and read: {reason}") from None
     with torch.inference_mode():
         _assert_close(
-            other(*asked),
+            other(*inputs),
             flow,
-            "after a trip through its state_dict the estimator gives another flow: keep all that "
-            "is learnt in parameters and buffers",
+            "an estimator loaded from its state_dict gives another flow: keep everything it learns "
+            "in parameters and buffers",
         )
 
 
-def _disturb(own: FlowEstimator) -> None:
-    """Move every parameter a little, away from zeros that would stop gradients."""
+def _perturb(own: FlowEstimator) -> None:
+    """Add noise to every parameter: zeros would stop gradients."""
     generator = torch.Generator().manual_seed(1)
     with torch.no_grad():
         for parameter in own.parameters():
@@ -282,19 +283,19 @@ def _disturb(own: FlowEstimator) -> None:
                 parameter.add_(0.05 * torch.randn(parameter.shape, generator=generator))
 
 
-def _check_own_losses(own: FlowEstimator, asked: Asked) -> None:
-    batch = PosePair(asked.source, asked.source, asked.source_pose, asked.target_pose)
-    losses = own.own_losses(batch, own.motion(*asked), torch.Generator().manual_seed(2))
+def _check_own_losses(own: FlowEstimator, inputs: Inputs) -> None:
+    batch = PosePair(inputs.source, inputs.source, inputs.source_pose, inputs.target_pose)
+    losses = own.own_losses(batch, own.motion(*inputs), torch.Generator().manual_seed(2))
     known = set(LossWeights.__dataclass_fields__)
     for name, loss in losses.items():
         assert name in known, f"own_losses names {name!r}, which no weight is for ({sorted(known)})"
         assert loss.ndim == 0 and bool(loss.isfinite()), f"own loss {name!r} is no finite number"
 
 
-def _check_gradients(own: FlowEstimator, asked: Asked) -> None:
+def _check_gradients(own: FlowEstimator, inputs: Inputs) -> None:
     own = copy.deepcopy(own).train()
-    _disturb(own)
-    motion = own.motion(*_elsewhere(asked, float("nan")))
+    _perturb(own)
+    motion = own.motion(*_move_invisible(inputs, float("nan")))
     generator = torch.Generator().manual_seed(3)
     outputs = (motion.flow, *motion.occlusion)
     loss = sum((out * torch.rand(out.shape, generator=generator)).sum() for out in outputs)

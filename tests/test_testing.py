@@ -15,7 +15,7 @@ from reidaug.testing import check_flow_estimator
 
 
 class Drift(FlowEstimator):
-    """Moves everything by what a linear layer makes of the visible joints: all is well with it."""
+    """Moves everything by a linear function of the visible joints; keeps the contract."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -79,21 +79,21 @@ class CellUnits(Drift):
 
 
 class BadShape(Drift):
-    def forward(self, *asked: Any) -> Any:
-        return super().forward(*asked).movedim(1, -1)
+    def forward(self, *inputs: Any) -> Any:
+        return super().forward(*inputs).movedim(1, -1)
 
 
 class Tuple(Drift):
-    def forward(self, *asked: Any) -> Any:
-        return (super().forward(*asked),)
+    def forward(self, *inputs: Any) -> Any:
+        return (super().forward(*inputs),)
 
 
-class Careless(Drift):
+class InvisibleJointsUsed(Drift):
     def joints(self, pose: Pose, size: tuple[int, int]) -> Tensor:
         return normalised(pose, size) * pose.visible[..., None]  # NaN * 0 is NaN
 
 
-class Believer(Drift):
+class InvisibleJointsMoveFlow(Drift):
     def __init__(self) -> None:
         super().__init__()
         nn.init.constant_(self.read.weight, 0.1)
@@ -102,73 +102,73 @@ class Believer(Drift):
         return normalised(pose, size).nan_to_num().clamp(-1, 1)
 
 
-class Sociable(Drift):
+class BatchDependent(Drift):
     def forward(self, source: Tensor, source_pose: Pose, target_pose: Pose) -> Tensor:
         flow = super().forward(source, source_pose, target_pose)
         return flow + source.mean() - source.mean((1, 2, 3))[:, None, None, None]
 
 
-class Restless(Drift):
-    def forward(self, *asked: Any) -> Tensor:
-        flow = super().forward(*asked)
+class Random(Drift):
+    def forward(self, *inputs: Any) -> Tensor:
+        flow = super().forward(*inputs)
         return flow + 0.1 * torch.rand(flow.shape)
 
 
-class Meddler(Drift):
+class ChangesInputs(Drift):
     def joints(self, pose: Pose, size: tuple[int, int]) -> Tensor:
         pose.xy.copy_(torch.where(pose.visible[..., None], pose.xy, 0.0))
         return super().joints(pose, size)
 
 
 class OtherTable(Drift):
-    def flow_table(self, *asked: Any) -> Tensor:
-        return super().flow_table(*asked) + 0.5
+    def flow_table(self, *inputs: Any) -> Tensor:
+        return super().flow_table(*inputs) + 0.5
 
 
-class TurnedTable(Drift):
-    def flow_table(self, *asked: Any) -> Tensor:
-        return super().flow_table(*asked).transpose(0, 1)
+class TransposedTable(Drift):
+    def flow_table(self, *inputs: Any) -> Tensor:
+        return super().flow_table(*inputs).transpose(0, 1)
 
 
 class OtherMotion(Drift):
-    def motion(self, *asked: Any) -> Motion:
-        return Motion(self(*asked) * 0.5)
+    def motion(self, *inputs: Any) -> Motion:
+        return Motion(self(*inputs) * 0.5)
 
 
 class LogitOcclusion(Drift):
-    def motion(self, *asked: Any) -> Motion:
-        flow = self(*asked)
+    def motion(self, *inputs: Any) -> Motion:
+        flow = self(*inputs)
         return Motion(flow, (flow[:, :1] * 3,))
 
 
-class Forgetful(Drift):
+class StateOutsideBuffers(Drift):
     def load_state_dict(self, *given: Any, **how: Any) -> Any:
         return None
 
 
-class Withholding(Drift):
+class IncompleteState(Drift):
     def state_dict(self, *given: Any, **how: Any) -> Any:
         return {"read.weight": self.read.weight.detach()}
 
 
-class Twins(Drift):
+class SharedState(Drift):
     def __init__(self) -> None:
         super().__init__()
         self.twin = self.read
 
 
-class Deaf(Drift):
+class UnusedParameters(Drift):
     def __init__(self) -> None:
         super().__init__()
         self.unused = nn.Linear(2, 2)
 
 
-class Cut(Drift):
-    def forward(self, *asked: Any) -> Tensor:
-        return super().forward(*asked).detach()
+class Detached(Drift):
+    def forward(self, *inputs: Any) -> Tensor:
+        return super().forward(*inputs).detach()
 
 
-class Root(Drift):
+class InfiniteGradient(Drift):
     def forward(self, source: Tensor, source_pose: Pose, target_pose: Pose) -> Tensor:
         # Finite forwards, not backwards: the slope of a root at zero, taken out by a zero.
         flow = super().forward(source, source_pose, target_pose)
@@ -177,23 +177,23 @@ class Root(Drift):
 
 
 class OwnLoss(Drift):
-    def own_losses(self, *asked: Any) -> dict[str, Tensor]:
+    def own_losses(self, *inputs: Any) -> dict[str, Tensor]:
         return {"secret": torch.tensor(1.0)}
 
 
 class InfiniteLoss(Drift):
-    def own_losses(self, *asked: Any) -> dict[str, Tensor]:
+    def own_losses(self, *inputs: Any) -> dict[str, Tensor]:
         return {"smoothness": torch.tensor(math.inf)}
 
 
-class Half(Drift):
+class NotFiniteInBfloat16(Drift):
     def grid(self, source: Tensor) -> Tensor:
         off = torch.nan if torch.is_autocast_enabled("cpu") else 0.0
         return identity(8, 4) + off
 
 
 @pytest.mark.parametrize(
-    ("broken", "says"),
+    ("broken", "words"),
     [
         (Displacement, "looks like a displacement"),
         (RowFirst, r"looks like \(y, x\)"),
@@ -202,38 +202,38 @@ class Half(Drift):
         (Pixels, "not in pixels"),
         (BadShape, r"must be \(3, 2, h, w\)"),
         (Tuple, "must return a tensor, got tuple"),
-        (Careless, "invisible joint at nan makes the flow not finite"),
-        (Believer, "moves the flow: it must say nothing"),
-        (Sociable, "must not know of each other"),
-        (Restless, "nothing may be random"),
-        (Meddler, "work on copies"),
+        (InvisibleJointsUsed, "invisible joint at nan .*not finite"),
+        (InvisibleJointsMoveFlow, "invisible joint .*no effect"),
+        (BatchDependent, "batch .*influence"),
+        (Random, "random"),
+        (ChangesInputs, "work on copies"),
         (OtherTable, r"flow_table\[0, 0\] is not what forward gives"),
-        (TurnedTable, r"flow_table of 2 sources and 3 targets must be"),
+        (TransposedTable, r"flow_table of 2 sources and 3 targets must be"),
         (OtherMotion, r"motion\(...\).flow"),
         (LogitOcclusion, r"occlusion map must be \(3, 1, h, w\) in \[0, 1\]"),
-        (Forgetful, "keep all that is learnt in parameters and buffers"),
-        (Withholding, "cannot be stored and read: .*Missing key"),
-        (Twins, "cannot be stored and read: .*share memory"),
-        (Deaf, r"unused\.weight, unused\.bias gets no gradient"),
-        (Cut, "no gradient leaves the flow"),
-        (Root, "not finite when joints are missing"),
+        (StateOutsideBuffers, "state_dict .*parameters and buffers"),
+        (IncompleteState, "cannot be stored and read: .*Missing key"),
+        (SharedState, "cannot be stored and read: .*share memory"),
+        (UnusedParameters, r"unused\.weight, unused\.bias gets no gradient"),
+        (Detached, "no gradient leaves the flow"),
+        (InfiniteGradient, "not finite when joints are missing"),
         (OwnLoss, "own_losses names 'secret'"),
         (InfiniteLoss, "no finite number"),
-        (Half, "in bfloat16 is not finite"),
+        (NotFiniteInBfloat16, "in bfloat16 is not finite"),
     ],
 )
-def test_every_breach_has_its_sentence(broken: Callable[[], FlowEstimator], says: str) -> None:
-    with pytest.raises(AssertionError, match=says) as caught:
+def test_every_broken_rule_has_its_error(broken: Callable[[], FlowEstimator], words: str) -> None:
+    with pytest.raises(AssertionError, match=words) as caught:
         check_flow_estimator(broken(), size=SIZE, identity_within=0.5, autocast=True)
     assert len(str(caught.value).splitlines()) == 1
 
 
-def test_flags_leave_things_out() -> None:
+def test_options_skip_checks() -> None:
     check_flow_estimator(Displacement(), size=SIZE)
-    check_flow_estimator(Deaf(), size=SIZE, gradients=False)
-    check_flow_estimator(Half(), size=SIZE)
+    check_flow_estimator(UnusedParameters(), size=SIZE, gradients=False)
+    check_flow_estimator(NotFiniteInBfloat16(), size=SIZE)
 
 
-def test_a_stranger_must_be_a_flow_estimator() -> None:
+def test_other_modules_are_refused() -> None:
     with pytest.raises(AssertionError, match="Linear is no"):
         check_flow_estimator(nn.Linear(1, 1))

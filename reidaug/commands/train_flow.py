@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from reidaug.commands import options
-from reidaug.flow.score_table import table
+from reidaug.flow.score_table import table_text
 from reidaug.flow.training.recipe import TrainFlow
 from reidaug.flow.training.train import train
 from reidaug.recipes import load
@@ -31,5 +31,5 @@ def command(recipe: Path, overrides: tuple[str, ...], out: Path, resume: bool) -
     """
     report = train(load(recipe, TrainFlow, overrides), out, resume=resume)
     if report is not None:
-        click.echo(table(asdict(report)))
+        click.echo(table_text(asdict(report)))
         click.echo(f"checkpoint: {out / 'checkpoint'}")

@@ -23,12 +23,11 @@ from reidaug.flow.cost import Cost, cost, parameters
 from reidaug.flow.estimator import FlowEstimator
 from reidaug.flow.score_table import (
     CLOSED_FORMS,
-    HIGHER_IS_BETTER,
     Scored,
     score_pairs,
     scored_batches,
 )
-from reidaug.flow.scores import Values, paired_difference, summarise
+from reidaug.flow.scores import HIGHER_IS_BETTER, Values, paired_difference, summarise
 from reidaug.flow.training.pair_sources import (
     check_flows,
     on_grey,
@@ -252,7 +251,8 @@ def _summaries(
     scored: Scored, estimators: Mapping[str, FlowEstimator], seed: int
 ) -> dict[str, dict[str, Any]]:
     return {
-        name: summarise(scored.values[name], seed=seed) | {"parameters": parameters(estimator)}
+        name: summarise(scored.values[name], seed=seed).as_dict()
+        | {"parameters": parameters(estimator)}
         for name, estimator in estimators.items()
     }
 
@@ -319,10 +319,9 @@ def _figure(recipe: Compare, testing: PairList, estimators: Mapping[str, FlowEst
         pairs = batch.pairs
         columns["source"] += to_bytes(pairs.source)
         columns["target"] += to_bytes(pairs.target)
-        source = pairs.source if batch.shown is None else batch.shown
         for name, estimator in estimators.items():
             with torch.inference_mode():
-                flow = estimator(source, pairs.source_pose, pairs.target_pose)
+                flow = estimator(batch.input(), pairs.source_pose, pairs.target_pose)
                 warped = warp(pairs.source, flow)
             if batch.person is not None:
                 warped = torch.stack([*map(on_grey, warped, batch.person)])

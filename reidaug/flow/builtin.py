@@ -1,4 +1,4 @@
-"""Flow estimators by the names users give them: closed forms, the shipped one, folders."""
+"""Flow estimators by name: closed-form ones, random warps, the shipped checkpoint, folders."""
 
 from importlib.resources import files
 from pathlib import Path
@@ -15,23 +15,23 @@ CLOSED_FORMS: dict[str, type[FlowEstimator]] = {
     "torso-affine": TorsoAffine,
     "joint-blend": JointBlend,
 }
-"""What learns nothing, and goes where the poses say."""
-RANDOM_FORMS: dict[str, type[FlowEstimator]] = {
+"""Estimators that learn nothing and follow the poses."""
+RANDOM_WARPS: dict[str, type[FlowEstimator]] = {
     "random-affine": RandomAffine,
     "random-tps": RandomTPS,
 }
-"""What goes anywhere: controls for re-ID, no rows of tables of flows."""
-UNTRAINED = CLOSED_FORMS | RANDOM_FORMS
+"""Controls for re-ID; no rows in tables of flow scores."""
+UNTRAINED = CLOSED_FORMS | RANDOM_WARPS
 SHIPPED = "market"
-"""The checkpoint inside the package, for crops of the form of Market-1501."""
+"""The checkpoint inside the package, for crops like those of Market-1501."""
 
 
 def load_flow(flow: str) -> FlowEstimator:
-    """Make the estimator a user names.
+    """Load an estimator by its name.
 
     Args:
-        flow: A key of `UNTRAINED`, `SHIPPED`, or a checkpoint folder. A folder that has such a
-            name is written with its path: ``./market``.
+        flow: A key of `UNTRAINED`, `SHIPPED`, or a checkpoint folder. A folder of such a name
+            needs its path: ``./market``.
 
     Returns:
         The estimator on the CPU, ready for use.
@@ -50,13 +50,13 @@ def load_flow(flow: str) -> FlowEstimator:
 
 
 def checkpoint_of(flow: str) -> Path | None:
-    """Find the folder that holds an estimator's weights.
+    """Return the folder that holds an estimator's weights.
 
     Args:
         flow: As in `load_flow`.
 
     Returns:
-        The folder, whether it is there or not; None for closed forms, which have none.
+        The folder, existing or not; None for untrained estimators.
     """
     if flow in UNTRAINED:
         return None
@@ -66,7 +66,7 @@ def checkpoint_of(flow: str) -> Path | None:
 
 
 def resolved(flow: str) -> str:
-    """Write a name so that it means the same from any folder.
+    """Make a name independent of the working directory.
 
     Args:
         flow: As in `load_flow`.

@@ -1,4 +1,4 @@
-"""Trained estimators on disk: weights without pickles, and the recipe that rebuilds the model."""
+"""Checkpoints of flow estimators: weights, and the recipe that rebuilds the model."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -24,9 +24,7 @@ def build_estimator(description: Mapping[str, Any]) -> FlowEstimator:
     """Build an estimator by its import path.
 
     Args:
-        description: ``class`` as in ``reidaug.flow.unwarpme:UnWarpME``; the other keys are its
-            keywords. ``preset`` is replaced first, see
-            `reidaug.flow.components.without_preset`.
+        description: As in `reidaug.flow.components.build_component`.
 
     Returns:
         The estimator, untrained.
@@ -43,17 +41,17 @@ def save_checkpoint(
     recipe: Mapping[str, Any],
     *,
     generator: ImageGenerator | None = None,
-    half: bool = False,
+    half_precision: bool = False,
 ) -> None:
     """Write a checkpoint folder: ``model.safetensors`` and ``recipe.yaml``.
 
     Args:
-        folder: Where; made if it is missing.
-        estimator: What was trained.
+        folder: The folder; created if missing.
+        estimator: The trained estimator.
         recipe: Plain YAML values; its ``estimator`` rebuilds the model, see `build_estimator`.
         generator: The image generator it was trained with, if any: ``generator.safetensors``.
-        half: Whether to store weights in 16 bits: half the size, read back in 32. Statistics of
-            batch norm keep 32 bits.
+        half_precision: Whether to store weights in 16 bits, read back in 32. Statistics of batch
+            norm keep 32 bits.
 
     Raises:
         ValueError: The recipe has no ``estimator`` with a ``class``.
@@ -63,8 +61,9 @@ def save_checkpoint(
     folder.mkdir(parents=True, exist_ok=True)
     for name, network in ((WEIGHTS, estimator), (GENERATOR, generator)):
         if network is not None:
-            state = {key: _stored(key, value, half) for key, value in network.state_dict().items()}
-            write_atomically(folder / name, save(state))
+            state = network.state_dict().items()
+            stored = {key: _stored(key, value, half_precision) for key, value in state}
+            write_atomically(folder / name, save(stored))
     text = yaml.safe_dump(dict(recipe), sort_keys=False, allow_unicode=True)
     write_atomically(folder / RECIPE, text.encode())
 
@@ -74,8 +73,8 @@ def load_checkpoint(folder: Path, **keywords: Any) -> FlowEstimator:
 
     Args:
         folder: As `save_checkpoint` writes it.
-        keywords: Keywords of the estimator that win over those it was trained with, for what does
-            not change its weights.
+        keywords: Keywords of the estimator that override those of its training and leave its
+            weights as they are.
 
     Returns:
         The estimator on the CPU, ready for use (``eval`` mode, 32 bits).
@@ -130,8 +129,8 @@ def _load(
     return network.eval()
 
 
-def _stored(name: str, tensor: Tensor, half: bool) -> Tensor:
+def _stored(name: str, tensor: Tensor, half_precision: bool) -> Tensor:
     tensor = tensor.detach().cpu().contiguous()
-    if half and tensor.dtype == torch.float32 and "running_" not in name:
+    if half_precision and tensor.dtype == torch.float32 and "running_" not in name:
         return tensor.half()
     return tensor

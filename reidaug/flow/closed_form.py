@@ -1,12 +1,12 @@
-"""Flow estimators that learn nothing: what any trained one has to beat."""
+"""Closed-form flow estimators, which learn nothing: baselines for trained ones."""
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from reidaug.flow.estimator import FlowEstimator
+from reidaug.flow.estimator import Flow, FlowEstimator, Images
 from reidaug.geometry import affine
-from reidaug.geometry.flow import Size, from_affine, identity, to_normalised, to_pixels
+from reidaug.geometry.flow import from_affine, identity, size_of, to_normalised, to_pixels
 from reidaug.geometry.pose import OPENPOSE_18, Pose, normalised
 
 TORSO = tuple(
@@ -16,36 +16,25 @@ TORSO = tuple(
 
 
 class Identity(FlowEstimator):
-    """Samples every cell at its own place: the source as it is."""
+    """Samples every cell at its own position: the source as it is."""
 
     keeps_pose = True
 
-    def forward(
-        self, source: Float[Tensor, "b 3 H W"], source_pose: Pose, target_pose: Pose
-    ) -> Float[Tensor, "b 2 H W"]:
-        """Build the identity flow of the source's size.
-
-        Args:
-            source: Source images (B, 3, H, W).
-            source_pose: Source joints, not looked at.
-            target_pose: Target joints, not looked at.
-
-        Returns:
-            Flow (B, 2, H, W).
-        """
-        grid = identity(source.shape[-2], source.shape[-1], device=source.device)
+    def forward(self, source: Images, source_pose: Pose, target_pose: Pose) -> Flow:
+        """Build the identity flow of the source's size; poses are not used."""
+        grid = identity(*size_of(source), device=source.device)
         return grid.expand(source.shape[0], -1, -1, -1)
 
 
 class TorsoAffine(FlowEstimator):
-    """Carries neck, shoulders and hips over by one affine map a pair; the other joints steady it.
+    """Fits one affine map a pair to neck, shoulders and hips, and with less weight to the rest.
 
-    The torso of a person seen from the side is a line, which says nothing about widths: limbs and
-    head therefore have a say as well, if a smaller one. Joints are used where both images show
-    them; few or collinear ones give little more than a shift, none gives the identity.
+    The torso of a person seen from the side is a line, which does not determine widths: limbs and
+    head count as well. Joints that both images show are used; few or collinear ones give little
+    more than a shift, none gives the identity.
 
     Args:
-        limbs: What a joint outside the torso counts; 0 fits the torso alone.
+        limbs: Weight of a joint outside the torso; 0 fits the torso alone.
         ridge: Pull towards the identity, see `reidaug.geometry.affine.fit`.
     """
 
@@ -53,61 +42,34 @@ class TorsoAffine(FlowEstimator):
         super().__init__()
         self.limbs, self.ridge = limbs, ridge
 
-    def forward(
-        self, source: Float[Tensor, "b 3 H W"], source_pose: Pose, target_pose: Pose
-    ) -> Float[Tensor, "b 2 H W"]:
-        """Fit one affine map a pair by least squares.
-
-        Args:
-            source: Source images (B, 3, H, W), of which the size is used.
-            source_pose: Source joints (B, 18, 2).
-            target_pose: Target joints (B, 18, 2).
-
-        Returns:
-            Flow (B, 2, H, W).
-        """
-        size = _size(source)
-        seen = source_pose.visible & target_pose.visible
-        weight = torch.full((seen.shape[1],), self.limbs, device=seen.device)
+    def forward(self, source: Images, source_pose: Pose, target_pose: Pose) -> Flow:
+        """Fit the map by least squares; of the source the size is used."""
+        size = size_of(source)
+        known = source_pose.visible & target_pose.visible
+        weight = torch.full((known.shape[1],), self.limbs, device=known.device)
         weight[list(TORSO)] = 1.0
-        matrix, offset = affine.fit(
-            normalised(source_pose, size),
-            normalised(target_pose, size),
-            seen * weight,
-            ridge=self.ridge,
-        )
-        return from_affine(matrix, offset, size)
+        points = normalised(source_pose, size), normalised(target_pose, size)
+        return from_affine(*affine.fit(*points, known * weight, ridge=self.ridge), size)
 
 
 class JointBlend(FlowEstimator):
-    """Moves every pixel by the mean displacement of the joints, the near ones counting most.
+    """Moves every pixel by the joints' mean displacement, weighted by inverse distance.
 
     Args:
-        power: A joint counts by its distance to the power of minus this.
+        power: A joint's weight is its distance to the power of minus this.
     """
 
     def __init__(self, *, power: float = 4.0) -> None:
         super().__init__()
         self.power = power
 
-    def forward(
-        self, source: Float[Tensor, "b 3 H W"], source_pose: Pose, target_pose: Pose
-    ) -> Float[Tensor, "b 2 H W"]:
-        """Blend the displacements of the joints seen in both images.
-
-        Args:
-            source: Source images (B, 3, H, W), of which the size is used.
-            source_pose: Source joints (B, 18, 2).
-            target_pose: Target joints (B, 18, 2).
-
-        Returns:
-            Flow (B, 2, H, W); the identity where no joint is seen in both.
-        """
-        size = _size(source)
-        seen = source_pose.visible & target_pose.visible
+    def forward(self, source: Images, source_pose: Pose, target_pose: Pose) -> Flow:
+        """Blend the joints visible in both images; the identity where there are none."""
+        size = size_of(source)
+        known = source_pose.visible & target_pose.visible
         pixels = to_pixels(identity(*size, device=source.device).movedim(0, -1), size)
         moved = blend_displacements(
-            pixels.flatten(0, 1), source_pose.xy, target_pose.xy, seen, power=self.power
+            pixels.flatten(0, 1), source_pose.xy, target_pose.xy, known, power=self.power
         )
         return to_normalised(moved, size).movedim(-1, 1).unflatten(-1, size)
 
@@ -116,28 +78,24 @@ def blend_displacements(
     points: Float[Tensor, "n 2"],
     source: Float[Tensor, "b j 2"],
     target: Float[Tensor, "b j 2"],
-    seen: Bool[Tensor, "b j"],
+    known: Bool[Tensor, "b j"],
     *,
     power: float = 4.0,
 ) -> Float[Tensor, "b n 2"]:
-    """Carry points from the target to the source by an inverse-distance blend (Shepard's method).
+    """Map target points to the source by an inverse-distance blend (Shepard's method).
 
     Args:
         points: Points (N, 2) of the target, in pixels.
         source: Joints (B, J, 2) in pixels of the source.
         target: The same joints (B, J, 2) in pixels of the target.
-        seen: (B, J); joints where it is False are left out.
+        known: (B, J); joints where it is False are left out.
         power: A joint's weight is its distance to the power of minus this.
 
     Returns:
         Points (B, N, 2) of the source, in pixels: target joints go to source joints.
     """
-    shift = torch.where(seen[..., None], source - target, torch.zeros_like(source))
-    place = torch.where(seen[..., None], target, torch.zeros_like(target))
-    square = (points[:, None] - place[:, None]).square().sum(-1)
-    weight = seen[:, None] / (square + 1e-6) ** (power / 2)
+    shift = torch.where(known[..., None], source - target, torch.zeros_like(source))
+    joints = torch.where(known[..., None], target, torch.zeros_like(target))
+    square = (points[:, None] - joints[:, None]).square().sum(-1)
+    weight = known[:, None] / (square + 1e-6) ** (power / 2)
     return points + (weight @ shift) / weight.sum(-1, keepdim=True).clamp_min(1e-12)
-
-
-def _size(image: Tensor) -> Size:
-    return (image.shape[-2], image.shape[-1])

@@ -1,4 +1,4 @@
-"""What an estimator costs: its parameters, its arithmetic, its time."""
+"""Cost of an estimator: parameters, multiply-adds, time."""
 
 import statistics
 import time
@@ -15,10 +15,9 @@ class Cost(NamedTuple):
     """The cost of one flow.
 
     Attributes:
-        parameters: Numbers that are learnt.
-        gmac: Multiply-adds of convolutions and matrix products for one pair, in thousands of
-            millions.
-        ms: Milliseconds for one pair, median over runs, with as many threads as torch was given.
+        parameters: Number of trained parameters.
+        gmac: Multiply-adds of convolutions and matrix products for one pair, in 1e9.
+        ms: Milliseconds for one pair, median over runs, with torch's current threads.
     """
 
     parameters: int
@@ -27,12 +26,12 @@ class Cost(NamedTuple):
 
 
 def cost(estimator: FlowEstimator, pair: PosePair, *, runs: int = 7) -> Cost:
-    """Measure what an estimator costs for one pair, on the CPU.
+    """Measure the cost of an estimator for one pair, on the CPU.
 
     Args:
         estimator: In ``eval`` mode.
         pair: One pair as a batch (1, ...).
-        runs: How often the time is taken, after one run that is not.
+        runs: Number of timed runs, after an untimed one.
 
     Returns:
         The cost.
@@ -42,15 +41,15 @@ def cost(estimator: FlowEstimator, pair: PosePair, *, runs: int = 7) -> Cost:
     """
     if pair.source.shape[0] != 1:
         raise ValueError(f"one pair expected, got {pair.source.shape[0]}")
-    asked = (pair.source, pair.source_pose, pair.target_pose)
+    inputs = (pair.source, pair.source_pose, pair.target_pose)
     with torch.inference_mode():
-        # Counting watches every operation: it doubles as the run that warms up.
+        # Counting runs the estimator once, which also warms it up.
         with FlopCounterMode(display=False) as counter:
-            estimator(*asked)
+            estimator(*inputs)
         times = []
         for _ in range(runs):
             start = time.perf_counter()
-            estimator(*asked)
+            estimator(*inputs)
             times.append(time.perf_counter() - start)
     return Cost(
         parameters=parameters(estimator),
@@ -60,12 +59,5 @@ def cost(estimator: FlowEstimator, pair: PosePair, *, runs: int = 7) -> Cost:
 
 
 def parameters(estimator: FlowEstimator) -> int:
-    """Count what is learnt.
-
-    Args:
-        estimator: The estimator.
-
-    Returns:
-        How many numbers.
-    """
+    """Count the trained parameters."""
     return sum(p.numel() for p in estimator.parameters() if p.requires_grad)

@@ -1,4 +1,4 @@
-"""What every flow estimator is."""
+"""The interface of flow estimators."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -13,14 +13,17 @@ from reidaug.data.pairs import PosePair
 from reidaug.flow.components import Component
 from reidaug.geometry.pose import Pose
 
+Images = Float[Tensor, "b 3 H W"]
+Flow = Float[Tensor, "b 2 h w"]
+
 
 class Motion(NamedTuple):
-    """What an image generator needs to know of how things move.
+    """Flow and occlusion, the input of an image generator.
 
     Attributes:
         flow: Flow (B, 2, h, w).
         occlusion: Share of every cell that the source shows, (B, 1, h, w) in [0, 1] each, coarse
-            to fine; empty where the estimator does not tell.
+            to fine; empty where the estimator predicts none.
     """
 
     flow: Float[Tensor, "b 2 h w"]
@@ -28,15 +31,18 @@ class Motion(NamedTuple):
 
 
 class FlowEstimator(Component, ABC):
-    """Looks at two poses and says, for every target cell, where to sample the source.
+    """Estimates, from two poses, where each target cell samples the source.
 
     Convention: see `reidaug.geometry.flow`. Both poses are in pixels of the source image's size.
-    The flow may have a grid of its own; `reidaug.geometry.warp.warp` resizes it.
+    The flow may have a grid of its own; `reidaug.geometry.warp.warp` resizes it. All methods take
+
+    - ``source``: source images (B, 3, H, W) in [0, 1]; pose-only estimators use their size alone;
+    - ``source_pose``: source joints (B, 18, 2);
+    - ``target_pose``: target joints (B, 18, 2), in pixels of an image of the same size.
 
     Attributes:
-        to_target_pose: Whether the flow leads into the target's pose, so that the target's outline
-            is the one to cut the warp by. Where it does not, the person's own outline is carried
-            along.
+        to_target_pose: Whether the flow leads into the target's pose, so that warps are cut by the
+            target's outline; otherwise by the source person's own outline, warped along.
         keeps_pose: Whether every person stays as they are, whatever the target: a dataset then
             gets one warp an image, cut by the person's own outline.
     """
@@ -45,88 +51,24 @@ class FlowEstimator(Component, ABC):
     keeps_pose: bool = False
 
     @abstractmethod
-    def forward(
-        self, source: Float[Tensor, "b 3 H W"], source_pose: Pose, target_pose: Pose
-    ) -> Float[Tensor, "b 2 h w"]:
-        """Estimate one flow a pair.
+    def forward(self, source: Images, source_pose: Pose, target_pose: Pose) -> Flow:
+        """Estimate one flow (B, 2, h, w) a pair."""
 
-        Args:
-            source: Source images (B, 3, H, W) in [0, 1]. Estimators that see poses only use its
-                size alone.
-            source_pose: Source joints (B, 18, 2).
-            target_pose: Target joints (B, 18, 2), in pixels of an image of the same size.
-
-        Returns:
-            Flow (B, 2, h, w).
-        """
-
-    def motion(
-        self, source: Float[Tensor, "b 3 H W"], source_pose: Pose, target_pose: Pose
-    ) -> Motion:
-        """Estimate one flow a pair, and what else an image generator is told.
-
-        Args:
-            source: Source images (B, 3, H, W) in [0, 1].
-            source_pose: Source joints (B, 18, 2).
-            target_pose: Target joints (B, 18, 2), in pixels of an image of the same size.
-
-        Returns:
-            The flow, by default without occlusion.
-        """
+    def motion(self, source: Images, source_pose: Pose, target_pose: Pose) -> Motion:
+        """Estimate one flow a pair and, if the estimator predicts it, occlusion."""
         return Motion(self(source, source_pose, target_pose))
 
-    def flows(
-        self, source: Float[Tensor, "b 3 H W"], source_pose: Pose, target_pose: Pose
-    ) -> tuple[Tensor, ...]:
-        """Estimate all flows of an estimator that has several; by default there is one.
-
-        Args:
-            source: Source images (B, 3, H, W) in [0, 1].
-            source_pose: Source joints (B, 18, 2).
-            target_pose: Target joints (B, 18, 2), in pixels of an image of the same size.
-
-        Returns:
-            Flows (B, 2, h, w), coarse to fine.
-        """
+    def flows(self, source: Images, source_pose: Pose, target_pose: Pose) -> tuple[Tensor, ...]:
+        """Estimate all flows (B, 2, h, w) of an estimator that has several, coarse to fine."""
         return (self(source, source_pose, target_pose),)
-
-    def set_progress(self, share: float, generator: torch.Generator) -> None:
-        """Hear how far training has come, before every step; by default nothing depends on it.
-
-        Args:
-            share: Part of the training that is done, 0 to 1.
-            generator: Source of chance of this step, on the CPU.
-        """
-        del share, generator
-
-    def own_losses(
-        self, batch: PosePair, motion: Motion, generator: torch.Generator
-    ) -> dict[str, Tensor]:
-        """Work out the losses that belong to this estimator alone; by default there are none.
-
-        Args:
-            batch: Pairs.
-            motion: What `motion` said of them.
-            generator: Source of chance, on the CPU.
-
-        Returns:
-            Unweighted losses by the names of `reidaug.flow.loss_weights.LossWeights`.
-        """
-        del batch, motion, generator
-        return {}
 
     def flow_table(
         self, source: Float[Tensor, "s 3 H W"], source_pose: Pose, target_pose: Pose
     ) -> Float[Tensor, "s t 2 h w"]:
-        """Estimate the flow from every source to every target.
+        """Estimate the flow from each of S sources to each of T targets.
 
-        The default calls `forward` once a source; an estimator whose features belong to one
-        pose computes each of them once.
-
-        Args:
-            source: Source images (S, 3, H, W) in [0, 1].
-            source_pose: Source joints (S, 18, 2).
-            target_pose: Target joints (T, 18, 2).
+        By default one call of `forward` a source; an estimator whose features depend on one pose
+        alone computes each of them once.
 
         Returns:
             Flows (S, T, 2, h, w).
@@ -138,30 +80,42 @@ class FlowEstimator(Component, ABC):
             rows.append(self(source[k].expand(targets, -1, -1, -1), pose, target_pose))
         return torch.stack(rows)
 
-
-class MotionEstimator(FlowEstimator):
-    """An estimator that tells motion as a whole, of which the flow is a part."""
-
-    def forward(
-        self, source: Float[Tensor, "b 3 H W"], source_pose: Pose, target_pose: Pose
-    ) -> Float[Tensor, "b 2 h w"]:
-        """Estimate one flow a pair; see `motion`.
+    def set_progress(self, share: float, generator: torch.Generator) -> None:
+        """Set the progress of training, before every step; by default nothing depends on it.
 
         Args:
-            source: Source images (B, 3, H, W) in [0, 1].
-            source_pose: Source joints (B, 18, 2).
-            target_pose: Target joints (B, 18, 2), in pixels of an image of the same size.
+            share: Share of the training that is done, 0 to 1.
+            generator: Random numbers of this step, on the CPU.
+        """
+        del share, generator
+
+    def own_losses(
+        self, batch: PosePair, motion: Motion, generator: torch.Generator
+    ) -> dict[str, Tensor]:
+        """Compute the losses of this estimator alone; by default there are none.
+
+        Args:
+            batch: Pairs.
+            motion: The result of `motion` for these pairs.
+            generator: Random numbers, on the CPU.
 
         Returns:
-            Flow (B, 2, h, w).
+            Unweighted losses by the names of `reidaug.flow.loss_weights.LossWeights`.
         """
+        del batch, motion, generator
+        return {}
+
+
+class MotionEstimator(FlowEstimator):
+    """An estimator that implements `motion`, of which the flow is a part."""
+
+    def forward(self, source: Images, source_pose: Pose, target_pose: Pose) -> Flow:
+        """Estimate one flow a pair; see `motion`."""
         return self.motion(source, source_pose, target_pose).flow
 
     @abstractmethod
-    def motion(
-        self, source: Float[Tensor, "b 3 H W"], source_pose: Pose, target_pose: Pose
-    ) -> Motion:
-        """Estimate flow and occlusion; what goes in is as in `FlowEstimator.motion`."""
+    def motion(self, source: Images, source_pose: Pose, target_pose: Pose) -> Motion:
+        """Estimate flow and occlusion."""
 
 
 class NamedFlow(NamedTuple):

@@ -1,20 +1,25 @@
-"""Convolution blocks of FOMM, MRAA and TPSMM, which differ in the norm layer alone.
+"""Convolution blocks and hourglass of FOMM, MRAA and TPSMM, which differ in the norm layer alone.
 
 Anti-aliased shrinking, which learns nothing, is `reidaug.flow.gaussian_filter.downsample`.
 """
 
+from itertools import pairwise
+
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+
+from reidaug.geometry.flow import size_of
 
 NORMS = ("batch", "instance")
 
 
 def norm_layer(norm: str, channels: int) -> nn.Module:
-    """Make a norm layer with a scale and a shift a channel.
+    """Build a norm layer with a scale and a shift a channel.
 
     Args:
         norm: ``batch`` (FOMM, MRAA) or ``instance`` (TPSMM).
-        channels: Channels of what it normalises.
+        channels: Channels of its input.
 
     Returns:
         The layer.
@@ -29,17 +34,17 @@ def norm_layer(norm: str, channels: int) -> nn.Module:
     return nn.InstanceNorm2d(channels, affine=True)
 
 
-def check_halving(picture: Float[Tensor, "b c h w"], times: int) -> None:
-    """Ask that a picture can be halved as often as a network does.
+def check_halving(image: Float[Tensor, "b c h w"], times: int) -> None:
+    """Check that a network can halve an image so often.
 
     Args:
-        picture: Images or grids (B, C, h, w).
-        times: How often it will be halved.
+        image: Images or grids (B, C, h, w).
+        times: Number of halvings.
 
     Raises:
         ValueError: It would be pooled away, or does not halve evenly.
     """
-    height, width = picture.shape[-2:]
+    height, width = size_of(image)
     cell = 2**times
     if height % cell or width % cell:
         raise ValueError(
@@ -52,8 +57,8 @@ class Same(nn.Sequential):
     """Convolution, norm, ReLU: (B, inputs, h, w) to (B, outputs, h, w).
 
     Args:
-        inputs: Channels that come in.
-        outputs: Channels that go out.
+        inputs: Input channels.
+        outputs: Output channels.
         kernel: Size of the convolution, odd.
         norm: ``batch`` or ``instance``.
     """
@@ -64,36 +69,24 @@ class Same(nn.Sequential):
 
 
 class Down(nn.Sequential):
-    """3x3 convolution, norm, ReLU, then the mean of every 2x2 cells: (h, w) to (h / 2, w / 2).
-
-    Args:
-        inputs: Channels that come in.
-        outputs: Channels that go out.
-        norm: ``batch`` or ``instance``.
-    """
+    """3x3 `Same`, then 2x2 average pooling: (h, w) to (h / 2, w / 2)."""
 
     def __init__(self, inputs: int, outputs: int, *, norm: str = "batch") -> None:
         super().__init__(Same(inputs, outputs, norm=norm), nn.AvgPool2d(2))
 
 
 class Up(nn.Sequential):
-    """Every cell four times, then 3x3 convolution, norm, ReLU: (h, w) to (2 h, 2 w).
-
-    Args:
-        inputs: Channels that come in.
-        outputs: Channels that go out.
-        norm: ``batch`` or ``instance``.
-    """
+    """Nearest up-sampling, then 3x3 `Same`: (h, w) to (2 h, 2 w)."""
 
     def __init__(self, inputs: int, outputs: int, *, norm: str = "batch") -> None:
         super().__init__(nn.Upsample(scale_factor=2), Same(inputs, outputs, norm=norm))
 
 
 class Residual(nn.Module):
-    """Twice norm, ReLU, 3x3 convolution, added to what came in.
+    """Twice norm, ReLU, 3x3 convolution, added to the input.
 
     Args:
-        channels: Channels that come in and go out.
+        channels: Input and output channels.
         norm: ``batch`` or ``instance``.
     """
 
@@ -106,13 +99,69 @@ class Residual(nn.Module):
         self.change = nn.Sequential(*layers)
 
     def forward(self, features: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
-        """Add what the convolutions change.
-
-        Args:
-            features: Features (B, C, h, w).
-
-        Returns:
-            Features of the same shape.
-        """
+        """Add the convolutions' output to their input (B, C, h, w)."""
         changed: Tensor = features + self.change(features)
         return changed
+
+
+class Hourglass(nn.Module):
+    """Encoder and decoder with a skip connection at every resolution.
+
+    The encoder's channels double from ``2 * expansion`` up to ``limit``; after each doubling the
+    encoder's map of that resolution is concatenated, last of all the input itself.
+
+    Args:
+        inputs: Channels F of the input.
+        expansion: Channels of the last decoder block; the output has ``expansion + F``.
+        blocks: Number of halvings.
+        limit: Most channels of an encoder map.
+        norm: ``batch`` or ``instance``.
+
+    Attributes:
+        channels: Channels of each decoder map that `forward` returns, coarse to fine.
+
+    Source:
+        FOMM's hourglass, which MRAA and TPSMM took over.
+    """
+
+    def __init__(
+        self,
+        inputs: int,
+        *,
+        expansion: int = 64,
+        blocks: int = 5,
+        limit: int = 1024,
+        norm: str = "batch",
+    ) -> None:
+        super().__init__()
+        encoded = [inputs, *(min(limit, expansion * 2 ** (i + 1)) for i in range(blocks))]
+        decoded = [min(limit, expansion * 2**i) for i in range(blocks)]
+        self.channels = tuple(decoded[i] + encoded[i] for i in reversed(range(blocks)))
+        self.downs = nn.ModuleList(Down(i, o, norm=norm) for i, o in pairwise(encoded))
+        entering = (encoded[-1], *self.channels[:-1])
+        self.ups = nn.ModuleList(
+            Up(i, o, norm=norm) for i, o in zip(entering, reversed(decoded), strict=True)
+        )
+
+    def forward(self, image: Float[Tensor, "b f h w"]) -> list[Float[Tensor, "b _ _ _"]]:
+        """Compute the decoder map of every resolution.
+
+        Args:
+            image: Input (B, F, h, w); h and w are multiples of 2 to the power of ``blocks``.
+
+        Returns:
+            Decoder maps with the encoder's concatenated, coarse to fine: the last is the output
+            (B, expansion + F, h, w), the one before has half its resolution.
+
+        Raises:
+            ValueError: The input would be pooled away, or does not halve evenly.
+        """
+        check_halving(image, len(self.downs))
+        skips = [image]
+        for down in self.downs:
+            skips.append(down(skips[-1]))
+        features, maps = skips.pop(), []
+        for up in self.ups:
+            features = torch.cat((up(features), skips.pop()), dim=1)
+            maps.append(features)
+        return maps

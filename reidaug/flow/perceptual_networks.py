@@ -1,6 +1,6 @@
-"""Frozen image networks: the features perceptual losses compare, and a perceptual distance.
+"""Frozen networks for perceptual losses, and the ST-LPIPS distance.
 
-Images come in [0, 1]; every network does its own scaling.
+Images are in [0, 1]; every network does its own scaling.
 """
 
 import pickle
@@ -28,7 +28,7 @@ VGG19 = ((64,), (64, 128), (128, 256), (256, 256, 256, 512), (512, 512, 512, 512
 
 
 class FeatureNetwork(nn.Module):
-    """A frozen network that gives features at several depths.
+    """A frozen network with features at several depths.
 
     Source:
         The phi_i of UnWarpME Eq. 6.
@@ -39,18 +39,17 @@ class FeatureNetwork(nn.Module):
         self.requires_grad_(False)
 
     def train(self, mode: bool = True) -> "FeatureNetwork":
-        """Stay in evaluation mode, whatever is asked."""
+        """Stay in evaluation mode, whatever the mode."""
         return super().train(False)
 
     def features(self, image: Float[Tensor, "b 3 H W"]) -> list[Tensor]:
-        """Give the features of images, shallow ones first.
+        """Compute the features of images, shallow ones first.
 
         Args:
             image: Images (B, 3, H, W) in [0, 1].
 
         Returns:
-            One tensor (B, C, h, w) a depth; fewer of them where the image is too small for the
-            deep ones.
+            One tensor (B, C, h, w) a depth; fewer for images too small for the deep ones.
         """
         raise NotImplementedError
 
@@ -105,53 +104,35 @@ class ShiftTolerantLPIPS(FeatureNetwork):
         Raises:
             ReidaugError: The file cannot be read or is of another network.
         """
-        state = _read(path)
-        own = cls(network)
-        given: list[Tensor | None] = [
+        state, built = _read(path), cls(network)
+        tensors: list[Tensor | None] = [
             t for name, t in state.items() if name.startswith("net.") and "filt" not in name
         ]
-        given += [state.get(f"lin{k}.model.1.weight") for k in range(len(own.heads))]
-        _fill(own, given, path, f"shift-tolerant LPIPS {network}")
-        return own
+        tensors += [state.get(f"lin{k}.model.1.weight") for k in range(len(built.heads))]
+        _fill(built, tensors, path, f"shift-tolerant LPIPS {network}")
+        return built
 
     def features(self, image: Float[Tensor, "b 3 H W"]) -> list[Tensor]:
-        """Give the features after each of the five slices.
-
-        Args:
-            image: Images (B, 3, H, W) in [0, 1].
-
-        Returns:
-            Up to five tensors (B, C, h, w), fewer for images too small for the deep ones.
-        """
+        """Compute the features after each of the five slices."""
         x = _standardise(2 * image - 1, SHIFT, SCALE)
-        if self.network == "vgg":
-            return self._vgg(x)
-        return self._alex(x)
+        return self._vgg(x) if self.network == "vgg" else self._alex(x)
 
     def distance(
         self, image: Float[Tensor, "b 3 H W"], other: Float[Tensor, "b 3 H W"]
     ) -> Float[Tensor, " b"]:
-        """Measure how different two images look to people, tolerant of small shifts.
+        """Compute ST-LPIPS, the perceptual distance that tolerates small shifts.
 
         Args:
             image: Images (B, 3, H, W) in [0, 1].
             other: Images (B, 3, H, W) in [0, 1].
 
         Returns:
-            ST-LPIPS (B,): 0 for equal images, the larger the more different.
+            Distances (B,): 0 for equal images, the larger the more different.
         """
         return self.feature_distance(self.features(image), self.features(other))
 
     def feature_distance(self, features: list[Tensor], others: list[Tensor]) -> Float[Tensor, " b"]:
-        """Compare features: normalise over channels, square, weigh by the heads, average.
-
-        Args:
-            features: Features of images, as `features` gives them.
-            others: Features of the images compared with.
-
-        Returns:
-            ST-LPIPS (B,).
-        """
+        """Compute ST-LPIPS (B,) from the `features` of two images."""
         total = torch.zeros(features[0].shape[0], device=features[0].device)
         for difference in self._differences(features, others):
             total = total + difference.mean((1, 2))
@@ -160,15 +141,15 @@ class ShiftTolerantLPIPS(FeatureNetwork):
     def difference_map(
         self, features: list[Tensor], others: list[Tensor], size: Size
     ) -> Float[Tensor, "b H W"]:
-        """Tell where in the image features differ: `feature_distance` before it is averaged.
+        """Compute ST-LPIPS at every pixel: `feature_distance` before it is averaged.
 
         Args:
-            features: Features of images, as `features` gives them.
-            others: Features of the images compared with.
+            features: Result of `features` for the images.
+            others: Result of `features` for the other images.
             size: (height, width) of the images.
 
         Returns:
-            Maps (B, H, W): the differences of every depth brought to the image's size and added.
+            Maps (B, H, W): the differences of all depths, resized to the image's size and added.
 
         Source:
             LPIPS' spatial form. The corners of every depth's grid lie on the image's: with these
@@ -233,37 +214,24 @@ class Vgg19(FeatureNetwork):
 
     @classmethod
     def load(cls, path: Path) -> "Vgg19":
-        """Build the network with weights from a file.
-
-        Args:
-            path: torchvision's ``vgg19-*.pth``.
-
-        Returns:
-            The network, frozen.
+        """Build the frozen network with weights from torchvision's ``vgg19-*.pth``.
 
         Raises:
             ReidaugError: The file cannot be read or is of another network.
         """
-        own = cls()
-        given = [t for name, t in _read(path).items() if name.startswith("features.")]
-        _fill(own, given[: len(own.state_dict())], path, "torchvision's VGG-19")
-        return own
+        built = cls()
+        tensors = [t for name, t in _read(path).items() if name.startswith("features.")]
+        _fill(built, tensors[: len(built.state_dict())], path, "torchvision's VGG-19")
+        return built
 
     def features(self, image: Float[Tensor, "b 3 H W"]) -> list[Tensor]:
-        """Give the features at relu1_1, relu2_1, relu3_1, relu4_1 and relu5_1.
-
-        Args:
-            image: Images (B, 3, H, W) in [0, 1].
-
-        Returns:
-            Up to five tensors (B, C, h, w), fewer for images too small for the deep ones.
-        """
+        """Compute the features at relu1_1, relu2_1, relu3_1, relu4_1 and relu5_1."""
         x = _standardise(image, IMAGENET_MEAN, IMAGENET_STD)
         found: list[Tensor] = []
         for part in self.slices:
-            for place, convolution in enumerate(part):
+            for k, convolution in enumerate(part):
                 # A stage ends before the convolution that ends the slice: reluN_1 follows a pool.
-                if found and place == len(part) - 1:
+                if found and k == len(part) - 1:
                     if min(x.shape[-2:]) < 2:
                         return found
                     x = max_pool2d(x, 2)

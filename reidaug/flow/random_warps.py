@@ -1,10 +1,10 @@
-"""Flow estimators that draw smooth warps at random: generic geometry, the control of posed warps.
+"""Random smooth warps: generic geometry, the control of warps into poses.
 
-They know nothing of poses: what a re-ID model gains from them it gains from geometry as such. A
-warp is drawn from a generator seeded by the bytes of the pair's two poses (float32 coordinates of
-visible joints, and which are visible) and the keyword ``seed``. The same pair of poses therefore
-gets the same warp in any batch, order, process or run, and another pair another one; crops of
-exactly the same pose share their warps. Equal poses do not give the identity.
+They do not depend on what a pose shows: what a re-ID model gains from them it gains from geometry
+as such. A warp is drawn from a generator seeded by the bytes of the pair's two poses (float32
+coordinates of visible joints, and which are visible) and the keyword ``seed``. The same pair of
+poses therefore gets the same warp in any batch, order, process or run, and another pair another
+one; crops of exactly the same pose share their warps. Equal poses do not give the identity.
 """
 
 import hashlib
@@ -14,10 +14,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from reidaug.flow.estimator import FlowEstimator
+from reidaug.flow.estimator import Flow, FlowEstimator, Images
 from reidaug.flow.unwarpme.affine_task import random_upright_affine
 from reidaug.geometry.affine import apply
-from reidaug.geometry.flow import from_affine, identity
+from reidaug.geometry.flow import from_affine, identity, size_of
 from reidaug.geometry.pose import Pose
 from reidaug.geometry.spline import thin_plate_flow
 
@@ -28,12 +28,12 @@ BEND = 0.4
 class RandomAffine(FlowEstimator):
     """Moves the whole person by one random affine map a pair, which never mirrors.
 
-    On 302 random pairs of Market-1501 that face the same way (machine-made joints, 128 x 64) it
+    On 302 random pairs of Market-1501 with the same viewpoint (estimated joints, 128 x 64) it
     moves the person by 10.6 pixels and the shipped flow by 12.7: root mean square over the limbs
     drawn from the target's joints, median over the pairs.
 
     Args:
-        seed: Of all warps.
+        seed: Random seed.
 
     Source:
         The maps of UnWarpME Eq. 4 in our ranges, see
@@ -46,39 +46,28 @@ class RandomAffine(FlowEstimator):
         super().__init__()
         self.seed = seed
 
-    def forward(
-        self, source: Float[Tensor, "b 3 H W"], source_pose: Pose, target_pose: Pose
-    ) -> Float[Tensor, "b 2 H W"]:
-        """Draw one affine flow a pair.
-
-        Args:
-            source: Source images (B, 3, H, W), of which the size is used.
-            source_pose: Source joints (B, 18, 2), which seed the draw.
-            target_pose: Target joints (B, 18, 2), which seed the draw.
-
-        Returns:
-            Flow (B, 2, H, W).
-        """
+    def forward(self, source: Images, source_pose: Pose, target_pose: Pose) -> Flow:
+        """Draw one affine flow a pair; the poses seed the draw."""
         drawn = [
-            random_upright_affine(1, chance, flip=False)
-            for chance in _chances(source_pose, target_pose, self.seed)
+            random_upright_affine(1, generator, flip=False)
+            for generator in _generators(source_pose, target_pose, self.seed)
         ]
         matrix, offset = (torch.cat(part).to(source.device) for part in zip(*drawn, strict=True))
-        return from_affine(matrix, offset, (source.shape[-2], source.shape[-1]))
+        return from_affine(matrix, offset, size_of(source))
 
 
 class RandomTPS(FlowEstimator):
     """Moves the person by a random affine map and bends it by a random thin-plate spline.
 
-    A grid of 5 x 3 control points, from corner to corner of the image, goes where `RandomAffine`'s
-    maps take it, and each point then strays by a uniform draw of at most ``bend`` of a column's or
-    row's step. Measured as in `RandomAffine` with bends of 0.32 and of 0.45, between which 0.4
+    A grid of 5 x 3 control points, from corner to corner of the image, is moved by one of
+    `RandomAffine`'s maps, and each point then by a uniform draw of at most ``bend`` of a column's
+    or row's step. Measured as in `RandomAffine` with bends of 0.32 and of 0.45, between which 0.4
     lies, it moves the person by about 13 pixels, of which no affine map explains about 4.5; the
     shipped flow by 12.7 and 4.6.
 
     Args:
-        seed: Of all warps.
-        bend: Greatest stray of a control point along x and along y, as a share of the step
+        seed: Random seed.
+        bend: Largest displacement of a control point along x and along y, as a share of the step
             between neighbours; below 0.5 neighbours cannot change places.
     """
 
@@ -88,37 +77,24 @@ class RandomTPS(FlowEstimator):
         super().__init__()
         self.seed, self.bend = seed, bend
 
-    def forward(
-        self, source: Float[Tensor, "b 3 H W"], source_pose: Pose, target_pose: Pose
-    ) -> Float[Tensor, "b 2 H W"]:
-        """Draw one spline a pair.
-
-        Args:
-            source: Source images (B, 3, H, W), of which the size is used.
-            source_pose: Source joints (B, 18, 2), which seed the draw.
-            target_pose: Target joints (B, 18, 2), which seed the draw.
-
-        Returns:
-            Flow (B, 2, H, W).
-        """
+    def forward(self, source: Images, source_pose: Pose, target_pose: Pose) -> Flow:
+        """Draw one spline a pair; the poses seed the draw."""
         grid = identity(*GRID).flatten(1).T
         step = torch.tensor([2 / (GRID[1] - 1), 2 / (GRID[0] - 1)])
-        places = []
-        for chance in _chances(source_pose, target_pose, self.seed):
-            stray = 2 * torch.rand(grid.shape, generator=chance) - 1
+        points = []
+        for generator in _generators(source_pose, target_pose, self.seed):
+            stray = 2 * torch.rand(grid.shape, generator=generator) - 1
             bent = (grid + self.bend * step * stray)[None]
-            places.append(apply(*random_upright_affine(1, chance, flip=False), bent))
-        moved = torch.cat(places).to(source.device)
+            points.append(apply(*random_upright_affine(1, generator, flip=False), bent))
+        moved = torch.cat(points).to(source.device)
         fixed = grid.to(source.device).expand_as(moved)
         every = torch.ones(moved.shape[:2], dtype=torch.bool, device=source.device)
-        size = (source.shape[-2], source.shape[-1])
-        return thin_plate_flow(moved, fixed, every, size)
+        return thin_plate_flow(moved, fixed, every, size_of(source))
 
 
-def _chances(source: Pose, target: Pose, seed: int) -> Iterator[torch.Generator]:
-    """Open the generator of each pair of a batch."""
-    parts = [_plain(pose) for pose in (source, target)]
-    for pair in zip(*parts, strict=True):
+def _generators(source: Pose, target: Pose, seed: int) -> Iterator[torch.Generator]:
+    """Yield a generator for each pair, seeded by its poses."""
+    for pair in zip(_table(source), _table(target), strict=True):
         digest = hashlib.blake2b(seed.to_bytes(8, signed=True), digest_size=8)
         for table in pair:
             digest.update(table.numpy().tobytes())
@@ -126,8 +102,8 @@ def _chances(source: Pose, target: Pose, seed: int) -> Iterator[torch.Generator]
         yield torch.Generator().manual_seed(drawn)
 
 
-def _plain(pose: Pose) -> Float[Tensor, "b j 3"]:
-    """Put what a pose says into one table; what joints that are not visible hold does not count."""
-    seen = pose.visible[..., None]
-    xy = torch.where(seen, pose.xy.float(), torch.zeros_like(pose.xy, dtype=torch.float32))
-    return torch.cat((xy + 0.0, seen.float()), -1).cpu()
+def _table(pose: Pose) -> Float[Tensor, "b j 3"]:
+    """Put joints and their visibility into one table; invisible joints are zero."""
+    visible = pose.visible[..., None]
+    xy = torch.where(visible, pose.xy.float(), torch.zeros_like(pose.xy, dtype=torch.float32))
+    return torch.cat((xy + 0.0, visible.float()), -1).cpu()

@@ -1,4 +1,4 @@
-"""The table of flow scores: trained estimators beside those that learn nothing, on equal pairs."""
+"""Tables of flow scores: trained estimators beside the closed-form ones, on the same pairs."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -7,12 +7,13 @@ import torch
 
 from reidaug.data.deepfashion import PairList
 from reidaug.data.pairs import PairDataset, collate
-from reidaug.flow import builtin as named
+from reidaug.flow import builtin
 from reidaug.flow.estimator import FlowEstimator
 from reidaug.flow.image_generator import ImageGenerator
 from reidaug.flow.perceptual_networks import ShiftTolerantLPIPS
 from reidaug.flow.perceptual_weights import shift_tolerant_weights
 from reidaug.flow.scores import (
+    HIGHER_IS_BETTER,
     ScoredBatch,
     Values,
     lpips_distance,
@@ -20,12 +21,11 @@ from reidaug.flow.scores import (
     summarise,
 )
 from reidaug.flow.training.pair_sources import masked_pairs, on_grey
-from reidaug.geometry.flow import Size
+from reidaug.geometry.flow import Size, size_of
 from reidaug.runs import progress
 
 BATCH = 20
-HIGHER_IS_BETTER = ("ssim", "generated_ssim")
-CLOSED_FORMS = {name.replace("-", "_"): kind for name, kind in named.CLOSED_FORMS.items()}
+CLOSED_FORMS = {name.replace("-", "_"): kind for name, kind in builtin.CLOSED_FORMS.items()}
 
 
 class Scored(NamedTuple):
@@ -33,15 +33,27 @@ class Scored(NamedTuple):
 
     Attributes:
         size: (height, width) of the images.
-        pairs: How many pairs.
+        pairs: Number of pairs.
         region: ``foreground`` or ``image``, what was compared.
-        values: Row name, score name, one value a pair; the closed forms first.
+        values: Row name, score name, one value a pair; the closed-form estimators first.
     """
 
     size: Size
     pairs: int
     region: str
     values: dict[str, Values]
+
+    def as_dict(self, *, seed: int) -> dict[str, Any]:
+        """Average over the pairs.
+
+        Args:
+            seed: Random seed of the bootstrap.
+
+        Returns:
+            ``size``, ``pairs``, ``region`` and ``rows``, see `reidaug.flow.scores.ScoreRow`.
+        """
+        rows = {row: summarise(values, seed=seed).as_dict() for row, values in self.values.items()}
+        return {"size": list(self.size), "pairs": self.pairs, "region": self.region, "rows": rows}
 
 
 def score_pairs(
@@ -54,19 +66,19 @@ def score_pairs(
     hidden: bool = False,
     generators: Mapping[str, ImageGenerator] | None = None,
 ) -> Scored:
-    """Score estimators and the closed forms on pairs.
+    """Score estimators and the closed-form ones on pairs.
 
-    Where every image has a mask (see `reidaug.flow.training.pair_sources`), only the
-    target's person is compared, both images over grey; else whole images are.
+    Where every image has a mask (see `reidaug.flow.training.pair_sources`), only the target's
+    person is compared, both images over grey; else whole images are.
 
     Args:
         estimators: Trained estimators by the name of their row.
         pairs: The pairs to score.
-        size: (height, width) everything is brought to.
+        size: (height, width) all images are resized to.
         stlpips: Networks of ST-LPIPS to score with, ``alex`` and ``vgg``.
-        background: ``grey`` shows the estimators what they were shown in training on grey.
+        background: ``grey`` gives the estimators sources on grey, as in training on grey.
         hidden: Whether the part of the person that the source does not show is scored as well.
-        generators: Image generators by the name of their row, to score what they draw as well.
+        generators: Image generators by the name of their row, whose images are scored as well.
 
     Returns:
         The scores by pair.
@@ -90,50 +102,52 @@ def score_pairs(
         hidden=hidden,
         generators=generators,
     )
-    height, width = PairDataset(pairs, size=size)[0].target.shape[-2:]
+    shape = size_of(PairDataset(pairs, size=size)[0].target)
     region = "image" if masked_pairs(pairs, size) is None else "foreground"
-    return Scored((height, width), len(pairs.pairs), region, values)
+    return Scored(shape, len(pairs.pairs), region, values)
 
 
-def flow_rows(
-    estimators: Mapping[str, FlowEstimator],
-    pairs: PairList,
-    *,
-    size: Size | None,
-    stlpips: Sequence[str],
-    seed: int,
-    background: str = "image",
-) -> dict[str, Any]:
-    """Score estimators and the closed forms on pairs, see `score_pairs`.
+def scored_batches(
+    pairs: PairList, size: Size | None, *, background: str = "image"
+) -> Iterator[ScoredBatch]:
+    """Read pairs in batches to score.
 
     Args:
-        estimators: Trained estimators by the name of their row.
-        pairs: The pairs to score.
-        size: (height, width) everything is brought to.
-        stlpips: Networks of ST-LPIPS to score with, ``alex`` and ``vgg``.
-        seed: Of the bootstrap.
-        background: ``grey`` shows the estimators what they were shown in training on grey.
+        pairs: The pairs.
+        size: (height, width) all images are resized to.
+        background: ``grey`` gives estimators the source on grey, where every image has a mask.
 
-    Returns:
-        ``size``, ``pairs``, ``region`` (``foreground`` or ``image``) and ``rows``.
+    Yields:
+        `BATCH` pairs at a time.
 
     Raises:
-        ReidaugError: A file cannot be read, or ST-LPIPS cannot be fetched.
+        ReidaugError: A file cannot be read.
     """
-    scored = score_pairs(estimators, pairs, size=size, stlpips=stlpips, background=background)
-    return {
-        "size": list(scored.size),
-        "pairs": scored.pairs,
-        "region": scored.region,
-        "rows": {row: summarise(of_row, seed=seed) for row, of_row in scored.values.items()},
-    }
+    plain, masked = PairDataset(pairs, size=size), masked_pairs(pairs, size)
+    for start in range(0, len(plain), BATCH):
+        indices = range(start, min(start + BATCH, len(plain)))
+        read = [plain[k] for k in indices]
+        person = shown = None
+        if masked is not None:
+            names = [plain.names(k) for k in indices]
+            person = torch.stack(
+                [masked.mask(t, pair.target) for (_, t), pair in zip(names, read, strict=True)]
+            )
+            if background == "grey":
+                shown = torch.stack(
+                    [
+                        on_grey(pair.source, masked.mask(s, pair.source))
+                        for (s, _), pair in zip(names, read, strict=True)
+                    ]
+                )
+        yield ScoredBatch(collate(read), person, shown)
 
 
-def table(report: Mapping[str, Any]) -> str:
-    """Write the rows of a report as plain text.
+def table_text(report: Mapping[str, Any]) -> str:
+    """Format a report as plain text.
 
     Args:
-        report: As `flow_rows` gives it.
+        report: The result of `Scored.as_dict`.
 
     Returns:
         One line a row; the best value of each column has a star.
@@ -149,33 +163,3 @@ def table(report: Mapping[str, Any]) -> str:
         cells = [f"{row[c]:.3f}{'*' if row[c] == best[c] else ' '}" for c in columns]
         lines.append(f"{name:<14}" + "".join(f"{cell:>14}" for cell in cells))
     return "\n".join(lines)
-
-
-def scored_batches(
-    pairs: PairList, size: Size | None, *, background: str = "image"
-) -> Iterator[ScoredBatch]:
-    """Read pairs as they are scored.
-
-    Args:
-        pairs: The pairs.
-        size: (height, width) everything is brought to.
-        background: ``grey`` shows estimators the source on grey, where every image has a mask.
-
-    Yields:
-        `BATCH` pairs at a time.
-
-    Raises:
-        ReidaugError: A file cannot be read.
-    """
-    plain, cut = PairDataset(pairs, size=size), masked_pairs(pairs, size)
-    for start in range(0, len(plain), BATCH):
-        places = range(start, min(start + BATCH, len(plain)))
-        read = [plain[place] for place in places]
-        person = shown = None
-        if cut is not None:
-            named = [(*plain.names(k), pair) for k, pair in zip(places, read, strict=True)]
-            person = torch.stack([cut.mask(target, pair.target) for _, target, pair in named])
-            if background == "grey":
-                grey = (on_grey(p.source, cut.mask(name, p.source)) for name, _, p in named)
-                shown = torch.stack(list(grey))
-        yield ScoredBatch(collate(read), person, shown)

@@ -1,10 +1,14 @@
-"""How good a flow is: per pair, with a mean and a bootstrap interval.
+"""Scores of flows: per pair, with means and bootstrap intervals.
 
-The source is sampled directly with the flow and compared with the target; nothing refines it.
-Both images are rounded to 8 bits first.
+The source is sampled directly with the flow, without a generator, and compared with the target,
+both rounded to 8 bits.
+
+Source:
+    UnWarpME Sec. 5.2.
 """
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,18 +20,19 @@ from torch import Tensor
 from torchmetrics.functional.image import structural_similarity_index_measure
 from torchmetrics.image.lpip import LearnedPerceptualImagePatchSimilarity
 
-from reidaug.bootstrap import mean_interval
+from reidaug.bootstrap import Estimate, mean_interval
 from reidaug.data.images import resize as resize_image
 from reidaug.data.pairs import PosePair
 from reidaug.flow.estimator import FlowEstimator
 from reidaug.flow.image_generator import ImageGenerator
 from reidaug.flow.perceptual_networks import ShiftTolerantLPIPS
-from reidaug.geometry.flow import endpoint_error
+from reidaug.geometry.flow import endpoint_error, size_of
 from reidaug.geometry.flow import resize as resize_flow
 from reidaug.geometry.warp import warp
 
 GREY = 0.5
-SHORT_SIDE = 32
+COARSE = (32, 32)  # (height, width) of the images of l1_32
+HIGHER_IS_BETTER = ("ssim", "generated_ssim")
 
 Values = dict[str, NDArray[np.float64]]
 Distance = Callable[[Tensor, Tensor], Tensor]
@@ -38,21 +43,25 @@ class ScoredBatch(NamedTuple):
 
     Attributes:
         pairs: A batch of pairs.
-        person: Where the target shows the person (B, H, W); None scores whole images. Elsewhere
-            both images become grey, so that a background nobody can predict counts nothing.
-        shown: What the estimators are shown as the source (B, 3, H, W), where that is not the
-            source itself; the source is what is sampled.
+        person: Mask of the person in the target (B, H, W): elsewhere both images become grey, so
+            that an unpredictable background does not count. None scores whole images.
+        shown: The estimators' input image (B, 3, H, W), where it is not the source itself; the
+            source is what is sampled.
     """
 
     pairs: PosePair
     person: Bool[Tensor, "b H W"] | None = None
     shown: Float[Tensor, "b 3 H W"] | None = None
 
+    def input(self) -> Float[Tensor, "b 3 H W"]:
+        """Return the estimators' input image."""
+        return self.pairs.source if self.shown is None else self.shown
+
     def hidden(self) -> Bool[Tensor, "b H W"] | None:
         """Mark the person's cells whose surface the source does not show.
 
         Returns:
-            (B, H, W); None where that is not known: without a mask or without an exact flow.
+            (B, H, W); None without a mask or without an exact flow.
         """
         if self.person is None or self.pairs.visible is None:
             return None
@@ -60,11 +69,11 @@ class ScoredBatch(NamedTuple):
 
 
 class PairedDifference(NamedTuple):
-    """How much two rows differ on the same pairs.
+    """Mean difference of two rows on the same pairs, with its 95 % interval.
 
     Attributes:
         mean: Mean over pairs of one row minus the other.
-        low: Lower end of its 95 % interval.
+        low: Lower end of the interval.
         high: Upper end.
     """
 
@@ -74,8 +83,27 @@ class PairedDifference(NamedTuple):
 
     @property
     def evident(self) -> bool:
-        """Whether the interval leaves zero out."""
+        """Whether the interval excludes zero."""
         return self.low > 0 or self.high < 0
+
+
+@dataclass(frozen=True)
+class ScoreRow:
+    """Mean scores of one estimator with their 95 % intervals.
+
+    Attributes:
+        scores: Estimates by score name.
+    """
+
+    scores: Mapping[str, Estimate]
+
+    def as_dict(self) -> dict[str, float | list[float]]:
+        """Return each mean, and its interval as ``<name>_ci``, rounded to 5 digits."""
+        row: dict[str, float | list[float]] = {}
+        for name, score in self.scores.items():
+            row[name] = round(score.value, 5)
+            row[f"{name}_ci"] = [round(score.low, 5), round(score.high, 5)]
+        return row
 
 
 def score_estimators(
@@ -96,38 +124,21 @@ def score_estimators(
         distances: Other distances of two images by the name of their column.
         hidden: Whether each network also scores the part of the person that the source does not
             show, as ``stlpips_<name>_hidden``.
-        generators: Image generators by the name of their row, in ``eval`` mode: what they draw is
+        generators: Image generators by the name of their row, in ``eval`` mode: their images are
             scored beside the warped source, in columns ``generated_<name>``.
 
     Returns:
         Row name, score name, one value a pair. ``epe_px`` is there for pairs with exact flow and
         NaN for a pair without any visible cell; so is a hidden score for one without any hidden
         cell.
-
-    Source:
-        UnWarpME Sec. 5.2.
     """
     found: dict[str, dict[str, list[Tensor]]] = {name: {} for name in estimators}
     with torch.inference_mode():
         for batch in batches:
-            # What the target looks like to the networks is the same in every row.
-            target = _eight_bits(_ground(batch.pairs.target, batch.person))
-            wanted = {name: net.features(target) for name, net in perceptual.items()}
-            unseen = batch.hidden() if hidden else None
+            target = Target(batch, perceptual, distances or {}, hidden=hidden)
             for row, estimator in estimators.items():
-                pairs = batch.pairs
-                shown = pairs.source if batch.shown is None else batch.shown
-                motion = estimator.motion(shown, pairs.source_pose, pairs.target_pose)
-                warped = _eight_bits(_ground(warp(pairs.source, motion.flow), batch.person))
-                values = _flow_scores(motion.flow, pairs)
-                values |= _compared(warped, target, perceptual, wanted, unseen)
-                for name, distance in (distances or {}).items():
-                    values[name] = distance(warped, target)
-                if generators and row in generators:
-                    image = _eight_bits(_ground(generators[row](shown, motion), batch.person))
-                    drawn = _compared(image, target, perceptual, wanted)
-                    values |= {f"generated_{name}": value for name, value in drawn.items()}
-                for name, value in values.items():
+                generator = (generators or {}).get(row)
+                for name, value in target.score(estimator, generator).items():
                     found[row].setdefault(name, []).append(value.double().cpu())
     return {
         row: {name: torch.cat(parts).numpy() for name, parts in scores.items()}
@@ -135,23 +146,60 @@ def score_estimators(
     }
 
 
-def lpips_distance() -> Distance | None:
-    """Make the LPIPS distance (AlexNet) where torchvision's weights already are in torch's cache.
+class Target:
+    """The target images of a batch, and their features, which all rows share."""
 
-    Returns:
-        The distance of images in [0, 1], one value a pair; None where nothing is cached, for
-        nothing is fetched.
-    """
-    cached = Path(torch.hub.get_dir()) / "checkpoints"
-    if not any(cached.glob("alexnet-owt-*.pth")):
-        return None
-    metric = LearnedPerceptualImagePatchSimilarity(net_type="alex", normalize=True)
+    def __init__(
+        self,
+        batch: ScoredBatch,
+        perceptual: Mapping[str, ShiftTolerantLPIPS],
+        distances: Mapping[str, Distance],
+        *,
+        hidden: bool,
+    ) -> None:
+        self.batch, self.perceptual, self.distances = batch, perceptual, distances
+        self.hidden = batch.hidden() if hidden else None
+        self.image = self._rounded(batch.pairs.target)
+        self.features = {name: net.features(self.image) for name, net in perceptual.items()}
 
-    def distance(image: Tensor, target: Tensor) -> Tensor:
-        pairs = zip(image.split(1), target.split(1), strict=True)
-        return torch.stack([metric(mine, other) for mine, other in pairs])
+    def score(
+        self, estimator: FlowEstimator, generator: ImageGenerator | None
+    ) -> dict[str, Tensor]:
+        """Score one estimator, and the generator it was trained with, if given."""
+        pairs, image = self.batch.pairs, self.batch.input()
+        motion = estimator.motion(image, pairs.source_pose, pairs.target_pose)
+        warped = self._rounded(warp(pairs.source, motion.flow))
+        scores = _flow_scores(motion.flow, pairs) | self._compare(warped, self.hidden)
+        scores |= {name: distance(warped, self.image) for name, distance in self.distances.items()}
+        if generator is not None:
+            generated = self._compare(self._rounded(generator(image, motion)), None)
+            scores |= {f"generated_{name}": value for name, value in generated.items()}
+        return scores
 
-    return distance
+    def _rounded(self, image: Tensor) -> Tensor:
+        if self.batch.person is not None:
+            image = torch.where(self.batch.person[:, None], image, torch.full_like(image, GREY))
+        return (image.clamp(0, 1) * 255).round() / 255
+
+    def _compare(self, image: Tensor, hidden: Tensor | None) -> dict[str, Tensor]:
+        scores = image_scores(image, self.image)
+        for name, network in self.perceptual.items():
+            features = network.features(image)
+            scores[f"stlpips_{name}"] = network.feature_distance(features, self.features[name])
+            if hidden is not None:
+                there = network.difference_map(features, self.features[name], size_of(hidden))
+                inside = torch.where(hidden, there, torch.zeros_like(there)).sum((1, 2))
+                scores[f"stlpips_{name}_hidden"] = inside / hidden.sum((1, 2))
+        return scores
+
+
+def _flow_scores(flow: Tensor, pairs: PosePair) -> dict[str, Tensor]:
+    if pairs.flow is None or pairs.visible is None:
+        return {}
+    size = size_of(pairs.source)
+    error = endpoint_error(resize_flow(flow.float(), size), pairs.flow, size)
+    visible = torch.where(pairs.visible, error, torch.zeros_like(error)).sum((1, 2))
+    return {"epe_px": visible / pairs.visible.sum((1, 2))}
 
 
 def image_scores(
@@ -161,7 +209,7 @@ def image_scores(
 
     Args:
         image: Images (B, 3, H, W) in [0, 1].
-        target: What they should look like (B, 3, H, W).
+        target: Target images (B, 3, H, W).
 
     Returns:
         ``l1``: mean absolute difference on 0-255; ``l1_32``: the same after shrinking both to 32 x
@@ -181,24 +229,49 @@ def image_scores(
     }
 
 
-def summarise(values: Values, *, seed: int) -> dict[str, float | list[float]]:
-    """Turn values by pair into a row of a table.
+def _l1(image: Tensor, target: Tensor) -> Tensor:
+    return (image - target).abs().mean((1, 2, 3)) * 255
+
+
+def _coarse(image: Tensor) -> Tensor:
+    return resize_image(resize_image(image, COARSE), size_of(image))
+
+
+def lpips_distance() -> Distance | None:
+    """Build the LPIPS distance (AlexNet) if torchvision's weights are in torch's cache.
+
+    Returns:
+        The distance of images in [0, 1], one value a pair; None without the weights, which are
+        not downloaded.
+    """
+    cached = Path(torch.hub.get_dir()) / "checkpoints"
+    if not any(cached.glob("alexnet-owt-*.pth")):
+        return None
+    metric = LearnedPerceptualImagePatchSimilarity(net_type="alex", normalize=True)
+
+    def distance(image: Tensor, target: Tensor) -> Tensor:
+        pairs = zip(image.split(1), target.split(1), strict=True)
+        return torch.stack([metric(mine, other) for mine, other in pairs])
+
+    return distance
+
+
+def summarise(values: Values, *, seed: int) -> ScoreRow:
+    """Average values by pair.
 
     Args:
         values: Score name, one value a pair; NaN counts as not measured.
-        seed: Of the bootstrap; the same pairs are drawn for every row.
+        seed: Random seed of the bootstrap; the same pairs are drawn for every row.
 
     Returns:
-        For each score its mean, and its 95 % interval as ``<name>_ci``.
+        The row, without scores that were not measured for any pair.
     """
-    row: dict[str, float | list[float]] = {}
+    row = {}
     for name, of_pairs in values.items():
         measured = of_pairs[np.isfinite(of_pairs)]
         if len(measured):
-            interval = mean_interval(measured, seed=seed)
-            row[name] = round(float(measured.mean()), 5)
-            row[f"{name}_ci"] = [round(end, 5) for end in interval]
-    return row
+            row[name] = Estimate(float(measured.mean()), *mean_interval(measured, seed=seed))
+    return ScoreRow(row)
 
 
 def paired_difference(
@@ -209,7 +282,7 @@ def paired_difference(
     Args:
         values: One value a pair (N,); NaN counts as not measured.
         others: The other row's values of the same pairs (N,).
-        seed: Of the bootstrap.
+        seed: Random seed of the bootstrap.
 
     Returns:
         The difference; None where no pair was measured in both.
@@ -218,52 +291,4 @@ def paired_difference(
     difference = difference[np.isfinite(difference)]
     if not len(difference):
         return None
-    low, high = mean_interval(difference, seed=seed)
-    return PairedDifference(float(difference.mean()), low, high)
-
-
-def _compared(
-    image: Tensor,
-    target: Tensor,
-    perceptual: Mapping[str, ShiftTolerantLPIPS],
-    wanted: Mapping[str, list[Tensor]],
-    unseen: Bool[Tensor, "b H W"] | None = None,
-) -> dict[str, Tensor]:
-    scores = image_scores(image, target)
-    for name, network in perceptual.items():
-        features = network.features(image)
-        scores[f"stlpips_{name}"] = network.feature_distance(features, wanted[name])
-        if unseen is not None:
-            size = (unseen.shape[-2], unseen.shape[-1])
-            there = network.difference_map(features, wanted[name], size)
-            inside = torch.where(unseen, there, torch.zeros_like(there)).sum((1, 2))
-            scores[f"stlpips_{name}_hidden"] = inside / unseen.sum((1, 2))
-    return scores
-
-
-def _flow_scores(flow: Tensor, pairs: PosePair) -> dict[str, Tensor]:
-    if pairs.flow is None or pairs.visible is None:
-        return {}
-    size = (pairs.source.shape[-2], pairs.source.shape[-1])
-    error = endpoint_error(resize_flow(flow.float(), size), pairs.flow, size)
-    seen = torch.where(pairs.visible, error, torch.zeros_like(error)).sum((1, 2))
-    return {"epe_px": seen / pairs.visible.sum((1, 2))}
-
-
-def _ground(image: Tensor, person: Tensor | None) -> Tensor:
-    if person is None:
-        return image
-    return torch.where(person[:, None], image, torch.full_like(image, GREY))
-
-
-def _eight_bits(image: Tensor) -> Tensor:
-    return (image.clamp(0, 1) * 255).round() / 255
-
-
-def _l1(image: Tensor, target: Tensor) -> Tensor:
-    return (image - target).abs().mean((1, 2, 3)) * 255
-
-
-def _coarse(image: Tensor) -> Tensor:
-    small = resize_image(image, (SHORT_SIDE, SHORT_SIDE))
-    return resize_image(small, (image.shape[-2], image.shape[-1]))
+    return PairedDifference(float(difference.mean()), *mean_interval(difference, seed=seed))

@@ -15,6 +15,11 @@ from torch.nn.functional import interpolate
 Size = tuple[int, int]
 
 
+def size_of(image: Tensor) -> Size:
+    """Return (height, width) of images, maps or flows (..., h, w)."""
+    return (image.shape[-2], image.shape[-1])
+
+
 def identity(
     height: int, width: int, *, device: torch.device | None = None
 ) -> Float[Tensor, "2 height width"]:

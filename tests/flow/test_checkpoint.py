@@ -28,7 +28,7 @@ RECIPE = {
 def test_a_checkpoint_gives_the_estimator_back(tmp_path: Path, half: bool) -> None:
     net = tiny()
     net(images(4, 0), poses(4, 1), poses(4, 2))  # moves the statistics of batch norm
-    save_checkpoint(tmp_path / "new" / "checkpoint", net, RECIPE, half=half)
+    save_checkpoint(tmp_path / "new" / "checkpoint", net, RECIPE, half_precision=half)
     back = load_checkpoint(tmp_path / "new" / "checkpoint")
     assert isinstance(back, UnWarpME)
     assert not back.training
@@ -40,7 +40,7 @@ def test_a_checkpoint_gives_the_estimator_back(tmp_path: Path, half: bool) -> No
 def test_half_is_half(tmp_path: Path) -> None:
     sizes = []
     for half in (False, True):
-        save_checkpoint(tmp_path / str(half), tiny(), RECIPE, half=half)
+        save_checkpoint(tmp_path / str(half), tiny(), RECIPE, half_precision=half)
         sizes.append((tmp_path / str(half) / "model.safetensors").stat().st_size)
     assert sizes[1] < 0.65 * sizes[0]
 

@@ -109,12 +109,12 @@ def test_batches_do_not_matter_and_other_distances_join() -> None:
 
 def test_a_row_has_means_and_intervals_of_what_was_measured() -> None:
     values = {"epe_px": np.array([1.0, np.nan, 3.0]), "l1": np.array([5.0, 5.0, 5.0])}
-    row = summarise(values, seed=0)
+    row = summarise(values, seed=0).as_dict()
     assert row["epe_px"] == 2.0
     assert row["l1"] == 5.0
     assert row["l1_ci"] == [5.0, 5.0]
-    assert row == summarise(values, seed=0)
-    assert "epe_px" not in summarise({"epe_px": np.array([np.nan])}, seed=0)
+    assert row == summarise(values, seed=0).as_dict()
+    assert "epe_px" not in summarise({"epe_px": np.array([np.nan])}, seed=0).scores
 
 
 @pytest.mark.parametrize("name", ["alex", "vgg"])
@@ -223,21 +223,21 @@ class Tint(ImageGenerator):
         return warp(source, motion.flow) * 0.8
 
 
-def test_what_is_drawn_is_scored_beside_what_is_warped() -> None:
+def test_generated_images_are_scored_beside_warped_ones() -> None:
     batch = pairs(3, 0)
     network = ShiftTolerantLPIPS("alex")
     rows = score_estimators(
-        {"drawn": Exact(batch), "bare": Identity()},
+        {"with": Exact(batch), "bare": Identity()},
         [ScoredBatch(batch)],
         {"alex": network},
-        generators={"drawn": Tint().eval()},
+        generators={"with": Tint().eval()},
     )
     assert batch.flow is not None
     image = (warp(batch.source, batch.flow) * 0.8 * 255).round() / 255
     target = (batch.target * 255).round() / 255
     expected = image_scores(image, target)
     for name in ("l1", "l1_32", "ssim"):
-        np.testing.assert_allclose(rows["drawn"][f"generated_{name}"], expected[name], rtol=1e-4)
+        np.testing.assert_allclose(rows["with"][f"generated_{name}"], expected[name], rtol=1e-4)
     distance = network.distance(image, target)
-    np.testing.assert_allclose(rows["drawn"]["generated_stlpips_alex"], distance, rtol=1e-4)
-    assert not any(name.startswith("drawn") for name in rows["bare"])
+    np.testing.assert_allclose(rows["with"]["generated_stlpips_alex"], distance, rtol=1e-4)
+    assert not any(name.startswith("generated") for name in rows["bare"])

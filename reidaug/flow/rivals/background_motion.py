@@ -1,4 +1,6 @@
-"""One affine map for everything behind the person, predicted from the two poses."""
+"""Background motion of MRAA and TPSMM: one affine map, predicted from the two poses."""
+
+from itertools import pairwise
 
 import torch
 from jaxtyping import Float
@@ -6,7 +8,7 @@ from torch import Tensor, nn
 from torchvision.models import resnet18
 
 from reidaug.flow.layers import Down, check_halving
-from reidaug.geometry.flow import from_affine
+from reidaug.geometry.flow import from_affine, size_of
 from reidaug.geometry.pose import OPENPOSE_18
 
 BACKGROUNDS = ("identity", "predicted")
@@ -16,13 +18,12 @@ CHANNELS = 2 * len(OPENPOSE_18)
 class BackgroundMotion(nn.Module):
     """Predicts an affine map (a backward map, normalised) from pose maps; at first the identity.
 
-    The target image is no input: it is unknown when a flow is asked for, and would give the
-    answer away.
+    The target image is no input: at test time it is unknown, and would give the answer away.
 
     Args:
-        kind: ``downs``: MRAA's downward blocks and a mean; ``resnet``: TPSMM's ResNet-18.
-        expansion: Channels of the first downward block; the others double them up to 1024.
-        blocks: Number of downward blocks.
+        kind: ``downs``: MRAA's down-sampling blocks and a mean; ``resnet``: TPSMM's ResNet-18.
+        expansion: Channels of the first block; the others double them up to 1024.
+        blocks: Number of blocks.
 
     Raises:
         ValueError: There is no such kind.
@@ -37,7 +38,7 @@ class BackgroundMotion(nn.Module):
         self.halvings = blocks if kind == "downs" else 0
         if kind == "downs":
             widths = [CHANNELS, *(min(1024, expansion * 2**i) for i in range(blocks))]
-            downs = [Down(widths[i], widths[i + 1]) for i in range(blocks)]
+            downs = [Down(i, o) for i, o in pairwise(widths)]
             head = nn.Linear(widths[-1], 6)
             self.network: nn.Module = nn.Sequential(
                 *downs, nn.AdaptiveAvgPool2d(1), nn.Flatten(), head
@@ -55,17 +56,17 @@ class BackgroundMotion(nn.Module):
     def forward(
         self, source: Float[Tensor, "b 18 h w"], target: Float[Tensor, "b 18 h w"]
     ) -> Float[Tensor, "b 2 3"]:
-        """Predict the map from target to source.
+        """Predict matrix and offset of the map from target to source.
 
         Args:
             source: Pose maps of the source (B, 18, h, w).
             target: Pose maps of the target (B, 18, h, w).
 
         Returns:
-            Matrix and offset (B, 2, 3).
+            Affine maps (B, 2, 3).
 
         Raises:
-            ValueError: The maps do not halve evenly.
+            ValueError: The pose maps do not halve evenly.
         """
         check_halving(source, self.halvings)
         affine: Tensor = self.network(torch.cat((source, target), dim=1))
@@ -74,54 +75,47 @@ class BackgroundMotion(nn.Module):
     def flow(
         self, source: Float[Tensor, "b 18 h w"], target: Float[Tensor, "b 18 h w"]
     ) -> Float[Tensor, "b 2 h w"]:
-        """Predict the map as a flow of the pose maps' size.
-
-        Args:
-            source: Pose maps of the source (B, 18, h, w).
-            target: Pose maps of the target (B, 18, h, w).
-
-        Returns:
-            Flow (B, 2, h, w).
-        """
+        """Predict the map as a flow of the pose maps' size; see `forward`."""
         affine = self(source, target)
         with torch.autocast(affine.device.type, enabled=False):
-            size = (source.shape[-2], source.shape[-1])
-            return from_affine(affine[..., :2], affine[..., 2], size)
+            return from_affine(affine[..., :2], affine[..., 2], size_of(source))
 
 
-def round_trip_loss(
-    there: Float[Tensor, "b 2 3"], back: Float[Tensor, "b 2 3"]
-) -> Float[Tensor, ""]:
-    """Ask that the way there and back leads home.
-
-    Args:
-        there: Affine maps from source to target (B, 2, 3).
-        back: Affine maps from target to source (B, 2, 3).
-
-    Returns:
-        Mean absolute difference of the product, as 3x3 matrices, and the identity.
-
-    Source:
-        TPSMM's background loss mean|I - B(S to D) B(D to S)|.
-    """
-    with torch.autocast(there.device.type, enabled=False):
-        last = torch.tensor((0.0, 0.0, 1.0), device=there.device).expand(len(there), 1, 3)
-        product = torch.cat((there, last), dim=1) @ torch.cat((back, last), dim=1)
-        return (product - torch.eye(3, device=there.device)).abs().mean()
-
-
-def wants_prediction(background: str) -> bool:
-    """Read the keyword ``background`` of an estimator.
+def build_background(background: str, kind: str, **keywords: int) -> BackgroundMotion | None:
+    """Build the network that an estimator's keyword ``background`` names.
 
     Args:
         background: ``identity`` or ``predicted``.
+        kind: As in `BackgroundMotion`.
+        keywords: Keywords of `BackgroundMotion`.
 
     Returns:
-        Whether the background's motion is predicted.
+        The network; None for ``identity``.
 
     Raises:
         ValueError: It is neither.
     """
     if background not in BACKGROUNDS:
         raise ValueError(f"background must be one of {BACKGROUNDS}, got {background!r}")
-    return background == "predicted"
+    return BackgroundMotion(kind, **keywords) if background == "predicted" else None
+
+
+def round_trip_loss(
+    forth: Float[Tensor, "b 2 3"], back: Float[Tensor, "b 2 3"]
+) -> Float[Tensor, ""]:
+    """Compare the composition of two maps with the identity.
+
+    Args:
+        forth: Affine maps from source to target (B, 2, 3).
+        back: Affine maps from target to source (B, 2, 3).
+
+    Returns:
+        Mean absolute difference of their product, as 3x3 matrices, and the identity.
+
+    Source:
+        TPSMM's background loss mean|I - B(S to D) B(D to S)|.
+    """
+    with torch.autocast(forth.device.type, enabled=False):
+        last = torch.tensor((0.0, 0.0, 1.0), device=forth.device).expand(len(forth), 1, 3)
+        product = torch.cat((forth, last), dim=1) @ torch.cat((back, last), dim=1)
+        return (product - torch.eye(3, device=forth.device)).abs().mean()

@@ -1,13 +1,10 @@
-"""GFLA's global flow field estimator: one convolutional network from image and poses to a flow.
+"""GFLA's global flow field estimator: a convolutional network from image and poses to a flow.
 
-Ren et al., Deep image spatial transformation for person image generation, CVPR 2020, first stage.
-The network sees the source image and both poses, goes down five halvings and up again to an eighth
-and a quarter of the image, and tells at each of the two how many cells away to sample and how much
-of what is wanted the source shows at all. It is trained by `reidaug.flow.rivals.gfla_losses` alone.
-
-Training in the paper: Adam, rate 1e-4, betas (0, 0.999), batch 8, constant rate; correctness counts
-20, regularity 0.01. Its author stops when the weighted correctness is near 2 on DeepFashion and
-near 1.5 on Market-1501. No image is varied on DeepFashion.
+Ren et al., Deep image spatial transformation for person image generation, CVPR 2020, first stage,
+trained by `reidaug.flow.rivals.gfla_losses` alone. Training in the paper: Adam, rate 1e-4, betas
+(0, 0.999), batch 8, constant rate; weights 20 (correctness) and 0.01 (regularity); no augmentation
+on DeepFashion. Its author stops when the weighted correctness is near 2 on DeepFashion and near 1.5
+on Market-1501.
 """
 
 from collections.abc import Sequence
@@ -19,8 +16,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from reidaug.flow.components import Presets
-from reidaug.flow.estimator import Motion, MotionEstimator
-from reidaug.geometry.flow import Size, identity
+from reidaug.flow.estimator import Images, Motion, MotionEstimator
+from reidaug.geometry.flow import Size, identity, size_of
 from reidaug.geometry.pose import OPENPOSE_18, Pose, pose_maps
 
 CHANNELS = 3 + 2 * len(OPENPOSE_18)
@@ -32,7 +29,7 @@ GAIN = 0.02
 
 
 class Levels(NamedTuple):
-    """What GFLA tells at its two levels, coarse to fine.
+    """GFLA's two levels, coarse to fine.
 
     Attributes:
         flows: Flow (B, 2, H/8, W/8) and flow (B, 2, H/4, W/4).
@@ -44,11 +41,11 @@ class Levels(NamedTuple):
 
 
 def from_offsets(offsets: Float[Tensor, "b 2 h w"]) -> Float[Tensor, "b 2 h w"]:
-    """Turn offsets in cells into a flow.
+    """Convert offsets in cells to a flow.
 
     Args:
-        offsets: How far from its own place each cell samples (B, 2, h, w), x then y, in cells of
-            this grid, at least 2 by 2.
+        offsets: Offset of each cell's sample from the cell (B, 2, h, w), x then y, in cells of this
+            grid, at least 2 by 2.
 
     Returns:
         Flow (B, 2, h, w): the identity plus 2 offsets / (cells - 1).
@@ -65,7 +62,7 @@ def from_offsets(offsets: Float[Tensor, "b 2 h w"]) -> Float[Tensor, "b 2 h w"]:
 def image_and_poses(
     source: Float[Tensor, "b 3 H W"], source_pose: Pose, target_pose: Pose, *, sigma: float = 6.0
 ) -> Float[Tensor, "b c H W"]:
-    """Stack what GFLA looks at.
+    """Stack the network's input.
 
     Args:
         source: Source images (B, 3, H, W) in [0, 1].
@@ -77,7 +74,7 @@ def image_and_poses(
         Image in [-1, 1], source pose maps, target pose maps (B, 39, H, W); the channel of a missing
         joint is all zero.
     """
-    size: Size = (source.shape[-2], source.shape[-1])
+    size = size_of(source)
     width = sigma * size[0] / PAPER_ROWS
     maps = [pose_maps(p, size, canvas=size, sigma=width) for p in (source_pose, target_pose)]
     return torch.cat((2 * source - 1, *maps), 1)
@@ -97,9 +94,9 @@ class Halving(nn.Sequential):
 
     def __init__(self, channels: int, width: int, *, bias: bool = True) -> None:
         super().__init__(
-            *_normalised(channels),
+            *_norm_act(channels),
             nn.Conv2d(channels, width, 4, stride=2, padding=1, bias=False),
-            *_normalised(width),
+            *_norm_act(width),
             nn.Conv2d(width, width, 3, padding=1, bias=bias),
         )
 
@@ -118,9 +115,9 @@ class Doubling(nn.Module):
     def __init__(self, channels: int, width: int) -> None:
         super().__init__()
         self.main = nn.Sequential(
-            *_normalised(channels),
+            *_norm_act(channels),
             nn.Conv2d(channels, width, 3, padding=1, bias=False),
-            *_normalised(width),
+            *_norm_act(width),
             nn.ConvTranspose2d(width, width, 3, stride=2, padding=1, output_padding=1),
         )
         self.shortcut = nn.ConvTranspose2d(
@@ -128,14 +125,7 @@ class Doubling(nn.Module):
         )
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b o H W"]:
-        """Double rows and columns.
-
-        Args:
-            x: Features (B, C, h, w).
-
-        Returns:
-            Features (B, O, 2h, 2w).
-        """
+        """Double rows and columns of features."""
         larger: Tensor = self.main(x) + self.shortcut(x)
         return larger
 
@@ -148,10 +138,9 @@ class GFLA(MotionEstimator):
     the five halvings of the presets, rows and columns must be multiples of 32.
 
     Args:
-        level: The level that `forward` and `motion` answer with, ``64`` or ``32``.
+        level: The level of `forward` and `motion`, ``64`` or ``32``.
         widths: Output channels of each step down, at least four; there are two steps up fewer.
-        sigma: Width of a joint's Gaussian in pixels of an image of 256 rows; it scales with the
-            rows.
+        sigma: Width of a joint's Gaussian at 256 rows; it scales with the rows.
 
     Raises:
         ValueError: A keyword is out of range.
@@ -195,67 +184,41 @@ class GFLA(MotionEstimator):
         self.jumps = nn.ModuleList(_jump(width) for width in upward[1:])
         self.offsets = nn.ModuleList(nn.Conv2d(width, 2, 3, padding=1) for width in upward[-2:])
         self.masks = nn.ModuleList(nn.Conv2d(width, 1, 3, padding=1) for width in upward[-2:])
-        self.apply(_start)
+        self.apply(_initialise)
 
-    def levels(
-        self, source: Float[Tensor, "b 3 H W"], source_pose: Pose, target_pose: Pose
-    ) -> Levels:
-        """Estimate flow and mask at both levels.
-
-        Args:
-            source: Source images (B, 3, H, W) in [0, 1].
-            source_pose: Source joints (B, 18, 2).
-            target_pose: Target joints (B, 18, 2), in pixels of an image of the same size.
-
-        Returns:
-            Both levels, coarse to fine.
+    def levels(self, source: Images, source_pose: Pose, target_pose: Pose) -> Levels:
+        """Estimate flow and mask at both levels, coarse to fine.
 
         Raises:
             ValueError: The images' size cannot be halved so often.
         """
-        self._check_size((source.shape[-2], source.shape[-1]))
+        self._check_size(size_of(source))
         x = image_and_poses(source, source_pose, target_pose, sigma=self.sigma)
-        met = []
+        encoded = []
         for halve in self.down:
             x = halve(x)
-            met.append(x)
-        seen = []
-        for double, jump, equal in zip(self.up, self.jumps, met[-2::-1], strict=False):
-            x = double(x) + jump(equal)
-            seen.append(x)
-        two = seen[-2:]
+            encoded.append(x)
+        decoded = []
+        for double, jump, skip in zip(self.up, self.jumps, encoded[-2::-1], strict=False):
+            x = double(x) + jump(skip)
+            decoded.append(x)
+        two = decoded[-2:]
         return Levels(
             tuple(from_offsets(h(x).float()) for h, x in zip(self.offsets, two, strict=True)),
             tuple(h(x).float().sigmoid() for h, x in zip(self.masks, two, strict=True)),
         )
 
-    def flows(
-        self, source: Float[Tensor, "b 3 H W"], source_pose: Pose, target_pose: Pose
-    ) -> tuple[Tensor, ...]:
+    def flows(self, source: Images, source_pose: Pose, target_pose: Pose) -> tuple[Tensor, ...]:
         """Estimate the flows of both levels, coarse to fine; see `levels`."""
         return self.levels(source, source_pose, target_pose).flows
 
-    def motion(
-        self, source: Float[Tensor, "b 3 H W"], source_pose: Pose, target_pose: Pose
-    ) -> Motion:
-        """Estimate flow and mask at the chosen level.
-
-        Args:
-            source: Source images (B, 3, H, W) in [0, 1].
-            source_pose: Source joints (B, 18, 2).
-            target_pose: Target joints (B, 18, 2), in pixels of an image of the same size.
-
-        Returns:
-            The flow, and the mask of the same level as occlusion.
-
-        Raises:
-            ValueError: The images' size cannot be halved so often.
-        """
+    def motion(self, source: Images, source_pose: Pose, target_pose: Pose) -> Motion:
+        """Estimate flow and mask, the occlusion, at the chosen level; see `levels`."""
         both, k = self.levels(source, source_pose, target_pose), LEVELS.index(self.level)
         return Motion(both.flows[k], (both.masks[k],))
 
     def _check_size(self, size: Size) -> None:
-        # One last cell alone would be all that its normalisation sees: nothing would be left of it.
+        # Instance norm over a single last cell would leave nothing of it.
         if size[0] % self.step or size[1] % self.step or max(size) == self.step:
             raise ValueError(
                 f"GFLA halves images {len(self.down)} times: rows and columns must be multiples of "
@@ -264,17 +227,17 @@ class GFLA(MotionEstimator):
 
 
 def _jump(width: int) -> nn.Sequential:
-    """Build what a step down hands to the step up of its resolution, which adds it."""
+    """Build the skip connection between two blocks of one resolution."""
     convolution = nn.Conv2d(width, width, 3, padding=1, padding_mode="reflect")
     return nn.Sequential(nn.LeakyReLU(SLOPE), convolution)
 
 
-def _normalised(channels: int) -> tuple[nn.Module, nn.Module]:
+def _norm_act(channels: int) -> tuple[nn.Module, nn.Module]:
     return nn.InstanceNorm2d(channels, affine=True), nn.LeakyReLU(SLOPE)
 
 
-def _start(module: nn.Module) -> None:
-    """Set first weights so small that the flow starts next to the identity."""
+def _initialise(module: nn.Module) -> None:
+    """Initialise weights so small that the flow starts near the identity."""
     if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
         nn.init.orthogonal_(module.weight, gain=GAIN)
         if module.bias is not None:

@@ -1,8 +1,8 @@
-"""Local maps from joints: the 2x2 algebra of the rivals, and FOMM's analytic Jacobians.
+"""Local maps of the parametric rivals: 2x2 algebra in square units.
 
-Everything here works in square units: normalised coordinates with x multiplied by the image's
-aspect, so that a turn on paper is a turn here, whatever the shape of the image. A map carries
-target points to source points (a backward map); matrices act on (x, y) columns.
+Square units are normalised coordinates with x multiplied by the image's aspect, so that a rotation
+is one whatever the shape of the image. A map carries target points to source points (a backward
+map); matrices act on (x, y) columns.
 """
 
 import torch
@@ -12,22 +12,15 @@ from torch import Tensor
 from reidaug.geometry.flow import Size, identity
 from reidaug.geometry.pose import Pose, normalised
 
-LEAST_STRETCH, MOST_STRETCH = 0.25, 4.0
-
-# Neighbours in the skeleton of OPENPOSE_18: joints from which a joint's Jacobian is fitted.
-BONES = (
-    (0, 1), (1, 2), (2, 3), (3, 4), (1, 5), (5, 6), (6, 7), (1, 8), (8, 9), (9, 10),
-    (1, 11), (11, 12), (12, 13), (0, 14), (14, 16), (0, 15), (15, 17),
-)  # fmt: skip
-COLLINEAR = 0.01  # of the gram matrix: determinant over squared trace, at most 1/4
+MIN_STRETCH, MAX_STRETCH = 0.25, 4.0
 
 
 def aspect(size: Size, like: Tensor) -> Float[Tensor, "2"]:
-    """Give what normalised coordinates are multiplied by to become square units.
+    """Return the factors from normalised coordinates to square units.
 
     Args:
         size: (height, width) of the image.
-        like: A tensor of the device and type wanted.
+        like: A tensor of the wanted device and dtype.
 
     Returns:
         (width - 1) / (height - 1) and 1.
@@ -37,14 +30,14 @@ def aspect(size: Size, like: Tensor) -> Float[Tensor, "2"]:
 
 
 def in_square_units(pose: Pose, size: Size) -> Float[Tensor, "*b j 2"]:
-    """Give joint positions in square units.
+    """Convert joints to square units.
 
     Args:
         pose: Joints (..., J, 2) in pixels.
         size: (height, width) of the image they belong to.
 
     Returns:
-        Positions (..., J, 2); zero where a joint is missing, whatever its position says.
+        Positions (..., J, 2); zero where a joint is missing.
     """
     points = normalised(pose, size) * aspect(size, pose.xy)
     return torch.where(pose.visible[..., None], points, torch.zeros_like(points))
@@ -56,7 +49,7 @@ def square_grid(grid: Size, size: Size, like: Tensor) -> Float[Tensor, "n 2"]:
     Args:
         grid: (height, width) of the grid.
         size: (height, width) of the image.
-        like: A tensor of the device and type wanted.
+        like: A tensor of the wanted device and dtype.
 
     Returns:
         Points (height * width, 2).
@@ -68,10 +61,10 @@ def square_grid(grid: Size, size: Size, like: Tensor) -> Float[Tensor, "n 2"]:
 def as_flows(
     points: Float[Tensor, "b k n 2"], grid: Size, size: Size
 ) -> Float[Tensor, "b k 2 h w"]:
-    """Turn moved grid points into flows.
+    """Convert moved grid points to flows.
 
     Args:
-        points: Where the cells of `square_grid` go (B, K, N, 2), in square units.
+        points: Moved cells of `square_grid` (B, K, N, 2), in square units.
         grid: (height, width) of the grid.
         size: (height, width) of the image.
 
@@ -150,69 +143,6 @@ def similarity(
     square = (weight * target.square().sum(-1)).sum(-1)
     cosine, sine = ((part / (square + 1e-6)) for part in (dot + 1e-6, across.sum(-1)))
     size = (cosine.square() + sine.square()).clamp_min(1e-12).sqrt()
-    factor = size.clamp(LEAST_STRETCH, MOST_STRETCH) / size
+    factor = size.clamp(MIN_STRETCH, MAX_STRETCH) / size
     cosine, sine = cosine * factor, sine * factor
     return torch.stack((cosine, -sine, sine, cosine), dim=-1).unflatten(-1, (2, 2))
-
-
-def clamp_stretch(matrix: Float[Tensor, "*b 2 2"]) -> Float[Tensor, "*b 2 2"]:
-    """Bring both singular values into [1/4, 4]; directions and orientation stay.
-
-    Args:
-        matrix: (..., 2, 2).
-
-    Returns:
-        Matrices of the same shape.
-    """
-    # A 2x2 matrix is a scaled turn of size p plus a scaled mirror turn of size q; its singular
-    # values are p + q and |p - q|.
-    flipped = torch.stack(
-        (matrix[..., 1, 1], -matrix[..., 1, 0], -matrix[..., 0, 1], matrix[..., 0, 0]), dim=-1
-    ).unflatten(-1, (2, 2))
-    turn, mirror = (matrix + flipped) / 2, (matrix - flipped) / 2
-    p, q = (part.square().sum((-2, -1)).div(2).clamp_min(1e-24).sqrt() for part in (turn, mirror))
-    sign = torch.where(p >= q, 1.0, -1.0)
-    large, small = ((v.clamp(LEAST_STRETCH, MOST_STRETCH)) for v in (p + q, (p - q).abs()))
-    keep_turn, keep_mirror = (large + sign * small) / 2 / p, (large - sign * small) / 2 / q
-    return turn * keep_turn[..., None, None] + mirror * keep_mirror[..., None, None]
-
-
-def analytic_jacobians(
-    source: Float[Tensor, "b 18 2"],
-    target: Float[Tensor, "b 18 2"],
-    known: Bool[Tensor, "b 18"],
-    *,
-    ridge: float = 1e-3,
-) -> Float[Tensor, "b 18 2 2"]:
-    """Fit the linear map around every joint from its neighbours in the skeleton.
-
-    Two neighbours that do not lie on a line through the joint give an affine map, fewer a
-    similarity, none the identity.
-
-    Args:
-        source: Joints (B, 18, 2) of the source, in square units.
-        target: Joints (B, 18, 2) of the target.
-        known: (B, 18), which joints both images show.
-        ridge: Pull towards the identity, relative to the spread of the neighbours.
-
-    Returns:
-        J_S J_D^-1 (B, 18, 2, 2), singular values within [1/4, 4]. A front that becomes a back may
-        mirror.
-
-    Source:
-        FOMM's product of Jacobians, fitted instead of learned: our reading of how it could be had
-        from given joints.
-    """
-    near = torch.zeros(18, 18, dtype=source.dtype, device=source.device)
-    ends = torch.tensor(BONES, device=source.device).T
-    near[ends[0], ends[1]] = near[ends[1], ends[0]] = 1.0
-    weight = near * (known[:, :, None] & known[:, None, :])
-    s, t = (points[:, None] - points[:, :, None] for points in (source, target))
-    gram = (weight[..., None] * t).mT @ t
-    cross = (weight[..., None] * s).mT @ t
-    trace = gram.diagonal(dim1=-2, dim2=-1).sum(-1)
-    affine = ratio(cross, gram, ridge * trace + 1e-9)
-    determinant = gram[..., 0, 0] * gram[..., 1, 1] - gram[..., 0, 1].square()
-    enough = determinant > COLLINEAR * trace.square()
-    turn = similarity(s, t, weight)
-    return clamp_stretch(torch.where(enough[..., None, None], affine, turn))

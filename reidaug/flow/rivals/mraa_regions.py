@@ -1,4 +1,4 @@
-"""MRAA's body regions from joints: where each lies, how it is turned and how far it reaches.
+"""MRAA's body regions from joints: mean, orientation and extent.
 
 Units and direction of maps are those of `reidaug.flow.rivals.local_maps`.
 """
@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from reidaug.flow.rivals.local_maps import LEAST_STRETCH, MOST_STRETCH, similarity
+from reidaug.flow.rivals.local_maps import MAX_STRETCH, MIN_STRETCH, similarity
 
 # Joints of OPENPOSE_18. Head and torso come first; the rest are limbs of two ends.
 REGIONS = (
@@ -16,42 +16,41 @@ REGIONS = (
 )  # fmt: skip
 HEAD, TORSO = 0, 1
 NOSE, NECK, HIPS = 0, 1, (8, 11)
-LEAST_JOINTS = (1, 3, 2, 2, 2, 2, 2, 2, 2, 2)
+MIN_JOINTS = (1, 3, 2, 2, 2, 2, 2, 2, 2, 2)
 WIDTH = 0.15  # kappa: half the width of a limb, in lengths of the torso
-UNKNOWN_SCALE = 0.5  # of a person of whom neither torso nor limb is seen
+UNKNOWN_SCALE = 0.5  # of a person with neither torso nor limb visible
 TINY = 1e-6
-FAR = 27.0  # squared distance beyond which a region's map, below 1e-6, is nothing
+FAR = 27.0  # squared distance beyond which a region's map, below 1e-6, is zero
 
 
 def known_regions(visible: Bool[Tensor, "b 18"]) -> Bool[Tensor, "b 10"]:
-    """Tell which regions the visible joints fix.
+    """Find the regions that the visible joints determine.
 
     Args:
-        visible: (B, 18); of a pair, the joints that both images show.
+        visible: (B, 18); of a pair, the joints visible in both images.
 
     Returns:
         (B, 10): limbs with both ends, a torso of three joints, a head of one.
     """
-    least = torch.tensor(LEAST_JOINTS, device=visible.device)
+    least = torch.tensor(MIN_JOINTS, device=visible.device)
     return (_members(visible) > 0).sum(-1) >= least
 
 
 def moments(
     points: Float[Tensor, "b 18 2"], visible: Bool[Tensor, "b 18"]
 ) -> tuple[Float[Tensor, "b 10 2"], Float[Tensor, "b 10 2 2"]]:
-    """Work out mean and covariance of every region.
+    """Compute mean and covariance of every region.
 
     Args:
         points: Joints (B, 18, 2).
         visible: (B, 18), which of them to use.
 
     Returns:
-        Means (B, 10, 2) and covariances (B, 10, 2, 2), the latter widened by the square of 0.15
-        person scales: joints have no width, limbs have.
+        Means (B, 10, 2) and covariances (B, 10, 2, 2), widened by the square of 0.15 person
+        scales, the width of limbs.
 
     Source:
-        MRAA's mean and the principal axes of a region's heat map, with joints in the
-        map's place: our reading.
+        MRAA's mean and principal axes of a region's heat map, of joints instead: our reading.
     """
     share = _members(visible)
     share = share / share.sum(-1, keepdim=True).clamp_min(1)
@@ -89,20 +88,20 @@ def person_scale(
 def oriented_matrices(
     source: Float[Tensor, "b 18 2"], target: Float[Tensor, "b 18 2"], known: Bool[Tensor, "b 18"]
 ) -> Float[Tensor, "b 10 2 2"]:
-    """Map every region's axes to each other, axes that know which joint is which.
+    """Map every region's axes in the target to those in the source, oriented by the joints.
 
     The first axis of a limb points from its first joint to its second, of the torso from the hips
-    to the neck, of the head from the neck to the nose (where these are missing, the best turn of
-    the joints there are). Any turn can be told, no mirror and no shear.
+    to the neck, of the head from the neck to the nose (where these are missing, the best
+    rotation of the other joints). This covers any rotation, but no mirror and no shear.
 
     Args:
         source: Joints (B, 18, 2) of the source.
         target: Joints (B, 18, 2) of the target.
-        known: (B, 18), which joints both images show.
+        known: (B, 18), joints visible in both images.
 
     Returns:
         Matrices (B, 10, 2, 2), stretch along either axis within [1/4, 4]. A head of one joint
-        turns with the torso. What is not known (`known_regions`) means nothing.
+        turns with the torso. Those of unknown regions (`known_regions`) are arbitrary.
 
     Source:
         MRAA's A_S A_D^-1 with our own axes instead of those of a singular value decomposition.
@@ -116,7 +115,7 @@ def oriented_matrices(
             _along(c, axis).clamp_min(TINY).sqrt()
             for c, axis in zip(covariances, (s, t), strict=True)
         )
-        stretch = (reach_s / reach_t).clamp(LEAST_STRETCH, MOST_STRETCH)
+        stretch = (reach_s / reach_t).clamp(MIN_STRETCH, MAX_STRETCH)
         matrix = matrix + stretch[..., None, None] * s[..., :, None] * t[..., None, :]
     return _follow_the_torso(matrix, known)
 
@@ -124,16 +123,11 @@ def oriented_matrices(
 def svd_matrices(
     source: Float[Tensor, "b 18 2"], target: Float[Tensor, "b 18 2"], known: Bool[Tensor, "b 18"]
 ) -> Float[Tensor, "b 10 2 2"]:
-    """Map every region's principal axes to each other, as MRAA does.
+    """Map every region's principal axes in the target to those in the source, as MRAA does.
 
-    The axes of a covariance have no sign: the one that leaves the first entry of the matrix
-    positive is taken, so that turns beyond 90 degrees cannot be told; and the longer axis always
+    Arguments are those of `oriented_matrices`. Axes have no sign: the one that makes the first
+    entry of the matrix positive is taken, which excludes turns beyond 90 degrees. The longer axis
     comes first, so that a region that becomes wider than long turns by 90 degrees.
-
-    Args:
-        source: Joints (B, 18, 2) of the source.
-        target: Joints (B, 18, 2) of the target.
-        known: (B, 18), which joints both images show.
 
     Returns:
         Matrices A_S A_D^-1 (B, 10, 2, 2) with A = U S^(1/2).
@@ -150,15 +144,15 @@ def svd_matrices(
 def region_maps(
     points: Float[Tensor, "b 18 2"], visible: Bool[Tensor, "b 18"], cells: Float[Tensor, "n 2"]
 ) -> Float[Tensor, "b 10 n"]:
-    """Draw every region as the Gaussian of its mean and covariance.
+    """Draw every region as a Gaussian of its mean and covariance.
 
     Args:
         points: Joints (B, 18, 2) of one image.
-        visible: (B, 18), the joints this image shows.
-        cells: Where to draw (N, 2).
+        visible: (B, 18), the joints visible in this image.
+        cells: Positions (N, 2) to evaluate.
 
     Returns:
-        Values (B, 10, N) in [0, 1]; zero where a region is not known.
+        Values (B, 10, N) in [0, 1]; zero where a region is unknown.
 
     Source:
         MRAA's heat maps with true covariance, exp(-(z - mu)^T Sigma^-1 (z - mu) / 2).
@@ -185,7 +179,7 @@ def _mid_hip(points: Tensor, visible: Tensor) -> Float[Tensor, "b 2"]:
 def _directions(
     source: Tensor, target: Tensor, known: Tensor
 ) -> tuple[Float[Tensor, "b 10 2"], Float[Tensor, "b 10 2"]]:
-    """Give the first axis of every region in both images."""
+    """Return the first axis of every region in both images."""
     first, second = torch.tensor(REGIONS[2:], device=source.device).T
     drawn = []
     for points in (source, target):
@@ -223,7 +217,7 @@ def _along(covariance: Tensor, axis: Tensor) -> Tensor:
 
 
 def _principal_root(covariance: Tensor) -> Float[Tensor, "b 10 2 2"]:
-    """Give U S^(1/2) of symmetric 2x2 matrices in closed form, the longer axis first."""
+    """Compute U S^(1/2) of symmetric 2x2 matrices in closed form, the longer axis first."""
     a, b, d = covariance[..., 0, 0], covariance[..., 0, 1], covariance[..., 1, 1]
     middle, radius = (a + d) / 2, (((a - d) / 2).square() + b.square()).sqrt()
     angle = torch.atan2(2 * b, a - d) / 2

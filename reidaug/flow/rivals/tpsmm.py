@@ -3,48 +3,44 @@
 from typing import ClassVar
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool
 from torch import Tensor
 
 from reidaug.data.pairs import PosePair
 from reidaug.flow.components import Presets
-from reidaug.flow.estimator import Motion, MotionEstimator
-from reidaug.flow.rivals.background_motion import (
-    BackgroundMotion,
-    round_trip_loss,
-    wants_prediction,
+from reidaug.flow.estimator import Motion
+from reidaug.flow.rivals.background_motion import build_background, round_trip_loss
+from reidaug.flow.rivals.dense_motion import DenseMotion
+from reidaug.flow.rivals.parametric import (
+    ParametricEstimator,
+    PartMotion,
+    Scene,
+    halvings,
+    on_grid,
 )
-from reidaug.flow.rivals.dense_motion import DenseMotion, check_scale, on_grid, see, with_background
-from reidaug.flow.rivals.local_maps import as_flows
 from reidaug.flow.rivals.tpsmm_groups import GROUPS, RIDGE, group_maps, grouped
-from reidaug.geometry.pose import Pose
 
-DROPPING = 0.35  # share of the training in which groups are dropped
-RISE = 0.1  # share of the training in which the probability goes up
+DROPOUT_SHARE = 0.35  # of the training, in which groups are dropped
+RISE_SHARE = 0.1  # of the training, over which the probability rises
 
 
-class TPSMM(MotionEstimator):
+class TPSMM(ParametricEstimator):
     """Thin-Plate Spline Motion Model with ten groups of five joints.
 
-    Each group bends the plane by a smoothing spline; a network blends these maps and the
-    background's into one flow, and tells at several resolutions what the source shows. Equal poses
-    give the identity flow, whatever the weights, unless the background's motion is predicted and
-    trained.
-
-    In the first part of a training groups are left out at random, so that no single one becomes
-    indispensable: see `set_progress`.
-
-    Convention: see `reidaug.geometry.flow`.
+    Each group bends the plane by a smoothing spline; dense motion blends these maps and the
+    background's, and predicts occlusion at several resolutions, up to the image's. Early in
+    training groups are dropped at random, so that no single one becomes indispensable: see
+    `set_progress`.
 
     Args:
-        scale: Part of the image's size that the grid has: 1, 1/2, 1/4 or 1/8.
+        scale: Share of the image's size that the grid has: 1, 1/2, 1/4 or 1/8.
         ridge: On the diagonal of the splines' systems.
         background: ``identity``, or ``predicted`` from the two poses.
         expansion: Width of the dense-motion hourglass.
-        blocks: How often the hourglass halves the grid.
+        blocks: Number of halvings in the hourglass.
         limit: Most channels in the hourglass.
-        dropout: Highest probability of a group to be left out.
-        dropout_start: The probability with which training begins.
+        dropout: Highest probability of dropping a group.
+        dropout_start: The probability at the start of training.
 
     Raises:
         ValueError: A keyword is out of range.
@@ -58,8 +54,8 @@ class TPSMM(MotionEstimator):
         "paper": {},
         "small": {"scale": 0.5, "expansion": 16, "limit": 256},
     }
-    """``paper`` (256x256 images, 64x64 grid, TPSMM's widths) or ``small`` (128x64 crops, 64x32
-    grid, a quarter of the widths)."""
+    """``paper``: 256x256 images, 64x64 grid, TPSMM's widths; ``small``: 128x64 crops, 64x32 grid, a
+    quarter of the widths."""
 
     def __init__(
         self,
@@ -73,12 +69,12 @@ class TPSMM(MotionEstimator):
         dropout: float = 0.7,
         dropout_start: float = 0.0,
     ) -> None:
-        super().__init__()
+        super().__init__(scale)
         if not 0 <= dropout_start <= dropout < 1:
             raise ValueError(f"0 <= dropout_start <= dropout < 1, got {dropout_start}, {dropout}")
         if ridge <= 0:
             raise ValueError(f"ridge must be positive, got {ridge}")
-        self.scale, self.ridge = scale, ridge
+        self.ridge = ridge
         self.dropout, self.dropout_start = dropout, dropout_start
         self.dense_motion = DenseMotion(
             len(GROUPS),
@@ -87,69 +83,52 @@ class TPSMM(MotionEstimator):
             blocks=blocks,
             limit=limit,
             norm="instance",
-            finer=check_scale(scale),
+            finer=halvings(scale),
         )
-        self.background = BackgroundMotion("resnet") if wants_prediction(background) else None
+        self.background = build_background(background, "resnet")
         self._share: float | None = None
         self._generator: torch.Generator | None = None
 
     def set_progress(self, share: float, generator: torch.Generator) -> None:
-        """Tell how far the training is; nothing is left out until this is called.
+        """Set the progress of training; without a call no group is dropped.
 
         Args:
             share: Share of the training that is done, 0 to 1.
-            generator: Source of chance for the next forward passes, on the CPU.
+            generator: Random numbers of the next forward passes, on the CPU.
         """
         self._share, self._generator = share, generator
 
     def dropout_probability(self) -> float:
-        """Give the probability with which a group is left out now.
+        """Return the current probability of dropping a group.
 
         Returns:
-            0 in use; in training it rises to ``dropout`` over the first tenth and is 0 again after
-            35 hundredths.
+            0 in evaluation; in training it rises to ``dropout`` over the first tenth and is 0
+            again after 35 hundredths.
 
         Source:
             TPSMM: P = min(P_start + P_max * epoch / 10, P_max) for the first 35 of 100 epochs.
         """
-        if not self.training or self._share is None or self._share >= DROPPING:
+        if not self.training or self._share is None or self._share >= DROPOUT_SHARE:
             return 0.0
-        return min(self.dropout_start + self.dropout * self._share / RISE, self.dropout)
+        return min(self.dropout_start + self.dropout * self._share / RISE_SHARE, self.dropout)
 
-    def motion(
-        self, source: Float[Tensor, "b 3 H W"], source_pose: Pose, target_pose: Pose
-    ) -> Motion:
-        """Estimate flow, and occlusion from half the grid's resolution up to the image's.
-
-        Args:
-            source: Source images (B, 3, H, W) in [0, 1].
-            source_pose: Source joints (B, 18, 2).
-            target_pose: Target joints (B, 18, 2).
-
-        Returns:
-            The motion.
-
-        Raises:
-            ValueError: The grid does not suit the hourglass.
-        """
-        known = grouped(source_pose.visible & target_pose.visible)
-        seen = see(source, self.scale, source_pose, target_pose)
-        (map_s, map_t), (p_s, p_t) = seen.maps, seen.points
-        with torch.autocast(source.device.type, enabled=False):
-            moved = group_maps(seen.cells, grouped(p_s), grouped(p_t), known, ridge=self.ridge)
-        behind = None if self.background is None else self.background.flow(map_s, map_t)
-        maps = with_background(as_flows(moved, seen.grid, seen.size), behind)
+    def part_motion(self, scene: Scene) -> PartMotion:
+        """Estimate the spline of every group."""
+        known, (map_s, map_t) = grouped(scene.shared), scene.maps
+        p_s, p_t = (grouped(points) for points in scene.points)
+        with torch.autocast(p_s.device.type, enabled=False):
+            moved = group_maps(scene.cells, p_s, p_t, known, ridge=self.ridge)
         evidence = grouped(map_t - map_s).flatten(1, 2)
-        return self.dense_motion(seen.small, maps, evidence, self._kept(known.any(-1)))
+        return PartMotion(moved, evidence, self._drop(known.any(-1)))
 
     def own_losses(
         self, batch: PosePair, motion: Motion, generator: torch.Generator
     ) -> dict[str, Tensor]:
-        """Ask that a predicted background moves back the way it came.
+        """Compute ``background``: a predicted background moves back the way it came.
 
         Args:
             batch: Pairs.
-            motion: Not looked at.
+            motion: Not used.
             generator: Not used.
 
         Returns:
@@ -167,7 +146,7 @@ class TPSMM(MotionEstimator):
         both = self.background(torch.cat((map_s, map_t)), torch.cat((map_t, map_s)))
         return {"background": round_trip_loss(*both.chunk(2))}
 
-    def _kept(self, known: Bool[Tensor, "b k"]) -> Bool[Tensor, "b k"]:
+    def _drop(self, known: Bool[Tensor, "b k"]) -> Bool[Tensor, "b k"]:
         probability = self.dropout_probability()
         if not probability:
             return known

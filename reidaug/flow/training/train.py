@@ -18,7 +18,7 @@ from reidaug.data.deepfashion import PairList
 from reidaug.data.pairs import PairDataset, PosePair, collate
 from reidaug.errors import ReidaugError, UsageError
 from reidaug.flow.checkpoint import load_checkpoint, save_checkpoint
-from reidaug.flow.score_table import flow_rows
+from reidaug.flow.score_table import score_pairs
 from reidaug.flow.training.batches import PairBatches
 from reidaug.flow.training.networks import build_networks
 from reidaug.flow.training.pair_sources import check_flows, masked_pairs, read_splits
@@ -192,18 +192,17 @@ def _save_and_score(trainer: FlowTrainer, pairs: PairList, run: RunFolder) -> di
         trainer.estimator,
         resolved(recipe),
         generator=trainer.image_generator,
-        half=recipe.half_precision_weights,
+        half_precision=recipe.half_precision_weights,
     )
-    scores = flow_rows(
+    scored = score_pairs(
         {recipe.row: load_checkpoint(folder)},
         pairs,
         size=recipe.size,
         stlpips=recipe.stlpips,
-        seed=recipe.seed,
         background=recipe.background,
     )
     report = {
-        **scores,
+        **scored.as_dict(seed=recipe.seed),
         "evaluate_on": recipe.evaluate_on,
         "steps": recipe.schedule.steps,
     }

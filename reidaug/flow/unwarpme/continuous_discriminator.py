@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool2d
 
 from reidaug.flow.components import Presets
+from reidaug.flow.estimator import Images
 from reidaug.flow.perceptual_networks import FeatureNetwork
 from reidaug.flow.unwarpme.correlation import unit_features
 from reidaug.flow.unwarpme.discriminator import Discriminator
@@ -70,7 +71,7 @@ class ContinuousDiscriminator(Discriminator):
         )
         self.score = nn.Conv2d((channels, *widths)[-1], 1, 1)
 
-    def embed(self, image: Float[Tensor, "b 3 H W"]) -> Float[Tensor, "b m h w"]:
+    def embed(self, image: Images) -> Float[Tensor, "b m h w"]:
         """Embed images in the frozen network's features.
 
         Args:
@@ -91,39 +92,29 @@ class ContinuousDiscriminator(Discriminator):
             )
         return unit_features(features[self.depth])
 
-    def condition(self, image: Float[Tensor, "b 3 H W"], pose: Pose) -> Float[Tensor, "b c h w"]:
+    def condition(self, image: Images, pose: Pose) -> Float[Tensor, "b c h w"]:
         """Concatenate the averaged pose maps to the image's embedding."""
         embedding = self.embed(image)
         return torch.cat((embedding, self._maps(image, pose, embedding)), 1)
 
-    def loss(
-        self,
-        real_image: Float[Tensor, "b 3 H W"],
-        fake_image: Float[Tensor, "b 3 H W"],
-        pose: Pose,
-        generator: torch.Generator,
-    ) -> Float[Tensor, ""]:
+    def loss(self, real: Images, fake: Images, pose: Pose, generator: torch.Generator) -> Tensor:
         """Compute `critic_loss` plus the weighted `gradient_penalty`."""
         with torch.no_grad():
-            real, fake = self.embed(real_image), self.embed(fake_image)
-            maps = self._maps(real_image, pose, real)
-        real, fake, maps = _positions(real), _positions(fake), _positions(maps)
+            embedded = self.embed(real), self.embed(fake)
+            maps = self._maps(real, pose, embedded[0])
+        real_samples, fake_samples, maps = (_positions(part) for part in (*embedded, maps))
 
         def critic(samples: Tensor) -> Tensor:
             return self.features(torch.cat((samples, maps), 1))[-1]
 
-        distance = critic_loss(critic(real), critic(fake))
-        return distance + self.penalty * gradient_penalty(critic, real, fake, generator)
+        distance = critic_loss(critic(real_samples), critic(fake_samples))
+        penalty = gradient_penalty(critic, real_samples, fake_samples, generator)
+        return distance + self.penalty * penalty
 
-    def generator_losses(
-        self,
-        real_image: Float[Tensor, "b 3 H W"],
-        fake_image: Float[Tensor, "b 3 H W"],
-        pose: Pose,
-    ) -> dict[str, Tensor]:
+    def generator_losses(self, real: Images, fake: Images, pose: Pose) -> dict[str, Tensor]:
         """Compute ``generative``, in the place of Eq. 7; it may be negative."""
-        del real_image
-        return {"generative": critic_generator_loss(self.frozen(fake_image, pose)[-1])}
+        del real
+        return {"generative": critic_generator_loss(self.frozen(fake, pose)[-1])}
 
     def _maps(self, image: Tensor, pose: Pose, embedding: Tensor) -> Tensor:
         size = (image.shape[-2], image.shape[-1])

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from reidaug.flow.components import Component, Presets
+from reidaug.flow.estimator import Images
 from reidaug.flow.unwarpme.losses import discriminator_loss, generator_loss, matching_loss
 from reidaug.geometry.pose import OPENPOSE_18, Pose, pose_maps
 
@@ -31,7 +32,7 @@ class Discriminator(Component, ABC):
     score: nn.Module
 
     @abstractmethod
-    def condition(self, image: Float[Tensor, "b 3 H W"], pose: Pose) -> Float[Tensor, "b c h w"]:
+    def condition(self, image: Images, pose: Pose) -> Float[Tensor, "b c h w"]:
         """Combine images and poses to the input of the first block.
 
         Args:
@@ -45,7 +46,7 @@ class Discriminator(Component, ABC):
             ValueError: The images are too small.
         """
 
-    def forward(self, image: Float[Tensor, "b 3 H W"], pose: Pose) -> list[Tensor]:
+    def forward(self, image: Images, pose: Pose) -> list[Tensor]:
         """Score images.
 
         Args:
@@ -70,18 +71,12 @@ class Discriminator(Component, ABC):
         return outputs
 
     @abstractmethod
-    def loss(
-        self,
-        real_image: Float[Tensor, "b 3 H W"],
-        fake_image: Float[Tensor, "b 3 H W"],
-        pose: Pose,
-        generator: torch.Generator,
-    ) -> Float[Tensor, ""]:
+    def loss(self, real: Images, fake: Images, pose: Pose, generator: torch.Generator) -> Tensor:
         """Compute the loss of the discriminator's own step; neither image gets a gradient.
 
         Args:
-            real_image: Target images (B, 3, H, W) in [0, 1].
-            fake_image: Generated images (B, 3, H, W).
+            real: Target images (B, 3, H, W) in [0, 1].
+            fake: Generated images (B, 3, H, W).
             pose: Target joints (B, 18, 2).
             generator: Random numbers, on the CPU.
 
@@ -90,24 +85,19 @@ class Discriminator(Component, ABC):
         """
 
     @abstractmethod
-    def generator_losses(
-        self,
-        real_image: Float[Tensor, "b 3 H W"],
-        fake_image: Float[Tensor, "b 3 H W"],
-        pose: Pose,
-    ) -> dict[str, Tensor]:
+    def generator_losses(self, real: Images, fake: Images, pose: Pose) -> dict[str, Tensor]:
         """Compute the losses of the generator's step; only the generated image gets a gradient.
 
         Args:
-            real_image: Target images (B, 3, H, W) in [0, 1].
-            fake_image: Generated images (B, 3, H, W).
+            real: Target images (B, 3, H, W) in [0, 1].
+            fake: Generated images (B, 3, H, W).
             pose: Target joints (B, 18, 2).
 
         Returns:
             Unweighted losses by the names of `reidaug.flow.loss_weights.LossWeights`.
         """
 
-    def frozen(self, image: Float[Tensor, "b 3 H W"], pose: Pose) -> list[Tensor]:
+    def frozen(self, image: Images, pose: Pose) -> list[Tensor]:
         """Score images as `forward` does, with parameters that get no gradient."""
         fixed = {name: parameter.detach() for name, parameter in self.named_parameters()}
         outputs: list[Tensor] = functional_call(self, fixed, (image, pose))
@@ -165,7 +155,7 @@ class PatchDiscriminator(Discriminator):
         for _ in widths[1:]:
             self.min_side = 2 * self.min_side + 3
 
-    def condition(self, image: Float[Tensor, "b 3 H W"], pose: Pose) -> Float[Tensor, "b c H W"]:
+    def condition(self, image: Images, pose: Pose) -> Float[Tensor, "b c H W"]:
         """Concatenate the pose maps to the image, if ``conditioned``."""
         height, width = image.shape[-2:]
         if min(height, width) < self.min_side:
@@ -179,31 +169,20 @@ class PatchDiscriminator(Discriminator):
         maps = pose_maps(pose, size, canvas=size, sigma=self.sigma)
         return torch.cat((image, maps.to(image.dtype)), 1)
 
-    def loss(
-        self,
-        real_image: Float[Tensor, "b 3 H W"],
-        fake_image: Float[Tensor, "b 3 H W"],
-        pose: Pose,
-        generator: torch.Generator,
-    ) -> Float[Tensor, ""]:
+    def loss(self, real: Images, fake: Images, pose: Pose, generator: torch.Generator) -> Tensor:
         """Compute Eq. 7's side of D, `discriminator_loss`."""
         del generator
-        real = self(real_image.detach(), pose)[-1]
-        return discriminator_loss(real, self(fake_image.detach(), pose)[-1])
+        scores = self(real.detach(), pose)[-1], self(fake.detach(), pose)[-1]
+        return discriminator_loss(*scores)
 
-    def generator_losses(
-        self,
-        real_image: Float[Tensor, "b 3 H W"],
-        fake_image: Float[Tensor, "b 3 H W"],
-        pose: Pose,
-    ) -> dict[str, Tensor]:
+    def generator_losses(self, real: Images, fake: Images, pose: Pose) -> dict[str, Tensor]:
         """Compute ``generative`` (Eq. 7's side of G) and ``matching`` (over all blocks)."""
         with torch.no_grad():
-            real = self.frozen(real_image, pose)
-        fake = self.frozen(fake_image, pose)
+            features = self.frozen(real, pose)
+        generated = self.frozen(fake, pose)
         return {
-            "generative": generator_loss(fake[-1]),
-            "matching": matching_loss(real[:-1], fake[:-1]),
+            "generative": generator_loss(generated[-1]),
+            "matching": matching_loss(features[:-1], generated[:-1]),
         }
 
 

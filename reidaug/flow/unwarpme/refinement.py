@@ -1,18 +1,18 @@
-"""UnWarpME's refinement network R: draws the target from warped features of the source.
+"""The refinement network R: the target's image from warped features of the source.
 
-R is needed to train W. Warping real images for re-identification goes without it.
+R is needed to train W. Warps for re-identification go without it.
 """
 
 from typing import Any, ClassVar
 
 import torch
-from jaxtyping import Float
 from torch import Tensor, nn
 
 from reidaug.flow.components import Presets
-from reidaug.flow.estimator import Motion
+from reidaug.flow.estimator import Images, Motion
 from reidaug.flow.image_generator import ImageGenerator
 from reidaug.flow.layers import Down, Residual, Up
+from reidaug.geometry.flow import size_of
 from reidaug.geometry.warp import warp
 
 CELL = 4  # pixels a feature cell: the encoder halves twice
@@ -23,14 +23,14 @@ class Refinement(ImageGenerator):
 
     Encoder: two convolutions, each followed by batch norm, ReLU and average pooling. Decoder:
     residual blocks, two up-samplings each followed by a convolution with batch norm, a 7x7
-    convolution and a sigmoid. Nothing of the source passes by the flow unless ``skip`` is set, so
-    that what is missing has to come through the flow. Occlusion is not looked at either.
+    convolution and a sigmoid. Without ``skip`` all of the source passes through the flow, so that
+    missing regions have to come through it.
 
     Args:
         width: Channels of the warped features, a multiple of 4.
         blocks: Residual blocks of the decoder.
-        skip: Whether the decoder's first layer, then a 1x1 convolution, sees the features as they
-            are beside the warped ones.
+        skip: Whether the decoder's first layer, then a 1x1 convolution, also gets the unwarped
+            features.
         encoder_rate: Learning rate of the encoder, as a multiple of the decoder's.
 
     Raises:
@@ -40,7 +40,7 @@ class Refinement(ImageGenerator):
         UnWarpME Sec. 4.2, 5.5 and, for ``skip``, the negative result of Sec. 5.8. Kernels, the
         content of the blocks and the last layer are FOMM's. ``encoder_rate`` is our reading of the
         "counter learning rate" of the paper's conclusion: a lower rate for the encoder, so that the
-        flow and not the encoder absorbs what is misaligned; 1 is the plain alternative.
+        flow and not the encoder absorbs misalignment; 1 is the plain alternative.
     """
 
     PRESETS: ClassVar[Presets] = {
@@ -77,35 +77,20 @@ class Refinement(ImageGenerator):
         )
 
     def parameter_groups(self) -> list[dict[str, Any]]:
-        """Give the parameters with the rate of each part.
-
-        Returns:
-            Encoder and decoder: ``params`` and ``rate``, a multiple of the base rate.
-        """
+        """Return encoder and decoder, each with its multiple of the base ``rate``."""
         return [
             {"params": list(self.encoder.parameters()), "rate": self.encoder_rate},
             {"params": list(self.decoder.parameters()), "rate": 1.0},
         ]
 
-    def forward(self, source: Float[Tensor, "b 3 H W"], motion: Motion) -> Float[Tensor, "b 3 H W"]:
-        """Draw the target.
-
-        Args:
-            source: Source images (B, 3, H, W) in [0, 1], H and W multiples of 4.
-            motion: The flow of every image, on a grid of any size; occlusion is not used.
-
-        Returns:
-            Images y_o (B, 3, H, W) in [0, 1], 32 bits.
-
-        Raises:
-            ValueError: The size is no multiple of 4.
-        """
-        height, width = source.shape[-2:]
+    def forward(self, source: Images, motion: Motion) -> Images:
+        """Generate y_o; H and W are multiples of 4, occlusion is not used."""
+        height, width = size_of(source)
         if height % CELL or width % CELL:
             raise ValueError(f"image sides must be multiples of {CELL}, got {height} x {width}")
         features = self.encoder(source)
-        seen = warp(features, motion.flow)
+        warped = warp(features, motion.flow)
         if self.skip:
-            seen = torch.cat((features, seen), 1)
-        drawn: Tensor = self.decoder(seen)
-        return torch.sigmoid(drawn.float())
+            warped = torch.cat((features, warped), 1)
+        output: Tensor = self.decoder(warped)
+        return torch.sigmoid(output.float())

@@ -1,7 +1,7 @@
-"""UnWarpME's warping module W: from two poses to a flow, without looking at the image.
+"""The warping module W: a flow from two poses, without the image.
 
-Two pose maps go through one network M; every source cell is compared with every target cell;
-mutual best matches are kept; the convolutions C_i read the flow from what is left.
+Pose maps of both images go through one network M; every source cell is correlated with every
+target cell; mutual best matches are kept; the convolutions C_i compute the flow from them.
 """
 
 from collections.abc import Sequence
@@ -13,14 +13,14 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from reidaug.flow.components import Presets
-from reidaug.flow.estimator import FlowEstimator
+from reidaug.flow.estimator import Flow, FlowEstimator, Images
 from reidaug.flow.unwarpme.correlation import (
     correlate,
     expected_source,
     filter_matches,
     unit_features,
 )
-from reidaug.geometry.flow import Size
+from reidaug.geometry.flow import Size, size_of
 from reidaug.geometry.pose import OPENPOSE_18, Pose, pose_maps
 
 CELL = 4  # canvas pixels a feature cell: two of M's convolutions have stride 2
@@ -29,7 +29,7 @@ PAPER_WIDTHS = (64, 64, 128, 128, 128, 128, 128, 128, 128, 128, 35)
 PAPER_HEAD_WIDTHS = (128, 128, 96, 64, 32)
 WIDE_DILATIONS = (1, 1, 1, 1, 2, 4, 8, 4, 2, 1, 1)
 READOUTS = ("soft_argmax", "literal")
-PAIRS_TOGETHER = 2**19  # numbers of a correlation that stay close to the processor
+CHUNK = 2**19  # numbers of a correlation that fit a processor's cache
 
 
 class PoseEncoder(nn.Sequential):
@@ -72,13 +72,14 @@ class FlowHead(nn.Module):
     """C_i: one to six convolutions from matches to two coordinates.
 
     Hidden convolutions have stride 1, batch norm and a ReLU; the last has a bias and nothing after.
-    The first is held apart from the rest, because only it is as wide as the matches.
+    The first is apart from the rest, because only it is as wide as the matches.
 
     Args:
         positions: Source positions, the channels of the matches.
         depth: Number of convolutions, 1 to 6.
         widths: Output channels of the hidden ones; the first ``depth - 1`` are used.
-        first_kernel: Kernel of the first convolution: 3 as in the paper, or 1, which costs a ninth.
+        first_kernel: Kernel of the first convolution: 3 as in the paper, or 1, at a ninth of the
+            cost.
 
     Raises:
         ValueError: ``depth`` or ``first_kernel`` is out of range.
@@ -114,42 +115,35 @@ class FlowHead(nn.Module):
         self.rest = nn.Sequential(*rest)
 
     def forward(self, matches: Float[Tensor, "b s h w"]) -> Float[Tensor, "b 2 h w"]:
-        """Read two coordinates a cell.
-
-        Args:
-            matches: Q_gamma (B, S, h, w).
-
-        Returns:
-            Coordinates (B, 2, h, w).
-        """
+        """Compute two coordinates a cell (B, 2, h, w) from matches Q_gamma (B, S, h, w)."""
         coordinates: Tensor = self.rest(self.first(matches))
         return coordinates
 
 
 class UnWarpME(FlowEstimator):
-    """The warping module W: M, correlation, soft mutual filtering, normalisation, C_i.
+    """The warping module W: M, correlation, soft mutual filter, normalisation, C_i.
 
-    Convention: see `reidaug.geometry.flow`. The flow has a grid of a quarter of the canvas; poses
-    are drawn on the canvas in their normalised coordinates, whatever the size of the image.
+    Convention: see `reidaug.geometry.flow`. The flow's grid is a quarter of the canvas; poses are
+    drawn on the canvas in their normalised coordinates, whatever the size of the image.
 
     Args:
-        canvas: (height, width) on which pose maps are drawn, multiples of 4.
-        sigma: Width of a joint's Gaussian in pixels of the canvas.
-        widths: Output channels of M's eleven convolutions.
-        dilations: Dilation of each of M's eleven convolutions; all 1 by default.
-        unit: ``position`` or ``channel``, what gets unit length before the correlation.
-        depth: Number of convolutions in C_i, 1 to 6.
-        head_widths: Output channels of C_i's hidden convolutions.
-        first_kernel: Kernel of C_i's first convolution, 3 or 1.
-        readout: ``soft_argmax``: the mean source position of the matches, which C_i corrects;
+        canvas: (height, width) on which poses are drawn, multiples of 4.
+        sigma: Width of a joint's Gaussian in canvas pixels.
+        widths: Channels of M, see `PoseEncoder`.
+        dilations: Dilations of M; None: none.
+        unit: What features are normalised over, see `unit_features`.
+        depth: Number of convolutions of C_i, see `FlowHead`.
+        head_widths: Channels of C_i.
+        first_kernel: First kernel of C_i.
+        readout: ``soft_argmax``: the mean source position under the matches, which C_i corrects;
             ``literal``: C_i alone gives absolute coordinates.
 
     Raises:
         ValueError: A keyword is out of range.
 
     Source:
-        UnWarpME Sec. 4.1, Eqs. 2, 3 and 10. The ``soft_argmax`` readout is ours: coordinates are
-        read off the matches, and C_i only corrects them; ``literal`` is the paper's.
+        UnWarpME Sec. 4.1, Eqs. 2, 10 and 3. ``literal`` is the paper's readout; ``soft_argmax`` is
+        ours.
     """
 
     PRESETS: ClassVar[Presets] = {
@@ -169,9 +163,9 @@ class UnWarpME(FlowEstimator):
             "first_kernel": 1,
         },
     }
-    """``paper`` (256x256 canvas, 64x64 grid, the paper's widths), ``market`` (128x64 canvas, 32x16
-    grid, the paper's widths, M sees the whole canvas) or ``small`` (as ``market``, narrower:
-    minutes on a CPU)."""
+    """``paper``: 256x256 canvas, 64x64 grid, the paper's widths; ``market``: 128x64 canvas, 32x16
+    grid, the paper's widths, a receptive field of the whole canvas; ``small``: as ``market``,
+    narrower: minutes on a CPU."""
 
     def __init__(
         self,
@@ -196,6 +190,7 @@ class UnWarpME(FlowEstimator):
         self.sigma, self.unit, self.readout = sigma, unit, readout
         self.encoder = PoseEncoder(widths, dilations=dilations or (1,) * 11)
         positions = self.grid[0] * self.grid[1]
+        # C_i; checkpoints know its weights as "reader".
         self.reader = FlowHead(
             positions, depth=depth, widths=head_widths, first_kernel=first_kernel
         )
@@ -206,7 +201,7 @@ class UnWarpME(FlowEstimator):
                 nn.init.zeros_(parameter)
 
     def encode(self, pose: Pose, size: Size) -> Float[Tensor, "b m h w"]:
-        """Give every cell of the grid its pose features.
+        """Compute the pose features of every cell.
 
         Args:
             pose: Joints (B, 18, 2) in pixels.
@@ -218,46 +213,26 @@ class UnWarpME(FlowEstimator):
         maps = pose_maps(pose, size, canvas=self.canvas, sigma=self.sigma)
         return unit_features(self.encoder(maps), over=self.unit)
 
-    def forward(
-        self, source: Float[Tensor, "b 3 H W"], source_pose: Pose, target_pose: Pose
-    ) -> Float[Tensor, "b 2 h w"]:
-        """Estimate one flow a pair; of the source image only the size is used.
-
-        Args:
-            source: Source images (B, 3, H, W).
-            source_pose: Source joints (B, 18, 2).
-            target_pose: Target joints (B, 18, 2), in pixels of an image of the same size.
-
-        Returns:
-            Flow (B, 2, h, w).
-        """
+    def forward(self, source: Images, source_pose: Pose, target_pose: Pose) -> Flow:
+        """Estimate one flow a pair; of the source image only the size is used."""
         both = Pose(*(torch.cat(parts) for parts in zip(source_pose, target_pose, strict=True)))
-        z_source, z_target = self.encode(both, _size(source)).chunk(2)
-        return self._read_pairs(z_source, z_target)
+        z_source, z_target = self.encode(both, size_of(source)).chunk(2)
+        return self._flow(z_source, z_target)
 
     def flow_table(
         self, source: Float[Tensor, "s 3 H W"], source_pose: Pose, target_pose: Pose
     ) -> Float[Tensor, "s t 2 h w"]:
-        """Estimate the flow from every source to every target, encoding each pose once.
+        """Estimate the flow from every source to every target, encoding each pose once."""
+        z_source = self.encode(source_pose, size_of(source))
+        z_target = self.encode(target_pose, size_of(source))
+        return torch.stack([self._flow(z.expand_as(z_target), z_target) for z in z_source])
 
-        Args:
-            source: Source images (S, 3, H, W).
-            source_pose: Source joints (S, 18, 2).
-            target_pose: Target joints (T, 18, 2).
-
-        Returns:
-            Flows (S, T, 2, h, w).
-        """
-        z_source = self.encode(source_pose, _size(source))
-        z_target = self.encode(target_pose, _size(source))
-        return torch.stack([self._read_pairs(z.expand_as(z_target), z_target) for z in z_source])
-
-    def _read_pairs(
+    def _flow(
         self, z_source: Float[Tensor, "b m h w"], z_target: Float[Tensor, "b m h w"]
     ) -> Float[Tensor, "b 2 h w"]:
         # A few pairs at a time as far as C_i's first convolution: matches of a whole batch are
         # far larger than the processor's cache, and what comes after is small.
-        few = max(1, PAIRS_TOGETHER // (self.grid[0] * self.grid[1]) ** 2)
+        few = max(1, CHUNK // (self.grid[0] * self.grid[1]) ** 2)
         hidden, expected = [], []
         for z_s, z_t in zip(z_source.split(few), z_target.split(few), strict=True):
             matches = filter_matches(correlate(z_s, z_t))
@@ -266,7 +241,3 @@ class UnWarpME(FlowEstimator):
                 expected.append(expected_source(matches, self.log_temperature.exp()))
         flow: Tensor = self.reader.rest(torch.cat(hidden)).float()
         return flow + torch.cat(expected) if expected else flow
-
-
-def _size(image: Tensor) -> Size:
-    return (image.shape[-2], image.shape[-1])

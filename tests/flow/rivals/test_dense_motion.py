@@ -1,16 +1,9 @@
 import pytest
 import torch
 from flow_figures import seeded
-from torch import Tensor, nn
+from torch import Tensor
 
-from reidaug.flow.rivals.background_motion import (
-    BackgroundMotion,
-    round_trip_loss,
-    wants_prediction,
-)
-from reidaug.flow.rivals.dense_motion import DenseMotion, check_scale, on_grid, with_background
-from reidaug.geometry.flow import identity
-from reidaug.geometry.pose import Pose
+from reidaug.flow.rivals.dense_motion import DenseMotion
 from reidaug.geometry.warp import warp
 
 
@@ -62,52 +55,3 @@ def test_occlusion_comes_coarse_to_fine(finer: int | None, sizes: list[tuple[int
     occlusion = net(*arguments).occlusion
     assert [tuple(part.shape[2:]) for part in occlusion] == sizes
     assert all(((part > 0) & (part < 1)).all() for part in occlusion)
-
-
-def test_the_grid_and_its_pose_maps() -> None:
-    pose = Pose(
-        torch.tensor([[[10.0, 20.0], [torch.nan, torch.inf]]]), torch.tensor([[True, False]])
-    )
-    small, (maps,) = on_grid(torch.ones(1, 3, 64, 32), 0.5, [pose])
-    assert small.shape == (1, 3, 32, 16)
-    assert maps.shape == (1, 2, 32, 16)
-    assert int(maps[0, 0].argmax()) == 10 * 16 + 5
-    assert (maps[0, 1] == 0).all()
-    assert float(maps[maps > 0].min()) > 1e-30
-    assert [check_scale(scale) for scale in (1.0, 0.5, 0.25, 0.125)] == [0, 1, 2, 3]
-
-
-def test_the_background_is_the_identity_unless_told_otherwise() -> None:
-    maps = torch.rand(2, 3, 2, 8, 4, generator=seeded(0))
-    together = with_background(maps)
-    torch.testing.assert_close(together[0, 0], identity(8, 4))
-    assert torch.equal(together[:, 1:], maps)
-    assert torch.equal(with_background(maps, maps[:, 0])[:, 0], maps[:, 0])
-
-
-@pytest.mark.parametrize("kind", ["downs", "resnet"])
-def test_a_predicted_background_starts_as_the_identity(kind: str) -> None:
-    net = BackgroundMotion(kind, expansion=4).eval()
-    source, target = torch.rand(2, 2, 18, 64, 32, generator=seeded(0))
-    flow = net.flow(source, target)
-    torch.testing.assert_close(flow, identity(64, 32).expand_as(flow))
-    assert round_trip_loss(net(source, target), net(target, source)) == 0
-
-
-def test_the_round_trip_is_free_exactly_for_inverse_maps() -> None:
-    matrix = torch.eye(3).repeat(4, 1, 1)
-    matrix[:, :2] += 0.3 * torch.rand(4, 2, 3, generator=seeded(0))
-    there, back = matrix[:, :2], torch.linalg.inv(matrix)[:, :2]
-    assert round_trip_loss(there, back) < 1e-6
-    expected = sum(float((m @ m - torch.eye(3)).abs().mean()) for m in matrix) / 4
-    assert abs(float(round_trip_loss(there, there)) - expected) < 1e-6
-
-
-def test_wrong_words_are_refused() -> None:
-    with pytest.raises(ValueError, match="identity"):
-        wants_prediction("grey")
-    with pytest.raises(ValueError, match="downs"):
-        BackgroundMotion("vgg")
-    with pytest.raises(ValueError, match="multiples of 32"):
-        BackgroundMotion("downs", expansion=2)(*torch.rand(2, 1, 18, 16, 32))
-    assert isinstance(BackgroundMotion("downs", expansion=2).network, nn.Sequential)

@@ -3,7 +3,7 @@ import torch
 from flow_figures import SIZE, pairs, poses, rival, seeded
 from torch import Tensor, nn
 
-from reidaug.flow.rivals.fomm import DISTORTION, FOMM, JacobianNetwork, distorted, jacobian_ratio
+from reidaug.flow.rivals.fomm import DISTORTION, FOMM, distort
 from reidaug.flow.rivals.local_maps import in_square_units
 from reidaug.geometry.pose import Pose
 
@@ -19,28 +19,9 @@ def learned() -> FOMM:
     return net
 
 
-def test_jacobians_start_as_the_identity_and_stay_so_where_no_joint_is() -> None:
-    net = JacobianNetwork(expansion=4, blocks=2, limit=8)
-    maps = torch.rand(2, 18, 8, 4, generator=seeded(0))
-    torch.testing.assert_close(net(maps), torch.eye(2).expand(2, 18, 2, 2))
-    nn.init.normal_(net.head.weight)
-    maps[:, 5] = 0.0
-    torch.testing.assert_close(net(maps)[:, 5], torch.eye(2).expand(2, 2, 2))
-
-
-def test_a_jacobian_is_the_mean_answer_around_its_joint() -> None:
-    net = JacobianNetwork(expansion=4, blocks=2, limit=8).eval()
-    nn.init.normal_(net.head.weight)
-    maps = torch.zeros(1, 18, 8, 4)
-    maps[0, 3, 2, 1], maps[0, 3, 5, 3] = 3000.0, 1000.0
-    answer = net.head(net.hourglass(maps)[-1]).unflatten(1, (18, 2, 2))[0, 3]
-    expected = 0.75 * answer[..., 2, 1] + 0.25 * answer[..., 5, 3]
-    torch.testing.assert_close(net(maps)[0, 3], expected, atol=1e-4, rtol=1e-4)
-
-
 def test_distorted_joints_follow_the_drawn_matrix_in_square_units() -> None:
     pose = poses(3, 0)
-    moved, matrix = distorted(pose, SIZE, seeded(5))
+    moved, matrix = distort(pose, SIZE, seeded(5))
     torch.testing.assert_close(matrix, draws(3, 5))
     assert torch.equal(moved.visible, pose.visible)
     before, after = (
@@ -92,8 +73,3 @@ def test_other_jacobians_have_no_loss_of_their_own_and_wrong_ones_are_named() ->
     assert net.own_losses(batch, motion, seeded(0)) == {}
     with pytest.raises(ValueError, match="learned"):
         FOMM(jacobian="guessed")
-
-
-def test_jacobians_are_divided() -> None:
-    s, t = torch.eye(2) + 0.3 * torch.randn(2, 5, 2, 2, generator=seeded(0))
-    torch.testing.assert_close(jacobian_ratio(s, t), s @ torch.linalg.inv(t), atol=0.02, rtol=0.02)

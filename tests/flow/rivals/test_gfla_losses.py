@@ -92,7 +92,7 @@ def test_resampling_hands_gradients_to_the_flow() -> None:
 def test_best_similarity_as_a_loop_whatever_is_held_at_a_time(together: int) -> None:
     source, target = noise(0, 2, 5, 3, 4), noise(1, 2, 5, 2, 5)
     source[1, :, 2, 3] = 0
-    found = best_similarity(source, target, together=together)
+    found = best_similarity(source, target, chunk=together)
     for b, v, u in product(range(2), range(2), range(5)):
         cells = [source[b, :, i, j] for i, j in product(range(3), range(4))]
         expected = max(cosine(cell, target[b, :, v, u]) for cell in cells)

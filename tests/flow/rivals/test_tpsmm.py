@@ -43,7 +43,7 @@ def test_dropped_groups_are_as_if_unknown_and_the_background_is_never_dropped() 
     net = small(dropout=0.99)
     net.set_progress(0.2, seeded(0))
     known = torch.ones(50, 10) > 0
-    kept = net._kept(known)
+    kept = net._drop(known)
     expected = torch.rand(50, 10, generator=seeded(0)) >= 0.99
     assert torch.equal(kept, expected)
     source, ps, pt = images(2, 0), poses(2, 1), poses(2, 2)

@@ -20,7 +20,7 @@ from reidaug.data.pairs import PairDataset
 from reidaug.errors import ReidaugError, UsageError
 from reidaug.flow.checkpoint import load_checkpoint
 from reidaug.flow.perceptual_networks import ShiftTolerantLPIPS
-from reidaug.flow.score_table import table
+from reidaug.flow.score_table import table_text
 from reidaug.flow.training import networks
 from reidaug.flow.training.pair_sources import hold_out, read_splits, subsample
 from reidaug.flow.training.recipe import TrainFlow
@@ -94,7 +94,7 @@ def test_training_leaves_scores_and_a_checkpoint(people: Path, tmp_path: Path) -
     assert list((out / "tensorboard").iterdir())
     assert not list(out.glob("state*"))
     assert train(recipe(people), out, resume=True) == report  # finished: nothing to do
-    assert "unwarpme" in table(written)
+    assert "unwarpme" in table_text(written)
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])

@@ -16,6 +16,7 @@ from reidaug.flow.rivals.dense_motion import DenseMotion
 from reidaug.flow.rivals.fomm import FOMM
 from reidaug.flow.rivals.fomm_generator import Generator
 from reidaug.flow.rivals.mraa import MRAA
+from reidaug.flow.rivals.parametric import halvings, on_grid, with_background
 from reidaug.flow.rivals.tpsmm import TPSMM
 from reidaug.flow.rivals.tpsmm_generator import Inpainting
 from reidaug.geometry.flow import identity, resize
@@ -250,3 +251,24 @@ def test_the_flow_alone_can_follow_a_turned_and_enlarged_body(name: str) -> None
     still = identity(*SIZE).expand_as(batch.flow)
     start = float(((still - batch.flow).abs().sum(1) * batch.visible).mean())
     assert errors[-1] < 0.6 * start
+
+
+def test_the_grid_and_its_pose_maps() -> None:
+    pose = Pose(
+        torch.tensor([[[10.0, 20.0], [torch.nan, torch.inf]]]), torch.tensor([[True, False]])
+    )
+    small, (maps,) = on_grid(torch.ones(1, 3, 64, 32), 0.5, [pose])
+    assert small.shape == (1, 3, 32, 16)
+    assert maps.shape == (1, 2, 32, 16)
+    assert int(maps[0, 0].argmax()) == 10 * 16 + 5
+    assert (maps[0, 1] == 0).all()
+    assert float(maps[maps > 0].min()) > 1e-30
+    assert [halvings(scale) for scale in (1.0, 0.5, 0.25, 0.125)] == [0, 1, 2, 3]
+
+
+def test_the_background_defaults_to_the_identity() -> None:
+    maps = torch.rand(2, 3, 2, 8, 4, generator=seeded(0))
+    together = with_background(maps)
+    torch.testing.assert_close(together[0, 0], identity(8, 4))
+    assert torch.equal(together[:, 1:], maps)
+    assert torch.equal(with_background(maps, maps[:, 0])[:, 0], maps[:, 0])

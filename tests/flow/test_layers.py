@@ -2,8 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from reidaug.flow.layers import Down, Residual, Same, Up, check_halving, norm_layer
-from reidaug.flow.rivals.hourglass import Hourglass
+from reidaug.flow.layers import Down, Hourglass, Residual, Same, Up, check_halving, norm_layer
 
 
 def test_blocks_change_resolution_as_they_say() -> None:

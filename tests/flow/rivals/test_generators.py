@@ -7,8 +7,9 @@ from torch import Tensor, nn
 
 from reidaug.errors import UsageError
 from reidaug.flow.estimator import Motion
-from reidaug.flow.rivals.fomm_generator import Generator, occlusion_at, shown
+from reidaug.flow.rivals.fomm_generator import Generator
 from reidaug.flow.rivals.tpsmm_generator import Inpainting
+from reidaug.flow.rivals.warped_features import occlusion_at, warp_visible
 from reidaug.geometry.flow import identity
 from reidaug.geometry.warp import warp
 
@@ -61,7 +62,7 @@ def test_occlusion_is_the_coarsest_that_is_fine_enough() -> None:
         torch.testing.assert_close(found, torch.full((2, 1, 2 * columns, columns), value))
     assert (occlusion_at(Motion(flow), (5, 3)) == 1).all()
     features = torch.rand(2, 6, 8, 4, generator=seeded(0))
-    torch.testing.assert_close(shown(features, told), 0.4 * features)
+    torch.testing.assert_close(warp_visible(features, told), 0.4 * features)
 
 
 def test_mraas_composite_by_hand() -> None:

@@ -1,0 +1,201 @@
+"""Parametric flows: a map a body part, and the background's, blended by dense motion."""
+
+import math
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from reidaug.flow.estimator import Images, Motion, MotionEstimator
+from reidaug.flow.gaussian_filter import downsample
+from reidaug.flow.rivals.background_motion import BackgroundMotion
+from reidaug.flow.rivals.dense_motion import DenseMotion
+from reidaug.flow.rivals.local_maps import as_flows, in_square_units, square_grid
+from reidaug.geometry.flow import Size, identity, size_of
+from reidaug.geometry.pose import Pose, pose_maps
+
+SPREAD = 0.1  # width of a joint's Gaussian in normalised units: a variance of 0.01
+
+
+class Scene(NamedTuple):
+    """A pair on the grid of the flow.
+
+    Attributes:
+        size: (height, width) of the images.
+        grid: (height, width) of the flow.
+        small: The source on the grid (B, 3, h, w).
+        maps: Pose maps of source and target (B, J, h, w).
+        points: Joints of source and target in square units (B, J, 2); zero where missing.
+        visible: Visible joints of source and target (B, J).
+        cells: The grid's cells in square units (h * w, 2).
+    """
+
+    size: Size
+    grid: Size
+    small: Float[Tensor, "b 3 h w"]
+    maps: tuple[Float[Tensor, "b j h w"], Float[Tensor, "b j h w"]]
+    points: tuple[Float[Tensor, "b j 2"], Float[Tensor, "b j 2"]]
+    visible: tuple[Bool[Tensor, "b j"], Bool[Tensor, "b j"]]
+    cells: Float[Tensor, "n 2"]
+
+    @property
+    def shared(self) -> Bool[Tensor, "b j"]:
+        """Joints visible in both images."""
+        return self.visible[0] & self.visible[1]
+
+
+class PartMotion(NamedTuple):
+    """Motion of the parts of a scene.
+
+    Attributes:
+        moved: Where each part's map takes the cells (B, K, N, 2), in square units.
+        evidence: Evidence of the parts' positions (B, C, h, w), see `DenseMotion`.
+        known: (B, K), False for the parts to leave out.
+    """
+
+    moved: Float[Tensor, "b k n 2"]
+    evidence: Float[Tensor, "b c h w"]
+    known: Bool[Tensor, "b k"]
+
+
+class ParametricEstimator(MotionEstimator):
+    """Estimates a map a part from the joints and blends the maps into one flow.
+
+    Equal poses give the identity flow, whatever the weights, unless the background's motion is
+    predicted and trained. Convention: see `reidaug.geometry.flow`.
+
+    Args:
+        scale: Share of the image's size that the grid has: 1, 1/2, 1/4 or 1/8.
+
+    Attributes:
+        dense_motion: Blends the maps.
+        background: Predicts the background's map; None for the identity.
+
+    Raises:
+        ValueError: ``scale`` is another number.
+    """
+
+    dense_motion: DenseMotion
+
+    def __init__(self, scale: float) -> None:
+        super().__init__()
+        halvings(scale)
+        self.scale = scale
+        self.background: BackgroundMotion | None = None
+
+    @abstractmethod
+    def part_motion(self, scene: Scene) -> PartMotion:
+        """Estimate the motion of every part.
+
+        Args:
+            scene: Pairs on the grid.
+
+        Returns:
+            The motion of K parts.
+        """
+
+    def motion(self, source: Images, source_pose: Pose, target_pose: Pose) -> Motion:
+        """Estimate flow and occlusion, both on the grid.
+
+        Args:
+            source: Source images (B, 3, H, W) in [0, 1].
+            source_pose: Source joints (B, 18, 2).
+            target_pose: Target joints (B, 18, 2).
+
+        Returns:
+            The motion.
+
+        Raises:
+            ValueError: The grid does not suit the hourglass.
+        """
+        scene = observe(source, self.scale, source_pose, target_pose)
+        parts = self.part_motion(scene)
+        with torch.autocast(source.device.type, enabled=False):
+            maps = as_flows(parts.moved, scene.grid, scene.size)
+        background = None if self.background is None else self.background.flow(*scene.maps)
+        maps = with_background(maps, background)
+        return self.dense_motion(scene.small, maps, parts.evidence, parts.known)
+
+
+def halvings(scale: float) -> int:
+    """Turn a scale factor into a number of halvings.
+
+    Args:
+        scale: 1, 1/2, 1/4 or 1/8.
+
+    Returns:
+        0, 1, 2 or 3.
+
+    Raises:
+        ValueError: It is another number.
+    """
+    if scale not in (1, 0.5, 0.25, 0.125):
+        raise ValueError(f"scale must be 1, 0.5, 0.25 or 0.125, got {scale}")
+    return round(-math.log2(scale))
+
+
+def observe(
+    source: Float[Tensor, "b 3 H W"], scale: float, source_pose: Pose, target_pose: Pose
+) -> Scene:
+    """Bring pairs to the grid of the flow, in 32 bits.
+
+    Args:
+        source: Source images (B, 3, H, W).
+        scale: Share of the image's size that the grid has.
+        source_pose: Source joints (B, J, 2) in pixels of the image.
+        target_pose: Target joints (B, J, 2), likewise.
+
+    Returns:
+        The scene; see `reidaug.flow.rivals.local_maps` for square units.
+    """
+    size = size_of(source)
+    with torch.autocast(source.device.type, enabled=False):
+        small, (map_s, map_t) = on_grid(source, scale, (source_pose, target_pose))
+        points = (in_square_units(source_pose, size), in_square_units(target_pose, size))
+        cells = square_grid(size_of(small), size, points[0])
+    visible = (source_pose.visible, target_pose.visible)
+    return Scene(size, size_of(small), small, (map_s, map_t), points, visible, cells)
+
+
+def on_grid(
+    source: Float[Tensor, "b 3 H W"], scale: float, poses: Sequence[Pose]
+) -> tuple[Float[Tensor, "b 3 h w"], list[Float[Tensor, "b j h w"]]]:
+    """Shrink source images to the grid of the flow, and draw pose maps on it.
+
+    Args:
+        source: Source images (B, 3, H, W).
+        scale: Share of the image's size that the grid has.
+        poses: Poses (B, J, 2) in pixels of the image.
+
+    Returns:
+        The small source, and pose maps (B, J, h, w) of each of the poses.
+
+    Source:
+        FOMM's Gaussians have a variance of 0.01 in normalised units. Where the image is not square,
+        the shorter side counts, so that they stay round in pixels.
+    """
+    small = downsample(source, scale)
+    grid = size_of(small)
+    sigma = SPREAD * max(min(grid) - 1, 1) / 2
+    size = size_of(source)
+    return small, [pose_maps(pose, size, canvas=grid, sigma=sigma) for pose in poses]
+
+
+def with_background(
+    maps: Float[Tensor, "b k 2 h w"], background: Float[Tensor, "b 2 h w"] | None = None
+) -> Float[Tensor, "b n 2 h w"]:
+    """Prepend the background's map to those of the parts.
+
+    Args:
+        maps: A map a part (B, K, 2, h, w).
+        background: The background's (B, 2, h, w); the identity by default.
+
+    Returns:
+        Maps (B, K + 1, 2, h, w).
+    """
+    if background is None:
+        background = identity(*size_of(maps), device=maps.device).expand_as(maps[:, 0])
+    return torch.cat((background[:, None], maps), dim=1)
