@@ -47,7 +47,7 @@ def commands() -> list[list[str]]:
     return [shlex.split(line) for line in lines[1:]]
 
 
-def test_the_files_of_the_page_are_all_there_is(place: Path) -> None:
+def test_the_page_lists_exactly_these_files(place: Path) -> None:
     files = {path.name for path in place.iterdir()} - {"runs", "Market-1501"}
     assert files == {"my_flow.py", "test_my_flow.py", "train.yaml", "compare.yaml"}
 
@@ -79,7 +79,7 @@ def test_the_pages_commands_train_compare_and_augment(place: Path) -> None:
     assert len(pd.read_parquet(place / "runs/warps/manifest.parquet")) == 12
 
 
-def test_the_failure_the_page_quotes_is_what_the_check_says(place: Path) -> None:
+def test_the_failure_quoted_on_the_page_is_the_real_one(place: Path) -> None:
     from reidaug.flow.closed_form import Identity
     from reidaug.testing import check_flow_estimator
 

@@ -50,14 +50,7 @@ def load_flow(flow: str) -> FlowEstimator:
 
 
 def checkpoint_of(flow: str) -> Path | None:
-    """Return the folder that holds an estimator's weights.
-
-    Args:
-        flow: As in `load_flow`.
-
-    Returns:
-        The folder, existing or not; None for untrained estimators.
-    """
+    """Return the folder of an estimator's weights, existing or not; None for untrained ones."""
     if flow in UNTRAINED:
         return None
     if flow == SHIPPED:
@@ -66,25 +59,11 @@ def checkpoint_of(flow: str) -> Path | None:
 
 
 def resolved(flow: str) -> str:
-    """Make a name independent of the working directory.
-
-    Args:
-        flow: As in `load_flow`.
-
-    Returns:
-        The name as it is, or the absolute path of the folder.
-    """
+    """Make a name independent of the working directory: folders become absolute paths."""
     return flow if flow in (*UNTRAINED, SHIPPED) else str(Path(flow).resolve())
 
 
 def named_flow(flow: str) -> NamedFlow:
-    """Name an estimator for work in several processes.
-
-    Args:
-        flow: As in `load_flow`.
-
-    Returns:
-        The estimator's name, how it is loaded, and the folder of its weights.
-    """
+    """Name an estimator, with its loader and the folder of its weights, for other processes."""
     name = resolved(flow)
     return NamedFlow(name, load_flow, checkpoint_of(name))

@@ -33,9 +33,6 @@ def cost(estimator: FlowEstimator, pair: PosePair, *, runs: int = 7) -> Cost:
         pair: One pair as a batch (1, ...).
         runs: Number of timed runs, after an untimed one.
 
-    Returns:
-        The cost.
-
     Raises:
         ValueError: The batch has not one pair.
     """

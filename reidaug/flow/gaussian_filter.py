@@ -28,16 +28,7 @@ def downsample(image: Float[Tensor, "b c H W"], scale: float) -> Float[Tensor, "
 
 
 def gaussian_kernel(sigma: float, radius: int, like: Tensor) -> Float[Tensor, " n"]:
-    """Build a Gaussian kernel of sum 1.
-
-    Args:
-        sigma: Its width in pixels.
-        radius: Pixels on either side of the middle.
-        like: A tensor of the wanted device and dtype.
-
-    Returns:
-        The kernel (2 radius + 1,).
-    """
+    """Build a Gaussian kernel (2 radius + 1,) of sum 1, with the dtype and device of ``like``."""
     offsets = torch.arange(-radius, radius + 1, dtype=like.dtype, device=like.device)
     kernel = torch.exp(-(offsets**2) / (2 * sigma**2))
     return kernel / kernel.sum()

@@ -21,9 +21,6 @@ def norm_layer(norm: str, channels: int) -> nn.Module:
         norm: ``batch`` (FOMM, MRAA) or ``instance`` (TPSMM).
         channels: Channels of its input.
 
-    Returns:
-        The layer.
-
     Raises:
         ValueError: There is no such norm.
     """
@@ -35,11 +32,7 @@ def norm_layer(norm: str, channels: int) -> nn.Module:
 
 
 def check_halving(image: Float[Tensor, "b c h w"], times: int) -> None:
-    """Check that a network can halve an image so often.
-
-    Args:
-        image: Images or grids (B, C, h, w).
-        times: Number of halvings.
+    """Check that a network can halve an image, or a grid, so often.
 
     Raises:
         ValueError: It would be pooled away, or does not halve evenly.
@@ -54,14 +47,7 @@ def check_halving(image: Float[Tensor, "b c h w"], times: int) -> None:
 
 
 class Same(nn.Sequential):
-    """Convolution, norm, ReLU: (B, inputs, h, w) to (B, outputs, h, w).
-
-    Args:
-        inputs: Input channels.
-        outputs: Output channels.
-        kernel: Size of the convolution, odd.
-        norm: ``batch`` or ``instance``.
-    """
+    """Convolution with an odd ``kernel``, norm, ReLU: (B, inputs, h, w) to (B, outputs, h, w)."""
 
     def __init__(self, inputs: int, outputs: int, *, kernel: int = 3, norm: str = "batch") -> None:
         convolution = nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2)
@@ -83,12 +69,7 @@ class Up(nn.Sequential):
 
 
 class Residual(nn.Module):
-    """Twice norm, ReLU, 3x3 convolution, added to the input.
-
-    Args:
-        channels: Input and output channels.
-        norm: ``batch`` or ``instance``.
-    """
+    """Twice norm, ReLU, 3x3 convolution, added to the input."""
 
     def __init__(self, channels: int, *, norm: str = "batch") -> None:
         super().__init__()

@@ -48,11 +48,11 @@ class RandomAffine(FlowEstimator):
 
     def forward(self, source: Images, source_pose: Pose, target_pose: Pose) -> Flow:
         """Draw one affine flow a pair; the poses seed the draw."""
-        drawn = [
+        maps = [
             random_upright_affine(1, generator, flip=False)
             for generator in _generators(source_pose, target_pose, self.seed)
         ]
-        matrix, offset = (torch.cat(part).to(source.device) for part in zip(*drawn, strict=True))
+        matrix, offset = (torch.cat(part).to(source.device) for part in zip(*maps, strict=True))
         return from_affine(matrix, offset, size_of(source))
 
 
@@ -98,8 +98,7 @@ def _generators(source: Pose, target: Pose, seed: int) -> Iterator[torch.Generat
         digest = hashlib.blake2b(seed.to_bytes(8, signed=True), digest_size=8)
         for table in pair:
             digest.update(table.numpy().tobytes())
-        drawn = int.from_bytes(digest.digest()) % 2**63
-        yield torch.Generator().manual_seed(drawn)
+        yield torch.Generator().manual_seed(int.from_bytes(digest.digest()) % 2**63)
 
 
 def _table(pose: Pose) -> Float[Tensor, "b j 3"]:

@@ -16,7 +16,9 @@ def test_closed_forms_have_no_weights_and_keep_their_names() -> None:
     assert resolved(SHIPPED) == SHIPPED
 
 
-def test_a_folder_goes_by_its_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_is_named_by_its_absolute_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     recipe = {"estimator": {"class": "reidaug.flow.closed_form:JointBlend"}}
     save_checkpoint(tmp_path / SHIPPED, JointBlend(), recipe)
     monkeypatch.chdir(tmp_path)
@@ -25,7 +27,7 @@ def test_a_folder_goes_by_its_place(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize(("name", "error"), [("nowhere", UsageError), (".", ReidaugError)])
-def test_what_is_no_flow_is_told(
+def test_an_unknown_flow_is_an_error(
     name: str, error: type[ReidaugError], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)

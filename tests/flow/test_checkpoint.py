@@ -37,7 +37,7 @@ def test_a_checkpoint_gives_the_estimator_back(tmp_path: Path, half: bool) -> No
     torch.testing.assert_close(back(*given), net.eval()(*given), atol=tolerance, rtol=0)
 
 
-def test_half_is_half(tmp_path: Path) -> None:
+def test_half_precision_halves_the_file(tmp_path: Path) -> None:
     sizes = []
     for half in (False, True):
         save_checkpoint(tmp_path / str(half), tiny(), RECIPE, half_precision=half)
@@ -45,7 +45,7 @@ def test_half_is_half(tmp_path: Path) -> None:
     assert sizes[1] < 0.65 * sizes[0]
 
 
-def test_a_wrong_checkpoint_is_named(tmp_path: Path) -> None:
+def test_a_wrong_checkpoint_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ReidaugError, match=r"no flow checkpoint here \(model.safetensors"):
         load_checkpoint(tmp_path)
     with pytest.raises(ValueError, match="'estimator' with a 'class'"):

@@ -54,7 +54,7 @@ def test_torso_affine_falls_back_to_the_other_joints() -> None:
 
 
 @given(st.integers(0, 1000))
-def test_joint_blend_carries_each_joint_to_its_place(seed: int) -> None:
+def test_joint_blend_moves_target_joints_to_source_joints(seed: int) -> None:
     source, target = poses(2, seed), poses(2, seed + 1)
     seen = source.visible & target.visible
     for b in range(2):

@@ -28,6 +28,6 @@ def test_presets_become_keywords() -> None:
         ({"class": "torch.nn:ReLU", "preset": "a"}, "has no presets"),
     ],
 )
-def test_a_wrong_estimator_is_named(description: dict[str, object], words: str) -> None:
+def test_a_wrong_description_is_an_error(description: dict[str, object], words: str) -> None:
     with pytest.raises(UsageError, match=words):
         build_estimator(description)

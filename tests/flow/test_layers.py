@@ -5,7 +5,7 @@ from torch import nn
 from reidaug.flow.layers import Down, Hourglass, Residual, Same, Up, check_halving, norm_layer
 
 
-def test_blocks_change_resolution_as_they_say() -> None:
+def test_blocks_change_the_resolution() -> None:
     picture = torch.rand(2, 3, 8, 4)
     for norm in ("batch", "instance"):
         assert Down(3, 5, norm=norm)(picture).shape == (2, 5, 4, 2)
@@ -51,7 +51,7 @@ def test_the_input_itself_is_part_of_the_output() -> None:
 
 
 @pytest.mark.parametrize("size", [(16, 4), (4, 16), (24, 12)])
-def test_a_picture_that_would_be_pooled_away_is_refused(size: tuple[int, int]) -> None:
+def test_images_too_small_to_halve_are_refused(size: tuple[int, int]) -> None:
     with pytest.raises(ValueError, match=rf"multiples of 8, got {size[0]}x{size[1]}"):
         Hourglass(3, expansion=4, blocks=3)(torch.rand(1, 3, *size))
     check_halving(torch.rand(1, 3, *size), 2)

@@ -24,7 +24,7 @@ def test_they_keep_the_contract_of_a_flow_estimator(estimator: FlowEstimator) ->
 
 
 @each
-def test_a_pair_has_its_warp_whoever_asks_for_it_and_when(estimator: FlowEstimator) -> None:
+def test_the_warp_depends_on_the_pair_alone(estimator: FlowEstimator) -> None:
     source, target = poses(4, 0), poses(4, 1)
     flow = estimator(images(4, 0), source, target)
     order = [2, 0, 3, 1]
@@ -79,7 +79,7 @@ def test_a_spline_without_bend_is_an_affine_map_of_the_same_draw() -> None:
         assert (plane @ fit.solution - one.flatten(1).T).abs().max() < 1e-3
 
 
-def test_the_size_of_movement_is_that_told() -> None:
+def test_the_size_of_movement_is_as_documented() -> None:
     size, count = (128, 64), 200
     generator = torch.Generator().manual_seed(0)
     xy = torch.rand(2, count, 18, 2, generator=generator) * 60
@@ -93,7 +93,7 @@ def test_the_size_of_movement_is_that_told() -> None:
         assert least < float(rms.median()) < most
 
 
-def test_maps_of_many_pairs_spread_as_the_draw_they_come_from() -> None:
+def test_maps_of_many_pairs_have_the_distribution_of_single_draws() -> None:
     count = 400
     xy = torch.arange(count * 36.0).reshape(count, 18, 2)
     pose = Pose(xy, torch.ones(count, 18, dtype=torch.bool))

@@ -189,7 +189,7 @@ def test_estimators_look_at_what_is_shown_and_the_source_is_sampled() -> None:
     assert (score_estimators({"e": Looks()}, [plain], {})["e"]["l1"] != still["l1"]).any()
 
 
-def test_a_paired_difference_sees_what_intervals_of_means_do_not() -> None:
+def test_a_paired_difference_is_sharper_than_intervals_of_means() -> None:
     chance = np.random.default_rng(1)
     hard = chance.normal(20, 8, 400)
     worse = hard + 0.4 + chance.normal(0, 1, 400)

@@ -19,7 +19,7 @@ from reidaug.testing import check_flow_estimator
 RECIPE = Path(__file__).parents[2] / "recipes" / "market1501" / "checkpoint.yaml"
 
 
-def test_it_is_small_and_says_how_it_was_made() -> None:
+def test_it_is_small_and_has_its_recipe() -> None:
     folder = checkpoint_of(SHIPPED)
     assert folder is not None
     files = {path.name: path.stat().st_size for path in folder.iterdir()}
@@ -32,7 +32,7 @@ def test_it_keeps_the_contract_also_in_half_precision() -> None:
     check_flow_estimator(load_flow(SHIPPED), size=(128, 64), gradients=False, autocast=True)
 
 
-def test_it_is_far_better_than_what_learns_nothing(tmp_path: Path) -> None:
+def test_it_beats_the_closed_form_estimators(tmp_path: Path) -> None:
     pytest.importorskip("anny")
     render_pairs(
         tmp_path / "pairs",

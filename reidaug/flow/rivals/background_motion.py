@@ -56,14 +56,7 @@ class BackgroundMotion(nn.Module):
     def forward(
         self, source: Float[Tensor, "b 18 h w"], target: Float[Tensor, "b 18 h w"]
     ) -> Float[Tensor, "b 2 3"]:
-        """Predict matrix and offset of the map from target to source.
-
-        Args:
-            source: Pose maps of the source (B, 18, h, w).
-            target: Pose maps of the target (B, 18, h, w).
-
-        Returns:
-            Affine maps (B, 2, 3).
+        """Predict matrix and offset of the map from target to source, from their pose maps.
 
         Raises:
             ValueError: The pose maps do not halve evenly.

@@ -64,11 +64,8 @@ def image_and_poses(
 ) -> Float[Tensor, "b c H W"]:
     """Stack the network's input.
 
-    Args:
-        source: Source images (B, 3, H, W) in [0, 1].
-        source_pose: Source joints (B, 18, 2).
-        target_pose: Target joints (B, 18, 2), in pixels of an image of the same size.
-        sigma: Width of a joint's Gaussian in pixels of an image of 256 rows.
+    Arguments are those of `FlowEstimator.forward`, and ``sigma``, the width of a joint's Gaussian
+    in pixels of an image of 256 rows.
 
     Returns:
         Image in [-1, 1], source pose maps, target pose maps (B, 39, H, W); the channel of a missing
@@ -83,13 +80,8 @@ def image_and_poses(
 class Halving(nn.Sequential):
     """One step down: Norm, act, 4x4 convolution of stride 2, Norm, act, 3x3 convolution.
 
-    Args:
-        channels: Input channels.
-        width: Output channels.
-        bias: Whether the last convolution has one.
-
     Source:
-        GFLA's encoder block. A bias that a Norm takes away again is left out.
+        GFLA's encoder block. Biases that a norm removes again are left out.
     """
 
     def __init__(self, channels: int, width: int, *, bias: bool = True) -> None:
@@ -104,12 +96,8 @@ class Halving(nn.Sequential):
 class Doubling(nn.Module):
     """One step up, a residual block whose shortcut is a transposed convolution.
 
-    Args:
-        channels: Input channels.
-        width: Output channels.
-
     Source:
-        GFLA's decoder block. A bias that a Norm takes away again is left out.
+        GFLA's decoder block. Biases that a norm removes again are left out.
     """
 
     def __init__(self, channels: int, width: int) -> None:

@@ -16,44 +16,19 @@ MIN_STRETCH, MAX_STRETCH = 0.25, 4.0
 
 
 def aspect(size: Size, like: Tensor) -> Float[Tensor, "2"]:
-    """Return the factors from normalised coordinates to square units.
-
-    Args:
-        size: (height, width) of the image.
-        like: A tensor of the wanted device and dtype.
-
-    Returns:
-        (width - 1) / (height - 1) and 1.
-    """
+    """Return the factors from normalised coordinates to square units, as ``like``."""
     height, width = size
     return torch.tensor(((width - 1) / (height - 1), 1.0), dtype=like.dtype, device=like.device)
 
 
 def in_square_units(pose: Pose, size: Size) -> Float[Tensor, "*b j 2"]:
-    """Convert joints to square units.
-
-    Args:
-        pose: Joints (..., J, 2) in pixels.
-        size: (height, width) of the image they belong to.
-
-    Returns:
-        Positions (..., J, 2); zero where a joint is missing.
-    """
+    """Convert joints from pixels of an image to square units; missing ones become zero."""
     points = normalised(pose, size) * aspect(size, pose.xy)
     return torch.where(pose.visible[..., None], points, torch.zeros_like(points))
 
 
 def square_grid(grid: Size, size: Size, like: Tensor) -> Float[Tensor, "n 2"]:
-    """List the cells of a grid in square units, row by row.
-
-    Args:
-        grid: (height, width) of the grid.
-        size: (height, width) of the image.
-        like: A tensor of the wanted device and dtype.
-
-    Returns:
-        Points (height * width, 2).
-    """
+    """List a grid's cells row by row, in square units of an image, as ``like``."""
     cells = identity(*grid, device=like.device).to(like.dtype).flatten(1).T
     return cells * aspect(size, like)
 

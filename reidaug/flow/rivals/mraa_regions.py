@@ -76,11 +76,11 @@ def person_scale(
     """
     torso = (points[:, NECK] - _mid_hip(points, visible)).norm(dim=-1)
     first, second = torch.tensor(REGIONS[2:], device=points.device).T
-    seen = visible[:, first] & visible[:, second]
+    known = visible[:, first] & visible[:, second]
     length = (points[:, first] - points[:, second]).norm(dim=-1)
-    ordered = torch.where(seen, length, torch.inf).sort(dim=-1).values
-    median = ordered.gather(1, ((seen.sum(-1) - 1) // 2).clamp_min(0)[:, None])[:, 0]
-    median = torch.where(seen.any(-1), median, UNKNOWN_SCALE)
+    ordered = torch.where(known, length, torch.inf).sort(dim=-1).values
+    median = ordered.gather(1, ((known.sum(-1) - 1) // 2).clamp_min(0)[:, None])[:, 0]
+    median = torch.where(known.any(-1), median, UNKNOWN_SCALE)
     has_torso = visible[:, NECK] & visible[:, HIPS].any(-1)
     return torch.where(has_torso, torso, median).clamp_min(1e-3)
 
@@ -149,7 +149,7 @@ def region_maps(
     Args:
         points: Joints (B, 18, 2) of one image.
         visible: (B, 18), the joints visible in this image.
-        cells: Positions (N, 2) to evaluate.
+        cells: Positions (N, 2).
 
     Returns:
         Values (B, 10, N) in [0, 1]; zero where a region is unknown.
@@ -160,8 +160,8 @@ def region_maps(
     centre, covariance = moments(points, visible)
     apart = cells - centre[:, :, None]
     square = (apart @ torch.linalg.inv(covariance) * apart).sum(-1)
-    drawn = torch.where(square < FAR, torch.exp(-square / 2), 0.0)
-    return drawn * known_regions(visible)[..., None]
+    gaussian = torch.where(square < FAR, torch.exp(-square / 2), 0.0)
+    return gaussian * known_regions(visible)[..., None]
 
 
 def _members(visible: Tensor) -> Float[Tensor, "b 10 18"]:
@@ -172,8 +172,8 @@ def _members(visible: Tensor) -> Float[Tensor, "b 10 18"]:
 
 
 def _mid_hip(points: Tensor, visible: Tensor) -> Float[Tensor, "b 2"]:
-    seen = visible[:, HIPS].to(points.dtype)[..., None]
-    return (points[:, HIPS] * seen).sum(1) / seen.sum(1).clamp_min(1)
+    weight = visible[:, HIPS].to(points.dtype)[..., None]
+    return (points[:, HIPS] * weight).sum(1) / weight.sum(1).clamp_min(1)
 
 
 def _directions(
@@ -181,20 +181,20 @@ def _directions(
 ) -> tuple[Float[Tensor, "b 10 2"], Float[Tensor, "b 10 2"]]:
     """Return the first axis of every region in both images."""
     first, second = torch.tensor(REGIONS[2:], device=source.device).T
-    drawn = []
+    axes = []
     for points in (source, target):
         head, torso = points[:, NOSE] - points[:, NECK], points[:, NECK] - _mid_hip(points, known)
         limbs = points[:, second] - points[:, first]
-        drawn.append(torch.cat((head[:, None], torso[:, None], limbs), dim=1))
+        axes.append(torch.cat((head[:, None], torso[:, None], limbs), dim=1))
     has_torso = known[:, NECK] & known[:, HIPS].any(-1)
     given = torch.ones(*known.shape[:1], len(REGIONS), dtype=torch.bool, device=known.device)
     given[:, HEAD], given[:, TORSO] = known[:, NOSE] & known[:, NECK], has_torso
-    for axis in drawn:
+    for axis in axes:
         given = given & (axis.norm(dim=-1) > TINY)
-    up = torch.zeros_like(drawn[0])
+    up = torch.zeros_like(axes[0])
     up[..., 1] = -1.0
     turned = (_best_turn(source, target, known) @ up[..., None])[..., 0]
-    units = [axis / axis.norm(dim=-1, keepdim=True).clamp_min(TINY) for axis in drawn]
+    units = [axis / axis.norm(dim=-1, keepdim=True).clamp_min(TINY) for axis in axes]
     use = given[..., None]
     return torch.where(use, units[0], turned), torch.where(use, units[1], up)
 

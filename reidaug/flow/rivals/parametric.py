@@ -88,25 +88,10 @@ class ParametricEstimator(MotionEstimator):
 
     @abstractmethod
     def part_motion(self, scene: Scene) -> PartMotion:
-        """Estimate the motion of every part.
-
-        Args:
-            scene: Pairs on the grid.
-
-        Returns:
-            The motion of K parts.
-        """
+        """Estimate the motion of every part of the pairs in a scene."""
 
     def motion(self, source: Images, source_pose: Pose, target_pose: Pose) -> Motion:
-        """Estimate flow and occlusion, both on the grid.
-
-        Args:
-            source: Source images (B, 3, H, W) in [0, 1].
-            source_pose: Source joints (B, 18, 2).
-            target_pose: Target joints (B, 18, 2).
-
-        Returns:
-            The motion.
+        """Estimate flow and occlusion on the grid.
 
         Raises:
             ValueError: The grid does not suit the hourglass.
@@ -121,16 +106,10 @@ class ParametricEstimator(MotionEstimator):
 
 
 def halvings(scale: float) -> int:
-    """Turn a scale factor into a number of halvings.
-
-    Args:
-        scale: 1, 1/2, 1/4 or 1/8.
-
-    Returns:
-        0, 1, 2 or 3.
+    """Return the number of halvings, 0 to 3, of a scale of 1, 1/2, 1/4 or 1/8.
 
     Raises:
-        ValueError: It is another number.
+        ValueError: ``scale`` is another number.
     """
     if scale not in (1, 0.5, 0.25, 0.125):
         raise ValueError(f"scale must be 1, 0.5, 0.25 or 0.125, got {scale}")
@@ -140,17 +119,7 @@ def halvings(scale: float) -> int:
 def observe(
     source: Float[Tensor, "b 3 H W"], scale: float, source_pose: Pose, target_pose: Pose
 ) -> Scene:
-    """Bring pairs to the grid of the flow, in 32 bits.
-
-    Args:
-        source: Source images (B, 3, H, W).
-        scale: Share of the image's size that the grid has.
-        source_pose: Source joints (B, J, 2) in pixels of the image.
-        target_pose: Target joints (B, J, 2), likewise.
-
-    Returns:
-        The scene; see `reidaug.flow.rivals.local_maps` for square units.
-    """
+    """Bring pairs to the flow's grid, ``scale`` of the image's size, in 32 bits."""
     size = size_of(source)
     with torch.autocast(source.device.type, enabled=False):
         small, (map_s, map_t) = on_grid(source, scale, (source_pose, target_pose))
@@ -187,15 +156,7 @@ def on_grid(
 def with_background(
     maps: Float[Tensor, "b k 2 h w"], background: Float[Tensor, "b 2 h w"] | None = None
 ) -> Float[Tensor, "b n 2 h w"]:
-    """Prepend the background's map to those of the parts.
-
-    Args:
-        maps: A map a part (B, K, 2, h, w).
-        background: The background's (B, 2, h, w); the identity by default.
-
-    Returns:
-        Maps (B, K + 1, 2, h, w).
-    """
+    """Prepend the background's map, by default the identity, to those of the parts."""
     if background is None:
         background = identity(*size_of(maps), device=maps.device).expand_as(maps[:, 0])
     return torch.cat((background[:, None], maps), dim=1)

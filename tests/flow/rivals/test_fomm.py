@@ -19,7 +19,7 @@ def learned() -> FOMM:
     return net
 
 
-def test_distorted_joints_follow_the_drawn_matrix_in_square_units() -> None:
+def test_distorted_joints_follow_the_random_matrix_in_square_units() -> None:
     pose = poses(3, 0)
     moved, matrix = distort(pose, SIZE, seeded(5))
     torch.testing.assert_close(matrix, draws(3, 5))
@@ -55,7 +55,7 @@ def test_the_equivariance_of_jacobians_that_turn_with_the_body_is_zero() -> None
     assert net.own_losses(batch, motion, seeded(5))["equivariance"] < 1e-6
 
 
-def test_missing_joints_have_no_say_in_the_equivariance() -> None:
+def test_missing_joints_do_not_change_the_equivariance_loss() -> None:
     net, batch = learned(), pairs(3, 0)
     nn.init.normal_(net.jacobians.head.weight, std=0.1)  # type: ignore[union-attr]
     pose = Pose(batch.target_pose.xy.clone(), torch.zeros(3, 18) > 0)

@@ -55,7 +55,7 @@ def test_jacobians_start_as_the_identity_and_stay_so_where_no_joint_is() -> None
 
 
 @given(seeds)
-def test_stretch_is_clamped_as_a_singular_value_decomposition_says(seed: int) -> None:
+def test_stretch_clamps_the_singular_values(seed: int) -> None:
     matrix = 3 * torch.randn(6, 2, 2, generator=seeded(seed))
     u, s, v = torch.linalg.svd(matrix)
     expected = u @ torch.diag_embed(s.clamp(0.25, 4)) @ v
@@ -63,7 +63,7 @@ def test_stretch_is_clamped_as_a_singular_value_decomposition_says(seed: int) ->
 
 
 @given(seeds)
-def test_a_global_affine_map_is_found_wherever_two_neighbours_tell_it(seed: int) -> None:
+def test_a_global_affine_map_is_found_at_joints_with_two_neighbours(seed: int) -> None:
     target, matrix = body(seed), clamp_stretch(near_identity(seed + 1))
     source = target @ matrix.mT + 0.1
     found = analytic_jacobians(source, target, torch.ones(2, 18) > 0, ridge=1e-6)

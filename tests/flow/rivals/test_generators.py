@@ -32,21 +32,21 @@ def motion(occlusion: float | None, seed: int = 0) -> Motion:
 
 @pytest.mark.parametrize("network", networks(), ids=["fomm", "mraa", "tpsmm"])
 @pytest.mark.parametrize("occlusion", [None, 0.0, 0.5, 1.0])
-def test_pictures_are_pictures(network: nn.Module, occlusion: float | None) -> None:
+def test_outputs_are_images_of_the_source_size(network: nn.Module, occlusion: float | None) -> None:
     drawn = network(images(2, 0), motion(occlusion))
     assert drawn.shape == (2, 3, *SIZE)
     assert ((drawn >= 0) & (drawn <= 1)).all()
 
 
 @pytest.mark.parametrize("network", networks()[1:], ids=["mraa", "tpsmm"])
-def test_where_nothing_is_hidden_the_warped_source_is_the_picture(network: nn.Module) -> None:
+def test_without_occlusion_the_output_is_the_warped_source(network: nn.Module) -> None:
     source = images(2, 0)
     for occlusion in (None, 1.0):
         moved = motion(occlusion)
         torch.testing.assert_close(network(source, moved), warp(source, moved.flow))
 
 
-def test_where_all_is_hidden_the_source_says_nothing() -> None:
+def test_with_full_occlusion_the_source_has_no_effect() -> None:
     for network in networks():
         network.eval()
         one, other = (network(images(2, seed), motion(0.0)) for seed in (0, 1))
@@ -106,7 +106,7 @@ def test_the_features_loss_as_a_sum_and_where_its_gradient_goes() -> None:
     assert all(parameter.grad is None for parameter in network.parameters())
 
 
-def test_the_features_loss_is_zero_for_a_picture_that_did_not_move() -> None:
+def test_the_features_loss_of_an_identical_pair_is_zero() -> None:
     batch = pairs(2, 0)
     same = batch._replace(target=batch.source)
     still = Motion(identity(*SIZE).expand(2, -1, -1, -1))
@@ -114,7 +114,7 @@ def test_the_features_loss_is_zero_for_a_picture_that_did_not_move() -> None:
     assert loss < 1e-5
 
 
-def test_wrong_sizes_and_presets_are_named() -> None:
+def test_wrong_sizes_and_presets_are_errors() -> None:
     for network, cell in [(networks()[0], 4), (Inpainting(expansion=4), 8)]:
         with pytest.raises(ValueError, match=f"multiples of {cell}, got 32x18"):
             network(torch.rand(1, 3, 32, 18), Motion(identity(8, 4)[None]))

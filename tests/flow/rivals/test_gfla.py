@@ -82,7 +82,7 @@ def test_the_level_chooses_what_forward_and_motion_answer() -> None:
     assert tiny(level=32).level == "32"
 
 
-def test_a_wrong_preset_or_keyword_or_size_is_named() -> None:
+def test_wrong_presets_keywords_and_sizes_are_errors() -> None:
     with pytest.raises(UsageError, match=r"'large'.*paper, small"):
         GFLA.preset("large")
     for wrong, words in [
@@ -108,7 +108,7 @@ def test_the_untrained_flow_is_near_the_identity() -> None:
         assert (to_pixels(still, size) - to_pixels(torch.zeros(2), size)).abs().max() < 0.1
 
 
-def test_the_network_sees_the_image_from_minus_one_to_one_and_a_channel_a_joint() -> None:
+def test_the_input_is_the_image_from_minus_one_to_one_and_a_channel_a_joint() -> None:
     source, ps, pt = images(2, 0), poses(2, 1, visible=1.0), poses(2, 2, visible=0.5)
     seen = image_and_poses(source, ps, pt)
     assert seen.shape == (2, 39, *SIZE)
@@ -130,7 +130,7 @@ def test_the_images_and_both_poses_matter() -> None:
 
 
 @pytest.mark.parametrize("nowhere", [torch.nan, torch.inf, -1.0, 7.0])
-def test_an_invisible_joint_says_nothing_and_no_joint_at_all_is_no_nan(nowhere: float) -> None:
+def test_invisible_joints_have_no_effect_and_empty_poses_are_finite(nowhere: float) -> None:
     net = stirred(tiny())
     source, ps, pt = images(2, 0), poses(2, 1, visible=0.5), poses(2, 2, visible=0.5)
     moved = Pose(torch.where(ps.visible[..., None], ps.xy, nowhere), ps.visible)
@@ -148,7 +148,7 @@ def test_an_invisible_joint_says_nothing_and_no_joint_at_all_is_no_nan(nowhere: 
         assert parameter.grad.isfinite().all()
 
 
-def test_one_pair_alone_is_one_pair_in_a_batch() -> None:
+def test_a_pair_has_the_same_flow_alone_and_in_a_batch() -> None:
     net = stirred(tiny()).eval()
     source, ps, pt = images(3, 0), poses(3, 1), poses(3, 2)
     alone = net.levels(source[1:2], select(ps, slice(1, 2)), select(pt, slice(1, 2)))
@@ -156,7 +156,7 @@ def test_one_pair_alone_is_one_pair_in_a_batch() -> None:
         torch.testing.assert_close(many[1:2], one, atol=1e-5, rtol=1e-5)
 
 
-def test_every_parameter_learns() -> None:
+def test_every_parameter_gets_a_gradient() -> None:
     net, batch = tiny(), pairs(3, 0)
     levels = net.levels(batch.source, batch.source_pose, batch.target_pose)
     sum(t.square().sum() for t in tensors(levels)).backward()  # type: ignore[union-attr]

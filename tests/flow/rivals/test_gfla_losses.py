@@ -75,7 +75,7 @@ def test_resampling_onto_another_grid_and_from_far_outside() -> None:
     torch.testing.assert_close(found[0, :, 0, 1], features[0, :, 0, 5])
 
 
-def test_resampling_keeps_a_plain_picture_whatever_the_flow() -> None:
+def test_resampling_keeps_a_constant_image() -> None:
     plain = torch.tensor([1.0, -2.0, 3.0])[None, :, None, None].expand(2, 3, 5, 4)
     torch.testing.assert_close(gaussian_resample(plain, wavy(3, 5, 4, 9.0)), plain)
 
@@ -228,7 +228,7 @@ def test_losses_are_sums_over_the_levels_on_resized_features() -> None:
 
 
 @pytest.mark.parametrize("network", [Vgg19(), ShiftTolerantLPIPS("vgg")])
-def test_the_networks_see_images_from_minus_one_to_one(
+def test_the_feature_network_gets_images_from_minus_one_to_one(
     network: FeatureNetwork, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[Tensor] = []
@@ -274,7 +274,7 @@ def twice(pair: PosePair) -> PosePair:
     return PosePair(source, target, *both)
 
 
-def test_it_learns_four_pairs_by_heart() -> None:
+def test_it_overfits_four_pairs() -> None:
     with torch.random.fork_rng():
         torch.default_generator.manual_seed(0)
         net = GFLA(widths=(8, 16, 16, 16))

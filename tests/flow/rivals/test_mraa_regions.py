@@ -57,7 +57,7 @@ def test_principal_axes_find_moderate_similarities(angle: float, scale: float) -
     torch.testing.assert_close(found, turned(angle, scale).expand_as(found), atol=1e-3, rtol=1e-3)
 
 
-def test_principal_axes_cannot_tell_a_body_upside_down() -> None:
+def test_principal_axes_do_not_determine_half_turns() -> None:
     flipped = -standing()
     oriented, svd = (m(flipped, standing(), ALL) for m in (oriented_matrices, svd_matrices))
     torch.testing.assert_close(oriented, -torch.eye(2).expand_as(oriented), atol=1e-3, rtol=0)
@@ -128,7 +128,7 @@ def test_every_pattern_of_joints_and_coinciding_ones_stay_finite(seed: int, shar
     assert region_maps(points[0], visible, cells).isfinite().all()
 
 
-def test_a_region_is_drawn_where_it_is_and_only_when_known() -> None:
+def test_region_maps_peak_at_the_region_and_are_empty_when_unknown() -> None:
     visible = ALL.clone()
     visible[0, 13] = False
     centre, _ = moments(standing(), visible)

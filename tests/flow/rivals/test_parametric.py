@@ -78,7 +78,7 @@ def test_the_networks_have_the_sizes_of_the_papers() -> None:
 
 
 @pytest.mark.parametrize("name", ["FOMM", "MRAA", "TPSMM"])
-def test_presets_build_and_a_wrong_one_is_named(name: str) -> None:
+def test_presets_build_and_a_wrong_one_is_an_error(name: str) -> None:
     path = f"reidaug.flow.rivals.{name.lower()}:{name}"
     net = build_estimator({"class": path, "preset": "small"}).eval()
     assert isinstance(net, FlowEstimator)
@@ -93,7 +93,7 @@ def test_presets_build_and_a_wrong_one_is_named(name: str) -> None:
 
 
 @every_form
-def test_a_picture_that_would_be_pooled_away_is_refused(name: str, keywords: dict) -> None:
+def test_images_too_small_to_halve_are_refused(name: str, keywords: dict) -> None:
     net = rival(name, **keywords).eval()
     with pytest.raises(ValueError, match=r"multiples of 8, got 12x8"):
         net(torch.rand(1, 3, 24, 16), poses(1, 0), poses(1, 1))
@@ -134,7 +134,7 @@ def test_a_missing_joint_changes_nothing(name: str, keywords: dict) -> None:
 
 
 @every_form
-def test_missing_joints_never_spoil_a_gradient(name: str, keywords: dict) -> None:
+def test_gradients_are_finite_when_joints_are_missing(name: str, keywords: dict) -> None:
     net, draw = rival(name, **keywords), image_generator(name)
     nobody = Pose(torch.full((1, 18, 2), torch.nan), torch.zeros(1, 18, dtype=torch.bool))
     some = with_nan(poses(3, 1, visible=0.3))
@@ -150,7 +150,7 @@ def test_missing_joints_never_spoil_a_gradient(name: str, keywords: dict) -> Non
 
 
 @every_form
-def test_every_parameter_learns(name: str, keywords: dict) -> None:
+def test_every_parameter_gets_a_gradient(name: str, keywords: dict) -> None:
     net, draw = shaken(rival(name, **keywords), 5), shaken(image_generator(name), 6)
     batch = pairs(3, 0)
     motion = net.motion(batch.source, batch.source_pose, batch.target_pose)
@@ -164,7 +164,7 @@ def test_every_parameter_learns(name: str, keywords: dict) -> None:
 
 
 @every_form
-def test_one_pair_alone_is_one_pair_in_a_batch(name: str, keywords: dict) -> None:
+def test_a_pair_has_the_same_flow_alone_and_in_a_batch(name: str, keywords: dict) -> None:
     net, draw = shaken(rival(name, **keywords), 7).eval(), shaken(image_generator(name), 8).eval()
     source, ps, pt = images(3, 0), poses(3, 1), poses(3, 2)
     motion = net.motion(source, ps, pt)
@@ -220,21 +220,21 @@ def overfit(name: str, keywords: dict, steps: int) -> tuple[Tensor, Tensor]:
 
 
 @pytest.mark.parametrize(("name", "keywords"), [FORMS[0], FORMS[3], FORMS[5]])
-def test_with_its_drawing_network_it_learns_four_pairs_by_heart(name: str, keywords: dict) -> None:
+def test_with_its_generator_it_overfits_four_pairs(name: str, keywords: dict) -> None:
     learned, still = overfit(name, keywords, 40)
     assert learned < 0.4 * still
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("name", "keywords"), [FORMS[k] for k in (1, 2, 4, 6)])
-def test_the_other_forms_learn_four_pairs_by_heart(name: str, keywords: dict) -> None:
+def test_the_other_forms_overfit_four_pairs(name: str, keywords: dict) -> None:
     learned, still = overfit(name, keywords, 40)
     assert learned < 0.4 * still
 
 
 @pytest.mark.parametrize("name", ["fomm", "mraa", "tpsmm"])
 def test_the_flow_alone_can_follow_a_turned_and_enlarged_body(name: str) -> None:
-    """The exact task: only the flow is asked, the image generator takes no part."""
+    """The exact task: the flow alone, without the image generator."""
     net = rival(name, **({"jacobian": "analytic"} if name == "fomm" else {}))
     batch = pairs(4, 5)
     assert batch.flow is not None

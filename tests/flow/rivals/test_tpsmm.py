@@ -23,7 +23,7 @@ def test_dropout_rises_over_a_tenth_and_ends_after_35_hundredths() -> None:
     assert net.eval().dropout_probability() == 0
 
 
-def test_dropout_is_drawn_from_the_generator_alone_and_only_in_training() -> None:
+def test_dropout_depends_on_the_generator_alone_and_is_off_in_evaluation() -> None:
     net = shaken(small(dropout=0.7), 1)
     source, ps, pt = images(2, 0), poses(2, 1), poses(2, 2)
 
@@ -66,7 +66,7 @@ def test_the_background_loss_belongs_to_a_predicted_background() -> None:
     )
 
 
-def test_wrong_keywords_are_named() -> None:
+def test_wrong_keywords_are_errors() -> None:
     for wrong, words in [
         ({"dropout": 1.0}, "dropout"),
         ({"dropout": 0.1, "dropout_start": 0.2}, "dropout_start"),

@@ -52,7 +52,7 @@ def test_a_global_affine_map_is_found_inside_the_hull_with_a_small_ridge(seed: i
 
 
 @given(seeds)
-def test_a_control_point_misses_its_place_by_the_ridge_times_its_weight(seed: int) -> None:
+def test_the_residual_of_a_control_point_is_the_ridge_times_its_weight(seed: int) -> None:
     source, target = (points[0, 0].double() for points in groups(seed))
     known = torch.ones(1, 1, 5) > 0
     found = group_maps(target, source[None, None], target[None, None], known)[0, 0]

@@ -21,7 +21,7 @@ def generator(seed: int) -> torch.Generator:
 
 
 @given(SEEDS)
-def test_people_stay_upright_and_whole(seed: int) -> None:
+def test_random_maps_keep_people_upright_and_are_invertible(seed: int) -> None:
     matrix, _ = random_upright_affine(32, generator(seed))
     assert (matrix.det().abs() >= MIN_DETERMINANT).all()
     assert (matrix[:, 1, 1] >= 0.75).all()

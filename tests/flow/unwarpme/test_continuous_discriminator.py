@@ -91,7 +91,7 @@ def test_the_papers_network_is_read_at_relu4_3() -> None:
     assert net(image, people(1, 1))[-1].shape == (1, 1, *embedding.shape[2:])
 
 
-def test_every_block_is_told_and_positions_are_judged_one_by_one() -> None:
+def test_every_block_is_returned_and_positions_are_scored_independently() -> None:
     net, image, pose = narrow(), noise(2, 0), people(2, 1)
     features = net(image, pose)
     assert [tuple(f.shape) for f in features] == [(2, 8, 8, 4), (2, 4, 8, 4), (2, 1, 8, 4)]

@@ -21,14 +21,14 @@ def features(seed: int, count: int = 2) -> torch.Tensor:
 
 
 @given(SEEDS)
-def test_unit_features_have_unit_length_over_what_was_asked(seed: int) -> None:
+def test_unit_features_have_unit_length_over_position_or_channel(seed: int) -> None:
     z = features(seed)
     torch.testing.assert_close(unit_features(z).norm(dim=1), torch.ones(2, 4, 3))
     channels = unit_features(z, over="channel")
     torch.testing.assert_close(channels.flatten(2).norm(dim=2), torch.ones(2, 6))
 
 
-def test_unit_features_know_two_words_and_survive_zeros() -> None:
+def test_unit_features_of_zeros_are_finite_and_other_words_are_errors() -> None:
     assert unit_features(torch.zeros(1, 2, 3, 3)).eq(0).all()
     with pytest.raises(ValueError, match="'position' or 'channel'"):
         unit_features(torch.zeros(1, 2, 3, 3), over="image")
@@ -44,7 +44,7 @@ def test_a_permutation_of_the_cells_is_found(seed: int) -> None:
 
 
 @given(SEEDS)
-def test_the_fused_filter_equals_the_equations_one_by_one(seed: int) -> None:
+def test_the_fused_matches_equal_the_printed_equations(seed: int) -> None:
     correlation = correlate(unit_features(features(seed)), unit_features(features(seed + 1)))
     rectified = correlation.relu()
     expected = unit_matches(mutual_attention(rectified) * rectified)
@@ -69,7 +69,7 @@ def test_the_filter_is_finite_where_nothing_matches() -> None:
 
 
 @given(SEEDS)
-def test_expected_source_is_the_softmax_mean_of_places(seed: int) -> None:
+def test_expected_source_is_the_softmax_mean_of_positions(seed: int) -> None:
     matches = torch.rand(1, 12, 4, 3, generator=torch.Generator().manual_seed(seed))
     flow = expected_source(matches, torch.tensor(7.0))
     places = identity(4, 3).flatten(1)

@@ -44,7 +44,7 @@ def test_the_size_is_that_of_fomm_plus_the_maps_of_the_joints(name: str, channel
 @pytest.mark.parametrize(
     ("size", "grid"), [((256, 256), (26, 26)), ((128, 64), (10, 2)), ((61, 61), (2, 2))]
 )
-def test_every_block_is_told_and_the_last_are_the_scores(
+def test_every_block_is_returned_and_the_last_are_the_scores(
     size: tuple[int, int], grid: tuple[int, int]
 ) -> None:
     net = narrow()
@@ -168,7 +168,7 @@ def test_one_image_alone_is_one_image_in_a_batch() -> None:
         torch.testing.assert_close(one, many[1:2], atol=1e-5, rtol=1e-4)
 
 
-def test_it_learns_to_tell_smooth_images_from_noise() -> None:
+def test_it_learns_to_separate_smooth_images_from_noise() -> None:
     net, pose = narrow(conditioned=False), people(4, 0)
     optimizer = torch.optim.Adam(net.parameters(), lr=5e-3, betas=(0.5, 0.999))
     for step in range(40):

@@ -69,7 +69,7 @@ def test_the_layers_are_those_of_the_paper() -> None:
 
 @pytest.mark.parametrize(("height", "width"), [(32, 16), (64, 64)])
 @pytest.mark.parametrize("skip", [False, True])
-def test_it_draws_an_image_of_the_source_size_from_a_flow_of_any_size(
+def test_the_output_has_the_source_size_for_a_flow_of_any_size(
     height: int, width: int, skip: bool
 ) -> None:
     net = narrow(skip=skip)
@@ -155,7 +155,7 @@ def test_weights_travel() -> None:
     assert torch.equal(net(source, motion), other(source, motion))
 
 
-def test_it_learns_to_draw_a_few_targets() -> None:
+def test_it_overfits_a_few_targets() -> None:
     net, batch = narrow(width=32, blocks=2).train(), pairs(4, 0)
     assert batch.flow is not None
     motion = Motion(batch.flow)

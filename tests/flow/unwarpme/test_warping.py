@@ -41,7 +41,7 @@ def test_presets_for_crops_have_a_grid_of_their_own(name: str, grid: tuple[int, 
     assert net(images(1, 0), poses(1, 0), poses(1, 1)).shape == (1, 2, *grid)
 
 
-def test_a_wrong_preset_or_keyword_is_named() -> None:
+def test_wrong_presets_and_keywords_are_errors() -> None:
     with pytest.raises(UsageError, match=r"'large'.*paper, market, small"):
         UnWarpME.preset("large")
     for wrong, words in [
@@ -67,7 +67,7 @@ def test_the_untrained_flow_of_equal_poses_starts_near_the_identity_with_sharp_m
 
 @pytest.mark.parametrize("keywords", [{}, {"readout": "literal"}, {"unit": "channel"}])
 @pytest.mark.parametrize("depth", [1, 6])
-def test_every_parameter_learns(keywords: dict[str, str], depth: int) -> None:
+def test_every_parameter_gets_a_gradient(keywords: dict[str, str], depth: int) -> None:
     net = tiny(depth=depth, **keywords)
     if "readout" not in keywords:  # the last layer starts at zero, which stops gradients once
         nn.init.normal_([net.reader.first, *net.reader.rest][-1].weight)
@@ -78,7 +78,7 @@ def test_every_parameter_learns(keywords: dict[str, str], depth: int) -> None:
         assert parameter.grad.abs().sum() > 0, name
 
 
-def test_one_pair_alone_is_one_pair_in_a_batch() -> None:
+def test_a_pair_has_the_same_flow_alone_and_in_a_batch() -> None:
     net = tiny().eval()
     source, ps, pt = images(3, 0), poses(3, 1), poses(3, 2)
     flow = net(source, ps, pt)
@@ -86,7 +86,7 @@ def test_one_pair_alone_is_one_pair_in_a_batch() -> None:
     torch.testing.assert_close(flow[1:2], alone, atol=1e-5, rtol=1e-5)
 
 
-def test_an_invisible_joint_says_nothing_and_no_joint_at_all_is_no_nan() -> None:
+def test_invisible_joints_have_no_effect_and_empty_poses_are_finite() -> None:
     net = tiny().eval()
     source, ps, pt = images(2, 0), poses(2, 1, visible=0.5), poses(2, 2, visible=0.5)
     moved = Pose(torch.where(ps.visible[..., None], ps.xy, torch.nan), ps.visible)
@@ -132,7 +132,7 @@ def test_weights_travel() -> None:
     assert torch.equal(net.eval()(source, ps, pt), other.eval()(source, ps, pt))
 
 
-def test_dilations_let_m_see_further() -> None:
+def test_dilations_widen_the_receptive_field() -> None:
     near = PoseEncoder((8,) * 11).eval()
     far = PoseEncoder((8,) * 11, dilations=(1, 1, 1, 1, 2, 4, 8, 4, 2, 1, 1)).eval()
     reach = []
@@ -148,7 +148,7 @@ def test_dilations_let_m_see_further() -> None:
 
 
 @pytest.mark.parametrize("readout", ["soft_argmax", "literal"])
-def test_it_learns_four_pairs_by_heart(readout: str) -> None:
+def test_it_overfits_four_pairs(readout: str) -> None:
     net = tiny(readout=readout)
     batch = pairs(4, 5)
     optimizer = torch.optim.Adam(net.parameters(), lr=3e-3)
