@@ -1,6 +1,7 @@
 import pytest
 import torch
 from flow_figures import seeded
+from torch import nn
 
 from reidaug.flow.rivals.background_motion import (
     BackgroundMotion,
