@@ -23,7 +23,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from reidaug.reid.evaluation.metrics import Identities, hit_ranks, score_queries, summarise
-from reidaug.reid.evaluation.ranking import search
+from reidaug.reid.evaluation.ranking import rank_matches
 
 PEOPLE, CAMERAS, QUERIES, MATCHES, DISTRACTORS = 750, 6, 3368, 13115, 2798
 NOISE = {"easy": 1.0, "middle": 2.5, "hard": 6.0}
@@ -94,7 +94,7 @@ def measure(noise: float, size: int, repeats: int) -> dict[str, Any]:
             lambda: summarise(score_queries(hit_ranks(distances, who, among))), repeats
         ),
         "search_s": timed(
-            lambda: summarise(score_queries(search(queries, who, gallery, among))), repeats
+            lambda: summarise(score_queries(rank_matches(queries, who, gallery, among))), repeats
         ),
     }
 

@@ -16,7 +16,7 @@ from reidaug.recipes import load, resolve
 from reidaug.reid.backbones import ReIDModel
 from reidaug.reid.crops import Crops
 from reidaug.reid.evaluation.metrics import Identities, QueryScores, score_queries
-from reidaug.reid.evaluation.ranking import search
+from reidaug.reid.evaluation.ranking import rank_matches
 from reidaug.reid.features import embed
 from reidaug.runs import RunFolder
 
@@ -100,7 +100,7 @@ class GallerySearch(NamedTuple):
 
     def identify(self, query: list[Person]) -> QueryScores:
         """Search for the person of each crop among the crops of other cameras."""
-        found = search(
+        found = rank_matches(
             _features(self.model, query), Identities.of(query), self.features, self.identities
         )
         return score_queries(found)

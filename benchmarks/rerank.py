@@ -34,7 +34,7 @@ from torch import Tensor
 
 from reidaug.reid.evaluation.cluster import pseudo_labels
 from reidaug.reid.evaluation.metrics import Identities, score_queries, summarise
-from reidaug.reid.evaluation.ranking import search, search_by
+from reidaug.reid.evaluation.ranking import rank_by_distances, rank_matches
 from reidaug.reid.evaluation.rerank import gnn_rerank, k_reciprocal
 
 NOISE = {"easy": 1.0, "middle": 2.5}
@@ -60,7 +60,7 @@ def main() -> None:
             queries, who, gallery, among = draw(noise, options.size)
             np.save(Path(folder) / "queries.npy", queries.numpy())
             np.save(Path(folder) / "gallery.npy", gallery.numpy())
-            plain = scores(search(queries, who, gallery, among))
+            plain = scores(rank_matches(queries, who, gallery, among))
             rows[difficulty] = {"search": plain}
             print(difficulty, json.dumps(plain))
             works = [("k_reciprocal", ITEMS), ("gnn", ITEMS), ("pseudo_labels", ITEMS)]
@@ -219,7 +219,7 @@ def evaluated(path: Path, who: Identities, among: Identities) -> dict[str, float
         Identities(*(x[:queries] for x in who)),
         Identities(*(x[:gallery] for x in among)),
     )
-    return scores(search_by([distances], query, crops))
+    return scores(rank_by_distances([distances], query, crops))
 
 
 def differences(folder: Path) -> dict[str, float]:

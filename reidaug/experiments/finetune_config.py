@@ -174,5 +174,5 @@ def build_checked_network(recipe: FinetuneEval, people: int, *, training: bool) 
     if weights is not None and loaded is not None:
         if recipe.checkpoint is not None:
             check_weights(model, loaded, weights, name=recipe.backbone, size=recipe.size)
-        click.echo(f"{weights}: {loaded.words}", err=True)
+        click.echo(f"{weights}: {loaded.summary}", err=True)
     return model

@@ -14,14 +14,14 @@ ERASING_TRIES = 20
 
 @dataclass(frozen=True)
 class CropTransforms:
-    """How training crops are varied.
+    """Probabilities and ranges of the augmentation of training crops.
 
     Attributes:
         flip: Probability of a mirror image.
-        shift: Largest shift as a share of the height, both ways; edge pixels fill the rim.
+        shift: Largest shift in either direction as a share of the height, padded by edge pixels.
             DG-Net's pad of 10 at 256 x 128 is 0.04.
         jitter: Largest relative change of brightness, contrast and saturation.
-        erase: Probability of an erased rectangle.
+        erase: Probability of random erasing.
     """
 
     flip: Share = 0.5
@@ -35,24 +35,24 @@ class CropTransforms:
 def transform_crops(
     images: UInt8[Tensor, "b 3 H W"], generator: torch.Generator, how: CropTransforms
 ) -> Float[Tensor, "b 3 H W"]:
-    """Vary and normalise training crops, each by itself.
+    """Augment and normalise training crops, each independently.
 
     Args:
-        images: RGB bytes (B, 3, H, W).
-        generator: Source of chance, on the CPU.
-        how: Kinds and amounts.
+        images: RGB images (B, 3, H, W).
+        generator: Random generator on the CPU.
+        how: Probabilities and ranges.
 
     Returns:
-        Normalised numbers (B, 3, H, W), erased rectangles 0.
+        Normalised images (B, 3, H, W), 0 in erased rectangles.
     """
-    images = _moved(images, generator, flip=how.flip, shift=how.shift)
+    images = _shift_and_flip(images, generator, flip=how.flip, shift=how.shift)
     if how.jitter:
-        images = _coloured(images, generator, how.jitter)
+        images = _jitter_colours(images, generator, how.jitter)
     erased = erased_rectangles(images, generator, probability=how.erase)
     return normalise(images).masked_fill_(erased[:, None].to(images.device), 0.0)
 
 
-def _moved(
+def _shift_and_flip(
     images: UInt8[Tensor, "b 3 H W"], generator: torch.Generator, *, flip: float, shift: float
 ) -> UInt8[Tensor, "b 3 H W"]:
     count, _, height, width = images.shape
@@ -68,7 +68,7 @@ def _moved(
     return moved.permute(0, 3, 1, 2)
 
 
-def _coloured(
+def _jitter_colours(
     images: UInt8[Tensor, "b 3 H W"], generator: torch.Generator, jitter: float
 ) -> UInt8[Tensor, "b 3 H W"]:
     """Scale brightness, contrast about the mean grey, and saturation about each pixel's grey."""
@@ -91,21 +91,21 @@ def erased_rectangles(
     area: tuple[float, float] = (0.02, 0.4),
     stretch: float = 0.3,
 ) -> Bool[Tensor, "b H W"]:
-    """Draw the rectangles random erasing takes away.
+    """Draw the masks of random erasing.
 
     Args:
-        images: Images (B, C, H, W), of which only the shape counts.
-        generator: Source of chance, on the CPU.
-        probability: Share of the images that lose a rectangle.
-        area: Least and largest area, as a share of the image.
-        stretch: Height over width is drawn between this and its inverse, evenly.
+        images: Images (B, C, H, W), for their shape.
+        generator: Random generator on the CPU.
+        probability: Probability that an image loses a rectangle.
+        area: Range of the area, as a share of the image.
+        stretch: Height over width is uniform between this and its inverse.
 
     Returns:
         True inside the rectangle (B, H, W), on the CPU.
 
     Source:
-        Zhong et al., "Random erasing data augmentation". Of 20 rectangles drawn the first that
-        fits into the image is taken; none when none fits.
+        Zhong et al., "Random erasing data augmentation". The first of 20
+        random rectangles that fits into the image is erased, or none.
     """
     count, height, width = len(images), *images.shape[-2:]
     chosen = torch.rand(count, 1, generator=generator) < probability

@@ -1,6 +1,5 @@
-"""What every re-ID model keeps to, tried with one tiny forward pass before anything is written."""
+"""Contract of re-ID models, checked by one small forward pass before anything is written."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -12,10 +11,9 @@ from reidaug.geometry.flow import Size
 from reidaug.reid.backbones import Embedding, ReIDModel
 from reidaug.reid.model_factory import error_line
 from reidaug.reid.network_modes import seeded
-from reidaug.reid.weights import LoadedWeights
+from reidaug.reid.weights import LoadedWeights, first_names
 
-APART = 0.01  # a crop's features alone and beside others: rounding differs, no more
-NAMED = 3  # names in a sentence
+MAX_CHANGE = 0.01  # relative, of a crop's features alone and in a batch: rounding, no more
 CAUSES = "is it of another network, or did backbone_options differ?"
 
 
@@ -29,40 +27,38 @@ def check_model(
     triplet: bool = True,
     teacher: bool = False,
 ) -> None:
-    """Check that a model can be evaluated, and trained where it shall be.
+    """Check that a model can be evaluated, and trained if need be.
 
-    In eval mode every crop has features of its own, whatever stands beside it; in training there
-    are scores of all identities, and features for the triplet loss. The model is left as it was.
+    In eval mode the features of a crop do not depend on the rest of the batch; in training there
+    are scores of all identities, and features for the triplet loss. The model is left unchanged.
 
     Args:
-        model: On the device it will run on.
-        name: What the user calls it.
+        model: The model, on the device it will run on.
+        name: Its name in the recipe.
         people: Number of identities.
         size: (height, width) of the crops.
         training: Whether it will be trained.
-        triplet: Whether a triplet loss will compare its features.
-        teacher: Whether it will teach: say in eval mode whom crops show.
+        triplet: Whether its features enter a triplet loss.
+        teacher: Whether it will be a teacher, which gives scores in eval mode.
 
     Raises:
-        UsageError: It does not keep to this; one line says what it does instead.
+        UsageError: The model breaks the contract; one line says how.
     """
     kept = {key: value.clone() for key, value in model.state_dict().items()}
     was, mode = model.training, "eval mode"
     images = _crops(model, size)
     try:
         with seeded(0), torch.no_grad():
-            seen = model.eval()(images)
-            _check_eval(seen, model(images[:1]))
-            if teacher and not seen.logits:
-                raise UsageError(
-                    "in eval mode it gives no scores, and objective.extra_teacher asks"
-                )
+            output = model.eval()(images)
+            _check_eval(output, model(images[:1]))
+            if teacher and not output.logits:
+                raise UsageError("in eval mode it gives no scores for objective.extra_teacher")
             if training:
                 mode = "training"
                 _check_training(model.train()(images), people, triplet=triplet)
     except ReidaugError as error:
         raise UsageError(f"backbone {name}: {error}") from None
-    except Exception as error:  # anything may go wrong in somebody else's code
+    except Exception as error:  # code of other people may raise anything
         raise UsageError(
             f"backbone {name}: a pass of 2 crops of {size[0]} x {size[1]} in {mode} failed: "
             f"{error_line(error)}"
@@ -75,31 +71,31 @@ def check_model(
 def check_weights(
     model: ReIDModel, loaded: LoadedWeights, path: Path, *, name: str, size: Size
 ) -> None:
-    """Check that a weight file held all that a model makes its features of, and no more.
+    """Check that a weight file held every tensor that the features depend on, and no others.
 
-    What counts is what the features depend on by gradient: classifiers do not.
+    Dependence is found by gradient: classifiers do not count.
 
     Args:
-        model: On the device it will run on.
-        loaded: What became of the file's entries.
+        model: The model, on the device it will run on.
+        loaded: Report of `load_weights`.
         path: The file.
-        name: What the user calls the model.
+        name: The model's name in the recipe.
         size: (height, width) of the crops.
 
     Raises:
-        ReidaugError: Something is missing, or part of the file's network is not in the model.
+        ReidaugError: A tensor is missing, or part of the file's network is not in the model.
     """
     was, frozen = model.training, [p for p in model.parameters() if not p.requires_grad]
     model.requires_grad_(True)
     with torch.enable_grad():
-        heads = model.eval()(_crops(model, size)).heads
+        heads = model.eval()(_crops(model, size).contiguous()).heads
         sum((head.sum() for head in heads), torch.zeros((), device=heads[0].device)).backward()
     needed = [key for key, value in model.named_parameters() if value.grad is not None]
     model.zero_grad(set_to_none=True)
     model.train(was)
     for parameter in frozen:
         parameter.requires_grad_(False)
-    # Batch norm's statistics have no gradient, but features are made of them too.
+    # Features depend on batch norm's statistics too, which have no gradient.
     layers = {key.rpartition(".")[0] for key in needed}
     needed += [
         key
@@ -110,12 +106,12 @@ def check_weights(
     if lacking:
         raise ReidaugError(
             f"{path}: {len(lacking)} of the {len(needed)} tensors that the features of backbone "
-            f"{name} are made of are not in it ({_some(lacking)}); {CAUSES}"
+            f"{name} are made of are not in it ({first_names(lacking)}); {CAUSES}"
         )
     if loaded.extra:
         raise ReidaugError(
             f"{path}: backbone {name} has no place for {len(loaded.extra)} of its tensors "
-            f"({_some(loaded.extra)}); {CAUSES}"
+            f"({first_names(loaded.extra)}); {CAUSES}"
         )
 
 
@@ -135,36 +131,32 @@ def _check_eval(both: object, alone: object) -> None:
                     f"in eval mode the features of {count} crops are {_shape(crops)}, "
                     f"not ({count}, D)"
                 )
-        # At NaN the comparison is false, too: weights still random may give any numbers.
-        if bool((two[0] - one[0]).norm() > APART * one[0].norm()):
+        # NaN passes: random weights may give any numbers.
+        if bool((two[0] - one[0]).norm() > MAX_CHANGE * one[0].norm()):
             raise UsageError(
-                "in eval mode the features of a crop depend on chance or on the crops beside it"
+                "in eval mode the features of a crop depend on chance or on the rest of the batch"
             )
 
 
-def _check_training(seen: object, people: int, *, triplet: bool) -> None:
-    if not isinstance(seen, Embedding) or not seen.logits:
+def _check_training(output: object, people: int, *, triplet: bool) -> None:
+    if not isinstance(output, Embedding) or not output.logits:
         raise UsageError("in training it returns no reidaug Embedding with scores in `logits`")
-    for logits in seen.logits:
+    for logits in output.logits:
         if tuple(logits.shape) != (2, people):
-            swapped = tuple(seen.pooled.shape) == (2, people)
+            swapped = tuple(output.pooled.shape) == (2, people)
             raise UsageError(
                 f"in training the logits of 2 crops of {people} people are {_shape(logits)}, not "
                 f"(2, {people})" + ("; (logits, features) is the order" if swapped else "")
             )
-    if seen.pooled.ndim != 2 or len(seen.pooled) != 2:
+    if output.pooled.ndim != 2 or len(output.pooled) != 2:
         raise UsageError(
-            f"in training the features of 2 crops are {_shape(seen.pooled)}, not (2, D)"
+            f"in training the features of 2 crops are {_shape(output.pooled)}, not (2, D)"
         )
-    if triplet and not seen.pooled.shape[1]:
+    if triplet and not output.pooled.shape[1]:
         raise UsageError(
             "in training it returns logits alone: return (logits, features), or set "
             "objective.triplet_weight to 0"
         )
-
-
-def _some(names: Sequence[str]) -> str:
-    return ", ".join(names[:NAMED]) + (", ..." if len(names) > NAMED else "")
 
 
 def _shape(tensor: Tensor) -> str:

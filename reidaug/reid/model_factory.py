@@ -1,4 +1,4 @@
-"""Re-ID models by the names users give them: ours, other libraries', or a class of their own."""
+"""Re-ID models by name: ours, those of timm and torchreid, and the user's own classes."""
 
 import difflib
 import importlib
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from reidaug.data.images import IMAGENET_MEAN, IMAGENET_STD
 from reidaug.errors import ReidaugError, UsageError, require_extra
-from reidaug.reid import fastreid_resnets as bagtricks
+from reidaug.reid import fastreid_resnets
 from reidaug.reid.backbones import PRESETS, Embedding, PersonResNet, ReIDModel
 
 FASTREID, TIMM, TORCHREID = "fastreid:", "timm:", "torchreid:"
@@ -23,12 +23,12 @@ FETCHED = ("pretrained", "checkpoint_path")
 
 
 class Adapter(ReIDModel):
-    """Anybody's network as one of ours. It knows no heads: its one feature is all of them.
+    """A `ReIDModel` with one head made of any network.
 
     Args:
         network: Takes normalised crops (B, 3, H, W). In eval mode it returns features (B, D), or
             (B, D, 1, 1). In training it returns (logits, features), each a tensor or several, or
-            the logits (B, people) alone, where nothing compares features.
+            the logits (B, people) alone, where no triplet loss needs features.
     """
 
     def __init__(self, network: nn.Module) -> None:
@@ -36,12 +36,12 @@ class Adapter(ReIDModel):
         self.network = network
 
     def forward(self, images: Float[Tensor, "b 3 H W"]) -> Embedding:
-        """Embed crops; see `ReIDModel.forward`. In eval mode there are no identity scores.
+        """See `ReIDModel.forward`; without identity scores in eval mode.
 
         Raises:
             UsageError: The network returns something else.
         """
-        out = self.network(images.contiguous())  # `view`, dear to many, knows no channels last
+        out = self.network(images.contiguous())  # `view` fails on channels last
         if not self.training:
             if not isinstance(out, Tensor):
                 raise UsageError(
@@ -55,7 +55,7 @@ class Adapter(ReIDModel):
             raise UsageError(
                 f"in training it returns {_kind(out)}, not (logits, features) or logits alone"
             )
-        logits, features = (_several(part) for part in out)
+        logits, features = (_as_tuple(part) for part in out)
         feature = torch.cat([part.flatten(1) for part in features], dim=1)
         return Embedding(feature, (feature,), logits)
 
@@ -64,7 +64,7 @@ class TorchreidModel(Adapter):
     """A model of torchreid.
 
     Args:
-        name: Name of the model as torchreid's ``build_model`` knows it.
+        name: Name of the model for torchreid's ``build_model``.
         people: Number of identities.
 
     Raises:
@@ -74,7 +74,7 @@ class TorchreidModel(Adapter):
     def __init__(self, name: str, people: int) -> None:
         require_extra("torchreid", "torchreid", "cv2", "gdown", "six")
         with warnings.catch_warnings():
-            # It complains of its own compiled evaluator, which nobody here asks for.
+            # It warns that its compiled evaluator is missing, which is not used here.
             warnings.simplefilter("ignore")
             models = importlib.import_module("torchreid.reid.models")
         try:
@@ -87,10 +87,10 @@ class TorchreidModel(Adapter):
 
 
 class TimmModel(Adapter):
-    """A model of timm. Crops are normalised as its own weights want them.
+    """A model of timm. Crops are normalised by the statistics of its pretrained weights.
 
     Args:
-        name: Name of the model as timm's ``create_model`` knows it, with or without a tag.
+        name: Name of the model for timm's ``create_model``, with or without a tag.
         people: Number of identities.
         options: Keywords of ``create_model``, such as ``img_size``. Weights come from a file.
 
@@ -111,7 +111,7 @@ class TimmModel(Adapter):
             )
         try:
             network = timm.create_model(name, pretrained=False, num_classes=people, **options)
-        except Exception as error:  # every model of timm refuses options in its own way
+        except Exception as error:  # timm models reject options with any exception
             raise UsageError(
                 f"backbone {TIMM}{name}, options {options}: {error_line(error)}"
             ) from error
@@ -124,7 +124,7 @@ class TimmModel(Adapter):
         ]
 
     def forward(self, images: Float[Tensor, "b 3 H W"]) -> Embedding:
-        """Embed crops; see `ReIDModel.forward`."""
+        """See `ReIDModel.forward`."""
         scale, shift = (images.new_tensor(v).view(3, 1, 1) for v in (self.scale, self.shift))
         network: Any = self.network
         maps = network.forward_features(images * scale + shift)
@@ -143,14 +143,14 @@ def build(
             ``resnet101``; ``timm:NAME``; ``torchreid:NAME``; or ``package.module:Class``, see
             `own_model`.
         people: Number of identities.
-        generator: Source of the first weights; other people's models take the global one.
-        options: Keywords of the model that differ from the preset.
+        generator: Generator of the initial weights; models of other libraries use the global one.
+        options: Keywords of the model beside those of the preset.
 
     Returns:
         The model, with random weights.
 
     Raises:
-        UsageError: There is no such model, or it has no such option.
+        UsageError: Model or option does not exist.
     """
     if name.startswith(TORCHREID):
         if options:
@@ -158,8 +158,8 @@ def build(
         return TorchreidModel(name.removeprefix(TORCHREID), people)
     if name.startswith(TIMM):
         return TimmModel(name.removeprefix(TIMM), people, **options)
-    ours, presets = name.removeprefix(FASTREID), bagtricks.PRESETS
-    kind: Callable[..., ReIDModel] = bagtricks.BagOfTricks
+    ours, presets = name.removeprefix(FASTREID), fastreid_resnets.PRESETS
+    kind: Callable[..., ReIDModel] = fastreid_resnets.BagOfTricks
     if not name.startswith(FASTREID):
         if ":" in name:
             return own_model(name, people, **options)
@@ -174,20 +174,20 @@ def build(
 
 
 def own_model(name: str, people: int, **options: Any) -> ReIDModel:
-    """Build a model that nobody here knows.
+    """Build a model of the user's own class.
 
     Args:
-        name: ``package.module:Class``; a function that returns a model does as well. It is called
-            with the number of identities as ``num_classes``, or as ``people`` where it has such
-            an argument.
+        name: ``package.module:Class``, or a function that returns a model. It is called with the
+            number of identities as ``people`` where it has such an argument, else as
+            ``num_classes``.
         people: Number of identities.
         options: Its other keywords.
 
     Returns:
-        What it returns, if that is a `ReIDModel`; any other network inside an `Adapter`.
+        The model if it is a `ReIDModel`, any other network inside an `Adapter`.
 
     Raises:
-        UsageError: It cannot be imported or built, or is no network.
+        UsageError: The class cannot be imported or built, or is no network.
     """
     path, _, attribute = name.partition(":")
     make = getattr(_module(name, path), attribute, None)
@@ -197,7 +197,7 @@ def own_model(name: str, people: int, **options: Any) -> ReIDModel:
         network = make(**{_people_argument(make): people}, **options)
     except ReidaugError:
         raise
-    except Exception as error:  # anything may go wrong in somebody else's code
+    except Exception as error:  # code of other people may raise anything
         raise UsageError(f"backbone {name}: cannot be built: {error_line(error)}") from error
     if not isinstance(network, nn.Module):
         raise UsageError(f"backbone {name}: gives {_kind(network)}, not a torch.nn.Module")
@@ -205,14 +205,7 @@ def own_model(name: str, people: int, **options: Any) -> ReIDModel:
 
 
 def error_line(error: Exception) -> str:
-    """Say in one line what went wrong in somebody else's code.
-
-    Args:
-        error: What it raised.
-
-    Returns:
-        Its kind and the first line of its text.
-    """
+    """Describe an exception by its type and the first line of its message."""
     lines = str(error).strip().splitlines()
     return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
 
@@ -230,7 +223,7 @@ def _module(name: str, path: str) -> ModuleType:
         raise UsageError(
             f"backbone {name}: no module {error.name}; is its folder in PYTHONPATH?"
         ) from None
-    except Exception as error:  # a module may raise anything while it is imported
+    except Exception as error:  # code of other people may raise anything
         raise UsageError(
             f"backbone {name}: importing {path} failed: {error_line(error)}"
         ) from error
@@ -244,7 +237,7 @@ def _people_argument(make: Callable[..., Any]) -> str:
     return "people" if "people" in parameters else "num_classes"
 
 
-def _several(output: Tensor | Sequence[Tensor]) -> tuple[Tensor, ...]:
+def _as_tuple(output: Tensor | Sequence[Tensor]) -> tuple[Tensor, ...]:
     return (output,) if isinstance(output, Tensor) else tuple(output)
 
 

@@ -1,4 +1,4 @@
-"""Batches of P people with K crops each, and the extra crops."""
+"""PK sampling of real crops, and sampling of extra crops of the same people."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -8,14 +8,14 @@ import torch
 class PeopleSampler:
     """Draws batches of P different people with K crops each.
 
-    One epoch shows every crop at least once, in exactly ``len(sampler)`` batches of exactly P x K.
+    An epoch holds every crop at least once, in exactly ``len(sampler)`` batches of exactly P x K.
     No crop is twice in a batch unless its person has fewer than K.
 
     Args:
         labels: Identity of every crop.
         people: P.
         images: K.
-        generator: Source of chance; it goes on from epoch to epoch.
+        generator: Random generator, which continues from epoch to epoch.
 
     Raises:
         ValueError: There are fewer than P people.
@@ -27,21 +27,21 @@ class PeopleSampler:
         self.crops = crops_by_person(labels)
         self.people, self.images, self.generator = people, images, generator
         if len(self.crops) < people:
-            raise ValueError(f"{people} people a batch asked for, there are {len(self.crops)}")
+            raise ValueError(f"{people} people a batch, but there are only {len(self.crops)}")
         groups = [-(-len(crops) // images) for crops in self.crops.values()]
         self.batches = max(*groups, -(-sum(groups) // people))
 
     def __len__(self) -> int:
-        """Count the batches of an epoch."""
+        """Batches of an epoch."""
         return self.batches
 
     def __iter__(self) -> Iterator[list[int]]:
-        """Draw one epoch: lists of P x K crop indices, the K of a person side by side."""
+        """Draw one epoch: lists of P x K crop indices, the K of a person in a row."""
         waiting = {label: self._groups(crops) for label, crops in self.crops.items()}
         labels = list(waiting)
         epoch = []
         for _ in range(self.batches):
-            # Those with most left go first, so that nobody's crops are left over at the end.
+            # People with most crops left go first, so that no crop is left over at the end.
             chance = torch.rand(len(labels), generator=self.generator)
             left = torch.tensor([float(len(waiting[label])) for label in labels])
             chosen = [labels[i] for i in (left + chance).topk(self.people).indices.tolist()]
@@ -61,7 +61,7 @@ class PeopleSampler:
             yield from self
 
     def _groups(self, crops: list[int]) -> list[list[int]]:
-        """Deal a person's crops into groups of K, the last filled up from the others."""
+        """Split a person's crops into groups of K, the last filled up from the others."""
         order = [crops[i] for i in self._permutation(len(crops))]
         groups = [order[i : i + self.images] for i in range(0, len(order), self.images)]
         last = groups[-1]
@@ -76,68 +76,33 @@ class PeopleSampler:
 
 
 def crops_by_person(labels: Sequence[int]) -> dict[int, list[int]]:
-    """List every person's crops.
-
-    Args:
-        labels: Identity of every crop.
-
-    Returns:
-        Identity to crop indices, people and crops ascending.
-    """
+    """Map identities to their crop indices, both ascending."""
     crops: dict[int, list[int]] = {}
     for index, label in enumerate(labels):
         crops.setdefault(label, []).append(index)
     return dict(sorted(crops.items()))
 
 
-def draw_evenly(
-    crops: Mapping[int, Sequence[int]],
-    people: Sequence[int],
-    count: int,
-    generator: torch.Generator,
-) -> list[int]:
-    """Draw further crops of the people of a batch, shared out evenly.
-
-    Args:
-        crops: Identity to the crops to draw from, at least one each.
-        people: The identities of the batch.
-        count: How many crops in all.
-        generator: Source of chance.
-
-    Returns:
-        Crop indices; none of a person comes twice before all of them came once.
-    """
-    order = torch.randperm(len(people), generator=generator).tolist()
-    drawn = []
-    for place, person in enumerate(order):
-        wanted = count // len(people) + (place < count % len(people))
-        pool = crops[people[person]]
-        while wanted > 0:
-            some = torch.randperm(len(pool), generator=generator)[:wanted].tolist()
-            drawn += [pool[i] for i in some]
-            wanted -= len(some)
-    return drawn
-
-
 def crop_pools(labels: Sequence[int], roots: Sequence[int]) -> list[dict[int, list[int]]]:
-    """List every person's crops root by root.
+    """Map identities to their crop indices, for each dataset of a mix.
 
     Args:
         labels: Identity of every crop.
-        roots: Which root each crop is from; empty where all are from one.
+        roots: Index of the dataset of every crop; empty where all are from one.
 
     Returns:
-        For every root identity to crop indices. A person without crops of a root has those of all
-        roots there.
+        One mapping a dataset. A person without crops in a dataset has those of all there.
     """
     every = crops_by_person(labels)
+    if not roots:
+        return [every]
     pools = []
-    for root in sorted(set(roots)) if roots else [None]:
-        own = [i for i in range(len(labels)) if root is None or roots[i] == root]
-        mine: dict[int, list[int]] = {}
-        for index in own:
-            mine.setdefault(labels[index], []).append(index)
-        pools.append({label: mine.get(label, crops) for label, crops in every.items()})
+    for root in sorted(set(roots)):
+        own: dict[int, list[int]] = {}
+        for index, label in enumerate(labels):
+            if roots[index] == root:
+                own.setdefault(label, []).append(index)
+        pools.append({label: own.get(label, crops) for label, crops in every.items()})
     return pools
 
 
@@ -147,13 +112,13 @@ def draw_extra(
     count: int,
     generator: torch.Generator,
 ) -> list[int]:
-    """Draw further crops of the people of a batch, as many from one root as from another.
+    """Draw extra crops of the people of a batch, equally many from each dataset.
 
     Args:
-        pools: What `crop_pools` returns.
-        people: As in `draw_evenly`.
-        count: How many crops in all; a remainder falls to roots at random.
-        generator: Source of chance.
+        pools: Crops by identity for each dataset, see `crop_pools`.
+        people: Identities of the batch.
+        count: Number of crops; a remainder goes to datasets at random.
+        generator: Random generator.
 
     Returns:
         Crop indices.
@@ -161,7 +126,35 @@ def draw_extra(
     if len(pools) == 1:
         return draw_evenly(pools[0], people, count, generator)
     drawn: list[int] = []
-    for place, root in enumerate(torch.randperm(len(pools), generator=generator).tolist()):
-        share = count // len(pools) + (place < count % len(pools))
+    for rank, root in enumerate(torch.randperm(len(pools), generator=generator).tolist()):
+        share = count // len(pools) + (rank < count % len(pools))
         drawn += draw_evenly(pools[root], people, share, generator)
+    return drawn
+
+
+def draw_evenly(
+    crops: Mapping[int, Sequence[int]],
+    people: Sequence[int],
+    count: int,
+    generator: torch.Generator,
+) -> list[int]:
+    """Draw crops of the people of a batch, equally many of each person.
+
+    Args:
+        crops: Identity to crop indices, at least one each.
+        people: Identities of the batch.
+        count: Number of crops; a remainder goes to people at random.
+        generator: Random generator.
+
+    Returns:
+        Crop indices; none of a person comes twice before all came once.
+    """
+    drawn: list[int] = []
+    for rank, person in enumerate(torch.randperm(len(people), generator=generator).tolist()):
+        left = count // len(people) + (rank < count % len(people))
+        pool = crops[people[person]]
+        while left > 0:
+            some = torch.randperm(len(pool), generator=generator)[:left].tolist()
+            drawn += [pool[i] for i in some]
+            left -= len(some)
     return drawn

@@ -1,4 +1,4 @@
-"""Weight files of re-ID models: read without running what is in them, loaded as far as they fit."""
+"""Weight files of re-ID models, read without executing code and loaded as far as they fit."""
 
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
@@ -13,24 +13,24 @@ from reidaug.errors import ReidaugError
 from reidaug.files import write_atomically
 from reidaug.reid.backbones import ReIDModel
 
-# Where trainers put the weights beside epoch, scores and optimiser.
+# Keys of the weights in checkpoints that hold epoch, scores and optimiser too.
 CONTAINERS = ("state_dict", "model", "model_state_dict")
-# What wrappers put in front of a network's own names, and our models before other people's.
+# Prefixes of wrappers in files, and of adapters in our models.
 WRAPPERS = ("module.", "_orig_mod.", "model.", "network.", "backbone.")
 INSIDE = ("", "network.", "backbone.")
-COUNTER = "num_batches_tracked"  # of a batch norm; old files have none, and it decides nothing
-SHOWN = 4  # names in a sentence
+COUNTER = "num_batches_tracked"  # of batch norm; unused, and missing in old files
+SHOWN = 3  # names in a sentence
 
 
 class LoadedWeights(NamedTuple):
-    """What became of a weight file's entries.
+    """Entries of a weight file that were loaded into a model, and those that were not.
 
     Attributes:
         fitted: Names of the parameters and buffers that were loaded.
-        skipped: Names in the file that the model has not, or has in another shape.
+        skipped: Names in the file that the model lacks or has in another shape.
         missing: Names of the parameters and buffers that were not in the file.
-        extra: Those of the skipped that belong to a module of the model, classifiers left out, but
-            for which it has no place: a part of the network that the model was built without.
+        extra: Skipped names inside a module of the model, classifiers excepted: parts of the
+            network that the model was built without.
     """
 
     fitted: tuple[str, ...]
@@ -39,28 +39,27 @@ class LoadedWeights(NamedTuple):
     extra: tuple[str, ...]
 
     @property
-    def words(self) -> str:
-        """What was loaded and what not, in one line."""
+    def summary(self) -> str:
+        """Loaded, skipped and missing tensors in one line."""
         parts = [f"{len(self.fitted)} tensors loaded"]
         if self.skipped:
-            parts.append(f"{len(self.skipped)} left out ({_first(self.skipped)})")
+            parts.append(f"{len(self.skipped)} left out ({first_names(self.skipped)})")
         if self.missing:
-            parts.append(f"{len(self.missing)} not in it ({_first(self.missing)})")
+            parts.append(f"{len(self.missing)} not in it ({first_names(self.missing)})")
         return ", ".join(parts)
 
 
 def load_weights(model: ReIDModel, path: Path) -> LoadedWeights:
-    """Load what fits of a weight file: torchvision's, torchreid's, fast-reid's, timm's or our own.
+    """Load a weight file of torchvision, torchreid, fast-reid, timm or our own.
 
-    Classifiers of other people than the model's are left out, and so is whatever else does not
-    fit by name and shape.
+    Entries that do not fit by name and shape, such as classifiers of other identities, are skipped.
 
     Args:
         model: Changed in place.
         path: A ``.safetensors`` file or a PyTorch file of tensors.
 
     Returns:
-        Which entries were loaded and which not.
+        The entries that were loaded, skipped and missing.
 
     Raises:
         ReidaugError: The file cannot be read, holds no tensors, or none of them fits.
@@ -97,7 +96,7 @@ def save_weights(model: nn.Module, path: Path) -> None:
 
 
 def _bare(key: str) -> Iterator[str]:
-    """Take the wrappers off a stored name, one after another."""
+    """Strip prefixes from a stored name, one after another."""
     while True:
         yield key
         wrapper = next((w for w in WRAPPERS if key.startswith(w)), None)
@@ -107,12 +106,12 @@ def _bare(key: str) -> Iterator[str]:
 
 
 def _names(key: str) -> Iterator[str]:
-    """List what a stored name may be in the model, the likeliest first."""
+    """Candidate names in the model of a stored name, the likeliest first."""
     return (inside + bare for bare in _bare(key) for inside in INSIDE)
 
 
 def _is_extra(key: str, own: Collection[str], modules: Collection[str]) -> bool:
-    """Tell whether a skipped tensor lies in a module of the model that has no such tensor."""
+    """Whether a skipped tensor lies in a module of the model that has no such tensor."""
     if "classifier" in key or key.endswith(COUNTER) or any(name in own for name in _names(key)):
         return False
     around = (
@@ -130,7 +129,7 @@ def _read_state(path: Path) -> dict[str, Tensor]:
         else:
             with torch.serialization.safe_globals(_numpy_numbers()):
                 content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # the readers raise whatever they stumble upon
+    except Exception as error:  # damaged files make the readers raise anything
         raise ReidaugError(f"{path}: not a readable weight file ({_reason(error)})") from None
     for key in CONTAINERS:
         if isinstance(content, dict) and isinstance(content.get(key), dict):
@@ -141,8 +140,8 @@ def _read_state(path: Path) -> dict[str, Tensor]:
 
 
 def _numpy_numbers() -> list[Any]:
-    """List what a NumPy number in a file is made of: torchreid writes its rank-1 as one."""
-    # Files written with NumPy 1 name the same function by its place of then.
+    """Types of a NumPy number in a pickle: torchreid stores its rank-1 as one."""
+    # Files written with NumPy 1 name the same function by its old module.
     scalar: Any = np._core.multiarray.scalar  # type: ignore[attr-defined]
     kinds = (np.float16, np.float32, np.float64, np.int32, np.int64, np.bool_)
     return [
@@ -153,12 +152,13 @@ def _numpy_numbers() -> list[Any]:
 
 
 def _reason(error: Exception) -> str:
-    """Give the one sentence that says what is wrong; torch's pickle reader wraps it in advice."""
+    """The cause in one sentence, without the advice of torch's pickle reader."""
     text = str(error).partition("WeightsUnpickler error: ")[2] or str(error)
     if isinstance(error, KeyError) or not text.strip():
         return "no weights in it"
     return text.strip().splitlines()[0].partition(". ")[0]
 
 
-def _first(names: Sequence[str]) -> str:
+def first_names(names: Sequence[str]) -> str:
+    """Join the first few names."""
     return ", ".join(names[:SHOWN]) + (", ..." if len(names) > SHOWN else "")

@@ -154,7 +154,7 @@ def test_logits_alone_do_where_no_triplet_loss_looks(own: None) -> None:
         ("Both", "in eval mode it returns a tuple of 2, not one tensor"),
         ("Three", "in training it returns a tuple of 3, not"),
         ("Squeezed", r"features of 1 crops are \(4,\), not \(1, D\)"),
-        ("Neighbourly", "depend on chance or on the crops beside it"),
+        ("Neighbourly", "depend on chance or on the rest"),
         ("Deaf", "a pass of 2 crops of 64 x 32 in eval mode failed: RuntimeError: no ears$"),
         ("Headless", "no reidaug Embedding with features"),
         ("Plain", "no reidaug Embedding with features"),

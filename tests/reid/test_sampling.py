@@ -59,8 +59,8 @@ def test_the_generator_decides():
     assert drawn(1) != drawn(2)
 
 
-def test_too_few_people_are_told():
-    with pytest.raises(ValueError, match="4 people a batch asked for, there are 2"):
+def test_too_few_people_are_an_error():
+    with pytest.raises(ValueError, match=r"4 people .* 2"):
         PeopleSampler([0, 1], people=4, images=1, generator=chance())
 
 

@@ -108,10 +108,9 @@ def test_what_was_loaded_is_one_line(tmp_path: Path):
     source = {f"extra{k}": torch.ones(2) for k in range(6)} | small(5).state_dict()
     source.pop("conv1.weight")
     save_file(source, tmp_path / "m.safetensors")
-    assert load_weights(small(7), tmp_path / "m.safetensors").words == (
-        "85 tensors loaded, 10 left out (extra0, extra1, extra2, extra3, ...), "
-        "5 not in it (conv1.weight, heads.0.classifier.weight, heads.0.classifier.bias, "
-        "heads.1.classifier.weight, ...)"
+    assert load_weights(small(7), tmp_path / "m.safetensors").summary == (
+        "85 tensors loaded, 10 left out (extra0, extra1, extra2, ...), "
+        "5 not in it (conv1.weight, heads.0.classifier.weight, heads.0.classifier.bias, ...)"
     )
 
 

@@ -1,4 +1,4 @@
-"""Pseudo-labels: people without names, told apart by clustering their features."""
+"""Pseudo-labels by clustering features."""
 
 from typing import NamedTuple
 
@@ -18,14 +18,13 @@ OUTLIER = -1
 
 
 class PseudoLabels(NamedTuple):
-    """What a clustering says about who is who.
+    """Result of a clustering.
 
     Attributes:
         labels: Labels (N,) from 0 without gaps; -1 marks an outlier.
-        clusters: How many labels there are.
-        outliers: How many items have none.
-        quality: How well the clusters are apart, in [-1, 1], told without names: see
-            `silhouette`.
+        clusters: Number of clusters.
+        outliers: Number of outliers.
+        quality: `silhouette` of the clusters in [-1, 1], which needs no true labels.
     """
 
     labels: Int[ndarray, "n"]
@@ -47,25 +46,25 @@ def pseudo_labels(
     """Cluster features by DBSCAN on the k-reciprocal distance.
 
     Args:
-        features: Features (N, D); their length does not matter. Those of
-            `reidaug.reid.features.embed` bring the weights of the heads with them.
+        features: Features (N, D) of any length; those of `reidaug.reid.features.embed` include the
+            weights of the heads.
         eps: Distance up to which two items are neighbours, in (0, 1 - original).
-        min_samples: Neighbours that make an item a core, itself among them, at least 1.
+        min_samples: Neighbours of a core item, itself among them, at least 1.
         k1: See `reidaug.reid.evaluation.rerank.k_reciprocal`.
         k2: See `reidaug.reid.evaluation.rerank.k_reciprocal`.
         original: See `reidaug.reid.evaluation.rerank.k_reciprocal`.
         memory_mb: Bound on the distances held at a time; one row is the least.
 
     Returns:
-        Labels, in the order in which their first cores appear.
+        Pseudo-labels, numbered by first core item.
 
     Raises:
-        ReidaugError: A feature is no finite number.
+        ReidaugError: A feature is not finite.
         ValueError: An argument is out of its range.
 
     Source:
         DG-Net++: S = (e1 e1^T + 0.5 e2 e2^T) / 1.5 is the cosine of `embed`'s features, the
-        distance 0.7 Jaccard + 0.3 (2 - 2S)^2 / the row's largest, eps 0.45 whatever the data.
+        distance 0.7 Jaccard + 0.3 (2 - 2S)^2 / the row's largest, eps fixed at 0.45.
     """
     if eps <= 0 or min_samples < 1:
         raise ValueError(f"eps must be above 0 and min_samples 1 or more: {eps:g}, {min_samples}")
@@ -88,14 +87,14 @@ def pseudo_labels(
 def silhouette(
     features: Float[Tensor, "n d"], labels: Int[ndarray, "n"], *, memory_mb: int = 256
 ) -> float:
-    """Tell how well clusters are apart.
+    """Silhouette of clusters against cluster centres.
 
     For an item, a is 1 - cosine to the sum of its cluster's other members and b the least 1 -
     cosine to the sum of another cluster; its silhouette is (b - a) / max(a, b). An item alone in
-    its cluster counts 0, and outliers do not count: look at their number too.
+    its cluster counts 0. Outliers do not count: consider their number too.
 
     Args:
-        features: Features (N, D); their length does not matter.
+        features: Features (N, D) of any length.
         labels: Labels (N,) from 0 without gaps; -1 marks an outlier.
         memory_mb: Bound on the cosines held at a time; one row is the least.
 
@@ -103,11 +102,11 @@ def silhouette(
         The mean in [-1, 1], higher is better; 0 for fewer than two clusters.
 
     Raises:
-        ReidaugError: A feature is no finite number.
+        ReidaugError: A feature is not finite.
 
     Source:
         Rousseeuw 1987 with centres in place of members, which needs no distance of every pair.
-        Leaving the item out of its own centre is ours: small clusters would flatter themselves.
+        Leaving the item out of its own centre is ours: it would favour small clusters.
     """
     labelled = torch.from_numpy(np.flatnonzero(labels >= 0)).to(features.device)
     items = unit(features, "training")[labelled]

@@ -1,8 +1,8 @@
-"""The single-query retrieval protocol of Market-1501: who counts as found, and how well.
+"""Retrieval metrics under Market-1501's single-query protocol: mAP, mINP, CMC.
 
 For every query the gallery loses junk (pid -1) and the crops of the same person by the same
-camera; distractors (pid 0) stay and count as wrong. What is left is ranked by distance, equal
-distances by place in the gallery, so every score is exact and repeatable.
+camera; distractors (pid 0) stay and count as wrong. The rest is ranked by distance, equal
+distances by gallery index, so every score is exact and repeatable.
 """
 
 from collections.abc import Iterable, Sequence
@@ -16,7 +16,7 @@ JUNK = -1
 
 
 class Identities(NamedTuple):
-    """Who the crops of a query or gallery set show, and which camera took them.
+    """Person and camera ids of a query or gallery set.
 
     Attributes:
         pids: Person ids (N,); -1 is junk, 0 a distractor.
@@ -28,14 +28,7 @@ class Identities(NamedTuple):
 
     @classmethod
     def of(cls, people: Iterable[tuple[object, int, int]]) -> "Identities":
-        """Take the ids from records of (path, pid, camid).
-
-        Args:
-            people: Records; `reidaug.data.market1501.Person` is one.
-
-        Returns:
-            Their ids, in order.
-        """
+        """Take the ids of records (path, pid, camid) such as `reidaug.data.market1501.Person`."""
         rows = list(people)
         return cls(
             np.array([pid for _, pid, _ in rows], dtype=np.int64),
@@ -44,13 +37,13 @@ class Identities(NamedTuple):
 
 
 class QueryScores(NamedTuple):
-    """How every query fared; a query without a match in the gallery holds NaN.
+    """Scores of each query; NaN where it has no match in the gallery.
 
     Attributes:
         ap: Average precision (Q,) as torchreid and fast-reid compute it.
         ap_trapezoid: Average precision (Q,) under the trapezoid rule of the Oxford and original
             Market-1501 code, which DG-Net reports; never above `ap`.
-        inp: Inverse negative penalty (Q,): matches over the length of the list that holds all.
+        inp: Inverse negative penalty (Q,): matches over the rank of the last one.
         first: Rank (Q,) of the first match, counted from 0.
     """
 
@@ -69,7 +62,7 @@ class Scores(NamedTuple):
         mINP: Mean of `QueryScores.inp`.
         cmc: CMC[k] (K,) is the share of queries with a match among the first k + 1.
         queries: Queries that have a match and are counted.
-        unmatched: Queries left out because the gallery holds no match for them.
+        unmatched: Queries left out for want of a match in the gallery.
     """
 
     mAP: float  # noqa: N815
@@ -85,17 +78,16 @@ def hit_ranks(
 ) -> list[Int[ndarray, "_"]]:
     """Rank the matches of every query.
 
-    The rank of a match is the number of gallery crops before it, found by counting rather than
-    by sorting the row: few crops are matches, so this takes a fraction of the time.
+    The rank of a match is the number of gallery crops before it, found by counting instead of
+    sorting the row: few crops are matches, so this takes a fraction of the time.
 
     Args:
-        distances: Distance (Q, G) of every query to every gallery crop; any unit, smaller is
-            nearer. Left as it is.
-        query: Ids of the queries.
-        gallery: Ids of the gallery.
+        distances: Distances (Q, G) of queries to gallery crops, left unchanged.
+        query: Identities of the queries.
+        gallery: Identities of the gallery.
 
     Returns:
-        For every query the ranks of its matches, ascending from 0; empty when it has none.
+        For every query the ranks of its matches, ascending from 0; empty without a match.
     """
     kept = gallery.pids != JUNK
     if not kept.all():
@@ -116,7 +108,7 @@ def hit_ranks(
 def _count(
     row: Float[ndarray, "g"], matches: Int[ndarray, "m"], removed: Int[ndarray, "r"]
 ) -> Int[ndarray, "m"]:
-    """Count the crops before each match, those at an equal distance in gallery order."""
+    """Count the crops before each match, those at equal distance by gallery index."""
     if not matches.size:
         return np.zeros(0, dtype=np.int64)
     near = np.flatnonzero(row <= row[matches].max())
@@ -133,13 +125,7 @@ def _count(
 
 
 def score_queries(ranks: Sequence[Int[ndarray, "_"]]) -> QueryScores:
-    """Turn the ranks of every query's matches into its scores.
-
-    Args:
-        ranks: What `hit_ranks` returns.
-
-    Returns:
-        Scores of every query.
+    """Score every query by the ranks of its matches, see `hit_ranks`.
 
     Source:
         With 0-based ranks r_0 < r_1 < ... and p_i = (i + 1) / (r_i + 1), AP is the mean of p_i;
@@ -162,14 +148,11 @@ def score_queries(ranks: Sequence[Int[ndarray, "_"]]) -> QueryScores:
 
 
 def summarise(scores: QueryScores, *, ranks: int = 50) -> Scores:
-    """Average the scores of the queries that have a match.
+    """Average the scores of the queries that have a match; all zero when none has.
 
     Args:
         scores: Scores of every query.
         ranks: Length of the CMC curve.
-
-    Returns:
-        Their means; all zero when no query has a match.
     """
     counted = ~np.isnan(scores.first)
     queries = int(counted.sum())

@@ -1,4 +1,4 @@
-"""Search a gallery by features or distances, a bounded part of the distances at a time."""
+"""Gallery search by features or distances, with a bounded part of the distances in memory."""
 
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
@@ -17,10 +17,10 @@ MEGABYTE = 2**20
 
 
 class Nearest(NamedTuple):
-    """The best of the gallery for every query, after the protocol's removal.
+    """The k nearest gallery crops of every query, after the protocol's removals.
 
     Attributes:
-        indices: Places in the gallery (Q, k), nearest first; -1 where fewer than k are left.
+        indices: Gallery indices (Q, k), nearest first; -1 where fewer than k are left.
         right: Whether they show the query's person (Q, k).
         distance: Their distances (Q, k); infinite where fewer than k are left.
     """
@@ -30,7 +30,7 @@ class Nearest(NamedTuple):
     distance: Float[ndarray, "q k"]
 
 
-def search(
+def rank_matches(
     query_features: Float[Tensor, "q d"],
     query: Identities,
     gallery_features: Float[Tensor, "g d"],
@@ -38,43 +38,44 @@ def search(
     *,
     memory_mb: int = 256,
 ) -> list[Int[ndarray, "_"]]:
-    """Rank every query's matches by the angle between features.
+    """Rank every query's matches in the gallery by the cosine of features.
 
     Args:
-        query_features: Features (Q, D); their length does not matter.
-        query: Ids of the queries.
+        query_features: Features (Q, D) of any length.
+        query: Identities of the queries.
         gallery_features: Features (G, D).
-        gallery: Ids of the gallery.
+        gallery: Identities of the gallery.
         memory_mb: Bound on the part of the distance matrix held at a time; one row is the least.
 
     Returns:
-        For every query the ranks of its matches, see `hit_ranks`.
+        The ranks of each query's matches, see `hit_ranks`.
 
     Raises:
-        ReidaugError: A feature is no finite number.
+        ReidaugError: A feature is not finite.
     """
-    return search_by(_opposed(query_features, gallery_features, memory_mb), query, gallery)
+    blocks = _negative_cosines(query_features, gallery_features, memory_mb)
+    return rank_by_distances(blocks, query, gallery)
 
 
-def search_by(
+def rank_by_distances(
     blocks: Iterable[Float[ndarray, "_ g"]], query: Identities, gallery: Identities
 ) -> list[Int[ndarray, "_"]]:
-    """Rank every query's matches by given distances.
+    """Rank every query's matches in the gallery by given distances.
 
     Args:
-        blocks: Distances of the first queries to the whole gallery, of the next ones, and so on,
-            see `reidaug.reid.evaluation.rerank`; a whole matrix is one block.
-        query: Ids of the queries.
-        gallery: Ids of the gallery.
+        blocks: The distance matrix (Q, G) in blocks of rows, as `reidaug.reid.evaluation.rerank`
+            yields it.
+        query: Identities of the queries.
+        gallery: Identities of the gallery.
 
     Returns:
-        For every query the ranks of its matches.
+        The ranks of each query's matches, see `hit_ranks`.
 
     Raises:
         ValueError: The blocks have more or fewer rows than there are queries.
     """
     ranks = []
-    for block, ids in _with_ids(blocks, query):
+    for block, ids in _with_identities(blocks, query):
         ranks += hit_ranks(block, ids, gallery)
     return ranks
 
@@ -88,47 +89,47 @@ def nearest(
     *,
     memory_mb: int = 256,
 ) -> Nearest:
-    """Find the k nearest of the gallery for every query by the angle between features.
+    """Find every query's k nearest gallery crops by the cosine of features.
 
     Args:
-        query_features: Features (Q, D); their length does not matter.
-        query: Ids of the queries.
-        gallery_features: Features (G, D).
-        gallery: Ids of the gallery.
-        k: How many, at least 1.
-        memory_mb: Bound on the part of the distance matrix held at a time; one row is the least.
+        query_features: As in `rank_matches`.
+        query: As in `rank_matches`.
+        gallery_features: As in `rank_matches`.
+        gallery: As in `rank_matches`.
+        k: Number of gallery crops, at least 1.
+        memory_mb: As in `rank_matches`.
 
     Returns:
-        They, with distances 1 - cosine.
+        Gallery crops with distances 1 - cosine.
 
     Raises:
-        ReidaugError: A feature is no finite number.
+        ReidaugError: A feature is not finite.
         ValueError: k is below 1.
     """
-    blocks = _opposed(query_features, gallery_features, memory_mb)
-    found = nearest_by(blocks, query, gallery, k)
+    blocks = _negative_cosines(query_features, gallery_features, memory_mb)
+    found = nearest_by_distances(blocks, query, gallery, k)
     return found._replace(distance=np.maximum(1 + found.distance, 0))
 
 
-def nearest_by(
+def nearest_by_distances(
     blocks: Iterable[Float[ndarray, "_ g"]], query: Identities, gallery: Identities, k: int
 ) -> Nearest:
-    """Find the k nearest of the gallery for every query by given distances.
+    """Find every query's k nearest gallery crops by given distances.
 
-    Junk and the query's person by the query's camera are left out; equal distances go by place
-    in the gallery, so the order is the one that `search_by` counts in.
+    Junk and crops of the query's person by the query's camera are left out; equal distances go by
+    gallery index, so the order is that of `rank_by_distances`.
 
     Args:
-        blocks: Finite distances as in `search_by`; left as they are.
-        query: Ids of the queries.
-        gallery: Ids of the gallery.
-        k: How many, at least 1.
+        blocks: Finite distances as in `rank_by_distances`; left unchanged.
+        query: Identities of the queries.
+        gallery: Identities of the gallery.
+        k: Number of gallery crops, at least 1.
 
     Returns:
-        They, with the given distances.
+        Gallery crops with the given distances.
 
     Raises:
-        ValueError: As in `search_by`, or k is below 1.
+        ValueError: As in `rank_by_distances`, or k is below 1.
     """
     if k < 1:
         raise ValueError(f"k must be at least 1, got {k}")
@@ -137,7 +138,7 @@ def nearest_by(
     distance = np.full((count, k), np.inf, dtype=np.float32)
     person = 0
     junk = gallery.pids == JUNK
-    for block, ids in _with_ids(blocks, query):
+    for block, ids in _with_identities(blocks, query):
         for row, pid, camid in zip(block, *ids, strict=True):
             removed = junk | ((gallery.pids == pid) & (gallery.camids == camid))
             best = _smallest(np.where(removed, np.inf, row), k)
@@ -148,16 +149,16 @@ def nearest_by(
 
 
 def _smallest(row: Float[ndarray, "g"], k: int) -> Int[ndarray, "_"]:
-    """Find the k smallest finite values, smallest first, equal ones by place."""
+    """Indices of the k smallest finite values, smallest first, equal ones by index."""
     bound = np.partition(row, k - 1)[k - 1] if k < len(row) else np.inf
     near = np.flatnonzero((row <= bound) & (row < np.inf))
     return near[np.argsort(row[near], kind="stable")][:k]
 
 
-def _with_ids(
+def _with_identities(
     blocks: Iterable[Float[ndarray, "_ g"]], query: Identities
 ) -> Iterator[tuple[Float[ndarray, "_ g"], Identities]]:
-    """Give every block the ids of its queries."""
+    """Pair every block with the identities of its queries."""
     start, count = 0, len(query.pids)
     for block in blocks:
         part = slice(start, start := start + len(block))
@@ -168,13 +169,10 @@ def _with_ids(
         raise ValueError(f"distances of {start} queries for {count}")
 
 
-def _opposed(
+def _negative_cosines(
     query_features: Float[Tensor, "q d"], gallery_features: Float[Tensor, "g d"], memory_mb: int
 ) -> Iterator[Float[ndarray, "_ g"]]:
-    """Yield cosines with the opposite direction: they fall as features come nearer.
-
-    Every block lies where the one before it lay.
-    """
+    """Yield blocks of -cosine, each in the memory of the one before."""
     queries, crops = unit(query_features, "query"), unit(gallery_features, "gallery")
     rows = rows_within(memory_mb, 4 * len(crops))
     held = crops.new_empty((min(rows, len(queries)), len(crops)))
@@ -184,17 +182,10 @@ def _opposed(
 
 
 def unit(features: Float[Tensor, "n d"], what: str) -> Float[Tensor, "n d"]:
-    """Bring features to unit length.
-
-    Args:
-        features: Features (N, D).
-        what: Whose they are, for the message.
-
-    Returns:
-        The same directions (N, D).
+    """Scale features (N, D) to unit length.
 
     Raises:
-        ReidaugError: A feature is no finite number.
+        ReidaugError: A feature is not finite; the message calls it a `what` feature.
     """
     if not bool(features.isfinite().all()):
         raise ReidaugError(f"a {what} feature is not finite: the model's training has diverged")
@@ -202,13 +193,5 @@ def unit(features: Float[Tensor, "n d"], what: str) -> Float[Tensor, "n d"]:
 
 
 def rows_within(memory_mb: int, row_bytes: int) -> int:
-    """Count the rows that fit into a bound on memory.
-
-    Args:
-        memory_mb: The bound in MiB.
-        row_bytes: Bytes a row.
-
-    Returns:
-        At least 1.
-    """
+    """Number of rows of `row_bytes` bytes within a bound in MiB, at least 1."""
     return max(1, memory_mb * MEGABYTE // max(1, row_bytes))

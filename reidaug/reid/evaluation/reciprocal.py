@@ -1,8 +1,4 @@
-"""k-reciprocal encoding: every item as weights on those that are near it both ways.
-
-Who is near whom is a sparse matrix here, so the sets of the published algorithm come out of sums
-and products of sparse matrices, and no N x N matrix is ever filled.
-"""
+"""k-reciprocal encoding by sums and products of sparse matrices, without any full N x N matrix."""
 
 from collections.abc import Iterator
 
@@ -18,14 +14,11 @@ from reidaug.reid.evaluation.neighbours import ROUNDING, Neighbours, pair_cosine
 def adjacency(
     index: Int[ndarray, "n k"], weights: Float[ndarray, "n k"] | None = None
 ) -> sparse.csr_array:
-    """Draw the directed graph from every item to its neighbours.
+    """Adjacency matrix (N, N) of the directed graph from every item to its neighbours.
 
     Args:
         index: Neighbours (N, k).
         weights: Weights (N, k) of the edges; 1 by default.
-
-    Returns:
-        Weights (N, N) in single precision.
     """
     count, k = index.shape
     edges = np.ones(index.size, dtype=np.float32) if weights is None else weights.ravel()
@@ -38,21 +31,21 @@ def reciprocal_sets(index: Int[ndarray, "n k"], *, k1: int) -> sparse.csr_array:
 
     Args:
         index: At least the k1 + 1 nearest (N, k) of every item, itself first, or all N.
-        k1: Neighbours an item has beside itself.
+        k1: Neighbours of an item beside itself.
 
     Returns:
-        A matrix (N, N) whose stored entries of row i are the set R*(i); the values mean nothing.
+        A matrix (N, N) whose stored entries of row i are the set R*(i); the values are meaningless.
 
     Source:
-        Zhong et al., CVPR 2017, Eqs. for R(p, k) and R*(p, k): R(p, k1) holds who is among the
-        nearest of p and has p among its own; every q in it whose own R(q, k1 / 2) lies in R(p, k1)
-        by more than two thirds adds R(q, k1 / 2). The paper says "at least"; its code, and all that
-        descend from it, ask for more, and so do we. Half of k1 is rounded as they do it: half to
-        even.
+        Zhong et al., CVPR 2017, Eqs. for R(p, k) and R*(p, k): R(p, k1) holds the items that are
+        among the nearest of p and have p among theirs; every q in it with more than two thirds of
+        R(q, k1 / 2) in R(p, k1) adds R(q, k1 / 2). The paper says "at least two thirds"; its code,
+        and all that descends from it, requires more, and so do we. k1 / 2 is rounded half to even,
+        as there.
     """
     near, half = (adjacency(index[:, : k + 1]) for k in (k1, round(k1 / 2)))
     both, both_half = near.multiply(near.T).tocsr(), half.multiply(half.T).tocsr()
-    # Nothing cancels and everyone is in both sets of its own: `shared` has the entries of `both`.
+    # All entries are positive and every item is in its own sets: `shared` has those of `both`.
     shared = (both @ both_half.T).multiply(both).tocsr()
     sizes = np.diff(both_half.indptr)
     shared.data = (3 * shared.data > 2 * sizes[shared.indices]).astype(np.float32)
@@ -76,7 +69,7 @@ def encode(
         Codes (N, N): rows of weights that sum to 1.
 
     Source:
-        Zhong et al., CVPR 2017: exp(-d) on R*, which their code brings to sum 1, then local query
+        Zhong et al., CVPR 2017: exp(-d) on R*, scaled to sum 1 as in their code, then local query
         expansion, the mean over the k2 nearest.
     """
     codes = reciprocal_sets(near.indices, k1=k1)
@@ -93,38 +86,34 @@ def encode(
 def original_distances(
     cosines: Float[ndarray, "*n"], farthest: Float[ndarray, "*m"], power: int
 ) -> Float[ndarray, "*n"]:
-    """Turn cosines into the distances that the codes and the blend use.
+    """Original distances in [0, 1] from cosines: 1 to the farthest item, 0 between copies.
 
     Args:
         cosines: Cosines of any shape.
         farthest: 1 - cosine to the item farthest from the first of each pair.
-        power: 2 squares 1 - cosine; 1 takes it plain, which is the squared Euclidean distance.
-
-    Returns:
-        Distances in [0, 1]: 1 to the farthest, 0 between copies.
+        power: Power of 1 - cosine: 2, or 1 for the squared Euclidean distance.
     """
-    apart = 1 - cosines
-    apart[apart <= ROUNDING] = 0
-    apart /= farthest
-    apart **= power
-    return np.minimum(apart, 1, out=apart)
+    distances = 1 - cosines
+    distances[distances <= ROUNDING] = 0
+    distances /= farthest
+    distances **= power
+    return np.minimum(distances, 1, out=distances)
 
 
 def jaccard_rows(
     codes: sparse.csr_array, others: sparse.csr_array
 ) -> Iterator[Float[ndarray, "m"]]:
-    """Compare every code with every other one, a row at a time.
+    """Jaccard distances of codes, a row at a time.
 
-    Only those that share a neighbour are looked at: they are found by going from the neighbours of
-    the one to whoever else holds them.
+    Only codes that share a neighbour are compared: an inverted index finds them.
 
     Args:
         codes: Codes (R, N).
         others: Codes (M, N).
 
     Yields:
-        Jaccard distances (M,) in [0, 1] of one code to all others; exactly 1 where nothing is
-        shared.
+        Jaccard distances (M,) in [0, 1] of one code to all others; exactly 1 where no neighbour
+        is shared.
 
     Source:
         Zhong et al., CVPR 2017: 1 - sum of minima / sum of maxima. Codes sum to 1, so the maxima
@@ -133,10 +122,10 @@ def jaccard_rows(
     holders = others.tocsc()
     count = others.shape[0]
     for start, stop in zip(codes.indptr[:-1], codes.indptr[1:], strict=True):
-        held, weights = codes.indices[start:stop], codes.data[start:stop]
-        first = holders.indptr[held]
-        lengths = holders.indptr[held + 1] - first
-        place = np.arange(lengths.sum()) + np.repeat(first - lengths.cumsum() + lengths, lengths)
-        least = np.minimum(np.repeat(weights, lengths), holders.data[place])
-        shared = np.bincount(holders.indices[place], least, minlength=count)
+        members, weights = codes.indices[start:stop], codes.data[start:stop]
+        first = holders.indptr[members]
+        lengths = holders.indptr[members + 1] - first
+        entries = np.arange(lengths.sum()) + np.repeat(first - lengths.cumsum() + lengths, lengths)
+        least = np.minimum(np.repeat(weights, lengths), holders.data[entries])
+        shared = np.bincount(holders.indices[entries], least, minlength=count)
         yield np.maximum(1 - shared / (2 - shared), 0)

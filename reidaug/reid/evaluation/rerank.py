@@ -1,8 +1,8 @@
-"""Re-ranking: who has the same neighbours is near, whatever the distance says.
+"""Re-ranking by shared neighbours: k-reciprocal encoding and graph message passing.
 
-Two forms that give new distances of queries to a gallery, and the first one's distance within one
-whole set as a sparse graph, for clustering. All work from features, find neighbours exactly, and
-hold sparse codes and a bounded part of the distances only. docs/reranking.md has the formulas.
+Both yield new distances of queries to a gallery; `jaccard_graph` has those of k-reciprocal encoding
+within one set as a sparse graph, for clustering. Neighbours are exact; only sparse codes and a
+bounded part of the distances are held. docs/reranking.md has the formulas.
 """
 
 from collections.abc import Callable, Iterator
@@ -38,30 +38,30 @@ def k_reciprocal(
     """Re-rank by k-reciprocal encoding.
 
     Args:
-        query_features: Features (Q, D); their length does not matter.
+        query_features: Features (Q, D) of any length.
         gallery_features: Features (G, D); the queries themselves by default, each item then
             counted once.
-        k1: Neighbours an item has, at least 1.
+        k1: Neighbours of an item, at least 1.
         k2: Neighbours whose codes are averaged, the item itself among them, at least 1.
         original: Weight of the original distance in [0, 1], the paper's lambda.
-        metric: What is squared to make the original distance: ``cosine`` is 1 - cosine, as with
+        metric: Distance whose square is the original distance: ``cosine`` is 1 - cosine, as with
             torchreid's ``dist_metric='cosine'``; ``euclidean`` is the distance of features of unit
             length, as in the authors' code.
         memory_mb: Bound on the distances held at a time; one row is the least.
 
     Returns:
-        New distances in [0, 1] of the first queries to the whole gallery, of the next ones, and
-        so on: what `reidaug.reid.evaluation.ranking.search_by` takes.
+        Blocks of rows of the new distances (Q, G) in [0, 1], for
+        `reidaug.reid.evaluation.ranking.rank_by_distances`.
 
     Raises:
-        ReidaugError: A feature is no finite number.
+        ReidaugError: A feature is not finite.
         ValueError: An argument is out of its range.
 
     Source:
         Zhong et al., "Re-ranking person re-identification with k-reciprocal encoding", CVPR 2017,
         with the normalisation of the authors' code: squared distances from an item are divided by
-        the largest of them. We depart where items are copies of each other: each is the first of
-        its own neighbours, so that it has any; in their code only k1 + 1 of many copies do.
+        the largest of them. We depart for copies: each is its own first neighbour, where in their
+        code only k1 + 1 of many copies have neighbours.
     """
     _check_ranges(k1, k2, original)
     sets = _Sets.of(query_features, gallery_features)
@@ -91,34 +91,34 @@ def gnn_rerank(
     metric: Metric = "cosine",
     memory_mb: int = 256,
 ) -> Iterator[Float[ndarray, "_ g"]]:
-    """Re-rank by passing messages over the graph of neighbours.
+    """Re-rank by message passing on the graph of neighbours.
 
     Args:
-        query_features: Features (Q, D); their length does not matter.
+        query_features: Features (Q, D) of any length.
         gallery_features: Features (G, D); the queries themselves by default.
-        k1: Neighbours an item has, itself among them, at least 1.
-        k2: Neighbours it hears in a round, itself among them, at least 1.
-        rounds: How often, at least 1.
-        sharpness: Power of the cosine that an edge weighs.
-        original: Weight of the original distance in [0, 1]; little, to order those that share
-            nothing with a query.
+        k1: Neighbours of an item, itself among them, at least 1.
+        k2: Neighbours whose messages it receives, itself among them, at least 1.
+        rounds: Rounds of message passing, at least 1.
+        sharpness: Power of the cosine in the weight of a message.
+        original: Weight of the original distance in [0, 1]; small, it orders the items that share
+            no neighbour with a query.
         metric: See `k_reciprocal`.
         memory_mb: Bound on the distances held at a time; one row is the least.
 
     Returns:
-        New distances in [0, 1], as `k_reciprocal` gives them.
+        New distances as `k_reciprocal` yields them.
 
     Raises:
-        ReidaugError: A feature is no finite number.
+        ReidaugError: A feature is not finite.
         ValueError: An argument is out of its range.
 
     Source:
         After Zhang et al., "Understanding image retrieval re-ranking: a graph neural network
-        perspective", 2020, as we read it: an item begins as its row of the graph, whose edges weigh
-        1 between neighbours both ways and 1/2 between neighbours one way; in a round it becomes the
-        sum of its k2 nearest, each weighed by its cosine (negative ones by 0) to the power of
-        `sharpness`, at unit length; the new distance is 1 - cosine of what items became. The blend
-        is ours: without it most of the gallery is exactly 1 away from a query.
+        perspective", 2020, as we read it: an item starts as its row of the graph, with edges of 1
+        between mutual neighbours and 1/2 between one-way neighbours; a round replaces it by the sum
+        of its k2 nearest, weighted by max(cosine, 0) to the power of `sharpness`, at unit length;
+        the new distance is 1 - cosine of the final states. The blend is ours: without it most of
+        the gallery is exactly 1 away from a query.
     """
     _check_ranges(k1, k2, original)
     if rounds < 1:
@@ -131,12 +131,14 @@ def gnn_rerank(
     messages = adjacency(near.indices[:, :k2], weights)
     for _ in range(rounds):
         states = _unit_rows(_product(messages, states))
-    asking, asked = states[sets.queries], states[sets.gallery].T.tocsr()
+    queries, gallery = states[sets.queries], states[sets.gallery].T.tocsr()
 
-    def apart(part: slice) -> Float[ndarray, "_ g"]:
-        return np.maximum(1 - _product(asking[part], asked).toarray(), 0)
+    def state_distances(part: slice) -> Float[ndarray, "_ g"]:
+        return np.maximum(1 - _product(queries[part], gallery).toarray(), 0)
 
-    return sets.blend(apart, near, original=original, power=POWERS[metric], memory_mb=memory_mb)
+    return sets.blend(
+        state_distances, near, original=original, power=POWERS[metric], memory_mb=memory_mb
+    )
 
 
 def jaccard_graph(
@@ -149,25 +151,24 @@ def jaccard_graph(
     metric: Metric = "cosine",
     memory_mb: int = 256,
 ) -> sparse.csr_array:
-    """Find who is near whom in one set by the distance of `k_reciprocal`, for clustering.
+    """Find the near pairs of one set by the distance of `k_reciprocal`, for clustering.
 
     Args:
-        features: Features (N, D); their length does not matter.
-        within: Keep the pairs at this distance or nearer, in [0, 1 - original). Farther pairs need
-            no looking at: without a common neighbour the Jaccard distance is 1 and the whole
-            1 - original at least.
+        features: Features (N, D) of any length.
+        within: Largest distance of the pairs, in [0, 1 - original). Pairs without a common
+            neighbour are at least 1 - original apart and need not be computed.
         k1: See `k_reciprocal`.
         k2: See `k_reciprocal`.
         original: See `k_reciprocal`.
         metric: See `k_reciprocal`; ``cosine`` is DG-Net++'s (2 - 2S)^2.
-        memory_mb: Bound on what is held at a time beside features and graph.
+        memory_mb: Bound on the memory beside features and graph.
 
     Returns:
-        Distances (N, N) with those pairs stored, zeros and the diagonal too, columns ascending.
-        Not symmetric: the original distance of row i is divided by the largest from i.
+        Distances (N, N) of those pairs, with stored zeros and diagonal, columns ascending. Not
+        symmetric: the original distance of row i is divided by the largest from i.
 
     Raises:
-        ReidaugError: A feature is no finite number.
+        ReidaugError: A feature is not finite.
         ValueError: An argument is out of its range.
     """
     _check_ranges(k1, k2, original)
@@ -177,23 +178,23 @@ def jaccard_graph(
     near = neighbours(items, max(k1 + 1, k2), memory_mb=memory_mb)
     power = POWERS[metric]
     codes = encode(items, near, k1=k1, k2=k2, power=power)
-    # Only what is kept of a row stays, 8 bytes a pair: features that collapse make everyone near.
+    # Rows are filtered at once, to 8 bytes a pair: with collapsed features every pair is near.
     columns, values = [np.zeros(0, dtype=np.int32)], [np.zeros(0, dtype=np.float32)]
     for item, row in enumerate(jaccard_rows(codes, codes)):
-        maybe = np.flatnonzero((1 - original) * row <= within)
-        cosines = (items[torch.from_numpy(maybe).to(items.device)] @ items[item]).cpu().numpy()
+        candidates = np.flatnonzero((1 - original) * row <= within)
+        cosines = (items[torch.from_numpy(candidates).to(items.device)] @ items[item]).cpu().numpy()
         far = original_distances(cosines, near.farthest[item : item + 1], power)
-        distances = original * far + (1 - original) * row[maybe].astype(np.float32)
+        distances = original * far + (1 - original) * row[candidates].astype(np.float32)
         close = distances <= within
-        columns.append(maybe[close].astype(np.int32))
+        columns.append(candidates[close].astype(np.int32))
         values.append(distances[close])
     starts = np.cumsum([len(kept) for kept in columns])
-    places = (np.concatenate(values), np.concatenate(columns), starts)
-    return sparse.csr_array(places, shape=(len(items), len(items)))
+    entries = (np.concatenate(values), np.concatenate(columns), starts)
+    return sparse.csr_array(entries, shape=(len(items), len(items)))
 
 
 class _Sets(NamedTuple):
-    """Queries and gallery as one set."""
+    """Query and gallery features as one set."""
 
     features: Float[Tensor, "n d"]
     queries: slice
@@ -214,14 +215,14 @@ class _Sets(NamedTuple):
 
     def blend(
         self,
-        fresh: Callable[[slice], Float[ndarray, "_ g"]],
+        reranked: Callable[[slice], Float[ndarray, "_ g"]],
         near: Neighbours,
         *,
         original: float,
         power: int,
         memory_mb: int,
     ) -> Iterator[Float[ndarray, "_ g"]]:
-        """Yield new distances with the original ones mixed in; queries are asked for in order."""
+        """Yield blocks of the weighted sum of re-ranked and original distances."""
         gallery = self.features[self.gallery]
         step = rows_within(memory_mb, 4 * 4 * self.width())
         for start in range(0, self.queries.stop, step):
@@ -229,12 +230,12 @@ class _Sets(NamedTuple):
             cosines = (self.features[part] @ gallery.T).cpu().numpy()
             block = original_distances(cosines, near.farthest[part, None], power)
             block *= original
-            block += (1 - original) * fresh(part)
+            block += (1 - original) * reranked(part)
             yield block
 
 
 def _product(left: sparse.csr_array, right: sparse.csr_array) -> sparse.csr_array:
-    """Multiply with as many threads as torch has; their number changes no bit."""
+    """Multiply with as many threads as torch has, whose number changes no bit."""
     threads = min(torch.get_num_threads(), left.shape[0])
     if threads < 2:
         return (left @ right).tocsr()
@@ -245,7 +246,7 @@ def _product(left: sparse.csr_array, right: sparse.csr_array) -> sparse.csr_arra
 
 
 def _unit_rows(rows: sparse.csr_array) -> sparse.csr_array:
-    """Bring the rows of non-negative numbers to unit length; none is empty."""
+    """Scale non-empty rows of non-negative numbers to unit length."""
     squares = (rows * rows).sum(axis=1)
     rows.data = rows.data / np.sqrt(np.repeat(squares, np.diff(rows.indptr)))
     return rows

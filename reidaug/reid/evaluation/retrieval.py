@@ -5,7 +5,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from reidaug.reid.evaluation.metrics import QueryScores, score_queries, summarise
-from reidaug.reid.evaluation.ranking import search, search_by
+from reidaug.reid.evaluation.ranking import rank_by_distances, rank_matches
 from reidaug.reid.evaluation.rerank import gnn_rerank, k_reciprocal
 from reidaug.reid.features import RetrievalFeatures
 
@@ -60,9 +60,9 @@ def evaluate(
         The scores.
     """
     if rerank == "none":
-        return Evaluation.of(score_queries(search(*features, memory_mb=memory_mb)))
+        return Evaluation.of(score_queries(rank_matches(*features, memory_mb=memory_mb)))
     rerank_distances = k_reciprocal if rerank == "k_reciprocal" else gnn_rerank
     one_set = features.query_features is features.gallery_features
     gallery = None if one_set else features.gallery_features
     blocks = rerank_distances(features.query_features, gallery, memory_mb=memory_mb)
-    return Evaluation.of(score_queries(search_by(blocks, features.query, features.gallery)))
+    return Evaluation.of(score_queries(rank_by_distances(blocks, features.query, features.gallery)))

@@ -13,7 +13,12 @@ from reidaug.data.images import encode_jpeg
 from reidaug.errors import ReidaugError
 from reidaug.reid.crops import Crops, normalise
 from reidaug.reid.evaluation.metrics import Identities, hit_ranks
-from reidaug.reid.evaluation.ranking import nearest, nearest_by, search, search_by
+from reidaug.reid.evaluation.ranking import (
+    nearest,
+    nearest_by_distances,
+    rank_by_distances,
+    rank_matches,
+)
 from reidaug.reid.features import embed
 from reidaug.reid.model_factory import build
 
@@ -32,7 +37,7 @@ def test_parts_give_what_the_whole_matrix_gives():
     cosine = normalize(query, dim=1).double() @ normalize(gallery, dim=1).double().T
     whole = hit_ranks(-cosine.numpy(), who, among)
     for memory in (1, 64):  # one megabyte holds 291 rows
-        parts = search(query, who, gallery, among, memory_mb=memory)
+        parts = rank_matches(query, who, gallery, among, memory_mb=memory)
         # single precision may swap neighbours
         assert all((abs(a - b) <= 1).all() for a, b in zip(whole, parts, strict=True))
 
@@ -41,8 +46,8 @@ def test_the_length_of_a_feature_does_not_matter():
     rng, chance = np.random.default_rng(0), torch.Generator().manual_seed(0)
     query, gallery = torch.randn(5, 8, generator=chance), torch.randn(60, 8, generator=chance)
     who, among = ids(rng, 5), ids(rng, 60)
-    plain = search(query, who, gallery, among)
-    scaled = search(query * 7, who, gallery * torch.rand(60, 1, generator=chance), among)
+    plain = rank_matches(query, who, gallery, among)
+    scaled = rank_matches(query * 7, who, gallery * torch.rand(60, 1, generator=chance), among)
     assert all((a == b).all() for a, b in zip(plain, scaled, strict=True))
 
 
@@ -57,7 +62,7 @@ def test_given_distances_rank_alike_in_any_blocks(seed, levels, sizes):
     distances = rng.random((9, 50))
     distances = np.floor(distances * levels) if levels else distances
     who, among = ids(rng, 9), ids(rng, 50)
-    found = search_by(split(distances, sizes), who, among)
+    found = rank_by_distances(split(distances, sizes), who, among)
     for one, other in zip(found, hit_ranks(distances, who, among), strict=True):
         assert one.tolist() == other.tolist()
 
@@ -78,8 +83,8 @@ def test_the_nearest_are_the_first_of_the_cleaned_list(seed, levels, gallery, k,
     among = Identities(
         rng.integers(-1, 9, gallery), rng.integers(1, 4, gallery)
     )  # junk, distractors
-    found = nearest_by(split(distances, sizes), who, among, k)
-    ranks = search_by([distances], who, among)
+    found = nearest_by_distances(split(distances, sizes), who, among, k)
+    ranks = rank_by_distances([distances], who, among)
     for i, (pid, camid) in enumerate(zip(*who, strict=True)):
         left = [
             g
@@ -104,7 +109,7 @@ def test_the_nearest_by_features_have_the_cosines_told():
     np.testing.assert_allclose(
         found.distance, 1 - np.take_along_axis(cosines, found.indices, axis=1), atol=1e-6
     )
-    whole = nearest_by([1 - cosines], who, among, 10)
+    whole = nearest_by_distances([1 - cosines], who, among, 10)
     assert (found.indices == whole.indices).mean() > 0.999  # single precision may swap neighbours
     one, elsewhere = Identities(*np.array([[7], [1]])), Identities(*np.array([[7], [2]]))
     same = nearest(query[:1], one, query[:1] * 3, elsewhere, 2)
@@ -116,17 +121,17 @@ def test_distances_of_more_or_fewer_queries_are_told():
     who = Identities(np.array([1, 2]), np.array([1, 1]))
     for rows in (1, 3):
         with pytest.raises(ValueError, match=f"distances of {rows} queries for 2"):
-            search_by([np.zeros((rows, 2))], who, who)
+            rank_by_distances([np.zeros((rows, 2))], who, who)
         with pytest.raises(ValueError, match=f"distances of {rows} queries for 2"):
-            nearest_by([np.zeros((rows, 2))], who, who, 1)
+            nearest_by_distances([np.zeros((rows, 2))], who, who, 1)
     with pytest.raises(ValueError, match="k must be at least 1"):
-        nearest_by([np.zeros((2, 2))], who, who, 0)
+        nearest_by_distances([np.zeros((2, 2))], who, who, 0)
 
 
 def test_a_diverged_model_is_told():
     who = Identities(np.array([1]), np.array([1]))
     with pytest.raises(ReidaugError, match="gallery feature is not finite"):
-        search(torch.ones(1, 2), who, torch.tensor([[1.0, torch.nan]]), who)
+        rank_matches(torch.ones(1, 2), who, torch.tensor([[1.0, torch.nan]]), who)
     with pytest.raises(ReidaugError, match="query feature is not finite"):
         nearest(torch.tensor([[1.0, torch.inf]]), who, torch.ones(1, 2), who, 1)
 

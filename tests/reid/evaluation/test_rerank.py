@@ -17,7 +17,7 @@ from scipy import sparse
 from reidaug.errors import ReidaugError
 from reidaug.reid.evaluation import rerank
 from reidaug.reid.evaluation.metrics import Identities, score_queries, summarise
-from reidaug.reid.evaluation.ranking import search, search_by
+from reidaug.reid.evaluation.ranking import rank_by_distances, rank_matches
 from reidaug.reid.evaluation.rerank import POWERS, gnn_rerank, jaccard_graph, k_reciprocal
 
 HALF = {k: round(k / 2) for k in range(1, 30)}
@@ -161,8 +161,8 @@ def test_re_ranking_finds_more(form):
         Identities(who[part] + 1, rng.integers(1, 4, len(who[part])))
         for part in (slice(0, 100), slice(100, None))
     )
-    plain = search(features[:100], query, features[100:], gallery)
-    after = search_by(form(features[:100], features[100:]), query, gallery)
+    plain = rank_matches(features[:100], query, features[100:], gallery)
+    after = rank_by_distances(form(features[:100], features[100:]), query, gallery)
     scores = [summarise(score_queries(ranks)).mAP for ranks in (plain, after)]
     assert 0.3 < scores[0] < 0.9
     assert scores[1] > scores[0] + 0.05

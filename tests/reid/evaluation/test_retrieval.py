@@ -10,7 +10,7 @@ from reidaug.data.images import encode_jpeg
 from reidaug.data.market1501 import Person
 from reidaug.reid.crops import Crops
 from reidaug.reid.evaluation.metrics import Identities, score_queries
-from reidaug.reid.evaluation.ranking import search, search_by
+from reidaug.reid.evaluation.ranking import rank_by_distances, rank_matches
 from reidaug.reid.evaluation.rerank import gnn_rerank, k_reciprocal
 from reidaug.reid.evaluation.retrieval import Evaluation, evaluate
 from reidaug.reid.features import embed, extract_features
@@ -55,9 +55,9 @@ def test_re_ranking_scores_what_its_function_gives(people, model, name):
         Identities.of(gallery),
     )
     ranks = {
-        "none": lambda: search(asking, who, asked, among),
-        "k_reciprocal": lambda: search_by(k_reciprocal(asking, asked), who, among),
-        "gnn": lambda: search_by(gnn_rerank(asking, asked), who, among),
+        "none": lambda: rank_matches(asking, who, asked, among),
+        "k_reciprocal": lambda: rank_by_distances(k_reciprocal(asking, asked), who, among),
+        "gnn": lambda: rank_by_distances(gnn_rerank(asking, asked), who, among),
     }
     scores = {key: Evaluation.of(score_queries(work())) for key, work in ranks.items()}
     assert evaluate(extract_features(model, query, gallery, size=SIZE), rerank=name) == scores[name]
@@ -68,7 +68,7 @@ def test_re_ranking_scores_what_its_function_gives(people, model, name):
 def test_a_set_that_searches_itself_counts_everybody_once(people, model, name):
     rerank = {"k_reciprocal": k_reciprocal, "gnn": gnn_rerank}[name]
     who, seen = Identities.of(people), features(model, people)
-    expected = Evaluation.of(score_queries(search_by(rerank(seen), who, who)))
+    expected = Evaluation.of(score_queries(rank_by_distances(rerank(seen), who, who)))
     assert evaluate(extract_features(model, people, people, size=SIZE), rerank=name) == expected
 
 
