@@ -5,9 +5,8 @@ import os
 from pathlib import Path
 from typing import Any
 
-from reidaug.augment.dataset import augment_dataset
+from reidaug.augment.dataset import AugmentReport, augment_dataset
 from reidaug.augment.options import AugmentOptions
-from reidaug.augment.summary import AugmentReport
 from reidaug.flow.builtin import SHIPPED, named_flow
 
 
@@ -20,17 +19,17 @@ def augmented(
     )
 
 
-TIMES = ("seconds", "images_per_s", "workers")
+TIMES = ("seconds", "images_per_s", "crops_per_s", "workers")
 
 
 def content(out: Path) -> dict[str, bytes]:
-    """Every file of a run by its name, without what tells of time."""
+    """Every file of a run by its name, without times."""
     files = {}
     for path in sorted(out.rglob("*")):
         name = str(path.relative_to(out))
         if path.is_symlink():
             files[name] = os.fsencode(path.readlink())
-        elif path.is_file() and path.name == "report.json":
+        elif path.is_file() and path.name.endswith("report.json"):
             report = json.loads(path.read_text())
             timeless = {k: v for k, v in report.items() if k not in TIMES}
             files[name] = json.dumps(timeless).encode()

@@ -4,6 +4,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from joblib import delayed
 
 from reidaug.errors import ReidaugError, UsageError
@@ -11,8 +13,10 @@ from reidaug.jobs import (
     Records,
     StateFile,
     States,
+    chunks_of,
     derive_seed,
     numpy_generator,
+    run_chunks,
     run_tasks,
     torch_generator,
 )
@@ -93,3 +97,21 @@ def test_a_state_is_read_back_until_it_is_removed(tmp_path: Path) -> None:
     state.remove()
     state.remove()
     assert not list(tmp_path.iterdir())
+
+
+@given(count=st.integers(0, 300), length=st.integers(1, 70))
+def test_chunks_keep_the_order(count: int, length: int) -> None:
+    items = list(range(count))
+    chunks = chunks_of(items, length)
+    assert [item for chunk in chunks for item in chunk] == items
+    assert all(len(chunk) == length for chunk in chunks[:-1])
+
+
+def test_chunks_show_progress_and_count_what_was_made_just_now(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    tasks = [delayed(divmod)(*pair) for pair in ((9, 2), (4, 4))]  # (4, 1) and (1, 0)
+    made = run_chunks(tasks, 1, total=10, step=2, what="warp", unit="image")
+    assert made.pieces == 1
+    assert made.rate == pytest.approx(1 / made.seconds, rel=0.01, abs=0.1)
+    assert "warp: 10/10" in capfd.readouterr().err

@@ -1,6 +1,7 @@
 """Augment a re-ID dataset: every training image, warped into the poses of others."""
 
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import torch
 
@@ -16,10 +17,10 @@ from reidaug.augment.engine import (
 from reidaug.augment.estimated_poses import FOLDER, find_or_estimate
 from reidaug.augment.inputs import AugmentInputs, fingerprint, read_inputs
 from reidaug.augment.options import AugmentOptions
+from reidaug.augment.outlines import mask_file
 from reidaug.augment.output_folder import copy_originals, show_split
-from reidaug.augment.summary import AugmentReport, summarise
 from reidaug.augment.target_poses import POSES, write_poses
-from reidaug.augment.warp_manifest import MANIFEST, ChunkRecord, write_warp_manifest
+from reidaug.augment.warp_manifest import MANIFEST, ChunkRecord, Totals, write_warp_manifest
 from reidaug.augment.warp_sheet import SHEET, warp_sheet
 from reidaug.data.loose_crops import read_training
 from reidaug.data.market1501 import GALLERY, QUERY, SPLITS, TRAIN
@@ -32,6 +33,30 @@ from reidaug.perception.weights import find_model
 from reidaug.runs import RunFolder, notice
 
 LEFT_OUT = "left_out.txt"
+
+
+class AugmentReport(NamedTuple):
+    """Content of the ``report.json`` of an augmented dataset."""
+
+    sources: int  # training images that were warped
+    poses: int  # number of target poses
+    images: int  # warps written
+    rejected: int  # warps below the minimum quality
+    turned: int  # half turns that were dropped
+    left_out: int  # entries that could not be used
+    training_images: int  # training images of the dataset
+    quality: float  # mean quality of the warps
+    pck: float | None  # mean PCK of the poses found in them; None where poses were not checked
+    size: list[int]  # [height, width] of the warps
+    flow: str  # name of the flow estimator
+    precision: str  # number format of the flow network
+    pose_masks: int  # target poses whose outline is a mask file
+    originals: int  # training images copied beside the warps
+    linked: list[str]  # other splits shown in the dataset
+    images_per_s: float  # rate of the warps made just now
+    seconds: float  # time they took
+    workers: int  # processes
+    own_pose: bool = False  # whether each image keeps its own pose
 
 
 def augment_dataset(
@@ -126,7 +151,7 @@ def _make(
     finished = run.finished()
     if finished is not None and not work.pieces:
         return AugmentReport(**finished)
-    report = summarise(
+    report = _summarise(
         inputs, totals, options.masks, flow=job.flow.name, precision=options.precision,
         originals=originals, linked=linked, images_per_s=work.rate,
         seconds=round(work.seconds, 1), workers=workers, own_pose=not targets.images,
@@ -134,6 +159,27 @@ def _make(
     run.report(report._asdict())
     run.log(event="done", made=work.pieces, seconds=report.seconds)
     return report
+
+
+def _summarise(
+    inputs: AugmentInputs, totals: Totals, masks: Path | None, **run: Any
+) -> AugmentReport:
+    """Sum up a finished run; ``run`` are the fields that depend on neither."""
+    targets = inputs.targets
+    return AugmentReport(
+        sources=totals.sources,
+        poses=max(len(targets.images), 1),
+        images=totals.images,
+        rejected=totals.rejected,
+        turned=totals.turned,
+        left_out=len(inputs.left_out) + len(totals.left_out),
+        training_images=len(inputs.dataset.train),
+        quality=round(totals.quality, 4),
+        pck=None if totals.pck is None else round(totals.pck, 4),
+        size=list(targets.size),
+        pose_masks=sum(mask_file(name, masks) is not None for name in targets.images),
+        **run,
+    )
 
 
 def _check_out(root: Path, out: Path) -> None:

@@ -77,10 +77,7 @@ def find_keypoints(root: Path, keypoints: Path | None = None) -> Path | None:
     Raises:
         UsageError: The given file does not exist.
     """
-    path = keypoints or root / KEYPOINTS
-    if keypoints and not path.exists():
-        raise UsageError(f"{path}: no such keypoint file")
-    return path.resolve() if path.exists() else None
+    return _find(keypoints, root / KEYPOINTS, "keypoint file")
 
 
 def find_masks(root: Path, masks: Path | None = None) -> Path | None:
@@ -89,10 +86,15 @@ def find_masks(root: Path, masks: Path | None = None) -> Path | None:
     Raises:
         UsageError: The given folder does not exist.
     """
-    path = masks or root / MASKS
-    if masks and not path.is_dir():
-        raise UsageError(f"{path}: no such folder of masks")
-    return path.resolve() if path.is_dir() else None
+    return _find(masks, root / MASKS, "folder of masks")
+
+
+def _find(given: Path | None, default: Path, what: str) -> Path | None:
+    path = given or default
+    there = path.is_dir() if what.startswith("folder") else path.exists()
+    if given and not there:
+        raise UsageError(f"{path}: no such {what}")
+    return path.resolve() if there else None
 
 
 def join_poses(dataset: ReIDDataset, keypoints: Path) -> tuple[tuple[Source, ...], tuple[str, ...]]:

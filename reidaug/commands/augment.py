@@ -6,9 +6,8 @@ from typing import Any
 import click
 
 from reidaug.augment.background import BACKGROUNDS
-from reidaug.augment.dataset import LEFT_OUT, augment_dataset
+from reidaug.augment.dataset import LEFT_OUT, AugmentReport, augment_dataset
 from reidaug.augment.options import AugmentOptions
-from reidaug.augment.summary import AugmentReport
 from reidaug.augment.warp_sheet import SHEET
 from reidaug.commands import options
 from reidaug.flow.builtin import SHIPPED, UNTRAINED, named_flow

@@ -2,10 +2,10 @@ import json
 from pathlib import Path
 
 import pytest
-from augmented import augmented
+from augmented import augmented, content
+from commandline import reidaug
 from drawn_person import drawn_market, model_file
 
-from reidaug import cli
 from reidaug.data.market1501 import TRAIN
 from reidaug.errors import ReidaugError
 
@@ -20,22 +20,6 @@ def market(tmp_path: Path) -> Path:
     return drawn_market(tmp_path / "market")
 
 
-def run(*arguments: object) -> int:
-    """Run ``reidaug`` in this process; its exit code."""
-    with pytest.raises(SystemExit) as stop:
-        cli.main([str(argument) for argument in arguments])
-    return int(stop.value.code or 0)
-
-
-def files(folder: Path) -> dict[str, bytes]:
-    """Every file by its name, without what tells of time."""
-    return {
-        str(path.relative_to(folder)): path.read_bytes()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file() and not path.name.endswith((".report.json", "log.jsonl"))
-    }
-
-
 def only_text(market: Path) -> None:
     for path in (market / TRAIN).iterdir():
         path.write_text("text")
@@ -44,7 +28,7 @@ def only_text(market: Path) -> None:
 def test_poses_and_masks_are_estimated_first(market: Path, tmp_path: Path, capfd) -> None:
     out = tmp_path / "out"
     flags = ("--flow", "joint-blend", "--poses", 3, "--workers", 1)
-    assert run("augment", market, "--out", out, *flags) == 0
+    assert reidaug("augment", market, "--out", out, *flags) == 0
     told = capfd.readouterr()
     assert "poses and masks of 6 images" in told.err
     assert "18 images: 6 of 6 training images in 3 poses" in told.out
@@ -52,9 +36,9 @@ def test_poses_and_masks_are_estimated_first(market: Path, tmp_path: Path, capfd
         p.stem for p in (market / TRAIN).iterdir()
     }
     assert json.loads((out / "report.json").read_text())["pose_masks"] == 3
-    before = files(out)
-    assert run("augment", market, "--out", out, *flags) == 0
-    assert files(out) == before
+    before = content(out)
+    assert reidaug("augment", market, "--out", out, *flags) == 0
+    assert content(out) == before
     # Named, they give the same warps.
     named = {"keypoints": out / "pose/keypoints.csv", "masks": out / "pose/masks"}
     again = tmp_path / "again"

@@ -2,31 +2,18 @@ from pathlib import Path
 
 import pytest
 import torch
-from stick_market import stick_market
 from torch.utils.data import DataLoader
 from torchvision import tv_tensors
 
 from reidaug.augment import PosedCrops, PosedImage, PoseWarp, TrainingCrop, as_source
 from reidaug.augment.target_poses import poses_in
-from reidaug.data.images import encode_png, read_image
+from reidaug.data.images import read_image
 from reidaug.data.keypoints import read_keypoints, write_patn
-from reidaug.data.market1501 import TRAIN
 from reidaug.errors import ReidaugError, UsageError
 from reidaug.flow.closed_form import Identity
 from reidaug.geometry.pose import Pose
 
 KEYPOINTS = "market-annotation-train.csv"
-
-
-@pytest.fixture(scope="module")
-def market(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = stick_market(tmp_path_factory.mktemp("stick") / "market", people=3, images=3)
-    (root / "masks").mkdir()
-    for path in sorted((root / TRAIN).iterdir())[::2]:
-        mask = torch.zeros(64, 32, dtype=torch.bool)
-        mask[5:60, 10:22] = True
-        (root / "masks" / f"{path.stem}.png").write_bytes(encode_png(mask))
-    return root
 
 
 def standing(count: int) -> Pose:

@@ -1,4 +1,3 @@
-import pickle
 import warnings
 from collections import Counter
 from collections.abc import Callable
@@ -118,13 +117,6 @@ def test_originals_kept_beside_the_warps_are_found(
     augmented(roots[0], out, flow="torso-affine", poses=2, workers=1, keep_original=True)
     train = made(torchreid, (roots[0], out), ratio=1.0).train
     assert Counter("_w" in Path(path).name for path, *_ in train) == {True: 6, False: 6}
-
-
-def test_a_dataset_can_be_sent_to_a_worker(torchreid: Any, roots: tuple[Path, Path]) -> None:
-    dataset = made(torchreid, roots, originals=roots[0])
-    assert pickle.loads(pickle.dumps(dataset)).train == dataset.train
-    combined = dataset.__class__(dataset.train, dataset.query, dataset.gallery, combineall=True)
-    assert combined.num_train_pids == 6
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jaxtyping import Float
 from PIL import Image
-from stick_market import stick_market
 from torch import Tensor
 from torch.utils.data import DataLoader
 from torchvision import tv_tensors
@@ -20,7 +19,7 @@ from torchvision.transforms import v2
 from reidaug.augment import PosedCrops, PosedImage, PoseWarp, as_source
 from reidaug.augment.target_poses import TargetPoses
 from reidaug.data.crop_names import warp_name
-from reidaug.data.images import encode_jpeg, encode_png, read_image
+from reidaug.data.images import encode_jpeg, read_image
 from reidaug.data.market1501 import TRAIN
 from reidaug.errors import ReidaugError, UsageError
 from reidaug.flow import load_flow
@@ -33,17 +32,6 @@ from reidaug.geometry.pose import Pose
 
 KEYPOINTS = "market-annotation-train.csv"
 SMALL = {"class": "reidaug.flow.unwarpme:UnWarpME", "preset": "small"}
-
-
-@pytest.fixture(scope="module")
-def market(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = stick_market(tmp_path_factory.mktemp("stick") / "market", people=3, images=3)
-    (root / "masks").mkdir()
-    for path in sorted((root / TRAIN).iterdir())[::2]:
-        mask = torch.zeros(64, 32, dtype=torch.bool)
-        mask[5:60, 10:22] = True
-        (root / "masks" / f"{path.stem}.png").write_bytes(encode_png(mask))
-    return root
 
 
 class Counted(FlowEstimator):

@@ -5,32 +5,28 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
 import pytest
 from augmented import augmented, content
+from commandline import reidaug
 from PIL import Image
 from stick_market import stick_market
 
-from reidaug import cli
 from reidaug.data.images import read_image
 from reidaug.data.market1501 import GALLERY, QUERY, TRAIN, read_market1501
 from reidaug.flow.checkpoint import build_estimator, save_checkpoint
 
 KEYPOINTS = "market-annotation-train.csv"
 
+run = partial(reidaug, "augment")
+
 
 @pytest.fixture
 def market(tmp_path: Path) -> Path:
     return stick_market(tmp_path / "market")
-
-
-def run(*arguments: object) -> int:
-    """Run ``reidaug augment`` in this process; its exit code."""
-    with pytest.raises(SystemExit) as stop:
-        cli.main(["augment", *map(str, arguments)])
-    return int(stop.value.code or 0)
 
 
 def test_a_run_makes_a_market_root_with_report_and_log(market: Path, tmp_path: Path, capfd) -> None:

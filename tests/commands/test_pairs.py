@@ -1,11 +1,12 @@
 import itertools
 import json
+from functools import partial
 from pathlib import Path
 
 import pytest
+from commandline import reidaug
 from stick_market import stick_market
 
-from reidaug import cli
 from reidaug.augment.training_pairs import make_pairs
 from reidaug.data.deepfashion import PairList, read_deepfashion
 from reidaug.data.market1501 import TRAIN
@@ -14,17 +15,12 @@ from reidaug.flow.training.pair_sources import hold_out
 KEYPOINTS = "market-annotation-train.csv"
 RECIPE = Path(__file__).parents[2] / "recipes" / "market1501" / "train_flow.yaml"
 
+run = partial(reidaug, "pairs")
+
 
 @pytest.fixture
 def market(tmp_path: Path) -> Path:
     return stick_market(tmp_path / "market", people=4, images=3)
-
-
-def run(*arguments: object) -> int:
-    """Run ``reidaug pairs`` in this process; its exit code."""
-    with pytest.raises(SystemExit) as stop:
-        cli.main(["pairs", *map(str, arguments)])
-    return int(stop.value.code or 0)
 
 
 def test_all_ordered_pairs_of_a_person_are_what_a_flow_is_trained_on(

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from augmented import content
+from commandline import reidaug
 from drawn_person import drawn_market, drawn_person, model_file
 from PIL import Image
 
-from reidaug import cli
 from reidaug.data.images import read_image, read_mask
 from reidaug.data.keypoints import read_keypoints
 from reidaug.data.market1501 import TRAIN
@@ -29,22 +30,6 @@ def market(tmp_path: Path) -> Path:
     return drawn_market(tmp_path / "market")
 
 
-def run(*arguments: object) -> int:
-    """Run ``reidaug`` in this process; its exit code."""
-    with pytest.raises(SystemExit) as stop:
-        cli.main([str(argument) for argument in arguments])
-    return int(stop.value.code or 0)
-
-
-def files(folder: Path) -> dict[str, bytes]:
-    """Every file by its name, without what tells of time."""
-    return {
-        str(path.relative_to(folder)): path.read_bytes()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file() and not path.name.endswith((".report.json", "log.jsonl"))
-    }
-
-
 def test_a_market_root_gets_keypoints_masks_and_a_summary(
     market: Path, tmp_path: Path, capfd
 ) -> None:
@@ -52,7 +37,7 @@ def test_a_market_root_gets_keypoints_masks_and_a_summary(
     (market / TRAIN / "0009_c1s1_000901_01.jpg").write_text("text")
     out = tmp_path / "new" / "poses.csv"
     flags = ("--out", out, "--masks", tmp_path / "new" / "masks", "--workers", 1)
-    assert run("pose", market, *flags) == 0
+    assert reidaug("pose", market, *flags) == 0
     told = capfd.readouterr()
     assert "8 crops: 6 with a person, 1 without, 1 not readable" in told.out
     assert "visible joints: nose 100%, neck 100%" in told.out
@@ -76,9 +61,9 @@ def test_a_market_root_gets_keypoints_masks_and_a_summary(
     report = json.loads((tmp_path / "new" / "poses.report.json").read_text())
     assert report["network"] == "full" and report["crops_per_s"] > 0
     assert read_image(tmp_path / "new" / "poses.sheet.png").shape[2] > 100
-    before = files(out.parent)
-    assert run("pose", market, *flags) == 0
-    assert files(out.parent) == before
+    before = content(out.parent)
+    assert reidaug("pose", market, *flags) == 0
+    assert content(out.parent) == before
     assert "pose: " not in capfd.readouterr().err
 
 
@@ -110,7 +95,7 @@ def test_killed_and_run_again_equals_an_uninterrupted_run(tmp_path: Path) -> Non
     images = list(crops_of(crops))
     estimate_poses(images, killed / "p.csv", masks=killed / "masks", workers=2)
     estimate_poses(images, whole / "p.csv", masks=whole / "masks", workers=1)
-    assert files(killed) == files(whole)
+    assert content(killed) == content(whole)
     assert not records.exists()
 
 
@@ -149,11 +134,11 @@ def test_bad_input_is_one_line_and_leaves_nothing(
 ) -> None:
     monkeypatch.chdir(market.parent)
     spoil(market)
-    before = files(market)
-    assert run("pose", market, "--workers", 1, *flags) == code
+    before = content(market)
+    assert reidaug("pose", market, "--workers", 1, *flags) == code
     told = capfd.readouterr().err
     assert says in told and "Traceback" not in told
-    assert files(market) == before
+    assert content(market) == before
     assert not Path("o").exists()
 
 
@@ -180,19 +165,19 @@ def test_what_is_missing_of_a_finished_run_is_made_again(
     market: Path, tmp_path: Path, capfd
 ) -> None:
     out, masks = tmp_path / "p.csv", tmp_path / "masks"
-    assert run("pose", market, "--out", out, "--workers", 1) == 0
-    before = files(tmp_path)
+    assert reidaug("pose", market, "--out", out, "--workers", 1) == 0
+    before = content(tmp_path)
     (tmp_path / "p.left_out.txt").unlink()
-    assert run("pose", market, "--out", out, "--workers", 1) == 0
-    assert files(tmp_path) == before
+    assert reidaug("pose", market, "--out", out, "--workers", 1) == 0
+    assert content(tmp_path) == before
     masks.mkdir()
     for k in range(9):  # of other crops
         (masks / f"other{k}.png").write_bytes(b"")
-    assert run("pose", market, "--out", out, "--masks", masks, "--workers", 1) == 0
+    assert reidaug("pose", market, "--out", out, "--masks", masks, "--workers", 1) == 0
     assert len(list(masks.iterdir())) == 9 + 6
     assert capfd.readouterr().err.count("pose: 6/6") == 3
     (tmp_path / "p.report.json").write_text("[]")
-    assert run("pose", market, "--out", out, "--workers", 1) == 1
+    assert reidaug("pose", market, "--out", out, "--workers", 1) == 1
     assert "name another file with --out" in capfd.readouterr().err
 
 
@@ -200,9 +185,9 @@ def test_without_the_extra_both_commands_say_what_to_do(
     market: Path, tmp_path: Path, monkeypatch, capfd
 ) -> None:
     monkeypatch.setitem(sys.modules, "ai_edge_litert", None)
-    assert run("pose", market, "--out", tmp_path / "p.csv") == 2
+    assert reidaug("pose", market, "--out", tmp_path / "p.csv") == 2
     assert "pip install 'reidaug[pose]'" in capfd.readouterr().err
-    assert run("augment", market, "--out", tmp_path / "out", "--flow", "identity") == 2
+    assert reidaug("augment", market, "--out", tmp_path / "out", "--flow", "identity") == 2
     told = capfd.readouterr().err
     assert "pip install 'reidaug[pose]'" in told and "--keypoints FILE" in told
     assert not (tmp_path / "out").exists()

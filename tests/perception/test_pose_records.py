@@ -3,11 +3,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from drawn_person import drawn_market, drawn_person
-from PIL import Image
+from drawn_person import drawn_person
 
-from reidaug.data.images import image_files, read_image, read_mask
-from reidaug.data.market1501 import TRAIN
+from reidaug.data.images import read_image, read_mask
 from reidaug.perception.blazepose import BlazePose
 from reidaug.perception.pose_estimator import shows_person
 from reidaug.perception.pose_records import (
@@ -23,15 +21,6 @@ def job(tmp_path: Path, model: Path) -> PoseJob:
     for name in ("records", "masks"):
         (tmp_path / name).mkdir()
     return PoseJob(tmp_path / "records", tmp_path / "masks", model, "full")
-
-
-@pytest.fixture
-def crops(tmp_path: Path) -> list[Path]:
-    folder = drawn_market(tmp_path / "market", people=1) / TRAIN
-    Image.new("RGB", (64, 128)).save(folder / "nobody.png")
-    (folder / "text.jpg").write_text("text")
-    (folder / "note.txt").write_text("no image")
-    return list(image_files(folder))
 
 
 def test_a_record_keeps_the_estimate(job: PoseJob, crops: list[Path], estimator: BlazePose) -> None:

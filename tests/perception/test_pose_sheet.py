@@ -1,24 +1,11 @@
 from pathlib import Path
 
 import numpy as np
-import pytest
-from drawn_person import drawn_market
-from PIL import Image
 
 from reidaug.data.contact_sheet import GAP
-from reidaug.data.images import image_files, read_image
-from reidaug.data.market1501 import TRAIN
+from reidaug.data.images import read_image
 from reidaug.perception.blazepose import BlazePose
 from reidaug.perception.pose_sheet import CELL, edge, pose_sheet
-
-
-@pytest.fixture
-def crops(tmp_path: Path) -> list[Path]:
-    folder = drawn_market(tmp_path / "market", people=1) / TRAIN
-    Image.new("RGB", (64, 128)).save(folder / "nobody.png")
-    (folder / "text.jpg").write_text("text")
-    (folder / "note.txt").write_text("no image")
-    return list(image_files(folder))
 
 
 def test_the_edge_of_a_mask_is_one_pixel_wide() -> None:
