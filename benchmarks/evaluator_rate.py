@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from provenance import RESULTS, about
+from provenance import write_result
 from torch import Tensor
 from torch.nn.functional import normalize
 
@@ -147,24 +147,17 @@ def compare(noise: float, size: int) -> dict[str, Any]:
 
 
 def write(rows: dict[str, Any], options: argparse.Namespace) -> None:
-    """Write the result file.
-
-    Args:
-        rows: What was measured.
-        options: Arguments of the script.
-    """
-    result = {
-        "rows": rows,
-        "queries": QUERIES,
-        "gallery": MATCHES + DISTRACTORS,
-        "numpy": np.__version__,
-        **about(
-            f"python benchmarks/evaluator_rate.py --repeats {options.repeats} "
-            f"--threads {options.threads} --size {options.size}"
-            + (" --torchreid" if options.torchreid else "")
-        ),
-    }
-    (RESULTS / "evaluator_rate.json").write_text(json.dumps(result, indent=1) + "\n")
+    """Write the result file: what was measured with the arguments of the script."""
+    settings = f"--repeats {options.repeats} --threads {options.threads} --size {options.size}"
+    settings += " --torchreid" if options.torchreid else ""
+    write_result(
+        "evaluator_rate",
+        f"python benchmarks/evaluator_rate.py {settings}",
+        rows=rows,
+        queries=QUERIES,
+        gallery=MATCHES + DISTRACTORS,
+        numpy=np.__version__,
+    )
 
 
 if __name__ == "__main__":

@@ -1,8 +1,10 @@
 """What a number must come with: its command, the machine, the commit and the date."""
 
+import json
 import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from reidaug.machine import describe
 
@@ -27,6 +29,18 @@ def about(command: str) -> dict[str, str]:
         "commit": _git("describe", "--always") + ("-dirty" if changed else ""),
         "date": datetime.now(UTC).date().isoformat(),
     }
+
+
+def write_result(name: str, command: str, **values: Any) -> None:
+    """Write a result file under benchmarks/results.
+
+    Args:
+        name: Its name without ``.json``.
+        command: What was run.
+        values: What was measured, JSON values.
+    """
+    text = json.dumps(values | about(command), indent=1)
+    (RESULTS / f"{name}.json").write_text(text + "\n")
 
 
 def _git(*words: str) -> str:

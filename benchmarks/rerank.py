@@ -29,7 +29,7 @@ import torch
 from evaluator_rate import DISTRACTORS as STRANGERS
 from evaluator_rate import MATCHES, QUERIES, draw
 from numpy import ndarray
-from provenance import RESULTS, about
+from provenance import write_result
 from torch import Tensor
 
 from reidaug.reid.evaluation.cluster import pseudo_labels
@@ -106,24 +106,13 @@ def part(features: ndarray, items: int) -> Tensor:
 
 
 def apart(name: str, folder: Path, items: int, repeats: int, threads: int) -> dict[str, Any]:
-    """Measure one method in a process of its own.
-
-    Args:
-        name: The method.
-        folder: Where the features lie and the distances go.
-        items: How many queries and gallery crops.
-        repeats: How often.
-        threads: How many.
-
-    Returns:
-        Its row.
-    """
+    """Run `measure` in a process of its own: its memory is that of the method alone."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         return pool.submit(measure, name, folder, items, repeats, threads).result()
 
 
 def measure(name: str, folder: Path, items: int, repeats: int, threads: int) -> dict[str, Any]:
-    """Time one method and see how much memory it takes.
+    """Measure the time and memory of a method.
 
     Args:
         name: The method.
@@ -243,18 +232,11 @@ def write(rows: dict[str, Any], options: argparse.Namespace) -> None:
         rows: What was measured.
         options: Arguments of the script.
     """
-    result = {
-        "rows": rows,
-        "queries": QUERIES,
-        "gallery": MATCHES + STRANGERS,
-        "numpy": np.__version__,
-        **about(
-            f"python benchmarks/rerank.py --repeats {options.repeats} "
-            f"--threads {options.threads} --size {options.size}"
-            + ("" if options.torchreid is None else f" --torchreid {options.torchreid}")
-        ),
-    }
-    (RESULTS / "rerank.json").write_text(json.dumps(result, indent=1) + "\n")
+    command = f"python benchmarks/rerank.py --repeats {options.repeats}"
+    command += f" --threads {options.threads} --size {options.size}"
+    command += "" if options.torchreid is None else f" --torchreid {options.torchreid}"
+    counts = {"queries": QUERIES, "gallery": MATCHES + STRANGERS}
+    write_result("rerank", command, rows=rows, numpy=np.__version__, **counts)
 
 
 if __name__ == "__main__":

@@ -9,12 +9,13 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from docs_page import DOCS, folder_of, listings
 from small_pairs import write_pairs
 from stick_market import stick_market
 
 from reidaug.cli import main
 
-PAGE = Path(__file__).parents[1] / "docs" / "extending.md"
+PAGE = "extending.md"
 SHORT = {
     "train-flow": ["--set", "schedule.steps=2", "--set", "stlpips=[]"],
     "compare": ["--set", "budget=4", "--set", "stlpips=[]", "--set", "rows.unwarpme.batch=2"],
@@ -22,27 +23,17 @@ SHORT = {
 }
 
 
-def listings(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", PAGE.read_text(), re.DOTALL)
-
-
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A folder with the page's files and small data where the page has large data."""
-    place = tmp_path_factory.mktemp("stranger")
-    for text in (*listings("python"), *listings("yaml")):
-        name = text.splitlines()[0].removeprefix("# ")
-        (place / name).write_text(text)
-    write_pairs(place / "runs" / "pairs")
-    stick_market(place / "Market-1501")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(place)
-        patch.syspath_prepend(place)
+    with folder_of(PAGE, tmp_path_factory.mktemp("extending")) as place:
+        write_pairs(place / "runs" / "pairs")
+        stick_market(place / "Market-1501")
         yield place
 
 
 def commands() -> list[list[str]]:
-    lines = "".join(listings("bash")).replace("\\\n", " ").splitlines()
+    lines = "".join(listings(PAGE, "bash")).replace("\\\n", " ").splitlines()
     assert lines[0] == "export PYTHONPATH=$PWD"
     return [shlex.split(line) for line in lines[1:]]
 
@@ -89,5 +80,5 @@ def test_the_failure_quoted_on_the_page_is_the_real_one(place: Path) -> None:
 
     with pytest.raises(AssertionError) as caught:
         check_flow_estimator(Displaced(), identity_within=0.1)
-    quoted = re.sub(r"\s+", " ", PAGE.read_text())
+    quoted = re.sub(r"\s+", " ", (DOCS / PAGE).read_text())
     assert str(caught.value) in quoted

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
+from docs_page import DOCS, folder_of, listings
 from stick_market import stick_market
 
 from reidaug.cli import main
@@ -17,31 +18,22 @@ from reidaug.errors import UsageError
 from reidaug.reid.model_contract import check_model
 from reidaug.reid.model_factory import build
 
-PAGE = Path(__file__).parents[1] / "docs" / "models.md"
-ROWS = re.findall(r"^\| `.*`fastreid:resnet\d+` \| .*\|$", PAGE.read_text(), re.M)
+PAGE = "models.md"
+ROWS = re.findall(r"^\| `.*`fastreid:resnet\d+` \| .*\|$", (DOCS / PAGE).read_text(), re.M)
 SHORT = ["--set", "pretrain_steps=2", "--set", "steps=1", "--set", "people=3", "--set", "images=2"]
-
-
-def listings(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", PAGE.read_text(), re.DOTALL)
 
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A folder with the page's files and small data where the page has large data."""
-    place = tmp_path_factory.mktemp("models")
-    for text in (*listings("python"), *listings("yaml")):
-        (place / text.splitlines()[0].removeprefix("# ")).write_text(text)
-    stick_market(place / "Market-1501", people=4, images=2)
-    (place / "log" / "osnet").mkdir(parents=True)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(place)
-        patch.syspath_prepend(place)
+    with folder_of(PAGE, tmp_path_factory.mktemp("models")) as place:
+        stick_market(place / "Market-1501", people=4, images=2)
+        (place / "log" / "osnet").mkdir(parents=True)
         yield place
 
 
 def commands() -> list[list[str]]:
-    lines = "".join(listings("bash")).replace("\\\n", " ").splitlines()
+    lines = "".join(listings(PAGE, "bash")).replace("\\\n", " ").splitlines()
     return [shlex.split(line) for line in lines if line.startswith("reidaug ")]
 
 
@@ -53,7 +45,7 @@ def ran(arguments: list[str], *more: str) -> int:
 
 
 def test_the_page_has_these_files_and_commands() -> None:
-    texts = [*listings("python"), *listings("yaml")]
+    texts = [*listings(PAGE, "python"), *listings(PAGE, "yaml")]
     assert [text.splitlines()[0] for text in texts] == [
         "# my_model.py", "# osnet.yaml", "# own.yaml",
     ]  # fmt: skip
@@ -94,7 +86,7 @@ def test_the_refusal_the_page_quotes_is_what_is_said(
     (place / "refused.yaml").write_text(yaml.safe_dump(recipe))
     arguments = ["reidaug", "finetune-eval", "refused.yaml", "--eval-only", "--out", "runs/refused"]
     assert ran(arguments) == 1
-    (quoted,) = listings("text")
+    (quoted,) = listings(PAGE, "text")
     assert capsys.readouterr().err.startswith(quoted.strip())
     assert not Path("runs/refused").exists()
 
@@ -111,7 +103,7 @@ def test_the_sentence_the_page_quotes_is_what_the_check_says(place: Path) -> Non
 
     with pytest.raises(UsageError) as caught:
         check_model(Adapter(Swapped(751)), name="it", people=751, size=(64, 32))
-    quoted = re.sub(r"\s+", " ", PAGE.read_text())
+    quoted = re.sub(r"\s+", " ", (DOCS / PAGE).read_text())
     assert str(caught.value).removeprefix("backbone it: ") in quoted
 
 

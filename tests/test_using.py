@@ -1,6 +1,5 @@
 """Everything docs/using.md lists is run."""
 
-import re
 import runpy
 import shlex
 import sys
@@ -11,37 +10,30 @@ from typing import Any
 
 import pytest
 import torch
+from docs_page import folder_of, listings
 from stick_market import stick_market
 
 from reidaug.cli import main
 from reidaug.data.market1501 import QUERY
 
-PAGE = Path(__file__).parents[1] / "docs" / "using.md"
+PAGE = "using.md"
 SHORT = {"check": ["--workers", "1"], "augment": ["--poses", "6", "--workers", "1"]}
 
 
-def listings(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", PAGE.read_text(), re.DOTALL)
-
-
 def scripts() -> dict[str, str]:
-    return {text.splitlines()[0].removeprefix("# "): text for text in listings("python")}
+    return {text.splitlines()[0].removeprefix("# "): text for text in listings(PAGE, "python")}
 
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A folder with the page's scripts and small data where the page has large data."""
-    place = tmp_path_factory.mktemp("using")
-    for name, text in scripts().items():
-        (place / name).write_text(text)
-    stick_market(place / "Market-1501", people=9, images=3, size=(128, 64))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(place)
+    with folder_of(PAGE, tmp_path_factory.mktemp("using")) as place:
+        stick_market(place / "Market-1501", people=9, images=3, size=(128, 64))
         yield place
 
 
 def command(name: str) -> int:
-    lines = "".join(listings("bash")).splitlines()
+    lines = "".join(listings(PAGE, "bash")).splitlines()
     (found,) = (line for line in lines if line.startswith(f"reidaug {name} "))
     with pytest.raises(SystemExit) as ended:
         main([*shlex.split(found)[1:], *SHORT[name]])
@@ -58,7 +50,7 @@ def test_the_page_has_these_listings_and_no_others() -> None:
         "warp_ones_own.py",
         "train_with_torchreid.py",
     ]
-    programs = [line.split()[:2] for text in listings("bash") for line in text.splitlines()]
+    programs = [line.split()[:2] for text in listings(PAGE, "bash") for line in text.splitlines()]
     assert programs == [["reidaug", "check"], ["reidaug", "augment"]]
 
 
@@ -72,7 +64,7 @@ def test_the_check_passes_and_the_quoted_finding_is_what_it_prints(
             path.rename(path.with_name(path.name.replace("_c2", "_c1")))
     with pytest.raises(SystemExit):
         main(["check", str(small), "--workers", "1"])
-    (quoted,) = listings("text")
+    (quoted,) = listings(PAGE, "text")
     assert quoted in capsys.readouterr().out
 
 
