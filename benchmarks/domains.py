@@ -16,7 +16,7 @@ from provenance import RESULTS, about
 
 from reidaug.experiments.evaluation import evaluate_checkpoint
 from reidaug.experiments.finetune import finetune
-from reidaug.experiments.finetune_config import START, FinetuneEval
+from reidaug.experiments.finetune_config import START, FinetuneRecipe
 from reidaug.people3d.market_dataset import MarketOptions, render_market
 from reidaug.people3d.worlds import DOMAIN_A, DOMAIN_B, WORLDS
 from reidaug.recipes import load
@@ -73,11 +73,11 @@ def _tested(
         f"dataset={roots[home]}", "arms={real_only: null}", "method=real_only", "controls=[]",
         f"seeds=[{seed}]", f"pretrain_steps={options.steps}", "steps=1",
     ]  # fmt: skip
-    report = finetune(load(RECIPE, FinetuneEval, settings), trained, resume=True, workers=1)
+    report = finetune(load(RECIPE, FinetuneRecipe, settings), trained, resume=True, workers=1)
     if other == home:
         return {name: report.start[name][0] for name in ("mAP", "rank1")}
     model = trained / "checkpoints" / f"{START}-seed{seed}.safetensors"
-    recipe = load(RECIPE, FinetuneEval, [f"dataset={roots[other]}", f"checkpoint={model}"])
+    recipe = load(RECIPE, FinetuneRecipe, [f"dataset={roots[other]}", f"checkpoint={model}"])
     found = evaluate_checkpoint(
         recipe, trained.with_name(f"{trained.name}_on_{other}"), resume=True
     )

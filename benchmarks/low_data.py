@@ -22,7 +22,7 @@ from shipped import weights_of
 from reidaug.commands.demo import run_stage
 from reidaug.experiments.demo import DemoSizes, world_stages
 from reidaug.experiments.finetune import finetune
-from reidaug.experiments.finetune_config import FinetuneEval
+from reidaug.experiments.finetune_config import FinetuneRecipe
 from reidaug.flow.builtin import SHIPPED
 from reidaug.recipes import load
 from reidaug.report.charts import DPI, LIGHT
@@ -82,7 +82,7 @@ def one_cell(out: Path, share: float, images: int, seeds: int) -> dict[str, Any]
         f"images_each={images}",
         f"seeds={list(range(seeds))}",
     ]
-    recipe = load(RECIPE, FinetuneEval, settings)
+    recipe = load(RECIPE, FinetuneRecipe, settings)
     folder = out / f"people{share:.0%}-images{images}".replace("%", "")
     return finetune(recipe, folder, resume=True).as_dict()
 

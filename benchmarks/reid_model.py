@@ -8,7 +8,7 @@ import yaml
 
 from reidaug.data.market1501 import Person
 from reidaug.experiments.finetune import FinetuneGrid
-from reidaug.experiments.finetune_config import START, FinetuneEval, build_network, read_data
+from reidaug.experiments.finetune_config import START, FinetuneRecipe, build_network, read_data
 from reidaug.experiments.run_grid import CellKey
 from reidaug.people3d.market_dataset import MarketOptions, render_market
 from reidaug.people3d.worlds import MANY_POSES
@@ -34,7 +34,7 @@ class TrainedModel(NamedTuple):
     """
 
     path: Path
-    recipe: FinetuneEval
+    recipe: FinetuneRecipe
     network: ReIDModel
 
 
@@ -42,7 +42,7 @@ def read_model(path: Path) -> TrainedModel:
     """Read a model that `reidaug finetune-eval` left in RUN/checkpoints."""
     values = yaml.safe_load((path.parents[1] / "recipe.yaml").read_text())
     del values["command"]
-    recipe = resolve(values, FinetuneEval, where=str(path.parents[1]))
+    recipe = resolve(values, FinetuneRecipe, where=str(path.parents[1]))
     # The classifier is not loaded, so the number of training people does not matter.
     return TrainedModel(path, recipe, build_network(recipe, 1, 0, path)[0])
 
@@ -69,7 +69,7 @@ def train_model(
         workers=workers,
     )  # fmt: skip
     settings = (f"dataset={market}", f"pretrain_steps={steps}", "seeds=[0]")
-    recipe = load(RECIPE, FinetuneEval, (*settings, "arms={real_only: null}"))
+    recipe = load(RECIPE, FinetuneRecipe, (*settings, "arms={real_only: null}"))
     folder = RunFolder.open(out / "reid", recipe.resolved("finetune-eval"), resume=True)
     grid, key = FinetuneGrid(recipe, read_data(recipe), folder), CellKey(START, 0)
     if not grid.finished(key):

@@ -23,7 +23,7 @@ from reidaug.augment.target_poses import POSES
 from reidaug.commands.demo import run_stage
 from reidaug.experiments.demo import DemoSizes, world_stages
 from reidaug.experiments.finetune import finetune
-from reidaug.experiments.finetune_config import FinetuneEval
+from reidaug.experiments.finetune_config import FinetuneRecipe
 from reidaug.experiments.true_views import render_views
 from reidaug.flow.builtin import SHIPPED, named_flow
 from reidaug.recipes import resolve
@@ -65,7 +65,7 @@ def main() -> None:
     )  # fmt: skip
     render_swaps(root / "market", root / "swaps", warps=root / "warps_grey", workers=workers)
     text = RECIPE.read_text(encoding="utf-8").replace("runs/table5/few-poses", str(root))
-    recipe = resolve(yaml.safe_load(text), FinetuneEval, where=str(RECIPE))
+    recipe = resolve(yaml.safe_load(text), FinetuneRecipe, where=str(RECIPE))
     report = finetune(recipe, root / "reid", resume=True, workers=workers).as_dict()
     controls = recipe.controls + GROUNDS
     changes = {"method": "warps_other_ground", "controls": controls}

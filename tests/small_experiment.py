@@ -6,13 +6,13 @@ from pathlib import Path
 from stick_market import stick_market
 
 from reidaug.data.market1501 import TRAIN
-from reidaug.experiments.finetune_config import FinetuneEval
+from reidaug.experiments.finetune_config import FinetuneRecipe
 from reidaug.recipes import resolve
 
 ARMS = ("real_only", "identity_grey", "warps_grey")
 
 
-def recipe(root: Path, **changes) -> FinetuneEval:
+def recipe(root: Path, **changes) -> FinetuneRecipe:
     values = {
         "dataset": str(root / "market"),
         "arms": {
@@ -32,7 +32,7 @@ def recipe(root: Path, **changes) -> FinetuneEval:
         "ratio": 0.5,
         **changes,
     }
-    return resolve(values, FinetuneEval, where="test")
+    return resolve(values, FinetuneRecipe, where="test")
 
 
 def draw_roots(folder: Path) -> Path:

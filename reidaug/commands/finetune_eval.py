@@ -10,7 +10,7 @@ from reidaug.errors import UsageError
 from reidaug.experiments import adaptation_run, finetune
 from reidaug.experiments.adaptation_config import WARMUP, AdaptationRecipe
 from reidaug.experiments.evaluation import evaluate_checkpoint, evaluation_text
-from reidaug.experiments.finetune_config import START, FinetuneEval
+from reidaug.experiments.finetune_config import START, FinetuneRecipe
 from reidaug.experiments.tables import summary
 from reidaug.recipes import read, resolve
 from reidaug.reid.evaluation.retrieval import Rerank
@@ -86,7 +86,7 @@ def command(
         adaptation = resolve(values, AdaptationRecipe, where=str(recipe))
         _adapt(adaptation, out, resume=resume, dry=dry, workers=workers)
         return
-    experiment = resolve(values, FinetuneEval, where=str(recipe))
+    experiment = resolve(values, FinetuneRecipe, where=str(recipe))
     if eval_only:
         report = evaluate_checkpoint(experiment, out, rerank=rerank, resume=resume)
         click.echo(evaluation_text(report))

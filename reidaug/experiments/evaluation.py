@@ -7,7 +7,7 @@ from reidaug.data.images import encode_png
 from reidaug.errors import UsageError
 from reidaug.experiments.experiment_data import ExperimentData
 from reidaug.experiments.finetune import FinetuneGrid
-from reidaug.experiments.finetune_config import FinetuneEval, build_checked_network, read_data
+from reidaug.experiments.finetune_config import FinetuneRecipe, build_checked_network, read_data
 from reidaug.experiments.tables import (
     Subset,
     ap_lines,
@@ -28,7 +28,7 @@ SHOWN = 10  # results of a query in the picture
 
 
 def evaluate_checkpoint(
-    recipe: FinetuneEval, out: Path, *, rerank: Rerank = "none", resume: bool = False
+    recipe: FinetuneRecipe, out: Path, *, rerank: Rerank = "none", resume: bool = False
 ) -> dict[str, Any]:
     """Evaluate the recipe's checkpoint without training anything.
 

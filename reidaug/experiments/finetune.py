@@ -12,7 +12,7 @@ from reidaug.experiments.arms import extends
 from reidaug.experiments.experiment_data import ExperimentData
 from reidaug.experiments.finetune_config import (
     START,
-    FinetuneEval,
+    FinetuneRecipe,
     build_checked_network,
     build_network,
     read_data,
@@ -38,7 +38,7 @@ DRY_RUN_CROPS = 64  # queries and gallery crops of a dry run, each
 
 
 def finetune(
-    recipe: FinetuneEval, out: Path, *, resume: bool = False, workers: int | None = None
+    recipe: FinetuneRecipe, out: Path, *, resume: bool = False, workers: int | None = None
 ) -> FinetuneReport:
     """Train every arm with every seed and compare them.
 
@@ -69,7 +69,7 @@ def finetune(
     return report
 
 
-def dry_run(recipe: FinetuneEval) -> FinetuneReport:
+def dry_run(recipe: FinetuneRecipe) -> FinetuneReport:
     """List all crops, take one step with every arm, evaluate on a few crops; keep nothing.
 
     Args:
@@ -103,7 +103,7 @@ class FinetuneGrid(Grid):
         folder: Its run folder.
     """
 
-    recipe: FinetuneEval
+    recipe: FinetuneRecipe
     data: ExperimentData
     folder: RunFolder
 

@@ -25,7 +25,7 @@ START = "start"  # the stage before all arms, which trains the model they are fi
 INITIAL_WEIGHTS = 5  # purpose of a generator; those of `reidaug.reid.batches` are 0 to 4
 
 
-class FinetuneEval(TrainingOptions, ExperimentOptions):
+class FinetuneRecipe(TrainingOptions, ExperimentOptions):
     """An experiment: a re-ID model fine-tuned with every arm.
 
     Attributes:
@@ -76,7 +76,7 @@ class FinetuneEval(TrainingOptions, ExperimentOptions):
     keep_checkpoints: bool = False
 
     @model_validator(mode="after")
-    def _check_protocol(self) -> "FinetuneEval":
+    def _check_protocol(self) -> "FinetuneRecipe":
         across = self.protocol == "cross_domain"
         if across != (self.test_dataset is not None):
             raise ValueError("test_dataset belongs to the protocol cross_domain, and that needs it")
@@ -87,7 +87,7 @@ class FinetuneEval(TrainingOptions, ExperimentOptions):
         return self
 
 
-def read_data(recipe: FinetuneEval) -> ExperimentData:
+def read_data(recipe: FinetuneRecipe) -> ExperimentData:
     """Read the crops of an experiment.
 
     Args:
@@ -115,7 +115,7 @@ def read_data(recipe: FinetuneEval) -> ExperimentData:
 
 
 def build_network(
-    recipe: FinetuneEval, people: int, seed: int, weights: Path | None
+    recipe: FinetuneRecipe, people: int, seed: int, weights: Path | None
 ) -> tuple[ReIDModel, LoadedWeights | None]:
     """Build the network of an experiment.
 
@@ -141,7 +141,7 @@ def build_network(
     return model.to(PartialState().device), loaded
 
 
-def build_checked_network(recipe: FinetuneEval, people: int, *, training: bool) -> ReIDModel:
+def build_checked_network(recipe: FinetuneRecipe, people: int, *, training: bool) -> ReIDModel:
     """Build the network an experiment begins with, and check that it can be used.
 
     Done before anything is written: a wrong name or file leaves no folder. A line says what was

@@ -17,7 +17,7 @@ from reidaug.cli import main
 from reidaug.data.market1501 import GALLERY, QUERY, read_market1501
 from reidaug.experiments.evaluation import evaluate_checkpoint
 from reidaug.experiments.finetune import finetune
-from reidaug.experiments.finetune_config import FinetuneEval
+from reidaug.experiments.finetune_config import FinetuneRecipe
 from reidaug.recipes import resolve
 from reidaug.reid.evaluation.retrieval import evaluate
 from reidaug.reid.features import extract_features
@@ -111,7 +111,7 @@ def test_re_ranking_is_a_second_row(
 
 def test_what_is_shown_is_what_was_scored(at_root: None, tmp_path: Path) -> None:
     recipe = resolve({"dataset": "market", "checkpoint": "model_final.pth", **NETWORK},
-                     FinetuneEval, where="test")  # fmt: skip
+                     FinetuneRecipe, where="test")  # fmt: skip
     report = evaluate_checkpoint(recipe, tmp_path / "run")
     assert len(report["ranked"]) == 6
     for row in report["ranked"]:
@@ -146,7 +146,7 @@ def test_a_class_of_ones_own_scores_what_its_features_say(
     recipe = resolve(
         {"dataset": "market", "backbone": "my_net:Net", "checkpoint": str(tmp_path / "own.pt"),
          "size": [64, 32], "mirror": mirror, "precision": "float32"},
-        FinetuneEval, where="test",
+        FinetuneRecipe, where="test",
     )  # fmt: skip
     report = evaluate_checkpoint(recipe, tmp_path / "run")
     dataset = read_market1501(Path("market"))
@@ -158,7 +158,7 @@ def test_a_class_of_ones_own_is_trained_too(at_root: None, tmp_path: Path) -> No
     recipe = resolve(
         {"dataset": "market", "backbone": "my_net:Net", "size": [64, 32], "people": 3,
          "images": 2, "pretrain_steps": 3, "steps": 2, "seeds": [0]},
-        FinetuneEval, where="test",
+        FinetuneRecipe, where="test",
     )  # fmt: skip
     report = finetune(recipe, tmp_path / "run", workers=1)
     assert list(report.arms) == ["real_only"]

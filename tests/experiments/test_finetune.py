@@ -12,7 +12,7 @@ from stick_market import stick_market
 from reidaug.errors import ReidaugError
 from reidaug.experiments.evaluation import evaluate_checkpoint
 from reidaug.experiments.finetune import FinetuneGrid, dry_run, finetune
-from reidaug.experiments.finetune_config import START, FinetuneEval
+from reidaug.experiments.finetune_config import START, FinetuneRecipe
 from reidaug.recipes import load
 
 RECIPES = Path(__file__).parents[2] / "recipes"
@@ -205,7 +205,7 @@ def test_table_5_runs_on_any_root_of_the_layout(root, name):
         "backbone_options={width: 8, blocks: [1, 1, 1, 1], embedding: 8}",
         *("weights=null", "size=[32, 16]", "people=3", "images=2"),
     ]
-    recipe = load(path, FinetuneEval, changes)
+    recipe = load(path, FinetuneRecipe, changes)
     report = dry_run(recipe)
     assert set(report.arms) == set(arms)
     assert {recipe.method, recipe.baseline, *recipe.controls} <= set(arms)
