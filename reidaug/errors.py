@@ -4,20 +4,20 @@ from importlib.util import find_spec
 
 
 class ReidaugError(Exception):
-    """The work failed for a reason the user can mend; the command ends with exit code 1."""
+    """An error the user can fix; the command ends with exit code 1."""
 
     exit_code = 1
 
     def __init__(self, line: str) -> None:
-        # A data-loading worker hands its error on with the whole traceback as the text; the line
-        # itself comes last, after the name of its type.
+        # A data-loading worker re-raises its error with the traceback as the text; the line itself
+        # comes last, after the name of its type.
         if "\nOriginal Traceback" in line:
             line = line.rstrip().rsplit("\n", 1)[-1].split("Error: ", 1)[-1]
         super().__init__(line)
 
 
 class UsageError(ReidaugError):
-    """The command was asked for something it cannot do; it ends with exit code 2."""
+    """A wrong option or argument; the command ends with exit code 2."""
 
     exit_code = 2
 

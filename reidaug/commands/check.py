@@ -39,9 +39,9 @@ def command(
     report: Path | None,
     workers: int | None,
 ) -> None:
-    r"""Say what is wrong with DATASET, a re-ID dataset, and what to do about it.
+    r"""Check DATASET, a re-ID dataset, and advise what to do about its problems.
 
-    Looks at names, persons, cameras, every image, keypoints and masks. A problem stops augment,
+    Checks names, persons, cameras, every image, keypoints and masks. A problem stops augment,
     training or evaluation; advice costs accuracy or images; a remark is good to know. Ends with 0
     when the dataset can be used for all three, with 1 otherwise. Changes nothing.
 

@@ -1,1 +1,1 @@
-"""What is wrong with a re-ID dataset, and how to mend it."""
+"""A linter of re-ID datasets: problems, advice and remarks, and how to act on them."""

@@ -83,9 +83,9 @@ def name_findings(listing: Listing, *, listed: bool) -> list[Finding]:
         advice = "without it only the other splits can be used"
         return [Finding.problem(split, listing.missing, advice, Tally(), stops)]
     findings = []
-    mend = "mend these lines of the list" if listed else pattern_advice(listing.unmatched)
+    correction = "correct these lines of the list" if listed else pattern_advice(listing.unmatched)
     for names, says, advice in (
-        (listing.unmatched, "do not name person and camera", mend),
+        (listing.unmatched, "do not name person and camera", correction),
         (listing.other_formats, "do not end in .jpg and are not read", _RENAME),
     ):
         if names and listing.people:

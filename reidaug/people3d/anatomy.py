@@ -55,19 +55,19 @@ def skin_chart() -> Chart:
     model = load_body()
     joints = len(model.template) - 17
     position, weights = model.template[:joints], model.weights[:joints]
-    trunk_way = np.stack((position[:, 0], AXIS_Y - position[:, 1]), 1)
-    arm, arm_way, on_arm = _limbs(model, position, weights, ("upperarm01", "lowerarm01", "wrist"))
-    leg, leg_way, on_leg = _limbs(model, position, weights, ("upperleg02", "lowerleg01", "foot"))
+    trunk_axis = np.stack((position[:, 0], AXIS_Y - position[:, 1]), 1)
+    arm, arm_axis, on_arm = _limbs(model, position, weights, ("upperarm01", "lowerarm01", "wrist"))
+    leg, leg_axis, on_leg = _limbs(model, position, weights, ("upperleg02", "lowerleg01", "foot"))
     head = _share(model, weights, ("neck03", "head"))
     trunk = np.clip(1 - on_arm - on_leg, 0, 1)
-    way = trunk_way * trunk[:, None] + arm_way * on_arm[:, None] + leg_way * on_leg[:, None]
+    around = trunk_axis * trunk[:, None] + arm_axis * on_arm[:, None] + leg_axis * on_leg[:, None]
     radius = 0.15 * trunk + 0.05 * on_arm + 0.08 * on_leg
     return Chart(
         position,
         np.where(on_arm > 0.02, arm, -1).astype(np.float32),
         np.where(on_leg > 0.02, leg, -1).astype(np.float32),
         head,
-        way / np.maximum(np.linalg.norm(way, axis=1, keepdims=True), 1e-6),
+        around / np.maximum(np.linalg.norm(around, axis=1, keepdims=True), 1e-6),
         radius,
     )
 

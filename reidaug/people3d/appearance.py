@@ -21,9 +21,9 @@ class Fabric(NamedTuple):
 
     Attributes:
         pattern: One of PATTERNS.
-        base: Colour of the ground.
-        second: Colour of the mesh.
-        third: Colour of the details.
+        base: Background colour.
+        second: Colour of the pattern.
+        third: Colour of its details.
         scale: Length of one repeat in metres.
         seed: Random seed of irregular patterns.
     """

@@ -31,32 +31,17 @@ LEATHER = (
 )  # fmt: skip
 
 
+THICKNESS = {"tshirt": 0.012, "shirt": 0.014, "sweater": 0.018, "dress": 0.01}
+
+
 def sample_person(world: World, seed: int, person: int) -> Appearance:
-    """Sample a person of a world.
-
-    Args:
-        world: The world.
-        seed: Of the dataset.
-        person: Number of the person.
-
-    Returns:
-        The person's appearance.
-    """
+    """Sample the appearance of a person, given its number, in a dataset of a world and a seed."""
     generator = world.generator(seed, APPEARANCES, person)
     return sample_appearance(generator, world.palette, world.bodies)
 
 
 def sample_appearance(rng: Generator, palette: Palette, bodies: Bodies = ORDINARY) -> Appearance:
-    """Sample a person.
-
-    Args:
-        rng: Random generator.
-        palette: Distribution of clothes.
-        bodies: Distribution of body shapes.
-
-    Returns:
-        The person's appearance.
-    """
+    """Sample an appearance from distributions of clothes and of body shapes."""
     woman = bool(rng.random() < bodies.women)
     phenotype = Phenotype(
         gender=float(np.clip((0.92 if woman else 0.06) + rng.normal(0, 0.06), 0, 1)),
@@ -89,10 +74,9 @@ def _sample_top(rng: Generator, palette: Palette, woman: bool) -> Top:
     kind = str(rng.choice([top if woman or top != "dress" else "tshirt" for top in palette.worn]))
     pattern = "plain" if rng.random() < palette.plain else str(rng.choice(palette.patterns))
     front = _fabric(rng, palette, pattern, palette.tops)
-    back = front
+    back = sleeves = front
     if rng.random() < palette.two_sided:
         back = _fabric(rng, palette, str(rng.choice(palette.patterns)), palette.tops)
-    sleeves = front
     if rng.random() < palette.sleeves:
         sleeves = _fabric(rng, palette, "plain", palette.tops)
     printed = rng.random() < palette.prints and kind != "coat"
@@ -105,9 +89,7 @@ def _sample_top(rng: Generator, palette: Palette, woman: bool) -> Top:
         sleeve=float(length.get(kind, rng.choice([1.0, 1.5, 1.92, 1.92]))) if not outer else 1.95,
         hem=float(rng.uniform(0.06, 0.2)),
         neck=float(rng.choice([0.0, 0.03, 0.08])),
-        thickness={"tshirt": 0.012, "shirt": 0.014, "sweater": 0.018, "dress": 0.01}.get(
-            kind, 0.028
-        ),
+        thickness=THICKNESS.get(kind, 0.028),
         front_print=str(rng.choice(PRINTS[1:])) if printed else "none",
         back_print=str(rng.choice(PRINTS[1:])) if printed and rng.random() < 0.5 else "none",
         print_colour=_colour(rng, palette.tops),
@@ -118,21 +100,16 @@ def _sample_top(rng: Generator, palette: Palette, woman: bool) -> Top:
 
 
 def _sample_bottom(rng: Generator, palette: Palette, woman: bool, top: Top) -> Bottom:
-    pattern = (
-        "plain"
-        if rng.random() < 1 - palette.patterned
-        else str(rng.choice(["vertical", "checked", "speckled", "gradient"]))
-    )
+    plain = rng.random() < 1 - palette.patterned
+    pattern = "plain" if plain else str(rng.choice(["vertical", "checked", "speckled", "gradient"]))
     skirt = rng.uniform(0.45, 0.85) if woman and top.skirt == 0 and rng.random() < 0.35 else 0.0
     bare = (woman and top.open == 0 and top.skirt > 0) or skirt > 0
-    length = (
-        0.0
-        if bare and rng.random() < 0.6
-        else float(rng.choice([0.6, 1.0, 1.5, 1.95, 1.95, 1.95, 1.95]))
-    )
+    length = 0.25
+    if not (bare and rng.random() < 0.6):
+        length = float(rng.choice([0.6, 1.0, 1.5, 1.95, 1.95, 1.95, 1.95]))
     return Bottom(
         cloth=_fabric(rng, palette, pattern, palette.bottoms),
-        length=max(length, 0.25),
+        length=length,
         thickness=float(rng.uniform(0.006, 0.022)),
         skirt=float(skirt),
         flare=float(rng.uniform(0.0, 0.3)),
@@ -153,13 +130,8 @@ def _sample_bag(rng: Generator, palette: Palette) -> Bag:
     colour = _shade(rng, LEATHER[rng.integers(len(LEATHER))], 0.06)
     if rng.random() < 0.5:
         colour = _colour(rng, palette.tops)
-    return Bag(
-        kind,
-        colour,
-        _colour(rng, palette.tops),
-        bool(rng.random() < 0.5),
-        float(rng.uniform(0.8, 1.2)),
-    )
+    detail, left = _colour(rng, palette.tops), bool(rng.random() < 0.5)
+    return Bag(kind, colour, detail, left, float(rng.uniform(0.8, 1.2)))
 
 
 def _fabric(rng: Generator, palette: Palette, pattern: str, colours: tuple[RGB, ...]) -> Fabric:
@@ -169,9 +141,8 @@ def _fabric(rng: Generator, palette: Palette, pattern: str, colours: tuple[RGB, 
              "diagonal": (0.08, 0.2), "dots": (0.06, 0.14), "camouflage": (0.08, 0.2),
              "zigzag": (0.1, 0.2), "speckled": (0.02, 0.05)}.get(pattern, (0.1, 0.2))  # fmt: skip
     third = _contrast(rng, second, palette.tops)
-    return Fabric(
-        pattern, base, second, third, float(rng.uniform(*scale)), int(rng.integers(2**31))
-    )
+    size, seed = float(rng.uniform(*scale)), int(rng.integers(2**31))
+    return Fabric(pattern, base, second, third, size, seed)
 
 
 def _colour(rng: Generator, colours: tuple[RGB, ...]) -> RGB:
@@ -199,7 +170,6 @@ def _vivid(rng: Generator) -> RGB:
 
 
 def _shade(rng: Generator, colour: RGB, amount: float) -> RGB:
-    rgb = np.clip(
-        np.asarray(colour) + rng.normal(0, amount) + rng.normal(0, amount / 2, 3), 0.02, 1
-    )
+    shade = np.asarray(colour) + rng.normal(0, amount) + rng.normal(0, amount / 2, 3)
+    rgb = np.clip(shade, 0.02, 1)
     return float(rgb[0]), float(rgb[1]), float(rgb[2])

@@ -9,7 +9,7 @@ from scipy.ndimage import gaussian_filter, zoom
 from reidaug.people3d.body import Floats
 
 AIM = 0.95
-"""Cameras appearance at this height in metres above the ground."""
+"""Height in metres above the ground that cameras point at."""
 
 
 class View(NamedTuple):
@@ -119,14 +119,9 @@ def crop_projection(view: View, body: Floats, trunk: Floats, size: tuple[int, in
     height, width = size
     tall = view.zoom * height / (bottom - top)
     scale = np.array([tall * view.stretch, tall], np.float32)
-    offset = np.array(
-        [
-            width * (0.5 + view.shift_x) - 0.5 - across * scale[0],
-            height * (0.5 + view.shift_y) - 0.5 - 0.5 * (top + bottom) * scale[1],
-        ],
-        np.float32,
-    )
-    return Projection(rotation, centre, scale, offset)
+    x = width * (0.5 + view.shift_x) - 0.5 - across * scale[0]
+    y = height * (0.5 + view.shift_y) - 0.5 - 0.5 * (top + bottom) * scale[1]
+    return Projection(rotation, centre, scale, np.array([x, y], np.float32))
 
 
 def expose(image: Floats, optics: Optics, rng: Generator) -> Floats:

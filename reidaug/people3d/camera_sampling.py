@@ -37,16 +37,7 @@ class Camera(NamedTuple):
 
 
 def sample_camera(world: World, seed: int, number: int) -> Camera:
-    """Sample a camera of a world.
-
-    Args:
-        world: The world.
-        seed: Of the dataset.
-        number: Of the camera, counted from 1.
-
-    Returns:
-        The camera.
-    """
+    """Sample a camera, given its number from 1, in a dataset of a world and a seed."""
     rng, rig = world.generator(seed, CAMERAS, number), world.rig
     gains = np.exp(rng.normal(0, world.cast, 3))
     gains /= gains.mean() ** 0.7

@@ -63,13 +63,12 @@ def build_mesh(appearance: Appearance) -> PersonMesh:
     parts = [surface, *loose_garments(appearance, body), *loose_hair(appearance, body)]
     parts += bag(appearance, body)
     starts = np.cumsum([0] + [len(p.vertices) for p in parts])
+    faces = [p.faces + s for p, s in zip(parts, starts, strict=False)]
     return PersonMesh(
         appearance=appearance,
         vertices=np.concatenate([p.vertices for p in parts]).astype(np.float32),
         weights=np.concatenate([p.weights for p in parts]),
-        faces=np.concatenate([p.faces + s for p, s in zip(parts, starts, strict=False)]).astype(
-            np.int32
-        ),
+        faces=np.concatenate(faces).astype(np.int32),
         part=np.concatenate([np.full(len(p.faces), p.part, np.int32) for p in parts]),
         chart=np.concatenate([p.chart for p in parts]).astype(np.float32),
         skin=len(body.vertices),

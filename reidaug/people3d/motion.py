@@ -157,8 +157,9 @@ def _standing(posture: Posture, rng: Generator, *, turning: bool) -> Posture:
     wide = rng.uniform(-0.04, 0.08)
     posture = posture._replace(spread_left=wide, spread_right=wide, lean=rng.normal(0.02, 0.03))
     if turning:
-        way = rng.choice([-1.0, 1.0]) * rng.uniform(0.2, 0.5)
-        return posture._replace(pelvis=-0.4 * way, twist=way, head_yaw=way * rng.uniform(0.3, 1.2))
+        turn = rng.choice([-1.0, 1.0]) * rng.uniform(0.2, 0.5)
+        head = turn * rng.uniform(0.3, 1.2)
+        return posture._replace(pelvis=-0.4 * turn, twist=turn, head_yaw=head)
     side = rng.choice(["left", "right"])
     still = {f"elbow_{side}": rng.choice([0.15, 0.3, 1.9]), f"inward_{side}": rng.uniform(0, 0.5)}
     return posture._replace(**{name: float(value) for name, value in still.items()})

@@ -197,15 +197,9 @@ def shade(
     to_camera /= np.linalg.norm(to_camera)
     normals *= np.where(normals @ to_camera < 0, -1, 1)[:, None]
     light = plan.light
-    sun = np.array(
-        [
-            np.sin(light.azimuth) * np.cos(light.elevation),
-            -np.cos(light.azimuth) * np.cos(light.elevation),
-            np.sin(light.elevation),
-        ],
-        np.float32,
-    )
-    direct = np.clip(normals @ sun, 0, 1)
+    x, y = np.sin(light.azimuth), -np.cos(light.azimuth)
+    level, up = np.cos(light.elevation), np.sin(light.elevation)
+    direct = np.clip(normals @ np.array([x * level, y * level, up], np.float32), 0, 1)
     sky = 0.75 + 0.25 * normals[:, 2]
     folds = wrinkles(mesh, chart)
     lit = light.strength * (light.ambient * sky + (1 - light.ambient) * direct) * folds

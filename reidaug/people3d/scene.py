@@ -65,10 +65,8 @@ def add_shadow(background: Floats, feet: Floats, width: float) -> Floats:
     rows, columns = np.mgrid[: background.shape[0], : background.shape[1]].astype(np.float32)
     dark = np.zeros(background.shape[:2], np.float32)
     for x, y in feet:
-        far = ((columns - x) / (0.55 * width)) ** 2 + (
-            (rows - y - 0.1 * width) / (0.16 * width)
-        ) ** 2
-        dark = np.maximum(dark, np.exp(-far))
+        across, down = (columns - x) / (0.55 * width), (rows - y - 0.1 * width) / (0.16 * width)
+        dark = np.maximum(dark, np.exp(-(across**2 + down**2)))
     result: Floats = background * (1 - 0.45 * dark[..., None])
     return result
 
@@ -120,9 +118,8 @@ def _clouds(rng: Generator, size: tuple[int, int], cell: float) -> Floats:
     strength = 1.0
     for octave in range(3):
         step = max(1.0, cell * max(height, 128) / 128 / 2**octave)
-        coarse = rng.standard_normal(
-            (int(height / step) + 3, int(width / step) + 3), dtype=np.float32
-        )
+        cells = (int(height / step) + 3, int(width / step) + 3)
+        coarse = rng.standard_normal(cells, dtype=np.float32)
         fine = zoom(coarse, (min(step, height), step), order=1)[:height, :width]
         total[: fine.shape[0], : fine.shape[1]] += strength * fine
         strength *= 0.55

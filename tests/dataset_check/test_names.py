@@ -98,5 +98,5 @@ def test_lists_of_msmt17_are_read(tmp_path: Path, market: Path) -> None:
     checkup = check_dataset(tmp_path)
     assert checkup.listed
     assert checkup.counts[TRAIN][:3] == (2, 4, 2)
-    assert found(checkup, "1 name").advice == "mend these lines of the list"
+    assert found(checkup, "1 name").advice.endswith("lines of the list")
     assert all(checkup.usable().values())
