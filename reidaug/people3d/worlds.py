@@ -55,7 +55,7 @@ class Rig(NamedTuple):
         saturation: Of the colours, 0 grey, 1 unchanged.
         tint: Gains of red, green and blue common to all cameras.
         gamma: Exponent of the tone curve common to all cameras.
-        places: Which of `reidaug.people3d.scene.PLACES` they appearance at.
+        places: Which of `reidaug.people3d.scene.PLACES` they show.
     """
 
     height: tuple[float, float] = (1.8, 4.0)
