@@ -16,6 +16,8 @@ RESULTS = sorted((ROOT / "benchmarks" / "results").glob("*.json"))
 
 COVERED_ELSEWHERE = {
     "augment/warping.py": "tests/augment/test_engine.py: every option of a warp",
+    "people3d/appearance.py": "tests/people3d/test_appearance_sampling.py: all garments",
+    "people3d/kernels.py": "tests/people3d/test_raster.py: against a plain loop",
 }
 """Modules without a test file of their own: where they are tested."""
 
