@@ -156,25 +156,15 @@ def _coarser(level: Float[Tensor, "1 4 h w"]) -> Float[Tensor, "1 4 h2 w2"]:
 
 
 class WarpedSource(NamedTuple):
-    """What the backgrounds of one source's T warps are made from.
+    """What the backgrounds of one source's T warps are made from."""
 
-    Attributes:
-        image: The source (3, H, W) in [0, 1].
-        mask: The person in it (H, W).
-        person: Person id.
-        flow: The flows (T, 2, H, W).
-        names: File names of the T warps.
-        seed: Random seed.
-        pool: Backgrounds of other people, where the background needs them.
-    """
-
-    image: Float[Tensor, "3 H W"]
-    mask: Bool[Tensor, "H W"]
-    person: int
+    image: Float[Tensor, "3 H W"]  # the source, in [0, 1]
+    mask: Bool[Tensor, "H W"]  # the person in it
+    person: int  # person id
     flow: Float[Tensor, "t 2 H W"]
-    names: Sequence[str]
-    seed: int = 0
-    pool: BackgroundPool | None = None
+    names: Sequence[str]  # file names of the warps
+    seed: int = 0  # random seed
+    pool: BackgroundPool | None = None  # where the background needs it
 
 
 def grey(source: WarpedSource) -> Float[Tensor, "3 1 1"]:

@@ -42,17 +42,11 @@ DECIMALS = 4
 
 
 class WarpJob(NamedTuple):
-    """What every worker must know; small, and equal to its own copy in another process.
+    """What every worker must know; small, and equal to its own copy in another process."""
 
-    Attributes:
-        out: The augmented dataset; ``poses.json`` in it holds the target poses.
-        flow: The flow estimator.
-        options: The options, their paths absolute, their precision chosen.
-    """
-
-    out: Path
+    out: Path  # the augmented dataset; its ``poses.json`` holds the target poses
     flow: NamedFlow
-    options: AugmentOptions
+    options: AugmentOptions  # paths absolute, precision chosen
 
     @property
     def records(self) -> Records:
@@ -61,17 +55,11 @@ class WarpJob(NamedTuple):
 
 
 class Models(NamedTuple):
-    """What a process loads once for all chunks of a job.
+    """What a process loads once for all chunks of a job."""
 
-    Attributes:
-        estimator: The flow estimator in evaluation mode.
-        targets: The target poses with their outlines.
-        pose_estimator: Finds the poses of the warps; None where they are not checked.
-    """
-
-    estimator: FlowEstimator
-    targets: Targets
-    pose_estimator: PoseEstimator | None
+    estimator: FlowEstimator  # the flow estimator in evaluation mode
+    targets: Targets  # the target poses with their outlines
+    pose_estimator: PoseEstimator | None  # for the poses of the warps; None where not checked
 
 
 @lru_cache(maxsize=1)
@@ -88,12 +76,7 @@ def load_models(job: WarpJob) -> Models:
 
 
 def check_size(estimator: FlowEstimator, pose: Pose, size: Size) -> None:
-    """Check before the work that an estimator takes images of a size.
-
-    Args:
-        estimator: The estimator, in evaluation mode.
-        pose: Any pose (18, 2) in pixels of such an image.
-        size: (height, width) of the warps.
+    """Check before the work that an estimator takes images of a size, with any pose (18, 2) in them.
 
     Raises:
         UsageError: It does not.
@@ -143,7 +126,7 @@ def make_chunk(
     sources: Sequence[Source],
     pool: Sequence[Source] = (),
 ) -> tuple[int, int]:
-    """Warp some sources into every pose, unless that is done already.
+    """Warp the sources of a chunk into every pose, unless that is done already.
 
     Args:
         job: What to do.
@@ -175,16 +158,10 @@ def make_chunk(
 def warp_crops(
     models: Models, crops: Sequence[Crop], options: AugmentOptions, others: Sequence[Crop] = ()
 ) -> Iterator[tuple[WarpRow, bytes | None]]:
-    """Warp crops on the canvas of the targets into every target pose.
-
-    Args:
-        models: Estimators and targets.
-        crops: One crop at least.
-        options: The options.
-        others: Crops to take other backgrounds from.
+    """Warp crops on the canvas of the targets into every pose; ``others`` give other backgrounds.
 
     Yields:
-        The row and the JPEG file of each warp, None where it is not kept; poses of the first crop
+        The row and the JPEG file of each warp, None where it is not kept; all of the first crop
         first.
     """
     pool = None

@@ -20,33 +20,20 @@ from reidaug.geometry.pose import Pose, shows_torso
 
 
 class Source(NamedTuple):
-    """An image to warp.
+    """An image to warp."""
 
-    Attributes:
-        person: The crop.
-        name: File name its warps are named after.
-        pose: Its 18 joints in pixels.
-    """
-
-    person: Person
-    name: str
-    pose: Pose
+    person: Person  # the crop
+    name: str  # file name its warps are named after
+    pose: Pose  # its 18 joints in pixels
 
 
 class AugmentInputs(NamedTuple):
-    """What an augmented dataset is made from.
+    """What an augmented dataset is made from."""
 
-    Attributes:
-        dataset: The training images.
-        sources: Those with a pose, in name order.
-        targets: The target poses; none where each image keeps its own.
-        left_out: One line for everything that cannot be used.
-    """
-
-    dataset: ReIDDataset
-    sources: tuple[Source, ...]
-    targets: TargetPoses
-    left_out: tuple[str, ...]
+    dataset: ReIDDataset  # the training images
+    sources: tuple[Source, ...]  # those with a pose, in name order
+    targets: TargetPoses  # the target poses; none where each image keeps its own
+    left_out: tuple[str, ...]  # one line for everything that cannot be used
 
 
 def read_inputs(
@@ -166,12 +153,10 @@ def choose_targets(
         sizes: dict[str, Size] = {}
         for name in chosen:
             try:
-                size = _size_of(candidates[name], masks)
+                sizes[name] = _size_of(candidates[name], masks)
             except ReidaugError as error:
                 unreadable.append(str(error))
                 del candidates[name]  # it is reported when it is read as a source
-            else:
-                sizes[name] = size
         if len(sizes) == len(chosen):
             break
     targets = on_common_canvas(chosen, poses, sizes, seed=seed)

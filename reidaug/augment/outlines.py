@@ -18,19 +18,12 @@ from reidaug.geometry.warp import warp
 
 
 class Targets(NamedTuple):
-    """Target poses with the outlines that cut their warps.
+    """Target poses with the outlines that cut their warps."""
 
-    Attributes:
-        images: File names of the T images the poses come from.
-        pose: Joints (T, 18, 2) in pixels of the warps.
-        outline: Person masks (T, H, W).
-        matte: The outlines with a soft edge (T, 1, H, W), in [0, 1].
-    """
-
-    images: tuple[str, ...]
-    pose: Pose
-    outline: Bool[Tensor, "t H W"]
-    matte: Float[Tensor, "t 1 H W"]
+    images: tuple[str, ...]  # file names of the T images the poses come from
+    pose: Pose  # joints (T, 18, 2) in pixels of the warps
+    outline: Bool[Tensor, "t H W"]  # person masks (T, H, W)
+    matte: Float[Tensor, "t 1 H W"]  # the outlines with a soft edge
 
     @classmethod
     def cut(cls, images: tuple[str, ...], pose: Pose, outline: Bool[Tensor, "t H W"]) -> "Targets":
@@ -95,16 +88,10 @@ def target_outlines(poses: TargetPoses, masks: Path | None) -> Targets:
 def carry_outline(
     mask: Bool[Tensor, "H W"], pose: Pose, flow: Float[Tensor, "t 2 h w"], images: tuple[str, ...]
 ) -> Targets:
-    """Carry a person's own outline along flows that do not lead into the target poses.
-
-    Args:
-        mask: The source's person (H, W).
-        pose: The source's 18 joints.
-        flow: Flows (T, 2, h, w).
-        images: File names of the T images the target poses come from.
+    """Carry a person's own outline along flows (T, 2, h, w) that do not lead into target poses.
 
     Returns:
-        Targets of the source's own pose and of the warped outline.
+        Targets of the source's own pose and of its warped mask (H, W), of the given image names.
     """
     size = (mask.shape[0], mask.shape[1])
     whole = mask[None, None].float().expand(len(flow), -1, -1, -1)

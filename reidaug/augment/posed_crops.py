@@ -66,19 +66,12 @@ class PosedImage(tv_tensors.Image):  # type: ignore[misc]
 
 
 class TrainingCrop(NamedTuple):
-    """An item of `PosedCrops`; a `DataLoader` makes a batch of each field.
+    """An item of `PosedCrops`; a `DataLoader` makes a batch of each field."""
 
-    Attributes:
-        image: What the transform made of the image.
-        label: The person, counted from 0 without gaps.
-        camera: The camera, counted from 0 without gaps.
-        path: The image file.
-    """
-
-    image: Tensor
-    label: int
-    camera: int
-    path: str
+    image: Tensor  # what the transform made of the image
+    label: int  # the person, counted from 0 without gaps
+    camera: int  # likewise
+    path: str  # the image file
 
 
 class PosedCrops(Dataset[TrainingCrop]):

@@ -24,19 +24,12 @@ MOST_COMPARED = 2_000  # poses; the table of their distances takes 16 MB
 
 
 class TargetPoses(NamedTuple):
-    """The poses every source is warped into.
+    """The poses every source is warped into."""
 
-    Attributes:
-        size: (height, width) of the warps, in whose pixels the poses are.
-        seed: Random seed of the choice.
-        images: File name of the training image each pose comes from.
-        pose: The joints (T, 18, 2).
-    """
-
-    size: Size
-    seed: int
-    images: tuple[str, ...]
-    pose: Pose
+    size: Size  # (height, width) of the warps, in whose pixels the poses are
+    seed: int  # random seed of the choice
+    images: tuple[str, ...]  # file name of the training image each pose comes from
+    pose: Pose  # the joints (T, 18, 2)
 
 
 def choose(poses: Mapping[str, Pose], count: int, *, how: str, seed: int) -> tuple[str, ...]:
@@ -166,14 +159,7 @@ def _cost(distances: NDArray[np.float32], found: Sequence[int]) -> float:
 def on_common_canvas(
     images: Sequence[str], poses: Mapping[str, Pose], sizes: Mapping[str, Size], *, seed: int
 ) -> TargetPoses:
-    """Bring chosen poses to one canvas: the most common size of their images.
-
-    Args:
-        images: Names of the chosen images.
-        poses: Their joints, each in pixels of its own image.
-        sizes: (height, width) of each of these images.
-        seed: Random seed of the choice.
-    """
+    """Bring the poses of some images to one canvas: the most common (height, width) of these images."""
     counts: dict[Size, int] = {}
     for name in images:
         counts[sizes[name]] = counts.get(sizes[name], 0) + 1

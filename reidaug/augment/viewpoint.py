@@ -1,6 +1,6 @@
 """Viewpoint of people, from the order of their shoulders and hips."""
 
-from typing import Literal, get_args
+from typing import Literal
 
 import torch
 from jaxtyping import Bool, Float
@@ -16,7 +16,6 @@ SIDE = 0.2
 """Dead zone: below it a person is seen from the side, neither from the front nor from behind."""
 
 Turns = Literal["allow", "mirror", "drop"]
-TURNS: tuple[str, ...] = get_args(Turns)
 """What becomes of half turns. ``allow``: nothing. ``mirror``: see `exchange_left_right`. ``drop``:
 they are not kept."""
 
@@ -78,10 +77,7 @@ def exchange_left_right(pose: Pose, which: Bool[Tensor, "b"]) -> Pose:
 
     Args:
         pose: The 18 joints (B, 18, 2).
-        which: Poses to change (B,).
-
-    Returns:
-        The poses, changed where ``which`` is true.
+        which: Poses to change (B,); the others stay as they are.
     """
     order = list(FLIP_18)
     return Pose(
@@ -91,13 +87,10 @@ def exchange_left_right(pose: Pose, which: Bool[Tensor, "b"]) -> Pose:
 
 
 def group_by_view(source: Pose, target: Pose, turns: str) -> list[tuple[list[int], Pose]]:
-    """Group sources by their view, each group with its target poses.
+    """Group sources (S, 18, 2) by their view, each group with its target poses.
 
-    Args:
-        source: Joints (S, 18, 2), S at least 1.
-        target: Joints (T, 18, 2).
-        turns: A name in `TURNS`. With ``mirror``, sources from the front and from behind get
-            targets of their own side, see `exchange_left_right`; otherwise all get the same.
+    With ``turns`` ``mirror``, sources from the front and from behind get targets of their own side,
+    see `exchange_left_right`; otherwise all get the same targets (T, 18, 2).
 
     Returns:
         Indices of sources and the targets (T, 18, 2) for them; every source is in one group.

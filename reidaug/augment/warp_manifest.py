@@ -13,31 +13,15 @@ MANIFEST = "manifest.parquet"
 
 
 class WarpRow(NamedTuple):
-    """A row of the manifest; docs/quality.md explains its numbers.
+    """A row of the manifest; see `reidaug.augment.quality.WarpQuality` and docs/quality.md."""
 
-    Attributes:
-        file: File name of the warp.
-        source: File name of the source.
-        pose: Number of the target pose.
-        pose_image: File name of the image the pose comes from.
-        pid: Person id of the source.
-        camid: Camera id of the source.
-        joints: Share of the target's joints that the source shows.
-        turned: Whether it is a half turn.
-        pck: See `reidaug.augment.quality.pck`; None where poses are not checked.
-        left_out: Why the warp is not kept: ``quality``, ``turn``, or nothing.
-        kept: Whether the file is written.
-
-    The other fields are those of `reidaug.augment.quality.WarpQuality`.
-    """
-
-    file: str
-    source: str
-    pose: int
-    pose_image: str
-    pid: int
-    camid: int
-    joints: float
+    file: str  # file name of the warp
+    source: str  # file name of the source
+    pose: int  # number of the target pose
+    pose_image: str  # file name of the image the pose comes from
+    pid: int  # person id of the source
+    camid: int  # camera id of the source
+    joints: float  # share of the target's joints that the source shows
     foreground: float
     inside: float
     folded: float
@@ -45,11 +29,11 @@ class WarpRow(NamedTuple):
     stretch: float
     stretch_95: float
     mirrored: bool
-    turned: bool
-    pck: float | None
-    quality: float
-    left_out: str
-    kept: bool
+    turned: bool  # whether it is a half turn
+    pck: float | None  # see `reidaug.augment.quality.pck`; None where not checked
+    quality: float  # see `measure_quality`
+    left_out: str  # why the warp is not kept: ``quality``, ``turn``, or nothing
+    kept: bool  # whether the file is written
 
 
 class ChunkRecord(NamedTuple):

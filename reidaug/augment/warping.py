@@ -23,38 +23,25 @@ from reidaug.geometry.upsampling import upsample_flow
 
 
 class Crop(NamedTuple):
-    """A source on the canvas of the warps.
+    """A source on the canvas of the warps."""
 
-    Attributes:
-        source: Where it comes from.
-        image: (3, H, W) in [0, 1].
-        pose: The 18 joints in pixels of the canvas.
-        mask: True on the person (H, W).
-    """
-
-    source: Source
-    image: Float[Tensor, "3 H W"]
-    pose: Pose
-    mask: Bool[Tensor, "H W"]
+    source: Source  # where it comes from
+    image: Float[Tensor, "3 H W"]  # (3, H, W) in [0, 1]
+    pose: Pose  # the 18 joints in pixels of the canvas
+    mask: Bool[Tensor, "H W"]  # true on the person (H, W)
 
 
 class WarpField(NamedTuple):
     """The flows from one crop to all its targets.
 
-    Attributes:
-        crop: The crop.
-        targets: Its T targets: left and right joints may be exchanged, and the outline may be the
-            crop's own.
-        flow: Flows (T, 2, h, w).
-        half_turn: Which targets (T,) are half turns, before any exchange of left and right.
-        agreement: How far crop and target face the same way (T,), after it, in [0, 1].
+    Left and right joints of the targets may be exchanged, and their outline the crop's own.
     """
 
     crop: Crop
-    targets: Targets
+    targets: Targets  # T targets
     flow: Float[Tensor, "t 2 h w"]
-    half_turn: Bool[Tensor, "t"]
-    agreement: Float[Tensor, "t"]
+    half_turn: Bool[Tensor, "t"]  # before any exchange of left and right
+    agreement: Float[Tensor, "t"]  # of the two views, after it, in [0, 1]
 
 
 def read_crops(

@@ -28,39 +28,23 @@ DECIMALS = 2  # of positions in pixels
 
 
 class PoseJob(NamedTuple):
-    """What every worker must know.
+    """What every worker must know."""
 
-    Attributes:
-        records: Folder of the records.
-        masks: Folder for ``<stem of the crop>.png``, or None.
-        model: File of the network.
-        network: Its name, see `reidaug.perception.weights.KNOWN`.
-    """
-
-    records: Path
-    masks: Path | None
-    model: Path
-    network: str
+    records: Path  # folder of the records
+    masks: Path | None  # folder for ``<stem of the crop>.png``, or None
+    model: Path  # file of the network
+    network: str  # its name, see `reidaug.perception.weights.KNOWN`
 
 
 class PoseRecord(NamedTuple):
-    """What is kept of one estimate.
+    """What is kept of one estimate."""
 
-    Attributes:
-        name: File name of the crop.
-        joints: x, y and whether it is visible (0 or 1) of the 18 joints.
-        certainty: Probability that each joint is in sight.
-        person: Probability that there is a person.
-        share: Share of the crop inside the person's outline.
-        found: Whether the crop shows a person, see `shows_person`.
-    """
-
-    name: str
-    joints: list[list[float]]
-    certainty: list[float]
-    person: float
-    share: float
-    found: bool
+    name: str  # file name of the crop
+    joints: list[list[float]]  # x, y and whether it is visible (0 or 1) of the 18 joints
+    certainty: list[float]  # probability that each joint is in sight
+    person: float  # probability that there is a person
+    share: float  # share of the crop inside the person's outline
+    found: bool  # whether the crop shows a person, see `shows_person`
 
     @classmethod
     def of(cls, name: str, estimate: PoseEstimate) -> "PoseRecord":
@@ -82,17 +66,11 @@ class PoseRecord(NamedTuple):
 
 
 class PoseChunk(NamedTuple):
-    """A finished chunk.
+    """A finished chunk."""
 
-    Attributes:
-        crops: Its crops.
-        rows: Their records, in order.
-        left_out: ``file: reason`` for each crop that could not be read.
-    """
-
-    crops: Sequence[Path]
-    rows: list[PoseRecord]
-    left_out: list[str]
+    crops: Sequence[Path]  # its crops
+    rows: list[PoseRecord]  # their records, in order
+    left_out: list[str]  # ``file: reason`` for each crop that could not be read
 
 
 def fingerprint(network: str, crops: Sequence[Path]) -> str:

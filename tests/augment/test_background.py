@@ -96,7 +96,7 @@ def test_a_person_is_inpainted_with_colours_from_around(seed: int, height: int, 
         assert float(filled.min()) >= 0.2 - 1e-5
 
 
-def test_a_plain_wall_goes_on_behind_the_person() -> None:
+def test_a_plain_wall_continues_where_the_person_was() -> None:
     image = torch.full((3, 128, 64), 0.3)
     mask = torch.zeros(128, 64, dtype=torch.bool)
     mask[20:120, 15:50] = True

@@ -240,7 +240,7 @@ def test_a_poor_warp_is_recorded_and_not_written(start: Callable[..., Run]) -> N
     assert 0 < totals.rejected < 27
 
 
-def test_the_manifest_says_where_each_file_comes_from(start: Callable[..., Run]) -> None:
+def test_the_manifest_names_the_source_of_each_file(start: Callable[..., Run]) -> None:
     run = start()
     run.go()
     table = run.table()

@@ -29,9 +29,9 @@ def test_poses_and_masks_are_estimated_first(market: Path, tmp_path: Path, capfd
     out = tmp_path / "out"
     flags = ("--flow", "joint-blend", "--poses", 3, "--workers", 1)
     assert reidaug("augment", market, "--out", out, *flags) == 0
-    told = capfd.readouterr()
-    assert "poses and masks of 6 images" in told.err
-    assert "18 images: 6 of 6 training images in 3 poses" in told.out
+    printed = capfd.readouterr()
+    assert "poses and masks of 6 images" in printed.err
+    assert "18 images: 6 of 6 training images in 3 poses" in printed.out
     assert {p.stem for p in (out / "pose" / "masks").iterdir()} == {
         p.stem for p in (market / TRAIN).iterdir()
     }

@@ -58,7 +58,7 @@ def test_too_few_poses_and_unknown_ways_are_refused() -> None:
         choose(poses, 2, how="best", seed=0)
 
 
-def test_a_pose_without_a_hip_cannot_stand_model() -> None:
+def test_a_pose_without_a_hip_is_no_candidate() -> None:
     pose = select(random_poses(0, 1), 0)
     assert shows_torso(pose)
     hidden = pose.visible.clone()
@@ -99,7 +99,7 @@ def test_distance_is_the_loop_over_shared_joints() -> None:
 
 
 @given(seed=st.integers(0, 999), count=st.integers(1, 3))
-def test_medoids_are_the_best_of_their_groups_and_near_the_best_of_all(
+def test_medoids_are_the_best_of_their_clusters_and_near_the_best_of_all(
     seed: int, count: int
 ) -> None:
     points = np.random.default_rng(seed).normal(size=(9, 2))
@@ -116,7 +116,7 @@ def test_medoids_are_the_best_of_their_groups_and_near_the_best_of_all(
     assert best - 1e-4 <= cost <= 1.5 * best + 1e-4
 
 
-def test_medoids_find_well_separated_groups() -> None:
+def test_medoids_find_well_separated_clusters() -> None:
     places = np.array([0.0, 0.1, 0.2, 10.0, 10.1, 20.0], dtype=np.float32)
     assert medoids(np.abs(places[:, None] - places), 3) == [1, 3, 5]
 

@@ -135,7 +135,7 @@ def test_wrong_arguments_are_refused_at_once(
         made(torchreid, roots, **options)
 
 
-def test_without_torchreid_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_torchreid_the_error_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("reidaug.errors.find_spec", lambda name: None)
     with pytest.raises(UsageError, match=r"pip install 'reidaug\[torchreid\]'"):
         torchreid_dataset("anywhere")

@@ -155,7 +155,7 @@ def test_a_copy_in_another_process_draws_on_where_it_stood(market: Path) -> None
 
 
 @given(st.floats(0, 1))
-def test_as_many_are_warped_as_p_says(p: float) -> None:
+def test_the_share_of_warped_crops_is_p(p: float) -> None:
     pool = TargetPoses((64, 32), 0, ("a.jpg",), standing(1))
     warp = PoseWarp(Identity(), pool, p=p, generator=torch.Generator().manual_seed(0))
     drawn = [warp.make_params([])["target"] is not None for _ in range(400)]

@@ -51,7 +51,7 @@ def test_all_ordered_pairs_of_a_person_are_what_a_flow_is_trained_on(
     assert {p.name: p.read_bytes() for p in out.iterdir() if p.is_file()} == before
 
 
-def test_masks_are_shown_and_other_inputs_need_another_folder(
+def test_masks_are_linked_and_other_inputs_need_another_folder(
     market: Path, tmp_path: Path, capfd
 ) -> None:
     (market / "masks").mkdir(exist_ok=True)
@@ -91,9 +91,9 @@ def test_bad_input_is_one_line_and_leaves_nothing(
     flags: list[str], code: int, says: str, market: Path, tmp_path: Path, capfd
 ) -> None:
     assert run(market, "--out", tmp_path / "out", *flags) == code
-    told = capfd.readouterr().err
-    assert says in told
-    assert told.count("\n") == 1
+    printed = capfd.readouterr().err
+    assert says in printed
+    assert printed.count("\n") == 1
     assert not (tmp_path / "out").exists()
 
 

@@ -38,12 +38,12 @@ def test_a_market_root_gets_keypoints_masks_and_a_summary(
     out = tmp_path / "new" / "poses.csv"
     flags = ("--out", out, "--masks", tmp_path / "new" / "masks", "--workers", 1)
     assert reidaug("pose", market, *flags) == 0
-    told = capfd.readouterr()
-    assert "8 crops: 6 with a person, 1 without, 1 not readable" in told.out
-    assert "visible joints: nose 100%, neck 100%" in told.out
-    assert "2 of 8 crops left out:" in told.err
-    assert "0009_c1s1_000900_01.jpg: nobody found in it" in told.err
-    assert "XNNPACK" not in told.err
+    printed = capfd.readouterr()
+    assert "8 crops: 6 with a person, 1 without, 1 not readable" in printed.out
+    assert "visible joints: nose 100%, neck 100%" in printed.out
+    assert "2 of 8 crops left out:" in printed.err
+    assert "0009_c1s1_000900_01.jpg: nobody found in it" in printed.err
+    assert "XNNPACK" not in printed.err
     assert {p.name for p in out.parent.iterdir()} == {
         "masks", "poses.csv", "poses.left_out.txt", "poses.report.json", "poses.sheet.png",
     }  # fmt: skip
@@ -136,13 +136,13 @@ def test_bad_input_is_one_line_and_leaves_nothing(
     spoil(market)
     before = content(market)
     assert reidaug("pose", market, "--workers", 1, *flags) == code
-    told = capfd.readouterr().err
-    assert says in told and "Traceback" not in told
+    printed = capfd.readouterr().err
+    assert says in printed and "Traceback" not in printed
     assert content(market) == before
     assert not Path("o").exists()
 
 
-def test_nothing_of_somebody_elses_is_overwritten(market: Path, tmp_path: Path) -> None:
+def test_files_of_another_run_are_never_overwritten(market: Path, tmp_path: Path) -> None:
     crops = crops_of(market)
     out, masks = tmp_path / "p.csv", tmp_path / "masks"
     out.write_text("years of work")
@@ -181,13 +181,13 @@ def test_what_is_missing_of_a_finished_run_is_made_again(
     assert "name another file with --out" in capfd.readouterr().err
 
 
-def test_without_the_extra_both_commands_say_what_to_do(
+def test_without_the_extra_both_commands_name_it(
     market: Path, tmp_path: Path, monkeypatch, capfd
 ) -> None:
     monkeypatch.setitem(sys.modules, "ai_edge_litert", None)
     assert reidaug("pose", market, "--out", tmp_path / "p.csv") == 2
     assert "pip install 'reidaug[pose]'" in capfd.readouterr().err
     assert reidaug("augment", market, "--out", tmp_path / "out", "--flow", "identity") == 2
-    told = capfd.readouterr().err
-    assert "pip install 'reidaug[pose]'" in told and "--keypoints FILE" in told
+    printed = capfd.readouterr().err
+    assert "pip install 'reidaug[pose]'" in printed and "--keypoints FILE" in printed
     assert not (tmp_path / "out").exists()

@@ -53,7 +53,7 @@ def landmarks(xy: np.ndarray, box: Box, size: tuple[int, int], visible: np.ndarr
 
 
 @given(SIZES)
-def test_a_crop_lies_in_the_middle_as_large_as_the_padding_lets_it(size: tuple[int, int]) -> None:
+def test_a_crop_fills_the_middle_up_to_the_padding(size: tuple[int, int]) -> None:
     box = letter_box(size)
     assert max(box.height, box.width) == round(SIDE / PADDING)
     for start, length in ((box.top, box.height), (box.left, box.width)):
@@ -116,7 +116,7 @@ def test_an_outline_has_the_size_of_its_crop(corner: np.ndarray, size: tuple[int
     assert mask.dtype == bool
 
 
-def test_an_outline_is_cut_where_the_crop_lies() -> None:
+def test_an_outline_is_cut_out_of_the_crops_box() -> None:
     size = (205, 102)  # the crop as large as its place: pixels are pixels
     box = letter_box(size)
     assert (box.height, box.width) == size
@@ -235,7 +235,7 @@ def test_a_file_that_is_no_model_is_named(tmp_path: Path) -> None:
         estimator.estimate(pixels((32, 16)))
 
 
-def test_without_the_extra_one_line_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_extra_the_error_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ai_edge_litert", None)
     with pytest.raises(UsageError, match=r"pip install 'reidaug\[pose\]'"):
         BlazePose(Path("model.tflite"))

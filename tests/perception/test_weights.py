@@ -27,7 +27,9 @@ def test_a_file_of_the_users_is_taken(model: Path, tmp_path: Path, cache: Path) 
     assert not cache.exists()
 
 
-def test_a_damaged_file_is_told_by_its_sha256(model: Path, tmp_path: Path, cache: Path) -> None:
+def test_a_damaged_file_is_recognised_by_its_sha256(
+    model: Path, tmp_path: Path, cache: Path
+) -> None:
     content = model.read_bytes()
     (tmp_path / "cut.tflite").write_bytes(content[:-1])
     with pytest.raises(ReidaugError, match=r"cut\.tflite: not a known pose model") as error:
@@ -48,13 +50,13 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         find_model(tmp_path)
 
 
-def test_without_a_network_the_line_says_how_to_go_on(cache: Path) -> None:
+def test_without_a_network_the_error_names_the_option(cache: Path) -> None:
     with pytest.raises(ReidaugError, match=r"pip could not fetch mediapipe==0\.10\.21") as error:
         find_model()
     assert "--model PATH" in one_line(error)
 
 
-def test_an_unwritable_cache_is_told_before_anything_is_fetched(cache: Path) -> None:
+def test_an_unwritable_cache_is_reported_before_anything_is_fetched(cache: Path) -> None:
     cache.write_text("a file where the folder should be")
     with pytest.raises(ReidaugError, match="the cache cannot be written") as error:
         find_model()
