@@ -76,7 +76,7 @@ def load_models(job: WarpJob) -> Models:
 
 
 def check_size(estimator: FlowEstimator, pose: Pose, size: Size) -> None:
-    """Check before the work that an estimator takes images of a size, with any pose (18, 2) in them.
+    """Check before the work that an estimator takes images of a size, by any pose (18, 2) in one.
 
     Raises:
         UsageError: It does not.

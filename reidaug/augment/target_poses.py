@@ -159,7 +159,7 @@ def _cost(distances: NDArray[np.float32], found: Sequence[int]) -> float:
 def on_common_canvas(
     images: Sequence[str], poses: Mapping[str, Pose], sizes: Mapping[str, Size], *, seed: int
 ) -> TargetPoses:
-    """Bring the poses of some images to one canvas: the most common (height, width) of these images."""
+    """Bring poses to one canvas: the most common (height, width) of their images."""
     counts: dict[Size, int] = {}
     for name in images:
         counts[sizes[name]] = counts.get(sizes[name], 0) + 1
