@@ -1,4 +1,4 @@
-"""Recipes: what differs from the defaults, checked in the first second."""
+"""Recipes: YAML files with the values that differ from the defaults of a schema."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,7 +16,7 @@ Count = Annotated[int, Field(ge=1)]
 
 
 class Recipe(BaseModel):
-    """Base of every command's recipe: unknown keys are errors, values do not change."""
+    """Base of every command's recipe: unknown keys are errors, values are frozen."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -29,31 +29,24 @@ def load(path: Path, schema: type[R], overrides: Sequence[str] = ()) -> R:
 
     Args:
         path: YAML file with the keys that differ from the schema's defaults.
-        schema: What the recipe may say.
+        schema: Class of the recipe.
         overrides: ``key=value`` or ``key.inner=value``, the value in YAML.
 
     Returns:
-        The resolved recipe.
+        The validated recipe.
 
     Raises:
-        UsageError: The file is missing or no YAML mapping, or a key or a value is wrong; the
-            message names the file and the key.
+        UsageError: The file is missing or no YAML mapping, or a key or value is wrong; the message
+            names the file and the key.
     """
     return resolve(read(path, overrides), schema, where=str(path))
 
 
 def read(path: Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
-    """Read what a recipe file says, without checking it against a schema.
-
-    Args:
-        path: YAML file.
-        overrides: As in `load`.
-
-    Returns:
-        Keys and values.
+    """Read the values of a recipe file without validation; arguments as in `load`.
 
     Raises:
-        UsageError: The file is missing or no YAML mapping, or an override is none.
+        UsageError: The file is missing or no YAML mapping, or an override is malformed.
     """
     if not path.is_file():
         raise UsageError(f"{path}: no such recipe file")
@@ -70,18 +63,18 @@ def read(path: Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
 
 
 def resolve(values: dict[str, Any], schema: type[R], *, where: str) -> R:
-    """Check values against a schema.
+    """Validate the values of a recipe.
 
     Args:
-        values: What the recipe says.
-        schema: What it may say.
-        where: Named at the front of the error.
+        values: The values.
+        schema: Class of the recipe.
+        where: Start of error messages, such as the file.
 
     Returns:
-        The resolved recipe.
+        The validated recipe.
 
     Raises:
-        UsageError: A key or a value is wrong.
+        UsageError: A key or value is wrong.
     """
     try:
         return schema.model_validate(values)
@@ -91,15 +84,7 @@ def resolve(values: dict[str, Any], schema: type[R], *, where: str) -> R:
 
 
 def merged(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Change some values and leave their neighbours, at any depth.
-
-    Args:
-        values: Plain values of a recipe.
-        changes: What is different.
-
-    Returns:
-        The changed values.
-    """
+    """Merge changes into the plain values of a recipe, key by key at any depth."""
     result = dict(values)
     for key, value in changes.items():
         old = result.get(key)

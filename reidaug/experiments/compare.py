@@ -5,6 +5,7 @@ import sys
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,6 @@ from reidaug.flow.cost import Cost, cost, parameters
 from reidaug.flow.estimator import FlowEstimator
 from reidaug.flow.score_table import (
     CLOSED_FORMS,
-    Scored,
     score_pairs,
     scored_batches,
 )
@@ -177,37 +177,29 @@ def _train_rows(run: RunFolder, trainings: Mapping[str, TrainFlow], jobs: int | 
     alone = state.num_processes > 1 or state.device.type != "cpu"
     # Of all rows, not of the missing ones: with as many threads, sums round alike.
     jobs = 1 if alone else min(jobs or cores(), len(trainings))
-    worker = _Worker(max(1, cores() // jobs), Path.cwd(), list(sys.path)) if jobs > 1 else None
-    tasks = [delayed(_train_row)(trainings[name], folders[name], run, worker) for name in missing]
+    work = _train_row
+    if jobs > 1:
+        work = partial(_train_in_worker, (Path.cwd(), list(sys.path)), max(1, cores() // jobs))
+    tasks = [delayed(work)(trainings[name], folders[name], run) for name in missing]
     for _ in run_tasks(tasks, jobs, ordered=False, advice=RETRY):
         pass
 
 
-@dataclass(frozen=True)
-class _Worker:
-    """What a worker process takes over: threads, working directory, module search path.
-
-    A worker may be older than the directory and the modules that relative paths and classes name.
-    """
-
-    threads: int
-    folder: Path
-    path: list[str]
-
-    def set_up(self) -> None:
-        end_with_parent()
-        os.chdir(self.folder)
-        sys.path[:] = self.path
-        torch.set_num_threads(self.threads)
+def _train_in_worker(place: tuple[Path, list[str]], threads: int, *row: Any) -> None:
+    """Train a row in another process."""
+    end_with_parent()
+    # A worker may be older than the folder and the modules that paths and classes refer to.
+    os.chdir(place[0])
+    sys.path[:] = place[1]
+    torch.set_num_threads(threads)
+    _train_row(*row, lines=True)
 
 
-def _train_row(training: TrainFlow, folder: Path, run: RunFolder, worker: _Worker | None) -> None:
+def _train_row(training: TrainFlow, folder: Path, run: RunFolder, *, lines: bool = False) -> None:
     """Train a row, and log its time even if it is interrupted."""
-    if worker is not None:
-        worker.set_up()
     start = time.monotonic()
     try:
-        train(training, folder, resume=True, lines=worker is not None)
+        train(training, folder, resume=True, lines=lines)
     finally:
         if PartialState().is_main_process:
             run.log(row=training.row, seconds=round(time.monotonic() - start, 1))
@@ -235,7 +227,11 @@ def _score_rows(
         region=scored.region,
         evaluate_on=recipe.evaluate_on,
         budget=recipe.budget,
-        rows=_summaries(scored, estimators, recipe.seed),
+        rows={
+            name: summarise(scored.values[name], seed=recipe.seed).as_dict()
+            | {"parameters": parameters(estimator)}
+            for name, estimator in estimators.items()
+        },
         reference=reference,
         differences={
             name: differences(scored.values[name], scored.values[reference], recipe.seed)
@@ -245,16 +241,6 @@ def _score_rows(
         training=_trainings(run, rows),
         sizes=_costs(recipe, testing, estimators),
     )
-
-
-def _summaries(
-    scored: Scored, estimators: Mapping[str, FlowEstimator], seed: int
-) -> dict[str, dict[str, Any]]:
-    return {
-        name: summarise(scored.values[name], seed=seed).as_dict()
-        | {"parameters": parameters(estimator)}
-        for name, estimator in estimators.items()
-    }
 
 
 def differences(values: Values, reference: Values, seed: int) -> dict[str, Difference]:

@@ -1,6 +1,7 @@
 """Recipe and rows of a comparison of flow estimators."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -62,10 +63,7 @@ class Row(NamedTuple):
     keywords: dict[str, Any]
 
     def load(self) -> FlowEstimator:
-        """Load the trained estimator.
-
-        Returns:
-            The estimator in ``eval`` mode.
+        """Load the trained estimator, in ``eval`` mode.
 
         Raises:
             ReidaugError: The checkpoint is missing or damaged.
@@ -75,14 +73,7 @@ class Row(NamedTuple):
         return load_checkpoint(self.weights, **self.keywords)
 
     def load_generator(self) -> ImageGenerator | None:
-        """Load the image generator it was trained with.
-
-        Returns:
-            The generator in ``eval`` mode; None where there is none.
-
-        Raises:
-            ReidaugError: Its file is damaged.
-        """
+        """Load the image generator it was trained with, in ``eval`` mode, if there is one."""
         return None if self.weights is None else load_generator(self.weights)
 
 
@@ -128,14 +119,12 @@ def _row(name: str, recipe: Compare, out: Path) -> Row:
         row = Row(None, Path(str(keys["checkpoint"])), _keywords(name, keys, "checkpoint"))
         return _checked(name, row)
     training = _training(name, recipe)
-    try:
+    with _errors_of(name):
         with torch.random.fork_rng():
             estimator = build_estimator(training.estimator)
         if not list(estimator.parameters()):
             return Row(None, None, training.estimator)
         build_trainer(training)
-    except UsageError as error:
-        raise UsageError(f"rows.{name}: {error}") from None
     return Row(training, out / "rows" / name / "checkpoint", {})
 
 
@@ -151,11 +140,8 @@ def _derived(name: str, keys: Mapping[str, Any], rows: Mapping[str, Row]) -> Row
     if source.training is None:
         return _checked(name, row)
     trained = without_preset(source.training.estimator)
-    try:
-        with torch.random.fork_rng():
-            pair = [build_estimator(trained), build_estimator({**trained, **keywords})]
-    except UsageError as error:
-        raise UsageError(f"rows.{name}: {error}") from None
+    with _errors_of(name), torch.random.fork_rng():
+        pair = [build_estimator(trained), build_estimator({**trained, **keywords})]
     mine, other = ({k: v.shape for k, v in e.state_dict().items()} for e in pair)
     if mine != other:
         raise UsageError(
@@ -179,11 +165,18 @@ def _keywords(name: str, keys: Mapping[str, Any], kind: str) -> dict[str, Any]:
 
 
 def _checked(name: str, row: Row) -> Row:
-    try:
+    with _errors_of(name):
         row.load()
+    return row
+
+
+@contextmanager
+def _errors_of(name: str) -> Iterator[None]:
+    """Name the row in usage errors."""
+    try:
+        yield
     except UsageError as error:
         raise UsageError(f"rows.{name}: {error}") from None
-    return row
 
 
 def _training(name: str, recipe: Compare) -> TrainFlow:

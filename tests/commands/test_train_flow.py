@@ -5,23 +5,14 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from flow_figures import SIZE
 from small_pairs import write_pairs
+from small_trainings import check_error, training
 
 from reidaug.cli import main
 from reidaug.commands import train_flow
 from reidaug.flow.checkpoint import build_estimator
 from reidaug.flow.training.recipe import TrainFlow
 from reidaug.recipes import load, resolve
-
-ESTIMATOR = {
-    "class": "reidaug.flow.unwarpme:UnWarpME",
-    "canvas": [32, 16],
-    "sigma": 1.5,
-    "widths": [8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8],
-    "head_widths": [8, 8, 8, 8, 8],
-    "first_kernel": 1,
-}
 
 
 @pytest.fixture(scope="module")
@@ -30,19 +21,7 @@ def people(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def recipe(people: Path, **keys: Any) -> TrainFlow:
-    values = {
-        "pairs": str(people),
-        "size": list(SIZE),
-        "estimator": ESTIMATOR,
-        "cycle": ["exact+reconstruction", "affine"],
-        "schedule": {"steps": 6, "rate": 1e-3},
-        "batch": 4,
-        "log_every": 1,
-        "save_every": 2,
-        "stlpips": [],
-        **keys,
-    }
-    return resolve(values, TrainFlow, where="test")
+    return resolve(training(people, **keys), TrainFlow, where="test")
 
 
 def test_the_command_line(people: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -61,12 +40,7 @@ def test_the_command_line(people: Path, tmp_path: Path, capsys: pytest.CaptureFi
         (["--out", str(out)], 1, "holds another run"),
         (["--out", str(path)], 1, "is a file"),
     ):
-        with pytest.raises(SystemExit) as ended:
-            main(["train-flow", str(path), *wrong])
-        error = capsys.readouterr().err
-        assert ended.value.code == code, error
-        assert words in error
-        assert error.count("\n") == 1
+        check_error(capsys, ["train-flow", str(path), *wrong], code, words)
     help_text = CliRunner().invoke(train_flow.command, ["--help"]).output
     assert "--resume" in help_text
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from flow_figures import SIZE
 from small_pairs import write_pairs
+from small_trainings import DISCRIMINATOR, GENERATOR, ROWS, comparison
 
 from reidaug.data.images import read_image
 from reidaug.errors import ReidaugError, UsageError
@@ -22,49 +23,14 @@ from reidaug.flow.training.trainer import FlowTrainer
 from reidaug.machine import one_thread
 from reidaug.recipes import resolve
 
-ESTIMATOR = {
-    "class": "reidaug.flow.unwarpme:UnWarpME",
-    "canvas": [32, 16],
-    "sigma": 1.5,
-    "widths": [8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8],
-    "head_widths": [8, 8, 8, 8, 8],
-    "first_kernel": 1,
-}
-
-
-ROWS: dict[str, Any] = {
-    "unwarpme": {},
-    "gfla32": {"from": "unwarpme", "estimator": {"sigma": 3.0}},
-    "fomm": {"estimator": {"depth": 2}, "batch": 3, "schedule": {"rate": 2e-3}},
-}
-
 
 @pytest.fixture(scope="module")
 def people(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_pairs(tmp_path_factory.mktemp("people") / "pairs")
 
 
-def values(people: Path, **keys: Any) -> dict[str, Any]:
-    return {
-        "pairs": str(people),
-        "size": list(SIZE),
-        "budget": 10,
-        "stlpips": [],
-        "common": {
-            "cycle": ["exact+reconstruction", "affine"],
-            "schedule": {"rate": 1e-3, "warmup": 1},
-            "batch": 4,
-            "save_every": 1,
-            "precision": "float32",
-            "estimator": ESTIMATOR,
-        },
-        "rows": ROWS,
-        **keys,
-    }
-
-
 def recipe(people: Path, **keys: Any) -> Compare:
-    return resolve(values(people, **keys), Compare, where="test")
+    return resolve(comparison(people, **keys), Compare, where="test")
 
 
 def report_of(settings: Compare, out: Path, **options: Any) -> dict[str, Any]:
@@ -263,17 +229,7 @@ def test_pairs_are_checked_before_training(people: Path, tmp_path: Path) -> None
 def test_rows_with_an_image_generator_are_scored_on_its_images(
     people: Path, tmp_path: Path
 ) -> None:
-    parts = {
-        "generator": {
-            "class": "reidaug.flow.unwarpme.refinement:Refinement",
-            "width": 8,
-            "blocks": 1,
-        },
-        "discriminator": {
-            "class": "reidaug.flow.unwarpme.discriminator:PatchDiscriminator",
-            "widths": [8, 8],
-        },
-    }
+    parts = {"generator": GENERATOR, "discriminator": DISCRIMINATOR}
     rows = {
         "bare": {},
         "whole": {"cycle": ["affine", "generation"], "weights": {"perceptual": 0.0}, **parts},

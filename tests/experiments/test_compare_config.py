@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from flow_figures import SIZE
 from small_pairs import write_pairs
+from small_trainings import comparison
 
 from reidaug.errors import ReidaugError
 from reidaug.experiments import compare_config
@@ -13,49 +13,14 @@ from reidaug.experiments.compare import compare
 from reidaug.experiments.compare_config import Compare
 from reidaug.recipes import resolve
 
-ESTIMATOR = {
-    "class": "reidaug.flow.unwarpme:UnWarpME",
-    "canvas": [32, 16],
-    "sigma": 1.5,
-    "widths": [8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8],
-    "head_widths": [8, 8, 8, 8, 8],
-    "first_kernel": 1,
-}
-
-
-ROWS: dict[str, Any] = {
-    "unwarpme": {},
-    "gfla32": {"from": "unwarpme", "estimator": {"sigma": 3.0}},
-    "fomm": {"estimator": {"depth": 2}, "batch": 3, "schedule": {"rate": 2e-3}},
-}
-
 
 @pytest.fixture(scope="module")
 def people(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_pairs(tmp_path_factory.mktemp("people") / "pairs")
 
 
-def values(people: Path, **keys: Any) -> dict[str, Any]:
-    return {
-        "pairs": str(people),
-        "size": list(SIZE),
-        "budget": 10,
-        "stlpips": [],
-        "common": {
-            "cycle": ["exact+reconstruction", "affine"],
-            "schedule": {"rate": 1e-3, "warmup": 1},
-            "batch": 4,
-            "save_every": 1,
-            "precision": "float32",
-            "estimator": ESTIMATOR,
-        },
-        "rows": ROWS,
-        **keys,
-    }
-
-
 def recipe(people: Path, **keys: Any) -> Compare:
-    return resolve(values(people, **keys), Compare, where="test")
+    return resolve(comparison(people, **keys), Compare, where="test")
 
 
 @pytest.mark.parametrize(

@@ -25,12 +25,7 @@ GREY = 0.5
 
 
 class Splits(NamedTuple):
-    """Pairs of a flow training.
-
-    Attributes:
-        training: Pairs to train on.
-        testing: Pairs to score, of other people.
-    """
+    """Pairs to train on, and pairs of other people to score."""
 
     training: PairList
     testing: PairList
@@ -76,14 +71,10 @@ def read_split(recipe: PairsRecipe, split: str, more_keypoints: tuple[Path, ...]
 
 
 def check_flows(pairs: PairList, tasks: Sequence[str]) -> None:
-    """Check that pairs have the exact flows that tasks need.
-
-    Args:
-        pairs: The pairs.
-        tasks: Names of training tasks.
+    """Check that pairs have exact flows if the task ``exact`` is among the tasks.
 
     Raises:
-        UsageError: There are no flows for the task ``exact``.
+        UsageError: They have none.
     """
     if "exact" in tasks and pairs.flows is None:
         raise UsageError(f"{pairs.folder.parent}: no flows for the task 'exact' of 'cycle'")
@@ -104,13 +95,7 @@ class MaskedPairs(Dataset[PosePair]):
         return len(self.pairs)
 
     def __getitem__(self, index: int) -> PosePair:
-        """Read one pair.
-
-        Args:
-            index: Number of the pair.
-
-        Returns:
-            The pair, both images grey outside the person.
+        """Read one pair, both images grey outside the person.
 
         Raises:
             ReidaugError: A file cannot be read.

@@ -57,10 +57,8 @@ def train(
     Args:
         recipe: The training.
         out: Run folder.
-        resume: Whether to resume the run in that folder. The result is that of an uninterrupted
-            run, byte for byte.
-        lines: Whether progress is printed in lines that name the row, for one of several
-            trainings at a time.
+        resume: Whether to resume the run in that folder, to the same bytes as without interruption.
+        lines: Print progress in lines that name the row, for one of several trainings at a time.
 
     Returns:
         The report; None in processes other than the main one.
@@ -87,13 +85,7 @@ def train(
 
 
 def build_trainer(recipe: TrainFlow) -> FlowTrainer:
-    """Build everything that trains, and so check the recipe without reading pairs.
-
-    Args:
-        recipe: The training.
-
-    Returns:
-        The trainer.
+    """Build a trainer, and so check the recipe without reading pairs.
 
     Raises:
         ReidaugError: Weights cannot be fetched.
@@ -201,11 +193,8 @@ def _save_and_score(trainer: FlowTrainer, pairs: PairList, run: RunFolder) -> di
         stlpips=recipe.stlpips,
         background=recipe.background,
     )
-    report = {
-        **scored.as_dict(seed=recipe.seed),
-        "evaluate_on": recipe.evaluate_on,
-        "steps": recipe.schedule.steps,
-    }
+    report = scored.as_dict(seed=recipe.seed)
+    report |= {"evaluate_on": recipe.evaluate_on, "steps": recipe.schedule.steps}
     run.report(report)
     States(run.path).remove()
     return report

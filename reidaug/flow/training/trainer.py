@@ -82,17 +82,17 @@ class DiscriminatorTrainer:
 
     Args:
         discriminator: Discriminator of generated images.
+        autocast: Of the forward pass.
         recipe: The training.
         accelerator: Runs the training.
-        autocast: Of the forward pass.
     """
 
     def __init__(
         self,
         discriminator: Discriminator,
+        autocast: Autocast,
         recipe: TrainFlow,
         accelerator: Accelerator,
-        autocast: Autocast,
     ) -> None:
         self.discriminator, self.autocast = discriminator, autocast
         group = {"params": list(discriminator.parameters()), "rate": 1.0}
@@ -147,7 +147,7 @@ class FlowTrainer:
         self.discriminator = None
         if networks.discriminator is not None:
             self.discriminator = DiscriminatorTrainer(
-                networks.discriminator, recipe, accelerator, networks.model.autocast
+                networks.discriminator, networks.model.autocast, recipe, accelerator
             )
         self.steps_done = 0
         accelerator.register_for_checkpointing(self)

@@ -13,6 +13,7 @@ import torch
 from flow_figures import SIZE
 from safetensors.torch import load_file
 from small_pairs import write_pairs
+from small_trainings import DISCRIMINATOR, GENERATOR, training
 
 from reidaug.data.deepfashion import read_deepfashion
 from reidaug.data.keypoints import write_patn
@@ -30,15 +31,6 @@ from reidaug.geometry.pose import Pose
 from reidaug.jobs import States
 from reidaug.recipes import resolve
 
-ESTIMATOR = {
-    "class": "reidaug.flow.unwarpme:UnWarpME",
-    "canvas": [32, 16],
-    "sigma": 1.5,
-    "widths": [8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8],
-    "head_widths": [8, 8, 8, 8, 8],
-    "first_kernel": 1,
-}
-
 
 @pytest.fixture(scope="module")
 def people(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -46,19 +38,7 @@ def people(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def recipe(people: Path, **keys: Any) -> TrainFlow:
-    values = {
-        "pairs": str(people),
-        "size": list(SIZE),
-        "estimator": ESTIMATOR,
-        "cycle": ["exact+reconstruction", "affine"],
-        "schedule": {"steps": 6, "rate": 1e-3},
-        "batch": 4,
-        "log_every": 1,
-        "save_every": 2,
-        "stlpips": [],
-        **keys,
-    }
-    return resolve(values, TrainFlow, where="test")
+    return resolve(training(people, **keys), TrainFlow, where="test")
 
 
 def test_training_starts_from_the_weights_of_another_flow(people: Path, tmp_path: Path) -> None:
@@ -214,11 +194,8 @@ def untrained(*settings: object) -> ShiftTolerantLPIPS:
 
 WHOLE = {
     "cycle": ["affine", "generation"],
-    "generator": {"class": "reidaug.flow.unwarpme.refinement:Refinement", "width": 16, "blocks": 1},
-    "discriminator": {
-        "class": "reidaug.flow.unwarpme.discriminator:PatchDiscriminator",
-        "widths": [8, 8],
-    },
+    "generator": GENERATOR,
+    "discriminator": DISCRIMINATOR,
     "scales": [1.0],
 }
 
