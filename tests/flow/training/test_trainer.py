@@ -9,13 +9,12 @@ from flow_figures import pairs, tiny
 from torch import Tensor, nn
 
 from reidaug.data.pairs import PosePair
-from reidaug.errors import UsageError
 from reidaug.flow.estimator import Motion
 from reidaug.flow.image_generator import ImageGenerator
 from reidaug.flow.perceptual_networks import FeatureNetwork
 from reidaug.flow.training.joint_model import EstimatorWithGenerator
 from reidaug.flow.training.networks import Networks
-from reidaug.flow.training.recipe import Schedule, TrainFlow
+from reidaug.flow.training.recipe import TrainFlow
 from reidaug.flow.training.trainer import FlowTrainer
 from reidaug.flow.unwarpme.discriminator import PatchDiscriminator
 from reidaug.flow.unwarpme.losses import perceptual_loss, total_loss
@@ -93,21 +92,6 @@ def moved(before: tuple[list[Tensor], ...], trainer: FlowTrainer) -> list[bool]:
     ]
 
 
-def test_the_rate_rises_and_falls() -> None:
-    cosine = Schedule(steps=100, rate=1.0, warmup=10)
-    rates = [cosine.at(step) for step in range(100)]
-    assert rates[0] < rates[5] < rates[10]
-    assert rates[10:] == sorted(rates[10:], reverse=True)
-    assert rates[99] < 0.001
-    assert Schedule(steps=100, rate=0.5, shape="constant").at(99) == 0.5
-
-
-def test_rates_drop_to_a_tenth_where_the_originals_do() -> None:
-    drops = Schedule(steps=100, rate=1.0, shape="drops")
-    assert [drops.at(step) for step in (0, 59)] == [1.0, 1.0]
-    assert [drops.at(step) for step in (60, 89, 90, 99)] == pytest.approx([0.1, 0.1, 0.01, 0.01])
-
-
 def test_tasks_alternate_and_name_their_losses() -> None:
     mine = trainer("affine", "reconstruction", "exact+reconstruction")
     names = [set(mine.step(pairs(4, 0))) - {"rate"} for _ in range(4)]
@@ -117,15 +101,6 @@ def test_tasks_alternate_and_name_their_losses() -> None:
         {"exact", "l1", "structure"},
         {"affine"},
     ]
-
-
-def test_unknown_tasks_and_missing_generators_are_errors() -> None:
-    with pytest.raises(UsageError, match=r"cycle.*adversarial.*affine"):
-        recipe("affine", "exact+adversarial")
-    with pytest.raises(UsageError, match="cycle"):
-        recipe()
-    with pytest.raises(UsageError, match=r"generation.*generator"):
-        recipe("generation")
 
 
 def test_the_affine_task_alone_learns_affine_maps() -> None:
