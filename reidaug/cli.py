@@ -37,7 +37,7 @@ COMMANDS = {
 """The commands in the order a newcomer meets them."""
 
 EXTRAS = {
-    "train": ("accelerate", "tensorboard", "torchmetrics"),
+    "train": ("accelerate", "tabulate", "tensorboard", "torchmetrics"),
     "reid": ("accelerate", "matplotlib", "sklearn"),
     "demo": ("accelerate", "anny", "jinja2", "matplotlib", "sklearn", "torchmetrics", "warp"),
 }
