@@ -1,7 +1,8 @@
 """Backgrounds of warps.
 
 To add one: write a function from a `WarpedSource` to pictures, like `grey` or `own_scene` below,
-and name it in `BACKGROUNDS` at the end of this file; ``reidaug augment --background`` offers it.
+and name it in `BACKGROUNDS` at the end of this file. ``reidaug augment --background`` then offers
+it, with the function's docstring as its help.
 """
 
 import zlib
@@ -168,12 +169,12 @@ class WarpedSource(NamedTuple):
 
 
 def grey(source: WarpedSource) -> Float[Tensor, "3 1 1"]:
-    """Middle grey, 128: UnWarpME Sec. 5.6 says grey and gives no value."""
+    """Grey 128; UnWarpME Sec. 5.6 gives no value."""
     return torch.full((3, 1, 1), GREY_LEVEL)
 
 
 def imagenet_mean(source: WarpedSource) -> Float[Tensor, "3 1 1"]:
-    """ImageNet's mean colour: 0 after the usual normalisation, as what random erasing leaves."""
+    """ImageNet's mean colour, 0 after the usual normalisation."""
     return torch.tensor(IMAGENET_MEAN)[:, None, None]
 
 

@@ -90,7 +90,7 @@ def augment_dataset(
     found, numbered = read_training(dataset, pattern=options.pattern)
     if numbered:
         notice(
-            f"names in {found.root} do not say who is seen: each crop counts as a person of its "
+            f"names in {found.root} give no person ids: each crop counts as a person of its "
             "own (--pattern reads persons and cameras from names)"
         )
     _check_out(found.root, out)

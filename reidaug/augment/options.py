@@ -55,9 +55,8 @@ class AugmentOptions(Recipe):
     )
     background: Annotated[str, AfterValidator(_known_background)] = Field(
         default="grey",
-        description="Around the person: grey 128; the mean colour of ImageNet; whatever the flow "
-        "samples; the source's own background, the person inpainted; or that of another person's "
-        "image.",
+        description="Around the person. "
+        + " ".join(f"{name}: {kind.paint.__doc__}" for name, kind in BACKGROUNDS.items()),
     )
     spread: bool = Field(
         default=True, description="Where a flow misses the person, take the person's nearest pixel."

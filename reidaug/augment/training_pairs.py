@@ -63,7 +63,7 @@ def make_pairs(
     found, numbered = read_training(dataset, pattern=pattern)
     if numbered:
         raise UsageError(
-            f"names in {found.root} do not say who is seen, and pairs need two crops of a person; "
+            f"names in {found.root} give no person ids, and pairs need two crops of a person; "
             "give a --pattern that reads persons from names"
         )
     known, masks = find_or_estimate(found, out, keypoints=keypoints, model=model, workers=workers)

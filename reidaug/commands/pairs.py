@@ -25,7 +25,7 @@ from reidaug.commands import options
 def command(dataset: Path, out: Path, **chosen: Any) -> None:
     """List all ordered pairs of training images of one person of DATASET.
 
-    DATASET is a Market-1501 root, or a folder of crops whose names say who is seen. OUT is what
+    DATASET is a Market-1501 root, or a folder of crops whose names give the person. OUT is what
     `reidaug train-flow` and `reidaug compare` read: train/ (a link), masks/ (a link),
     market-pairs-train.csv and market-annotation-train.csv in PATN's form. Images that do not show
     shoulders and hips, junk and distractors are in no pair. There is no test split: recipes hold

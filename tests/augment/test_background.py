@@ -35,6 +35,11 @@ def test_grey_is_the_middle_of_a_byte() -> None:
     assert (grey(SOURCE) * 255).round().flatten().tolist() == [128, 128, 128]
 
 
+def test_every_background_has_one_line_of_help() -> None:
+    helps = [kind.paint.__doc__ or "" for kind in BACKGROUNDS.values()]
+    assert all(text and "\n" not in text for text in helps)
+
+
 def test_backgrounds_of_the_source_itself() -> None:
     assert set(BACKGROUNDS) == {"grey", "imagenet-mean", "keep", "source", "other"}
     assert [name for name, kind in BACKGROUNDS.items() if kind.needs_pool] == ["other"]
