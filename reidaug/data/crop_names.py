@@ -12,46 +12,24 @@ _WARPED = re.compile(r"(.+)_w(\d{2,})\.jpg")
 
 
 def market_name(pid: int, camid: int, sequence: int, frame: int, detection: int) -> str:
-    """Name a crop as Market-1501 does, such as ``0002_c1s1_000451_03.jpg``.
+    """Name a crop as Market-1501 does, such as ``0002_c1s1_000451_03.jpg``; pid -1 is junk.
 
-    Args:
-        pid: Person id; -1 is junk.
-        camid: Camera, counted from 1.
-        sequence: Sequence of the camera, counted from 1.
-        frame: Frame number.
-        detection: Number of the detection in the frame.
-
-    Returns:
-        The file name.
+    Camera and sequence are counted from 1; the last numbers are the frame and its detection.
     """
     person = str(pid) if pid < 0 else f"{pid:04d}"
     return f"{person}_c{camid}s{sequence}_{frame:06d}_{detection:02d}.jpg"
 
 
 def warp_name(name: str, pose: int) -> str:
-    """Name the warp of an image such as ``0002_c1s1_000451_03_w07.jpg``.
+    """Name the warp of an image into a target pose, such as ``0002_c1s1_000451_03_w07.jpg``.
 
     Every toolkit still reads person and camera from it.
-
-    Args:
-        name: File name of the source image.
-        pose: Index of the target pose.
-
-    Returns:
-        The file name.
     """
     return f"{Path(name).stem}_w{pose:02d}.jpg"
 
 
 def warp_source(name: str) -> tuple[str, int] | None:
-    """Read source image and target pose from a warp's name, the inverse of `warp_name`.
-
-    Args:
-        name: File name.
-
-    Returns:
-        File name of the source image and index of the pose; None for other names.
-    """
+    """Read source image and index of the target pose from a warp's name; None for other names."""
     found = _WARPED.fullmatch(name)
     return (f"{found[1]}.jpg", int(found[2])) if found else None
 
@@ -83,12 +61,8 @@ def compile_pattern(pattern: str) -> re.Pattern[str]:
 def ids_in(pattern: re.Pattern[str], name: str) -> tuple[int, int] | None:
     """Read person and camera from a file name; without a group ``camid`` the camera is 1.
 
-    Args:
-        pattern: As `compile_pattern` gives it.
-        name: The file name.
-
     Returns:
-        Person id and camera id; None where the name does not match or they are no numbers.
+        Their ids; None where the name does not match or they are no numbers.
     """
     found = pattern.search(name)
     if found is None:

@@ -131,14 +131,7 @@ def market_identity(name: str) -> str | None:
 
 
 def fashion_outfit(name: str) -> str | None:
-    """Read the outfit (item and colour, ten digits) of a DeepFashion image from its flat name.
-
-    Args:
-        name: File name as `fashion_name` makes it.
-
-    Returns:
-        The outfit; None for other names.
-    """
+    """Read the outfit (item and colour) from a name of `fashion_name`; None for other names."""
     found = _NAME.fullmatch(name)
     return found[3] + found[4] if found else None
 
@@ -146,12 +139,8 @@ def fashion_outfit(name: str) -> str | None:
 def fashion_name(original: str) -> str:
     """Convert DeepFashion's path of an image to the flat name used by PATN and GFLA.
 
-    Args:
-        original: Such as ``WOMEN/Tees_Tanks/id_00007838/05_7_additional.jpg``; folders before it
-            are ignored.
-
-    Returns:
-        Such as ``fashionWOMENTees_Tanksid0000783805_7additional.jpg``.
+    ``WOMEN/Tees_Tanks/id_00007838/05_7_additional.jpg`` in any folder becomes
+    ``fashionWOMENTees_Tanksid0000783805_7additional.jpg``.
 
     Raises:
         ValueError: It is no such path.

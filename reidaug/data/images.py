@@ -163,7 +163,7 @@ def resize(image: Float[Tensor, "*b H W"], size: Size) -> Float[Tensor, "*b h w"
 
 
 def resize_mask(mask: Bool[Tensor, "H W"], size: Size) -> Bool[Tensor, "h w"]:
-    """Resize a mask (H, W) to a size by the nearest pixel, with aligned corners."""
+    """Resize a mask (H, W) by the nearest pixel, with aligned corners."""
     rows, columns = (
         torch.linspace(0, before - 1, after).round().long()
         for before, after in zip(mask.shape, size, strict=True)

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import numpy as np
 import torch
@@ -30,20 +30,6 @@ from reidaug.people3d.scene import Occluder
 GREY = 128
 BACKGROUNDS = 64  # images whose backgrounds one person may get
 Background = Literal["grey", "other"]
-
-
-class BackgroundSource(NamedTuple):
-    """An image whose background may be used.
-
-    Attributes:
-        person: Number of the person in it.
-        image: Image file.
-        mask: File of the person mask.
-    """
-
-    person: int
-    image: Path
-    mask: Path
 
 
 def render_views(
@@ -137,29 +123,17 @@ def read_target_images(poses: Path, training: Iterable[str]) -> list[str]:
 def true_view(source: RenderPlan, target: RenderPlan) -> RenderPlan:
     """Plan a perfect warp: the source's camera, light and background, the target's pose and view.
 
-    Args:
-        source: Plan of the source.
-        target: Plan of the image the target pose comes from.
-
-    Returns:
-        The plan, without an occluder.
+    Nothing occludes the person.
     """
     nothing = Occluder("none", 0.0, 0)
     return source._replace(posture=target.posture, view=target.view, occluder=nothing)
 
 
-def _draw_backgrounds(market: RenderedMarket, person: int) -> list[BackgroundSource]:
+def _draw_backgrounds(market: RenderedMarket, person: int) -> list[tuple[str, int]]:
     names = sorted(market.training)
     people = [market.training[name]["person"] for name in names]
     drawn = draw_pool(people, [person], count=BACKGROUNDS, seed=(market.seed, person))
-    return [
-        BackgroundSource(
-            people[k],
-            market.root / TRAIN / names[k],
-            market.root / MASKS / f"{Path(names[k]).stem}.png",
-        )
-        for k in drawn
-    ]
+    return [(names[k], people[k]) for k in drawn]
 
 
 def render_person(
@@ -168,29 +142,28 @@ def render_person(
     person: int,
     sources: dict[str, RenderPlan],
     targets: Sequence[RenderPlan],
-    backgrounds: Sequence[BackgroundSource],
+    backgrounds: Sequence[tuple[str, int]],
 ) -> PersonRecord:
     """Render one person in the poses and views of others.
 
     Args:
         out: Folder of the run.
-        market: World, seed and size of the dataset.
+        market: Root, world, seed and size of the dataset.
         person: Number of the person.
         sources: Plans of the person's training images by file name.
         targets: Plans of the images the target poses come from.
-        backgrounds: Images to take backgrounds from; none for grey.
+        backgrounds: File names of training images whose backgrounds may be used, and the persons
+            in them; none for grey.
 
     Returns:
         The number of images.
     """
     mesh = build_mesh(sample_person(market.world, market.seed, person))
-    pool = _read_backgrounds(backgrounds) if backgrounds else None
+    pool = _read_backgrounds(market.root, backgrounds) if backgrounds else None
     for name, source in sources.items():
         for index, target in enumerate(targets):
-            view, file = (
-                render(mesh, true_view(source, target), market.size),
-                warp_name(name, index),
-            )
+            view = render(mesh, true_view(source, target), market.size)
+            file = warp_name(name, index)
             image = np.where(view.mask[..., None], view.image, np.uint8(GREY))
             if pool is not None:
                 image = _on_other_background(view, pool, file, person, market.seed)
@@ -198,11 +171,11 @@ def render_person(
     return PersonRecord(len(sources) * len(targets), joints={})
 
 
-def _read_backgrounds(sources: Sequence[BackgroundSource]) -> BackgroundPool:
+def _read_backgrounds(root: Path, images: Sequence[tuple[str, int]]) -> BackgroundPool:
     return BackgroundPool.of(
-        [source.person for source in sources],
-        [to_float(read_image(source.image)) for source in sources],
-        [read_mask(source.mask) for source in sources],
+        [person for _, person in images],
+        [to_float(read_image(root / TRAIN / name)) for name, _ in images],
+        [read_mask(root / MASKS / f"{Path(name).stem}.png") for name, _ in images],
     )
 
 

@@ -37,7 +37,7 @@ def from_affine(
     """Build the flow that samples target point q at ``matrix @ q + offset``.
 
     Args:
-        matrix: Linear parts (..., 2, 2) acting on (x, y) in normalised coordinates.
+        matrix: Linear parts (..., 2, 2) on normalised (x, y).
         offset: Translations (..., 2) in normalised coordinates.
         size: (height, width) of the flow.
 
@@ -50,42 +50,24 @@ def from_affine(
 
 
 def resize(flow: Float[Tensor, "b 2 h w"], size: Size) -> Float[Tensor, "b 2 H W"]:
-    """Resample a flow onto another grid; units stay as they are.
-
-    Args:
-        flow: Flow (B, 2, h, w) in normalised source coordinates.
-        size: (height, width) of the result.
-
-    Returns:
-        Flow (B, 2, height, width), exact where the flow is affine.
-    """
+    """Resample a flow to a size bilinearly, exactly where it is affine; units do not change."""
     if tuple(flow.shape[-2:]) == tuple(size):
         return flow
     return interpolate(flow, size=tuple(size), mode="bilinear", align_corners=True)
 
 
 def to_pixels(points: Float[Tensor, "*b 2"], size: Size) -> Float[Tensor, "*b 2"]:
-    """Convert normalised points (x, y) to pixels; (0, 0) is the first pixel's centre.
+    """Convert normalised points (..., 2), x then y, to pixels of an image of ``size``.
 
-    Args:
-        points: Normalised points (..., 2), x then y.
-        size: (height, width) of the image.
-
-    Returns:
-        Points (..., 2) in pixels.
+    (0, 0) is the centre of the first pixel.
     """
     return (points + 1) / 2 * _last_index(size, points)
 
 
 def to_normalised(points: Float[Tensor, "*b 2"], size: Size) -> Float[Tensor, "*b 2"]:
-    """Convert pixels (x, y) to normalised points; the inverse of `to_pixels`.
+    """Convert pixels (..., 2) of an image of ``size``, each side at least 2, to normalised points.
 
-    Args:
-        points: Points (..., 2) in pixels, x then y.
-        size: (height, width) of the image, each at least 2.
-
-    Returns:
-        Normalised points (..., 2).
+    The inverse of `to_pixels`.
     """
     return points / _last_index(size, points) * 2 - 1
 
@@ -93,29 +75,18 @@ def to_normalised(points: Float[Tensor, "*b 2"], size: Size) -> Float[Tensor, "*
 def endpoint_error(
     flow: Float[Tensor, "b 2 h w"], true_flow: Float[Tensor, "b 2 h w"], size: Size
 ) -> Float[Tensor, "b h w"]:
-    """Measure the endpoint error of each cell.
+    """Measure the distance (B, h, w) between a flow and the exact one.
 
-    Args:
-        flow: Flow (B, 2, h, w).
-        true_flow: Exact flow (B, 2, h, w).
-        size: (height, width) of the source image, the unit of the result.
-
-    Returns:
-        Distance (B, h, w) in pixels of the source image.
+    ``size`` is that of the source image, whose pixels are the unit.
     """
     difference = (flow - true_flow).movedim(-3, -1)
     return (difference / 2 * _last_index(size, difference)).norm(dim=-1)
 
 
 def fold_over(flow: Float[Tensor, "b 2 h w"]) -> Bool[Tensor, "b h-1 w-1"]:
-    """Mark the cells where the flow folds over.
+    """Mark the cells (B, h-1, w-1) where the Jacobian determinant is not positive.
 
-    Args:
-        flow: Flow (B, 2, h, w).
-
-    Returns:
-        True (B, h-1, w-1) where the Jacobian determinant of the flow is not positive. A mirrored
-        warp (a front-to-back turn) is negative everywhere: compare with the majority sign.
+    A mirrored warp (a front-to-back turn) is negative everywhere: compare with the majority sign.
     """
     right = flow[..., :-1, 1:] - flow[..., :-1, :-1]
     down = flow[..., 1:, :-1] - flow[..., :-1, :-1]

@@ -110,16 +110,7 @@ def normalised(pose: Pose, size: Size) -> Float[Tensor, "*b j 2"]:
 
 
 def on_canvas(pose: Pose, size: Size, canvas: Size) -> Pose:
-    """Rescale a pose to a canvas, keeping its normalised coordinates.
-
-    Args:
-        pose: Joints in pixels of an image of ``size``.
-        size: (height, width) of that image.
-        canvas: (height, width) of the canvas.
-
-    Returns:
-        The pose in pixels of the canvas, consistent with a flow resized to it.
-    """
+    """Rescale a pose from an image of ``size`` to a canvas, keeping its normalised coordinates."""
     if tuple(size) == tuple(canvas):
         return pose
     return Pose(to_pixels(to_normalised(pose.xy, size), canvas), pose.visible)

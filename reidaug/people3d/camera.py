@@ -125,16 +125,7 @@ def crop_projection(view: View, body: Floats, trunk: Floats, size: tuple[int, in
 
 
 def expose(image: Floats, optics: Optics, rng: Generator) -> Floats:
-    """Apply lens and sensor effects.
-
-    Args:
-        image: The scene (H, W, 3) in [0, 1].
-        optics: Lens and sensor.
-        rng: Random generator of the sensor noise.
-
-    Returns:
-        The image (H, W, 3) in [0, 1].
-    """
+    """Apply lens and sensor effects to a scene (H, W, 3) in [0, 1]; the noise is random."""
     height, width = image.shape[:2]
     blur = optics.blur * height / 128
     if blur > 0:

@@ -55,14 +55,8 @@ def exact_flow(
 def locate(face: Integers, weights: Floats, points: Floats, faces: Integers) -> Floats:
     """Project surface points into an image.
 
-    Args:
-        face: Triangle of each point (P,).
-        weights: Barycentric coordinates in space (P, 3).
-        points: Projected vertices (V, 3): x and y in pixels, then depth.
-        faces: Triangles (F, 3).
-
-    Returns:
-        (P, 3): x and y in pixels, then depth.
+    The points are given by triangle (P,) and barycentric coordinates in space (P, 3), the image by
+    its projected vertices (V, 3): x and y in pixels, then depth. So is the result (P, 3).
     """
     # Perspective: x * depth and y * depth are linear in space, x and y are not.
     space = np.concatenate((points[:, :2] * points[:, 2:], points[:, 2:]), axis=1)

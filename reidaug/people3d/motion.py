@@ -84,16 +84,7 @@ def walking(phase: float, amplitude: float, swing: float) -> Posture:
 
 
 def sample_posture(action: str, phase: float, rng: Generator) -> Posture:
-    """Sample a posture.
-
-    Args:
-        action: One of ACTIONS.
-        phase: Of the walk, in cycles.
-        rng: Random generator.
-
-    Returns:
-        The posture.
-    """
+    """Sample a posture of one of ACTIONS; ``phase`` of the walk is in cycles."""
     amplitude = {"walk": rng.uniform(0.22, 0.5), "carry": rng.uniform(0.15, 0.4)}.get(
         action, rng.uniform(0.0, 0.12)
     )
@@ -122,15 +113,9 @@ def sample_posture(action: str, phase: float, rng: Generator) -> Posture:
 
 
 def bone_rotations(posture: Posture, heads: Floats, bones: Sequence[str]) -> Floats:
-    """Convert a posture into bone rotations for `reidaug.people3d.body.skin`.
+    """Convert a posture into bone rotations (N, 3, 3) for `reidaug.people3d.body.skin`.
 
-    Args:
-        posture: Joint angles.
-        heads: Bone heads at rest (N, 3).
-        bones: Names of the bones.
-
-    Returns:
-        Rotation (N, 3, 3) of each bone from rest to pose, in world axes.
+    They are from rest to pose, in world axes; ``heads`` (N, 3) and ``bones`` are those of the body.
     """
     at = {name: heads[k] for k, name in enumerate(bones)}
     turned: dict[str, Floats] = {"root": _turn(posture.pelvis)}

@@ -64,12 +64,8 @@ def rasterise(points: Floats, faces: Integers, size: tuple[int, int]) -> Surface
 def vertex_normals(vertices: Floats, faces: Integers) -> Floats:
     """Average the normals of the triangles around each vertex.
 
-    Args:
-        vertices: Positions (V, 3).
-        faces: Triangles (F, 3), counter-clockwise from outside.
-
-    Returns:
-        Unit normals (V, 3); zero at a vertex of no triangle.
+    Triangles (F, 3) are counter-clockwise from outside. The result (V, 3) has unit length, or is
+    zero at a vertex of no triangle.
     """
     k, wp = _kernels(), import_module("warp")
     normals = np.zeros((len(vertices), 3), np.float32)
@@ -80,16 +76,9 @@ def vertex_normals(vertices: Floats, faces: Integers) -> Floats:
 
 
 def interpolate(values: NDArray[Any], faces: Integers, face: Integers, weights: Floats) -> Floats:
-    """Interpolate vertex attributes at points on triangles.
+    """Interpolate vertex attributes (V, C) at points on triangles.
 
-    Args:
-        values: Attributes (V, C).
-        faces: Triangles (F, 3).
-        face: Triangle of each point (P,).
-        weights: Barycentric coordinates of each point (P, 3).
-
-    Returns:
-        Attributes (P, C).
+    ``face`` (P,) and barycentric ``weights`` (P, 3) name the points; the result is (P, C).
     """
     result: Floats = np.einsum("pk,pkc->pc", weights, values[faces[face]])
     return result

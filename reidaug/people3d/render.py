@@ -86,16 +86,7 @@ class Render(NamedTuple):
 
 
 def render(mesh: PersonMesh, plan: RenderPlan, size: tuple[int, int]) -> Render:
-    """Render a person.
-
-    Args:
-        mesh: The person at rest.
-        plan: Everything else.
-        size: (height, width) in pixels.
-
-    Returns:
-        The image and its annotations.
-    """
+    """Render a mesh at rest as planned; ``size`` is (height, width) in pixels."""
     vertices, joints = pose_mesh(mesh, plan.posture, plan.view.yaw)
     projection = project_person(mesh, plan.view, vertices, joints, size)
     joints = add_neck(joints)
@@ -132,9 +123,6 @@ def project_person(
         vertices: Vertices of the posed mesh (V, 3).
         joints: Its joints (17, 3).
         size: (height, width) in pixels.
-
-    Returns:
-        The projection into the crop.
     """
     shoulders_and_hips = joints[[1, 4, 7, 10]]
     return crop_projection(view, vertices[: mesh.skin], shoulders_and_hips, size)

@@ -117,12 +117,6 @@ def write_image(path: Path, image: NDArray[np.uint8]) -> None:
 def write_render(out: Path, split: str, name: str, render: Render) -> list[list[float]]:
     """Write an image into its split and its mask beside the splits.
 
-    Args:
-        out: Folder of the run.
-        split: Folder of the image in it.
-        name: File name of the image.
-        render: The image and its annotations.
-
     Returns:
         The 18 joints: x, y in pixels and whether they are visible (0 or 1).
     """

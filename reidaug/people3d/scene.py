@@ -52,15 +52,9 @@ def draw_backdrop(backdrop: Backdrop, size: tuple[int, int]) -> Floats:
 
 
 def add_shadow(background: Floats, feet: Floats, width: float) -> Floats:
-    """Darken the ground under a person.
+    """Darken a background (H, W, 3) under a person.
 
-    Args:
-        background: Colours (H, W, 3).
-        feet: The two ankles in pixels (2, 2), x then y.
-        width: Width of the person in pixels.
-
-    Returns:
-        The background with a soft shadow.
+    ``feet`` are the pixels (2, 2) of the ankles, ``width`` is the person's in pixels.
     """
     rows, columns = np.mgrid[: background.shape[0], : background.shape[1]].astype(np.float32)
     dark = np.zeros(background.shape[:2], np.float32)

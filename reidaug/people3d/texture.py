@@ -36,16 +36,7 @@ def surface_colour(appearance: Appearance, chart: Chart, part: Integers) -> Floa
 
 
 def fabric_colour(fabric: Fabric, u: Floats, v: Floats) -> Floats:
-    """Give the colour of points of a fabric.
-
-    Args:
-        fabric: Pattern and colours.
-        u: Across, in metres (P,).
-        v: Up, in metres (P,).
-
-    Returns:
-        Colours (P, 3).
-    """
+    """Give the colours (P, 3) of points of a fabric, ``u`` metres across and ``v`` up (P,)."""
     mix, third = _pattern(fabric, u / fabric.scale, v / fabric.scale, v)
     base, second, last = (
         np.asarray(c, np.float32) for c in (fabric.base, fabric.second, fabric.third)

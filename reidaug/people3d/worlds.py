@@ -134,16 +134,7 @@ class World:
         return plain
 
     def generator(self, seed: int, purpose: int, number: int) -> Generator:
-        """Make the random generator of one person or camera.
-
-        Args:
-            seed: Of the dataset.
-            purpose: One of this module's purposes, such as `CAMERAS`.
-            number: Of the person or camera.
-
-        Returns:
-            NumPy's generator.
-        """
+        """Make the random generator of a person or camera for one of this module's purposes."""
         return numpy_generator(seed, purpose, number, *([self.stream] if self.stream else []))
 
 
