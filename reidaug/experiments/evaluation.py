@@ -1,4 +1,4 @@
-"""`reidaug finetune-eval --eval-only`: how a finished re-ID model does on a dataset."""
+"""Evaluation of a finished re-ID model on a dataset."""
 
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from reidaug.report.ranked import RankedQuery, Result, choose, ranked_sheet
 from reidaug.report.reid_section import cmc_picture
 from reidaug.runs import RunFolder
 
-SHOWN = 10  # results of a query in the picture
+RESULTS_SHOWN = 10  # results of a query in the picture
 
 
 def evaluate_checkpoint(
@@ -33,17 +33,17 @@ def evaluate_checkpoint(
     """Evaluate the recipe's checkpoint without training anything.
 
     Args:
-        recipe: The experiment; of its arms and what it says of training nothing is used.
+        recipe: The experiment, of which arms and training options are not used.
         out: Run folder.
-        rerank: A way of re-ranking to try beside the plain search.
+        rerank: Re-ranking that is evaluated beside the plain search.
         resume: Whether the folder may hold this run already.
 
     Returns:
-        The content of ``report.json``; ``cmc.png`` and ``ranked.png`` lie beside it.
+        The content of ``report.json``; ``cmc.png`` and ``ranked.png`` are beside it.
 
     Raises:
-        ReidaugError: Crops or the weight file cannot be read, or the file does not hold what the
-            model's features are made of.
+        ReidaugError: Crops or the weight file cannot be read, or the file lacks weights that the
+            model's features depend on.
         UsageError: The recipe names no checkpoint, or no model that can be used.
     """
     if recipe.checkpoint is None:
@@ -52,27 +52,26 @@ def evaluate_checkpoint(
     model = build_checked_network(recipe, len(data.pids), training=False)
     command = "finetune-eval --eval-only" + f" --rerank {rerank}" * (rerank != "none")
     folder = RunFolder.open(out, recipe.resolved(command), resume=resume)
-    done = folder.finished()
-    if done is not None:
-        return done
-    seen = FinetuneGrid(recipe, data, folder).features(model)
-    tested = evaluate(seen, memory_mb=recipe.memory_mb)
+    if (finished := folder.finished()) is not None:
+        return finished
+    features = FinetuneGrid(recipe, data, folder).features(model)
+    plain = evaluate(features, memory_mb=recipe.memory_mb)
     splits = {"train": data.train, "query": data.query, "gallery": data.gallery}
     report = {
         "dataset": (recipe.test_dataset or recipe.dataset).resolve().name,
         "evaluate_on": recipe.evaluate_on,
         "subsets": {name: Subset.of(people)._asdict() for name, people in splits.items()},
         "backbone": recipe.backbone,
-        **tested._asdict(),
+        **plain._asdict(),
     }
-    curves = {recipe.backbone: tested.cmc}
+    curves = {recipe.backbone: plain.cmc}
     if rerank != "none":
-        again = evaluate(seen, memory_mb=recipe.memory_mb, rerank=rerank)
-        report["reranked"] = {"by": rerank, **again._asdict()}
-        curves[f"{recipe.backbone}, {rerank}"] = again.cmc
+        reranked = evaluate(features, memory_mb=recipe.memory_mb, rerank=rerank)
+        report["reranked"] = {"by": rerank, **reranked._asdict()}
+        curves[f"{recipe.backbone}, {rerank}"] = reranked.cmc
     write_atomically(folder.path / "cmc.png", cmc_picture(curves))
-    if tested.unmatched < len(tested.ap):
-        rows = _ranked(data, seen, tested)
+    if plain.unmatched < len(plain.ap):
+        rows = _ranked(data, features, plain)
         write_atomically(folder.path / "ranked.png", encode_png(ranked_sheet(rows)))
         report["ranked"] = [_record(row) for row in rows]
     folder.report(report)
@@ -94,25 +93,29 @@ def evaluation_text(report: dict[str, Any]) -> str:
         lines.append(f"{plain.unmatched} queries have no match and do not count")
     rows = {report["dataset"]: plain}
     if "reranked" in report:
-        again = {name: report["reranked"][name] for name in Evaluation._fields}
-        rows[f"{report['dataset']}, {report['reranked']['by']}"] = Evaluation(**again)
+        reranked = {name: report["reranked"][name] for name in Evaluation._fields}
+        rows[f"{report['dataset']}, {report['reranked']['by']}"] = Evaluation(**reranked)
     return "\n".join([*lines, results_block(plain), results_table(rows), ap_lines(plain)])
 
 
-def _ranked(data: ExperimentData, seen: RetrievalFeatures, tested: Evaluation) -> list[RankedQuery]:
-    """Look up what the queries that fared worst, in the middle and best were answered with."""
+def _ranked(
+    data: ExperimentData, features: RetrievalFeatures, plain: Evaluation
+) -> list[RankedQuery]:
+    """Search for the queries with the worst, median and best average precision."""
     rows = []
-    for place, kind in choose(tested.ap):
-        person = data.query[place]
-        feature = seen.query_features[place : place + 1]
-        who = Identities.of([person])
-        found = nearest(feature, who, seen.gallery_features, seen.gallery, SHOWN)
+    for index, kind in choose(plain.ap):
+        person = data.query[index]
+        feature = features.query_features[index : index + 1]
+        identities = Identities.of([person])
+        found = nearest(
+            feature, identities, features.gallery_features, features.gallery, RESULTS_SHOWN
+        )
         results = tuple(
             Result(data.gallery[k].path, float(distance), bool(right))
             for k, right, distance in zip(*(part[0] for part in found), strict=True)
             if k >= 0
         )
-        rows.append(RankedQuery(person.path, kind, tested.ap[place] or 0.0, results))
+        rows.append(RankedQuery(person.path, kind, plain.ap[index] or 0.0, results))
     return rows
 
 
