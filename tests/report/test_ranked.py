@@ -22,7 +22,6 @@ from reidaug.report.ranked import (
     choose,
     ranked_sheet,
 )
-from reidaug.report.reid_section import cmc_picture, lines_of
 
 APS = st.lists(st.one_of(st.none(), st.sampled_from([0.0, 12.5, 50.0, 100.0])), max_size=30)
 
@@ -90,12 +89,3 @@ def test_crops_keep_their_shape(rows: list[RankedQuery]) -> None:
 
 def test_pictures_are_the_same_bytes_every_time(rows: list[RankedQuery]) -> None:
     assert encode_png(ranked_sheet(rows)) == encode_png(ranked_sheet(rows))
-    cmc = {name: [50.0, 70.0] for name in ("real_only", *map(str, range(7)))}
-    assert cmc_picture(cmc) == cmc_picture(cmc)
-
-
-def test_no_two_arms_have_the_same_line() -> None:
-    names = ["start", "real_only", "warps_grey", *map(str, range(12)), "true_views_grey"]
-    lines = lines_of(names)
-    assert list(lines) == names
-    assert len({(curve.colour, curve.stroke) for curve in lines.values()}) == len(names)
