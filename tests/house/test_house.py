@@ -15,12 +15,12 @@ RECIPES = sorted((ROOT / "recipes").rglob("*.yaml"))
 RESULTS = sorted((ROOT / "benchmarks" / "results").glob("*.json"))
 
 COVERED_ELSEWHERE = {
-    "augment/warping.py": "tests/augment/test_engine.py: every option of a warp",
+    "augment/warping.py": "tests/augment/test_engine.py",
     "experiments/adaptation.py": "tests/experiments/test_adaptation_run.py",
     "experiments/adaptation_config.py": "tests/experiments/test_adaptation_run.py",
     "experiments/demo_report.py": "tests/commands/test_demo.py: the page of a whole demo",
     "flow/estimator.py": "tests/test_testing.py: the contract of every estimator",
-    "flow/image_generator.py": "tests/flow/rivals/test_generators.py: an interface",
+    "flow/image_generator.py": "tests/flow/training/test_trainer.py",
     "flow/loss_weights.py": "tests/flow/training/test_tasks.py",
     "flow/perceptual_weights.py": "tests/flow/test_perceptual_networks.py",
     "flow/rivals/fomm_generator.py": "tests/flow/rivals/test_generators.py: both generators",
@@ -28,13 +28,13 @@ COVERED_ELSEWHERE = {
     "flow/rivals/tpsmm_generator.py": "tests/flow/rivals/test_generators.py: both generators",
     "flow/rivals/warped_features.py": "tests/flow/rivals/test_generators.py: both generators",
     "flow/score_table.py": "tests/experiments/test_compare.py",
-    "people3d/appearance.py": "tests/people3d/test_appearance_sampling.py: all garments",
-    "people3d/kernels.py": "tests/people3d/test_raster.py: against a plain loop",
+    "people3d/appearance.py": "tests/people3d/test_appearance_sampling.py: a record",
+    "people3d/kernels.py": "tests/people3d/test_raster.py",
     "reid/batches.py": "tests/reid/test_trainer.py",
-    "reid/crop_transforms.py": "tests/reid/test_trainer.py",
-    "reid/features.py": "tests/reid/test_trainer.py",
+    "reid/crop_transforms.py": "tests/reid/test_crops.py",
+    "reid/features.py": "tests/reid/evaluation/test_retrieval.py",
     "reid/model_contract.py": "tests/reid/test_model_factory.py",
-    "reid/training_options.py": "tests/experiments/test_finetune_config.py",
+    "reid/training_options.py": "tests/reid/test_training.py",
     "report/reid_section.py": "tests/report/test_demo_page.py",
 }
 """Modules without a test file of their own: where they are tested."""
