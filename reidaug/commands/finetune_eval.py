@@ -9,7 +9,7 @@ from reidaug.commands import options
 from reidaug.errors import UsageError
 from reidaug.experiments import adaptation_run, finetune
 from reidaug.experiments.adaptation_config import WARMUP, AdaptationRecipe
-from reidaug.experiments.evaluation import evaluate_checkpoint, evaluation_text
+from reidaug.experiments.evaluation import evaluate_checkpoint
 from reidaug.experiments.finetune_config import START, FinetuneRecipe
 from reidaug.experiments.tables import summary
 from reidaug.recipes import read, resolve
@@ -89,7 +89,7 @@ def command(
     experiment = resolve(values, FinetuneRecipe, where=str(recipe))
     if eval_only:
         report = evaluate_checkpoint(experiment, out, rerank=rerank, resume=resume)
-        click.echo(evaluation_text(report))
+        click.echo(report.text())
     elif dry:
         found = finetune.dry_run(experiment)
         click.echo(

@@ -1,5 +1,6 @@
-"""Evaluation of a finished re-ID model on a dataset."""
+"""Evaluation of a finished re-ID model: `reidaug finetune-eval --eval-only`."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,31 +21,96 @@ from reidaug.reid.evaluation.metrics import Identities
 from reidaug.reid.evaluation.ranking import nearest
 from reidaug.reid.evaluation.retrieval import Evaluation, Rerank, evaluate
 from reidaug.reid.features import RetrievalFeatures
-from reidaug.report.ranked import RankedQuery, Result, choose, ranked_sheet
+from reidaug.report.ranked import RankedQuery, Result, choose_queries, ranked_sheet
 from reidaug.report.reid_section import cmc_picture
 from reidaug.runs import RunFolder
 
-RESULTS_SHOWN = 10  # results of a query in the picture
+RESULTS_SHOWN = 10
+
+
+@dataclass(frozen=True)
+class EvaluationReport:
+    """Content of ``report.json`` of an evaluation.
+
+    Attributes:
+        dataset: Name of the dataset.
+        evaluate_on: Its part that was searched, see `FinetuneRecipe`.
+        subsets: Sizes of train, query and gallery.
+        backbone: Name of the model.
+        evaluation: Scores by cosine.
+        rerank: Re-ranking method of a second evaluation, or ``none``.
+        reranked: Its scores.
+        ranked: Queries with the worst, median and best average precision, and their results.
+    """
+
+    dataset: str
+    evaluate_on: str
+    subsets: dict[str, Subset]
+    backbone: str
+    evaluation: Evaluation
+    rerank: Rerank
+    reranked: Evaluation | None
+    ranked: tuple[RankedQuery, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Convert to JSON values."""
+        values = {
+            "dataset": self.dataset,
+            "evaluate_on": self.evaluate_on,
+            "subsets": {name: subset._asdict() for name, subset in self.subsets.items()},
+            "backbone": self.backbone,
+            **self.evaluation._asdict(),
+        }
+        if self.reranked is not None:
+            values["reranked"] = {"by": self.rerank, **self.reranked._asdict()}
+        if self.ranked:
+            values["ranked"] = [row.as_dict() for row in self.ranked]
+        return values
+
+    @classmethod
+    def of(cls, values: dict[str, Any]) -> "EvaluationReport":
+        """Convert from JSON values."""
+        reranked = values.get("reranked")
+        return cls(
+            values["dataset"],
+            values["evaluate_on"],
+            {name: Subset(**row) for name, row in values["subsets"].items()},
+            values["backbone"],
+            _scores(values),
+            reranked["by"] if reranked else "none",
+            _scores(reranked) if reranked else None,
+            tuple(RankedQuery.of(row) for row in values.get("ranked", ())),
+        )
+
+    def text(self) -> str:
+        """Format as the dataset's table, torchreid's block, fast-reid's table and both mAPs."""
+        plain, lines = self.evaluation, [subset_table(self.subsets)]
+        if plain.unmatched:
+            lines.append(f"{plain.unmatched} queries have no match and do not count")
+        rows = {self.dataset: plain}
+        if self.reranked is not None:
+            rows[f"{self.dataset}, {self.rerank}"] = self.reranked
+        return "\n".join([*lines, results_block(plain), results_table(rows), ap_lines(plain)])
 
 
 def evaluate_checkpoint(
     recipe: FinetuneRecipe, out: Path, *, rerank: Rerank = "none", resume: bool = False
-) -> dict[str, Any]:
-    """Evaluate the recipe's checkpoint without training anything.
+) -> EvaluationReport:
+    """Evaluate the recipe's checkpoint without training.
 
     Args:
-        recipe: The experiment, of which arms and training options are not used.
-        out: Run folder.
-        rerank: Re-ranking that is evaluated beside the plain search.
+        recipe: The experiment; its arms and training keys are ignored.
+        out: Run folder; gets ``report.json``, ``cmc.png`` and ``ranked.png``.
+        rerank: Re-ranking method of a second evaluation.
         resume: Whether the folder may hold this run already.
 
     Returns:
-        The content of ``report.json``; ``cmc.png`` and ``ranked.png`` are beside it.
+        The report.
 
     Raises:
-        ReidaugError: Crops or the weight file cannot be read, or the file lacks weights that the
-            model's features depend on.
-        UsageError: The recipe names no checkpoint, or no model that can be used.
+        ReidaugError: Crops or the weight file cannot be read, or the file lacks a tensor that the
+            features depend on.
+        UsageError: The recipe has no checkpoint, or no usable model.
     """
     if recipe.checkpoint is None:
         raise UsageError("--eval-only: name the model to evaluate with --set checkpoint=FILE")
@@ -52,81 +118,56 @@ def evaluate_checkpoint(
     model = build_checked_network(recipe, len(data.pids), training=False)
     command = "finetune-eval --eval-only" + f" --rerank {rerank}" * (rerank != "none")
     folder = RunFolder.open(out, recipe.resolved(command), resume=resume)
-    if (finished := folder.finished()) is not None:
-        return finished
+    done = folder.finished()
+    if done is not None:
+        return EvaluationReport.of(done)
     features = FinetuneGrid(recipe, data, folder).features(model)
-    plain = evaluate(features, memory_mb=recipe.memory_mb)
-    splits = {"train": data.train, "query": data.query, "gallery": data.gallery}
-    report = {
-        "dataset": (recipe.test_dataset or recipe.dataset).resolve().name,
-        "evaluate_on": recipe.evaluate_on,
-        "subsets": {name: Subset.of(people)._asdict() for name, people in splits.items()},
-        "backbone": recipe.backbone,
-        **plain._asdict(),
-    }
+    plain, reranked = evaluate(features, memory_mb=recipe.memory_mb), None
     curves = {recipe.backbone: plain.cmc}
     if rerank != "none":
         reranked = evaluate(features, memory_mb=recipe.memory_mb, rerank=rerank)
-        report["reranked"] = {"by": rerank, **reranked._asdict()}
         curves[f"{recipe.backbone}, {rerank}"] = reranked.cmc
+    ranked = _ranked(data, features, plain)
     write_atomically(folder.path / "cmc.png", cmc_picture(curves))
-    if plain.unmatched < len(plain.ap):
-        rows = _ranked(data, features, plain)
-        write_atomically(folder.path / "ranked.png", encode_png(ranked_sheet(rows)))
-        report["ranked"] = [_record(row) for row in rows]
-    folder.report(report)
+    if ranked:
+        write_atomically(folder.path / "ranked.png", encode_png(ranked_sheet(ranked)))
+    splits = {"train": data.train, "query": data.query, "gallery": data.gallery}
+    report = EvaluationReport(
+        (recipe.test_dataset or recipe.dataset).resolve().name,
+        recipe.evaluate_on,
+        {name: Subset.of(people) for name, people in splits.items()},
+        recipe.backbone,
+        plain,
+        rerank,
+        reranked,
+        tuple(row.within_dataset() for row in ranked),
+    )
+    folder.report(report.as_dict())
     return report
 
 
-def evaluation_text(report: dict[str, Any]) -> str:
-    """Write an evaluation: the dataset, torchreid's block, fast-reid's table, both mAPs.
-
-    Args:
-        report: The report of `evaluate_checkpoint`.
-
-    Returns:
-        Lines.
-    """
-    plain = Evaluation(**{name: report[name] for name in Evaluation._fields})
-    lines = [subset_table({name: Subset(**row) for name, row in report["subsets"].items()})]
-    if plain.unmatched:
-        lines.append(f"{plain.unmatched} queries have no match and do not count")
-    rows = {report["dataset"]: plain}
-    if "reranked" in report:
-        reranked = {name: report["reranked"][name] for name in Evaluation._fields}
-        rows[f"{report['dataset']}, {report['reranked']['by']}"] = Evaluation(**reranked)
-    return "\n".join([*lines, results_block(plain), results_table(rows), ap_lines(plain)])
-
-
 def _ranked(
-    data: ExperimentData, features: RetrievalFeatures, plain: Evaluation
+    data: ExperimentData, features: RetrievalFeatures, evaluation: Evaluation
 ) -> list[RankedQuery]:
-    """Search for the queries with the worst, median and best average precision."""
+    """Search again for the queries with the worst, median and best average precision."""
     rows = []
-    for index, kind in choose(plain.ap):
+    for index, kind in choose_queries(evaluation.ap):
         person = data.query[index]
-        feature = features.query_features[index : index + 1]
-        identities = Identities.of([person])
         found = nearest(
-            feature, identities, features.gallery_features, features.gallery, RESULTS_SHOWN
+            features.query_features[index : index + 1],
+            Identities.of([person]),
+            features.gallery_features,
+            features.gallery,
+            RESULTS_SHOWN,
         )
         results = tuple(
             Result(data.gallery[k].path, float(distance), bool(right))
             for k, right, distance in zip(*(part[0] for part in found), strict=True)
             if k >= 0
         )
-        rows.append(RankedQuery(person.path, kind, plain.ap[index] or 0.0, results))
+        rows.append(RankedQuery(person.path, kind, evaluation.ap[index] or 0.0, results))
     return rows
 
 
-def _record(row: RankedQuery) -> dict[str, Any]:
-    return {
-        "query": _file(row.path),
-        "kind": row.kind,
-        "ap": row.ap,
-        "results": [{**result._asdict(), "path": _file(result.path)} for result in row.results],
-    }
-
-
-def _file(path: Path) -> str:
-    return f"{path.parent.name}/{path.name}"
+def _scores(values: dict[str, Any]) -> Evaluation:
+    return Evaluation(**{name: values[name] for name in Evaluation._fields})

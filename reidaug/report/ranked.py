@@ -1,8 +1,8 @@
-"""A picture of what a search found: queries, the crops nearest to them, right or wrong."""
+"""Picture of ranked retrieval results: queries and their nearest gallery crops."""
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import matplotlib as mpl
 import numpy as np
@@ -16,19 +16,18 @@ CROP = (168, 84)  # (height, width) a crop is fitted into, in pixels
 FRAME = 5
 GAP = 6
 CAPTION = 20
-LETTERS = 13  # pixels
-RIGHT, WRONG, ASKED = (30, 142, 62), (201, 42, 42), (38, 42, 48)
-INK = (38, 42, 48)
+LETTERS = 13  # font size in pixels
+RIGHT, WRONG, INK = (30, 142, 62), (201, 42, 42), (38, 42, 48)
 STEP = CROP[1] + 2 * FRAME + GAP
 ROW = CAPTION + CROP[0] + 2 * FRAME + CAPTION + GAP
 
 
 class Result(NamedTuple):
-    """A crop of the gallery that a search found.
+    """A gallery crop in the ranking of a query.
 
     Attributes:
         path: Image file.
-        distance: Between it and the query.
+        distance: Distance to the query.
         right: Whether it shows the query's person.
     """
 
@@ -38,13 +37,13 @@ class Result(NamedTuple):
 
 
 class RankedQuery(NamedTuple):
-    """A query and what was found.
+    """A query and its ranked results.
 
     Attributes:
         path: Image file.
-        kind: Why it is shown: ``worst``, ``median`` or ``best``.
-        ap: Its average precision in percent.
-        results: Nearest first.
+        kind: ``worst``, ``median`` or ``best`` by average precision.
+        ap: Average precision in percent.
+        results: Gallery crops, nearest first.
     """
 
     path: Path
@@ -52,20 +51,40 @@ class RankedQuery(NamedTuple):
     ap: float
     results: tuple[Result, ...]
 
+    def within_dataset(self) -> "RankedQuery":
+        """Shorten all paths to ``split/file``."""
+        results = tuple(r._replace(path=_in_dataset(r.path)) for r in self.results)
+        return self._replace(path=_in_dataset(self.path), results=results)
 
-def choose(ap: Sequence[float | None], *, each: int = 2) -> list[tuple[int, str]]:
-    """Choose the queries that fared worst, in the middle and best.
+    def as_dict(self) -> dict[str, Any]:
+        """Convert to JSON values."""
+        return {
+            "query": str(self.path),
+            "kind": self.kind,
+            "ap": self.ap,
+            "results": [{**r._asdict(), "path": str(r.path)} for r in self.results],
+        }
+
+    @classmethod
+    def of(cls, values: dict[str, Any]) -> "RankedQuery":
+        """Convert from JSON values."""
+        results = (Result(Path(r["path"]), r["distance"], r["right"]) for r in values["results"])
+        return cls(Path(values["query"]), values["kind"], values["ap"], tuple(results))
+
+
+def choose_queries(ap: Sequence[float | None], *, each: int = 2) -> list[tuple[int, str]]:
+    """Choose the queries with the worst, median and best average precision.
 
     Args:
         ap: Average precision of every query; None where it has no match and does not count.
-        each: How many of each kind, fewer where there are not so many queries.
+        each: Queries of each kind; fewer where there are not enough.
 
     Returns:
-        Place and kind of each, worst first; of equal ones the first, and none twice.
+        Index and kind of each, worst first; equal scores by index, no query twice.
     """
-    scores = {place: score for place, score in enumerate(ap) if score is not None}
-    upwards = sorted(scores, key=lambda place: (scores[place], place))
-    downwards = sorted(scores, key=lambda place: (-scores[place], place))
+    scores = {index: score for index, score in enumerate(ap) if score is not None}
+    upwards = sorted(scores, key=lambda index: (scores[index], index))
+    downwards = sorted(scores, key=lambda index: (-scores[index], index))
     middle = max(0, (len(upwards) - each) // 2)
     kinds = {
         "worst": upwards[:each],
@@ -73,24 +92,24 @@ def choose(ap: Sequence[float | None], *, each: int = 2) -> list[tuple[int, str]
         "best": downwards[:each][::-1],
     }
     chosen: dict[int, str] = {}
-    for kind, places in kinds.items():
-        for place in places:
-            chosen.setdefault(place, kind)
+    for kind, indices in kinds.items():
+        for index in indices:
+            chosen.setdefault(index, kind)
     return list(chosen.items())
 
 
 def ranked_sheet(rows: Sequence[RankedQuery]) -> Picture:
-    """Draw queries and what was found for them, a row each.
+    """Draw queries and their results, a row each.
 
     Args:
-        rows: At least one.
+        rows: At least one query.
 
     Returns:
-        A picture: the query in a dark frame, then the results by rank, right ones in green frames
-        with a tick and wrong ones in red frames with a cross, rank and distance below.
+        The picture: query in a dark frame, results by rank, right ones in green frames with a tick
+        and wrong ones in red frames with a cross, rank and distance below.
 
     Raises:
-        ReidaugError: A file is no readable image.
+        ReidaugError: A file cannot be read as an image.
     """
     columns = 1 + max(len(row.results) for row in rows)
     size = (columns * STEP + 3 * GAP, len(rows) * ROW + GAP)
@@ -103,21 +122,21 @@ def ranked_sheet(rows: Sequence[RankedQuery]) -> Picture:
         top = GAP + number * ROW
         words = f"{row.kind}, AP {row.ap:.1f} %, {row.path.name}"
         pen.text((GAP, top), words, INK, font)
-        _place(page, row.path, (top + CAPTION, GAP), ASKED)
+        _paste(page, row.path, (top + CAPTION, GAP), INK)
         for rank, result in enumerate(row.results, 1):
             left = 2 * GAP + rank * STEP
             colour = RIGHT if result.right else WRONG
-            _place(page, result.path, (top + CAPTION, left), colour)
+            _paste(page, result.path, (top + CAPTION, left), colour)
             mark = "\N{CHECK MARK}" if result.right else "\N{BALLOT X}"
             below = top + CAPTION + CROP[0] + 2 * FRAME + 2
             pen.text((left, below), f"{rank} {mark} {result.distance:.3f}", colour, font)
     return torch.from_numpy(np.array(page)).movedim(-1, 0).contiguous()
 
 
-def _place(
+def _paste(
     page: Image.Image, path: Path, corner: tuple[int, int], colour: tuple[int, int, int]
 ) -> None:
-    """Paste a crop in a frame, as large as it fits without changing its shape."""
+    """Paste a crop in a frame, as large as fits with its aspect ratio."""
     crop = Image.fromarray(read_image(path).movedim(0, -1).contiguous().numpy())
     scale = min(CROP[0] / crop.height, CROP[1] / crop.width)
     width, height = max(1, round(crop.width * scale)), max(1, round(crop.height * scale))
@@ -126,3 +145,7 @@ def _place(
     left, top = FRAME + (CROP[1] - width) // 2, FRAME + (CROP[0] - height) // 2
     cell.paste(crop.resize((width, height), Image.Resampling.BICUBIC), (left, top))
     page.paste(cell, (corner[1], corner[0]))
+
+
+def _in_dataset(path: Path) -> Path:
+    return Path(path.parent.name, path.name)

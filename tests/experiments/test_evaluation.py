@@ -113,8 +113,8 @@ def test_what_is_shown_is_what_was_scored(at_root: None, tmp_path: Path) -> None
     recipe = resolve({"dataset": "market", "checkpoint": "model_final.pth", **NETWORK},
                      FinetuneRecipe, where="test")  # fmt: skip
     report = evaluate_checkpoint(recipe, tmp_path / "run")
-    assert len(report["ranked"]) == 6
-    for row in report["ranked"]:
+    assert len(report.as_dict()["ranked"]) == 6
+    for row in report.as_dict()["ranked"]:
         assert row["query"].startswith(f"{QUERY}/")
         pid, cam = Path(row["query"]).name[:4], Path(row["query"]).name[5:7]
         names = [Path(result["path"]).name for result in row["results"]]
@@ -129,10 +129,11 @@ def test_what_is_shown_is_what_was_scored(at_root: None, tmp_path: Path) -> None
             assert row["ap"] == pytest.approx(
                 100 * np.mean([k / rank for k, rank in enumerate(hits, 1)])
             )
-    ap = [row["ap"] for row in report["ranked"]]
-    assert (ap[0], ap[-1]) == (min(report["ap"]), max(report["ap"]))
+    ap = [row["ap"] for row in report.as_dict()["ranked"]]
+    assert (ap[0], ap[-1]) == (min(report.evaluation.ap), max(report.evaluation.ap))
     again = evaluate_checkpoint(recipe, tmp_path / "again")
     assert again == report
+    assert evaluate_checkpoint(recipe, tmp_path / "again", resume=True) == report
     for name in ("report.json", "cmc.png", "ranked.png"):
         assert (tmp_path / "run" / name).read_bytes() == (tmp_path / "again" / name).read_bytes()
 
@@ -151,7 +152,7 @@ def test_a_class_of_ones_own_scores_what_its_features_say(
     report = evaluate_checkpoint(recipe, tmp_path / "run")
     dataset = read_market1501(Path("market"))
     seen = extract_features(model, dataset.query, dataset.gallery, size=(64, 32), mirror=mirror)
-    assert report["scores"] == evaluate(seen).scores
+    assert report.evaluation.scores == evaluate(seen).scores
 
 
 def test_a_class_of_ones_own_is_trained_too(at_root: None, tmp_path: Path) -> None:

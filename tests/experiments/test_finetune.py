@@ -233,7 +233,7 @@ def test_evaluation_alone_needs_no_batch_of_people(root, whole, tmp_path):
     checkpoint = root / "whole" / "checkpoints" / f"{START}-seed0.safetensors"
     alone = recipe(root, people=40, checkpoint=str(checkpoint))
     report = evaluate_checkpoint(alone, tmp_path / "run")
-    assert report["scores"]["mAP"] == whole.start["mAP"][0]
+    assert report.evaluation.scores["mAP"] == whole.start["mAP"][0]
 
 
 def test_a_run_leaves_torch_as_it_was(root, tmp_path):

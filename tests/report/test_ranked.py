@@ -8,18 +8,18 @@ from hypothesis import strategies as st
 from reidaug.data.images import encode_png
 from reidaug.report.figures import blank
 from reidaug.report.ranked import (
-    ASKED,
     CAPTION,
     CROP,
     FRAME,
     GAP,
+    INK,
     RIGHT,
     ROW,
     STEP,
     WRONG,
     RankedQuery,
     Result,
-    choose,
+    choose_queries,
     ranked_sheet,
 )
 
@@ -28,7 +28,7 @@ APS = st.lists(st.one_of(st.none(), st.sampled_from([0.0, 12.5, 50.0, 100.0])), 
 
 @given(APS, st.integers(1, 4))
 def test_the_chosen_are_worst_median_and_best(ap: list[float | None], each: int) -> None:
-    chosen = choose(ap, each=each)
+    chosen = choose_queries(ap, each=each)
     places = [place for place, _ in chosen]
     counted = sorted((score, place) for place, score in enumerate(ap) if score is not None)
     assert len(set(places)) == len(places) == min(len(chosen), 3 * each)
@@ -43,11 +43,11 @@ def test_the_chosen_are_worst_median_and_best(ap: list[float | None], each: int)
 
 
 def test_equal_queries_are_taken_in_order() -> None:
-    assert choose([100.0] * 9) == [
+    assert choose_queries([100.0] * 9) == [
         (0, "worst"), (1, "worst"), (3, "median"), (4, "median"),
     ]  # fmt: skip
-    assert choose([None, 5.0, None]) == [(1, "worst")]
-    assert choose([]) == []
+    assert choose_queries([None, 5.0, None]) == [(1, "worst")]
+    assert choose_queries([]) == []
 
 
 def crop(folder: Path, colour: tuple[int, int, int], size: tuple[int, int] = (128, 64)) -> Path:
@@ -74,7 +74,7 @@ def test_frames_say_what_is_right(rows: list[RankedQuery]) -> None:
     picture = ranked_sheet(rows)
     assert picture.shape == (3, 2 * ROW + GAP, 3 * STEP + 3 * GAP)
     frames = [[pixel(picture, r, c, 1, 1) for c in range(3)] for r in range(2)]
-    assert frames == [[ASKED, WRONG, RIGHT], [ASKED, RIGHT, (255, 255, 255)]]
+    assert frames == [[INK, WRONG, RIGHT], [INK, RIGHT, (255, 255, 255)]]
     middle = (FRAME + CROP[0] // 2, FRAME + CROP[1] // 2)
     assert pixel(picture, 0, 0, *middle) == (200, 0, 0)
     assert pixel(picture, 0, 1, *middle) == (0, 200, 0)
