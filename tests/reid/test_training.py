@@ -1,31 +1,15 @@
 """Training loops on tiny networks: averaged weights, batch norm, metrics."""
 
-from collections.abc import Sequence
-from pathlib import Path
-
 import pytest
 import torch
+from drawn_crops import LABELS, DrawnCrops
 
 from reidaug.errors import ReidaugError
 from reidaug.reid.batches import TrainingBatches
-from reidaug.reid.crops import Crops
 from reidaug.reid.model_factory import build
 from reidaug.reid.network_modes import seeded
 from reidaug.reid.training import FinalMetrics, train
 from reidaug.reid.training_options import TrainingOptions
-
-LABELS = [0, 0, 1, 1, 2, 2]
-
-
-class DrawnCrops(Crops):
-    """Crops of uniform colours, a colour a person."""
-
-    def __init__(self) -> None:
-        super().__init__([Path(f"{k}.jpg") for k in range(len(LABELS))], size=(32, 16))
-
-    def batch(self, indices: Sequence[int]) -> torch.Tensor:
-        colours = torch.tensor([40 * LABELS[i] + 60 for i in indices], dtype=torch.uint8)
-        return colours[:, None, None, None].expand(-1, 3, 32, 16).contiguous()
 
 
 def trained(steps: int = 4, **changes):
