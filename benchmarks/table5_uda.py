@@ -17,8 +17,8 @@ from shipped import weights_of
 
 from reidaug.augment.dataset import augment_dataset
 from reidaug.augment.options import AugmentOptions
+from reidaug.experiments.adaptation import adapt
 from reidaug.experiments.adaptation_config import AdaptationRecipe
-from reidaug.experiments.adaptation_run import adapt
 from reidaug.flow.builtin import SHIPPED, named_flow
 from reidaug.people3d.market_dataset import MarketOptions, render_market
 from reidaug.people3d.worlds import WORLDS

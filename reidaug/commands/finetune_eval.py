@@ -7,7 +7,7 @@ import click
 
 from reidaug.commands import options
 from reidaug.errors import UsageError
-from reidaug.experiments import adaptation_run, finetune
+from reidaug.experiments import adaptation, finetune
 from reidaug.experiments.adaptation_config import WARMUP, AdaptationRecipe
 from reidaug.experiments.evaluation import evaluate_checkpoint
 from reidaug.experiments.finetune_config import START, FinetuneRecipe
@@ -83,8 +83,8 @@ def command(
     if values.get("protocol") == "uda":
         if eval_only:
             raise UsageError("--eval-only needs no adaptation: leave protocol out of the recipe")
-        adaptation = resolve(values, AdaptationRecipe, where=str(recipe))
-        _adapt(adaptation, out, resume=resume, dry=dry, workers=workers)
+        uda = resolve(values, AdaptationRecipe, where=str(recipe))
+        _adapt(uda, out, resume=resume, dry=dry, workers=workers)
         return
     experiment = resolve(values, FinetuneRecipe, where=str(recipe))
     if eval_only:
@@ -119,7 +119,7 @@ def _adapt(
     recipe: AdaptationRecipe, out: Path, *, resume: bool, dry: bool, workers: int | None
 ) -> None:
     if dry:
-        report = adaptation_run.dry_run(recipe)
+        report = adaptation.dry_run(recipe)
         click.echo(
             f"dry run: {len(recipe.arms)} arms x {len(recipe.seeds)} seeds, {recipe.rounds} rounds "
             f"of {recipe.round_steps} steps each, from {report.source_images} source crops of "
@@ -127,7 +127,7 @@ def _adapt(
             f"kept"
         )
         return
-    report = adaptation_run.adapt(recipe, out, resume=resume, workers=workers)
+    report = adaptation.adapt(recipe, out, resume=resume, workers=workers)
     gains = (report.adaptation, report.gain_mAP, report.gain_over_best_control)
     click.echo(summary(report, {START: report.start, WARMUP: report.warmup}, gains))
     if idle := sum(sum(counts) for counts in report.rounds_without_clusters.values()):

@@ -1,71 +1,179 @@
-"""The cells of unsupervised adaptation: the source learnt, the warm-up, and every arm's rounds."""
+"""Adaptation experiment: DG-Net++ adapted to a target with every arm and seed, and compared."""
 
-import math
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from functools import cached_property
-from io import BytesIO
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from tempfile import TemporaryDirectory
 
-import numpy as np
-import safetensors.torch
 import torch
-from accelerate import PartialState
-from jaxtyping import Int
-from numpy import ndarray
 
-from reidaug.data.market1501 import Person
-from reidaug.errors import ReidaugError
-from reidaug.experiments.adaptation_config import START, TEACHER, WARMUP, AdaptationRecipe, Domains
-from reidaug.experiments.results import CellResult
-from reidaug.experiments.run_grid import Advance, CellKey, Grid
+from reidaug.errors import UsageError
+from reidaug.experiments.adaptation_cell import AdaptationCell, weight_file
+from reidaug.experiments.adaptation_config import START, WARMUP, AdaptationRecipe
+from reidaug.experiments.adaptation_data import AdaptationData, read_adaptation_data
+from reidaug.experiments.adaptation_stages import train_stage
+from reidaug.experiments.arms import extends
+from reidaug.experiments.finetune import DRY_RUN_CROPS
+from reidaug.experiments.results import CellResult, arm_scores, scores, shared_report
+from reidaug.experiments.run_grid import Advance, CellKey, Grid, run_grid
+from reidaug.experiments.statistics import paired_gain
 from reidaug.files import write_atomically
 from reidaug.machine import one_thread
-from reidaug.reid.backbones import PersonResNet
-from reidaug.reid.batches import TrainingBatches
-from reidaug.reid.crops import Crops
-from reidaug.reid.dgnet.adaptation import start_round, warmup_labels
-from reidaug.reid.dgnet.batches import ExtraCrops, LabelledCrops, PairLoader
-from reidaug.reid.dgnet.networks import DGNet, adapt_dgnet, build_dgnet
-from reidaug.reid.dgnet.phases import Phase
-from reidaug.reid.dgnet.sampling import DomainPairSampler, SourcePairSampler
-from reidaug.reid.dgnet.teacher import Teacher, build_teacher
-from reidaug.reid.dgnet.trainer import DGNetTrainer
-from reidaug.reid.evaluation.cluster import pseudo_labels
+from reidaug.reid.dgnet.networks import build_dgnet
+from reidaug.reid.dgnet.sampling import SOURCE
+from reidaug.reid.dgnet.swapping import DomainBatch, generate_cross_identity
 from reidaug.reid.evaluation.retrieval import evaluate
-from reidaug.reid.features import embed, extract_features
-from reidaug.reid.losses import Objective
+from reidaug.reid.features import extract_features
 from reidaug.reid.network_modes import seeded
-from reidaug.reid.training import train
-from reidaug.reid.training_options import TrainingOptions
 from reidaug.reid.weights import load_weights, save_weights
+from reidaug.report.experiment import ExperimentReport, Gain, Scores, read_report
+from reidaug.report.reid_section import cmc_picture
 from reidaug.runs import RunFolder
-
-LOG_EVERY = 20
-LESSONS, SOURCE, WARM, ROUNDS = range(4)  # stages of a cell; round n is stage ROUNDS + n
-FIRST_WEIGHTS, PAIRS, VARIATION, LEARNER = range(4)  # what a stage draws at random
 
 
 @dataclass(frozen=True)
-class Adaptation(Grid):
-    """An experiment of which cells can be trained one by one.
+class ClusterCounts:
+    """Outcome of one clustering of the target.
 
     Attributes:
-        recipe: What decides its numbers.
-        domains: Its crops.
+        clusters: Number of clusters.
+        outliers: Crops in none.
+        quality: Mean silhouette, in [-1, 1].
+    """
+
+    clusters: int
+    outliers: int
+    quality: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdaptationReport(ExperimentReport):
+    """Report of an adaptation.
+
+    Attributes:
+        preset: Sizes of crops, batches and networks.
+        steps: Optimiser steps of every stage and arm.
+        source_people: Training people of the source.
+        source_images: Their crops.
+        target_images: Training crops of the target.
+        clusters: Outcome of every clustering, by stage or arm, seed and round.
+        rounds_without_clusters: Rounds without training, by arm and seed.
+        start: Scores after training on the source.
+        warmup: Scores after the warm-up.
+        adaptation: Gain of the baseline over the start; None where it was not run.
+    """
+
+    preset: str
+    steps: dict[str, int]
+    source_people: int
+    source_images: int
+    target_images: int
+    clusters: dict[str, list[list[ClusterCounts]]]
+    rounds_without_clusters: dict[str, list[int]]
+    start: Scores
+    warmup: Scores
+    adaptation: Gain | None = None
+
+
+def adapt(
+    recipe: AdaptationRecipe, out: Path, *, resume: bool = False, workers: int | None = None
+) -> AdaptationReport:
+    """Adapt to the target with every arm and every seed, and compare them.
+
+    Args:
+        recipe: The experiment.
+        out: Run folder.
+        resume: Whether to go on with the run it holds: finished cells are kept, also when the
+            recipe has more arms or seeds by now; unfinished ones go on at their last state.
+        workers: Cells trained at a time; default: one a core, one alone on a GPU.
+
+    Returns:
+        The report, also written as ``report.json``; ``cmc.png`` is beside it.
+
+    Raises:
+        ReidaugError: Crops cannot be read, a weight file does not fit, or training diverges.
+        UsageError: The recipe does not fit the data.
+    """
+    data = read_adaptation_data(recipe)
+    check_networks(recipe)
+    folder = RunFolder.open(out, recipe.resolved("finetune-eval"), resume=resume, grows=extends)
+    if (finished := folder.finished()) is not None:
+        return read_report(finished, AdaptationReport)
+    grid = AdaptationGrid(recipe, data, folder)
+    run_grid(grid, workers)
+    report = build_report(grid)
+    write_atomically(folder.path / "cmc.png", cmc_picture(report.cmc))
+    folder.report(report.as_dict())
+    return report
+
+
+def dry_run(recipe: AdaptationRecipe) -> AdaptationReport:
+    """List all crops, take one step of every stage, evaluate on a few crops; keep nothing.
+
+    Args:
+        recipe: The experiment.
+
+    Returns:
+        The report of `adapt`; its numbers mean nothing.
+
+    Raises:
+        ReidaugError: As `adapt`.
+        UsageError: As `adapt`.
+    """
+    data = read_adaptation_data(recipe)
+    check_networks(recipe)
+    short = dict.fromkeys(("source_steps", "warmup_steps", "rounds", "round_steps"), 1)
+    teacher = replace(recipe.teacher, steps=1)
+    recipe = recipe.model_copy(update={**short, "seeds": recipe.seeds[:1], "teacher": teacher})
+    few = data.subset(max(DRY_RUN_CROPS, recipe.networks().batch))
+    with TemporaryDirectory() as folder:
+        run_folder = RunFolder(Path(folder), resumed=False)
+        grid = AdaptationGrid(recipe, few, run_folder, singletons=True)
+        run_grid(grid, workers=1)
+        return build_report(grid)
+
+
+def check_networks(recipe: AdaptationRecipe) -> None:
+    """Run two crops through all networks, before anything is written.
+
+    Args:
+        recipe: The experiment.
+
+    Raises:
+        ReidaugError: The weight file cannot be read or does not fit.
+        UsageError: The networks cannot take crops of this size.
+    """
+    size = recipe.networks()
+    network = build_dgnet(size, 2)
+    if recipe.pretrained is not None:
+        load_weights(network.encoder, recipe.pretrained)
+    images = torch.zeros(2, 3, *size.size)
+    batch = DomainBatch(images, images, torch.arange(2), SOURCE)
+    try:
+        with torch.no_grad():
+            cross = generate_cross_identity(network, batch, batch)
+            network.image_discriminator(cross.generated[0])
+    except ValueError as error:
+        raise UsageError(f"size {size.size[0]} x {size.size[1]}: {error}") from None
+
+
+@dataclass(frozen=True)
+class AdaptationGrid(Grid):
+    """The cells of an adaptation: start, warm-up and arms, for each seed.
+
+    Attributes:
+        recipe: The experiment.
+        data: Its crops.
         folder: Its run folder.
-        alone: Whether every target crop is somebody of their own where no clusters are found, so
-            that a dry run takes its steps.
+        singletons: See `reidaug.experiments.adaptation_stages.train_stage`.
     """
 
     recipe: AdaptationRecipe
-    domains: Domains
+    data: AdaptationData
     folder: RunFolder
-    alone: bool = False
+    singletons: bool = False
 
     def plan(self) -> dict[CellKey, CellKey | None]:
-        """List every cell with the one it goes on from: start, warm-up, arms, for each seed."""
+        """List every cell with the one it goes on from: warm-up from start, arms from warm-up."""
         plan: dict[CellKey, CellKey | None] = {}
         for seed in self.recipe.seeds:
             start, warmup = CellKey(START, seed), CellKey(WARMUP, seed)
@@ -73,19 +181,12 @@ class Adaptation(Grid):
             plan |= {start: None, warmup: start, **dict.fromkeys(arms, warmup)}
         return plan
 
-    def path(self, name: str, seed: int, kind: str = "safetensors") -> Path:
-        """Tell where a cell leaves its networks (``safetensors``) or its state (``state.pt``)."""
-        return self.folder.path / "checkpoints" / f"{name}-seed{seed}.{kind}"
-
     def steps(self, name: str) -> int:
         """Count the optimiser steps of a cell."""
-        recipe = self.recipe
-        if name == START:
-            return recipe.teacher.steps + recipe.source_steps
-        return recipe.warmup_steps if name == WARMUP else recipe.rounds * recipe.round_steps
+        return self.recipe.steps(name)
 
     def train(self, key: CellKey, advance: Advance) -> CellResult:
-        """Train and evaluate one cell; one that was cut off goes on at its last state.
+        """Train and evaluate one cell; an interrupted one goes on at its last state.
 
         On a CPU one thread does it all: the numbers do not depend on how many cores there are.
 
@@ -96,267 +197,72 @@ class Adaptation(Grid):
         Returns:
             Its result.
         """
-        name, seed = key
-        device = PartialState().device
-        with one_thread(), seeded(seed):
-            work = _Work(self, name, seed, advance)
-            network = {START: work.learn_source, WARMUP: work.warm_up}.get(name, work.adapt)()
-            seen = extract_features(
+        recipe, target, path = self.recipe, self.data.target, weight_file(self.folder, key)
+        path.parent.mkdir(exist_ok=True)
+        with one_thread(), seeded(key.seed):
+            cell = AdaptationCell(recipe, self.data, key, self.folder, advance)
+            network = train_stage(cell, singletons=self.singletons)
+            features = extract_features(
                 network.encoder,
-                self.domains.target.query,
-                self.domains.target.gallery,
-                size=self.recipe.networks().size,
-                fine_weight=self.recipe.fine_similarity,
-                bfloat16=work.half,
-                device=device,
+                target.query,
+                target.gallery,
+                size=cell.size.size,
+                fine_weight=recipe.fine_similarity,
+                bfloat16=cell.bfloat16,
+                device=cell.device,
             )
-            evaluation = evaluate(seen, memory_mb=self.recipe.memory_mb)
-        save_weights(network, self.path(name, seed))
-        self.path(name, seed, "state.pt").unlink(missing_ok=True)
+            evaluation = evaluate(features, memory_mb=recipe.memory_mb)
+        save_weights(network, path)
+        cell.state_file.remove()
         return CellResult(evaluation)
 
 
-class _Halfway(NamedTuple):
-    """Where an unfinished cell stands.
+def build_report(grid: AdaptationGrid) -> AdaptationReport:
+    """Build the report of a finished experiment.
 
-    Attributes:
-        round: Number of the round, from 1; 0 before there are any.
-        clusters: Cluster of each target crop (N,), -1 for an outlier; empty on the source.
-        learner: State of the learner.
+    Args:
+        grid: The experiment.
+
+    Returns:
+        Its report.
     """
+    recipe, data, clusters = grid.recipe, grid.data, cluster_counts(grid)
+    before = {name: grid.results(name) for name in (START, WARMUP)}
+    arms = {name: grid.results(name) for name in recipe.arms}
+    cells, batch = {**before, **arms}, recipe.networks().batch
+    idle_from = len(data.target.train) - batch  # more outliers leave less than a batch
+    adapted = recipe.baseline in arms
+    return AdaptationReport(
+        **shared_report(recipe, data.target, arms, before=before),
+        preset=recipe.preset,
+        steps={name: recipe.steps(name) for name in cells},
+        source_people=len(data.pids),
+        source_images=len(data.source),
+        target_images=len(data.target.train),
+        clusters=clusters,
+        rounds_without_clusters={
+            name: [sum(one.outliers > idle_from for one in rounds) for rounds in clusters[name]]
+            for name in arms
+        },
+        start=scores(before[START]),
+        warmup=scores(before[WARMUP]),
+        adaptation=paired_gain(arm_scores(cells), recipe.baseline, START) if adapted else None,
+    )
 
-    round: int
-    clusters: Int[ndarray, "n"]
-    learner: Mapping[str, Any]
 
-
-class _Work:
-    """The training of one cell."""
-
-    def __init__(self, whole: Adaptation, name: str, seed: int, advance: Advance) -> None:
-        self.whole, self.name, self.seed = whole, name, seed
-        self.advance = advance
-        self.recipe, self.domains = whole.recipe.of_arm(name), whole.domains
-        self.size, self.device = self.recipe.networks(), PartialState().device
-        self.half = self.recipe.bfloat16(self.device)
-        self.source = LabelledCrops(self._crops(self.domains.source), self.domains.source_labels())
-        self.target = self._crops(self.domains.target.train)
-        self.people = len(self.domains.pids)
-
-    def learn_source(self) -> DGNet:
-        """Train the teacher, then DG-Net, on the source's labels."""
-        teacher = self._teacher()
-        network = self._network()
-        if self.recipe.pretrained is not None:
-            load_weights(network.encoder, self.recipe.pretrained)
-        if self.recipe.trunk_from_teacher:
-            trunk = {k: v for k, v in teacher.state_dict().items() if not k.startswith("heads.")}
-            network.encoder.load_state_dict(trunk, strict=False)
-        learner = self._learner(network, "source", SOURCE, teacher)
-        halfway = self._halfway()
-        if halfway is not None:
-            learner.load_state_dict(halfway.learner)
-        pairs = SourcePairSampler(
-            self.source.labels, batch=self.size.batch, generator=self._chance(SOURCE, PAIRS)
+def cluster_counts(grid: AdaptationGrid) -> dict[str, list[list[ClusterCounts]]]:
+    """Read from the log what every clustering found, by stage or arm, seed and round."""
+    found = {
+        (record["stage"], record["seed"], record["round"]): ClusterCounts(
+            record["clusters"], record["outliers"], record["quality"]
         )
-        feed = PairLoader(pairs, (self.source,), self.recipe.transforms)
-        self._take(learner, feed, self.recipe.source_steps, SOURCE, np.zeros(0, dtype=np.int64))
-        return network
-
-    def warm_up(self) -> DGNet:
-        """Take the first steps on both domains, the target's crops without any labels."""
-        network = self._network(trained=START, generators=2)
-        halfway = self._halfway()
-        clusters = self._clusters(network, 0) if halfway is None else halfway.clusters
-        learner = self._learner(network, "warmup", WARM, self._teacher())
-        if halfway is not None:
-            learner.load_state_dict(halfway.learner)
-        # Every crop is somebody of their own; outliers are left out, as in the rounds.
-        feed = self._feed(warmup_labels(clusters, self.size.batch), WARM, source_pairs=True)
-        self._take(learner, feed, self.recipe.warmup_steps, WARM, clusters)
-        return network
-
-    def adapt(self) -> DGNet:
-        """Cluster the target and learn from its clusters, round after round."""
-        network, halfway = self._network(trained=WARMUP, generators=2), self._halfway()
-        first = 1 if halfway is None else halfway.round
-        self.advance((first - 1) * self.recipe.round_steps)
-        for number in range(first, self.recipe.rounds + 1):
-            self._round(network, number, halfway if number == first else None)
-        return network
-
-    def _round(self, network: DGNet, number: int, halfway: _Halfway | None) -> None:
-        clusters = self._clusters(network, number) if halfway is None else halfway.clusters
-        if (clusters >= 0).sum() < self.size.batch and self.whole.alone:
-            clusters = np.arange(len(clusters))
-        if (clusters >= 0).sum() < self.size.batch:
-            self.advance(self.recipe.round_steps)  # nobody was found to learn from: as it was
-            return
-        stage = ROUNDS + number
-        labels = start_round(network, clusters, self.people, self._chance(stage, FIRST_WEIGHTS))
-        learner = self._learner(network, "adapt", stage, None)
-        if halfway is not None:
-            learner.load_state_dict(halfway.learner)
-        feed = self._feed(labels, stage, source_pairs=False)
-        self._take(learner, feed, self.recipe.round_steps, stage, clusters)
-
-    def _feed(self, labels: list[int], stage: int, *, source_pairs: bool) -> PairLoader:
-        pairs = DomainPairSampler(
-            self.source.labels,
-            labels,
-            batch=self.size.batch,
-            source_pairs=source_pairs,
-            generator=self._chance(stage, PAIRS),
-        )
-        domains = (self.source, LabelledCrops(self.target, labels))
-        extra = None if source_pairs or not self._extra_count else self._warps
-        return PairLoader(pairs, domains, self.recipe.transforms, extra)
-
-    @property
-    def _extra_count(self) -> int:
-        return round(self.recipe.ratio * self.size.batch)
-
-    @cached_property
-    def _warps(self) -> ExtraCrops:
-        """The arm's crops on top, the same in all rounds: decoded once."""
-        target = self.domains.target
-        crops, roots = target.extra[self.name], target.extra_roots.get(self.name, ())
-        return ExtraCrops(
-            self._crops(crops), self.domains.origins(self.name), self._extra_count, roots
-        )
-
-    def _take(
-        self, learner: DGNetTrainer, feed: PairLoader, steps: int, stage: int, clusters: ndarray
-    ) -> None:
-        """Take the steps of a stage that are left."""
-        number = max(0, stage - ROUNDS)
-        before = max(0, number - 1) * self.recipe.round_steps
-        batches = feed.batches(
-            steps, seed=self._seed(stage, VARIATION), start=learner.steps, device=self.device
-        )
-        self.advance(learner.steps)
-        for first, second, warps in batches:
-            record = learner.step(first, second, warps)
-            if not math.isfinite(record["loss"]):
-                raise ReidaugError(
-                    f"{self.name}, seed {self.seed}, step {learner.steps}: the loss is not finite; "
-                    f"lower the rates"
-                )
-            if learner.steps % LOG_EVERY == 0 or learner.steps == steps:
-                self._log(number, step=learner.steps, **record)
-            if (before + learner.steps) % self.recipe.save_every == 0:
-                self._save(_Halfway(number, clusters, learner.state_dict()))
-            self.advance(1)
-
-    def _clusters(self, network: DGNet, number: int) -> Int[ndarray, "n"]:
-        features = embed(
-            network.encoder,
-            self.target,
-            fine_weight=self.recipe.fine_similarity,
-            bfloat16=self.half,
-            device=self.device,
-        )
-        how = asdict(self.recipe.cluster)
-        found = pseudo_labels(features, memory_mb=self.recipe.memory_mb, **how)
-        self._log(number, clusters=found.clusters, outliers=found.outliers, quality=found.quality)
-        return found.labels
-
-    def _teacher(self) -> PersonResNet:
-        """Train the teacher, or read it where that has been done."""
-        network = build_teacher(
-            self.size, self.people, generator=self._chance(LESSONS, FIRST_WEIGHTS)
-        )
-        network.to(self.device).to(memory_format=torch.channels_last)
-        path = self.whole.path(TEACHER, self.seed)
-        if path.exists():
-            load_weights(network, path)
-            if self.name == START:
-                self.advance(self.recipe.teacher.steps)
-            return network
-        if self.recipe.pretrained is not None:
-            load_weights(network, self.recipe.pretrained)
-        how, crops = self.recipe.teacher, self.source.crops
-        options = TrainingOptions(
-            people=how.people,
-            images=how.images,
-            ratio=0.0,
-            transforms=self.recipe.transforms,
-            objective=Objective(smoothing=0.0, triplet_weight=0.0),
-            optimiser="sgd",
-            learning_rate=how.rate,
-            head_rate=how.head_rate,
-            warmup=0.0,
-            recalibrate_norm=False,
-        )
-
-        def after_step(step: int, record: dict[str, float]) -> None:
-            if step % LOG_EVERY == 0 or step == how.steps:
-                self._log(0, part="teacher", step=step, **record)
-            self.advance(1)
-
-        train(
-            network,
-            TrainingBatches(crops, self.source.labels, crops, self.source.labels),
-            options,
-            steps=how.steps,
-            seed=self._seed(LESSONS, VARIATION),
-            after_step=after_step,
-            bfloat16=self.half,
-        )
-        save_weights(network, path)
-        return network
-
-    def _network(self, trained: str | None = None, generators: int = 1) -> DGNet:
-        chance = self._chance(SOURCE if generators == 1 else WARM, FIRST_WEIGHTS)
-        network = build_dgnet(self.size, self.people, generator=chance)
-        if trained == START:
-            self._read(network, START)
-        if generators > 1:
-            network = adapt_dgnet(network, self.size, generator=chance)
-        if trained == WARMUP:
-            self._read(network, WARMUP)
-        return network.to(self.device).to(memory_format=torch.channels_last)
-
-    def _read(self, network: DGNet, name: str) -> None:
-        network.load_state_dict(safetensors.torch.load_file(self.whole.path(name, self.seed)))
-
-    def _learner(
-        self, network: DGNet, phase: Phase, stage: int, teacher: PersonResNet | None
-    ) -> DGNetTrainer:
-        recipe = self.recipe
-        return DGNetTrainer(
-            network,
-            phase,
-            recipe,
-            teacher=None if teacher is None else Teacher(teacher),
-            bfloat16=self.half,
-            seed=self._seed(stage, LEARNER),
-        )
-
-    def _halfway(self) -> _Halfway | None:
-        path = self.whole.path(self.name, self.seed, "state.pt")
-        if not path.exists():
-            return None
-        state = torch.load(path, map_location=self.device, weights_only=True)
-        return _Halfway(state["round"], state["clusters"].cpu().numpy(), state["learner"])
-
-    def _save(self, halfway: _Halfway) -> None:
-        content = BytesIO()
-        clusters = torch.from_numpy(halfway.clusters)
-        torch.save({**halfway._asdict(), "clusters": clusters}, content)
-        path = self.whole.path(self.name, self.seed, "state.pt")
-        write_atomically(path, content.getvalue())
-
-    def _log(self, number: int, **record: Any) -> None:
-        self.whole.folder.log(stage=self.name, seed=self.seed, round=number, **record)
-
-    def _chance(self, stage: int, purpose: int) -> torch.Generator:
-        return torch.Generator().manual_seed(self._seed(stage, purpose))
-
-    def _seed(self, stage: int, purpose: int) -> int:
-        state = np.random.SeedSequence([self.seed, stage, purpose]).generate_state(1, np.uint64)[0]
-        return int(state >> np.uint64(1))
-
-    def _crops(self, people: tuple[Person, ...]) -> Crops:
-        paths = [person.path for person in people]
-        return Crops(paths, size=self.recipe.networks().size, cache_mb=self.recipe.cache_mb // 3)
+        for record in grid.folder.records()
+        if "clusters" in record
+    }
+    return {
+        name: [
+            [found[key] for key in sorted(found) if key[:2] == (name, seed)]
+            for seed in grid.recipe.seeds
+        ]
+        for name in (WARMUP, *grid.recipe.arms)
+    }

@@ -1,39 +1,34 @@
-"""The recipe of `reidaug finetune-eval` under the protocol ``uda``, and the crops it asks for."""
+"""Recipe of `reidaug finetune-eval` under the protocol ``uda``."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal, NamedTuple
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from reidaug.data.market1501 import TRAIN, Person, read_market1501
-from reidaug.errors import UsageError
 from reidaug.experiments.arms import ExperimentOptions, Side
-from reidaug.experiments.experiment_data import (
-    ExperimentData,
-    read_experiment_data,
-    source_stem,
-)
-from reidaug.recipes import Count, Positive
+from reidaug.recipes import Count, Positive, Weight
 from reidaug.reid.crop_transforms import CropTransforms
 from reidaug.reid.dgnet.adaptation import Clustering
 from reidaug.reid.dgnet.networks import Preset, preset
 from reidaug.reid.dgnet.phases import DGNetOptions
+from reidaug.reid.losses import Objective
+from reidaug.reid.training_options import TrainingOptions
 
-START, WARMUP = "start", "warmup"  # cells before all arms
-TEACHER = "teacher"  # what the start learns first
+# Names of what is trained before all arms: the teacher and DG-Net (one cell), the warm-up.
+TEACHER, START, WARMUP = "teacher", "start", "warmup"
 
 
 @dataclass(frozen=True)
 class TeacherTraining:
-    """How the teacher, a plain re-ID model of the source, is trained.
+    """Training of the teacher, a plain re-ID model of the source.
 
     Attributes:
         steps: Optimiser steps.
         people: People a batch.
         images: Crops of each.
         rate: Learning rate of the trunk, by SGD.
-        head_rate: How many times as large it is for the head.
+        head_rate: Factor of the learning rate for the head.
     """
 
     steps: Count = 24_000
@@ -44,32 +39,49 @@ class TeacherTraining:
 
     __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012  # a misspelt recipe key is an error
 
+    def options(self, transforms: CropTransforms) -> TrainingOptions:
+        """Options of the training, with an identity loss alone."""
+        return TrainingOptions(
+            people=self.people,
+            images=self.images,
+            ratio=0.0,
+            transforms=transforms,
+            objective=Objective(smoothing=0.0, triplet_weight=0.0),
+            optimiser="sgd",
+            learning_rate=self.rate,
+            head_rate=self.head_rate,
+            warmup=0.0,
+            recalibrate_norm=False,
+        )
 
-class AdaptationRecipe(DGNetOptions, ExperimentOptions):
-    """What decides the numbers of an experiment in unsupervised adaptation.
 
-    The source is labelled. The target's training crops are not: their people's names are read by
-    nothing that learns. Warps of target crops inherit the cluster of the crop they were made of;
-    those of outliers are left out, and no warp is ever clustered. The flow that made them must not
-    have seen the names either: the one inside the package has seen rendered people alone.
+class AdaptationRecipe(ExperimentOptions, DGNetOptions):
+    """Experiment in unsupervised domain adaptation by DG-Net++.
+
+    The source is labelled, the target is not: identities of its training crops are used in no
+    training. Warps of target crops inherit the cluster of the crop they were warped from; those of
+    outliers are left out, and no warp is clustered. The flow estimator of the warps must not be
+    trained on the target's identities either; the built-in one is trained on rendered people.
 
     Attributes:
         protocol: ``uda``.
-        source: Market-1501-format root of the source, of which the training crops are read.
+        source: Market-1501-format root of the source, of which the training crops are used.
         dataset: Root of the target.
-        preset: Size of the networks, see `reidaug.reid.dgnet.networks.preset`.
-        pretrained: Weight file of the encoder's and the teacher's trunk: ImageNet's.
-        trunk_from_teacher: Whether the encoder's trunk begins with the teacher's weights, where
-            there are none of ImageNet.
-        teacher: How the teacher is trained.
+        preset: Sizes of crops, batches and networks, see `reidaug.reid.dgnet.networks.preset`.
+        size: (height, width) of the crops, where not the preset's.
+        batch: Crops in each of the two batches of a step, where not the preset's.
+        pretrained: Weight file of the trunks of encoder and teacher: ImageNet's.
+        trunk_from_teacher: Whether the encoder's trunk starts from the teacher's, where there are
+            no weights of ImageNet.
+        teacher: Training of the teacher.
         source_steps: Steps of DG-Net on the source.
-        warmup_steps: Steps of DG-Net++ before the first clusters count.
+        warmup_steps: Steps of the warm-up of DG-Net++.
         rounds: Rounds of self-training.
         round_steps: Steps of each.
-        ratio: Extra crops, as a share of a target batch.
-        cluster: How target crops become people.
-        transforms: Transforms of all crops, without erasing.
-        save_every: Steps from one state to go on from to the next.
+        ratio: Extra crops, as a share of a target batch; 0 is DG-Net++ itself.
+        cluster: Clustering of the target.
+        transforms: Augmentation of all crops, without random erasing.
+        save_every: Steps between two states for resuming.
     """
 
     CHANGEABLE: ClassVar[tuple[str, ...]] = ("ratio", "weights", "warp_smoothing")
@@ -85,17 +97,17 @@ class AdaptationRecipe(DGNetOptions, ExperimentOptions):
     pretrained: Path | None = None
     trunk_from_teacher: bool = False
     teacher: TeacherTraining = TeacherTraining()
-    source_steps: int = Field(100_000, ge=1)
+    source_steps: Count = 100_000
     warmup_steps: int = Field(70_000, ge=0)
-    rounds: int = Field(30, ge=1)
-    round_steps: int = Field(6_000, ge=1)
-    ratio: float = Field(0.5, ge=0)
+    rounds: Count = 30
+    round_steps: Count = 6_000
+    ratio: Weight = 0.5
     cluster: Clustering = Clustering()
     transforms: CropTransforms = CropTransforms(erase=0.0)
-    save_every: int = Field(1000, ge=1)
+    save_every: Count = 1000
 
     @model_validator(mode="after")
-    def _check_networks(self) -> "AdaptationRecipe":
+    def _check_adaptation(self) -> "AdaptationRecipe":
         if self.cluster.eps >= 1 - self.cluster.original:
             raise ValueError(
                 "cluster.eps is less than 1 - cluster.original, or all crops are neighbours"
@@ -104,109 +116,17 @@ class AdaptationRecipe(DGNetOptions, ExperimentOptions):
             raise ValueError("'only' is for supervised arms: clusters are made of real crops")
         if self.transforms.erase:
             raise ValueError(
-                "transforms.erase: here 'erase' says it, since drawn crops lose nothing"
+                "transforms.erase: use 'erase' here: only crops of identity losses are erased"
             )
         return self
 
     def networks(self) -> Preset:
-        """Give the size of the networks."""
+        """Sizes of crops, batches and networks."""
         named = preset(self.preset)
         return replace(named, size=self.size or named.size, batch=self.batch or named.batch)
 
-
-class Domains(NamedTuple):
-    """The crops of an adaptation.
-
-    Attributes:
-        source: Training crops of the source.
-        target: Crops of the target; the names in its training crops are for nobody who learns.
-    """
-
-    source: tuple[Person, ...]
-    target: ExperimentData
-
-    @property
-    def pids(self) -> tuple[int, ...]:
-        """The source's people; the place of one is its label."""
-        return tuple(sorted({person.pid for person in self.source}))
-
-    def source_labels(self) -> list[int]:
-        """Label the source's crops."""
-        places = {pid: place for place, pid in enumerate(self.pids)}
-        return [places[person.pid] for person in self.source]
-
-    def few(self, count: int) -> "Domains":
-        """Leave only some crops of the target, for a dry run.
-
-        Args:
-            count: Training crops, queries and gallery crops, each.
-
-        Returns:
-            The crops, with those on top that were made of what is left.
-        """
-        whole = self.target
-        left = {person.path.stem for person in whole.train[:count]}
-        extra, roots = {}, {}
-        for arm, crops in whole.extra.items():
-            kept = [k for k, person in enumerate(crops) if source_stem(person.path) in left]
-            extra[arm] = tuple(crops[k] for k in kept)
-            if arm in whole.extra_roots:
-                roots[arm] = tuple(whole.extra_roots[arm][k] for k in kept)
-        target = ExperimentData(
-            whole.train[:count], whole.query[:count], whole.gallery[:count], extra, roots
-        )
-        return self._replace(target=target)
-
-    def origins(self, arm: str) -> list[int]:
-        """Find for each crop on top of an arm the target crop it was made of.
-
-        Args:
-            arm: The arm.
-
-        Returns:
-            Places among the target's training crops.
-
-        Raises:
-            UsageError: A crop was made of none of them.
-        """
-        places = {person.path.stem: place for place, person in enumerate(self.target.train)}
-        found = []
-        for person in self.target.extra[arm]:
-            place = places.get(source_stem(person.path))
-            if place is None:
-                raise UsageError(
-                    f"{person.path}: arm {arm}: not named after a training crop of the target, "
-                    f"whose label it should inherit"
-                )
-            found.append(place)
-        return found
-
-
-def read_domains(recipe: AdaptationRecipe) -> Domains:
-    """Read the crops of an adaptation.
-
-    Args:
-        recipe: The experiment.
-
-    Returns:
-        The crops of both domains and of all arms.
-
-    Raises:
-        ReidaugError: A root cannot be read or does not fit the others.
-        UsageError: There are fewer people or crops than a batch needs, or an extra crop belongs
-            to no crop of the target.
-    """
-    source = read_market1501(recipe.source, splits=(TRAIN,)).train
-    target = read_experiment_data(recipe, fill=False)
-    domains, batch = Domains(source, target), recipe.networks().batch
-    if len(domains.pids) < recipe.teacher.people:
-        raise UsageError(
-            f"teacher.people: {recipe.teacher.people} a batch, but {recipe.source} has "
-            f"{len(domains.pids)} training people"
-        )
-    for root, crops in ((recipe.source, source), (recipe.dataset, target.train)):
-        if len(crops) < batch:
-            raise UsageError(f"{root}: {len(crops)} training crops are no batch of {batch}")
-    for name in recipe.arms:
-        domains.origins(name)
-    return domains
+    def steps(self, name: str) -> int:
+        """Optimiser steps of a cell: `START`, `WARMUP` or an arm."""
+        if name == START:
+            return self.teacher.steps + self.source_steps
+        return self.warmup_steps if name == WARMUP else self.rounds * self.round_steps

@@ -16,8 +16,8 @@ RESULTS = sorted((ROOT / "benchmarks" / "results").glob("*.json"))
 
 COVERED_ELSEWHERE = {
     "augment/warping.py": "tests/augment/test_engine.py",
-    "experiments/adaptation.py": "tests/experiments/test_adaptation_run.py",
-    "experiments/adaptation_config.py": "tests/experiments/test_adaptation_run.py",
+    "experiments/adaptation_cell.py": "tests/experiments/test_adaptation.py: killed and resumed",
+    "experiments/adaptation_stages.py": "tests/experiments/test_adaptation.py: every stage",
     "experiments/demo_report.py": "tests/commands/test_demo.py: the page of a whole demo",
     "flow/estimator.py": "tests/test_testing.py: the contract of every estimator",
     "flow/image_generator.py": "tests/flow/training/test_trainer.py",

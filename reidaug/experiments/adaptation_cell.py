@@ -1,0 +1,223 @@
+"""One cell of an adaptation: its crops, seeds, networks, and a training loop that can resume."""
+
+import math
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+import torch
+from accelerate import PartialState
+from jaxtyping import Int
+from numpy import ndarray
+from safetensors.torch import load_file
+from torch import nn
+
+from reidaug.data.market1501 import Person
+from reidaug.errors import ReidaugError
+from reidaug.experiments.adaptation_config import START, WARMUP, AdaptationRecipe
+from reidaug.experiments.adaptation_data import AdaptationData
+from reidaug.experiments.run_grid import Advance, CellKey
+from reidaug.jobs import StateFile, derive_seed, torch_generator
+from reidaug.reid.backbones import PersonResNet
+from reidaug.reid.crops import Crops
+from reidaug.reid.dgnet.batches import ExtraCrops, LabelledCrops, PairLoader
+from reidaug.reid.dgnet.networks import DGNet, adapt_dgnet, build_dgnet
+from reidaug.reid.dgnet.phases import Phase
+from reidaug.reid.dgnet.teacher import Teacher
+from reidaug.reid.dgnet.trainer import DGNetTrainer
+from reidaug.runs import RunFolder
+
+LOG_EVERY = 20
+N = TypeVar("N", bound=nn.Module)
+
+# Stages, each with random seeds of its own; round n (from 1) is stage ROUNDS + n.
+TEACHER_STAGE, SOURCE_STAGE, WARMUP_STAGE, ROUNDS = range(4)
+# Purposes of the random seeds of a stage.
+WEIGHTS, SAMPLING, TRANSFORMS, TRAINER = range(4)
+
+
+class CellState(NamedTuple):
+    """State of an unfinished cell.
+
+    Attributes:
+        round: Number of the round, from 1; 0 before the rounds.
+        clusters: Cluster of each target crop (N,), -1 for an outlier; None on the source.
+        trainer: State of the trainer.
+    """
+
+    round: int
+    clusters: Int[ndarray, "n"] | None
+    trainer: Mapping[str, Any]
+
+
+class AdaptationCell:
+    """What the stages of one cell share.
+
+    Args:
+        recipe: The experiment.
+        data: Its crops.
+        key: `START`, `WARMUP` or an arm, and a seed.
+        folder: Run folder.
+        advance: Called after every step.
+
+    Attributes:
+        recipe: The experiment with the changes of the arm.
+        size: Sizes of crops, batches and networks.
+        device: Device of the networks.
+        bfloat16: Whether they compute in bfloat16.
+        source: The labelled source.
+        target: Training crops of the target.
+        people: Number of source identities.
+    """
+
+    def __init__(
+        self,
+        recipe: AdaptationRecipe,
+        data: AdaptationData,
+        key: CellKey,
+        folder: RunFolder,
+        advance: Advance,
+    ) -> None:
+        self.recipe, self.data, self.key = recipe.of_arm(key.name), data, key
+        self.folder, self.advance = folder, advance
+        self.size, self.device = recipe.networks(), PartialState().device
+        self.bfloat16 = recipe.bfloat16(self.device)
+        self.source = LabelledCrops(self._crops(data.source), data.source_labels())
+        self.target = self._crops(data.target.train)
+        self.people = len(data.pids)
+
+    def seed(self, stage: int, purpose: int) -> int:
+        """Derive the random seed of a purpose of a stage."""
+        return derive_seed(self.key.seed, stage, purpose)
+
+    def generator(self, stage: int, purpose: int) -> torch.Generator:
+        """Make the random generator of a purpose of a stage."""
+        return torch_generator(self.key.seed, stage, purpose)
+
+    def log(self, number: int, **record: Any) -> None:
+        """Log a record of a round; number 0 is before the rounds."""
+        self.folder.log(stage=self.key.name, seed=self.key.seed, round=number, **record)
+
+    def weight_file(self, name: str) -> Path:
+        """Name the weight file of the teacher or of another cell of this seed."""
+        return weight_file(self.folder, CellKey(name, self.key.seed))
+
+    @cached_property
+    def extra(self) -> ExtraCrops | None:
+        """Extra crops of the arm, decoded once for all rounds; None where the ratio is 0."""
+        name, target = self.key.name, self.data.target
+        per_batch = round(self.recipe.ratio * self.size.batch)
+        if not per_batch:
+            return None
+        crops, roots = self._crops(target.extra[name]), target.extra_roots.get(name, ())
+        return ExtraCrops(crops, self.data.origins(name), per_batch, roots)
+
+    def dgnet(self) -> DGNet:
+        """Build DG-Net with initial weights."""
+        generator = self.generator(SOURCE_STAGE, WEIGHTS)
+        return self.place(build_dgnet(self.size, self.people, generator=generator))
+
+    def dgnetpp(self, trained: str) -> DGNet:
+        """Build DG-Net++ with the weights of another cell.
+
+        Args:
+            trained: `START`: DG-Net's weights, twice where there are two generators. `WARMUP`:
+                those after the warm-up.
+        """
+        generator = self.generator(WARMUP_STAGE, WEIGHTS)
+        network = build_dgnet(self.size, self.people, generator=generator)
+        if trained == START:
+            network.load_state_dict(load_file(self.weight_file(START)))
+        network = adapt_dgnet(network, self.size, generator=generator)
+        if trained == WARMUP:
+            network.load_state_dict(load_file(self.weight_file(WARMUP)))
+        return self.place(network)
+
+    def place(self, network: N) -> N:
+        """Move a network to the device, in the memory format that is fastest."""
+        return network.to(self.device).to(memory_format=torch.channels_last)
+
+    def trainer(
+        self,
+        network: DGNet,
+        phase: Phase,
+        stage: int,
+        state: CellState | None,
+        teacher: PersonResNet | None = None,
+    ) -> DGNetTrainer:
+        """Build the trainer of a stage, as it was when a state was saved."""
+        trainer = DGNetTrainer(
+            network,
+            phase,
+            self.recipe,
+            teacher=None if teacher is None else Teacher(teacher),
+            bfloat16=self.bfloat16,
+            seed=self.seed(stage, TRAINER),
+        )
+        if state is not None:
+            trainer.load_state_dict(state.trainer)
+        return trainer
+
+    @property
+    def state_file(self) -> StateFile:
+        """The file of the latest state."""
+        return StateFile(self.weight_file(self.key.name).with_suffix(".state.pt"))
+
+    def read_state(self) -> CellState | None:
+        """Read the latest state of an interrupted training, if there is one."""
+        state = self.state_file.read(self.device)
+        if state is None:
+            return None
+        clusters = state["clusters"]
+        return CellState(
+            state["round"], None if clusters is None else clusters.cpu().numpy(), state["trainer"]
+        )
+
+    def train(
+        self,
+        trainer: DGNetTrainer,
+        loader: PairLoader,
+        stage: int,
+        steps: int,
+        clusters: Int[ndarray, "n"] | None = None,
+    ) -> None:
+        """Take the remaining steps of a stage; log them and save states for resuming.
+
+        Args:
+            trainer: Trainer, which may have taken some steps already.
+            loader: Loader of the batches.
+            stage: Stage number.
+            steps: Length of the stage.
+            clusters: Cluster of each target crop, kept in the state.
+
+        Raises:
+            ReidaugError: The loss is not finite.
+        """
+        number = max(0, stage - ROUNDS)
+        before = max(0, number - 1) * self.recipe.round_steps
+        self.advance(trainer.steps)
+        seed, start = self.seed(stage, TRANSFORMS), trainer.steps
+        for batches in loader.batches(steps, seed=seed, start=start, device=self.device):
+            record = trainer.step(*batches)
+            if not math.isfinite(record["loss"]):
+                raise ReidaugError(
+                    f"{self.key.name}, seed {self.key.seed}, step {trainer.steps}: the loss is not "
+                    f"finite; lower the rates"
+                )
+            if trainer.steps % LOG_EVERY == 0 or trainer.steps == steps:
+                self.log(number, step=trainer.steps, **record)
+            if (before + trainer.steps) % self.recipe.save_every == 0:
+                tensor = None if clusters is None else torch.from_numpy(clusters)
+                state = CellState(number, clusters, trainer.state_dict())
+                self.state_file.write({**state._asdict(), "clusters": tensor})
+            self.advance(1)
+
+    def _crops(self, people: Sequence[Person]) -> Crops:
+        paths = [person.path for person in people]
+        return Crops(paths, size=self.size.size, cache_mb=self.recipe.cache_mb // 3)
+
+
+def weight_file(folder: RunFolder, key: CellKey) -> Path:
+    """Name the weight file of a cell."""
+    return folder.path / "checkpoints" / f"{key}.safetensors"

@@ -1,0 +1,71 @@
+"""Crops of an adaptation."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+from small_adaptation import draw_roots, recipe
+
+from reidaug.data.market1501 import TRAIN
+from reidaug.errors import UsageError
+from reidaug.experiments.adaptation_config import AdaptationRecipe
+from reidaug.experiments.adaptation_data import read_adaptation_data
+from reidaug.recipes import load
+
+RECIPES = Path(__file__).parents[2] / "recipes" / "market1501"
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return draw_roots(tmp_path_factory.mktemp("data"))
+
+
+@pytest.mark.parametrize("name", ["table5_uda", "table5_uda_small"])
+def test_table_5_runs_on_any_roots_of_the_layout(root: Path, name: str) -> None:
+    path = RECIPES / f"{name}.yaml"
+    arms = yaml.safe_load(path.read_text())["arms"]
+    made = [arm for arm, crops in arms.items() if isinstance(crops, str)]
+    changes = [
+        f"source={root / 'source'}",
+        f"dataset={root / 'target'}",
+        *(f"arms.{arm}={root / 'warps'}" for arm in made),
+        *("preset=small", "batch=4", "pretrained=null", "teacher.people=3", "teacher.images=2"),
+    ]
+    experiment = load(path, AdaptationRecipe, changes)
+    assert {experiment.method, experiment.baseline, *experiment.controls} <= set(arms)
+    assert read_adaptation_data(experiment).target.extra.keys() == set(arms)
+
+
+def test_extra_crops_belong_to_the_crops_they_were_warped_from(root: Path) -> None:
+    data = read_adaptation_data(recipe(root))
+    train = data.target.train
+    pairs = zip(data.target.extra["warps_grey"], data.origins("warps_grey"), strict=True)
+    for person, origin in pairs:
+        assert person.path.stem == f"{train[origin].path.stem}_w00"
+
+
+def test_a_subset_keeps_the_extra_crops_of_its_crops(root: Path) -> None:
+    few = read_adaptation_data(recipe(root)).subset(6)
+    assert len(few.target.train) == len(few.target.extra["warps_grey"]) == 6
+    assert sorted(few.origins("warps_grey")) == list(range(6))
+
+
+def test_extra_crops_without_an_original_are_an_error(root: Path, tmp_path: Path) -> None:
+    strange = shutil.copytree(root / "warps", tmp_path / "strange")
+    path = next((strange / TRAIN).iterdir())
+    path.rename(path.with_name(path.name.replace("_w00", "x_w00")))
+    with pytest.raises(UsageError, match=r"x_w00.jpg: arm warps_grey"):
+        read_adaptation_data(recipe(root, arms={"warps_grey": str(strange)}))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"teacher": {"people": 9}}, "teacher.people: 9 .* 4"),
+        ({"batch": 16}, "source: 12 training crops .* 16"),
+    ],
+)
+def test_less_than_a_batch_is_an_error(root: Path, changes: dict, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        read_adaptation_data(recipe(root, **changes))
