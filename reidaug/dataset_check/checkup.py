@@ -9,7 +9,7 @@ from reidaug.data.market1501 import SPLITS, TRAIN, find_root
 from reidaug.dataset_check.duplicates import duplicate_findings
 from reidaug.dataset_check.findings import USES, Finding, Tally, ranked
 from reidaug.dataset_check.identities import Counts, count, identity_findings
-from reidaug.dataset_check.images import image_findings, inspect_images
+from reidaug.dataset_check.image_files import image_findings, inspect_images
 from reidaug.dataset_check.joints import joint_findings
 from reidaug.dataset_check.names import is_listed, list_split, name_findings
 

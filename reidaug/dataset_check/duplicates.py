@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from reidaug.data.market1501 import SPLITS, TRAIN, Person
 from reidaug.dataset_check.findings import EVALUATION, Finding, Tally, number
-from reidaug.dataset_check.images import ImageSummary
+from reidaug.dataset_check.image_files import ImageSummary
 from reidaug.dataset_check.names import Listing
 
 

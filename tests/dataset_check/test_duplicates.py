@@ -8,7 +8,7 @@ from reidaug.data.market1501 import QUERY, SPLITS, TRAIN
 from reidaug.dataset_check.checkup import check_dataset
 from reidaug.dataset_check.duplicates import duplicate_findings, equal_groups
 from reidaug.dataset_check.findings import ADVICE, PROBLEM, REMARK
-from reidaug.dataset_check.images import ImageSummary
+from reidaug.dataset_check.image_files import ImageSummary
 from reidaug.dataset_check.names import Listing
 from tests.dataset_check.conftest import found, images
 

@@ -11,7 +11,7 @@ from reidaug.data.images import encode_png
 from reidaug.data.market1501 import GALLERY, QUERY, TRAIN
 from reidaug.dataset_check.checkup import check_dataset
 from reidaug.dataset_check.findings import ADVICE, PROBLEM, REMARK
-from reidaug.dataset_check.images import ImageFacts, inspect_image, inspect_images
+from reidaug.dataset_check.image_files import ImageFacts, inspect_image, inspect_images
 from tests.dataset_check.conftest import found, images
 
 
@@ -90,7 +90,7 @@ def test_an_unreadable_image_stops_what_reads_all_of_them(market: Path, content:
 
 
 def test_two_processes_find_what_one_finds(market: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("reidaug.dataset_check.images.AT_ONCE", 2)
+    monkeypatch.setattr("reidaug.dataset_check.image_files.AT_ONCE", 2)
     images(market)[3].write_text("text")
     paths = images(market)
     done: list[int] = []
