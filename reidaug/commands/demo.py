@@ -121,11 +121,7 @@ def _seconds(run: RunFolder, stage: Stage) -> float:
 
 @click.command("demo")
 @click.option(
-    "--out",
-    type=options.PATH,
-    default=Path("runs/demo"),
-    show_default=True,
-    help="Folder for everything.",
+    "--out", type=options.PATH, default="runs/demo", show_default=True, help="Run folder."
 )
 @options.seed
 @click.option(
