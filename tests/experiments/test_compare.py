@@ -14,7 +14,7 @@ from small_trainings import DISCRIMINATOR, GENERATOR, ROWS, comparison
 from reidaug.data.images import read_image
 from reidaug.errors import ReidaugError, UsageError
 from reidaug.experiments import compare as experiment
-from reidaug.experiments.compare import compare, differences
+from reidaug.experiments.compare import Comparison, Difference, compare, differences
 from reidaug.experiments.compare_config import Compare, plan_rows
 from reidaug.experiments.compare_text import scores_text
 from reidaug.flow.checkpoint import load_checkpoint
