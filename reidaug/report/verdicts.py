@@ -16,7 +16,7 @@ ARM_NOTES = {
     "real_only": "the crops themselves once more",
     "identity_grey": "control: background removed, no new pose",
     "affine_grey": "control: new poses without learning",
-    "warps_grey": "new poses by the learnt flow",
+    "warps_grey": "new poses by the learned flow",
     "true_views_grey": "ceiling: rendered again, not warped",
 }
 _CONTROLS = {
@@ -46,7 +46,7 @@ def headline(report: ExperimentReport) -> str:
             f"Warps beat the original crops by {number(over_real.mean)} mAP, but chance could "
             f"explain what they add to {control} ({gain})"
         )
-    return f"Whether warps into new poses help cannot be told: {gain} over {control}"
+    return f"Whether warps into new poses help is not evident: {gain} over {control}"
 
 
 def main_gains(report: ExperimentReport) -> tuple[Gain, Gain]:
@@ -87,7 +87,7 @@ def findings(report: ExperimentReport) -> list[str]:
         caution = "A naive comparison would stop there. But t" if over_real.mean > 0 else "T"
         sentences.append(
             f"{caution}he best control, {_CONTROLS[over_control.vs]}, for which no flow was "
-            f"learnt, changes it by {mean_and_std(plain)}. Against this control the warps are at "
+            f"learned, changes it by {mean_and_std(plain)}. Against this control the warps are at "
             f"{_in_full(over_control)}."
         )
     if report.ceiling is not None:

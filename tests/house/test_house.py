@@ -30,12 +30,9 @@ COVERED_ELSEWHERE = {
     "flow/score_table.py": "tests/experiments/test_compare.py",
     "people3d/appearance.py": "tests/people3d/test_appearance_sampling.py: a record",
     "people3d/kernels.py": "tests/people3d/test_raster.py",
-    "reid/batches.py": "tests/reid/test_trainer.py",
     "reid/crop_transforms.py": "tests/reid/test_crops.py",
     "reid/features.py": "tests/reid/evaluation/test_retrieval.py",
     "reid/model_contract.py": "tests/reid/test_model_factory.py",
-    "reid/training_options.py": "tests/reid/test_training.py",
-    "report/reid_section.py": "tests/report/test_demo_page.py",
 }
 """Modules without a test file of their own: where they are tested."""
 
