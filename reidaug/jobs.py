@@ -155,7 +155,7 @@ def run_tasks(
     if backend not in BACKENDS:
         raise UsageError(f"no backend {backend!r} (known: {', '.join(BACKENDS)})")
     return_as = "generator" if ordered else "generator_unordered"
-    with explain_killed_worker(advice), _backend(backend, workers):
+    with _explain_killed_worker(advice), _backend(backend, workers):
         yield from Parallel(return_as=return_as, batch_size=1)(tasks)
 
 
@@ -163,24 +163,16 @@ T = TypeVar("T")
 
 
 def chunks_of(items: Sequence[T], length: int) -> list[Sequence[T]]:
-    """Divide work into chunks.
-
-    Args:
-        items: All items, in an order that does not change between runs.
-        length: Items of a chunk; the last one may have fewer.
-
-    Returns:
-        Runs of consecutive items.
-    """
+    """Divide items into consecutive chunks of a length; the last one may be shorter."""
     return [items[k : k + length] for k in range(0, len(items), length)]
 
 
 class Made(NamedTuple):
-    """What `run_chunks` did.
+    """The work of `run_chunks`.
 
     Attributes:
-        pieces: Pieces made just now, without those of chunks that were finished before.
-        seconds: Time it took.
+        pieces: Pieces made, without those of chunks finished before.
+        seconds: Duration.
     """
 
     pieces: int
@@ -188,7 +180,7 @@ class Made(NamedTuple):
 
     @property
     def rate(self) -> float:
-        """Pieces a second, to one decimal."""
+        """Pieces per second, to one decimal."""
         return round(self.pieces / max(self.seconds, 1e-9), 1)
 
 
@@ -205,17 +197,17 @@ def run_chunks(
     """Run the tasks of resumable chunks and show progress.
 
     Args:
-        tasks: What ``joblib.delayed`` makes. Each returns how many items its chunk has, and how
-            many pieces it made just now: none where the chunk has a record.
+        tasks: Results of ``joblib.delayed``. Each returns the number of items of its chunk, and
+            of the pieces it made: 0 where the chunk has a record.
         workers: Number of processes.
         total: Pieces of all chunks.
-        what: The work, in a word or two.
-        unit: What one piece is.
-        step: Pieces an item gives.
+        what: Name of the work.
+        unit: Name of a piece.
+        step: Pieces per item.
         backend: See `run_tasks`.
 
     Returns:
-        What was made just now.
+        The pieces made, and the duration.
 
     Raises:
         ReidaugError: A worker was killed.
@@ -230,7 +222,7 @@ def run_chunks(
 
 
 @contextmanager
-def explain_killed_worker(advice: str) -> Iterator[None]:
+def _explain_killed_worker(advice: str) -> Iterator[None]:
     """Replace the error of a killed worker by a `ReidaugError` with advice."""
     try:
         yield
