@@ -1,5 +1,7 @@
 """Pairs whose flow is known: noise pictures and joints, moved by affine maps."""
 
+import math
+
 import torch
 from torch import Tensor, nn
 
@@ -19,6 +21,15 @@ SIZE = (32, 16)
 
 def seeded(seed: int) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
+
+
+def turn(angle: float, scale: float = 1.0) -> Tensor:
+    c, s = scale * math.cos(angle), scale * math.sin(angle)
+    return torch.tensor([[c, -s], [s, c]])
+
+
+def near_identity(seed: int) -> Tensor:
+    return torch.eye(2) + 0.3 * torch.randn(2, 2, generator=seeded(seed)).clamp(-2, 2)
 
 
 def poses(count: int, seed: int, *, visible: float = 0.9) -> Pose:

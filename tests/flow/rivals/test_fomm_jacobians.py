@@ -1,7 +1,5 @@
-import math
-
 import torch
-from flow_figures import seeded
+from flow_figures import near_identity, seeded, turn
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
@@ -17,17 +15,8 @@ from reidaug.flow.rivals.fomm_jacobians import (
 seeds = st.integers(0, 10_000)
 
 
-def turn(angle: float, scale: float = 1.0) -> Tensor:
-    c, s = scale * math.cos(angle), scale * math.sin(angle)
-    return torch.tensor([[c, -s], [s, c]])
-
-
 def body(seed: int, count: int = 2) -> Tensor:
     return 1.4 * torch.rand(count, 18, 2, generator=seeded(seed)) - 0.7
-
-
-def near_identity(seed: int) -> Tensor:
-    return torch.eye(2) + 0.3 * torch.randn(2, 2, generator=seeded(seed)).clamp(-2, 2)
 
 
 def test_jacobians_are_divided() -> None:

@@ -1,10 +1,7 @@
-import math
-
 import torch
-from flow_figures import seeded
+from flow_figures import near_identity, seeded, turn
 from hypothesis import given
 from hypothesis import strategies as st
-from torch import Tensor
 
 from reidaug.flow.rivals.local_maps import (
     as_flows,
@@ -18,15 +15,6 @@ from reidaug.geometry.flow import identity
 from reidaug.geometry.pose import Pose
 
 seeds = st.integers(0, 10_000)
-
-
-def turn(angle: float, scale: float = 1.0) -> Tensor:
-    c, s = scale * math.cos(angle), scale * math.sin(angle)
-    return torch.tensor([[c, -s], [s, c]])
-
-
-def near_identity(seed: int) -> Tensor:
-    return torch.eye(2) + 0.3 * torch.randn(2, 2, generator=seeded(seed)).clamp(-2, 2)
 
 
 def test_square_units_have_the_shape_of_the_image() -> None:

@@ -2,6 +2,7 @@ import math
 
 import pytest
 import torch
+from discriminator_checks import check_batches, check_bfloat16
 from flow_figures import seeded
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,7 +17,7 @@ from reidaug.flow.unwarpme.continuous_discriminator import (
     critic_loss,
     gradient_penalty,
 )
-from reidaug.geometry.pose import Pose, select
+from reidaug.geometry.pose import Pose
 
 SIZE = (32, 16)
 SEEDS = st.integers(0, 1000)
@@ -187,27 +188,15 @@ def test_the_critic_finds_the_distance_of_two_points() -> None:
     assert abs(float(found) - distance * (1 + distance / 20)) < 0.05
 
 
-def test_in_half_precision_both_steps_are_close() -> None:
-    net, real, fake, pose = narrow(), noise(2, 0), noise(2, 1), people(2, 2)
-    exact = net.generator_losses(real, fake, pose) | {"own": net.loss(real, fake, pose, seeded(0))}
-    with torch.autocast("cpu", torch.bfloat16):
-        half = net.generator_losses(real, fake, pose)
-        half |= {"own": net.loss(real, fake, pose, seeded(0))}
-    for name, loss in half.items():
-        assert loss.dtype == torch.float32
-        torch.testing.assert_close(loss, exact[name], atol=0.05, rtol=0.05)
-    half["own"].backward()
-    assert all(p.grad is not None and p.grad.isfinite().all() for p in net.parameters())
+def test_in_bfloat16_both_steps_are_close() -> None:
+    check_bfloat16(narrow(), noise(2, 0), noise(2, 1), people(2, 2))
 
 
-def test_one_image_alone_is_one_image_in_a_batch() -> None:
-    net, image, pose = narrow().eval(), noise(3, 0), people(3, 1)
-    alone = net(image[1:2], select(pose, slice(1, 2)))
-    for one, many in zip(alone, net(image, pose), strict=True):
-        torch.testing.assert_close(one, many[1:2], atol=1e-5, rtol=1e-4)
+def test_an_image_has_the_same_scores_alone_and_in_a_batch() -> None:
+    check_batches(narrow().eval(), noise(3, 0), people(3, 1))
 
 
-def test_what_is_wrong_is_named() -> None:
+def test_wrong_presets_and_keywords_are_errors() -> None:
     with pytest.raises(UsageError, match=r"'large'.*paper, small"):
         ContinuousDiscriminator.preset("large")
     for wrong, words in [({"depth": 2}, "0 to 1, got 2"), ({"sigma": 0.0}, "sigma")]:

@@ -1,5 +1,6 @@
 import pytest
 import torch
+from discriminator_checks import check_batches, check_bfloat16
 from flow_figures import seeded
 from torch import Tensor, nn
 
@@ -9,7 +10,7 @@ from reidaug.flow.unwarpme.discriminator import PatchDiscriminator
 from reidaug.flow.unwarpme.losses import discriminator_loss, generator_loss
 from reidaug.flow.unwarpme.refinement import Refinement
 from reidaug.geometry.flow import identity
-from reidaug.geometry.pose import Pose, select
+from reidaug.geometry.pose import Pose
 
 SIZE = (72, 64)
 
@@ -60,7 +61,7 @@ def test_every_block_is_returned_and_the_last_are_the_scores(
     ]
 
 
-def test_what_is_wrong_is_named() -> None:
+def test_wrong_presets_and_keywords_are_errors() -> None:
     with pytest.raises(ValueError, match="at least 61 x 61 pixels, got 128 x 60"):
         narrow()(noise(1, 0, 128, 60), people(1, 1))
     with pytest.raises(UsageError, match=r"'large'.*paper, small, fomm"):
@@ -148,24 +149,12 @@ def test_a_step_of_one_player_leaves_the_other_as_it_was() -> None:
         assert any(not torch.equal(a, b) for a, b in zip(mine, moved, strict=True))
 
 
-def test_in_half_precision_both_steps_are_close() -> None:
-    net, real, fake, pose = narrow(), noise(2, 0), noise(2, 1), people(2, 2)
-    exact = net.generator_losses(real, fake, pose) | {"own": net.loss(real, fake, pose, seeded(0))}
-    with torch.autocast("cpu", torch.bfloat16):
-        half = net.generator_losses(real, fake, pose)
-        half |= {"own": net.loss(real, fake, pose, seeded(0))}
-    for name, loss in half.items():
-        assert loss.dtype == torch.float32
-        torch.testing.assert_close(loss, exact[name], atol=0.05, rtol=0.05)
-    half["own"].backward()
-    assert all(p.grad is not None and p.grad.isfinite().all() for p in net.parameters())
+def test_in_bfloat16_both_steps_are_close() -> None:
+    check_bfloat16(narrow(), noise(2, 0), noise(2, 1), people(2, 2))
 
 
-def test_one_image_alone_is_one_image_in_a_batch() -> None:
-    net, image, pose = narrow().eval(), noise(3, 0), people(3, 1)
-    alone = net(image[1:2], select(pose, slice(1, 2)))
-    for one, many in zip(alone, net(image, pose), strict=True):
-        torch.testing.assert_close(one, many[1:2], atol=1e-5, rtol=1e-4)
+def test_an_image_has_the_same_scores_alone_and_in_a_batch() -> None:
+    check_batches(narrow().eval(), noise(3, 0), people(3, 1))
 
 
 def test_it_learns_to_separate_smooth_images_from_noise() -> None:
