@@ -36,16 +36,7 @@ def square_grid(grid: Size, size: Size, like: Tensor) -> Float[Tensor, "n 2"]:
 def as_flows(
     points: Float[Tensor, "b k n 2"], grid: Size, size: Size
 ) -> Float[Tensor, "b k 2 h w"]:
-    """Convert moved grid points to flows.
-
-    Args:
-        points: Moved cells of `square_grid` (B, K, N, 2), in square units.
-        grid: (height, width) of the grid.
-        size: (height, width) of the image.
-
-    Returns:
-        Flows (B, K, 2, *grid), see `reidaug.geometry.flow`.
-    """
+    """Convert moved cells of `square_grid` (B, K, N, 2) to flows (B, K, 2, *grid)."""
     return (points / aspect(size, points)).transpose(2, 3).unflatten(-1, grid)
 
 

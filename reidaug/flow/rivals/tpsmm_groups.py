@@ -21,15 +21,7 @@ RIDGE = 0.01
 
 
 def grouped(joints: Tensor, groups: tuple[tuple[int, ...], ...] = GROUPS) -> Tensor:
-    """Sort joints into groups; a joint may be in several.
-
-    Args:
-        joints: Anything a joint (B, 18, ...).
-        groups: Joints of each group.
-
-    Returns:
-        (B, K, N, ...).
-    """
+    """Gather a tensor's joints (B, 18, ...) by group (B, K, N, ...)."""
     return joints[:, torch.tensor(groups, device=joints.device)]
 
 
@@ -44,23 +36,22 @@ def group_maps(
     """Map the plane by every group of control points.
 
     Three known points or more give a smoothing thin-plate spline, two a similarity, one a shift,
-    none the identity. Points that are not known take no part.
+    none the identity.
 
     Args:
         points: Points (M, 2) of the target.
         source: Control points (B, K, N, 2) in the source.
         target: The same points (B, K, N, 2) in the target.
-        known: (B, K, N), which of them to use.
-        ridge: Put on the whole diagonal of the spline's system.
+        known: (B, K, N), False for the points to leave out.
+        ridge: Added to the whole diagonal of the spline's system.
 
     Returns:
         Moved points (B, K, M, 2).
 
     Source:
-        UnWarpME Eq. 1, the transformation of TPSMM, with N = 5. Fitted to
-        displacements, so that the ridge pulls towards the identity. On the affine part the ridge
-        has the opposite sign of its authors' code: theirs makes the system singular for some groups
-        that nearly lie on a line, ours for none.
+        UnWarpME Eq. 1, the transformation of TPSMM, with N = 5, fitted to displacements, so that
+        the ridge pulls towards the identity. On the affine part the ridge has the opposite sign of
+        its authors' code, which makes the system singular for some nearly collinear groups.
     """
     flat = (source.flatten(0, 1), target.flatten(0, 1), known.flatten(0, 1))
     splines = bend(points, *flat, ridge=ridge, damping=(ridge,) * 3).unflatten(0, known.shape[:2])

@@ -1,4 +1,4 @@
-"""Feature pyramids of a source image, warped along a flow where nothing occludes them."""
+"""Features of the source at several resolutions, warped along the flow, for image generators."""
 
 import torch
 from jaxtyping import Float
