@@ -10,7 +10,7 @@ from reidaug.errors import ReidaugError, UsageError
 from reidaug.geometry.flow import Size
 from reidaug.reid.backbones import Embedding, ReIDModel
 from reidaug.reid.model_factory import error_line
-from reidaug.reid.network_modes import seeded
+from reidaug.reid.network_modes import seeded, without_onednn
 from reidaug.reid.weights import LoadedWeights, first_names
 
 MAX_CHANGE = 0.01  # relative, of a crop's features alone and in a batch: rounding, no more
@@ -87,8 +87,8 @@ def check_weights(
     """
     was, frozen = model.training, [p for p in model.parameters() if not p.requires_grad]
     model.requires_grad_(True)
-    with torch.enable_grad():
-        heads = model.eval()(_crops(model, size).contiguous()).heads
+    with torch.enable_grad(), without_onednn():
+        heads = model.eval()(_crops(model, size)).heads
         sum((head.sum() for head in heads), torch.zeros((), device=heads[0].device)).backward()
     needed = [key for key, value in model.named_parameters() if value.grad is not None]
     model.zero_grad(set_to_none=True)

@@ -1,4 +1,4 @@
-"""Network modes: frozen weights, frozen batch-norm statistics, no dropout, seeded dropout."""
+"""Network modes: frozen weights, frozen batch-norm statistics, no dropout, seeded dropout, no oneDNN."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -67,3 +67,17 @@ def seeded(seed: int) -> Iterator[None]:
         torch.default_generator.manual_seed(seed)
         torch.cuda.manual_seed_all(seed)
         yield
+
+
+@contextmanager
+def without_onednn() -> Iterator[None]:
+    """Compute without oneDNN inside the block.
+
+    Its backward pass corrupts memory on some CPUs where layers are a few channels wide.
+    """
+    was = torch.backends.mkldnn.enabled
+    torch.backends.mkldnn.enabled = False  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        torch.backends.mkldnn.enabled = was
