@@ -1,4 +1,4 @@
-"""Network modes: frozen weights, frozen batch-norm statistics, no dropout, seeded dropout, no oneDNN."""
+"""Network modes: frozen weights or statistics, no dropout, seeded dropout, no oneDNN."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
