@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import torch
 
@@ -11,12 +10,10 @@ from reidaug.experiments.adaptation_cell import AdaptationCell, weight_file
 from reidaug.experiments.adaptation_config import START, WARMUP, AdaptationRecipe
 from reidaug.experiments.adaptation_data import AdaptationData, read_adaptation_data
 from reidaug.experiments.adaptation_stages import train_stage
-from reidaug.experiments.arms import extends
 from reidaug.experiments.finetune import DRY_RUN_CROPS
 from reidaug.experiments.results import CellResult, arm_scores, scores, shared_report
-from reidaug.experiments.run_grid import Advance, CellKey, Grid, run_grid
+from reidaug.experiments.run_grid import Advance, CellKey, Grid, dry_run_grid, run_experiment
 from reidaug.experiments.statistics import paired_gain
-from reidaug.files import write_atomically
 from reidaug.machine import one_thread
 from reidaug.reid.dgnet.networks import build_dgnet
 from reidaug.reid.dgnet.sampling import SOURCE
@@ -25,8 +22,7 @@ from reidaug.reid.evaluation.retrieval import evaluate
 from reidaug.reid.features import extract_features
 from reidaug.reid.network_modes import seeded
 from reidaug.reid.weights import load_weights, save_weights
-from reidaug.report.experiment import ExperimentReport, Gain, Scores, read_report
-from reidaug.report.reid_section import cmc_picture
+from reidaug.report.experiment import ExperimentReport, Gain, Scores
 from reidaug.runs import RunFolder
 
 
@@ -82,8 +78,8 @@ def adapt(
     Args:
         recipe: The experiment.
         out: Run folder.
-        resume: Whether to go on with the run it holds: finished cells are kept, also when the
-            recipe has more arms or seeds by now; unfinished ones go on at their last state.
+        resume: As for `reidaug.experiments.finetune.finetune`; unfinished cells go on at their
+            last state.
         workers: Cells trained at a time; default: one a core, one alone on a GPU.
 
     Returns:
@@ -95,15 +91,14 @@ def adapt(
     """
     data = read_adaptation_data(recipe)
     check_networks(recipe)
-    folder = RunFolder.open(out, recipe.resolved("finetune-eval"), resume=resume, grows=extends)
-    if (finished := folder.finished()) is not None:
-        return read_report(finished, AdaptationReport)
-    grid = AdaptationGrid(recipe, data, folder)
-    run_grid(grid, workers)
-    report = build_report(grid)
-    write_atomically(folder.path / "cmc.png", cmc_picture(report.cmc))
-    folder.report(report.as_dict())
-    return report
+    return run_experiment(
+        lambda folder: AdaptationGrid(recipe, data, folder),
+        recipe,
+        AdaptationReport,
+        out,
+        resume=resume,
+        workers=workers,
+    )
 
 
 def dry_run(recipe: AdaptationRecipe) -> AdaptationReport:
@@ -125,11 +120,7 @@ def dry_run(recipe: AdaptationRecipe) -> AdaptationReport:
     teacher = replace(recipe.teacher, steps=1)
     recipe = recipe.model_copy(update={**short, "seeds": recipe.seeds[:1], "teacher": teacher})
     few = data.subset(max(DRY_RUN_CROPS, recipe.networks().batch))
-    with TemporaryDirectory() as folder:
-        run_folder = RunFolder(Path(folder), resumed=False)
-        grid = AdaptationGrid(recipe, few, run_folder, singletons=True)
-        run_grid(grid, workers=1)
-        return build_report(grid)
+    return dry_run_grid(lambda folder: AdaptationGrid(recipe, few, folder, singletons=True))
 
 
 def check_networks(recipe: AdaptationRecipe) -> None:
@@ -157,7 +148,7 @@ def check_networks(recipe: AdaptationRecipe) -> None:
 
 
 @dataclass(frozen=True)
-class AdaptationGrid(Grid):
+class AdaptationGrid(Grid[AdaptationReport]):
     """The cells of an adaptation: start, warm-up and arms, for each seed.
 
     Attributes:
@@ -215,6 +206,10 @@ class AdaptationGrid(Grid):
         save_weights(network, path)
         cell.state_file.remove()
         return CellResult(evaluation)
+
+    def report(self) -> AdaptationReport:
+        """Build the report of the finished experiment."""
+        return build_report(self)
 
 
 def build_report(grid: AdaptationGrid) -> AdaptationReport:

@@ -3,12 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from accelerate import PartialState
 
 from reidaug.data.market1501 import Person
-from reidaug.experiments.arms import extends
 from reidaug.experiments.experiment_data import ExperimentData
 from reidaug.experiments.finetune_config import (
     START,
@@ -18,8 +16,7 @@ from reidaug.experiments.finetune_config import (
     read_data,
 )
 from reidaug.experiments.results import CellResult, scores, shared_report
-from reidaug.experiments.run_grid import Advance, CellKey, Grid, run_grid
-from reidaug.files import write_atomically
+from reidaug.experiments.run_grid import Advance, CellKey, Grid, dry_run_grid, run_experiment
 from reidaug.machine import one_thread
 from reidaug.reid.backbones import ReIDModel
 from reidaug.reid.batches import TrainingBatches
@@ -29,8 +26,7 @@ from reidaug.reid.features import RetrievalFeatures, extract_features
 from reidaug.reid.network_modes import seeded
 from reidaug.reid.training import train
 from reidaug.reid.weights import save_weights
-from reidaug.report.experiment import FinetuneReport, read_report
-from reidaug.report.reid_section import cmc_picture
+from reidaug.report.experiment import FinetuneReport
 from reidaug.runs import RunFolder
 
 LOG_EVERY = 20
@@ -58,15 +54,14 @@ def finetune(
     """
     data = read_data(recipe)
     build_checked_network(recipe, len(data.pids), training=True)
-    folder = RunFolder.open(out, recipe.resolved("finetune-eval"), resume=resume, grows=extends)
-    if (finished := folder.finished()) is not None:
-        return read_report(finished, FinetuneReport)
-    grid = FinetuneGrid(recipe, data, folder)
-    run_grid(grid, workers)
-    report = build_report(grid)
-    write_atomically(folder.path / "cmc.png", cmc_picture(report.cmc))
-    folder.report(report.as_dict())
-    return report
+    return run_experiment(
+        lambda folder: FinetuneGrid(recipe, data, folder),
+        recipe,
+        FinetuneReport,
+        out,
+        resume=resume,
+        workers=workers,
+    )
 
 
 def dry_run(recipe: FinetuneRecipe) -> FinetuneReport:
@@ -87,14 +82,11 @@ def dry_run(recipe: FinetuneRecipe) -> FinetuneReport:
     data = read_data(recipe)
     build_checked_network(recipe, len(data.pids), training=True)
     few = data._replace(query=data.query[:DRY_RUN_CROPS], gallery=data.gallery[:DRY_RUN_CROPS])
-    with TemporaryDirectory() as folder:
-        grid = FinetuneGrid(recipe, few, RunFolder(Path(folder), resumed=False))
-        run_grid(grid, workers=1)
-        return build_report(grid)
+    return dry_run_grid(lambda folder: FinetuneGrid(recipe, few, folder))
 
 
 @dataclass(frozen=True)
-class FinetuneGrid(Grid):
+class FinetuneGrid(Grid[FinetuneReport]):
     """The cells of a fine-tuning experiment.
 
     Attributes:
@@ -166,6 +158,10 @@ class FinetuneGrid(Grid):
         if key.name == START or recipe.keep_checkpoints:
             save_weights(model, self.model_path(key))
         return CellResult(evaluation, *metrics)
+
+    def report(self) -> FinetuneReport:
+        """Build the report of the finished experiment."""
+        return build_report(self)
 
     def features(self, model: ReIDModel) -> RetrievalFeatures:
         """Extract the features of query and gallery.

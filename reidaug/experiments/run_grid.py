@@ -2,17 +2,24 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
-from typing import NamedTuple
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from accelerate import PartialState
 from joblib import delayed
 
+from reidaug.experiments.arms import ExperimentOptions, extends
 from reidaug.experiments.results import CellResult
+from reidaug.files import write_atomically
 from reidaug.jobs import Records, run_tasks
 from reidaug.machine import cores
+from reidaug.report.experiment import ExperimentReport, read_report
+from reidaug.report.reid_section import cmc_picture
 from reidaug.runs import RunFolder, counter
 
 ADVICE = "finished cells are kept: go on with --resume and fewer --workers"
+R = TypeVar("R", bound=ExperimentReport)
 Advance = Callable[[int], None]
 """Called with the number of optimiser steps just taken."""
 
@@ -28,7 +35,7 @@ class CellKey(NamedTuple):
         return f"{self.name}-seed{self.seed}"
 
 
-class Grid(ABC):
+class Grid(ABC, Generic[R]):
     """An experiment whose cells can be trained one by one, each in any process.
 
     Attributes:
@@ -62,6 +69,10 @@ class Grid(ABC):
             Its result.
         """
 
+    @abstractmethod
+    def report(self) -> R:
+        """Build the report of the finished experiment."""
+
     def finished(self, key: CellKey) -> bool:
         """Whether a cell has a record."""
         return self.records.read(str(key)) is not None
@@ -84,7 +95,51 @@ class Grid(ABC):
         return [CellResult.of_record(self.records.read(str(key))) for key in keys]
 
 
-def run_grid(grid: Grid, workers: int | None = None) -> None:
+def run_experiment(
+    grid: Callable[[RunFolder], Grid[R]],
+    options: ExperimentOptions,
+    kind: type[R],
+    out: Path,
+    *,
+    resume: bool,
+    workers: int | None,
+) -> R:
+    """Run an experiment in a run folder, or read the report of a finished one.
+
+    Args:
+        grid: Makes the grid of a run folder.
+        options: Recipe of the experiment.
+        kind: Kind of its report.
+        out: Run folder.
+        resume: Whether to go on with the run it holds.
+        workers: As in `run_grid`.
+
+    Returns:
+        The report, also written as ``report.json``; ``cmc.png`` is beside it.
+
+    Raises:
+        ReidaugError: The folder holds another run, or training diverges.
+    """
+    folder = RunFolder.open(out, options.resolved("finetune-eval"), resume=resume, grows=extends)
+    if (finished := folder.finished()) is not None:
+        return read_report(finished, kind)
+    experiment = grid(folder)
+    run_grid(experiment, workers)
+    report = experiment.report()
+    write_atomically(folder.path / "cmc.png", cmc_picture(report.cmc))
+    folder.report(report.as_dict())
+    return report
+
+
+def dry_run_grid(grid: Callable[[RunFolder], Grid[R]]) -> R:
+    """Run a short experiment in this process, keep nothing, and return its report."""
+    with TemporaryDirectory() as folder:
+        experiment = grid(RunFolder(Path(folder), resumed=False))
+        run_grid(experiment, workers=1)
+        return experiment.report()
+
+
+def run_grid(grid: Grid[Any], workers: int | None = None) -> None:
     """Train the cells that are not finished, wave by wave: first those that others go on from.
 
     Args:
@@ -103,7 +158,7 @@ def run_grid(grid: Grid, workers: int | None = None) -> None:
                     advance(grid.steps(key.name))
 
 
-def _waves(grid: Grid) -> Iterator[list[CellKey]]:
+def _waves(grid: Grid[Any]) -> Iterator[list[CellKey]]:
     """Sort the cells by how many others they wait for."""
     plan = dict(grid.plan())
     wave = [key for key, parent in plan.items() if parent is None]
