@@ -23,7 +23,7 @@ from reidaug.reid.evaluation.retrieval import evaluate
 from reidaug.reid.features import extract_features
 from reidaug.reid.model_factory import build
 
-NETWORK = {"backbone": "fastreid:resnet18", "backbone_options": {"width": 4}, "size": [64, 32]}
+NETWORK = {"backbone": "fastreid:resnet18", "backbone_options": {"width": 8}, "size": [64, 32]}
 NONE = "backbone_options={}"
 OWN = """
 from torch import nn
@@ -51,10 +51,10 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "my_net.py").write_text(OWN)
     chance = torch.Generator().manual_seed(0)
     torch.save(
-        {"model": build("fastreid:resnet18", 3, width=4, generator=chance).state_dict()},
+        {"model": build("fastreid:resnet18", 3, width=8, generator=chance).state_dict()},
         folder / "model_final.pth",
     )
-    save_file(build("resnet18", 3, width=4).state_dict(), folder / "ours.safetensors")
+    save_file(build("resnet18", 3, width=8).state_dict(), folder / "ours.safetensors")
     (folder / "torn.pth").write_bytes((folder / "model_final.pth").read_bytes()[:999])
     return folder
 
