@@ -283,7 +283,7 @@ def test_two_processes_train_together(people: Path, tmp_path: Path, keys: dict[s
     done = subprocess.run(order, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     report = json.loads((tmp_path / "run" / "report.json").read_text())
-    assert report.pairs == 3
+    assert report["pairs"] == 3
 
 
 def test_every_task_of_the_cycle_is_logged(people: Path, tmp_path: Path) -> None:
