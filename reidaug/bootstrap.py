@@ -10,17 +10,11 @@ RESAMPLES = 2000
 
 
 class Estimate(NamedTuple):
-    """A number and its 95 % interval.
-
-    Attributes:
-        value: The number.
-        low: Lower end of the interval.
-        high: Upper end.
-    """
+    """A number and its 95 % interval."""
 
     value: float
-    low: float
-    high: float
+    low: float  # lower end of the interval
+    high: float  # upper end of the interval
 
 
 def mean_interval(

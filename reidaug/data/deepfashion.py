@@ -25,25 +25,17 @@ _ORIGINAL = re.compile(r"(WOMEN|MEN)/([A-Za-z_]+)/id_(\d{8})/(\d{2})_(\d)_([a-z]
 
 
 class PairList(NamedTuple):
-    """Pairs of images of one person.
+    """Pairs of images of one person."""
 
-    Attributes:
-        folder: Folder of the images.
-        pairs: File names, source then target.
-        poses: The 18 joints by file name.
-        left_out: One line ``file:line: reason`` for every row that could not be used.
-        flows: Folder of the exact flows, if any.
-        annotated_size: (height, width) the joints are measured in where that is not the size of
-            the image files, as in GFLA's lists: (256, 176).
-        more_poses: Further annotations of the same images, each the 18 joints by file name.
-    """
-
-    folder: Path
-    pairs: tuple[tuple[str, str], ...]
-    poses: dict[str, Pose]
-    left_out: tuple[str, ...]
-    flows: Path | None
+    folder: Path  # of the images
+    pairs: tuple[tuple[str, str], ...]  # file names, source then target
+    poses: dict[str, Pose]  # the 18 joints by file name
+    left_out: tuple[str, ...]  # one line ``file:line: reason`` for every row that could not be used
+    flows: Path | None  # folder of the exact flows, if any
+    # (height, width) the joints are measured in where it is not the size of the image files, as in
+    # GFLA's lists: (256, 176).
     annotated_size: Size | None = None
+    # Further annotations of the same images, each the 18 joints by file name.
     more_poses: tuple[dict[str, Pose], ...] = ()
 
 

@@ -39,17 +39,11 @@ _SKELETONS = {len(names): names for names in (OPENPOSE_18, BODY_25)}
 
 
 class Keypoints(NamedTuple):
-    """The poses of a keypoint file.
+    """The poses of a keypoint file."""
 
-    Attributes:
-        poses: The 18 joints of each image by file name, in pixels of that image.
-        left_out: One line ``file:line: reason`` for every entry that could not be used.
-        refused: File names of the images in these lines that have no pose.
-    """
-
-    poses: dict[str, Pose]
-    left_out: tuple[str, ...]
-    refused: frozenset[str]
+    poses: dict[str, Pose]  # the 18 joints of each image by file name, in pixels of that image
+    left_out: tuple[str, ...]  # one line ``file:line: reason`` for every entry not usable
+    refused: frozenset[str]  # file names of the images in these lines that have no pose
 
 
 # An entry as a format's reader gives it: its position in the file, the image's name, and the joints

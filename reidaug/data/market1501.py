@@ -36,51 +36,30 @@ _LIST_FOLDERS = {
 
 
 class Person(NamedTuple):
-    """One crop of one person.
+    """One crop of one person."""
 
-    Attributes:
-        path: Image file.
-        pid: Person id as the dataset names it; 0 is a distractor.
-        camid: Camera id as the dataset names it (Market-1501 counts from 1).
-    """
-
-    path: Path
-    pid: int
-    camid: int
+    path: Path  # image file
+    pid: int  # person id as the dataset names it; 0 is a distractor
+    camid: int  # camera id as the dataset names it (Market-1501 counts from 1)
 
 
 class ReIDDataset(NamedTuple):
-    """A re-ID dataset.
+    """A re-ID dataset."""
 
-    Attributes:
-        root: The folder that holds the splits.
-        train: Training crops.
-        query: Query crops.
-        gallery: Gallery crops, distractors included, junk (pid -1) left out.
-        left_out: One line for every file that could not be read.
-    """
-
-    root: Path
-    train: tuple[Person, ...]
-    query: tuple[Person, ...]
-    gallery: tuple[Person, ...]
-    left_out: tuple[str, ...] = ()
+    root: Path  # the folder that holds the splits
+    train: tuple[Person, ...]  # training crops
+    query: tuple[Person, ...]  # query crops
+    gallery: tuple[Person, ...]  # gallery crops, distractors included, junk (pid -1) left out
+    left_out: tuple[str, ...] = ()  # one line for every file that could not be read
 
 
 class SplitFiles(NamedTuple):
-    """The files of one split.
+    """The files of one split."""
 
-    Attributes:
-        people: The crops in name order, junk left out.
-        junk: Number of junk images (pid -1).
-        unmatched: Names ending in .jpg that do not match the pattern.
-        other_formats: Images that do not end in .jpg.
-    """
-
-    people: tuple[Person, ...]
-    junk: int
-    unmatched: tuple[str, ...]
-    other_formats: tuple[str, ...]
+    people: tuple[Person, ...]  # the crops in name order, junk left out
+    junk: int  # number of junk images (pid -1)
+    unmatched: tuple[str, ...]  # names ending in .jpg that do not match the pattern
+    other_formats: tuple[str, ...]  # images that do not end in .jpg
 
 
 _Split = tuple[tuple[Person, ...], tuple[str, ...]]  # the crops, and a line for each other file

@@ -23,23 +23,15 @@ from reidaug.geometry.pose import Pose, on_canvas, stack
 
 
 class PosePair(NamedTuple):
-    """One pair of images of a person, or a batch of them.
+    """One pair of images of a person, or a batch of them."""
 
-    Attributes:
-        source: Images (..., 3, H, W) in [0, 1].
-        target: Images (..., 3, H, W) in [0, 1].
-        source_pose: Joints (..., 18, 2) in pixels of the source.
-        target_pose: Joints (..., 18, 2) in pixels of the target.
-        flow: Exact flow (..., 2, H, W), see `reidaug.geometry.flow`; None for photographs.
-        visible: (..., H, W), True where the target's surface point is visible in the source; None
-            without an exact flow.
-    """
-
-    source: Float[Tensor, "*b 3 H W"]
-    target: Float[Tensor, "*b 3 H W"]
-    source_pose: Pose
-    target_pose: Pose
+    source: Float[Tensor, "*b 3 H W"]  # images (..., 3, H, W) in [0, 1]
+    target: Float[Tensor, "*b 3 H W"]  # images (..., 3, H, W) in [0, 1]
+    source_pose: Pose  # joints (..., 18, 2) in pixels of the source
+    target_pose: Pose  # joints (..., 18, 2) in pixels of the target
+    # Exact flow (..., 2, H, W), see `reidaug.geometry.flow`; None for photographs.
     flow: Float[Tensor, "*b 2 H W"] | None = None
+    # Where the target's surface point is visible in the source (..., H, W); None without flow.
     visible: Bool[Tensor, "*b H W"] | None = None
 
 

@@ -14,15 +14,10 @@ from reidaug.files import cache_folder, write_atomically
 
 
 class WheelFile(NamedTuple):
-    """A file inside a wheel.
+    """A file inside a wheel."""
 
-    Attributes:
-        member: Path in the wheel.
-        sha256: SHA-256 of its content, hexadecimal.
-    """
-
-    member: str
-    sha256: str
+    member: str  # path in the wheel
+    sha256: str  # SHA-256 of the content, hexadecimal
 
     @property
     def path(self) -> Path:

@@ -15,19 +15,12 @@ from reidaug.dataset_check.names import is_listed, list_split, name_findings
 
 
 class Checkup(NamedTuple):
-    """The result of a check.
+    """The result of a check."""
 
-    Attributes:
-        root: The folder with the splits.
-        listed: Whether MSMT17's lists name the crops.
-        counts: Size of each split that exists, by name.
-        findings: Problems, then advice, then remarks.
-    """
-
-    root: Path
-    listed: bool
-    counts: Mapping[str, Counts]
-    findings: tuple[Finding, ...]
+    root: Path  # the folder with the splits
+    listed: bool  # whether MSMT17's lists name the crops
+    counts: Mapping[str, Counts]  # size of each split that exists, by name
+    findings: tuple[Finding, ...]  # problems, then advice, then remarks
 
     def stopped(self, use: str) -> tuple[Finding, ...]:
         """Give the findings that stop a use, of `reidaug.dataset_check.findings.USES`."""

@@ -25,26 +25,15 @@ class Tally:
 
 
 class Finding(NamedTuple):
-    """One finding.
+    """One finding."""
 
-    Attributes:
-        rank: ``problem`` stops something, ``advice`` costs accuracy or images, ``remark`` is good
-            to know.
-        where: The split or splits, or the keypoint file.
-        what: What was found, one line.
-        advice: What to do about it, one line.
-        cases: Number of images, persons or names concerned.
-        examples: The first few of them.
-        stops: Which of `USES` the dataset cannot be used for because of it.
-    """
-
-    rank: str
-    where: str
-    what: str
-    advice: str
-    cases: int = 0
-    examples: tuple[str, ...] = ()
-    stops: tuple[str, ...] = ()
+    rank: str  # ``problem`` stops a use, ``advice`` costs accuracy or images, ``remark`` informs
+    where: str  # the split or splits, or the keypoint file
+    what: str  # what was found, one line
+    advice: str  # what to do about it, one line
+    cases: int = 0  # number of images, persons or names concerned
+    examples: tuple[str, ...] = ()  # the first few of them
+    stops: tuple[str, ...] = ()  # those of `USES` that the dataset cannot serve because of it
 
     @classmethod
     def problem(

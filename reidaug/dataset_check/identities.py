@@ -15,21 +15,13 @@ _CAMERA = re.compile(r"_c(\d+)")
 
 
 class Counts(NamedTuple):
-    """The size of a split.
+    """The size of a split."""
 
-    Attributes:
-        ids: Identities without distractors.
-        images: Images without junk.
-        cameras: Cameras.
-        junk: Images of person -1.
-        distractors: Images of person 0.
-    """
-
-    ids: int
-    images: int
-    cameras: int
-    junk: int
-    distractors: int
+    ids: int  # identities without distractors
+    images: int  # images without junk
+    cameras: int  # cameras
+    junk: int  # images of pid -1
+    distractors: int  # images of pid 0
 
 
 def count(listing: Listing, *, listed: bool) -> Counts:

@@ -60,21 +60,13 @@ _SPOILT = {
 
 
 class ImageFacts(NamedTuple):
-    """What is known of one image file.
+    """What is known of one image file."""
 
-    Attributes:
-        digest: 64 bits of a hash of the file's content; 0 when it cannot be read.
-        height: Rows of the upright image; 0 when it cannot be read.
-        width: Columns of the upright image.
-        marks: Keys of the findings it belongs to.
-        error: Why it cannot be read; empty when it can.
-    """
-
-    digest: int
-    height: int
-    width: int
-    marks: tuple[str, ...] = ()
-    error: str = ""
+    digest: int  # 64 bits of a hash of the file's content; 0 when it cannot be read
+    height: int  # rows of the upright image; 0 when it cannot be read
+    width: int  # columns of the upright image
+    marks: tuple[str, ...] = ()  # keys of the findings it belongs to
+    error: str = ""  # why it cannot be read; empty when it can
 
 
 class ImageSummary:

@@ -30,23 +30,14 @@ MOST_NAMES = 2_000
 
 
 class Listing(NamedTuple):
-    """The files of one split.
+    """The files of one split."""
 
-    Attributes:
-        split: Its name.
-        people: The crops, junk left out.
-        junk: Number of junk images (pid -1).
-        unmatched: Names ending in .jpg that do not match the pattern, or lines of a list.
-        other_formats: Images that do not end in .jpg.
-        missing: Why the split cannot be read; empty when it can.
-    """
-
-    split: str
-    people: tuple[Person, ...] = ()
-    junk: int = 0
-    unmatched: tuple[str, ...] = ()
-    other_formats: tuple[str, ...] = ()
-    missing: str = ""
+    split: str  # name of the split
+    people: tuple[Person, ...] = ()  # the crops, junk left out
+    junk: int = 0  # number of junk images (pid -1)
+    unmatched: tuple[str, ...] = ()  # names ending in .jpg, or lines of a list, that do not match
+    other_formats: tuple[str, ...] = ()  # images that do not end in .jpg
+    missing: str = ""  # why the split cannot be read; empty when it can
 
 
 def is_listed(root: Path) -> bool:

@@ -9,19 +9,13 @@ from reidaug.geometry.pose import FLIP_18, Pose
 
 
 class JointMatches(NamedTuple):
-    """Detected joints of N images against the expected ones.
+    """Detected joints of N images against the expected ones."""
 
-    Attributes:
-        expected: Joints (N, 18) that should be visible.
-        detected: Those of them that were detected (N, 18).
-        correct: Those of them that were detected within the threshold (N, 18).
-        swapped: Images (N,) in which more joints are within the threshold of their mirror twins'
-            expected positions: left and right are taken for each other.
-    """
-
-    expected: Bool[Tensor, "n 18"]
-    detected: Bool[Tensor, "n 18"]
-    correct: Bool[Tensor, "n 18"]
+    expected: Bool[Tensor, "n 18"]  # joints (N, 18) that should be visible
+    detected: Bool[Tensor, "n 18"]  # those of them that were detected (N, 18)
+    correct: Bool[Tensor, "n 18"]  # those of them that were detected within the threshold (N, 18)
+    # Images (N,) in which more joints are within the threshold of their mirror twins' expected
+    # positions: left and right are exchanged.
     swapped: Bool[Tensor, "n"]
 
 

@@ -17,16 +17,11 @@ TAIL = 1e-12  # smaller values of a Gaussian are set to 0
 
 
 class Pose(NamedTuple):
-    """Joints of one or more people.
+    """Joints of one or more people."""
 
-    Attributes:
-        xy: Positions (..., J, 2) in pixels of their image, x then y; (0, 0) is the centre of the
-            top-left pixel.
-        visible: (..., J) booleans; where False, ``xy`` is meaningless.
-    """
-
+    # Positions (..., J, 2) in pixels, x then y; (0, 0) is the centre of the first pixel.
     xy: Float[Tensor, "*b j 2"]
-    visible: Bool[Tensor, "*b j"]
+    visible: Bool[Tensor, "*b j"]  # (..., J) booleans; where False, ``xy`` is meaningless
 
 
 OPENPOSE_18 = (

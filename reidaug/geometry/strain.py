@@ -10,19 +10,14 @@ from reidaug.geometry.flow import Size, to_pixels
 
 
 class Strain(NamedTuple):
-    """Singular values and sign of a flow's Jacobian, between four points of its grid.
+    """Singular values and sign of a flow's Jacobian, between four points of its grid."""
 
-    Attributes:
-        largest: (B, h-1, w-1) source pixels per target pixel along the most compressed direction;
-            1 keeps the scale, 2 shrinks to half.
-        smallest: (B, h-1, w-1) the same along the most stretched direction; 0 where a point
-            becomes a line.
-        reversed: (B, h-1, w-1), True where the orientation is reversed.
-    """
-
+    # Source pixels per target pixel (B, h-1, w-1) along the most compressed direction; 1 keeps the
+    # scale, 2 shrinks to half.
     largest: Float[Tensor, "b h-1 w-1"]
+    # The same along the most stretched direction; 0 where a point becomes a line.
     smallest: Float[Tensor, "b h-1 w-1"]
-    reversed: Bool[Tensor, "b h-1 w-1"]
+    reversed: Bool[Tensor, "b h-1 w-1"]  # (B, h-1, w-1), True where the orientation is reversed
 
 
 def strain(flow: Float[Tensor, "b 2 h w"], size: Size) -> Strain:

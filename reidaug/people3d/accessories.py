@@ -15,21 +15,13 @@ a bag."""
 
 
 class MeshPart(NamedTuple):
-    """A part of a person's mesh.
+    """A part of a person's mesh."""
 
-    Attributes:
-        vertices: At rest (V, 3) in metres.
-        weights: Skinning weights (V, N).
-        faces: Triangles (F, 3).
-        chart: Coordinates of the vertices (V, 9), see `reidaug.people3d.anatomy.Chart`.
-        part: BODY, TAIL, SKIRT, HAIR or BAG.
-    """
-
-    vertices: Floats
-    weights: Floats
-    faces: Integers
-    chart: Floats
-    part: int
+    vertices: Floats  # at rest (V, 3) in metres
+    weights: Floats  # skinning weights (V, N)
+    faces: Integers  # triangles (F, 3)
+    chart: Floats  # coordinates of the vertices (V, 9), see `reidaug.people3d.anatomy.Chart`
+    part: int  # BODY, TAIL, SKIRT, HAIR or BAG
 
 
 def loose_garments(appearance: Appearance, body: RestBody) -> list[MeshPart]:

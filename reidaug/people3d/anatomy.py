@@ -19,23 +19,14 @@ AXIS_Y = -0.03
 
 
 class Chart(NamedTuple):
-    """Coordinates of surface points on the mean body.
+    """Coordinates of surface points on the mean body."""
 
-    Attributes:
-        position: Position on the mean body at rest (V, 3) in metres.
-        arm: Position along the arm (V,): 0 shoulder, 1 elbow, 2 wrist; below -0.5 off the arms.
-        leg: Position along the leg (V,): 0 hip, 1 knee, 2 ankle; below -0.5 off the legs.
-        head: Share of the head (V,), 0 to 1.
-        direction: Direction (V, 2) around the trunk's or the limb's axis: (left, front).
-        radius: Mean radius (V,) of the trunk or limb in metres, which turns angles into lengths.
-    """
-
-    position: Floats
-    arm: Floats
-    leg: Floats
-    head: Floats
-    direction: Floats
-    radius: Floats
+    position: Floats  # position on the mean body at rest (V, 3) in metres
+    arm: Floats  # position along the arm (V,): 0 shoulder, 1 elbow, 2 wrist; below -0.5 off it
+    leg: Floats  # position along the leg (V,): 0 hip, 1 knee, 2 ankle; below -0.5 off it
+    head: Floats  # share of the head (V,), 0 to 1
+    direction: Floats  # direction (V, 2) around the trunk's or the limb's axis: (left, front)
+    radius: Floats  # mean radius (V,) of the trunk or limb in metres; turns angles into lengths
 
     def table(self) -> Floats:
         """Give the coordinates as one table (V, 9), the inverse of `Chart.from_table`."""

@@ -17,167 +17,92 @@ TOPS = ("tshirt", "shirt", "sweater", "jacket", "coat", "dress")
 
 
 class Fabric(NamedTuple):
-    """A pattern and its colours, in linear-looking sRGB values of [0, 1].
+    """A pattern and its colours, in linear-looking sRGB values of [0, 1]."""
 
-    Attributes:
-        pattern: One of PATTERNS.
-        base: Background colour.
-        second: Colour of the pattern.
-        third: Colour of its details.
-        scale: Length of one repeat in metres.
-        seed: Random seed of irregular patterns.
-    """
-
-    pattern: str
-    base: RGB
-    second: RGB
-    third: RGB
-    scale: float
-    seed: int
+    pattern: str  # one of PATTERNS
+    base: RGB  # background colour
+    second: RGB  # colour of the pattern
+    third: RGB  # colour of its details
+    scale: float  # length of one repeat in metres
+    seed: int  # random seed of irregular patterns
 
 
 class Top(NamedTuple):
-    """A garment of the trunk.
+    """A garment of the trunk."""
 
-    Attributes:
-        front, back, sleeves: Fabrics.
-        sleeve: Length of the sleeves: 0 none, 1 to the elbow, 2 to the wrist.
-        hem: Height of the hem on the mean body in metres.
-        neck: Depth of the neckline in metres.
-        thickness: Distance from the body in metres.
-        front_print, back_print: Of PRINTS.
-        print_colour: Colour of the prints.
-        open: Half the width in metres of the opening of a jacket.
-        skirt: Length below the waist in metres of a dress's or a coat's free part, 0 for none.
-        flare: Widening of that part.
-    """
-
-    front: Fabric
-    back: Fabric
-    sleeves: Fabric
-    sleeve: float
-    hem: float
-    neck: float
-    thickness: float
-    front_print: str
-    back_print: str
-    print_colour: RGB
-    open: float
-    skirt: float
-    flare: float
+    front: Fabric  # fabric of the front
+    back: Fabric  # fabric of the back
+    sleeves: Fabric  # fabric of the sleeves
+    sleeve: float  # length of the sleeves: 0 none, 1 to the elbow, 2 to the wrist
+    hem: float  # height of the hem on the mean body in metres
+    neck: float  # depth of the neckline in metres
+    thickness: float  # distance from the body in metres
+    front_print: str  # one of PRINTS
+    back_print: str  # one of PRINTS
+    print_colour: RGB  # colour of the prints
+    open: float  # half the width in metres of the opening of a jacket
+    skirt: float  # length below the waist in metres of a dress's or a coat's free part, 0 for none
+    flare: float  # widening of that part
 
 
 class Bottom(NamedTuple):
-    """A garment of the legs.
+    """A garment of the legs."""
 
-    Attributes:
-        cloth: Its fabric.
-        length: How far down the leg: 0.5 mid-thigh, 1 the knee, 1.95 the ankle.
-        thickness: Distance of trousers from the leg in metres.
-        skirt: Length below the waist in metres of a skirt, 0 for trousers.
-        flare: Widening of the skirt.
-        stripe: Whether trousers have a side stripe in the second colour of the fabric.
-    """
-
-    cloth: Fabric
-    length: float
-    thickness: float
-    skirt: float
-    flare: float
-    stripe: bool
+    cloth: Fabric  # fabric
+    length: float  # how far down the leg: 0.5 mid-thigh, 1 the knee, 1.95 the ankle
+    thickness: float  # distance of trousers from the leg in metres
+    skirt: float  # length below the waist in metres of a skirt, 0 for trousers
+    flare: float  # widening of the skirt
+    stripe: bool  # whether trousers have a side stripe in the second colour of the fabric
 
 
 class Hair(NamedTuple):
-    """Hair or headwear.
+    """Hair or headwear."""
 
-    Attributes:
-        style: One of HAIR_STYLES.
-        colour: Its colour.
-        under: Colour of the hair under a cap.
-    """
-
-    style: str
+    style: str  # one of HAIR_STYLES
     colour: RGB
-    under: RGB
+    under: RGB  # colour of the hair under a cap
 
 
 class Bag(NamedTuple):
-    """A bag.
+    """A bag."""
 
-    Attributes:
-        kind: One of BAGS.
-        colour: Its colour.
-        detail: Colour of straps and pocket.
-        left: Whether it hangs on the left.
-        size: Relative size, about 1.
-    """
-
-    kind: str
+    kind: str  # one of BAGS
     colour: RGB
-    detail: RGB
-    left: bool
-    size: float
+    detail: RGB  # colour of straps and pocket
+    left: bool  # whether it hangs on the left
+    size: float  # relative size, about 1
 
 
 class Appearance(NamedTuple):
-    """A person: body shape, clothes and accessories.
+    """A person: body shape, clothes and accessories."""
 
-    Attributes:
-        phenotype: The body.
-        skin: Skin colour.
-        beard: Strength of a beard, 0 to 1.
-        hair: Hair or headwear.
-        top: Garment of the trunk.
-        inner: Fabric under an open jacket.
-        bottom: Garment of the legs.
-        shoes: Colour of the shoes.
-        soles: Colour of the soles.
-        boots: Height of the shoes in metres above the sole.
-        socks: Colour of the socks.
-        bag: The bag.
-        seed: Random seed of wrinkles.
-    """
-
-    phenotype: Phenotype
-    skin: RGB
-    beard: float
-    hair: Hair
-    top: Top
-    inner: Fabric
-    bottom: Bottom
-    shoes: RGB
-    soles: RGB
-    boots: float
-    socks: RGB
-    bag: Bag
-    seed: int
+    phenotype: Phenotype  # body shape
+    skin: RGB  # skin colour
+    beard: float  # strength of a beard, 0 to 1
+    hair: Hair  # hair or headwear
+    top: Top  # garment of the trunk
+    inner: Fabric  # fabric under an open jacket
+    bottom: Bottom  # garment of the legs
+    shoes: RGB  # colour of the shoes
+    soles: RGB  # colour of the soles
+    boots: float  # height of the shoes in metres above the sole
+    socks: RGB  # colour of the socks
+    bag: Bag  # the bag
+    seed: int  # random seed of wrinkles
 
 
 class Palette(NamedTuple):
-    """Distribution of the clothes of a world.
+    """Distribution of the clothes of a world."""
 
-    Attributes:
-        tops: Colours of tops; empty: any vivid colour.
-        bottoms: Colours of trousers and skirts; empty: any.
-        patterns: Which of PATTERNS occur.
-        plain: Share of plain tops.
-        prints: Share of tops with a print on the front; the back has one half as often.
-        bags: Share of people with a bag.
-        two_sided: Share of tops with another fabric on the back.
-        sleeves: Share of tops with sleeves of another fabric.
-        patterned: Share of trousers and skirts that are not plain.
-        worn: Which of TOPS occur, equally often; men wear a T-shirt for a dress.
-        carried: Which of BAGS occur, equally often, among people with a bag.
-    """
-
-    tops: tuple[RGB, ...] = ()
-    bottoms: tuple[RGB, ...] = ()
-    patterns: tuple[str, ...] = PATTERNS
-    plain: float = 0.25
-    prints: float = 0.35
-    bags: float = 0.4
-    two_sided: float = 0.25
-    sleeves: float = 0.25
-    patterned: float = 0.25
-    worn: tuple[str, ...] = TOPS
-    carried: tuple[str, ...] = BAGS[1:]
+    tops: tuple[RGB, ...] = ()  # colours of tops; empty: any vivid colour
+    bottoms: tuple[RGB, ...] = ()  # colours of trousers and skirts; empty: any
+    patterns: tuple[str, ...] = PATTERNS  # which of PATTERNS occur
+    plain: float = 0.25  # share of plain tops
+    prints: float = 0.35  # share of tops with a print on the front; the back has one half as often
+    bags: float = 0.4  # share of people with a bag
+    two_sided: float = 0.25  # share of tops with another fabric on the back
+    sleeves: float = 0.25  # share of tops with sleeves of another fabric
+    patterned: float = 0.25  # share of trousers and skirts that are not plain
+    worn: tuple[str, ...] = TOPS  # which of TOPS, equally often; men wear a T-shirt for a dress
+    carried: tuple[str, ...] = BAGS[1:]  # which of BAGS, equally often, if a person has one

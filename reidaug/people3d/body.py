@@ -41,88 +41,51 @@ _KEYPOINTS = (
 
 
 class Phenotype(NamedTuple):
-    """Parameters of a body shape, each in [0, 1].
+    """Parameters of a body shape, each in [0, 1]."""
 
-    Attributes:
-        gender: 0 male, 1 female.
-        age: 2/3 a young adult, 1 an old one.
-        muscle: 0 slack, 1 athletic.
-        weight: 0 thin, 1 heavy.
-        height: 0 short, 1 tall.
-        proportions: 0 ideal, 1 uncommon.
-    """
-
-    gender: float
-    age: float
-    muscle: float
-    weight: float
-    height: float
-    proportions: float
+    gender: float  # 0 male, 1 female
+    age: float  # 2/3 a young adult, 1 an old one
+    muscle: float  # 0 slack, 1 athletic
+    weight: float  # 0 thin, 1 heavy
+    height: float  # 0 short, 1 tall
+    proportions: float  # 0 ideal, 1 uncommon
 
 
 class Bodies(NamedTuple):
-    """Distribution of body shapes.
+    """Distribution of body shapes."""
 
-    Attributes:
-        women: Share of women.
-        age: Least and greatest age, as in `Phenotype`.
-        muscle: Mean, with a spread of 0.15.
-        weight: Mean, with a spread of 0.2.
-        height: Mean, with a spread of 0.065.
-    """
-
-    women: float = 0.5
-    age: tuple[float, float] = (0.66, 0.92)
-    muscle: float = 0.5
-    weight: float = 0.5
-    height: float = 0.38
+    women: float = 0.5  # share of women
+    age: tuple[float, float] = (0.66, 0.92)  # least and greatest age, as in `Phenotype`
+    muscle: float = 0.5  # mean, with a spread of 0.15
+    weight: float = 0.5  # mean, with a spread of 0.2
+    height: float = 0.38  # mean, with a spread of 0.065
 
 
 ORDINARY = Bodies()
 
 
 class BodyModel(NamedTuple):
-    """The shape space of adult bodies.
+    """The shape space of adult bodies."""
 
-    Attributes:
-        template: Mean vertices (V, 3) at rest; the last 17 are joints, not skin.
-        shapes: Shape directions (RANK, V, 3).
-        heads: Mean bone heads (N, 3).
-        head_shapes: Their shape directions (RANK, N, 3).
-        weights: Skinning weights (V, N), rows sum to one.
-        faces: Triangles (F, 3) of the skin.
-        bones: Names of the N bones, parents first.
-        parents: Parent of each bone, -1 for the root.
-        mixing: Matrix (K, RANK) from anny's blend weights to shape coefficients.
-        offset: Offset (RANK,) of the shape coefficients.
-        mask: anny's table (K, variations) of the phenotypes that each blend weight multiplies.
-    """
-
-    template: Floats
-    shapes: Floats
-    heads: Floats
-    head_shapes: Floats
-    weights: Floats
-    faces: Integers
-    bones: tuple[str, ...]
-    parents: tuple[int, ...]
-    mixing: Floats
-    offset: Floats
-    mask: Floats
+    template: Floats  # mean vertices (V, 3) at rest; the last 17 are joints, not skin
+    shapes: Floats  # shape directions (RANK, V, 3)
+    heads: Floats  # mean bone heads (N, 3)
+    head_shapes: Floats  # shape directions of the bone heads (RANK, N, 3)
+    weights: Floats  # skinning weights (V, N), rows sum to one
+    faces: Integers  # triangles (F, 3) of the skin
+    bones: tuple[str, ...]  # names of the N bones, parents first
+    parents: tuple[int, ...]  # parent of each bone, -1 for the root
+    mixing: Floats  # matrix (K, RANK) from anny's blend weights to shape coefficients
+    offset: Floats  # offset (RANK,) of the shape coefficients
+    mask: Floats  # anny's table (K, variations) of the phenotypes that each blend weight multiplies
 
 
 class RestBody(NamedTuple):
-    """One body at rest.
+    """One body at rest."""
 
-    Attributes:
-        vertices: Skin (V - 17, 3).
-        joints: The 17 COCO joints in the order of the internal skeleton without the neck (17, 3).
-        heads: Bone heads (N, 3).
-    """
-
-    vertices: Floats
-    joints: Floats
-    heads: Floats
+    vertices: Floats  # skin (V - 17, 3)
+    joints: Floats  # the 17 COCO joints (17, 3) in the internal skeleton's order, without the neck
+    heads: Floats  # bone heads (N, 3)
 
 
 @cache

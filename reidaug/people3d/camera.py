@@ -13,69 +13,42 @@ AIM = 0.95
 
 
 class View(NamedTuple):
-    """Viewpoint of a camera, and the crop around the person.
+    """Viewpoint of a camera, and the crop around the person."""
 
-    Attributes:
-        yaw: Direction the person faces in radians: 0 towards the camera, pi/2 to the right edge of
-            the image, pi away.
-        height: Camera height over the ground in metres.
-        distance: From the camera to the person in metres.
-        zoom: Share of the crop's height that the person fills.
-        stretch: Horizontal scale over vertical scale: detection boxes are resized to the crop.
-        shift_x: Offset of the person from the crop's middle, in crop widths.
-        shift_y: The same in crop heights.
-        roll: Camera roll in radians.
-    """
-
+    # Direction the person faces in radians: 0 to the camera, pi/2 to the image's right edge, pi away.
     yaw: float
-    height: float
-    distance: float
-    zoom: float
-    stretch: float
-    shift_x: float
-    shift_y: float
-    roll: float
+    height: float  # camera height over the ground in metres
+    distance: float  # from the camera to the person in metres
+    zoom: float  # share of the crop's height that the person fills
+    stretch: float  # horizontal scale over vertical scale: detection boxes are resized to the crop
+    shift_x: float  # offset of the person from the crop's middle, in crop widths
+    shift_y: float  # the same in crop heights
+    roll: float  # camera roll in radians
 
 
 class Optics(NamedTuple):
-    """Lens and sensor of a camera.
+    """Lens and sensor of a camera."""
 
-    Attributes:
-        red, green, blue: Gains of the channels.
-        gamma: Exponent of the tone curve.
-        saturation: 0 grey, 1 unchanged.
-        blur: Standard deviation in pixels of a crop of 128 rows.
-        shrink: Camera resolution over crop resolution, at most 1.
-        noise: Standard deviation of the sensor noise, image range [0, 1].
-    """
-
-    red: float
-    green: float
-    blue: float
-    gamma: float
-    saturation: float
-    blur: float
-    shrink: float
-    noise: float
+    red: float  # gain of the channel
+    green: float  # gain of the channel
+    blue: float  # gain of the channel
+    gamma: float  # exponent of the tone curve
+    saturation: float  # 0 grey, 1 unchanged
+    blur: float  # standard deviation in pixels of a crop of 128 rows
+    shrink: float  # camera resolution over crop resolution, at most 1
+    noise: float  # standard deviation of the sensor noise, image range [0, 1]
 
 
 PLAIN_OPTICS = Optics(1.0, 1.0, 1.0, 1.0, 1.0, 0.0, 1.0, 0.0)
 
 
 class Projection(NamedTuple):
-    """Perspective projection into one crop.
+    """Perspective projection into one crop."""
 
-    Attributes:
-        rotation: Rows are the camera's right, down and forward axes (3, 3).
-        centre: The camera's position (3,).
-        scale: Pixels per unit of the image plane (2,), x then y.
-        offset: Pixel of the optical axis (2,).
-    """
-
-    rotation: Floats
-    centre: Floats
-    scale: Floats
-    offset: Floats
+    rotation: Floats  # rows are the camera's right, down and forward axes (3, 3)
+    centre: Floats  # the camera's position (3,)
+    scale: Floats  # pixels per unit of the image plane (2,), x then y
+    offset: Floats  # pixel of the optical axis (2,)
 
     def __call__(self, points: Floats) -> Floats:
         """Project points (P, 3) in metres.

@@ -9,31 +9,18 @@ from reidaug.people3d.worlds import CAMERAS, World
 
 
 class Camera(NamedTuple):
-    """One camera of a world.
+    """One camera of a world."""
 
-    Attributes:
-        height: Over the ground in metres.
-        distance: Mean distance to people in metres.
-        azimuth: Azimuth of the light in radians.
-        elevation: Elevation of the light in radians.
-        ambient: Share of ambient light.
-        strength: Brightness.
-        warmth: Of the light.
-        place: Its background, of `reidaug.people3d.scene.PLACES`.
-        place_seed: Random seed of the background.
-        optics: Its lens and sensor.
-    """
-
-    height: float
-    distance: float
-    azimuth: float
-    elevation: float
-    ambient: float
-    strength: float
-    warmth: float
-    place: str
-    place_seed: int
-    optics: Optics
+    height: float  # height over the ground in metres
+    distance: float  # mean distance to people in metres
+    azimuth: float  # azimuth of the light in radians
+    elevation: float  # elevation of the light in radians
+    ambient: float  # share of ambient light
+    strength: float  # brightness
+    warmth: float  # warmth of the light
+    place: str  # its background, of `reidaug.people3d.scene.PLACES`
+    place_seed: int  # random seed of the background
+    optics: Optics  # its lens and sensor
 
 
 def sample_camera(world: World, seed: int, number: int) -> Camera:

@@ -43,30 +43,19 @@ TABLE = "renders.parquet"
 class MarketOptions:
     """What `render_market` renders.
 
-    Attributes:
-        people: Training people.
-        test_people: Test people.
-        train_crops: Images of each training person.
-        test_crops: Images of each test person; a third of them become queries.
-        distractors: Gallery images of nobody (pid 0), each of another person.
-        junk: Gallery images to be ignored (pid -1).
-        size: (height, width) in pixels.
-        seed: Random seed.
-        world: Appearance, cameras, poses and views.
-
     Raises:
         UsageError: A number is too small.
     """
 
-    people: int
-    test_people: int = 60
-    train_crops: int = 2
-    test_crops: int = 6
-    distractors: int = 0
-    junk: int = 0
-    size: Size = (128, 64)
-    seed: int = 0
-    world: World = FEW_POSES
+    people: int  # training people
+    test_people: int = 60  # test people
+    train_crops: int = 2  # images of each training person
+    test_crops: int = 6  # images of each test person; a third of them become queries
+    distractors: int = 0  # gallery images of nobody (pid 0), each of another person
+    junk: int = 0  # gallery images to be ignored (pid -1)
+    size: Size = (128, 64)  # (height, width) in pixels
+    seed: int = 0  # random seed
+    world: World = FEW_POSES  # appearance, cameras, poses and views
 
     def __post_init__(self) -> None:
         check_counts(self, people=1, train_crops=1, test_crops=2)
@@ -80,17 +69,11 @@ class MarketOptions:
 
 
 class PlannedCrop(NamedTuple):
-    """An image with its file name before it is rendered.
+    """An image with its file name before it is rendered."""
 
-    Attributes:
-        split: Folder.
-        name: File name.
-        image: Camera and plan.
-    """
-
-    split: str
-    name: str
-    image: PlannedImage
+    split: str  # folder
+    name: str  # file name
+    image: PlannedImage  # camera and plan
 
 
 def render_market(
@@ -202,21 +185,13 @@ def render_person(
 
 
 class RenderedMarket(NamedTuple):
-    """How a dataset was rendered.
+    """How a dataset was rendered."""
 
-    Attributes:
-        root: Its folder.
-        world: Its world.
-        seed: Its random seed.
-        size: (height, width) of its images in pixels.
-        training: Rows of the table of renders of the training images, by file name.
-    """
-
-    root: Path
+    root: Path  # folder
     world: World
-    seed: int
-    size: Size
-    training: dict[str, Row]
+    seed: int  # random seed
+    size: Size  # (height, width) of its images in pixels
+    training: dict[str, Row]  # rows of the table of renders of the training images, by file name
 
 
 def read_rendered_market(root: Path) -> RenderedMarket:

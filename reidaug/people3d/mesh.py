@@ -26,31 +26,18 @@ HAIR_THICKNESS = {
 
 
 class PersonMesh(NamedTuple):
-    """A clothed person at rest.
-
-    Attributes:
-        appearance: Of the person.
-        vertices: (V, 3) in metres.
-        weights: Skinning weights (V, N).
-        faces: Triangles (F, 3).
-        part: Part of each triangle (F,), see `reidaug.people3d.accessories`.
-        chart: Coordinates of the vertices (V, 9), see `reidaug.people3d.anatomy.Chart`.
-        skin: Number of vertices of the body surface and the clothes on it; they come first.
-        heads: Bone heads (N, 3).
-        joints: The 17 COCO joints (17, 3).
-        joint_weights: Skinning weights of the joints (17, N).
-    """
+    """A clothed person at rest."""
 
     appearance: Appearance
-    vertices: Floats
-    weights: Floats
-    faces: Integers
-    part: Integers
-    chart: Floats
-    skin: int
-    heads: Floats
-    joints: Floats
-    joint_weights: Floats
+    vertices: Floats  # (V, 3) in metres
+    weights: Floats  # skinning weights (V, N)
+    faces: Integers  # triangles (F, 3)
+    part: Integers  # part of each triangle (F,), see `reidaug.people3d.accessories`
+    chart: Floats  # coordinates of the vertices (V, 9), see `reidaug.people3d.anatomy.Chart`
+    skin: int  # number of vertices of the body surface and the clothes on it; they come first
+    heads: Floats  # bone heads (N, 3)
+    joints: Floats  # the 17 COCO joints (17, 3)
+    joint_weights: Floats  # skinning weights of the joints (17, N)
 
 
 def build_mesh(appearance: Appearance) -> PersonMesh:

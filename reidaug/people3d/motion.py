@@ -18,42 +18,27 @@ ACTIONS = ("walk", "stand", "turn", "carry", "reach")
 
 
 class Posture(NamedTuple):
-    """Joint angles of a body, zero standing at attention.
+    """Joint angles of a body, zero standing at attention."""
 
-    Attributes:
-        thigh_left, thigh_right: Thigh forward of straight down.
-        spread_left, spread_right: Thigh away from the other leg.
-        knee_left, knee_right: Flexion, at least 0.
-        arm_left, arm_right: Upper arm forward of straight down.
-        away_left, away_right: Upper arm away from the trunk.
-        elbow_left, elbow_right: Flexion, at least 0.
-        inward_left, inward_right: Bent forearm towards the middle.
-        lean: Trunk forward of upright.
-        pelvis: Pelvis to the left of the direction the person faces.
-        twist: Shoulders to the left of the pelvis.
-        head_yaw: Head to the left of the shoulders.
-        head_pitch: Head bent forward.
-    """
-
-    thigh_left: float = 0.0
+    thigh_left: float = 0.0  # thigh forward of straight down
     thigh_right: float = 0.0
-    spread_left: float = 0.05
+    spread_left: float = 0.05  # thigh away from the other leg
     spread_right: float = 0.05
-    knee_left: float = 0.05
+    knee_left: float = 0.05  # flexion, at least 0
     knee_right: float = 0.05
-    arm_left: float = 0.0
+    arm_left: float = 0.0  # upper arm forward of straight down
     arm_right: float = 0.0
-    away_left: float = 0.16
+    away_left: float = 0.16  # upper arm away from the trunk
     away_right: float = 0.16
-    elbow_left: float = 0.2
+    elbow_left: float = 0.2  # flexion, at least 0
     elbow_right: float = 0.2
-    inward_left: float = 0.1
+    inward_left: float = 0.1  # bent forearm towards the middle
     inward_right: float = 0.1
-    lean: float = 0.03
-    pelvis: float = 0.0
-    twist: float = 0.0
-    head_yaw: float = 0.0
-    head_pitch: float = 0.05
+    lean: float = 0.03  # trunk forward of upright
+    pelvis: float = 0.0  # pelvis to the left of the direction the person faces
+    twist: float = 0.0  # shoulders to the left of the pelvis
+    head_yaw: float = 0.0  # head to the left of the shoulders
+    head_pitch: float = 0.05  # head bent forward
 
 
 def walking(phase: float, amplitude: float, swing: float) -> Posture:

@@ -36,26 +36,17 @@ CATALOGUE = (256, 256)
 class PairOptions:
     """What `render_pairs` renders.
 
-    Attributes:
-        people: Training people.
-        test_people: Test people.
-        views: Images of each person.
-        pairs_each: Ordered pairs of each person's images at most, drawn at random.
-        cut: Share of the images whose lower edge runs through the legs.
-        size: (height, width) in pixels, see `CATALOGUE`.
-        seed: Random seed.
-
     Raises:
         UsageError: A number is too small.
     """
 
-    people: int
-    test_people: int = 40
-    views: int = 8
-    pairs_each: int = 24
-    cut: float = 0.0
-    size: Size = (128, 64)
-    seed: int = 0
+    people: int  # training people
+    test_people: int = 40  # test people
+    views: int = 8  # images of each person
+    pairs_each: int = 24  # ordered pairs of each person's images at most, drawn at random
+    cut: float = 0.0  # share of the images whose lower edge runs through the legs
+    size: Size = (128, 64)  # (height, width) in pixels, see `CATALOGUE`
+    seed: int = 0  # random seed
 
     def __post_init__(self) -> None:
         check_counts(self, people=1, test_people=0, views=2, pairs_each=1, seed=0)

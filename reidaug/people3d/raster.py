@@ -23,17 +23,11 @@ FAR = 1e9
 
 
 class Surface(NamedTuple):
-    """The visible surface point of every pixel.
+    """The visible surface point of every pixel."""
 
-    Attributes:
-        face: Visible triangle (H, W), -1 where there is none.
-        weights: Barycentric coordinates on it (H, W, 3), in space, not on the screen.
-        depth: Depth (H, W) in metres; FAR where there is no triangle.
-    """
-
-    face: Integers
-    weights: Floats
-    depth: Floats
+    face: Integers  # visible triangle (H, W), -1 where there is none
+    weights: Floats  # barycentric coordinates on it (H, W, 3), in space, not on the screen
+    depth: Floats  # depth (H, W) in metres; FAR where there is no triangle
 
 
 def rasterise(points: Floats, faces: Integers, size: tuple[int, int]) -> Surface:

@@ -25,64 +25,36 @@ DEPTH = np.array([0.06, 0.34, *ARM, *ARM, *LEG, *LEG, 0.05, 0.05, 0.1, 0.1], np.
 
 
 class Light(NamedTuple):
-    """Illumination of a person.
+    """Illumination of a person."""
 
-    Attributes:
-        azimuth: Direction of the light in radians: 0 from the camera's side, positive from the
-            right.
-        elevation: Over the horizon in radians.
-        ambient: Share of ambient light.
-        strength: Brightness of a surface that faces the light.
-        warmth: Positive towards red, negative towards blue.
-    """
-
-    azimuth: float
-    elevation: float
-    ambient: float
-    strength: float
-    warmth: float
+    azimuth: float  # direction in radians: 0 from the camera's side, positive from the right
+    elevation: float  # angle over the horizon in radians
+    ambient: float  # share of ambient light
+    strength: float  # brightness of a surface that faces the light
+    warmth: float  # positive towards red, negative towards blue
 
 
 class RenderPlan(NamedTuple):
-    """Everything about an image but the person in it.
+    """Everything about an image but the person in it."""
 
-    Attributes:
-        posture: Body pose.
-        view: Viewpoint and crop.
-        light: Illumination.
-        backdrop: Background.
-        occluder: What occludes the person.
-        optics: Lens and sensor.
-        seed: Random seed of the sensor noise.
-    """
-
-    posture: Posture
-    view: View
-    light: Light
-    backdrop: Backdrop
-    occluder: Occluder
-    optics: Optics
-    seed: int
+    posture: Posture  # body pose
+    view: View  # viewpoint and crop
+    light: Light  # illumination
+    backdrop: Backdrop  # background
+    occluder: Occluder  # object in front of the person
+    optics: Optics  # lens and sensor
+    seed: int  # random seed of the sensor noise
 
 
 class Render(NamedTuple):
-    """An image with its annotations.
+    """An image with its annotations."""
 
-    Attributes:
-        image: RGB bytes (H, W, 3).
-        mask: Visible pixels of the person (H, W).
-        xy: The 18 joints (18, 2) of the internal skeleton in pixels.
-        visible: Which of them are inside the image and not occluded (18,).
-        vertices: Vertices of the posed mesh (V, 3).
-        projection: Projection into the image.
-    """
-
-    image: NDArray[np.uint8]
-    mask: NDArray[np.bool_]
-    xy: Floats
-    visible: NDArray[np.bool_]
-    vertices: Floats
-    projection: Projection
+    image: NDArray[np.uint8]  # RGB bytes (H, W, 3)
+    mask: NDArray[np.bool_]  # visible pixels of the person (H, W)
+    xy: Floats  # the 18 joints (18, 2) of the internal skeleton in pixels
+    visible: NDArray[np.bool_]  # joints (18,) inside the image and not occluded
+    vertices: Floats  # vertices of the posed mesh (V, 3)
+    projection: Projection  # projection into the image
 
 
 def render(mesh: PersonMesh, plan: RenderPlan, size: tuple[int, int]) -> Render:

@@ -29,14 +29,9 @@ TOWARDS, ALONG_SPREAD = 0.57, 0.4
 
 
 class PlannedImage(NamedTuple):
-    """An image of a re-ID dataset before it is rendered.
+    """An image of a re-ID dataset before it is rendered."""
 
-    Attributes:
-        camera: Number of the camera.
-        plan: How it is rendered.
-    """
-
-    camera: int
+    camera: int  # number of the camera
     plan: RenderPlan
 
 

@@ -28,19 +28,13 @@ Row = dict[str, Any]
 
 
 class PersonRecord(NamedTuple):
-    """What rendering one person leaves for the tables of the dataset; JSON values.
+    """What rendering one person leaves for the tables of the dataset; JSON values."""
 
-    Attributes:
-        crops: Number of images.
-        joints: The 18 joints by file name: x, y and whether they are visible (0 or 1).
-        pairs: File names of the pairs, source then target.
-        rows: Rows of the dataset's table.
-    """
-
-    crops: int
+    crops: int  # number of images
+    # The 18 joints by file name: x, y and whether they are visible (0 or 1).
     joints: Mapping[str, list[list[float]]]
-    pairs: Sequence[Sequence[str]] = ()
-    rows: Sequence[Row] = ()
+    pairs: Sequence[Sequence[str]] = ()  # file names of the pairs, source then target
+    rows: Sequence[Row] = ()  # rows of the dataset's table
 
 
 def render_people(

@@ -14,31 +14,19 @@ WHITE = "white"
 
 
 class Backdrop(NamedTuple):
-    """The background of one image.
+    """The background of one image."""
 
-    Attributes:
-        place: One of PLACES, or WHITE.
-        seed: Random seed of the place.
-        along: Horizontal position of the crop in its panorama, in [0, 1].
-    """
-
-    place: str
-    seed: int
-    along: float
+    place: str  # one of PLACES, or WHITE
+    seed: int  # random seed of the place
+    along: float  # horizontal position of the crop in its panorama, in [0, 1]
 
 
 class Occluder(NamedTuple):
-    """An object between the camera and the person.
+    """An object between the camera and the person."""
 
-    Attributes:
-        kind: ``none``, ``pole``, ``barrier`` or ``bush``.
-        position: In [-1, 1] of the crop: of a pole horizontally, otherwise of the upper edge.
-        seed: Random seed of its colour and outline.
-    """
-
-    kind: str
-    position: float
-    seed: int
+    kind: str  # ``none``, ``pole``, ``barrier`` or ``bush``
+    position: float  # in [-1, 1] of the crop: of a pole horizontally, otherwise of the upper edge
+    seed: int  # random seed of its colour and outline
 
 
 def draw_backdrop(backdrop: Backdrop, size: tuple[int, int]) -> Floats:

@@ -44,79 +44,46 @@ class Rig(NamedTuple):
     """Where a world's cameras hang, and in which light.
 
     Pairs are the least and the greatest value; each camera draws its own.
-
-    Attributes:
-        height: Over the ground in metres.
-        distance: Mean distance to people in metres.
-        elevation: Elevation of the light in radians.
-        ambient: Share of ambient light.
-        strength: Brightness.
-        warmth: Mean warmth of the light.
-        saturation: Of the colours, 0 grey, 1 unchanged.
-        tint: Gains of red, green and blue common to all cameras.
-        gamma: Exponent of the tone curve common to all cameras.
-        places: Which of `reidaug.people3d.scene.PLACES` they show.
     """
 
-    height: tuple[float, float] = (1.8, 4.0)
-    distance: tuple[float, float] = (6.0, 14.0)
-    elevation: tuple[float, float] = (0.4, 1.3)
-    ambient: tuple[float, float] = (0.45, 0.75)
-    strength: tuple[float, float] = (1.0, 1.3)
-    warmth: float = 0.0
-    saturation: tuple[float, float] = (0.75, 1.1)
-    tint: tuple[float, float, float] = (1.0, 1.0, 1.0)
-    gamma: float = 1.0
-    places: tuple[str, ...] = PLACES
+    height: tuple[float, float] = (1.8, 4.0)  # height over the ground in metres
+    distance: tuple[float, float] = (6.0, 14.0)  # mean distance to people in metres
+    elevation: tuple[float, float] = (0.4, 1.3)  # elevation of the light in radians
+    ambient: tuple[float, float] = (0.45, 0.75)  # share of ambient light
+    strength: tuple[float, float] = (1.0, 1.3)  # brightness
+    warmth: float = 0.0  # mean warmth of the light
+    saturation: tuple[float, float] = (0.75, 1.1)  # saturation: 0 grey, 1 unchanged
+    tint: tuple[float, float, float] = (1.0, 1.0, 1.0)  # gains (RGB) common to all cameras
+    gamma: float = 1.0  # exponent of the tone curve common to all cameras
+    places: tuple[str, ...] = PLACES  # which of `reidaug.people3d.scene.PLACES` occur
 
 
 @dataclass(frozen=True)
 class World:
-    """Parameters of a rendered world.
-
-    Attributes:
-        name: Its name.
-        palette: What people wear.
-        cameras: Number of cameras.
-        cast: Spread of the cameras' colour casts: standard deviation of the gains' logarithms.
-        tone: Spread of their tone curves: standard deviation of the exponents' logarithms.
-        blur: Least and greatest blur in pixels of a crop of 128 rows.
-        shrink: Least and greatest share of resolution.
-        noise: Least and greatest sensor noise.
-        places: Number of spots at which each camera sees people; 0 for any.
-        train_sides: Number of viewpoints of a training person; 0 for any view.
-        side_spread: Standard deviation around a viewpoint in radians.
-        train_phases: Number of phases of the walk of a training person; 0 for any.
-        train_cameras: Number of cameras that see a training person at most.
-        along: Share of people who walk along the camera's path; the others walk anywhere.
-        relight: How much the light varies within one camera, 0 to 1.
-        occluders: Share of images with an occluder.
-        actions: Share of each of `reidaug.people3d.motion.ACTIONS`.
-        bodies: Distribution of body shapes.
-        rig: Where the cameras hang, and in which light.
-        stream: Further seed of people, cameras and plans: worlds of different streams share no
-            identity, whatever the seed of the dataset.
-    """
+    """Parameters of a rendered world."""
 
     name: str
-    palette: Palette = field(default_factory=Palette)
-    cameras: int = 6
-    cast: float = 0.08
-    tone: float = 0.1
-    blur: tuple[float, float] = (0.3, 0.8)
-    shrink: tuple[float, float] = (0.55, 1.0)
-    noise: tuple[float, float] = (0.005, 0.02)
-    places: int = 0
-    train_sides: int = 0
-    side_spread: float = 0.2
-    train_phases: int = 0
-    train_cameras: int = 6
-    along: float = 0.7
-    relight: float = 0.5
-    occluders: float = 0.05
+    palette: Palette = field(default_factory=Palette)  # what people wear
+    cameras: int = 6  # number of cameras
+    cast: float = 0.08  # colour casts of the cameras: standard deviation of the gains' logarithms
+    tone: float = 0.1  # tone curves of the cameras: standard deviation of the exponents' logarithms
+    blur: tuple[float, float] = (0.3, 0.8)  # range of the blur in pixels of a crop of 128 rows
+    shrink: tuple[float, float] = (0.55, 1.0)  # range of camera resolution over crop resolution
+    noise: tuple[float, float] = (0.005, 0.02)  # range of the sensor noise
+    places: int = 0  # number of positions of people in each camera's panorama; 0 for any
+    train_sides: int = 0  # number of viewpoints of a training person; 0 for any view
+    side_spread: float = 0.2  # standard deviation around a viewpoint in radians
+    train_phases: int = 0  # number of phases of the walk of a training person; 0 for any
+    train_cameras: int = 6  # number of cameras of a training person at most
+    along: float = 0.7  # share of people who walk along the camera's path; the others walk anywhere
+    relight: float = 0.5  # how much the light varies within one camera, 0 to 1
+    occluders: float = 0.05  # share of images with an occluder
+    # Share of each of `reidaug.people3d.motion.ACTIONS`.
     actions: tuple[float, ...] = (0.68, 0.12, 0.05, 0.1, 0.05)
-    bodies: Bodies = ORDINARY
-    rig: Rig = field(default_factory=Rig)
+    bodies: Bodies = ORDINARY  # distribution of body shapes
+    rig: Rig = field(default_factory=Rig)  # where the cameras hang, and in which light
+    # Further seed of people, cameras and plans: worlds of different streams share no identity,
+    # whatever the seed of the dataset.
     stream: int = 0
 
     def as_dict(self) -> dict[str, Any]:

@@ -14,21 +14,13 @@ MIN_SHARE = 0.05  # of the crop
 
 
 class PoseEstimate(NamedTuple):
-    """Joints and outline of the person on a crop.
+    """Joints and outline of the person on a crop."""
 
-    Attributes:
-        pose: The 18 joints (18, 2) in pixels of the crop. Those that are probably hidden, or
-            outside the crop, are missing.
-        certainty: Probability (18,) in [0, 1] that each joint is in sight; of the neck, the
-            smaller one of the two shoulders.
-        person: Probability in [0, 1] that there is a person at all; see `shows_person`.
-        mask: True on the person (h, w), of the crop's size.
-    """
-
-    pose: Pose
+    pose: Pose  # the 18 joints (18, 2) in pixels; missing: probably hidden, or off the crop
+    # Probability (18,) that each joint is visible; of the neck, the smaller of the two shoulders'.
     certainty: Float[Tensor, "18"]
-    person: float
-    mask: Bool[np.ndarray, "h w"]
+    person: float  # probability in [0, 1] that there is a person at all; see `shows_person`
+    mask: Bool[np.ndarray, "h w"]  # True on the person (h, w), of the crop's size
 
 
 @runtime_checkable
