@@ -15,7 +15,7 @@ AIM = 0.95
 class View(NamedTuple):
     """Viewpoint of a camera, and the crop around the person."""
 
-    # Direction the person faces in radians: 0 to the camera, pi/2 to the image's right edge, pi away.
+    # Direction the person faces in radians: 0 to the camera, pi/2 to the right edge, pi away.
     yaw: float
     height: float  # camera height over the ground in metres
     distance: float  # from the camera to the person in metres
