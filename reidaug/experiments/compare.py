@@ -49,19 +49,12 @@ RETRY = "resume with --resume and fewer --jobs"
 
 @dataclass(frozen=True)
 class Difference:
-    """Paired difference of a row from the reference in one score.
+    """Paired difference of a row from the reference in one score."""
 
-    Attributes:
-        mean: Mean over pairs of the row minus the reference.
-        ci: Its 95 % bootstrap interval.
-        evident: Whether the interval excludes zero.
-        words: ``better``, ``worse`` or no evidence of a difference.
-    """
-
-    mean: float
-    ci: tuple[float, float]
-    evident: bool
-    words: str
+    mean: float  # mean over pairs of the row minus the reference
+    ci: tuple[float, float]  # its 95 % bootstrap interval
+    evident: bool  # whether the interval excludes zero
+    words: str  # ``better``, ``worse`` or no evidence of a difference
 
 
 @dataclass(frozen=True)

@@ -14,51 +14,29 @@ _RESUMED = ("train-flow", "finetune-eval")  # commands that continue a run with 
 
 
 class DemoSizes(Recipe):
-    """How large the demo is.
+    """How large the demo is."""
 
-    Attributes:
-        people: Rendered people the flow estimator learns from.
-        test_people: Other people it is scored on.
-        views: Pictures of each of them.
-        reid_people: Training people of a re-ID world.
-        reid_test_people: Its test people.
-        train_crops: Pictures of a training person.
-        test_crops: Pictures of a test person.
-        poses: Poses every training crop is warped into.
-        flow: Changes to the flow recipe, as in ``--set``.
-        reid: Changes to the re-ID recipe, as in ``--set``.
-        people_shown: People in the gallery of warps.
-        poses_shown: Poses in the gallery of warps.
-        pairs_shown: Test pairs whose flow is drawn.
-    """
-
-    people: int = 200
-    test_people: int = 40
-    views: int = 8
-    reid_people: int = 120
-    reid_test_people: int = 120
-    train_crops: int = 2
-    test_crops: int = 6
-    poses: int = 25
-    flow: tuple[str, ...] = ()
-    reid: tuple[str, ...] = ()
-    people_shown: int = 6
-    poses_shown: int = 9
-    pairs_shown: int = 6
+    people: int = 200  # rendered people the flow estimator learns from
+    test_people: int = 40  # other people it is scored on
+    views: int = 8  # pictures of each of them
+    reid_people: int = 120  # training people of a re-ID world
+    reid_test_people: int = 120  # its test people
+    train_crops: int = 2  # pictures of a training person
+    test_crops: int = 6  # pictures of a test person
+    poses: int = 25  # poses every training crop is warped into
+    flow: tuple[str, ...] = ()  # changes to the flow recipe, as in ``--set``
+    reid: tuple[str, ...] = ()  # changes to the re-ID recipe, as in ``--set``
+    people_shown: int = 6  # people in the gallery of warps
+    poses_shown: int = 9  # poses in the gallery of warps
+    pairs_shown: int = 6  # test pairs whose flow is drawn
 
 
 class Stage(NamedTuple):
-    """One command of the demo.
+    """One command of the demo."""
 
-    Attributes:
-        title: What it does; its name in the log.
-        folder: The run folder it leaves behind.
-        arguments: Its command line after ``reidaug``.
-    """
-
-    title: str
-    folder: Path
-    arguments: tuple[str, ...]
+    title: str  # what it does; its name in the log
+    folder: Path  # the run folder it leaves behind
+    arguments: tuple[str, ...]  # its command line after ``reidaug``
 
     @property
     def command(self) -> str:

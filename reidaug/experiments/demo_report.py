@@ -35,19 +35,12 @@ class Shown(NamedTuple):
 
 
 class Page(NamedTuple):
-    """The files of a demo.
+    """The files of a demo."""
 
-    Attributes:
-        headline: Whether warps helped, in one line.
-        html: ``report.html``.
-        report: ``report.json``.
-        warps: ``warps.png``, people and their warps.
-    """
-
-    headline: str
-    html: str
-    report: dict[str, Any]
-    warps: bytes
+    headline: str  # whether warps helped, in one line
+    html: str  # ``report.html``
+    report: dict[str, Any]  # ``report.json``
+    warps: bytes  # ``warps.png``, people and their warps
 
 
 def make_page(

@@ -87,17 +87,11 @@ def dry_run(recipe: FinetuneRecipe) -> FinetuneReport:
 
 @dataclass(frozen=True)
 class FinetuneGrid(Grid[FinetuneReport]):
-    """The cells of a fine-tuning experiment.
+    """The cells of a fine-tuning experiment."""
 
-    Attributes:
-        recipe: The experiment.
-        data: Its crops.
-        folder: Its run folder.
-    """
-
-    recipe: FinetuneRecipe
-    data: ExperimentData
-    folder: RunFolder
+    recipe: FinetuneRecipe  # the experiment
+    data: ExperimentData  # its crops
+    folder: RunFolder  # its run folder
 
     def model_path(self, key: CellKey) -> Path:
         """Name the weight file of a cell."""

@@ -36,13 +36,9 @@ class CellKey(NamedTuple):
 
 
 class Grid(ABC, Generic[R]):
-    """An experiment whose cells can be trained one by one, each in any process.
+    """An experiment whose cells can be trained one by one, each in any process."""
 
-    Attributes:
-        folder: Its run folder.
-    """
-
-    folder: RunFolder
+    folder: RunFolder  # its run folder
 
     @property
     def records(self) -> Records:

@@ -21,17 +21,11 @@ COLUMNS = {
 
 
 class Subset(NamedTuple):
-    """Size of a split of a dataset.
+    """Size of a split of a dataset."""
 
-    Attributes:
-        ids: Persons, the distractors (pid 0) counted as one.
-        images: Crops.
-        cameras: Cameras.
-    """
-
-    ids: int
-    images: int
-    cameras: int
+    ids: int  # persons, the distractors (pid 0) counted as one
+    images: int  # crops
+    cameras: int  # cameras
 
     @classmethod
     def of(cls, people: Sequence[Person]) -> "Subset":

@@ -18,15 +18,10 @@ SAMPLING, TRANSFORMS, EXTRA_SAMPLING, EXTRA_TRANSFORMS, CALIBRATION = range(5)
 
 
 class Batch(NamedTuple):
-    """Crops with identities.
+    """Crops with identities."""
 
-    Attributes:
-        images: Normalised crops (B, 3, H, W).
-        labels: Identities (B,).
-    """
-
-    images: Float[Tensor, "b 3 H W"]
-    labels: Int[Tensor, "b"]
+    images: Float[Tensor, "b 3 H W"]  # normalised crops (B, 3, H, W)
+    labels: Int[Tensor, "b"]  # identities (B,)
 
 
 class TrainingBatches(NamedTuple):

@@ -16,19 +16,12 @@ from reidaug.reid.evaluation.metrics import Identities
 
 
 class RetrievalFeatures(NamedTuple):
-    """Features and identities of a query and a gallery set.
+    """Features and identities of a query and a gallery set."""
 
-    Attributes:
-        query_features: Features (Q, D), see `embed`.
-        query: Identities of the queries.
-        gallery_features: Features (G, D).
-        gallery: Identities of the gallery.
-    """
-
-    query_features: Float[Tensor, "q d"]
-    query: Identities
-    gallery_features: Float[Tensor, "g d"]
-    gallery: Identities
+    query_features: Float[Tensor, "q d"]  # features (Q, D), see `embed`
+    query: Identities  # identities of the queries
+    gallery_features: Float[Tensor, "g d"]  # features (G, D)
+    gallery: Identities  # identities of the gallery
 
 
 def extract_features(

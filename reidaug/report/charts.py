@@ -17,21 +17,13 @@ LEGEND_INSIDE = 8  # lines whose names find room beside the curves
 
 
 class Theme(NamedTuple):
-    """Colours of one appearance.
+    """Colours of one appearance."""
 
-    Attributes:
-        ink: Text and strong lines.
-        muted: Axis labels and faint marks.
-        rule: Grid lines.
-        series: Line colours, in order of use.
-        faint: Opacity of single values beside their mean.
-    """
-
-    ink: str
-    muted: str
-    rule: str
-    series: tuple[str, ...]
-    faint: float
+    ink: str  # text and strong lines
+    muted: str  # axis labels and faint marks
+    rule: str  # grid lines
+    series: tuple[str, ...]  # line colours, in order of use
+    faint: float  # opacity of single values beside their mean
 
 
 LIGHT = Theme(
@@ -44,19 +36,12 @@ THEMES = {"light": LIGHT, "dark": DARK}
 
 
 class Curve(NamedTuple):
-    """One line of a chart.
+    """One line of a chart."""
 
-    Attributes:
-        label: Its name in the legend.
-        colour: Index into the theme's series.
-        stroke: Index into `STROKES`.
-        strong: Whether it stands out.
-    """
-
-    label: str
-    colour: int
-    stroke: int = 0
-    strong: bool = False
+    label: str  # its name in the legend
+    colour: int  # index into the theme's series
+    stroke: int = 0  # index into `STROKES`
+    strong: bool = False  # whether it stands out
 
 
 def png(figure: Figure, *, clear: bool = True) -> bytes:

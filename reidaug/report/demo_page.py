@@ -30,47 +30,27 @@ from reidaug.report.verdicts import ARM_NAMES, headline, main_gains
 
 
 class World(NamedTuple):
-    """The re-ID experiment in one rendered world.
+    """The re-ID experiment in one rendered world."""
 
-    Attributes:
-        name: ``few-poses`` or ``many-poses``.
-        people: Training people.
-        crops: Some training crops with their poses.
-        gallery: Warps beside true views.
-        augment: Report of `reidaug augment`.
-        reid: Report of `reidaug finetune-eval`.
-    """
-
-    name: str
-    people: int
-    crops: Sequence[tuple[Path, Pose]]
-    gallery: Gallery
-    augment: Mapping[str, Any]
-    reid: FinetuneReport
+    name: str  # ``few-poses`` or ``many-poses``
+    people: int  # training people
+    crops: Sequence[tuple[Path, Pose]]  # some training crops with their poses
+    gallery: Gallery  # warps beside true views
+    augment: Mapping[str, Any]  # report of `reidaug augment`
+    reid: FinetuneReport  # report of `reidaug finetune-eval`
 
 
 class Demo(NamedTuple):
-    """What the page shows.
+    """What the page shows."""
 
-    Attributes:
-        flow: Report of `reidaug train-flow`: size, pairs, rows.
-        flow_records: Its log.
-        flow_panels: Titles of the logged values worth a curve.
-        flow_samples: Some test pairs.
-        worlds: The first one is described in full.
-        times: Stages with their seconds.
-        commands: The commands of the demo, one a line.
-        hardware: What it ran on.
-    """
-
-    flow: Mapping[str, Any]
-    flow_records: Sequence[Mapping[str, Any]]
-    flow_panels: Mapping[str, str]
-    flow_samples: Sequence[FlowSample]
-    worlds: Sequence[World]
-    times: Sequence[tuple[str, float]]
-    commands: str
-    hardware: str
+    flow: Mapping[str, Any]  # report of `reidaug train-flow`: size, pairs, rows
+    flow_records: Sequence[Mapping[str, Any]]  # its log
+    flow_panels: Mapping[str, str]  # titles of the logged values worth a curve
+    flow_samples: Sequence[FlowSample]  # some test pairs
+    worlds: Sequence[World]  # the first one is described in full
+    times: Sequence[tuple[str, float]]  # stages with their seconds
+    commands: str  # the commands of the demo, one a line
+    hardware: str  # what it ran on
 
 
 class Tile(NamedTuple):

@@ -12,29 +12,17 @@ Scores = dict[str, list[float]]
 
 @dataclass(frozen=True, kw_only=True)
 class Gain:
-    """How much better one arm is than another, in points of mAP.
+    """How much better one arm is than another, in points of mAP."""
 
-    Attributes:
-        arm: The arm in question.
-        vs: The arm it is compared with.
-        mean: Mean of the paired differences over seeds.
-        std: Their standard deviation; 0 for one seed.
-        pooled_std: Root of the mean of both arms' own variances over seeds.
-        ci: 95 % interval of the mean over resampled queries.
-        by_seed: Difference of every seed.
-        evident: Whether chance between seeds and queries does not explain the difference.
-        words: ``a gain``, ``a loss`` or ``no evidence of a gain``.
-    """
-
-    arm: str
-    vs: str
-    mean: float
-    std: float
-    pooled_std: float
-    ci: tuple[float, float]
-    by_seed: tuple[float, ...]
-    evident: bool
-    words: str
+    arm: str  # the arm in question
+    vs: str  # the arm it is compared with
+    mean: float  # mean of the paired differences over seeds
+    std: float  # their standard deviation; 0 for one seed
+    pooled_std: float  # root of the mean of both arms' own variances over seeds
+    ci: tuple[float, float]  # 95 % interval of the mean over resampled queries
+    by_seed: tuple[float, ...]  # difference of every seed
+    evident: bool  # whether chance between seeds and queries does not explain the difference
+    words: str  # ``a gain``, ``a loss`` or ``no evidence of a gain``
 
 
 @dataclass(frozen=True, kw_only=True)

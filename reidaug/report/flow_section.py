@@ -61,29 +61,17 @@ class ScoreRow(NamedTuple):
 
 
 class FlowSample(NamedTuple):
-    """A test pair with its exact flow and its estimated flow.
+    """A test pair with its exact flow and its estimated flow."""
 
-    Attributes:
-        source: Source crop.
-        target: Target crop.
-        source_pose: Joints of the source (18, 2) in its pixels.
-        target_pose: Joints of the target (18, 2) in its pixels.
-        exact: Exact flow (2, H, W).
-        visible: Target pixels whose surface point the source shows (H, W).
-        body: Target pixels that show the person (H, W).
-        estimated: Estimated flow (2, H, W).
-        warp: The source warped along the estimate.
-    """
-
-    source: Picture
-    target: Picture
-    source_pose: Pose
-    target_pose: Pose
-    exact: Float[Tensor, "2 H W"]
-    visible: Bool[Tensor, "H W"]
-    body: Bool[Tensor, "H W"]
-    estimated: Float[Tensor, "2 H W"]
-    warp: Picture
+    source: Picture  # source crop
+    target: Picture  # target crop
+    source_pose: Pose  # joints of the source (18, 2) in its pixels
+    target_pose: Pose  # joints of the target (18, 2) in its pixels
+    exact: Float[Tensor, "2 H W"]  # exact flow (2, H, W)
+    visible: Bool[Tensor, "H W"]  # target pixels whose surface point the source shows (H, W)
+    body: Bool[Tensor, "H W"]  # target pixels that show the person (H, W)
+    estimated: Float[Tensor, "2 H W"]  # estimated flow (2, H, W)
+    warp: Picture  # the source warped along the estimate
 
 
 def longest_displacement(samples: Sequence[FlowSample]) -> float:

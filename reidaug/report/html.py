@@ -21,21 +21,13 @@ MINUS = "\N{MINUS SIGN}"
 
 
 class PageImage(NamedTuple):
-    """An image inside a page.
+    """An image inside a page."""
 
-    Attributes:
-        source: Data URI.
-        alt: What it shows, in words.
-        width: Columns of the file.
-        height: Rows of the file.
-        dark: Data URI for dark pages, where it differs.
-    """
-
-    source: str
-    alt: str
-    width: int
-    height: int
-    dark: str | None = None
+    source: str  # data URI
+    alt: str  # what it shows, in words
+    width: int  # columns of the file
+    height: int  # rows of the file
+    dark: str | None = None  # data URI for dark pages, where it differs
 
 
 def photo(path: Path, alt: str) -> PageImage:

@@ -23,33 +23,20 @@ ROW = CAPTION + CROP[0] + 2 * FRAME + CAPTION + GAP
 
 
 class Result(NamedTuple):
-    """A gallery crop in the ranking of a query.
+    """A gallery crop in the ranking of a query."""
 
-    Attributes:
-        path: Image file.
-        distance: Distance to the query.
-        right: Whether it shows the query's person.
-    """
-
-    path: Path
-    distance: float
-    right: bool
+    path: Path  # image file
+    distance: float  # distance to the query
+    right: bool  # whether it shows the query's person
 
 
 class RankedQuery(NamedTuple):
-    """A query and its ranked results.
+    """A query and its ranked results."""
 
-    Attributes:
-        path: Image file.
-        kind: ``worst``, ``median`` or ``best`` by average precision.
-        ap: Average precision in percent.
-        results: Gallery crops, nearest first.
-    """
-
-    path: Path
-    kind: str
-    ap: float
-    results: tuple[Result, ...]
+    path: Path  # image file
+    kind: str  # ``worst``, ``median`` or ``best`` by average precision
+    ap: float  # average precision in percent
+    results: tuple[Result, ...]  # gallery crops, nearest first
 
     def within_dataset(self) -> "RankedQuery":
         """Shorten all paths to ``split/file``."""

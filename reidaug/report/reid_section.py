@@ -68,25 +68,15 @@ class ArmRow(NamedTuple):
 
 
 class WorldSection(NamedTuple):
-    """What the page says about one rendered world.
+    """What the page says about one rendered world."""
 
-    Attributes:
-        name: Its name.
-        findings: Sentences.
-        points: Chart of every arm's mAP.
-        cmc: Chart of every arm's CMC curve.
-        rows: The table.
-        control: Name of the best control.
-        reid: Report of `reidaug finetune-eval`.
-    """
-
-    name: str
-    findings: list[str]
-    points: PageImage
-    cmc: PageImage
-    rows: list[ArmRow]
-    control: str
-    reid: FinetuneReport
+    name: str  # its name
+    findings: list[str]  # sentences
+    points: PageImage  # chart of every arm's mAP
+    cmc: PageImage  # chart of every arm's CMC curve
+    rows: list[ArmRow]  # the table
+    control: str  # name of the best control
+    reid: FinetuneReport  # report of `reidaug finetune-eval`
 
 
 def cmc_picture(cmc: Mapping[str, Sequence[float]]) -> bytes:

@@ -18,19 +18,12 @@ OUTLIER = -1
 
 
 class PseudoLabels(NamedTuple):
-    """Result of a clustering.
+    """Result of a clustering."""
 
-    Attributes:
-        labels: Labels (N,) from 0 without gaps; -1 marks an outlier.
-        clusters: Number of clusters.
-        outliers: Number of outliers.
-        quality: `silhouette` of the clusters in [-1, 1], which needs no true labels.
-    """
-
-    labels: Int[ndarray, "n"]
-    clusters: int
-    outliers: int
-    quality: float
+    labels: Int[ndarray, "n"]  # labels (N,) from 0 without gaps; -1 marks an outlier
+    clusters: int  # number of clusters
+    outliers: int  # number of outliers
+    quality: float  # `silhouette` of the clusters in [-1, 1], which needs no true labels
 
 
 def pseudo_labels(

@@ -16,15 +16,10 @@ JUNK = -1
 
 
 class Identities(NamedTuple):
-    """Person and camera ids of a query or gallery set.
+    """Person and camera ids of a query or gallery set."""
 
-    Attributes:
-        pids: Person ids (N,); -1 is junk, 0 a distractor.
-        camids: Camera ids (N,).
-    """
-
-    pids: Int[ndarray, "n"]
-    camids: Int[ndarray, "n"]
+    pids: Int[ndarray, "n"]  # person ids (N,); -1 is junk, 0 a distractor
+    camids: Int[ndarray, "n"]  # camera ids (N,)
 
     @classmethod
     def of(cls, people: Iterable[tuple[object, int, int]]) -> "Identities":
