@@ -29,12 +29,9 @@ class PosedImage(tv_tensors.Image):  # type: ignore[misc]
 
     Any transform makes of it an image without a pose, so `reidaug.augment.PoseWarp` comes first in
     a pipeline, or raises.
-
-    Attributes:
-        source: Whose crop it is, with the 18 joints in pixels; None when the pose is not known.
     """
 
-    source: Source | None
+    source: Source | None  # whose crop it is, with the 18 joints in pixels; None where unknown
 
     @classmethod
     def of(cls, image: Tensor, source: Source | None) -> "PosedImage":

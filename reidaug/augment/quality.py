@@ -18,29 +18,20 @@ PCK_RADIUS = 0.1  # of the height: a joint found within is correct
 
 
 class WarpQuality(NamedTuple):
-    """Numbers of B warps, all over the pixels of the target's outline.
+    """Numbers of B warps, all over the pixels of the target's outline."""
 
-    Attributes:
-        foreground: Share (B,) in [0, 1] that samples the source's person, not its background.
-        inside: Share (B,) in [0, 1] that samples a point inside the source image.
-        folded: Share (B,) in [0, 1] turned inside out against the rest, or squeezed to nothing.
-        seen: Share (B,) in [0, 1] that the source shows: person, inside the image, not folded;
-            times how far source and target face the same way.
-        stretch: Median (B,) of how much the picture is stretched or squeezed, whichever is more,
-            as the logarithm of a factor: 0 is not at all, 0.7 is twice.
-        stretch_95: The 95 % quantile (B,) of the same.
-        mirrored: Whether (B,) most of the picture is mirrored, as between front and back views.
-        quality: (B,) in [0, 1], see `measure_quality`.
-    """
-
-    foreground: Float[Tensor, "b"]
-    inside: Float[Tensor, "b"]
-    folded: Float[Tensor, "b"]
+    foreground: Float[Tensor, "b"]  # (B,) in [0, 1]: share that samples the source's person
+    inside: Float[Tensor, "b"]  # (B,) in [0, 1]: share that samples a point inside the source image
+    folded: Float[Tensor, "b"]  # (B,) in [0, 1]: share turned inside out or squeezed to nothing
+    # (B,) in [0, 1]: share that the source shows (person, inside the image, not folded),
+    # times how far source and target face the same way
     seen: Float[Tensor, "b"]
+    # (B,): median stretch or squeeze, whichever is more, as the logarithm of a factor:
+    # 0 is none, 0.7 is twice
     stretch: Float[Tensor, "b"]
-    stretch_95: Float[Tensor, "b"]
-    mirrored: Bool[Tensor, "b"]
-    quality: Float[Tensor, "b"]
+    stretch_95: Float[Tensor, "b"]  # (B,): the 95 % quantile of the same
+    mirrored: Bool[Tensor, "b"]  # (B,): whether most is mirrored, as between front and back
+    quality: Float[Tensor, "b"]  # (B,) in [0, 1], see `measure_quality`
 
 
 def outline_weights(

@@ -19,17 +19,13 @@ class Arm(Recipe):
     """What one arm trains on, and how it differs from the others.
 
     In a recipe a root, a list of roots or null stands for an arm with these crops alone.
-
-    Attributes:
-        crops: Roots of its extra crops, of which the training crops are used; several for a mix;
-            null for the real crops.
-        only: Whether the extra crops replace the real ones.
-        changes: Keys of the experiment that differ for this arm, see the recipe's `CHANGEABLE`;
-            of nested keys those that are not named stay as they are.
     """
 
+    # Roots whose training crops are the extra crops, several for a mix; null: the real crops.
     crops: tuple[Path | None, ...] = Field((None,), min_length=1)
-    only: bool = False
+    only: bool = False  # whether the extra crops replace the real ones
+    # Keys of the experiment that differ for this arm, see the recipe's `CHANGEABLE`; other nested
+    # keys stay.
     changes: dict[str, Any] = Field(default_factory=dict)
 
     @model_validator(mode="before")
@@ -44,48 +40,34 @@ class Arm(Recipe):
 
 
 class ExperimentOptions(Recipe):
-    """What the recipes of all experiments share.
-
-    Attributes:
-        protocol: How training and evaluation are related. Results of different protocols do not
-            belong into one table.
-        dataset: Market-1501-format root with the real crops.
-        arms: Name to what the arm trains on, see `Arm`.
-        method: The arm in question.
-        baseline: The arm without augmentation.
-        controls: Arms that could explain a gain away.
-        ceiling: The arm that no warp can beat, if there is one.
-        evaluate_on: The test set, or training people held out (for tuning).
-        held_out: Share of the training people that is then held out.
-        split_seed: Random seed of this choice, and of subsets of the training data.
-        min_quality: Warps whose quality in their manifest is lower are not used.
-        seeds: Random seeds: one cell an arm for each.
-        precision: Number format of the networks; auto: bfloat16 where it is faster.
-        fine_similarity: Weight of every head after the first in retrieval.
-        cache_mb: Bound on the decoded crops kept by a process.
-        memory_mb: Bound on the distances held at a time.
-    """
+    """What the recipes of all experiments share."""
 
     CHANGEABLE: ClassVar[tuple[str, ...]] = ()
     STAGES: ClassVar[tuple[str, ...]] = ()
     """Cells before all arms, whose names no arm can have."""
 
-    protocol: str
-    dataset: Path
-    arms: dict[str, Arm] = Field(min_length=1)
-    method: str = "warps_grey"
-    baseline: str = "real_only"
+    protocol: str  # relation of training and evaluation; one table holds results of one only
+    dataset: Path  # market-1501-format root with the real crops
+    arms: dict[str, Arm] = Field(min_length=1)  # name to what the arm trains on, see `Arm`
+    method: str = "warps_grey"  # the arm in question
+    baseline: str = "real_only"  # the arm without augmentation
+    # arms that could explain a gain away
     controls: tuple[str, ...] = ("real_only", "identity_grey", "affine_grey")
-    ceiling: str | None = None
+    ceiling: str | None = None  # the arm that no warp can beat, if there is one
+    # the test set, or training people held out (for tuning)
     evaluate_on: Literal["test", "held_out"] = "test"
-    held_out: float = Field(0.2, gt=0, lt=1)
+    held_out: float = Field(0.2, gt=0, lt=1)  # share of the training people that is then held out
+    # random seed of this choice and of subsets of the training data
     split_seed: int = Field(0, ge=0)
+    # warps of lower quality in their manifest are not used
     min_quality: float = Field(0.0, ge=0, le=1)
+    # Random seeds: one cell an arm for each.
     seeds: tuple[Annotated[int, Field(ge=0)], ...] = Field((0, 1, 2), min_length=1)
+    # Number format of the networks; auto: bfloat16 where it is faster.
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    fine_similarity: float = Field(0.5, ge=0)
-    cache_mb: int = Field(2048, ge=0)
-    memory_mb: int = Field(256, ge=1)
+    fine_similarity: float = Field(0.5, ge=0)  # weight of every head after the first in retrieval
+    cache_mb: int = Field(2048, ge=0)  # bound on the decoded crops kept by a process
+    memory_mb: int = Field(256, ge=1)  # bound on the distances held at a time
 
     @model_validator(mode="after")
     def _check_arms(self: E) -> E:

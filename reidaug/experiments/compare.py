@@ -69,31 +69,19 @@ class RowTraining:
 
 @dataclass(frozen=True)
 class Comparison:
-    """``report.json`` of a comparison.
+    """``report.json`` of a comparison."""
 
-    Attributes:
-        size: (height, width) of the images.
-        pairs: Number of scored pairs.
-        region: ``foreground`` or ``image``, what was compared.
-        evaluate_on: ``test`` or ``held_out`` people.
-        budget: Training pairs of every trained row.
-        rows: By row: means, 95 % intervals (``<score>_ci``) and ``parameters``.
-        reference: Row the others are compared with.
-        differences: By row, by score.
-        training: By trained row.
-        sizes: Parameters, multiply-adds and time by row.
-    """
-
-    size: tuple[int, int]
-    pairs: int
-    region: str
-    evaluate_on: str
-    budget: int | None
+    size: tuple[int, int]  # (height, width) of the images
+    pairs: int  # number of scored pairs
+    region: str  # ``foreground`` or ``image``, what was compared
+    evaluate_on: str  # ``test`` or ``held_out`` people
+    budget: int | None  # training pairs of every trained row
+    # by row: means, ``<score>_ci`` (95 % intervals), ``parameters``
     rows: dict[str, dict[str, Any]]
-    reference: str
-    differences: dict[str, dict[str, Difference]]
-    training: dict[str, RowTraining]
-    sizes: dict[str, Cost]
+    reference: str  # row the others are compared with
+    differences: dict[str, dict[str, Difference]]  # from every other arm
+    training: dict[str, RowTraining]  # by trained row
+    sizes: dict[str, Cost]  # parameters, multiply-adds and time by row
 
     def as_dict(self) -> dict[str, Any]:
         """Give the JSON values of ``report.json``."""

@@ -49,17 +49,11 @@ class Compare(PairsRecipe):
 
 
 class Row(NamedTuple):
-    """Origin of a row's estimator.
+    """Origin of a row's estimator."""
 
-    Attributes:
-        training: Its training; None if it is not trained here.
-        weights: Its checkpoint folder; None for an estimator without parameters.
-        keywords: Keywords that override those of the checkpoint; without a checkpoint, the whole
-            description of the estimator.
-    """
-
-    training: TrainFlow | None
-    weights: Path | None
+    training: TrainFlow | None  # its training; None if it is not trained here
+    weights: Path | None  # its checkpoint folder; None for an estimator without parameters
+    # override those of the checkpoint; without one, all of the estimator's
     keywords: dict[str, Any]
 
     def load(self) -> FlowEstimator:

@@ -30,27 +30,16 @@ RESULTS_SHOWN = 10
 
 @dataclass(frozen=True)
 class EvaluationReport:
-    """Content of ``report.json`` of an evaluation.
+    """Content of ``report.json`` of an evaluation."""
 
-    Attributes:
-        dataset: Name of the dataset.
-        evaluate_on: Its part that was searched, see `FinetuneRecipe`.
-        subsets: Sizes of train, query and gallery.
-        backbone: Name of the model.
-        evaluation: Scores by cosine.
-        rerank: Re-ranking method of a second evaluation, or ``none``.
-        reranked: Its scores.
-        ranked: Queries with the worst, median and best average precision, and their results.
-    """
-
-    dataset: str
-    evaluate_on: str
-    subsets: dict[str, Subset]
-    backbone: str
-    evaluation: Evaluation
-    rerank: Rerank
-    reranked: Evaluation | None
-    ranked: tuple[RankedQuery, ...]
+    dataset: str  # name of the dataset
+    evaluate_on: str  # its part that was searched, see `FinetuneRecipe`
+    subsets: dict[str, Subset]  # sizes of train, query and gallery
+    backbone: str  # name of the model
+    evaluation: Evaluation  # scores by cosine
+    rerank: Rerank  # re-ranking method of a second evaluation, or ``none``
+    reranked: Evaluation | None  # its scores
+    ranked: tuple[RankedQuery, ...]  # worst, median and best queries by average precision
 
     def as_dict(self) -> dict[str, Any]:
         """Convert to JSON values."""

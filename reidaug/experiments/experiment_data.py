@@ -16,20 +16,13 @@ MANIFEST = "manifest.parquet"
 
 
 class ExperimentData(NamedTuple):
-    """The crops of an experiment.
+    """The crops of an experiment."""
 
-    Attributes:
-        train: Real training crops.
-        query: Query crops.
-        gallery: Gallery crops; the same object as `query` for held-out people.
-        extra: Extra crops of every arm.
-        extra_roots: For every arm that mixes roots the index of the root of each extra crop.
-    """
-
-    train: tuple[Person, ...]
-    query: tuple[Person, ...]
-    gallery: tuple[Person, ...]
-    extra: dict[str, tuple[Person, ...]]
+    train: tuple[Person, ...]  # real training crops
+    query: tuple[Person, ...]  # query crops
+    gallery: tuple[Person, ...]  # gallery crops; the same object as `query` for held-out people
+    extra: dict[str, tuple[Person, ...]]  # extra crops of every arm
+    # by arm that mixes roots, the root index of each extra crop
     extra_roots: dict[str, tuple[int, ...]]
 
     @property

@@ -89,9 +89,9 @@ def dry_run(recipe: FinetuneRecipe) -> FinetuneReport:
 class FinetuneGrid(Grid[FinetuneReport]):
     """The cells of a fine-tuning experiment."""
 
-    recipe: FinetuneRecipe  # the experiment
-    data: ExperimentData  # its crops
-    folder: RunFolder  # its run folder
+    recipe: FinetuneRecipe
+    data: ExperimentData
+    folder: RunFolder
 
     def model_path(self, key: CellKey) -> Path:
         """Name the weight file of a cell."""

@@ -26,30 +26,7 @@ INITIAL_WEIGHTS = 5  # purpose of a generator; those of `reidaug.reid.batches` a
 
 
 class FinetuneRecipe(TrainingOptions, ExperimentOptions):
-    """An experiment: a re-ID model fine-tuned with every arm.
-
-    Attributes:
-        protocol: ``supervised``: trained and evaluated on one dataset; ``cross_domain``: trained
-            on ``dataset`` and evaluated, without adaptation, on the people of ``test_dataset``.
-        test_dataset: Root with query and gallery of another domain, for ``cross_domain``.
-        people_share: Share of the training people that is used.
-        images_each: Crops of a training person that are used; null for all.
-        start_per_seed: Whether every seed trains a start of its own; otherwise the first seed's
-            serves all, and the spread over seeds is that of the fine-tuning.
-        backbone: ``resnet18``, ``resnet34``, ``resnet50``, ``fastreid:NAME``, ``timm:NAME``,
-            ``torchreid:NAME`` or ``package.module:Class``, see `reidaug.reid.model_factory.build`.
-        backbone_options: Its keywords, such as those of `reidaug.reid.backbones.PersonResNet`.
-        weights: Weight file the first stage starts from; none: from scratch.
-        checkpoint: Weight file of a finished re-ID model, in place of the first stage. It has to
-            hold all that the model's features depend on.
-        size: (height, width) of the crops.
-        pretrain_steps: Optimiser steps of the first stage, on the real crops alone.
-        pretrain_learning_rate: Largest learning rate of the first stage.
-        steps: Optimiser steps of every arm.
-        mirror: Whether retrieval adds the features of a crop's mirror image, as DG-Net does and
-            torchreid and fast-reid by default do not.
-        keep_checkpoints: Whether the models of the arms are kept.
-    """
+    """An experiment: a re-ID model fine-tuned with every arm."""
 
     CHANGEABLE: ClassVar[tuple[str, ...]] = (
         "average_share", "learning_rate", "objective", "ratio", "real_only_share",
@@ -57,23 +34,35 @@ class FinetuneRecipe(TrainingOptions, ExperimentOptions):
     )  # fmt: skip
     STAGES: ClassVar[tuple[str, ...]] = (START,)
 
+    # Trained and evaluated on one dataset; or trained on ``dataset`` and evaluated, without
+    # adaptation, on the people of ``test_dataset``.
     protocol: Literal["supervised", "cross_domain"] = "supervised"
-    test_dataset: Path | None = None
+    test_dataset: Path | None = None  # root with query and gallery of another domain
     arms: dict[str, Arm] = Field({"real_only": Arm(crops=(None,))}, min_length=1)
     ceiling: str | None = "true_views_grey"
-    people_share: float = Field(1.0, gt=0, le=1)
+    people_share: float = Field(1.0, gt=0, le=1)  # share of the training people that is used
+    # crops of a training person that are used; null: all
     images_each: int | None = Field(None, ge=1)
+    # Whether every seed trains a start of its own; otherwise the first seed's serves all, and the
+    # spread over seeds is that of the fine-tuning.
     start_per_seed: bool = False
+    # ``resnet18``, ``resnet34``, ``resnet50``, ``fastreid:NAME``, ``timm:NAME``, ``torchreid:NAME``
+    # or ``package.module:Class``, see `reidaug.reid.model_factory.build`.
     backbone: str = "resnet50"
+    # Keywords of the backbone, such as those of `reidaug.reid.backbones.PersonResNet`.
     backbone_options: dict[str, Any] = Field(default_factory=dict)
-    weights: Path | None = None
+    weights: Path | None = None  # weight file the first stage starts from; none: from scratch
+    # Weight file of a finished re-ID model, in place of the first stage: all its features need.
     checkpoint: Path | None = None
-    size: tuple[Side, Side] = (256, 128)
+    size: tuple[Side, Side] = (256, 128)  # (height, width) of the crops
+    # optimiser steps of the first stage, on real crops alone
     pretrain_steps: int = Field(12000, ge=1)
-    pretrain_learning_rate: Positive = 3.5e-4
-    steps: int = Field(4000, ge=1)
+    pretrain_learning_rate: Positive = 3.5e-4  # largest learning rate of the first stage
+    steps: int = Field(4000, ge=1)  # optimiser steps of every arm
+    # Whether retrieval adds the features of the mirror image, as DG-Net does and torchreid and
+    # fast-reid by default do not.
     mirror: bool = True
-    keep_checkpoints: bool = False
+    keep_checkpoints: bool = False  # whether the models of the arms are kept
 
     @model_validator(mode="after")
     def _check_protocol(self) -> "FinetuneRecipe":

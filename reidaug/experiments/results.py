@@ -15,16 +15,11 @@ SCORES = ("mAP", "mAP_trapezoid", "rank1", "rank5", "rank10", "mINP")
 
 
 class CellResult(NamedTuple):
-    """Result of one arm with one seed.
+    """Result of one arm with one seed."""
 
-    Attributes:
-        evaluation: Scores of the trained model.
-        loss: Mean loss of the last tenth of the steps; None when there were none.
-        accuracy: Share of the training crops that the first head classified right there.
-    """
-
-    evaluation: Evaluation
-    loss: float | None = None
+    evaluation: Evaluation  # scores of the trained model
+    loss: float | None = None  # mean loss of the last tenth of the steps; None when there were none
+    # share of these training crops that the first head classified right
     accuracy: float | None = None
 
     def as_record(self) -> dict[str, Any]:

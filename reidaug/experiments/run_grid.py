@@ -38,7 +38,7 @@ class CellKey(NamedTuple):
 class Grid(ABC, Generic[R]):
     """An experiment whose cells can be trained one by one, each in any process."""
 
-    folder: RunFolder  # its run folder
+    folder: RunFolder
 
     @property
     def records(self) -> Records:

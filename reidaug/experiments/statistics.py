@@ -12,14 +12,11 @@ from reidaug.report.experiment import Ceiling, Comparison, Gain
 
 
 class ArmScores(NamedTuple):
-    """Scores of one arm.
+    """Scores of one arm."""
 
-    Attributes:
-        mAP: Mean average precision (S,) of every seed in percent.
-        ap: Average precision (S, Q) of every query in percent, NaN where it has no match.
-    """
-
+    # Mean average precision (S,) of every seed in percent.
     mAP: Float[ndarray, "s"]  # noqa: N815
+    # average precision (S, Q) in percent, NaN for queries without a match
     ap: Float[ndarray, "s q"]
 
 

@@ -25,7 +25,7 @@ class Subset(NamedTuple):
 
     ids: int  # persons, the distractors (pid 0) counted as one
     images: int  # crops
-    cameras: int  # cameras
+    cameras: int
 
     @classmethod
     def of(cls, people: Sequence[Person]) -> "Subset":

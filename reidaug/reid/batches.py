@@ -25,21 +25,13 @@ class Batch(NamedTuple):
 
 
 class TrainingBatches(NamedTuple):
-    """The crops of a training, to draw batches from.
+    """The crops of a training, to draw batches from."""
 
-    Attributes:
-        real: Real crops.
-        labels: Their identities.
-        extra: Extra crops of the arm.
-        extra_labels: Their identities.
-        extra_roots: Index of the dataset of each extra crop, where an arm mixes several.
-    """
-
-    real: Crops
-    labels: Sequence[int]
-    extra: Crops
-    extra_labels: Sequence[int]
-    extra_roots: Sequence[int] = ()
+    real: Crops  # real crops
+    labels: Sequence[int]  # their identities
+    extra: Crops  # extra crops of the arm
+    extra_labels: Sequence[int]  # their identities
+    extra_roots: Sequence[int] = ()  # dataset index of each extra crop, where an arm mixes several
 
     def batches(
         self, options: TrainingOptions, *, steps: int, seed: int, device: torch.device

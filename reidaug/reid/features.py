@@ -19,9 +19,9 @@ class RetrievalFeatures(NamedTuple):
     """Features and identities of a query and a gallery set."""
 
     query_features: Float[Tensor, "q d"]  # features (Q, D), see `embed`
-    query: Identities  # identities of the queries
+    query: Identities  # of the queries
     gallery_features: Float[Tensor, "g d"]  # features (G, D)
-    gallery: Identities  # identities of the gallery
+    gallery: Identities  # of the gallery
 
 
 def extract_features(

@@ -94,28 +94,17 @@ def batch_hard_triplet(
 
 @dataclass(frozen=True)
 class Objective:
-    """The loss of one training step.
+    """The loss of one training step."""
 
-    Attributes:
-        smoothing: Label smoothing on real crops.
-        fine_weight: Weight of every head's identity loss after the first.
-        triplet_weight: Weight of the batch-hard triplet loss.
-        margin: Its margin; None for the soft one.
-        extra_weight: Weight of the identity loss on extra crops.
-        extra_smoothing: Label smoothing on extra crops.
-        extra_teacher: Share of the label's weight on extra crops that a teacher's probabilities
-            replace.
-        extra_in_triplet: Whether extra crops enter the triplet loss.
-    """
-
-    smoothing: Share = 0.1
-    fine_weight: Weight = 0.4
-    triplet_weight: Weight = 1.0
-    margin: float | None = 0.3
-    extra_weight: Weight = 0.5
-    extra_smoothing: Share = 0.1
+    smoothing: Share = 0.1  # label smoothing on real crops
+    fine_weight: Weight = 0.4  # weight of every head's identity loss after the first
+    triplet_weight: Weight = 1.0  # weight of the batch-hard triplet loss
+    margin: float | None = 0.3  # its margin; None for the soft one
+    extra_weight: Weight = 0.5  # weight of the identity loss on extra crops
+    extra_smoothing: Share = 0.1  # label smoothing on extra crops
+    # share of the label's weight there that a teacher's probabilities take
     extra_teacher: Share = 0.0
-    extra_in_triplet: bool = True
+    extra_in_triplet: bool = True  # whether extra crops enter the triplet loss
 
     __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012  # a misspelt recipe key is an error
 

@@ -18,15 +18,10 @@ AfterStep = Callable[[int, dict[str, float]], None]
 
 
 class FinalMetrics(NamedTuple):
-    """Training metrics at the end; None when there were no steps.
+    """Training metrics at the end; None when there were no steps."""
 
-    Attributes:
-        loss: Mean loss of the last tenth of the steps.
-        accuracy: Share of the real crops that the first head classified right in these steps.
-    """
-
-    loss: float | None
-    accuracy: float | None
+    loss: float | None  # mean loss of the last tenth of the steps
+    accuracy: float | None  # share of their real crops that the first head classified right
 
 
 def train(

@@ -27,31 +27,22 @@ class Gain:
 
 @dataclass(frozen=True, kw_only=True)
 class Ceiling(Gain):
-    """Gain of the arm that no augmentation of this kind can beat.
+    """Gain of the arm that no augmentation of this kind can beat."""
 
-    Attributes:
-        share_recovered: Gain of the method over the same control, as a share of the ceiling's;
-            None where the method was not run or the ceiling gains nothing beyond chance.
-    """
-
+    # Gain of the method over the same control, as a share of the ceiling's; None where the method
+    # was not run or the ceiling gains nothing beyond chance.
     share_recovered: float | None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """The arm in question (the method) against the others; None for arms that were not run.
+    """The arm in question (the method) against the others; None for arms that were not run."""
 
-    Attributes:
-        gain_mAP: Over the baseline.
-        gain_over_best_control: Over the control with the highest mean mAP.
-        differences: From every other arm.
-        ceiling: Of the ceiling over the best control.
-    """
-
+    # Gain over the baseline.
     gain_mAP: Gain | None = None  # noqa: N815
-    gain_over_best_control: Gain | None = None
-    differences: dict[str, Gain] = field(default_factory=dict)
-    ceiling: Ceiling | None = None
+    gain_over_best_control: Gain | None = None  # over the control with the highest mean mAP
+    differences: dict[str, Gain] = field(default_factory=dict)  # from every other arm
+    ceiling: Ceiling | None = None  # of the ceiling over the best control
 
 
 @dataclass(frozen=True, kw_only=True)

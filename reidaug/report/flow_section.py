@@ -63,14 +63,14 @@ class ScoreRow(NamedTuple):
 class FlowSample(NamedTuple):
     """A test pair with its exact flow and its estimated flow."""
 
-    source: Picture  # source crop
-    target: Picture  # target crop
+    source: Picture
+    target: Picture
     source_pose: Pose  # joints of the source (18, 2) in its pixels
     target_pose: Pose  # joints of the target (18, 2) in its pixels
-    exact: Float[Tensor, "2 H W"]  # exact flow (2, H, W)
+    exact: Float[Tensor, "2 H W"]
     visible: Bool[Tensor, "H W"]  # target pixels whose surface point the source shows (H, W)
     body: Bool[Tensor, "H W"]  # target pixels that show the person (H, W)
-    estimated: Float[Tensor, "2 H W"]  # estimated flow (2, H, W)
+    estimated: Float[Tensor, "2 H W"]
     warp: Picture  # the source warped along the estimate
 
 

@@ -23,7 +23,7 @@ MINUS = "\N{MINUS SIGN}"
 class PageImage(NamedTuple):
     """An image inside a page."""
 
-    source: str  # data URI
+    source: str  # data URI of the file
     alt: str  # what it shows, in words
     width: int  # columns of the file
     height: int  # rows of the file

@@ -31,21 +31,13 @@ ARM_CURVES = {
 
 
 class Gallery(NamedTuple):
-    """People warped into poses, as files.
+    """People warped into poses, as files."""
 
-    Attributes:
-        size: (height, width) of the images.
-        poses: The target poses shown (T, 18, 2).
-        sources: One source image a person.
-        warps: Per person one warp a pose.
-        truths: Per person the true view in each pose, where there is one.
-    """
-
-    size: tuple[int, int]
-    poses: Pose
-    sources: Sequence[Path]
-    warps: Sequence[Sequence[Path]]
-    truths: Sequence[Sequence[Path | None]]
+    size: tuple[int, int]  # (height, width) of the images
+    poses: Pose  # the target poses shown (T, 18, 2)
+    sources: Sequence[Path]  # one source image a person
+    warps: Sequence[Sequence[Path]]  # per person one warp a pose
+    truths: Sequence[Sequence[Path | None]]  # per person the true view in each pose, if any
 
 
 class GridRow(NamedTuple):

@@ -21,8 +21,8 @@ class PseudoLabels(NamedTuple):
     """Result of a clustering."""
 
     labels: Int[ndarray, "n"]  # labels (N,) from 0 without gaps; -1 marks an outlier
-    clusters: int  # number of clusters
-    outliers: int  # number of outliers
+    clusters: int
+    outliers: int
     quality: float  # `silhouette` of the clusters in [-1, 1], which needs no true labels
 
 

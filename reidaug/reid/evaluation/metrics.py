@@ -32,40 +32,26 @@ class Identities(NamedTuple):
 
 
 class QueryScores(NamedTuple):
-    """Scores of each query; NaN where it has no match in the gallery.
+    """Scores of each query; NaN where it has no match in the gallery."""
 
-    Attributes:
-        ap: Average precision (Q,) as torchreid and fast-reid compute it.
-        ap_trapezoid: Average precision (Q,) under the trapezoid rule of the Oxford and original
-            Market-1501 code, which DG-Net reports; never above `ap`.
-        inp: Inverse negative penalty (Q,): matches over the rank of the last one.
-        first: Rank (Q,) of the first match, counted from 0.
-    """
-
-    ap: Float[ndarray, "q"]
+    ap: Float[ndarray, "q"]  # average precision (Q,) as torchreid and fast-reid compute it
+    # (Q,) by the trapezoid rule of the Oxford and original Market-1501 code, which DG-Net reports;
+    # never above `ap`.
     ap_trapezoid: Float[ndarray, "q"]
-    inp: Float[ndarray, "q"]
-    first: Float[ndarray, "q"]
+    inp: Float[ndarray, "q"]  # inverse negative penalty (Q,): matches over the rank of the last one
+    first: Float[ndarray, "q"]  # rank (Q,) of the first match, counted from 0
 
 
 class Scores(NamedTuple):
-    """Scores of a whole query set, each a share in [0, 1].
+    """Scores of a whole query set, each a share in [0, 1]."""
 
-    Attributes:
-        mAP: Mean of `QueryScores.ap`.
-        mAP_trapezoid: Mean of `QueryScores.ap_trapezoid`.
-        mINP: Mean of `QueryScores.inp`.
-        cmc: CMC[k] (K,) is the share of queries with a match among the first k + 1.
-        queries: Queries that have a match and are counted.
-        unmatched: Queries left out for want of a match in the gallery.
-    """
-
+    # Means of `QueryScores.ap`, `ap_trapezoid` and `inp`.
     mAP: float  # noqa: N815
     mAP_trapezoid: float  # noqa: N815
     mINP: float  # noqa: N815
-    cmc: Float[ndarray, "k"]
-    queries: int
-    unmatched: int
+    cmc: Float[ndarray, "k"]  # CMC[k] (K,): share of queries with a match among the first k + 1
+    queries: int  # queries that have a match and are counted
+    unmatched: int  # queries left out for want of a match in the gallery
 
 
 def hit_ranks(

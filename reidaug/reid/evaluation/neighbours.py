@@ -21,18 +21,12 @@ PAIRS = 1024
 
 
 class Neighbours(NamedTuple):
-    """The k nearest of every item, itself among them.
+    """The k nearest of every item, itself among them."""
 
-    Attributes:
-        indices: Neighbours (N, k), nearest first and every item first of its own. Equally near
-            ones, as copies of one item are, go by index.
-        cosine: Their cosines (N, k) in [-1, 1].
-        farthest: Distance 1 - cosine (N,) of every item to the farthest of all, in (0, 2].
-    """
-
+    # (N, k), nearest first and every item first of its own; equally near ones (copies) by index.
     indices: Int[ndarray, "n k"]
-    cosine: Float[ndarray, "n k"]
-    farthest: Float[ndarray, "n"]
+    cosine: Float[ndarray, "n k"]  # their cosines (N, k) in [-1, 1]
+    farthest: Float[ndarray, "n"]  # distance 1 - cosine (N,) to the farthest of all, in (0, 2]
 
 
 def neighbours(

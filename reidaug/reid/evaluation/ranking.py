@@ -17,17 +17,11 @@ MEGABYTE = 2**20
 
 
 class Nearest(NamedTuple):
-    """The k nearest gallery crops of every query, after the protocol's removals.
+    """The k nearest gallery crops of every query, after the protocol's removals."""
 
-    Attributes:
-        indices: Gallery indices (Q, k), nearest first; -1 where fewer than k are left.
-        right: Whether they show the query's person (Q, k).
-        distance: Their distances (Q, k); infinite where fewer than k are left.
-    """
-
-    indices: Int[ndarray, "q k"]
-    right: Bool[ndarray, "q k"]
-    distance: Float[ndarray, "q k"]
+    indices: Int[ndarray, "q k"]  # gallery indices (Q, k), nearest first; -1: fewer than k are left
+    right: Bool[ndarray, "q k"]  # whether they show the query's person (Q, k)
+    distance: Float[ndarray, "q k"]  # their distances (Q, k); infinite where fewer than k are left
 
 
 def rank_matches(

@@ -15,19 +15,13 @@ Rerank = Literal["none", "k_reciprocal", "gnn"]
 
 
 class Evaluation(NamedTuple):
-    """Retrieval scores of a model, in percent.
+    """Retrieval scores of a model, in percent."""
 
-    Attributes:
-        scores: ``mAP``, ``mAP_trapezoid``, ``mINP``, ``rank1``, ``rank5``, ``rank10``, ``rank20``.
-        cmc: Share of queries with a match among the first 1, 2, ... 20.
-        ap: Average precision of every query; None where it has no match.
-        unmatched: Number of queries without a match.
-    """
-
+    # ``mAP``, ``mAP_trapezoid``, ``mINP``, ``rank1``, ``rank5``, ``rank10``, ``rank20``.
     scores: dict[str, float]
-    cmc: list[float]
-    ap: list[float | None]
-    unmatched: int
+    cmc: list[float]  # share of queries with a match among the first 1, 2, ... 20.
+    ap: list[float | None]  # average precision of every query; None where it has no match
+    unmatched: int  # number of queries without a match
 
     @classmethod
     def of(cls, queries: QueryScores) -> "Evaluation":
