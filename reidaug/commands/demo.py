@@ -41,11 +41,11 @@ def run_demo(
         out: Run folder; every stage is a run folder inside it.
         seed: Seed of the demo.
         worlds: Re-ID worlds, from `WORLDS`; the first is described in full.
-        sizes: How large everything is.
+        sizes: Sizes of its data and trainings.
         workers: Processes; by default one a core.
 
     Returns:
-        ``report.html``; ``report.json`` lies beside it.
+        ``report.html``; ``report.json`` is beside it.
 
     Raises:
         ReidaugError: The folder holds another run, or a stage failed.
@@ -78,13 +78,7 @@ def run_demo(
 
 
 def run_stage(stage: Stage) -> dict[str, Any]:
-    """Run the command of a stage.
-
-    Args:
-        stage: A stage of `demo_stages`.
-
-    Returns:
-        The content of its ``report.json``.
+    """Run the command of a stage of `demo_stages`; gives the content of its ``report.json``.
 
     Raises:
         ReidaugError: The command failed.

@@ -41,9 +41,6 @@ def of_recipe(
         schema: The recipe; the description of a field is the help of its option.
         choices: Allowed values of fields whose type does not list them.
         leave_out: Fields without an option.
-
-    Returns:
-        A decorator.
     """
 
     def decorate(command: Command) -> Command:
@@ -86,12 +83,12 @@ def _type(field: FieldInfo, choices: Collection[str] | None) -> Any:
 
 
 def show_left_out(path: Path, total: int, *, what: str) -> None:
-    """Print how much was left out, and where the whole list is.
+    """Print how many entries were left out, and where the whole list is.
 
     Args:
         path: ``left_out.txt``: one line each.
-        total: How many there were, left out or not.
-        what: What was read, in the plural.
+        total: Number of entries, left out or not.
+        what: Name of the entries, in the plural.
     """
     lines = path.read_text(encoding="utf-8").splitlines()
     if lines:

@@ -27,25 +27,20 @@ SHARED = {*PairsRecipe.model_fields, "row"} - {"seed"}
 
 
 class Compare(PairsRecipe):
-    """Recipe of `reidaug compare`.
+    """Recipe of `reidaug compare`; its ``seed`` is that of rows without their own."""
 
-    Attributes:
-        seed: Random seed; a row may have its own.
-        budget: Training pairs of every row; its steps are the budget over its batch, rounded up.
-        common: Keys of `reidaug train-flow` recipes for all trained rows.
-        rows: By name: keys of a `train-flow` recipe, which override ``common``; or ``checkpoint``
-            (a folder) or ``from`` (another row), both optionally with keywords of the ``estimator``
-            that change how those weights are used. A mapping is merged with that of ``common`` key
-            by key, unless it names a ``class`` of its own.
-        reference: Row the others are compared with pair by pair; the first by default.
-        shown: Pairs in the figure.
-    """
-
+    # Training pairs of every row; its steps are the budget over its batch, rounded up.
     budget: int | None = Field(None, ge=1)
+    # `reidaug train-flow` keys for all trained rows
     common: dict[str, Any] = Field(default_factory=dict)
+    # By name: `train-flow` keys, which override ``common``; or ``checkpoint`` (a folder) or
+    # ``from`` (another row), both optionally with keywords of the ``estimator`` that change how
+    # those weights are used. A mapping is merged with that of ``common`` by key, unless it has
+    # its own ``class``.
     rows: dict[str, dict[str, Any]] = Field(min_length=1)
+    # row the others are compared with pair by pair; default: the first
     reference: str | None = None
-    shown: int = Field(6, ge=1)
+    shown: int = Field(6, ge=1)  # pairs in the figure
 
 
 class Row(NamedTuple):

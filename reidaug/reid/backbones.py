@@ -23,19 +23,12 @@ PRESETS: dict[str, dict[str, Any]] = {
 
 
 class Embedding(NamedTuple):
-    """Output of a model for a batch of crops.
+    """Output of a model for a batch of crops."""
 
-    Attributes:
-        pooled: Features before the heads (B, D), for the triplet loss.
-        heads: Features of each head (B, E), for retrieval by cosine.
-        logits: Identity scores of each head (B, C); empty where the model gives none.
-        maps: Feature map before pooling (B, D, h, w), without gradient, for DG-Net's appearance
-            code; None where the model does not expose it.
-    """
-
-    pooled: Float[Tensor, "b d"]
-    heads: tuple[Float[Tensor, "b _"], ...]
-    logits: tuple[Float[Tensor, "b c"], ...]
+    pooled: Float[Tensor, "b d"]  # features before the heads (B, D), for the triplet loss
+    heads: tuple[Float[Tensor, "b _"], ...]  # features of each head (B, E), for retrieval by cosine
+    logits: tuple[Float[Tensor, "b c"], ...]  # identity scores of each head (B, C), or empty
+    # Map before pooling (B, D, h, w) for DG-Net's appearance code, no gradient; None: not exposed.
     maps: Float[Tensor, "b d _ _"] | None = None
 
 

@@ -14,20 +14,14 @@ ERASING_TRIES = 20
 
 @dataclass(frozen=True)
 class CropTransforms:
-    """Probabilities and ranges of the augmentation of training crops.
+    """Probabilities and ranges of the augmentation of training crops."""
 
-    Attributes:
-        flip: Probability of a mirror image.
-        shift: Largest shift in either direction as a share of the height, padded by edge pixels.
-            DG-Net's pad of 10 at 256 x 128 is 0.04.
-        jitter: Largest relative change of brightness, contrast and saturation.
-        erase: Probability of random erasing.
-    """
-
-    flip: Share = 0.5
+    flip: Share = 0.5  # probability of a mirror image
+    # Largest shift in either direction as a share of the height, padded by edge pixels; DG-Net's
+    # pad of 10 at 256 x 128 is 0.04.
     shift: Share = 0.04
-    jitter: Share = 0.0
-    erase: Share = 0.5
+    jitter: Share = 0.0  # largest relative change of brightness, contrast and saturation
+    erase: Share = 0.5  # probability of random erasing
 
     __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012  # a misspelt recipe key is an error
 

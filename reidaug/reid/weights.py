@@ -23,19 +23,13 @@ SHOWN = 3  # names in a sentence
 
 
 class LoadedWeights(NamedTuple):
-    """Entries of a weight file that were loaded into a model, and those that were not.
+    """Entries of a weight file that were loaded into a model, and those that were not."""
 
-    Attributes:
-        fitted: Names of the parameters and buffers that were loaded.
-        skipped: Names in the file that the model lacks or has in another shape.
-        missing: Names of the parameters and buffers that were not in the file.
-        extra: Skipped names inside a module of the model, classifiers excepted: parts of the
-            network that the model was built without.
-    """
-
-    fitted: tuple[str, ...]
-    skipped: tuple[str, ...]
-    missing: tuple[str, ...]
+    fitted: tuple[str, ...]  # names of the parameters and buffers that were loaded
+    skipped: tuple[str, ...]  # names in the file that the model lacks or has in another shape
+    missing: tuple[str, ...]  # names of the parameters and buffers that were not in the file
+    # Skipped names inside a module of the model that is no classifier: parts of the network that
+    # the model was built without.
     extra: tuple[str, ...]
 
     @property

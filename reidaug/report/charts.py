@@ -45,14 +45,11 @@ class Curve(NamedTuple):
 
 
 def png(figure: Figure, *, clear: bool = True) -> bytes:
-    """Render a figure; the same figure gives the same bytes.
+    """Render a figure as PNG without a date; the same figure gives the same bytes.
 
     Args:
         figure: A figure of this module.
         clear: Whether the background is transparent, for a page; otherwise it is white.
-
-    Returns:
-        A PNG file without a date in it.
     """
     file = io.BytesIO()
     figure.savefig(file, format="png", dpi=DPI, transparent=clear, metadata={"Software": None})
@@ -62,16 +59,13 @@ def png(figure: Figure, *, clear: bool = True) -> bytes:
 def training_curve(
     records: Sequence[Mapping[str, Any]], key: str, title: str, theme: Theme
 ) -> Figure:
-    """Draw a training curve.
+    """Draw a training curve: the values faint, their running mean strong.
 
     Args:
         records: Records of a ``log.jsonl``; those with ``step`` and the key are drawn.
         key: The logged value.
-        title: What it is.
+        title: Title of the chart.
         theme: Colours.
-
-    Returns:
-        The values faint, their running mean strong.
     """
     points = [(r["step"], float(r[key])) for r in records if "step" in r and key in r]
     steps, values = [step for step, _ in points], [value for _, value in points]
@@ -87,15 +81,7 @@ def training_curve(
 
 
 def running_mean(values: Sequence[float], *, share: float = 0.06) -> list[float]:
-    """Compute the mean over a centred window that shrinks at both ends.
-
-    Args:
-        values: The curve.
-        share: Half the window as a share of the curve's length.
-
-    Returns:
-        As many values.
-    """
+    """Mean over a centred window, ``share`` of the curve on either side, smaller at both ends."""
     half = max(1, round(len(values) * share))
     smooth = []
     for k in range(len(values)):
@@ -107,15 +93,12 @@ def running_mean(values: Sequence[float], *, share: float = 0.06) -> list[float]
 def cmc_curves(
     cmc: Mapping[str, Sequence[float]], curves: Mapping[str, Curve], theme: Theme
 ) -> Figure:
-    """Draw cumulative match curves.
+    """Draw cumulative match curves, one line an arm.
 
     Args:
         cmc: Per arm the share of queries (percent) with a match within the first 1, 2, ... ranks.
         curves: How each arm is drawn.
         theme: Colours.
-
-    Returns:
-        One line an arm.
     """
     with _style(theme):
         outside = len(cmc) > LEGEND_INSIDE
@@ -154,14 +137,11 @@ def arm_points(
     """Draw every seed of every arm, their mean, and one standard deviation around it.
 
     Args:
-        scores: Per arm one score a seed, the seeds in the same order.
+        scores: Per arm one score a seed, the seeds in the same order; rows from the top.
         curves: How each arm is drawn.
         theme: Colours.
-        unit: What the scores are.
+        unit: Unit of the scores.
         reference: Arm whose mean is drawn as a line through all.
-
-    Returns:
-        One row an arm, the first at the top.
     """
     arms = list(scores)
     with _style(theme):

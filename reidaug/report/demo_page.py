@@ -63,14 +63,7 @@ class Tile(NamedTuple):
 
 
 def demo_page(demo: Demo) -> str:
-    """Fill the page.
-
-    Args:
-        demo: What it shows.
-
-    Returns:
-        Self-contained HTML.
-    """
+    """Fill the page; it is self-contained HTML."""
     world = demo.worlds[0]
     longest = max(seconds for _, seconds in demo.times)
     return render(

@@ -47,29 +47,17 @@ class Comparison:
 
 @dataclass(frozen=True, kw_only=True)
 class ExperimentReport(Comparison):
-    """What every experiment reports.
+    """What every experiment reports."""
 
-    Attributes:
-        protocol: ``supervised``, ``cross_domain`` or ``uda``.
-        evaluate_on: ``test`` or ``held_out``.
-        seeds: Seeds of every arm.
-        queries: Query crops.
-        queries_without_match: Those of them that do not count.
-        gallery: Gallery crops.
-        extra_crops: Extra crops of every arm.
-        arms: Scores of every arm.
-        cmc: Share of queries (percent) with a match within the first 1, 2, ... ranks, mean over
-            seeds, for every arm.
-    """
-
-    protocol: str
-    evaluate_on: str
-    seeds: tuple[int, ...]
-    queries: int
-    queries_without_match: int
-    gallery: int
-    extra_crops: dict[str, int]
-    arms: dict[str, Scores]
+    protocol: str  # ``supervised``, ``cross_domain`` or ``uda``
+    evaluate_on: str  # ``test`` or ``held_out``
+    seeds: tuple[int, ...]  # seeds of every arm
+    queries: int  # query crops
+    queries_without_match: int  # those of them that do not count
+    gallery: int  # gallery crops
+    extra_crops: dict[str, int]  # extra crops of every arm
+    arms: dict[str, Scores]  # scores of every arm
+    # Share of queries (percent) with a match in the first 1, 2, ... ranks, mean over seeds, by arm.
     cmc: dict[str, list[float]]
 
     def as_dict(self) -> dict[str, Any]:
@@ -80,23 +68,14 @@ class ExperimentReport(Comparison):
 
 @dataclass(frozen=True, kw_only=True)
 class FinetuneReport(ExperimentReport):
-    """What fine-tuning reports.
+    """What fine-tuning reports."""
 
-    Attributes:
-        backbone: Network.
-        pretrain_steps: Optimiser steps of the first stage; 0 for a given checkpoint.
-        steps: Optimiser steps of every arm.
-        train_people: Training people.
-        train_images: Real training crops.
-        start: Scores of the model that all arms are fine-tuned from; where it was trained here
-            also its last ``loss`` and ``accuracy``.
-    """
-
-    backbone: str
-    pretrain_steps: int
-    steps: int
-    train_people: int
-    train_images: int
+    backbone: str  # network
+    pretrain_steps: int  # optimiser steps of the first stage; 0 for a given checkpoint
+    steps: int  # optimiser steps of every arm
+    train_people: int  # training people
+    train_images: int  # real training crops
+    # Scores of the model all arms start from; if trained here also its last ``loss``, ``accuracy``.
     start: Scores
 
 
@@ -104,13 +83,5 @@ R = TypeVar("R", bound=ExperimentReport)
 
 
 def read_report(values: Mapping[str, Any], kind: type[R]) -> R:
-    """Read what `ExperimentReport.as_dict` wrote.
-
-    Args:
-        values: JSON values.
-        kind: Kind of report.
-
-    Returns:
-        The report.
-    """
+    """Read a report of a kind from the JSON values of `ExperimentReport.as_dict`."""
     return TypeAdapter(kind).validate_python(values)

@@ -35,13 +35,9 @@ def draw_skeleton(picture: Picture, pose: Pose, *, scale: int = 1) -> Picture:
     """Draw a pose over a picture in PATN's limb colours, joints and limbs outlined.
 
     Args:
-        picture: What to draw on (3, H, W).
-        pose: The 18 joints (18, 2) in pixels of the picture; missing ones and their limbs are
-            left out.
-        scale: Whole factor by which the picture is enlarged first.
-
-    Returns:
-        The picture (3, scale H, scale W) with the skeleton on it.
+        picture: Picture to draw on (3, H, W).
+        pose: The 18 joints (18, 2) in its pixels; missing ones and their limbs are left out.
+        scale: Whole factor by which the picture is enlarged first, to (3, scale H, scale W).
     """
     base = _to_pillow(enlarge(picture, scale)).convert("RGBA")
     layer = Image.new("RGBA", (base.width * SMOOTHING, base.height * SMOOTHING), (0, 0, 0, 0))
@@ -59,28 +55,12 @@ def draw_skeleton(picture: Picture, pose: Pose, *, scale: int = 1) -> Picture:
 
 
 def blank(size: Size, colour: tuple[int, int, int] = WHITE) -> Picture:
-    """Make a picture of one colour.
-
-    Args:
-        size: (height, width).
-        colour: RGB bytes.
-
-    Returns:
-        The picture (3, *size).
-    """
+    """Make a picture (3, height, width) of one RGB colour."""
     return torch.tensor(colour, dtype=torch.uint8)[:, None, None].expand(3, *size).clone()
 
 
 def enlarge(picture: Picture, scale: int) -> Picture:
-    """Enlarge a picture by a whole factor with a bicubic filter.
-
-    Args:
-        picture: The picture (3, H, W).
-        scale: At least 1.
-
-    Returns:
-        The picture (3, scale H, scale W).
-    """
+    """Enlarge a picture (3, H, W) by a whole factor, at least 1, with a bicubic filter."""
     if scale == 1:
         return picture
     height, width = picture.shape[-2:]
@@ -94,16 +74,12 @@ def sheet(
     gap: int = 4,
     background: tuple[int, int, int] = WHITE,
 ) -> Picture:
-    """Lay pictures out in a table.
+    """Arrange pictures in a table, centred in rows as high and columns as wide as their largest.
 
     Args:
         rows: Pictures by row; None leaves a cell empty. Rows may have different lengths.
         gap: Pixels between cells and around the table.
         background: Colour between the pictures.
-
-    Returns:
-        One picture, each row as high as its highest and each column as wide as its widest
-        picture, the pictures centred in their cells.
     """
     heights = [max((p.shape[1] for p in row if p is not None), default=0) for row in rows]
     count = max((len(row) for row in rows), default=0)
@@ -129,16 +105,13 @@ def warp_sheet(
     *,
     scale: int = 2,
 ) -> Picture:
-    """Show people (rows) warped into poses (columns).
+    """Draw the source and the warps of each person in a row, under a header of the target poses.
 
     Args:
         sources: One crop a person, all of one size.
-        target_poses: The poses (T, 18, 2) in pixels of that size, drawn as the header row.
+        target_poses: The poses (T, 18, 2) in pixels of that size.
         warps: Per person one warp a pose.
         scale: Enlargement of every picture.
-
-    Returns:
-        One picture: the header; then for each person the source and its warps.
     """
     size = (sources[0].shape[-2], sources[0].shape[-1])
     poses = [select(target_poses, t) for t in range(target_poses.xy.shape[0])]
@@ -151,14 +124,9 @@ def warp_sheet(
 
 
 def labelled_columns(columns: Mapping[str, Sequence[Picture]]) -> Picture:
-    """Lay pictures out in columns, each under its name.
+    """Arrange pictures (3, H, W) in columns of equal length, each under its name.
 
-    Args:
-        columns: Name of a column and its pictures (3, H, W) from top to bottom, all columns
-            equally many.
-
-    Returns:
-        One picture. Pictures lower than `READABLE_HEIGHT` are enlarged by a whole factor.
+    Pictures lower than `READABLE_HEIGHT` are enlarged by a whole factor.
 
     Raises:
         ValueError: A column has more pictures than another, or none.
@@ -175,14 +143,7 @@ def labelled_columns(columns: Mapping[str, Sequence[Picture]]) -> Picture:
 
 
 def label(text: str) -> Picture:
-    """Write a line of text, dark on white.
-
-    Args:
-        text: What to write.
-
-    Returns:
-        A picture as wide as the text; all labels are equally high.
-    """
+    """Draw a line of text, dark on white; all labels are equally high."""
     font = ImageFont.load_default(FONT_SIZE)
     image = Image.new("RGB", (round(font.getlength(text)) + 2, round(1.5 * FONT_SIZE)), WHITE)
     ImageDraw.Draw(image).text((1, 2), text, fill=INK, font=font)

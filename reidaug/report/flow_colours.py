@@ -13,28 +13,13 @@ HIDDEN = (206, 208, 211)
 
 
 def hue(degrees: Float[Tensor, "*b"]) -> Float[Tensor, "*b 3"]:
-    """Convert hue angles to colours of full saturation and value.
-
-    Args:
-        degrees: Hue angles (...): 0 red, 120 green, 240 blue.
-
-    Returns:
-        RGB (..., 3) in [0, 1].
-    """
+    """Convert hue angles (...) in degrees, 0 red, 120 green, 240 blue, to RGB (..., 3) in [0, 1]."""
     shifted = (degrees[..., None] / 60 + torch.tensor([0.0, 4.0, 2.0])) % 6
     return ((shifted - 3).abs() - 1).clamp(0, 1)
 
 
 def displacement(flow: Float[Tensor, "2 h w"], size: Size) -> Float[Tensor, "2 h w"]:
-    """Subtract the identity from a flow.
-
-    Args:
-        flow: A flow in the convention of `reidaug.geometry.flow`.
-        size: (height, width) of the source image.
-
-    Returns:
-        Displacements in pixels of the source, x then y.
-    """
+    """Subtract the identity from a flow: displacements (x, y) in pixels of a source of a size."""
     unit = torch.tensor((size[1] - 1, size[0] - 1), dtype=flow.dtype) / 2
     return (flow - identity(*flow.shape[-2:]).to(flow.dtype)) * unit[:, None, None]
 
@@ -46,7 +31,7 @@ def flow_colours(
     longest: float | None = None,
     visible: Bool[Tensor, "h w"] | None = None,
 ) -> Picture:
-    """Draw a flow.
+    """Draw a flow as a picture (3, h, w), of which `colour_wheel` is the legend.
 
     Args:
         flow: A flow in the convention of `reidaug.geometry.flow`.
@@ -54,9 +39,6 @@ def flow_colours(
         longest: Displacement in pixels of full saturation; by default the longest visible one.
             White is no displacement.
         visible: Cells to draw; the others are grey.
-
-    Returns:
-        A picture (3, h, w); `colour_wheel` is its legend.
     """
     moved = displacement(flow, size)
     length = moved.norm(dim=0)
@@ -68,13 +50,9 @@ def flow_colours(
 
 
 def colour_wheel(diameter: int) -> Picture:
-    """Draw the legend of `flow_colours`: each point has the colour of the arrow that ends there.
+    """Draw the legend of `flow_colours`, a disc (3, diameter, diameter) on white.
 
-    Args:
-        diameter: Rows and columns.
-
-    Returns:
-        A disc (3, diameter, diameter) on white; the rim is the longest displacement.
+    Each point has the colour of the arrow that ends there; the rim is the longest displacement.
     """
     arrow = identity(diameter, diameter)
     length = arrow.norm(dim=0)

@@ -75,13 +75,9 @@ class FlowSample(NamedTuple):
 
 
 def longest_displacement(samples: Sequence[FlowSample]) -> float:
-    """Find the displacement of full saturation.
+    """Displacement of full saturation, in pixels.
 
-    Args:
-        samples: The pairs shown.
-
-    Returns:
-        Pixels: the largest over pairs of the 98th percentile over visible target pixels.
+    The largest over pairs of the 98th percentile over visible target pixels.
     """
     lengths = []
     for sample in samples:
@@ -93,14 +89,7 @@ def longest_displacement(samples: Sequence[FlowSample]) -> float:
 
 
 def flow_rows(samples: Sequence[FlowSample]) -> list[list[PageImage]]:
-    """Draw one row a pair: source, target pose, exact flow, estimated flow, warp, true target.
-
-    Args:
-        samples: The pairs shown.
-
-    Returns:
-        Their rows, all flows in one colour scale.
-    """
+    """Draw a row a pair: source, target pose, exact flow, estimate, warp, target; one flow scale."""
     longest = longest_displacement(samples)
     rows = []
     for k, sample in enumerate(samples, 1):
@@ -127,14 +116,11 @@ def _with_pose(picture: Picture, pose: Pose, alt: str) -> PageImage:
 
 
 def flow_charts(records: Sequence[Mapping[str, Any]], panels: Mapping[str, str]) -> list[PageImage]:
-    """Draw the training curves.
+    """Draw the logged training curves.
 
     Args:
         records: Records of a ``log.jsonl``.
-        panels: Title of each chart by the logged key it shows.
-
-    Returns:
-        One chart a key; keys that were not logged are left out.
+        panels: Title of each chart by its key; keys that were not logged are left out.
     """
     return [
         chart(partial(charts.training_curve, records, key, title), f"Training curve: {title}")
@@ -144,26 +130,12 @@ def flow_charts(records: Sequence[Mapping[str, Any]], panels: Mapping[str, str])
 
 
 def score_columns(flow: Mapping[str, Any]) -> list[Score]:
-    """List the scores that every estimator has.
-
-    Args:
-        flow: Report of `reidaug train-flow`.
-
-    Returns:
-        Columns of the score table.
-    """
+    """List the scores that every estimator in a report of `reidaug train-flow` has."""
     return [s for s in SCORES if all(s.key in row for row in flow["rows"].values())]
 
 
 def score_rows(flow: Mapping[str, Any]) -> list[ScoreRow]:
-    """Fill the score table.
-
-    Args:
-        flow: Report of `reidaug train-flow`.
-
-    Returns:
-        One row an estimator, the learned one first.
-    """
+    """Fill the score table of a report of `reidaug train-flow`, the learned estimator first."""
     rows, columns = flow["rows"], score_columns(flow)
     best = {s.key: (max if s.higher else min)(row[s.key] for row in rows.values()) for s in columns}
     order = [*(k for k in ROW_NAMES if k in rows), *(k for k in rows if k not in ROW_NAMES)]

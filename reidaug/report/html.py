@@ -31,15 +31,7 @@ class PageImage(NamedTuple):
 
 
 def photo(path: Path, alt: str) -> PageImage:
-    """Embed a JPEG or PNG file, byte for byte.
-
-    Args:
-        path: The file.
-        alt: What it shows.
-
-    Returns:
-        The image.
-    """
+    """Embed a JPEG or PNG file, byte for byte."""
     content = path.read_bytes()
     with Image.open(io.BytesIO(content)) as image:
         (width, height), kind = image.size, image.get_format_mimetype()
@@ -47,28 +39,17 @@ def photo(path: Path, alt: str) -> PageImage:
 
 
 def drawing(picture: Picture, alt: str) -> PageImage:
-    """Embed a picture.
-
-    Args:
-        picture: RGB bytes (3, H, W).
-        alt: What it shows.
-
-    Returns:
-        The image, without loss.
-    """
+    """Embed a picture of RGB bytes (3, H, W) without loss."""
     height, width = picture.shape[-2:]
     return PageImage(_data_uri(encode_png(picture), "image/png"), alt, width, height)
 
 
 def chart(draw: Callable[[Theme], Figure], alt: str) -> PageImage:
-    """Embed a chart in a light and a dark theme.
+    """Embed a chart in a light and a dark theme, at half its size in pixels.
 
     Args:
         draw: Draws the chart in a theme.
-        alt: What it shows; the numbers themselves belong into a table.
-
-    Returns:
-        The image; it is shown at half its size in pixels.
+        alt: Its content in words; the numbers themselves belong into a table.
     """
     light, dark = png(draw(LIGHT)), png(draw(DARK))
     width, height = struct.unpack(">II", light[16:24])
@@ -78,15 +59,7 @@ def chart(draw: Callable[[Theme], Figure], alt: str) -> PageImage:
 
 
 def render(template: str, values: dict[str, Any]) -> str:
-    """Fill a template of `reidaug.report`.
-
-    Args:
-        template: File in ``templates``.
-        values: What it names.
-
-    Returns:
-        HTML.
-    """
+    """Fill a template, a file in ``templates``, with values by name; gives HTML."""
     environment = Environment(
         loader=PackageLoader("reidaug.report"),
         autoescape=True,
@@ -106,15 +79,7 @@ def render(template: str, values: dict[str, Any]) -> str:
 
 
 def number(value: float | int | None, decimals: int = 1) -> str:
-    """Format a number.
-
-    Args:
-        value: The number; None and NaN are unknown.
-        decimals: Digits after the point.
-
-    Returns:
-        The number with a real minus sign, or a dash.
-    """
+    """Format a number with a real minus sign; None and NaN become a dash."""
     if value is None or not math.isfinite(value):
         return "–"
     text = f"{value:.{decimals}f}"
@@ -124,30 +89,14 @@ def number(value: float | int | None, decimals: int = 1) -> str:
 
 
 def signed(value: float | int | None, decimals: int = 1) -> str:
-    """Format a difference with its sign.
-
-    Args:
-        value: The difference; None and NaN are unknown.
-        decimals: Digits after the point.
-
-    Returns:
-        The difference, or a dash.
-    """
+    """Format a difference with its sign; None and NaN become a dash."""
     text = number(value, decimals)
     rounded_to_nothing = text.strip("0.") == ""
     return text if text[0] in f"{MINUS}–" or rounded_to_nothing else f"+{text}"
 
 
 def mean_and_spread(values: Sequence[float], decimals: int = 1) -> str:
-    """Format a mean and the standard deviation around it.
-
-    Args:
-        values: At least one.
-        decimals: Digits after the point.
-
-    Returns:
-        ``mean ± std``; the mean alone for one value.
-    """
+    """Format ``mean ± std`` of one or more values; the mean alone for one."""
     mean = number(statistics.fmean(values), decimals)
     if len(values) == 1:
         return mean
@@ -155,39 +104,18 @@ def mean_and_spread(values: Sequence[float], decimals: int = 1) -> str:
 
 
 def thousands(value: float | int) -> str:
-    """Format a count with thin spaces between groups of three digits.
-
-    Args:
-        value: The count.
-
-    Returns:
-        Its digits.
-    """
+    """Format a count with thin spaces between groups of three digits."""
     return f"{round(value):,}".replace(",", "\N{NARROW NO-BREAK SPACE}")
 
 
 def spelt(count: int) -> str:
-    """Spell a small count.
-
-    Args:
-        count: The count.
-
-    Returns:
-        A word up to ten, digits beyond.
-    """
+    """Spell a count up to ten as a word, beyond in digits."""
     small = ["no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"]
     return small[count] if count < len(small) else str(count)
 
 
 def duration(seconds: float | int) -> str:
-    """Format a time span.
-
-    Args:
-        seconds: Its length.
-
-    Returns:
-        ``42 s`` or ``3 min 05 s``.
-    """
+    """Format a time span: ``42 s`` or ``3 min 05 s``."""
     whole = round(seconds)
     return f"{whole} s" if whole < 60 else f"{whole // 60} min {whole % 60:02d} s"
 

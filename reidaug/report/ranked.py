@@ -86,14 +86,10 @@ def choose_queries(ap: Sequence[float | None], *, each: int = 2) -> list[tuple[i
 
 
 def ranked_sheet(rows: Sequence[RankedQuery]) -> Picture:
-    """Draw queries and their results, a row each.
+    """Draw queries, at least one, in dark frames with their results, a row each.
 
-    Args:
-        rows: At least one query.
-
-    Returns:
-        The picture: query in a dark frame, results by rank, right ones in green frames with a tick
-        and wrong ones in red frames with a cross, rank and distance below.
+    Right results have green frames with a tick, wrong ones red frames with a cross; rank and
+    distance are below.
 
     Raises:
         ReidaugError: A file cannot be read as an image.

@@ -72,14 +72,10 @@ class WorldSection(NamedTuple):
 
 
 def cmc_picture(cmc: Mapping[str, Sequence[float]]) -> bytes:
-    """Draw CMC curves as a picture file of its own.
+    """Draw CMC curves as a PNG file of its own.
 
     Args:
-        cmc: Per arm or model the share of queries (percent) with a match within the first 1, 2,
-            ... ranks.
-
-    Returns:
-        A PNG file.
+        cmc: Per arm or model: percent of queries with a match within the first 1, 2, ... ranks.
     """
     return charts.png(charts.cmc_curves(cmc, lines_of(cmc), charts.LIGHT), clear=False)
 
@@ -87,11 +83,7 @@ def cmc_picture(cmc: Mapping[str, Sequence[float]]) -> bytes:
 def lines_of(names: Iterable[str]) -> dict[str, Curve]:
     """Choose a line for every arm or model: known arms have theirs, others take what is left.
 
-    Args:
-        names: Names of the arms; beyond fifteen unknown ones lines repeat.
-
-    Returns:
-        Line of each.
+    Beyond fifteen unknown names lines repeat.
     """
     known = {(curve.colour, curve.stroke) for curve in ARM_CURVES.values()}
     every = product(range(len(charts.STROKES)), range(len(charts.LIGHT.series)))
@@ -100,14 +92,7 @@ def lines_of(names: Iterable[str]) -> dict[str, Curve]:
 
 
 def pose_header(gallery: Gallery) -> list[PageImage]:
-    """Draw the target poses.
-
-    Args:
-        gallery: The gallery.
-
-    Returns:
-        One stick figure a pose.
-    """
+    """Draw the target poses, a stick figure each."""
     blank = figures.blank(gallery.size)
     poses = [select(gallery.poses, t) for t in range(gallery.poses.xy.shape[0])]
     return [
@@ -117,14 +102,7 @@ def pose_header(gallery: Gallery) -> list[PageImage]:
 
 
 def gallery_rows(gallery: Gallery) -> list[GridRow]:
-    """Arrange the gallery: a row of warps a person and, where known, a row of true views.
-
-    Args:
-        gallery: The gallery.
-
-    Returns:
-        Its rows.
-    """
+    """Arrange the gallery: a row of warps a person and, where known, a row of true views."""
     rows = []
     people = zip(gallery.sources, gallery.warps, gallery.truths, strict=True)
     for k, (source, warps, truths) in enumerate(people, 1):
@@ -142,15 +120,7 @@ def gallery_rows(gallery: Gallery) -> list[GridRow]:
 
 
 def world_section(name: str, reid: FinetuneReport) -> WorldSection:
-    """Present the experiment in one world.
-
-    Args:
-        name: Its name.
-        reid: Report of `reidaug finetune-eval`.
-
-    Returns:
-        Sentences, charts and table.
-    """
+    """Present the experiment in one world from its report of `reidaug finetune-eval`."""
     scores = {arm: reid.arms[arm]["mAP"] for arm in ARM_CURVES if arm in reid.arms}
     cmc = {arm: reid.cmc[arm] for arm in scores if arm in reid.cmc}
     control = main_gains(reid)[1].vs

@@ -27,13 +27,9 @@ _CONTROLS = {
 
 
 def headline(report: ExperimentReport) -> str:
-    """Say in one line whether warps helped.
+    """Summarise in one line whether warps helped; a gain that chance could explain is called that.
 
-    Args:
-        report: Report of an experiment that has run the warps, the baseline and a control.
-
-    Returns:
-        The headline; a gain that chance could explain is called that.
+    The report has run the warps, the baseline and a control.
     """
     over_real, over_control = main_gains(report)
     gain, control = f"{signed(over_control.mean)} mAP", _CONTROLS[over_control.vs]
@@ -50,13 +46,7 @@ def headline(report: ExperimentReport) -> str:
 
 
 def main_gains(report: ExperimentReport) -> tuple[Gain, Gain]:
-    """Take the two gains that decide.
-
-    Args:
-        report: Report of an experiment.
-
-    Returns:
-        Gain of the warps over the original crops, and over the best control.
+    """Gains of the warps over the original crops, and over the best control.
 
     Raises:
         ValueError: One of these arms was not run.
@@ -67,13 +57,10 @@ def main_gains(report: ExperimentReport) -> tuple[Gain, Gain]:
 
 
 def findings(report: ExperimentReport) -> list[str]:
-    """Say what each comparison showed.
+    """Describe the result of each comparison in a sentence with its numbers.
 
-    Args:
-        report: Report of an experiment that has run the warps, the baseline and a control.
-
-    Returns:
-        Sentences, each from its numbers; without true views none about them.
+    The report has run the warps, the baseline and a control; without true views no sentence is
+    about them.
     """
     over_real, over_control = main_gains(report)
     sentences = [
@@ -106,16 +93,7 @@ def findings(report: ExperimentReport) -> list[str]:
 
 
 def seed_differences(report: ExperimentReport, arm: str, vs: str) -> list[float]:
-    """Subtract the mAP of one arm from that of another.
-
-    Args:
-        report: Report of an experiment.
-        arm: The arm in question.
-        vs: The arm it is compared with.
-
-    Returns:
-        The difference of every seed.
-    """
+    """Difference in mAP of ``arm`` from ``vs``, for every seed."""
     pairs = zip(report.arms[arm]["mAP"], report.arms[vs]["mAP"], strict=True)
     return [mine - other for mine, other in pairs]
 
