@@ -22,7 +22,7 @@ class WarpQuality(NamedTuple):
 
     foreground: Float[Tensor, "b"]  # (B,) in [0, 1]: share that samples the source's person
     inside: Float[Tensor, "b"]  # (B,) in [0, 1]: share that samples a point inside the source image
-    folded: Float[Tensor, "b"]  # (B,) in [0, 1]: share turned inside out or squeezed to nothing
+    folded: Float[Tensor, "b"]  # (B,) in [0, 1]: share turned against the rest or squeezed flat
     # (B,) in [0, 1]: share that the source shows (person, inside the image, not folded),
     # times how far source and target face the same way
     seen: Float[Tensor, "b"]

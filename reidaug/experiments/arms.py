@@ -24,8 +24,8 @@ class Arm(Recipe):
     # Roots whose training crops are the extra crops, several for a mix; null: the real crops.
     crops: tuple[Path | None, ...] = Field((None,), min_length=1)
     only: bool = False  # whether the extra crops replace the real ones
-    # Keys of the experiment that differ for this arm, see the recipe's `CHANGEABLE`; other nested
-    # keys stay.
+    # Keys of the experiment that differ for this arm, see the recipe's `CHANGEABLE`; nested keys
+    # that are not named stay.
     changes: dict[str, Any] = Field(default_factory=dict)
 
     @model_validator(mode="before")
@@ -51,15 +51,15 @@ class ExperimentOptions(Recipe):
     arms: dict[str, Arm] = Field(min_length=1)  # name to what the arm trains on, see `Arm`
     method: str = "warps_grey"  # the arm in question
     baseline: str = "real_only"  # the arm without augmentation
-    # arms that could explain a gain away
+    # Arms that could explain a gain away.
     controls: tuple[str, ...] = ("real_only", "identity_grey", "affine_grey")
     ceiling: str | None = None  # the arm that no warp can beat, if there is one
-    # the test set, or training people held out (for tuning)
+    # The test set, or training people held out (for tuning).
     evaluate_on: Literal["test", "held_out"] = "test"
     held_out: float = Field(0.2, gt=0, lt=1)  # share of the training people that is then held out
-    # random seed of this choice and of subsets of the training data
+    # Random seed of this choice and of subsets of the training data.
     split_seed: int = Field(0, ge=0)
-    # warps of lower quality in their manifest are not used
+    # Warps of lower quality in their manifest are not used.
     min_quality: float = Field(0.0, ge=0, le=1)
     # Random seeds: one cell an arm for each.
     seeds: tuple[Annotated[int, Field(ge=0)], ...] = Field((0, 1, 2), min_length=1)

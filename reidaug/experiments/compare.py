@@ -76,7 +76,7 @@ class Comparison:
     region: str  # ``foreground`` or ``image``, what was compared
     evaluate_on: str  # ``test`` or ``held_out`` people
     budget: int | None  # training pairs of every trained row
-    # by row: means, ``<score>_ci`` (95 % intervals), ``parameters``
+    # By row: means, ``<score>_ci`` (95 % intervals), ``parameters``.
     rows: dict[str, dict[str, Any]]
     reference: str  # row the others are compared with
     differences: dict[str, dict[str, Difference]]  # from every other arm

@@ -38,7 +38,7 @@ class Compare(PairsRecipe):
     # those weights are used. A mapping is merged with that of ``common`` by key, unless it has
     # its own ``class``.
     rows: dict[str, dict[str, Any]] = Field(min_length=1)
-    # row the others are compared with pair by pair; default: the first
+    # Row the others are compared with pair by pair; default: the first.
     reference: str | None = None
     shown: int = Field(6, ge=1)  # pairs in the figure
 
@@ -48,7 +48,7 @@ class Row(NamedTuple):
 
     training: TrainFlow | None  # its training; None if it is not trained here
     weights: Path | None  # its checkpoint folder; None for an estimator without parameters
-    # override those of the checkpoint; without one, all of the estimator's
+    # Override those of the checkpoint; without one, all of the estimator's.
     keywords: dict[str, Any]
 
     def load(self) -> FlowEstimator:

@@ -22,7 +22,7 @@ class ExperimentData(NamedTuple):
     query: tuple[Person, ...]  # query crops
     gallery: tuple[Person, ...]  # gallery crops; the same object as `query` for held-out people
     extra: dict[str, tuple[Person, ...]]  # extra crops of every arm
-    # by arm that mixes roots, the root index of each extra crop
+    # By arm that mixes roots, the root index of each extra crop.
     extra_roots: dict[str, tuple[int, ...]]
 
     @property

@@ -41,7 +41,7 @@ class FinetuneRecipe(TrainingOptions, ExperimentOptions):
     arms: dict[str, Arm] = Field({"real_only": Arm(crops=(None,))}, min_length=1)
     ceiling: str | None = "true_views_grey"
     people_share: float = Field(1.0, gt=0, le=1)  # share of the training people that is used
-    # crops of a training person that are used; null: all
+    # Crops of a training person that are used; null: all.
     images_each: int | None = Field(None, ge=1)
     # Whether every seed trains a start of its own; otherwise the first seed's serves all, and the
     # spread over seeds is that of the fine-tuning.
@@ -52,10 +52,11 @@ class FinetuneRecipe(TrainingOptions, ExperimentOptions):
     # Keywords of the backbone, such as those of `reidaug.reid.backbones.PersonResNet`.
     backbone_options: dict[str, Any] = Field(default_factory=dict)
     weights: Path | None = None  # weight file the first stage starts from; none: from scratch
-    # Weight file of a finished re-ID model, in place of the first stage: all its features need.
+    # Weight file of a finished re-ID model, in place of the first stage. It has to hold all that
+    # the features depend on.
     checkpoint: Path | None = None
     size: tuple[Side, Side] = (256, 128)  # (height, width) of the crops
-    # optimiser steps of the first stage, on real crops alone
+    # Optimiser steps of the first stage, on real crops alone.
     pretrain_steps: int = Field(12000, ge=1)
     pretrain_learning_rate: Positive = 3.5e-4  # largest learning rate of the first stage
     steps: int = Field(4000, ge=1)  # optimiser steps of every arm

@@ -19,7 +19,7 @@ class CellResult(NamedTuple):
 
     evaluation: Evaluation  # scores of the trained model
     loss: float | None = None  # mean loss of the last tenth of the steps; None when there were none
-    # share of these training crops that the first head classified right
+    # Share of these training crops that the first head classified right.
     accuracy: float | None = None
 
     def as_record(self) -> dict[str, Any]:

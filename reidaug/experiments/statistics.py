@@ -16,7 +16,7 @@ class ArmScores(NamedTuple):
 
     # Mean average precision (S,) of every seed in percent.
     mAP: Float[ndarray, "s"]  # noqa: N815
-    # average precision (S, Q) in percent, NaN for queries without a match
+    # Average precision (S, Q) in percent, NaN for queries without a match.
     ap: Float[ndarray, "s q"]
 
 

@@ -102,7 +102,7 @@ class Objective:
     margin: float | None = 0.3  # its margin; None for the soft one
     extra_weight: Weight = 0.5  # weight of the identity loss on extra crops
     extra_smoothing: Share = 0.1  # label smoothing on extra crops
-    # share of the label's weight there that a teacher's probabilities take
+    # Share of the label's weight there that a teacher's probabilities take.
     extra_teacher: Share = 0.0
     extra_in_triplet: bool = True  # whether extra crops enter the triplet loss
 

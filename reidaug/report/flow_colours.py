@@ -13,7 +13,7 @@ HIDDEN = (206, 208, 211)
 
 
 def hue(degrees: Float[Tensor, "*b"]) -> Float[Tensor, "*b 3"]:
-    """Convert hue angles (...) in degrees, 0 red, 120 green, 240 blue, to RGB (..., 3) in [0, 1]."""
+    """Convert hue angles (...) in degrees (0 red, 120 green, 240 blue) to RGB (..., 3), 0 to 1."""
     shifted = (degrees[..., None] / 60 + torch.tensor([0.0, 4.0, 2.0])) % 6
     return ((shifted - 3).abs() - 1).clamp(0, 1)
 
