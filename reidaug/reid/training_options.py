@@ -26,7 +26,7 @@ class TrainingOptions(Recipe):
     warmup: float = Field(0.05, ge=0, lt=1)  # share of the steps over which the learning rate rises
     # Extra crops are normalised by their own batch statistics and leave the running ones alone.
     separate_norm: bool = False
-    average_share: Share = 0.0  # share of the last steps whose weights are averaged; 0: none
+    average_share: Share = 0.0  # last share of the steps, whose weights are averaged; 0: none
     # Batch norm's running statistics are measured on real crops in the end, as always for averaged
     # weights.
     recalibrate_norm: bool = True

@@ -89,7 +89,7 @@ def longest_displacement(samples: Sequence[FlowSample]) -> float:
 
 
 def flow_rows(samples: Sequence[FlowSample]) -> list[list[PageImage]]:
-    """Draw a row a pair: source, target pose, exact and estimated flow in one scale, warp, target."""
+    """Draw a row a pair: source, target pose, exact flow, estimate (in one scale), warp, target."""
     longest = longest_displacement(samples)
     rows = []
     for k, sample in enumerate(samples, 1):
