@@ -1,8 +1,7 @@
 """Re-ID backbones: the interface of all models, and DG-Net's appearance encoder.
 
 `PersonResNet` is torchvision's ResNet (with its parameter names, so that its weight files fit)
-without the last stride, pooled, with one or more bottleneck heads. `reidaug.reid.model_factory`
-builds it, and models of other libraries, by name.
+without the last stride, with one or more bottleneck heads; `reidaug.reid.model_factory` builds it.
 """
 
 from abc import ABC, abstractmethod
@@ -37,11 +36,7 @@ class ReIDModel(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, images: Float[Tensor, "b 3 H W"]) -> Embedding:
-        """Compute features and identity scores of crops.
-
-        Args:
-            images: Crops (B, 3, H, W), normalised by ImageNet's mean and standard deviation.
-        """
+        """Embed crops (B, 3, H, W), normalised by ImageNet's mean and standard deviation."""
 
 
 class Head(nn.Module):
@@ -86,7 +81,7 @@ class Head(nn.Module):
 
 
 class PersonResNet(ReIDModel):
-    """DG-Net's appearance encoder E_a, a ResNet.
+    """DG-Net's appearance encoder E_a, a ResNet; ``features`` is the size of the pooled features.
 
     Args:
         people: Number of identities.
@@ -96,12 +91,8 @@ class PersonResNet(ReIDModel):
         last_stride: Stride of the last stage; image classifiers have 2.
         pooling: Global pooling of the map.
         embedding: Size of each head's bottleneck.
-        dropouts: Dropout of each head, one head each. DG-Net has two, the second for fine-grained
-            differences.
+        dropouts: Dropout of each head; DG-Net has two, the second for fine-grained differences.
         generator: Generator of the initial weights; the global one when None.
-
-    Attributes:
-        features: Size of the pooled features.
     """
 
     def __init__(

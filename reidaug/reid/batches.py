@@ -36,7 +36,7 @@ class TrainingBatches(NamedTuple):
     def batches(
         self, options: TrainingOptions, *, steps: int, seed: int, device: torch.device
     ) -> Iterator[tuple[Batch, Batch | None]]:
-        """Draw the batches.
+        """Draw batches of real crops, and of extra crops of the same people (None without any).
 
         Real crops, their order and their augmentation depend on the seed alone: arms that share a
         seed train on the same ones.
@@ -46,9 +46,6 @@ class TrainingBatches(NamedTuple):
             steps: Number of batches.
             seed: Random seed.
             device: Device of the batches.
-
-        Yields:
-            A batch of real crops and one of extra crops of the same people, None without any.
         """
         chance = [torch_generator(seed, purpose) for purpose in range(EXTRA_TRANSFORMS + 1)]
         sampler = PeopleSampler(
@@ -83,7 +80,7 @@ class TrainingBatches(NamedTuple):
 def calibration_batches(
     crops: Crops, *, count: int, seed: int, device: torch.device, batches: int = 20
 ) -> Iterator[Float[Tensor, "b 3 H W"]]:
-    """Draw real crops without augmentation, to estimate batch-norm statistics.
+    """Draw normalised real crops without augmentation, to estimate batch-norm statistics.
 
     Args:
         crops: Real crops.
@@ -91,9 +88,6 @@ def calibration_batches(
         seed: Random seed.
         device: Device of the batches.
         batches: Number of batches.
-
-    Yields:
-        Normalised crops.
     """
     chance = torch_generator(seed, CALIBRATION)
     for _ in range(batches):

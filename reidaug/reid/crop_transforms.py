@@ -29,15 +29,12 @@ class CropTransforms:
 def transform_crops(
     images: UInt8[Tensor, "b 3 H W"], generator: torch.Generator, how: CropTransforms
 ) -> Float[Tensor, "b 3 H W"]:
-    """Augment and normalise training crops, each independently.
+    """Augment each of some RGB training crops (B, 3, H, W) and normalise them; 0 where erased.
 
     Args:
-        images: RGB images (B, 3, H, W).
+        images: The crops.
         generator: Random generator on the CPU.
         how: Probabilities and ranges.
-
-    Returns:
-        Normalised images (B, 3, H, W), 0 in erased rectangles.
     """
     images = _shift_and_flip(images, generator, flip=how.flip, shift=how.shift)
     if how.jitter:
@@ -85,7 +82,7 @@ def erased_rectangles(
     area: tuple[float, float] = (0.02, 0.4),
     stretch: float = 0.3,
 ) -> Bool[Tensor, "b H W"]:
-    """Draw the masks of random erasing.
+    """Draw the masks (B, H, W) of random erasing, True inside the rectangle, on the CPU.
 
     Args:
         images: Images (B, C, H, W), for their shape.
@@ -94,12 +91,9 @@ def erased_rectangles(
         area: Range of the area, as a share of the image.
         stretch: Height over width is uniform between this and its inverse.
 
-    Returns:
-        True inside the rectangle (B, H, W), on the CPU.
-
     Source:
-        Zhong et al., "Random erasing data augmentation". The first of 20
-        random rectangles that fits into the image is erased, or none.
+        Zhong et al., "Random erasing data augmentation". The first of 20 random rectangles that
+        fits into the image is erased, or none.
     """
     count, height, width = len(images), *images.shape[-2:]
     chosen = torch.rand(count, 1, generator=generator) < probability

@@ -34,13 +34,7 @@ class Crops:
         return len(self.paths)
 
     def batch(self, indices: Sequence[int]) -> UInt8[Tensor, "b 3 H W"]:
-        """Read crops.
-
-        Args:
-            indices: Indices of the crops.
-
-        Returns:
-            RGB images (B, 3, H, W).
+        """Read crops by index as RGB images (B, 3, H, W).
 
         Raises:
             ReidaugError: A file cannot be read as an image.

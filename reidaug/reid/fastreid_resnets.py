@@ -84,11 +84,7 @@ class BagOfTricks(ReIDModel):
 class Neck(nn.Module):
     """Pooling, an optional linear layer, batch norm without bias, and the classifier.
 
-    Args:
-        features: Channels of the map.
-        people: Number of identities.
-        pooling: As in `BagOfTricks`.
-        embedding: As in `BagOfTricks`.
+    ``features`` are the channels of the map; the other arguments are those of `BagOfTricks`.
     """
 
     def __init__(self, features: int, people: int, *, pooling: str, embedding: int = 0) -> None:
@@ -119,10 +115,7 @@ class Neck(nn.Module):
 class GeneralisedMean(nn.Module):
     """Generalised-mean pooling (GeM): each channel's mean p-th power, to the power 1 / p.
 
-    Values below 1e-6 count as 1e-6.
-
-    Args:
-        learnt: Whether p is learnt, from 3 on.
+    Values below 1e-6 count as 1e-6; p is 3, or learnt from 3 on.
 
     Source:
         Radenović et al., "Fine-tuning CNN Image Retrieval with No Human Annotation".
@@ -139,15 +132,7 @@ class GeneralisedMean(nn.Module):
 
 
 class Trunk(nn.Module):
-    """The residual stages.
-
-    Args:
-        kind: torchvision's class of residual block.
-        blocks: As in `BagOfTricks`.
-        nonlocal_blocks: As in `BagOfTricks`.
-        ibn: As in `BagOfTricks`.
-        width: As in `BagOfTricks`.
-    """
+    """The residual stages, with torchvision's class ``kind`` of block; see `BagOfTricks`."""
 
     def __init__(
         self,
@@ -195,9 +180,6 @@ class Trunk(nn.Module):
 class HalfInstanceNorm(nn.Module):
     """IBN-a: instance norm for the first half of the channels, batch norm for the rest.
 
-    Args:
-        channels: Number of channels.
-
     Source:
         Pan et al., "Two at Once: Enhancing Learning and Generalization Capacities via IBN-Net".
     """
@@ -215,9 +197,6 @@ class HalfInstanceNorm(nn.Module):
 
 class NonLocal(nn.Module):
     """A residual non-local block in the dot-product form; the identity at first.
-
-    Args:
-        channels: Channels of the map.
 
     Source:
         Wang et al., "Non-local Neural Networks". As in fast-reid (and AGW before it) theta, phi and

@@ -33,7 +33,7 @@ def extract_features(
     cache_mb: int = 0,
     **embedding: Any,
 ) -> RetrievalFeatures:
-    """Extract the features of a query and a gallery set.
+    """Extract the features of a query and a gallery set, with the keywords of `embed`.
 
     Args:
         model: Put into eval mode.
@@ -42,9 +42,6 @@ def extract_features(
         size: (height, width) of the model's input.
         cache_mb: Bound on the crops kept in memory.
         embedding: Keywords of `embed`.
-
-    Returns:
-        Features and identities.
     """
     features = []
     for people in (query,) if query is gallery else (query, gallery):
@@ -65,7 +62,7 @@ def embed(
     bfloat16: bool = False,
     device: torch.device | None = None,
 ) -> Float[Tensor, "n d"]:
-    """Compute the features of crops.
+    """Features (N, D) of crops on the CPU, whose cosine is the weighted mean of the heads' cosines.
 
     Args:
         model: Put into eval mode.
@@ -75,9 +72,6 @@ def embed(
         mirror: Whether to add the features of the mirror image.
         bfloat16: Whether the network computes in bfloat16.
         device: Device of the model; the CPU by default.
-
-    Returns:
-        Features (N, D) on the CPU whose cosine is the weighted mean of the heads' cosines.
 
     Source:
         DG-Net: every head's feature at unit length, the mirror image's added, at unit length

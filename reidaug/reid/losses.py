@@ -19,16 +19,13 @@ def identity_loss(
     smoothing: float = 0.1,
     fine_weight: float = 0.4,
 ) -> Float[Tensor, ""]:
-    """Cross-entropy of every head with smoothed labels.
+    """Cross-entropy with smoothed labels: the first head's mean + `fine_weight` x the others' sum.
 
     Args:
         logits: Identity scores (B, C) of each head.
         labels: Identities (B,) in [0, C).
         smoothing: Share of a label's weight that is spread evenly over all C identities.
         fine_weight: Weight of every head after the first.
-
-    Returns:
-        The first head's mean loss plus `fine_weight` times the sum of the others'.
 
     Source:
         DG-Net weighs its second, fine-grained head 0.4 on real images.
@@ -43,16 +40,14 @@ def soft_identity_loss(
     *,
     fine_weight: float = 0.4,
 ) -> Float[Tensor, ""]:
-    """Distillation: cross-entropy of every head with a teacher's probabilities.
+    """Distillation: cross-entropy with a teacher's probabilities; sum as in `identity_loss`.
+
+    Its gradient is that of the Kullback-Leibler divergence from the teacher to the head.
 
     Args:
         logits: Identity scores (B, C) of each head.
         teacher: The teacher's scores (B, C).
         fine_weight: Weight of every head after the first.
-
-    Returns:
-        The first head's mean loss plus `fine_weight` times the sum of the others'. Its gradient is
-        that of the Kullback-Leibler divergence from the teacher to the head.
     """
     target = teacher.softmax(1)
     losses = [cross_entropy(scores.float(), target) for scores in logits]
@@ -64,15 +59,14 @@ def batch_hard_triplet(
 ) -> Float[Tensor, ""]:
     """Triplet loss of every crop with its farthest own and nearest other crop of the batch.
 
+    The mean is over crops that have both another crop of their own person and one of somebody
+    else; 0 when there are none.
+
     Args:
         features: Features (B, D), compared by Euclidean distance.
         labels: Identities (B,).
         margin: By how much the nearest other shall be farther; None for the soft margin
             log(1 + exp(own - other)).
-
-    Returns:
-        The mean over crops that have both another crop of their own person and one of somebody
-        else; 0 when there are none.
 
     Source:
         Hermans et al., "In defense of the triplet loss", batch hard.
@@ -116,7 +110,7 @@ class Objective:
         extra_labels: Int[Tensor, "t"],
         teacher: Float[Tensor, "t c"] | None = None,
     ) -> dict[str, Float[Tensor, ""]]:
-        """Compute the loss and its parts.
+        """Compute ``loss`` and, where used, ``identity``, ``identity_extra`` and ``triplet``.
 
         Args:
             real: The model's output for the real crops.
@@ -125,13 +119,10 @@ class Objective:
             extra_labels: Identities (T,) of the extra crops.
             teacher: The teacher's scores (T, C) of the extra crops, for distillation.
 
-        Returns:
-            ``loss``, ``identity``, and where they count ``identity_extra`` and ``triplet``.
-
         Source:
-            Teacher's probabilities in place of the label are DG-Net's answer to whether a
-            generated image still shows the person. Here they are a share of it, and the teacher is
-            the model that all arms start from.
+            Teacher's probabilities in place of the label are DG-Net's answer to whether a generated
+            image still shows the person. Here they are a share of it, and the teacher is the model
+            that all arms start from.
         """
         parts = {"identity": self._identity(real, labels, self.smoothing)}
         loss = parts["identity"]

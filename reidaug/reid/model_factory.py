@@ -61,11 +61,7 @@ class Adapter(ReIDModel):
 
 
 class TorchreidModel(Adapter):
-    """A model of torchreid.
-
-    Args:
-        name: Name of the model for torchreid's ``build_model``.
-        people: Number of identities.
+    """A model of torchreid, by the name of its ``build_model``.
 
     Raises:
         UsageError: torchreid is not installed or knows no such model.
@@ -136,7 +132,7 @@ class TimmModel(Adapter):
 def build(
     name: str, people: int, *, generator: torch.Generator | None = None, **options: Any
 ) -> ReIDModel:
-    """Build a model by name.
+    """Build a model with random weights by name.
 
     Args:
         name: ``resnet18``, ``resnet34``, ``resnet50``; ``fastreid:`` and one of these or
@@ -145,9 +141,6 @@ def build(
         people: Number of identities.
         generator: Generator of the initial weights; models of other libraries use the global one.
         options: Keywords of the model beside those of the preset.
-
-    Returns:
-        The model, with random weights.
 
     Raises:
         UsageError: Model or option does not exist.
@@ -174,17 +167,13 @@ def build(
 
 
 def own_model(name: str, people: int, **options: Any) -> ReIDModel:
-    """Build a model of the user's own class.
+    """Build a model of the user's own class; one that is no `ReIDModel` inside an `Adapter`.
 
     Args:
         name: ``package.module:Class``, or a function that returns a model. It is called with the
-            number of identities as ``people`` where it has such an argument, else as
-            ``num_classes``.
+            number of identities as ``people`` where it has such an argument, else ``num_classes``.
         people: Number of identities.
         options: Its other keywords.
-
-    Returns:
-        The model if it is a `ReIDModel`, any other network inside an `Adapter`.
 
     Raises:
         UsageError: The class cannot be imported or built, or is no network.

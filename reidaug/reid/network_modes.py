@@ -14,14 +14,7 @@ from torch.nn.modules.dropout import _DropoutNd
 def frozen_call(module: nn.Module, *inputs: Tensor) -> Any:
     """Run a network whose weights get no gradient and whose running statistics stay as they are.
 
-    Batch norm still normalises by the batch where the network is in training mode.
-
-    Args:
-        module: The network; unchanged.
-        inputs: Arguments of its ``forward``; gradients reach them.
-
-    Returns:
-        The result of its ``forward``.
+    Gradients reach the inputs. Batch norm still normalises by the batch in training mode.
     """
     state = {name: parameter.detach() for name, parameter in module.named_parameters()}
     # Batch norm updates its running statistics in place: it gets copies.

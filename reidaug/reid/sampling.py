@@ -86,12 +86,11 @@ def crops_by_person(labels: Sequence[int]) -> dict[int, list[int]]:
 def crop_pools(labels: Sequence[int], roots: Sequence[int]) -> list[dict[int, list[int]]]:
     """Map identities to their crop indices, for each dataset of a mix.
 
+    A person without crops in a dataset has those of all there.
+
     Args:
         labels: Identity of every crop.
         roots: Index of the dataset of every crop; empty where all are from one.
-
-    Returns:
-        One mapping a dataset. A person without crops in a dataset has those of all there.
     """
     every = crops_by_person(labels)
     if not roots:
@@ -112,16 +111,13 @@ def draw_extra(
     count: int,
     generator: torch.Generator,
 ) -> list[int]:
-    """Draw extra crops of the people of a batch, equally many from each dataset.
+    """Draw indices of extra crops of the people of a batch, equally many from each dataset.
 
     Args:
         pools: Crops by identity for each dataset, see `crop_pools`.
         people: Identities of the batch.
         count: Number of crops; a remainder goes to datasets at random.
         generator: Random generator.
-
-    Returns:
-        Crop indices.
     """
     if len(pools) == 1:
         return draw_evenly(pools[0], people, count, generator)
@@ -138,16 +134,13 @@ def draw_evenly(
     count: int,
     generator: torch.Generator,
 ) -> list[int]:
-    """Draw crops of the people of a batch, equally many of each person.
+    """Draw crop indices, equally many of each person of a batch, none twice before all came once.
 
     Args:
         crops: Identity to crop indices, at least one each.
         people: Identities of the batch.
         count: Number of crops; a remainder goes to people at random.
         generator: Random generator.
-
-    Returns:
-        Crop indices; none of a person comes twice before all came once.
     """
     drawn: list[int] = []
     for rank, person in enumerate(torch.randperm(len(people), generator=generator).tolist()):

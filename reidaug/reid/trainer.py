@@ -59,11 +59,7 @@ class ReIDTrainer:
         )
 
     def step(self, real: Batch, extra: Batch | None = None) -> dict[str, float]:
-        """Take one optimisation step.
-
-        Args:
-            real: Real crops.
-            extra: Extra crops, real or warped.
+        """Take one optimisation step on real crops and extra ones, real or warped.
 
         Returns:
             The parts of the loss, see `Objective.losses`, and ``accuracy``, the share of real
@@ -99,13 +95,7 @@ class ReIDTrainer:
 
 
 def frozen_teacher(model: ReIDModel) -> Teacher:
-    """Make a teacher of a model's present weights.
-
-    Args:
-        model: Copied.
-
-    Returns:
-        A function that gives the first head's scores, in eval mode.
+    """Make a teacher of a copy of a model: the scores of its first head, in eval mode.
 
     Raises:
         UsageError: When called: the model gives no identity scores in eval mode.
@@ -137,9 +127,6 @@ def build_optimiser(
         learning_rate: Learning rate of the trunk.
         head_rate: Factor of the learning rate for the heads of a `PersonResNet`.
         weight_decay: Weight decay of all parameters.
-
-    Returns:
-        The optimiser.
     """
     split: dict[bool, list[nn.Parameter]] = {False: [], True: []}
     for name, parameter in model.named_parameters():
@@ -153,18 +140,10 @@ def build_optimiser(
 
 
 def warm_cosine(step: int, *, steps: int, warmup: int) -> float:
-    """Learning rate of a step as a share of the largest: linear warm-up, then cosine decay.
+    """Share of the largest learning rate at a step (from 0): linear warm-up, then cosine decay.
 
     In closed form: torch's `SequentialLR` of `LinearLR` and `CosineAnnealingLR` multiplies rates
     up step by step, and knows no warm-up of no steps.
-
-    Args:
-        step: Step, counted from 0.
-        steps: Number of steps.
-        warmup: Steps of warm-up.
-
-    Returns:
-        A share in [0, 1].
     """
     if step < warmup:
         return (step + 1) / (warmup + 1)

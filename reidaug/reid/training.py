@@ -34,7 +34,7 @@ def train(
     after_step: AfterStep,
     bfloat16: bool = False,
 ) -> FinalMetrics:
-    """Train a model; the last weights, or the mean of the last ones, count.
+    """Train a model to its last weights or the mean of the last ones; returns their last metrics.
 
     Args:
         model: Changed in place.
@@ -44,9 +44,6 @@ def train(
         seed: Random seed of the batches.
         after_step: Called after every step.
         bfloat16: Whether the network computes in bfloat16.
-
-    Returns:
-        Metrics of the last steps.
 
     Raises:
         ReidaugError: The loss is not finite.

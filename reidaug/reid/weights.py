@@ -52,9 +52,6 @@ def load_weights(model: ReIDModel, path: Path) -> LoadedWeights:
         model: Changed in place.
         path: A ``.safetensors`` file or a PyTorch file of tensors.
 
-    Returns:
-        The entries that were loaded, skipped and missing.
-
     Raises:
         ReidaugError: The file cannot be read, holds no tensors, or none of them fits.
     """
@@ -78,12 +75,7 @@ def load_weights(model: ReIDModel, path: Path) -> LoadedWeights:
 
 
 def save_weights(model: nn.Module, path: Path) -> None:
-    """Write a weight file, whole or not at all.
-
-    Args:
-        model: Its parameters and buffers.
-        path: A ``.safetensors`` file; its folder is made where there is none.
-    """
+    """Write a model to a ``.safetensors`` file, whole or not at all; its folder is made."""
     state = {key: value.contiguous().cpu() for key, value in model.state_dict().items()}
     path.parent.mkdir(exist_ok=True)
     write_atomically(path, save(state))

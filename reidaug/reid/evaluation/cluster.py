@@ -36,20 +36,17 @@ def pseudo_labels(
     original: float = 0.3,
     memory_mb: int = 256,
 ) -> PseudoLabels:
-    """Cluster features by DBSCAN on the k-reciprocal distance.
+    """Cluster features by DBSCAN on the k-reciprocal distance; labels go by first core item.
 
     Args:
         features: Features (N, D) of any length; those of `reidaug.reid.features.embed` include the
             weights of the heads.
         eps: Distance up to which two items are neighbours, in (0, 1 - original).
         min_samples: Neighbours of a core item, itself among them, at least 1.
-        k1: See `reidaug.reid.evaluation.rerank.k_reciprocal`.
-        k2: See `reidaug.reid.evaluation.rerank.k_reciprocal`.
-        original: See `reidaug.reid.evaluation.rerank.k_reciprocal`.
+        k1: See `reidaug.reid.evaluation.rerank.k_reciprocal`, as for ``k2`` and ``original``.
+        k2: See there.
+        original: See there.
         memory_mb: Bound on the distances held at a time; one row is the least.
-
-    Returns:
-        Pseudo-labels, numbered by first core item.
 
     Raises:
         ReidaugError: A feature is not finite.
@@ -80,19 +77,17 @@ def pseudo_labels(
 def silhouette(
     features: Float[Tensor, "n d"], labels: Int[ndarray, "n"], *, memory_mb: int = 256
 ) -> float:
-    """Silhouette of clusters against cluster centres.
+    """Mean silhouette of clusters against cluster centres, in [-1, 1], higher is better.
 
     For an item, a is 1 - cosine to the sum of its cluster's other members and b the least 1 -
     cosine to the sum of another cluster; its silhouette is (b - a) / max(a, b). An item alone in
-    its cluster counts 0. Outliers do not count: consider their number too.
+    its cluster counts 0; the mean of fewer than two clusters is 0. Outliers do not count: consider
+    their number too.
 
     Args:
         features: Features (N, D) of any length.
         labels: Labels (N,) from 0 without gaps; -1 marks an outlier.
         memory_mb: Bound on the cosines held at a time; one row is the least.
-
-    Returns:
-        The mean in [-1, 1], higher is better; 0 for fewer than two clusters.
 
     Raises:
         ReidaugError: A feature is not finite.

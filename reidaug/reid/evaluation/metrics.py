@@ -57,7 +57,7 @@ class Scores(NamedTuple):
 def hit_ranks(
     distances: Float[ndarray, "q g"], query: Identities, gallery: Identities
 ) -> list[Int[ndarray, "_"]]:
-    """Rank the matches of every query.
+    """Rank the matches of every query, ascending from 0; empty without a match.
 
     The rank of a match is the number of gallery crops before it, found by counting instead of
     sorting the row: few crops are matches, so this takes a fraction of the time.
@@ -66,9 +66,6 @@ def hit_ranks(
         distances: Distances (Q, G) of queries to gallery crops, left unchanged.
         query: Identities of the queries.
         gallery: Identities of the gallery.
-
-    Returns:
-        For every query the ranks of its matches, ascending from 0; empty without a match.
     """
     kept = gallery.pids != JUNK
     if not kept.all():
@@ -129,11 +126,9 @@ def score_queries(ranks: Sequence[Int[ndarray, "_"]]) -> QueryScores:
 
 
 def summarise(scores: QueryScores, *, ranks: int = 50) -> Scores:
-    """Average the scores of the queries that have a match; all zero when none has.
+    """Average the scores of the queries that have a match, with a CMC curve of ``ranks`` values.
 
-    Args:
-        scores: Scores of every query.
-        ranks: Length of the CMC curve.
+    All are zero when no query has a match.
     """
     counted = ~np.isnan(scores.first)
     queries = int(counted.sum())

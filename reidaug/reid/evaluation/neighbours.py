@@ -45,9 +45,6 @@ def neighbours(
             on the GPUs where the installed faiss has any. ``auto``: faiss on GPUs, else torch,
             which is faster on CPUs (benchmarks/neighbours.py).
 
-    Returns:
-        Neighbours, their cosines and the farthest distance.
-
     Raises:
         UsageError: The engine is faiss, which is not installed.
     """
@@ -148,16 +145,7 @@ def _largest(
 def pair_cosines(
     features: Float[Tensor, "n d"], rows: Int[ndarray, "p"], columns: Int[ndarray, "p"]
 ) -> Float[ndarray, "p"]:
-    """Compute the cosines of listed pairs alone.
-
-    Args:
-        features: Features (N, D) of unit length.
-        rows: One item of every pair.
-        columns: The other.
-
-    Returns:
-        Cosines (P,).
-    """
+    """Cosines (P,) of the pairs (row, column) of features (N, D) of unit length."""
     cosines = np.empty(len(rows), dtype=np.float32)
     for start in range(0, len(rows), PAIRS):
         part = slice(start, start + PAIRS)

@@ -32,7 +32,7 @@ def rank_matches(
     *,
     memory_mb: int = 256,
 ) -> list[Int[ndarray, "_"]]:
-    """Rank every query's matches in the gallery by the cosine of features.
+    """Rank every query's matches in the gallery by the cosine of features, as `hit_ranks`.
 
     Args:
         query_features: Features (Q, D) of any length.
@@ -40,9 +40,6 @@ def rank_matches(
         gallery_features: Features (G, D).
         gallery: Identities of the gallery.
         memory_mb: Bound on the part of the distance matrix held at a time; one row is the least.
-
-    Returns:
-        The ranks of each query's matches, see `hit_ranks`.
 
     Raises:
         ReidaugError: A feature is not finite.
@@ -54,16 +51,12 @@ def rank_matches(
 def rank_by_distances(
     blocks: Iterable[Float[ndarray, "_ g"]], query: Identities, gallery: Identities
 ) -> list[Int[ndarray, "_"]]:
-    """Rank every query's matches in the gallery by given distances.
+    """Rank every query's matches in the gallery by given distances, as `hit_ranks`.
 
     Args:
-        blocks: The distance matrix (Q, G) in blocks of rows, as `reidaug.reid.evaluation.rerank`
-            yields it.
+        blocks: Distances (Q, G) in blocks of rows, as `reidaug.reid.evaluation.rerank` yields them.
         query: Identities of the queries.
         gallery: Identities of the gallery.
-
-    Returns:
-        The ranks of each query's matches, see `hit_ranks`.
 
     Raises:
         ValueError: The blocks have more or fewer rows than there are queries.
@@ -83,18 +76,9 @@ def nearest(
     *,
     memory_mb: int = 256,
 ) -> Nearest:
-    """Find every query's k nearest gallery crops by the cosine of features.
+    """Find every query's k >= 1 nearest gallery crops; distances are 1 - cosine of features.
 
-    Args:
-        query_features: As in `rank_matches`.
-        query: As in `rank_matches`.
-        gallery_features: As in `rank_matches`.
-        gallery: As in `rank_matches`.
-        k: Number of gallery crops, at least 1.
-        memory_mb: As in `rank_matches`.
-
-    Returns:
-        Gallery crops with distances 1 - cosine.
+    The other arguments are those of `rank_matches`.
 
     Raises:
         ReidaugError: A feature is not finite.
@@ -108,19 +92,11 @@ def nearest(
 def nearest_by_distances(
     blocks: Iterable[Float[ndarray, "_ g"]], query: Identities, gallery: Identities, k: int
 ) -> Nearest:
-    """Find every query's k nearest gallery crops by given distances.
+    """Find every query's k >= 1 nearest gallery crops by distances as in `rank_by_distances`.
 
     Junk and crops of the query's person by the query's camera are left out; equal distances go by
-    gallery index, so the order is that of `rank_by_distances`.
-
-    Args:
-        blocks: Finite distances as in `rank_by_distances`; left unchanged.
-        query: Identities of the queries.
-        gallery: Identities of the gallery.
-        k: Number of gallery crops, at least 1.
-
-    Returns:
-        Gallery crops with the given distances.
+    gallery index, so the order is that of `rank_by_distances`. Distances are finite and
+    left unchanged.
 
     Raises:
         ValueError: As in `rank_by_distances`, or k is below 1.

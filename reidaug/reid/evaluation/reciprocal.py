@@ -14,11 +14,9 @@ from reidaug.reid.evaluation.neighbours import ROUNDING, Neighbours, pair_cosine
 def adjacency(
     index: Int[ndarray, "n k"], weights: Float[ndarray, "n k"] | None = None
 ) -> sparse.csr_array:
-    """Adjacency matrix (N, N) of the directed graph from every item to its neighbours.
+    """Adjacency matrix (N, N) of the directed graph from every item to its neighbours (N, k).
 
-    Args:
-        index: Neighbours (N, k).
-        weights: Weights (N, k) of the edges; 1 by default.
+    Edges have weights (N, k), 1 by default.
     """
     count, k = index.shape
     edges = np.ones(index.size, dtype=np.float32) if weights is None else weights.ravel()
@@ -56,7 +54,7 @@ def reciprocal_sets(index: Int[ndarray, "n k"], *, k1: int) -> sparse.csr_array:
 def encode(
     features: Float[Tensor, "n d"], near: Neighbours, *, k1: int, k2: int, power: int
 ) -> sparse.csr_array:
-    """Encode every item by its k-reciprocal neighbours.
+    """Encode every item by its k-reciprocal neighbours: (N, N), rows of weights that sum to 1.
 
     Args:
         features: Features (N, D) of unit length.
@@ -64,9 +62,6 @@ def encode(
         k1: See `reciprocal_sets`.
         k2: Neighbours, the item itself among them, whose codes are averaged.
         power: See `original_distances`.
-
-    Returns:
-        Codes (N, N): rows of weights that sum to 1.
 
     Source:
         Zhong et al., CVPR 2017: exp(-d) on R*, scaled to sum 1 as in their code, then local query
@@ -103,17 +98,10 @@ def original_distances(
 def jaccard_rows(
     codes: sparse.csr_array, others: sparse.csr_array
 ) -> Iterator[Float[ndarray, "m"]]:
-    """Jaccard distances of codes, a row at a time.
+    """Jaccard distances (M,) in [0, 1] of each of R codes (R, N) to all others (M, N).
 
-    Only codes that share a neighbour are compared: an inverted index finds them.
-
-    Args:
-        codes: Codes (R, N).
-        others: Codes (M, N).
-
-    Yields:
-        Jaccard distances (M,) in [0, 1] of one code to all others; exactly 1 where no neighbour
-        is shared.
+    Only codes that share a neighbour are compared, found by an inverted index; the distance of the
+    rest is exactly 1.
 
     Source:
         Zhong et al., CVPR 2017: 1 - sum of minima / sum of maxima. Codes sum to 1, so the maxima

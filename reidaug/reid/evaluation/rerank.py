@@ -35,12 +35,11 @@ def k_reciprocal(
     metric: Metric = "cosine",
     memory_mb: int = 256,
 ) -> Iterator[Float[ndarray, "_ g"]]:
-    """Re-rank by k-reciprocal encoding.
+    """Re-rank by k-reciprocal encoding: new distances (Q, G) in [0, 1], by blocks of rows.
 
     Args:
         query_features: Features (Q, D) of any length.
-        gallery_features: Features (G, D); the queries themselves by default, each item then
-            counted once.
+        gallery_features: Features (G, D); by default the queries, each item then counted once.
         k1: Neighbours of an item, at least 1.
         k2: Neighbours whose codes are averaged, the item itself among them, at least 1.
         original: Weight of the original distance in [0, 1], the paper's lambda.
@@ -48,10 +47,6 @@ def k_reciprocal(
             torchreid's ``dist_metric='cosine'``; ``euclidean`` is the distance of features of unit
             length, as in the authors' code.
         memory_mb: Bound on the distances held at a time; one row is the least.
-
-    Returns:
-        Blocks of rows of the new distances (Q, G) in [0, 1], for
-        `reidaug.reid.evaluation.ranking.rank_by_distances`.
 
     Raises:
         ReidaugError: A feature is not finite.
@@ -91,7 +86,7 @@ def gnn_rerank(
     metric: Metric = "cosine",
     memory_mb: int = 256,
 ) -> Iterator[Float[ndarray, "_ g"]]:
-    """Re-rank by message passing on the graph of neighbours.
+    """Re-rank by message passing on the graph of neighbours; yields distances as `k_reciprocal`.
 
     Args:
         query_features: Features (Q, D) of any length.
@@ -104,9 +99,6 @@ def gnn_rerank(
             no neighbour with a query.
         metric: See `k_reciprocal`.
         memory_mb: Bound on the distances held at a time; one row is the least.
-
-    Returns:
-        New distances as `k_reciprocal` yields them.
 
     Raises:
         ReidaugError: A feature is not finite.
@@ -157,10 +149,10 @@ def jaccard_graph(
         features: Features (N, D) of any length.
         within: Largest distance of the pairs, in [0, 1 - original). Pairs without a common
             neighbour are at least 1 - original apart and need not be computed.
-        k1: See `k_reciprocal`.
-        k2: See `k_reciprocal`.
-        original: See `k_reciprocal`.
-        metric: See `k_reciprocal`; ``cosine`` is DG-Net++'s (2 - 2S)^2.
+        k1: See `k_reciprocal`, as for ``k2`` and ``original``.
+        k2: See there.
+        original: See there.
+        metric: See there; ``cosine`` is DG-Net++'s (2 - 2S)^2.
         memory_mb: Bound on the memory beside features and graph.
 
     Returns:

@@ -49,9 +49,6 @@ def evaluate(
         rerank: ``none`` ranks by cosine; ``k_reciprocal`` and ``gnn`` by the distances of
             `reidaug.reid.evaluation.rerank` with the parameters of their papers. Junk of the
             gallery never counts, but it is among the neighbours that re-ranking uses.
-
-    Returns:
-        The scores.
     """
     if rerank == "none":
         return Evaluation.of(score_queries(rank_matches(*features, memory_mb=memory_mb)))
