@@ -27,14 +27,10 @@ SHIPPED = "market"
 
 
 def load_flow(flow: str) -> FlowEstimator:
-    """Load an estimator by its name.
+    """Load an estimator by its name, on the CPU and ready for use.
 
     Args:
-        flow: A key of `UNTRAINED`, `SHIPPED`, or a checkpoint folder. A folder of such a name
-            needs its path: ``./market``.
-
-    Returns:
-        The estimator on the CPU, ready for use.
+        flow: A key of `UNTRAINED`, `SHIPPED`, or a checkpoint folder; ``./market`` if so named.
 
     Raises:
         ReidaugError: The checkpoint is damaged.

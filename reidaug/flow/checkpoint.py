@@ -21,17 +21,7 @@ WEIGHTS, GENERATOR, RECIPE = "model.safetensors", "generator.safetensors", "reci
 
 
 def build_estimator(description: Mapping[str, Any]) -> FlowEstimator:
-    """Build an estimator by its import path.
-
-    Args:
-        description: As in `reidaug.flow.components.build_component`.
-
-    Returns:
-        The estimator, untrained.
-
-    Raises:
-        UsageError: There is no such class, it is no flow estimator, or a keyword is wrong.
-    """
+    """Build an untrained estimator; see `reidaug.flow.components.build_component`."""
     return build_component(description, FlowEstimator, key="estimator")  # type: ignore[type-abstract]
 
 
@@ -50,8 +40,7 @@ def save_checkpoint(
         estimator: The trained estimator.
         recipe: Plain YAML values; its ``estimator`` rebuilds the model, see `build_estimator`.
         generator: The image generator it was trained with, if any: ``generator.safetensors``.
-        half_precision: Whether to store weights in 16 bits, read back in 32. Statistics of batch
-            norm keep 32 bits.
+        half_precision: Store weights in 16 bits, except batch-norm statistics; they are read as 32.
 
     Raises:
         ValueError: The recipe has no ``estimator`` with a ``class``.
@@ -69,15 +58,11 @@ def save_checkpoint(
 
 
 def load_checkpoint(folder: Path, **keywords: Any) -> FlowEstimator:
-    """Read a checkpoint folder.
+    """Read the estimator of a checkpoint folder, on the CPU, in ``eval`` mode and 32 bits.
 
     Args:
         folder: As `save_checkpoint` writes it.
-        keywords: Keywords of the estimator that override those of its training and leave its
-            weights as they are.
-
-    Returns:
-        The estimator on the CPU, ready for use (``eval`` mode, 32 bits).
+        keywords: Replace keywords of the estimator's training; its weights stay as they are.
 
     Raises:
         ReidaugError: The folder is no checkpoint, or a file in it is damaged or fits no other.
@@ -90,17 +75,7 @@ def load_checkpoint(folder: Path, **keywords: Any) -> FlowEstimator:
 
 
 def load_generator(folder: Path) -> ImageGenerator | None:
-    """Read the image generator of a checkpoint folder.
-
-    Args:
-        folder: As `save_checkpoint` writes it.
-
-    Returns:
-        The network on the CPU, ready for use; None where the estimator was trained without one.
-
-    Raises:
-        ReidaugError: A file is damaged or fits no other.
-    """
+    """Read a checkpoint folder's image generator, None without one; see `load_checkpoint`."""
     if not (folder / GENERATOR).is_file():
         return None
     kind: type[ImageGenerator] = ImageGenerator  # type: ignore[type-abstract]

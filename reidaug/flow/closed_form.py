@@ -53,11 +53,7 @@ class TorsoAffine(FlowEstimator):
 
 
 class JointBlend(FlowEstimator):
-    """Moves every pixel by the joints' mean displacement, weighted by inverse distance.
-
-    Args:
-        power: A joint's weight is its distance to the power of minus this.
-    """
+    """Moves every pixel by the joints' mean displacement, weighted by distance ** -power."""
 
     def __init__(self, *, power: float = 4.0) -> None:
         super().__init__()

@@ -15,27 +15,13 @@ Presets = Mapping[str, Mapping[str, Any]]
 
 
 class Component(nn.Module):
-    """A network whose keywords may come as a preset.
+    """A network whose keywords may come as a preset."""
 
-    Attributes:
-        PRESETS: Keywords by preset, such as ``paper`` and ``small``.
-    """
-
-    PRESETS: ClassVar[Presets] = {}
+    PRESETS: ClassVar[Presets] = {}  # keywords by preset, such as ``paper`` and ``small``
 
     @classmethod
     def preset(cls, name: str) -> dict[str, Any]:
-        """Look up the keywords of a preset.
-
-        Args:
-            name: A key of `PRESETS`.
-
-        Returns:
-            A copy of the keywords.
-
-        Raises:
-            UsageError: There is no such preset.
-        """
+        """Copy the keywords of a preset, a key of `PRESETS`; `UsageError` if there is none."""
         if not cls.PRESETS:
             raise UsageError(f"{cls.__name__} has no presets")
         if name not in cls.PRESETS:
@@ -47,18 +33,14 @@ class Component(nn.Module):
 def build_component(
     description: Mapping[str, Any], kind: type[Kind], *, key: str, **arguments: Callable[[], Any]
 ) -> Kind:
-    """Build a network by its import path.
+    """Build an untrained network by its import path.
 
     Args:
         description: ``class`` as in ``reidaug.flow.unwarpme:UnWarpME``, perhaps ``preset``, and
             keywords, see `without_preset`.
         kind: The required base class.
         key: The description's key in the recipe, for error messages.
-        arguments: Factories of arguments that no recipe can write; a class that has keywords of
-            these names gets what they return.
-
-    Returns:
-        The network, untrained.
+        arguments: Factories of arguments that no recipe can write, for classes with such keywords.
 
     Raises:
         UsageError: There is no such class, it is of another kind, or a keyword is wrong.
@@ -80,12 +62,9 @@ def without_preset(description: Mapping[str, Any], *, key: str = "estimator") ->
     """Replace a preset's name by its keywords, so that a checkpoint outlives the preset.
 
     Args:
-        description: ``class``, keywords, and perhaps ``preset``, a name in the class's `PRESETS`.
-            Keywords beside it win over the preset's.
+        description: ``class``, perhaps ``preset``, a name in the class's `PRESETS`, and keywords,
+            which win over the preset's; plain YAML values.
         key: The description's key in the recipe, for error messages.
-
-    Returns:
-        The description without ``preset``, in plain YAML values.
 
     Raises:
         UsageError: There is no such class or preset.

@@ -12,29 +12,20 @@ from reidaug.flow.estimator import FlowEstimator
 
 
 class Cost(NamedTuple):
-    """The cost of one flow.
+    """The cost of one flow."""
 
-    Attributes:
-        parameters: Number of trained parameters.
-        gmac: Multiply-adds of convolutions and matrix products for one pair, in 1e9.
-        ms: Milliseconds for one pair, median over runs, with torch's current threads.
-    """
-
-    parameters: int
-    gmac: float
-    ms: float
+    parameters: int  # number of trained parameters
+    gmac: float  # multiply-adds of convolutions and matrix products for one pair, in 1e9
+    ms: float  # milliseconds for one pair, median over runs, with torch's current threads
 
 
 def cost(estimator: FlowEstimator, pair: PosePair, *, runs: int = 7) -> Cost:
-    """Measure the cost of an estimator for one pair, on the CPU.
+    """Measure the cost of an estimator in ``eval`` mode for one pair, on the CPU.
 
     Args:
-        estimator: In ``eval`` mode.
-        pair: One pair as a batch (1, ...).
+        estimator: The estimator.
+        pair: One pair as a batch (1, ...); `ValueError` for more.
         runs: Number of timed runs, after an untimed one.
-
-    Raises:
-        ValueError: The batch has not one pair.
     """
     if pair.source.shape[0] != 1:
         raise ValueError(f"one pair expected, got {pair.source.shape[0]}")

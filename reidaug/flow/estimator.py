@@ -18,15 +18,11 @@ Flow = Float[Tensor, "b 2 h w"]
 
 
 class Motion(NamedTuple):
-    """Flow and occlusion, the input of an image generator.
-
-    Attributes:
-        flow: Flow (B, 2, h, w).
-        occlusion: Share of every cell that the source shows, (B, 1, h, w) in [0, 1] each, coarse
-            to fine; empty where the estimator predicts none.
-    """
+    """Flow and occlusion, the input of an image generator."""
 
     flow: Float[Tensor, "b 2 h w"]
+    # Share of every cell that the source shows, in [0, 1], coarse to fine; empty where the
+    # estimator predicts none.
     occlusion: tuple[Float[Tensor, "b 1 _ _"], ...] = ()
 
 
@@ -39,15 +35,13 @@ class FlowEstimator(Component, ABC):
     - ``source``: source images (B, 3, H, W) in [0, 1]; pose-only estimators use their size alone;
     - ``source_pose``: source joints (B, 18, 2);
     - ``target_pose``: target joints (B, 18, 2), in pixels of an image of the same size.
-
-    Attributes:
-        to_target_pose: Whether the flow leads into the target's pose, so that warps are cut by the
-            target's outline; otherwise by the source person's own outline, warped along.
-        keeps_pose: Whether every person stays as they are, whatever the target: a dataset then
-            gets one warp an image, cut by the person's own outline.
     """
 
+    # Whether the flow leads into the target's pose, so that warps are cut by the target's
+    # outline; otherwise by the source person's own outline, warped along.
     to_target_pose: bool = True
+    # Whether every person stays as they are, whatever the target: a dataset then gets one warp an
+    # image, cut by the person's own outline.
     keeps_pose: bool = False
 
     @abstractmethod
@@ -65,13 +59,10 @@ class FlowEstimator(Component, ABC):
     def flow_table(
         self, source: Float[Tensor, "s 3 H W"], source_pose: Pose, target_pose: Pose
     ) -> Float[Tensor, "s t 2 h w"]:
-        """Estimate the flow from each of S sources to each of T targets.
+        """Estimate the flows (S, T, 2, h, w) from each of S sources to each of T targets.
 
         By default one call of `forward` a source; an estimator whose features depend on one pose
         alone computes each of them once.
-
-        Returns:
-            Flows (S, T, 2, h, w).
         """
         targets = target_pose.xy.shape[0]
         rows = []
@@ -81,11 +72,9 @@ class FlowEstimator(Component, ABC):
         return torch.stack(rows)
 
     def set_progress(self, share: float, generator: torch.Generator) -> None:
-        """Set the progress of training, before every step; by default nothing depends on it.
+        """Set the share of training done, 0 to 1, before every step; by default without effect.
 
-        Args:
-            share: Share of the training that is done, 0 to 1.
-            generator: Random numbers of this step, on the CPU.
+        ``generator`` (on the CPU) gives the random numbers of this step.
         """
         del share, generator
 
@@ -97,7 +86,7 @@ class FlowEstimator(Component, ABC):
         Args:
             batch: Pairs.
             motion: The result of `motion` for these pairs.
-            generator: Random numbers, on the CPU.
+            generator: Random generator, on the CPU.
 
         Returns:
             Unweighted losses by the names of `reidaug.flow.loss_weights.LossWeights`.
@@ -119,17 +108,11 @@ class MotionEstimator(FlowEstimator):
 
 
 class NamedFlow(NamedTuple):
-    """A flow estimator that any process can load by its name.
+    """A flow estimator that any process can load by its name."""
 
-    Attributes:
-        name: As in recipes; means the same from any folder.
-        load: Makes the estimator from the name, on the CPU; importable by name in a worker.
-        folder: Checkpoint folder; None for estimators without weights.
-    """
-
-    name: str
-    load: Callable[[str], FlowEstimator]
-    folder: Path | None = None
+    name: str  # as in recipes; means the same from any folder
+    load: Callable[[str], FlowEstimator]  # makes the estimator on the CPU; importable by workers
+    folder: Path | None = None  # checkpoint folder; None for estimators without weights
 
     @property
     def files(self) -> tuple[Path, ...]:

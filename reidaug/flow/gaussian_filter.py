@@ -6,14 +6,11 @@ from torch import Tensor
 
 
 def downsample(image: Float[Tensor, "b c H W"], scale: float) -> Float[Tensor, "b c h w"]:
-    """Shrink images after a Gaussian blur against aliasing.
+    """Shrink images (B, C, H, W) after a Gaussian blur against aliasing.
 
     Args:
-        image: Images (B, C, H, W).
-        scale: 1, 1/2, 1/4, ...; the blur's sigma is (1 / scale - 1) / 2 pixels.
-
-    Returns:
-        Every (1 / scale)-th pixel of the blurred images, which are 0 outside.
+        image: The images, taken as 0 outside.
+        scale: 1, 1/2, 1/4, ...; keeps every (1 / scale)-th pixel; sigma is (1 / scale - 1) / 2.
 
     Source:
         The pyramid of FOMM's perceptual loss.
@@ -37,15 +34,9 @@ def gaussian_kernel(sigma: float, radius: int, like: Tensor) -> Float[Tensor, " 
 def separable_filter(
     image: Float[Tensor, "b c H W"], kernel: Float[Tensor, " n"], *, padding: int
 ) -> Float[Tensor, "b c h w"]:
-    """Filter rows and columns with one kernel.
+    """Filter rows and columns of images (B, C, H, W) with one odd kernel (N,).
 
-    Args:
-        image: Images (B, C, H, W).
-        kernel: Odd kernel (N,).
-        padding: Zeros added on each side.
-
-    Returns:
-        Images with H + 2 padding - N + 1 rows, and columns likewise.
+    ``padding`` zeros are added on each side: H + 2 padding - N + 1 rows, and columns likewise.
     """
     # As two banded matrices: a convolution of one channel is what processors are slowest at.
     down = _band(image.shape[-2], kernel, padding)

@@ -15,34 +15,22 @@ class ImageGenerator(Component, ABC):
 
     @abstractmethod
     def forward(self, source: Images, motion: Motion) -> Images:
-        """Generate the target's image.
+        """Generate the target's image (B, 3, H, W) in [0, 1], 32 bits.
 
         Args:
-            source: Source images (B, 3, H, W) in [0, 1]; how often H and W are halved depends on
-                the generator.
+            source: Source images (B, 3, H, W) in [0, 1].
             motion: Flow and occlusion of any size.
 
-        Returns:
-            Images (B, 3, H, W) in [0, 1], 32 bits.
-
         Raises:
-            ValueError: The size does not halve evenly.
+            ValueError: H or W does not halve evenly, as often as the generator halves them.
         """
 
     def parameter_groups(self) -> list[dict[str, Any]]:
-        """Group the parameters by learning rate; by default all have the same.
-
-        Returns:
-            Groups with ``params`` and ``rate``, a multiple of the base rate.
-        """
+        """Group ``params`` by ``rate``, a multiple of the base learning rate; by default 1."""
         return [{"params": list(self.parameters()), "rate": 1.0}]
 
     def own_losses(self, batch: PosePair, motion: Motion) -> dict[str, Tensor]:
         """Compute the losses of this generator alone; by default there are none.
-
-        Args:
-            batch: Pairs.
-            motion: The estimator's motion of these pairs.
 
         Returns:
             Unweighted losses by the names of `reidaug.flow.loss_weights.LossWeights`.

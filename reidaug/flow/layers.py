@@ -15,11 +15,7 @@ NORMS = ("batch", "instance")
 
 
 def norm_layer(norm: str, channels: int) -> nn.Module:
-    """Build a norm layer with a scale and a shift a channel.
-
-    Args:
-        norm: ``batch`` (FOMM, MRAA) or ``instance`` (TPSMM).
-        channels: Channels of its input.
+    """Build a norm with scale and shift a channel: ``batch`` (FOMM, MRAA) or ``instance`` (TPSMM).
 
     Raises:
         ValueError: There is no such norm.
@@ -32,11 +28,7 @@ def norm_layer(norm: str, channels: int) -> nn.Module:
 
 
 def check_halving(image: Float[Tensor, "b c h w"], times: int) -> None:
-    """Check that a network can halve an image, or a grid, so often.
-
-    Raises:
-        ValueError: It would be pooled away, or does not halve evenly.
-    """
+    """Raise `ValueError` for a grid that is pooled away or odd before all halvings are done."""
     height, width = size_of(image)
     cell = 2**times
     if height % cell or width % cell:
@@ -135,7 +127,7 @@ class Hourglass(nn.Module):
             (B, expansion + F, h, w), the one before has half its resolution.
 
         Raises:
-            ValueError: The input would be pooled away, or does not halve evenly.
+            ValueError: See `check_halving`.
         """
         check_halving(image, len(self.downs))
         skips = [image]

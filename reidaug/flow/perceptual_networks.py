@@ -1,7 +1,4 @@
-"""Frozen networks for perceptual losses, and the ST-LPIPS distance.
-
-Images are in [0, 1]; every network does its own scaling.
-"""
+"""Frozen networks for perceptual losses, and ST-LPIPS. Images in [0, 1]; networks scale them."""
 
 import pickle
 from collections.abc import Sequence
@@ -28,11 +25,7 @@ VGG19 = ((64,), (64, 128), (128, 256), (256, 256, 256, 512), (512, 512, 512, 512
 
 
 class FeatureNetwork(nn.Module):
-    """A frozen network with features at several depths.
-
-    Source:
-        The phi_i of UnWarpME Eq. 6.
-    """
+    """A frozen network with features at several depths: the phi_i of UnWarpME Eq. 6."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -43,13 +36,9 @@ class FeatureNetwork(nn.Module):
         return super().train(False)
 
     def features(self, image: Float[Tensor, "b 3 H W"]) -> list[Tensor]:
-        """Compute the features of images, shallow ones first.
+        """Compute the features (B, C, h, w) of images (B, 3, H, W) in [0, 1], shallow ones first.
 
-        Args:
-            image: Images (B, 3, H, W) in [0, 1].
-
-        Returns:
-            One tensor (B, C, h, w) a depth; fewer for images too small for the deep ones.
+        Images too small for the deep features get fewer.
         """
         raise NotImplementedError
 
@@ -92,14 +81,11 @@ class ShiftTolerantLPIPS(FeatureNetwork):
 
     @classmethod
     def load(cls, network: str, path: Path) -> "ShiftTolerantLPIPS":
-        """Build a network with the published weights.
+        """Build the frozen network ``vgg`` or ``alex`` with the published weights.
 
         Args:
             network: ``vgg`` or ``alex``.
             path: The weight file, see `reidaug.flow.perceptual_weights.shift_tolerant_weights`.
-
-        Returns:
-            The network, frozen.
 
         Raises:
             ReidaugError: The file cannot be read or is of another network.
@@ -120,14 +106,9 @@ class ShiftTolerantLPIPS(FeatureNetwork):
     def distance(
         self, image: Float[Tensor, "b 3 H W"], other: Float[Tensor, "b 3 H W"]
     ) -> Float[Tensor, " b"]:
-        """Compute ST-LPIPS, the perceptual distance that tolerates small shifts.
+        """Compute ST-LPIPS (B,), the perceptual distance that tolerates small shifts.
 
-        Args:
-            image: Images (B, 3, H, W) in [0, 1].
-            other: Images (B, 3, H, W) in [0, 1].
-
-        Returns:
-            Distances (B,): 0 for equal images, the larger the more different.
+        Images (B, 3, H, W) are in [0, 1]; 0 for equal images, the larger the more different.
         """
         return self.feature_distance(self.features(image), self.features(other))
 
@@ -214,11 +195,7 @@ class Vgg19(FeatureNetwork):
 
     @classmethod
     def load(cls, path: Path) -> "Vgg19":
-        """Build the frozen network with weights from torchvision's ``vgg19-*.pth``.
-
-        Raises:
-            ReidaugError: The file cannot be read or is of another network.
-        """
+        """Build it with torchvision's ``vgg19-*.pth`` weights; `ReidaugError` for another file."""
         built = cls()
         tensors = [t for name, t in _read(path).items() if name.startswith("features.")]
         _fill(built, tensors[: len(built.state_dict())], path, "torchvision's VGG-19")

@@ -20,13 +20,7 @@ FILES = {
 
 
 def shift_tolerant_weights(network: str) -> Path:
-    """Locate the weight file of a shift-tolerant LPIPS network; the first time, download both.
-
-    Args:
-        network: ``alex`` or ``vgg``.
-
-    Returns:
-        The file, its SHA-256 checked.
+    """Locate ST-LPIPS's weight file (``alex`` or ``vgg``), SHA-256 checked; at first download both.
 
     Raises:
         ReidaugError: pip cannot fetch the wheel, or a checksum is wrong.

@@ -29,28 +29,18 @@ CLOSED_FORMS = {name.replace("-", "_"): kind for name, kind in builtin.CLOSED_FO
 
 
 class Scored(NamedTuple):
-    """Estimators scored on pairs.
+    """Estimators scored on pairs."""
 
-    Attributes:
-        size: (height, width) of the images.
-        pairs: Number of pairs.
-        region: ``foreground`` or ``image``, what was compared.
-        values: Row name, score name, one value a pair; the closed-form estimators first.
-    """
-
-    size: Size
-    pairs: int
-    region: str
+    size: Size  # (height, width) of the images
+    pairs: int  # number of pairs
+    region: str  # ``foreground`` or ``image``, what was compared
+    # row name, score name, one value a pair; closed-form estimators first
     values: dict[str, Values]
 
     def as_dict(self, *, seed: int) -> dict[str, Any]:
-        """Average over the pairs.
+        """Average: ``size``, ``pairs``, ``region``, ``rows`` (see `reidaug.flow.scores.ScoreRow`).
 
-        Args:
-            seed: Random seed of the bootstrap.
-
-        Returns:
-            ``size``, ``pairs``, ``region`` and ``rows``, see `reidaug.flow.scores.ScoreRow`.
+        ``seed`` is the random seed of the bootstrap.
         """
         rows = {row: summarise(values, seed=seed).as_dict() for row, values in self.values.items()}
         return {"size": list(self.size), "pairs": self.pairs, "region": self.region, "rows": rows}
@@ -80,9 +70,6 @@ def score_pairs(
         hidden: Whether the part of the person that the source does not show is scored as well.
         generators: Image generators by the name of their row, whose images are scored as well.
 
-    Returns:
-        The scores by pair.
-
     Raises:
         ReidaugError: A file cannot be read, or ST-LPIPS cannot be fetched.
     """
@@ -110,15 +97,7 @@ def score_pairs(
 def scored_batches(
     pairs: PairList, size: Size | None, *, background: str = "image"
 ) -> Iterator[ScoredBatch]:
-    """Read pairs in batches to score.
-
-    Args:
-        pairs: The pairs.
-        size: (height, width) all images are resized to.
-        background: ``grey`` gives estimators the source on grey, where every image has a mask.
-
-    Yields:
-        `BATCH` pairs at a time.
+    """Read pairs in batches of `BATCH` to score; arguments as in `score_pairs`.
 
     Raises:
         ReidaugError: A file cannot be read.
@@ -144,14 +123,7 @@ def scored_batches(
 
 
 def table_text(report: Mapping[str, Any]) -> str:
-    """Format a report as plain text.
-
-    Args:
-        report: The result of `Scored.as_dict`.
-
-    Returns:
-        One line a row; the best value of each column has a star.
-    """
+    """Format `Scored.as_dict` as text, one line a row; the best value of each column has a star."""
     rows = report["rows"]
     columns = [c for c in next(iter(rows.values())) if not c.endswith("_ci")]
     best = {}

@@ -1,10 +1,6 @@
-"""Scores of flows: per pair, with means and bootstrap intervals.
+"""Scores of flows (UnWarpME Sec. 5.2): per pair, with means and bootstrap intervals.
 
-The source is sampled directly with the flow, without a generator, and compared with the target,
-both rounded to 8 bits.
-
-Source:
-    UnWarpME Sec. 5.2.
+The source is sampled by the flow, without a generator; it and the target are rounded to 8 bits.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -39,18 +35,13 @@ Distance = Callable[[Tensor, Tensor], Tensor]
 
 
 class ScoredBatch(NamedTuple):
-    """Pairs to score.
-
-    Attributes:
-        pairs: A batch of pairs.
-        person: Mask of the person in the target (B, H, W): elsewhere both images become grey, so
-            that an unpredictable background does not count. None scores whole images.
-        shown: The estimators' input image (B, 3, H, W), where it is not the source itself; the
-            source is what is sampled.
-    """
+    """Pairs to score."""
 
     pairs: PosePair
+    # Mask of the person in the target: elsewhere both images become grey, so that an
+    # unpredictable background does not count. None scores whole images.
     person: Bool[Tensor, "b H W"] | None = None
+    # The estimators' input image, where it is not the source itself, which is what is sampled.
     shown: Float[Tensor, "b 3 H W"] | None = None
 
     def input(self) -> Float[Tensor, "b 3 H W"]:
@@ -58,28 +49,18 @@ class ScoredBatch(NamedTuple):
         return self.pairs.source if self.shown is None else self.shown
 
     def hidden(self) -> Bool[Tensor, "b H W"] | None:
-        """Mark the person's cells whose surface the source does not show.
-
-        Returns:
-            (B, H, W); None without a mask or without an exact flow.
-        """
+        """Mark the person's cells (B, H, W) hidden in the source; None without mask or exact flow."""
         if self.person is None or self.pairs.visible is None:
             return None
         return self.person & ~self.pairs.visible
 
 
 class PairedDifference(NamedTuple):
-    """Mean difference of two rows on the same pairs, with its 95 % interval.
+    """Mean difference of two rows on the same pairs, with its 95 % interval."""
 
-    Attributes:
-        mean: Mean over pairs of one row minus the other.
-        low: Lower end of the interval.
-        high: Upper end.
-    """
-
-    mean: float
-    low: float
-    high: float
+    mean: float  # over pairs, of one row minus the other
+    low: float  # lower end of the interval
+    high: float  # upper end
 
     @property
     def evident(self) -> bool:
@@ -89,11 +70,7 @@ class PairedDifference(NamedTuple):
 
 @dataclass(frozen=True)
 class ScoreRow:
-    """Mean scores of one estimator with their 95 % intervals.
-
-    Attributes:
-        scores: Estimates by score name.
-    """
+    """Mean scores of one estimator with their 95 % intervals, by score name."""
 
     scores: Mapping[str, Estimate]
 
@@ -122,15 +99,14 @@ def score_estimators(
         batches: The pairs.
         perceptual: Networks of ST-LPIPS by name; each adds a column ``stlpips_<name>``.
         distances: Other distances of two images by the name of their column.
-        hidden: Whether each network also scores the part of the person that the source does not
-            show, as ``stlpips_<name>_hidden``.
-        generators: Image generators by the name of their row, in ``eval`` mode: their images are
-            scored beside the warped source, in columns ``generated_<name>``.
+        hidden: Also score the part of the person that the source does not show, as
+            ``stlpips_<name>_hidden``.
+        generators: Image generators by the name of their row, in ``eval`` mode; their images are
+            scored as well, in columns ``generated_<name>``.
 
     Returns:
-        Row name, score name, one value a pair. ``epe_px`` is there for pairs with exact flow and
-        NaN for a pair without any visible cell; so is a hidden score for one without any hidden
-        cell.
+        Row name, score name, one value a pair; ``epe_px`` for pairs with exact flow. It is NaN for
+        a pair without visible cells, and a hidden score for one without hidden cells.
     """
     found: dict[str, dict[str, list[Tensor]]] = {name: {} for name in estimators}
     with torch.inference_mode():
@@ -205,11 +181,7 @@ def _flow_scores(flow: Tensor, pairs: PosePair) -> dict[str, Tensor]:
 def image_scores(
     image: Float[Tensor, "b 3 H W"], target: Float[Tensor, "b 3 H W"]
 ) -> dict[str, Float[Tensor, " b"]]:
-    """Compare images pixel by pixel.
-
-    Args:
-        image: Images (B, 3, H, W) in [0, 1].
-        target: Target images (B, 3, H, W).
+    """Compare images (B, 3, H, W) in [0, 1] pixel by pixel.
 
     Returns:
         ``l1``: mean absolute difference on 0-255; ``l1_32``: the same after shrinking both to 32 x
@@ -238,11 +210,9 @@ def _coarse(image: Tensor) -> Tensor:
 
 
 def lpips_distance() -> Distance | None:
-    """Build the LPIPS distance (AlexNet) if torchvision's weights are in torch's cache.
+    """Build LPIPS (AlexNet) of images in [0, 1], one value a pair.
 
-    Returns:
-        The distance of images in [0, 1], one value a pair; None without the weights, which are
-        not downloaded.
+    None unless torchvision's weights are in torch's cache; they are not downloaded.
     """
     cached = Path(torch.hub.get_dir()) / "checkpoints"
     if not any(cached.glob("alexnet-owt-*.pth")):
@@ -260,11 +230,8 @@ def summarise(values: Values, *, seed: int) -> ScoreRow:
     """Average values by pair.
 
     Args:
-        values: Score name, one value a pair; NaN counts as not measured.
+        values: Score name, one value a pair; NaN counts as not measured, all NaN gives no score.
         seed: Random seed of the bootstrap; the same pairs are drawn for every row.
-
-    Returns:
-        The row, without scores that were not measured for any pair.
     """
     row = {}
     for name, of_pairs in values.items():
@@ -277,15 +244,10 @@ def summarise(values: Values, *, seed: int) -> ScoreRow:
 def paired_difference(
     values: NDArray[np.float64], others: NDArray[np.float64], *, seed: int
 ) -> PairedDifference | None:
-    """Compare two rows pair by pair, which is far sharper than comparing their intervals.
+    """Compare two rows (N,) pair by pair, which is far sharper than comparing their intervals.
 
-    Args:
-        values: One value a pair (N,); NaN counts as not measured.
-        others: The other row's values of the same pairs (N,).
-        seed: Random seed of the bootstrap.
-
-    Returns:
-        The difference; None where no pair was measured in both.
+    NaN counts as not measured; None where no pair was measured in both. ``seed`` is the
+    bootstrap's random seed.
     """
     difference = values - others
     difference = difference[np.isfinite(difference)]
