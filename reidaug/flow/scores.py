@@ -49,7 +49,7 @@ class ScoredBatch(NamedTuple):
         return self.pairs.source if self.shown is None else self.shown
 
     def hidden(self) -> Bool[Tensor, "b H W"] | None:
-        """Mark the person's cells (B, H, W) hidden in the source; None without mask or exact flow."""
+        """Mark the person's cells hidden in the source (B, H, W); None without mask or flow."""
         if self.person is None or self.pairs.visible is None:
             return None
         return self.person & ~self.pairs.visible

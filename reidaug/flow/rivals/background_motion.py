@@ -75,18 +75,10 @@ class BackgroundMotion(nn.Module):
 
 
 def build_background(background: str, kind: str, **keywords: int) -> BackgroundMotion | None:
-    """Build the network that an estimator's keyword ``background`` names.
-
-    Args:
-        background: ``identity`` or ``predicted``.
-        kind: As in `BackgroundMotion`.
-        keywords: Keywords of `BackgroundMotion`.
-
-    Returns:
-        The network; None for ``identity``.
+    """Build what a keyword ``background`` names: ``predicted`` as in `BackgroundMotion`, or None.
 
     Raises:
-        ValueError: It is neither.
+        ValueError: It is neither ``predicted`` nor ``identity``.
     """
     if background not in BACKGROUNDS:
         raise ValueError(f"background must be one of {BACKGROUNDS}, got {background!r}")
@@ -96,11 +88,7 @@ def build_background(background: str, kind: str, **keywords: int) -> BackgroundM
 def round_trip_loss(
     forth: Float[Tensor, "b 2 3"], back: Float[Tensor, "b 2 3"]
 ) -> Float[Tensor, ""]:
-    """Compare the composition of two maps with the identity.
-
-    Args:
-        forth: Affine maps from source to target (B, 2, 3).
-        back: Affine maps from target to source (B, 2, 3).
+    """Compare the composition of the maps from source to target and back with the identity.
 
     Returns:
         Mean absolute difference of their product, as 3x3 matrices, and the identity.

@@ -69,16 +69,13 @@ class DenseMotion(nn.Module):
         evidence: Float[Tensor, "b c h w"],
         known: Bool[Tensor, "b k"],
     ) -> Motion:
-        """Blend maps into one flow.
+        """Blend maps into one flow on the grid, with occlusion.
 
         Args:
             source: Source images on the grid (B, 3, h, w).
             maps: The background's map, then one a part, (B, K + 1, 2, h, w): each a flow.
             evidence: Evidence of the parts' positions (B, C, h, w).
             known: (B, K), False for the parts to leave out.
-
-        Returns:
-            The flow on the grid, and occlusion.
 
         Raises:
             ValueError: The grid does not suit the hourglass.

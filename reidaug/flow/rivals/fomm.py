@@ -96,15 +96,7 @@ class FOMM(ParametricEstimator):
     def own_losses(
         self, batch: PosePair, motion: Motion, generator: torch.Generator
     ) -> dict[str, Tensor]:
-        """Compute ``equivariance``: learned Jacobians turn with the body.
-
-        Args:
-            batch: Pairs, of which the target poses are used.
-            motion: Not used.
-            generator: Random numbers for the maps, on the CPU.
-
-        Returns:
-            ``equivariance``; nothing where Jacobians are not learned.
+        """Compute ``equivariance`` of the target poses, if Jacobians are learned.
 
         Source:
             FOMM's equivariance of Jacobians: mean|I - J_D^-1 T' J_T| with p_T = T^-1(p_D).
@@ -132,7 +124,7 @@ def distort(
     Args:
         pose: Joints p_D (B, J, 2) in pixels.
         size: (height, width) of the image they belong to.
-        generator: Random numbers, on the CPU.
+        generator: Random generator, on the CPU.
 
     Returns:
         Joints p_T with T(p_T) = p_D, and the matrices of T in square units (B, 2, 2).

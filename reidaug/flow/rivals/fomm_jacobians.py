@@ -1,7 +1,4 @@
-"""FOMM's Jacobians, how the body turns and stretches around each joint: learned or fitted.
-
-Units and direction of maps are those of `reidaug.flow.rivals.local_maps`.
-"""
+"""FOMM's Jacobians, learned or fitted, with units and direction of maps as in `local_maps`."""
 
 import torch
 from jaxtyping import Bool, Float
@@ -42,14 +39,10 @@ class JacobianNetwork(nn.Module):
         self.head.bias = nn.Parameter(torch.tensor((1.0, 0.0, 0.0, 1.0)).repeat(JOINTS))
 
     def forward(self, maps: Float[Tensor, "b 18 h w"]) -> Float[Tensor, "b 18 2 2"]:
-        """Predict one Jacobian a joint.
+        """Predict one Jacobian a joint (B, 18, 2, 2) from pose maps (B, 18, h, w).
 
-        Args:
-            maps: Pose maps (B, 18, h, w).
-
-        Returns:
-            Jacobians (B, 18, 2, 2): the mean of the network's output around the joint; the
-            identity where a joint is missing or far outside the image.
+        It is the mean of the network's output around the joint; the identity where a joint is
+        missing or far outside the image.
         """
         output = self.head(self.hourglass(maps)[-1]).float().unflatten(1, (JOINTS, 4))
         weight = maps / (maps.sum((-2, -1), keepdim=True) + 1e-3)
@@ -62,14 +55,9 @@ class JacobianNetwork(nn.Module):
 def jacobian_ratio(
     source: Float[Tensor, "*b 2 2"], target: Float[Tensor, "*b 2 2"]
 ) -> Float[Tensor, "*b 2 2"]:
-    """Divide Jacobians, J_S J_D^-1, also near singular ones.
+    """Divide Jacobians, J_S J_D^-1 (..., 2, 2), also near singular ones.
 
-    Args:
-        source: J_S (..., 2, 2).
-        target: J_D (..., 2, 2).
-
-    Returns:
-        Matrices (..., 2, 2): the identity where both are equal, finite everywhere.
+    The identity where both are equal, finite everywhere.
 
     Source:
         FOMM's J_S J_D^-1; a ridge on J_D J_D^T replaces its lower bound of |det J_D|.

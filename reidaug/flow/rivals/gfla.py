@@ -29,26 +29,17 @@ GAIN = 0.02
 
 
 class Levels(NamedTuple):
-    """GFLA's two levels, coarse to fine.
+    """GFLA's two levels, coarse to fine."""
 
-    Attributes:
-        flows: Flow (B, 2, H/8, W/8) and flow (B, 2, H/4, W/4).
-        masks: Share of every cell that the source shows, (B, 1, h, w) in [0, 1] on the same grids.
-    """
-
-    flows: tuple[Float[Tensor, "b 2 _ _"], ...]
+    flows: tuple[Float[Tensor, "b 2 _ _"], ...]  # flow (B, 2, H/8, W/8) and flow (B, 2, H/4, W/4)
+    # share of every cell that the source shows, in [0, 1], on the same grids
     masks: tuple[Float[Tensor, "b 1 _ _"], ...]
 
 
 def from_offsets(offsets: Float[Tensor, "b 2 h w"]) -> Float[Tensor, "b 2 h w"]:
-    """Convert offsets in cells to a flow.
+    """Convert offsets of samples from their cells, x then y, to a flow, at least 2 by 2 cells.
 
-    Args:
-        offsets: Offset of each cell's sample from the cell (B, 2, h, w), x then y, in cells of this
-            grid, at least 2 by 2.
-
-    Returns:
-        Flow (B, 2, h, w): the identity plus 2 offsets / (cells - 1).
+    Offsets are in cells of this grid; the flow is the identity plus 2 offsets / (cells - 1).
 
     Source:
         GFLA, the unit of its flow. Only a flow can be resized without a change of unit: one cell of
@@ -62,14 +53,10 @@ def from_offsets(offsets: Float[Tensor, "b 2 h w"]) -> Float[Tensor, "b 2 h w"]:
 def image_and_poses(
     source: Float[Tensor, "b 3 H W"], source_pose: Pose, target_pose: Pose, *, sigma: float = 6.0
 ) -> Float[Tensor, "b c H W"]:
-    """Stack the network's input.
+    """Stack image in [-1, 1], source and target pose maps (B, 39, H, W), zero for missing joints.
 
     Arguments are those of `FlowEstimator.forward`, and ``sigma``, the width of a joint's Gaussian
     in pixels of an image of 256 rows.
-
-    Returns:
-        Image in [-1, 1], source pose maps, target pose maps (B, 39, H, W); the channel of a missing
-        joint is all zero.
     """
     size = size_of(source)
     width = sigma * size[0] / PAPER_ROWS
@@ -175,11 +162,7 @@ class GFLA(MotionEstimator):
         self.apply(_initialise)
 
     def levels(self, source: Images, source_pose: Pose, target_pose: Pose) -> Levels:
-        """Estimate flow and mask at both levels, coarse to fine.
-
-        Raises:
-            ValueError: The images' size cannot be halved so often.
-        """
+        """Estimate flow and mask at both levels; `ValueError` if the size halves too few times."""
         self._check_size(size_of(source))
         x = image_and_poses(source, source_pose, target_pose, sigma=self.sigma)
         encoded = []

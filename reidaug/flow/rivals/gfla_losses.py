@@ -70,14 +70,11 @@ class SamplingLosses:
     def __call__(
         self, flows: Sequence[Float[Tensor, "b 2 _ _"]], batch: PosePair
     ) -> dict[str, Tensor]:
-        """Compute both losses of a batch.
+        """Compute ``correctness`` and ``regularity``, unweighted, each summed over the levels.
 
         Args:
             flows: One flow a level, coarse to fine, see `FlowEstimator.flows`.
             batch: The pairs.
-
-        Returns:
-            ``correctness`` and ``regularity``, unweighted, each summed over the levels.
 
         Raises:
             ValueError: The number of flows is not that of the levels, images are too small for the
@@ -175,15 +172,12 @@ def best_similarity(
     *,
     chunk: int = CHUNK,
 ) -> Float[Tensor, "b H W"]:
-    """Find the largest cosine of each target cell with any source cell; without gradient.
+    """Find the largest cosine (B, H, W) of each target cell with any source cell; no gradient.
 
     Args:
         source: Features of the source image (B, C, h, w).
         target: Features of the target image (B, C, H, W).
         chunk: Most similarities held at a time.
-
-    Returns:
-        The largest cosine (B, H, W).
 
     Source:
         GFLA's normalisation of the sampling correctness loss.
@@ -224,11 +218,7 @@ def affine_regularity(flow: Float[Tensor, "b 2 h w"], window: int) -> Float[Tens
 
 
 def affine_residual(window: int) -> Float[Tensor, "n n"]:
-    """Build R of `affine_regularity` for a window's side.
-
-    Returns:
-        R (n, n), n = window squared, of rank n - 3.
-    """
+    """Build R of `affine_regularity` (n, n), n = window squared, of rank n - 3."""
     axis = torch.arange(window, dtype=torch.float64) - (window - 1) / 2
     row, column = torch.meshgrid(axis, axis, indexing="ij")
     a = torch.stack((row, column, torch.ones_like(row)), -1).flatten(0, 1)

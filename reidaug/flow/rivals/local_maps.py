@@ -71,7 +71,7 @@ def ratio(
     gram: Float[Tensor, "*b 2 2"],
     ridge: Float[Tensor, "*b"] | float,
 ) -> Float[Tensor, "*b 2 2"]:
-    """Solve M gram = cross with a pull towards the identity: (cross + r I) (gram + r I)^-1.
+    """Solve M gram = cross with a pull r towards the identity: (cross + r I) (gram + r I)^-1.
 
     With cross = S T^T and gram = T T^T it is S T^-1 where T is far from singular, exactly the
     identity where S = T, and finite everywhere.
@@ -80,9 +80,6 @@ def ratio(
         cross: (..., 2, 2).
         gram: (..., 2, 2), symmetric and not negative.
         ridge: The pull r, positive.
-
-    Returns:
-        M (..., 2, 2).
     """
     eye = torch.eye(2, dtype=gram.dtype, device=gram.device)
     pull = torch.as_tensor(ridge, dtype=gram.dtype, device=gram.device)[..., None, None] * eye

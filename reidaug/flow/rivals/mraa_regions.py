@@ -1,7 +1,4 @@
-"""MRAA's body regions from joints: mean, orientation and extent.
-
-Units and direction of maps are those of `reidaug.flow.rivals.local_maps`.
-"""
+"""MRAA's body regions of joints: mean, orientation, extent; units, directions as in `local_maps`."""
 
 import torch
 from jaxtyping import Bool, Float
@@ -24,13 +21,9 @@ FAR = 27.0  # squared distance beyond which a region's map, below 1e-6, is zero
 
 
 def known_regions(visible: Bool[Tensor, "b 18"]) -> Bool[Tensor, "b 10"]:
-    """Find the regions that the visible joints determine.
+    """Find the regions (B, 10) that the joints visible in one image, or both of a pair, determine.
 
-    Args:
-        visible: (B, 18); of a pair, the joints visible in both images.
-
-    Returns:
-        (B, 10): limbs with both ends, a torso of three joints, a head of one.
+    Limbs need both ends, the torso three joints, the head one.
     """
     least = torch.tensor(MIN_JOINTS, device=visible.device)
     return (_members(visible) > 0).sum(-1) >= least
@@ -39,15 +32,9 @@ def known_regions(visible: Bool[Tensor, "b 18"]) -> Bool[Tensor, "b 10"]:
 def moments(
     points: Float[Tensor, "b 18 2"], visible: Bool[Tensor, "b 18"]
 ) -> tuple[Float[Tensor, "b 10 2"], Float[Tensor, "b 10 2 2"]]:
-    """Compute mean and covariance of every region.
+    """Compute means (B, 10, 2) and covariances (B, 10, 2, 2) of every region's visible joints.
 
-    Args:
-        points: Joints (B, 18, 2).
-        visible: (B, 18), which of them to use.
-
-    Returns:
-        Means (B, 10, 2) and covariances (B, 10, 2, 2), widened by the square of 0.15 person
-        scales, the width of limbs.
+    Covariances are widened by the square of 0.15 person scales, the width of limbs.
 
     Source:
         MRAA's mean and principal axes of a region's heat map, of joints instead: our reading.
@@ -65,14 +52,9 @@ def moments(
 def person_scale(
     points: Float[Tensor, "b 18 2"], visible: Bool[Tensor, "b 18"]
 ) -> Float[Tensor, " b"]:
-    """Measure a person: from neck to the middle of the hips, else the median limb.
+    """Measure people (B,), positive: from neck to the middle of the hips, else the median limb.
 
-    Args:
-        points: Joints (B, 18, 2).
-        visible: (B, 18), which of them to use.
-
-    Returns:
-        Lengths (B,), positive; 0.5 where nothing can be measured.
+    Only ``visible`` joints count; 0.5 where nothing can be measured.
     """
     torso = (points[:, NECK] - _mid_hip(points, visible)).norm(dim=-1)
     first, second = torch.tensor(REGIONS[2:], device=points.device).T
@@ -144,15 +126,12 @@ def svd_matrices(
 def region_maps(
     points: Float[Tensor, "b 18 2"], visible: Bool[Tensor, "b 18"], cells: Float[Tensor, "n 2"]
 ) -> Float[Tensor, "b 10 n"]:
-    """Draw every region as a Gaussian of its mean and covariance.
+    """Draw every region as a Gaussian of its mean and covariance: (B, 10, N) in [0, 1].
 
     Args:
         points: Joints (B, 18, 2) of one image.
-        visible: (B, 18), the joints visible in this image.
+        visible: (B, 18), the joints visible in this image; a region may be unknown: zero.
         cells: Positions (N, 2).
-
-    Returns:
-        Values (B, 10, N) in [0, 1]; zero where a region is unknown.
 
     Source:
         MRAA's heat maps with true covariance, exp(-(z - mu)^T Sigma^-1 (z - mu) / 2).

@@ -21,25 +21,17 @@ SPREAD = 0.1  # width of a joint's Gaussian in normalised units: a variance of 0
 
 
 class Scene(NamedTuple):
-    """A pair on the grid of the flow.
+    """A pair on the grid of the flow."""
 
-    Attributes:
-        size: (height, width) of the images.
-        grid: (height, width) of the flow.
-        small: The source on the grid (B, 3, h, w).
-        maps: Pose maps of source and target (B, J, h, w).
-        points: Joints of source and target in square units (B, J, 2); zero where missing.
-        visible: Visible joints of source and target (B, J).
-        cells: The grid's cells in square units (h * w, 2).
-    """
-
-    size: Size
-    grid: Size
-    small: Float[Tensor, "b 3 h w"]
+    size: Size  # (height, width) of the images
+    grid: Size  # (height, width) of the flow
+    small: Float[Tensor, "b 3 h w"]  # the source on the grid
+    # pose maps of source and target
     maps: tuple[Float[Tensor, "b j h w"], Float[Tensor, "b j h w"]]
+    # joints of source and target in square units; zero where missing
     points: tuple[Float[Tensor, "b j 2"], Float[Tensor, "b j 2"]]
-    visible: tuple[Bool[Tensor, "b j"], Bool[Tensor, "b j"]]
-    cells: Float[Tensor, "n 2"]
+    visible: tuple[Bool[Tensor, "b j"], Bool[Tensor, "b j"]]  # visible joints of source and target
+    cells: Float[Tensor, "n 2"]  # the grid's cells in square units, n = h * w
 
     @property
     def shared(self) -> Bool[Tensor, "b j"]:
@@ -48,17 +40,11 @@ class Scene(NamedTuple):
 
 
 class PartMotion(NamedTuple):
-    """Motion of the parts of a scene.
+    """Motion of the parts of a scene."""
 
-    Attributes:
-        moved: Where each part's map takes the cells (B, K, N, 2), in square units.
-        evidence: Evidence of the parts' positions (B, C, h, w), see `DenseMotion`.
-        known: (B, K), False for the parts to leave out.
-    """
-
-    moved: Float[Tensor, "b k n 2"]
-    evidence: Float[Tensor, "b c h w"]
-    known: Bool[Tensor, "b k"]
+    moved: Float[Tensor, "b k n 2"]  # where each part's map takes the cells, in square units
+    evidence: Float[Tensor, "b c h w"]  # evidence of the parts' positions, see `DenseMotion`
+    known: Bool[Tensor, "b k"]  # False for the parts to leave out
 
 
 class ParametricEstimator(MotionEstimator):
@@ -68,14 +54,11 @@ class ParametricEstimator(MotionEstimator):
     predicted and trained. Convention: see `reidaug.geometry.flow`.
 
     Args:
-        scale: Share of the image's size that the grid has: 1, 1/2, 1/4 or 1/8.
+        scale: Share of the image's size that the grid has: 1, 1/2, 1/4 or 1/8; else `ValueError`.
 
     Attributes:
         dense_motion: Blends the maps.
         background: Predicts the background's map; None for the identity.
-
-    Raises:
-        ValueError: ``scale`` is another number.
     """
 
     dense_motion: DenseMotion
@@ -91,11 +74,7 @@ class ParametricEstimator(MotionEstimator):
         """Estimate the motion of every part of the pairs in a scene."""
 
     def motion(self, source: Images, source_pose: Pose, target_pose: Pose) -> Motion:
-        """Estimate flow and occlusion on the grid.
-
-        Raises:
-            ValueError: The grid does not suit the hourglass.
-        """
+        """Estimate flow and occlusion on the grid; `ValueError` if the hourglass cannot halve it."""
         scene = observe(source, self.scale, source_pose, target_pose)
         parts = self.part_motion(scene)
         with torch.autocast(source.device.type, enabled=False):
@@ -106,11 +85,7 @@ class ParametricEstimator(MotionEstimator):
 
 
 def halvings(scale: float) -> int:
-    """Return the number of halvings, 0 to 3, of a scale of 1, 1/2, 1/4 or 1/8.
-
-    Raises:
-        ValueError: ``scale`` is another number.
-    """
+    """Return the halvings, 0 to 3, of a scale of 1, 1/2, 1/4 or 1/8; else raise `ValueError`."""
     if scale not in (1, 0.5, 0.25, 0.125):
         raise ValueError(f"scale must be 1, 0.5, 0.25 or 0.125, got {scale}")
     return round(-math.log2(scale))
@@ -132,15 +107,12 @@ def observe(
 def on_grid(
     source: Float[Tensor, "b 3 H W"], scale: float, poses: Sequence[Pose]
 ) -> tuple[Float[Tensor, "b 3 h w"], list[Float[Tensor, "b j h w"]]]:
-    """Shrink source images to the grid of the flow, and draw pose maps on it.
+    """Shrink source images (B, 3, H, W) to the grid of the flow, and draw pose maps on it.
 
     Args:
-        source: Source images (B, 3, H, W).
+        source: The images.
         scale: Share of the image's size that the grid has.
-        poses: Poses (B, J, 2) in pixels of the image.
-
-    Returns:
-        The small source, and pose maps (B, J, h, w) of each of the poses.
+        poses: Poses (B, J, 2) in pixels of the image; each gets maps (B, J, h, w).
 
     Source:
         FOMM's Gaussians have a variance of 0.01 in normalised units. Where the image is not square,

@@ -90,20 +90,13 @@ class TPSMM(ParametricEstimator):
         self._generator: torch.Generator | None = None
 
     def set_progress(self, share: float, generator: torch.Generator) -> None:
-        """Set the progress of training; without a call no group is dropped.
-
-        Args:
-            share: Share of the training that is done, 0 to 1.
-            generator: Random numbers of the next forward passes, on the CPU.
-        """
+        """See `FlowEstimator.set_progress`; without a call no group is dropped."""
         self._share, self._generator = share, generator
 
     def dropout_probability(self) -> float:
-        """Return the current probability of dropping a group.
+        """Return the current probability of dropping a group, 0 in evaluation.
 
-        Returns:
-            0 in evaluation; in training it rises to ``dropout`` over the first tenth and is 0
-            again after 35 hundredths.
+        In training it rises to ``dropout`` over the first tenth and is 0 again after 35 hundredths.
 
         Source:
             TPSMM: P = min(P_start + P_max * epoch / 10, P_max) for the first 35 of 100 epochs.
@@ -124,15 +117,7 @@ class TPSMM(ParametricEstimator):
     def own_losses(
         self, batch: PosePair, motion: Motion, generator: torch.Generator
     ) -> dict[str, Tensor]:
-        """Compute ``background``: a predicted background moves back the way it came.
-
-        Args:
-            batch: Pairs.
-            motion: Not used.
-            generator: Not used.
-
-        Returns:
-            ``background``; nothing where the background's motion is not predicted.
+        """Compute ``background``, if it is predicted: it moves back the way it came.
 
         Source:
             TPSMM's background loss.

@@ -67,13 +67,8 @@ class Inpainting(PyramidGenerator):
     def own_losses(self, batch: PosePair, motion: Motion) -> dict[str, Tensor]:
         """Compute ``features``: the source's warped features against the target's.
 
-        Args:
-            batch: Pairs.
-            motion: The estimator's motion of these pairs; its flow alone gets a gradient.
-
-        Returns:
-            ``features``: the sum over resolutions of the mean absolute difference, times the
-            occlusion.
+        Mean absolute difference times occlusion, summed over resolutions; the flow alone gets a
+        gradient.
 
         Source:
             TPSMM's warp loss: neither the encoder nor the occlusion learns from it.

@@ -1,7 +1,4 @@
-"""TPSMM's transformations from joints: ten groups of five joints, a thin-plate spline each.
-
-Units and direction of maps are those of `reidaug.flow.rivals.local_maps`.
-"""
+"""TPSMM's ten groups of five joints, a spline each; units, directions as in `local_maps`."""
 
 import torch
 from jaxtyping import Bool, Float

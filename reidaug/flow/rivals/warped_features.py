@@ -34,14 +34,7 @@ class PyramidGenerator(ImageGenerator):
         )
 
     def encode(self, image: Float[Tensor, "b 3 H W"]) -> list[Float[Tensor, "b _ _ _"]]:
-        """Compute an image's features at every resolution.
-
-        Args:
-            image: Images (B, 3, H, W) in [0, 1].
-
-        Returns:
-            Features, fine to coarse.
-        """
+        """Compute features of images (B, 3, H, W) in [0, 1] at every resolution, fine to coarse."""
         features = [self.first(image)]
         for down in self.downs:
             features.append(down(features[-1]))
@@ -49,29 +42,19 @@ class PyramidGenerator(ImageGenerator):
 
 
 def warp_visible(features: Float[Tensor, "b c H W"], motion: Motion) -> Float[Tensor, "b c H W"]:
-    """Warp features, or an image, and multiply them by the occlusion.
+    """Warp features (B, C, H, W), or an image, and multiply them by the occlusion.
 
-    Args:
-        features: Features of the source (B, C, H, W).
-        motion: Flow and occlusion of any size.
-
-    Returns:
-        Warped features, near zero where they are hidden, of the same shape.
+    Flow and occlusion are of any size; hidden features are near zero.
     """
     occlusion = occlusion_at(motion, size_of(features))
     return warp(features, motion.flow) * occlusion.to(features.dtype)
 
 
 def occlusion_at(motion: Motion, size: Size) -> Float[Tensor, "b 1 h w"]:
-    """Return a motion's occlusion at a resolution.
+    """Return a motion's occlusion (B, 1, *size) at a resolution.
 
-    Args:
-        motion: Flow and occlusion of any size.
-        size: (height, width) of the result.
-
-    Returns:
-        Occlusion (B, 1, *size): the coarsest map that is at least as fine, or else the finest,
-        resized; ones for a motion without occlusion.
+    The coarsest map that is at least as fine, or else the finest, resized; ones for a motion
+    without occlusion.
     """
     if not motion.occlusion:
         return torch.ones(len(motion.flow), 1, *size, device=motion.flow.device)

@@ -61,10 +61,10 @@ def random_upright_affine(
 def move_pose(
     pose: Pose, matrix: Float[Tensor, "b 2 2"], offset: Float[Tensor, "b 2"], size: Size
 ) -> Pose:
-    """Move joints so that the map carries them back: x to A^-1 (x - b).
+    """Move joints so that the map carries them back: x to A^-1 (x - b), p_t to p_st.
 
-    That makes the synthetic source pose p_st of a target pose. Round Gaussians drawn at the moved
-    joints, instead of pose maps sampled at A q + b, keep the maps of training and of use alike.
+    Round Gaussians drawn at the moved joints, instead of pose maps sampled at A q + b, keep the
+    maps of training and of use alike.
 
     Args:
         pose: Target joints (B, J, 2) in pixels.
@@ -85,15 +85,12 @@ def move_pose(
 def known_flow(
     matrix: Float[Tensor, "b 2 2"], offset: Float[Tensor, "b 2"], size: Size
 ) -> Float[Tensor, "b 2 h w"]:
-    """Build s_f, the flow from the synthetic source pose to the real target pose.
+    """Build the flow s_f(q) = A^-1 (q - b) from the synthetic source pose to the real target pose.
 
     Args:
         matrix: A (B, 2, 2).
         offset: b (B, 2).
         size: (height, width) of the flow.
-
-    Returns:
-        s_f(q) = A^-1 (q - b), (B, 2, height, width).
 
     Source:
         UnWarpME Eq. 5. The target pose is the real one, hence the inverse.
@@ -104,11 +101,7 @@ def known_flow(
 def affine_preserving_loss(
     flow: Float[Tensor, "b 2 h w"], affine_flow: Float[Tensor, "b 2 h w"]
 ) -> Float[Tensor, ""]:
-    """Compare the flow between p_st and p_t with the known one.
-
-    Args:
-        flow: W(p_st, p_t), (B, 2, h, w).
-        affine_flow: s_f on the same grid.
+    """Compare the flow W(p_st, p_t) with the known one, s_f, on the same grid.
 
     Returns:
         Mean absolute difference in normalised units. Cells that s_f samples outside the source

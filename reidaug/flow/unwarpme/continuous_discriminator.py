@@ -72,13 +72,7 @@ class ContinuousDiscriminator(Discriminator):
         self.score = nn.Conv2d((channels, *widths)[-1], 1, 1)
 
     def embed(self, image: Images) -> Float[Tensor, "b m h w"]:
-        """Embed images in the frozen network's features.
-
-        Args:
-            image: Images (B, 3, H, W) in [0, 1].
-
-        Returns:
-            Features (B, M, h, w) of unit length at every position.
+        """Embed images (B, 3, H, W) in [0, 1]: features (B, M, h, w), unit length at each position.
 
         Raises:
             ValueError: The images are too small for features of this depth.
@@ -126,11 +120,7 @@ class ContinuousDiscriminator(Discriminator):
 def critic_loss(
     real: Float[Tensor, "*positions"], fake: Float[Tensor, "*positions"]
 ) -> Float[Tensor, ""]:
-    """Train a critic to score real samples above generated ones.
-
-    Args:
-        real: Scores of real samples, any shape.
-        fake: Scores of generated samples, of the same shape.
+    """Train a critic to score real samples above generated ones; scores of any shape.
 
     Returns:
         Mean fake score minus mean real score: minus the estimated distance of the distributions.
@@ -159,7 +149,7 @@ def gradient_penalty(
         critic: Scores every sample from that sample alone; runs in 32 bits.
         real: Real samples (N, ...).
         fake: Generated samples (N, ...).
-        generator: Random numbers, on the CPU: where between the two each slope is taken.
+        generator: Random generator, on the CPU: where between the two each slope is taken.
 
     Returns:
         Mean of (length of the slope - 1) squared, one slope a sample.

@@ -17,16 +17,13 @@ EPSILON = 1e-5
 def unit_features(
     features: Float[Tensor, "b m h w"], *, over: str = "position", eps: float = 1e-6
 ) -> Float[Tensor, "b m h w"]:
-    """Normalise features to unit l2 length.
+    """Normalise features (B, M, h, w) to unit l2 length.
 
     Args:
-        features: Features (B, M, h, w).
+        features: The features.
         over: ``position``: the M features of each cell, so that their dot product is a cosine.
             ``channel``: each channel over the grid.
         eps: Lower bound of the length.
-
-    Returns:
-        Features (B, M, h, w).
 
     Raises:
         ValueError: ``over`` is neither.
@@ -82,10 +79,7 @@ def mutual_attention(correlation: Float[Tensor, "b s h w"]) -> Float[Tensor, "b 
 
 
 def unit_matches(matches: Float[Tensor, "b s h w"]) -> Float[Tensor, "b s h w"]:
-    """Normalise each target cell's matches to unit l2 length over the source positions.
-
-    Args:
-        matches: Filtered correlation Q (B, S, h, w).
+    """Normalise each target cell's matches Q to unit l2 length over the source positions.
 
     Returns:
         Q_gamma (B, S, h, w); all zero where a target cell matches nothing.
@@ -98,13 +92,10 @@ def unit_matches(matches: Float[Tensor, "b s h w"]) -> Float[Tensor, "b s h w"]:
 
 
 def filter_matches(correlation: Float[Tensor, "b s h w"]) -> Float[Tensor, "b s h w"]:
-    """Rectify a correlation, filter it (Q = gamma C) and normalise it.
+    """Rectify a correlation, filter it (Q = gamma C) and normalise it to Q_gamma (B, S, h, w).
 
     Args:
         correlation: Correlation (B, S, h, w) of any sign; overwritten where it needs no gradient.
-
-    Returns:
-        Q_gamma (B, S, h, w).
 
     Source:
         UnWarpME Eqs. 10 and 3, in this order. Negative correlation is set to 0 first: a negative
@@ -117,16 +108,10 @@ def filter_matches(correlation: Float[Tensor, "b s h w"]) -> Float[Tensor, "b s 
 
 
 def fused_matches(correlation: Float[Tensor, "b s h w"]) -> Float[Tensor, "b s h w"]:
-    """Compute `filter_matches` in place, for inference.
+    """Compute `filter_matches` in place, for inference; equal up to rounding.
 
     The best source of a target cell divides that cell's matches and their length alike, so it is
     needed only for the small constants: three passes over the matches instead of five.
-
-    Args:
-        correlation: Correlation (B, S, h, w) of any sign; overwritten.
-
-    Returns:
-        Q_gamma (B, S, h, w), equal to the printed equations up to rounding.
     """
     matches = correlation.relu_()
     best_source = matches.amax(1, keepdim=True) + EPSILON

@@ -1,7 +1,6 @@
 """Discriminators of generated images: the interface, and the patch discriminator of Eq. 7.
 
-Training calls `Discriminator.loss` and `Discriminator.generator_losses`, whichever discriminator it
-has; `reidaug.flow.unwarpme.continuous_discriminator` holds the other one.
+`reidaug.flow.unwarpme.continuous_discriminator` holds the other one.
 """
 
 from abc import ABC, abstractmethod
@@ -21,30 +20,14 @@ from reidaug.geometry.pose import OPENPOSE_18, Pose, pose_maps
 
 
 class Discriminator(Component, ABC):
-    """Scores patches of images, conditioned on a pose; owns its loss and the generator's.
+    """Scores patches of images, conditioned on a pose; owns its loss and the generator's."""
 
-    Attributes:
-        blocks: Layers, one after the other.
-        score: Last layer: one score a patch.
-    """
-
-    blocks: nn.ModuleList
-    score: nn.Module
+    blocks: nn.ModuleList  # layers, one after the other
+    score: nn.Module  # last layer: one score a patch
 
     @abstractmethod
     def condition(self, image: Images, pose: Pose) -> Float[Tensor, "b c h w"]:
-        """Combine images and poses to the input of the first block.
-
-        Args:
-            image: Images (B, 3, H, W) in [0, 1].
-            pose: Joints (B, 18, 2) in pixels of these images.
-
-        Returns:
-            Features (B, C, h, w).
-
-        Raises:
-            ValueError: The images are too small.
-        """
+        """Combine images and poses to the input (B, C, h, w) of the first block; see `forward`."""
 
     def forward(self, image: Images, pose: Pose) -> list[Tensor]:
         """Score images.
@@ -78,23 +61,14 @@ class Discriminator(Component, ABC):
             real: Target images (B, 3, H, W) in [0, 1].
             fake: Generated images (B, 3, H, W).
             pose: Target joints (B, 18, 2).
-            generator: Random numbers, on the CPU.
-
-        Returns:
-            The loss.
+            generator: Random generator, on the CPU.
         """
 
     @abstractmethod
     def generator_losses(self, real: Images, fake: Images, pose: Pose) -> dict[str, Tensor]:
         """Compute the losses of the generator's step; only the generated image gets a gradient.
 
-        Args:
-            real: Target images (B, 3, H, W) in [0, 1].
-            fake: Generated images (B, 3, H, W).
-            pose: Target joints (B, 18, 2).
-
-        Returns:
-            Unweighted losses by the names of `reidaug.flow.loss_weights.LossWeights`.
+        Arguments as in `loss`; unweighted, by names of `reidaug.flow.loss_weights.LossWeights`.
         """
 
     def frozen(self, image: Images, pose: Pose) -> list[Tensor]:

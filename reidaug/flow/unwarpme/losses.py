@@ -67,13 +67,7 @@ def discriminator_loss(
 
 
 def generator_loss(fake: Float[Tensor, "*patches"]) -> Float[Tensor, ""]:
-    """Train a generator towards patches that the discriminator scores 1.
-
-    Args:
-        fake: Scores D(y_o, p_t) of generated images, any shape.
-
-    Returns:
-        Mean squared distance from 1.
+    """Train a generator towards patches with scores D(y_o, p_t) of 1: mean squared distance from 1.
 
     Source:
         UnWarpME Eq. 7, the part that depends on G, squared as in FOMM: see `discriminator_loss`.
@@ -107,14 +101,7 @@ def matching_loss(real: Sequence[Tensor], fake: Sequence[Tensor]) -> Float[Tenso
 
 
 def total_loss(losses: Mapping[str, Tensor], weights: LossWeights) -> Float[Tensor, ""]:
-    """Sum losses by their weights.
-
-    Args:
-        losses: Losses of one step by the names of `LossWeights`.
-        weights: The weights.
-
-    Returns:
-        The weighted sum.
+    """Sum the losses of one step, by the names of `LossWeights`, with their weights.
 
     Raises:
         ValueError: There is no loss.

@@ -1,7 +1,4 @@
-"""The refinement network R: the target's image from warped features of the source.
-
-R is needed to train W. Warps for re-identification go without it.
-"""
+"""The refinement network R: the target's image from warped features; needed to train W alone."""
 
 from typing import Any, ClassVar
 
