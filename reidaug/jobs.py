@@ -28,11 +28,7 @@ Task = tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]
 
 
 class Records:
-    """One JSON file for each finished task.
-
-    Args:
-        folder: Folder of the files; made with the first record.
-    """
+    """JSON files in a folder, one for each finished task; the folder is made with the first."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -49,15 +45,7 @@ class Records:
             return None
 
     def write(self, key: int | str, record: Any) -> None:
-        """Write a record atomically.
-
-        Args:
-            key: Number or name of the task.
-            record: JSON values.
-
-        Raises:
-            ValueError: A number is not finite.
-        """
+        """Write a record of JSON values atomically; `ValueError` for numbers not finite."""
         self.folder.mkdir(exist_ok=True)
         content = json.dumps(record, separators=(",", ":"), allow_nan=False)
         write_atomically(self.path(key), content.encode())
@@ -68,11 +56,7 @@ class Records:
 
 
 class States:
-    """The latest state of a training, for resuming: folders ``state-00000500`` named by step.
-
-    Args:
-        folder: Run folder of the training.
-    """
+    """A training's latest state, for resuming: ``state-00000500`` (step) in its run folder."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -101,11 +85,7 @@ class States:
 
 
 class StateFile:
-    """The latest state of a training in one file, for resuming.
-
-    Args:
-        path: The file; its folder must exist.
-    """
+    """The latest state of a training in one file, for resuming; its folder must exist."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -135,7 +115,7 @@ def run_tasks(
     ordered: bool = True,
     advice: str = RETRY,
 ) -> Iterator[Any]:
-    """Run tasks in several processes.
+    """Run tasks in several processes, and yield their results.
 
     Args:
         tasks: Results of ``joblib.delayed``.
@@ -144,9 +124,6 @@ def run_tasks(
             own settings (``DASK_SCHEDULER_ADDRESS``), or of a local one; all must share the files.
         ordered: Whether results come in the order of the tasks, or as they are ready.
         advice: What to do when a worker is killed.
-
-    Yields:
-        The result of each task.
 
     Raises:
         ReidaugError: A worker was killed.
@@ -168,15 +145,10 @@ def chunks_of(items: Sequence[T], length: int) -> list[Sequence[T]]:
 
 
 class Made(NamedTuple):
-    """The work of `run_chunks`.
+    """The work of `run_chunks`."""
 
-    Attributes:
-        pieces: Pieces made, without those of chunks finished before.
-        seconds: Duration.
-    """
-
-    pieces: int
-    seconds: float
+    pieces: int  # pieces made, without those of chunks finished before
+    seconds: float  # duration
 
     @property
     def rate(self) -> float:
@@ -194,7 +166,7 @@ def run_chunks(
     step: int = 1,
     backend: str = "loky",
 ) -> Made:
-    """Run the tasks of resumable chunks and show progress.
+    """Run the tasks of resumable chunks and show progress; errors as in `run_tasks`.
 
     Args:
         tasks: Results of ``joblib.delayed``. Each returns the number of items of its chunk, and
@@ -205,13 +177,6 @@ def run_chunks(
         unit: Name of a piece.
         step: Pieces per item.
         backend: See `run_tasks`.
-
-    Returns:
-        The pieces made, and the duration.
-
-    Raises:
-        ReidaugError: A worker was killed.
-        UsageError: The backend is unknown or not installed.
     """
     started, count = time.monotonic(), 0
     with counter(total=total, what=what, unit=unit) as advance:
@@ -247,15 +212,12 @@ def _backend(backend: str, workers: int) -> Iterator[None]:
 
 
 def derive_seed(seed: int, *key: int) -> int:
-    """Derive an independent seed for one part of a computation.
+    """Derive an independent seed, of 63 bits, for one part of a computation.
 
     Args:
         seed: Random seed of the run, not negative.
         key: Numbers that identify the part: a purpose, a person, a step. Keys of one run have equal
             lengths: NumPy reads a missing last number as 0.
-
-    Returns:
-        A number of 63 bits.
     """
     state = np.random.SeedSequence([seed, *key]).generate_state(1, np.uint64)[0]
     return int(state >> np.uint64(1))

@@ -25,15 +25,12 @@ R = TypeVar("R", bound=Recipe)
 
 
 def load(path: Path, schema: type[R], overrides: Sequence[str] = ()) -> R:
-    """Read a recipe file.
+    """Read and validate a recipe file.
 
     Args:
         path: YAML file with the keys that differ from the schema's defaults.
         schema: Class of the recipe.
         overrides: ``key=value`` or ``key.inner=value``, the value in YAML.
-
-    Returns:
-        The validated recipe.
 
     Raises:
         UsageError: The file is missing or no YAML mapping, or a key or value is wrong; the message
@@ -43,11 +40,7 @@ def load(path: Path, schema: type[R], overrides: Sequence[str] = ()) -> R:
 
 
 def read(path: Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
-    """Read the values of a recipe file without validation; arguments as in `load`.
-
-    Raises:
-        UsageError: The file is missing or no YAML mapping, or an override is malformed.
-    """
+    """Read the values of a recipe file without validation; arguments and errors as in `load`."""
     if not path.is_file():
         raise UsageError(f"{path}: no such recipe file")
     try:
@@ -69,9 +62,6 @@ def resolve(values: dict[str, Any], schema: type[R], *, where: str) -> R:
         values: The values.
         schema: Class of the recipe.
         where: Start of error messages, such as the file.
-
-    Returns:
-        The validated recipe.
 
     Raises:
         UsageError: A key or value is wrong.

@@ -1,7 +1,7 @@
 """Run folders and progress.
 
-Every run folder has ``recipe.yaml`` (the resolved recipe), ``log.jsonl`` (one JSON object a line)
-and, once the run is complete, ``report.json``.
+A run folder has ``recipe.yaml`` (the resolved recipe), ``log.jsonl`` (one JSON object a line) and,
+once the run is complete, ``report.json``.
 """
 
 import json
@@ -44,7 +44,7 @@ class RunFolder:
         known: Collection[str] = (),
         grows: Callable[[Values, Values], bool] | None = None,
     ) -> "RunFolder":
-        """Create a run folder, or open the run it holds.
+        """Create a run folder with ``recipe.yaml`` in it, or open the run it holds.
 
         Args:
             path: The folder.
@@ -53,9 +53,6 @@ class RunFolder:
             known: Names of files that may be in the folder before the run.
             grows: Whether a run of one recipe can be resumed as another; its report is then
                 removed. None: never.
-
-        Returns:
-            The folder, with ``recipe.yaml`` in it.
 
         Raises:
             ReidaugError: The folder holds another run or other files.
@@ -125,12 +122,7 @@ def _mapping(text: str) -> Values:
 def check_folder(path: Path, *, known: Collection[str] = ()) -> None:
     """Check that a folder can hold a run: it is missing, empty or holds a run.
 
-    Args:
-        path: The folder.
-        known: Names of files that may be in it before a run.
-
-    Raises:
-        ReidaugError: It is a file, or holds something else.
+    ``known`` are files that may be in it before a run; `ReidaugError` for others, or for a file.
     """
     if path.exists() and not path.is_dir():
         raise ReidaugError(f"{path} is a file; name a folder with --out")
@@ -152,7 +144,7 @@ T = TypeVar("T")
 def progress(
     items: Iterable[T], *, total: int, what: str, unit: str = "it", lines: bool = False
 ) -> Iterator[T]:
-    """Show the progress of a loop: a bar on a terminal, lines elsewhere.
+    """Show the progress of a loop: a bar on a terminal, lines elsewhere; yield the items.
 
     Args:
         items: Items of the loop.
@@ -160,9 +152,6 @@ def progress(
         what: The work, in a word or two.
         unit: Name of an item.
         lines: Print lines on a terminal too, for one of several loops at a time.
-
-    Yields:
-        The items.
     """
     with counter(total=total, what=what, unit=unit, lines=lines) as advance:
         for item in items:
@@ -174,11 +163,7 @@ def progress(
 def counter(
     *, total: int, what: str, unit: str = "it", lines: bool = False
 ) -> Iterator[Callable[[int], None]]:
-    """Show progress that comes in steps of any size; for its arguments see `progress`.
-
-    Yields:
-        A function to call with the number of items just done.
-    """
+    """Yield a function for the number of items just done; for the arguments see `progress`."""
     if sys.stderr.isatty() and not lines:
         with click.progressbar(length=total, label=what, show_pos=True, file=sys.stderr) as bar:
             yield bar.update

@@ -30,13 +30,7 @@ BFLOAT16_CLOSE = 0.1
 
 
 class Inputs(NamedTuple):
-    """Arguments of an estimator.
-
-    Attributes:
-        source: Images (B, 3, H, W) in [0, 1].
-        source_pose: Joints (B, 18, 2).
-        target_pose: Joints (B, 18, 2).
-    """
+    """Arguments of `FlowEstimator.forward`."""
 
     source: Float[Tensor, "b 3 H W"]
     source_pose: Pose

@@ -53,8 +53,7 @@ class FOMM(ParametricEstimator):
         "paper": {},
         "small": {"scale": 0.5, "expansion": 16, "jacobian_expansion": 8, "limit": 256},
     }
-    """``paper``: 256x256 images, 64x64 grid, FOMM's widths; ``small``: 128x64 crops, 64x32 grid, a
-    quarter of the widths."""
+    """``paper``: 256x256, 64x64 grid, FOMM's widths; ``small``: 128x64, 64x32 grid, widths / 4."""
 
     def __init__(
         self,

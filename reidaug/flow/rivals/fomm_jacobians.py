@@ -1,4 +1,4 @@
-"""FOMM's Jacobians, learned or fitted, with units and direction of maps as in `local_maps`."""
+"""FOMM's Jacobians at the joints, learned or fitted; conventions as in `local_maps`."""
 
 import torch
 from jaxtyping import Bool, Float

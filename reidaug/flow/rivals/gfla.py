@@ -132,8 +132,7 @@ class GFLA(MotionEstimator):
         "paper": {"widths": PAPER_WIDTHS},
         "small": {"widths": (16, 32, 64, 128, 128)},
     }
-    """``paper`` (the paper's widths, for 256x256 images) or ``small`` (half of them, for 128x64
-    crops: grids of 16x8 and 32x16 cells)."""
+    """``paper``: 256x256, the paper's widths; ``small``: 128x64, grids 16x8 and 32x16, half of them."""
 
     def __init__(
         self,
@@ -162,7 +161,7 @@ class GFLA(MotionEstimator):
         self.apply(_initialise)
 
     def levels(self, source: Images, source_pose: Pose, target_pose: Pose) -> Levels:
-        """Estimate flow and mask at both levels; `ValueError` if the size halves too few times."""
+        """Estimate flow and mask at both levels; `ValueError` if images cannot be halved so often."""
         self._check_size(size_of(source))
         x = image_and_poses(source, source_pose, target_pose, sigma=self.sigma)
         encoded = []

@@ -49,8 +49,7 @@ class MRAA(ParametricEstimator):
         "paper": {},
         "small": {"scale": 0.5, "expansion": 16, "limit": 256, "background_expansion": 16},
     }
-    """``paper``: 256x256 images, 64x64 grid, MRAA's widths; ``small``: 128x64 crops, 64x32 grid, a
-    quarter of the widths."""
+    """``paper``: 256x256, 64x64 grid, MRAA's widths; ``small``: 128x64, 64x32 grid, widths / 4."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""MRAA's body regions of joints: mean, orientation, extent; units, directions as in `local_maps`."""
+"""MRAA's body regions of joints: mean, orientation and extent; conventions as in `local_maps`."""
 
 import torch
 from jaxtyping import Bool, Float

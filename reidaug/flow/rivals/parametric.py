@@ -74,7 +74,7 @@ class ParametricEstimator(MotionEstimator):
         """Estimate the motion of every part of the pairs in a scene."""
 
     def motion(self, source: Images, source_pose: Pose, target_pose: Pose) -> Motion:
-        """Estimate flow and occlusion on the grid; `ValueError` if the hourglass cannot halve it."""
+        """Estimate flow and occlusion on the grid; `ValueError` if it cannot be halved so often."""
         scene = observe(source, self.scale, source_pose, target_pose)
         parts = self.part_motion(scene)
         with torch.autocast(source.device.type, enabled=False):

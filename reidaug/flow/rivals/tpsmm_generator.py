@@ -33,8 +33,7 @@ class Inpainting(PyramidGenerator):
     """
 
     PRESETS: ClassVar[Presets] = {"paper": {}, "small": {"expansion": 16, "downs": 2}}
-    """``paper``: TPSMM's widths and three halvings, for 256x256; ``small``: a quarter of the widths
-    and two halvings, for 128x64."""
+    """``paper``: 256x256, TPSMM's widths, 3 halvings; ``small``: 128x64, widths / 4, 2 halvings."""
 
     def __init__(self, *, expansion: int = 64, downs: int = 3, limit: int = 512) -> None:
         if downs < 1:

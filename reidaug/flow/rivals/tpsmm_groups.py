@@ -1,4 +1,4 @@
-"""TPSMM's ten groups of five joints, a spline each; units, directions as in `local_maps`."""
+"""TPSMM's ten groups of five joints, a thin-plate spline each; conventions as in `local_maps`."""
 
 import torch
 from jaxtyping import Bool, Float

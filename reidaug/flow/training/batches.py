@@ -66,16 +66,10 @@ class PairBatches(Sampler[list[int]]):
 
 
 def step_generator(seed: int, step: int) -> torch.Generator:
-    """Make the random generator of one step of a training, independent of all others.
+    """Make the CPU generator of a step, counted from 0, independent of all others.
 
-    Not `reidaug.jobs.torch_generator`: trainings repeat earlier ones to the last bit.
-
-    Args:
-        seed: Of the training, not negative.
-        step: Counted from 0.
-
-    Returns:
-        A generator on the CPU.
+    Not `reidaug.jobs.torch_generator`: trainings repeat earlier ones to the last bit. ``seed`` is
+    the training's, not negative.
     """
     # torch's CPU generator uses the lowest 32 bits of its seed alone.
     return torch.Generator().manual_seed((seed * STRIDE + step) % 2**32)

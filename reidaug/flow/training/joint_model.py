@@ -18,30 +18,17 @@ Autocast = Callable[[], AbstractContextManager[None]]
 
 
 class Prediction(NamedTuple):
-    """Outputs of the model for a batch of pairs.
-
-    Attributes:
-        motion: Flow and occlusion.
-        image: Generated target (B, 3, H, W) in [0, 1]; None without the task ``generation``.
-        flows: All flows of a multi-level estimator, coarse to fine; empty without the task
-            ``sampling``.
-        own_losses: Unweighted losses specific to the estimator and the generator.
-    """
+    """Outputs of the model for a batch of pairs."""
 
     motion: Motion
+    # generated target in [0, 1]; None without ``generation``
     image: Float[Tensor, "b 3 H W"] | None
-    flows: tuple[Tensor, ...]
-    own_losses: dict[str, Tensor]
+    flows: tuple[Tensor, ...]  # all flows, coarse to fine; empty without the task ``sampling``
+    own_losses: dict[str, Tensor]  # unweighted losses of the estimator and the generator
 
 
 class EstimatorWithGenerator(nn.Module):
-    """An estimator with its image generator: one module, so that processes share all gradients.
-
-    Args:
-        estimator: The flow estimator.
-        generator: The image generator, if there is one.
-        autocast: Of the forward pass.
-    """
+    """An estimator with its image generator, one module so that processes share all gradients."""
 
     def __init__(
         self,
@@ -53,11 +40,7 @@ class EstimatorWithGenerator(nn.Module):
         self.estimator, self.image_generator, self.autocast = estimator, generator, autocast
 
     def parameter_groups(self) -> list[dict[str, Any]]:
-        """List the parameters by learning rate.
-
-        Returns:
-            Groups for an optimiser, each with ``rate``, a multiple of the base rate.
-        """
+        """Group the parameters by ``rate``, a multiple of the base learning rate."""
         groups: list[dict[str, Any]] = [{"params": list(self.estimator.parameters()), "rate": 1.0}]
         if self.image_generator is not None:
             groups += self.image_generator.parameter_groups()
@@ -66,16 +49,12 @@ class EstimatorWithGenerator(nn.Module):
     def forward(
         self, batch: PosePair, tasks: Collection[str], random: torch.Generator | None = None
     ) -> Prediction:
-        """Predict what the tasks of a step need.
+        """Predict, in 32 bits, what the tasks of a step need.
 
         Args:
             batch: Pairs.
             tasks: Names of the tasks.
-            random: Generator of the networks' own losses, on the CPU; needed by the task
-                ``generation``.
-
-        Returns:
-            The prediction in 32 bits.
+            random: CPU generator for the networks' own losses, which ``generation`` needs.
         """
         with self.autocast():
             prediction: Prediction = convert_to_fp32(self._predict(batch, tasks, random))

@@ -21,28 +21,19 @@ from reidaug.flow.unwarpme.discriminator import Discriminator
 
 
 class Networks(NamedTuple):
-    """Networks of a flow training.
+    """Networks of a flow training."""
 
-    Attributes:
-        model: Estimator and image generator.
-        discriminator: Discriminator of generated images, if there is one.
-        features: Loads the frozen network of the perceptual losses.
-    """
-
-    model: EstimatorWithGenerator
-    discriminator: Discriminator | None
-    features: Callable[[], FeatureNetwork]
+    model: EstimatorWithGenerator  # estimator and image generator
+    discriminator: Discriminator | None  # of generated images, if there is one
+    features: Callable[[], FeatureNetwork]  # loads the frozen network of the perceptual losses
 
 
 def build_networks(recipe: TrainFlow, device: torch.device) -> Networks:
-    """Build and initialise the networks of a training.
+    """Build the networks of a training, seeded by the recipe; the model is still on the CPU.
 
     Args:
         recipe: The training.
         device: Where it runs.
-
-    Returns:
-        The networks, seeded by the recipe; the model is still on the CPU.
 
     Raises:
         UsageError: A class, preset or keyword is wrong, the estimator has no parameters, or the
@@ -69,14 +60,7 @@ def build_networks(recipe: TrainFlow, device: torch.device) -> Networks:
 
 
 def feature_network(recipe: TrainFlow, device: torch.device) -> FeatureNetwork:
-    """Load the frozen network of the perceptual losses.
-
-    Args:
-        recipe: The training.
-        device: Where it runs.
-
-    Returns:
-        VGG-19 if the recipe names its weights, else the VGG-16 of ST-LPIPS.
+    """Load the perceptual network: VGG-19 if the recipe names weights, else ST-LPIPS's VGG-16.
 
     Raises:
         ReidaugError: The weights cannot be fetched or read.

@@ -19,35 +19,21 @@ FACE = tuple(
 
 @dataclass(frozen=True)
 class PairAugmentation:
-    """Random changes of training pairs.
-
-    Attributes:
-        mirror: Probability of mirroring a pair left to right.
-        face: Probability that a pose loses its five face joints, as when seen from behind.
-        joint: Probability that any joint is lost.
-        jitter: Joint noise: scale of a Laplace distribution in x and y, as a fraction of the
-            image's height. Pose estimators are slightly wrong nearly always and far off sometimes.
-        still: Probability that a pair becomes its target twice, whose flow is the identity.
-    """
+    """Random changes of training pairs; generators are on the CPU."""
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 
-    mirror: float = 0.5
+    mirror: float = 0.5  # probability of mirroring a pair left to right
+    # probability that a pose loses its five face joints, as when seen from behind
     face: float = 0.1
-    joint: float = 0.05
+    joint: float = 0.05  # probability that any joint is lost
+    # Joint noise: scale of a Laplace distribution in x and y, as a fraction of the image's
+    # height. Pose estimators are slightly wrong nearly always and far off sometimes.
     jitter: float = 0.0
-    still: float = 0.0
+    still: float = 0.0  # probability that a pair becomes its target twice; its flow is the identity
 
     def apply(self, batch: PosePair, generator: torch.Generator) -> PosePair:
-        """Augment a batch.
-
-        Args:
-            batch: A batch of pairs.
-            generator: Random generator, on the CPU.
-
-        Returns:
-            The augmented batch.
-        """
+        """Augment a batch."""
         count, height = batch.source.shape[0], batch.source.shape[-2]
         batch = mirror_pairs(batch, torch.rand(count, generator=generator) < self.mirror)
         if self.still:
@@ -59,30 +45,13 @@ class PairAugmentation:
         return batch._replace(source_pose=source, target_pose=target)
 
     def move(self, pose: Pose, height: int, generator: torch.Generator) -> Pose:
-        """Add noise to joint positions.
-
-        Args:
-            pose: Joints (B, 18, 2) in pixels.
-            height: Of the image, in pixels.
-            generator: Random generator, on the CPU.
-
-        Returns:
-            The noisy pose.
-        """
+        """Add noise to joint positions, in pixels of images of a height."""
         uniform = torch.rand(pose.xy.shape, generator=generator).clamp_(1e-6, 1 - 1e-6) - 0.5
         laplace = -uniform.sign() * torch.log1p(-2 * uniform.abs())
         return Pose(pose.xy + (self.jitter * height * laplace).to(pose.xy), pose.visible)
 
     def drop(self, pose: Pose, generator: torch.Generator) -> Pose:
-        """Mark joints as missing.
-
-        Args:
-            pose: Joints (B, 18, 2).
-            generator: Random generator, on the CPU.
-
-        Returns:
-            The pose with fewer visible joints.
-        """
+        """Mark joints as missing."""
         kept = torch.rand(pose.visible.shape, generator=generator) >= self.joint
         faceless = torch.rand(pose.visible.shape[0], generator=generator) < self.face
         kept[:, FACE] &= ~faceless[:, None]
@@ -90,15 +59,7 @@ class PairAugmentation:
 
 
 def mirror_pairs(batch: PosePair, chosen: Bool[Tensor, " b"]) -> PosePair:
-    """Mirror some pairs left to right: images, joints with their names, flow.
-
-    Args:
-        batch: A batch of pairs.
-        chosen: (B,) which pairs.
-
-    Returns:
-        The batch; a mirrored pair's exact flow leads to the mirrored source.
-    """
+    """Mirror the chosen pairs (B,): images, joints with names, and flow, to the mirrored source."""
     width, (flow, visible) = batch.source.shape[-1], (batch.flow, batch.visible)
     if flow is not None and visible is not None:
         sign = torch.tensor((-1.0, 1.0), device=flow.device)[:, None, None]
@@ -115,15 +76,9 @@ def mirror_pairs(batch: PosePair, chosen: Bool[Tensor, " b"]) -> PosePair:
 
 
 def still_pairs(batch: PosePair, chosen: Bool[Tensor, " b"]) -> PosePair:
-    """Replace the source by the target in some pairs.
+    """Replace the source by the target in the chosen pairs (B,).
 
-    Args:
-        batch: A batch of pairs.
-        chosen: (B,) which pairs.
-
-    Returns:
-        The batch; where the exact flow of a chosen pair is known, it becomes the identity, and the
-        point is visible there.
+    Where their exact flow is known, it becomes the identity, and the point is visible there.
     """
     flow, visible = batch.flow, batch.visible
     if flow is not None and visible is not None:

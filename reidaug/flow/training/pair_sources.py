@@ -38,9 +38,6 @@ def read_splits(recipe: PairsRecipe, more_keypoints: tuple[Path, ...] = ()) -> S
         recipe: Names the pairs and how to split them.
         more_keypoints: Further keypoint files of the training images.
 
-    Returns:
-        The splits.
-
     Raises:
         ReidaugError: Pairs cannot be read.
         UsageError: There are too few people.
@@ -71,11 +68,7 @@ def read_split(recipe: PairsRecipe, split: str, more_keypoints: tuple[Path, ...]
 
 
 def check_flows(pairs: PairList, tasks: Sequence[str]) -> None:
-    """Check that pairs have exact flows if the task ``exact`` is among the tasks.
-
-    Raises:
-        UsageError: They have none.
-    """
+    """Raise `UsageError` if a task is ``exact`` and the pairs have no exact flow."""
     if "exact" in tasks and pairs.flows is None:
         raise UsageError(f"{pairs.folder.parent}: no flows for the task 'exact' of 'cycle'")
 
@@ -95,11 +88,7 @@ class MaskedPairs(Dataset[PosePair]):
         return len(self.pairs)
 
     def __getitem__(self, index: int) -> PosePair:
-        """Read one pair, both images grey outside the person.
-
-        Raises:
-            ReidaugError: A file cannot be read.
-        """
+        """Read one pair, grey outside the person; `ReidaugError` if a file cannot be read."""
         pair = self.pairs[index]
         source, target = self.pairs.names(index)
         return pair._replace(
@@ -116,12 +105,8 @@ class MaskedPairs(Dataset[PosePair]):
 def masked_pairs(pairs: PairList, size: Size | None) -> MaskedPairs | None:
     """Put people on grey, if every image has a mask in ``masks`` beside the folder of images.
 
-    Args:
-        pairs: The pairs.
-        size: (height, width) of all images.
-
     Returns:
-        The pairs on grey; None where a mask is missing.
+        The pairs, resized to (height, width); None where a mask is missing.
     """
     masks = pairs.folder.parent / "masks"
     there = {file.stem for file in masks.iterdir()} if masks.is_dir() else set()
@@ -144,14 +129,9 @@ def subsample(pairs: PairList, count: int) -> PairList:
 
 
 def hold_out(pairs: PairList, share: float) -> tuple[PairList, PairList]:
-    """Split a list by people, for model selection without the test people.
+    """Split pairs by people, for model selection without the test people: those kept, and held out.
 
-    Args:
-        pairs: The list.
-        share: Fraction of the people to hold out, the last in name order.
-
-    Returns:
-        The pairs of the people kept, and those of the people held out.
+    ``share`` is the fraction of the people to hold out, the last in name order.
     """
     people = _people(pairs.pairs)
     names = sorted(set(people))

@@ -21,23 +21,16 @@ NETWORKS = ("estimator", "generator", "discriminator")
 
 @dataclass(frozen=True)
 class Schedule:
-    """Learning-rate schedule.
-
-    Attributes:
-        steps: Length of the training.
-        rate: Base learning rate.
-        warmup: Steps of linear warm-up.
-        shape: ``constant``; ``cosine``, to zero at the last step; or ``drops``, to a tenth at each
-            of ``drops``.
-        drops: Fractions of the training; by default FOMM's and MRAA's 60 and 90 of 100 epochs.
-    """
+    """Learning-rate schedule."""
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 
-    steps: int
-    rate: float = 2e-4
-    warmup: int = 0
+    steps: int  # length of the training
+    rate: float = 2e-4  # base learning rate
+    warmup: int = 0  # steps of linear warm-up
+    # ``cosine``: to zero at the last step; ``drops``: to a tenth at each of ``drops``.
     shape: Literal["constant", "cosine", "drops"] = "cosine"
+    # fractions of the training; FOMM's and MRAA's 60 and 90 of 100 epochs
     drops: tuple[float, ...] = (0.6, 0.9)
 
     def at(self, step: int) -> float:
@@ -51,87 +44,62 @@ class Schedule:
 
 
 class PairsRecipe(Recipe):
-    """Pairs to train on and to score, the same for one training and for a comparison of several.
+    """Pairs to train on and to score, the same for one training and for a comparison of several."""
 
-    Attributes:
-        pairs: Root of pairs in DeepFashion form, see `reidaug.data.deepfashion`.
-        size: (height, width) of all images; null keeps the files' own.
-        annotated_size: (height, width) of the images the joints were annotated on, if different.
-        background: ``grey``: estimators get the person on grey, in training and evaluation, where
-            every image has a mask, so that no flow has to explain a background; ``image``: images
-            unchanged.
-        evaluate_on: ``test``: the test people; ``held_out``: some of the training people, who are
-            then not trained on. Use these for model selection.
-        held_out: Fraction of the training people to hold out for that.
-        test_pairs: Number of pairs to score, evenly spaced in the list; 0 for all.
-        stlpips: Networks of ST-LPIPS to score with.
-        seed: Random seed.
-    """
-
-    pairs: Path
+    pairs: Path  # root of pairs in DeepFashion form, see `reidaug.data.deepfashion`
+    # (height, width) of all images; null keeps the files' own
     size: tuple[Side, Side] | None = (128, 64)
+    # (height, width) joints were annotated at, if different
     annotated_size: tuple[Side, Side] | None = None
+    # ``grey``: estimators get the person on grey, in training and evaluation, where every image
+    # has a mask, so that no flow has to explain a background; ``image``: images unchanged.
     background: Literal["grey", "image"] = "grey"
+    # ``test``: the test people; ``held_out``: some of the training people, who are then not
+    # trained on. Use these for model selection.
     evaluate_on: Literal["test", "held_out"] = "test"
-    held_out: float = Field(0.2, gt=0, lt=1)
+    held_out: float = Field(0.2, gt=0, lt=1)  # fraction of the training people to hold out for that
+    # number of pairs to score, evenly spaced in the list; 0 for all
     test_pairs: int = Field(200, ge=0)
-    stlpips: tuple[Literal["alex", "vgg"], ...] = ("alex",)
-    seed: int = Field(0, ge=0)
+    stlpips: tuple[Literal["alex", "vgg"], ...] = ("alex",)  # networks of ST-LPIPS to score with
+    seed: int = Field(0, ge=0)  # random seed
 
 
 class TrainFlow(PairsRecipe):
-    """Recipe of `reidaug train-flow`.
+    """Recipe of `reidaug train-flow`."""
 
-    Attributes:
-        more_keypoints: Further keypoint files of the training images, such as `reidaug pose`
-            writes: pairs are trained on with every combination of their images' annotations.
-        estimator: ``class``, optionally ``preset``, and keywords.
-        start: Flow whose weights the estimator starts from: a checkpoint folder of the same
-            architecture, or ``market``, the checkpoint inside the package.
-        generator: Likewise, an image generator for the task ``generation``; not needed afterwards.
-        discriminator: Likewise, a discriminator of generated images.
-        row: Name of the estimator's row in tables of scores.
-        cycle: Tasks in turn, one entry a step; ``exact+reconstruction`` sums two in one step.
-        weights: Loss weights.
-        scales: Resolutions of the perceptual loss, as fractions of the images' own.
-        windows: Window sizes of GFLA's affine loss, coarse to fine.
-        pair_augmentation: Random changes of training pairs.
-        schedule: Steps and learning rate.
-        batch: Pairs a step, over all processes.
-        clip: Largest gradient norm; null does not clip.
-        betas: Of Adam.
-        weight_decay: L2 penalty of all parameters.
-        precision: Of the networks in training; bfloat16 is fast on recent CPUs and GPUs.
-        half_precision_weights: Store the checkpoint's weights in 16 bits.
-        vgg19: torchvision's VGG-19 weights for the perceptual loss; null uses the VGG-16 of
-            ST-LPIPS.
-        workers: Processes that read pairs; 0 reads them in the training process.
-        log_every: Steps from one round of log lines, a line a task of the cycle, to the next.
-        save_every: Steps between training states, for resuming.
-    """
-
+    # Further keypoint files of the training images, such as `reidaug pose` writes: pairs are
+    # trained on with every combination of their images' annotations.
     more_keypoints: tuple[Path, ...] = ()
+    # ``class``, optionally ``preset``, and keywords; networks below likewise
     estimator: dict[str, Any]
+    # Flow whose weights the estimator starts from: a checkpoint folder of the same architecture,
+    # or ``market``, the checkpoint inside the package.
     start: str | None = None
+    # image generator for the task ``generation``; not needed afterwards
     generator: dict[str, Any] | None = None
-    discriminator: dict[str, Any] | None = None
-    row: str = "unwarpme"
+    discriminator: dict[str, Any] | None = None  # of generated images
+    row: str = "unwarpme"  # name of the estimator's row in tables of scores
+    # Tasks in turn, one entry a step; ``exact+reconstruction`` sums two in one step.
     cycle: tuple[str, ...] = Field(("affine", "reconstruction"), min_length=1)
-    weights: LossWeights = LossWeights()
+    weights: LossWeights = LossWeights()  # loss weights
+    # resolutions of the perceptual loss, as fractions of the images' own
     scales: tuple[float, ...] = Field(PYRAMID, min_length=1)
-    windows: tuple[int, ...] = (3, 5)
-    pair_augmentation: PairAugmentation = PairAugmentation()
-    schedule: Schedule
-    batch: int = Field(16, ge=1)
-    clip: float | None = Field(1.0, gt=0)
-    betas: tuple[float, float] = (0.5, 0.999)
-    weight_decay: float = Field(0.0, ge=0)
+    windows: tuple[int, ...] = (3, 5)  # window sizes of GFLA's affine loss, coarse to fine
+    pair_augmentation: PairAugmentation = PairAugmentation()  # random changes of training pairs
+    schedule: Schedule  # steps and learning rate
+    batch: int = Field(16, ge=1)  # pairs a step, over all processes
+    clip: float | None = Field(1.0, gt=0)  # largest gradient norm; null does not clip
+    betas: tuple[float, float] = (0.5, 0.999)  # of Adam
+    weight_decay: float = Field(0.0, ge=0)  # L2 penalty of all parameters
+    # of the networks in training; bfloat16 is fast on recent CPUs and GPUs
     precision: Literal["float32", "bfloat16", "float16"] = "bfloat16"
-    half_precision_weights: bool = False
+    half_precision_weights: bool = False  # store the checkpoint's weights in 16 bits
+    # torchvision's VGG-19 weights for the perceptual loss; null: ST-LPIPS's VGG-16
     vgg19: Path | None = None
-    workers: int = Field(0, ge=0)
+    workers: int = Field(0, ge=0)  # processes that read pairs; 0: the training process reads them
+    # steps from one round of log lines, a line a task of the cycle, to the next
     log_every: int = Field(10, ge=1)
-    save_every: int = Field(500, ge=1)
+    save_every: int = Field(500, ge=1)  # steps between training states, for resuming
 
     @model_validator(mode="after")
     def _check_cycle(self) -> "TrainFlow":
@@ -149,13 +117,7 @@ class TrainFlow(PairsRecipe):
 
 
 def resolved(recipe: TrainFlow) -> dict[str, Any]:
-    """List the values of ``recipe.yaml``, with presets replaced by their keywords.
-
-    Args:
-        recipe: The training.
-
-    Returns:
-        Plain YAML values.
+    """List the YAML values of ``recipe.yaml``, with presets replaced by their keywords.
 
     Raises:
         UsageError: A class or preset does not exist.

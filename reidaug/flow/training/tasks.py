@@ -1,6 +1,6 @@
 """Training tasks: the losses of a step, one function a task.
 
-The task ``affine`` makes its own pairs; all others use one prediction for the pairs of the batch.
+``affine`` makes its own pairs; all others use one prediction for the pairs of the batch.
 """
 
 from collections.abc import Callable
@@ -34,29 +34,18 @@ Losses = dict[str, Tensor]
 
 @dataclass(frozen=True)
 class Criteria:
-    """What predictions are compared by.
+    """What predictions are compared by."""
 
-    Attributes:
-        weights: Loss weights; a loss of weight 0 is not computed where that saves time.
-        perceptual: The perceptual loss of images and targets; None without weight.
-        discriminator: Discriminator of generated images, if there is one.
-        sampling: GFLA's losses, for the task ``sampling``.
-        autocast: Context of frozen networks and the discriminator.
-    """
-
-    weights: LossWeights
+    weights: LossWeights  # a loss of weight 0 is not computed where that saves time
+    # of images and targets; None without weight
     perceptual: Callable[[Tensor, Tensor], Tensor] | None
-    discriminator: Discriminator | None
-    sampling: SamplingLosses | None
-    autocast: Autocast
+    discriminator: Discriminator | None  # of generated images, if there is one
+    sampling: SamplingLosses | None  # GFLA's losses, for the task ``sampling``
+    autocast: Autocast  # context of frozen networks and the discriminator
 
     @classmethod
     def make(cls, recipe: TrainFlow, networks: Networks) -> "Criteria":
-        """Make what the tasks of a recipe need.
-
-        Raises:
-            ReidaugError: Weights of the frozen network cannot be fetched.
-        """
+        """Make what a recipe's tasks need; `ReidaugError` if weights cannot be fetched."""
         autocast, tasks = networks.model.autocast, set(recipe.tasks)
         perceptual = sampling = None
         if recipe.weights.perceptual and {"perceptual", "generation"} & tasks:
@@ -88,9 +77,6 @@ def affine_losses(
         augmentation: Drops joints of the moved poses.
         random: Generator on the CPU.
 
-    Returns:
-        ``affine``.
-
     Source:
         UnWarpME Sec. 4.1.2.
     """
@@ -108,8 +94,7 @@ def affine_losses(
 def exact_losses(prediction: Prediction, batch: PosePair, criteria: Criteria) -> Losses:
     """Task ``exact``: the flow should be the exact one of rendered pairs. Ours.
 
-    Returns:
-        ``exact``, and ``hidden`` if it has a weight.
+    Returns ``exact``, and ``hidden`` if it has a weight.
 
     Raises:
         ValueError: The pairs have no exact flow.
@@ -127,8 +112,7 @@ def exact_losses(prediction: Prediction, batch: PosePair, criteria: Criteria) ->
 def reconstruction_losses(prediction: Prediction, batch: PosePair, criteria: Criteria) -> Losses:
     """Task ``reconstruction``: the warped source should be the target, pixel by pixel. Ours.
 
-    Returns:
-        Those of ``l1`` and ``structure`` that have a weight.
+    Returns those of ``l1`` and ``structure`` that have a weight.
     """
     warped, losses = warp(batch.source, prediction.motion.flow), {}
     if criteria.weights.l1:
@@ -139,22 +123,14 @@ def reconstruction_losses(prediction: Prediction, batch: PosePair, criteria: Cri
 
 
 def perceptual_losses(prediction: Prediction, batch: PosePair, criteria: Criteria) -> Losses:
-    """Task ``perceptual``: the warped source should look like the target.
-
-    Source:
-        The paper's ablation without R (Table 3).
-    """
+    """Task ``perceptual``: warped source like target; the paper's ablation without R (Table 3)."""
     return criteria.compare_features(warp(batch.source, prediction.motion.flow), batch.target)
 
 
 def generation_losses(prediction: Prediction, batch: PosePair, criteria: Criteria) -> Losses:
-    """Task ``generation``: the generated image should look like the target, also to D.
+    """Task ``generation``: the image should look like the target, also to D (UnWarpME Sec. 4.2).
 
-    Returns:
-        ``perceptual`` if it has a weight, and the discriminator's losses if there is one.
-
-    Source:
-        UnWarpME Sec. 4.2.
+    Returns ``perceptual`` if it has a weight, and the discriminator's losses if there is one.
     """
     if prediction.image is None:
         return {}

@@ -30,23 +30,14 @@ from reidaug.runs import RunFolder, progress
 
 @dataclass(frozen=True)
 class FlowReport:
-    """``report.json`` of a flow training.
+    """``report.json`` of a flow training."""
 
-    Attributes:
-        size: (height, width) of the images.
-        pairs: Number of scored pairs.
-        region: ``foreground`` or ``image``, what was compared.
-        rows: Scores and their 95 % intervals (``<score>_ci``) by the name of the estimator.
-        evaluate_on: ``test`` or ``held_out`` people.
-        steps: Length of the training.
-    """
-
-    size: tuple[int, int]
-    pairs: int
-    region: Literal["foreground", "image"]
-    rows: dict[str, dict[str, Any]]
-    evaluate_on: Literal["test", "held_out"]
-    steps: int
+    size: tuple[int, int]  # (height, width) of the images
+    pairs: int  # number of scored pairs
+    region: Literal["foreground", "image"]  # what was compared
+    rows: dict[str, dict[str, Any]]  # scores and 95 % intervals (``<score>_ci``) by estimator name
+    evaluate_on: Literal["test", "held_out"]  # whose pairs were scored
+    steps: int  # length of the training
 
 
 def train(
@@ -85,12 +76,7 @@ def train(
 
 
 def build_trainer(recipe: TrainFlow) -> FlowTrainer:
-    """Build a trainer, and so check the recipe without reading pairs.
-
-    Raises:
-        ReidaugError: Weights cannot be fetched.
-        UsageError: The recipe cannot be carried out.
-    """
+    """Build a trainer, and so check the recipe without reading pairs; errors as of `train`."""
     accelerator = Accelerator(
         mixed_precision="no",  # see `reidaug.flow.training.networks`
         # Without GPUs, several processes find each other only if the CPU is named.

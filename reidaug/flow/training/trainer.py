@@ -50,15 +50,7 @@ class OptimiserStep:
         accelerator.register_for_checkpointing(self.scaler)
 
     def __call__(self, loss: Float[Tensor, ""], step: int) -> float:
-        """Take one step.
-
-        Args:
-            loss: To be minimised.
-            step: Number of the step, from 0.
-
-        Returns:
-            The base learning rate of the step.
-        """
+        """Minimise the loss by one step, counted from 0; return the step's base learning rate."""
         rate = self.schedule.at(step)
         parameters = []
         for group in self.optimizer.param_groups:
@@ -78,14 +70,7 @@ class OptimiserStep:
 
 
 class DiscriminatorTrainer:
-    """One optimisation step of a discriminator, in turn with the generator's.
-
-    Args:
-        discriminator: Discriminator of generated images.
-        autocast: Of the forward pass.
-        recipe: The training.
-        accelerator: Runs the training.
-    """
+    """One optimisation step of a discriminator, in turn with the generator's."""
 
     def __init__(
         self,
@@ -100,16 +85,13 @@ class DiscriminatorTrainer:
         accelerator.register_for_checkpointing(discriminator)
 
     def step(self, image: Tensor, batch: PosePair, step: int, random: torch.Generator) -> float:
-        """Take one optimisation step.
+        """Take one optimisation step, counted from 0; return the loss.
 
         Args:
             image: Generated images (B, 3, H, W).
             batch: The pairs they were generated for.
-            step: Number of the step, from 0.
+            step: Number of the step.
             random: Generator on the CPU.
-
-        Returns:
-            The discriminator's loss.
         """
         with self.autocast():
             loss = self.discriminator.loss(batch.target, image.detach(), batch.target_pose, random)
@@ -123,11 +105,6 @@ class FlowTrainer:
     Every step takes the next entry of the recipe's cycle of tasks. Random numbers of a step depend
     on the seed, the process and the number of the step alone, so that an interrupted training
     resumes exactly.
-
-    Args:
-        recipe: The training.
-        networks: Its networks.
-        accelerator: Runs the training and saves its state.
 
     Attributes:
         steps_done: Steps taken so far.
@@ -161,13 +138,7 @@ class FlowTrainer:
         self.steps_done = state["steps_done"]
 
     def step(self, batch: PosePair) -> dict[str, float]:
-        """Take one optimisation step.
-
-        Args:
-            batch: A batch of pairs.
-
-        Returns:
-            The losses of this step, unweighted, and ``rate``, the learning rate.
+        """Take one step; return its unweighted losses, and ``rate``, the learning rate.
 
         Raises:
             ValueError: The pairs lack what the tasks need, or no loss has a weight.
@@ -187,15 +158,12 @@ class FlowTrainer:
     def losses(
         self, tasks: list[str], batch: PosePair, random: torch.Generator
     ) -> tuple[Losses, Tensor | None]:
-        """Compute the losses of some tasks.
+        """Compute unweighted losses by name, and the generated images (B, 3, H, W), if any.
 
         Args:
             tasks: Names of tasks, as in the recipe.
             batch: A batch of pairs.
             random: Generator on the CPU.
-
-        Returns:
-            Unweighted losses by name, and the generated images (B, 3, H, W), if there are any.
         """
         losses: Losses = {}
         if "affine" in tasks:

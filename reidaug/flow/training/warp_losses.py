@@ -14,15 +14,11 @@ def exact_flow_loss(
     exact: Float[Tensor, "b 2 H W"],
     visible: Bool[Tensor, "b H W"],
 ) -> Float[Tensor, ""]:
-    """Compare with the exact flow of rendered pairs where it counts.
-
-    Args:
-        flow: Flow (B, 2, h, w), resized to the exact flow's grid.
-        exact: Exact flow (B, 2, H, W).
-        visible: Cells that count (B, H, W); elsewhere the exact flow may be NaN.
+    """Compare flow (B, 2, h, w), resized, with rendered pairs' exact flow (B, 2, H, W).
 
     Returns:
-        Mean absolute difference over these cells, in normalised units; 0 without any.
+        Mean absolute difference over the ``visible`` cells (B, H, W), in normalised units; 0
+        without any. Elsewhere the exact flow may be NaN.
     """
     # Hidden cells are replaced before they are used: NaN times 0 would still be NaN.
     exact = torch.where(visible[:, None], exact, torch.zeros_like(exact))
@@ -31,10 +27,7 @@ def exact_flow_loss(
 
 
 def smoothness_loss(flow: Float[Tensor, "b 2 h w"]) -> Float[Tensor, ""]:
-    """Penalise flows that bend; affine ones do not.
-
-    Args:
-        flow: Flow (B, 2, h, w), at least 3 by 3 cells.
+    """Penalise flows (B, 2, h, w) of at least 3 by 3 cells that bend; affine ones do not.
 
     Returns:
         Mean absolute second difference along rows and columns, in units of a cell.
@@ -50,17 +43,13 @@ def smoothness_loss(flow: Float[Tensor, "b 2 h w"]) -> Float[Tensor, ""]:
 def structural_loss(
     image: Float[Tensor, "b 3 H W"], target: Float[Tensor, "b 3 H W"]
 ) -> Float[Tensor, ""]:
-    """Compare the local structure of images: 1 - SSIM.
+    """Compare the local structure of images (B, 3, H, W) in [0, 1]: 1 - SSIM.
 
     Equal to torchmetrics' SSIM, which defines it here, at a fraction of its time on a CPU.
 
-    Args:
-        image: Images (B, 3, H, W) in [0, 1], at least 6 by 6 pixels.
-        target: Target images (B, 3, H, W).
-
     Returns:
-        One minus the mean SSIM with a Gaussian window of sigma 1.5 over 11 pixels; images are
-        mirrored at their borders.
+        One minus the mean SSIM with a Gaussian window of sigma 1.5 over 11 pixels; images, of at
+        least 6 by 6 pixels, are mirrored at their borders.
     """
     # A variance is a small difference of large numbers: never in half precision.
     with torch.autocast(image.device.type, enabled=False):

@@ -44,8 +44,7 @@ class Refinement(ImageGenerator):
         "paper": {"width": 256, "blocks": 6},
         "small": {"width": 64, "blocks": 6},
     }
-    """``paper`` (256 channels at a quarter of the image) or ``small`` (64 channels, the same
-    layers: minutes on a CPU)."""
+    """``paper``: 256 channels at a quarter of the image; ``small``: 64, minutes on a CPU."""
 
     def __init__(
         self,

@@ -201,7 +201,7 @@ class UnWarpME(FlowEstimator):
                 nn.init.zeros_(parameter)
 
     def encode(self, pose: Pose, size: Size) -> Float[Tensor, "b m h w"]:
-        """Compute unit features z (B, M, h, w) of joints (B, 18, 2) in pixels of an image's ``size``."""
+        """Compute unit features z (B, M, h, w) of joints (B, 18, 2) in pixels of a ``size``."""
         maps = pose_maps(pose, size, canvas=self.canvas, sigma=self.sigma)
         return unit_features(self.encoder(maps), over=self.unit)
 
