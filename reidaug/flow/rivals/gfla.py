@@ -132,7 +132,7 @@ class GFLA(MotionEstimator):
         "paper": {"widths": PAPER_WIDTHS},
         "small": {"widths": (16, 32, 64, 128, 128)},
     }
-    """``paper``: 256x256, the paper's widths; ``small``: 128x64, grids 16x8 and 32x16, half of them."""
+    """``paper``: the paper's widths, 256x256; ``small``: widths / 2, 128x64, grids 16x8, 32x16."""
 
     def __init__(
         self,
@@ -161,7 +161,7 @@ class GFLA(MotionEstimator):
         self.apply(_initialise)
 
     def levels(self, source: Images, source_pose: Pose, target_pose: Pose) -> Levels:
-        """Estimate flow and mask at both levels; `ValueError` if images cannot be halved so often."""
+        """Estimate flow and mask at both levels; `ValueError` if it cannot be halved so often."""
         self._check_size(size_of(source))
         x = image_and_poses(source, source_pose, target_pose, sigma=self.sigma)
         encoded = []
