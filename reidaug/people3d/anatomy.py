@@ -1,7 +1,7 @@
 """Surface coordinates of the body, the same for every person.
 
-The coverage and the texture of clothes, hair and faces are functions of these coordinates, so that
-a hem or a stripe is sharp in every image at any mesh resolution.
+Coverage and texture of clothes, hair and faces are functions of these coordinates, so that a hem or
+a stripe is sharp at any mesh resolution.
 """
 
 from functools import cache
@@ -29,7 +29,7 @@ class Chart(NamedTuple):
     radius: Floats  # mean radius (V,) of the trunk or limb in metres; turns angles into lengths
 
     def table(self) -> Floats:
-        """Give the coordinates as one table (V, 9), the inverse of `Chart.from_table`."""
+        """Return the coordinates as one table (V, 9), the inverse of `Chart.from_table`."""
         single = (self.arm, self.leg, self.head)
         parts = (self.position, np.stack(single, 1), self.direction, self.radius[:, None])
         return np.concatenate(parts, axis=1).astype(np.float32)
@@ -72,11 +72,7 @@ def _share(model: BodyModel, weights: Floats, bones: tuple[str, ...]) -> Floats:
 def _limbs(
     model: BodyModel, position: Floats, weights: Floats, names: tuple[str, str, str]
 ) -> tuple[Floats, Floats, Floats]:
-    """Measure along and around both arms or both legs.
-
-    Returns:
-        Position along the limb (V,) in bones, direction around it (V, 2), share of the limb (V,).
-    """
+    """Measure position along limbs (V,), in bones, direction around (V, 2) and share of limbs (V,)."""
     upper, lower, end = names
     bones = ((upper, upper[:-2] + "01", upper[:-2] + "02"), (lower, lower[:-2] + "02"), (end,))
     shares = [_share(model, weights, tuple(dict.fromkeys(group))) for group in bones]

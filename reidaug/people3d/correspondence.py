@@ -1,7 +1,4 @@
-"""Exact flow between two images of one person.
-
-Convention: see `reidaug.geometry.flow`.
-"""
+"""Exact flow between two images of one person, in the convention of `reidaug.geometry.flow`."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +19,7 @@ def exact_flow(
     source_mask: NDArray[np.bool_],
     target_mask: NDArray[np.bool_],
 ) -> tuple[Floats, NDArray[np.bool_]]:
-    """Find the source position of every target pixel's surface point.
+    """Compute the source position of every target pixel's surface point.
 
     Args:
         target: Surface points of the target's pixels (H, W).
@@ -53,10 +50,9 @@ def exact_flow(
 
 
 def locate(face: Integers, weights: Floats, points: Floats, faces: Integers) -> Floats:
-    """Project surface points into an image.
+    """Project surface points, given by triangle (P,) and barycentric coordinates (P, 3), to (P, 3).
 
-    The points are given by triangle (P,) and barycentric coordinates in space (P, 3), the image by
-    its projected vertices (V, 3): x and y in pixels, then depth. So is the result (P, 3).
+    ``points`` are the image's projected vertices (V, 3). Both are x and y in pixels, then depth.
     """
     # Perspective: x * depth and y * depth are linear in space, x and y are not.
     space = np.concatenate((points[:, :2] * points[:, 2:], points[:, 2:]), axis=1)
@@ -66,15 +62,15 @@ def locate(face: Integers, weights: Floats, points: Floats, faces: Integers) -> 
 
 
 def visible_in(points: Floats, surface: Surface, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Decide which projected points an image shows.
+    """Decide which projected points (P, 3), x and y in pixels, then depth, are visible in an image.
 
     Args:
-        points: (P, 3): x and y in pixels, then depth.
+        points: The points.
         surface: Surface points of the image's pixels.
         mask: Visible pixels of the person in it.
 
     Returns:
-        (P,): inside the image, and at most `TOLERANCE` behind the deepest of the four pixels
+        (P,): inside the image, and at most `TOLERANCE` deeper than the deepest of the four pixels
         around (at a grazing angle the depth changes within a pixel).
     """
     height, width = mask.shape

@@ -13,7 +13,7 @@ def edge(a: wp.vec3, b: wp.vec3, x: float, y: float) -> float:
 
 @wp.func
 def on_screen(a: wp.vec3, b: wp.vec3, c: wp.vec3, x: float, y: float) -> wp.vec3:
-    """Barycentric coordinates on the screen: negative outside, all -1 if seen edge-on."""
+    """Barycentric coordinates on the screen: negative outside, all -1 if viewed edge-on."""
     area = edge(a, b, c[0], c[1])
     if wp.abs(area) < 1e-12:
         return wp.vec3(-1.0, -1.0, -1.0)

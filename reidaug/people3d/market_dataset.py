@@ -51,7 +51,7 @@ class MarketOptions:
     test_people: int = 60  # test people
     train_crops: int = 2  # images of each training person
     test_crops: int = 6  # images of each test person; a third of them become queries
-    distractors: int = 0  # gallery images of nobody (pid 0), each of another person
+    distractors: int = 0  # gallery images of pid 0, each of another person
     junk: int = 0  # gallery images to be ignored (pid -1)
     size: Size = (128, 64)  # (height, width) in pixels
     seed: int = 0  # random seed
@@ -124,7 +124,7 @@ def render_market(
 
 
 def _plan_people(options: MarketOptions) -> Iterator[Iterator[PlannedCrop]]:
-    """Plan the crops of everybody: training and test people, then distractors and junk."""
+    """Plan the crops of all people: training and test people, then distractors and junk."""
     tested = options.people + options.test_people
     for person in range(1, tested + options.distractors + options.junk + 1):
         if person <= options.people:
@@ -163,17 +163,7 @@ def _plan_nobody(person: int, options: MarketOptions, *, junk: bool) -> Iterator
 def render_person(
     out: Path, person: int, crops: Sequence[PlannedCrop], options: MarketOptions
 ) -> PersonRecord:
-    """Render the images and masks of one person.
-
-    Args:
-        out: Folder of the run.
-        person: Number of the person.
-        crops: The planned images.
-        options: World, seed and size.
-
-    Returns:
-        Joints, and the rows of the table of renders.
-    """
+    """Render the planned images and masks of one person; return joints and rows of the table."""
     mesh = build_mesh(sample_person(options.world, options.seed, person))
     rows: list[Row] = []
     joints = {}
@@ -195,13 +185,7 @@ class RenderedMarket(NamedTuple):
 
 
 def read_rendered_market(root: Path) -> RenderedMarket:
-    """Read how a dataset was rendered.
-
-    Args:
-        root: A folder written by `render_market`.
-
-    Returns:
-        The world and the plans of the training images.
+    """Read the world and the training plans of a folder written by `render_market`.
 
     Raises:
         ReidaugError: It was not written by `render_market`, or a file is damaged.

@@ -1,8 +1,7 @@
 """The mesh of a clothed person: body surface displaced by clothes, and free-hanging parts.
 
-Every visible surface (cloth, hair, bags) is a triangle of this mesh, and the numbering does not
-change with the pose: a triangle and barycentric coordinates name the same surface point in every
-image, which is what exact flow is computed from.
+Every visible surface (cloth, hair, bags) is a triangle of this mesh, numbered alike in every pose:
+triangle and barycentric coordinates identify a surface point across images, which gives exact flow.
 """
 
 from functools import cache
@@ -66,16 +65,12 @@ def build_mesh(appearance: Appearance) -> PersonMesh:
 
 
 def pose_mesh(mesh: PersonMesh, posture: Posture, yaw: float) -> tuple[Floats, Floats]:
-    """Pose a mesh, standing on the ground.
+    """Pose a mesh and stand it on the ground (z = 0), the pelvis over the origin.
 
-    Args:
-        mesh: The mesh at rest.
-        posture: The pose.
-        yaw: Direction the person faces in radians: 0 towards -y, growing to the person's left.
+    ``yaw`` is the direction the person faces in radians: 0 towards -y, growing to the left.
 
     Returns:
-        Vertices (V, 3) and the 17 joints (17, 3) in metres; the lowest point has z = 0 and the
-        pelvis stands over the origin.
+        Vertices (V, 3) and the 17 joints (17, 3) in metres.
     """
     model = load_body()
     turned = bone_rotations(posture._replace(pelvis=posture.pelvis + yaw), mesh.heads, model.bones)
@@ -88,7 +83,7 @@ def pose_mesh(mesh: PersonMesh, posture: Posture, yaw: float) -> tuple[Floats, F
 
 @cache
 def _smoother() -> Any:
-    """Sparse matrix that averages the neighbours of every vertex of the body surface."""
+    """Build the sparse matrix that averages the neighbours of every vertex of the body surface."""
     faces = load_body().faces
     count = len(skin_chart().position)
     pairs = np.concatenate((faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]))

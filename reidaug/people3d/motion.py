@@ -12,7 +12,7 @@ from numpy.random import Generator
 from reidaug.people3d.body import Floats
 
 BENT_ARM = 0.22
-"""Share of arms with a bent elbow whatever the action."""
+"""Share of arms with a bent elbow in any action."""
 
 ACTIONS = ("walk", "stand", "turn", "carry", "reach")
 
@@ -42,15 +42,12 @@ class Posture(NamedTuple):
 
 
 def walking(phase: float, amplitude: float, swing: float) -> Posture:
-    """Give one phase of the walk cycle.
+    """Compute one phase of the walk cycle; all other angles are those of a quiet walk.
 
     Args:
         phase: In cycles; at 0 the left heel strikes.
         amplitude: Half the angle between the thighs, about 0.15 to 0.55.
         swing: Half the swing of the arms, about 0 to 0.6.
-
-    Returns:
-        The posture, all other angles as in a quiet walk.
     """
     left, right = 2 * np.pi * phase, 2 * np.pi * (phase + 0.5)
     return Posture(
@@ -98,9 +95,9 @@ def sample_posture(action: str, phase: float, rng: Generator) -> Posture:
 
 
 def bone_rotations(posture: Posture, heads: Floats, bones: Sequence[str]) -> Floats:
-    """Convert a posture into bone rotations (N, 3, 3) for `reidaug.people3d.body.skin`.
+    """Convert a posture into bone rotations (N, 3, 3) from rest to pose, in world axes.
 
-    They are from rest to pose, in world axes; ``heads`` (N, 3) and ``bones`` are those of the body.
+    They serve `reidaug.people3d.body.skin`; ``heads`` (N, 3) and ``bones`` are those of the body.
     """
     at = {name: heads[k] for k, name in enumerate(bones)}
     turned: dict[str, Floats] = {"root": _turn(posture.pelvis)}
@@ -212,7 +209,7 @@ def _arm(posture: Posture, at: dict[str, Floats], side: str, sign: float) -> dic
 
 
 def _down(forward: float, outward: float) -> Floats:
-    """Give the downward direction swung forward and outward (to +x)."""
+    """Compute the downward direction swung forward and outward (to +x)."""
     cos = np.cos(outward)
     return np.array([np.sin(outward), -np.sin(forward) * cos, -np.cos(forward) * cos], np.float32)
 
@@ -235,7 +232,7 @@ def _unit(vector: Floats) -> Floats:
 
 
 def _between(start: Floats, end: Floats) -> Floats:
-    """Give the smallest rotation from one direction to another (not the opposite one)."""
+    """Compute the smallest rotation from one direction to another (not the opposite one)."""
     a, b = _unit(start), _unit(end)
     x, y, z = np.cross(a, b)
     k = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]], np.float32)

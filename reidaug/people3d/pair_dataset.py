@@ -100,17 +100,7 @@ def render_pairs(out: Path, options: PairOptions, *, workers: int | None = None)
 
 
 def render_person(out: Path, split: str, person: int, options: PairOptions) -> PersonRecord:
-    """Render the images, masks and flows of one person.
-
-    Args:
-        out: Folder of the run.
-        split: ``train`` or ``test``.
-        person: Number of the person.
-        options: What to render.
-
-    Returns:
-        Joints and pairs.
-    """
+    """Render the images, masks and flows of one person of a split; return joints and pairs."""
     views, size, seed = options.views, options.size, options.seed
     mesh = build_mesh(sample_person(MANY_POSES, seed, person))
     plans = plan_pair_images(seed, person, views, white=size == CATALOGUE, cut=options.cut)

@@ -1,7 +1,7 @@
 """Rasterisation of triangles into a depth buffer.
 
-A depth buffer is several times faster here than ray casting: a person has 30,000 triangles, most of
-them smaller than a pixel.
+It is several times faster here than ray casting: most of a person's 30,000 triangles are smaller
+than a pixel.
 """
 
 import os
@@ -31,16 +31,13 @@ class Surface(NamedTuple):
 
 
 def rasterise(points: Floats, faces: Integers, size: tuple[int, int]) -> Surface:
-    """Rasterise triangles.
+    """Rasterise triangles to the surface point at each pixel's centre.
 
     Args:
         points: Projected vertices (V, 3): x and y in pixels, (0, 0) the centre of the first pixel,
             then positive depth.
         faces: Triangles (F, 3), two-sided.
         size: (height, width) in pixels.
-
-    Returns:
-        The surface point at each pixel's centre.
     """
     k, wp = _kernels(), import_module("warp")
     depth = np.full(size, FAR, np.float32)
@@ -56,10 +53,9 @@ def rasterise(points: Floats, faces: Integers, size: tuple[int, int]) -> Surface
 
 
 def vertex_normals(vertices: Floats, faces: Integers) -> Floats:
-    """Average the normals of the triangles around each vertex.
+    """Average the normals of the triangles (F, 3), counter-clockwise from outside, at each vertex.
 
-    Triangles (F, 3) are counter-clockwise from outside. The result (V, 3) has unit length, or is
-    zero at a vertex of no triangle.
+    The result (V, 3) has unit length, or is zero at a vertex of no triangle.
     """
     k, wp = _kernels(), import_module("warp")
     normals = np.zeros((len(vertices), 3), np.float32)
@@ -70,9 +66,9 @@ def vertex_normals(vertices: Floats, faces: Integers) -> Floats:
 
 
 def interpolate(values: NDArray[Any], faces: Integers, face: Integers, weights: Floats) -> Floats:
-    """Interpolate vertex attributes (V, C) at points on triangles.
+    """Interpolate vertex attributes (V, C) at points (P, C) on triangles.
 
-    ``face`` (P,) and barycentric ``weights`` (P, 3) name the points; the result is (P, C).
+    Each point is a ``face`` (P,) and barycentric ``weights`` (P, 3).
     """
     result: Floats = np.einsum("pk,pkc->pc", weights, values[faces[face]])
     return result

@@ -18,9 +18,9 @@ SUPERSAMPLING = 2
 """Samples per pixel along each axis."""
 
 ARM, LEG = (0.5, 0.2, 0.17), (0.5, 0.24, 0.22)
-# Greatest depth in metres of a visible joint behind the visible surface (limb, cloth and hair), in
-# the order of OPENPOSE_18; a deeper joint is occluded by another part of the body. Annotators place
-# shoulders and hips even in profile, hence their large values.
+# Greatest depth in metres of a visible joint of OPENPOSE_18 below the visible surface (limb, cloth,
+# hair); a deeper one is occluded by another part of the body. Annotators place shoulders and hips
+# even in profile, hence their large values.
 DEPTH = np.array([0.06, 0.34, *ARM, *ARM, *LEG, *LEG, 0.05, 0.05, 0.1, 0.1], np.float32)
 
 
@@ -87,14 +87,9 @@ def render(mesh: PersonMesh, plan: RenderPlan, size: tuple[int, int]) -> Render:
 def project_person(
     mesh: PersonMesh, view: View, vertices: Floats, joints: Floats, size: tuple[int, int]
 ) -> Projection:
-    """Project into the crop a detector would make: around the body, whatever is carried.
+    """Compute the projection into the crop a detector would make: around the body without bags.
 
-    Args:
-        mesh: The person.
-        view: Viewpoint and crop.
-        vertices: Vertices of the posed mesh (V, 3).
-        joints: Its joints (17, 3).
-        size: (height, width) in pixels.
+    ``vertices`` (V, 3) and ``joints`` (17, 3) are the posed mesh's, ``size`` is (height, width).
     """
     shoulders_and_hips = joints[[1, 4, 7, 10]]
     return crop_projection(view, vertices[: mesh.skin], shoulders_and_hips, size)
@@ -106,7 +101,7 @@ def add_neck(joints: Floats) -> Floats:
 
 
 def visible_joints(points: Floats, depth: Floats, covered: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Decide which joints an annotator could place.
+    """Decide which joints (18,) an annotator could place.
 
     A joint is not visible outside the image, under an occluder, or where the visible surface is
     nearer to the camera than the joint by more than the limb's own thickness.
@@ -115,9 +110,6 @@ def visible_joints(points: Floats, depth: Floats, covered: NDArray[np.bool_]) ->
         points: Joints (18, 3): x and y in pixels, then depth in metres.
         depth: Depth buffer of the person, finer than the image by a whole factor.
         covered: Pixels of an occluder (H, W).
-
-    Returns:
-        Visibility (18,).
     """
     height, width = covered.shape
     factor = depth.shape[0] // height
@@ -171,7 +163,7 @@ def shade(
 
 
 def wrinkles(mesh: PersonMesh, chart: Chart) -> Floats:
-    """Give the brightness factor (P,), about 1, of wrinkles in the cloth."""
+    """Compute the brightness factor (P,), about 1, of wrinkles in the cloth."""
     u = np.arctan2(chart.direction[:, 0], chart.direction[:, 1]) * chart.radius
     v = chart.position[:, 2] + 0.2 * chart.arm
     seed = mesh.appearance.seed

@@ -1,4 +1,4 @@
-"""Render plans: pose, viewpoint, illumination, background and camera of every image.
+"""Render plans: pose, viewpoint, light, background and camera of every image.
 
 A plan is a function of a world, a seed and the number of a person.
 """
@@ -36,16 +36,9 @@ class PlannedImage(NamedTuple):
 
 
 def plan_training_images(world: World, seed: int, person: int, count: int) -> list[PlannedImage]:
-    """Plan the images of a training person, from the few viewpoints and cameras of the world.
+    """Plan ``count`` images of a training person, from the few viewpoints and cameras of the world.
 
-    Args:
-        world: The world.
-        seed: Of the dataset.
-        person: Number of the person.
-        count: Number of images.
-
-    Returns:
-        Camera and plan of each image.
+    ``seed`` is the dataset's, ``person`` the person's number.
     """
     rng = world.generator(seed, TRAINING, person)
     cameras = rng.permutation(world.cameras)[: max(1, world.train_cameras)] + 1
@@ -90,9 +83,6 @@ def plan_pair_images(
         white: Whether the background is white and the camera ideal, as in a catalogue.
         cut: Share of the images whose lower edge runs through the legs, as where a car or the
             border of the frame hides them from the detector.
-
-    Returns:
-        The plan of each image.
     """
     rng = numpy_generator(seed, PAIRS, person)
     world = World(name="pairs", occluders=0.0, cast=0.05, relight=0.15, places=0)
@@ -177,7 +167,7 @@ def _light(camera: Camera, relight: float, rng: Generator) -> Light:
 
 
 def to_row(plan: RenderPlan) -> dict[str, Any]:
-    """Give a plan as a row of a table: plain values in columns named such as ``view.yaw``."""
+    """Convert a plan to a row of a table: plain values in columns such as ``view.yaw``."""
     row: dict[str, Any] = {"noise_seed": plan.seed}
     for name, part in plan._asdict().items():
         if name != "seed":

@@ -28,7 +28,7 @@ Row = dict[str, Any]
 
 
 class PersonRecord(NamedTuple):
-    """What rendering one person leaves for the tables of the dataset; JSON values."""
+    """Record of one rendered person for the tables of the dataset; JSON values."""
 
     crops: int  # number of images
     # The 18 joints by file name: x, y and whether they are visible (0 or 1).
@@ -46,20 +46,16 @@ def render_people(
     crops: int,
     workers: int | None,
 ) -> dict[str, int]:
-    """Render every person that has no record yet, then write the tables.
+    """Render every person that has no record yet, write the tables and return the report.
 
     Args:
         out: Folder of the run.
         recipe: What decides its bytes.
-        make_tasks: Makes the folders and gives the task of each person, which returns a
-            `PersonRecord`.
-        write_tables: Writes the tables from all records, in the order of the tasks, and gives
-            counts for the report.
+        make_tasks: Makes the folders; returns each person's task, whose result is a `PersonRecord`.
+        write_tables: Writes the tables from all records, ordered as the tasks; returns counts for
+            the report.
         crops: Number of images in all.
         workers: Processes; by default one a core.
-
-    Returns:
-        The report.
 
     Raises:
         ReidaugError: The folder holds something else, or a worker was killed.
@@ -73,8 +69,8 @@ def render_people(
     records = Records(out / RECORDS)
     tasks = make_tasks()
     finished = {person: record for person in tasks if (record := records.read(person))}
-    # Finished people are not handed out: after a task that returns at once, the next one, which
-    # loads the body model, looks like a memory leak, and joblib replaces the worker.
+    # No tasks for finished people: after a task that returns at once, the next one, which loads the
+    # body model, looks like a memory leak, and joblib replaces the worker.
     missing = [
         delayed(_render_person)(records, person, task)
         for person, task in tasks.items()
@@ -109,10 +105,9 @@ def write_image(path: Path, image: NDArray[np.uint8]) -> None:
 
 
 def write_render(out: Path, split: str, name: str, render: Render) -> list[list[float]]:
-    """Write an image into its split and its mask beside the splits.
+    """Write an image into its split and its mask into ``masks``; return the joints.
 
-    Returns:
-        The 18 joints: x, y in pixels and whether they are visible (0 or 1).
+    They are 18 times x, y in pixels and whether the joint is visible (0 or 1).
     """
     write_image(out / split / name, render.image)
     mask = encode_png(torch.from_numpy(render.mask))
@@ -122,13 +117,13 @@ def write_render(out: Path, split: str, name: str, render: Render) -> list[list[
 
 
 def poses_of(records: Iterable[PersonRecord]) -> dict[str, Pose]:
-    """Give the 18 joints of all records by file name."""
+    """Collect the 18 joints of all records by file name."""
     tables = {n: torch.tensor(j) for record in records for n, j in record.joints.items()}
     return {name: Pose(table[:, :2], table[:, 2] > 0) for name, table in tables.items()}
 
 
 def check_counts(options: object, **least: int) -> None:
-    """Check the attributes of options against their least values.
+    """Check attributes of options against their least values.
 
     Raises:
         UsageError: A value is too small.
@@ -140,12 +135,7 @@ def check_counts(options: object, **least: int) -> None:
 
 
 def read_recipe(root: Path, command: str, purpose: str) -> dict[str, Any]:
-    """Read the recipe of a finished run.
-
-    Args:
-        root: Folder of the run.
-        command: The command that must have written it.
-        purpose: What fails otherwise, for the error.
+    """Read the recipe of a finished run of ``command``; ``purpose`` is what fails otherwise.
 
     Raises:
         ReidaugError: Another command wrote the folder, or its recipe is damaged.

@@ -40,9 +40,9 @@ def draw_backdrop(backdrop: Backdrop, size: tuple[int, int]) -> Floats:
 
 
 def add_shadow(background: Floats, feet: Floats, width: float) -> Floats:
-    """Darken a background (H, W, 3) under a person.
+    """Darken a background (H, W, 3) under a person ``width`` pixels wide.
 
-    ``feet`` are the pixels (2, 2) of the ankles, ``width`` is the person's in pixels.
+    ``feet`` are the pixels (2, 2) of the ankles, x then y.
     """
     rows, columns = np.mgrid[: background.shape[0], : background.shape[1]].astype(np.float32)
     dark = np.zeros(background.shape[:2], np.float32)
@@ -78,7 +78,7 @@ def draw_occluder(occluder: Occluder, size: tuple[int, int]) -> tuple[Floats, Fl
 
 @lru_cache(maxsize=32)
 def _panorama(place: str, seed: int, height: int) -> Floats:
-    """Draw a place eight crops wide."""
+    """Draw a background eight crops wide."""
     rng = np.random.default_rng([seed, PLACES.index(place)])
     width = 4 * height
     rows = np.linspace(0, 1, height, dtype=np.float32)[:, None]

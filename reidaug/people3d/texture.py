@@ -15,15 +15,9 @@ from reidaug.people3d.garment_coverage import Mask
 
 
 def surface_colour(appearance: Appearance, chart: Chart, part: Integers) -> Floats:
-    """Give the albedo of points on a person's surface.
+    """Compute the albedo (P, 3) in [0, 1] of points on a person's surface.
 
-    Args:
-        appearance: Of the person.
-        chart: The points (P,).
-        part: Part of each point (P,), see `reidaug.people3d.accessories`.
-
-    Returns:
-        Colours (P, 3) in [0, 1].
+    ``part`` (P,) is the part of each point, see `reidaug.people3d.accessories`.
     """
     colour = np.empty((len(part), 3), np.float32)
     for kind, colour_of in (
@@ -36,7 +30,7 @@ def surface_colour(appearance: Appearance, chart: Chart, part: Integers) -> Floa
 
 
 def fabric_colour(fabric: Fabric, u: Floats, v: Floats) -> Floats:
-    """Give the colours (P, 3) of points of a fabric, ``u`` metres across and ``v`` up (P,)."""
+    """Compute the colours (P, 3) of points of a fabric, ``u`` metres across and ``v`` up (P,)."""
     mix, third = _pattern(fabric, u / fabric.scale, v / fabric.scale, v)
     base, second, last = (
         np.asarray(c, np.float32) for c in (fabric.base, fabric.second, fabric.third)
@@ -46,7 +40,7 @@ def fabric_colour(fabric: Fabric, u: Floats, v: Floats) -> Floats:
 
 
 def sine_noise(seed: int, u: Floats, v: Floats, frequency: float) -> Floats:
-    """Give smooth noise of about [-1, 1] over the plane: a few sines of random directions."""
+    """Compute smooth noise of about [-1, 1] over the plane: a few sines of random directions."""
     rng = np.random.default_rng(seed)
     total = np.zeros_like(u)
     for _ in range(4):
@@ -59,7 +53,7 @@ def sine_noise(seed: int, u: Floats, v: Floats, frequency: float) -> Floats:
 
 
 def _pattern(fabric: Fabric, a: Floats, b: Floats, v: Floats) -> tuple[Floats, Floats]:
-    """Give the shares of the second and third colour at repeats (a, b) and height v."""
+    """Compute the shares of the second and third colour at repeats (a, b) and height v."""
     zero = np.zeros_like(a)
     if fabric.pattern == "plain":
         return zero, zero
@@ -221,7 +215,7 @@ def _ring(a: Floats, b: Floats) -> Mask:
 
 
 def _digits(a: Floats, b: Floats) -> Mask:
-    """Two digits, nearly: a zero and a one."""
+    """Mark two digits, nearly: a zero and a one."""
     zero = (np.abs(a + 0.5) < 0.42) & ~((np.abs(a + 0.5) < 0.18) & (np.abs(b) < 0.65))
     one = np.abs(a - 0.55) < 0.2
     inside: Mask = (zero | one) & (np.abs(b) < 1)

@@ -41,10 +41,7 @@ LATER = frozenset({"bodies", "rig", "stream", "worn", "carried"})
 
 
 class Rig(NamedTuple):
-    """Where a world's cameras hang, and in which light.
-
-    Pairs are the least and the greatest value; each camera draws its own.
-    """
+    """Positions and light of a world's cameras; each camera is drawn within the pairs (ranges)."""
 
     height: tuple[float, float] = (1.8, 4.0)  # height over the ground in metres
     distance: tuple[float, float] = (6.0, 14.0)  # mean distance to people in metres
@@ -81,13 +78,13 @@ class World:
     # Share of each of `reidaug.people3d.motion.ACTIONS`.
     actions: tuple[float, ...] = (0.68, 0.12, 0.05, 0.1, 0.05)
     bodies: Bodies = ORDINARY  # distribution of body shapes
-    rig: Rig = field(default_factory=Rig)  # where the cameras hang, and in which light
+    rig: Rig = field(default_factory=Rig)  # positions and light of the cameras
     # Further seed of people, cameras and plans: worlds of different streams share no identity,
     # whatever the seed of the dataset.
     stream: int = 0
 
     def as_dict(self) -> dict[str, Any]:
-        """Give the parameters as plain values, as a recipe file holds them.
+        """Return the parameters as plain values of a recipe file.
 
         Those of `LATER` are left out where they change nothing, so that folders of older versions
         can be continued.
