@@ -20,16 +20,13 @@ class Estimate(NamedTuple):
 def mean_interval(
     values: Float[ndarray, "n"], *, seed: int = 0, level: float = 0.95
 ) -> tuple[float, float]:
-    """Compute the interval of a mean.
+    """Compute lower and upper end of the interval of a mean; zeros where there are no values.
 
     Args:
         values: Numbers (N,), finite.
         seed: Random seed; equally many values are resampled alike, so that rows of a table stay
             comparable.
         level: Probability the interval should cover.
-
-    Returns:
-        Lower and upper end of the interval; zeros where there are no values.
     """
     if not values.size:
         return 0.0, 0.0
@@ -60,7 +57,7 @@ def ratio_of_sums(
         seed: Random seed.
 
     Returns:
-        The ratio; None where the wholes sum to nothing.
+        The ratio; None where the wholes sum to zero.
     """
     if not wholes.sum():
         return None

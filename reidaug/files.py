@@ -16,13 +16,10 @@ def write_atomically(path: Path, content: bytes) -> None:
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
-    """Write a file completely or not at all.
-
-    Args:
-        path: The file; its folder must exist.
+    """Write a file completely or not at all; its folder must exist.
 
     Yields:
-        A temporary path beside it, which is renamed afterwards, or removed after an error.
+        A temporary path in its folder, renamed afterwards, or removed after an error.
     """
     partial = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
@@ -33,12 +30,7 @@ def atomic_write(path: Path) -> Iterator[Path]:
 
 
 def remove_partials(folder: Path, *, of: str = "") -> None:
-    """Remove the temporary files that a killed process left in a folder.
-
-    Args:
-        folder: The folder.
-        of: Prefix of the names of the files being written; by default of all.
-    """
+    """Remove a killed process's temporary files from a folder; ``of``: prefix of their names."""
     for partial in folder.glob(".*.part"):
         if partial.name.startswith(f".{of}"):
             partial.unlink(missing_ok=True)
@@ -59,11 +51,7 @@ def read_text(path: Path) -> str:
 
 
 def cache_folder() -> Path:
-    """Give the user's cache folder.
-
-    Returns:
-        ``$REIDAUG_CACHE``; without it ``reidaug`` in ``$XDG_CACHE_HOME`` or in ``~/.cache``.
-    """
+    """Return ``$REIDAUG_CACHE``, or ``reidaug`` in ``$XDG_CACHE_HOME`` or in ``~/.cache``."""
     if folder := os.environ.get("REIDAUG_CACHE"):
         return Path(folder).expanduser()
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "reidaug"

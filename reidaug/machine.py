@@ -35,7 +35,7 @@ def one_thread() -> Iterator[None]:
 def end_with_parent() -> None:
     """End this process soon after its parent, however that ends.
 
-    A worker that outlived its command would write where the next command continues.
+    A worker that outlived its command would write into a continued run.
     """
     parent = os.getppid()
 

@@ -1,4 +1,4 @@
-"""Contact sheets: pictures in rows and columns on one white picture."""
+"""Contact sheets: images in rows and columns on one white image."""
 
 import io
 
@@ -10,13 +10,7 @@ GAP = 4  # pixels between cells
 
 
 class ContactSheet:
-    """A sheet of equal cells.
-
-    Args:
-        rows: Number of rows.
-        columns: Number of columns.
-        cell: (height, width) of a cell in pixels.
-    """
+    """A sheet of ``rows`` x ``columns`` equal cells; ``cell`` is (height, width) in pixels."""
 
     def __init__(self, rows: int, columns: int, cell: Size) -> None:
         self._step = (cell[0] + GAP, cell[1] + GAP)
@@ -24,11 +18,11 @@ class ContactSheet:
         self.picture = Image.new("RGB", size, "white")
 
     def corner(self, row: int, column: int) -> tuple[int, int]:
-        """Give the (x, y) of a cell's top left corner."""
+        """Return the (x, y) of a cell's top left corner."""
         return GAP + column * self._step[1], GAP + row * self._step[0]
 
     def place(self, picture: Image.Image, row: int, column: int) -> None:
-        """Paste a picture into the top left corner of a cell."""
+        """Paste an image into the top left corner of a cell."""
         self.picture.paste(picture, self.corner(row, column))
 
     def png(self) -> bytes:

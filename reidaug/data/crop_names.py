@@ -21,7 +21,7 @@ def market_name(pid: int, camid: int, sequence: int, frame: int, detection: int)
 
 
 def warp_name(name: str, pose: int) -> str:
-    """Name the warp of an image into a target pose, such as ``0002_c1s1_000451_03_w07.jpg``.
+    """Name a warp of an image, such as ``0002_c1s1_000451_03_w07.jpg`` for target pose 7.
 
     Every toolkit still reads person and camera from it.
     """
@@ -35,14 +35,9 @@ def warp_source(name: str) -> tuple[str, int] | None:
 
 
 def compile_pattern(pattern: str) -> re.Pattern[str]:
-    """Compile a pattern that reads person and camera from file names.
+    """Compile a regular expression that reads person and camera from file names.
 
-    Args:
-        pattern: Regular expression with groups named ``pid`` and ``camid``, ``pid`` alone, or two
-            groups in this order.
-
-    Returns:
-        The compiled pattern.
+    It has groups named ``pid`` and ``camid``, ``pid`` alone, or two groups in this order.
 
     Raises:
         UsageError: It is no regular expression, or has other groups.
@@ -61,8 +56,7 @@ def compile_pattern(pattern: str) -> re.Pattern[str]:
 def ids_in(pattern: re.Pattern[str], name: str) -> tuple[int, int] | None:
     """Read person and camera from a file name; without a group ``camid`` the camera is 1.
 
-    Returns:
-        Their ids; None where the name does not match or they are no numbers.
+    The result is None where the name does not match or the ids are no numbers.
     """
     found = pattern.search(name)
     if found is None:

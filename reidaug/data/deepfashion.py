@@ -46,7 +46,7 @@ def read_deepfashion(
     annotated_size: Size | None = None,
     more_keypoints: Sequence[Path] = (),
 ) -> PairList:
-    """Read the pairs of one split.
+    """Read the pairs of one split whose images and keypoints all exist.
 
     The lists are ``<word>-pairs-<split>.csv`` and ``<word>-annotation-<split>.csv``, where the
     word is any of `SPELLINGS`.
@@ -56,14 +56,11 @@ def read_deepfashion(
         split: ``train`` or ``test``.
         annotated_size: (height, width) the joints are measured in, if not the images' own.
         more_keypoints: Keypoint files with further annotations of the images, such as
-            `reidaug pose` writes; they need not name every image.
-
-    Returns:
-        The pairs whose images and keypoints all exist.
+            `reidaug pose` writes; they need not list every image.
 
     Raises:
         ReidaugError: A list or folder is missing or damaged, no pair is left, or one of the further
-            files names no image.
+            files lists no image.
         UsageError: There is no such split.
     """
     if split not in SPLITS:
@@ -147,15 +144,14 @@ def fashion_name(original: str) -> str:
 def same_person_pairs(
     poses: Mapping[str, Pose], identity: Callable[[str], str | None]
 ) -> list[tuple[str, str]]:
-    """List all ordered pairs of images of one person.
+    """List all ordered pairs of images of one person that show both shoulders and both hips.
 
     Args:
         poses: The 18 joints by file name.
-        identity: Gives the identity of an image by its name; None for nobody.
+        identity: Returns the identity of an image by its name; None to leave it out.
 
     Returns:
-        Pairs of images that show both shoulders and both hips; people in the order of their first
-        image, the pairs of each in name order.
+        Pairs sorted by name, person after person in the order of their first image.
     """
     images: dict[str, list[str]] = {}
     for name in sorted(poses):

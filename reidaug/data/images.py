@@ -34,16 +34,10 @@ _UNREADABLE = (
 
 
 def read_image(path: Path) -> UInt8[Tensor, "3 H W"]:
-    """Read an image file.
+    """Read an image file of any format Pillow reads as RGB bytes (3, H, W).
 
     The EXIF orientation is applied; grey, palette, CMYK and 16-bit images become RGB bytes;
-    transparent ones are composed with white; of an animation the first frame is taken.
-
-    Args:
-        path: JPEG, PNG or any other format Pillow reads.
-
-    Returns:
-        RGB bytes (3, H, W).
+    transparent ones are composed with white; of an animation the first frame counts.
 
     Raises:
         ReidaugError: The file is missing, empty, cut off or no image.
@@ -55,10 +49,7 @@ def read_image(path: Path) -> UInt8[Tensor, "3 H W"]:
 
 @contextmanager
 def open_image(path: Path) -> Iterator[Image.Image]:
-    """Open and decode an image file of any format Pillow reads.
-
-    Yields:
-        The image in its own mode and orientation.
+    """Open and decode an image file of any format Pillow reads, in its own mode and orientation.
 
     Raises:
         ReidaugError: The file is missing, empty, cut off or no image.
@@ -77,7 +68,7 @@ def open_image(path: Path) -> Iterator[Image.Image]:
 def upright_rgb(image: Image.Image) -> Image.Image:
     """Apply the EXIF orientation of an image of `open_image` and convert it to RGB bytes."""
     if is_turned(image):
-        with suppress(*_UNREADABLE):  # damaged metadata must not hide the picture
+        with suppress(*_UNREADABLE):  # damaged metadata must not hide the image
             image = ImageOps.exif_transpose(image)
     return _rgb(image)
 
@@ -91,20 +82,14 @@ def is_turned(image: Image.Image) -> bool:
 
 
 def image_files(folder: Path) -> tuple[Path, ...]:
-    """List the images directly in a folder: not hidden, with one of `SUFFIXES`, in name order."""
+    """List the images directly in a folder by name: not hidden, with one of `SUFFIXES`."""
     with os.scandir(folder) as entries:
         names = sorted(e.name for e in entries if not e.name.startswith(".") and e.is_file())
     return tuple(folder / name for name in names if Path(name).suffix.lower() in SUFFIXES)
 
 
 def read_mask(path: Path) -> Bool[Tensor, "H W"]:
-    """Read a person mask.
-
-    Args:
-        path: Image file, 255 on the person and 0 elsewhere.
-
-    Returns:
-        Booleans (H, W), True from a brightness of 128.
+    """Read a person mask (H, W) from an image file (255 on the person, 0 off it); True from 128.
 
     Raises:
         ReidaugError: The file is missing, empty, cut off or no image.
@@ -113,15 +98,7 @@ def read_mask(path: Path) -> Bool[Tensor, "H W"]:
 
 
 def encode_jpeg(image: UInt8[Tensor, "3 H W"], quality: int = 95) -> bytes:
-    """Encode RGB bytes (3, H, W) as JPEG without chroma subsampling; deterministic.
-
-    Args:
-        image: RGB bytes (3, H, W).
-        quality: 1 to 95.
-
-    Returns:
-        The content of a JPEG file.
-    """
+    """Encode RGB bytes (3, H, W) as JPEG, quality 1 to 95, no chroma subsampling; deterministic."""
     return _encoded(image, "JPEG", quality=quality, subsampling=0)
 
 
@@ -143,17 +120,10 @@ def to_bytes(image: Float[Tensor, "*b H W"]) -> UInt8[Tensor, "*b H W"]:
 
 
 def resize(image: Float[Tensor, "*b H W"], size: Size) -> Float[Tensor, "*b h w"]:
-    """Resize an image consistently with poses and flows in normalised coordinates.
+    """Resize images (..., H, W) of any range to ``size`` (height, width), as poses and flows are.
 
     Bilinear with aligned corners, as everywhere in `reidaug.geometry.flow`; where the image
     shrinks, the triangular kernel is as wide as the step.
-
-    Args:
-        image: Images (..., H, W), any range.
-        size: (height, width) of the result.
-
-    Returns:
-        Images (..., *size).
     """
     if tuple(image.shape[-2:]) == tuple(size):
         return image

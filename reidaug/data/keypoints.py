@@ -62,8 +62,8 @@ def read_keypoints(path: Path, *, names: Sequence[str] | None = None) -> Keypoin
 
     Args:
         path: The file or folder.
-        names: File names of the images. A ``.mat`` names none: its n-th pose belongs to the n-th
-            of these in name order. For OpenPose they give the suffix (default ``.jpg``).
+        names: File names of the images. The n-th pose of a ``.mat`` belongs to the n-th of these
+            when sorted. For OpenPose they give the suffix (default ``.jpg``).
 
     Returns:
         The poses; entries left out are damaged, repeated, or without a visible joint.

@@ -16,7 +16,7 @@ def read_training(dataset: Path, *, pattern: str | None = None) -> tuple[ReIDDat
         pattern: Regular expression that reads person and camera from names, see
             `reidaug.data.market1501.read_market1501`. Without it, where no name in a folder of
             crops is like Market-1501's, each crop counts as a person of its own, numbered from 1
-            in name order, under camera 1.
+            by name, under camera 1.
 
     Returns:
         The images (of a folder of crops in any format, without junk), and whether each crop counts
@@ -36,7 +36,7 @@ def read_training(dataset: Path, *, pattern: str | None = None) -> tuple[ReIDDat
 
 
 def crops_in(folder: Path) -> tuple[Path, ...]:
-    """List the images of a folder of crops in name order.
+    """List the images of a folder of crops by name.
 
     Raises:
         ReidaugError: There is none.

@@ -35,13 +35,7 @@ def write_manifest(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
 
 
 def read_manifest(path: Path) -> list[dict[str, Any]]:
-    """Read a table.
-
-    Args:
-        path: The file.
-
-    Returns:
-        Its rows in the order they were written, as `write_manifest` took them.
+    """Read the rows of a table of `write_manifest`, as written.
 
     Raises:
         ReidaugError: The file is missing or no Parquet file.

@@ -68,10 +68,10 @@ _Split = tuple[tuple[Person, ...], tuple[str, ...]]  # the crops, and a line for
 def read_market1501(
     root: Path, *, pattern: str | None = None, splits: Sequence[str] = SPLITS
 ) -> ReIDDataset:
-    """Read a re-ID dataset: the same images, persons and cameras that torchreid and fastreid see.
+    """Read a re-ID dataset: the same images, persons and cameras as in torchreid and fastreid.
 
     Only ``*.jpg`` directly in a split's folder counts. Junk (pid -1) is dropped, distractors
-    (pid 0) are kept; ids stay as the files name them.
+    (pid 0) are kept; ids stay as in the file names.
 
     Args:
         root: The folder with the splits, or one of its usual parents (see `find_root`).
@@ -104,14 +104,10 @@ def read_market1501(
 
 
 def find_root(root: Path) -> Path:
-    """Find the folder that holds the splits.
+    """Find the folder that holds any of `SPLITS`, or MSMT17's ``list_train.txt``.
 
-    Args:
-        root: The folder itself, or one above ``Market-1501-v15.09.15``,
-            ``market1501/Market-1501-v15.09.15`` or MSMT17's folders.
-
-    Returns:
-        The folder with any of `SPLITS` (or MSMT17's ``list_train.txt``) in it.
+    ``root`` is the folder itself, or one above ``Market-1501-v15.09.15``,
+    ``market1501/Market-1501-v15.09.15`` or MSMT17's folders.
 
     Raises:
         ReidaugError: None of them does.
@@ -133,14 +129,7 @@ def find_root(root: Path) -> Path:
 
 
 def scan_split(folder: Path, pattern: re.Pattern[str]) -> SplitFiles:
-    """List the files directly in the folder of a split.
-
-    Args:
-        folder: The folder.
-        pattern: Searched in each file name, see `read_market1501`.
-
-    Returns:
-        Its files.
+    """List the files directly in the folder of a split; for ``pattern`` see `read_market1501`.
 
     Raises:
         ReidaugError: The folder is missing.
@@ -184,7 +173,7 @@ def image_names(folder: Path) -> tuple[str, ...]:
 
 
 def file_names(folder: Path) -> list[str]:
-    """List the files directly in the folder of a split in order, hidden ones left out.
+    """List the files directly in the folder of a split by name, hidden ones left out.
 
     Raises:
         ReidaugError: The folder is missing.

@@ -38,12 +38,11 @@ class PosePair(NamedTuple):
 class PairDataset(Dataset[PosePair]):
     """The pairs of a list as tensors; image files are read on access.
 
-    Where images have several annotations, the dataset has one pair for each combination of its
-    images' annotations, so that an estimator learns the variation of a pose estimator. An image
-    missing in a further annotation keeps its first one.
+    Images with several annotations give one pair for each combination, so that an estimator learns
+    the variation of a pose estimator. An image missing in a further annotation keeps its first one.
 
     Args:
-        pairs: The list, as `reidaug.data.deepfashion.read_deepfashion` gives it.
+        pairs: The list, as `reidaug.data.deepfashion.read_deepfashion` returns it.
         size: (height, width) of images, joints and flow; None keeps those of the files.
     """
 
@@ -86,7 +85,7 @@ class PairDataset(Dataset[PosePair]):
         return PosePair(source_image, target_image, source_pose, target_pose, flow, visible)
 
     def names(self, index: int) -> tuple[str, str]:
-        """Give the file names of a pair, source then target."""
+        """Return the file names of a pair, source then target."""
         source, target = self._pairs[self._locate(index)[0]]
         return self._names[source], self._names[target]
 
@@ -132,12 +131,10 @@ def flow_name(source: str, target: str) -> str:
 
 
 def write_flow(path: Path, flow: Float[Tensor, "2 H W"], visible: Bool[Tensor, "H W"]) -> None:
-    """Write an exact flow in half precision, compressed and deterministic.
+    """Write an exact flow (2, H, W) in half precision, compressed and deterministic.
 
-    Args:
-        path: The file, named by `flow_name`; its folder must exist.
-        flow: Flow (2, H, W), see `reidaug.geometry.flow`.
-        visible: (H, W), True where the target's surface point is visible in the source.
+    ``path`` is named by `flow_name`, in an existing folder; ``visible`` (H, W) is True where the
+    target's surface point is visible in the source. See `reidaug.geometry.flow`.
     """
     arrays = {"flow": flow.cpu().numpy().astype(np.float16), "visible": visible.cpu().numpy()}
     stream = io.BytesIO()
@@ -153,10 +150,7 @@ def write_flow(path: Path, flow: Float[Tensor, "2 H W"], visible: Bool[Tensor, "
 
 
 def read_flow(path: Path) -> tuple[Float[Tensor, "2 H W"], Bool[Tensor, "H W"]]:
-    """Read an exact flow.
-
-    Returns:
-        The flow (2, H, W) as float32, and where it is valid (H, W).
+    """Read an exact flow (2, H, W) as float32, and where it is valid (H, W).
 
     Raises:
         ReidaugError: The file is missing or damaged.

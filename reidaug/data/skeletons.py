@@ -1,4 +1,4 @@
-"""Skeletons on pictures."""
+"""Skeletons on images."""
 
 from collections.abc import Sequence
 
@@ -26,7 +26,7 @@ def draw_skeleton(
     """Draw the limbs whose two joints are visible.
 
     Args:
-        picture: RGB or RGBA picture, drawn upon.
+        picture: RGB or RGBA image, changed in place.
         pose: The 18 joints in its pixels.
         width: Of a line, in pixels.
         colours: RGB bytes of each of `LIMBS`.

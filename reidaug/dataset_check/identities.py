@@ -27,12 +27,7 @@ class Counts(NamedTuple):
 def count(listing: Listing, *, listed: bool) -> Counts:
     """Count identities, images and cameras of a split.
 
-    Args:
-        listing: The split.
-        listed: Whether MSMT17's lists name the persons; their person 0 is a person.
-
-    Returns:
-        The counts.
+    ``listed``: MSMT17's lists name the persons, where pid 0 is a person.
     """
     people = listing.people
     distractors = 0 if listed else sum(p.pid == DISTRACTOR for p in people)
@@ -48,12 +43,7 @@ def count(listing: Listing, *, listed: bool) -> Counts:
 def identity_findings(splits: Mapping[str, Listing], *, listed: bool) -> list[Finding]:
     """Report problems of identities and cameras.
 
-    Args:
-        splits: The splits by name.
-        listed: Whether MSMT17's lists name the persons; they number each split separately.
-
-    Returns:
-        The findings.
+    ``listed``: MSMT17's lists name the persons; they number each split separately.
     """
     train, query, gallery = (splits[name].people for name in (TRAIN, QUERY, GALLERY))
     findings = _training(train) if train else []

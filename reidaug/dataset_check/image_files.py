@@ -60,7 +60,7 @@ _SPOILT = {
 
 
 class ImageFacts(NamedTuple):
-    """What is known of one image file."""
+    """Facts of one image file."""
 
     digest: int  # 64 bits of a hash of the file's content; 0 when it cannot be read
     height: int  # rows of the upright image; 0 when it cannot be read
@@ -72,9 +72,8 @@ class ImageFacts(NamedTuple):
 class ImageSummary:
     """Facts of all image files of a split, in some 20 bytes an image.
 
-    Attributes:
-        marks: Number and first examples of the images with each mark.
-        errors: Number and first examples of the images that cannot be read.
+    ``marks`` and ``errors`` hold number and first examples of the images with each mark, and of
+    those that cannot be read.
     """
 
     def __init__(self) -> None:
@@ -92,11 +91,11 @@ class ImageSummary:
             self.errors.add(facts.error)
 
     def digests(self) -> NDArray[np.uint64]:
-        """Give the hashes (N,) in the order of the files; 0 where unknown."""
+        """Return the hashes (N,) in the files' order; 0 where unknown."""
         return np.array(self._digests, dtype=np.uint64)
 
     def sizes(self) -> NDArray[np.int64]:
-        """Give (height, width) of each image (N, 2); 0 where unknown."""
+        """Return (height, width) of each image (N, 2); 0 where unknown."""
         return np.array(self._sizes, dtype=np.int64).reshape(-1, 2)
 
 
@@ -110,9 +109,6 @@ def inspect_images(
         masks: Folder of person masks ``<stem>.png`` to inspect as well, or None.
         workers: Number of processes.
         advance: Called with the number of files just inspected.
-
-    Returns:
-        The facts of all files.
 
     Raises:
         ReidaugError: A worker was killed.
@@ -196,16 +192,7 @@ def _mask_marks(path: Path, size: tuple[int, int]) -> Iterator[str]:
 
 
 def image_findings(split: str, images: ImageSummary, total: int) -> list[Finding]:
-    """Report unreadable, odd and differently sized images.
-
-    Args:
-        split: Name of the split.
-        images: Its images.
-        total: Number of its images.
-
-    Returns:
-        The findings.
-    """
+    """Report unreadable, odd and differently sized images of a split with ``total`` images."""
     findings = []
     if images.errors.count:
         what = f"{images.errors.count:,} of {number(total, 'image')} cannot be read"

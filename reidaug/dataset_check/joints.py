@@ -24,16 +24,9 @@ _EXPECTED = "PATN's CSV, COCO or OpenPose JSON, 14-joint .mat"
 def joint_findings(
     people: Sequence[Person], sizes: NDArray[np.int64], keypoints: Path, *, root: Path
 ) -> list[Finding]:
-    """Report problems of the joints of training images.
+    """Report problems of a file of joints of the training images of the dataset ``root``.
 
-    Args:
-        people: The training images.
-        sizes: Their (height, width), (N, 2); 0 where unknown.
-        keypoints: The keypoint file.
-        root: The dataset.
-
-    Returns:
-        The findings.
+    ``sizes`` are the images' (height, width), (N, 2); 0 where unknown.
     """
     folder = root / TRAIN
     names = image_names(folder) if folder.is_dir() else [p.path.name for p in people]
@@ -118,14 +111,10 @@ def _placement(poses: Pose, sizes: Float[Tensor, "n 2"], where: str) -> list[Fin
 
 
 def outside_share(poses: Pose, sizes: Float[Tensor, "n 2"]) -> float:
-    """Measure the share of visible joints outside their images.
+    """Measure the share, 0 to 1, of visible joints (N, 18, 2) in pixels outside their images.
 
-    Args:
-        poses: Joints (N, 18, 2) in pixels.
-        sizes: (height, width) of their images (N, 2); images with 0, unknown, do not count.
-
-    Returns:
-        Share, 0 to 1; up to half a pixel beyond the edge pixels' centres is inside.
+    ``sizes`` are (height, width), (N, 2); images with 0, unknown, do not count. Up to half a pixel
+    beyond the edge pixels' centres is inside.
     """
     inside = (poses.xy >= -0.5) & (poses.xy <= sizes.flip(-1)[:, None] - 0.5)
     counted = poses.visible & (sizes[:, :1] > 0)

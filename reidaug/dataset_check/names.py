@@ -1,4 +1,4 @@
-"""Checks of the file names of a dataset, and patterns that read foreign ones."""
+"""Checks of the file names of a dataset, and patterns that read other forms of names."""
 
 import re
 from collections.abc import Sequence
@@ -46,15 +46,12 @@ def is_listed(root: Path) -> bool:
 
 
 def list_split(root: Path, split: str, pattern: re.Pattern[str]) -> Listing:
-    """List the files of one split.
+    """List the files of one split, or why there are none.
 
     Args:
-        root: As `reidaug.data.market1501.find_root` gives it.
+        root: As `reidaug.data.market1501.find_root` returns it.
         split: One of `reidaug.data.market1501.SPLITS`.
         pattern: Reads person and camera from file names; ignored where there are lists.
-
-    Returns:
-        The files, or why there are none.
     """
     try:
         if not is_listed(root):
@@ -96,7 +93,7 @@ def name_findings(listing: Listing, *, listed: bool) -> list[Finding]:
 
 
 def uses_of(split: str) -> tuple[str, ...]:
-    """Give the uses, of `reidaug.dataset_check.findings.USES`, that need a split."""
+    """Return the uses, of `reidaug.dataset_check.findings.USES`, that need a split."""
     return (AUGMENT, TRAINING) if split == TRAIN else (EVALUATION,)
 
 
@@ -113,14 +110,10 @@ def pattern_advice(names: Sequence[str]) -> str:
 
 
 def suggest_pattern(names: Sequence[str]) -> str | None:
-    """Find a pattern that reads person and camera from names.
-
-    Args:
-        names: File names; the first `MOST_NAMES` count.
+    """Find a pattern that reads person and camera from names; the first `MOST_NAMES` count.
 
     Returns:
-        The first of `FORMS` that reads every name and finds a plausible number of cameras; None
-        when none does.
+        The first of `FORMS` that reads every name and finds a plausible number of cameras, or None.
     """
     names = names[:MOST_NAMES]
     for form in FORMS:

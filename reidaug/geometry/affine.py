@@ -12,14 +12,9 @@ from torch import Tensor
 def inverse(
     matrix: Float[Tensor, "*b 2 2"], offset: Float[Tensor, "*b 2"]
 ) -> tuple[Float[Tensor, "*b 2 2"], Float[Tensor, "*b 2"]]:
-    """Invert affine maps.
+    """Invert affine maps of linear parts (..., 2, 2) and translations (..., 2).
 
-    Args:
-        matrix: Linear parts (..., 2, 2), invertible.
-        offset: Translations (..., 2).
-
-    Returns:
-        Matrix and offset of the map p -> matrix^-1 (p - offset).
+    The result is matrix and offset of the map p -> matrix^-1 (p - offset).
     """
     back = torch.linalg.inv(matrix)
     return back, -(back @ offset[..., None])[..., 0]
@@ -28,16 +23,7 @@ def inverse(
 def apply(
     matrix: Float[Tensor, "*b 2 2"], offset: Float[Tensor, "*b 2"], points: Float[Tensor, "*b n 2"]
 ) -> Float[Tensor, "*b n 2"]:
-    """Move points by affine maps.
-
-    Args:
-        matrix: Linear parts (..., 2, 2).
-        offset: Translations (..., 2).
-        points: Normalised points (..., N, 2), x then y.
-
-    Returns:
-        Moved points (..., N, 2).
-    """
+    """Move normalised points (..., N, 2), x then y, by affine maps (..., 2, 2) and (..., 2)."""
     return points @ matrix.transpose(-1, -2) + offset[..., None, :]
 
 
@@ -48,7 +34,7 @@ def fit(
     *,
     ridge: float = 1e-3,
 ) -> tuple[Float[Tensor, "b 2 2"], Float[Tensor, "b 2"]]:
-    """Fit the affine map that carries target points to source points, by least squares.
+    """Fit the affine map from target points to source points, by least squares.
 
     A small ridge pulls the linear part towards the identity, so that few or collinear points give
     a translation rather than a fold; no point at all gives the identity.

@@ -34,15 +34,9 @@ def identity(
 def from_affine(
     matrix: Float[Tensor, "*b 2 2"], offset: Float[Tensor, "*b 2"], size: Size
 ) -> Float[Tensor, "*b 2 h w"]:
-    """Build the flow that samples target point q at ``matrix @ q + offset``.
+    """Build the flows (..., 2, *size) that sample target point q at ``matrix @ q + offset``.
 
-    Args:
-        matrix: Linear parts (..., 2, 2) on normalised (x, y).
-        offset: Translations (..., 2) in normalised coordinates.
-        size: (height, width) of the flow.
-
-    Returns:
-        Flows (..., 2, height, width).
+    ``matrix`` (..., 2, 2) and ``offset`` (..., 2) act on normalised (x, y).
     """
     grid = identity(*size, device=matrix.device).to(matrix.dtype).flatten(1)
     points = matrix @ grid + offset[..., None]
@@ -57,27 +51,21 @@ def resize(flow: Float[Tensor, "b 2 h w"], size: Size) -> Float[Tensor, "b 2 H W
 
 
 def to_pixels(points: Float[Tensor, "*b 2"], size: Size) -> Float[Tensor, "*b 2"]:
-    """Convert normalised points (..., 2), x then y, to pixels of an image of ``size``.
-
-    (0, 0) is the centre of the first pixel.
-    """
+    """Convert normalised points (..., 2), x then y, to pixels; (0, 0) is the first one's centre."""
     return (points + 1) / 2 * _last_index(size, points)
 
 
 def to_normalised(points: Float[Tensor, "*b 2"], size: Size) -> Float[Tensor, "*b 2"]:
-    """Convert pixels (..., 2) of an image of ``size``, each side at least 2, to normalised points.
-
-    The inverse of `to_pixels`.
-    """
+    """Convert pixels (..., 2) to normalised points, inversely to `to_pixels`; sides at least 2."""
     return points / _last_index(size, points) * 2 - 1
 
 
 def endpoint_error(
     flow: Float[Tensor, "b 2 h w"], true_flow: Float[Tensor, "b 2 h w"], size: Size
 ) -> Float[Tensor, "b h w"]:
-    """Measure the distance (B, h, w) between a flow and the exact one.
+    """Measure the distance (B, h, w) between a flow and the exact one, in pixels of the source.
 
-    ``size`` is that of the source image, whose pixels are the unit.
+    ``size`` is the source image's (height, width).
     """
     difference = (flow - true_flow).movedim(-3, -1)
     return (difference / 2 * _last_index(size, difference)).norm(dim=-1)

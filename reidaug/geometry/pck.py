@@ -1,4 +1,4 @@
-"""Correct keypoints: the counts behind PCK, joint by joint."""
+"""Correct keypoints: the counts of PCK, joint by joint."""
 
 from typing import NamedTuple
 
@@ -20,18 +20,10 @@ class JointMatches(NamedTuple):
 
 
 def match_joints(detected: Pose, expected: Pose, threshold: float) -> JointMatches:
-    """Compare detected with expected joints.
+    """Compare detected with expected joints (N, 18, 2) in the same pixels.
 
     PCK is the share of correct joints among the detected ones; among the expected ones a missing
-    joint counts as wrong.
-
-    Args:
-        detected: Joints (N, 18, 2).
-        expected: Joints (N, 18, 2) in the same pixels.
-        threshold: Greatest distance of a correct joint in pixels.
-
-    Returns:
-        The matches.
+    joint counts as wrong. ``threshold`` is the greatest distance of a correct joint in pixels.
     """
     order = list(FLIP_18)
     twins = Pose(expected.xy[:, order], expected.visible[:, order])

@@ -70,7 +70,7 @@ def shows_torso(pose: Pose) -> bool:
 
 
 def to_openpose18(pose: Pose, skeleton: Sequence[str]) -> Pose:
-    """Convert a skeleton to the internal one.
+    """Convert joints (..., J, 2) of a skeleton to the 18 joints of OPENPOSE_18.
 
     Joints are matched by name. A missing neck is the middle of the shoulders, visible when both
     are; any other missing joint is not visible (the 14 joints of Market-1501 have no face).
@@ -78,9 +78,6 @@ def to_openpose18(pose: Pose, skeleton: Sequence[str]) -> Pose:
     Args:
         pose: Joints (..., J, 2) in the order of ``skeleton``.
         skeleton: Names of the J joints: COCO_17, BLAZEPOSE_33, MARKET_14 or OPENPOSE_18.
-
-    Returns:
-        The 18 joints of OPENPOSE_18.
 
     Raises:
         ValueError: The pose has another number of joints than the skeleton.
@@ -100,7 +97,7 @@ def to_openpose18(pose: Pose, skeleton: Sequence[str]) -> Pose:
 
 
 def normalised(pose: Pose, size: Size) -> Float[Tensor, "*b j 2"]:
-    """Give joint positions (..., J, 2) in the normalised coordinates of flows."""
+    """Convert joint positions (..., J, 2) to the normalised coordinates of flows."""
     return to_normalised(pose.xy, size)
 
 
@@ -130,16 +127,13 @@ def stack(poses: Sequence[Pose]) -> Pose:
 
 
 def pose_maps(pose: Pose, size: Size, *, canvas: Size, sigma: float) -> Float[Tensor, "b j h w"]:
-    """Draw one Gaussian per joint.
+    """Draw one Gaussian per joint (B, J, 2): maps (B, J, *canvas) in [0, 1], 1 at the joint.
 
     Args:
-        pose: Joints (B, J, 2) in pixels of an image of ``size``.
+        pose: Joints in pixels of an image of ``size``; a missing joint's map is zero.
         size: (height, width) of that image.
         canvas: (height, width) of the maps.
         sigma: Width of the Gaussian in pixels of the canvas; PATN uses 6 at 256x256.
-
-    Returns:
-        Maps (B, J, *canvas) in [0, 1], 1 at the joint; zero where the joint is missing.
 
     Source:
         UnWarpME Sec. 4, the pose maps p_s and p_t; PATN's heat maps.

@@ -22,19 +22,16 @@ RADIUS = 4.0  # pixels of an image of 128 rows
 def silhouette(
     pose: Pose, size: Size, *, radius: float | None = None
 ) -> Bool[Tensor, "b height width"]:
-    """Fill a person's limbs, torso and head.
+    """Fill a person's limbs, torso and head: masks (B, *size), True on the person.
 
     Every limb whose two joints are visible becomes a rectangle around its segment, every visible
     joint a disc; gaps are closed with a square. A missing joint removes its limbs.
 
     Args:
-        pose: The 18 joints (B, 18, 2) in pixels of an image of ``size``; may lie outside it.
+        pose: The 18 joints (B, 18, 2) in pixels of an image of ``size``; may be outside it.
         size: (height, width) of the mask.
         radius: Half-width of a limb in pixels; by default 4 at 128 rows and in proportion
             otherwise. The closing square is proportional: 5 x 5 at 4 pixels.
-
-    Returns:
-        Masks (B, height, width), True on the person.
 
     Raises:
         ValueError: The pose has not 18 joints.
@@ -66,7 +63,7 @@ def closing(mask: Bool[Tensor, "b height width"], side: int) -> Bool[Tensor, "b 
 def _distance(
     start: Float[Tensor, "b 2"], end: Float[Tensor, "b 2"], size: Size
 ) -> Float[Tensor, "b height width"]:
-    """Distance of every pixel from a segment."""
+    """Compute the distance of every pixel from a segment."""
     x = torch.arange(size[1], device=start.device, dtype=start.dtype) - start[:, :1]
     y = torch.arange(size[0], device=start.device, dtype=start.dtype) - start[:, 1:]
     x, y = x[:, None, :], y[:, :, None]

@@ -20,12 +20,12 @@ def thin_plate_flow(
     *,
     ridge: float = 1e-4,
 ) -> Float[Tensor, "b 2 h w"]:
-    """Fit the thin-plate spline that carries target points to source points.
+    """Fit the thin-plate spline from target points to source points.
 
     The spline is fitted to displacements, so that its affine part is regularised to the identity.
     The solve with invisible points masked equals the solve without them. With one visible point
-    the ridge keeps the affine part at a translation, with two near a similarity; with none the flow
-    is the identity.
+    the ridge keeps the affine part at a translation, with two near a similarity; without any the
+    flow is the identity.
 
     Args:
         source: Normalised control points (B, N, 2) in the source.
@@ -38,8 +38,7 @@ def thin_plate_flow(
         Flow (B, 2, *size), see `reidaug.geometry.flow`.
 
     Source:
-        Bookstein 1989; UnWarpME Eq. 1 (the transformation of TPSMM) uses the same kernel
-        U(r) = r^2 log r^2.
+        Bookstein 1989; UnWarpME Eq. 1 (TPSMM's transformation): same kernel U(r) = r^2 log r^2.
     """
     points = identity(*size, device=source.device).to(source.dtype).flatten(1).T
     moved = bend(points, source, target, visible, ridge=ridge)
@@ -55,7 +54,9 @@ def bend(
     ridge: float,
     damping: Sequence[float] = DAMPING,
 ) -> Float[Tensor, "b m 2"]:
-    """Carry points from the target to the source by thin-plate splines.
+    """Map points (M, 2) from the target to the source (B, M, 2) by thin-plate splines.
+
+    A control point misses its position by ``ridge`` times its kernel weight.
 
     Args:
         points: Points (M, 2) of the target.
@@ -64,10 +65,6 @@ def bend(
         visible: (B, N), which of them to use; the others may be anything.
         ridge: Regularisation of the bending.
         damping: Ridge on the affine part of the displacement: offset, x, y.
-
-    Returns:
-        Points (B, M, 2) of the source. A control point misses its position by ``ridge`` times its
-        kernel weight.
     """
     weight, affine = _solve(source, target, visible, ridge, damping)
     centres = torch.where(visible[..., None], target, torch.zeros_like(target))

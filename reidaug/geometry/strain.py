@@ -21,14 +21,9 @@ class Strain(NamedTuple):
 
 
 def strain(flow: Float[Tensor, "b 2 h w"], size: Size) -> Strain:
-    """Decompose the Jacobian of a flow, by differences to the right and downwards.
+    """Decompose the Jacobian of a flow (B, 2, h, w), by differences to the right and downwards.
 
-    Args:
-        flow: Flow (B, 2, h, w), see `reidaug.geometry.flow`.
-        size: (height, width) in pixels of source and warp.
-
-    Returns:
-        Singular values and sign, each (B, h-1, w-1).
+    ``size`` is (height, width) in pixels of source and warp; see `reidaug.geometry.flow`.
     """
     pixels = to_pixels(flow.movedim(1, -1), size)
     # One step of the flow's grid in pixels of the warp.
@@ -44,5 +39,5 @@ def strain(flow: Float[Tensor, "b 2 h w"], size: Size) -> Strain:
 
 
 def log_stretch(values: Float[Tensor, "*b"]) -> Float[Tensor, "*b"]:
-    """Give the natural logarithm of singular values, at least that of 0.01."""
+    """Compute the natural logarithm of singular values, at least that of 0.01."""
     return torch.log(values.clamp_min(0.01))

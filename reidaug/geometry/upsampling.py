@@ -20,7 +20,7 @@ def upsample_flow(
 ) -> Float[Tensor, "b 2 H W"]:
     """Upsample a flow without mixing points that are far apart in the source.
 
-    A pixel lies between four cells. Bilinear interpolation samples the mean of their four source
+    A pixel is between four cells. Bilinear interpolation samples the mean of their four source
     points, which between a near leg and a far one is on neither. Here the cells whose points are
     further than ``jump`` from the nearest cell's are left out, and the others share their weight.
 
@@ -28,7 +28,7 @@ def upsample_flow(
     change) ST-LPIPS falls from 0.1222 to 0.1193, SSIM rises from 0.7403 to 0.7422, and the colour
     error of the changed pixels falls from 29.2 to 28.7 of 255. A limit of 1.5 cells is worse than
     bilinear; a Gaussian instead of a limit is as good and costs more; interpolation within the
-    outline or within one limb lowers the endpoint error but improves none of these scores.
+    outline or within one limb lowers the endpoint error but does not improve these scores.
 
     Args:
         flow: Flow (B, 2, h, w), see `reidaug.geometry.flow`.
@@ -78,10 +78,9 @@ def _boundaries(cells: Float[Tensor, "b 2 h w"], jump: float) -> Tensor:
 def _interpolation(
     cells: Size, size: Size, device: torch.device
 ) -> tuple[Float[Tensor, "4 H W"], Int[Tensor, "H W"], list[tuple[Tensor, Tensor]]]:
-    """Give the weights of the four cells around each pixel, the nearest of them, and their indices.
+    """Return the weights of the four cells around each pixel, the nearest one, and their indices.
 
-    The order is top left, top right, bottom left, bottom right; an index is (row, column), each
-    (H, W).
+    They are top left, top right, bottom left, bottom right; an index is (row, column), each (H, W).
     """
     positions = []
     for count, length in zip(cells, size, strict=True):

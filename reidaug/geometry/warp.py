@@ -17,12 +17,11 @@ def warp(
 ) -> Float[Tensor, "b c oh ow"]:
     """Sample an image, a mask or a feature map along a flow.
 
-    Convention: see `reidaug.geometry.flow`. Points outside the source sample the nearest
-    border pixel.
+    Points outside the source sample the nearest border pixel.
 
     Args:
         image: Images (B, C, H, W), any range.
-        flow: Flow (B, 2, h, w); resized to the output's size first.
+        flow: Flow (B, 2, h, w), see `reidaug.geometry.flow`; resized to the output's size first.
         size: (height, width) of the output; the image's own by default.
         mode: ``bilinear``, ``nearest`` or ``bicubic``.
 

@@ -72,7 +72,7 @@ def _share(model: BodyModel, weights: Floats, bones: tuple[str, ...]) -> Floats:
 def _limbs(
     model: BodyModel, position: Floats, weights: Floats, names: tuple[str, str, str]
 ) -> tuple[Floats, Floats, Floats]:
-    """Measure position along limbs (V,), in bones, direction around (V, 2) and share of limbs (V,)."""
+    """Measure position along limbs (V,) in bones, direction around (V, 2), share of limbs (V,)."""
     upper, lower, end = names
     bones = ((upper, upper[:-2] + "01", upper[:-2] + "02"), (lower, lower[:-2] + "02"), (end,))
     shares = [_share(model, weights, tuple(dict.fromkeys(group))) for group in bones]

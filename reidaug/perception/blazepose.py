@@ -1,7 +1,7 @@
 """BlazePose's landmark network as a pose estimator.
 
-The network takes one square of 256 pixels with one person in it. A crop is put in its middle,
-scaled to 1 / 1.25 of it, black around.
+The network's input is a square of 256 pixels with one person. A crop is put in its middle, scaled
+to 1 / 1.25 of it, black around.
 """
 
 import os
@@ -60,7 +60,7 @@ class BlazePose:
         self._network: _Network | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave the open network behind."""
+        """Drop the open network."""
         return {"model": self.model, "_network": None}
 
     def estimate(self, image: UInt8[np.ndarray, "h w 3"]) -> PoseEstimate:
@@ -79,10 +79,9 @@ class BlazePose:
 
 
 def letter_box(size: Size) -> Box:
-    """Fit a crop of a (height, width) into the square.
+    """Fit a crop of a (height, width) into the square's middle.
 
-    Returns:
-        Its box: in the middle, the longer side `SIDE` / `PADDING` pixels long.
+    The longer side becomes `SIDE` / `PADDING` pixels long.
 
     Source:
         BlazePose enlarges the square around a person by 1.25. Sides are whole pixels here, and each
@@ -94,10 +93,9 @@ def letter_box(size: Size) -> Box:
 
 
 def on_square(image: UInt8[np.ndarray, "h w 3"], box: Box) -> Float32[np.ndarray, "256 256 3"]:
-    """Put a crop, RGB bytes (h, w, 3), on black.
+    """Resize a crop, RGB bytes (h, w, 3), to the square in [0, 1], black around.
 
-    Returns:
-        The square in [0, 1]; resized by cubic interpolation, smoothed before it is shrunk.
+    Interpolation is cubic, smoothed before the crop is shrunk.
     """
     resized = Image.fromarray(image).resize((box.width, box.height), Image.Resampling.BICUBIC)
     square = np.zeros((SIDE, SIDE, 3), dtype=np.float32)
@@ -117,8 +115,8 @@ def joints(
         size: (height, width) of the crop.
 
     Returns:
-        The joints in pixels of the crop, and the probability (18,) that each is in sight. A joint
-        is visible when that is more than `CERTAIN` and the joint lies inside the crop.
+        The joints in pixels of the crop, and their probabilities (18,) to be visible. A joint is
+        visible when its probability exceeds `CERTAIN` and it is inside the crop.
     """
     points = torch.from_numpy(landmarks[: len(BLAZEPOSE_33)].astype(np.float64))
     visibility = points[:, 3].clamp(-LOGIT, LOGIT).sigmoid()
@@ -138,7 +136,7 @@ def joints(
 def outline(
     logits: Float32[np.ndarray, "256 256"], box: Box, size: Size
 ) -> Bool[np.ndarray, "h w"]:
-    """Cut a person's outline out of the square: where the probability is `CERTAIN` or more.
+    """Crop a person's outline from the square: a probability of `CERTAIN` or more.
 
     Args:
         logits: The network's mask (256, 256), resized linearly.

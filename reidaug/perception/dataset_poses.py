@@ -34,14 +34,11 @@ REPORT, LEFT_OUT, SHEET = ".report.json", ".left_out.txt", ".sheet.png"
 
 
 def crops_of(dataset: Path, splits: Sequence[str] = (TRAIN,)) -> list[Path]:
-    """List the crops of a dataset.
+    """List the crops of a dataset by name, split after split.
 
     Args:
         dataset: A Market-1501 root or one of its usual parents, or a folder of crops.
         splits: Which splits of a root: of `SPLITS`, or ``train``, ``query``, ``gallery``, ``test``.
-
-    Returns:
-        Image files in name order, split after split.
 
     Raises:
         ReidaugError: There is no such folder, or no image in it.
@@ -77,7 +74,7 @@ def estimate_poses(
     model: Path | None = None,
     workers: int | None = None,
 ) -> PoseReport:
-    """Estimate poses and masks of crops; see ``reidaug pose --help``.
+    """Estimate poses and masks of crops and return the report; see ``reidaug pose --help``.
 
     Args:
         crops: Image files whose names differ.
@@ -85,9 +82,6 @@ def estimate_poses(
         masks: Folder for the masks, or None.
         model: File of the network; None finds it, see `reidaug.perception.weights.find_model`.
         workers: Processes; by default one a core.
-
-    Returns:
-        The report.
 
     Raises:
         ReidaugError: The model cannot be found, no crop can be read, a file cannot be read or
@@ -129,14 +123,14 @@ def estimate_poses(
 
 
 def beside(out: Path, ending: str) -> Path:
-    """Name a file beside the keypoint file: its ending is `REPORT`, `LEFT_OUT` or `SHEET`."""
+    """Return the path next to a keypoint file with the ending `REPORT`, `LEFT_OUT` or `SHEET`."""
     return out.with_name(f"{out.stem}{ending}")
 
 
 def _write(
     job: PoseJob, chunks: Sequence[Sequence[Path]], out: Path, made: Sequence[Path]
 ) -> PoseStatistics:
-    """Write the keypoint file and what is beside it, but for the report."""
+    """Write the keypoint file and the files next to it, except the report."""
     statistics = PoseStatistics()
     try:
         write_patn(out, _poses(statistics, job, chunks), decimals=DECIMALS)
@@ -167,7 +161,7 @@ def _poses(
 
 
 def _check_crops(crops: Sequence[Path], out: Path, masks: Path | None) -> None:
-    """Refuse crops that a keypoint file cannot tell apart, and files that would be overwritten."""
+    """Reject crops that a keypoint file cannot distinguish, and files that would be overwritten."""
     if out.suffix != ".csv" or out.is_dir():
         raise UsageError(f"--out {out}: name a file that ends in .csv")
     if masks is not None and masks.exists() and not masks.is_dir():

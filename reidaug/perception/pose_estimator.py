@@ -1,4 +1,4 @@
-"""What a pose estimator is: joints and outline of the person on a crop."""
+"""The interface of pose estimators: joints and outline of the person on a crop."""
 
 from typing import NamedTuple, Protocol, runtime_checkable
 
@@ -32,16 +32,12 @@ class PoseEstimator(Protocol):
 
 
 def shows_person(estimate: PoseEstimate) -> bool:
-    """Decide whether a crop shows a person.
+    """Decide whether a crop shows a person, from its estimate.
 
-    Args:
-        estimate: What was found on it.
-
-    Returns:
-        Whether the network takes it for a person and is sure of the joints, at least `MIN_JOINTS`
-        are visible and the outline is no smaller than `MIN_SHARE` of the crop. The network's
-        probability alone is not enough: it takes noise for a person, and a person without feet for
-        none. ``benchmarks/pose_errors.py`` measures how often either is wrong.
+    It does where the network detects one and is sure of the joints, at least `MIN_JOINTS` are
+    visible and the outline is no smaller than `MIN_SHARE` of the crop. The network's probability
+    alone is not enough: it is high for noise, and low for a person without feet.
+    ``benchmarks/pose_errors.py`` measures both error rates.
     """
     return bool(
         estimate.person > MIN_PERSON

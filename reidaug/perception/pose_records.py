@@ -1,7 +1,7 @@
 """Pose estimates of many crops: records of finished chunks, made by any number of workers.
 
-What is in a chunk depends on the order of the crops alone. It is done when its record is of the
-same crops (their names and the sizes of their files) and every mask it names is there.
+A chunk depends on the order of the crops alone. It is done when its record is of the same crops
+(names and file sizes) and every mask it lists exists.
 """
 
 import hashlib
@@ -28,7 +28,7 @@ DECIMALS = 2  # of positions in pixels
 
 
 class PoseJob(NamedTuple):
-    """What every worker must know."""
+    """Settings of every worker."""
 
     records: Path  # folder of the records
     masks: Path | None  # folder for ``<stem of the crop>.png``, or None
@@ -37,11 +37,11 @@ class PoseJob(NamedTuple):
 
 
 class PoseRecord(NamedTuple):
-    """What is kept of one estimate."""
+    """The saved values of one estimate."""
 
     name: str  # file name of the crop
     joints: list[list[float]]  # x, y and whether it is visible (0 or 1) of the 18 joints
-    certainty: list[float]  # probability that each joint is in sight
+    certainty: list[float]  # probability that each joint is visible
     person: float  # probability that there is a person
     share: float  # share of the crop inside the person's outline
     found: bool  # whether the crop shows a person, see `shows_person`
@@ -60,7 +60,7 @@ class PoseRecord(NamedTuple):
 
     @property
     def pose(self) -> Pose:
-        """The 18 joints in pixels of the crop; all are missing where nobody was found."""
+        """The 18 joints in pixels of the crop; all are missing where no person was found."""
         table = torch.tensor(self.joints)
         return Pose(table[:, :2], (table[:, 2] > 0) & self.found)
 
@@ -83,16 +83,16 @@ def fingerprint(network: str, crops: Sequence[Path]) -> str:
 
 
 def chunk_tasks(job: PoseJob, chunks: Sequence[Sequence[Path]]) -> Iterator[Task]:
-    """Give the task of every chunk, see `make_chunk`."""
+    """Return the task of every chunk, see `make_chunk`."""
     for index, chunk in enumerate(chunks):
         yield delayed(make_chunk)(job, index, chunk)
 
 
 def make_chunk(job: PoseJob, index: int, crops: Sequence[Path]) -> tuple[int, int]:
-    """Estimate the poses of some crops, unless that is done already; a folder of masks exists.
+    """Estimate the poses of some crops, unless already done; the folder of masks exists.
 
     Returns:
-        How many crops are in the chunk, and how many were read just now.
+        Number of crops in the chunk, and number of those read just now.
 
     Raises:
         ReidaugError: A file cannot be written, or the model not be opened.

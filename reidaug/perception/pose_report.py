@@ -16,7 +16,7 @@ BODY = tuple(k for k, name in enumerate(OPENPOSE_18) if not name.endswith(("nose
 
 
 class PoseReport(NamedTuple):
-    """Content of the report beside a keypoint file."""
+    """Content of the report of a keypoint file."""
 
     crops: int  # number of crops
     people: int  # crops that show a person
@@ -36,10 +36,8 @@ class PoseReport(NamedTuple):
 class PoseStatistics:
     """Counts over all estimates, of which only the least certain ones are kept.
 
-    Attributes:
-        crops: Number of crops so far.
-        people: How many of them show a person.
-        left_out: ``file: reason`` for each crop without a pose.
+    ``crops`` and ``people`` count the crops so far and those that show a person; ``left_out`` holds
+    ``file: reason`` for each crop without a pose.
     """
 
     def __init__(self) -> None:
@@ -77,12 +75,12 @@ class PoseStatistics:
             heapq.heapreplace(self._doubtful, entry)
 
     def doubtful(self) -> list[tuple[Path, PoseRecord]]:
-        """Give the least certain crops, in rising order."""
+        """Return the least certain crops, in rising order of certainty."""
         ordered = sorted(self._doubtful, key=lambda entry: (-entry[0], entry[2]))
         return [(path, row) for _, _, path, row in ordered]
 
     def report(self, **run: Any) -> PoseReport:
-        """Sum up; ``run`` are the fields of the report that are no statistics."""
+        """Summarise; ``run`` are the fields of the report that are no statistics."""
         people = max(self.people, 1)
         shares = (self._visible / people).round(4).tolist()
         return PoseReport(
@@ -98,11 +96,9 @@ class PoseStatistics:
 
 
 def trust(row: PoseRecord) -> float:
-    """Score how far an estimate can be trusted.
+    """Score the certainty of an estimate, 0 where no person was found.
 
-    Returns:
-        Mean certainty of the 13 joints of the body, times that of a person; 0 where nobody was
-        found.
+    It is the mean certainty of the 13 joints of the body, times that of a person.
     """
     body = float(np.mean([row.certainty[joint] for joint in BODY]))
     return row.person * body if row.found else 0.0

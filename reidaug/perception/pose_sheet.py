@@ -23,15 +23,12 @@ OUTLINE = (80, 230, 120)
 
 
 def pose_sheet(estimator: PoseEstimator, crops: Sequence[Path], captions: Sequence[str]) -> bytes:
-    """Draw crops with skeleton and outline; where nobody is found, the crop alone.
+    """Draw crops with skeleton and outline as a PNG file; where no person is found, the crop alone.
 
     Args:
         estimator: Estimates the poses once more.
         crops: Files; one that cannot be read is an empty cell.
         captions: A few letters below each.
-
-    Returns:
-        A PNG file.
     """
     columns = min(max(len(crops), 1), COLUMNS)
     sheet = ContactSheet(max(1, -(-len(crops) // columns)), columns, (CELL[0] + CAPTION, CELL[1]))
@@ -48,7 +45,7 @@ def pose_sheet(estimator: PoseEstimator, crops: Sequence[Path], captions: Sequen
 
 
 def edge(mask: Bool[np.ndarray, "h w"]) -> Bool[np.ndarray, "h w"]:
-    """Find the pixels of a mask (h, w) that touch its outside; the picture's border is none."""
+    """Find the pixels of a mask (h, w) that touch its outside; beyond the image is not outside."""
     around = np.pad(mask, 1, mode="edge")
     inner = around[:-2, 1:-1] & around[2:, 1:-1] & around[1:-1, :-2] & around[1:-1, 2:]
     return mask & ~inner
@@ -72,6 +69,6 @@ def _drawn(estimator: PoseEstimator, path: Path) -> Image.Image:
 
 
 def _fitted(size: Size) -> Size:
-    """Give the largest size of the same shape that fits a cell."""
+    """Compute the largest size of the same shape that fits a cell."""
     scale = min(CELL[0] / size[0], CELL[1] / size[1])
     return max(1, int(size[0] * scale)), max(1, int(size[1] * scale))

@@ -32,14 +32,10 @@ _ANY_SYSTEM = (
 
 
 def find_model(path: Path | None = None) -> Path:
-    """Find the network's file.
+    """Find the network's file and check its SHA-256.
 
-    Args:
-        path: A file of the user's; None finds the full network in the cache, taking it out of the
-            wheel of mediapipe (Apache-2.0) the first time.
-
-    Returns:
-        The file, its SHA-256 checked.
+    ``path`` is a file of the user's; None is the full network in the cache, extracted from the
+    wheel of mediapipe (Apache-2.0) the first time.
 
     Raises:
         ReidaugError: It is missing, damaged, or cannot be fetched.
