@@ -165,8 +165,17 @@ def counter(
 ) -> Iterator[Callable[[int], None]]:
     """Yield a function for the number of items just done; for the arguments see `progress`."""
     if sys.stderr.isatty() and not lines:
-        with click.progressbar(length=total, label=what, show_pos=True, file=sys.stderr) as bar:
-            yield bar.update
+        started = time.monotonic()
+        with click.progressbar(
+            length=total,
+            label=what,
+            show_pos=True,
+            file=sys.stderr,
+            item_show_func=lambda done: (
+                f"{(done or 0) / (time.monotonic() - started):.1f} {unit}/s"
+            ),
+        ) as bar:
+            yield lambda done: bar.update(done, bar.pos + done)
         return
     started = shown = time.monotonic()
     count = 0

@@ -24,3 +24,19 @@ def rendered_market(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("rendered") / "market"
     render_market(root, MARKET, workers=1)
     return root
+
+
+@pytest.fixture(scope="session")
+def blazepose() -> None:
+    """BlazePose's network, fetched before the tests that run it."""
+    from drawn_person import model_file
+
+    model_file()
+
+
+@pytest.fixture
+def drawn_root(tmp_path: Path) -> Path:
+    """A Market-1501 root of drawn people, writable."""
+    from drawn_person import drawn_market
+
+    return drawn_market(tmp_path / "market")

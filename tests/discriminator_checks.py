@@ -26,3 +26,20 @@ def check_batches(net: Discriminator, image: Tensor, pose: Pose) -> None:
     alone = net(image[1:2], select(pose, slice(1, 2)))
     for one, many in zip(alone, net(image, pose), strict=True):
         torch.testing.assert_close(one, many[1:2], atol=1e-5, rtol=1e-4)
+
+
+def check_gradients(net: Discriminator, real: Tensor, fake: Tensor, pose: Pose) -> None:
+    """The generator's losses reach the fake image alone, the discriminator's its own weights."""
+    real.requires_grad_()
+    fake.requires_grad_()
+    sum(net.generator_losses(real, fake, pose).values(), start=torch.zeros(())).backward()
+    assert all(parameter.grad is None for parameter in net.parameters())
+    assert real.grad is None
+    assert fake.grad is not None
+    assert fake.grad.abs().sum() > 0
+    fake.grad = None
+    net.loss(real, fake, pose, seeded(0)).backward()
+    assert real.grad is None
+    assert fake.grad is None
+    for name, parameter in net.named_parameters():
+        assert parameter.grad is not None, name

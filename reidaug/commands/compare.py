@@ -12,16 +12,11 @@ from reidaug.recipes import load
 
 
 @click.command("compare")
-@click.argument("recipe", type=click.Path(path_type=Path))
-@options.overrides
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path),
-    default=Path("runs/compare"),
-    show_default=True,
-    help="Run folder: report.json, warps.png, rows/NAME/checkpoint.",
+@options.run_of_recipe(
+    "runs/compare",
+    contents="Run folder: report.json, warps.png, rows/NAME/checkpoint.",
+    resume="Resume the run in --out; finished rows are kept.",
 )
-@click.option("--resume", is_flag=True, help="Resume the run in --out; finished rows are kept.")
 @click.option(
     "--jobs",
     type=click.IntRange(1),

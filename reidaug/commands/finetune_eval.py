@@ -16,21 +16,12 @@ from reidaug.recipes import read, resolve
 from reidaug.reid.evaluation.retrieval import Rerank
 from reidaug.report.experiment import FinetuneReport
 
-GO_ON = """Go on with the run in --out: finished cells stay, and the recipe may have got more arms,
+RESUME = """Go on with the run in --out: finished cells stay, and the recipe may have got more arms,
 more seeds, or other arms to compare."""
 
 
 @click.command("finetune-eval")
-@click.argument("recipe", type=options.PATH)
-@options.overrides
-@click.option(
-    "--out",
-    type=options.PATH,
-    default=Path("runs/finetune-eval"),
-    show_default=True,
-    help="Run folder.",
-)
-@click.option("--resume", is_flag=True, help=GO_ON)
+@options.run_of_recipe("runs/finetune-eval", contents="Run folder.", resume=RESUME)
 @click.option("--eval-only", is_flag=True, help="Evaluate the recipe's checkpoint, train nothing.")
 @click.option(
     "--rerank",

@@ -29,6 +29,28 @@ pattern = click.option("--pattern", help="Regular expression for file names of a
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
+def run_of_recipe(out: str, *, contents: str, resume: str) -> Callable[[Command], Command]:
+    """Make the arguments of a command that runs a recipe: RECIPE, --set, --out and --resume.
+
+    Args:
+        out: Default run folder.
+        contents: What the run folder holds, for its help.
+        resume: Help of --resume.
+    """
+
+    def decorate(command: Command) -> Command:
+        for add in (
+            click.option("--resume", is_flag=True, help=resume),
+            click.option("--out", type=PATH, default=Path(out), show_default=True, help=contents),
+            overrides,
+            click.argument("recipe", type=PATH),
+        ):
+            command = add(command)
+        return command
+
+    return decorate
+
+
 def of_recipe(
     schema: type[Recipe],
     *,

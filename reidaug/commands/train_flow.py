@@ -13,16 +13,11 @@ from reidaug.recipes import load
 
 
 @click.command("train-flow")
-@click.argument("recipe", type=click.Path(path_type=Path))
-@options.overrides
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path),
-    default=Path("runs/train-flow"),
-    show_default=True,
-    help="Run folder: checkpoint/, report.json, log.jsonl, tensorboard/.",
+@options.run_of_recipe(
+    "runs/train-flow",
+    contents="Run folder: checkpoint/, report.json, log.jsonl, tensorboard/.",
+    resume="Resume the run in --out.",
 )
-@click.option("--resume", is_flag=True, help="Resume the run in --out.")
 def command(recipe: Path, overrides: tuple[str, ...], out: Path, resume: bool) -> None:
     """Train a flow estimator as RECIPE says, and score it on other people.
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 from augmented import content
 from commandline import reidaug
-from drawn_person import drawn_market, drawn_person, model_file
+from drawn_person import drawn_person
 from PIL import Image
 
 from reidaug.data.images import read_image, read_mask
@@ -19,25 +19,17 @@ from reidaug.data.market1501 import TRAIN
 from reidaug.errors import ReidaugError
 from reidaug.perception.dataset_poses import crops_of, estimate_poses
 
-
-@pytest.fixture(scope="module", autouse=True)
-def _model() -> None:
-    model_file()
-
-
-@pytest.fixture
-def market(tmp_path: Path) -> Path:
-    return drawn_market(tmp_path / "market")
+pytestmark = pytest.mark.usefixtures("blazepose")
 
 
 def test_a_market_root_gets_keypoints_masks_and_a_summary(
-    market: Path, tmp_path: Path, capfd
+    drawn_root: Path, tmp_path: Path, capfd
 ) -> None:
-    Image.new("RGB", (64, 128)).save(market / TRAIN / "0009_c1s1_000900_01.jpg")
-    (market / TRAIN / "0009_c1s1_000901_01.jpg").write_text("text")
+    Image.new("RGB", (64, 128)).save(drawn_root / TRAIN / "0009_c1s1_000900_01.jpg")
+    (drawn_root / TRAIN / "0009_c1s1_000901_01.jpg").write_text("text")
     out = tmp_path / "new" / "poses.csv"
     flags = ("--out", out, "--masks", tmp_path / "new" / "masks", "--workers", 1)
-    assert reidaug("pose", market, *flags) == 0
+    assert reidaug("pose", drawn_root, *flags) == 0
     printed = capfd.readouterr()
     assert "8 crops: 6 with a person, 1 without, 1 not readable" in printed.out
     assert "visible joints: nose 100%, neck 100%" in printed.out
@@ -62,7 +54,7 @@ def test_a_market_root_gets_keypoints_masks_and_a_summary(
     assert report["network"] == "full" and report["crops_per_s"] > 0
     assert read_image(tmp_path / "new" / "poses.sheet.png").shape[2] > 100
     before = content(out.parent)
-    assert reidaug("pose", market, *flags) == 0
+    assert reidaug("pose", drawn_root, *flags) == 0
     assert content(out.parent) == before
     assert "pose: " not in capfd.readouterr().err
 
@@ -99,21 +91,21 @@ def test_killed_and_run_again_equals_an_uninterrupted_run(tmp_path: Path) -> Non
     assert not records.exists()
 
 
-def spoil_nothing(market: Path) -> None:
+def spoil_nothing(drawn_root: Path) -> None:
     pass
 
 
-def only_text(market: Path) -> None:
-    for path in (market / TRAIN).iterdir():
+def only_text(drawn_root: Path) -> None:
+    for path in (drawn_root / TRAIN).iterdir():
         path.write_text("text")
 
 
-def a_colon(market: Path) -> None:
-    next((market / TRAIN).iterdir()).rename(market / TRAIN / "0001_c1:s1.jpg")
+def a_colon(drawn_root: Path) -> None:
+    next((drawn_root / TRAIN).iterdir()).rename(drawn_root / TRAIN / "0001_c1:s1.jpg")
 
 
-def equal_stems(market: Path) -> None:
-    first = min((market / TRAIN).iterdir())
+def equal_stems(drawn_root: Path) -> None:
+    first = min((drawn_root / TRAIN).iterdir())
     first.with_suffix(".png").write_bytes(first.read_bytes())
 
 
@@ -130,20 +122,20 @@ def equal_stems(market: Path) -> None:
     ],
 )
 def test_bad_input_is_one_line_and_leaves_nothing(
-    market: Path, monkeypatch, capfd, spoil, flags: list[str], code: int, says: str
+    drawn_root: Path, monkeypatch, capfd, spoil, flags: list[str], code: int, says: str
 ) -> None:
-    monkeypatch.chdir(market.parent)
-    spoil(market)
-    before = content(market)
-    assert reidaug("pose", market, "--workers", 1, *flags) == code
+    monkeypatch.chdir(drawn_root.parent)
+    spoil(drawn_root)
+    before = content(drawn_root)
+    assert reidaug("pose", drawn_root, "--workers", 1, *flags) == code
     printed = capfd.readouterr().err
     assert says in printed and "Traceback" not in printed
-    assert content(market) == before
+    assert content(drawn_root) == before
     assert not Path("o").exists()
 
 
-def test_files_of_another_run_are_never_overwritten(market: Path, tmp_path: Path) -> None:
-    crops = crops_of(market)
+def test_files_of_another_run_are_never_overwritten(drawn_root: Path, tmp_path: Path) -> None:
+    crops = crops_of(drawn_root)
     out, masks = tmp_path / "p.csv", tmp_path / "masks"
     out.write_text("years of work")
     with pytest.raises(ReidaugError, match="is there already, and not of these crops"):
@@ -162,32 +154,32 @@ def test_files_of_another_run_are_never_overwritten(market: Path, tmp_path: Path
 
 
 def test_what_is_missing_of_a_finished_run_is_made_again(
-    market: Path, tmp_path: Path, capfd
+    drawn_root: Path, tmp_path: Path, capfd
 ) -> None:
     out, masks = tmp_path / "p.csv", tmp_path / "masks"
-    assert reidaug("pose", market, "--out", out, "--workers", 1) == 0
+    assert reidaug("pose", drawn_root, "--out", out, "--workers", 1) == 0
     before = content(tmp_path)
     (tmp_path / "p.left_out.txt").unlink()
-    assert reidaug("pose", market, "--out", out, "--workers", 1) == 0
+    assert reidaug("pose", drawn_root, "--out", out, "--workers", 1) == 0
     assert content(tmp_path) == before
     masks.mkdir()
     for k in range(9):  # of other crops
         (masks / f"other{k}.png").write_bytes(b"")
-    assert reidaug("pose", market, "--out", out, "--masks", masks, "--workers", 1) == 0
+    assert reidaug("pose", drawn_root, "--out", out, "--masks", masks, "--workers", 1) == 0
     assert len(list(masks.iterdir())) == 9 + 6
     assert capfd.readouterr().err.count("pose: 6/6") == 3
     (tmp_path / "p.report.json").write_text("[]")
-    assert reidaug("pose", market, "--out", out, "--workers", 1) == 1
+    assert reidaug("pose", drawn_root, "--out", out, "--workers", 1) == 1
     assert "name another file with --out" in capfd.readouterr().err
 
 
 def test_without_the_extra_both_commands_name_it(
-    market: Path, tmp_path: Path, monkeypatch, capfd
+    drawn_root: Path, tmp_path: Path, monkeypatch, capfd
 ) -> None:
     monkeypatch.setitem(sys.modules, "ai_edge_litert", None)
-    assert reidaug("pose", market, "--out", tmp_path / "p.csv") == 2
+    assert reidaug("pose", drawn_root, "--out", tmp_path / "p.csv") == 2
     assert "pip install 'reidaug[pose]'" in capfd.readouterr().err
-    assert reidaug("augment", market, "--out", tmp_path / "out", "--flow", "identity") == 2
+    assert reidaug("augment", drawn_root, "--out", tmp_path / "out", "--flow", "identity") == 2
     printed = capfd.readouterr().err
     assert "pip install 'reidaug[pose]'" in printed and "--keypoints FILE" in printed
     assert not (tmp_path / "out").exists()

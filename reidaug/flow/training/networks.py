@@ -83,11 +83,8 @@ def _autocast(precision: str, device: torch.device) -> Autocast:
 def _image_generator(recipe: TrainFlow) -> ImageGenerator | None:
     if recipe.generator is None:
         return None
-    return build_component(
-        recipe.generator,
-        ImageGenerator,  # type: ignore[type-abstract]
-        key="generator",
-    )
+    kind = ImageGenerator
+    return build_component(recipe.generator, kind, key="generator")  # type: ignore[type-abstract]
 
 
 def _discriminator(
@@ -95,12 +92,9 @@ def _discriminator(
 ) -> Discriminator | None:
     if recipe.discriminator is None:
         return None
-    return build_component(
-        recipe.discriminator,
-        Discriminator,  # type: ignore[type-abstract]
-        key="discriminator",
-        network=features,
-    ).to(device)
+    kind, spec = Discriminator, recipe.discriminator
+    built = build_component(spec, kind, key="discriminator", network=features)  # type: ignore[type-abstract]
+    return built.to(device)
 
 
 def _start_from(estimator: FlowEstimator, start: str) -> None:

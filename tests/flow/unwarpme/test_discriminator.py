@@ -1,6 +1,6 @@
 import pytest
 import torch
-from discriminator_checks import check_batches, check_bfloat16
+from discriminator_checks import check_batches, check_bfloat16, check_gradients
 from flow_figures import seeded
 from torch import Tensor, nn
 
@@ -107,19 +107,7 @@ def test_the_losses_are_those_of_its_scores_and_features() -> None:
 
 
 def test_each_step_gives_gradients_to_its_own_side_alone() -> None:
-    net, pose = narrow(), people(2, 2)
-    real, fake = noise(2, 0).requires_grad_(), noise(2, 1).requires_grad_()
-    sum(net.generator_losses(real, fake, pose).values(), start=torch.zeros(())).backward()
-    assert all(parameter.grad is None for parameter in net.parameters())
-    assert real.grad is None
-    assert fake.grad is not None
-    assert fake.grad.abs().sum() > 0
-    fake.grad = None
-    net.loss(real, fake, pose, seeded(0)).backward()
-    assert real.grad is None
-    assert fake.grad is None
-    for name, parameter in net.named_parameters():
-        assert parameter.grad is not None, name
+    check_gradients(narrow(), noise(2, 0), noise(2, 1), people(2, 2))
 
 
 def test_a_step_of_one_player_leaves_the_other_as_it_was() -> None:

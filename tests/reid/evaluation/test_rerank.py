@@ -20,6 +20,11 @@ from reidaug.reid.evaluation.metrics import Identities, score_queries, summarise
 from reidaug.reid.evaluation.ranking import rank_by_distances, rank_matches
 from reidaug.reid.evaluation.rerank import POWERS, gnn_rerank, jaccard_graph, k_reciprocal
 
+SETS = {
+    "seed": st.integers(0, 10_000),
+    "queries": st.integers(1, 10),
+    "gallery": st.integers(1, 40),
+}
 HALF = {k: round(k / 2) for k in range(1, 30)}
 
 
@@ -47,9 +52,7 @@ def test_distances_are_the_same_whatever_finds_the_neighbours(form, monkeypatch)
 
 
 @given(
-    seed=st.integers(0, 10_000),
-    queries=st.integers(1, 10),
-    gallery=st.integers(1, 40),
+    **SETS,
     k1=st.integers(1, 12),
     k2=st.integers(1, 15),
     original=st.floats(0, 1),
@@ -67,9 +70,7 @@ def test_k_reciprocal_equals_the_loops(seed, queries, gallery, k1, k2, original,
 
 
 @given(
-    seed=st.integers(0, 10_000),
-    queries=st.integers(1, 10),
-    gallery=st.integers(1, 40),
+    **SETS,
     k1=st.integers(1, 12),
     k2=st.integers(1, 6),
     rounds=st.integers(1, 3),
