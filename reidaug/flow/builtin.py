@@ -30,7 +30,7 @@ def load_flow(flow: str) -> FlowEstimator:
     """Load an estimator by its name, on the CPU and ready for use.
 
     Args:
-        flow: A key of `UNTRAINED`, `SHIPPED`, or a checkpoint folder; ``./market`` if so named.
+        flow: A key of `UNTRAINED`, `SHIPPED`, or a folder; one of such a name needs ``./``.
 
     Raises:
         ReidaugError: The checkpoint is damaged.

@@ -116,7 +116,7 @@ class NamedFlow(NamedTuple):
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """The files of the checkpoint, whose content tells two runs apart."""
+        """The files of the checkpoint, whose content distinguishes two runs."""
         return () if self.folder is None else tuple(sorted(self.folder.iterdir()))
 
     def estimator(self) -> FlowEstimator:

@@ -18,7 +18,7 @@ CHANNELS = 2 * len(OPENPOSE_18)
 class BackgroundMotion(nn.Module):
     """Predicts an affine map (a backward map, normalised) from pose maps; at first the identity.
 
-    The target image is no input: at test time it is unknown, and would give the answer away.
+    The target image is no input: it is unknown at test time, and would leak the answer.
 
     Args:
         kind: ``downs``: MRAA's down-sampling blocks and a mean; ``resnet``: TPSMM's ResNet-18.

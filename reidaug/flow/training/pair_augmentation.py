@@ -24,7 +24,7 @@ class PairAugmentation:
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 
     mirror: float = 0.5  # probability of mirroring a pair left to right
-    # probability that a pose loses its five face joints, as when seen from behind
+    # probability that a pose loses its five face joints, as in a view from behind
     face: float = 0.1
     joint: float = 0.05  # probability that any joint is lost
     # Joint noise: scale of a Laplace distribution in x and y, as a fraction of the image's

@@ -29,7 +29,7 @@ def random_upright_affine(
 
     Args:
         count: Number of maps.
-        generator: Random numbers, on the CPU.
+        generator: Random generator, on the CPU.
         flip: Whether a1 may be 1.
 
     Returns:

@@ -95,7 +95,7 @@ class PatchDiscriminator(Discriminator):
 
     Source:
         UnWarpME Sec. 4.2: conditioned on the target pose p_d = p_t by concatenation; the rest is
-        FOMM's, whose own discriminator sees no joints in its fashion setting.
+        FOMM's, whose own discriminator gets no joints in its fashion setting.
     """
 
     PRESETS: ClassVar[Presets] = {
