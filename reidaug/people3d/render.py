@@ -89,7 +89,7 @@ def project_person(
 ) -> Projection:
     """Compute the projection into the crop a detector would make: around the body without bags.
 
-    ``vertices`` (V, 3) and ``joints`` (17, 3) are the posed mesh's, ``size`` is (height, width).
+    ``vertices`` (V, 3), ``joints`` (17, 3): the posed mesh; ``size``: (height, width) in pixels.
     """
     shoulders_and_hips = joints[[1, 4, 7, 10]]
     return crop_projection(view, vertices[: mesh.skin], shoulders_and_hips, size)
