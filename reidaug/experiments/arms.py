@@ -80,13 +80,7 @@ class ExperimentOptions(Recipe):
         return self
 
     def of_arm(self: E, name: str) -> E:
-        """Apply the changes of one arm.
-
-        Args:
-            name: The arm, or a stage before all arms, for which nothing changes.
-
-        Returns:
-            The experiment of that arm.
+        """Apply the changes of an arm; a stage before all arms, such as the start, has none.
 
         Raises:
             ValueError: A change has a wrong key or value.
@@ -102,14 +96,7 @@ class ExperimentOptions(Recipe):
         return type(self).model_validate(merged(values, changes))
 
     def resolved(self, command: str) -> dict[str, Any]:
-        """Convert to YAML values for a run folder.
-
-        Args:
-            command: The command that uses the recipe.
-
-        Returns:
-            The command and all keys.
-        """
+        """Command and all recipe keys as YAML values, for a run folder."""
         return {"command": command, **self.model_dump(mode="json")}
 
     def bfloat16(self, device: torch.device) -> bool:
@@ -120,15 +107,10 @@ class ExperimentOptions(Recipe):
 
 
 def extends(begun: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
-    """Whether an experiment can go on with the cells of another.
+    """Whether an experiment can go on with the cells of one that has begun; both are YAML values.
 
-    Args:
-        begun: Recipe of the other, plain YAML values.
-        wanted: Recipe of the experiment: it may have more arms, other seeds after the first
-            (which may have trained the start of all), and compare other arms.
-
-    Returns:
-        Whether it can.
+    It may have more arms, other seeds after the first (which may have trained the start of all),
+    and compare other arms.
     """
     free = {"arms", "seeds", *ROLES}
     fixed, same = ({k: v for k, v in r.items() if k not in free} for r in (begun, wanted))

@@ -225,15 +225,12 @@ def _score_rows(
 
 
 def differences(values: Values, reference: Values, seed: int) -> dict[str, Difference]:
-    """Compare a row with the reference pair by pair.
+    """Compare a row with the reference pair by pair, in the scores that both have.
 
     Args:
         values: Scores of the row by pair.
         reference: Scores of the reference by pair.
-        seed: Of the bootstrap.
-
-    Returns:
-        Differences by score, for scores measured in both.
+        seed: Random seed of the bootstrap.
     """
     result = {}
     for score in [name for name in values if name in reference]:

@@ -67,14 +67,11 @@ class Row(NamedTuple):
 
 
 def plan_rows(recipe: Compare, out: Path) -> dict[str, Row]:
-    """Resolve every row and build its networks once, so that errors show before hours of training.
+    """Resolve rows, in the recipe's order, and build their networks once: errors show before training.
 
     Args:
         recipe: The comparison.
         out: Its run folder, where trained rows keep their checkpoints.
-
-    Returns:
-        The rows by name, in the recipe's order.
 
     Raises:
         ReidaugError: A checkpoint is missing or damaged.

@@ -38,11 +38,7 @@ images (Table 7 does not say which image it scored)."""
 def scores_text(report: Comparison) -> str:
     """Tabulate scores: scores down, estimators across.
 
-    Args:
-        report: The comparison.
-
-    Returns:
-        Per score a line of means, the best with a star, and a line of 95 % intervals.
+    Per score a line of means, the best with a star, and a line of 95 % intervals.
     """
     height, width = report.size
     rows = report.rows
@@ -62,14 +58,9 @@ def scores_text(report: Comparison) -> str:
 
 
 def differences_text(report: Comparison) -> str:
-    """List how every row differs from the reference, pair by pair.
+    """List for every row what is better or worse than the reference, then what shows no evidence.
 
-    Args:
-        report: The comparison.
-
-    Returns:
-        Per row what is better or worse, then what shows no evidence of a difference. Intervals
-        are not corrected for multiple comparisons.
+    Differences are paired; intervals are not corrected for multiple comparisons.
     """
     lines = [f"Pair by pair against {report.reference}, uncorrected 95 % intervals:"]
     for name, scores in report.differences.items():

@@ -47,17 +47,14 @@ class Stage(NamedTuple):
 def demo_stages(
     out: Path, *, seed: int, worlds: Sequence[str], sizes: DemoSizes, workers: int | None = None
 ) -> Iterator[Stage]:
-    """List the stages of the demo.
+    """List the stages of the demo in order.
 
     Args:
         out: Folder of the demo; every stage is a run folder inside it.
-        seed: Seed of the demo.
+        seed: Random seed of the demo.
         worlds: Re-ID worlds, from `WORLDS`.
-        sizes: How large everything is.
+        sizes: Sizes of its data and trainings.
         workers: Processes; by default one a core.
-
-    Yields:
-        The stages in order.
     """
     pairs, flow = out / "pairs", out / "flow"
     yield _stage(
@@ -84,19 +81,16 @@ def world_stages(
     sizes: DemoSizes,
     workers: int | None = None,
 ) -> Iterator[Stage]:
-    """List the stages of the re-ID experiment in one rendered world.
+    """List the stages of the re-ID experiment in one rendered world; the last compares the arms.
 
     Args:
         root: Folder of the world; every stage is a run folder inside it.
         flow: The flow of ``warps_grey``, as ``reidaug augment --flow`` takes it.
         world: One of `WORLDS`.
-        people_seed: Seed of people, cameras and backgrounds.
-        pose_seed: Seed of the target poses.
-        sizes: How large everything is.
+        people_seed: Random seed of people, cameras and backgrounds.
+        pose_seed: Random seed of the target poses.
+        sizes: Sizes of data and trainings.
         workers: Processes; by default one a core.
-
-    Yields:
-        The stages in order; the last one compares the arms.
     """
     market, views, warps = root / "market", root / "true_views_grey", root / "warps_grey"
     yield _stage(

@@ -58,10 +58,7 @@ def make_page(
         worlds: Its worlds; the first is described in full.
         times: Seconds of every stage.
         commands: The commands of the stages.
-        shown: How much the page shows.
-
-    Returns:
-        The page.
+        shown: Numbers of examples on the page.
     """
     flow = _report(out / "flow")
     size = (flow["size"][0], flow["size"][1])

@@ -20,15 +20,7 @@ from reidaug.report.reid_section import Gallery
 
 
 def spread(items: int, count: int) -> list[int]:
-    """Choose numbers evenly.
-
-    Args:
-        items: How many there are.
-        count: How many to choose.
-
-    Returns:
-        At most ``count`` different numbers from 0 to items - 1, in order.
-    """
+    """Choose at most ``count`` different numbers evenly from 0 to items - 1, in order."""
     count = min(items, count)
     return [(2 * k + 1) * items // (2 * count) for k in range(count)]
 
@@ -36,16 +28,13 @@ def spread(items: int, count: int) -> list[int]:
 def flow_samples(
     pairs: Path, estimator: FlowEstimator, *, size: Size, count: int
 ) -> list[FlowSample]:
-    """Estimate the flow of some test pairs.
+    """Estimate the flow of some test pairs that have exact flow.
 
     Args:
         pairs: Root made by ``reidaug synth pairs``.
         estimator: The trained estimator.
         size: (height, width) it was trained at.
-        count: How many pairs, spread over the list.
-
-    Returns:
-        The pairs with their exact and estimated flows.
+        count: Number of pairs, spread over the list.
     """
     table = read_deepfashion(pairs, "test")
     dataset = PairDataset(table, size=size)
@@ -78,15 +67,7 @@ def _flow_sample(pair: PosePair, estimator: FlowEstimator, mask: Path) -> FlowSa
 
 
 def pick_crops(market: Path, count: int) -> list[tuple[Path, Pose]]:
-    """Choose training crops of different people, with their poses.
-
-    Args:
-        market: Root made by ``reidaug synth market``.
-        count: How many.
-
-    Returns:
-        Files and their joints.
-    """
+    """Choose ``count`` training crops of different people, with joints, of a ``synth market`` root."""
     poses = read_keypoints(market / "market-annotation-train.csv").poses
     crops = [path for path in _first_crops(market) if path.name in poses]
     return [(crops[k], poses[crops[k].name]) for k in spread(len(crops), count)]
@@ -105,11 +86,8 @@ def pick_gallery(
         warps: Root of their warps.
         views: Root of the true views.
         targets: The target poses.
-        people: How many people.
-        poses: How many poses.
-
-    Returns:
-        Sources, warps and true views.
+        people: Number of people.
+        poses: Number of poses.
     """
     crops = [path for path in _first_crops(market, views) if _file(warps, path, 0).is_file()]
     sources = [crops[k] for k in spread(len(crops), people)]

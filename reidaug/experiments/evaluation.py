@@ -93,9 +93,6 @@ def evaluate_checkpoint(
         rerank: Re-ranking method of a second evaluation.
         resume: Whether the folder may hold this run already.
 
-    Returns:
-        The report.
-
     Raises:
         ReidaugError: Crops or the weight file cannot be read, or the file lacks a tensor that the
             features depend on.

@@ -54,9 +54,6 @@ def read_experiment_data(
             are not left are left out too.
         fill: Whether a training person without extra crops in an arm gets the real ones there.
 
-    Returns:
-        The crops.
-
     Raises:
         ReidaugError: A root cannot be read, holds people that the dataset does not, or nothing is
             left of it.
@@ -88,12 +85,7 @@ def read_experiment_data(
 def hold_out(
     people: Sequence[Person], share: float, *, seed: int
 ) -> tuple[tuple[Person, ...], tuple[Person, ...]]:
-    """Hold out some people, with all their crops.
-
-    Args:
-        people: Crops.
-        share: Share of the people to hold out, at least one.
-        seed: Random seed.
+    """Hold out a share of the people, one at least, with all their crops.
 
     Returns:
         The crops of those who stay and of those held out.
@@ -116,13 +108,10 @@ def subset(
     """Choose some people and some crops of each; larger subsets hold the smaller ones.
 
     Args:
-        people: Crops.
+        people: Crops, whose order stays.
         people_share: Share of the people in (0, 1], at least one.
         images_each: Crops a person; None for all.
         seed: Random seed.
-
-    Returns:
-        The chosen crops, in their order.
     """
     indices: dict[int, list[int]] = {}
     for index, person in enumerate(people):
@@ -137,14 +126,7 @@ def subset(
 
 
 def source_stem(path: Path) -> str:
-    """Name the crop that a warp was made of.
-
-    Args:
-        path: A crop.
-
-    Returns:
-        The name without its ending; the crop's own where it is no warp.
-    """
+    """File stem of the crop that a warp was made of; a crop's own where it is no warp."""
     source = warp_source(path.name)
     return path.stem if source is None else Path(source[0]).stem
 

@@ -36,7 +36,7 @@ DRY_RUN_CROPS = 64  # queries and gallery crops of a dry run, each
 def finetune(
     recipe: FinetuneRecipe, out: Path, *, resume: bool = False, workers: int | None = None
 ) -> FinetuneReport:
-    """Train every arm with every seed and compare them.
+    """Train every arm with every seed and compare them; writes ``report.json`` and ``cmc.png``.
 
     Args:
         recipe: The experiment.
@@ -44,9 +44,6 @@ def finetune(
         resume: Whether to go on with the run it holds: finished cells are kept, also when the
             recipe has more arms or seeds by now, or compares others.
         workers: Cells trained at a time; default: one a core, one alone on a GPU.
-
-    Returns:
-        The report, also written as ``report.json``; ``cmc.png`` is beside it.
 
     Raises:
         ReidaugError: Crops cannot be read, a weight file does not fit, or training diverges.
@@ -67,11 +64,7 @@ def finetune(
 def dry_run(recipe: FinetuneRecipe) -> FinetuneReport:
     """List all crops, take one step with every arm, evaluate on a few crops; keep nothing.
 
-    Args:
-        recipe: The experiment.
-
-    Returns:
-        The report of `finetune`; its numbers mean nothing.
+    The report is that of `finetune`; its numbers mean nothing.
 
     Raises:
         ReidaugError: As `finetune`.
@@ -114,16 +107,9 @@ class FinetuneGrid(Grid[FinetuneReport]):
         return 0 if self.recipe.checkpoint is not None else self.recipe.pretrain_steps
 
     def train(self, key: CellKey, advance: Advance) -> CellResult:
-        """Train and evaluate one arm, or the start of all, with one seed.
+        """Train and evaluate one arm, or the start of all, with one seed; `advance` follows every step.
 
         On a CPU one thread does it all: the numbers do not depend on how many cores there are.
-
-        Args:
-            key: The cell.
-            advance: Called after every step.
-
-        Returns:
-            Its result.
         """
         recipe, steps = self.recipe.of_arm(key.name), self.steps(key.name)
         weights: Path | None = self.model_path(self.start(key.seed))
@@ -158,14 +144,7 @@ class FinetuneGrid(Grid[FinetuneReport]):
         return build_report(self)
 
     def features(self, model: ReIDModel) -> RetrievalFeatures:
-        """Extract the features of query and gallery.
-
-        Args:
-            model: The network.
-
-        Returns:
-            Features and identities.
-        """
+        """Extract the features of query and gallery."""
         device = PartialState().device
         return extract_features(
             model,
@@ -198,14 +177,7 @@ class FinetuneGrid(Grid[FinetuneReport]):
 
 
 def build_report(grid: FinetuneGrid) -> FinetuneReport:
-    """Build the report of a finished experiment.
-
-    Args:
-        grid: The experiment.
-
-    Returns:
-        Its report.
-    """
+    """Build the report of a finished experiment."""
     recipe, data, start = grid.recipe, grid.data, grid.results(START)
     cells = {name: grid.results(name) for name in recipe.arms}
     last = {key: [getattr(cell, key) for cell in start] for key in ("loss", "accuracy")}

@@ -78,13 +78,7 @@ class FinetuneRecipe(TrainingOptions, ExperimentOptions):
 
 
 def read_data(recipe: FinetuneRecipe) -> ExperimentData:
-    """Read the crops of an experiment.
-
-    Args:
-        recipe: The experiment.
-
-    Returns:
-        The crops of all arms.
+    """Read the crops of all arms of an experiment.
 
     Raises:
         ReidaugError: A root cannot be read or does not fit the others.
@@ -107,16 +101,16 @@ def read_data(recipe: FinetuneRecipe) -> ExperimentData:
 def build_network(
     recipe: FinetuneRecipe, people: int, seed: int, weights: Path | None
 ) -> tuple[ReIDModel, LoadedWeights | None]:
-    """Build the network of an experiment.
+    """Build the network of an experiment, on the device it will run on.
 
     Args:
         recipe: The experiment.
-        people: Training people.
+        people: Number of training people.
         seed: Random seed of the initial weights.
         weights: Weight file that replaces them where it fits.
 
     Returns:
-        The network, on the device it will run on, and what was read from the weight file.
+        The network, and what was read from the weight file.
 
     Raises:
         ReidaugError: The weight file cannot be read or does not fit.
@@ -132,18 +126,15 @@ def build_network(
 
 
 def build_checked_network(recipe: FinetuneRecipe, people: int, *, training: bool) -> ReIDModel:
-    """Build the network an experiment begins with, and check that it can be used.
+    """Build the network an experiment begins with, on its device, and check that it can be used.
 
-    Done before anything is written: a wrong name or file leaves no folder. A line says what was
-    read from the weight file.
+    Done before anything is written: a wrong name or file leaves no folder. A line is printed on
+    what was read from the weight file.
 
     Args:
         recipe: The experiment.
-        people: Training people.
+        people: Number of training people.
         training: Whether the network will be trained.
-
-    Returns:
-        The network, on the device it will run on.
 
     Raises:
         ReidaugError: The weight file cannot be read, does not fit, or is incomplete.

@@ -39,16 +39,13 @@ Cells = Mapping[str, Sequence[CellResult]]
 def shared_report(
     options: ExperimentOptions, data: ExperimentData, cells: Cells, before: Cells
 ) -> dict[str, Any]:
-    """Build the part of the report that all experiments share.
+    """Build the fields of `reidaug.report.experiment.ExperimentReport` that all experiments share.
 
     Args:
         options: The experiment.
         data: Its crops.
         cells: Results of the arms.
         before: Results of earlier stages whose CMC curves are reported beside those of the arms.
-
-    Returns:
-        The fields of `reidaug.report.experiment.ExperimentReport`.
     """
     evaluation = next(iter(cells.values()))[0].evaluation
     comparison = compare(
@@ -76,26 +73,12 @@ def shared_report(
 
 
 def scores(results: Sequence[CellResult]) -> Scores:
-    """Collect the scores of an arm.
-
-    Args:
-        results: One a seed.
-
-    Returns:
-        Every score, one number a seed, in percent.
-    """
+    """Collect every score of an arm from its results, one number a seed, in percent."""
     return {key: [cell.evaluation.scores[key] for cell in results] for key in SCORES}
 
 
 def arm_scores(cells: Cells) -> dict[str, ArmScores]:
-    """Collect what arms are compared by.
-
-    Args:
-        cells: Results of the arms.
-
-    Returns:
-        Scores of every arm.
-    """
+    """Collect the scores of every arm that arms are compared by."""
     return {
         name: ArmScores(
             np.array([cell.evaluation.scores["mAP"] for cell in results]),

@@ -55,15 +55,7 @@ class Grid(ABC, Generic[R]):
 
     @abstractmethod
     def train(self, key: CellKey, advance: Advance) -> CellResult:
-        """Train and evaluate a cell.
-
-        Args:
-            key: The cell.
-            advance: Called after every step.
-
-        Returns:
-            Its result.
-        """
+        """Train and evaluate a cell; `advance` is called after every step."""
 
     @abstractmethod
     def report(self) -> R:
@@ -79,14 +71,7 @@ class Grid(ABC, Generic[R]):
         return key
 
     def results(self, name: str) -> list[CellResult]:
-        """Read the results of a finished arm or stage, one a seed.
-
-        Args:
-            name: The arm or stage.
-
-        Returns:
-            The results in the order of the plan.
-        """
+        """Read the results of a finished arm or stage, one a seed, in the order of the plan."""
         keys = [key for key in self.plan() if key.name == name]
         return [CellResult.of_record(self.records.read(str(key))) for key in keys]
 
@@ -102,6 +87,8 @@ def run_experiment(
 ) -> R:
     """Run an experiment in a run folder, or read the report of a finished one.
 
+    Writes the report as ``report.json``, and ``cmc.png`` beside it.
+
     Args:
         grid: Makes the grid of a run folder.
         options: Recipe of the experiment.
@@ -109,9 +96,6 @@ def run_experiment(
         out: Run folder.
         resume: Whether to go on with the run it holds.
         workers: As in `run_grid`.
-
-    Returns:
-        The report, also written as ``report.json``; ``cmc.png`` is beside it.
 
     Raises:
         ReidaugError: The folder holds another run, or training diverges.
@@ -138,9 +122,7 @@ def dry_run_grid(grid: Callable[[RunFolder], Grid[R]]) -> R:
 def run_grid(grid: Grid[Any], workers: int | None = None) -> None:
     """Train the cells that are not finished, wave by wave: first those that others go on from.
 
-    Args:
-        grid: The experiment.
-        workers: Cells trained at a time; default: one a core, one alone on a GPU.
+    ``workers`` cells are trained at a time; by default one a core, one alone on a GPU.
     """
     workers = workers or (cores() if PartialState().device.type == "cpu" else 1)
     waves = [[key for key in wave if not grid.finished(key)] for wave in _waves(grid)]

@@ -36,9 +36,6 @@ def compare(
         baseline: The arm without any augmentation.
         controls: Arms that could explain a gain away, the baseline among them.
         ceiling: The arm no augmentation of this kind can beat.
-
-    Returns:
-        The gains.
     """
     control = best(arms, controls)
 
@@ -60,33 +57,17 @@ def compare(
 
 
 def best(arms: Mapping[str, ArmScores], names: Sequence[str]) -> str | None:
-    """Find the arm with the highest mean mAP.
-
-    Args:
-        arms: Scores by name.
-        names: Candidates; those that were not run are passed over.
-
-    Returns:
-        Its name, the first of equals; None when none of them was run.
-    """
+    """Name of the arm with the highest mean mAP, the first of equals; None when none was run."""
     run = [name for name in names if name in arms]
     return max(run, key=lambda name: float(arms[name].mAP.mean()), default=None)
 
 
 def paired_gain(arms: Mapping[str, ArmScores], name: str, vs: str) -> Gain:
-    """Compare two arms that share seeds and queries.
+    """Compare an arm with another (`vs`) that shares its seeds and queries.
 
     The difference is evident when it is more than twice the pooled standard deviation over seeds
     and its interval over queries does not hold 0. One seed says nothing about chance between
     seeds, so nothing is evident from it.
-
-    Args:
-        arms: Scores by name.
-        name: The arm in question.
-        vs: The arm it is compared with.
-
-    Returns:
-        Their difference.
     """
     arm, control = arms[name], arms[vs]
     paired = arm.mAP - control.mAP
@@ -110,14 +91,9 @@ def paired_gain(arms: Mapping[str, ArmScores], name: str, vs: str) -> Gain:
 
 
 def recovered(method: Gain | None, ceiling: Gain) -> float | None:
-    """Divide the method's gain by the ceiling's, both over the same control.
+    """Method's gain (None if not run) over the ceiling's, both over the same control.
 
-    Args:
-        method: Gain of the method; None where it was not run.
-        ceiling: Gain of the ceiling.
-
-    Returns:
-        The share; None where there is nothing evident to recover.
+    None where there is nothing evident to recover.
     """
     if method is None or not ceiling.evident or ceiling.mean <= 0:
         return None

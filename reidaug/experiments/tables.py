@@ -37,15 +37,12 @@ class Subset(NamedTuple):
 def summary(
     report: ExperimentReport, before: Mapping[str, Scores], gains: Iterable[Gain | None]
 ) -> str:
-    """Sum up an experiment.
+    """Sum up an experiment: protocol, scores, the method beside every other arm, and sentences.
 
     Args:
         report: Its report.
         before: Scores of the stages before the arms.
-        gains: Gains to be said in words; None for arms that were not run.
-
-    Returns:
-        The protocol, the scores of all arms, the method beside every other arm, and sentences.
+        gains: Gains to describe in words; None for arms that were not run.
     """
     parts = [f"protocol: {report.protocol}", score_table({**before, **report.arms})]
     if report.differences:
@@ -54,27 +51,16 @@ def summary(
 
 
 def score_table(arms: Mapping[str, Scores]) -> str:
-    """Tabulate the scores of all arms.
-
-    Args:
-        arms: Scores of each.
-
-    Returns:
-        A Markdown table of means and standard deviations over seeds.
-    """
+    """Markdown table of all arms' scores: means and standard deviations over seeds."""
     rows = [[name, *(_mean_std(scores[key]) for key in COLUMNS)] for name, scores in arms.items()]
     return _markdown(["arm", *COLUMNS.values()], rows)
 
 
 def difference_table(differences: Mapping[str, Gain]) -> str:
-    """Tabulate the gains of the method over every other arm.
+    """Markdown table of the gains of the method over every other arm, at least one.
 
-    Args:
-        differences: Gains by the name of the other arm, at least one.
-
-    Returns:
-        A Markdown table: the paired difference in mAP, its standard deviation over seeds, the
-        standard deviation of the two arms pooled, the interval over queries, and the verdict.
+    The paired difference in mAP, its standard deviation over seeds, the standard deviation of the
+    two arms pooled, the interval over queries, and the verdict.
     """
     method = next(iter(differences.values())).arm
     rows = [
@@ -102,26 +88,15 @@ def sentence(gain: Gain) -> str:
 
 
 def subset_table(subsets: Mapping[str, Subset]) -> str:
-    """Tabulate the splits of a dataset as torchreid and fast-reid do.
-
-    Args:
-        subsets: Its splits by name.
-
-    Returns:
-        A Markdown table.
-    """
+    """Markdown table of the splits of a dataset, as torchreid and fast-reid print them."""
     rows = [[name, *(str(count) for count in subset)] for name, subset in subsets.items()]
     return _markdown(["subset", "# ids", "# images", "# cameras"], rows)
 
 
 def results_table(rows: Mapping[str, Evaluation]) -> str:
-    """Tabulate evaluations as fast-reid does.
+    """Markdown table, in percent, of evaluations by dataset or ranking, as fast-reid prints them.
 
-    Args:
-        rows: Evaluations of a model, by dataset or ranking.
-
-    Returns:
-        A Markdown table in percent; ``metric`` is the mean of mAP and Rank-1.
+    ``metric`` is the mean of mAP and Rank-1.
     """
     keys = {"Rank-1": "rank1", "Rank-5": "rank5", "Rank-10": "rank10", "mAP": "mAP", "mINP": "mINP"}
     lines = []

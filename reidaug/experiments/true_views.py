@@ -54,7 +54,7 @@ def render_views(
         workers: Processes; by default one a core.
 
     Returns:
-        The report: numbers of ``crops`` and ``images``.
+        Numbers of ``crops`` and ``images``.
 
     Raises:
         ReidaugError: A file is missing or does not fit, or the folder holds something else.
@@ -94,14 +94,7 @@ def render_views(
 
 
 def read_target_images(poses: Path, training: Iterable[str]) -> list[str]:
-    """Read which training image each target pose comes from.
-
-    Args:
-        poses: The ``poses.json`` of ``reidaug augment``.
-        training: File names of the training images.
-
-    Returns:
-        File names.
+    """Read the file name of the training image that each pose of a ``poses.json`` comes from.
 
     Raises:
         ReidaugError: The file is missing or damaged, or names something else.
@@ -154,9 +147,6 @@ def render_person(
         targets: Plans of the images the target poses come from.
         backgrounds: File names of training images whose backgrounds may be used, and the persons
             in them; none for grey.
-
-    Returns:
-        The number of images.
     """
     mesh = build_mesh(sample_person(market.world, market.seed, person))
     pool = _read_backgrounds(market.root, backgrounds) if backgrounds else None
