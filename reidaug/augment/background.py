@@ -39,7 +39,7 @@ class BackgroundPool(NamedTuple):
         """Inpaint the people of some images.
 
         Args:
-            people: Person id of each image, one at least.
+            people: Person id of each image, at least one.
             images: The images (3, H, W) in [0, 1].
             masks: The person in each (H, W).
         """
@@ -75,7 +75,7 @@ def draw_pool(
     Args:
         people: Person id of each of all images.
         without: People whose warps need a background that is not their own.
-        count: How many images at most.
+        count: Largest number of images.
         seed: Random seed: that of the run and the number of the chunk.
 
     Returns:
@@ -116,20 +116,16 @@ def composite(
 def inpaint_person(
     image: Float[Tensor, "3 H W"], mask: Bool[Tensor, "H W"]
 ) -> Float[Tensor, "3 H W"]:
-    """Inpaint a person with the colours around.
+    """Inpaint a person with the colours around; unchanged beyond `MARGIN` from the person.
 
-    Means over squares of 2, 4, 8, ... pixels are taken of what is known, then handed down from
-    coarse to fine to where nothing is: near the edge of the hole the picture goes on, far inside
-    it is a mean of wide surroundings. 1.2 ms a crop of 128 x 64; the harmonic fill that it looks
-    like (Laplace's equation, a sparse solver) takes 14 ms.
+    Means of the known pixels over squares of 2, 4, 8, ... pixels fill the hole from coarse to
+    fine: near its edge the picture goes on, far inside it is a mean of wide surroundings. 1.2 ms a
+    crop of 128 x 64; the harmonic fill that it looks like (Laplace's equation, a sparse solver)
+    takes 14 ms. An image of nothing but the person becomes middle grey.
 
     Args:
         image: Image (3, H, W) in [0, 1].
         mask: True on the person.
-
-    Returns:
-        The image (3, H, W), unchanged further than `MARGIN` from the person; middle grey where
-        nothing but the person is in sight.
 
     Source:
         The pull-push algorithm of Gortler et al., The lumigraph, 1996, Sec. 4.3.

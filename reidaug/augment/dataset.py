@@ -71,16 +71,12 @@ def augment_dataset(
     """Warp every training image of a dataset into poses of others; see ``reidaug augment --help``.
 
     Args:
-        dataset: A Market-1501 root or a folder of crops, see
-            `reidaug.data.loose_crops.read_training`.
+        dataset: Market-1501 root or folder of crops, see `reidaug.data.loose_crops.read_training`.
         out: The folder to make; an unfinished run of the same options is continued.
         flow: The flow estimator, see `reidaug.flow.builtin.named_flow`.
         options: By default those of the paper.
         workers: Processes; by default one a core.
         backend: ``loky`` or ``dask``, see `reidaug.jobs.run_tasks`.
-
-    Returns:
-        The report.
 
     Raises:
         ReidaugError: There is nothing to warp, or a file cannot be read or written.

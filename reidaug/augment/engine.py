@@ -1,8 +1,7 @@
 """Warp a dataset in chunks of consecutive sources: any number of workers, resumable.
 
-What is in a chunk depends on the order of the sources alone, and one thread computes it, so its
-files are the same whoever makes them and whenever. A finished chunk has a record in
-``OUT/.chunks``; a rerun makes the others.
+Chunks depend on the order of the sources alone, and one thread computes each, so files are the
+same on any run. A finished chunk has a record in ``OUT/.chunks``; a rerun makes the others.
 """
 
 from collections.abc import Iterator, Sequence
@@ -129,14 +128,14 @@ def make_chunk(
     """Warp the sources of a chunk into every pose, unless that is done already.
 
     Args:
-        job: What to do.
+        job: Output folder, flow and options.
         size: (height, width) of the warps.
         index: Number of the chunk.
         sources: Its sources.
-        pool: Sources to take other backgrounds from.
+        pool: Sources of other backgrounds.
 
     Returns:
-        How many sources are in the chunk, and how many files were written just now.
+        Number of sources in the chunk, and number of files written just now.
 
     Raises:
         ReidaugError: A file cannot be read or written, or there is no background of another person.
@@ -161,8 +160,7 @@ def warp_crops(
     """Warp crops on the canvas of the targets into every pose; ``others`` give other backgrounds.
 
     Yields:
-        The row and the JPEG file of each warp, None where it is not kept; all of the first crop
-        first.
+        Row and JPEG file of each warp, None where it is not kept; all of the first crop first.
     """
     pool = None
     if others:

@@ -131,11 +131,10 @@ def choose_targets(
     Args:
         sources: Training images with their poses.
         masks: Folder of their person masks, or None.
-        count: How many target poses.
+        count: Number of target poses.
         how: How they are chosen, see `reidaug.augment.target_poses.choose`.
         seed: Random seed.
-        own_pose: Whether each image keeps its own pose; then no pose is returned, only the size
-            of the images.
+        own_pose: Whether each image keeps its own pose; then only the images' size is returned.
 
     Raises:
         ReidaugError: There are too few candidates.
@@ -177,9 +176,7 @@ def _size_of(source: Source, masks: Path | None) -> Size:
 def fingerprint(inputs: AugmentInputs, files: Iterable[Path]) -> str:
     """Hash what decides the warps and can change behind the same paths.
 
-    Args:
-        inputs: Names and poses count.
-        files: Their names and content count; folders are skipped.
+    Names and poses of the inputs count, names and content of files; folders are skipped.
     """
     digest = hashlib.sha256(repr((inputs.targets.size, inputs.targets.images)).encode())
     for source in inputs.sources:

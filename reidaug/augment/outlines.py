@@ -88,10 +88,9 @@ def target_outlines(poses: TargetPoses, masks: Path | None) -> Targets:
 def carry_outline(
     mask: Bool[Tensor, "H W"], pose: Pose, flow: Float[Tensor, "t 2 h w"], images: tuple[str, ...]
 ) -> Targets:
-    """Carry a person's own outline along flows (T, 2, h, w) that do not lead into target poses.
+    """Carry a person's mask (H, W) along flows (T, 2, h, w) that do not lead into target poses.
 
-    Returns:
-        Targets of the source's own pose and of its warped mask (H, W), of the given image names.
+    The targets have the source's own pose, the warped outlines and the given image names.
     """
     size = (mask.shape[0], mask.shape[1])
     whole = mask[None, None].float().expand(len(flow), -1, -1, -1)

@@ -15,10 +15,9 @@ _MARKET = re.compile(PATTERN)
 
 
 def base_name(person: Person) -> str:
-    """Name a training image so that every toolkit reads person and camera from it.
+    """Name a training image (``.jpg``) so that every toolkit reads person and camera from it.
 
-    The name ends in ``.jpg``. It is the image's own where that gives both; otherwise person and
-    camera come before it.
+    It is the image's own name where that gives both; otherwise person and camera come before it.
     """
     stem = person.path.stem
     if _MARKET.match(stem) and ids_in(_MARKET, stem) == (person.pid, person.camid):
@@ -27,12 +26,9 @@ def base_name(person: Person) -> str:
 
 
 def show_split(source: Path, link: Path) -> bool:
-    """Show a folder elsewhere, by a link, or by a copy where links are not possible.
+    """Show a folder, if there is one, at a link, or by a copy where links are not possible.
 
-    Nothing happens when something is at ``link`` already.
-
-    Returns:
-        Whether there is such a folder.
+    Nothing happens when something is at ``link`` already. Returns whether there is such a folder.
     """
     if not source.is_dir():
         return False
@@ -49,12 +45,9 @@ def show_split(source: Path, link: Path) -> bool:
 
 
 def copy_originals(people: Iterable[Person], out: Path) -> int:
-    """Copy training images beside their warps; unreadable ones are left out.
+    """Copy training images beside their warps; returns their number. Unreadable ones are left out.
 
     JPEG files are copied byte for byte, others are stored as JPEG: toolkits read no other.
-
-    Returns:
-        How many there are now.
     """
     copied = 0
     for person in people:

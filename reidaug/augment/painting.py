@@ -36,9 +36,6 @@ def paint(
         flow: Flows (T, 2, H, W) of the image's size.
         outline: Pixels (T, H, W) that stay visible; the others are sampled once.
         shrinks: Source pixels per target pixel, from which on samples are averaged.
-
-    Returns:
-        Images (T, C, H, W).
     """
     painted = warp(image.expand(len(flow), -1, -1, -1), flow)
     height, width = image.shape[-2:]
@@ -65,23 +62,16 @@ def paint(
 def spread_person(
     image: Float[Tensor, "3 H W"], mask: Bool[Tensor, "H W"]
 ) -> Float[Tensor, "3 H W"]:
-    """Give every background pixel the colour of the nearest pixel of the person.
+    """Give every background pixel of an image (3, H, W) the colour of the nearest person pixel.
 
     A flow that misses a thin limb by a pixel then samples the limb, not the background. On 320
     rendered pairs (the demo's flow) this takes the colour error over the person from 26.4 to 23.3
-    of 255 and ST-LPIPS from 0.143 to 0.122.
+    of 255 and ST-LPIPS from 0.143 to 0.122. With an empty mask the image stays as it is.
 
     The nearest pixel of the same limb, or of the same side, in place of the nearest of all is not
     better: of the same limb 0.01 +- 0.02 worse, of the same leg 0.00 +- 0.01, of the same side
     0.15 +- 0.05 worse. Where pixels of another limb are replaced as well, warps get worse by 0.16
-    (legs) to 1.1 (sides): joints tell less well whose pixel it is than the flow.
-
-    Args:
-        image: Image (3, H, W).
-        mask: True on the person.
-
-    Returns:
-        The image (3, H, W), unchanged on the person, and everywhere when the mask is empty.
+    (legs) to 1.1 (sides): joints assign pixels to limbs less well than the flow.
     """
     if not mask.any():
         return image

@@ -35,15 +35,9 @@ class PosedImage(tv_tensors.Image):  # type: ignore[misc]
 
     @classmethod
     def of(cls, image: Tensor, source: Source | None) -> "PosedImage":
-        """Give an image its pose.
+        """Give RGB bytes (3, H, W), as v2's ``PILToTensor`` makes, a pose; the memory is shared.
 
-        Args:
-            image: RGB bytes (3, H, W), as v2's ``PILToTensor`` makes of a Pillow image.
-            source: Whose crop it is, and the joints in its pixels, see `as_source`; None when they
-                are not known.
-
-        Returns:
-            The image, sharing its memory.
+        ``source`` has the joints in its pixels, see `as_source`; None where unknown.
 
         Raises:
             UsageError: The tensor is something else.
@@ -78,8 +72,8 @@ class PosedCrops(Dataset[TrainingCrop]):
 
     Args:
         root: A Market-1501-format dataset, see `reidaug.data.market1501.read_market1501`.
-        keypoints: Keypoint file of the training images; by default ``market-annotation-train.csv``
-            in the root.
+        keypoints: Keypoint file of the training images; default: the root's
+            ``market-annotation-train.csv``.
         masks: Folder of person masks; by default ``masks`` in the root, where there is one.
         pattern: Regular expression that reads person and camera from file names.
         transform: Applied to a `PosedImage`; by default images are bytes of their own size.
@@ -144,10 +138,10 @@ class PosedCrops(Dataset[TrainingCrop]):
         return PosedImage.of(read_image(person.path), self._source.get(person))
 
     def targets(self, count: int = 25, *, how: str = "random", seed: int = 0) -> TargetPoses:
-        """Choose poses of these crops to warp into, as `reidaug augment` does.
+        """Choose target poses of these crops, as `reidaug augment` does.
 
         Args:
-            count: How many.
+            count: Number of poses.
             how: How they are chosen, see `reidaug.augment.target_poses.choose`.
             seed: Random seed.
 
@@ -158,11 +152,9 @@ class PosedCrops(Dataset[TrainingCrop]):
 
 
 def as_source(pose: Pose, path: Path | str) -> Source:
-    """Describe a crop of a dataset of your own, for `PosedImage.of`.
+    """Describe a crop of a dataset of your own for `PosedImage.of`: 18 joints (18, 2) in pixels.
 
-    Args:
-        pose: Its 18 joints (18, 2) in pixels.
-        path: Its file; the name finds its mask.
+    The name of its file finds its mask.
 
     Raises:
         ValueError: It is not one pose of 18 joints.

@@ -96,15 +96,10 @@ def measure_quality(
 
 
 def pck(found: Pose, target: Pose, size: Size) -> float:
-    """Compare the pose found in a warp with its target: PCK at `PCK_RADIUS` of the height.
+    """PCK of the 18 joints found in a warp against its target, at `PCK_RADIUS` of the height.
 
-    Args:
-        found: The 18 joints found, in pixels of the warp.
-        target: The 18 target joints, in pixels of the warp.
-        size: (height, width) of the warp.
-
-    Returns:
-        Share, 0 to 1, of the joints visible in both that are within the radius; 0 without any.
+    Joints are in pixels of the warp, of (height, width). The share, 0 to 1, of the joints visible
+    in both that are within the radius; 0 without any.
     """
     matches = match_joints(stack([found]), stack([target]), PCK_RADIUS * size[0])
     both = int(matches.detected.sum())

@@ -37,7 +37,7 @@ def choose(poses: Mapping[str, Pose], count: int, *, how: str, seed: int) -> tup
 
     Args:
         poses: Poses that show their torso, by image name, each 18 joints.
-        count: How many.
+        count: Number of poses.
         how: ``random``: drawn without replacement. ``medoids``: the centres of ``count`` clusters
             of similar poses, found among at most `MOST_COMPARED` poses drawn at random.
         seed: Random seed.
@@ -93,16 +93,11 @@ def poses_in(
 
 
 def pose_distances(poses: Pose) -> Float[Tensor, "n n"]:
-    """Compare body poses, whatever the place and size of the people in the picture.
+    """Distances (N, N) in torso heights between body poses (N, 18, 2) that show their torso.
 
-    Each pose is moved to the middle of its torso and divided by the torso's height. The distance
-    is the root mean square over the joints that both show.
-
-    Args:
-        poses: Poses (N, 18, 2) that show their torso.
-
-    Returns:
-        Distances (N, N) in torso heights, symmetric, 0 on the diagonal.
+    Each pose is moved to the middle of its torso and divided by the torso's height, whatever the
+    position and size of the people. The distance is the root mean square over the joints that both
+    show.
     """
     torso = poses.xy[:, list(TORSO)].double()
     shoulders, hips = torso[:, :2].mean(1), torso[:, 2:].mean(1)
@@ -120,17 +115,11 @@ def pose_distances(poses: Pose) -> Float[Tensor, "n n"]:
 
 
 def medoids(distances: NDArray[np.float32], count: int) -> list[int]:
-    """Cluster items around medoids.
+    """Cluster items around medoids by distances (N, N), symmetric; indices in rising order.
 
     A greedy start (each new medoid lowers the sum of distances to the nearest medoid most), then
     every medoid moves to the middle of its cluster until none does. Ties go to the first item.
-
-    Args:
-        distances: Distances (N, N), symmetric.
-        count: How many medoids, at most N.
-
-    Returns:
-        Their indices, in rising order.
+    There are ``count`` medoids, at most N.
     """
     nearest = np.full(len(distances), np.inf)
     found: list[int] = []

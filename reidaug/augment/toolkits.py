@@ -24,8 +24,9 @@ def torchreid_dataset(
 ) -> Callable[..., Any]:
     """Make the factory that ``torchreid.data.register_image_dataset`` takes.
 
-    Persons and cameras are numbered from 0 for training, as torchreid needs it, whatever their
-    ids are: camera ids of several digits work as well.
+    It makes a ``torchreid.data.ImageDataset`` and can be sent to workers. Persons and cameras are
+    numbered from 0 for training, as torchreid needs it, whatever their ids are: camera ids of
+    several digits work as well.
 
     Args:
         warps: The augmented dataset; query and gallery are taken from it.
@@ -36,10 +37,6 @@ def torchreid_dataset(
         repeat: How often each original is listed, to weigh originals against warps.
         seed: Random seed.
         pattern: Regular expression for the file names of ``originals``.
-
-    Returns:
-        Called by torchreid with its own keywords, a ``torchreid.data.ImageDataset``; can be sent
-        to workers.
 
     Raises:
         ReidaugError: A root is missing or holds nothing to read.
@@ -72,15 +69,12 @@ def torchreid_dataset(
 
 
 def draw_warps(warps: Sequence[Person], ratio: float | None, *, seed: int) -> list[Person]:
-    """Keep some warps of each source image.
+    """Keep some warps of each source image, in the order of the sources.
 
     Args:
         warps: Warps, named by `reidaug.data.crop_names.warp_name`.
         ratio: Mean number kept of each source; None keeps all.
         seed: Random seed.
-
-    Returns:
-        Those kept, in the order of their sources.
     """
     if ratio is None:
         return list(warps)

@@ -123,11 +123,7 @@ class PoseWarp(Transform):  # type: ignore[misc]
             )
 
     def make_params(self, flat_inputs: list[Any]) -> dict[str, Any]:
-        """Draw whether to warp, and the target pose; both are drawn for every crop.
-
-        Returns:
-            ``target``: index of the pose, or None.
-        """
+        """Draw for every crop whether to warp, and a pose: ``target`` is its index, or None."""
         del flat_inputs
         generator = self._generator()
         warped = bool(torch.rand((), generator=generator) < self.p)
@@ -135,10 +131,7 @@ class PoseWarp(Transform):  # type: ignore[misc]
         return {"target": target if warped else None}
 
     def transform(self, inpt: PosedImage, params: dict[str, Any]) -> tv_tensors.Image:
-        """Warp a crop into the pose that `make_params` drew, or leave it as it is.
-
-        Returns:
-            RGB bytes, without a pose.
+        """Warp a crop into the pose drawn by `make_params`, or leave it; RGB bytes without pose.
 
         Raises:
             ReidaugError: A mask is no readable image.
@@ -153,14 +146,7 @@ class PoseWarp(Transform):  # type: ignore[misc]
         return tv_tensors.Image(inpt.as_subclass(Tensor))
 
     def warp(self, image: PosedImage, target: int) -> tv_tensors.Image:
-        """Warp a crop into a given pose of the pool.
-
-        Args:
-            image: The crop.
-            target: Index of the pose.
-
-        Returns:
-            RGB bytes (3, H, W) of the pool's size.
+        """Warp a crop into a pose of the pool, by index: RGB bytes (3, H, W) of the pool's size.
 
         Raises:
             ReidaugError: A mask is no readable image.

@@ -21,18 +21,12 @@ they are not kept."""
 
 
 def facing(pose: Pose) -> Float[Tensor, "b"]:
-    """Measure which way people face.
+    """Measure which way people of 18 joints (B, 18, 2) in pixels face, (B,) in [-1, 1].
 
-    In the picture of a person who faces the camera the left shoulder is right of the right one; so
+    1 is from the front, -1 from behind, 0 from either side and where the joints do not show it. In
+    the picture of a person who faces the camera the left shoulder is right of the right one; so
     are the hips. Their distances, over the height of the torso and their width from the front, are
     averaged over the pairs that are visible.
-
-    Args:
-        pose: The 18 joints (B, 18, 2) in pixels.
-
-    Returns:
-        (B,) in [-1, 1]: 1 from the front, -1 from behind, 0 from either side and where the joints
-        do not tell.
     """
     order = list(TORSO)  # right shoulder, left shoulder, right hip, left hip
     visible = pose.visible[..., order].unflatten(-1, (2, 2))
@@ -48,10 +42,9 @@ def facing(pose: Pose) -> Float[Tensor, "b"]:
 
 
 def view_agreement(source: Pose, target: Pose) -> Float[Tensor, "s t"]:
-    """Measure how far sources (S, 18, 2) and targets (T, 18, 2) face the same way.
+    """How far sources (S, 18, 2) and targets (T, 18, 2) face the same way, (S, T) in [0, 1].
 
-    Returns:
-        (S, T) in [0, 1]: 1 for the same view, 0.5 for a quarter turn, 0 for a half turn.
+    1 is the same view, 0.5 a quarter turn, 0 a half turn.
     """
     return 1 - (facing(source)[:, None] - facing(target)).abs() / 2
 
@@ -65,7 +58,7 @@ def half_turns(source: Pose, target: Pose) -> Bool[Tensor, "s t"]:
 
 
 def exchange_left_right(pose: Pose, which: Bool[Tensor, "b"]) -> Pose:
-    """Exchange left and right joints: the same outline seen from the opposite side.
+    """Exchange left and right joints of the poses `which` (B,): the outline from the opposite side.
 
     A person from behind and one from the front can have the same outline; what differs is which
     joint is called left. With left and right exchanged, a source seen from the front stays so in
@@ -74,10 +67,6 @@ def exchange_left_right(pose: Pose, which: Bool[Tensor, "b"]) -> Pose:
     but shows the front mirrored, as if it were the back: on 117 rendered pairs that is 1.3 +- 0.3
     of 255 further from the true view than to allow the turn; exchanged names are 0.3 +- 0.4
     further.)
-
-    Args:
-        pose: The 18 joints (B, 18, 2).
-        which: Poses to change (B,); the others stay as they are.
     """
     order = list(FLIP_18)
     return Pose(
@@ -87,13 +76,10 @@ def exchange_left_right(pose: Pose, which: Bool[Tensor, "b"]) -> Pose:
 
 
 def group_by_view(source: Pose, target: Pose, turns: str) -> list[tuple[list[int], Pose]]:
-    """Group sources (S, 18, 2) by their view, each group with its target poses.
+    """Group sources (S, 18, 2) by view: indices and targets (T, 18, 2) of each disjoint group.
 
     With ``turns`` ``mirror``, sources from the front and from behind get targets of their own side,
-    see `exchange_left_right`; otherwise all get the same targets (T, 18, 2).
-
-    Returns:
-        Indices of sources and the targets (T, 18, 2) for them; every source is in one group.
+    see `exchange_left_right`; otherwise all get the same targets.
     """
     everyone = list(range(len(source.xy)))
     if turns != "mirror":

@@ -33,15 +33,14 @@ def pick(sources: Sequence[Source], people: int) -> list[Source]:
 
 
 def warp_sheet(out: Path, sources: Sequence[Source], targets: TargetPoses) -> bytes:
-    """Draw people in every pose: a row a person, a column a pose, the skeletons above.
+    """PNG of people in every pose: a row a person, a column a pose, the skeletons above.
+
+    A warp that was not kept is an empty cell.
 
     Args:
         out: The augmented dataset.
         sources: All sources, see `pick`.
         targets: The poses; without any, each person's only warp is shown.
-
-    Returns:
-        A PNG file. A warp that was not kept is an empty cell.
     """
     shrunk = min(1.0, LONGEST_SIDE / max(targets.size))
     size = (max(1, round(targets.size[0] * shrunk)), max(1, round(targets.size[1] * shrunk)))

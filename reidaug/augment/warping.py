@@ -78,16 +78,13 @@ def put_on_canvas(
 def estimate_flows(
     estimator: FlowEstimator, crops: Sequence[Crop], targets: Targets, options: AugmentOptions
 ) -> Iterator[WarpField]:
-    """Estimate the flows from crops to targets.
+    """Estimate the flows from each of some crops to targets.
 
     Args:
         estimator: In evaluation mode.
         crops: Crops on one canvas.
         targets: T targets on it; unused where the estimator keeps the pose.
         options: ``precision`` and ``turns`` count.
-
-    Yields:
-        The flows of each crop.
     """
     images = torch.stack([crop.image for crop in crops])
     pose = stack([crop.pose for crop in crops])
@@ -114,9 +111,8 @@ def targets_of(
 ) -> Targets:
     """Find the outlines that cut the warps of a crop along flows (T, 2, h, w) of an estimator.
 
-    Returns:
-        The targets themselves; those of the crop's own outline where the estimator keeps the pose
-        or its flows do not lead to the target poses.
+    They are those of the targets, or of the crop where the estimator keeps the pose or its flows
+    do not lead to the target poses.
     """
     if estimator.keeps_pose:
         name = crop.source.person.path.name
@@ -134,7 +130,7 @@ def warp_pixels(
     options: AugmentOptions,
     pool: BackgroundPool | None = None,
 ) -> UInt8[Tensor, "t 3 H W"]:
-    """Warp a crop.
+    """Warp a crop into RGB bytes (T, 3, H, W).
 
     Args:
         crop: The source.
@@ -143,9 +139,6 @@ def warp_pixels(
         names: File names of the T warps, which decide what backgrounds are drawn.
         options: ``background``, ``spread`` and ``seed`` count.
         pool: Backgrounds of other people, where the background needs them.
-
-    Returns:
-        RGB bytes (T, 3, H, W).
 
     Raises:
         ReidaugError: There is no background of another person.

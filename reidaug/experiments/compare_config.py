@@ -67,7 +67,7 @@ class Row(NamedTuple):
 
 
 def plan_rows(recipe: Compare, out: Path) -> dict[str, Row]:
-    """Resolve rows, in the recipe's order, and build their networks once: errors show before training.
+    """Resolve rows in the recipe's order and build networks once, to find errors before training.
 
     Args:
         recipe: The comparison.

@@ -67,7 +67,7 @@ def _flow_sample(pair: PosePair, estimator: FlowEstimator, mask: Path) -> FlowSa
 
 
 def pick_crops(market: Path, count: int) -> list[tuple[Path, Pose]]:
-    """Choose ``count`` training crops of different people, with joints, of a ``synth market`` root."""
+    """Choose ``count`` training crops, of different people, with joints from ``synth market``."""
     poses = read_keypoints(market / "market-annotation-train.csv").poses
     crops = [path for path in _first_crops(market) if path.name in poses]
     return [(crops[k], poses[crops[k].name]) for k in spread(len(crops), count)]
