@@ -56,7 +56,7 @@ def arms() -> list[str]:
     """Tabulate the arms of each experiment with the flow inside the package: README.md."""
     lines = [
         "| rendered people, mAP | real crops | own pose on grey | torso-affine warps "
-        "| **UnWarpME warps** | warps over the best control, 95 % |",
+        "| **UnWarpME warps** | warps over the best control on grey, 95 % |",
         "|---|---|---|---|---|---|",
     ]
     for name, title in EXPERIMENTS.items():
