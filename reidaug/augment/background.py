@@ -153,7 +153,7 @@ def _coarser(level: Float[Tensor, "1 4 h w"]) -> Float[Tensor, "1 4 h2 w2"]:
 
 
 class WarpedSource(NamedTuple):
-    """What the backgrounds of one source's T warps are made from."""
+    """Inputs of the backgrounds of one source's T warps."""
 
     image: Float[Tensor, "3 H W"]  # the source, in [0, 1]
     mask: Bool[Tensor, "H W"]  # the person in it

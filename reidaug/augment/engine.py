@@ -41,7 +41,7 @@ DECIMALS = 4
 
 
 class WarpJob(NamedTuple):
-    """What every worker must know; small, and equal to its own copy in another process."""
+    """Settings of every worker; small, and equal to its own copy in another process."""
 
     out: Path  # the augmented dataset; its ``poses.json`` holds the target poses
     flow: NamedFlow
@@ -54,7 +54,7 @@ class WarpJob(NamedTuple):
 
 
 class Models(NamedTuple):
-    """What a process loads once for all chunks of a job."""
+    """Networks and target poses that a process loads once for all chunks of a job."""
 
     estimator: FlowEstimator  # the flow estimator in evaluation mode
     targets: Targets  # the target poses with their outlines

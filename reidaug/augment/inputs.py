@@ -28,7 +28,7 @@ class Source(NamedTuple):
 
 
 class AugmentInputs(NamedTuple):
-    """What an augmented dataset is made from."""
+    """Inputs of an augmented dataset."""
 
     dataset: ReIDDataset  # the training images
     sources: tuple[Source, ...]  # those with a pose, in name order
@@ -166,7 +166,7 @@ def choose_targets(
 
 
 def _size_of(source: Source, masks: Path | None) -> Size:
-    """Read an image and its mask, to learn how large it is and that nothing is damaged."""
+    """Read the size of an image; check that neither it nor its mask is damaged."""
     image, mask = read_image(source.person.path), mask_file(source.person.path.name, masks)
     if mask is not None:
         read_mask(mask)

@@ -27,7 +27,7 @@ def _known_background(name: str) -> str:
 
 
 class AugmentOptions(Recipe):
-    """What decides the warps of a dataset, beside the dataset and its flow estimator."""
+    """Options of the warps of a dataset, beside the dataset and the flow estimator."""
 
     keypoints: Path | None = Field(
         default=None,

@@ -59,7 +59,7 @@ class PosedImage(tv_tensors.Image):  # type: ignore[misc]
 class TrainingCrop(NamedTuple):
     """An item of `PosedCrops`; a `DataLoader` makes a batch of each field."""
 
-    image: Tensor  # what the transform made of the image
+    image: Tensor  # the transformed image
     label: int  # the person, counted from 0 without gaps
     camera: int  # likewise
     path: str  # the image file

@@ -77,7 +77,7 @@ def poses_in(
         keypoints: The file, see `reidaug.data.keypoints.read_keypoints`; poses that do not show
             shoulders and hips are skipped.
         size: (height, width) of the images, all of one size, in whose pixels the joints are.
-        count: How many; by default all of them.
+        count: Number of poses; by default all of them.
         how: How they are chosen, see `choose`.
         seed: Random seed.
 

@@ -51,7 +51,7 @@ class PoseWarp(Transform):  # type: ignore[misc]
         masks: Folder of person masks ``<stem>.png`` of the crops and of the pool's images; where
             there is none, limbs are drawn from the joints.
         background: A name in `reidaug.augment.background.BACKGROUNDS` that needs no other crops.
-        turns: What becomes of half turns, see `reidaug.augment.viewpoint.Turns`; with ``drop`` such
+        turns: Treatment of half turns, see `reidaug.augment.viewpoint.Turns`; with ``drop`` such
             a crop is left as it is.
         bfloat16: Whether flows are estimated in bfloat16; by default where the processor has it and
             the estimator is a network, as ``reidaug augment`` does.

@@ -16,7 +16,7 @@ SIDE = 0.2
 """Dead zone: below it a person is seen from the side, neither from the front nor from behind."""
 
 Turns = Literal["allow", "mirror", "drop"]
-"""What becomes of half turns. ``allow``: nothing. ``mirror``: see `exchange_left_right`. ``drop``:
+"""Treatment of half turns. ``allow``: nothing. ``mirror``: see `exchange_left_right`. ``drop``:
 they are not kept."""
 
 

@@ -52,7 +52,7 @@ class ChunkRecord(NamedTuple):
 
 
 class Totals(NamedTuple):
-    """What a finished run made."""
+    """Totals of a finished run."""
 
     sources: int  # sources that were warped
     images: int  # files written

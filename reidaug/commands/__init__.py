@@ -1,1 +1,1 @@
-"""One file a command: where the rooms meet."""
+"""The command line, one file a command."""

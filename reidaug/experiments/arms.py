@@ -1,4 +1,4 @@
-"""Arms of an experiment: what each one trains on, and which ones are compared."""
+"""Arms of an experiment: their training crops, and which ones are compared."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,7 +16,7 @@ ROLES = ("method", "baseline", "controls", "ceiling")
 
 
 class Arm(Recipe):
-    """What one arm trains on, and how it differs from the others.
+    """Training crops of an arm, and its differences from the others.
 
     In a recipe a root, a list of roots or null stands for an arm with these crops alone.
     """
@@ -40,7 +40,7 @@ class Arm(Recipe):
 
 
 class ExperimentOptions(Recipe):
-    """What the recipes of all experiments share."""
+    """Options that the recipes of all experiments share."""
 
     CHANGEABLE: ClassVar[tuple[str, ...]] = ()
     STAGES: ClassVar[tuple[str, ...]] = ()
@@ -48,7 +48,7 @@ class ExperimentOptions(Recipe):
 
     protocol: str  # relation of training and evaluation; one table holds results of one only
     dataset: Path  # market-1501-format root with the real crops
-    arms: dict[str, Arm] = Field(min_length=1)  # name to what the arm trains on, see `Arm`
+    arms: dict[str, Arm] = Field(min_length=1)  # by name
     method: str = "warps_grey"  # the arm in question
     baseline: str = "real_only"  # the arm without augmentation
     # Arms that could explain a gain away.

@@ -73,7 +73,7 @@ class Comparison:
 
     size: tuple[int, int]  # (height, width) of the images
     pairs: int  # number of scored pairs
-    region: str  # ``foreground`` or ``image``, what was compared
+    region: str  # ``foreground`` or ``image``, the pixels compared
     evaluate_on: str  # ``test`` or ``held_out`` people
     budget: int | None  # training pairs of every trained row
     # By row: means, ``<score>_ci`` (95 % intervals), ``parameters``.

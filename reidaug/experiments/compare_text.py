@@ -1,4 +1,4 @@
-"""Plain-text tables of a comparison of flow estimators, laid out as the paper's Table 1."""
+"""Plain-text tables of a comparison of flow estimators, arranged as the paper's Table 1."""
 
 from collections.abc import Sequence
 from typing import NamedTuple

@@ -14,7 +14,7 @@ _RESUMED = ("train-flow", "finetune-eval")  # commands that continue a run with 
 
 
 class DemoSizes(Recipe):
-    """How large the demo is."""
+    """Sizes of the demo."""
 
     people: int = 200  # rendered people the flow estimator learns from
     test_people: int = 40  # other people it is scored on
@@ -34,7 +34,7 @@ class DemoSizes(Recipe):
 class Stage(NamedTuple):
     """One command of the demo."""
 
-    title: str  # what it does; its name in the log
+    title: str  # description, also in the log
     folder: Path  # the run folder it leaves behind
     arguments: tuple[str, ...]  # its command line after ``reidaug``
 

@@ -27,7 +27,7 @@ PEOPLE_ON_SHEET = 4
 
 
 class Shown(NamedTuple):
-    """How much the page shows: people and poses in the gallery, test pairs with their flow."""
+    """Sizes of the page: people and poses in the gallery, test pairs with their flow."""
 
     people: int
     poses: int

@@ -28,7 +28,7 @@ class CellResult(NamedTuple):
 
     @classmethod
     def of_record(cls, record: Mapping[str, Any]) -> "CellResult":
-        """Read what `as_record` made."""
+        """Read the result from its `as_record`."""
         return cls(**{**record, "evaluation": Evaluation(**record["evaluation"])})
 
 

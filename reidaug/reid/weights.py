@@ -97,7 +97,7 @@ def _names(key: str) -> Iterator[str]:
 
 
 def _is_extra(key: str, own: Collection[str], modules: Collection[str]) -> bool:
-    """Whether a skipped tensor lies in a module of the model that has no such tensor."""
+    """Whether a skipped tensor is in a module of the model that has no such tensor."""
     if "classifier" in key or key.endswith(COUNTER) or any(name in own for name in _names(key)):
         return False
     around = (

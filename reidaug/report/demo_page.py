@@ -41,7 +41,7 @@ class World(NamedTuple):
 
 
 class Demo(NamedTuple):
-    """What the page shows."""
+    """Content of the page."""
 
     flow: Mapping[str, Any]  # report of `reidaug train-flow`: size, pairs, rows
     flow_records: Sequence[Mapping[str, Any]]  # its log
@@ -50,7 +50,7 @@ class Demo(NamedTuple):
     worlds: Sequence[World]  # the first one is described in full
     times: Sequence[tuple[str, float]]  # stages with their seconds
     commands: str  # the commands of the demo, one a line
-    hardware: str  # what it ran on
+    hardware: str  # machine it ran on
 
 
 class Tile(NamedTuple):

@@ -12,7 +12,7 @@ Scores = dict[str, list[float]]
 
 @dataclass(frozen=True, kw_only=True)
 class Gain:
-    """How much better one arm is than another, in points of mAP."""
+    """Gain of one arm over another, in points of mAP."""
 
     arm: str  # the arm in question
     vs: str  # the arm it is compared with
@@ -47,7 +47,7 @@ class Comparison:
 
 @dataclass(frozen=True, kw_only=True)
 class ExperimentReport(Comparison):
-    """What every experiment reports."""
+    """Report of any experiment."""
 
     protocol: str  # ``supervised``, ``cross_domain`` or ``uda``
     evaluate_on: str  # ``test`` or ``held_out``
@@ -68,7 +68,7 @@ class ExperimentReport(Comparison):
 
 @dataclass(frozen=True, kw_only=True)
 class FinetuneReport(ExperimentReport):
-    """What fine-tuning reports."""
+    """Report of a fine-tuning experiment."""
 
     backbone: str  # network
     pretrain_steps: int  # optimiser steps of the first stage; 0 for a given checkpoint

@@ -1,4 +1,4 @@
-"""Pictures of people and poses, laid out in tables: no axes, no theme."""
+"""Pictures of people and poses, arranged in tables: no axes, no theme."""
 
 import colorsys
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""The re-ID section of a page: warps, and what they did to a re-ID model."""
+"""The re-ID section of a page: warps, and their effect on a re-ID model."""
 
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
@@ -60,7 +60,7 @@ class ArmRow(NamedTuple):
 
 
 class WorldSection(NamedTuple):
-    """What the page says about one rendered world."""
+    """Section of the page about one rendered world."""
 
     name: str  # its name
     findings: list[str]  # sentences

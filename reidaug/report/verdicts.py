@@ -1,4 +1,4 @@
-"""What an experiment shows, in plain words: no sentence here claims more than its numbers."""
+"""Findings of an experiment in plain words: no sentence claims more than its numbers."""
 
 import statistics
 

@@ -35,7 +35,7 @@ def neighbours(
     """Find the k nearest of every item, exactly.
 
     Both engines follow the same rule for ties. They round cosines differently: neighbours whose
-    cosines are equal up to single precision may change places from one engine to the other.
+    cosines are equal up to single precision may be in another order from one engine to the other.
 
     Args:
         features: Features (N, D) of unit length.
@@ -129,9 +129,9 @@ def _empty(count: int, k: int) -> Neighbours:
 def _largest(
     values: Float[Tensor, "r n"], k: int
 ) -> tuple[Int[ndarray, "r k"], Float[ndarray, "r k"]]:
-    """Find the k largest of every row, largest first, equal ones by place."""
+    """Find the k largest of every row, largest first, equal ones by index."""
     top, places = values.topk(min(k + 1, values.shape[1]), dim=1)
-    # Where one left out is as large as the last one taken, the choice is not by place yet.
+    # Where one left out is as large as the last one taken, the choice is not by index yet.
     tied = (top[:, -1] == top[:, k - 1]).nonzero().flatten().tolist() if k < top.shape[1] else []
     places = places[:, :k].sort(dim=1).values
     for row in tied:
