@@ -166,14 +166,12 @@ def counter(
     """Yield a function for the number of items just done; for the arguments see `progress`."""
     if sys.stderr.isatty() and not lines:
         started = time.monotonic()
+
+        def rate(done: int | None) -> str:
+            return f"{(done or 0) / max(time.monotonic() - started, 1e-9):.1f} {unit}/s"
+
         with click.progressbar(
-            length=total,
-            label=what,
-            show_pos=True,
-            file=sys.stderr,
-            item_show_func=lambda done: (
-                f"{(done or 0) / (time.monotonic() - started):.1f} {unit}/s"
-            ),
+            length=total, label=what, show_pos=True, file=sys.stderr, item_show_func=rate
         ) as bar:
             yield lambda done: bar.update(done, bar.pos + done)
         return
