@@ -6,6 +6,7 @@
 | 4.1.1 | 2 | correlation of pose features | `correlation.correlate` |
 | 4.1.1 | 10 | soft mutual filter | `correlation.mutual_attention` |
 | 4.1.1 | 3 | unit length over source positions | `correlation.unit_matches` |
+| 4.1.1 | 10, 3 | both in this order, called by W | `correlation.filter_matches` |
 | 4.1.2 | 4 | random affine map | `affine_task.random_upright_affine` |
 | 4.1.2 | 5 | its inverse, the known flow | `affine_task.known_flow`, `affine_task.move_pose` |
 | 4.1.2 | 8 | affine-preserving loss | `affine_task.affine_preserving_loss` |

@@ -1,4 +1,4 @@
-"""Task 1: a random affine map between two poses is the known flow. Eqs. 4, 5 and 8.
+"""Task 1, `affine` in recipes: a random affine map is the known flow. Eqs. 4, 5 and 8.
 
 Maps are pairs (matrix, offset), see `reidaug.geometry.affine`. With the synthetic source pose
 p_st(q) = p_t(A q + b), the flow s_f(q) = A^-1 (q - b) warps p_st back into p_t.

@@ -27,8 +27,9 @@ class ContinuousDiscriminator(Discriminator):
     Args:
         network: The frozen network, on the device of the images. It is neither trained, nor saved
             nor moved with the discriminator.
-        depth: Which of the network's features, counted from 0; 3 is relu4_3 of the VGG-16 in
-            `ShiftTolerantLPIPS`, relu4_1 of `Vgg19` (`reidaug.flow.perceptual_networks`).
+        depth: Index of the layer whose features are used, from 0, not a number of layers; 3
+            is relu4_3 of the VGG-16 in `ShiftTolerantLPIPS`, relu4_1 of `Vgg19`
+            (`reidaug.flow.perceptual_networks`).
         widths: Output channels of the critic's hidden convolutions.
         sigma: Width of a joint's Gaussian in pixels of the image.
         penalty: Weight of the gradient penalty.
@@ -120,7 +121,7 @@ class ContinuousDiscriminator(Discriminator):
 def critic_loss(
     real: Float[Tensor, "*positions"], fake: Float[Tensor, "*positions"]
 ) -> Float[Tensor, ""]:
-    """Train a critic to score real samples above generated ones; scores of any shape.
+    """Loss that trains a critic to score real samples above generated ones; scores of any shape.
 
     Returns:
         Mean fake score minus mean real score: minus the estimated distance of the distributions.
@@ -133,7 +134,7 @@ def critic_loss(
 
 
 def critic_generator_loss(fake: Float[Tensor, "*positions"]) -> Float[Tensor, ""]:
-    """Train a generator towards samples with high scores: minus the mean score, any shape."""
+    """Loss that trains a generator towards high scores: minus the mean score, any shape."""
     return -fake.float().mean()
 
 
@@ -143,7 +144,7 @@ def gradient_penalty(
     fake: Float[Tensor, "n *features"],
     generator: torch.Generator,
 ) -> Float[Tensor, ""]:
-    """Keep a critic's slope at 1 between real and generated samples.
+    """Loss that keeps a critic's slope at 1 between real and generated samples.
 
     Args:
         critic: Scores every sample from that sample alone; runs in 32 bits.

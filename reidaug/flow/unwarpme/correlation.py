@@ -12,6 +12,7 @@ from torch import Tensor
 from reidaug.geometry.flow import identity
 
 EPSILON = 1e-5
+UNITS = ("position", "channel")
 
 
 def unit_features(
@@ -32,8 +33,8 @@ def unit_features(
         UnWarpME Sec. 5.5 normalises "each channel"; ``channel`` is that wording. NC-Net, where the
         mutual filter comes from, normalises each position, which is our default.
     """
-    if over not in ("position", "channel"):
-        raise ValueError(f"over must be 'position' or 'channel', got {over!r}")
+    if over not in UNITS:
+        raise ValueError(f"over must be one of {UNITS}, got {over!r}")
     dim = (1,) if over == "position" else (2, 3)
     length = torch.linalg.vector_norm(features.float(), dim=dim, keepdim=True)
     return features / length.clamp_min(eps).to(features.dtype)
@@ -111,7 +112,7 @@ def fused_matches(correlation: Float[Tensor, "b s h w"]) -> Float[Tensor, "b s h
     """Compute `filter_matches` in place, for inference; equal up to rounding.
 
     The best source of a target cell divides that cell's matches and their length alike, so it is
-    needed only for the small constants: three passes over the matches instead of five.
+    needed only for the small constants.
     """
     matches = correlation.relu_()
     best_source = matches.amax(1, keepdim=True) + EPSILON

@@ -1,4 +1,4 @@
-"""Losses of task 2 and their sum: Eqs. 6, 7 and 9."""
+"""Losses of task 2, `generation` in recipes, and the sum of all losses: Eqs. 6, 7 and 9."""
 
 from collections.abc import Mapping, Sequence
 
@@ -48,7 +48,7 @@ def perceptual_loss(
 def discriminator_loss(
     real: Float[Tensor, "*patches"], fake: Float[Tensor, "*patches"]
 ) -> Float[Tensor, ""]:
-    """Train a discriminator to score real patches 1 and generated ones 0.
+    """Loss that trains a discriminator to score real patches 1 and generated ones 0.
 
     Args:
         real: Scores D(I_t, p_t) of real images, any shape.
@@ -67,7 +67,7 @@ def discriminator_loss(
 
 
 def generator_loss(fake: Float[Tensor, "*patches"]) -> Float[Tensor, ""]:
-    """Train a generator towards patches with scores D(y_o, p_t) of 1: mean squared distance from 1.
+    """Loss that trains a generator towards scores D(y_o, p_t) of 1: mean squared distance from 1.
 
     Source:
         UnWarpME Eq. 7, the part that depends on G, squared as in FOMM: see `discriminator_loss`.

@@ -1,4 +1,7 @@
-"""The refinement network R: the target's image from warped features; needed to train W alone."""
+"""The refinement network R: the target's image from warped features.
+
+The paper trains W through R; with exact flows or the affine task W trains without it.
+"""
 
 from typing import Any, ClassVar
 

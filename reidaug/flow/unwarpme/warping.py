@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from reidaug.flow.components import Presets
 from reidaug.flow.estimator import Flow, FlowEstimator, Images
 from reidaug.flow.unwarpme.correlation import (
+    UNITS,
     correlate,
     expected_source,
     filter_matches,
@@ -76,7 +77,7 @@ class FlowHead(nn.Module):
 
     Args:
         positions: Source positions, the channels of the matches.
-        depth: Number of convolutions, 1 to 6.
+        depth: Number of convolutions, 1 to 6: a count, not the index of a layer.
         widths: Output channels of the hidden ones; the first ``depth - 1`` are used.
         first_kernel: Kernel of the first convolution: 3 as in the paper, or 1, at a ninth of the
             cost.
@@ -85,8 +86,8 @@ class FlowHead(nn.Module):
         ValueError: ``depth`` or ``first_kernel`` is out of range.
 
     Source:
-        UnWarpME Sec. 4.2 and Table 4: depths 128, 128, 96, 64, 32, 2. The paper's n-layer variants
-        are read as the first n - 1 hidden ones followed by the last.
+        UnWarpME Sec. 4.2 and Table 4: channels 128, 128, 96, 64, 32, 2. The paper's n-layer
+        variants are read as the first n - 1 hidden ones followed by the last.
     """
 
     def __init__(
@@ -183,6 +184,10 @@ class UnWarpME(FlowEstimator):
         super().__init__()
         if canvas[0] % CELL or canvas[1] % CELL:
             raise ValueError(f"canvas must have multiples of {CELL}, got {tuple(canvas)}")
+        if not sigma > 0:
+            raise ValueError(f"sigma must be positive, got {sigma}")
+        if unit not in UNITS:
+            raise ValueError(f"unit must be one of {UNITS}, got {unit!r}")
         if readout not in READOUTS:
             raise ValueError(f"readout must be one of {READOUTS}, got {readout!r}")
         self.canvas = (canvas[0], canvas[1])

@@ -46,6 +46,8 @@ def test_wrong_presets_and_keywords_are_errors() -> None:
         UnWarpME.preset("large")
     for wrong, words in [
         ({"canvas": (33, 16)}, "multiples of 4"),
+        ({"sigma": 0.0}, "sigma must be positive, got 0.0"),
+        ({"unit": "grid"}, "position.*channel.*'grid'"),
         ({"readout": "hard"}, "soft_argmax"),
         ({"depth": 7}, "1 to 6"),
         ({"first_kernel": 5}, "1 or 3"),
