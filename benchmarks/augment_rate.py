@@ -20,8 +20,8 @@ import numpy as np
 import torch
 from provenance import RESULTS, about
 
+from reidaug.augment.augmented_dataset import augment_dataset
 from reidaug.augment.background import GREY_LEVEL, composite
-from reidaug.augment.dataset import augment_dataset
 from reidaug.augment.engine import WarpJob, load_models
 from reidaug.augment.inputs import Source
 from reidaug.augment.options import AugmentOptions

@@ -19,8 +19,8 @@ from torch import Tensor
 from reidaug.augment.background import (
     BACKGROUNDS,
     GREY_LEVEL,
+    BackgroundInputs,
     BackgroundPool,
-    WarpedSource,
     composite,
 )
 from reidaug.augment.outlines import soft_matte
@@ -209,7 +209,7 @@ def draw_backgrounds(example: Example, found: Sequence[Example]) -> None:
     pool = BackgroundPool.of(
         [e.person for e in others], [e.source for e in others], [e.source_mask for e in others]
     )
-    source = WarpedSource(
+    source = BackgroundInputs(
         example.source, example.source_mask, example.person, upsample_flow(example.flow, SIZE),
         ["a.jpg"], pool=pool,
     )  # fmt: skip

@@ -36,7 +36,7 @@ from reid_model import DEMO, GallerySearch, TrainedModel, read_model, train_mode
 from shipped import weights_of
 from turns import TURNS, turn_of
 
-from reidaug.augment.dataset import augment_dataset
+from reidaug.augment.augmented_dataset import augment_dataset
 from reidaug.augment.options import AugmentOptions
 from reidaug.augment.quality import PCK_RADIUS
 from reidaug.augment.target_poses import read_poses

@@ -17,7 +17,7 @@ from ingredient_swaps import render_swaps
 from provenance import RESULTS, about
 from shipped import weights_of
 
-from reidaug.augment.dataset import augment_dataset
+from reidaug.augment.augmented_dataset import augment_dataset
 from reidaug.augment.options import AugmentOptions
 from reidaug.augment.target_poses import POSES
 from reidaug.commands.demo import run_stage

@@ -15,7 +15,7 @@ import yaml
 from provenance import RESULTS, about
 from shipped import weights_of
 
-from reidaug.augment.dataset import augment_dataset
+from reidaug.augment.augmented_dataset import augment_dataset
 from reidaug.augment.options import AugmentOptions
 from reidaug.experiments.adaptation import adapt
 from reidaug.experiments.adaptation_config import AdaptationRecipe

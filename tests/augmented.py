@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from reidaug.augment.dataset import AugmentReport, augment_dataset
+from reidaug.augment.augmented_dataset import AugmentReport, augment_dataset
 from reidaug.augment.options import AugmentOptions
 from reidaug.flow.builtin import SHIPPED, named_flow
 

@@ -4,7 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from reidaug.augment.dataset import augment_dataset
+    from reidaug.augment.augmented_dataset import augment_dataset
     from reidaug.augment.options import AugmentOptions
     from reidaug.augment.posed_crops import PosedCrops, PosedImage, TrainingCrop, as_source
     from reidaug.augment.toolkits import torchreid_dataset
@@ -29,7 +29,7 @@ _MODULES = {
     "PosedImage": "posed_crops",
     "TrainingCrop": "posed_crops",
     "as_source": "posed_crops",
-    "augment_dataset": "dataset",
+    "augment_dataset": "augmented_dataset",
     "torchreid_dataset": "toolkits",
 }
 

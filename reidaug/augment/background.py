@@ -1,6 +1,6 @@
 """Backgrounds of warps.
 
-To add one: write a function from a `WarpedSource` to pictures, like `grey` or `own_scene` below,
+To add one: write a function from `BackgroundInputs` to pictures, like `grey` or `own_scene` below,
 and name it in `BACKGROUNDS` at the end of this file. ``reidaug augment --background`` then offers
 it, with the function's docstring as its help.
 """
@@ -108,7 +108,7 @@ def composite(
     Args:
         image: Foreground.
         matte: Its opacity (B, 1, H, W), in [0, 1].
-        background: A colour (3, 1, 1), one picture (3, H, W), or one an image, in [0, 1].
+        background: A colour (3, 1, 1), one picture (3, H, W), or one per image, in [0, 1].
     """
     return torch.lerp(background.expand_as(image), image, matte)
 
@@ -152,7 +152,7 @@ def _coarser(level: Float[Tensor, "1 4 h w"]) -> Float[Tensor, "1 4 h2 w2"]:
     return total / total[:, 3:].clamp_min(1)
 
 
-class WarpedSource(NamedTuple):
+class BackgroundInputs(NamedTuple):
     """Inputs of the backgrounds of one source's T warps."""
 
     image: Float[Tensor, "3 H W"]  # the source, in [0, 1]
@@ -164,40 +164,40 @@ class WarpedSource(NamedTuple):
     pool: BackgroundPool | None = None  # where the background needs it
 
 
-def grey(source: WarpedSource) -> Float[Tensor, "3 1 1"]:
+def grey(inputs: BackgroundInputs) -> Float[Tensor, "3 1 1"]:
     """Grey 128; UnWarpME Sec. 5.6 gives no value."""
     return torch.full((3, 1, 1), GREY_LEVEL)
 
 
-def imagenet_mean(source: WarpedSource) -> Float[Tensor, "3 1 1"]:
+def imagenet_mean(inputs: BackgroundInputs) -> Float[Tensor, "3 1 1"]:
     """ImageNet's mean colour, 0 after the usual normalisation."""
     return torch.tensor(IMAGENET_MEAN)[:, None, None]
 
 
-def sampled(source: WarpedSource) -> Float[Tensor, "t 3 H W"]:
+def sampled(inputs: BackgroundInputs) -> Float[Tensor, "t 3 H W"]:
     """Whatever the flow samples there."""
-    return warp(source.image.expand(len(source.flow), -1, -1, -1), source.flow)
+    return warp(inputs.image.expand(len(inputs.flow), -1, -1, -1), inputs.flow)
 
 
-def own_scene(source: WarpedSource) -> Float[Tensor, "3 H W"]:
+def own_scene(inputs: BackgroundInputs) -> Float[Tensor, "3 H W"]:
     """The source's own background, the person inpainted."""
-    return inpaint_person(source.image, source.mask)
+    return inpaint_person(inputs.image, inputs.mask)
 
 
-def other_scene(source: WarpedSource) -> Float[Tensor, "t 3 H W"]:
+def other_scene(inputs: BackgroundInputs) -> Float[Tensor, "t 3 H W"]:
     """The background of another person's image, drawn for each warp."""
-    pool = source.pool or BackgroundPool((), source.image[None])
-    return pool.draw(source.names, person=source.person, seed=source.seed)
+    pool = inputs.pool or BackgroundPool((), inputs.image[None])
+    return pool.draw(inputs.names, person=inputs.person, seed=inputs.seed)
 
 
 class Background(NamedTuple):
     """A kind of background.
 
-    ``paint`` makes a colour (3, 1, 1), one picture (3, H, W), or one a warp (T, 3, H, W), in
+    ``paint`` makes a colour (3, 1, 1), one picture (3, H, W), or one per warp (T, 3, H, W), in
     [0, 1]; ``needs_pool`` says whether images of other people must be at hand.
     """
 
-    paint: Callable[[WarpedSource], Float[Tensor, "*t 3 _ _"]]
+    paint: Callable[[BackgroundInputs], Float[Tensor, "*t 3 _ _"]]
     needs_pool: bool = False
 
 

@@ -48,10 +48,16 @@ class AugmentOptions(Recipe):
     pattern: str | None = Field(
         default=None, description="Regular expression for file names of another form."
     )
-    poses: int = Field(default=25, ge=1, le=10_000, description="Number of target poses.")
+    poses: int = Field(
+        default=25,
+        ge=1,
+        le=10_000,
+        description="Number of target poses; unused by --flow identity, which keeps the pose.",
+    )
     choose: Choice = Field(
         default="random",
-        description="Draw the target poses, or take the centres of clusters of similar ones.",
+        description="Draw the target poses, or take the centres of clusters of similar ones; "
+        "unused by --flow identity.",
     )
     background: Annotated[str, AfterValidator(_known_background)] = Field(
         default="grey",

@@ -50,7 +50,7 @@ def make_pairs(
     Args:
         dataset: A Market-1501 root, or a folder of crops whose names give the person.
         out: The folder to make.
-        keypoints: Keypoint file; default as in `reidaug.augment.dataset.augment_dataset`.
+        keypoints: Keypoint file; default as in `reidaug.augment.augmented_dataset.augment_dataset`.
         model: File of the network that estimates poses; None finds it.
         pattern: Regular expression that reads person and camera from file names.
         workers: Processes that estimate poses; by default one a core.

@@ -57,7 +57,7 @@ class Totals(NamedTuple):
     sources: int  # sources that were warped
     images: int  # files written
     rejected: int  # warps below the minimum quality
-    turned: int  # half turns that were dropped
+    dropped_half_turns: int  # of --turns drop
     quality: float  # mean quality of the files
     pck: float | None  # mean PCK of the poses found in them; None where not checked
     left_out: tuple[str, ...]  # ``file: reason`` for each source that could not be used
@@ -87,13 +87,13 @@ def write_warp_manifest(path: Path, records: Iterable[ChunkRecord]) -> Totals:
                 yield row._replace(pck=math.nan if row.pck is None else row.pck)._asdict()
 
     write_manifest(path, rows())
-    images, rejected, turned = counts[""], counts["quality"], counts["turn"]
+    images, rejected, dropped = counts[""], counts["quality"], counts["turn"]
     if not images:
-        reason = f"of {rejected + turned} warps {rejected} are below the minimum quality and "
-        reason += f"{turned} are half turns"
+        reason = f"of {rejected + dropped} warps {rejected} are below the minimum quality and "
+        reason += f"{dropped} are half turns"
         raise ReidaugError(f"not one image could be warped: {left_out[0] if left_out else reason}")
     checked = counts["checked"]
     return Totals(
-        counts["sources"], images, rejected, turned, sums["quality"] / images,
+        counts["sources"], images, rejected, dropped, sums["quality"] / images,
         sums["pck"] / checked if checked else None, tuple(left_out),
     )  # fmt: skip

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
-from reidaug.augment.background import BACKGROUNDS, BackgroundPool, WarpedSource, composite
+from reidaug.augment.background import BACKGROUNDS, BackgroundInputs, BackgroundPool, composite
 from reidaug.augment.inputs import Source
 from reidaug.augment.options import AugmentOptions
 from reidaug.augment.outlines import Targets, carry_outline, person_mask
@@ -34,14 +34,15 @@ class Crop(NamedTuple):
 class WarpField(NamedTuple):
     """The flows from one crop to all its targets.
 
-    Left and right joints of the targets may be exchanged, and their outline the crop's own.
+    With ``--turns mirror`` left and right joints are exchanged; where the flow keeps the pose, the
+    outline is the crop's own.
     """
 
     crop: Crop
     targets: Targets  # T targets
     flow: Float[Tensor, "t 2 h w"]
     half_turn: Bool[Tensor, "t"]  # before any exchange of left and right
-    agreement: Float[Tensor, "t"]  # of the two views, after it, in [0, 1]
+    agreement: Float[Tensor, "t"]  # of the two views, after the exchange, in [0, 1]
 
 
 def read_crops(
@@ -98,12 +99,14 @@ def estimate_flows(
             for group, target in group_by_view(pose, targets.pose, turns):
                 table = estimator.flow_table(images[group], select(pose, group), target).float()
                 flows |= {k: (target, flow) for k, flow in zip(group, table, strict=True)}
+    follows_target = estimator.to_target_pose and not estimator.keeps_pose
     for k, crop in enumerate(crops):
         target, flow = flows[k]
-        ends = targets_of(estimator, crop, flow, targets._replace(pose=target))
-        own_pose, led = stack([crop.pose]), estimator.to_target_pose and not estimator.keeps_pose
-        half_turn = half_turns(own_pose, targets.pose if led else ends.pose)[0]
-        yield WarpField(crop, ends, flow, half_turn, view_agreement(own_pose, ends.pose)[0])
+        of_crop = targets_of(estimator, crop, flow, targets._replace(pose=target))
+        source_pose = stack([crop.pose])
+        half_turn = half_turns(source_pose, targets.pose if follows_target else of_crop.pose)[0]
+        agreement = view_agreement(source_pose, of_crop.pose)[0]
+        yield WarpField(crop, of_crop, flow, half_turn, agreement)
 
 
 def targets_of(
@@ -134,7 +137,7 @@ def warp_pixels(
 
     Args:
         crop: The source.
-        flow: One flow a target (T, 2, h, w).
+        flow: One flow per target (T, 2, h, w).
         targets: The T targets.
         names: File names of the T warps, which decide what backgrounds are drawn.
         options: ``background``, ``spread`` and ``seed`` count.
@@ -147,6 +150,6 @@ def warp_pixels(
     full = upsample_flow(flow, (image.shape[1], image.shape[2]), where=targets.outline)
     painted = paint(image, full, targets.outline)
     person = crop.source.person.pid
-    source = WarpedSource(crop.image, crop.mask, person, full, names, options.seed, pool)
+    source = BackgroundInputs(crop.image, crop.mask, person, full, names, options.seed, pool)
     background = BACKGROUNDS[options.background].paint(source)
     return to_bytes(composite(painted, targets.matte, background))

@@ -5,8 +5,8 @@ from typing import Any
 
 import click
 
+from reidaug.augment.augmented_dataset import LEFT_OUT, AugmentReport, augment_dataset
 from reidaug.augment.background import BACKGROUNDS
-from reidaug.augment.dataset import LEFT_OUT, AugmentReport, augment_dataset
 from reidaug.augment.options import AugmentOptions
 from reidaug.augment.warp_sheet import SHEET
 from reidaug.commands import options

@@ -12,7 +12,7 @@ from reidaug.reid.crop_transforms import CropTransforms
 from reidaug.reid.dgnet.adaptation import Clustering
 from reidaug.reid.dgnet.networks import Preset, preset
 from reidaug.reid.dgnet.phases import DGNetOptions
-from reidaug.reid.losses import Objective
+from reidaug.reid.losses import ReIDLosses
 from reidaug.reid.training_options import TrainingOptions
 
 # Names of what is trained before all arms: the teacher and DG-Net (one cell), the warm-up.
@@ -46,7 +46,7 @@ class TeacherTraining:
             images=self.images,
             ratio=0.0,
             transforms=transforms,
-            objective=Objective(smoothing=0.0, triplet_weight=0.0),
+            objective=ReIDLosses(smoothing=0.0, triplet_weight=0.0),
             optimiser="sgd",
             learning_rate=self.rate,
             head_rate=self.head_rate,
@@ -84,7 +84,7 @@ class AdaptationRecipe(ExperimentOptions, DGNetOptions):
         save_every: Steps between two states for resuming.
     """
 
-    CHANGEABLE: ClassVar[tuple[str, ...]] = ("ratio", "weights", "warp_smoothing")
+    CHANGEABLE: ClassVar[tuple[str, ...]] = ("ratio", "weights", "extra_smoothing")
     STAGES: ClassVar[tuple[str, ...]] = (START, WARMUP, TEACHER)
 
     protocol: Literal["uda"]

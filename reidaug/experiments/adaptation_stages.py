@@ -27,7 +27,7 @@ from reidaug.reid.dgnet.sampling import DomainPairSampler, SourcePairSampler
 from reidaug.reid.dgnet.teacher import build_teacher
 from reidaug.reid.evaluation.cluster import pseudo_labels
 from reidaug.reid.features import embed
-from reidaug.reid.training import train
+from reidaug.reid.training_loop import train
 from reidaug.reid.weights import load_weights, save_weights
 
 

@@ -24,7 +24,7 @@ from reidaug.reid.crops import Crops
 from reidaug.reid.evaluation.retrieval import evaluate
 from reidaug.reid.features import RetrievalFeatures, extract_features
 from reidaug.reid.network_modes import seeded
-from reidaug.reid.training import train
+from reidaug.reid.training_loop import train
 from reidaug.reid.weights import save_weights
 from reidaug.report.experiment import FinetuneReport
 from reidaug.runs import RunFolder

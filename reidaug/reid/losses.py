@@ -87,7 +87,7 @@ def batch_hard_triplet(
 
 
 @dataclass(frozen=True)
-class Objective:
+class ReIDLosses:
     """The loss of one training step."""
 
     smoothing: Share = 0.1  # label smoothing on real crops
@@ -110,7 +110,7 @@ class Objective:
         extra_labels: Int[Tensor, "t"],
         teacher: Float[Tensor, "t c"] | None = None,
     ) -> dict[str, Float[Tensor, ""]]:
-        """Compute ``loss`` and, where used, ``identity``, ``identity_extra`` and ``triplet``.
+        """Compute ``loss`` and, where used, ``identity``, ``extra_identity`` and ``triplet``.
 
         Args:
             real: The model's output for the real crops.
@@ -131,7 +131,7 @@ class Objective:
             if teacher is not None:
                 distilled = soft_identity_loss(extra.logits, teacher, fine_weight=self.fine_weight)
                 identity = identity.lerp(distilled, self.extra_teacher)
-            parts["identity_extra"] = identity
+            parts["extra_identity"] = identity
             loss = loss + self.extra_weight * identity
         if self.triplet_weight:
             features = real.pooled

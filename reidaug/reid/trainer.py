@@ -1,4 +1,4 @@
-"""Training of a re-ID model: one optimisation step, optimiser, schedule, teacher."""
+"""One optimisation step of a re-ID model: losses, optimiser, learning-rate schedule, teacher."""
 
 import math
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from reidaug.reid.batches import Batch
 from reidaug.reid.network_modes import frozen_statistics
 from reidaug.reid.training_options import TrainingOptions
 
-Teacher = Callable[[Tensor], Tensor]
+TeacherFunction = Callable[[Tensor], Tensor]
 """From crops (B, 3, H, W) to identity scores (B, C)."""
 
 
@@ -39,7 +39,7 @@ class ReIDTrainer:
         *,
         steps: int,
         bfloat16: bool = False,
-        teacher: Teacher | None = None,
+        teacher: TeacherFunction | None = None,
     ) -> None:
         if options.objective.extra_teacher and teacher is None:
             raise UsageError("objective.extra_teacher: there is no teacher")
@@ -62,7 +62,7 @@ class ReIDTrainer:
         """Take one optimisation step on real crops and extra ones, real or warped.
 
         Returns:
-            The parts of the loss, see `Objective.losses`, and ``accuracy``, the share of real
+            The parts of the loss, see `ReIDLosses.losses`, and ``accuracy``, the share of real
             crops that the first head classifies right.
         """
         self.model.train()
@@ -94,7 +94,7 @@ class ReIDTrainer:
         return _rows(both, slice(None, count)), _rows(both, slice(count, None))
 
 
-def frozen_teacher(model: ReIDModel) -> Teacher:
+def frozen_teacher(model: ReIDModel) -> TeacherFunction:
     """Make a teacher of a copy of a model: the scores of its first head, in eval mode.
 
     Raises:
@@ -114,7 +114,7 @@ def frozen_teacher(model: ReIDModel) -> Teacher:
 def build_optimiser(
     model: ReIDModel,
     *,
-    kind: Literal["adam", "sgd"] = "adam",
+    kind: Literal["adamw", "sgd"] = "adamw",
     learning_rate: float = 3.5e-4,
     head_rate: float = 1.0,
     weight_decay: float = 5e-4,
@@ -123,9 +123,10 @@ def build_optimiser(
 
     Args:
         model: Its parameters.
-        kind: ``adam`` with decoupled weight decay, or ``sgd`` with Nesterov momentum 0.9.
+        kind: ``adamw``, Adam with decoupled weight decay, or ``sgd`` with Nesterov momentum 0.9.
         learning_rate: Learning rate of the trunk.
-        head_rate: Factor of the learning rate for the heads of a `PersonResNet`.
+        head_rate: Factor of the learning rate for the heads: parameters whose name starts with
+            ``heads.``, as those of a `PersonResNet`. No effect on models without such parameters.
         weight_decay: Weight decay of all parameters.
     """
     split: dict[bool, list[nn.Parameter]] = {False: [], True: []}
@@ -134,7 +135,7 @@ def build_optimiser(
     groups = [{"params": split[False], "lr": learning_rate}]
     if split[True]:
         groups.append({"params": split[True], "lr": learning_rate * head_rate})
-    if kind == "adam":
+    if kind == "adamw":
         return torch.optim.AdamW(groups, weight_decay=weight_decay, fused=True)
     return torch.optim.SGD(groups, momentum=0.9, nesterov=True, weight_decay=weight_decay)
 

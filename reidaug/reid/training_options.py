@@ -6,7 +6,7 @@ from pydantic import Field
 
 from reidaug.recipes import Positive, Recipe, Share, Weight
 from reidaug.reid.crop_transforms import CropTransforms
-from reidaug.reid.losses import Objective
+from reidaug.reid.losses import ReIDLosses
 
 
 class TrainingOptions(Recipe):
@@ -18,8 +18,8 @@ class TrainingOptions(Recipe):
     real_only_share: Share = 0.1  # share of the steps, the last ones, whose extra crops are real
     transforms: CropTransforms = CropTransforms()  # augmentation of real crops
     extra_transforms: CropTransforms = CropTransforms()  # augmentation of extra crops
-    objective: Objective = Objective()  # the losses and their weights
-    optimiser: Literal["adam", "sgd"] = "adam"  # see `reidaug.reid.trainer.build_optimiser`
+    objective: ReIDLosses = ReIDLosses()  # the losses and their weights
+    optimiser: Literal["adamw", "sgd"] = "adamw"  # see `reidaug.reid.trainer.build_optimiser`
     learning_rate: Positive = 1e-4  # largest learning rate of the trunk
     head_rate: Positive = 1.0  # factor of the learning rate for the heads
     weight_decay: Weight = 5e-4  # weight decay of all parameters

@@ -6,8 +6,8 @@ from torch.nn.functional import max_pool2d
 
 from reidaug.augment.background import (
     BACKGROUNDS,
+    BackgroundInputs,
     BackgroundPool,
-    WarpedSource,
     composite,
     draw_pool,
     grey,
@@ -20,7 +20,7 @@ SIZE = (12, 8)
 IMAGE = torch.rand((3, *SIZE), generator=torch.Generator().manual_seed(0))
 MASK = torch.zeros(SIZE, dtype=torch.bool)
 POOL = BackgroundPool((1, 2, 1, 3), torch.arange(4.0)[:, None, None, None].expand(4, 3, *SIZE))
-SOURCE = WarpedSource(IMAGE, MASK, 1, identity(*SIZE)[None], ["a.jpg"], pool=POOL)
+SOURCE = BackgroundInputs(IMAGE, MASK, 1, identity(*SIZE)[None], ["a.jpg"], pool=POOL)
 
 
 def test_an_image_is_composited_over_a_colour() -> None:

@@ -21,7 +21,12 @@ def test_totals_are_of_the_warps_that_are_kept(tmp_path: Path) -> None:
         ChunkRecord([row("b", 1, pck=1.0), row("b", 2, left_out="quality")], []),
     ]
     totals = write_warp_manifest(tmp_path / "manifest.parquet", records)
-    assert (totals.sources, totals.images, totals.rejected, totals.turned) == (2, 2, 1, 1)
+    assert (totals.sources, totals.images, totals.rejected, totals.dropped_half_turns) == (
+        2,
+        2,
+        1,
+        1,
+    )
     assert (totals.quality, totals.pck) == (pytest.approx(0.55), pytest.approx(0.75))
     assert totals.left_out == ("c.jpg: torn",)
     table = pd.read_parquet(tmp_path / "manifest.parquet")

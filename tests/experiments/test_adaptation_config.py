@@ -39,8 +39,8 @@ def test_rates_that_are_not_named_are_those_of_the_phase() -> None:
 
 
 def test_an_arm_can_change_a_weight_of_its_own() -> None:
-    arms = {"light": {"changes": {"weights": {"warps": 0.1}}}, "dgnetpp": None}
+    arms = {"light": {"changes": {"weights": {"extra": 0.1}}}, "dgnetpp": None}
     experiment = recipe(Path("nowhere"), arms=arms)
-    assert experiment.of_arm("light").weights.warps == 0.1
+    assert experiment.of_arm("light").weights.extra == 0.1
     assert experiment.of_arm("light").weights.cycle == experiment.weights.cycle
-    assert experiment.of_arm(WARMUP).weights.warps == 0.5
+    assert experiment.of_arm(WARMUP).weights.extra == 0.5

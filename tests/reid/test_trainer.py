@@ -7,7 +7,7 @@ import torch
 
 from reidaug.errors import UsageError
 from reidaug.reid.batches import Batch
-from reidaug.reid.losses import Objective
+from reidaug.reid.losses import ReIDLosses
 from reidaug.reid.model_factory import build
 from reidaug.reid.network_modes import seeded
 from reidaug.reid.trainer import ReIDTrainer, build_optimiser, frozen_teacher, warm_cosine
@@ -41,7 +41,7 @@ def test_training_lowers_the_loss_and_classifies_right(bfloat16, separate):
         records = [trainer.step(batch(), batch(1)) for _ in range(40)]
     assert records[-1]["loss"] < 0.6 * records[0]["loss"]
     assert records[-1]["accuracy"] == 1
-    assert set(records[0]) == {"loss", "identity", "identity_extra", "triplet", "accuracy"}
+    assert set(records[0]) == {"loss", "identity", "extra_identity", "triplet", "accuracy"}
 
 
 def test_weights_of_the_objective_are_what_they_say():
@@ -49,10 +49,10 @@ def test_weights_of_the_objective_are_what_they_say():
         model = small()
         seen, above = model(batch().images), model(batch(1).images)
     labels = batch().labels
-    parts = Objective(triplet_weight=2.0, extra_weight=0.25).losses(seen, labels, above, labels)
-    expected = parts["identity"] + 0.25 * parts["identity_extra"] + 2 * parts["triplet"]
+    parts = ReIDLosses(triplet_weight=2.0, extra_weight=0.25).losses(seen, labels, above, labels)
+    expected = parts["identity"] + 0.25 * parts["extra_identity"] + 2 * parts["triplet"]
     torch.testing.assert_close(parts["loss"], expected)
-    assert set(Objective(triplet_weight=0.0).losses(seen, labels, None, labels)) == {
+    assert set(ReIDLosses(triplet_weight=0.0).losses(seen, labels, None, labels)) == {
         "loss",
         "identity",
     }
@@ -88,7 +88,7 @@ def test_a_teacher_stays_as_it_was_and_shares_the_labels_weight():
         model.eval()
         teacher = frozen_teacher(model)
         expected = model(batch(1).images).logits[0]
-        objective = Objective(extra_teacher=0.25, extra_smoothing=0.0)
+        objective = ReIDLosses(extra_teacher=0.25, extra_smoothing=0.0)
         options = TrainingOptions(learning_rate=3e-3, warmup=0.0, objective=objective)
         trainer = ReIDTrainer(model, options, steps=5, teacher=teacher)
         for _ in range(3):
@@ -101,10 +101,10 @@ def test_a_teacher_stays_as_it_was_and_shares_the_labels_weight():
     logs = seen.logits[0].log_softmax(1)
     own = -logs[torch.arange(8), labels].mean()
     told = -(said.softmax(1) * logs).sum(1).mean()
-    torch.testing.assert_close(parts["identity_extra"], 0.75 * own + 0.25 * told)
+    torch.testing.assert_close(parts["extra_identity"], 0.75 * own + 0.25 * told)
 
 
 def test_distillation_without_a_teacher_is_an_error():
-    options = TrainingOptions(objective=Objective(extra_teacher=1.0))
+    options = TrainingOptions(objective=ReIDLosses(extra_teacher=1.0))
     with pytest.raises(UsageError, match="no teacher"):
         ReIDTrainer(small(), options, steps=1)

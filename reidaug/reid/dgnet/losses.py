@@ -49,7 +49,7 @@ def image_discriminator_loss(real: Sequence[Tensor], fake: Sequence[Tensor]) -> 
         ValueError: The two have different numbers of scales.
 
     Source:
-        LSGAN, as in DG-Net; the penalty is `gradient_penalty`.
+        LSGAN, as in DG-Net; the penalty is `real_gradient_penalty`.
     """
     return sum_losses(
         f.float().square().mean() + (r.float() - 1).square().mean()
@@ -72,7 +72,7 @@ def image_generator_loss(fake: Sequence[Tensor]) -> Float[Tensor, ""]:
     return sum_losses(2 * (scores.float() - 1).square().mean() for scores in fake)
 
 
-def gradient_penalty(
+def real_gradient_penalty(
     scores: Sequence[Tensor], images: Float[Tensor, "b 3 H W"]
 ) -> Float[Tensor, ""]:
     """R1-type penalty of the image discriminator.

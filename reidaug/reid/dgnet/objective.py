@@ -1,8 +1,9 @@
 """Objective of one step: losses of the generators and the encoder on two batches.
 
-All losses are unweighted and have the names of `LossWeights`; those of weight 0, and those that are
-active for neither batch, are left out and not computed. A loss that is active for both batches is
-the sum over them.
+All losses are unweighted. They have the names of `DGNetLossWeights`, except ``appearance_code``,
+which has no weight, and ``extra_NAME``, the loss NAME on extra crops. Those of weight 0, and those
+that are active for neither batch, are left out and not computed. A loss that is active for both
+batches is the sum over them; ``domain`` alone is their mean.
 """
 
 from collections.abc import Iterable
@@ -25,7 +26,7 @@ from reidaug.reid.dgnet.losses import (
     teacher_loss,
 )
 from reidaug.reid.dgnet.networks import DGNet
-from reidaug.reid.dgnet.phases import ActiveLosses, LossWeights
+from reidaug.reid.dgnet.phases import ActiveLosses, DGNetLossWeights
 from reidaug.reid.dgnet.swapping import CrossIdentity, embed_generated, recode_structure
 from reidaug.reid.dgnet.teacher import Teacher
 from reidaug.reid.network_modes import frozen_call, frozen_statistics
@@ -33,7 +34,7 @@ from reidaug.reid.network_modes import frozen_call, frozen_statistics
 Losses = dict[str, Float[Tensor, ""]]
 
 
-class Objective:
+class DGNetObjective:
     """Losses of one step of the generators and the encoder.
 
     Args:
@@ -48,7 +49,7 @@ class Objective:
     """
 
     def __init__(
-        self, network: DGNet, cross: CrossIdentity, active: ActiveLosses, weights: LossWeights
+        self, network: DGNet, cross: CrossIdentity, active: ActiveLosses, weights: DGNetLossWeights
     ) -> None:
         self.network, self.cross, self.active, self.weights = network, cross, active, weights
         trained = {
@@ -104,7 +105,8 @@ class Objective:
             without gradient.
 
         Source:
-            DG-Net. Its appearance code loss has a detached code on both sides.
+            DG-Net. Its appearance code loss has a detached code on both sides, so it has no
+            gradient; it is only reported.
         """
         network, batches, codes = self.network, self.cross.batches, self.cross.codes
         losses: Losses = {}
@@ -221,14 +223,14 @@ class Objective:
             generator: Random generator on the CPU.
 
         Returns:
-            ``warp_identity`` (first head) and ``warp_fine_identity`` (second head).
+            ``extra_identity`` (first head) and ``extra_fine_identity`` (second head).
         """
-        if not self.weights.warps or not (self.weights.identity or self.weights.fine_identity):
+        if not self.weights.extra or not (self.weights.identity or self.weights.fine_identity):
             return {}
         with frozen_statistics(self.network.encoder):
             logits = self.network.encoder(erase_rectangles(extra.images, erase, generator)).logits
         losses = self._by_head([(logits, extra.labels)], smoothing=smoothing)
-        return {f"warp_{name}": loss for name, loss in losses.items()}
+        return {f"extra_{name}": loss for name, loss in losses.items()}
 
     def _reconstruction(self, i: int, code: Float[Tensor, "b k"]) -> Float[Tensor, ""]:
         batch = self.cross.batches[i]

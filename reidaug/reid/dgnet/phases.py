@@ -107,7 +107,7 @@ class WeightSchedule:
 
 
 @dataclass(frozen=True)
-class LossWeights:
+class DGNetLossWeights:
     """Final weight of every loss; losses of weight 0 are not computed.
 
     Attributes:
@@ -123,12 +123,12 @@ class LossWeights:
         fine_grained: Second head on generated images, for the encoder (fine-grained features).
         adversarial: Image discriminator on generated images, for the generators.
         domain: Domain discriminator on target features, for the encoder.
-        warps: Of the identity losses on extra crops, relative to those on real ones.
+        extra: Of the identity losses on extra crops, relative to those on real ones.
         penalty: Gradient penalty of the image discriminator.
         schedule: Increase of weights in the phase ``source``.
 
     Source:
-        DG-Net and DG-Net++; ``warps`` is ours.
+        DG-Net and DG-Net++; ``extra`` is ours.
     """
 
     self_reconstruction: Weight = 5.0
@@ -143,13 +143,13 @@ class LossWeights:
     fine_grained: Weight = 0.4
     adversarial: Weight = 1.0
     domain: Weight = 1.0
-    warps: Weight = 0.5
+    extra: Weight = 0.5
     penalty: Weight = 0.01
     schedule: WeightSchedule = WeightSchedule()
 
     __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012  # a misspelt recipe key is an error
 
-    def at(self, step: int) -> "LossWeights":
+    def at(self, step: int) -> "DGNetLossWeights":
         """Weights of a step (from 0) of the phase ``source``."""
         teacher = self.schedule.share(step, self.schedule.teacher)
         return replace(
@@ -165,7 +165,7 @@ class LossWeights:
         """Weighted sum of losses.
 
         Args:
-            losses: By the names above, at least one; ``warp_NAME`` has ``warps`` times the weight
+            losses: By the names above, at least one; ``extra_NAME`` has ``extra`` times the weight
                 of NAME, and ``appearance_code``, a diagnostic, has none.
 
         Returns:
@@ -176,8 +176,8 @@ class LossWeights:
     def _of(self, name: str) -> float:
         if name == "appearance_code":
             return 0.0
-        if name.startswith("warp_"):
-            return self.warps * float(getattr(self, name.removeprefix("warp_")))
+        if name.startswith("extra_"):
+            return self.extra * float(getattr(self, name.removeprefix("extra_")))
         return float(getattr(self, name))
 
 
@@ -248,10 +248,10 @@ class DGNetOptions(Recipe):
         weights: Loss weights, and their schedule in the phase ``source``.
         rates: Learning rates by phase.
         erase: Share of the crops in identity losses that lose a rectangle (random erasing).
-        warp_smoothing: Label smoothing on extra crops.
+        extra_smoothing: Label smoothing on extra crops.
     """
 
-    weights: LossWeights = LossWeights()
+    weights: DGNetLossWeights = DGNetLossWeights()
     rates: PhaseRates = PhaseRates()
     erase: Share = 0.5
-    warp_smoothing: Share = 0.1
+    extra_smoothing: Share = 0.1

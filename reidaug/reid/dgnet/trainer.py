@@ -10,16 +10,16 @@ from reidaug.jobs import torch_generator
 from reidaug.reid.batches import Batch
 from reidaug.reid.dgnet.losses import (
     domain_discriminator_loss,
-    gradient_penalty,
     image_discriminator_loss,
+    real_gradient_penalty,
     sum_losses,
 )
 from reidaug.reid.dgnet.networks import DGNet
-from reidaug.reid.dgnet.objective import Losses, Objective
+from reidaug.reid.dgnet.objective import DGNetObjective, Losses
 from reidaug.reid.dgnet.phases import (
+    DGNetLossWeights,
     DGNetOptions,
     LearningRates,
-    LossWeights,
     Phase,
     active_losses,
 )
@@ -80,8 +80,8 @@ class DGNetTrainer:
             extra: Labelled extra crops, which are used in the identity losses only.
 
         Returns:
-            Unweighted losses by the names of `LossWeights`; ``warp_identity`` and
-            ``warp_fine_identity``; ``loss``, the weighted sum of these; the losses of the
+            Unweighted losses by the names of `DGNetLossWeights`; ``extra_identity`` and
+            ``extra_fine_identity``; ``loss``, the weighted sum of these; the losses of the
             discriminators ``discriminator``, ``gradient_penalty`` and ``domain_discriminator``; and
             the diagnostic ``appearance_code``, the distance of the appearance code of generated
             images from the one they were generated with. It has no gradient, here as in the
@@ -103,7 +103,7 @@ class DGNetTrainer:
                 cross = generate_cross_identity(self.network, a, b, adversarial=adversarial)
             record = self._train_discriminators(cross, weights)
             with self._autocast():
-                objective = Objective(self.network, cross, active, weights)
+                objective = DGNetObjective(self.network, cross, active, weights)
                 losses = self._losses(objective, extra, generator)
             total = weights.total(losses)
             self._optimise(total, "generator", "encoder")
@@ -149,7 +149,7 @@ class DGNetTrainer:
         # were made without gradient.
         return torch.autocast(device, torch.bfloat16, enabled=self.bfloat16, cache_enabled=False)
 
-    def _train_discriminators(self, cross: CrossIdentity, weights: LossWeights) -> Losses:
+    def _train_discriminators(self, cross: CrossIdentity, weights: DGNetLossWeights) -> Losses:
         record: Losses = {}
         if weights.adversarial:
             discriminator, losses, penalties = self.network.image_discriminator, [], []
@@ -159,7 +159,7 @@ class DGNetTrainer:
                 with self._autocast():
                     fake = discriminator(generated.detach())
                 losses.append(image_discriminator_loss(real, fake))
-                penalties.append(gradient_penalty(real, images))
+                penalties.append(real_gradient_penalty(real, images))
             record["discriminator"] = sum_losses(losses)
             record["gradient_penalty"] = sum_losses(penalties)
             total = record["discriminator"] + weights.penalty * record["gradient_penalty"]
@@ -176,7 +176,7 @@ class DGNetTrainer:
         return record
 
     def _losses(
-        self, objective: Objective, extra: Batch | None, generator: torch.Generator
+        self, objective: DGNetObjective, extra: Batch | None, generator: torch.Generator
     ) -> Losses:
         options = self.options
         train_encoder = bool(torch.rand((), generator=generator) < 0.5)
@@ -189,7 +189,7 @@ class DGNetTrainer:
         }
         if extra is not None:
             losses |= objective.extra_identities(
-                extra, options.erase, options.warp_smoothing, generator
+                extra, options.erase, options.extra_smoothing, generator
             )
         return losses
 

@@ -68,7 +68,7 @@ def test_extra_crops_inherit_labels_of_the_target_batch_without_outliers(crops: 
     labels = labels_of(crops.paths)
     clusters = [-1 if label == 2 else 6 + label for label in labels]
     sampler = DomainPairSampler(labels, clusters, batch=4, generator=seeded(1))
-    origins = [i for i in range(len(crops)) if labels[i] != 4]  # person 4 has no warps
+    origins = [i for i in range(len(crops)) if labels[i] != 4]  # person 4 has no extra crops
     extra = ExtraCrops(Crops([crops.paths[i] for i in origins], size=SIZE), origins, 4)
     domains = (LabelledCrops(crops, labels), LabelledCrops(crops, clusters))
     with_extra = 0

@@ -15,9 +15,9 @@ from reidaug.reid.dgnet.losses import (
     domain_discriminator_loss,
     fine_grained_loss,
     generated_identity_loss,
-    gradient_penalty,
     image_discriminator_loss,
     image_generator_loss,
+    real_gradient_penalty,
     reconstruction_loss,
     teacher_loss,
 )
@@ -79,7 +79,9 @@ def test_the_penalty_of_a_known_discriminator_is_known():
     w, v = draw(1, 3, 64, 40), draw(2, 3, 64, 40)
     scores = ((w * images).sum((1, 2, 3), keepdim=True), (v * images**2).sum(1, keepdim=True))
     expected = float(w.square().sum()) + float((2 * v * images.detach()).square().sum()) / 2
-    assert float(gradient_penalty(scores, images).detach()) == pytest.approx(expected, rel=1e-4)
+    assert float(real_gradient_penalty(scores, images).detach()) == pytest.approx(
+        expected, rel=1e-4
+    )
 
 
 def test_the_gradient_penalty_trains_the_discriminator():
@@ -88,7 +90,7 @@ def test_the_gradient_penalty_trains_the_discriminator():
     ).double()
     images = crops(0).double().requires_grad_()
     scores = discriminator(images)
-    gradient_penalty(scores, images).backward(retain_graph=True)
+    real_gradient_penalty(scores, images).backward(retain_graph=True)
     assert len(with_gradient(discriminator)) > 0
     # Every scale has a gradient of its own: finite differences along one direction.
     direction, small = draw(3, *images.shape).double(), 1e-6

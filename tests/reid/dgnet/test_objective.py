@@ -4,11 +4,11 @@ import pytest
 import torch
 from small_dgnet import crops, domain_batch, seeded, teacher, two_domains, with_gradient
 
-from reidaug.reid.dgnet.objective import Objective, erase_rectangles
-from reidaug.reid.dgnet.phases import LossWeights, WeightSchedule, active_losses
+from reidaug.reid.dgnet.objective import DGNetObjective, erase_rectangles
+from reidaug.reid.dgnet.phases import DGNetLossWeights, WeightSchedule, active_losses
 from reidaug.reid.dgnet.swapping import generate_cross_identity
 
-FULL = LossWeights(schedule=WeightSchedule(start=-10_000))
+FULL = DGNetLossWeights(schedule=WeightSchedule(start=-10_000))
 A, B = 0, 1
 
 
@@ -17,7 +17,7 @@ def objective(phase="source", domains=(A, A)):
     active = active_losses(phase, domains)
     batches = (domain_batch(i, domain) for i, domain in enumerate(domains))
     cross = generate_cross_identity(network, *batches, adversarial=active.domain)
-    return Objective(network, cross, active, FULL)
+    return DGNetObjective(network, cross, active, FULL)
 
 
 def trained(losses, network, name):

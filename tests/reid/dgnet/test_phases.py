@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reidaug.reid.dgnet.phases import (
+    DGNetLossWeights,
     LearningRates,
-    LossWeights,
     PhaseRates,
     WeightSchedule,
     active_losses,
@@ -62,17 +62,17 @@ def slow_weight(step, final, full_after):
     "step", [0, 29_999, 30_000, 30_001, 31_500, 32_000, 33_999, 34_000, 90_000]
 )
 def test_weights_increase_as_published(step):
-    now = LossWeights().at(step)
+    now = DGNetLossWeights().at(step)
     assert now.cycle == pytest.approx(slow_weight(step, 2.0, 4_000))
     assert now.structure_code == pytest.approx(slow_weight(step, 1.0, 2_000))
     assert now.teacher == pytest.approx(slow_weight(step, 2.0, 4_000))
     assert now.fine_grained == now.fine_identity == pytest.approx(0.2 * now.teacher)
-    rest = ("self_reconstruction", "positive_reconstruction", "identity", "adversarial", "warps")
-    assert all(getattr(now, name) == getattr(LossWeights(), name) for name in rest)
+    rest = ("self_reconstruction", "positive_reconstruction", "identity", "adversarial", "extra")
+    assert all(getattr(now, name) == getattr(DGNetLossWeights(), name) for name in rest)
 
 
 def test_the_increase_per_step_is_the_published_one():
-    first = LossWeights().at(30_001)
+    first = DGNetLossWeights().at(30_001)
     assert first.cycle == first.structure_code == first.teacher == pytest.approx(0.0005)
 
 
@@ -84,8 +84,10 @@ def test_shares_never_decrease(start, length, step):
 
 
 def test_the_total_is_weighted_by_name():
-    losses = {"cycle": 3.0, "warp_fine_identity": 5.0, "appearance_code": 7.0, "teacher": 11.0}
-    total = LossWeights(warps=0.25).total({name: torch.tensor(v) for name, v in losses.items()})
+    losses = {"cycle": 3.0, "extra_fine_identity": 5.0, "appearance_code": 7.0, "teacher": 11.0}
+    total = DGNetLossWeights(extra=0.25).total(
+        {name: torch.tensor(v) for name, v in losses.items()}
+    )
     assert float(total) == pytest.approx(2 * 3 + 0.25 * 0.4 * 5 + 2 * 11)
 
 

@@ -20,11 +20,11 @@ from small_dgnet import (
 
 from reidaug.reid.batches import Batch
 from reidaug.reid.dgnet.networks import adapt_dgnet
-from reidaug.reid.dgnet.phases import DGNetOptions, LossWeights, WeightSchedule
+from reidaug.reid.dgnet.phases import DGNetLossWeights, DGNetOptions, WeightSchedule
 from reidaug.reid.dgnet.swapping import generate_cross_identity
 from reidaug.reid.dgnet.trainer import DGNetTrainer
 
-FULL = LossWeights(schedule=WeightSchedule(start=-10_000))
+FULL = DGNetLossWeights(schedule=WeightSchedule(start=-10_000))
 ALWAYS = {"loss", "self_reconstruction", "adversarial", "discriminator", "gradient_penalty"}
 CODES = {"structure_code", "cycle", "appearance_code"}
 IDENTITY = {"identity", "fine_identity", "generated_identity"}
@@ -54,7 +54,7 @@ def pair(domains=(A, A), seed=0, count=2):
 @pytest.mark.parametrize(
     ("phase", "domains", "weights", "expected"),
     [
-        ("source", (A, A), LossWeights(), POSITIVE | IDENTITY - {"fine_identity"}),
+        ("source", (A, A), DGNetLossWeights(), POSITIVE | IDENTITY - {"fine_identity"}),
         ("source", (A, A), FULL, POSITIVE | IDENTITY | CODES | FEATURES),
         ("warmup", (A, A), None, POSITIVE | IDENTITY | CODES | FEATURES | {"domain_discriminator"}),
         (
@@ -69,7 +69,7 @@ def pair(domains=(A, A), seed=0, count=2):
     ],
 )
 def test_active_losses_are_those_of_the_table(phase, domains, weights, expected):
-    record = trainer(phase, weights=weights or LossWeights()).step(*pair(domains))
+    record = trainer(phase, weights=weights or DGNetLossWeights()).step(*pair(domains))
     assert set(record) == ALWAYS | expected
 
 
@@ -78,13 +78,13 @@ def test_the_loss_is_the_weighted_sum():
     expected = sum(
         getattr(FULL, name) * value for name, value in record.items() if name in FULL.__dict__
     )
-    expected += 0.5 * record["warp_identity"] + 0.5 * 0.4 * record["warp_fine_identity"]
+    expected += 0.5 * record["extra_identity"] + 0.5 * 0.4 * record["extra_fine_identity"]
     assert record["loss"] == pytest.approx(expected, rel=1e-5)
 
 
 def test_losses_of_weight_0_are_not_computed():
     none = ("teacher", "fine_grained", "cycle", "structure_code", "adversarial", "domain")
-    whole = trainer("warmup", weights=LossWeights(**dict.fromkeys(none, 0.0)))
+    whole = trainer("warmup", weights=DGNetLossWeights(**dict.fromkeys(none, 0.0)))
     assert set(whole.step(*pair((A, B)))) == {"loss", "self_reconstruction"} | IDENTITY | POSITIVE
 
 
@@ -142,14 +142,14 @@ def test_the_generator_of_an_absent_domain_stays_as_it_is():
 def test_the_encoders_running_statistics_are_those_of_real_crops():
     """Generated images and extra crops do not update them."""
 
-    def statistics(warps, weights):
+    def statistics(extra, weights):
         whole = trainer("adapt", weights=weights, erase=0.0)
-        whole.step(*pair((A, B)), warps)
+        whole.step(*pair((A, B)), extra)
         return {k: v for k, v in state(whole.network.encoder).items() if "running" in k}
 
-    warps = Batch(100 + crops(7), torch.tensor([0, 1]))
-    without_generated = LossWeights(generated_identity=0.0, cycle=0.0, structure_code=0.0)
-    assert same(statistics(warps, LossWeights()), statistics(None, without_generated))
+    extra = Batch(100 + crops(7), torch.tensor([0, 1]))
+    without_generated = DGNetLossWeights(generated_identity=0.0, cycle=0.0, structure_code=0.0)
+    assert same(statistics(extra, DGNetLossWeights()), statistics(None, without_generated))
 
 
 def test_dropout_is_as_it_was_after_a_step():
@@ -195,7 +195,7 @@ def test_missing_networks_of_a_phase_are_errors():
     network.domain_discriminator = None
     with pytest.raises(ValueError, match="or the weight domain=0"):
         DGNetTrainer(network, "warmup", DGNetOptions(), teacher=teacher())
-    weights = LossWeights(teacher=0.0, domain=0.0)
+    weights = DGNetLossWeights(teacher=0.0, domain=0.0)
     DGNetTrainer(network, "warmup", DGNetOptions(weights=weights))
 
 
@@ -203,31 +203,31 @@ def test_missing_networks_of_a_phase_are_errors():
 
 
 def test_extra_crops_are_used_in_identity_losses_alone():
-    warps = Batch(crops(7), torch.tensor([0, 1]))
-    with_warps = trainer(weights=FULL, erase=0.0)
+    extra = Batch(crops(7), torch.tensor([0, 1]))
+    with_extra = trainer(weights=FULL, erase=0.0)
     without = trainer(weights=FULL, erase=0.0)
-    one, other = with_warps.step(*pair(), warps), without.step(*pair())
-    added = {"warp_identity", "warp_fine_identity"}
+    one, other = with_extra.step(*pair(), extra), without.step(*pair())
+    added = {"extra_identity", "extra_fine_identity"}
     assert set(one) - set(other) == added
     assert {k: v for k, v in one.items() if k not in added | {"loss"}} == {
         k: v for k, v in other.items() if k != "loss"
     }
     for part, moved in (("generators", False), ("image_discriminator", False), ("encoder", True)):
-        networks = [getattr(whole.network, part) for whole in (with_warps, without)]
+        networks = [getattr(whole.network, part) for whole in (with_extra, without)]
         assert same(*(parameters(network) for network in networks)) != moved
 
 
 def test_labels_of_extra_crops_are_smoothed():
-    warps = Batch(crops(7), torch.tensor([0, 1]))
+    extra = Batch(crops(7), torch.tensor([0, 1]))
     plain, smooth = (
-        trainer(rates={"encoder": 0.0}, warp_smoothing=s).step(*pair(), warps)["warp_identity"]
+        trainer(rates={"encoder": 0.0}, extra_smoothing=s).step(*pair(), extra)["extra_identity"]
         for s in (0.0, 1.0)
     )
     assert plain != smooth
     # All weight spread evenly is the uniform label, whatever the crop's label.
-    other = Batch(warps.images, torch.tensor([3, 4]))
+    other = Batch(extra.images, torch.tensor([3, 4]))
     assert smooth == pytest.approx(
-        trainer(rates={"encoder": 0.0}, warp_smoothing=1.0).step(*pair(), other)["warp_identity"]
+        trainer(rates={"encoder": 0.0}, extra_smoothing=1.0).step(*pair(), other)["extra_identity"]
     )
 
 

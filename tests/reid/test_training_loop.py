@@ -8,7 +8,7 @@ from reidaug.errors import ReidaugError
 from reidaug.reid.batches import TrainingBatches
 from reidaug.reid.model_factory import build
 from reidaug.reid.network_modes import seeded
-from reidaug.reid.training import FinalMetrics, train
+from reidaug.reid.training_loop import FinalMetrics, train
 from reidaug.reid.training_options import TrainingOptions
 
 

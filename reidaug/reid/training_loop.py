@@ -1,4 +1,4 @@
-"""Training of a re-ID model on real and extra crops."""
+"""Training loop of a re-ID model: batches, steps, weight averaging, batch-norm calibration."""
 
 import math
 from collections.abc import Callable
@@ -34,7 +34,10 @@ def train(
     after_step: AfterStep,
     bfloat16: bool = False,
 ) -> FinalMetrics:
-    """Train a model to its last weights or the mean of the last ones; returns their last metrics.
+    """Train a model and return its last training metrics.
+
+    The model ends with its last weights, or with their mean over the last `average_share` of the
+    steps.
 
     Args:
         model: Changed in place.

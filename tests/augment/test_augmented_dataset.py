@@ -8,6 +8,7 @@ from augmented import augmented, content
 from stick_market import stick_market
 
 from reidaug.data.market1501 import TRAIN, read_market1501
+from reidaug.errors import UsageError
 
 
 @pytest.fixture
@@ -22,6 +23,13 @@ def test_the_identity_is_one_grey_copy_an_image(market: Path, tmp_path: Path) ->
     names = {p.name for p in (out / TRAIN).iterdir()}
     assert names == {p.name.replace(".jpg", "_w00.jpg") for p in (market / TRAIN).iterdir()}
     assert json.loads((out / "poses.json").read_text())["poses"] == []
+
+
+@pytest.mark.parametrize("turns", ["drop", "mirror"])
+def test_turns_are_refused_where_the_pose_is_kept(market: Path, tmp_path: Path, turns: str) -> None:
+    with pytest.raises(UsageError, match=f"--turns {turns}.*--flow identity"):
+        augmented(market, tmp_path / "out", flow="identity", turns=turns, workers=1)
+    assert not (tmp_path / "out").exists()
 
 
 def test_twice_gives_the_same_bytes_whatever_the_workers(market: Path, tmp_path: Path) -> None:

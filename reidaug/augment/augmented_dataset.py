@@ -74,8 +74,8 @@ def augment_dataset(
         dataset: Market-1501 root or folder of crops, see `reidaug.data.loose_crops.read_training`.
         out: The folder to make; an unfinished run of the same options is continued.
         flow: The flow estimator, see `reidaug.flow.builtin.named_flow`.
-        options: By default those of the paper.
-        workers: Processes; by default one a core.
+        options: By default 25 random poses on grey, as in the paper; how edges are painted is ours.
+        workers: Processes; by default one per core.
         backend: ``loky`` or ``dask``, see `reidaug.jobs.run_tasks`.
 
     Raises:
@@ -95,12 +95,12 @@ def augment_dataset(
         options = options.model_copy(update={"model": find_model(options.model)})
     estimator = flow.estimator()
     _check_effect(estimator, flow.name, options)
-    poses = find_or_estimate(
+    pose_files = find_or_estimate(
         found, out, keypoints=options.keypoints, masks=options.masks, model=options.model,
         model_used=options.check_poses, workers=workers,
     )  # fmt: skip
-    options = options.for_estimator(estimator).model_copy(update=poses._asdict())
-    inputs = read_inputs(found, poses.keypoints, options, own_pose=estimator.keeps_pose)
+    options = options.for_estimator(estimator).model_copy(update=pose_files._asdict())
+    inputs = read_inputs(found, pose_files.keypoints, options, own_pose=estimator.keeps_pose)
     check_size(estimator, inputs.sources[0].pose, inputs.targets.size)
     people = {source.person.pid for source in inputs.sources}
     if BACKGROUNDS[options.background].needs_pool and len(people) < 2:
@@ -117,13 +117,13 @@ def augment_dataset(
     }
     run = RunFolder.open(out, recipe, resume=True, known=(FOLDER,))
     job = WarpJob(out.resolve(), flow, options)
-    return _make(run, job, inputs, workers=workers or cores(), backend=backend)
+    return _write_warps(run, job, inputs, workers=workers or cores(), backend=backend)
 
 
-def _make(
+def _write_warps(
     run: RunFolder, job: WarpJob, inputs: AugmentInputs, *, workers: int, backend: str
 ) -> AugmentReport:
-    """Make all warps that are missing, and what is beside them."""
+    """Write all warps that are missing, and the files beside them."""
     out, options, targets = job.out, job.options, inputs.targets
     run.log(event="start", workers=workers, backend=backend, torch=torch.__version__)
     for folder in (out / TRAIN, out / RECORDS):
@@ -167,7 +167,7 @@ def _summarise(
         poses=max(len(targets.images), 1),
         images=totals.images,
         rejected=totals.rejected,
-        turned=totals.turned,
+        turned=totals.dropped_half_turns,
         left_out=len(inputs.left_out) + len(totals.left_out),
         training_images=len(inputs.dataset.train),
         quality=round(totals.quality, 4),
@@ -188,12 +188,12 @@ def _check_out(root: Path, out: Path) -> None:
 
 
 def _check_effect(estimator: FlowEstimator, flow: str, options: AugmentOptions) -> None:
-    """Refuse options that need target poses where the flow leads to none."""
-    if estimator.to_target_pose:
-        return
-    for option, given in (
-        (f"--turns {options.turns}", options.turns != "allow"),
-        ("--check-poses", options.check_poses),
-    ):
-        if given:
-            raise UsageError(f"{option}: without effect, --flow {flow} leads to no target pose")
+    """Refuse options that have no effect where the flow keeps the pose or leads to no target."""
+    if options.turns != "allow":
+        option = f"--turns {options.turns}: without effect, --flow {flow}"
+        if estimator.keeps_pose:
+            raise UsageError(f"{option} keeps each image's own pose")
+        if not estimator.to_target_pose:
+            raise UsageError(f"{option} leads to no target pose")
+    if options.check_poses and not estimator.to_target_pose:
+        raise UsageError(f"--check-poses: without effect, --flow {flow} leads to no target pose")
