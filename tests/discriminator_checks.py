@@ -1,7 +1,7 @@
 """Checks that every discriminator has to pass."""
 
 import torch
-from flow_figures import seeded
+from seeding import seeded
 from torch import Tensor
 
 from reidaug.flow.unwarpme.discriminator import Discriminator

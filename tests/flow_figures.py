@@ -3,6 +3,7 @@
 import math
 
 import torch
+from seeding import seeded
 from torch import Tensor, nn
 
 from reidaug.data.pairs import PosePair
@@ -17,10 +18,6 @@ from reidaug.geometry.pose import Pose
 from reidaug.geometry.warp import warp
 
 SIZE = (32, 16)
-
-
-def seeded(seed: int) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
 
 
 def turn(angle: float, scale: float = 1.0) -> Tensor:

@@ -1,6 +1,7 @@
 """DG-Net as small as its architecture allows, and crops for it."""
 
 import torch
+from seeding import seeded
 
 from reidaug.reid.dgnet.networks import Preset, adapt_dgnet, build_dgnet
 from reidaug.reid.dgnet.swapping import DomainBatch
@@ -16,10 +17,6 @@ TINY = Preset(
     domain={"widths": (16, 8)},
 )
 PEOPLE = 5
-
-
-def seeded(seed=0):
-    return torch.Generator().manual_seed(seed)
 
 
 def one_domain(seed=0):

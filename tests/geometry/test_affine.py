@@ -1,6 +1,7 @@
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from seeding import seeded
 
 from reidaug.flow.unwarpme.affine_task import random_upright_affine
 from reidaug.geometry import affine
@@ -8,14 +9,10 @@ from reidaug.geometry import affine
 SEEDS = st.integers(0, 2**31)
 
 
-def generator(seed: int) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
-
-
 @given(SEEDS)
 def test_a_map_and_its_inverse_give_the_identity(seed: int) -> None:
-    matrix, offset = random_upright_affine(4, generator(seed))
-    points = torch.randn(4, 6, 2, generator=generator(seed))
+    matrix, offset = random_upright_affine(4, seeded(seed))
+    points = torch.randn(4, 6, 2, generator=seeded(seed))
     there = affine.apply(matrix, offset, points)
     back = affine.apply(*affine.inverse(matrix, offset), there)
     torch.testing.assert_close(back, points, atol=1e-3, rtol=1e-3)
@@ -23,7 +20,7 @@ def test_a_map_and_its_inverse_give_the_identity(seed: int) -> None:
 
 @given(SEEDS)
 def test_apply_as_a_loop(seed: int) -> None:
-    (matrix,), (offset,) = random_upright_affine(1, generator(seed))
+    (matrix,), (offset,) = random_upright_affine(1, seeded(seed))
     for x, y in ((0.0, 0.0), (1.0, -0.5), (-0.3, 0.8)):
         i = float(matrix[0, 0]) * x + float(matrix[0, 1]) * y + float(offset[0])
         j = float(matrix[1, 0]) * x + float(matrix[1, 1]) * y + float(offset[1])
@@ -33,9 +30,9 @@ def test_apply_as_a_loop(seed: int) -> None:
 
 @given(SEEDS, st.integers(3, 10))
 def test_fit_recovers_an_affine_map(seed: int, count: int) -> None:
-    matrix, offset = random_upright_affine(1, generator(seed))
+    matrix, offset = random_upright_affine(1, seeded(seed))
     target = (
-        torch.randn(1, count, 2, generator=generator(seed))
+        torch.randn(1, count, 2, generator=seeded(seed))
         + torch.tensor([[[0, 0], [1, 0], [0, 1.0]]]).repeat(1, -(-count // 3), 1)[:, :count] * 3
     )
     source = affine.apply(matrix, offset, target)
@@ -45,7 +42,7 @@ def test_fit_recovers_an_affine_map(seed: int, count: int) -> None:
 
 @given(SEEDS)
 def test_fit_ignores_what_has_no_weight(seed: int) -> None:
-    source, target = torch.randn(2, 1, 6, 2, generator=generator(seed))
+    source, target = torch.randn(2, 1, 6, 2, generator=seeded(seed))
     weight = torch.tensor([[1.0, 1, 0, 1, 1, 0]])
     other = source.clone()
     other[:, weight[0] == 0] = 1e6

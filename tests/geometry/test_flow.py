@@ -2,6 +2,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from seeding import seeded
 from torch import Tensor
 
 from reidaug.geometry import flow
@@ -11,13 +12,9 @@ SIZES = st.tuples(st.integers(2, 20), st.integers(2, 20))
 SEEDS = st.integers(0, 2**31)
 
 
-def generator(seed: int) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
-
-
 @given(SIZES, SEEDS)
 def test_identity_flow_returns_the_image(size: tuple[int, int], seed: int) -> None:
-    image = torch.rand(2, 3, *size, generator=generator(seed))
+    image = torch.rand(2, 3, *size, generator=seeded(seed))
     still = flow.identity(*size).expand(2, -1, -1, -1)
     torch.testing.assert_close(warp(image, still), image, atol=1e-5, rtol=0)
 
@@ -26,8 +23,8 @@ def test_identity_flow_returns_the_image(size: tuple[int, int], seed: int) -> No
 def test_resizing_an_affine_flow_is_exact(
     seed: int, small: tuple[int, int], large: tuple[int, int]
 ) -> None:
-    matrix = torch.randn(1, 2, 2, generator=generator(seed))
-    offset = torch.randn(1, 2, generator=generator(seed))
+    matrix = torch.randn(1, 2, 2, generator=seeded(seed))
+    offset = torch.randn(1, 2, generator=seeded(seed))
     resized = flow.resize(flow.from_affine(matrix, offset, small), large)
     torch.testing.assert_close(
         resized, flow.from_affine(matrix, offset, large), atol=1e-5, rtol=1e-5
@@ -37,7 +34,7 @@ def test_resizing_an_affine_flow_is_exact(
 @given(st.integers(-3, 3), st.integers(-3, 3), SEEDS)
 def test_an_integer_shift_is_a_slice(dx: int, dy: int, seed: int) -> None:
     height, width = 12, 9
-    image = torch.rand(1, 3, height, width, generator=generator(seed))
+    image = torch.rand(1, 3, height, width, generator=seeded(seed))
     shift = torch.tensor([2 * dx / (width - 1), 2 * dy / (height - 1)])
     moved = warp(image, (flow.identity(height, width) + shift[:, None, None])[None])
     rows = (torch.arange(height) + dy).clamp(0, height - 1)
@@ -66,8 +63,8 @@ def slow_bilinear(image: Tensor, grid: Tensor) -> Tensor:
 
 @given(SEEDS)
 def test_warp_equals_the_formula(seed: int) -> None:
-    image = torch.rand(1, 1, 5, 7, generator=generator(seed))
-    grid = 2.4 * torch.rand(1, 2, 4, 6, generator=generator(seed)) - 1.2
+    image = torch.rand(1, 1, 5, 7, generator=seeded(seed))
+    grid = 2.4 * torch.rand(1, 2, 4, 6, generator=seeded(seed)) - 1.2
     fast = warp(image, grid, size=(4, 6))
     torch.testing.assert_close(fast[0, 0], slow_bilinear(image[0, 0], grid[0]), atol=1e-5, rtol=0)
 
@@ -84,7 +81,7 @@ def test_warp_keeps_half_precision_and_bytes_out() -> None:
 
 @given(SIZES, SEEDS)
 def test_pixels_and_normalised_points_are_inverse(size: tuple[int, int], seed: int) -> None:
-    points = 4 * torch.randn(5, 2, generator=generator(seed))
+    points = 4 * torch.randn(5, 2, generator=seeded(seed))
     back = flow.to_pixels(flow.to_normalised(points, size), size)
     torch.testing.assert_close(back, points, atol=1e-4, rtol=1e-4)
 

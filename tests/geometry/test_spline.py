@@ -3,6 +3,7 @@ import math
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from seeding import seeded
 from torch import Tensor
 
 from reidaug.flow.unwarpme.affine_task import random_upright_affine
@@ -12,20 +13,16 @@ from reidaug.geometry.spline import thin_plate_flow
 SEEDS = st.integers(0, 2**31)
 
 
-def generator(seed: int) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
-
-
 def lattice_points(count: int, seed: int) -> Tensor:
     """Normalised points that fall on cells of an 11 x 11 flow, in general position."""
-    cells = torch.randperm(121, generator=generator(seed))[:count]
+    cells = torch.randperm(121, generator=seeded(seed))[:count]
     return torch.stack((cells % 11, cells // 11), dim=1).float()[None] / 5 - 1
 
 
 @given(SEEDS, st.integers(6, 14))
 def test_control_points_are_reached(seed: int, count: int) -> None:
     target = lattice_points(count, seed)
-    source = target + 0.1 * torch.randn(1, count, 2, generator=generator(seed))
+    source = target + 0.1 * torch.randn(1, count, 2, generator=seeded(seed))
     everyone = torch.ones(1, count, dtype=torch.bool)
     bent = thin_plate_flow(source, target, everyone, (11, 11), ridge=0.0)
     cells = ((target + 1) * 5).round().long()[0]
@@ -36,7 +33,7 @@ def test_control_points_are_reached(seed: int, count: int) -> None:
 @given(SEEDS)
 def test_points_left_out_take_no_part(seed: int) -> None:
     target = lattice_points(9, seed)
-    source = target + 0.1 * torch.randn(1, 9, 2, generator=generator(seed))
+    source = target + 0.1 * torch.randn(1, 9, 2, generator=seeded(seed))
     visible = torch.tensor([[True] * 6 + [False] * 3])
     wild = source.clone()
     wild[:, 6:] = 1e3
@@ -48,7 +45,7 @@ def test_points_left_out_take_no_part(seed: int) -> None:
 @given(SEEDS)
 def test_an_affine_motion_is_recovered(seed: int) -> None:
     target = lattice_points(8, seed)
-    matrix, offset = random_upright_affine(1, generator(seed))
+    matrix, offset = random_upright_affine(1, seeded(seed))
     source = affine.apply(matrix, offset, target)
     bent = thin_plate_flow(source, target, torch.ones(1, 8, dtype=torch.bool), (6, 6))
     torch.testing.assert_close(bent, flow.from_affine(matrix, offset, (6, 6)), atol=2e-2, rtol=2e-2)

@@ -7,6 +7,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from seeding import seeded
 
 from reidaug.data.images import IMAGENET_MEAN, IMAGENET_STD, encode_png, read_image
 from reidaug.errors import ReidaugError
@@ -16,12 +17,8 @@ from reidaug.reid.crops import Crops, normalise
 STILL = CropTransforms(flip=0.0, shift=0.0, jitter=0.0, erase=0.0)
 
 
-def chance(seed=0):
-    return torch.Generator().manual_seed(seed)
-
-
 def some(count=5, size=(24, 12), seed=0):
-    return torch.randint(0, 256, (count, 3, *size), generator=chance(seed), dtype=torch.uint8)
+    return torch.randint(0, 256, (count, 3, *size), generator=seeded(seed), dtype=torch.uint8)
 
 
 @pytest.fixture
@@ -61,11 +58,11 @@ def test_normalising_puts_imagenets_mean_at_zero():
 
 
 def test_nothing_varied_is_nothing_changed():
-    assert torch.equal(transform_crops(some(), chance(), STILL), normalise(some()))
+    assert torch.equal(transform_crops(some(), seeded(), STILL), normalise(some()))
 
 
 def test_a_flip_is_a_mirror_image():
-    flipped = transform_crops(some(), chance(), CropTransforms(flip=1.0, shift=0.0, erase=0.0))
+    flipped = transform_crops(some(), seeded(), CropTransforms(flip=1.0, shift=0.0, erase=0.0))
     assert torch.equal(flipped, normalise(some().flip(-1)))
 
 
@@ -73,7 +70,7 @@ def test_a_flip_is_a_mirror_image():
 def test_a_shift_moves_the_crop_and_repeats_its_edge(seed):
     images = some(3)
     moved = transform_crops(
-        images, chance(seed), CropTransforms(flip=0.0, shift=0.13, erase=0.0)
+        images, seeded(seed), CropTransforms(flip=0.0, shift=0.13, erase=0.0)
     )  # 3 pixels
     padded = torch.nn.functional.pad(images.float(), (3, 3, 3, 3), mode="replicate").byte()
     for one, whole in zip(moved, padded, strict=True):
@@ -85,7 +82,7 @@ def test_jitter_keeps_grey_grey_and_moves_by_its_share():
     grey = torch.full((64, 3, 4, 4), 100, dtype=torch.uint8)
     how = CropTransforms(flip=0.0, shift=0.0, jitter=0.2, erase=0.0)
     mean, std = (torch.tensor(v).view(3, 1, 1) for v in (IMAGENET_MEAN, IMAGENET_STD))
-    changed = transform_crops(grey, chance(), how) * std * 255 + mean * 255
+    changed = transform_crops(grey, seeded(), how) * std * 255 + mean * 255
     assert float((changed.amax(1) - changed.amin(1)).max()) < 0.01
     assert 79 < float(changed.min()) < 90
     assert 110 < float(changed.max()) < 121
@@ -93,7 +90,7 @@ def test_jitter_keeps_grey_grey_and_moves_by_its_share():
 
 def test_erasing_follows_its_distribution():
     images = torch.empty(4000, 3, 128, 64)
-    erased = erased_rectangles(images, chance(), probability=0.5)
+    erased = erased_rectangles(images, seeded(), probability=0.5)
     shares = erased.float().mean((1, 2))
     assert float((shares > 0).float().mean()) == pytest.approx(0.5, abs=0.03)
     assert float(shares[shares > 0].min()) > 0.018
@@ -106,7 +103,7 @@ def test_erasing_follows_its_distribution():
 def test_erased_pixels_are_the_mean_colour():
     images = some(8, (64, 32))
     whole, erased = (
-        transform_crops(images, chance(), CropTransforms(0.0, 0.0, 0.0, p)) for p in (0.0, 1.0)
+        transform_crops(images, seeded(), CropTransforms(0.0, 0.0, 0.0, p)) for p in (0.0, 1.0)
     )
     changed = (whole != erased).any(1)
     assert np.all(changed.flatten(1).any(1).numpy())

@@ -1,7 +1,8 @@
 """Frozen weights, frozen statistics, no dropout."""
 
 import torch
-from small_dgnet import crops, one_domain, same, seeded, state, with_gradient
+from seeding import seeded
+from small_dgnet import crops, one_domain, same, state, with_gradient
 from torch import nn
 
 from reidaug.reid.network_modes import frozen_call, frozen_statistics, without_dropout

@@ -1,6 +1,6 @@
 import pytest
 import torch
-from flow_figures import seeded
+from seeding import seeded
 from torch import nn
 
 from reidaug.flow.rivals.background_motion import (

@@ -1,6 +1,6 @@
 import pytest
 import torch
-from flow_figures import seeded
+from seeding import seeded
 from torch import Tensor
 
 from reidaug.flow.rivals.dense_motion import DenseMotion

@@ -1,6 +1,7 @@
 import pytest
 import torch
-from flow_figures import SIZE, pairs, poses, rival, seeded
+from flow_figures import SIZE, pairs, poses, rival
+from seeding import seeded
 from torch import Tensor, nn
 
 from reidaug.flow.rivals.fomm import DISTORTION, FOMM, distort

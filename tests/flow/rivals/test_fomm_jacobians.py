@@ -1,7 +1,8 @@
 import torch
-from flow_figures import near_identity, seeded, turn
+from flow_figures import near_identity, turn
 from hypothesis import given
 from hypothesis import strategies as st
+from seeding import seeded
 from torch import Tensor, nn
 
 from reidaug.flow.rivals.fomm_jacobians import (

@@ -2,7 +2,8 @@
 
 import pytest
 import torch
-from flow_figures import SIZE, images, pairs, seeded
+from flow_figures import SIZE, images, pairs
+from seeding import seeded
 from torch import Tensor, nn
 
 from reidaug.errors import UsageError

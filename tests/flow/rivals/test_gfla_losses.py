@@ -7,6 +7,7 @@ from flow_figures import SIZE, pairs
 from hypothesis import given
 from hypothesis import strategies as st
 from jaxtyping import Float
+from seeding import seeded
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, interpolate, pixel_unshuffle
 
@@ -24,10 +25,6 @@ from reidaug.flow.rivals.gfla_losses import (
 from reidaug.flow.unwarpme.affine_task import random_upright_affine
 from reidaug.geometry.flow import from_affine, identity
 from reidaug.geometry.pose import Pose
-
-
-def seeded(seed: int) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
 
 
 def noise(seed: int, *shape: int) -> Tensor:

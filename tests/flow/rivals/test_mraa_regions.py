@@ -2,9 +2,9 @@ import math
 
 import pytest
 import torch
-from flow_figures import seeded
 from hypothesis import given
 from hypothesis import strategies as st
+from seeding import seeded
 from torch import Tensor
 
 from reidaug.flow.rivals.mraa_regions import (

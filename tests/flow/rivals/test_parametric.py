@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from flow_figures import SIZE, images, pairs, poses, rival, seeded, shaken
+from flow_figures import SIZE, images, pairs, poses, rival, shaken
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from seeding import seeded
 from torch import Tensor, nn
 
 from reidaug.errors import UsageError

@@ -1,6 +1,7 @@
 import pytest
 import torch
-from flow_figures import images, pairs, poses, rival, seeded, shaken
+from flow_figures import images, pairs, poses, rival, shaken
+from seeding import seeded
 
 from reidaug.flow.rivals.tpsmm import TPSMM
 

@@ -1,7 +1,7 @@
 import torch
-from flow_figures import seeded
 from hypothesis import given
 from hypothesis import strategies as st
+from seeding import seeded
 from torch import Tensor
 
 from reidaug.flow.rivals.tpsmm_groups import GROUPS, RIDGE, group_maps, grouped

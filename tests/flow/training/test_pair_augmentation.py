@@ -1,9 +1,10 @@
 import math
 
 import torch
-from flow_figures import SIZE, pairs, poses, seeded
+from flow_figures import SIZE, pairs, poses
 from hypothesis import given
 from hypothesis import strategies as st
+from seeding import seeded
 
 from reidaug.flow.training.pair_augmentation import (
     FACE,

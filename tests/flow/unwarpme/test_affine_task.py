@@ -1,6 +1,7 @@
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from seeding import seeded
 
 from reidaug.flow.unwarpme.affine_task import (
     MIN_DETERMINANT,
@@ -16,21 +17,17 @@ from reidaug.geometry.warp import warp
 SEEDS = st.integers(0, 2**31)
 
 
-def generator(seed: int) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
-
-
 @given(SEEDS)
 def test_random_maps_keep_people_upright_and_are_invertible(seed: int) -> None:
-    matrix, _ = random_upright_affine(32, generator(seed))
+    matrix, _ = random_upright_affine(32, seeded(seed))
     assert (matrix.det().abs() >= MIN_DETERMINANT).all()
     assert (matrix[:, 1, 1] >= 0.75).all()
-    unflipped, _ = random_upright_affine(32, generator(seed), flip=False)
+    unflipped, _ = random_upright_affine(32, seeded(seed), flip=False)
     assert (unflipped[:, 0, 0] > 0).all()
 
 
 def test_half_of_the_maps_mirror() -> None:
-    matrix, _ = random_upright_affine(2000, generator(0))
+    matrix, _ = random_upright_affine(2000, seeded(0))
     assert 0.45 < (matrix[:, 0, 0] < 0).float().mean() < 0.55
 
 
@@ -38,7 +35,7 @@ def test_half_of_the_maps_mirror() -> None:
 def test_the_flow_of_equation_5_warps_the_synthetic_source_into_the_target(seed: int) -> None:
     size = (64, 48)
     pose = Pose(torch.tensor([[[20.0, 25.0], [28.0, 40.0]]]), torch.ones(1, 2, dtype=torch.bool))
-    matrix, offset = random_upright_affine(1, generator(seed))
+    matrix, offset = random_upright_affine(1, seeded(seed))
     maps = pose_maps(pose, size, canvas=size, sigma=4.0)
     synthetic = warp(maps, flow.from_affine(matrix, offset, size))
     grid = known_flow(matrix, offset, size)
@@ -51,7 +48,7 @@ def test_the_flow_of_equation_5_warps_the_synthetic_source_into_the_target(seed:
 def test_moved_joints_are_the_maxima_of_the_sampled_maps(seed: int) -> None:
     size = (96, 96)
     pose = Pose(torch.tensor([[[45.0, 50.0]]]), torch.ones(1, 1, dtype=torch.bool))
-    matrix, offset = random_upright_affine(1, generator(seed))
+    matrix, offset = random_upright_affine(1, seeded(seed))
     maps = warp(
         pose_maps(pose, size, canvas=size, sigma=6.0), flow.from_affine(matrix, offset, size)
     )

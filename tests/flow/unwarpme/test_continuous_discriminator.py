@@ -3,10 +3,10 @@ import math
 import pytest
 import torch
 from discriminator_checks import check_batches, check_bfloat16, check_gradients
-from flow_figures import seeded
 from hypothesis import given
 from hypothesis import strategies as st
 from jaxtyping import Float
+from seeding import seeded
 from torch import Tensor, nn
 
 from reidaug.errors import UsageError

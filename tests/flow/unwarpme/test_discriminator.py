@@ -1,7 +1,7 @@
 import pytest
 import torch
 from discriminator_checks import check_batches, check_bfloat16, check_gradients
-from flow_figures import seeded
+from seeding import seeded
 from torch import Tensor, nn
 
 from reidaug.errors import UsageError

@@ -1,8 +1,8 @@
 import pytest
 import torch
-from flow_figures import seeded
 from hypothesis import given
 from hypothesis import strategies as st
+from seeding import seeded
 from torch import Tensor
 
 from reidaug.flow.loss_weights import LossWeights

@@ -1,6 +1,7 @@
 import pytest
 import torch
-from flow_figures import images, pairs, seeded
+from flow_figures import images, pairs
+from seeding import seeded
 from torch import Tensor, nn
 
 from reidaug.errors import UsageError

@@ -1,7 +1,8 @@
 """Pseudo-labels of the target, and the begin of a round."""
 
 import numpy as np
-from small_dgnet import PEOPLE, seeded, two_domains
+from seeding import seeded
+from small_dgnet import PEOPLE, two_domains
 
 from reidaug.reid.dgnet.adaptation import round_labels, start_round, warmup_labels
 

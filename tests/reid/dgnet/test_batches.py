@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from seeding import seeded
 from stick_market import stick_market
 
 from reidaug.data.market1501 import TRAIN
@@ -14,10 +15,6 @@ from reidaug.reid.dgnet.sampling import SOURCE, TARGET, DomainPairSampler, Sourc
 
 SIZE = (32, 16)
 STILL = CropTransforms(flip=0.0, shift=0.0, erase=0.0)
-
-
-def seeded(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,8 @@
 """Image discriminator."""
 
 import torch
-from small_dgnet import crops, seeded
+from seeding import seeded
+from small_dgnet import crops
 
 from reidaug.reid.dgnet.discriminators import ImageDiscriminator
 

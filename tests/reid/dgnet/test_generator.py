@@ -4,7 +4,8 @@ import math
 
 import pytest
 import torch
-from small_dgnet import crops, one_domain, seeded
+from seeding import seeded
+from small_dgnet import crops, one_domain
 from torch.nn.functional import instance_norm, leaky_relu, pad
 
 from reidaug.reid.dgnet.generator import (

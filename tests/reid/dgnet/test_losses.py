@@ -6,7 +6,8 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from small_dgnet import crops, one_domain, seeded, with_gradient
+from seeding import seeded
+from small_dgnet import crops, one_domain, with_gradient
 from torch.nn.functional import cross_entropy
 
 from reidaug.reid.dgnet.discriminators import ImageDiscriminator

@@ -4,16 +4,8 @@ import math
 
 import pytest
 import torch
-from small_dgnet import (
-    PEOPLE,
-    TINY,
-    crops,
-    one_domain,
-    same,
-    seeded,
-    state,
-    two_domains,
-)
+from seeding import seeded
+from small_dgnet import PEOPLE, TINY, crops, one_domain, same, state, two_domains
 
 from reidaug.errors import UsageError
 from reidaug.reid.backbones import PersonResNet

@@ -2,7 +2,8 @@
 
 import pytest
 import torch
-from small_dgnet import crops, domain_batch, seeded, teacher, two_domains, with_gradient
+from seeding import seeded
+from small_dgnet import crops, domain_batch, teacher, two_domains, with_gradient
 
 from reidaug.reid.dgnet.objective import DGNetObjective, erase_rectangles
 from reidaug.reid.dgnet.phases import DGNetLossWeights, WeightSchedule, active_losses

@@ -3,9 +3,9 @@
 from collections import Counter
 
 import pytest
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from seeding import seeded
 
 from reidaug.reid.dgnet.sampling import (
     DomainPairSampler,
@@ -15,10 +15,6 @@ from reidaug.reid.dgnet.sampling import (
 )
 
 LABELS = st.lists(st.integers(0, 5), min_size=6, max_size=60)
-
-
-def seeded(seed=0):
-    return torch.Generator().manual_seed(seed)
 
 
 def kinds(epoch):

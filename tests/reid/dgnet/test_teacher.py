@@ -4,7 +4,8 @@ import copy
 
 import pytest
 import torch
-from small_dgnet import PEOPLE, crops, same, seeded, state, teacher, with_gradient
+from seeding import seeded
+from small_dgnet import PEOPLE, crops, same, state, teacher, with_gradient
 from torch import nn
 
 from reidaug.reid.dgnet.networks import preset
