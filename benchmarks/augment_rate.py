@@ -87,7 +87,7 @@ def flows(root: Path) -> list[tuple[str, str, Precision]]:
 
 
 def command_rate(root: Path, flow: str, precision: Precision, name: str, workers: int) -> float:
-    """Images a second of the whole command, start of the workers included."""
+    """Images per second of the whole command, start of the workers included."""
     out = root / name
     options = AugmentOptions(precision=precision, poses=POSES)
     report = augment_dataset(root / "market", out, named_flow(flow), options, workers=workers)
@@ -133,7 +133,7 @@ def time_stages(root: Path, flow: str, precision: Precision, done: Path) -> dict
 
 
 def literal_rate(root: Path) -> float:
-    """Pairs a second when every pair goes through everything by itself, in float32."""
+    """Pairs per second when every pair goes through everything by itself, in float32."""
     estimator, batch = load_flow(str(root / "net-market")), sources(root)
     with one_thread(), torch.inference_mode():
         targets = stack([source.pose for source in batch[:POSES]])

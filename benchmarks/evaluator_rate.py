@@ -2,7 +2,7 @@
 
     python benchmarks/evaluator_rate.py [--repeats 5] [--threads 2] [--torchreid]
 
-Features are drawn at random around one centre a person, at three difficulties: 3,368 queries,
+Features are drawn at random around one centre per person, at three difficulties: 3,368 queries,
 15,913 gallery crops (2,798 of them distractors), 750 people, 6 cameras. Timed are the ranking
 alone, from a ready distance matrix, and the whole search from features. With --torchreid its
 pure-Python evaluator runs once on the middle one (a minute or two) and must give the same scores.

@@ -80,7 +80,7 @@ def in_words(report: Mapping[str, Any]) -> list[str]:
 
 def sizes(report: Mapping[str, Any]) -> list[str]:
     """List parameters, multiply-adds and time of every estimator."""
-    lines = ["| | parameters | GMAC | ms a pair, one core |", "|---|---|---|---|"]
+    lines = ["| | parameters | GMAC | ms per pair, one core |", "|---|---|---|---|"]
     for name, size in report["sizes"].items():
         title = NAMES.get(name, f"`{name}`")
         lines.append(
@@ -116,7 +116,7 @@ def page(reports: Mapping[str, Mapping[str, Any]]) -> list[str]:
     for name, report in reports.items():
         lines += [f"### {TITLES[name]}", ""]
         lines += [f"`{report['command']}`, {report['hardware']}, {report['date']}; "]
-        lines += [f"{report['budget']:,} pairs a row, {report['pairs']} test pairs.", ""]
+        lines += [f"{report['budget']:,} pairs per row, {report['pairs']} test pairs.", ""]
         lines += [*scores(report, closed=name == "table1"), ""]
         lines += [f"Pair by pair against `{report['reference']}`:", "", *verdicts(report), ""]
     return lines

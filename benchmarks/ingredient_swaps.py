@@ -103,7 +103,7 @@ def render_swaps(
         dataset: A root written by `reidaug.people3d.market_dataset.render_market`.
         out: Folder to write; a root below it for each of `SWAPS`. An unfinished run is continued.
         warps: What ``reidaug augment`` made of the dataset, on grey and with ``--turns allow``.
-        workers: Processes; by default one a core.
+        workers: Processes; by default one per core.
 
     Returns:
         The report: number of ``crops``, and of ``images`` in each root.

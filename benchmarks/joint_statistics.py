@@ -36,7 +36,7 @@ def real_joints(path: Path) -> NDArray[np.float64]:
     """Read the real joints.
 
     Args:
-        path: MATLAB v7.3 file of 28 numbers an image: 14 x, then 14 y, counted from 1.
+        path: MATLAB v7.3 file of 28 numbers per image: 14 x, then 14 y, counted from 1.
 
     Returns:
         (N, 13, 2) in pixels.

@@ -285,7 +285,7 @@ def tell(result: dict[str, Any]) -> None:
         print(f"  {name}: {row['swapped']:.1%} of {row['crops']}")
     for name, row in result["presence"].items():
         print(f"{name}: " + ", ".join(f"{what} {count}" for what, count in row.items()))
-    print(f"{result['ms_per_crop_one_thread']} ms a crop on one thread")
+    print(f"{result['ms_per_crop_one_thread']} ms per crop on one thread")
 
 
 if __name__ == "__main__":

@@ -195,10 +195,12 @@ def _rates() -> list[str]:
     augment = json.loads((RESULTS / "augment_rate.json").read_text())
     ranking = json.loads((RESULTS / "evaluator_rate.json").read_text())
     lines = ["**Rates**:", ""]
-    lines.append(f"- rendering {render['crops_per_s']:.0f} crops a second (`{render['command']}`)")
+    lines.append(
+        f"- rendering {render['crops_per_s']:.0f} crops per second (`{render['command']}`)"
+    )
     rates = {name: row["images_per_s"] for name, row in augment["rows"].items()}
     listed = ", ".join(f"{name} {rate:.0f}" for name, rate in rates.items())
-    lines.append(f"- warping, images a second: {listed} (`{augment['command']}`)")
+    lines.append(f"- warping, images per second: {listed} (`{augment['command']}`)")
     seconds = ranking["rows"]["hard"]["rank_s"][1]
     lines.append(f"- ranking 3,368 queries in 15,913: {seconds:.2f} s (`{ranking['command']}`)")
     reranking = json.loads((RESULTS / "rerank.json").read_text())

@@ -1,4 +1,4 @@
-"""How many crops a second `reidaug synth market` writes, start-up apart.
+"""How many crops per second `reidaug synth market` writes, start-up apart.
 
     python benchmarks/render_rate.py [--people 150] [--workers 2] [--size 128x64]
 

@@ -63,7 +63,7 @@ class Trip(NamedTuple):
         market: The rendered dataset.
         warps: The augmented one.
         views: The true views.
-        rows: One row a warp: file, source, pose, pid, camid, turned. Crops warped into their own
+        rows: One row per warp: file, source, pose, pid, camid, turned. Crops warped into their own
             pose are left out.
         turn: Place in `TURNS` of each warp (N,): how far its person turns away from the source.
         targets: Target joints (N, 18, 2).

@@ -94,8 +94,8 @@ def _at_once(run: dict[str, Any]) -> list[str]:
     pose, warped = run["pose"], run["augment"]
     return [
         f"- Crops without keypoints, one command (`{run['command']}`): {run['crops']:,} "
-        f"crops, joints and masks at {pose['crops_per_s']:.0f} crops a second, "
-        f"{warped['images']:,} warps at {warped['images_per_s']:.0f} a second, "
+        f"crops, joints and masks at {pose['crops_per_s']:.0f} crops per second, "
+        f"{warped['images']:,} warps at {warped['images_per_s']:.0f} per second, "
         f"{run['wall_s']:.0f} s in all with "
         f"{run['workers']} processes."
     ]

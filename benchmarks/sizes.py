@@ -1,4 +1,4 @@
-"""What every estimator costs: parameters, multiply-adds and time a pair, on one core.
+"""What every estimator costs: parameters, multiply-adds and time per pair, on one core.
 
 python benchmarks/sizes.py [--size 256x256] [--preset paper] [--repeats 5]
 """

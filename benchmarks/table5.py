@@ -45,7 +45,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=Path("runs/table5"))
     parser.add_argument("--world", default="few-poses")
-    parser.add_argument("--workers", type=int, help="processes; by default one a core")
+    parser.add_argument("--workers", type=int, help="processes; by default one per core")
     options = parser.parse_args()
     root, workers = options.out / options.world, options.workers
     *stages, _ = world_stages(

@@ -34,7 +34,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=Path("runs/table5/uda"))
     parser.add_argument("--seed", type=int, default=21, help="of people, cameras and backgrounds")
-    parser.add_argument("--workers", type=int, help="processes; by default one a core")
+    parser.add_argument("--workers", type=int, help="processes; by default one per core")
     options = parser.parse_args()
     for world in ("A", "B"):
         render_market(

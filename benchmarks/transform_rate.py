@@ -1,4 +1,4 @@
-"""How many crops a second `reidaug.augment.PoseWarp` warps, in one process with one thread.
+"""How many crops per second `reidaug.augment.PoseWarp` warps, in one process with one thread.
 
     python benchmarks/transform_rate.py [--crops 100] [--repeats 3]
 
@@ -67,7 +67,7 @@ def flows() -> list[tuple[str, FlowEstimator, bool]]:
 def measured(
     crops: PosedCrops, flow: FlowEstimator, *, half: bool, repeats: int
 ) -> dict[str, float]:
-    """Crops a second: with flows estimated, with flows kept, and by the clock."""
+    """Crops per second: with flows estimated, with flows kept, and by the clock."""
     fresh, kept, clock = [], [], []
     for seed in range(repeats + 1):
         warp = PoseWarp(flow, crops.targets(POSES), p=1.0, masks=crops.masks, bfloat16=half)
@@ -83,7 +83,7 @@ def measured(
 
 
 def epoch(crops: PosedCrops, warp: PoseWarp, targets: list[int]) -> tuple[float, float]:
-    """Crops a second of processor time and of the clock."""
+    """Crops per second of processor time and of the clock."""
     with one_thread():
         worked, began = time.process_time(), time.perf_counter()
         for k, target in enumerate(targets):

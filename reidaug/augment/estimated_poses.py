@@ -41,7 +41,7 @@ def find_or_estimate(
         masks: The user's folder of masks, or None.
         model: The user's file of the pose network, or None.
         model_used: Whether the network has work to do also where there are keypoints.
-        workers: Processes; by default one a core.
+        workers: Processes; by default one per core.
 
     Returns:
         Absolute paths.

@@ -48,7 +48,7 @@ def paint(
     offset = torch.arange(-1, 2, device=flow.device)
     rows = (2 * row[:, None, None] + offset[:, None]).clamp(0, 2 * height - 2)
     columns = (2 * column[:, None, None] + offset).clamp(0, 2 * width - 2)
-    # Indices into the memory of `fine`: one look-up a coordinate, not one a pixel and channel.
+    # Indices into the memory of `fine`: one look-up per coordinate, not one per pixel and channel.
     plane = fine.shape[2] * fine.shape[3]
     index = (2 * plane * which[:, None, None] + rows * fine.shape[3] + columns).flatten(1)
     points = torch.stack((fine.take(index), fine.take(index + plane)))

@@ -53,7 +53,7 @@ def make_pairs(
         keypoints: Keypoint file; default as in `reidaug.augment.augmented_dataset.augment_dataset`.
         model: File of the network that estimates poses; None finds it.
         pattern: Regular expression that reads person and camera from file names.
-        workers: Processes that estimate poses; by default one a core.
+        workers: Processes that estimate poses; by default one per core.
 
     Raises:
         ReidaugError: There is nothing to pair, or a file cannot be read or written.

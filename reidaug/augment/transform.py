@@ -55,8 +55,8 @@ class PoseWarp(Transform):  # type: ignore[misc]
             a crop is left as it is.
         bfloat16: Whether flows are estimated in bfloat16; by default where the processor has it and
             the estimator is a network, as ``reidaug augment`` does.
-        cache_mb: Bound on the flows a process keeps. A flow is kept by the crop's pixels and joints
-            and by the target pose; workers keep them beyond an epoch when they are persistent.
+        cache_mb: Bound on the flows that a process keeps. A flow is kept by the crop's pixels and
+            joints and by the target pose; persistent workers keep them beyond an epoch.
         generator: A generator of your own, on the CPU, instead of torch's; a worker draws from one
             seeded by this one's seed and its own.
 

@@ -20,7 +20,7 @@ from reidaug.recipes import load
 @click.option(
     "--jobs",
     type=click.IntRange(1),
-    help="Rows trained in parallel, sharing the cores. [default: one a core; on a GPU 1]",
+    help="Rows trained in parallel, sharing the cores. [default: one per core; on a GPU 1]",
 )
 def command(
     recipe: Path, overrides: tuple[str, ...], out: Path, resume: bool, jobs: int | None

@@ -42,7 +42,7 @@ def run_demo(
         seed: Seed of the demo.
         worlds: Re-ID worlds, from `WORLDS`; the first is described in full.
         sizes: Sizes of its data and trainings.
-        workers: Processes; by default one a core.
+        workers: Processes; by default one per core.
 
     Returns:
         ``report.html``; ``report.json`` is beside it.

@@ -39,7 +39,7 @@ more seeds, or other arms to compare."""
 @click.option(
     "--workers",
     type=click.IntRange(1),
-    help="Cells trained at a time. [default: one a core, one alone on a GPU]",
+    help="Cells trained in parallel. [default: one per core, one on a GPU]",
 )
 def command(
     recipe: Path,
@@ -54,7 +54,7 @@ def command(
     """Fine-tune a re-ID model with each arm of RECIPE, evaluate, and say what the warps gain.
 
     Every arm starts from one model trained on the real crops, takes as many optimiser steps and
-    trains on as many crops a step; with the same seed on the same real crops in the same order.
+    trains on as many crops per step; with the same seed on the same real crops in the same order.
     Arms differ in their extra crops: real ones again, or the training crops of another root.
 
     The recipe's backbone is a ResNet, a model of torchreid, timm or fast-reid, or a class of your

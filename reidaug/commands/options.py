@@ -15,7 +15,9 @@ PATH = click.Path(path_type=Path)
 overrides = click.option(
     "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change a recipe key."
 )
-workers = click.option("--workers", type=click.IntRange(1), help="Processes. [default: one a core]")
+workers = click.option(
+    "--workers", type=click.IntRange(1), help="Processes. [default: one per core]"
+)
 seed = click.option(
     "--seed", type=click.IntRange(0), default=0, show_default=True, help="Random seed."
 )

@@ -58,7 +58,7 @@ def read_keypoints(path: Path, *, names: Sequence[str] | None = None) -> Keypoin
     - ``.json``: COCO's 17 joints; visible where v > 0; the most visible person of an image counts.
     - a folder: OpenPose's ``<stem>_keypoints.json``, 18 or 25 joints, visible where the confidence
       is positive; the first person counts.
-    - ``.mat``: 14 joints an image in HDF5, ``28 x N``: 14 x then 14 y, counted from 1.
+    - ``.mat``: 14 joints per image in HDF5, ``28 x N``: 14 x then 14 y, counted from 1.
 
     Args:
         path: The file or folder.
@@ -323,5 +323,5 @@ def _mat_table(path: Path) -> NDArray[np.float64]:
     if table.ndim == 2 and table.shape[1] != width and table.shape[0] == width:
         table = table.T
     if table.ndim != 2 or table.shape[1] != width:
-        raise ReidaugError(f"{path}: 'pp' is {table.shape}; expected {width} numbers an image")
+        raise ReidaugError(f"{path}: 'pp' is {table.shape}; expected {width} numbers per image")
     return table

@@ -70,7 +70,7 @@ class ImageFacts(NamedTuple):
 
 
 class ImageSummary:
-    """Facts of all image files of a split, in some 20 bytes an image.
+    """Facts of all image files of a split, in some 20 bytes per image.
 
     ``marks`` and ``errors`` hold number and first examples of the images with each mark, and of
     those that cannot be read.

@@ -80,7 +80,7 @@ def adapt(
         out: Run folder.
         resume: As for `reidaug.experiments.finetune.finetune`; unfinished cells go on at their
             last state.
-        workers: Cells trained at a time; default: one a core, one alone on a GPU.
+        workers: Cells trained in parallel; default: one per core, one on a GPU.
 
     Returns:
         The report, also written as ``report.json``; ``cmc.png`` is beside it.

@@ -215,6 +215,7 @@ class AdaptationCell:
 
     def _crops(self, people: Sequence[Person]) -> Crops:
         paths = [person.path for person in people]
+        # A third of the cache each for the crops of source, target and arm.
         return Crops(paths, size=self.size.size, cache_mb=self.recipe.cache_mb // 3)
 
 

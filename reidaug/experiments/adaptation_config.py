@@ -25,7 +25,7 @@ class TeacherTraining:
 
     Attributes:
         steps: Optimiser steps.
-        people: People a batch.
+        people: People per batch.
         images: Crops of each.
         rate: Learning rate of the trunk, by SGD.
         head_rate: Factor of the learning rate for the head.

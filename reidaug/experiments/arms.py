@@ -61,12 +61,13 @@ class ExperimentOptions(Recipe):
     split_seed: int = Field(0, ge=0)
     # Warps of lower quality in their manifest are not used.
     min_quality: float = Field(0.0, ge=0, le=1)
-    # Random seeds: one cell an arm for each.
+    # Random seeds: every arm is trained once with each.
     seeds: tuple[Annotated[int, Field(ge=0)], ...] = Field((0, 1, 2), min_length=1)
     # Number format of the networks; auto: bfloat16 where it is faster.
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     fine_similarity: float = Field(0.5, ge=0)  # weight of every head after the first in retrieval
-    cache_mb: int = Field(2048, ge=0)  # bound on the decoded crops kept by a process
+    # Bound on the decoded training crops that a process keeps, main and extra ones together.
+    cache_mb: int = Field(2048, ge=0)
     memory_mb: int = Field(256, ge=1)  # bound on the distances held at a time
 
     @model_validator(mode="after")

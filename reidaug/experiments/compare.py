@@ -59,7 +59,7 @@ class Difference:
 
 @dataclass(frozen=True)
 class RowTraining:
-    """Training of a row: steps, pairs a step, pairs in all, and its time in seconds."""
+    """Training of a row: steps, pairs per step, pairs in all, and its time in seconds."""
 
     steps: int
     batch: int
@@ -103,8 +103,8 @@ def compare(
         out: Run folder; trained rows are run folders of `reidaug train-flow` in ``rows``.
         resume: Whether to resume the run in that folder. Finished rows are kept; the result is
             that of an uninterrupted run with as many jobs, times aside.
-        jobs: Rows trained in parallel, sharing the cores evenly. By default one a core, and one on
-            a GPU or where several processes train together. The number of cores of a row
+        jobs: Rows trained in parallel, sharing the cores evenly. By default one per core, and one
+            on a GPU or where several processes train together. The number of cores of a row
             changes the last digits of its weights.
 
     Returns:

@@ -81,9 +81,8 @@ def sizes_text(report: Comparison) -> str:
         for name, size in report.sizes.items()
     ]
     height, width = report.size
-    return (
-        f"{_aligned(table, ['', 'parameters', 'GMAC', 'ms a pair'])}\nat {height}x{width}, one core"
-    )
+    columns = ["", "parameters", "GMAC", "ms per pair"]
+    return f"{_aligned(table, columns)}\nat {height}x{width}, one core"
 
 
 def _interval(ends: Sequence[float] | None, line: Line) -> str:

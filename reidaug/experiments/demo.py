@@ -54,7 +54,7 @@ def demo_stages(
         seed: Random seed of the demo.
         worlds: Re-ID worlds, from `WORLDS`.
         sizes: Sizes of its data and trainings.
-        workers: Processes; by default one a core.
+        workers: Processes; by default one per core.
     """
     pairs, flow = out / "pairs", out / "flow"
     yield _stage(
@@ -90,7 +90,7 @@ def world_stages(
         people_seed: Random seed of people, cameras and backgrounds.
         pose_seed: Random seed of the target poses.
         sizes: Sizes of data and trainings.
-        workers: Processes; by default one a core.
+        workers: Processes; by default one per core.
     """
     market, views, warps = root / "market", root / "true_views_grey", root / "warps_grey"
     yield _stage(

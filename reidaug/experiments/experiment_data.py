@@ -110,7 +110,7 @@ def subset(
     Args:
         people: Crops, whose order stays.
         people_share: Share of the people in (0, 1], at least one.
-        images_each: Crops a person; None for all.
+        images_each: Crops per person; None for all.
         seed: Random seed.
     """
     indices: dict[int, list[int]] = {}

@@ -1,4 +1,8 @@
-"""Fine-tuning experiment: every arm trained with every seed, evaluated and compared."""
+"""Fine-tuning experiment: every arm trained with every seed, evaluated and compared.
+
+A cell is one arm trained with one seed. The start is the model that all arms continue from; it is a
+cell too.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -43,7 +47,7 @@ def finetune(
         out: Run folder.
         resume: Whether to go on with the run it holds: finished cells are kept, also when the
             recipe has more arms or seeds by now, or compares others.
-        workers: Cells trained at a time; default: one a core, one alone on a GPU.
+        workers: Cells trained in parallel; default: one per core, one on a GPU.
 
     Raises:
         ReidaugError: Crops cannot be read, a weight file does not fit, or training diverges.
@@ -95,7 +99,7 @@ class FinetuneGrid(Grid[FinetuneReport]):
         return CellKey(START, seed if self.recipe.start_per_seed else self.recipe.seeds[0])
 
     def plan(self) -> dict[CellKey, CellKey | None]:
-        """List every cell with the one it goes on from: arms go on from their start."""
+        """List every cell with the one it continues from: arms continue from their start."""
         starts = {seed: self.start(seed) for seed in self.recipe.seeds}
         arms = {CellKey(name, seed): starts[seed] for seed in starts for name in self.recipe.arms}
         return {**dict.fromkeys(starts.values()), **arms}
@@ -107,7 +111,7 @@ class FinetuneGrid(Grid[FinetuneReport]):
         return 0 if self.recipe.checkpoint is not None else self.recipe.pretrain_steps
 
     def train(self, key: CellKey, advance: Advance) -> CellResult:
-        """Train and evaluate one arm, or the start of all; `advance` is called after every step.
+        """Train and evaluate one arm, or the start of all arms; call `advance` after every step.
 
         On a CPU one thread does it all: the numbers do not depend on how many cores there are.
         """
@@ -162,18 +166,19 @@ class FinetuneGrid(Grid[FinetuneReport]):
         extra = data.extra.get(name, train)
         if name != START and self.recipe.arms[name].only:
             train = extra
-        real = self._crops(train)
+        # Main and extra crops share the bound on the cache; where they are the same, it is theirs.
+        cache_mb = self.recipe.cache_mb // (1 if extra is train else 2)
+        main = self._crops(train, cache_mb)
         return TrainingBatches(
-            real,
+            main,
             data.labels(train),
-            real if extra is train else self._crops(extra),
+            main if extra is train else self._crops(extra, cache_mb),
             data.labels(extra),
             data.extra_roots.get(name, ()),
         )
 
-    def _crops(self, people: Sequence[Person]) -> Crops:
-        paths = [person.path for person in people]
-        return Crops(paths, size=self.recipe.size, cache_mb=self.recipe.cache_mb // 2)
+    def _crops(self, people: Sequence[Person], cache_mb: int) -> Crops:
+        return Crops([person.path for person in people], size=self.recipe.size, cache_mb=cache_mb)
 
 
 def build_report(grid: FinetuneGrid) -> FinetuneReport:

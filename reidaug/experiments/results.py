@@ -33,7 +33,7 @@ class CellResult(NamedTuple):
 
 
 Cells = Mapping[str, Sequence[CellResult]]
-"""Arms to their results, one a seed."""
+"""Arms to their results, one per seed."""
 
 
 def shared_report(
@@ -73,7 +73,7 @@ def shared_report(
 
 
 def scores(results: Sequence[CellResult]) -> Scores:
-    """Collect every score of an arm from its results, one number a seed, in percent."""
+    """Collect every score of an arm from its results, one number per seed, in percent."""
     return {key: [cell.evaluation.scores[key] for cell in results] for key in SCORES}
 
 

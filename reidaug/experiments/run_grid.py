@@ -1,4 +1,8 @@
-"""Grid of an experiment: one cell for every arm and seed, several trained at a time."""
+"""Grid of an experiment: its cells, several trained in parallel.
+
+A cell is one arm trained with one seed. A stage, such as the start, is a training that the
+arms continue from; with a seed it is a cell too.
+"""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
@@ -25,7 +29,7 @@ Advance = Callable[[int], None]
 
 
 class CellKey(NamedTuple):
-    """Name of a cell: an arm, or a stage that arms go on from, and a seed."""
+    """Name of a cell: an arm, or a stage that arms continue from, and a seed."""
 
     name: str
     seed: int
@@ -47,7 +51,7 @@ class Grid(ABC, Generic[R]):
 
     @abstractmethod
     def plan(self) -> Mapping[CellKey, CellKey | None]:
-        """List every cell with the one it goes on from, None where there is none."""
+        """List every cell with the one it continues from, None where there is none."""
 
     @abstractmethod
     def steps(self, name: str) -> int:
@@ -71,7 +75,7 @@ class Grid(ABC, Generic[R]):
         return key
 
     def results(self, name: str) -> list[CellResult]:
-        """Read the results of a finished arm or stage, one a seed, in the order of the plan."""
+        """Read the results of a finished arm or stage, one per seed, in the order of the plan."""
         keys = [key for key in self.plan() if key.name == name]
         return [CellResult.of_record(self.records.read(str(key))) for key in keys]
 
@@ -120,9 +124,9 @@ def dry_run_grid(grid: Callable[[RunFolder], Grid[R]]) -> R:
 
 
 def run_grid(grid: Grid[Any], workers: int | None = None) -> None:
-    """Train the cells that are not finished, wave by wave: first those that others go on from.
+    """Train the cells that are not finished, wave by wave: first those that others continue from.
 
-    ``workers`` cells are trained at a time; by default one a core, one alone on a GPU.
+    ``workers`` cells are trained in parallel; by default one per core, one on a GPU.
     """
     workers = workers or (cores() if PartialState().device.type == "cpu" else 1)
     waves = [[key for key in wave if not grid.finished(key)] for wave in _waves(grid)]

@@ -51,7 +51,7 @@ def render_views(
         out: Folder to write, a Market-1501 root; an unfinished run is continued.
         poses: The ``poses.json`` of ``reidaug augment``.
         background: ``grey``, or ``other``: the background of another person's training image.
-        workers: Processes; by default one a core.
+        workers: Processes; by default one per core.
 
     Returns:
         Numbers of ``crops`` and ``images``.

@@ -49,7 +49,7 @@ class FlowEstimator(Component, ABC):
         """Estimate one flow (B, 2, h, w) a pair."""
 
     def motion(self, source: Images, source_pose: Pose, target_pose: Pose) -> Motion:
-        """Estimate one flow a pair and, if the estimator predicts it, occlusion."""
+        """Estimate one flow per pair and, if the estimator predicts it, occlusion."""
         return Motion(self(source, source_pose, target_pose))
 
     def flows(self, source: Images, source_pose: Pose, target_pose: Pose) -> tuple[Tensor, ...]:
@@ -99,7 +99,7 @@ class MotionEstimator(FlowEstimator):
     """An estimator that implements `motion`, of which the flow is a part."""
 
     def forward(self, source: Images, source_pose: Pose, target_pose: Pose) -> Flow:
-        """Estimate one flow a pair; see `motion`."""
+        """Estimate one flow per pair; see `motion`."""
         return self.motion(source, source_pose, target_pose).flow
 
     @abstractmethod

@@ -47,7 +47,7 @@ class RandomAffine(FlowEstimator):
         self.seed = seed
 
     def forward(self, source: Images, source_pose: Pose, target_pose: Pose) -> Flow:
-        """Draw one affine flow a pair; the poses seed the draw."""
+        """Draw one affine flow per pair; the poses seed the draw."""
         maps = [
             random_upright_affine(1, generator, flip=False)
             for generator in _generators(source_pose, target_pose, self.seed)

@@ -123,7 +123,7 @@ def scored_batches(
 
 
 def table_text(report: Mapping[str, Any]) -> str:
-    """Format `Scored.as_dict` as text, one line a row; the best value of each column has a star."""
+    """Format `Scored.as_dict` as text, a line per row; a star marks the best value of a column."""
     rows = report["rows"]
     columns = [c for c in next(iter(rows.values())) if not c.endswith("_ci")]
     best = {}

@@ -84,7 +84,7 @@ def render_market(
     Args:
         out: Folder to write; an unfinished run of the same options is continued.
         options: What to render.
-        workers: Processes; by default one a core.
+        workers: Processes; by default one per core.
 
     Returns:
         The report: number of ``crops``, in all and by split.

@@ -64,7 +64,7 @@ def render_pairs(out: Path, options: PairOptions, *, workers: int | None = None)
     Args:
         out: Folder to write; an unfinished run of the same options is continued.
         options: What to render.
-        workers: Processes; by default one a core.
+        workers: Processes; by default one per core.
 
     Returns:
         The report: numbers of ``crops``, ``train_pairs`` and ``test_pairs``.

@@ -55,7 +55,7 @@ def render_people(
         write_tables: Writes the tables from all records, ordered as the tasks; returns counts for
             the report.
         crops: Number of images in all.
-        workers: Processes; by default one a core.
+        workers: Processes; by default one per core.
 
     Raises:
         ReidaugError: The folder holds something else, or a worker was killed.

@@ -81,7 +81,7 @@ def estimate_poses(
         out: The PATN CSV to write; an unfinished run is continued.
         masks: Folder for the masks, or None.
         model: File of the network; None finds it, see `reidaug.perception.weights.find_model`.
-        workers: Processes; by default one a core.
+        workers: Processes; by default one per core.
 
     Raises:
         ReidaugError: The model cannot be found, no crop can be read, a file cannot be read or

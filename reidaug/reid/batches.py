@@ -1,4 +1,4 @@
-"""Training batches: P people with K real crops each, and extra crops of the same people."""
+"""Training batches: P people with K main crops each, and extra crops of the same people."""
 
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -25,9 +25,12 @@ class Batch(NamedTuple):
 
 
 class TrainingBatches(NamedTuple):
-    """The crops of a training, to draw batches from."""
+    """The crops of a training, to draw batches from.
 
-    real: Crops  # real crops
+    Main crops are the real ones or, in an arm with ``only``, the arm's extra crops in their place.
+    """
+
+    real: Crops  # main crops
     labels: Sequence[int]  # their identities
     extra: Crops  # extra crops of the arm
     extra_labels: Sequence[int]  # their identities
@@ -36,10 +39,10 @@ class TrainingBatches(NamedTuple):
     def batches(
         self, options: TrainingOptions, *, steps: int, seed: int, device: torch.device
     ) -> Iterator[tuple[Batch, Batch | None]]:
-        """Draw batches of real crops, and of extra crops of the same people (None without any).
+        """Draw batches of main crops, and of extra crops of the same people (None without any).
 
-        Real crops, their order and their augmentation depend on the seed alone: arms that share a
-        seed train on the same ones.
+        Main crops, their order and their augmentation depend on the seed alone: arms that share a
+        seed and these crops train on the same ones in the same order.
 
         Args:
             options: People, crops and their augmentation.
@@ -80,11 +83,11 @@ class TrainingBatches(NamedTuple):
 def calibration_batches(
     crops: Crops, *, count: int, seed: int, device: torch.device, batches: int = 20
 ) -> Iterator[Float[Tensor, "b 3 H W"]]:
-    """Draw normalised real crops without augmentation, to estimate batch-norm statistics.
+    """Draw normalised main crops without augmentation, to estimate batch-norm statistics.
 
     Args:
-        crops: Real crops.
-        count: Crops a batch; all of them when there are fewer.
+        crops: Main crops.
+        count: Crops per batch; all of them when there are fewer.
         seed: Random seed.
         device: Device of the batches.
         batches: Number of batches.

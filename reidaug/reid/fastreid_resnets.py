@@ -212,6 +212,6 @@ class NonLocal(nn.Module):
 
     def forward(self, maps: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
         """Add the attended values of all positions to each position of a map (B, C, h, w)."""
-        # With one channel, (theta_i phi_j) g_j summed over j is theta_i times one number a crop.
+        # With one channel, (theta_i phi_j) g_j summed over j is theta_i times one number per crop.
         attended = (self.phi(maps) * self.g(maps)).mean((2, 3), keepdim=True)
         return maps + self.W(self.theta(maps) * attended)

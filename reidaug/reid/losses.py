@@ -90,7 +90,7 @@ def batch_hard_triplet(
 class ReIDLosses:
     """The loss of one training step."""
 
-    smoothing: Share = 0.1  # label smoothing on real crops
+    smoothing: Share = 0.1  # label smoothing on main crops
     fine_weight: Weight = 0.4  # weight of every head's identity loss after the first
     triplet_weight: Weight = 1.0  # weight of the batch-hard triplet loss
     margin: float | None = 0.3  # its margin; None for the soft one
@@ -113,8 +113,8 @@ class ReIDLosses:
         """Compute ``loss`` and, where used, ``identity``, ``extra_identity`` and ``triplet``.
 
         Args:
-            real: The model's output for the real crops.
-            labels: Identities (B,) of the real crops.
+            real: The model's output for the main crops.
+            labels: Identities (B,) of the main crops.
             extra: Its output for the extra crops, if there are any.
             extra_labels: Identities (T,) of the extra crops.
             teacher: The teacher's scores (T, C) of the extra crops, for distillation.

@@ -1,4 +1,4 @@
-"""PK sampling of real crops, and sampling of extra crops of the same people."""
+"""PK sampling of main crops, and sampling of extra crops of the same people."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -27,7 +27,7 @@ class PeopleSampler:
         self.crops = crops_by_person(labels)
         self.people, self.images, self.generator = people, images, generator
         if len(self.crops) < people:
-            raise ValueError(f"{people} people a batch, but there are only {len(self.crops)}")
+            raise ValueError(f"{people} people per batch, but there are only {len(self.crops)}")
         groups = [-(-len(crops) // images) for crops in self.crops.values()]
         self.batches = max(*groups, -(-sum(groups) // people))
 

@@ -59,10 +59,10 @@ class ReIDTrainer:
         )
 
     def step(self, real: Batch, extra: Batch | None = None) -> dict[str, float]:
-        """Take one optimisation step on real crops and extra ones, real or warped.
+        """Take one optimisation step on main crops and extra ones, see `TrainingBatches`.
 
         Returns:
-            The parts of the loss, see `ReIDLosses.losses`, and ``accuracy``, the share of real
+            The parts of the loss, see `ReIDLosses.losses`, and ``accuracy``, the share of main
             crops that the first head classifies right.
         """
         self.model.train()

@@ -21,7 +21,7 @@ class FinalMetrics(NamedTuple):
     """Training metrics at the end; None when there were no steps."""
 
     loss: float | None  # mean loss of the last tenth of the steps
-    accuracy: float | None  # share of their real crops that the first head classified right
+    accuracy: float | None  # share of their main crops that the first head classified right
 
 
 def train(

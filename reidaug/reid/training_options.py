@@ -10,13 +10,18 @@ from reidaug.reid.losses import ReIDLosses
 
 
 class TrainingOptions(Recipe):
-    """How a re-ID model is trained; recipes inherit these keys."""
+    """How a re-ID model is trained; recipes inherit these keys.
 
-    people: int = Field(16, ge=2)  # P, people a batch
-    images: int = Field(4, ge=1)  # K, real crops a person and batch
-    ratio: Weight = 1 / 3  # extra crops, as a share of the real ones of a batch
-    real_only_share: Share = 0.1  # share of the steps, the last ones, whose extra crops are real
-    transforms: CropTransforms = CropTransforms()  # augmentation of real crops
+    Main crops are the real ones or, in an arm with ``only``, the arm's extra crops in their place.
+    """
+
+    people: int = Field(16, ge=2)  # P, people per batch
+    images: int = Field(4, ge=1)  # K, main crops per person and batch
+    ratio: Weight = 1 / 3  # extra crops of a batch, as a share of its main crops
+    real_only_share: Share = (
+        0.1  # share of the steps, the last ones, whose extra crops are main ones
+    )
+    transforms: CropTransforms = CropTransforms()  # augmentation of main crops
     extra_transforms: CropTransforms = CropTransforms()  # augmentation of extra crops
     objective: ReIDLosses = ReIDLosses()  # the losses and their weights
     optimiser: Literal["adamw", "sgd"] = "adamw"  # see `reidaug.reid.trainer.build_optimiser`
@@ -27,6 +32,6 @@ class TrainingOptions(Recipe):
     # Extra crops are normalised by their own batch statistics and leave the running ones alone.
     separate_norm: bool = False
     average_share: Share = 0.0  # last share of the steps, whose weights are averaged; 0: none
-    # Batch norm's running statistics are measured on real crops in the end, as always for averaged
+    # Batch norm's running statistics are measured on main crops in the end, as always for averaged
     # weights.
     recalibrate_norm: bool = True

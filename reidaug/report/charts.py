@@ -93,7 +93,7 @@ def running_mean(values: Sequence[float], *, share: float = 0.06) -> list[float]
 def cmc_curves(
     cmc: Mapping[str, Sequence[float]], curves: Mapping[str, Curve], theme: Theme
 ) -> Figure:
-    """Draw cumulative match curves, one line an arm.
+    """Draw cumulative match curves, one line per arm.
 
     Args:
         cmc: Per arm the share of queries (percent) with a match within the first 1, 2, ... ranks.

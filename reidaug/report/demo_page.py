@@ -49,7 +49,7 @@ class Demo(NamedTuple):
     flow_samples: Sequence[FlowSample]  # some test pairs
     worlds: Sequence[World]  # the first one is described in full
     times: Sequence[tuple[str, float]]  # stages with their seconds
-    commands: str  # the commands of the demo, one a line
+    commands: str  # the commands of the demo, one per line
     hardware: str  # machine it ran on
 
 
@@ -116,7 +116,7 @@ def _tiles(demo: Demo) -> list[Tile]:
     affine = number(rows["torso_affine"]["epe_px"])
     label = f"flow error on held-out people; one affine map a pair: {affine} px"
     tiles.append(Tile(number(rows["unwarpme"]["epe_px"]), "px", label))
-    label = f"made at {thousands(world.augment['images_per_s'])} a second"
+    label = f"made at {thousands(world.augment['images_per_s'])} per second"
     tiles.append(Tile(thousands(world.augment["images"]), "warps", label))
     return tiles
 

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 from pydantic import TypeAdapter
 
 Scores = dict[str, list[float]]
-"""Every score of an arm: its name to the values in percent, one a seed."""
+"""Every score of an arm: its name to the values in percent, one per seed."""
 
 
 @dataclass(frozen=True, kw_only=True)

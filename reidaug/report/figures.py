@@ -108,7 +108,7 @@ def warp_sheet(
     """Draw the source and the warps of each person in a row, under a header of the target poses.
 
     Args:
-        sources: One crop a person, all of one size.
+        sources: One crop per person, all of one size.
         target_poses: The poses (T, 18, 2) in pixels of that size.
         warps: Per person one warp a pose.
         scale: Enlargement of every picture.

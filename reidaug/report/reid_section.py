@@ -102,7 +102,7 @@ def pose_header(gallery: Gallery) -> list[PageImage]:
 
 
 def gallery_rows(gallery: Gallery) -> list[GridRow]:
-    """Arrange the gallery: a row of warps a person and, where known, a row of true views."""
+    """Arrange the gallery: a row of warps per person and, where known, a row of true views."""
     rows = []
     people = zip(gallery.sources, gallery.warps, gallery.truths, strict=True)
     for k, (source, warps, truths) in enumerate(people, 1):

@@ -79,6 +79,6 @@ def test_differences_list_evident_ones_first() -> None:
 
 def test_sizes() -> None:
     lines = sizes_text(REPORT).splitlines()
-    assert lines[0].split() == ["parameters", "GMAC", "ms", "a", "pair"]
+    assert lines[0].split() == ["parameters", "GMAC", "ms", "per", "pair"]
     assert lines[1].split() == ["unwarpme", "6,250,000", "1.235", "31.2"]
     assert lines[-1] == "at 128x64, one core"

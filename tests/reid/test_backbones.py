@@ -75,6 +75,6 @@ def test_every_parameter_gets_a_gradient():
         ("resnet18", {"depth": 3}, "unexpected keyword argument 'depth'"),
     ],
 )
-def test_an_unknown_network_is_told(name, options, message):
+def test_an_unknown_network_is_an_error(name, options, message):
     with pytest.raises(UsageError, match=message):
         build(name, 3, **options)

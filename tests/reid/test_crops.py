@@ -57,7 +57,7 @@ def test_normalising_puts_imagenets_mean_at_zero():
     assert float(normalise(images).abs().max()) < 0.5 / 255 / min(IMAGENET_STD)
 
 
-def test_nothing_varied_is_nothing_changed():
+def test_no_transforms_change_nothing():
     assert torch.equal(transform_crops(some(), seeded(), STILL), normalise(some()))
 
 

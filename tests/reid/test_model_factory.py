@@ -233,13 +233,13 @@ def test_models_of_torchreid_fit_in(name: str) -> None:
         ("osnet_x0_25", {"width": 3}, "takes no options"),
     ],
 )
-def test_what_torchreid_does_not_know_is_told(name: str, options: dict, message: str) -> None:
+def test_what_torchreid_does_not_know_is_an_error(name: str, options: dict, message: str) -> None:
     with pytest.raises(UsageError, match=message):
         build(f"torchreid:{name}", 4, **options)
 
 
 @torchreid
-def test_a_model_of_torchreid_for_another_size_is_told() -> None:
+def test_a_model_of_torchreid_for_another_size_is_an_error() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         model = build("torchreid:hacnn", 4)
@@ -289,13 +289,13 @@ def test_timm_sees_crops_normalised_as_its_weights_want_them() -> None:
         ("resnet10t", {"colour": 3}, "options .*colour.*TypeError"),
     ],
 )
-def test_what_timm_does_not_know_is_told(name: str, options: dict, message: str) -> None:
+def test_what_timm_does_not_know_is_an_error(name: str, options: dict, message: str) -> None:
     with pytest.raises(UsageError, match=message) as caught:
         build(f"timm:{name}", 4, **options)
     assert "\n" not in str(caught.value)
 
 
 @timm
-def test_a_model_of_timm_for_another_size_is_told() -> None:
+def test_a_model_of_timm_for_another_size_is_an_error() -> None:
     with pytest.raises(UsageError, match="a pass of 2 crops of 64 x 32 in eval mode failed: Asser"):
         checked("timm:vit_tiny_patch16_224", depth=1)

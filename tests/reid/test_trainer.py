@@ -47,12 +47,12 @@ def test_training_lowers_the_loss_and_classifies_right(bfloat16, separate):
 def test_weights_of_the_objective_are_what_they_say():
     with seeded(0):
         model = small()
-        seen, above = model(batch().images), model(batch(1).images)
+        output, extra = model(batch().images), model(batch(1).images)
     labels = batch().labels
-    parts = ReIDLosses(triplet_weight=2.0, extra_weight=0.25).losses(seen, labels, above, labels)
+    parts = ReIDLosses(triplet_weight=2.0, extra_weight=0.25).losses(output, labels, extra, labels)
     expected = parts["identity"] + 0.25 * parts["extra_identity"] + 2 * parts["triplet"]
     torch.testing.assert_close(parts["loss"], expected)
-    assert set(ReIDLosses(triplet_weight=0.0).losses(seen, labels, None, labels)) == {
+    assert set(ReIDLosses(triplet_weight=0.0).losses(output, labels, None, labels)) == {
         "loss",
         "identity",
     }
@@ -95,13 +95,13 @@ def test_a_teacher_stays_as_it_was_and_shares_the_labels_weight():
             trainer.step(batch(), batch(1))
     torch.testing.assert_close(teacher(batch(1).images), expected.detach())
     with seeded(0):
-        seen = small(dropouts=[0.0])(batch(1).images)
-    labels, said = batch(1).labels, torch.randn(8, 4, generator=torch.Generator().manual_seed(3))
-    parts = trainer.objective.losses(seen, labels, seen, labels, said)
-    logs = seen.logits[0].log_softmax(1)
+        output = small(dropouts=[0.0])(batch(1).images)
+    labels, scores = batch(1).labels, torch.randn(8, 4, generator=torch.Generator().manual_seed(3))
+    parts = trainer.objective.losses(output, labels, output, labels, scores)
+    logs = output.logits[0].log_softmax(1)
     own = -logs[torch.arange(8), labels].mean()
-    told = -(said.softmax(1) * logs).sum(1).mean()
-    torch.testing.assert_close(parts["extra_identity"], 0.75 * own + 0.25 * told)
+    distilled = -(scores.softmax(1) * logs).sum(1).mean()
+    torch.testing.assert_close(parts["extra_identity"], 0.75 * own + 0.25 * distilled)
 
 
 def test_distillation_without_a_teacher_is_an_error():

@@ -88,7 +88,7 @@ def test_a_damaged_weight_file_is_one_line(tmp_path: Path, content, message):
         load_weights(small(), path)
 
 
-def test_weights_of_another_network_are_told(tmp_path: Path):
+def test_weights_of_another_network_are_an_error(tmp_path: Path):
     save_file({"other.weight": torch.ones(2, 2)}, tmp_path / "w.safetensors")
     with pytest.raises(ReidaugError, match="none of its 1 tensors fits"):
         load_weights(small(), tmp_path / "w.safetensors")
@@ -136,7 +136,7 @@ def test_a_number_written_with_numpy_1_loads(tmp_path: Path):
 
 
 @needs_torchreid
-def test_what_torchreids_own_function_writes_loads_into_its_model(tmp_path: Path):
+def test_checkpoints_of_torchreids_own_function_load_into_its_model(tmp_path: Path):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         tools = importlib.import_module("torchreid.reid.utils.torchtools")
@@ -268,7 +268,7 @@ def test_only_what_the_features_need_has_to_be_in_a_checkpoint():
         ("resnet18", {"blocks": [1, 2, 1, 1]}, {}, "layer2.1.conv1.weight"),
     ],
 )
-def test_a_part_that_the_model_was_built_without_is_told(
+def test_weights_of_a_part_that_the_model_lacks_are_an_error(
     tmp_path: Path, name, stored, built, extra
 ):
     form = {"width": 4, "blocks": [1, 1, 1, 1]}
@@ -282,7 +282,7 @@ def test_a_part_that_the_model_was_built_without_is_told(
         check_weights(model, loaded, path, name=name, size=(64, 32))
 
 
-def test_classifiers_and_what_stands_beside_the_network_are_no_parts(tmp_path: Path):
+def test_classifiers_and_training_state_are_no_parts(tmp_path: Path):
     state = small().state_dict() | {
         "fc.weight": torch.ones(2, 2),
         "heads.classifier.weight": torch.ones(2, 2),

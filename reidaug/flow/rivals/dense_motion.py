@@ -73,7 +73,7 @@ class DenseMotion(nn.Module):
 
         Args:
             source: Source images on the grid (B, 3, h, w).
-            maps: The background's map, then one a part, (B, K + 1, 2, h, w): each a flow.
+            maps: The background's map, then one per part, (B, K + 1, 2, h, w): each a flow.
             evidence: Evidence of the parts' positions (B, C, h, w).
             known: (B, K), False for the parts to leave out.
 

@@ -73,7 +73,7 @@ class SamplingLosses:
         """Compute ``correctness`` and ``regularity``, unweighted, each summed over the levels.
 
         Args:
-            flows: One flow a level, coarse to fine, see `FlowEstimator.flows`.
+            flows: One flow per level, coarse to fine, see `FlowEstimator.flows`.
             batch: The pairs.
 
         Raises:
@@ -157,7 +157,7 @@ def gaussian_resample(
     first = torch.arange(len(points), device=flow.device)[:, None, None] * height * width
     index = rows[..., :, None] * width + columns[..., None, :]
     weights = down[..., :, None] * across[..., None, :]
-    # One table of cells and sixteen weighted rows of it a point: no neighbour is ever copied.
+    # One table of cells and sixteen weighted rows of it per point: no neighbour is ever copied.
     table = features.movedim(1, -1).flatten(0, 2)
     bags = (index.flatten(2) + first).flatten(0, 1)
     sampled = embedding_bag(

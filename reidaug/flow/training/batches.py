@@ -18,7 +18,7 @@ class PairBatches(Sampler[list[int]]):
 
     Args:
         count: Number of pairs.
-        batch: Pairs a step, over all processes.
+        batch: Pairs per step, over all processes.
         steps: Length of the training.
         start: First step.
         seed: Seed of the permutations.

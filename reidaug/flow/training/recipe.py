@@ -87,7 +87,7 @@ class TrainFlow(PairsRecipe):
     windows: tuple[int, ...] = (3, 5)  # window sizes of GFLA's affine loss, coarse to fine
     pair_augmentation: PairAugmentation = PairAugmentation()  # random changes of training pairs
     schedule: Schedule  # steps and learning rate
-    batch: int = Field(16, ge=1)  # pairs a step, over all processes
+    batch: int = Field(16, ge=1)  # pairs per step, over all processes
     clip: float | None = Field(1.0, gt=0)  # largest gradient norm; null does not clip
     betas: tuple[float, float] = (0.5, 0.999)  # of Adam
     weight_decay: float = Field(0.0, ge=0)  # L2 penalty of all parameters

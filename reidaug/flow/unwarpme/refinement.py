@@ -15,7 +15,7 @@ from reidaug.flow.layers import Down, Residual, Up
 from reidaug.geometry.flow import size_of
 from reidaug.geometry.warp import warp
 
-CELL = 4  # pixels a feature cell: the encoder halves twice
+CELL = 4  # pixels per feature cell: the encoder halves twice
 
 
 class Refinement(ImageGenerator):

@@ -24,7 +24,7 @@ from reidaug.flow.unwarpme.correlation import (
 from reidaug.geometry.flow import Size, size_of
 from reidaug.geometry.pose import OPENPOSE_18, Pose, pose_maps
 
-CELL = 4  # canvas pixels a feature cell: two of M's convolutions have stride 2
+CELL = 4  # canvas pixels per feature cell: two of M's convolutions have stride 2
 STRIDES = (1, 2, 1, 2, 1, 1, 1, 1, 1, 1, 1)
 PAPER_WIDTHS = (64, 64, 128, 128, 128, 128, 128, 128, 128, 128, 35)
 PAPER_HEAD_WIDTHS = (128, 128, 96, 64, 32)
@@ -116,7 +116,7 @@ class FlowHead(nn.Module):
         self.rest = nn.Sequential(*rest)
 
     def forward(self, matches: Float[Tensor, "b s h w"]) -> Float[Tensor, "b 2 h w"]:
-        """Compute two coordinates a cell (B, 2, h, w) from matches Q_gamma (B, S, h, w)."""
+        """Compute two coordinates per cell (B, 2, h, w) from matches Q_gamma (B, S, h, w)."""
         coordinates: Tensor = self.rest(self.first(matches))
         return coordinates
 
@@ -211,7 +211,7 @@ class UnWarpME(FlowEstimator):
         return unit_features(self.encoder(maps), over=self.unit)
 
     def forward(self, source: Images, source_pose: Pose, target_pose: Pose) -> Flow:
-        """Estimate one flow a pair; of the source image only the size is used."""
+        """Estimate one flow per pair; of the source image only the size is used."""
         both = Pose(*(torch.cat(parts) for parts in zip(source_pose, target_pose, strict=True)))
         z_source, z_target = self.encode(both, size_of(source)).chunk(2)
         return self._flow(z_source, z_target)

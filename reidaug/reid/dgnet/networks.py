@@ -121,7 +121,7 @@ class DGNet(nn.Module):
         if rows < self.parts:
             raise ValueError(
                 f"the encoder's map has {rows} rows, too few for {self.parts} parts: use taller "
-                "images (16 rows a part)"
+                "images (16 rows per part)"
             )
         return adaptive_max_pool2d(embedding.maps, (self.parts, 1)).flatten(1)
 

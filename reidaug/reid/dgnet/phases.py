@@ -90,7 +90,7 @@ class WeightSchedule:
             second head have it.
 
     Source:
-        DG-Net: 0 until step 30,000, then +0.0005 a step up to 2 (cycle, teacher) and 1 (structure
+        DG-Net: 0 until step 30,000, then +0.0005 per step up to 2 (cycle, teacher) and 1 (structure
         code). Ours are lengths, so that other final weights take as many steps.
     """
 

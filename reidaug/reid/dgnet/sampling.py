@@ -86,7 +86,7 @@ class DomainPairSampler(PairSampler):
         ValueError: As `PairSampler`, or ``pure`` is not in [0, 1].
 
     Source:
-        DG-Net++: AA 45 %, BB 45 %, AB 5 %, BA 5 %; 2 S / batch pairs an epoch, S being the size of
+        DG-Net++: AA 45 %, BB 45 %, AB 5 %, BA 5 %; 2 S / batch pairs per epoch, S being the size of
         the smaller domain. Shares are rounded to whole pairs.
     """
 

@@ -170,7 +170,7 @@ def jaccard_graph(
     near = neighbours(items, max(k1 + 1, k2), memory_mb=memory_mb)
     power = POWERS[metric]
     codes = encode(items, near, k1=k1, k2=k2, power=power)
-    # Rows are filtered at once, to 8 bytes a pair: with collapsed features every pair is near.
+    # Rows are filtered at once, to 8 bytes per pair: with collapsed features every pair is near.
     columns, values = [np.zeros(0, dtype=np.int32)], [np.zeros(0, dtype=np.float32)]
     for item, row in enumerate(jaccard_rows(codes, codes)):
         candidates = np.flatnonzero((1 - original) * row <= within)

@@ -13,17 +13,17 @@ from reidaug.errors import ReidaugError
 from reidaug.reid.evaluation.cluster import pseudo_labels, silhouette
 
 
-def blobs(seed, people, images, *, size=64, noise=0.3, strangers=0):
-    """Draw people's features in mixed order, and strangers (-1), each along an axis of his own."""
+def blobs(seed, people, images, *, size=64, noise=0.3, outliers=0):
+    """Draw people's features in mixed order, and outliers (-1), each along an axis of its own."""
     rng = np.random.default_rng(seed)
-    who = np.concatenate((np.repeat(np.arange(people), images), np.full(strangers, -1)))
-    who = rng.permutation(who)
-    features = noise * rng.standard_normal((len(who), size + strangers))
+    pids = np.concatenate((np.repeat(np.arange(people), images), np.full(outliers, -1)))
+    pids = rng.permutation(pids)
+    features = noise * rng.standard_normal((len(pids), size + outliers))
     features[:, :size] += np.append(rng.standard_normal((people, size)), np.zeros((1, size)), 0)[
-        who
+        pids
     ]
-    features[who < 0, size:] += size**0.5 * np.eye(strangers)
-    return torch.from_numpy(features.astype(np.float32)), who
+    features[pids < 0, size:] += size**0.5 * np.eye(outliers)
+    return torch.from_numpy(features.astype(np.float32)), pids
 
 
 def dense_labels(features, *, eps, min_samples, k1, k2, original=0.3):
@@ -33,18 +33,18 @@ def dense_labels(features, *, eps, min_samples, k1, k2, original=0.3):
 
 
 def test_blobs_are_found_again():
-    features, who = blobs(0, 58, 20)
+    features, pids = blobs(0, 58, 20)
     found = pseudo_labels(features)
     assert (found.clusters, found.outliers) == (58, 0)
-    assert normalized_mutual_info_score(who, found.labels) == pytest.approx(1)
+    assert normalized_mutual_info_score(pids, found.labels) == pytest.approx(1)
     assert found.quality > 0.8
 
 
-def test_strangers_are_outliers():
-    features, who = blobs(1, 20, 20, strangers=15)
+def test_people_with_one_image_are_outliers():
+    features, pids = blobs(1, 20, 20, outliers=15)
     found = pseudo_labels(features)
     assert found.clusters == 20
-    assert np.array_equal(found.labels < 0, who < 0)
+    assert np.array_equal(found.labels < 0, pids < 0)
     assert found.outliers == 15
 
 
@@ -57,7 +57,7 @@ def test_strangers_are_outliers():
     k2=st.integers(1, 6),
 )
 def test_labels_are_those_of_the_whole_matrix(seed, noise, eps, min_samples, k1, k2):
-    features, _ = blobs(seed, 6, 9, size=12, noise=noise, strangers=4)
+    features, _ = blobs(seed, 6, 9, size=12, noise=noise, outliers=4)
     assume(slow.decided(slow.distances(features), k1 + 1, round(k1 / 2) + 1, k2))
     keywords = {"eps": eps, "min_samples": min_samples, "k1": k1, "k2": k2}
     found = pseudo_labels(features, **keywords)
@@ -77,11 +77,11 @@ def test_fewer_items_than_neighbours():
 
 
 def test_copies_are_one_cluster():
-    features, who = blobs(0, 4, 40)
-    features[who == 2] = features[who == 2][0]
+    features, pids = blobs(0, 4, 40)
+    features[pids == 2] = features[pids == 2][0]
     found = pseudo_labels(features)
     assert (found.clusters, found.outliers) == (4, 0)
-    assert normalized_mutual_info_score(who, found.labels) == pytest.approx(1)
+    assert normalized_mutual_info_score(pids, found.labels) == pytest.approx(1)
     alike = pseudo_labels(features[:1].expand(50, -1))
     assert (alike.clusters, alike.outliers) == (1, 0)
 
@@ -98,7 +98,7 @@ def test_heads_weigh_as_the_paper_says():
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
-def test_bad_features_and_numbers_are_told():
+def test_bad_features_and_parameters_are_errors():
     features, _ = blobs(0, 2, 10)
     with pytest.raises(ValueError, match="eps"):
         pseudo_labels(features, eps=0.0)
@@ -140,9 +140,9 @@ def test_silhouette_equals_the_loop(seed, clusters):
 def test_silhouette_falls_as_people_grow_alike_and_in_parts_is_the_same():
     values = []
     for noise in (0.2, 0.6, 1.5):
-        features, who = blobs(0, 30, 20, noise=noise)
-        values.append(silhouette(features, who))
-        assert silhouette(features, who, memory_mb=0) == pytest.approx(values[-1], abs=1e-6)
+        features, pids = blobs(0, 30, 20, noise=noise)
+        values.append(silhouette(features, pids))
+        assert silhouette(features, pids, memory_mb=0) == pytest.approx(values[-1], abs=1e-6)
     assert values == sorted(values, reverse=True)
-    shuffled = np.random.default_rng(0).permutation(who)
+    shuffled = np.random.default_rng(0).permutation(pids)
     assert silhouette(features, shuffled) < 0.05 < values[-1]

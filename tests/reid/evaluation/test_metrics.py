@@ -28,7 +28,7 @@ def draw(seed, *, queries=7, gallery=40, people=5, cameras=3, levels=None):
 
 
 def slow_ranks(row, pid, camid, gallery):
-    """Walk down the sorted list, as the protocol is usually told."""
+    """Walk down the sorted list, as the protocol is usually described."""
     ranks, place = [], 0
     for g in sorted(range(len(row)), key=lambda g: (row[g], g)):
         if gallery.pids[g] == -1 or (gallery.pids[g] == pid and gallery.camids[g] == camid):
@@ -179,7 +179,7 @@ def test_torchreid_agrees_where_the_order_of_equals_cannot_matter(evaluate_rank,
 
 
 @given(st.integers(0, 10_000), st.integers(2, 120), st.sampled_from([1, 3, 10]))
-def test_torchreid_agrees_once_told_the_order_of_equals(evaluate_rank, seed, gallery, levels):
+def test_torchreid_agrees_given_the_order_of_equals(evaluate_rank, seed, gallery, levels):
     distances, query, crops = draw(seed, gallery=gallery, levels=levels)
     places = np.argsort(np.argsort(distances, axis=1, kind="stable"), axis=1).astype(float)
     compare(evaluate_rank, distances, places, query, crops)

@@ -33,11 +33,11 @@ def test_parts_give_what_the_whole_matrix_gives():
         torch.randn(700, 16, generator=chance),
         torch.randn(900, 16, generator=chance),
     )
-    who, among = ids(rng, 700), ids(rng, 900)
+    queries, candidates = ids(rng, 700), ids(rng, 900)
     cosine = normalize(query, dim=1).double() @ normalize(gallery, dim=1).double().T
-    whole = hit_ranks(-cosine.numpy(), who, among)
+    whole = hit_ranks(-cosine.numpy(), queries, candidates)
     for memory in (1, 64):  # one megabyte holds 291 rows
-        parts = rank_matches(query, who, gallery, among, memory_mb=memory)
+        parts = rank_matches(query, queries, gallery, candidates, memory_mb=memory)
         # single precision may swap neighbours
         assert all((abs(a - b) <= 1).all() for a, b in zip(whole, parts, strict=True))
 
@@ -45,9 +45,11 @@ def test_parts_give_what_the_whole_matrix_gives():
 def test_the_length_of_a_feature_does_not_matter():
     rng, chance = np.random.default_rng(0), torch.Generator().manual_seed(0)
     query, gallery = torch.randn(5, 8, generator=chance), torch.randn(60, 8, generator=chance)
-    who, among = ids(rng, 5), ids(rng, 60)
-    plain = rank_matches(query, who, gallery, among)
-    scaled = rank_matches(query * 7, who, gallery * torch.rand(60, 1, generator=chance), among)
+    queries, candidates = ids(rng, 5), ids(rng, 60)
+    plain = rank_matches(query, queries, gallery, candidates)
+    scaled = rank_matches(
+        query * 7, queries, gallery * torch.rand(60, 1, generator=chance), candidates
+    )
     assert all((a == b).all() for a, b in zip(plain, scaled, strict=True))
 
 
@@ -61,9 +63,9 @@ def test_given_distances_rank_alike_in_any_blocks(seed, levels, sizes):
     rng = np.random.default_rng(seed)
     distances = rng.random((9, 50))
     distances = np.floor(distances * levels) if levels else distances
-    who, among = ids(rng, 9), ids(rng, 50)
-    found = rank_by_distances(split(distances, sizes), who, among)
-    for one, other in zip(found, hit_ranks(distances, who, among), strict=True):
+    queries, candidates = ids(rng, 9), ids(rng, 50)
+    found = rank_by_distances(split(distances, sizes), queries, candidates)
+    for one, other in zip(found, hit_ranks(distances, queries, candidates), strict=True):
         assert one.tolist() == other.tolist()
 
 
@@ -79,37 +81,39 @@ def test_the_nearest_are_the_first_of_the_cleaned_list(seed, levels, gallery, k,
     distances = rng.random((9, gallery)).astype(np.float32)
     distances = np.floor(distances * levels) if levels else distances
     before = distances.copy()
-    who = ids(rng, 9)
-    among = Identities(
-        rng.integers(-1, 9, gallery), rng.integers(1, 4, gallery)
-    )  # junk, distractors
-    found = nearest_by_distances(split(distances, sizes), who, among, k)
-    ranks = rank_by_distances([distances], who, among)
-    for i, (pid, camid) in enumerate(zip(*who, strict=True)):
+    queries = ids(rng, 9)
+    # With junk (-1) and distractors (0).
+    candidates = Identities(rng.integers(-1, 9, gallery), rng.integers(1, 4, gallery))
+    found = nearest_by_distances(split(distances, sizes), queries, candidates, k)
+    ranks = rank_by_distances([distances], queries, candidates)
+    for i, (pid, camid) in enumerate(zip(*queries, strict=True)):
         left = [
             g
             for g in sorted(range(gallery), key=lambda g: (distances[i, g], g))
-            if among.pids[g] != -1 and (among.pids[g], among.camids[g]) != (pid, camid)
+            if candidates.pids[g] != -1
+            and (candidates.pids[g], candidates.camids[g]) != (pid, camid)
         ][:k]
         none = [-1] * (k - len(left))
         assert found.indices[i].tolist() == left + none
-        assert found.right[i].tolist() == [among.pids[g] == pid for g in left] + [False] * len(none)
+        assert found.right[i].tolist() == [candidates.pids[g] == pid for g in left] + [False] * len(
+            none
+        )
         assert found.distance[i].tolist() == [distances[i, g] for g in left] + [np.inf] * len(none)
         # and they are in the order that the scores count in
         assert np.flatnonzero(found.right[i]).tolist() == [r for r in ranks[i] if r < k]
     assert np.array_equal(distances, before)
 
 
-def test_the_nearest_by_features_have_the_cosines_told():
+def test_the_nearest_by_features_have_the_cosines_returned():
     rng, chance = np.random.default_rng(0), torch.Generator().manual_seed(0)
     query, gallery = torch.randn(700, 16, generator=chance), torch.randn(900, 16, generator=chance)
-    who, among = ids(rng, 700), ids(rng, 900)
-    found = nearest(query, who, gallery, among, 10, memory_mb=1)
+    queries, candidates = ids(rng, 700), ids(rng, 900)
+    found = nearest(query, queries, gallery, candidates, 10, memory_mb=1)
     cosines = (normalize(query, dim=1) @ normalize(gallery, dim=1).T).numpy()
     np.testing.assert_allclose(
         found.distance, 1 - np.take_along_axis(cosines, found.indices, axis=1), atol=1e-6
     )
-    whole = nearest_by_distances([1 - cosines], who, among, 10)
+    whole = nearest_by_distances([1 - cosines], queries, candidates, 10)
     assert (found.indices == whole.indices).mean() > 0.999  # single precision may swap neighbours
     one, elsewhere = Identities(*np.array([[7], [1]])), Identities(*np.array([[7], [2]]))
     same = nearest(query[:1], one, query[:1] * 3, elsewhere, 2)
@@ -117,23 +121,23 @@ def test_the_nearest_by_features_have_the_cosines_told():
     assert same.distance[0, 0] == pytest.approx(0, abs=1e-6)
 
 
-def test_distances_of_more_or_fewer_queries_are_told():
-    who = Identities(np.array([1, 2]), np.array([1, 1]))
+def test_distances_of_more_or_fewer_queries_are_errors():
+    queries = Identities(np.array([1, 2]), np.array([1, 1]))
     for rows in (1, 3):
         with pytest.raises(ValueError, match=f"distances of {rows} queries for 2"):
-            rank_by_distances([np.zeros((rows, 2))], who, who)
+            rank_by_distances([np.zeros((rows, 2))], queries, queries)
         with pytest.raises(ValueError, match=f"distances of {rows} queries for 2"):
-            nearest_by_distances([np.zeros((rows, 2))], who, who, 1)
+            nearest_by_distances([np.zeros((rows, 2))], queries, queries, 1)
     with pytest.raises(ValueError, match="k must be at least 1"):
-        nearest_by_distances([np.zeros((2, 2))], who, who, 0)
+        nearest_by_distances([np.zeros((2, 2))], queries, queries, 0)
 
 
-def test_a_diverged_model_is_told():
-    who = Identities(np.array([1]), np.array([1]))
+def test_features_that_are_not_finite_are_errors():
+    queries = Identities(np.array([1]), np.array([1]))
     with pytest.raises(ReidaugError, match="gallery feature is not finite"):
-        rank_matches(torch.ones(1, 2), who, torch.tensor([[1.0, torch.nan]]), who)
+        rank_matches(torch.ones(1, 2), queries, torch.tensor([[1.0, torch.nan]]), queries)
     with pytest.raises(ReidaugError, match="query feature is not finite"):
-        nearest(torch.tensor([[1.0, torch.inf]]), who, torch.ones(1, 2), who, 1)
+        nearest(torch.tensor([[1.0, torch.inf]]), queries, torch.ones(1, 2), queries, 1)
 
 
 def test_embedding_is_the_weighted_cosine_of_the_heads_over_both_views(tmp_path: Path):

@@ -29,11 +29,11 @@ HALF = {k: round(k / 2) for k in range(1, 30)}
 
 
 def draw(seed, count, *, people=6, size=8, noise=0.6):
-    """Draw features around one centre a person; and who they are."""
+    """Draw features around one centre per person, and their identities."""
     chance = torch.Generator().manual_seed(seed)
-    who = torch.randint(0, people, (count,), generator=chance)
+    pids = torch.randint(0, people, (count,), generator=chance)
     centres = torch.randn(people, size, generator=chance)
-    return centres[who] + noise * torch.randn(count, size, generator=chance), who.numpy()
+    return centres[pids] + noise * torch.randn(count, size, generator=chance), pids.numpy()
 
 
 def whole(blocks):
@@ -144,7 +144,7 @@ def test_products_are_the_same_with_any_number_of_threads():
 
 
 @pytest.mark.parametrize("form", [k_reciprocal, gnn_rerank])
-def test_no_matrix_of_everybody_by_everybody_is_filled(form):
+def test_no_matrix_of_all_pairs_is_filled(form):
     features, _ = draw(0, 4000, people=160, size=32)
     tracemalloc.start()
     for block in form(features[:50], features[50:], memory_mb=2):
@@ -157,9 +157,9 @@ def test_no_matrix_of_everybody_by_everybody_is_filled(form):
 @pytest.mark.parametrize("form", [k_reciprocal, gnn_rerank])
 def test_re_ranking_finds_more(form):
     rng = np.random.default_rng(0)
-    features, who = draw(0, 600, people=25, size=32, noise=1.6)
+    features, pids = draw(0, 600, people=25, size=32, noise=1.6)
     query, gallery = (
-        Identities(who[part] + 1, rng.integers(1, 4, len(who[part])))
+        Identities(pids[part] + 1, rng.integers(1, 4, len(pids[part])))
         for part in (slice(0, 100), slice(100, None))
     )
     plain = rank_matches(features[:100], query, features[100:], gallery)
@@ -204,7 +204,7 @@ def test_the_graph_holds_the_near_pairs_and_no_others(seed, count, k1, metric):
     np.testing.assert_allclose(graph.data, expected[rows, columns], atol=1e-5)
 
 
-def test_a_diverged_model_is_told():
+def test_features_that_are_not_finite_are_an_error():
     good, bad = torch.ones(3, 2), torch.tensor([[1.0, torch.inf]])
     for form in (k_reciprocal, gnn_rerank):
         with pytest.raises(ReidaugError, match="a query feature is not finite"):
@@ -215,7 +215,7 @@ def test_a_diverged_model_is_told():
         jaccard_graph(bad, within=0.4)
 
 
-def test_numbers_out_of_range_are_told():
+def test_parameters_out_of_range_are_errors():
     features, _ = draw(0, 5)
     for form in (k_reciprocal, gnn_rerank):
         for wrong in ({"k1": 0}, {"k2": 0}, {"original": 1.5}, {"original": -0.1}):

@@ -48,27 +48,31 @@ def features(model, people):
 @pytest.mark.parametrize("name", ["none", "k_reciprocal", "gnn"])
 def test_re_ranking_scores_what_its_function_gives(people, model, name):
     query, gallery = people[::4], [p for k, p in enumerate(people) if k % 4]
-    asking, asked, who, among = (
+    query_features, gallery_features, query_ids, gallery_ids = (
         features(model, query),
         features(model, gallery),
         Identities.of(query),
         Identities.of(gallery),
     )
     ranks = {
-        "none": lambda: rank_matches(asking, who, asked, among),
-        "k_reciprocal": lambda: rank_by_distances(k_reciprocal(asking, asked), who, among),
-        "gnn": lambda: rank_by_distances(gnn_rerank(asking, asked), who, among),
+        "none": lambda: rank_matches(query_features, query_ids, gallery_features, gallery_ids),
+        "k_reciprocal": lambda: rank_by_distances(
+            k_reciprocal(query_features, gallery_features), query_ids, gallery_ids
+        ),
+        "gnn": lambda: rank_by_distances(
+            gnn_rerank(query_features, gallery_features), query_ids, gallery_ids
+        ),
     }
     scores = {key: Evaluation.of(score_queries(work())) for key, work in ranks.items()}
     assert evaluate(extract_features(model, query, gallery, size=SIZE), rerank=name) == scores[name]
-    assert len({tested.scores["mAP"] for tested in scores.values()}) == 3
+    assert len({evaluation.scores["mAP"] for evaluation in scores.values()}) == 3
 
 
 @pytest.mark.parametrize("name", ["k_reciprocal", "gnn"])
 def test_a_set_that_searches_itself_counts_everybody_once(people, model, name):
     rerank = {"k_reciprocal": k_reciprocal, "gnn": gnn_rerank}[name]
-    who, seen = Identities.of(people), features(model, people)
-    expected = Evaluation.of(score_queries(rank_by_distances(rerank(seen), who, who)))
+    ids, found = Identities.of(people), features(model, people)
+    expected = Evaluation.of(score_queries(rank_by_distances(rerank(found), ids, ids)))
     assert evaluate(extract_features(model, people, people, size=SIZE), rerank=name) == expected
 
 
