@@ -27,6 +27,14 @@ def rendered_market(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def people(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Pairs of nine people with exact flows and masks, read only."""
+    from small_pairs import write_pairs
+
+    return write_pairs(tmp_path_factory.mktemp("people") / "pairs")
+
+
+@pytest.fixture(scope="session")
 def blazepose() -> None:
     """BlazePose's network, fetched before the tests that run it."""
     from drawn_person import model_file

@@ -7,6 +7,9 @@ import pytest
 from flow_figures import SIZE
 
 from reidaug.cli import main
+from reidaug.experiments.compare_config import Compare
+from reidaug.flow.training.recipe import TrainFlow
+from reidaug.recipes import resolve
 
 ESTIMATOR = {
     "class": "reidaug.flow.unwarpme:UnWarpME",
@@ -28,9 +31,9 @@ ROWS: dict[str, Any] = {
 }
 
 
-def training(pairs: Path, **keys: Any) -> dict[str, Any]:
-    """Values of a `train-flow` recipe."""
-    return {
+def train_recipe(pairs: Path, **keys: Any) -> TrainFlow:
+    """A `train-flow` recipe."""
+    values = {
         "pairs": str(pairs),
         "size": list(SIZE),
         "estimator": ESTIMATOR,
@@ -42,6 +45,7 @@ def training(pairs: Path, **keys: Any) -> dict[str, Any]:
         "stlpips": [],
         **keys,
     }
+    return resolve(values, TrainFlow, where="test")
 
 
 def comparison(pairs: Path, **keys: Any) -> dict[str, Any]:
@@ -62,6 +66,11 @@ def comparison(pairs: Path, **keys: Any) -> dict[str, Any]:
         "rows": ROWS,
         **keys,
     }
+
+
+def compare_recipe(pairs: Path, **keys: Any) -> Compare:
+    """A `compare` recipe."""
+    return resolve(comparison(pairs, **keys), Compare, where="test")
 
 
 def check_error(

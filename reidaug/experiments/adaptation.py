@@ -1,6 +1,7 @@
 """Adaptation experiment: DG-Net++ adapted to a target with every arm and seed, and compared."""
 
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -91,14 +92,8 @@ def adapt(
     """
     data = read_adaptation_data(recipe)
     check_networks(recipe)
-    return run_experiment(
-        lambda folder: AdaptationGrid(recipe, data, folder),
-        recipe,
-        AdaptationReport,
-        out,
-        resume=resume,
-        workers=workers,
-    )
+    grid = partial(AdaptationGrid, recipe, data)
+    return run_experiment(grid, recipe, AdaptationReport, out, resume=resume, workers=workers)
 
 
 def dry_run(recipe: AdaptationRecipe) -> AdaptationReport:
@@ -120,7 +115,7 @@ def dry_run(recipe: AdaptationRecipe) -> AdaptationReport:
     teacher = replace(recipe.teacher, steps=1)
     recipe = recipe.model_copy(update={**short, "seeds": recipe.seeds[:1], "teacher": teacher})
     few = data.subset(max(DRY_RUN_CROPS, recipe.networks().batch))
-    return dry_run_grid(lambda folder: AdaptationGrid(recipe, few, folder, singletons=True))
+    return dry_run_grid(partial(AdaptationGrid, recipe, few, singletons=True))
 
 
 def check_networks(recipe: AdaptationRecipe) -> None:

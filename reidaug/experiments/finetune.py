@@ -6,6 +6,7 @@ cell too.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from accelerate import PartialState
@@ -55,14 +56,8 @@ def finetune(
     """
     data = read_data(recipe)
     build_checked_network(recipe, len(data.pids), training=True)
-    return run_experiment(
-        lambda folder: FinetuneGrid(recipe, data, folder),
-        recipe,
-        FinetuneReport,
-        out,
-        resume=resume,
-        workers=workers,
-    )
+    grid = partial(FinetuneGrid, recipe, data)
+    return run_experiment(grid, recipe, FinetuneReport, out, resume=resume, workers=workers)
 
 
 def dry_run(recipe: FinetuneRecipe) -> FinetuneReport:
@@ -79,7 +74,7 @@ def dry_run(recipe: FinetuneRecipe) -> FinetuneReport:
     data = read_data(recipe)
     build_checked_network(recipe, len(data.pids), training=True)
     few = data._replace(query=data.query[:DRY_RUN_CROPS], gallery=data.gallery[:DRY_RUN_CROPS])
-    return dry_run_grid(lambda folder: FinetuneGrid(recipe, few, folder))
+    return dry_run_grid(partial(FinetuneGrid, recipe, few))
 
 
 @dataclass(frozen=True)

@@ -5,16 +5,10 @@ from pathlib import Path
 import pytest
 import yaml
 from click.testing import CliRunner
-from small_pairs import write_pairs
 from small_trainings import check_error, comparison
 
 from reidaug.cli import main
 from reidaug.commands import compare as command
-
-
-@pytest.fixture(scope="module")
-def people(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_pairs(tmp_path_factory.mktemp("people") / "pairs")
 
 
 def test_the_command_line(people: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,27 +1,17 @@
 """The command `reidaug train-flow` and its recipe files."""
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from small_pairs import write_pairs
-from small_trainings import check_error, training
+from small_trainings import check_error
+from small_trainings import train_recipe as recipe
 
 from reidaug.cli import main
 from reidaug.commands import train_flow
 from reidaug.flow.checkpoint import build_estimator
 from reidaug.flow.training.recipe import TrainFlow
-from reidaug.recipes import load, resolve
-
-
-@pytest.fixture(scope="module")
-def people(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_pairs(tmp_path_factory.mktemp("people") / "pairs")
-
-
-def recipe(people: Path, **keys: Any) -> TrainFlow:
-    return resolve(training(people, **keys), TrainFlow, where="test")
+from reidaug.recipes import load
 
 
 def test_the_command_line(people: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 from flow_figures import SIZE
-from small_pairs import write_pairs
-from small_trainings import DISCRIMINATOR, GENERATOR, ROWS, comparison
+from small_trainings import DISCRIMINATOR, GENERATOR, ROWS
+from small_trainings import compare_recipe as recipe
 
 from reidaug.data.images import read_image
 from reidaug.errors import ReidaugError, UsageError
@@ -21,16 +21,6 @@ from reidaug.flow.checkpoint import load_checkpoint
 from reidaug.flow.score_table import CLOSED_FORMS
 from reidaug.flow.training.trainer import FlowTrainer
 from reidaug.machine import one_thread
-from reidaug.recipes import resolve
-
-
-@pytest.fixture(scope="module")
-def people(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_pairs(tmp_path_factory.mktemp("people") / "pairs")
-
-
-def recipe(people: Path, **keys: Any) -> Compare:
-    return resolve(comparison(people, **keys), Compare, where="test")
 
 
 def report_of(settings: Compare, out: Path, **options: Any) -> dict[str, Any]:

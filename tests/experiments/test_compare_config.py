@@ -4,23 +4,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from small_pairs import write_pairs
-from small_trainings import comparison
+from small_trainings import compare_recipe as recipe
 
 from reidaug.errors import ReidaugError
 from reidaug.experiments import compare_config
 from reidaug.experiments.compare import compare
-from reidaug.experiments.compare_config import Compare
-from reidaug.recipes import resolve
-
-
-@pytest.fixture(scope="module")
-def people(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_pairs(tmp_path_factory.mktemp("people") / "pairs")
-
-
-def recipe(people: Path, **keys: Any) -> Compare:
-    return resolve(comparison(people, **keys), Compare, where="test")
 
 
 @pytest.mark.parametrize(

@@ -5,19 +5,17 @@ from typing import Any
 
 import pytest
 import torch
-from small_trainings import DISCRIMINATOR, GENERATOR, training
+from small_trainings import DISCRIMINATOR, GENERATOR, train_recipe
 
 from reidaug.errors import UsageError
 from reidaug.flow.training.networks import Networks, build_networks
-from reidaug.flow.training.recipe import TrainFlow
-from reidaug.recipes import resolve
 
 CPU = torch.device("cpu")
 
 
 def build(**keys: Any) -> Networks:
-    values = training(Path("unread"), generator=GENERATOR, discriminator=DISCRIMINATOR, **keys)
-    return build_networks(resolve(values, TrainFlow, where="test"), CPU)
+    parts = {"generator": GENERATOR, "discriminator": DISCRIMINATOR}
+    return build_networks(train_recipe(Path("unread"), **parts, **keys), CPU)
 
 
 def test_first_weights_depend_on_the_recipes_seed_alone() -> None:

@@ -13,7 +13,8 @@ import torch
 from flow_figures import SIZE
 from safetensors.torch import load_file
 from small_pairs import write_pairs
-from small_trainings import DISCRIMINATOR, GENERATOR, training
+from small_trainings import DISCRIMINATOR, GENERATOR
+from small_trainings import train_recipe as recipe
 
 from reidaug.data.deepfashion import read_deepfashion
 from reidaug.data.keypoints import write_patn
@@ -24,21 +25,10 @@ from reidaug.flow.perceptual_networks import ShiftTolerantLPIPS
 from reidaug.flow.score_table import table_text
 from reidaug.flow.training import networks
 from reidaug.flow.training.pair_sources import hold_out, read_splits, subsample
-from reidaug.flow.training.recipe import TrainFlow
 from reidaug.flow.training.train import train
 from reidaug.flow.training.trainer import FlowTrainer
 from reidaug.geometry.pose import Pose
 from reidaug.jobs import States
-from reidaug.recipes import resolve
-
-
-@pytest.fixture(scope="module")
-def people(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_pairs(tmp_path_factory.mktemp("people") / "pairs")
-
-
-def recipe(people: Path, **keys: Any) -> TrainFlow:
-    return resolve(training(people, **keys), TrainFlow, where="test")
 
 
 def test_training_starts_from_the_weights_of_another_flow(people: Path, tmp_path: Path) -> None:
