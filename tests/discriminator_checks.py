@@ -5,7 +5,33 @@ from seeding import seeded
 from torch import Tensor
 
 from reidaug.flow.unwarpme.discriminator import Discriminator
+from reidaug.geometry.flow import Size
 from reidaug.geometry.pose import Pose, select
+
+
+def noise(count: int, seed: int, size: Size) -> Tensor:
+    return torch.rand(count, 3, *size, generator=seeded(seed))
+
+
+def people(count: int, seed: int, size: Size, *, visible: float = 0.8) -> Pose:
+    generator = seeded(seed)
+    xy = torch.rand(count, 18, 2, generator=generator) * torch.tensor([size[1], size[0]])
+    return Pose(xy, torch.rand(count, 18, generator=generator) < visible)
+
+
+def check_missing_joints(net: Discriminator, real: Tensor, fake: Tensor, pose: Pose) -> None:
+    """A missing joint may be anywhere, and nobody's losses have finite gradients."""
+    for anything in (torch.nan, torch.inf, -1.0):
+        moved = Pose(torch.where(pose.visible[..., None], pose.xy, anything), pose.visible)
+        assert torch.equal(net(real, pose)[-1], net(real, moved)[-1])
+    fake.requires_grad_()
+    for anywhere in (torch.nan, torch.inf):
+        nobody = Pose(torch.full_like(pose.xy, anywhere), torch.zeros_like(pose.visible))
+        sum(net.generator_losses(real, fake, nobody).values(), start=torch.zeros(())).backward()
+        net.loss(real, fake, nobody, seeded(0)).backward()
+        for gradient in (fake.grad, *(p.grad for p in net.parameters())):
+            assert gradient is not None
+            assert gradient.isfinite().all()
 
 
 def check_bfloat16(net: Discriminator, real: Tensor, fake: Tensor, pose: Pose) -> None:

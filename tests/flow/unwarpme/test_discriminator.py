@@ -1,8 +1,16 @@
+from functools import partial
+
+import discriminator_checks
 import pytest
 import torch
-from discriminator_checks import check_batches, check_bfloat16, check_gradients
+from discriminator_checks import (
+    check_batches,
+    check_bfloat16,
+    check_gradients,
+    check_missing_joints,
+)
 from seeding import seeded
-from torch import Tensor, nn
+from torch import nn
 
 from reidaug.errors import UsageError
 from reidaug.flow.estimator import Motion
@@ -10,19 +18,12 @@ from reidaug.flow.unwarpme.discriminator import PatchDiscriminator
 from reidaug.flow.unwarpme.losses import discriminator_loss, generator_loss
 from reidaug.flow.unwarpme.refinement import Refinement
 from reidaug.geometry.flow import identity
-from reidaug.geometry.pose import Pose
 
 SIZE = (72, 64)
 
 
-def noise(count: int, seed: int, height: int = SIZE[0], width: int = SIZE[1]) -> Tensor:
-    return torch.rand(count, 3, height, width, generator=seeded(seed))
-
-
-def people(count: int, seed: int, *, visible: float = 0.8) -> Pose:
-    generator = seeded(seed)
-    xy = torch.rand(count, 18, 2, generator=generator) * torch.tensor([SIZE[1], SIZE[0]])
-    return Pose(xy, torch.rand(count, 18, generator=generator) < visible)
+noise = partial(discriminator_checks.noise, size=SIZE)
+people = partial(discriminator_checks.people, size=SIZE)
 
 
 def narrow(seed: int = 0, **keywords: object) -> PatchDiscriminator:
@@ -49,7 +50,7 @@ def test_every_block_is_returned_and_the_last_are_the_scores(
     size: tuple[int, int], grid: tuple[int, int]
 ) -> None:
     net = narrow()
-    features = net(noise(2, 0, *size), people(2, 1))
+    features = net(noise(2, 0, size=size), people(2, 1))
     assert [f.shape[1] for f in features] == [8, 8, 16, 16, 1]
     assert features[-1].shape == (2, 1, *grid)
     kinds = [m for m in net.modules() if not list(m.children())]
@@ -63,7 +64,7 @@ def test_every_block_is_returned_and_the_last_are_the_scores(
 
 def test_wrong_presets_and_keywords_are_errors() -> None:
     with pytest.raises(ValueError, match="at least 61 x 61 pixels, got 128 x 60"):
-        narrow()(noise(1, 0, 128, 60), people(1, 1))
+        narrow()(noise(1, 0, size=(128, 60)), people(1, 1))
     with pytest.raises(UsageError, match=r"'large'.*paper, small, fomm"):
         PatchDiscriminator.preset("large")
     for wrong, words in [({"widths": (8,)}, "two widths"), ({"sigma": 0.0}, "sigma")]:
@@ -79,19 +80,7 @@ def test_the_pose_counts_only_for_a_conditioned_discriminator() -> None:
 
 
 def test_a_missing_joint_is_an_empty_map_wherever_it_is_said_to_be() -> None:
-    net, real, fake = narrow(), noise(2, 0), noise(2, 1).requires_grad_()
-    pose = people(2, 2, visible=0.5)
-    for anything in (torch.nan, torch.inf, -1.0):
-        moved = Pose(torch.where(pose.visible[..., None], pose.xy, anything), pose.visible)
-        assert torch.equal(net(real, pose)[-1], net(real, moved)[-1])
-    nobody = Pose(torch.full_like(pose.xy, torch.nan), torch.zeros_like(pose.visible))
-    losses = net.generator_losses(real, fake, nobody)
-    (losses["generative"] + losses["matching"]).backward()
-    net.loss(real, fake, nobody, seeded(0)).backward()
-    assert fake.grad is not None
-    for gradient in (fake.grad, *(p.grad for p in net.parameters())):
-        assert gradient is not None
-        assert gradient.isfinite().all()
+    check_missing_joints(narrow(), noise(2, 0), noise(2, 1), people(2, 2, visible=0.5))
 
 
 def test_the_losses_are_those_of_its_scores_and_features() -> None:
