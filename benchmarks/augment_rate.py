@@ -19,6 +19,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from provenance import RESULTS, about
+from timing import seconds_of
 
 from reidaug.augment.augmented_dataset import augment_dataset
 from reidaug.augment.background import GREY_LEVEL, composite
@@ -159,13 +160,7 @@ def sources(root: Path) -> list[Source]:
 
 def milliseconds(work: Callable[[], Any], warps: int) -> float:
     """Median time of five calls, divided by the number of warps each makes."""
-    work()
-    took = []
-    for _ in range(5):
-        start = time.perf_counter()
-        work()
-        took.append(time.perf_counter() - start)
-    return round(float(np.median(took)) * 1000 / warps, 3)
+    return round(float(np.median(seconds_of(work, 5))) * 1000 / warps, 3)
 
 
 def write(

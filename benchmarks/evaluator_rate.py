@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import torch
 from provenance import write_result
+from timing import seconds_of
 from torch import Tensor
 from torch.nn.functional import normalize
 
@@ -109,13 +110,7 @@ def timed(work: Callable[[], object], repeats: int) -> list[float]:
     Returns:
         First quartile, median and third quartile in seconds.
     """
-    work()
-    seconds = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        work()
-        seconds.append(time.perf_counter() - start)
-    return [round(value, 3) for value in statistics.quantiles(seconds, n=4)]
+    return [round(value, 3) for value in statistics.quantiles(seconds_of(work, repeats), n=4)]
 
 
 def compare(noise: float, size: int) -> dict[str, Any]:

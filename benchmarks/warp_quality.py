@@ -22,6 +22,7 @@ import torch
 from numpy.typing import NDArray
 from provenance import RESULTS, about
 from scipy.stats import spearmanr
+from timing import seconds_of
 from torch import Tensor
 
 from reidaug.augment.background import inpaint_person
@@ -226,13 +227,7 @@ def cost(data: Pairs, flow: Tensor) -> dict[str, float]:
 
 def milliseconds(work: Callable[[], Any]) -> float:
     """Median processor time of nine calls."""
-    work()
-    took = []
-    for _ in range(9):
-        start = time.process_time()
-        work()
-        took.append(time.process_time() - start)
-    return round(float(np.median(took)) * 1000, 3)
+    return round(float(np.median(seconds_of(work, 9, time.process_time))) * 1000, 3)
 
 
 def main() -> None:

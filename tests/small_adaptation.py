@@ -1,11 +1,9 @@
 """A small adaptation experiment on drawn figures."""
 
-import shutil
 from pathlib import Path
 
-from stick_market import stick_market
+from stick_market import copy_as_warps, stick_market
 
-from reidaug.data.market1501 import TRAIN
 from reidaug.experiments.adaptation_config import AdaptationRecipe
 from reidaug.recipes import resolve
 
@@ -14,9 +12,7 @@ def draw_roots(folder: Path) -> Path:
     """Draw source and target, and "warps" that are copies of the target's training crops."""
     stick_market(folder / "source", people=4, images=3)
     stick_market(folder / "target", people=5, images=4)
-    shutil.copytree(folder / "target", folder / "warps")
-    for path in (folder / "warps" / TRAIN).iterdir():
-        path.rename(path.with_name(f"{path.stem}_w00.jpg"))
+    copy_as_warps(folder / "target", folder / "warps")
     return folder
 
 

@@ -1,11 +1,9 @@
 """A small fine-tuning experiment on drawn figures."""
 
-import shutil
 from pathlib import Path
 
-from stick_market import stick_market
+from stick_market import copy_as_warps, stick_market
 
-from reidaug.data.market1501 import TRAIN
 from reidaug.experiments.finetune_config import FinetuneRecipe
 from reidaug.recipes import resolve
 
@@ -38,7 +36,5 @@ def recipe(root: Path, **changes) -> FinetuneRecipe:
 def draw_roots(folder: Path) -> Path:
     """Draw a dataset, and "warps" that are copies of its training crops."""
     stick_market(folder / "market", people=6, images=4)
-    shutil.copytree(folder / "market", folder / "warps")
-    for path in (folder / "warps" / TRAIN).iterdir():
-        path.rename(path.with_name(f"{path.stem}_w00.jpg"))
+    copy_as_warps(folder / "market", folder / "warps")
     return folder

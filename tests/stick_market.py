@@ -1,5 +1,6 @@
 """A small Market-1501 root of stick figures, drawn in an instant."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -57,3 +58,10 @@ def stick_market(
                     poses[name] = pose
     write_patn(root / "market-annotation-train.csv", poses)
     return root
+
+
+def copy_as_warps(market: Path, warps: Path) -> None:
+    """Copy a root, its training crops named as their warps."""
+    shutil.copytree(market, warps)
+    for path in (warps / TRAIN).iterdir():
+        path.rename(path.with_name(f"{path.stem}_w00.jpg"))
