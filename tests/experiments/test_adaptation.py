@@ -80,7 +80,7 @@ def test_identities_of_the_target_change_nothing(
 ) -> None:
     other = shutil.copytree(root / "target", tmp_path / "target")
     warps = shutil.copytree(root / "warps", tmp_path / "warps")
-    for folder in (other, warps):  # the same pictures in the same order, all strangers
+    for folder in (other, warps):  # the same images in the same order, each of a person of its own
         for pid, path in enumerate(sorted((folder / TRAIN).iterdir())):
             path.rename(path.with_name(f"{pid:04d}{path.name[4:]}"))
     blind = adapt(

@@ -39,7 +39,7 @@ def test_a_batch_is_the_files_in_order(files, cache_mb):
 
 def test_the_cache_is_bounded_and_spares_decoding(files):
     crops = Crops(files, size=(24, 12), cache_mb=0)
-    crops._room = 2
+    crops._capacity = 2
     crops.batch([0, 1, 2, 3])
     files[0].unlink(), files[3].unlink()
     assert torch.equal(crops.batch([0])[0], some()[0])
