@@ -1,7 +1,7 @@
 """Run folders and progress.
 
-A run folder has ``recipe.yaml`` (the resolved recipe), ``log.jsonl`` (one JSON object a line) and,
-once the run is complete, ``report.json``.
+A run folder has ``recipe.yaml`` (the resolved recipe), ``log.jsonl`` (one JSON object per line)
+and, once the run is complete, ``report.json``.
 """
 
 import json

@@ -52,12 +52,12 @@ class AugmentOptions(Recipe):
         default=25,
         ge=1,
         le=10_000,
-        description="Number of target poses; unused by --flow identity, which keeps the pose.",
+        description="Number of target poses. --flow identity keeps each image's pose: it takes "
+        "only the size of the warps from the images chosen here and by --choose.",
     )
     choose: Choice = Field(
         default="random",
-        description="Draw the target poses, or take the centres of clusters of similar ones; "
-        "unused by --flow identity.",
+        description="Draw the target poses, or take the centres of clusters of similar ones.",
     )
     background: Annotated[str, AfterValidator(_known_background)] = Field(
         default="grey",

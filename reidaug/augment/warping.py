@@ -102,11 +102,13 @@ def estimate_flows(
     follows_target = estimator.to_target_pose and not estimator.keeps_pose
     for k, crop in enumerate(crops):
         target, flow = flows[k]
-        of_crop = targets_of(estimator, crop, flow, targets._replace(pose=target))
+        crop_targets = targets_of(estimator, crop, flow, targets._replace(pose=target))
         source_pose = stack([crop.pose])
-        half_turn = half_turns(source_pose, targets.pose if follows_target else of_crop.pose)[0]
-        agreement = view_agreement(source_pose, of_crop.pose)[0]
-        yield WarpField(crop, of_crop, flow, half_turn, agreement)
+        half_turn = half_turns(source_pose, targets.pose if follows_target else crop_targets.pose)[
+            0
+        ]
+        agreement = view_agreement(source_pose, crop_targets.pose)[0]
+        yield WarpField(crop, crop_targets, flow, half_turn, agreement)
 
 
 def targets_of(

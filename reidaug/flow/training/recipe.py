@@ -79,7 +79,7 @@ class TrainFlow(PairsRecipe):
     generator: dict[str, Any] | None = None
     discriminator: dict[str, Any] | None = None  # of generated images
     row: str = "unwarpme"  # name of the estimator's row in tables of scores
-    # Tasks in turn, one entry a step; ``exact+reconstruction`` sums two in one step.
+    # Tasks in turn, one entry per step; ``exact+reconstruction`` sums two in one step.
     cycle: tuple[str, ...] = Field(("affine", "reconstruction"), min_length=1)
     weights: LossWeights = LossWeights()  # loss weights
     # resolutions of the perceptual loss, as fractions of the images' own
