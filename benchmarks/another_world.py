@@ -10,10 +10,9 @@ flow inside the package to shipped_<world>_<seed>.json.
 """
 
 import argparse
-import json
 from pathlib import Path
 
-from provenance import RESULTS, about
+from provenance import write_result
 from shipped import weights_of
 
 from reidaug.commands.demo import run_stage
@@ -44,13 +43,12 @@ def main() -> None:
     for stage in stages:
         print(stage.command)
         report = run_stage(stage)
-    source = about(
+    command = (
         f"python benchmarks/another_world.py --flow {options.flow} "
         f"--seed {options.seed} --seeds {options.seeds} --world {options.world}"
     )
-    result = {**source, "weights": weights_of(flow), "reid": report}
-    path = RESULTS / f"{name}_{options.world}_{options.seed}.json"
-    path.write_text(json.dumps(result, indent=1) + "\n")
+    name = f"{name}_{options.world}_{options.seed}"
+    write_result(name, command, weights=weights_of(flow), reid=report)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ torso-affine flow, and, as the yardstick, with a literal loop over pairs. Needs 
 """
 
 import argparse
-import json
 import tempfile
 import time
 from collections.abc import Callable
@@ -18,7 +17,7 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from provenance import RESULTS, about
+from provenance import write_result
 from timing import seconds_of
 
 from reidaug.augment.augmented_dataset import augment_dataset
@@ -184,12 +183,11 @@ def write(
         "size": [128, 64],
         "rows": rows,
         "literal_loop_images_per_s_one_core": round(literal, 1),
-        **about(
-            f"python benchmarks/augment_rate.py --repeats {options.repeats} "
-            f"--workers {options.workers}"
-        ),
     }
-    (RESULTS / "augment_rate.json").write_text(json.dumps(result, indent=1) + "\n")
+    command = (
+        f"python benchmarks/augment_rate.py --repeats {options.repeats} --workers {options.workers}"
+    )
+    write_result("augment_rate", command, **result)
 
 
 if __name__ == "__main__":

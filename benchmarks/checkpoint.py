@@ -14,13 +14,12 @@ pictures, and by whether BlazePose takes left for right in either. Needs the ext
 """
 
 import argparse
-import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from provenance import RESULTS, about
+from provenance import write_result
 from shipped import weights_of
 from turns import TURNS, turn_of
 
@@ -91,12 +90,12 @@ def main() -> None:
         "left_out": tested.left_out,
         "goals": {name: {"epe_px": GOALS[name], "reached": reached[name]} for name in GOALS},
         "joints": joints,
-        **about(
-            f"python benchmarks/checkpoint.py --people {options.people} --seed {options.seed} "
-            f"--pairs {options.pairs} --flow {options.flow}"
-        ),
     }
-    (RESULTS / "checkpoint.json").write_text(json.dumps(result, indent=1) + "\n")
+    command = (
+        f"python benchmarks/checkpoint.py --people {options.people} --seed {options.seed} "
+        f"--pairs {options.pairs} --flow {options.flow}"
+    )
+    write_result("checkpoint", command, **result)
 
 
 def prepare(options: argparse.Namespace) -> Tested:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from PIL import Image
-from provenance import RESULTS, about
+from provenance import write_result
 from shipped import weights_of
 
 from reidaug.data.contact_sheet import GAP
@@ -59,15 +59,15 @@ def main() -> None:
             "weights": weights_of(json.loads((out / "report.json").read_text())["flow"]),
             "printed": printed,
             "picture_bytes": keep_picture(out / "contact_sheet.png", SIZE[0]),
-            **about(
-                f"python benchmarks/crops_at_once.py --people {options.people} "
-                f"--views {options.views} --seed {options.seed}"
-                + (f" --flow {options.flow}" if options.flow else "")
-            ),
         }
     print(printed)
     print({name: result[name] for name in ("wall_s", "pose", "augment")}, f"look at {PICTURE}")
-    (RESULTS / "crops_at_once.json").write_text(json.dumps(result, indent=1) + "\n")
+    command = (
+        f"python benchmarks/crops_at_once.py --people {options.people} "
+        f"--views {options.views} --seed {options.seed}"
+        + (f" --flow {options.flow}" if options.flow else "")
+    )
+    write_result("crops_at_once", command, **result)
 
 
 def write_crops(root: Path, options: argparse.Namespace) -> None:

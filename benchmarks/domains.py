@@ -9,10 +9,9 @@ benchmarks/results/domains_<seed>.json.
 """
 
 import argparse
-import json
 from pathlib import Path
 
-from provenance import RESULTS, about
+from provenance import write_result
 
 from reidaug.experiments.evaluation import evaluate_checkpoint
 from reidaug.experiments.finetune import finetune
@@ -59,9 +58,8 @@ def main() -> None:
         print(f"{name}: {'; '.join(parts)}")
     command = f"python benchmarks/domains.py --seed {options.seed} --people {options.people} "
     command += f"--test-people {options.test_people} --steps {options.steps} "
-    source = about(command + f"--crops {options.crops} --seeds {options.seeds}")
-    path = RESULTS / f"domains_{options.seed}.json"
-    path.write_text(json.dumps({**source, "rows": rows}, indent=1) + "\n")
+    command += f"--crops {options.crops} --seeds {options.seeds}"
+    write_result(f"domains_{options.seed}", command, rows=rows)
 
 
 def _tested(

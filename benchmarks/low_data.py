@@ -10,12 +10,11 @@ docs/pictures/low_data.png. A run that was stopped goes on when started again.
 """
 
 import argparse
-import json
 from pathlib import Path
 from typing import Any
 
 from heat_map import Spot, heat_map
-from provenance import RESULTS, about
+from provenance import write_result
 from reid_tables import evident
 from shipped import weights_of
 
@@ -56,9 +55,8 @@ def main() -> None:
             keys = ("train_people", "train_images", "arms", "gain_mAP", "gain_over_best_control")
             cells.append({"share": share, "images": images, **{key: report[key] for key in keys}})
             print(f"{share:.0%}, {images} images:", report["gain_over_best_control"])
-    source = about(f"python benchmarks/low_data.py --out {options.out} --seeds {options.seeds}")
-    result = {**source, "weights": weights_of(SHIPPED), "cells": cells}
-    (RESULTS / "low_data.json").write_text(json.dumps(result, indent=1) + "\n")
+    command = f"python benchmarks/low_data.py --out {options.out} --seeds {options.seeds}"
+    write_result("low_data", command, weights=weights_of(SHIPPED), cells=cells)
     picture(cells).savefig(PICTURE, dpi=DPI, metadata={"Software": None})
 
 

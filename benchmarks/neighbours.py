@@ -9,7 +9,6 @@ neighbours of both engines are compared, and the k-reciprocal distances made of 
 """
 
 import argparse
-import json
 import tempfile
 import time
 from collections.abc import Iterator
@@ -25,7 +24,7 @@ import numpy as np
 import torch
 from evaluator_rate import QUERIES, draw
 from numpy import ndarray
-from provenance import RESULTS, about
+from provenance import write_result
 from rerank import ITEMS, NOISE, peak_mb
 
 from reidaug.reid.evaluation import rerank
@@ -67,12 +66,12 @@ def main() -> None:
         "threads": options.threads,
         "largest_reranking_difference": difference,
         "faiss": faiss.__version__,
-        **about(
-            f"python benchmarks/neighbours.py --repeats {options.repeats} --threads "
-            f"{options.threads} --size {options.size} --k {' '.join(map(str, options.k))}"
-        ),
     }
-    (RESULTS / "neighbours.json").write_text(json.dumps(result, indent=1) + "\n")
+    command = (
+        f"python benchmarks/neighbours.py --repeats {options.repeats} --threads "
+        f"{options.threads} --size {options.size} --k {' '.join(map(str, options.k))}"
+    )
+    write_result("neighbours", command, **result)
 
 
 def measure(engine: Engine, k: int, folder: Path, threads: int) -> tuple[float, int]:

@@ -12,7 +12,6 @@ learn how often nobody is taken for somebody. Needs the extra [pose].
 """
 
 import argparse
-import json
 import time
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,7 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from provenance import RESULTS, about
+from provenance import write_result
 from torch import Tensor
 
 from reidaug.augment.background import inpaint_person
@@ -109,9 +108,9 @@ def main() -> None:
             "not_swapped": spread(*pooled(table, ~table.swapped)),
         },
         "between_joints_of_a_crop": correlation(table),
-        **about(f"python benchmarks/pose_errors.py {options.pairs} --split {options.split}"),
     }
-    (RESULTS / "pose_errors.json").write_text(json.dumps(result, indent=1) + "\n")
+    command = f"python benchmarks/pose_errors.py {options.pairs} --split {options.split}"
+    write_result("pose_errors", command, **result)
     tell(result)
 
 

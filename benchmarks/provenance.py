@@ -31,7 +31,7 @@ def about(command: str) -> dict[str, str]:
     }
 
 
-def write_result(name: str, command: str, **values: Any) -> None:
+def write_result(name: str, command: str, /, **values: Any) -> None:
     """Write a result file under benchmarks/results.
 
     Args:

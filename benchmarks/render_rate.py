@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 
 import numpy as np
-from provenance import RESULTS, about
+from provenance import write_result
 
 from reidaug.people3d.market_dataset import MarketOptions, render_market
 from reidaug.people3d.render_run import parse_size
@@ -54,12 +54,12 @@ def main() -> None:
         "size": options.size,
         "workers": options.workers,
         "load_average_before_end": round(os.getloadavg()[0], 1),
-        **about(
-            f"python benchmarks/render_rate.py --people {options.people} "
-            f"--workers {options.workers} --size {options.size}"
-        ),
     }
-    (RESULTS / "render_rate.json").write_text(json.dumps(result, indent=1) + "\n")
+    command = (
+        f"python benchmarks/render_rate.py --people {options.people} "
+        f"--workers {options.workers} --size {options.size}"
+    )
+    write_result("render_rate", command, **result)
     print(json.dumps(result, indent=1))
 
 

@@ -4,11 +4,10 @@ python benchmarks/sizes.py [--size 256x256] [--preset paper] [--repeats 5]
 """
 
 import argparse
-import json
 from importlib import import_module
 
 import torch
-from provenance import RESULTS, about
+from provenance import write_result
 
 from reidaug.data.pairs import PosePair
 from reidaug.flow.cost import cost
@@ -44,8 +43,7 @@ def main() -> None:
         rows[name] = {"parameters": best.parameters, "gmac": best.gmac, "ms": round(best.ms, 1)}
         print(name, rows[name])
     flags = f"--size {options.size} --preset {options.preset} --repeats {options.repeats}"
-    report = about(f"python benchmarks/sizes.py {flags}") | {"sizes": rows}
-    (RESULTS / "sizes.json").write_text(json.dumps(report, indent=1) + "\n")
+    write_result("sizes", f"python benchmarks/sizes.py {flags}", sizes=rows)
 
 
 def example(height: int, width: int) -> PosePair:

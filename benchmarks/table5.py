@@ -9,12 +9,11 @@ to benchmarks/results/table5_supervised_<world>.json. A run that stopped goes on
 """
 
 import argparse
-import json
 from pathlib import Path
 
 import yaml
 from ingredient_swaps import render_swaps
-from provenance import RESULTS, about
+from provenance import write_result
 from shipped import weights_of
 
 from reidaug.augment.augmented_dataset import augment_dataset
@@ -74,10 +73,9 @@ def main() -> None:
     others = {
         key: others[key] for key in ("gain_mAP", "gain_over_best_control", "differences", "ceiling")
     }
-    source = about(f"python benchmarks/table5.py --out {options.out} --world {options.world}")
-    path = RESULTS / f"table5_supervised_{options.world}.json"
-    result = {**source, "weights": weights_of(SHIPPED), "reid": report, "other_ground": others}
-    path.write_text(json.dumps(result, indent=1) + "\n")
+    command = f"python benchmarks/table5.py --out {options.out} --world {options.world}"
+    result = {"weights": weights_of(SHIPPED), "reid": report, "other_ground": others}
+    write_result(f"table5_supervised_{options.world}", command, **result)
 
 
 if __name__ == "__main__":

@@ -8,11 +8,10 @@ to benchmarks/results/table5_uda_<seed>.json. A run that stopped goes on.
 """
 
 import argparse
-import json
 from pathlib import Path
 
 import yaml
-from provenance import RESULTS, about
+from provenance import write_result
 from shipped import weights_of
 
 from reidaug.augment.augmented_dataset import augment_dataset
@@ -53,10 +52,9 @@ def main() -> None:
     text = RECIPE.read_text(encoding="utf-8").replace("runs/table5/uda", str(options.out))
     recipe = resolve(yaml.safe_load(text), AdaptationRecipe, where=str(RECIPE))
     report = adapt(recipe, options.out / "reid", resume=True, workers=options.workers).as_dict()
-    source = about(f"python benchmarks/table5_uda.py --out {options.out} --seed {options.seed}")
-    result = {**source, "weights": weights_of(SHIPPED), "reid": report}
-    path = RESULTS / f"table5_uda_{options.seed}.json"
-    path.write_text(json.dumps(result, indent=1) + "\n")
+    command = f"python benchmarks/table5_uda.py --out {options.out} --seed {options.seed}"
+    name = f"table5_uda_{options.seed}"
+    write_result(name, command, weights=weights_of(SHIPPED), reid=report)
 
 
 if __name__ == "__main__":

@@ -10,14 +10,13 @@ work on the machine counts little; `wall` is by the clock. Needs the extra [synt
 """
 
 import argparse
-import json
 import tempfile
 import time
 from pathlib import Path
 
 import numpy as np
 import torch
-from provenance import RESULTS, about
+from provenance import write_result
 
 from reidaug.augment import PosedCrops, PoseWarp
 from reidaug.flow.checkpoint import build_estimator
@@ -43,15 +42,15 @@ def main() -> None:
         for name, flow, half in flows():
             rows[name] = measured(crops, flow, half=half, repeats=options.repeats)
             print(name, rows[name], flush=True)
-    command = f"python benchmarks/transform_rate.py --crops {options.crops}"
+    command = f"python benchmarks/transform_rate.py --crops {options.crops} "
+    command += f"--repeats {options.repeats}"
     result = {
         "size": [128, 64],
         "crops": options.crops,
         "poses": POSES,
         "crops_per_s": rows,
-        **about(f"{command} --repeats {options.repeats}"),
     }
-    (RESULTS / "transform_rate.json").write_text(json.dumps(result, indent=1) + "\n")
+    write_result("transform_rate", command, **result)
 
 
 def flows() -> list[tuple[str, FlowEstimator, bool]]:

@@ -11,7 +11,6 @@ benchmarks/results/warp_quality.json.
 """
 
 import argparse
-import json
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -20,7 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from provenance import RESULTS, about
+from provenance import write_result
 from scipy.stats import spearmanr
 from timing import seconds_of
 from torch import Tensor
@@ -256,8 +255,7 @@ def main() -> None:
                 }
                 print(part["milliseconds"])
             result[name] = part
-    result |= about("python benchmarks/warp_quality.py")
-    (RESULTS / "warp_quality.json").write_text(json.dumps(result, indent=1) + "\n")
+    write_result("warp_quality", "python benchmarks/warp_quality.py", **result)
 
 
 if __name__ == "__main__":
