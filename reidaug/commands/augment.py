@@ -28,12 +28,10 @@ from reidaug.recipes import resolve
 )
 @options.of_recipe(AugmentOptions, choices={"background": BACKGROUNDS}, leave_out=("jpeg_quality",))
 @options.workers
-@click.option(
+@options.choice(
     "--backend",
-    type=click.Choice(BACKENDS),
-    default=BACKENDS[0],
-    show_default=True,
-    help="Processes of this machine, or of a dask cluster (extra 'cluster').",
+    BACKENDS,
+    "Processes of this machine, or of a dask cluster (extra 'cluster').",
 )
 def command(
     dataset: Path, out: Path, flow: str, workers: int | None, backend: str, **chosen: Any

@@ -23,13 +23,7 @@ more seeds, or other arms to compare."""
 @click.command("finetune-eval")
 @options.run_of_recipe("runs/finetune-eval", contents="Run folder.", resume=RESUME)
 @click.option("--eval-only", is_flag=True, help="Evaluate the recipe's checkpoint, train nothing.")
-@click.option(
-    "--rerank",
-    type=click.Choice(get_args(Rerank)),
-    default="none",
-    show_default=True,
-    help="With --eval-only: also rank the gallery this way.",
-)
+@options.choice("--rerank", get_args(Rerank), "With --eval-only: also rank the gallery this way.")
 @click.option(
     "--dry-run",
     "dry",

@@ -1,6 +1,6 @@
 """Options that several commands share, and options made from a recipe's fields."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args, get_origin
 
@@ -29,6 +29,12 @@ model = click.option(
 pattern = click.option("--pattern", help="Regular expression for file names of another form.")
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def choice(name: str, values: Sequence[str], text: str) -> Callable[[Command], Command]:
+    """Make an option with a few values, by default the first of them."""
+    kind = click.Choice(values)
+    return click.option(name, type=kind, default=values[0], show_default=True, help=text)
 
 
 def run_of_recipe(out: str, *, contents: str, resume: str) -> Callable[[Command], Command]:

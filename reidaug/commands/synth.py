@@ -81,12 +81,10 @@ def market(out: Path, size: str, world: str, workers: int | None, **chosen: Any)
 @command.command()
 @click.argument("dataset", type=options.PATH)
 @click.option("--poses", type=options.PATH, required=True, help="poses.json of augment.")
-@click.option(
+@options.choice(
     "--background",
-    type=click.Choice(get_args(Background)),
-    default="grey",
-    show_default=True,
-    help="grey, or other: the background of another person's image.",
+    get_args(Background),
+    "grey, or other: the background of another person's image.",
 )
 @_out
 @options.workers

@@ -226,10 +226,7 @@ def test_what_is_not_warped_stays_as_it_is(market: Path) -> None:
 
 
 def test_half_turns_are_left_alone_when_they_are_to_be_dropped(market: Path) -> None:
-    crops = PosedCrops(market)
-    back = crops.posed(0)
-    assert back.source is not None
-    pool = TargetPoses((64, 32), 0, ("front.jpg", "same.jpg"), two_sides(back.source.pose))
+    back, pool = back_and_pool(market)
     for turns, turned in (("allow", False), ("mirror", False), ("drop", True)):
         warp = PoseWarp(JointBlend(), pool, p=1.0, turns=turns)
         left = torch.equal(warp.transform(back, {"target": 0}), back.as_subclass(Tensor))
@@ -238,19 +235,20 @@ def test_half_turns_are_left_alone_when_they_are_to_be_dropped(market: Path) -> 
 
 
 def test_a_random_warp_is_no_half_turn(market: Path) -> None:
-    crops = PosedCrops(market)
-    back = crops.posed(0)
-    assert back.source is not None
-    pool = TargetPoses((64, 32), 0, ("front.jpg", "same.jpg"), two_sides(back.source.pose))
+    back, pool = back_and_pool(market)
     warp = PoseWarp(RandomAffine(), pool, p=1.0, turns="drop")
     assert not torch.equal(warp.transform(back, {"target": 0}), back.as_subclass(Tensor))
 
 
-def two_sides(pose: Pose) -> Pose:
-    """A pose mirrored without exchanging the names of its joints, and the pose itself."""
+def back_and_pool(market: Path) -> tuple[PosedImage, TargetPoses]:
+    """A crop; its pose mirrored without exchanging the names of joints, and its pose itself."""
+    back = PosedCrops(market).posed(0)
+    assert back.source is not None
+    pose = back.source.pose
     other = pose.xy.clone()
     other[:, 0] = 31 - other[:, 0]
-    return Pose(torch.stack((other, pose.xy)), torch.stack((pose.visible, pose.visible)))
+    both = Pose(torch.stack((other, pose.xy)), torch.stack((pose.visible, pose.visible)))
+    return back, TargetPoses((64, 32), 0, ("front.jpg", "same.jpg"), both)
 
 
 def test_crops_of_any_size_come_out_in_the_pools_size(market: Path) -> None:
