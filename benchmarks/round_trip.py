@@ -21,7 +21,6 @@ round_trip_mirror.json. Needs the extras [synth] and [pose].
 """
 
 import argparse
-import json
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -31,7 +30,7 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
-from provenance import RESULTS, about
+from provenance import write_result
 from reid_model import DEMO, GallerySearch, TrainedModel, read_model, train_model
 from shipped import weights_of
 from turns import TURNS, turn_of
@@ -99,11 +98,10 @@ def main() -> None:
         "ratio": result["identity"]["ratio"]["rank1"] >= GOALS["ratio"],
     }
     result["goals"] = {k: {"at_least": GOALS[k], "reached": reached[k]} for k in GOALS}
-    result |= about(command(options))
     tell(result)
     name = "round_trip" + ("_estimated" if options.estimated else "")
     name += "" if options.turns == "allow" else f"_{options.turns}"
-    (RESULTS / f"{name}.json").write_text(json.dumps(result, indent=1) + "\n")
+    write_result(name, command(options), **result)
 
 
 def parse() -> argparse.Namespace:
