@@ -14,6 +14,7 @@ from reidaug.people3d.market_dataset import MarketOptions, render_market
 pytest.importorskip("anny", reason="needs the extra [synth]")
 
 
+@pytest.mark.slow
 def test_torchreid_reads_5000_warps_of_200_rendered_crops(tmp_path: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

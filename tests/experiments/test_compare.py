@@ -109,6 +109,7 @@ def test_a_comparison_killed_in_its_second_row_resumes_exactly(
     assert taken == 102
 
 
+@pytest.mark.slow
 def test_rows_trained_in_parallel_are_the_same(
     people: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -28,6 +28,7 @@ def test_it_is_small_and_has_its_recipe() -> None:
     assert yaml.safe_load((folder / "recipe.yaml").read_text()) == resolved(load(RECIPE, TrainFlow))
 
 
+@pytest.mark.slow
 def test_it_keeps_the_contract_also_in_half_precision() -> None:
     check_flow_estimator(load_flow(SHIPPED), size=(128, 64), gradients=False, autocast=True)
 

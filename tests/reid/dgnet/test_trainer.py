@@ -280,6 +280,7 @@ def test_every_network_is_trained_in_its_phase(phase, domains):
     assert not still
 
 
+@pytest.mark.slow
 def test_self_reconstruction_improves():
     # The encoder stays as it is, so that the codes do.
     rates = {"encoder": 0.0, "generator": 3e-3}
