@@ -5,12 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
+import torch
 from pydantic import ConfigDict, Field, model_validator
 
 from reidaug.flow.components import without_preset
 from reidaug.flow.loss_weights import LossWeights
 from reidaug.flow.training.pair_augmentation import PairAugmentation
 from reidaug.flow.unwarpme.losses import PYRAMID
+from reidaug.machine import bfloat16_is_faster
 from reidaug.recipes import Recipe
 
 Side = Annotated[int, Field(ge=8)]  # pixels
@@ -64,6 +66,11 @@ class PairsRecipe(Recipe):
     seed: int = Field(0, ge=0)  # random seed
 
 
+def _fast_precision() -> Literal["float32", "bfloat16"]:
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    return "bfloat16" if bfloat16_is_faster(device) else "float32"
+
+
 class TrainFlow(PairsRecipe):
     """Recipe of `reidaug train-flow`."""
 
@@ -91,8 +98,8 @@ class TrainFlow(PairsRecipe):
     clip: float | None = Field(1.0, gt=0)  # largest gradient norm; null does not clip
     betas: tuple[float, float] = (0.5, 0.999)  # of Adam
     weight_decay: float = Field(0.0, ge=0)  # L2 penalty of all parameters
-    # of the networks in training; bfloat16 is fast on recent CPUs and GPUs
-    precision: Literal["float32", "bfloat16", "float16"] = "bfloat16"
+    # of the networks in training; by default bfloat16 where the device has instructions for it
+    precision: Literal["float32", "bfloat16", "float16"] = Field(default_factory=_fast_precision)
     half_precision_weights: bool = False  # store the checkpoint's weights in 16 bits
     # torchvision's VGG-19 weights for the perceptual loss; null: ST-LPIPS's VGG-16
     vgg19: Path | None = None

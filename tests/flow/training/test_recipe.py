@@ -50,3 +50,12 @@ def test_presets_are_resolved_to_keywords() -> None:
     assert values["estimator"]["sigma"] == 9.0
     assert len(values["estimator"]) > 3
     assert values["generator"] is None
+
+
+@pytest.mark.parametrize(("faster", "precision"), [(True, "bfloat16"), (False, "float32")])
+def test_the_default_precision_is_the_fast_one(
+    faster: bool, precision: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("reidaug.flow.training.recipe.bfloat16_is_faster", lambda device: faster)
+    keys = {"pairs": "pairs", "estimator": {"class": "a:B"}, "schedule": {"steps": 1}}
+    assert resolve(keys, TrainFlow, where="test").precision == precision
