@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 
 import joblib
 import torch
@@ -45,6 +46,11 @@ def end_with_parent() -> None:
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
+
+
+def fast_precision(device: torch.device) -> Literal["float32", "bfloat16"]:
+    """Name the number format that networks compute faster in on a device."""
+    return "bfloat16" if bfloat16_is_faster(device) else "float32"
 
 
 def bfloat16_is_faster(device: torch.device) -> bool:

@@ -11,7 +11,7 @@ from reidaug.augment.background import BACKGROUNDS
 from reidaug.augment.target_poses import Choice
 from reidaug.augment.viewpoint import Turns
 from reidaug.flow.estimator import FlowEstimator
-from reidaug.machine import bfloat16_is_faster
+from reidaug.machine import fast_precision
 from reidaug.recipes import Recipe
 
 KEYPOINTS = "market-annotation-train.csv"
@@ -102,8 +102,8 @@ class AugmentOptions(Recipe):
         if self.precision != "auto":
             return self
         network = next(estimator.parameters(), None) is not None
-        bfloat16 = network and bfloat16_is_faster(torch.device("cpu"))
-        return self.model_copy(update={"precision": "bfloat16" if bfloat16 else "float32"})
+        precision = fast_precision(torch.device("cpu")) if network else "float32"
+        return self.model_copy(update={"precision": precision})
 
     def recipe(self, out: Path) -> dict[str, Any]:
         """Write the options as plain values, paths inside a run's folder relative to it."""

@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal, TypeVar
 import torch
 from pydantic import Field, model_validator
 
-from reidaug.machine import bfloat16_is_faster
+from reidaug.machine import fast_precision
 from reidaug.recipes import Recipe, merged
 
 Side = Annotated[int, Field(ge=16)]  # pixels; a ResNet's last map is a sixteenth of it
@@ -102,9 +102,8 @@ class ExperimentOptions(Recipe):
 
     def bfloat16(self, device: torch.device) -> bool:
         """Whether the networks compute in bfloat16 on a device."""
-        return self.precision == "bfloat16" or (
-            self.precision == "auto" and bfloat16_is_faster(device)
-        )
+        precision = fast_precision(device) if self.precision == "auto" else self.precision
+        return precision == "bfloat16"
 
 
 def extends(begun: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:

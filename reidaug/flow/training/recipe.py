@@ -12,7 +12,7 @@ from reidaug.flow.components import without_preset
 from reidaug.flow.loss_weights import LossWeights
 from reidaug.flow.training.pair_augmentation import PairAugmentation
 from reidaug.flow.unwarpme.losses import PYRAMID
-from reidaug.machine import bfloat16_is_faster
+from reidaug.machine import fast_precision
 from reidaug.recipes import Recipe
 
 Side = Annotated[int, Field(ge=8)]  # pixels
@@ -67,8 +67,7 @@ class PairsRecipe(Recipe):
 
 
 def _fast_precision() -> Literal["float32", "bfloat16"]:
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    return "bfloat16" if bfloat16_is_faster(device) else "float32"
+    return fast_precision(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
 
 
 class TrainFlow(PairsRecipe):

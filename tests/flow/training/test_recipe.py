@@ -52,10 +52,10 @@ def test_presets_are_resolved_to_keywords() -> None:
     assert values["generator"] is None
 
 
-@pytest.mark.parametrize(("faster", "precision"), [(True, "bfloat16"), (False, "float32")])
+@pytest.mark.parametrize("precision", ["bfloat16", "float32"])
 def test_the_default_precision_is_the_fast_one(
-    faster: bool, precision: str, monkeypatch: pytest.MonkeyPatch
+    precision: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("reidaug.flow.training.recipe.bfloat16_is_faster", lambda device: faster)
+    monkeypatch.setattr("reidaug.flow.training.recipe.fast_precision", lambda device: precision)
     keys = {"pairs": "pairs", "estimator": {"class": "a:B"}, "schedule": {"steps": 1}}
     assert resolve(keys, TrainFlow, where="test").precision == precision
