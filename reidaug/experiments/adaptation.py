@@ -204,40 +204,28 @@ class AdaptationGrid(Grid[AdaptationReport]):
 
     def report(self) -> AdaptationReport:
         """Build the report of the finished experiment."""
-        return build_report(self)
-
-
-def build_report(grid: AdaptationGrid) -> AdaptationReport:
-    """Build the report of a finished experiment.
-
-    Args:
-        grid: The experiment.
-
-    Returns:
-        Its report.
-    """
-    recipe, data, clusters = grid.recipe, grid.data, cluster_counts(grid)
-    before = {name: grid.results(name) for name in (START, WARMUP)}
-    arms = {name: grid.results(name) for name in recipe.arms}
-    cells, batch = {**before, **arms}, recipe.networks().batch
-    idle_from = len(data.target.train) - batch  # more outliers leave less than a batch
-    adapted = recipe.baseline in arms
-    return AdaptationReport(
-        **shared_report(recipe, data.target, arms, before=before),
-        preset=recipe.preset,
-        steps={name: recipe.steps(name) for name in cells},
-        source_people=len(data.pids),
-        source_images=len(data.source),
-        target_images=len(data.target.train),
-        clusters=clusters,
-        rounds_without_clusters={
-            name: [sum(one.outliers > idle_from for one in rounds) for rounds in clusters[name]]
-            for name in arms
-        },
-        start=scores(before[START]),
-        warmup=scores(before[WARMUP]),
-        adaptation=paired_gain(arm_scores(cells), recipe.baseline, START) if adapted else None,
-    )
+        recipe, data, clusters = self.recipe, self.data, cluster_counts(self)
+        before = {name: self.results(name) for name in (START, WARMUP)}
+        arms = {name: self.results(name) for name in recipe.arms}
+        cells, batch = {**before, **arms}, recipe.networks().batch
+        idle_from = len(data.target.train) - batch  # more outliers leave less than a batch
+        adapted = recipe.baseline in arms
+        return AdaptationReport(
+            **shared_report(recipe, data.target, arms, before=before),
+            preset=recipe.preset,
+            steps={name: recipe.steps(name) for name in cells},
+            source_people=len(data.pids),
+            source_images=len(data.source),
+            target_images=len(data.target.train),
+            clusters=clusters,
+            rounds_without_clusters={
+                name: [sum(one.outliers > idle_from for one in rounds) for rounds in clusters[name]]
+                for name in arms
+            },
+            start=scores(before[START]),
+            warmup=scores(before[WARMUP]),
+            adaptation=paired_gain(arm_scores(cells), recipe.baseline, START) if adapted else None,
+        )
 
 
 def cluster_counts(grid: AdaptationGrid) -> dict[str, list[list[ClusterCounts]]]:

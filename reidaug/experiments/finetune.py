@@ -140,7 +140,18 @@ class FinetuneGrid(Grid[FinetuneReport]):
 
     def report(self) -> FinetuneReport:
         """Build the report of the finished experiment."""
-        return build_report(self)
+        recipe, data, start = self.recipe, self.data, self.results(START)
+        cells = {name: self.results(name) for name in recipe.arms}
+        last = {key: [getattr(cell, key) for cell in start] for key in ("loss", "accuracy")}
+        return FinetuneReport(
+            **shared_report(recipe, data, cells, before={}),
+            backbone=recipe.backbone,
+            pretrain_steps=self.steps(START),
+            steps=recipe.steps,
+            train_people=len(data.pids),
+            train_images=len(data.train),
+            start={**scores(start), **(last if self.steps(START) else {})},
+        )
 
     def features(self, model: ReIDModel) -> RetrievalFeatures:
         """Extract the features of query and gallery."""
@@ -174,19 +185,3 @@ class FinetuneGrid(Grid[FinetuneReport]):
 
     def _crops(self, people: Sequence[Person], cache_mb: int) -> Crops:
         return Crops([person.path for person in people], size=self.recipe.size, cache_mb=cache_mb)
-
-
-def build_report(grid: FinetuneGrid) -> FinetuneReport:
-    """Build the report of a finished experiment."""
-    recipe, data, start = grid.recipe, grid.data, grid.results(START)
-    cells = {name: grid.results(name) for name in recipe.arms}
-    last = {key: [getattr(cell, key) for cell in start] for key in ("loss", "accuracy")}
-    return FinetuneReport(
-        **shared_report(recipe, data, cells, before={}),
-        backbone=recipe.backbone,
-        pretrain_steps=grid.steps(START),
-        steps=recipe.steps,
-        train_people=len(data.pids),
-        train_images=len(data.train),
-        start={**scores(start), **(last if grid.steps(START) else {})},
-    )
