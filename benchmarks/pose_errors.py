@@ -20,11 +20,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from provenance import write_result
-from torch import Tensor
 
 from reidaug.augment.background import inpaint_person
 from reidaug.data.deepfashion import read_deepfashion
-from reidaug.data.images import read_image, read_mask, to_bytes, to_float
+from reidaug.data.images import channels_last, read_image, read_mask, to_bytes, to_float
 from reidaug.geometry.pose import FLIP_18, OPENPOSE_18, Pose
 from reidaug.perception.blazepose import BlazePose
 from reidaug.perception.pose_estimator import PoseEstimator, shows_person
@@ -125,9 +124,11 @@ def measure(
         image = read_image(folder / name)
         outline = read_mask(folder.parent / "masks" / f"{Path(name).stem}.png")
         started = time.process_time()
-        estimate = estimator.estimate(as_array(image))
+        estimate = estimator.estimate(channels_last(image))
         seconds += time.process_time() - started
-        empty = estimator.estimate(as_array(to_bytes(inpaint_person(to_float(image), outline))))
+        empty = estimator.estimate(
+            channels_last(to_bytes(inpaint_person(to_float(image), outline)))
+        )
         mask, said = outline.numpy(), [(r.person > 0.5, shows_person(r)) for r in (estimate, empty)]
         present.append(Presence(bool(mask[-1].any()), *said[0], *said[1]))
         if not present[-1].rule:
@@ -142,11 +143,6 @@ def measure(
             (mask & estimate.mask).sum() / (mask | estimate.mask).sum(),
         ))  # fmt: skip
     return Table(*(np.stack(column) for column in zip(*rows, strict=True))), present, seconds
-
-
-def as_array(image: Tensor) -> NDArray[np.uint8]:
-    """Turn a picture's bytes (3, h, w) into an array (h, w, 3)."""
-    return np.ascontiguousarray(image.permute(1, 2, 0).numpy())
 
 
 def presence(found: list[Presence]) -> dict[str, Any]:

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
 import torch
 from PIL import Image, ImageDraw
 from torch import Tensor
@@ -28,7 +27,7 @@ from reidaug.augment.painting import paint, spread_person
 from reidaug.augment.quality import WarpQuality, measure_quality
 from reidaug.augment.viewpoint import exchange_left_right, half_turns, view_agreement
 from reidaug.data.deepfashion import read_deepfashion
-from reidaug.data.images import read_mask, to_bytes
+from reidaug.data.images import channels_last, read_mask, to_bytes
 from reidaug.data.pairs import PairDataset
 from reidaug.flow.builtin import load_flow
 from reidaug.flow.estimator import FlowEstimator
@@ -124,7 +123,7 @@ def sheet(path: Path, cells: Sequence[Sequence[Tensor]], captions: Sequence[Sequ
     left = GAP
     for group, caption in zip(cells, captions, strict=True):
         for image in group:
-            pixels = np.ascontiguousarray(to_bytes(image).permute(1, 2, 0).numpy())
+            pixels = channels_last(to_bytes(image))
             crop = Image.fromarray(pixels).resize((width, height), Image.Resampling.BICUBIC)
             picture.paste(crop, (left, GAP))
             left += width

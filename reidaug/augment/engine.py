@@ -9,7 +9,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
 import torch
 from joblib import delayed
 
@@ -22,7 +21,7 @@ from reidaug.augment.target_poses import POSES, read_poses
 from reidaug.augment.warp_manifest import ChunkRecord, WarpRow
 from reidaug.augment.warping import Crop, WarpField, estimate_flows, read_crops, warp_pixels
 from reidaug.data.crop_names import warp_name
-from reidaug.data.images import encode_jpeg
+from reidaug.data.images import channels_last, encode_jpeg
 from reidaug.data.market1501 import TRAIN
 from reidaug.errors import UsageError
 from reidaug.files import remove_partials, write_atomically
@@ -185,7 +184,7 @@ def _warp_crop(
         for k, pixels in enumerate(warps, start):
             row = _row(names[k], k, field, float(joints[k]), quality, options)
             if row.kept and models.pose_estimator is not None:
-                image = np.ascontiguousarray(pixels.permute(1, 2, 0).numpy())
+                image = channels_last(pixels)
                 found = models.pose_estimator.estimate(image).pose
                 size = (image.shape[0], image.shape[1])
                 row = row._replace(pck=round(pck(found, select(targets.pose, k), size), DECIMALS))

@@ -119,6 +119,11 @@ def to_bytes(image: Float[Tensor, "*b H W"]) -> UInt8[Tensor, "*b H W"]:
     return (image.float() * 255).round_().clamp_(0, 255).to(torch.uint8)
 
 
+def channels_last(image: UInt8[Tensor, "3 H W"]) -> UInt8[np.ndarray, "H W 3"]:
+    """Convert RGB bytes (3, H, W) to a contiguous array (H, W, 3), as Pillow and networks take."""
+    return np.ascontiguousarray(image.permute(1, 2, 0).numpy())
+
+
 def resize(image: Float[Tensor, "*b H W"], size: Size) -> Float[Tensor, "*b h w"]:
     """Resize images (..., H, W) of any range to ``size`` (height, width), as poses and flows are.
 

@@ -1,7 +1,6 @@
 """Poses and masks of a whole dataset: a keypoint file, and what to check in it."""
 
 import json
-import shutil
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -91,16 +90,16 @@ def estimate_poses(
     require_extra("pose", "ai_edge_litert")
     _check_crops(crops, out, masks)
     file = find_model(model)
-    records = out.with_name(f".{out.name}.records")
-    job = PoseJob(records, masks and masks.resolve(), file, model_name(file))
+    folder = out.with_name(f".{out.name}.records")
+    job = PoseJob(folder, masks and masks.resolve(), file, model_name(file))
     inputs = fingerprint(job.network, crops)
     finished = _finished(job, out, crops, inputs)
     if finished is not None:
         return finished
     _check_masks(job, crops)
-    made = [folder for folder in (out.parent, masks, records) if folder and not folder.exists()]
-    for folder in made:
-        folder.mkdir(parents=True, exist_ok=True)
+    made = [path for path in (out.parent, masks, folder) if path and not path.exists()]
+    for path in made:
+        path.mkdir(parents=True, exist_ok=True)
     remove_partials(out.parent, of=f"{out.stem}.")
     if masks is not None:
         remove_partials(masks)
@@ -118,7 +117,7 @@ def estimate_poses(
     )
     content = json.dumps(report._asdict(), indent=1) + "\n"
     write_atomically(beside(out, REPORT), content.encode())
-    shutil.rmtree(records)
+    job.records.remove()
     return report
 
 
@@ -135,7 +134,7 @@ def _write(
     try:
         write_patn(out, _poses(statistics, job, chunks), decimals=DECIMALS)
     except ReidaugError:
-        shutil.rmtree(job.records)
+        job.records.remove()
         for folder in reversed(made):
             if folder.is_dir() and not any(folder.iterdir()):
                 folder.rmdir()
@@ -181,7 +180,7 @@ def _check_crops(crops: Sequence[Path], out: Path, masks: Path | None) -> None:
 
 def _finished(job: PoseJob, out: Path, crops: Sequence[Path], inputs: str) -> PoseReport | None:
     """Read the report of the same work done before; None where something is left to do."""
-    if not out.exists() or job.records.exists():
+    if not out.exists() or job.folder.exists():
         return None
     try:
         report = PoseReport(**json.loads(beside(out, REPORT).read_text(encoding="utf-8")))
@@ -201,7 +200,7 @@ def _finished(job: PoseJob, out: Path, crops: Sequence[Path], inputs: str) -> Po
 
 def _check_masks(job: PoseJob, crops: Sequence[Path]) -> None:
     """Refuse to overwrite masks of another run."""
-    if job.masks is None or not job.masks.is_dir() or job.records.exists():
+    if job.masks is None or not job.masks.is_dir() or job.folder.exists():
         return
     for path in crops:
         if mask_path(job.masks, path.name).exists():

@@ -10,11 +10,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
 import torch
 from joblib import delayed
 
-from reidaug.data.images import encode_png, read_image
+from reidaug.data.images import channels_last, encode_png, read_image
 from reidaug.errors import ReidaugError
 from reidaug.files import write_atomically
 from reidaug.geometry.pose import Pose
@@ -30,10 +29,15 @@ DECIMALS = 2  # of positions in pixels
 class PoseJob(NamedTuple):
     """Settings of every worker."""
 
-    records: Path  # folder of the records
+    folder: Path  # folder of the records
     masks: Path | None  # folder for ``<stem of the crop>.png``, or None
     model: Path  # file of the network
     network: str  # its name, see `reidaug.perception.weights.KNOWN`
+
+    @property
+    def records(self) -> Records:
+        """Records of the finished chunks."""
+        return Records(self.folder)
 
 
 class PoseRecord(NamedTuple):
@@ -110,18 +114,18 @@ def make_chunk(job: PoseJob, index: int, crops: Sequence[Path]) -> tuple[int, in
             except ReidaugError as error:
                 left_out.append(str(error))
                 continue
-            estimate = estimator.estimate(np.ascontiguousarray(image.permute(1, 2, 0).numpy()))
+            estimate = estimator.estimate(channels_last(image))
             rows.append(PoseRecord.of(path.name, estimate))
             if job.masks is not None and rows[-1].found:
                 content = encode_png(torch.from_numpy(estimate.mask))
                 write_atomically(mask_path(job.masks, path.name), content)
-    Records(job.records).write(index, {"of": of, "rows": rows, "left_out": left_out})
+    job.records.write(index, {"of": of, "rows": rows, "left_out": left_out})
     return len(crops), len(crops)
 
 
 def read_chunks(job: PoseJob, chunks: Sequence[Sequence[Path]]) -> Iterator[PoseChunk]:
     """Read the records of all chunks, one at a time."""
-    records = Records(job.records)
+    records = job.records
     for index, chunk in enumerate(chunks):
         record = records.read(index)
         yield PoseChunk(chunk, [PoseRecord(*row) for row in record["rows"]], record["left_out"])
@@ -138,7 +142,7 @@ def _estimator(model: Path) -> BlazePose:
 
 
 def _is_done(job: PoseJob, index: int, of: str) -> bool:
-    record = Records(job.records).read(index)
+    record = job.records.read(index)
     try:
         rows = [PoseRecord(*row) for row in record["rows"]] if record["of"] == of else None
     except (KeyError, TypeError):

@@ -8,7 +8,7 @@ from jaxtyping import Bool
 from PIL import Image, ImageDraw
 
 from reidaug.data.contact_sheet import ContactSheet
-from reidaug.data.images import read_image
+from reidaug.data.images import channels_last, read_image
 from reidaug.data.skeletons import draw_skeleton
 from reidaug.errors import ReidaugError
 from reidaug.geometry.flow import Size
@@ -52,7 +52,7 @@ def edge(mask: Bool[np.ndarray, "h w"]) -> Bool[np.ndarray, "h w"]:
 
 
 def _drawn(estimator: PoseEstimator, path: Path) -> Image.Image:
-    image = np.ascontiguousarray(read_image(path).permute(1, 2, 0).numpy())
+    image = channels_last(read_image(path))
     estimate = estimator.estimate(image)
     before = (image.shape[0], image.shape[1])
     size = _fitted(before)

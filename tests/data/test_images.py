@@ -12,6 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from reidaug.data.images import (
+    channels_last,
     encode_jpeg,
     encode_png,
     read_image,
@@ -212,3 +213,12 @@ def test_a_resized_mask_keeps_its_corners_and_is_itself_at_its_own_size() -> Non
     larger = resize_mask(mask, (12, 9))
     assert larger.shape == (12, 9)
     assert larger[0, 0] and larger[-1, -1] and not larger[0, -1]
+
+
+def test_channels_last_keeps_every_pixel_in_its_place() -> None:
+    image = torch.arange(2 * 3 * 4, dtype=torch.uint8).reshape(3, 2, 4)
+    array = channels_last(image)
+    assert array.shape == (2, 4, 3)
+    assert array.flags.c_contiguous
+    for (channel, y, x), value in np.ndenumerate(image.numpy()):
+        assert array[y, x, channel] == value

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from PIL import Image
 
-from reidaug.data.images import read_image
+from reidaug.data.images import channels_last, read_image
 from reidaug.errors import ReidaugError, UsageError
 from reidaug.geometry.pose import BLAZEPOSE_33, FLIP_18, OPENPOSE_18
 from reidaug.perception.blazepose import (
@@ -219,7 +219,7 @@ def test_the_same_joints_whatever_the_file(estimator: BlazePose, tmp_path: Path,
     picture, _ = drawn_person((128, 64))
     path = tmp_path / "a.img"
     path.write_bytes(saved(picture, form))
-    image = np.ascontiguousarray(read_image(path).permute(1, 2, 0).numpy())
+    image = channels_last(read_image(path))
     estimate, plain = estimator.estimate(image), estimator.estimate(np.asarray(picture))
     assert shows_person(estimate)
     both = estimate.pose.visible & plain.pose.visible

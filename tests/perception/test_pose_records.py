@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from drawn_person import drawn_person
 
-from reidaug.data.images import read_image, read_mask
+from reidaug.data.images import channels_last, read_image, read_mask
 from reidaug.perception.blazepose import BlazePose
 from reidaug.perception.pose_estimator import shows_person
 from reidaug.perception.pose_records import (
@@ -29,9 +29,7 @@ def test_a_record_keeps_the_estimate(job: PoseJob, crops: list[Path], estimator:
     assert [r.name for r in chunk.rows] == [p.name for p in crops if p.name != "text.jpg"]
     assert chunk.left_out == [f"{crops[-1]}: not a readable image (unknown format)"]
     for kept, path in zip(chunk.rows, crops, strict=False):
-        estimate = estimator.estimate(
-            np.ascontiguousarray(read_image(path).permute(1, 2, 0).numpy())
-        )
+        estimate = estimator.estimate(channels_last(read_image(path)))
         assert kept.found is shows_person(estimate)
         assert kept.pose.visible.tolist() == [
             kept.found and seen for seen in estimate.pose.visible.tolist()
@@ -45,7 +43,7 @@ def test_a_record_keeps_the_estimate(job: PoseJob, crops: list[Path], estimator:
 
 
 def test_only_what_is_missing_or_changed_is_read_again(job: PoseJob, crops: list[Path]) -> None:
-    record = job.records / "000000.json"
+    record = job.records.path(0)
     make_chunk(job, 0, crops)
     before = record.read_bytes()
     assert make_chunk(job, 0, crops) == (5, 0)
