@@ -6,10 +6,12 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
+from safetensors.torch import load_file
 from small_experiment import ARMS, draw_roots, recipe
 from stick_market import stick_market
 
 from reidaug.errors import ReidaugError
+from reidaug.experiments import finetune as finetune_module
 from reidaug.experiments.evaluation import evaluate_checkpoint
 from reidaug.experiments.finetune import FinetuneGrid, dry_run, finetune
 from reidaug.experiments.finetune_config import START, FinetuneRecipe
@@ -99,6 +101,37 @@ def test_an_experiment_gets_more_arms_and_seeds(root, whole, trained):
     assert report.gain_over_best_control.vs == "warps_grey"
     assert report.arms == whole.arms
     assert not trained
+
+
+@pytest.mark.parametrize("start_per_seed", [True, False])
+def test_arms_continue_from_their_start_at_their_own_rate(
+    root, tmp_path, monkeypatch, start_per_seed
+):
+    train, calls = finetune_module.train, []
+
+    def record(model, crops, options, *, steps, seed, **rest):
+        weights = {name: value.clone() for name, value in model.state_dict().items()}
+        calls.append((weights, options.learning_rate, options.ratio, steps, seed))
+        return train(model, crops, options, steps=steps, seed=seed, **rest)
+
+    monkeypatch.setattr(finetune_module, "train", record)
+    arms = {"real_only": None, "warps_grey": str(root / "warps")}
+    rates = {"pretrain_learning_rate": 1e-3, "learning_rate": 2e-4}
+    keys = {"arms": arms, "controls": ["real_only"], "start_per_seed": start_per_seed, **rates}
+    finetune(recipe(root, **keys), tmp_path / "run", workers=1)
+    starts = [0, 1] if start_per_seed else [0]
+    assert [call[1:] for call in calls[: len(starts)]] == [(1e-3, 0.0, 6, seed) for seed in starts]
+    assert sorted(call[1:] for call in calls[len(starts) :]) == [
+        (2e-4, 0.5, 4, 0), (2e-4, 0.5, 4, 0), (2e-4, 0.5, 4, 1), (2e-4, 0.5, 4, 1)
+    ]  # fmt: skip
+    for weights, *_, seed in calls[len(starts) :]:
+        source = seed if start_per_seed else 0
+        saved = load_file(tmp_path / "run" / "checkpoints" / f"{START}-seed{source}.safetensors")
+        assert weights.keys() == saved.keys()
+        assert all(torch.equal(weights[name], saved[name]) for name in saved)
+        assert not torch.equal(
+            weights["heads.0.classifier.weight"], calls[0][0]["heads.0.classifier.weight"]
+        )
 
 
 @pytest.mark.parametrize(
