@@ -59,6 +59,7 @@ def arms() -> list[str]:
         "| **UnWarpME warps** | warps over the best control on grey, 95 % |",
         "|---|---|---|---|---|---|",
     ]
+    sources = []
     for name, title in EXPERIMENTS.items():
         result = of_these_weights(RESULTS / f"{name}.json")
         if result is None:
@@ -69,7 +70,10 @@ def arms() -> list[str]:
         low, high = found["ci"]
         gain = f"{found['mean']:+.1f} ({low:+.1f} to {high:+.1f}): {verdict(found)}"
         lines.append(f"| {title} | {' | '.join([*cells, gain])} |")
-    return lines
+        sources.append(
+            f"`{result['command']}` ({result['hardware'].split(',')[0]}, {result['date']})"
+        )
+    return [*lines, "", f"Measured, row by row, with {'; '.join(sources)}."]
 
 
 def results() -> str:
