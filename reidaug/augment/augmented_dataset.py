@@ -57,6 +57,7 @@ class AugmentReport(NamedTuple):
     seconds: float  # time they took
     workers: int  # processes
     own_pose: bool = False  # whether each image keeps its own pose
+    poses_each: int | None = None  # of the poses, how many each image is warped into; None: all
 
 
 def augment_dataset(
@@ -132,7 +133,8 @@ def _write_warps(
     write_poses(out / POSES, targets)
     root = inputs.dataset.root
     linked = [name for name in (QUERY, GALLERY) if show_split(root / name, out / name)]
-    chunks, each = into_chunks(inputs.sources, targets.size), max(len(targets.images), 1)
+    chunks = into_chunks(inputs.sources, targets.size)
+    each = options.poses_each or max(len(targets.images), 1)
     work = run_chunks(
         chunk_tasks(job, targets.size, chunks), min(workers, len(chunks)), backend=backend,
         total=len(inputs.sources) * each, step=each, what="warp", unit="image",
@@ -151,6 +153,7 @@ def _write_warps(
         inputs, totals, options.masks, flow=job.flow.name, precision=options.precision,
         originals=originals, linked=linked, images_per_s=work.rate,
         seconds=round(work.seconds, 1), workers=workers, own_pose=not targets.images,
+        poses_each=options.poses_each,
     )  # fmt: skip
     run.report(report._asdict())
     run.log(event="done", made=work.pieces, seconds=report.seconds)
@@ -195,5 +198,7 @@ def _check_effect(estimator: FlowEstimator, flow: str, options: AugmentOptions) 
             raise UsageError(f"{option} keeps each image's own pose")
         if not estimator.to_target_pose:
             raise UsageError(f"{option} leads to no target pose")
+    if options.poses_each is not None and estimator.keeps_pose:
+        raise UsageError(f"--poses-each: without effect, --flow {flow} keeps each image's own pose")
     if options.check_poses and not estimator.to_target_pose:
         raise UsageError(f"--check-poses: without effect, --flow {flow} leads to no target pose")

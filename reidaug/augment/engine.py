@@ -4,6 +4,7 @@ Chunks depend on the order of the sources alone, and one thread computes each, s
 same on any run. A finished chunk has a record in ``OUT/.chunks``; a rerun makes the others.
 """
 
+import zlib
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -28,7 +29,7 @@ from reidaug.files import remove_partials, write_atomically
 from reidaug.flow.estimator import FlowEstimator, NamedFlow
 from reidaug.geometry.flow import Size
 from reidaug.geometry.pose import Pose, select, stack
-from reidaug.jobs import Records, Task, chunks_of
+from reidaug.jobs import Records, Task, chunks_of, numpy_generator
 from reidaug.machine import one_thread
 from reidaug.perception.blazepose import BlazePose
 from reidaug.perception.pose_estimator import PoseEstimator
@@ -178,10 +179,10 @@ def _warp_crop(
     visible = targets.pose.visible
     joints = (crop.pose.visible & visible).sum(-1) / visible.sum(-1).clamp_min(1)
     quality = measure_quality(flow, targets.outline, crop.mask, field.agreement, joints)
-    for start in range(0, len(flow), POSES_AT_ONCE):
-        part = slice(start, start + POSES_AT_ONCE)
-        warps = warp_pixels(crop, flow[part], targets.part(part), names[part], options, pool)
-        for k, pixels in enumerate(warps, start):
+    for part in chunks_of(poses_of(crop.source.name, len(flow), options), POSES_AT_ONCE):
+        named = [names[k] for k in part]
+        warps = warp_pixels(crop, flow[part], targets.part(part), named, options, pool)
+        for k, pixels in zip(part, warps, strict=True):
             row = _row(names[k], k, field, float(joints[k]), quality, options)
             if row.kept and models.pose_estimator is not None:
                 image = channels_last(pixels)
@@ -189,6 +190,18 @@ def _warp_crop(
                 size = (image.shape[0], image.shape[1])
                 row = row._replace(pck=round(pck(found, select(targets.pose, k), size), DECIMALS))
             yield row, encode_jpeg(pixels, options.jpeg_quality) if row.kept else None
+
+
+def poses_of(source: str, poses: int, options: AugmentOptions) -> list[int]:
+    """Number the target poses that a source is warped into, out of so many.
+
+    They depend on the name of the source and the seed alone: warps by several flows are of the
+    same sources in the same poses.
+    """
+    if options.poses_each is None or options.poses_each >= poses:
+        return list(range(poses))
+    chance = numpy_generator(options.seed, zlib.crc32(source.encode()))
+    return sorted(chance.permutation(poses)[: options.poses_each].tolist())
 
 
 def _row(

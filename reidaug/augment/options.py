@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import torch
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
 from reidaug.augment.background import BACKGROUNDS
 from reidaug.augment.target_poses import Choice
@@ -55,6 +55,12 @@ class AugmentOptions(Recipe):
         description="Number of target poses. --flow identity keeps each image's pose: it takes "
         "only the size of the warps from the images chosen here and by --choose.",
     )
+    poses_each: int | None = Field(
+        default=None,
+        ge=1,
+        description="Warp each image into this many of the target poses, drawn for it at random. "
+        "[default: into all]",
+    )
     choose: Choice = Field(
         default="random",
         description="Draw the target poses, or take the centres of clusters of similar ones.",
@@ -91,6 +97,12 @@ class AugmentOptions(Recipe):
     keep_original: bool = Field(
         default=False, description="Copy the training images beside the warps."
     )
+
+    @model_validator(mode="after")
+    def _check_poses_each(self) -> "AugmentOptions":
+        if self.poses_each is not None and self.poses_each > self.poses:
+            raise ValueError(f"poses_each: {self.poses_each} of {self.poses} poses")
+        return self
 
     @property
     def bfloat16(self) -> bool:

@@ -1,5 +1,6 @@
 """Person masks, their soft edges, and the outlines that cut warps."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -30,10 +31,11 @@ class Targets(NamedTuple):
         """Soften the edge of the outlines."""
         return cls(images, pose, outline, soft_matte(outline))
 
-    def part(self, which: slice) -> "Targets":
-        """Take some of the targets."""
-        pose = Pose(self.pose.xy[which], self.pose.visible[which])
-        return Targets(self.images[which], pose, self.outline[which], self.matte[which])
+    def part(self, which: Sequence[int]) -> "Targets":
+        """Take some of the targets, by number."""
+        rows = list(which)
+        images = tuple(self.images[row] for row in rows)
+        return Targets(images, select(self.pose, rows), self.outline[rows], self.matte[rows])
 
 
 def mask_file(image: str, masks: Path | None) -> Path | None:

@@ -64,6 +64,7 @@ def _print(out: Path, report: AugmentReport) -> None:
         if count:
             click.echo(f"{count:,} warps not kept: {why}")
     poses = f"{report.poses} {'pose' if report.poses == 1 else 'poses'}"
+    poses = f"{report.poses_each} of {poses} each" if report.poses_each else poses
     checked = "" if report.pck is None else f", mean PCK {report.pck:.2f}"
     click.echo(
         f"{report.images:,} images: {report.sources:,} of {report.training_images:,} "

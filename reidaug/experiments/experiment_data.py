@@ -42,6 +42,7 @@ def read_experiment_data(
     test: Path | None = None,
     people_share: float = 1.0,
     images_each: int | None = None,
+    cameras_each: int | None = None,
     fill: bool = True,
 ) -> ExperimentData:
     """Read the crops of an experiment.
@@ -52,6 +53,7 @@ def read_experiment_data(
         people_share: Share of the training people that is left.
         images_each: Crops that are left of a training person; None for all. Warps of crops that
             are not left are left out too.
+        cameras_each: Cameras whose crops are left of a training person; None for all.
         fill: Whether a training person without extra crops in an arm gets the real ones there.
 
     Raises:
@@ -62,7 +64,9 @@ def read_experiment_data(
     known = {person.pid for person in whole}
     if options.evaluate_on == "held_out":
         known |= {person.pid for person in query}
-    train = subset(whole, people_share, images_each, seed=options.split_seed)
+    train = subset(
+        whole, people_share, images_each, cameras_each=cameras_each, seed=options.split_seed
+    )
     left_out = {person.path.stem for person in whole} - {person.path.stem for person in train}
     pids = {person.pid for person in train}
     extra, extra_roots = {}, {}
@@ -103,7 +107,12 @@ def hold_out(
 
 
 def subset(
-    people: Sequence[Person], people_share: float, images_each: int | None, *, seed: int
+    people: Sequence[Person],
+    people_share: float,
+    images_each: int | None,
+    *,
+    cameras_each: int | None = None,
+    seed: int,
 ) -> tuple[Person, ...]:
     """Choose some people and some crops of each; larger subsets hold the smaller ones.
 
@@ -111,6 +120,7 @@ def subset(
         people: Crops, whose order stays.
         people_share: Share of the people in (0, 1], at least one.
         images_each: Crops per person; None for all.
+        cameras_each: Cameras per person, whose crops `images_each` counts; None for all.
         seed: Random seed.
     """
     indices: dict[int, list[int]] = {}
@@ -120,8 +130,10 @@ def subset(
     count = max(1, round(people_share * len(pids)))
     chosen: set[int] = set()
     for pid in np.random.default_rng([seed, 1]).permutation(pids)[:count].tolist():
-        shuffled = np.random.default_rng([seed, 2, pid]).permutation(indices[pid])
-        chosen.update(shuffled[:images_each].tolist())
+        cameras = sorted({people[index].camid for index in indices[pid]})
+        drawn = np.random.default_rng([seed, 3, pid]).permutation(cameras)[:cameras_each].tolist()
+        shuffled = np.random.default_rng([seed, 2, pid]).permutation(indices[pid]).tolist()
+        chosen.update([index for index in shuffled if people[index].camid in drawn][:images_each])
     return tuple(person for index, person in enumerate(people) if index in chosen)
 
 

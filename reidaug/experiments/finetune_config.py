@@ -43,6 +43,8 @@ class FinetuneRecipe(TrainingOptions, ExperimentOptions):
     people_share: float = Field(1.0, gt=0, le=1)  # share of the training people that is used
     # Crops of a training person that are used; null: all.
     images_each: int | None = Field(None, ge=1)
+    # Cameras of a training person whose crops are used; null: all.
+    cameras_each: int | None = Field(None, ge=1)
     # Whether every seed trains a start of its own; otherwise the first seed's serves all, and the
     # spread over seeds is that of the fine-tuning.
     start_per_seed: bool = False
@@ -89,6 +91,7 @@ def read_data(recipe: FinetuneRecipe) -> ExperimentData:
         test=recipe.test_dataset,
         people_share=recipe.people_share,
         images_each=recipe.images_each,
+        cameras_each=recipe.cameras_each,
     )
     if recipe.arms and len(data.pids) < recipe.people:
         raise UsageError(

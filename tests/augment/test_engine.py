@@ -22,6 +22,7 @@ from reidaug.augment.engine import (
     WarpJob,
     chunk_tasks,
     into_chunks,
+    poses_of,
     remove_leftovers,
     warp_crops,
 )
@@ -255,6 +256,33 @@ def test_the_manifest_names_the_source_of_each_file(start: Callable[..., Run]) -
         assert table[share].between(0, 1).all()
     assert table["pck"].isna().all()
     assert (table["left_out"] == "").all()
+
+
+def test_each_image_is_warped_into_poses_of_its_own(start: Callable[..., Run]) -> None:
+    run = start()
+    run.go()
+    every = run.files()
+    for path in [*(run.out / RECORDS).iterdir(), *(run.out / TRAIN).iterdir()]:
+        path.unlink()
+    assert run.go(poses_each=2) == 18
+    table = run.table()
+    drawn = table.groupby("source")["pose"].apply(tuple)
+    assert len(table) == 18
+    assert set(drawn) == {(0, 1), (0, 2), (1, 2)}  # nine images do not all draw alike
+    for name, content in run.files().items():
+        if name.startswith(TRAIN):
+            assert content == every[name], "a warp is the same among fewer"
+
+
+def test_poses_of_an_image_depend_on_its_name_and_the_seed_alone() -> None:
+    few = AugmentOptions(poses=25, poses_each=4, seed=1)
+    names = [f"{k:04d}_c1s1_000001_00.jpg" for k in range(40)]
+    drawn = [poses_of(name, 25, few) for name in names]
+    assert drawn == [poses_of(name, 25, few) for name in names]
+    assert drawn != [poses_of(name, 25, few.model_copy(update={"seed": 2})) for name in names]
+    assert all(len(set(poses)) == 4 and poses == sorted(poses) for poses in drawn)
+    assert {pose for poses in drawn for pose in poses} == set(range(25))
+    assert poses_of(names[0], 25, AugmentOptions()) == list(range(25))
 
 
 class AlwaysStanding:

@@ -78,6 +78,15 @@ def test_random_warps_carry_the_persons_own_outline(
         assert "no target pose" in capfd.readouterr().err
 
 
+def test_poses_for_each_image_are_refused_where_there_is_no_choice(
+    market: Path, tmp_path: Path, capfd
+) -> None:
+    for flags in (("--poses", 5, "--poses-each", 6), ("--flow", "identity", "--poses-each", 2)):
+        assert run(market, "--out", tmp_path / "out", "--workers", 1, *flags) == 2
+        assert "poses" in capfd.readouterr().err
+        assert not (tmp_path / "out").exists()
+
+
 def test_a_folder_of_crops_of_any_names_is_enough(market: Path, tmp_path: Path, capfd) -> None:
     crops, out = tmp_path / "crops", tmp_path / "out"
     crops.mkdir()

@@ -122,3 +122,25 @@ def test_larger_subsets_hold_the_smaller_ones(roots):
     assert [len(crops) for crops in sets] == [1, 3, 6, 12]
     assert all(small <= large for small, large in itertools.pairwise(sets))
     assert subset(people, 0.5, None, seed=3) != subset(people, 0.5, None, seed=4)
+
+
+def test_a_person_seen_by_one_camera_keeps_its_crops_and_their_warps(roots):
+    options = ExperimentOptions(protocol="supervised", dataset=roots[0], arms={"w": roots[1]})
+    data = read_experiment_data(options, cameras_each=1)
+    assert len(data.train) == len({person.pid for person in data.train}) == 6
+    assert {person.camid for person in data.train} == {1, 2}, "people, not the dataset, lose one"
+    kept = {person.path.stem for person in data.train}
+    assert {p.path.stem.rpartition("_w")[0] for p in data.extra["w"]} == kept
+
+
+def test_crops_are_counted_within_the_cameras_that_are_left(roots):
+    people = [
+        person._replace(path=person.path.with_stem(f"{person.path.stem}{k}"))
+        for person in read_market1501(roots[0]).train
+        for k in range(3)
+    ]
+    whole = subset(people, 1.0, None, cameras_each=1, seed=3)
+    assert len(whole) == 18
+    few = subset(people, 1.0, 2, cameras_each=1, seed=3)
+    assert len(few) == 12 and set(few) <= set(whole)
+    assert subset(people, 1.0, 2, cameras_each=2, seed=3) == subset(people, 1.0, 2, seed=3)
