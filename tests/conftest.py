@@ -42,6 +42,19 @@ def blazepose() -> None:
     model_file()
 
 
+@pytest.fixture(scope="session")
+def pretrained() -> None:
+    """Pre-trained weights of backbones, fetched before the tests that load them."""
+    from reidaug.errors import ReidaugError
+    from reidaug.reid.pretrained import IMAGENET, PRETRAINED, weight_file
+
+    try:
+        for backbone in PRETRAINED:
+            weight_file(backbone, IMAGENET)
+    except ReidaugError as error:
+        pytest.skip(str(error))
+
+
 @pytest.fixture
 def drawn_root(tmp_path: Path) -> Path:
     """A Market-1501 root of drawn people, writable."""

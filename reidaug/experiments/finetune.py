@@ -113,7 +113,7 @@ class FinetuneGrid(Grid[FinetuneReport]):
         recipe, steps = self.recipe.of_arm(key.name), self.steps(key.name)
         weights: Path | None = self.model_path(self.start(key.seed))
         if key.name == START:
-            weights = recipe.checkpoint or recipe.weights
+            weights = recipe.start_file()
             pretraining = {"learning_rate": recipe.pretrain_learning_rate, "ratio": 0.0}
             recipe = recipe.model_copy(update=pretraining)
 

@@ -13,11 +13,11 @@ from reidaug.experiments.arms import Arm, ExperimentOptions, Side
 from reidaug.experiments.experiment_data import ExperimentData, read_experiment_data
 from reidaug.jobs import torch_generator
 from reidaug.recipes import Positive
-from reidaug.reid.backbones import PersonResNet, ReIDModel
-from reidaug.reid.fastreid_resnets import BagOfTricks
+from reidaug.reid.backbones import ReIDModel
 from reidaug.reid.model_contract import check_model, check_weights
 from reidaug.reid.model_factory import build
 from reidaug.reid.network_modes import seeded
+from reidaug.reid.pretrained import IMAGENET, check_pretrained, weight_file
 from reidaug.reid.training_options import TrainingOptions
 from reidaug.reid.weights import LoadedWeights, load_weights
 
@@ -48,12 +48,14 @@ class FinetuneRecipe(TrainingOptions, ExperimentOptions):
     # Whether every seed trains a start of its own; otherwise the first seed's serves all, and the
     # spread over seeds is that of the fine-tuning.
     start_per_seed: bool = False
-    # ``resnet18``, ``resnet34``, ``resnet50``, ``fastreid:NAME``, ``timm:NAME``, ``torchreid:NAME``
-    # or ``package.module:Class``, see `reidaug.reid.model_factory.build`.
+    # ``resnet18``, ``resnet34``, ``resnet50``, ``mobilenet_v2``, ``fastreid:NAME``, ``timm:NAME``,
+    # ``torchreid:NAME`` or ``package.module:Class``, see `reidaug.reid.model_factory.build`.
     backbone: str = "resnet50"
     # Keywords of the backbone, such as those of `reidaug.reid.backbones.PersonResNet`.
     backbone_options: dict[str, Any] = Field(default_factory=dict)
-    weights: Path | None = None  # weight file the first stage starts from; none: from scratch
+    # Weight file the first stage starts from; ``imagenet``: the backbone's pre-trained weights, see
+    # `reidaug.reid.pretrained`; null: from scratch.
+    weights: Path | None = None
     # Weight file of a finished re-ID model, in place of the first stage. It has to hold all that
     # the features depend on.
     checkpoint: Path | None = None
@@ -77,6 +79,23 @@ class FinetuneRecipe(TrainingOptions, ExperimentOptions):
                 "held-out people are of dataset's domain; tune with protocol: supervised"
             )
         return self
+
+    @model_validator(mode="after")
+    def _check_weights(self) -> "FinetuneRecipe":
+        if self.weights == IMAGENET:
+            try:
+                check_pretrained(self.backbone)
+            except UsageError as error:
+                raise ValueError(str(error)) from None
+        return self
+
+    def start_file(self) -> Path | None:
+        """Find the weight file that the first stage starts from, or that replaces it.
+
+        Raises:
+            ReidaugError: Pre-trained weights are damaged or cannot be fetched.
+        """
+        return self.checkpoint or weight_file(self.backbone, self.weights)
 
 
 def read_data(recipe: FinetuneRecipe) -> ExperimentData:
@@ -122,8 +141,7 @@ def build_network(
     generator = torch_generator(seed, INITIAL_WEIGHTS)
     model = build(recipe.backbone, people, generator=generator, **recipe.backbone_options)
     loaded = None if weights is None else load_weights(model, weights)
-    if isinstance(model, PersonResNet | BagOfTricks):
-        # Faster; networks of other packages need not support it.
+    if model.channels_last:
         model = model.to(memory_format=torch.channels_last)
     return model.to(PartialState().device), loaded
 
@@ -143,7 +161,7 @@ def build_checked_network(recipe: FinetuneRecipe, people: int, *, training: bool
         ReidaugError: The weight file cannot be read, does not fit, or is incomplete.
         UsageError: There is no such network, or it does not keep to `reidaug.reid.model_contract`.
     """
-    weights = recipe.checkpoint or recipe.weights
+    weights = recipe.start_file()
     with seeded(0):
         model, loaded = build_network(recipe, people, 0, weights)
     check_model(

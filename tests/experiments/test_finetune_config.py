@@ -38,6 +38,7 @@ def test_changes_of_an_arm_leave_the_rest_as_it_is():
         ({"arms": {"a": {"changes": {"ratio": -1}}}}, "ratio"),
         ({"arms": {"a": {"crop": "x"}}}, "unknown key 'arms.a.crop'"),
         ({"arms": {"a": {"crops": []}}}, "arms.a.crops"),
+        ({"weights": "imagenet"}, "test: weights: imagenet is for .*mobilenet_v2.* resnet18 name"),
     ],
 )
 def test_a_wrong_recipe_names_the_key(changes, message):
