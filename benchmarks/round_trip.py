@@ -30,6 +30,7 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
+from picture_scores import estimate, read_poses_of, share
 from provenance import write_result
 from reid_model import DEMO, GallerySearch, TrainedModel, read_model, train_model
 from shipped import weights_of
@@ -40,7 +41,6 @@ from reidaug.augment.options import AugmentOptions
 from reidaug.augment.quality import PCK_RADIUS
 from reidaug.augment.target_poses import read_poses
 from reidaug.augment.viewpoint import exchange_left_right
-from reidaug.bootstrap import Estimate, ratio_of_sums
 from reidaug.data.keypoints import read_keypoints
 from reidaug.data.market1501 import GALLERY, TRAIN, Person, read_market1501
 from reidaug.experiments.true_views import render_views
@@ -204,15 +204,6 @@ def pose_round_trip(trip: Trip, workers: int | None) -> dict[str, Any]:
     return result
 
 
-def read_poses_of(root: Path, names: list[str], workers: int | None) -> tuple[Pose, int]:
-    """Read the joints of some crops of a root with BlazePose; also how many show nobody."""
-    csv = root.with_name(f"{root.name}-joints.csv")
-    estimate_poses(crops_of(root), csv, workers=workers)
-    found = read_keypoints(csv).poses
-    nowhere = Pose(torch.full((18, 2), -1.0), torch.zeros(18, dtype=torch.bool))
-    return stack([found.get(name, nowhere) for name in names]), sum(n not in found for n in names)
-
-
 def describe_hits(matches: JointMatches, people: NDArray[np.int64]) -> dict[str, Any]:
     """Sum up over all pictures, and joint by joint."""
     everything = np.ones(len(people), dtype=bool)
@@ -306,21 +297,6 @@ def by_turn(
 ) -> dict[str, Any]:
     """Sum up each kind of turn by itself."""
     return {name: summed(turn == k) for k, name in enumerate(TURNS)}
-
-
-def estimate(
-    name: str, parts: NDArray[Any], wholes: NDArray[Any], people: NDArray[np.int64]
-) -> dict[str, Any]:
-    """A ratio of sums with its interval, as JSON values."""
-    found: Estimate | None = ratio_of_sums(parts, wholes, people)
-    if found is None:
-        return {name: None}
-    return {name: round(found.value, 4), f"{name}_ci": [round(found.low, 4), round(found.high, 4)]}
-
-
-def share(part: int, whole: int) -> float | None:
-    """Part of a whole; None of nothing."""
-    return round(part / whole, 4) if whole else None
 
 
 def tell(result: dict[str, Any]) -> None:

@@ -1,9 +1,12 @@
 import math
 
 import numpy as np
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from turns import TURNS, turn_of, turned_by
+from turns import TURNS, VIEW_TURNS, turn_of, turned_by, view_turn_of
+
+from reidaug.geometry.pose import TORSO, Pose
 
 ANGLES = st.floats(-20, 20)
 
@@ -39,3 +42,31 @@ def test_a_turn_depends_neither_on_order_nor_on_whole_rounds(
     assert np.allclose(angle, turned_by(one + 2 * math.pi * whole, two), atol=1e-6)
     # The cosine knows of no rounds at all.
     assert np.allclose(np.cos(angle), np.cos(one - two), atol=1e-6)
+
+
+def torso(width: float) -> Pose:
+    """One pose of a torso 40 pixels high; a person from behind has a negative width."""
+    xy = torch.zeros(1, 18, 2)
+    corners = [(-width, 0), (width, 0), (-width * 0.58, 40), (width * 0.58, 40)]
+    xy[0, list(TORSO)] = torch.tensor(corners, dtype=torch.float32)
+    return Pose(xy, torch.ones(1, 18, dtype=torch.bool))
+
+
+def test_turns_between_poses_are_told_by_the_views() -> None:
+    views = {"front": torso(18), "back": torso(-18), "side": torso(1)}
+    found = {
+        f"{a} {b}": VIEW_TURNS[int(view_turn_of(views[a], views[b])[0])]
+        for a in views
+        for b in views
+    }
+    assert found == {
+        "front front": "same view",
+        "back back": "same view",
+        "side side": "side to side",
+        "side front": "side to front or back",
+        "side back": "side to front or back",
+        "front side": "front or back to side",
+        "back side": "front or back to side",
+        "front back": "half turn",
+        "back front": "half turn",
+    }
