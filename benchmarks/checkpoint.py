@@ -24,7 +24,7 @@ from shipped import weights_of
 from turns import TURNS, turn_of
 
 from reidaug.augment.quality import PCK_RADIUS
-from reidaug.bootstrap import ratio_of_sums
+from reidaug.bootstrap import grouped_mean
 from reidaug.data.deepfashion import PairList, read_deepfashion
 from reidaug.data.keypoints import read_keypoints
 from reidaug.flow.builtin import SHIPPED, load_flow
@@ -88,6 +88,7 @@ def main() -> None:
         "cut": CUT,
         "pairs": len(tested.pairs.pairs),
         "left_out": tested.left_out,
+        "interval_over": "people",
         "goals": {name: {"epe_px": GOALS[name], "reached": reached[name]} for name in GOALS},
         "joints": joints,
     }
@@ -177,14 +178,13 @@ def summary(
     name: str, values: NDArray[np.float64], person: NDArray[np.int64]
 ) -> dict[str, float | list[float]]:
     """Mean, its interval and the median of what could be measured; nothing of nothing."""
-    measured = np.isfinite(values)
-    found = ratio_of_sums(values[measured], np.ones(int(measured.sum())), person[measured])
+    found = grouped_mean(values, person)
     if found is None:
         return {}
     return {
         name: round(found.value, 4),
         f"{name}_ci": [round(found.low, 4), round(found.high, 4)],
-        f"{name}_median": round(float(np.median(values[measured])), 4),
+        f"{name}_median": round(float(np.nanmedian(values)), 4),
     }
 
 

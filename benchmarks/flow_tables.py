@@ -46,6 +46,11 @@ TITLES = {
 OWN = ("l1_32", "l1", "ssim", "stlpips_alex", "stlpips_vgg")
 
 
+def drawn(report: Mapping[str, Any]) -> str:
+    """Write what the intervals of a report draw; older reports do not say: single pairs."""
+    return f"95 % intervals over {report.get('interval_over', 'pairs')}"
+
+
 def scores(report: Mapping[str, Any], *, closed: bool = True) -> list[str]:
     """Tabulate means with 95 % intervals: estimators down, scores across."""
     rows = {n: row for n, row in report["rows"].items() if closed or n not in CLOSED}
@@ -95,7 +100,7 @@ def table1(report: Mapping[str, Any]) -> list[str]:
     return [
         f"**Rivals** (`{report['command']}`, {report['date']}): each method with its own training "
         f"and {report['budget']:,} pairs of rendered people, {spent / 60:.0f} core minutes in all; "
-        f"{report['pairs']} pairs of other people, 95 % intervals:",
+        f"{report['pairs']} pairs of other people, {drawn(report)}:",
         "",
         *scores(report),
         "",
@@ -116,7 +121,10 @@ def page(reports: Mapping[str, Mapping[str, Any]]) -> list[str]:
     for name, report in reports.items():
         lines += [f"### {TITLES[name]}", ""]
         lines += [f"`{report['command']}`, {report['hardware']}, {report['date']}; "]
-        lines += [f"{report['budget']:,} pairs per row, {report['pairs']} test pairs.", ""]
+        lines += [
+            f"{report['budget']:,} pairs per row, {report['pairs']} test pairs; {drawn(report)}.",
+            "",
+        ]
         lines += [*scores(report, closed=name == "table1"), ""]
         lines += [f"Pair by pair against `{report['reference']}`:", "", *verdicts(report), ""]
     return lines

@@ -93,6 +93,7 @@ def main() -> None:
         "crops": len(pairs.poses),
         "presence": presence(present),
         "people": len(np.unique(table.person)),
+        "interval_over": "people",
         "ms_per_crop_one_thread": round(1000 * seconds / len(pairs.poses), 1),
         "unit": "shares of the person's height",
         "swapped": share(table.swapped),

@@ -9,8 +9,8 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
-from flow_tables import TITLES, page, sizes, table1
-from reid_tables import in_short, studies, verdict
+from flow_tables import TITLES, drawn, page, sizes, table1
+from reid_tables import in_short, interval, studies, verdict
 from shipped import of_these_weights, shipped
 
 ROOT = Path(__file__).parents[1]
@@ -67,8 +67,7 @@ def arms() -> list[str]:
         reid = result["reid"]
         cells = [_spread(reid["arms"][arm]["mAP"]) for arm in list(ARMS)[:4]]
         found = reid["gain_over_best_control"]
-        low, high = found["ci"]
-        gain = f"{found['mean']:+.1f} ({low:+.1f} to {high:+.1f}): {verdict(found)}"
+        gain = f"{found['mean']:+.1f} ({interval(found)}): {verdict(found)}"
         lines.append(f"| {title} | {' | '.join([*cells, gain])} |")
         sources.append(
             f"`{result['command']}` ({result['hardware'].split(',')[0]}, {result['date']})"
@@ -112,9 +111,7 @@ def with_results(text: str, written: str) -> str:
 def _flow(flow: Mapping[str, Any]) -> list[str]:
     names = {"epe_px": "EPE px", "l1": "l1", "l1_32": "l1-32", "ssim": "SSIM"}
     names["stlpips_alex"] = "ST-LPIPS"
-    lines = [
-        f"**Flow**, {flow['pairs']} pairs of rendered people never trained on, 95 % intervals:"
-    ]
+    lines = [f"**Flow**, {flow['pairs']} pairs of rendered people never trained on, {drawn(flow)}:"]
     lines += ["", f"| | {' | '.join(names.values())} |", "|---" * (len(names) + 1) + "|"]
     for row, title in ROWS.items():
         scores = flow["rows"][row]
@@ -148,11 +145,10 @@ def _reid(demo: Mapping[str, Any]) -> list[str]:
         cells = [_spread(scores[key]) for key in ("mAP", "rank1")]
         lines.append(f"| {title} | {' | '.join(cells)} |")
     best, ceiling = reid["gain_over_best_control"], reid["ceiling"]
-    low, high = best["ci"]
     lines += [
         "",
-        f"Warps against the best control, {best['vs']}: {best['mean']:+.1f} mAP, {low:+.1f} to "
-        f"{high:+.1f} over queries, standard deviation of the paired differences "
+        f"Warps against the best control, {best['vs']}: {best['mean']:+.1f} mAP, "
+        f"{interval(best)}, standard deviation of the paired differences "
         f"{best['std']:.1f}, pooled standard deviation {best['pooled_std']:.1f}: "
         f"{verdict(best)}. The ceiling is {ceiling['mean']:+.1f} over the same control; warps "
         f"reach {100 * ceiling['share_recovered']:.0f} % of it. The seeds share one start: their "
@@ -185,10 +181,9 @@ def _other_worlds(demo: Mapping[str, Any]) -> list[str]:
 def _in_short(reid: Mapping[str, Any]) -> str:
     best, ceiling = reid["gain_over_best_control"], reid["ceiling"]
     listed = ", ".join(f"{arm} {mean(reid['arms'][arm]['mAP']):.1f}" for arm in ARMS)
-    low, high = best["ci"]
     return (
-        f"mAP {listed}; warps against {best['vs']} {best['mean']:+.1f}, {low:+.1f} to {high:+.1f} "
-        f"over queries, standard deviation of the paired differences {best['std']:.1f}, pooled "
+        f"mAP {listed}; warps against {best['vs']} {best['mean']:+.1f}, {interval(best)}, "
+        f"standard deviation of the paired differences {best['std']:.1f}, pooled "
         f"{best['pooled_std']:.1f}: {verdict(best)}; "
         f"ceiling {ceiling['mean']:+.1f}."
     )

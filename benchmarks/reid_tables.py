@@ -81,10 +81,16 @@ def verdict(found: Mapping[str, Any]) -> str:
 
 
 def evident(found: Mapping[str, Any]) -> bool:
-    """Read whether chance between seeds and queries does not explain a difference."""
+    """Read whether chance between seeds and people does not explain a difference."""
     if "evident" in found:
         return bool(found["evident"])
     return found["words"] in ("a gain", "a loss")  # results of version 0.1.0
+
+
+def interval(found: Mapping[str, Any]) -> str:
+    """Write the interval of a difference and what it draws; older results do not say: queries."""
+    low, high = found["ci"]
+    return f"{low:+.1f} to {high:+.1f} over {found.get('interval_over', 'queries')}"
 
 
 def _against_control(reid: Mapping[str, Any]) -> str:
@@ -95,9 +101,8 @@ def _against_control(reid: Mapping[str, Any]) -> str:
 
 
 def _difference(found: Mapping[str, Any]) -> str:
-    low, high = found["ci"]
     return (
-        f"{found['mean']:+.1f} mAP ({low:+.1f} to {high:+.1f} over queries, pooled standard "
+        f"{found['mean']:+.1f} mAP ({interval(found)}, pooled standard "
         f"deviation {found['pooled_std']:.1f}): {verdict(found)}"
     )
 
@@ -156,13 +161,16 @@ def _adapted(path: Path) -> list[str]:
 
 
 def _arms(rows: Mapping[str, Mapping[str, Sequence[float]]], reid: Mapping[str, Any]) -> list[str]:
+    differences = reid.get("differences", {})
+    over = {found.get("interval_over", "queries") for found in differences.values()}
+    against = "warps_grey against it" + "".join(f", 95 % over {what}" for what in sorted(over))
     lines = [
-        "| arm | mAP | mAP, trapezoid | Rank-1 | warps_grey against it | evidence |",
+        f"| arm | mAP | mAP, trapezoid | Rank-1 | {against} | evidence |",
         "|---|---|---|---|---|---|",
     ]
     for name, scores in rows.items():
         cells = [_spread(scores[key]) for key in ("mAP", "mAP_trapezoid", "rank1")]
-        found = reid.get("differences", {}).get(name)
+        found = differences.get(name)
         beside = ["", ""]
         if found:
             low, high = found["ci"]

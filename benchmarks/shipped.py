@@ -57,7 +57,7 @@ def _errors(run: dict[str, Any]) -> list[str]:
         f"**The flow inside the package** (`{run['command']}`, {run['date']}): end-point error "
         f"in pixels of 128 x 64 over the points that both pictures show, {run['pairs']:,} pairs "
         f"of {run['people']} people never trained on, {run['cut']:.0%} of the pictures with "
-        "legs cut off; mean with 95 % interval, and median:",
+        "legs cut off; mean with 95 % interval over people, and median:",
         "",
         f"| joints | {' | '.join(ROWS.values())} | goal |",
         "|---" * (len(ROWS) + 2) + "|",

@@ -17,25 +17,24 @@ class Estimate(NamedTuple):
     high: float  # upper end of the interval
 
 
-def mean_interval(
-    values: Float[ndarray, "n"], *, seed: int = 0, level: float = 0.95
-) -> tuple[float, float]:
-    """Compute lower and upper end of the interval of a mean; zeros where there are no values.
+def grouped_mean(
+    values: Float[ndarray, "n"], groups: Shaped[ndarray, "n"], *, seed: int = 0
+) -> Estimate | None:
+    """Average numbers, with an interval over groups of rows.
 
     Args:
-        values: Numbers (N,), finite.
-        seed: Random seed; equally many values are resampled alike, so that rows of a table stay
+        values: Numbers (N,); NaN counts as not measured.
+        groups: Group of each (N,), such as the person it was measured on; one group alone has an
+            interval of no width, which says nothing about other groups.
+        seed: Random seed; the same groups are drawn from equally many, so that rows of a table stay
             comparable.
-        level: Probability the interval should cover.
+
+    Returns:
+        The mean; None where nothing was measured.
     """
-    if not values.size:
-        return 0.0, 0.0
-    # scipy.stats.bootstrap draws the same resamples but rounds its quantiles differently, and it
-    # cannot leave out the resamples below whose wholes sum to nothing.
-    rng = np.random.default_rng(seed)
-    means = [values[rng.integers(0, values.size, values.size)].mean() for _ in range(RESAMPLES)]
-    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
+    measured = ~np.isnan(values)
+    ones = np.ones(int(measured.sum()))
+    return ratio_of_sums(values[measured], ones, groups[measured], seed=seed)
 
 
 def ratio_of_sums(

@@ -36,6 +36,7 @@ def reid_report(generator: np.random.Generator, means: dict[str, float]) -> Fine
             "std": 0.7,
             "pooled_std": 0.8,
             "ci": (mean - 1.5, mean + 1.5),
+            "interval_over": "people",
             "by_seed": tuple(mine - other for mine, other in pairs),
             "evident": True,
             "words": "a gain",

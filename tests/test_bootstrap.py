@@ -3,27 +3,42 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reidaug.bootstrap import mean_interval, ratio_of_sums
+from reidaug.bootstrap import grouped_mean, ratio_of_sums
 
 
-def test_the_interval_of_a_mean_covers_it_as_often_as_it_says() -> None:
+def test_the_interval_covers_the_mean_of_all_groups_as_often_as_it_says() -> None:
+    """Rows of a group share most of their chance; drawing single rows would cover far less."""
     generator = np.random.default_rng(0)
-    hits = 0
+    groups, hits = np.repeat(np.arange(60), 5), {"groups": 0, "rows": 0}
     for _ in range(200):
-        low, high = mean_interval(generator.exponential(size=60), seed=1)
-        hits += low <= 1.0 <= high
-    assert 0.86 < hits / 200 < 0.99
+        values = np.repeat(generator.exponential(size=60), 5) + generator.normal(0, 0.1, 300)
+        for what, drawn in (("groups", groups), ("rows", np.arange(300))):
+            found = grouped_mean(values, drawn, seed=1)
+            assert found is not None
+            hits[what] += found.low <= 1.0 <= found.high
+    assert 0.86 < hits["groups"] / 200 < 0.99
+    assert hits["rows"] / 200 < 0.75
 
 
-def test_the_interval_of_a_mean_is_as_wide_as_theory_says() -> None:
-    values = np.random.default_rng(1).normal(3, 2, 400)
-    low, high = mean_interval(values)
-    half = 1.96 * values.std() / 20
-    assert low == pytest.approx(values.mean() - half, abs=0.03)
-    assert high == pytest.approx(values.mean() + half, abs=0.03)
-    assert (low, high) == mean_interval(values)
-    assert mean_interval(np.full(5, 3.0)) == (3.0, 3.0)
-    assert mean_interval(values[:0]) == (0.0, 0.0)
+def test_rows_of_a_group_are_always_drawn_together() -> None:
+    # Two groups: either is drawn twice, each in a quarter of the resamples, or both once.
+    values, groups = np.array([1.0] * 98 + [5.0] * 2), np.array([0] * 98 + [1] * 2)
+    assert grouped_mean(values, groups) == (1.08, 1.0, 5.0)
+    alone = grouped_mean(values, np.arange(100))
+    assert alone is not None
+    assert alone.high - alone.low < 0.4
+    order = np.random.default_rng(0).permutation(100)
+    assert grouped_mean(values[order], groups[order]) == pytest.approx((1.08, 1.0, 5.0))
+
+
+def test_what_was_not_measured_does_not_count() -> None:
+    values = np.array([np.nan, 1.0, 2.0, 4.0, np.nan])
+    groups = np.array(["ann", "ann", "bob", "cat", "dan"])
+    assert grouped_mean(values, groups) == grouped_mean(values[1:4], groups[1:4])
+    assert grouped_mean(np.full(3, np.nan), np.arange(3)) is None
+    ten = np.arange(10) ** 2.0
+    assert grouped_mean(ten, ten) == grouped_mean(ten, ten) != grouped_mean(ten, ten, seed=1)
+    assert grouped_mean(np.full(5, 3.0), np.arange(5)) == (3.0, 3.0, 3.0)
 
 
 def test_a_mean_and_its_interval_are_those_of_the_textbook() -> None:

@@ -209,7 +209,10 @@ class AdaptationGrid(Grid[AdaptationReport]):
         arms = {name: self.results(name) for name in recipe.arms}
         cells, batch = {**before, **arms}, recipe.networks().batch
         idle_from = len(data.target.train) - batch  # more outliers leave less than a batch
-        adapted = recipe.baseline in arms
+        adaptation = None
+        if recipe.baseline in arms:
+            scored, people = arm_scores(cells), data.target.query_pids
+            adaptation = paired_gain(scored, people, recipe.baseline, START)
         return AdaptationReport(
             **shared_report(recipe, data.target, arms, before=before),
             preset=recipe.preset,
@@ -224,7 +227,7 @@ class AdaptationGrid(Grid[AdaptationReport]):
             },
             start=scores(before[START]),
             warmup=scores(before[WARMUP]),
-            adaptation=paired_gain(arm_scores(cells), recipe.baseline, START) if adapted else None,
+            adaptation=adaptation,
         )
 
 

@@ -7,12 +7,14 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from accelerate import PartialState
 from accelerate.utils import wait_for_everyone
+from jaxtyping import Shaped
 from joblib import delayed
+from numpy import ndarray
 from pydantic import TypeAdapter
 
 from reidaug.data.deepfashion import PairList
@@ -53,7 +55,7 @@ class Difference:
 
     mean: float  # mean over pairs of the row minus the reference
     ci: tuple[float, float]  # its 95 % bootstrap interval
-    evident: bool  # whether the interval excludes zero
+    evident: bool  # whether the interval excludes zero; never for pairs of one person
     words: str  # ``better``, ``worse`` or no evidence of a difference
 
 
@@ -82,6 +84,8 @@ class Comparison:
     differences: dict[str, dict[str, Difference]]  # from every other arm
     training: dict[str, RowTraining]  # by trained row
     sizes: dict[str, Cost]  # parameters, multiply-adds and time by row
+    # What all intervals draw. Reports that do not say are older: theirs drew single pairs.
+    interval_over: Literal["people", "pairs"] = "pairs"
 
     def as_dict(self) -> dict[str, Any]:
         """Give the JSON values of ``report.json``."""
@@ -209,32 +213,38 @@ def _score_rows(
         evaluate_on=recipe.evaluate_on,
         budget=recipe.budget,
         rows={
-            name: summarise(scored.values[name], seed=recipe.seed).as_dict()
+            name: summarise(scored.values[name], scored.people, seed=recipe.seed).as_dict()
             | {"parameters": parameters(estimator)}
             for name, estimator in estimators.items()
         },
         reference=reference,
         differences={
-            name: differences(scored.values[name], scored.values[reference], recipe.seed)
+            name: differences(
+                scored.values[name], scored.values[reference], scored.people, seed=recipe.seed
+            )
             for name in estimators
             if name != reference
         },
         training=_trainings(run, rows),
         sizes=_costs(recipe, testing, estimators),
+        interval_over="people",
     )
 
 
-def differences(values: Values, reference: Values, seed: int) -> dict[str, Difference]:
+def differences(
+    values: Values, reference: Values, people: Shaped[ndarray, "n"], *, seed: int
+) -> dict[str, Difference]:
     """Compare a row with the reference pair by pair, in the scores that both have.
 
     Args:
         values: Scores of the row by pair.
         reference: Scores of the reference by pair.
+        people: Person (N,) of every pair.
         seed: Random seed of the bootstrap.
     """
     result = {}
     for score in [name for name in values if name in reference]:
-        found = paired_difference(values[score], reference[score], seed=seed)
+        found = paired_difference(values[score], reference[score], people, seed=seed)
         if found is None:
             continue
         better = (found.mean > 0) == (score in HIGHER_IS_BETTER)

@@ -54,7 +54,8 @@ def scores_text(report: Comparison) -> str:
         intervals = (_interval(row.get(f"{score}_ci"), line) for row in rows.values())
         table.append(["  95 %", *intervals])
     region = "the person alone" if report.region == "foreground" else "whole images"
-    return f"{_aligned(table, ['', *rows])}\n{report.pairs} pairs, {region}; * best mean"
+    below = f"{report.pairs} pairs, {region}; * best mean; intervals over {report.interval_over}"
+    return f"{_aligned(table, ['', *rows])}\n{below}"
 
 
 def differences_text(report: Comparison) -> str:
@@ -62,7 +63,10 @@ def differences_text(report: Comparison) -> str:
 
     Differences are paired; intervals are not corrected for multiple comparisons.
     """
-    lines = [f"Pair by pair against {report.reference}, uncorrected 95 % intervals:"]
+    lines = [
+        f"Pair by pair against {report.reference}, uncorrected 95 % intervals over "
+        f"{report.interval_over}:"
+    ]
     for name, scores in report.differences.items():
         known = {score: scores[score] for score in LINES if score in scores}
         for score, found in known.items():

@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import Int
+from numpy import ndarray
 
 from reidaug.data.crop_names import warp_source
 from reidaug.data.manifest import read_manifest
@@ -29,6 +31,11 @@ class ExperimentData(NamedTuple):
     def pids(self) -> tuple[int, ...]:
         """The training people; their indices are the labels of real and extra crops."""
         return tuple(sorted({person.pid for person in self.train}))
+
+    @property
+    def query_pids(self) -> Int[ndarray, "q"]:
+        """The person (Q,) of every query."""
+        return np.array([person.pid for person in self.query], dtype=np.int64)
 
     def labels(self, people: Sequence[Person]) -> list[int]:
         """Label crops of training people."""

@@ -50,6 +50,7 @@ def shared_report(
     evaluation = next(iter(cells.values()))[0].evaluation
     comparison = compare(
         arm_scores(cells),
+        data.query_pids,
         method=options.method,
         baseline=options.baseline,
         controls=options.controls,

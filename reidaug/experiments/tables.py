@@ -60,9 +60,9 @@ def difference_table(differences: Mapping[str, Gain]) -> str:
     """Markdown table of the gains of the method over every other arm, at least one.
 
     The paired difference in mAP, its standard deviation over seeds, the standard deviation of the
-    two arms pooled, the interval over queries, and the verdict.
+    two arms pooled, the interval over people, and the verdict.
     """
-    method = next(iter(differences.values())).arm
+    first = next(iter(differences.values()))
     rows = [
         [
             name,
@@ -74,7 +74,8 @@ def difference_table(differences: Mapping[str, Gain]) -> str:
         ]
         for name, gain in differences.items()
     ]
-    head = [f"{method} against", "mAP", "std", "pooled std", "95 % over queries", ""]
+    interval = f"95 % over {first.interval_over}"
+    head = [f"{first.arm} against", "mAP", "std", "pooled std", interval, ""]
     return _markdown(head, rows)
 
 
@@ -83,7 +84,7 @@ def sentence(gain: Gain) -> str:
     low, high = gain.ci
     return (
         f"{gain.arm} against {gain.vs}: {gain.mean:+.2f} mAP, std {gain.std:.2f} over paired "
-        f"seeds, 95 % over queries {low:+.2f} to {high:+.2f}: {gain.words}"
+        f"seeds, 95 % over {gain.interval_over} {low:+.2f} to {high:+.2f}: {gain.words}"
     )
 
 

@@ -3,7 +3,10 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
+from jaxtyping import Shaped
+from numpy import ndarray
 
 from reidaug.data.deepfashion import PairList
 from reidaug.data.pairs import PairDataset, collate
@@ -20,7 +23,7 @@ from reidaug.flow.scores import (
     score_estimators,
     summarise,
 )
-from reidaug.flow.training.pair_sources import masked_pairs, on_grey
+from reidaug.flow.training.pair_sources import masked_pairs, on_grey, people_of
 from reidaug.geometry.flow import Size, size_of
 from reidaug.runs import progress
 
@@ -36,14 +39,24 @@ class Scored(NamedTuple):
     region: str  # ``foreground`` or ``image``, what was compared
     # row name, score name, one value a pair; closed-form estimators first
     values: dict[str, Values]
+    people: Shaped[ndarray, "n"]  # person (N,) of every pair
 
     def as_dict(self, *, seed: int) -> dict[str, Any]:
         """Average: ``size``, ``pairs``, ``region``, ``rows`` (see `reidaug.flow.scores.ScoreRow`).
 
-        ``seed`` is the random seed of the bootstrap.
+        ``interval_over`` is what the intervals of the rows draw; ``seed`` is the random seed of the
+        bootstrap.
         """
-        rows = {row: summarise(values, seed=seed).as_dict() for row, values in self.values.items()}
-        return {"size": list(self.size), "pairs": self.pairs, "region": self.region, "rows": rows}
+        return {
+            "size": list(self.size),
+            "pairs": self.pairs,
+            "region": self.region,
+            "interval_over": "people",
+            "rows": {
+                row: summarise(values, self.people, seed=seed).as_dict()
+                for row, values in self.values.items()
+            },
+        }
 
 
 def score_pairs(
@@ -91,7 +104,7 @@ def score_pairs(
     )
     shape = size_of(PairDataset(pairs, size=size)[0].target)
     region = "image" if masked_pairs(pairs, size) is None else "foreground"
-    return Scored(shape, len(pairs.pairs), region, values)
+    return Scored(shape, len(pairs.pairs), region, values, np.array(people_of(pairs.pairs)))
 
 
 def scored_batches(

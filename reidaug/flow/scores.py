@@ -1,4 +1,4 @@
-"""Scores of flows (UnWarpME Sec. 5.2): per pair, with means and bootstrap intervals.
+"""Scores of flows (UnWarpME Sec. 5.2): per pair, with means and intervals over people.
 
 The source is sampled by the flow, without a generator; it and the target are rounded to 8 bits.
 """
@@ -10,13 +10,14 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Shaped
+from numpy import ndarray
 from numpy.typing import NDArray
 from torch import Tensor
 from torchmetrics.functional.image import structural_similarity_index_measure
 from torchmetrics.image.lpip import LearnedPerceptualImagePatchSimilarity
 
-from reidaug.bootstrap import Estimate, mean_interval
+from reidaug.bootstrap import Estimate, grouped_mean
 from reidaug.data.images import resize as resize_image
 from reidaug.data.pairs import PosePair
 from reidaug.flow.estimator import FlowEstimator
@@ -61,11 +62,7 @@ class PairedDifference(NamedTuple):
     mean: float  # over pairs, of one row minus the other
     low: float  # lower end of the interval
     high: float  # upper end
-
-    @property
-    def evident(self) -> bool:
-        """Whether the interval excludes zero."""
-        return self.low > 0 or self.high < 0
+    evident: bool  # whether the interval excludes zero; never for pairs of one person
 
 
 @dataclass(frozen=True)
@@ -226,31 +223,33 @@ def lpips_distance() -> Distance | None:
     return distance
 
 
-def summarise(values: Values, *, seed: int) -> ScoreRow:
-    """Average values by pair.
+def summarise(values: Values, people: Shaped[ndarray, "n"], *, seed: int) -> ScoreRow:
+    """Average values by pair; the intervals draw people, each with all their pairs.
 
     Args:
         values: Score name, one value a pair; NaN counts as not measured, all NaN gives no score.
-        seed: Random seed of the bootstrap; the same pairs are drawn for every row.
+        people: Person (N,) of every pair.
+        seed: Random seed of the bootstrap; the same people are drawn for every row.
     """
-    row = {}
-    for name, of_pairs in values.items():
-        measured = of_pairs[np.isfinite(of_pairs)]
-        if len(measured):
-            row[name] = Estimate(float(measured.mean()), *mean_interval(measured, seed=seed))
-    return ScoreRow(row)
+    means = {name: grouped_mean(of_pairs, people, seed=seed) for name, of_pairs in values.items()}
+    return ScoreRow({name: mean for name, mean in means.items() if mean is not None})
 
 
 def paired_difference(
-    values: NDArray[np.float64], others: NDArray[np.float64], *, seed: int
+    values: Float[ndarray, "n"],
+    others: Float[ndarray, "n"],
+    people: Shaped[ndarray, "n"],
+    *,
+    seed: int,
 ) -> PairedDifference | None:
     """Compare two rows (N,) pair by pair, which is far sharper than comparing their intervals.
 
-    NaN counts as not measured; None where no pair was measured in both. ``seed`` is the
-    bootstrap's random seed.
+    NaN counts as not measured; None where no pair was measured in both. ``people`` (N,) are those
+    of the pairs, ``seed`` is the bootstrap's random seed.
     """
     difference = values - others
-    difference = difference[np.isfinite(difference)]
-    if not len(difference):
+    found = grouped_mean(difference, people, seed=seed)
+    if found is None:
         return None
-    return PairedDifference(float(difference.mean()), *mean_interval(difference, seed=seed))
+    several = len(np.unique(people[~np.isnan(difference)])) > 1
+    return PairedDifference(*found, evident=several and (found.low > 0 or found.high < 0))

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from pydantic import TypeAdapter
 
@@ -19,9 +19,11 @@ class Gain:
     mean: float  # mean of the paired differences over seeds
     std: float  # their standard deviation; 0 for one seed
     pooled_std: float  # root of the mean of both arms' own variances over seeds
-    ci: tuple[float, float]  # 95 % interval of the mean over resampled queries
+    ci: tuple[float, float]  # 95 % interval of the mean, over resampled people
+    # What the interval draws. Reports that do not say are older: theirs drew single queries.
+    interval_over: Literal["people", "queries"] = "queries"
     by_seed: tuple[float, ...]  # difference of every seed
-    evident: bool  # whether chance between seeds and queries does not explain the difference
+    evident: bool  # whether chance between seeds and people does not explain the difference
     words: str  # ``a gain``, ``a loss`` or ``no evidence of a gain``
 
 

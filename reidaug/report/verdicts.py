@@ -109,6 +109,6 @@ def _in_full(gain: Gain) -> str:
     better, (low, high) = sum(difference > 0 for difference in gain.by_seed), gain.ci
     return (
         f"{mean_and_std(list(gain.by_seed))} (above zero in {better} of {len(gain.by_seed)} seeds; "
-        f"95 % interval over queries {signed(low)} to {signed(high)}), "
+        f"95 % interval over {gain.interval_over} {signed(low)} to {signed(high)}), "
         + ("more than chance explains" if gain.evident else "which chance could explain")
     )

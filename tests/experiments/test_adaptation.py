@@ -5,16 +5,19 @@ import shutil
 from dataclasses import asdict
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 from click.testing import CliRunner
 from small_adaptation import draw_roots, recipe, values
 
+from reidaug.bootstrap import grouped_mean
 from reidaug.commands.finetune_eval import command
-from reidaug.data.market1501 import TRAIN
+from reidaug.data.market1501 import QUERY, TRAIN, read_market1501
 from reidaug.errors import ReidaugError, UsageError
 from reidaug.experiments.adaptation import AdaptationReport, adapt, dry_run
 from reidaug.experiments.adaptation_config import START, WARMUP
+from reidaug.jobs import Records
 from reidaug.reid.dgnet.trainer import DGNetTrainer
 
 
@@ -42,6 +45,22 @@ def test_the_report_has_protocol_cells_and_clusters(root: Path, whole: Adaptatio
     assert whole.clusters["dgnetpp"][0][0].clusters > 0
     assert whole.steps == {START: 5, WARMUP: 2, "dgnetpp": 4, "warps_grey": 4}
     assert not list((root / "whole" / "checkpoints").glob("*.state.pt"))
+
+
+def test_adaptation_is_compared_over_the_people_of_the_target(
+    root: Path, whole: AdaptationReport
+) -> None:
+    records = Records(root / "whole" / "cells")
+    ap = [
+        np.array(records.read(f"{name}-seed0")["evaluation"]["ap"], float)
+        for name in (START, "dgnetpp")
+    ]
+    people = np.array([p.pid for p in read_market1501(root / "target", splits=(QUERY,)).query])
+    assert len(set(people)) < len(people)
+    found, by_query = (grouped_mean(ap[1] - ap[0], g) for g in (people, np.arange(len(people))))
+    assert whole.adaptation is not None
+    assert found is not None
+    assert whole.adaptation.ci == found[1:] != by_query[1:]
 
 
 def test_arms_differ_from_the_first_round_on(whole: AdaptationReport) -> None:

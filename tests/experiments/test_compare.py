@@ -11,14 +11,17 @@ from flow_figures import SIZE
 from small_trainings import DISCRIMINATOR, GENERATOR, ROWS
 from small_trainings import compare_recipe as recipe
 
+from reidaug.data.deepfashion import read_deepfashion
 from reidaug.data.images import read_image
+from reidaug.data.pairs import flow_name
 from reidaug.errors import ReidaugError, UsageError
 from reidaug.experiments import compare as experiment
 from reidaug.experiments.compare import Comparison, Difference, compare, differences
 from reidaug.experiments.compare_config import Compare, plan_rows
 from reidaug.experiments.compare_text import scores_text
 from reidaug.flow.checkpoint import load_checkpoint
-from reidaug.flow.score_table import CLOSED_FORMS
+from reidaug.flow.score_table import CLOSED_FORMS, score_pairs
+from reidaug.flow.scores import summarise
 from reidaug.flow.training.trainer import FlowTrainer
 from reidaug.machine import one_thread
 
@@ -184,6 +187,9 @@ def test_estimators_get_the_background_they_were_trained_on(
     assert reports[0]["rows"] == reports[1]["rows"]  # closed forms do not look at it
 
 
+PEOPLE = np.arange(200)
+
+
 def test_differences_are_paired_and_evident_or_not() -> None:
     chance = np.random.default_rng(0)
     hard = chance.normal(20, 8, 200)  # pairs differ far more than the rows do
@@ -193,7 +199,7 @@ def test_differences_are_paired_and_evident_or_not() -> None:
         "ssim": 0.5 + chance.normal(0, 0.1, 200) - 0.001,
         "epe_px": np.full(200, np.nan),
     }
-    said = differences(theirs, ours, 0)
+    said = differences(theirs, ours, PEOPLE, seed=0)
     assert set(said) == {"l1", "ssim"}
     assert said["l1"].words == "worse"
     assert abs(said["l1"].mean - 0.5) < 0.1
@@ -202,9 +208,38 @@ def test_differences_are_paired_and_evident_or_not() -> None:
     assert said["l1"].evident
     assert not said["ssim"].evident
     assert said["ssim"].words == "no evidence of a difference"
-    assert differences(ours, theirs, 0)["l1"].words == "better"
-    higher = differences({"ssim": ours["ssim"] + 0.1}, {"ssim": ours["ssim"]}, 0)
+    assert differences(ours, theirs, PEOPLE, seed=0)["l1"].words == "better"
+    higher = differences({"ssim": ours["ssim"] + 0.1}, {"ssim": ours["ssim"]}, PEOPLE, seed=0)
     assert higher["ssim"] == Difference(0.1, (0.1, 0.1), True, "better")
+
+
+def test_every_interval_of_a_report_draws_people(people: Path, tmp_path: Path) -> None:
+    """A person with a pair more counts as one still."""
+    root = shutil.copytree(people, tmp_path / "people")
+    listed = root / "fasion-pairs-test.csv"
+    source, target = listed.read_text().splitlines()[1].split(",")
+    listed.write_text(f"{listed.read_text()}{target},{source}\n")
+    flows = root / "flows" / "test"
+    shutil.copy(flows / flow_name(source, target), flows / flow_name(target, source))
+    rows = {"stiff": {"estimator": {"class": "reidaug.flow.closed_form:TorsoAffine"}}}
+    settings = recipe(root, rows=rows, budget=1).model_copy(update={"common": {}})
+    report = report_of(settings, tmp_path / "run")
+    assert report["interval_over"] == "people"
+    scored = score_pairs({}, read_deepfashion(root, "test"), size=SIZE, stlpips=())
+    values, who = scored.values, np.array([0, 1, 2, 0])
+    single = np.arange(4)
+    for score in ("l1", "ssim", "epe_px"):
+        for row in CLOSED_FORMS:
+            ends = report["rows"][row][f"{score}_ci"]
+            means = [summarise(values[row], w, seed=settings.seed).as_dict() for w in (who, single)]
+            assert ends == means[0][f"{score}_ci"] != means[1][f"{score}_ci"]
+        found = report["differences"]["identity"][score]["ci"]
+        parts = (
+            differences(values["identity"], values["torso_affine"], w, seed=settings.seed)[score]
+            for w in (who, single)
+        )
+        first, second = (list(part.ci) for part in parts)
+        assert found == first != second
 
 
 def test_pairs_are_checked_before_training(people: Path, tmp_path: Path) -> None:

@@ -62,14 +62,14 @@ def test_scores_go_down_and_estimators_across_as_in_table_1() -> None:
     ]
     assert lines[2].split() == ["95", "%", "9.10–10.10", "9.10–10.10", "-"]
     assert len({len(line) for line in lines[1:11] if not line.endswith("-")}) <= 2
-    assert "200 pairs, the person alone" in text
+    assert "200 pairs, the person alone; * best mean; intervals over pairs" in text
     whole = scores_text(replace(REPORT, region="image"))
     assert "whole images" in whole
 
 
 def test_differences_list_evident_ones_first() -> None:
-    assert differences_text(REPORT).splitlines() == [
-        "Pair by pair against unwarpme, uncorrected 95 % intervals:",
+    assert differences_text(replace(REPORT, interval_over="people")).splitlines() == [
+        "Pair by pair against unwarpme, uncorrected 95 % intervals over people:",
         "  fomm: ssim +0.0060 (+0.0010 to +0.0110): better",
         "  fomm: epe_px +1.000 (+0.800 to +1.200): worse",
         "  fomm: no evidence of a difference in l1",

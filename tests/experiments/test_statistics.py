@@ -31,7 +31,7 @@ def test_a_gain_is_paired_over_seeds():
         ((12.0, 9.0, 19.0), "no evidence of a gain"),
     ],
 )
-def test_a_verdict_needs_both_seeds_and_queries(means, words):
+def test_a_verdict_needs_both_seeds_and_people(means, words):
     found = gain(arm(*means), arm(10.0, 10.1, 10.2))
     assert found.words == words
     assert found.evident == (words in ("a gain", "a loss"))
@@ -49,8 +49,30 @@ def test_queries_without_a_match_do_not_count():
     assert found.ci == (1.0, 1.0)
 
 
-def gain(first, second):
-    return paired_gain({"first": first, "second": second}, "first", "second")
+def test_the_interval_draws_people_with_all_their_queries():
+    """Two people: 90 queries of one gain nothing, 10 of the other gain 10 points."""
+    people, ap = np.array([7] * 90 + [3] * 10), np.full((2, 100), 20.0)
+    better = ArmScores(np.array([21.0, 21.0]), ap + np.where(people == 3, 10.0, 0.0))
+    found = gain(better, ArmScores(np.array([20.0, 20.0]), ap), people)
+    assert found.mean == 1
+    assert found.ci == (0.0, 10.0)
+    assert found.interval_over == "people"
+    assert not found.evident
+    by_query = gain(better, ArmScores(np.array([20.0, 20.0]), ap), np.arange(100))
+    assert 0 < by_query.ci[0] < by_query.ci[1] < 2
+    assert by_query.evident
+
+
+def test_one_person_says_nothing_about_others():
+    first, second = arm(15, 15.1), arm(10, 10.1)
+    assert gain(first, second, np.arange(50) % 2).evident
+    found = gain(first, second, np.zeros(50, int))
+    assert (found.ci, found.evident) == ((pytest.approx(5), pytest.approx(5)), False)
+
+
+def gain(first, second, people=None):
+    people = np.arange(first.ap.shape[1]) if people is None else people
+    return paired_gain({"first": first, "second": second}, people, "first", "second")
 
 
 ARMS = {
@@ -59,6 +81,7 @@ ARMS = {
     "warps_grey": arm(15.0, 15.1, 15.2),
     "true_views_grey": arm(18.0, 18.1, 18.2),
 }
+PEOPLE = np.arange(50)
 ROLES = {
     "method": "warps_grey",
     "baseline": "real_only",
@@ -68,7 +91,7 @@ ROLES = {
 
 
 def test_the_share_of_the_ceiling_is_over_the_best_control():
-    found = compare(ARMS, **ROLES)
+    found = compare(ARMS, PEOPLE, **ROLES)
     assert found.gain_mAP.vs == "real_only"
     assert found.gain_mAP.mean == pytest.approx(5)
     assert found.gain_over_best_control.vs == "identity_grey"
@@ -79,11 +102,11 @@ def test_the_share_of_the_ceiling_is_over_the_best_control():
 
 def test_no_share_where_the_ceiling_gains_nothing():
     arms = {**ARMS, "true_views_grey": arm(12.0, 12.1, 12.3)}
-    assert compare(arms, **ROLES).ceiling.share_recovered is None
+    assert compare(arms, PEOPLE, **ROLES).ceiling.share_recovered is None
 
 
 def test_comparisons_with_arms_that_were_not_run_are_missing():
-    found = compare({"real_only": arm(1.0), "true_views_grey": arm(2.0)}, **ROLES)
+    found = compare({"real_only": arm(1.0), "true_views_grey": arm(2.0)}, PEOPLE, **ROLES)
     assert found.gain_mAP is found.gain_over_best_control is None
     assert found.differences == {}
     assert found.ceiling.share_recovered is None

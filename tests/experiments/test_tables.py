@@ -1,11 +1,21 @@
 """What is printed of an evaluation: the forms people know, figure by figure."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 from reidaug.data.market1501 import Person
-from reidaug.experiments.tables import Subset, ap_lines, results_block, results_table, subset_table
+from reidaug.experiments.tables import (
+    Subset,
+    ap_lines,
+    difference_table,
+    results_block,
+    results_table,
+    sentence,
+    subset_table,
+)
 from reidaug.reid.evaluation.retrieval import Evaluation
+from reidaug.report.experiment import Gain
 
 # OSNet on Market-1501 as torchreid's model zoo has it; the rest is made up.
 TESTED = Evaluation(
@@ -59,3 +69,16 @@ def test_both_formulas_are_told_apart():
     assert first == "mAP 82.60 standard, 82.21 trapezoid"
     assert second.startswith("standard: ")
     assert "trapezoid: " in second
+
+
+def test_an_interval_says_what_it_draws():
+    gain = Gain(
+        arm="warps_grey", vs="real_only", mean=3.0, std=0.5, pooled_std=1.0, ci=(1.0, 5.0),
+        interval_over="people", by_seed=(3.5, 2.5), evident=True, words="a gain",
+    )  # fmt: skip
+    head, _, row = cells(difference_table({"real_only": gain}))
+    assert head[4] == "95 % over people"
+    assert row == ["real_only", "+3.00", "0.50", "1.00", "+1.00 to +5.00", "a gain"]
+    assert "95 % over people +1.00 to +5.00: a gain" in sentence(gain)
+    older = replace(gain, interval_over="queries")
+    assert "over queries" in sentence(older) and "over queries" in difference_table({"old": older})

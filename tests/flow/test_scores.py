@@ -3,6 +3,7 @@ import pytest
 import torch
 from flow_figures import SIZE, images, pairs
 
+from reidaug.bootstrap import RESAMPLES
 from reidaug.data.pairs import PosePair
 from reidaug.flow.closed_form import Identity, TorsoAffine
 from reidaug.flow.estimator import FlowEstimator
@@ -109,12 +110,23 @@ def test_batches_do_not_matter_and_other_distances_join() -> None:
 
 def test_a_row_has_means_and_intervals_of_what_was_measured() -> None:
     values = {"epe_px": np.array([1.0, np.nan, 3.0]), "l1": np.array([5.0, 5.0, 5.0])}
-    row = summarise(values, seed=0).as_dict()
+    people = np.array(["ann", "ann", "bob"])
+    row = summarise(values, people, seed=0).as_dict()
     assert row["epe_px"] == 2.0
     assert row["l1"] == 5.0
     assert row["l1_ci"] == [5.0, 5.0]
-    assert row == summarise(values, seed=0).as_dict()
-    assert "epe_px" not in summarise({"epe_px": np.array([np.nan])}, seed=0).scores
+    assert row == summarise(values, people, seed=0).as_dict()
+    none = summarise({"epe_px": np.array([np.nan])}, people[:1], seed=0)
+    assert "epe_px" not in none.scores
+
+
+def test_the_intervals_of_a_row_draw_people_with_all_their_pairs() -> None:
+    values, people = {"l1": np.array([1.0] * 8 + [6.0] * 2)}, np.array([5] * 8 + [2] * 2)
+    assert summarise(values, people, seed=0).scores["l1"] == (2.0, 1.0, 6.0)
+    found = paired_difference(values["l1"], np.zeros(10), people, seed=0)
+    assert found == (2.0, 1.0, 6.0, True)
+    alone = paired_difference(values["l1"], np.full(10, 0.5), np.zeros(10), seed=0)
+    assert alone == (1.5, 1.5, 1.5, False)  # one person says nothing about others
 
 
 @pytest.mark.parametrize("name", ["alex", "vgg"])
@@ -193,27 +205,32 @@ def test_a_paired_difference_is_sharper_than_intervals_of_means() -> None:
     chance = np.random.default_rng(1)
     hard = chance.normal(20, 8, 400)
     worse = hard + 0.4 + chance.normal(0, 1, 400)
-    found = paired_difference(worse, hard, seed=0)
+    found = paired_difference(worse, hard, np.arange(400), seed=0)
     assert found is not None
     assert found.evident
     assert abs(found.mean - (worse - hard).mean()) < 1e-12
     assert found.low < found.mean < found.high
-    equal = paired_difference(hard + chance.normal(0, 1, 400), hard, seed=0)
+    close = hard + chance.normal(0, 1, 400)
+    equal = paired_difference(close, hard, np.arange(400), seed=0)
     assert equal is not None
     assert not equal.evident
-    some = paired_difference(np.array([1.0, np.nan, 3.0]), np.array([0.0, 0.0, np.nan]), seed=0)
+    gaps = np.array([1.0, np.nan, 3.0]), np.array([0.0, 0.0, np.nan])
+    some = paired_difference(*gaps, np.arange(3), seed=0)
     assert some is not None
     assert (some.mean, some.low, some.high) == (1.0, 1.0, 1.0)
-    assert paired_difference(np.array([np.nan]), np.array([0.0]), seed=0) is None
+    assert paired_difference(gaps[0][1:2], gaps[1][1:2], np.zeros(1), seed=0) is None
 
 
 def test_the_interval_of_a_paired_difference_is_that_of_the_plain_loop() -> None:
-    values, others = np.array([1.0, 4.0, 2.0, 8.0]), np.array([0.5, 5.0, 0.0, 3.0])
-    drawn = np.random.default_rng(3).integers(4, size=(1000, 4))
-    means = sorted(sum(values[k] - others[k] for k in line) / 4 for line in drawn)
-    found = paired_difference(values, others, seed=3)
+    values, others = np.array([1.0, 4.0, 2.0, 8.0, 7.0]), np.array([0.5, 5.0, 0.0, 3.0, 3.0])
+    people = np.array([0, 1, 1, 2, 3])
+    means = []
+    for line in np.random.default_rng(3).integers(4, size=(RESAMPLES, 4)):
+        drawn = [values[k] - others[k] for who in line for k in range(5) if people[k] == who]
+        means.append(sum(drawn) / len(drawn))
+    found = paired_difference(values, others, people, seed=3)
     assert found is not None
-    np.testing.assert_allclose(found[1:], np.quantile(means, [0.025, 0.975]))
+    np.testing.assert_allclose(found[1:3], np.quantile(means, [0.025, 0.975]))
 
 
 class Tint(ImageGenerator):

@@ -133,7 +133,7 @@ def hold_out(pairs: PairList, share: float) -> tuple[PairList, PairList]:
 
     ``share`` is the fraction of the people to hold out, the last in name order.
     """
-    people = _people(pairs.pairs)
+    people = people_of(pairs.pairs)
     names = sorted(set(people))
     out = set(names[len(names) - round(share * len(names)) :])
     kept = tuple(p for p, who in zip(pairs.pairs, people, strict=True) if who not in out)
@@ -141,7 +141,7 @@ def hold_out(pairs: PairList, share: float) -> tuple[PairList, PairList]:
     return pairs._replace(pairs=kept), pairs._replace(pairs=held)
 
 
-def _people(pairs: Sequence[tuple[str, str]]) -> list[str]:
+def people_of(pairs: Sequence[tuple[str, str]]) -> list[str]:
     """Find the person of each pair.
 
     Images that share a pair or a person's name are of one person. Where a pair joins two names,

@@ -38,6 +38,8 @@ class FlowReport:
     rows: dict[str, dict[str, Any]]  # scores and 95 % intervals (``<score>_ci``) by estimator name
     evaluate_on: Literal["test", "held_out"]  # whose pairs were scored
     steps: int  # length of the training
+    # What the intervals draw. Reports that do not say are older: theirs drew single pairs.
+    interval_over: Literal["people", "pairs"] = "pairs"
 
 
 def train(

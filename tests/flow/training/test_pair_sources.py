@@ -7,12 +7,14 @@ import torch
 from flow_figures import SIZE
 
 from reidaug.data.deepfashion import PairList, read_deepfashion
-from reidaug.flow.training.pair_sources import hold_out, masked_pairs
+from reidaug.flow.training.pair_sources import hold_out, masked_pairs, people_of
 
 
 def test_pairs_identify_people_where_names_do_not(tmp_path: Path) -> None:
     pairs = (("kim.jpg", "a.jpg"), ("lee.jpg", "b.jpg"), ("a.jpg", "kim.jpg"), ("c.jpg", "a.jpg"))
     listed = PairList(tmp_path, pairs, {}, (), None)
+    kim, lee, again, other = people_of(pairs)
+    assert kim == again == other != lee
     kept, held = hold_out(listed, 0.5)
     assert held.pairs == (("lee.jpg", "b.jpg"),)
     assert kept.pairs == (pairs[0], pairs[2], pairs[3])

@@ -52,7 +52,7 @@ def test_training_leaves_scores_and_a_checkpoint(people: Path, tmp_path: Path) -
     assert set(report.rows) == {"unwarpme", "identity", "torso_affine", "joint_blend"}
     for row in report.rows.values():
         assert set(row) >= {"epe_px", "epe_px_ci", "l1", "l1_32", "ssim", "ssim_ci"}
-    assert report.region == "foreground"
+    assert (report.region, report.interval_over) == ("foreground", "people")
     assert (report.pairs, report.size) == (3, tuple(SIZE))
     written = json.loads((out / "report.json").read_text())
     assert {**asdict(report), "size": list(SIZE)} == written
