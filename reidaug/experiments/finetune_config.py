@@ -48,8 +48,9 @@ class FinetuneRecipe(TrainingOptions, ExperimentOptions):
     # Whether every seed trains a start of its own; otherwise the first seed's serves all, and the
     # spread over seeds is that of the fine-tuning.
     start_per_seed: bool = False
-    # ``resnet18``, ``resnet34``, ``resnet50``, ``mobilenet_v2``, ``fastreid:NAME``, ``timm:NAME``,
-    # ``torchreid:NAME`` or ``package.module:Class``, see `reidaug.reid.model_factory.build`.
+    # ``resnet18``, ``resnet34``, ``resnet50``, ``mobilenet_v2``, ``efficientnet_lite0``,
+    # ``fastreid:NAME``, ``timm:NAME``, ``torchreid:NAME`` or ``package.module:Class``, see
+    # `reidaug.reid.model_factory.build`.
     backbone: str = "resnet50"
     # Keywords of the backbone, such as those of `reidaug.reid.backbones.PersonResNet`.
     backbone_options: dict[str, Any] = Field(default_factory=dict)

@@ -13,6 +13,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torchvision.models.resnet import BasicBlock, Bottleneck
 
+from reidaug.data.images import IMAGENET_MEAN, IMAGENET_STD
+
 # Kind of block and blocks in each stage, as in torchvision.
 PRESETS: dict[str, dict[str, Any]] = {
     "resnet18": {"block": "basic", "blocks": (2, 2, 2, 2)},
@@ -48,6 +50,27 @@ class ReIDModel(nn.Module, ABC):
     def own_names(self, stored: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Rename the tensors of weight files that other packages wrote, where names differ."""
         return dict(stored)
+
+
+class Renormalise(nn.Module):
+    """Crops normalised by ImageNet's mean and standard deviation, normalised by others instead.
+
+    Args:
+        mean: Means of the channels, as shares of white.
+        std: Standard deviations of the channels, as shares of white.
+    """
+
+    def __init__(self, mean: Sequence[float], std: Sequence[float]) -> None:
+        super().__init__()
+        self.scale = [ours / theirs for ours, theirs in zip(IMAGENET_STD, std, strict=True)]
+        self.shift = [
+            (ours - theirs) / s for ours, theirs, s in zip(IMAGENET_MEAN, mean, std, strict=True)
+        ]
+
+    def forward(self, images: Float[Tensor, "b 3 H W"]) -> Float[Tensor, "b 3 H W"]:
+        """Turn crops (B, 3, H, W) into differently normalised ones."""
+        scale, shift = (images.new_tensor(v).view(3, 1, 1) for v in (self.scale, self.shift))
+        return images * scale + shift
 
 
 class Head(nn.Module):

@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from reidaug.data.images import IMAGENET_MEAN, IMAGENET_STD
 from reidaug.errors import ReidaugError, UsageError, require_extra
 from reidaug.reid import fastreid_resnets
-from reidaug.reid.backbones import PRESETS, Embedding, PersonResNet, ReIDModel
+from reidaug.reid.backbones import PRESETS, Embedding, PersonResNet, ReIDModel, Renormalise
+from reidaug.reid.efficientnet_lite import PersonEfficientNetLite0
 from reidaug.reid.mobilenet import PersonMobileNetV2
 
 FASTREID, TIMM, TORCHREID = "fastreid:", "timm:", "torchreid:"
@@ -23,6 +24,7 @@ FASTREID, TIMM, TORCHREID = "fastreid:", "timm:", "torchreid:"
 OURS: dict[str, tuple[Callable[..., ReIDModel], dict[str, Any]]] = {
     **{name: (PersonResNet, preset) for name, preset in PRESETS.items()},
     "mobilenet_v2": (PersonMobileNetV2, {}),
+    "efficientnet_lite0": (PersonEfficientNetLite0, {}),
     **{
         f"{FASTREID}{name}": (fastreid_resnets.BagOfTricks, preset)
         for name, preset in fastreid_resnets.PRESETS.items()
@@ -126,16 +128,12 @@ class TimmModel(Adapter):
         super().__init__(network)
         trained = network.pretrained_cfg
         mean, std = trained.get("mean", IMAGENET_MEAN), trained.get("std", IMAGENET_STD)
-        self.scale = [ours / theirs for ours, theirs in zip(IMAGENET_STD, std, strict=True)]
-        self.shift = [
-            (m - theirs) / s for m, theirs, s in zip(IMAGENET_MEAN, mean, std, strict=True)
-        ]
+        self.renormalise = Renormalise(mean, std)
 
     def forward(self, images: Float[Tensor, "b 3 H W"]) -> Embedding:
         """See `ReIDModel.forward`."""
-        scale, shift = (images.new_tensor(v).view(3, 1, 1) for v in (self.scale, self.shift))
         network: Any = self.network
-        maps = network.forward_features(images * scale + shift)
+        maps = network.forward_features(self.renormalise(images))
         feature = network.forward_head(maps, pre_logits=True).flatten(1)
         logits = (network.forward_head(maps),) if self.training else ()
         return Embedding(feature, (feature,), logits)
@@ -147,8 +145,8 @@ def build(
     """Build a model with random weights by name.
 
     Args:
-        name: ``resnet18``, ``resnet34``, ``resnet50``; ``mobilenet_v2``; ``fastreid:`` and a
-            ResNet or ``resnet101``; ``timm:NAME``; ``torchreid:NAME``; or
+        name: ``resnet18``, ``resnet34``, ``resnet50``; ``mobilenet_v2``, ``efficientnet_lite0``;
+            ``fastreid:`` and a ResNet or ``resnet101``; ``timm:NAME``; ``torchreid:NAME``; or
             ``package.module:Class``, see `own_model`.
         people: Number of identities.
         generator: Generator of the initial weights; models of other libraries use the global one.

