@@ -52,7 +52,8 @@ def main() -> None:
     for share in SHARES:
         for images in IMAGES:
             report = one_cell(options.out, share, images, options.seeds)
-            keys = ("train_people", "train_images", "arms", "gain_mAP", "gain_over_best_control")
+            gains = ("gain_mAP", "gain_over_best_control")
+            keys = ("train_people", "train_images", "start", "arms", *gains)
             cells.append({"share": share, "images": images, **{key: report[key] for key in keys}})
             print(f"{share:.0%}, {images} images:", report["gain_over_best_control"])
     command = f"python benchmarks/low_data.py --out {options.out} --seeds {options.seeds}"

@@ -93,6 +93,11 @@ def interval(found: Mapping[str, Any]) -> str:
     return f"{low:+.1f} to {high:+.1f} over {found.get('interval_over', 'queries')}"
 
 
+def starts(reid: Mapping[str, Any]) -> str:
+    """Say whether the seeds of an experiment continue from starts of their own."""
+    return "one start" if len(reid["start"]["mAP"]) == 1 else "a start of each seed's own"
+
+
 def _against_control(reid: Mapping[str, Any]) -> str:
     found = reid.get("gain_over_best_control")
     if found is None:
@@ -116,8 +121,8 @@ def _supervised(path: Path) -> list[str]:
         f"### Table 5 with labels, rendered world `{world}`",
         "",
         f"`{run['command']}`, {run['hardware']}, {run['date']}; protocol `{reid['protocol']}`, "
-        f"{len(reid['seeds'])} paired seeds of {reid['steps']} steps, {reid['train_people']} "
-        f"people with {reid['train_images']} crops:",
+        f"{len(reid['seeds'])} paired seeds of {reid['steps']} steps from {starts(reid)}, "
+        f"{reid['train_people']} people with {reid['train_images']} crops:",
         "",
         *_arms({"start (no fine-tuning)": reid["start"], **reid["arms"]}, reid),
     ]

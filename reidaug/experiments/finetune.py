@@ -91,7 +91,8 @@ class FinetuneGrid(Grid[FinetuneReport]):
 
     def start(self, seed: int) -> CellKey:
         """Name the cell that the arms of a seed are fine-tuned from."""
-        return CellKey(START, seed if self.recipe.start_per_seed else self.recipe.seeds[0])
+        own = self.recipe.start_per_seed and self.recipe.checkpoint is None
+        return CellKey(START, seed if own else self.recipe.seeds[0])
 
     def plan(self) -> dict[CellKey, CellKey | None]:
         """List every cell with the one it continues from: arms continue from their start."""

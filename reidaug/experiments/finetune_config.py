@@ -46,8 +46,8 @@ class FinetuneRecipe(TrainingOptions, ExperimentOptions):
     # Cameras of a training person whose crops are used; null: all.
     cameras_each: int | None = Field(None, ge=1)
     # Whether every seed trains a start of its own; otherwise the first seed's serves all, and the
-    # spread over seeds is that of the fine-tuning.
-    start_per_seed: bool = False
+    # spread over seeds is that of the fine-tuning alone. With a checkpoint it serves all anyway.
+    start_per_seed: bool = True
     # ``resnet18``, ``resnet34``, ``resnet50``, ``mobilenet_v2``, ``efficientnet_lite0``,
     # ``fastreid:NAME``, ``timm:NAME``, ``torchreid:NAME`` or ``package.module:Class``, see
     # `reidaug.reid.model_factory.build`.

@@ -77,7 +77,8 @@ class FinetuneReport(ExperimentReport):
     steps: int  # optimiser steps of every arm
     train_people: int  # training people
     train_images: int  # real training crops
-    # Scores of the model all arms start from; if trained here also its last ``loss``, ``accuracy``.
+    # Scores of the models that the arms start from: one per seed, or a single one that serves all;
+    # if trained here also the last ``loss`` and ``accuracy``.
     start: Scores
 
 

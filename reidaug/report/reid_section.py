@@ -125,7 +125,7 @@ def world_section(name: str, reid: FinetuneReport) -> WorldSection:
     cmc = {arm: reid.cmc[arm] for arm in scores if arm in reid.cmc}
     control = main_gains(reid)[1].vs
     means = ", ".join(f"{ARM_NAMES[a]} {statistics.fmean(v):.1f}" for a, v in scores.items())
-    start = ArmRow("Before fine-tuning", "what all arms start from", reid.start)
+    start = ArmRow("Before fine-tuning", "what the arms start from", reid.start)
     return WorldSection(
         name,
         findings(reid),

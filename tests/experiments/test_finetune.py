@@ -83,9 +83,7 @@ def test_killed_and_resumed_gives_the_same_numbers(root, whole, trained, monkeyp
     with pytest.raises(ReidaugError, match="--resume"):
         finetune(recipe(root), root / "killed", workers=1)
     assert finetune(recipe(root), root / "killed", resume=True, workers=1) == whole
-    assert sorted(trained) == sorted(
-        [(START, 0), *((name, seed) for name in ARMS for seed in (0, 1))]
-    )
+    assert sorted(trained) == sorted((name, seed) for name in (START, *ARMS) for seed in (0, 1))
 
 
 def test_an_experiment_gets_more_arms_and_seeds(root, whole, trained):
@@ -94,7 +92,7 @@ def test_an_experiment_gets_more_arms_and_seeds(root, whole, trained):
     trained.clear()
     assert finetune(recipe(root), root / "grown", resume=True, workers=1) == whole
     assert sorted(trained) == [
-        ("identity_grey", 0), ("identity_grey", 1), ("real_only", 1), ("warps_grey", 1)
+        ("identity_grey", 0), ("identity_grey", 1), ("real_only", 1), (START, 1), ("warps_grey", 1)
     ]  # fmt: skip
     trained.clear()
     other = recipe(root, method="identity_grey", controls=["warps_grey"])
@@ -214,15 +212,18 @@ def test_cross_domain_evaluates_on_the_other_dataset(root, whole, tmp_path):
     )
     assert report.protocol == "cross_domain"
     assert report.queries != whole.queries
-    assert report.start["loss"] == whole.start["loss"]  # trained as in its own domain
+    assert report.start["loss"] == whole.start["loss"][:1]  # trained as in its own domain
 
 
-def test_no_extra_crops_and_a_given_checkpoint(root, whole):
+def test_no_extra_crops_and_a_given_checkpoint(root, whole, trained):
     start = root / "whole" / "checkpoints" / f"{START}-seed0.safetensors"
     changed = recipe(root, checkpoint=str(start), ratio=0.0, arms={"real_only": None})
     report = finetune(changed, root / "given", workers=1)
     assert report.pretrain_steps == 0
-    assert report.start["mAP"] == whole.start["mAP"]
+    assert report.start["mAP"] == whole.start["mAP"][:1]
+    # It is one start for both seeds, whatever `start_per_seed` says.
+    assert trained == [(START, 0), ("real_only", 0), ("real_only", 1)]
+    assert [path.name for path in (root / "given" / "checkpoints").iterdir()] == [start.name]
 
 
 @pytest.mark.parametrize("name", ["table5_supervised", "table5_supervised_small"])
