@@ -1,0 +1,153 @@
+"""Arms on photographs: does a re-ID model get better with warps, and over which control?
+
+Called by `photographs.py`. Training crops are those of the train people of Market-1501's training
+set; the arms' extra crops are made from them by `reidaug augment` with joints and masks of
+BlazePose. Query and gallery are those of the tune or the test people.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from joblib import delayed
+from photograph_crops import link_crops, write_split
+
+from reidaug.augment.augmented_dataset import augment_dataset
+from reidaug.augment.estimated_poses import KEYPOINTS, MASKS
+from reidaug.augment.options import AugmentOptions
+from reidaug.data.market1501 import TRAIN, read_market1501
+from reidaug.data.people_split import Part
+from reidaug.experiments.finetune import finetune
+from reidaug.experiments.finetune_config import FinetuneRecipe
+from reidaug.flow.builtin import SHIPPED, named_flow
+from reidaug.jobs import run_tasks
+from reidaug.perception.dataset_poses import estimate_poses
+from reidaug.recipes import load
+
+RECIPES = Path(__file__).parents[1] / "recipes" / "photographs"
+SEED = 0  # of the target poses
+ARMS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
+    "warps_grey": (SHIPPED, {}),
+    "identity_grey": ("identity", {}),
+    "affine_grey": ("torso-affine", {}),
+    "warps_other_ground": (SHIPPED, {"background": "other"}),
+    "identity_other_ground": ("identity", {"background": "other"}),
+    "affine_other_ground": ("torso-affine", {"background": "other"}),
+    "good_mirrored_warps_grey": (SHIPPED, {"turns": "mirror", "min_quality": 0.4}),
+}
+"""Flow and options of `reidaug augment` by arm."""
+GREY = ("real_only", "identity_grey", "affine_grey")
+OTHER = ("real_only", "identity_other_ground", "affine_other_ground")
+COMPARISONS: Mapping[str, tuple[str, ...]] = {
+    "warps_grey": GREY,
+    "warps_other_ground": OTHER,
+    "good_mirrored_warps_grey": GREY,
+}
+"""The controls of every arm in question: the same use of own-pose and torso-affine crops."""
+SHARES, IMAGES, CAMERAS = (0.1, 0.3, 1.0), (2, 4, None), (1, None)
+
+
+class Setting(NamedTuple):
+    """How much of the training data there is; None for all of it."""
+
+    people_share: float  # of the train people
+    images_each: int | None  # crops of each
+    cameras_each: int | None  # cameras that see each
+
+    @property
+    def name(self) -> str:
+        """Name of its run folder."""
+        images, cameras = self.images_each or "all", self.cameras_each or "all"
+        return f"people{self.people_share:.0%}-images_{images}-cameras_{cameras}".replace("%", "")
+
+    def keys(self) -> list[str]:
+        """Changes to the recipe, as in ``--set``."""
+        return [
+            f"{key}={'null' if value is None else value}" for key, value in self._asdict().items()
+        ]
+
+
+def make_crops(
+    market: Path, out: Path, part: Part, *, arms: Collection[str], each: int, workers: int | None
+) -> None:
+    """Write the split and the extra crops of some arms under `out`; what is there is kept.
+
+    Args:
+        market: Market-1501.
+        out: Folder of all crops.
+        part: The people of query and gallery.
+        arms: Names of arms; those that need no crops are skipped.
+        each: Of 25 poses, how many each training crop is warped into.
+        workers: Processes.
+    """
+    root, train = write_split(market, out / part, part), out / "train"
+    # Both parts have the same training crops, and share what is made of them.
+    crops = read_market1501(root, splits=(TRAIN,)).train
+    link_crops(crops, train / TRAIN)
+    keypoints, masks = out / KEYPOINTS, out / MASKS
+    if not keypoints.is_file():
+        estimate_poses([crop.path for crop in crops], keypoints, masks=masks, workers=workers)
+    for arm in [name for name in ARMS if name in arms]:
+        flow, chosen = ARMS[arm]
+        changes: dict[str, Any] = {"keypoints": keypoints, "masks": masks, "seed": SEED, **chosen}
+        if flow != "identity":
+            changes["poses_each"] = each
+        options = AugmentOptions.model_validate(changes)
+        augment_dataset(train, out / "warps" / arm, named_flow(flow), options, workers=workers)
+
+
+def recipe_of(path: Path, out: Path, part: Part, settings: Sequence[str] = ()) -> FinetuneRecipe:
+    """Read a recipe of this folder for the crops that `make_crops` wrote, with some changes."""
+    names = load(path, FinetuneRecipe).arms.keys() & ARMS.keys()
+    roots = [f"arms.{name}={out / 'warps' / name}" for name in sorted(names)]
+    return load(path, FinetuneRecipe, [f"dataset={out / part}", *roots, *settings])
+
+
+def compare_arms(recipe: FinetuneRecipe, folder: Path, *, workers: int | None) -> dict[str, Any]:
+    """Train all arms; compare each in question with its own controls.
+
+    Returns:
+        The report, with a part of it for each comparison under ``comparisons``.
+    """
+    comparisons, whole = {}, {}
+    for method, controls in COMPARISONS.items():
+        if method in recipe.arms:
+            asked = recipe.model_copy(update={"method": method, "controls": controls})
+            whole = finetune(asked, folder, resume=True, workers=workers).as_dict()
+            comparisons[method] = {
+                key: whole.pop(key, None) for key in ("gain_over_best_control", "differences")
+            }
+            whole.pop("gain_mAP", None)
+    return {**whole, "comparisons": comparisons}
+
+
+def compare_settings(
+    recipe: Path, out: Path, folder: Path, part: Part, *, keys: Sequence[str], workers: int
+) -> list[dict[str, Any]]:
+    """Compare the arms of a recipe with parts of the training data.
+
+    Args:
+        recipe: The recipe.
+        out: Where `make_crops` wrote the crops.
+        folder: Run folders of the settings.
+        part: The people that are evaluated.
+        keys: Changes to the recipe, as in ``--set``.
+        workers: Settings trained in parallel.
+    """
+    settings = [
+        Setting(share, images, cameras)
+        for cameras in CAMERAS
+        for share in SHARES
+        for images in IMAGES
+    ]
+    tasks = (
+        delayed(compare_arms)(
+            recipe_of(recipe, out, part, [*keys, *setting.keys()]), folder / setting.name, workers=1
+        )
+        for setting in settings
+    )
+    kept = ("train_people", "train_images", "seeds", "arms", "start", "comparisons", "extra_crops")
+    return [
+        {**setting._asdict(), **{key: report[key] for key in kept}}
+        for setting, report in zip(settings, run_tasks(tasks, workers), strict=True)
+    ]

@@ -1,0 +1,153 @@
+"""Photographs as the judge: everything that is measured on Market-1501's own crops.
+
+    python benchmarks/photographs.py job|round-trips|arms|grid|gpu --market ROOT [--small]
+
+job: the paper's augmentation, every training crop into 25 poses, with estimated joints and masks.
+round-trips: how much of person and pose warps keep (needs --osnet FILE).
+arms: real crops alone, and with warps or their controls, from an ImageNet network.
+grid: the same with a tenth, a third or all of the people, few crops or all, one camera or all.
+gpu: real crops, own pose and warps at 256 x 128, on a GPU in at most nine minutes.
+
+People are split once and for all (`reidaug.data.people_split`): choices are made on `--part tune`;
+published figures are those of `--part test`, the default. Results go to
+benchmarks/results/photographs_PART.json. A part that was stopped goes on where it was. --small is
+a form of at most ten minutes on two cores for every day; it is printed and kept under --out.
+Without --market every part says what it needs and ends. See docs/photographs.md.
+"""
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import photograph_round_trips
+from photograph_arms import RECIPES, compare_arms, compare_settings, make_crops, recipe_of
+from photograph_crops import NEEDED
+from photograph_job import warp_everything
+from provenance import about, write_result
+from shipped import weights_of
+
+from reidaug.flow.builtin import SHIPPED
+from reidaug.machine import cores
+
+EACH = 6  # of 25 poses, how many each training crop of an arm is warped into
+SMALL_ARMS = ("warps_grey", "identity_grey", "affine_grey")
+GPU_ARMS = ("warps_grey", "identity_grey")
+PARTS = ("job", "round-trips", "arms", "grid", "gpu")
+
+
+def main() -> None:
+    """Run one part."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("what", choices=PARTS)
+    parser.add_argument(
+        "--market", type=Path, help="Market-1501, or any root with its training set"
+    )
+    parser.add_argument("--osnet", type=Path, help="osnet_x0_25_msmt17.onnx, for round-trips")
+    parser.add_argument("--out", type=Path, default=Path("runs/photographs"))
+    parser.add_argument("--part", choices=("tune", "test"), default="test", help="who is evaluated")
+    parser.add_argument("--seeds", type=int, help="trainings an arm; by default the recipe's")
+    parser.add_argument("--small", action="store_true", help="the form for every day")
+    parser.add_argument("--workers", type=int, help="processes; by default one per core")
+    options = parser.parse_args()
+    if options.market is None:
+        print(NEEDED)
+        return
+    measured = {
+        "job": measure_job,
+        "round-trips": measure_round_trips,
+        "arms": measure_arms,
+        "grid": measure_grid,
+        "gpu": measure_gpu,
+    }[options.what](options)
+    keep(options, measured)
+
+
+def keep(options: argparse.Namespace, measured: dict[str, Any]) -> None:
+    """Write what was measured: a published result, or one of this machine's own."""
+    words = ["python benchmarks/photographs.py", options.what, "--market Market-1501"]
+    words += [] if options.osnet is None else [f"--osnet {options.osnet.name}"]
+    words += [] if options.part == "test" else [f"--part {options.part}"]
+    words += [] if options.seeds is None else [f"--seeds {options.seeds}"]
+    words += ["--small"] if options.small else []
+    command, name = " ".join(words), f"photographs_{options.what.replace('-', '_')}"
+    values = {"weights": weights_of(SHIPPED), "part": options.part, **measured}
+    if options.part == "test" and not options.small:
+        write_result(name, command, **values)
+        return
+    kept = options.out / f"{name}_{options.part}{'_small' if options.small else ''}.json"
+    kept.write_text(json.dumps(values | about(command), indent=1) + "\n")
+    print(f"kept as {kept}")
+
+
+def measure_job(options: argparse.Namespace) -> dict[str, Any]:
+    """Do the paper's job."""
+    return warp_everything(options.market, options.out / "job", options.workers)
+
+
+def measure_round_trips(options: argparse.Namespace) -> dict[str, Any]:
+    """Measure what warps keep."""
+    return photograph_round_trips.measure(
+        options.market,
+        options.out / "round_trips",
+        osnet=options.osnet,
+        part=options.part,
+        crops=60 if options.small else 300,
+        poses=4 if options.small else 12,
+        distractors=2500,
+        workers=options.workers,
+    )
+
+
+def measure_arms(options: argparse.Namespace) -> dict[str, Any]:
+    """Compare arms that train on all crops of the train people."""
+    return arms_of(options, "arms_small" if options.small else "arms")
+
+
+def measure_gpu(options: argparse.Namespace) -> dict[str, Any]:
+    """Compare two arms and their start at the size of the papers."""
+    return arms_of(options, "gpu")
+
+
+def arms_of(options: argparse.Namespace, name: str) -> dict[str, Any]:
+    """Make the crops of a recipe's arms, train and compare them."""
+    out = options.out / "small" if options.small else options.out
+    recipe = recipe_of(RECIPES / f"{name}.yaml", out, options.part, seeds_of(options))
+    make_crops(
+        options.market, out, options.part, arms=recipe.arms,
+        each=EACH, workers=options.workers,
+    )  # fmt: skip
+    report = compare_arms(recipe, out / f"{name}-{options.part}", workers=options.workers)
+    report.pop("cmc")
+    for method, found in report["comparisons"].items():
+        print(method, found["gain_over_best_control"])
+    return report
+
+
+def measure_grid(options: argparse.Namespace) -> dict[str, Any]:
+    """Compare arms that train on parts of the data."""
+    recipe, out = RECIPES / "grid.yaml", options.out
+    arms = recipe_of(recipe, out, options.part).arms
+    make_crops(options.market, out, options.part, arms=arms, each=EACH, workers=options.workers)
+    settings = compare_settings(
+        recipe, out, out / f"grid-{options.part}", options.part, keys=seeds_of(options),
+        workers=options.workers or cores(),
+    )  # fmt: skip
+    for setting in settings:
+        gains = {
+            name: found["gain_over_best_control"]["mean"]
+            for name, found in setting["comparisons"].items()
+        }
+        print(
+            {key: setting[key] for key in ("train_people", "train_images", "cameras_each")}, gains
+        )
+    return {"settings": settings}
+
+
+def seeds_of(options: argparse.Namespace) -> list[str]:
+    """Seeds as a change to a recipe."""
+    return [] if options.seeds is None else [f"seeds={list(range(options.seeds))}"]
+
+
+if __name__ == "__main__":
+    main()
