@@ -5,7 +5,7 @@ set; the arms' extra crops are made from them by `reidaug augment` with joints a
 BlazePose. Query and gallery are those of the tune or the test people.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,6 +17,7 @@ from reidaug.augment.estimated_poses import KEYPOINTS, MASKS
 from reidaug.augment.options import AugmentOptions
 from reidaug.data.market1501 import TRAIN, read_market1501
 from reidaug.data.people_split import Part
+from reidaug.experiments.experiment_data import subset
 from reidaug.experiments.finetune import finetune
 from reidaug.experiments.finetune_config import FinetuneRecipe
 from reidaug.flow.builtin import SHIPPED, named_flow
@@ -26,6 +27,7 @@ from reidaug.recipes import load
 
 RECIPES = Path(__file__).parents[1] / "recipes" / "photographs"
 SEED = 0  # of the target poses
+EACH = 6  # of 25 target poses, how many each training crop is warped into
 ARMS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "warps_grey": (SHIPPED, {}),
     "identity_grey": ("identity", {}),
@@ -68,30 +70,30 @@ class Setting(NamedTuple):
 
 
 def make_crops(
-    market: Path, out: Path, part: Part, *, arms: Collection[str], each: int, workers: int | None
+    market: Path, out: Path, part: Part, recipe: FinetuneRecipe, *, workers: int | None
 ) -> None:
-    """Write the split and the extra crops of some arms under `out`; what is there is kept.
+    """Write the split and the extra crops of a recipe's arms under `out`; what is there is kept.
 
     Args:
         market: Market-1501.
         out: Folder of all crops.
         part: The people of query and gallery.
-        arms: Names of arms; those that need no crops are skipped.
-        each: Of 25 poses, how many each training crop is warped into.
+        recipe: The recipe; crops of training people that it does not use are not warped.
         workers: Processes.
     """
     root, train = write_split(market, out / part, part), out / "train"
     # Both parts have the same training crops, and share what is made of them.
-    crops = read_market1501(root, splits=(TRAIN,)).train
+    everyone = read_market1501(root, splits=(TRAIN,)).train
+    crops = subset(everyone, recipe.people_share, recipe.images_each, seed=recipe.split_seed)
     link_crops(crops, train / TRAIN)
     keypoints, masks = out / KEYPOINTS, out / MASKS
     if not keypoints.is_file():
         estimate_poses([crop.path for crop in crops], keypoints, masks=masks, workers=workers)
-    for arm in [name for name in ARMS if name in arms]:
+    for arm in [name for name in ARMS if name in recipe.arms]:
         flow, chosen = ARMS[arm]
         changes: dict[str, Any] = {"keypoints": keypoints, "masks": masks, "seed": SEED, **chosen}
         if flow != "identity":
-            changes["poses_each"] = each
+            changes["poses_each"] = EACH
         options = AugmentOptions.model_validate(changes)
         augment_dataset(train, out / "warps" / arm, named_flow(flow), options, workers=workers)
 

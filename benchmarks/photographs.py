@@ -24,15 +24,14 @@ import photograph_round_trips
 from photograph_arms import RECIPES, compare_arms, compare_settings, make_crops, recipe_of
 from photograph_crops import NEEDED
 from photograph_job import warp_everything
+from photograph_round_trips import FULL, ROWS, SMALL, SMALL_ROWS
 from provenance import about, write_result
 from shipped import weights_of
 
+from reidaug.errors import ReidaugError, UsageError
 from reidaug.flow.builtin import SHIPPED
 from reidaug.machine import cores
 
-EACH = 6  # of 25 poses, how many each training crop of an arm is warped into
-SMALL_ARMS = ("warps_grey", "identity_grey", "affine_grey")
-GPU_ARMS = ("warps_grey", "identity_grey")
 PARTS = ("job", "round-trips", "arms", "grid", "gpu")
 
 
@@ -53,14 +52,17 @@ def main() -> None:
     if options.market is None:
         print(NEEDED)
         return
-    measured = {
+    measure = {
         "job": measure_job,
         "round-trips": measure_round_trips,
         "arms": measure_arms,
         "grid": measure_grid,
         "gpu": measure_gpu,
-    }[options.what](options)
-    keep(options, measured)
+    }[options.what]
+    try:
+        keep(options, measure(options))
+    except ReidaugError as error:
+        raise SystemExit(f"error: {error}") from None
 
 
 def keep(options: argparse.Namespace, measured: dict[str, Any]) -> None:
@@ -87,16 +89,13 @@ def measure_job(options: argparse.Namespace) -> dict[str, Any]:
 
 def measure_round_trips(options: argparse.Namespace) -> dict[str, Any]:
     """Measure what warps keep."""
+    if options.osnet is None:
+        raise UsageError("round-trips needs --osnet osnet_x0_25_msmt17.onnx (docs/photographs.md)")
     return photograph_round_trips.measure(
-        options.market,
-        options.out / "round_trips",
-        osnet=options.osnet,
-        part=options.part,
-        crops=60 if options.small else 300,
-        poses=4 if options.small else 12,
-        distractors=2500,
+        options.market, options.out / "round_trips", osnet=options.osnet, part=options.part,
+        **(SMALL if options.small else FULL), rows=SMALL_ROWS if options.small else tuple(ROWS),
         workers=options.workers,
-    )
+    )  # fmt: skip
 
 
 def measure_arms(options: argparse.Namespace) -> dict[str, Any]:
@@ -113,10 +112,7 @@ def arms_of(options: argparse.Namespace, name: str) -> dict[str, Any]:
     """Make the crops of a recipe's arms, train and compare them."""
     out = options.out / "small" if options.small else options.out
     recipe = recipe_of(RECIPES / f"{name}.yaml", out, options.part, seeds_of(options))
-    make_crops(
-        options.market, out, options.part, arms=recipe.arms,
-        each=EACH, workers=options.workers,
-    )  # fmt: skip
+    make_crops(options.market, out, options.part, recipe, workers=options.workers)
     report = compare_arms(recipe, out / f"{name}-{options.part}", workers=options.workers)
     report.pop("cmc")
     for method, found in report["comparisons"].items():
@@ -126,11 +122,11 @@ def arms_of(options: argparse.Namespace, name: str) -> dict[str, Any]:
 
 def measure_grid(options: argparse.Namespace) -> dict[str, Any]:
     """Compare arms that train on parts of the data."""
-    recipe, out = RECIPES / "grid.yaml", options.out
-    arms = recipe_of(recipe, out, options.part).arms
-    make_crops(options.market, out, options.part, arms=arms, each=EACH, workers=options.workers)
+    path, out = RECIPES / "grid.yaml", options.out
+    recipe = recipe_of(path, out, options.part)
+    make_crops(options.market, out, options.part, recipe, workers=options.workers)
     settings = compare_settings(
-        recipe, out, out / f"grid-{options.part}", options.part, keys=seeds_of(options),
+        path, out, out / f"grid-{options.part}", options.part, keys=seeds_of(options),
         workers=options.workers or cores(),
     )  # fmt: skip
     for setting in settings:
@@ -138,9 +134,8 @@ def measure_grid(options: argparse.Namespace) -> dict[str, Any]:
             name: found["gain_over_best_control"]["mean"]
             for name, found in setting["comparisons"].items()
         }
-        print(
-            {key: setting[key] for key in ("train_people", "train_images", "cameras_each")}, gains
-        )
+        size = {key: setting[key] for key in ("train_people", "train_images", "cameras_each")}
+        print(size, gains)
     return {"settings": settings}
 
 
