@@ -6,6 +6,7 @@ BlazePose. Query and gallery are those of the tune or the test people.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,14 +19,18 @@ from reidaug.augment.options import AugmentOptions
 from reidaug.data.market1501 import TRAIN, read_market1501
 from reidaug.data.people_split import Part
 from reidaug.experiments.experiment_data import subset
-from reidaug.experiments.finetune import finetune
-from reidaug.experiments.finetune_config import FinetuneRecipe
+from reidaug.experiments.finetune import FinetuneGrid, finetune
+from reidaug.experiments.finetune_config import FinetuneRecipe, read_data
+from reidaug.experiments.results import arm_scores
+from reidaug.experiments.statistics import best, paired_gain
 from reidaug.flow.builtin import SHIPPED, named_flow
 from reidaug.jobs import run_tasks
 from reidaug.perception.dataset_poses import estimate_poses
 from reidaug.recipes import load
+from reidaug.runs import RunFolder
 
 RECIPES = Path(__file__).parents[1] / "recipes" / "photographs"
+ROLE_KEYS = ("cmc", "gain_mAP", "gain_over_best_control", "differences")  # in `comparisons` here
 SEED = 0  # of the target poses
 EACH = 6  # of 25 target poses, how many each training crop is warped into
 ARMS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
@@ -40,12 +45,12 @@ ARMS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
 """Flow and options of `reidaug augment` by arm."""
 GREY = ("real_only", "identity_grey", "affine_grey")
 OTHER = ("real_only", "identity_other_ground", "affine_other_ground")
-COMPARISONS: Mapping[str, tuple[str, ...]] = {
+CONTROLS: Mapping[str, tuple[str, ...]] = {
     "warps_grey": GREY,
     "warps_other_ground": OTHER,
     "good_mirrored_warps_grey": GREY,
 }
-"""The controls of every arm in question: the same use of own-pose and torso-affine crops."""
+"""What an arm's gain must not be explained by: the same use of own-pose and torso-affine crops."""
 SHARES, IMAGES, CAMERAS = (0.1, 0.3, 1.0), (2, 4, None), (1, None)
 
 
@@ -106,21 +111,25 @@ def recipe_of(path: Path, out: Path, part: Part, settings: Sequence[str] = ()) -
 
 
 def compare_arms(recipe: FinetuneRecipe, folder: Path, *, workers: int | None) -> dict[str, Any]:
-    """Train all arms; compare each in question with its own controls.
+    """Train all arms, and compare each with real crops alone and with its own controls.
 
     Returns:
-        The report, with a part of it for each comparison under ``comparisons``.
+        The report; ``comparisons`` holds, for each arm but ``real_only``, its gain over that and,
+        for warps, over the best of `CONTROLS`.
     """
-    comparisons, whole = {}, {}
-    for method, controls in COMPARISONS.items():
-        if method in recipe.arms:
-            asked = recipe.model_copy(update={"method": method, "controls": controls})
-            whole = finetune(asked, folder, resume=True, workers=workers).as_dict()
-            comparisons[method] = {
-                key: whole.pop(key, None) for key in ("gain_over_best_control", "differences")
-            }
-            whole.pop("gain_mAP", None)
-    return {**whole, "comparisons": comparisons}
+    report = finetune(recipe, folder, resume=True, workers=workers).as_dict()
+    data = read_data(recipe)
+    grid = FinetuneGrid(recipe, data, RunFolder(folder, resumed=True))
+    arms = arm_scores({name: grid.results(name) for name in recipe.arms})
+    comparisons = {}
+    for name in [name for name in recipe.arms if name != "real_only"]:
+        controls = [control for control in CONTROLS.get(name, ()) if control in arms]
+        found = {"over_real_only": paired_gain(arms, data.query_pids, name, "real_only")}
+        if (control := best(arms, controls)) is not None:
+            found["over_best_control"] = paired_gain(arms, data.query_pids, name, control)
+        comparisons[name] = {key: asdict(gain) for key, gain in found.items()}
+    kept = {key: value for key, value in report.items() if key not in ROLE_KEYS}
+    return {**kept, "comparisons": comparisons}
 
 
 def compare_settings(

@@ -17,6 +17,7 @@ Without --market every part says what it needs and ends. See docs/photographs.md
 
 import argparse
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -114,9 +115,8 @@ def arms_of(options: argparse.Namespace, name: str) -> dict[str, Any]:
     recipe = recipe_of(RECIPES / f"{name}.yaml", out, options.part, seeds_of(options))
     make_crops(options.market, out, options.part, recipe, workers=options.workers)
     report = compare_arms(recipe, out / f"{name}-{options.part}", workers=options.workers)
-    report.pop("cmc")
-    for method, found in report["comparisons"].items():
-        print(method, found["gain_over_best_control"])
+    for arm, found in report["comparisons"].items():
+        print(f"{arm}: {in_words(found)}")
     return report
 
 
@@ -130,13 +130,19 @@ def measure_grid(options: argparse.Namespace) -> dict[str, Any]:
         workers=options.workers or cores(),
     )  # fmt: skip
     for setting in settings:
-        gains = {
-            name: found["gain_over_best_control"]["mean"]
-            for name, found in setting["comparisons"].items()
-        }
-        size = {key: setting[key] for key in ("train_people", "train_images", "cameras_each")}
-        print(size, gains)
+        cameras = "all cameras" if setting["cameras_each"] is None else "one camera"
+        size = f"{setting['train_people']} people, {setting['train_images']} crops, {cameras}"
+        print(f"{size}; warps_grey: {in_words(setting['comparisons']['warps_grey'])}")
     return {"settings": settings}
+
+
+def in_words(found: Mapping[str, Any]) -> str:
+    """Gains of an arm in points of mAP."""
+    return "; ".join(
+        f"{key.replace('_', ' ')} ({gain['vs']}) {gain['mean']:+.1f} "
+        f"({gain['ci'][0]:+.1f} to {gain['ci'][1]:+.1f}), {gain['words']}"
+        for key, gain in found.items()
+    )
 
 
 def seeds_of(options: argparse.Namespace) -> list[str]:

@@ -1,6 +1,8 @@
 """What a number must come with: its command, the machine, the commit and the date."""
 
 import json
+import os
+import shutil
 import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,6 +12,7 @@ from reidaug.machine import describe
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
+COMMIT = "REIDAUG_COMMIT"  # names the commit on a machine that has its files alone
 DECIDE = ("reidaug", "recipes", "benchmarks/*.py", "pyproject.toml")  # what numbers depend on
 
 
@@ -22,11 +25,11 @@ def about(command: str) -> dict[str, str]:
     Returns:
         JSON values: command, hardware, commit and date.
     """
-    changed = _git("status", "--porcelain", "--", *DECIDE)
+    dirty = "-dirty" if _git("status", "--porcelain", "--", *DECIDE) else ""
     return {
         "command": command,
         "hardware": describe(),
-        "commit": _git("describe", "--always") + ("-dirty" if changed else ""),
+        "commit": os.environ.get(COMMIT) or _git("describe", "--always") + dirty,
         "date": datetime.now(UTC).date().isoformat(),
     }
 
@@ -44,5 +47,7 @@ def write_result(name: str, command: str, /, **values: Any) -> None:
 
 
 def _git(*words: str) -> str:
+    if shutil.which("git") is None:
+        return ""
     done = subprocess.run(["git", *words], capture_output=True, text=True, check=False, cwd=ROOT)
     return done.stdout.strip()
