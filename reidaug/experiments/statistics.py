@@ -70,26 +70,27 @@ def paired_gain(
     """Compare an arm with another (`vs`) that shares its seeds and queries.
 
     The interval draws people (Q,), each with all their queries, which resemble each other. The
-    difference is evident when it is more than twice the pooled standard deviation over seeds and
-    the interval does not hold 0. One seed says nothing about chance between seeds, one person
-    nothing about other people, so nothing is evident from either.
+    difference is evident when it is more than twice the standard deviation of the paired
+    differences over seeds and the interval does not hold 0. One seed says nothing about chance
+    between seeds, one person nothing about other people, so nothing is evident from either.
     """
     arm, control = arms[name], arms[vs]
     paired = arm.mAP - control.mAP
     several = len(paired) > 1
     variances = [float(np.var(a.mAP, ddof=1)) if several else 0.0 for a in (arm, control)]
     mean, pooled_std = float(paired.mean()), float(np.sqrt(np.mean(variances)))
+    std = float(np.std(paired, ddof=1)) if several else 0.0
     by_query = (arm.ap - control.ap).mean(0)
     measured = people[~np.isnan(by_query)]
     found = grouped_mean(by_query, people)
     low, high = (0.0, 0.0) if found is None else found[1:]
     chance = not several or len(np.unique(measured)) < 2
-    evident = not chance and abs(mean) > 2 * pooled_std and (low > 0 or high < 0)
+    evident = not chance and abs(mean) > 2 * std and (low > 0 or high < 0)
     return Gain(
         arm=name,
         vs=vs,
         mean=mean,
-        std=float(np.std(paired, ddof=1)) if several else 0.0,
+        std=std,
         pooled_std=pooled_std,
         ci=(low, high),
         interval_over="people",

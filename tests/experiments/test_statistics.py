@@ -27,7 +27,7 @@ def test_a_gain_is_paired_over_seeds():
     [
         ((15.0, 15.1, 15.2), "a gain"),
         ((5.0, 5.1, 5.2), "a loss"),
-        ((10.1, 10.2, 10.3), "no evidence of a gain"),
+        ((10.4, 9.9, 10.5), "no evidence of a gain"),
         ((12.0, 9.0, 19.0), "no evidence of a gain"),
     ],
 )
@@ -35,6 +35,11 @@ def test_a_verdict_needs_both_seeds_and_people(means, words):
     found = gain(arm(*means), arm(10.0, 10.1, 10.2))
     assert found.words == words
     assert found.evident == (words in ("a gain", "a loss"))
+
+
+def test_the_spread_of_the_starts_is_no_spread_of_the_gain():
+    """Seeds start from better and worse models; every arm of a seed from the same one."""
+    assert gain(arm(13.0, 33.1, 23.2), arm(10.0, 30.2, 20.1)).evident
 
 
 def test_one_seed_has_no_spread_of_its_own():
