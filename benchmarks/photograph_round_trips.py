@@ -58,6 +58,7 @@ from photograph_scores import (
 )
 from picture_scores import read_poses_of
 from provenance import about, write_result
+from shipped import weights_of
 from turns import VIEW_TURNS
 
 from reidaug.augment.augmented_dataset import augment_dataset
@@ -195,6 +196,7 @@ def measure(
     people = pairs.people
     return {
         "part": part,
+        "weights": weights_of(SHIPPED),
         "counts": {
             "crops": crops,
             "people": len(np.unique(people)),

@@ -4,12 +4,13 @@ python benchmarks/readme.py
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
 from flow_tables import TITLES, drawn, page, sizes, table1
+from photograph_tables import round_trips
 from reid_tables import in_short, interval, starts, studies, verdict
 from shipped import of_these_weights, shipped
 
@@ -42,13 +43,14 @@ ROWS = {
 }
 
 
-def pages() -> dict[Path, str]:
-    """Give each page that quotes results, and what it should quote."""
+def pages() -> dict[Path, Sequence[str]]:
+    """Give each page that quotes results, and what each of its blocks should quote."""
     return {
-        ROOT / "README.md": "\n".join(arms()),
-        ROOT / "docs" / "results.md": results(),
-        ROOT / "docs" / "paper.md": paper(),
-        ROOT / "docs" / "protocols.md": "\n".join(studies(RESULTS)),
+        ROOT / "README.md": ("\n".join(arms()),),
+        ROOT / "docs" / "results.md": (results(),),
+        ROOT / "docs" / "paper.md": (paper(),),
+        ROOT / "docs" / "protocols.md": ("\n".join(studies(RESULTS)),),
+        ROOT / "docs" / "photographs.md": (photographs("round_trips", round_trips),),
     }
 
 
@@ -102,10 +104,25 @@ def paper() -> str:
     return "\n".join(lines)
 
 
-def with_results(text: str, written: str) -> str:
-    """Put results into the text of a page."""
-    before, rest = text.split(START)
-    return f"{before}{START}\n{written}\n{END}{rest.split(END)[1]}"
+def photographs(name: str, tables: Callable[[dict[str, Any]], list[str]]) -> str:
+    """Write the results of one section of docs/photographs.md."""
+    path = RESULTS / f"photographs_{name}.json"
+    return "\n".join(tables(json.loads(path.read_text()))) if path.exists() else "Not measured yet."
+
+
+def quoted(text: str) -> list[str]:
+    """Read the blocks of results of a page."""
+    return [block.split(END)[0] for block in text.split(START)[1:]]
+
+
+def with_results(text: str, written: Sequence[str]) -> str:
+    """Put results into the blocks of a page, in its order."""
+    before, *blocks = text.split(START)
+    filled = [
+        f"{START}\n{results}\n{END}{block.split(END)[1]}"
+        for results, block in zip(written, blocks, strict=True)
+    ]
+    return before + "".join(filled)
 
 
 def _flow(flow: Mapping[str, Any]) -> list[str]:
