@@ -37,6 +37,9 @@ class Optics(NamedTuple):
     blur: float  # standard deviation in pixels of a crop of 128 rows
     shrink: float  # camera resolution over crop resolution, at most 1
     noise: float  # standard deviation of the sensor noise, image range [0, 1]
+    # Strength of the camera's own sharpening: share of the detail finer than a pixel of a crop of
+    # 128 rows that is added.
+    sharpen: float = 0.0
 
 
 PLAIN_OPTICS = Optics(1.0, 1.0, 1.0, 1.0, 1.0, 0.0, 1.0, 0.0)
@@ -101,6 +104,10 @@ def expose(image: Floats, optics: Optics, rng: Generator) -> Floats:
         image = gaussian_filter(image, (blur, blur, 0), mode="nearest")
     if optics.shrink < 1:
         image = _soften(image, optics.shrink)
+    if optics.sharpen > 0:
+        detail = height / 128
+        smooth = gaussian_filter(image, (detail, detail, 0), mode="nearest")
+        image = image + optics.sharpen * (image - smooth)
     grey = image.mean(-1, keepdims=True)
     image = grey + optics.saturation * (image - grey)
     image = np.clip(image, 0, 1) ** optics.gamma

@@ -29,6 +29,8 @@ def sample_camera(world: World, seed: int, number: int) -> Camera:
     gains = np.exp(rng.normal(0, world.cast, 3))
     gains /= gains.mean() ** 0.7
     gains *= rig.tint
+    if world.exposure:
+        gains *= np.exp(rng.normal(0, world.exposure))
     return Camera(
         height=rng.uniform(*rig.height),
         distance=rng.uniform(*rig.distance),
@@ -48,5 +50,6 @@ def sample_camera(world: World, seed: int, number: int) -> Camera:
             blur=rng.uniform(*world.blur),
             shrink=rng.uniform(*world.shrink),
             noise=rng.uniform(*world.noise),
+            sharpen=rng.uniform(*world.sharpen) if any(world.sharpen) else 0.0,
         ),
     )

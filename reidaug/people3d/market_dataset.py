@@ -164,11 +164,13 @@ def render_person(
     out: Path, person: int, crops: Sequence[PlannedCrop], options: MarketOptions
 ) -> PersonRecord:
     """Render the planned images and masks of one person; return joints and rows of the table."""
-    mesh = build_mesh(sample_person(options.world, options.seed, person))
+    world = options.world
+    mesh = build_mesh(sample_person(world, options.seed, person))
     rows: list[Row] = []
     joints = {}
     for split, name, (camera, plan) in crops:
-        joints[name] = write_render(out, split, name, render(mesh, plan, options.size))
+        image = render(mesh, plan, options.size)
+        joints[name] = write_render(out, split, name, image, world.jpeg_quality)
         row = {"name": name, "split": split, "person": person, "camera": camera}
         rows.append(row | to_row(plan))
     return PersonRecord(len(crops), joints, rows=rows)

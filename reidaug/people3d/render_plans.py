@@ -26,6 +26,8 @@ SHIFT_X, SHIFT_Y = 0.06, (0.012, 0.02)
 CUT_ZOOM = (1.1, 1.7)  # truncation at the ankles to truncation at the hips
 # People walk along a camera's path, towards it a little more often than away.
 TOWARDS, ALONG_SPREAD = 0.57, 0.4
+# While one camera sees a person walk by: spread of the place in its panorama, change of distance.
+STRIDE_ALONG, NEARER = 0.03, (0.9, 1.1)
 
 
 class PlannedImage(NamedTuple):
@@ -54,7 +56,7 @@ def plan_training_images(world: World, seed: int, person: int, count: int) -> li
         phase = phases[k % len(phases)] if world.train_phases else rng.random()
         number = int(cameras[k % len(cameras)])
         images.append(_plan_image(world, seed, number, rng, float(yaw), float(phase)))
-    return images
+    return _join_walks(world, images, rng)
 
 
 def plan_test_images(world: World, seed: int, person: int, count: int) -> list[PlannedImage]:
@@ -68,7 +70,7 @@ def plan_test_images(world: World, seed: int, person: int, count: int) -> list[P
         yaw = start + 2 * np.pi * turns[k] + rng.normal(0, world.side_spread)
         number = int(cameras[k % len(cameras)])
         images.append(_plan_image(world, seed, number, rng, float(yaw), rng.random()))
-    return images
+    return _join_walks(world, images, rng)
 
 
 def plan_pair_images(
@@ -131,12 +133,45 @@ def _plan_image(
     return PlannedImage(number, plan)
 
 
+def _join_walks(world: World, images: list[PlannedImage], rng: Generator) -> list[PlannedImage]:
+    """Let the images of each camera follow its first one, in a world where people walk by once."""
+    if not world.walks:
+        return images
+    first: dict[int, RenderPlan] = {}
+    return [
+        PlannedImage(number, _follow(first.setdefault(number, plan), plan, world.side_spread, rng))
+        for number, plan in images
+    ]
+
+
+def _follow(first: RenderPlan, plan: RenderPlan, spread: float, rng: Generator) -> RenderPlan:
+    """Give a plan the first one's side, distance, place and light from there, nearly the same.
+
+    How strong the light is stays the plan's own: people walk through sun and shade.
+    """
+    if plan is first:
+        return plan
+    along = first.backdrop.along + rng.normal(0, STRIDE_ALONG)
+    return plan._replace(
+        view=plan.view._replace(
+            yaw=_wrap(first.view.yaw + rng.normal(0, spread)),
+            distance=first.view.distance * rng.uniform(*NEARER),
+        ),
+        light=first.light._replace(strength=plan.light.strength, ambient=plan.light.ambient),
+        backdrop=first.backdrop._replace(along=float(np.clip(along, 0, 1))),
+    )
+
+
+def _wrap(angle: float) -> float:
+    return float((angle + np.pi) % (2 * np.pi) - np.pi)
+
+
 def _view(camera: Camera, yaw: float, rng: Generator) -> View:
     zoom = rng.normal(ZOOM, ZOOM_SPREAD)
     if rng.random() < LOOSE:
         zoom *= rng.uniform(*LOOSE_ZOOM)
     return View(
-        yaw=float((yaw + np.pi) % (2 * np.pi) - np.pi),
+        yaw=_wrap(yaw),
         height=camera.height,
         distance=camera.distance * rng.uniform(0.7, 1.4),
         zoom=float(zoom),
@@ -172,6 +207,8 @@ def to_row(plan: RenderPlan) -> dict[str, Any]:
     for name, part in plan._asdict().items():
         if name != "seed":
             row |= {f"{name}.{key}": _number(value) for key, value in part._asdict().items()}
+    if not plan.optics.sharpen:
+        del row["optics.sharpen"]  # tables of older versions do not have it
     return row
 
 
@@ -179,7 +216,8 @@ def from_row(row: dict[str, Any]) -> RenderPlan:
     """Read a plan from a row of a table, the inverse of `to_row`; other columns are ignored."""
 
     def part(name: str, kind: Any) -> Any:
-        return kind(**{key: row[f"{name}.{key}"] for key in kind._fields})
+        columns = {key: f"{name}.{key}" for key in kind._fields}
+        return kind(**{key: row[column] for key, column in columns.items() if column in row})
 
     return RenderPlan(
         posture=part("posture", Posture),

@@ -98,18 +98,21 @@ def _render_person(records: Records, person: int, task: Task) -> int:
     return record.crops
 
 
-def write_image(path: Path, image: NDArray[np.uint8]) -> None:
-    """Write RGB bytes (H, W, 3) as a JPEG file."""
+def write_image(path: Path, image: NDArray[np.uint8], quality: int = 95) -> None:
+    """Write RGB bytes (H, W, 3) as a JPEG file of a quality from 1 to 95."""
     pixels = np.ascontiguousarray(image.transpose(2, 0, 1))
-    write_atomically(path, encode_jpeg(torch.from_numpy(pixels)))
+    write_atomically(path, encode_jpeg(torch.from_numpy(pixels), quality))
 
 
-def write_render(out: Path, split: str, name: str, render: Render) -> list[list[float]]:
+def write_render(
+    out: Path, split: str, name: str, render: Render, quality: int = 95
+) -> list[list[float]]:
     """Write an image into its split and its mask into ``masks``; return the joints.
 
-    They are 18 times x, y in pixels and whether the joint is visible (0 or 1).
+    They are 18 times x, y in pixels and whether the joint is visible (0 or 1). ``quality`` is that
+    of the JPEG file.
     """
-    write_image(out / split / name, render.image)
+    write_image(out / split / name, render.image, quality)
     mask = encode_png(torch.from_numpy(render.mask))
     write_atomically(out / "masks" / f"{Path(name).stem}.png", mask)
     xy, visible = render.xy.round(2).tolist(), render.visible.tolist()

@@ -6,6 +6,11 @@ can be rendered again alone and in any order.
 ``few-poses`` and ``many-poses`` are for learning in one world; the parameters of ``few-poses`` were
 chosen by what true views gain over the controls in worlds of other seeds.
 
+``street`` looks as photographs of people on a campus do: its light, colours, cameras and wardrobes
+were moved until figures of its crops met those of Market-1501's training crops, see
+`benchmarks/world_statistics.py`: sharpness, size of files, saturation, how far crops of one person
+and of two lie from each other. No training took part in that.
+
 ``A`` and ``B`` are two domains for domain adaptation: they differ in cameras, backgrounds, light,
 bodies and clothes and share no identity. Render them with ``--train-crops 14`` or so: several views
 by several cameras. Their parameters were fixed by `benchmarks/domains.py` with seed 11: a model
@@ -30,13 +35,27 @@ from reidaug.people3d.scene import PLACES
 # Colours that most people wear, so that a colour alone does not identify anybody.
 COMMON_TOPS = ((0.12, 0.12, 0.14), (0.80, 0.79, 0.77), (0.13, 0.18, 0.34))
 COMMON_BOTTOMS = ((0.10, 0.10, 0.12), (0.16, 0.21, 0.34))
+# What people wear on a campus in summer, by how often: black, white, grey, denim, and all else.
+STREET_TOPS = (
+    *3 * ((0.05, 0.05, 0.06),), *2 * ((0.12, 0.12, 0.14),), *4 * ((0.90, 0.90, 0.90),),
+    (0.70, 0.70, 0.70), (0.40, 0.40, 0.42), *2 * ((0.13, 0.18, 0.36),), (0.65, 0.10, 0.12),
+    (0.95, 0.40, 0.50), (0.90, 0.80, 0.20), (0.15, 0.50, 0.30), (0.35, 0.60, 0.85),
+    (0.45, 0.20, 0.50), (0.60, 0.50, 0.35), (0.95, 0.75, 0.70), (0.10, 0.55, 0.60),
+    (0.95, 0.50, 0.15),
+)  # fmt: skip
+STREET_BOTTOMS = (
+    *4 * ((0.08, 0.08, 0.10),), *3 * ((0.15, 0.20, 0.36),), *2 * ((0.35, 0.45, 0.62),),
+    *2 * ((0.45, 0.42, 0.36),), (0.85, 0.85, 0.85), (0.50, 0.12, 0.15),
+)  # fmt: skip
 # Further colours of world B.
 B_COLOURS = ((0.45, 0.43, 0.40), (0.42, 0.16, 0.16), (0.20, 0.30, 0.22), (0.62, 0.50, 0.34))
 
 APPEARANCES, CAMERAS, TRAINING, TEST, PAIRS, TRUNCATIONS = range(6)
 """Purposes of random numbers, each with generators of its own."""
 
-LATER = frozenset({"bodies", "rig", "stream", "worn", "carried"})
+LATER = frozenset(
+    ("bodies", "rig", "stream", "worn", "carried", "exposure", "sharpen", "walks", "jpeg_quality")
+)
 """Parameters that the first worlds did not have."""
 
 
@@ -79,6 +98,13 @@ class World:
     actions: tuple[float, ...] = (0.68, 0.12, 0.05, 0.1, 0.05)
     bodies: Bodies = ORDINARY  # distribution of body shapes
     rig: Rig = field(default_factory=Rig)  # positions and light of the cameras
+    # Exposure of the cameras: standard deviation of the logarithm of a gain of all channels.
+    exposure: float = 0.0
+    sharpen: tuple[float, float] = (0.0, 0.0)  # range of the cameras' own sharpening
+    # Whether a camera sees each person walk by once: images of one camera share side, light and
+    # place but for small changes, as the crops of a tracked person do.
+    walks: bool = False
+    jpeg_quality: int = 95  # of the image files, 1 to 95
     # Further seed of people, cameras and plans: worlds of different streams share no identity,
     # whatever the seed of the dataset.
     stream: int = 0
@@ -102,7 +128,10 @@ class World:
         return numpy_generator(seed, purpose, number, *([self.stream] if self.stream else []))
 
 
-_USUAL = {"bodies": ORDINARY._asdict(), "rig": Rig()._asdict(), "stream": 0}
+_USUAL = {
+    "bodies": ORDINARY._asdict(), "rig": Rig()._asdict(), "stream": 0, "exposure": 0.0,
+    "sharpen": (0.0, 0.0), "walks": False, "jpeg_quality": 95,
+}  # fmt: skip
 
 FEW_POSES = World(
     name="few-poses",
@@ -118,6 +147,32 @@ FEW_POSES = World(
     train_cameras=2,
 )  # fmt: skip
 MANY_POSES = World(name="many-poses")
+STREET = World(
+    name="street",
+    palette=Palette(
+        tops=STREET_TOPS, bottoms=STREET_BOTTOMS, plain=0.85, prints=0.2, bags=0.45,
+        two_sided=0.02, sleeves=0.08, patterned=0.05,
+    ),
+    cast=0.025,
+    tone=0.08,
+    exposure=0.05,
+    blur=(0.0, 0.3),
+    shrink=(0.6, 1.0),
+    noise=(0.005, 0.015),
+    sharpen=(0.5, 3.0),
+    train_cameras=4,
+    side_spread=0.4,
+    relight=1.0,
+    occluders=0.2,
+    rig=Rig(
+        ambient=(0.35, 0.65),
+        strength=(2.3, 2.9),  # full sun: beyond the 1.6 that any light is bounded by
+        saturation=(0.35, 0.5), tint=(0.93, 0.93, 0.93),
+        places=("plaza", "street", "hall"),
+    ),
+    walks=True,
+    jpeg_quality=75,
+)  # fmt: skip
 DOMAIN_A = World(
     name="A",
     palette=Palette(
@@ -157,7 +212,7 @@ DOMAIN_B = World(
     ),
     stream=2,
 )  # fmt: skip
-WORLDS = {world.name: world for world in (FEW_POSES, MANY_POSES, DOMAIN_A, DOMAIN_B)}
+WORLDS = {world.name: world for world in (FEW_POSES, MANY_POSES, STREET, DOMAIN_A, DOMAIN_B)}
 
 
 def world_named(name: str) -> World:

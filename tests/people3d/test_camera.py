@@ -49,3 +49,13 @@ def test_a_camera_casts_and_blurs(rng):
     assert soft.std() < 0.5 * image.std() and soft.mean() == pytest.approx(image.mean(), abs=0.03)
     grey = expose(image, PLAIN_OPTICS._replace(saturation=0.0), rng)
     assert np.ptp(grey, axis=-1).max() < 1e-6
+
+
+def test_sharpening_adds_to_edges_and_leaves_areas_alone(rng) -> None:
+    image = np.full((128, 64, 3), 0.3, np.float32)
+    image[:, 32:] = 0.6
+    sharp = expose(image, PLAIN_OPTICS._replace(sharpen=1.0), rng)
+    assert np.allclose(sharp[:, [0, 10, 50, 63]], image[:, [0, 10, 50, 63]], atol=1e-3)
+    assert sharp[:, 31].max() < 0.25 and sharp[:, 32].min() > 0.65
+    more = expose(image, PLAIN_OPTICS._replace(sharpen=2.0), rng)
+    assert np.allclose(more - image, 2 * (sharp - image), atol=1e-5)

@@ -75,3 +75,15 @@ def test_numbers_too_small_are_refused():
         MarketOptions(people=0)
     with pytest.raises(UsageError, match="--seed -1: at least 0"):
         MarketOptions(people=1, seed=-1)
+
+
+def test_a_world_says_how_strongly_its_files_are_compressed(tmp_path):
+    small = MarketOptions(people=1, test_people=0, train_crops=1)
+    sizes = {}
+    for quality in (95, 60):
+        root = tmp_path / str(quality)
+        world = replace(small.world, jpeg_quality=quality)
+        render_market(root, replace(small, world=world), workers=1)
+        sizes[quality] = next(root.rglob("*.jpg")).stat().st_size
+        assert read_rendered_market(root).world == world
+    assert sizes[60] < 0.6 * sizes[95]

@@ -8,7 +8,7 @@ from reidaug.people3d.render_plans import (
     plan_training_images,
     to_row,
 )
-from reidaug.people3d.worlds import DOMAIN_A, DOMAIN_B, FEW_POSES, MANY_POSES, WORLDS
+from reidaug.people3d.worlds import DOMAIN_A, DOMAIN_B, FEW_POSES, MANY_POSES, STREET, WORLDS
 
 
 def yaws(taken):
@@ -35,6 +35,37 @@ def test_test_people_are_seen_all_around_and_by_all_cameras():
         taken = plan_test_images(world, 0, 5, 6)
         assert {camera for camera, _ in taken} == set(range(1, world.cameras + 1))
         assert spread(yaws(taken)) > 2
+
+
+def by_camera(taken):
+    cameras = {camera for camera, _ in taken}
+    return [[plan for camera, plan in taken if camera == one] for one in cameras]
+
+
+def test_on_the_street_each_camera_sees_a_person_walk_by_once() -> None:
+    turned, shaded = [], []
+    for person in range(1, 30):
+        taken = plan_training_images(STREET, 0, person, 8)
+        seen = by_camera(taken)
+        assert len(seen) == STREET.train_cameras
+        for walk in seen:
+            assert len(walk) == 2
+            assert spread(np.array([plan.view.yaw for plan in walk])) < 5 * STREET.side_spread
+            assert np.ptp([plan.backdrop.along for plan in walk]) < 0.15
+            assert len({plan.light.azimuth for plan in walk}) == 1
+            shaded.append(np.ptp([plan.light.ambient for plan in walk]))
+            assert len({plan.posture for plan in walk}) == 2
+        turned.append(spread(yaws(taken)))
+        searched = by_camera(plan_test_images(STREET, 0, person, 12))
+        assert all(np.ptp([plan.backdrop.along for plan in walk]) < 0.15 for walk in searched)
+    assert np.median(shaded) > 0.05  # through sun and shade
+    assert np.median(turned) > 1.5  # two cameras see different sides
+    apart = [
+        np.ptp([plan.backdrop.along for plan in walk])
+        for person in range(1, 30)
+        for walk in by_camera(plan_training_images(MANY_POSES, 0, person, 12))
+    ]
+    assert np.median(apart) > 0.2
 
 
 def test_plans_repeat_and_depend_on_the_person():
