@@ -1,0 +1,134 @@
+"""Agreement of two worlds about the order of some settings, with what chance does to it.
+
+Kendall's tau-b of the settings' mean average precisions. Its interval draws people, with all their
+queries, and seeds with replacement, in both worlds. The people of two worlds are different ones, so
+each world draws its own; seeds are paired, because a seed starts and samples alike in both.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+from scipy.stats import kendalltau
+
+DRAWS = 2000
+Floats = NDArray[np.float64]
+Integers = NDArray[np.signedinteger[Any]]
+
+
+class Scores(NamedTuple):
+    """Average precisions of a world's queries."""
+
+    ap: Floats  # in percent (settings, seeds, queries)
+    pids: Integers  # person of each query (queries,)
+
+
+class Agreement(NamedTuple):
+    """Kendall's tau of two orders."""
+
+    tau: float  # tau-b of the settings' means over seeds and queries
+    interval: tuple[float, float]  # the middle 95 % over drawn people and seeds
+    # Pairs of settings that the first world itself decides: the middle 95 % of their difference
+    # lies on one side of zero.
+    decided: int
+    pairs: int  # pairs in all
+    tau_decided: float | None  # agreeing less disagreeing decided pairs, as a share of them
+
+
+class Reproducibility(NamedTuple):
+    """Kendall's tau of a world with itself."""
+
+    # Mean tau between halves of the people, and of the seeds where there are several.
+    tau: float
+    interval: tuple[float, float]  # the middle 95 % of it over random halves
+    decided: int  # as in `Agreement`
+    pairs: int
+
+
+def best_first(scores: Scores) -> list[int]:
+    """Order settings by their mean."""
+    return [int(k) for k in np.argsort(-scores.ap.mean((1, 2)), kind="stable")]
+
+
+def agreement(first: Scores, second: Scores, *, seed: int = 0) -> Agreement:
+    """Compare the orders of two worlds; settings and seeds are the same in both."""
+    rng = np.random.default_rng(seed)
+    drawn, taus = [], []
+    for _ in range(DRAWS):
+        seeds = _draw(first.ap.shape[1], rng)
+        one, other = (_means(world, seeds, _people(world, rng)) for world in (first, second))
+        drawn.append(one)
+        taus.append(_tau(one, other))
+    means = [world.ap.mean((1, 2)) for world in (first, second)]
+    decided = _decided(np.array(drawn))
+    alike = np.sign(_differences(means[0])) * np.sign(_differences(means[1]))
+    return Agreement(
+        tau=round(_tau(*means), 3),
+        interval=_middle(np.array(taus)),
+        decided=int(decided.sum()),
+        pairs=len(decided),
+        tau_decided=round(float(alike[decided].mean()), 3) if decided.any() else None,
+    )
+
+
+def ceiling(scores: Scores, *, seed: int = 0) -> Reproducibility:
+    """Compare the order of a world between disjoint halves of its people and seeds."""
+    rng = np.random.default_rng(seed)
+    pids, count = np.unique(scores.pids), scores.ap.shape[1]
+    taus, drawn = [], []
+    for _ in range(DRAWS):
+        people, seeds = rng.permutation(pids), rng.permutation(count)
+        parts = (seeds[: count // 2], seeds[count // 2 :]) if count > 1 else (seeds, seeds)
+        halves = (people[: len(pids) // 2], people[len(pids) // 2 :])
+        taus.append(
+            _tau(
+                *(
+                    _means(scores, part, np.flatnonzero(np.isin(scores.pids, half)))
+                    for part, half in zip(parts, halves, strict=True)
+                )
+            )
+        )
+        drawn.append(_means(scores, _draw(count, rng), _people(scores, rng)))
+    decided = _decided(np.array(drawn))
+    return Reproducibility(
+        round(float(np.mean(taus)), 3), _middle(np.array(taus)), int(decided.sum()), len(decided)
+    )
+
+
+def _people(scores: Scores, rng: Generator) -> Integers:
+    """Draw people with replacement; return the queries of all of them."""
+    groups = [np.flatnonzero(scores.pids == pid) for pid in np.unique(scores.pids)]
+    return np.concatenate([groups[k] for k in _draw(len(groups), rng)])
+
+
+def _draw(count: int, rng: Generator) -> Integers:
+    """Draw as many numbers below a count with replacement."""
+    return np.asarray(rng.integers(count, size=count))
+
+
+def _means(scores: Scores, seeds: Integers, queries: Integers) -> Floats:
+    means: Floats = scores.ap[:, seeds][:, :, queries].mean((1, 2))
+    return means
+
+
+def _tau(one: Floats, other: Floats) -> float:
+    return float(kendalltau(one, other).statistic)
+
+
+def _differences(means: Floats) -> Floats:
+    """Subtract the means (..., settings) of all pairs of settings (..., pairs)."""
+    rows, columns = np.triu_indices(means.shape[-1], 1)
+    result: Floats = means[..., rows] - means[..., columns]
+    return result
+
+
+def _decided(drawn: Floats) -> NDArray[np.bool_]:
+    low, high = np.percentile(_differences(drawn), (2.5, 97.5), axis=0)
+    decided: NDArray[np.bool_] = (low > 0) | (high < 0)
+    return decided
+
+
+def _middle(values: Floats) -> tuple[float, float]:
+    low, high = np.percentile(values, (2.5, 97.5)).round(3).tolist()
+    return low, high
