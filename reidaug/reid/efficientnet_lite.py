@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 
 from reidaug.reid.backbones import Renormalise
+from reidaug.reid.mixed_precision import MixedPrecisionConv2d
 from reidaug.reid.neck import TrunkAndNeck
 
 CHANNELS = 1280
@@ -126,7 +127,7 @@ class InvertedResidual(nn.Module):
         return maps + out if self.shortcut else out
 
 
-class SameConv2d(nn.Conv2d):
+class SameConv2d(MixedPrecisionConv2d):
     """A convolution without bias, padded as TensorFlow's ``SAME``.
 
     Its output has ceil(size / stride) places. Where the padding does not divide by two, the right

@@ -8,7 +8,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torchvision.models.mobilenetv2 import MobileNetV2
+from torchvision.ops import Conv2dNormActivation
 
+from reidaug.reid.mixed_precision import MixedPrecisionConv2d
 from reidaug.reid.neck import TrunkAndNeck
 
 CHANNELS = 1280
@@ -64,16 +66,29 @@ class PersonMobileNetV2(TrunkAndNeck):
 
 
 class MobileNetV2Trunk(nn.Module):
-    """torchvision's ``features``, with its names, and the given stride of the last stage."""
+    """torchvision's ``features``, with its names, and the given stride of the last stage.
+
+    Its depthwise convolutions are those of `MixedPrecisionConv2d`.
+    """
 
     def __init__(self, last_stride: int) -> None:
         super().__init__()
         stages = [*STAGES, [6, 160, 3, last_stride], [6, 320, 1, 1]]
         self.features = MobileNetV2(inverted_residual_setting=stages, num_classes=1).features
+        for layer in self.features.modules():
+            if isinstance(layer, Conv2dNormActivation) and layer[0].groups > 1:
+                layer[0] = _mixed_precision(layer[0])
 
     def forward(self, images: Float[Tensor, "b 3 H W"]) -> Float[Tensor, "b c h w"]:
         """Compute the last layer's map (B, 1280, h, w) of normalised crops (B, 3, H, W)."""
         return self.features(images)
+
+
+def _mixed_precision(conv: nn.Conv2d) -> MixedPrecisionConv2d:
+    channels = conv.in_channels
+    return MixedPrecisionConv2d(
+        channels, channels, 3, conv.stride[0], padding=1, groups=channels, bias=False
+    )
 
 
 def _nested(name: re.Match[str]) -> str:
