@@ -57,6 +57,18 @@ def pixels(size: tuple[int, int], seed: int = 0) -> np.ndarray:
     return np.asarray(drawn_person(size, seed)[0])
 
 
+def half_person() -> Image.Image:
+    """Half a person, in which the network finds nobody at once, 128 x 64."""
+    whole, _ = drawn_person((256, 128), 1)
+    return whole.crop((64, 0, 128, 256)).resize((64, 128))
+
+
+def legs_alone() -> Image.Image:
+    """Legs, in which the network finds nobody but an outline, 128 x 64."""
+    whole, _ = drawn_person((256, 128), 1)
+    return whole.crop((0, 140, 128, 256)).resize((64, 128))
+
+
 def drawn_market(root: Path, *, people: int = 2, images: int = 3) -> Path:
     """A Market-1501 root of drawn people, without keypoints."""
     (root / TRAIN).mkdir(parents=True)

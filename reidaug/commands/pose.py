@@ -26,11 +26,12 @@ from reidaug.perception.pose_report import PoseReport
 def command(dataset: Path, out: Path, splits: str, **chosen: Any) -> None:
     """Find joints and outlines of the people in DATASET, a Market-1501 root or a folder of crops.
 
-    Writes the 18 joints of every crop in PATN's form (-1 where a joint is missing). Beside
+    Writes the 18 joints of every crop in PATN's form (-1 where a joint is missing). Where the
+    first estimate shows nobody, the crop is tried again, mirrored and with room around it. Beside
     FILE.csv: FILE.report.json (how many crops show nobody, how often each joint is visible),
-    FILE.sheet.png (the least certain crops with skeleton and outline), FILE.left_out.txt. The same
-    command goes on after an interruption; the same crops give the same bytes. Needs the extra
-    'pose'.
+    FILE.provenance.parquet (which try found each person), FILE.sheet.png (the least certain crops
+    with skeleton and outline), FILE.left_out.txt. The same command goes on after an interruption;
+    the same crops give the same bytes. Needs the extra 'pose'.
 
     \b
     reidaug pose Market-1501 --out market-annotation-train.csv --masks masks
@@ -41,7 +42,8 @@ def command(dataset: Path, out: Path, splits: str, **chosen: Any) -> None:
 def _print(out: Path, report: PoseReport) -> None:
     options.show_left_out(beside(out, LEFT_OUT), report.crops, what="crops")
     click.echo(
-        f"{report.crops:,} crops: {report.people:,} with a person, "
+        f"{report.crops:,} crops: {report.people:,} with a person "
+        f"({report.at_second_try:,} of them found at a second try), "
         f"{report.without_person:,} without, {report.not_readable:,} not readable; "
         f"{report.crops_per_s:.0f} crops/s"
     )

@@ -26,6 +26,7 @@ from reidaug.perception.pose_records import (
 )
 from reidaug.perception.pose_report import PoseReport, PoseStatistics, trust
 from reidaug.perception.pose_sheet import pose_sheet
+from reidaug.perception.provenance import provenance_file, write_provenance
 from reidaug.perception.weights import find_model, model_name
 
 SPLIT_NAMES = {"train": TRAIN, "query": QUERY, "gallery": GALLERY, "test": GALLERY}
@@ -139,6 +140,7 @@ def _write(
             if folder.is_dir() and not any(folder.iterdir()):
                 folder.rmdir()
         raise
+    write_provenance(out, (row for chunk in read_chunks(job, chunks) for row in chunk.rows))
     text = "".join(f"{line}\n" for line in statistics.left_out)
     write_atomically(beside(out, LEFT_OUT), text.encode())
     doubtful = statistics.doubtful()
@@ -191,10 +193,11 @@ def _finished(job: PoseJob, out: Path, crops: Sequence[Path], inputs: str) -> Po
             f"{out} is there already, and not of these crops as they are now; name another file "
             "with --out, or delete it"
         )
-    complete = all(beside(out, ending).exists() for ending in (LEFT_OUT, SHEET))
+    needed = (beside(out, LEFT_OUT), beside(out, SHEET), provenance_file(out))
+    complete = all(path.exists() for path in needed)
     if job.masks is not None:
         masks = sum(mask_path(job.masks, path.name).exists() for path in crops)
-        complete = complete and masks >= report.people
+        complete = complete and masks >= report.outlines
     return report if complete else None
 
 

@@ -11,6 +11,7 @@ from reidaug.geometry.pose import Pose
 MIN_PERSON, MIN_CERTAINTY = 0.1, 0.6  # of a person, and the mean over the joints
 MIN_JOINTS = 4
 MIN_SHARE = 0.05  # of the crop
+MIN_OUTLINE_CERTAINTY = 0.5  # mean over the joints, below which an outline is no person's either
 
 
 class PoseEstimate(NamedTuple):
@@ -43,5 +44,18 @@ def shows_person(estimate: PoseEstimate) -> bool:
         estimate.person > MIN_PERSON
         and float(estimate.certainty.mean()) > MIN_CERTAINTY
         and int(estimate.pose.visible.sum()) >= MIN_JOINTS
+        and estimate.mask.mean() >= MIN_SHARE
+    )
+
+
+def shows_outline(estimate: PoseEstimate) -> bool:
+    """Decide whether the outline is probably a person's, even if the joints are not to be trusted.
+
+    It is where `shows_person` holds, and also below `MIN_CERTAINTY` down to
+    `MIN_OUTLINE_CERTAINTY`. An empty picture has an outline too, but is far less certain of joints.
+    """
+    return bool(
+        estimate.person > MIN_PERSON
+        and float(estimate.certainty.mean()) > MIN_OUTLINE_CERTAINTY
         and estimate.mask.mean() >= MIN_SHARE
     )

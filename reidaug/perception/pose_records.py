@@ -20,7 +20,13 @@ from reidaug.geometry.pose import Pose
 from reidaug.jobs import Records, Task
 from reidaug.machine import one_thread
 from reidaug.perception.blazepose import BlazePose
-from reidaug.perception.pose_estimator import PoseEstimate, shows_person
+from reidaug.perception.pose_estimator import shows_outline
+from reidaug.perception.second_tries import (
+    MIN_PERSON_AGAIN,
+    SECOND_TRIES,
+    PersonSearch,
+    find_person,
+)
 
 CHUNK = 64  # crops; a worker holds one of them at a time
 DECIMALS = 2  # of positions in pixels
@@ -48,19 +54,25 @@ class PoseRecord(NamedTuple):
     certainty: list[float]  # probability that each joint is visible
     person: float  # probability that there is a person
     share: float  # share of the crop inside the person's outline
-    found: bool  # whether the crop shows a person, see `shows_person`
+    attempt: int  # number of the try that found a person, see `find_person`; 0: none did
+    outlined: bool  # whether the outline is probably a person's, see `shows_outline`
 
     @classmethod
-    def of(cls, name: str, estimate: PoseEstimate) -> "PoseRecord":
+    def of(cls, name: str, search: PersonSearch) -> "PoseRecord":
         """Round an estimate."""
-        pose = estimate.pose
+        estimate, pose = search.estimate, search.estimate.pose
         joints = [
             [round(x, DECIMALS), round(y, DECIMALS), int(visible)]
             for (x, y), visible in zip(pose.xy.tolist(), pose.visible.tolist(), strict=True)
         ]
         certainty = [round(c, 4) for c in estimate.certainty.tolist()]
         share, person = round(float(estimate.mask.mean()), 4), round(estimate.person, 4)
-        return cls(name, joints, certainty, person, share, shows_person(estimate))
+        return cls(name, joints, certainty, person, share, search.attempt, shows_outline(estimate))
+
+    @property
+    def found(self) -> bool:
+        """Whether the crop shows a person."""
+        return self.attempt > 0
 
     @property
     def pose(self) -> Pose:
@@ -78,8 +90,8 @@ class PoseChunk(NamedTuple):
 
 
 def fingerprint(network: str, crops: Sequence[Path]) -> str:
-    """Hash what decides the estimates: the network, and names and file sizes of the crops."""
-    digest = hashlib.sha256(network.encode())
+    """Hash what decides the estimates: network, second tries, names and file sizes of the crops."""
+    digest = hashlib.sha256(f"{network}{SECOND_TRIES}{MIN_PERSON_AGAIN}".encode())
     for path in crops:
         size = path.stat().st_size if path.is_file() else -1
         digest.update(f"{path.name}\0{size}\0".encode())
@@ -114,10 +126,10 @@ def make_chunk(job: PoseJob, index: int, crops: Sequence[Path]) -> tuple[int, in
             except ReidaugError as error:
                 left_out.append(str(error))
                 continue
-            estimate = estimator.estimate(channels_last(image))
-            rows.append(PoseRecord.of(path.name, estimate))
-            if job.masks is not None and rows[-1].found:
-                content = encode_png(torch.from_numpy(estimate.mask))
+            search = find_person(estimator, channels_last(image))
+            rows.append(PoseRecord.of(path.name, search))
+            if job.masks is not None and rows[-1].outlined:
+                content = encode_png(torch.from_numpy(search.estimate.mask))
                 write_atomically(mask_path(job.masks, path.name), content)
     job.records.write(index, {"of": of, "rows": rows, "left_out": left_out})
     return len(crops), len(crops)
@@ -149,5 +161,5 @@ def _is_done(job: PoseJob, index: int, of: str) -> bool:
         rows = None
     masks = job.masks
     return rows is not None and (
-        masks is None or all(mask_path(masks, row.name).is_file() for row in rows if row.found)
+        masks is None or all(mask_path(masks, row.name).is_file() for row in rows if row.outlined)
     )

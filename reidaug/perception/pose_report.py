@@ -20,10 +20,12 @@ class PoseReport(NamedTuple):
 
     crops: int  # number of crops
     people: int  # crops that show a person
+    at_second_try: int  # those of them that only a second try found
     without_person: int  # crops that show none
     not_readable: int  # crops that could not be read
     joints: dict[str, float]  # for each joint the share of people that show it
     foreground: float  # mean share of a crop inside the outline
+    outlines: int  # crops with a mask: some in which nobody was found have one too
     least_certain: list[str]  # names of the least certain crops
     network: str  # name of the network
     masks: bool  # whether masks were written
@@ -36,13 +38,16 @@ class PoseReport(NamedTuple):
 class PoseStatistics:
     """Counts over all estimates, of which only the least certain ones are kept.
 
-    ``crops`` and ``people`` count the crops so far and those that show a person; ``left_out`` holds
-    ``file: reason`` for each crop without a pose.
+    ``crops`` and ``people`` count the crops so far and those that show a person, ``at_second_try``
+    those that only a second try found, ``outlines`` those with a mask;
+    ``left_out`` holds ``file: reason`` for each crop without a pose.
     """
 
     def __init__(self) -> None:
         self.crops = 0
         self.people = 0
+        self.at_second_try = 0
+        self.outlines = 0
         self.left_out: list[str] = []
         self._visible = np.zeros(len(OPENPOSE_18), dtype=np.int64)
         self._share = 0.0
@@ -60,8 +65,10 @@ class PoseStatistics:
                 yield row.name, row.pose
 
     def _count(self, path: Path, row: PoseRecord) -> None:
+        self.outlines += row.outlined
         if row.found:
             self.people += 1
+            self.at_second_try += row.attempt > 1
             self._visible += row.pose.visible.numpy()
             self._share += row.share
         else:
@@ -86,10 +93,12 @@ class PoseStatistics:
         return PoseReport(
             crops=self.crops,
             people=self.people,
+            at_second_try=self.at_second_try,
             without_person=self._nobody,
             not_readable=len(self.left_out) - self._nobody,
             joints=dict(zip(OPENPOSE_18, shares, strict=True)),
             foreground=round(self._share / people, 4),
+            outlines=self.outlines,
             least_certain=[path.name for path, _ in self.doubtful()],
             **run,
         )

@@ -13,7 +13,8 @@ from reidaug.data.skeletons import draw_skeleton
 from reidaug.errors import ReidaugError
 from reidaug.geometry.flow import Size
 from reidaug.geometry.pose import on_canvas
-from reidaug.perception.pose_estimator import PoseEstimator, shows_person
+from reidaug.perception.pose_estimator import PoseEstimator
+from reidaug.perception.second_tries import find_person
 
 COLUMNS = 10
 CELL = (192, 112)  # (height, width) in pixels
@@ -53,11 +54,11 @@ def edge(mask: Bool[np.ndarray, "h w"]) -> Bool[np.ndarray, "h w"]:
 
 def _drawn(estimator: PoseEstimator, path: Path) -> Image.Image:
     image = channels_last(read_image(path))
-    estimate = estimator.estimate(image)
+    estimate, attempt = find_person(estimator, image)
     before = (image.shape[0], image.shape[1])
     size = _fitted(before)
     picture = Image.fromarray(image).resize((size[1], size[0]), Image.Resampling.BILINEAR)
-    if shows_person(estimate):
+    if attempt:
         mask = Image.fromarray(estimate.mask).resize(picture.size, Image.Resampling.NEAREST)
         pixels = np.array(picture)
         pixels[edge(np.array(mask))] = OUTLINE

@@ -31,13 +31,17 @@ def test_a_market_root_gets_keypoints_masks_and_a_summary(
     flags = ("--out", out, "--masks", tmp_path / "new" / "masks", "--workers", 1)
     assert reidaug("pose", drawn_root, *flags) == 0
     printed = capfd.readouterr()
-    assert "8 crops: 6 with a person, 1 without, 1 not readable" in printed.out
+    assert (
+        "8 crops: 6 with a person (0 of them found at a second try), 1 without, 1 not readable"
+        in printed.out
+    )
     assert "visible joints: nose 100%, neck 100%" in printed.out
     assert "2 of 8 crops left out:" in printed.err
     assert "0009_c1s1_000900_01.jpg: nobody found in it" in printed.err
     assert "XNNPACK" not in printed.err
     assert {p.name for p in out.parent.iterdir()} == {
-        "masks", "poses.csv", "poses.left_out.txt", "poses.report.json", "poses.sheet.png",
+        "masks", "poses.csv", "poses.left_out.txt", "poses.provenance.parquet", "poses.report.json",
+        "poses.sheet.png",
     }  # fmt: skip
     poses = read_keypoints(out).poses
     assert len(poses) == 6

@@ -7,13 +7,14 @@ from drawn_person import drawn_person
 
 from reidaug.data.images import channels_last, read_image, read_mask
 from reidaug.perception.blazepose import BlazePose
-from reidaug.perception.pose_estimator import shows_person
+from reidaug.perception.pose_estimator import shows_outline
 from reidaug.perception.pose_records import (
     PoseJob,
     fingerprint,
     make_chunk,
     read_chunks,
 )
+from reidaug.perception.second_tries import find_person
 
 
 @pytest.fixture
@@ -29,15 +30,15 @@ def test_a_record_keeps_the_estimate(job: PoseJob, crops: list[Path], estimator:
     assert [r.name for r in chunk.rows] == [p.name for p in crops if p.name != "text.jpg"]
     assert chunk.left_out == [f"{crops[-1]}: not a readable image (unknown format)"]
     for kept, path in zip(chunk.rows, crops, strict=False):
-        estimate = estimator.estimate(channels_last(read_image(path)))
-        assert kept.found is shows_person(estimate)
+        estimate, attempt = find_person(estimator, channels_last(read_image(path)))
+        assert (kept.attempt, kept.found) == (attempt, attempt > 0)
         assert kept.pose.visible.tolist() == [
             kept.found and seen for seen in estimate.pose.visible.tolist()
         ]
         assert float((kept.pose.xy - estimate.pose.xy).abs().max()) <= 0.0051
         mask = job.masks / f"{path.stem}.png"
-        assert mask.exists() is kept.found
-        if kept.found:
+        assert mask.exists() is kept.outlined is shows_outline(estimate)
+        if mask.exists():
             assert np.array_equal(read_mask(mask).numpy(), estimate.mask)
     assert sum(r.found for r in chunk.rows) == 3
 
