@@ -1,5 +1,6 @@
 """Augment a re-ID dataset: every training image, warped into the poses of others."""
 
+from collections import Counter
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,6 +17,7 @@ from reidaug.augment.engine import (
 )
 from reidaug.augment.estimated_poses import FOLDER, find_or_estimate
 from reidaug.augment.inputs import AugmentInputs, fingerprint, read_inputs
+from reidaug.augment.missing_poses import POSE_FROM
 from reidaug.augment.options import AugmentOptions
 from reidaug.augment.outlines import mask_file
 from reidaug.augment.output_folder import copy_originals, show_split
@@ -45,6 +47,7 @@ class AugmentReport(NamedTuple):
     turned: int  # half turns that were dropped
     left_out: int  # entries that could not be used
     training_images: int  # training images of the dataset
+    pose_from: dict[str, int]  # number of sources by where their poses come from, see `PoseFrom`
     quality: float  # mean quality of the warps
     pck: float | None  # mean PCK of the poses found in them; None where poses were not checked
     size: list[int]  # [height, width] of the warps
@@ -164,7 +167,7 @@ def _summarise(
     inputs: AugmentInputs, totals: Totals, masks: Path | None, **run: Any
 ) -> AugmentReport:
     """Sum up a finished run; ``run`` are the fields that depend on neither."""
-    targets = inputs.targets
+    targets, counts = inputs.targets, Counter(source.pose_from for source in inputs.sources)
     return AugmentReport(
         sources=totals.sources,
         poses=max(len(targets.images), 1),
@@ -173,6 +176,7 @@ def _summarise(
         turned=totals.dropped_half_turns,
         left_out=len(inputs.left_out) + len(totals.left_out),
         training_images=len(inputs.dataset.train),
+        pose_from={kind: counts[kind] for kind in POSE_FROM if counts[kind]},
         quality=round(totals.quality, 4),
         pck=None if totals.pck is None else round(totals.pck, 4),
         size=list(targets.size),

@@ -225,6 +225,7 @@ def _row(
         pose_image=field.targets.images[k],
         pid=person.pid,
         camid=person.camid,
+        pose_from=field.crop.source.pose_from,
         joints=round(joints, DECIMALS),
         mirrored=bool(quality.mirrored[k]),
         turned=turned,

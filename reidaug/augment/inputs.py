@@ -7,16 +7,20 @@ from typing import NamedTuple
 
 import torch
 
+from reidaug.augment.missing_poses import STAND_INS, PoseFrom, StandIns
 from reidaug.augment.options import KEYPOINTS, MASKS, AugmentOptions
 from reidaug.augment.outlines import mask_file
 from reidaug.augment.output_folder import base_name
 from reidaug.augment.target_poses import TargetPoses, choose, on_common_canvas
 from reidaug.data.images import read_image, read_mask
-from reidaug.data.keypoints import read_keypoints
+from reidaug.data.keypoints import Keypoints, read_keypoints
 from reidaug.data.market1501 import TRAIN, Person, ReIDDataset, image_names
 from reidaug.errors import ReidaugError, UsageError
 from reidaug.geometry.flow import Size
 from reidaug.geometry.pose import Pose, shows_torso
+from reidaug.perception.provenance import read_provenance
+
+MOST_MISSING = 0.5  # of the training images; beyond it stand-ins are no exceptions
 
 
 class Source(NamedTuple):
@@ -25,13 +29,15 @@ class Source(NamedTuple):
     person: Person  # the crop
     name: str  # file name its warps are named after
     pose: Pose  # its 18 joints in pixels
+    pose_from: PoseFrom = "given"  # where the pose comes from
+    mask_fits: bool = True  # whether its mask file, where there is one, goes with the pose
 
 
 class AugmentInputs(NamedTuple):
     """Inputs of an augmented dataset."""
 
     dataset: ReIDDataset  # the training images
-    sources: tuple[Source, ...]  # those with a pose, in name order
+    sources: tuple[Source, ...]  # those with a pose or a stand-in, in name order
     targets: TargetPoses  # the target poses; none where each image keeps its own
     left_out: tuple[str, ...]  # one line for everything that cannot be used
 
@@ -48,9 +54,13 @@ def read_inputs(
         own_pose: Whether each image keeps its own pose, see `choose_targets`.
 
     Raises:
-        ReidaugError: No image has a pose, or there are too few candidate target poses.
+        ReidaugError: No image has a pose, more than half of them have none and are not skipped, or
+            there are too few candidate target poses.
     """
-    sources, left_out = join_poses(dataset, keypoints)
+    if options.missing == "fallback":
+        sources, left_out = _fill_missing(dataset, keypoints, options.masks)
+    else:
+        sources, left_out = join_poses(dataset, keypoints)
     targets = choose_targets(
         sources, masks=options.masks, count=options.poses, how=options.choose, seed=options.seed,
         own_pose=own_pose,
@@ -93,28 +103,85 @@ def join_poses(dataset: ReIDDataset, keypoints: Path) -> tuple[tuple[Source, ...
     Raises:
         ReidaugError: No image has a pose.
     """
+    joined = _join(dataset, keypoints)
+    without = (
+        f"{person.path}: no usable keypoints in {keypoints.name}"
+        for person in joined.without
+        if person.path.name not in joined.known.refused  # the file's own line says why
+    )
+    return joined.sources, (*joined.known.left_out, *without, *joined.doubles)
+
+
+class _Joined(NamedTuple):
+    """Training images of a dataset beside a keypoint file."""
+
+    known: Keypoints  # the file's content
+    sources: tuple[Source, ...]  # the images with a pose, in name order
+    without: tuple[Person, ...]  # those without
+    doubles: tuple[str, ...]  # a line for each image whose warps would have another one's names
+
+
+def _join(dataset: ReIDDataset, keypoints: Path) -> _Joined:
+    """Join training images with poses; a `ReidaugError` where no image has one."""
     folder = dataset.root / TRAIN
     names = image_names(folder) if folder.is_dir() else [p.path.name for p in dataset.train]
-    known = read_keypoints(keypoints, names=names)
+    known, estimated = read_keypoints(keypoints, names=names), read_provenance(keypoints)
     sources: dict[str, Source] = {}
-    without = []
+    without, doubles = list[Person](), list[str]()
     for person in dataset.train:
-        name = base_name(person)
-        pose = known.poses.get(person.path.name)
-        if pose is None and person.path.name in known.refused:
-            continue  # the file's own line says why
-        if pose is None:
-            without.append(f"{person.path}: no usable keypoints in {keypoints.name}")
+        name, file = base_name(person), person.path.name
+        if file not in known.poses:
+            without.append(person)
         elif name in sources:
-            without.append(f"{person.path}: warps of {sources[name].person.path} have its name")
+            doubles.append(_double(person, sources[name]))
         else:
-            sources[name] = Source(person, name, pose)
+            pose_from: PoseFrom = estimated.get(file, "given")
+            sources[name] = Source(person, name, known.poses[file], pose_from)
     if not sources:
         raise ReidaugError(
             f"{keypoints}: names none of the {len(dataset.train)} training images of "
             f"{dataset.root}, such as {dataset.train[0].path.name}"
         )
-    return tuple(sources.values()), (*known.left_out, *without)
+    return _Joined(known, tuple(sources.values()), tuple(without), tuple(doubles))
+
+
+def _double(person: Person, first: Source) -> str:
+    return f"{person.path}: warps of {first.person.path} have its name"
+
+
+def _fill_missing(
+    dataset: ReIDDataset, keypoints: Path, masks: Path | None
+) -> tuple[tuple[Source, ...], tuple[str, ...]]:
+    """Join training images with poses, and with stand-ins where the file has none.
+
+    Returns and raises what `join_poses` does, and raises a `ReidaugError` where more than
+    `MOST_MISSING` of the images have no pose: then the file is probably of other images.
+    """
+    joined, total = _join(dataset, keypoints), len(dataset.train)
+    if len(joined.without) > MOST_MISSING * total:
+        raise ReidaugError(
+            f"{keypoints}: poses of only {total - len(joined.without):,} of {total:,} training "
+            f"images; is it theirs? --missing skip warps these alone"
+        )
+    stand_ins = StandIns(((s.person, s.pose) for s in joined.sources), masks)
+    sources = {source.name: source for source in joined.sources}
+    left_out = list(joined.doubles)
+    for person in joined.without:
+        name = base_name(person)
+        if name in sources:
+            left_out.append(_double(person, sources[name]))
+            continue
+        try:
+            sources[name] = Source(person, name, *stand_ins.of(person))
+        except ReidaugError as error:
+            left_out.append(str(error))
+    # That the file has nobody in an image is no loss any more; a damaged line still is one.
+    filled = {source.person.path.name for source in sources.values()}
+    mended = {line for name, line in joined.known.nobody.items() if name in filled}
+    lines = [line for line in joined.known.left_out if line not in mended]
+    order = {person: k for k, person in enumerate(dataset.train)}
+    in_order = sorted(sources.values(), key=lambda source: order[source.person])
+    return tuple(in_order), (*lines, *left_out)
 
 
 def choose_targets(
@@ -126,7 +193,9 @@ def choose_targets(
     seed: int,
     own_pose: bool = False,
 ) -> TargetPoses:
-    """Choose the target poses among training images; those whose file is damaged are no candidates.
+    """Choose the target poses among training images.
+
+    Those whose pose is a stand-in or whose file is damaged are no candidates.
 
     Args:
         sources: Training images with their poses.
@@ -139,7 +208,8 @@ def choose_targets(
     Raises:
         ReidaugError: There are too few candidates.
     """
-    candidates = {s.person.path.name: s for s in sources if own_pose or shows_torso(s.pose)}
+    found = [source for source in sources if source.pose_from not in STAND_INS]
+    candidates = {s.person.path.name: s for s in found if own_pose or shows_torso(s.pose)}
     unreadable: list[str] = []
     while True:
         poses = {name: source.pose for name, source in candidates.items()}
@@ -176,11 +246,12 @@ def _size_of(source: Source, masks: Path | None) -> Size:
 def fingerprint(inputs: AugmentInputs, files: Iterable[Path]) -> str:
     """Hash what decides the warps and can change behind the same paths.
 
-    Names and poses of the inputs count, names and content of files; folders are skipped.
+    Names and poses of the inputs count, and where these come from; names and content of files.
+    Folders are skipped.
     """
     digest = hashlib.sha256(repr((inputs.targets.size, inputs.targets.images)).encode())
     for source in inputs.sources:
-        digest.update(source.name.encode())
+        digest.update(f"{source.name} {source.pose_from} {source.mask_fits}".encode())
         for part in source.pose:
             digest.update(part.numpy().tobytes())
     for path in files:

@@ -45,6 +45,12 @@ class AugmentOptions(Recipe):
         description="BlazePose's pose_landmark_full.tflite (or lite, heavy); without it, it is "
         "fetched once.",
     )
+    missing: Literal["fallback", "skip"] = Field(
+        default="fallback",
+        description="Training images without a pose: warp them by that of the same person's "
+        "nearest frame, else by a standing pose in the mask or crop (column pose_from of "
+        "manifest.parquet), or skip them.",
+    )
     pattern: str | None = Field(
         default=None, description="Regular expression for file names of another form."
     )

@@ -21,6 +21,7 @@ class WarpRow(NamedTuple):
     pose_image: str  # file name of the image the pose comes from
     pid: int  # person id of the source
     camid: int  # camera id of the source
+    pose_from: str  # where the source's pose comes from, see `missing_poses.PoseFrom`
     joints: float  # share of the target's joints that the source shows
     foreground: float
     inside: float

@@ -72,7 +72,7 @@ def put_on_canvas(
         ReidaugError: Its mask is no image.
     """
     pose = on_canvas(source.pose, (image.shape[1], image.shape[2]), size)
-    mask = person_mask(source.person.path.name, pose, size, masks)
+    mask = person_mask(source.person.path.name, pose, size, masks if source.mask_fits else None)
     return Crop(source, resize(to_float(image), size), pose, mask)
 
 

@@ -7,6 +7,7 @@ import click
 
 from reidaug.augment.augmented_dataset import LEFT_OUT, AugmentReport, augment_dataset
 from reidaug.augment.background import BACKGROUNDS
+from reidaug.augment.missing_poses import WORDS
 from reidaug.augment.options import AugmentOptions
 from reidaug.augment.warp_sheet import SHEET
 from reidaug.commands import options
@@ -60,15 +61,18 @@ def command(
 
 def _print(out: Path, report: AugmentReport) -> None:
     options.show_left_out(out / LEFT_OUT, report.training_images, what="entries")
+    kinds = ((WORDS[kind], report.pose_from.get(kind, 0)) for kind in WORDS)
+    poses = ", ".join(f"{count:,} {words}" for words, count in kinds if count)
+    click.echo(f"{sum(report.pose_from.values()):,} training images: {poses}")
     for count, why in ((report.rejected, "below --min-quality"), (report.turned, "half turns")):
         if count:
             click.echo(f"{count:,} warps not kept: {why}")
-    poses = f"{report.poses} {'pose' if report.poses == 1 else 'poses'}"
-    poses = f"{report.poses_each} of {poses} each" if report.poses_each else poses
+    targets = f"{report.poses} {'pose' if report.poses == 1 else 'poses'}"
+    targets = f"{report.poses_each} of {targets} each" if report.poses_each else targets
     checked = "" if report.pck is None else f", mean PCK {report.pck:.2f}"
     click.echo(
         f"{report.images:,} images: {report.sources:,} of {report.training_images:,} "
-        f"training images in {'their own pose' if report.own_pose else poses}, "
+        f"training images in {'their own pose' if report.own_pose else targets}, "
         f"{report.images_per_s:.0f} images/s; mean quality {report.quality:.2f}{checked}; "
         f"look at {out / SHEET}"
     )

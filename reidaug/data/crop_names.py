@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import NamedTuple
 
 from reidaug.errors import UsageError
 
@@ -9,6 +10,14 @@ PATTERN = r"([-\d]+)_c(\d+)"
 JUNK = -1
 
 _WARPED = re.compile(r"(.+)_w(\d{2,})\.jpg")
+_FRAME = re.compile(r"_c\d+s(\d+)_(\d+)")
+
+
+class Frame(NamedTuple):
+    """When a crop was taken, as Market-1501's names tell."""
+
+    sequence: int  # video sequence of the camera
+    number: int  # frame of the sequence
 
 
 def market_name(pid: int, camid: int, sequence: int, frame: int, detection: int) -> str:
@@ -18,6 +27,12 @@ def market_name(pid: int, camid: int, sequence: int, frame: int, detection: int)
     """
     person = str(pid) if pid < 0 else f"{pid:04d}"
     return f"{person}_c{camid}s{sequence}_{frame:06d}_{detection:02d}.jpg"
+
+
+def frame_of(name: str) -> Frame | None:
+    """Read sequence and frame from a name like Market-1501's; None for other names."""
+    found = _FRAME.search(name)
+    return Frame(int(found[1]), int(found[2])) if found else None
 
 
 def warp_name(name: str, pose: int) -> str:

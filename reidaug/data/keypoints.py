@@ -44,6 +44,7 @@ class Keypoints(NamedTuple):
     poses: dict[str, Pose]  # the 18 joints of each image by file name, in pixels of that image
     left_out: tuple[str, ...]  # one line ``file:line: reason`` for every entry not usable
     refused: frozenset[str]  # file names of the images in these lines that have no pose
+    nobody: Mapping[str, str]  # of these the images without a visible joint, with their lines
 
 
 # An entry as a format's reader gives it: its position in the file, the image's name, and the joints
@@ -137,7 +138,7 @@ def _rounded(pose: Pose, decimals: int) -> list[list[int | float]]:
 
 def _collect(entries: Iterator[_Entry]) -> Keypoints:
     joints: dict[str, NDArray[np.float64]] = {}
-    left_out, refused = [], set()
+    left_out, refused, nobody = [], set(), {}
     for where, name, found in entries:
         if isinstance(found, str):
             left_out.append(f"{where}: {found}")
@@ -145,12 +146,13 @@ def _collect(entries: Iterator[_Entry]) -> Keypoints:
         elif name in joints:
             left_out.append(f"{where}: {name} appears a second time; the first one counts")
         elif not found[:, 2].any():
-            left_out.append(f"{where}: {name} has no visible joint")
+            nobody[name] = f"{where}: {name} has no visible joint"
+            left_out.append(nobody[name])
             refused.add(name)
         else:
             joints[name] = found
     if not joints:
-        return Keypoints({}, tuple(left_out), frozenset(refused))
+        return Keypoints({}, tuple(left_out), frozenset(refused), nobody)
     table = torch.from_numpy(np.stack(list(joints.values())))
     poses = _as_pose(table)
     # Each pose owns its memory: pickling a view would send the whole table to a worker.
@@ -161,6 +163,7 @@ def _collect(entries: Iterator[_Entry]) -> Keypoints:
         },
         tuple(left_out),
         frozenset(refused - joints.keys()),
+        nobody,
     )
 
 

@@ -1,12 +1,20 @@
 import json
 from pathlib import Path
 
+import pandas as pd
 import pytest
+import torch
 from augmented import augmented, content
 from commandline import reidaug
+from drawn_person import half_person, legs_alone
+from PIL import Image
 
-from reidaug.data.market1501 import TRAIN
+from reidaug.augment.inputs import Source
+from reidaug.augment.warping import put_on_canvas
+from reidaug.data.images import read_image
+from reidaug.data.market1501 import TRAIN, Person
 from reidaug.errors import ReidaugError
+from reidaug.geometry.pose import Pose
 
 pytestmark = pytest.mark.usefixtures("blazepose")
 
@@ -36,6 +44,66 @@ def test_poses_and_masks_are_estimated_first(drawn_root: Path, tmp_path: Path, c
     augmented(drawn_root, again, flow="joint-blend", poses=3, workers=1, **named)
     for path in (out / TRAIN).iterdir():
         assert (again / TRAIN / path.name).read_bytes() == path.read_bytes()
+
+
+def test_every_image_yields_its_warps(drawn_root: Path, tmp_path: Path, capfd) -> None:
+    folder, out = drawn_root / TRAIN, tmp_path / "out"
+    expected = dict.fromkeys((path.name for path in folder.iterdir()), "first")
+    black = Image.new("RGB", (64, 128))
+    for name, picture, kind in (
+        ("0001_c1s1_000150_01.jpg", half_person(), "second"),
+        ("0001_c2s1_000102_01.jpg", black, "nearest"),
+        ("0001_c3s1_000103_01.jpg", legs_alone(), "nearest"),
+        ("0001_c4s1_000100_01.jpg", legs_alone(), "mask"),
+        ("0001_c5s1_000100_01.jpg", black, "crop"),
+    ):
+        picture.save(folder / name, quality=95)
+        expected[name] = kind
+    flags = ("--flow", "joint-blend", "--poses", 7, "--workers", 1)
+    assert reidaug("augment", drawn_root, "--out", out, *flags) == 0
+    printed = capfd.readouterr()
+    assert (
+        "11 training images: 6 poses found at once, 1 found at a second try, 2 taken from the "
+        "person's nearest frame, 1 standing poses in the outline, "
+        "1 standing poses in the whole crop"
+    ) in printed.out
+    assert "77 images: 11 of 11 training images" in printed.out
+    assert "left out" not in printed.err
+    table = pd.read_parquet(out / "manifest.parquet")
+    assert table.groupby("source")["pose_from"].unique().map(list).to_dict() == {
+        name: [kind] for name, kind in expected.items()
+    }
+    assert sorted(set(table["pose_image"])) == sorted(
+        name for name, kind in expected.items() if kind in ("first", "second")
+    )
+    before = content(out)
+    assert reidaug("augment", drawn_root, "--out", out, *flags) == 0
+    assert content(out) == before
+    # The estimated files, given, still tell where poses come from. Without the fall-back only the
+    # found ones are warped, and the others told.
+    given = ("--keypoints", out / "pose/keypoints.csv", "--masks", out / "pose/masks")
+    few = tmp_path / "few"
+    assert reidaug("augment", drawn_root, "--out", few, *flags, *given, "--missing", "skip") == 0
+    printed = capfd.readouterr()
+    assert "7 training images: 6 poses found at once, 1 found at a second try\n" in printed.out
+    assert "49 images: 7 of 11 training images" in printed.out
+    assert "4 of 11 entries left out" in printed.err
+    # With fewer found poses than targets, stand-ins do not fill in.
+    more = ("--poses", 8, "--flow", "joint-blend", *given)
+    assert reidaug("augment", drawn_root, "--out", tmp_path / "more", *more) == 1
+    assert "only 7 training images show shoulders and hips" in capfd.readouterr().err
+
+
+def test_a_mask_that_does_not_go_with_the_pose_is_not_used(drawn_root: Path) -> None:
+    path = min((drawn_root / TRAIN).iterdir())
+    masks = drawn_root / "masks"
+    masks.mkdir()
+    Image.new("L", (64, 128), 255).save(masks / f"{path.stem}.png")
+    pose = Pose(torch.full((18, 2), 30.0), torch.ones(18, dtype=torch.bool))
+    source, image = Source(Person(path, 1, 1), path.name, pose), read_image(path)
+    assert bool(put_on_canvas(source, image, (128, 64), masks).mask.all())
+    limbs = put_on_canvas(source._replace(mask_fits=False), image, (128, 64), masks).mask
+    assert 0 < int(limbs.sum()) < 200
 
 
 def test_other_runs_and_folders_stay_as_they_are(drawn_root: Path, tmp_path: Path) -> None:

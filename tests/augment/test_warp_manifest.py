@@ -9,7 +9,7 @@ from reidaug.errors import ReidaugError
 
 def row(source: str, pose: int, *, left_out: str = "", pck: float | None = None) -> WarpRow:
     return WarpRow(
-        f"{source}_w{pose:02d}.jpg", f"{source}.jpg", pose, "b.jpg", 1, 2,
+        f"{source}_w{pose:02d}.jpg", f"{source}.jpg", pose, "b.jpg", 1, 2, "first",
         0.9, 0.8, 0.7, 0.1, 0.6, 0.2, 0.5, False, left_out == "turn", pck,
         0.5 + pose / 10, left_out, not left_out,
     )  # fmt: skip

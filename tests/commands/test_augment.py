@@ -150,13 +150,55 @@ def test_keypoints_for_half_of_the_images_work_for_that_half(
     lines = (market / KEYPOINTS).read_text().splitlines()
     (tmp_path / "half.csv").write_text("\n".join(lines[:4]) + "\n")
     out = tmp_path / "out"
-    flags = ("--flow", "torso-affine", "--poses", 2, "--workers", 1)
+    flags = ("--flow", "torso-affine", "--poses", 2, "--workers", 1, "--missing", "skip")
     assert run(market, "--out", out, *flags, "--keypoints", tmp_path / "half.csv") == 0
     printed = capfd.readouterr()
     assert "6 images: 3 of 6 training images" in printed.out
     assert "3 of 6 entries left out:" in printed.err
     assert "no usable keypoints in half.csv" in printed.err
     assert len((out / "left_out.txt").read_text().splitlines()) == 3
+
+
+def test_images_that_the_keypoints_lack_get_a_pose_all_the_same(tmp_path: Path, capfd) -> None:
+    market = stick_market(tmp_path / "market", people=2, images=7)  # six cameras
+    lines = (market / KEYPOINTS).read_text().splitlines()
+    first, second = (lines[k].partition(":")[0] for k in (1, 2))
+    lines[1] = f"{first}: {[-1] * 18}: {[-1] * 18}"  # the seventh image has its camera
+    del lines[2]  # the only image of its camera
+    lines[-1] = f"{lines[-1].partition(':')[0]}: broken: line"
+    (tmp_path / "some.csv").write_text("\n".join(lines) + "\n")
+    out = tmp_path / "out"
+    flags = ("--flow", "torso-affine", "--poses", 9, "--workers", 1)
+    assert run(market, "--out", out, *flags, "--keypoints", tmp_path / "some.csv") == 0
+    printed = capfd.readouterr()
+    assert (
+        "14 training images: 11 poses given, 2 taken from the person's nearest frame, "
+        "1 standing poses in the whole crop\n126 images: 14 of 14 training images in 9 poses"
+    ) in printed.out
+    # That nobody is in an image is no loss; that a line is damaged is told.
+    assert "1 of 14 entries left out:" in printed.err and "broken JSON" in printed.err
+    table = pd.read_parquet(out / "manifest.parquet")
+    kinds = table.groupby("source")["pose_from"].unique().map(list).to_dict()
+    assert kinds.pop(first) == kinds.pop(lines[-1].partition(":")[0]) == ["nearest"]
+    assert kinds.pop(second) == ["crop"]
+    assert list(kinds.values()) == [["given"]] * 11
+    assert set(table["pose_image"]) <= kinds.keys()  # made-up poses are no targets
+    report = json.loads((out / "report.json").read_text())
+    assert report["pose_from"] == {"given": 11, "nearest": 2, "crop": 1}
+    flags = ("--flow", "torso-affine", "--poses", 12, "--keypoints", tmp_path / "some.csv")
+    assert run(market, "--out", tmp_path / "more", *flags) == 1
+    assert "only 11 training images" in capfd.readouterr().err
+
+
+def test_keypoints_of_other_images_are_refused_before_the_work(
+    market: Path, tmp_path: Path, capfd
+) -> None:
+    lines = (market / KEYPOINTS).read_text().splitlines()
+    (tmp_path / "some.csv").write_text("\n".join(lines[:3]) + "\n")
+    flags = ("--flow", "torso-affine", "--poses", 2, "--keypoints", tmp_path / "some.csv")
+    assert run(market, "--out", tmp_path / "out", *flags) == 1
+    assert "poses of only 2 of 6 training images" in capfd.readouterr().err
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(
@@ -186,7 +228,7 @@ def test_an_image_is_left_out_in_one_line(market: Path, tmp_path: Path, capfd) -
     lines[1] = f"{name}: {[-1] * 18}: {[-1] * 18}"  # nobody was found in it
     (tmp_path / "some.csv").write_text("\n".join(lines[:-1]) + "\n")
     out = tmp_path / "out"
-    flags = ("--flow", "torso-affine", "--poses", 2, "--workers", 1)
+    flags = ("--flow", "torso-affine", "--poses", 2, "--workers", 1, "--missing", "skip")
     assert run(market, "--out", out, *flags, "--keypoints", tmp_path / "some.csv") == 0
     assert "2 of 6 entries left out:" in capfd.readouterr().err
     printed = (out / "left_out.txt").read_text().splitlines()

@@ -38,7 +38,7 @@ def test_patn_is_read_as_it_was_written(
     path = tmp_path_factory.getbasetemp() / "poses.csv"
     write_patn(path, poses, decimals=decimals)
     content = path.read_bytes()
-    read, left_out, _ = read_keypoints(path)
+    read, left_out, *_ = read_keypoints(path)
     assert left_out == ()
     assert list(read) == list(poses)
     for name, pose in poses.items():
@@ -198,7 +198,7 @@ def test_damaged_coco_annotations_are_left_out_and_reported(tmp_path: Path) -> N
             "keypoints",
         ],
     )
-    poses, left_out, refused = read_keypoints(path)
+    poses, left_out, refused, nobody = read_keypoints(path)
     assert list(poses) == ["b.jpg"]
     reasons = dict(line.removeprefix(f"{path}:").split(": ", 1) for line in left_out)
     assert reasons == {
@@ -210,6 +210,7 @@ def test_damaged_coco_annotations_are_left_out_and_reported(tmp_path: Path) -> N
         "annotations[6]": "no list 'keypoints'",
     }
     assert "a.jpg" in refused and "b.jpg" not in refused
+    assert nobody == {"a.jpg": f"{path}:annotations[5]: a.jpg has no visible joint"}
 
 
 def test_other_json_is_no_coco_file(tmp_path: Path) -> None:
@@ -231,7 +232,7 @@ def test_openpose_folders_of_both_skeletons_are_read(
     flat = [value for k in range(len(skeleton)) for value in (k, 2 * k, 0.5)]
     flat[3 * skeleton.index("left_ear") + 2] = 0
     openpose(tmp_path, "a", {"people": [{"pose_keypoints_2d": flat}, {"pose_keypoints_2d": []}]})
-    poses, left_out, _ = read_keypoints(tmp_path)
+    poses, left_out, *_ = read_keypoints(tmp_path)
     assert left_out == ()
     pose = poses["a.jpg"]
     for k, name in enumerate(OPENPOSE_18):
@@ -251,7 +252,7 @@ def test_damaged_openpose_files_are_left_out_and_reported(tmp_path: Path) -> Non
     openpose(tmp_path, "c", {"people": [{"pose_keypoints_2d": [5, 5, 1] * 17}]})
     openpose(tmp_path, "d", [])
     (tmp_path / "e_keypoints.json").write_text("{")
-    poses, left_out, refused = read_keypoints(tmp_path)
+    poses, left_out, refused, _ = read_keypoints(tmp_path)
     assert list(poses) == ["a.jpg"]
     assert [line.split(":1: ")[1] for line in left_out] == [
         "nobody in the image",
@@ -282,7 +283,7 @@ def test_fourteen_joints_are_counted_from_one_in_name_order(
         [np.arange(14) + 1 + 100 * np.arange(3)[:, None], np.tile(np.arange(14) + 51, (3, 1))], 1
     ).astype(np.float64)
     path = mat(tmp_path, table.T if transposed else table)
-    poses, left_out, _ = read_keypoints(path, names=["c.jpg", "a.jpg", "b.jpg"])
+    poses, left_out, *_ = read_keypoints(path, names=["c.jpg", "a.jpg", "b.jpg"])
     assert left_out == ()
     for n, image in enumerate(["a.jpg", "b.jpg", "c.jpg"]):
         pose = poses[image]
