@@ -10,9 +10,10 @@ there, so that it can be carried to another machine. Rendered crops are compress
 
 import argparse
 import shutil
-from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
+
+from photograph_crops import link_crops, read_photographs
 
 from reidaug.augment.augmented_dataset import augment_dataset
 from reidaug.augment.options import AugmentOptions
@@ -83,13 +84,13 @@ def link_photographs(market: Path, roots: Path) -> Path:
         The root of photographs: of each of its people few enough crops that all worlds are alike.
     """
     root = roots / PHOTOGRAPHS
-    split = split_people(read_market1501(market, splits=(TRAIN,)).train, "tune")
+    split = split_people(read_photographs(market), "tune")
     train = choose(split.train, TRAIN_PEOPLE, TRAIN_CROPS)
     tested = {person.pid for person in choose(split.query, TEST_PEOPLE, None)}
     gallery = [person for person in split.gallery if person.pid in tested]
-    link(root / TRAIN, train)
-    link(root / QUERY, [person for person in split.query if person.pid in tested])
-    link(root / GALLERY, subset(gallery, 1.0, TEST_CROPS, seed=SEED))
+    link_crops(train, root / TRAIN)
+    link_crops([person for person in split.query if person.pid in tested], root / QUERY)
+    link_crops(subset(gallery, 1.0, TEST_CROPS, seed=SEED), root / GALLERY)
     return root
 
 
@@ -99,23 +100,11 @@ def choose(crops: tuple[Person, ...], people: int, each: int | None) -> tuple[Pe
     return subset(crops, share, each, seed=SEED)
 
 
-def link(folder: Path, crops: Iterable[Person]) -> None:
-    """Link crops into a folder that holds nothing else afterwards; files that are there stay."""
-    wanted = {crop.path.name: crop.path.resolve() for crop in crops}
-    folder.mkdir(parents=True, exist_ok=True)
-    for path in folder.iterdir():
-        if path.name not in wanted or not path.exists():
-            path.unlink()
-    for name, target in wanted.items():
-        if not (folder / name).exists():
-            (folder / name).symlink_to(target)
-
-
 def add_own_poses(root: Path, work: Path, poses: AugmentOptions, workers: int | None) -> None:
     """Give a root some of its training crops in their own pose on grey and on other ground."""
     sources = work / "sources"
     train = read_market1501(root, splits=(TRAIN,)).train
-    link(sources / TRAIN, subset(train, 1.0, OWN_POSE_CROPS, seed=SEED))
+    link_crops(subset(train, 1.0, OWN_POSE_CROPS, seed=SEED), sources / TRAIN)
     for folder, background in BACKGROUNDS.items():
         wanted = poses.model_copy(
             update={"background": background, "poses": 1, "jpeg_quality": JPEG_QUALITY}

@@ -116,9 +116,9 @@ def measure(root: Path, masks: Path, work: Path, osnet: Path | None) -> dict[str
             for name, column in zip(Pixels._fields, table.T, strict=False)
         },
         "cameras_a_person": round(float(np.mean([len(own) for own in cameras.values()])), 2),
-        "colour_distance": apart(colours, people),
-        "chroma_distance": apart(chroma, people),
-        "imagenet_distance": apart(imagenet.numpy(), people),
+        "colour_distance": apart(differences(colours), people),
+        "chroma_distance": apart(differences(chroma), people),
+        "imagenet_distance": apart((1 - imagenet @ imagenet.T).numpy(), people),
         "mAP": {
             name: round(retrieval(asked, searched, data), 1)
             for name, (asked, searched) in features.items()
@@ -158,16 +158,20 @@ def saturation_of(image: Float[ndarray, "h w 3"]) -> Float[ndarray, "h w"]:
     return (largest - image.min(-1)) / np.maximum(largest, 1)
 
 
-def apart(vectors: Float[ndarray, "n d"], people: Sequence[Person]) -> dict[str, float | None]:
-    """Mean absolute difference of pairs of crops; None where there are no such pairs."""
+def differences(colours: Float[ndarray, "n 3"]) -> Float[ndarray, "n n"]:
+    """Mean absolute difference of the colours of all pairs of crops."""
+    return np.stack([np.abs(colours - one).mean(1) for one in colours])
+
+
+def apart(distances: Float[ndarray, "n n"], people: Sequence[Person]) -> dict[str, float | None]:
+    """Mean distance of pairs of crops by whose they are; None where there are no such pairs."""
     pids, camids = Identities.of(people)
-    distances = np.stack([np.abs(vectors - one).mean(1) for one in vectors])
     own = pids[:, None] == pids[None]
     camera = camids[:, None] == camids[None]
     itself = np.eye(len(pids), dtype=bool)
 
     def mean(pairs: Bool[ndarray, "n n"]) -> float | None:
-        return round(float(distances[pairs].mean()), 4) if pairs.any() else None
+        return round(float(distances[pairs].mean()), 3) if pairs.any() else None
 
     return {
         "own_same_camera": mean(own & camera & ~itself),

@@ -13,40 +13,22 @@ was stopped goes on when started again.
 
 import argparse
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-from accelerate import PartialState
-from joblib import delayed
 from provenance import write_result
 from rank_agreement import Scores, agreement, best_first, ceiling
+from world_cells import ARM, Cell, run_cells
 from world_roots import GREY, OTHER_GROUND, PHOTOGRAPHS, link_photographs
 
-from reidaug.data.market1501 import Person
-from reidaug.experiments.experiment_data import ExperimentData
-from reidaug.experiments.finetune_config import (
-    FinetuneRecipe,
-    build_checked_network,
-    build_network,
-    read_data,
-)  # fmt: skip
-from reidaug.jobs import Records, Task, run_tasks
-from reidaug.machine import cores, describe, one_thread
+from reidaug.experiments.finetune_config import FinetuneRecipe
+from reidaug.jobs import Records
+from reidaug.machine import cores
 from reidaug.recipes import load, merged
-from reidaug.reid.batches import TrainingBatches
-from reidaug.reid.crops import Crops
-from reidaug.reid.evaluation.metrics import Identities
-from reidaug.reid.evaluation.retrieval import evaluate
-from reidaug.reid.features import RetrievalFeatures, embed
-from reidaug.reid.network_modes import seeded
-from reidaug.reid.training_loop import train
-from reidaug.runs import counter
 
 RECIPE = Path(__file__).parents[1] / "recipes" / "market1501" / "world_tau.yaml"
 BEFORE = ("few-poses", "many-poses")  # worlds as they were before any of them was mended
-ARM = "own"  # the only arm of a cell's recipe
 
 SETTINGS: dict[str, dict[str, Any]] = {
     "base": {},
@@ -61,18 +43,6 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "own_pose_other_ground": {"arms": {ARM: OTHER_GROUND}, "ratio": 1.0},
 }
 """What each setting changes in the recipe; an arm's crops are a folder of the world's root."""
-
-
-class Cell(NamedTuple):
-    """One setting trained in one world with one seed."""
-
-    world: str
-    setting: str
-    seed: int
-
-    def __str__(self) -> str:
-        """Write the cell as in file names."""
-        return f"{self.world}-{self.setting}-seed{self.seed}"
 
 
 def main() -> None:
@@ -142,79 +112,6 @@ def recipe_of(root: Path, setting: str, steps: int, changes: Sequence[str]) -> F
         own["arms"] = {arm: {"crops": [crops and root / crops]}}
     values = recipe.model_dump() | {"arms": {}}
     return FinetuneRecipe.model_validate(merged(values, own))
-
-
-def run_cells(
-    out: Path,
-    cells: Sequence[Cell],
-    recipes: Mapping[tuple[str, str], FinetuneRecipe],
-    workers: int,
-) -> None:
-    """Train the cells that have no record yet; the seeds of all worlds advance together."""
-    out.mkdir(parents=True, exist_ok=True)
-    records = Records(out / "cells")
-    people = [len(read_data(recipe).pids) for recipe in recipes.values()]
-    first = next(iter(recipes.values()))
-    build_checked_network(first, people[0], training=True)  # before the first cell is trained
-    missing: list[Task] = [
-        delayed(finish)(records, cell, recipes[cell.world, cell.setting])
-        for cell in cells
-        if records.read(str(cell)) is None
-    ]
-    with counter(total=len(missing), what="training", unit="cell") as advance:
-        for _ in run_tasks(missing, max(1, min(workers, len(missing))), ordered=False):
-            advance(1)
-
-
-def finish(records: Records, cell: Cell, recipe: FinetuneRecipe) -> None:
-    """Train a cell and write its record: the average precision of every query, in percent."""
-    records.write(str(cell), train_cell(recipe, cell.seed))
-
-
-def train_cell(recipe: FinetuneRecipe, seed: int) -> dict[str, Any]:
-    """Train from the start's weights with the recipe's only arm, and evaluate."""
-    data, device = read_data(recipe), PartialState().device
-    query, gallery = data.query, data.gallery
-    precise = {"bfloat16": recipe.bfloat16(device)}
-    with one_thread(), seeded(seed):
-        model, _ = build_network(recipe, len(data.pids), seed, recipe.start_file())
-        metrics = train(
-            model, batches(recipe, data), recipe, steps=recipe.steps, seed=seed,
-            after_step=lambda step, record: None, **precise,
-        )  # fmt: skip
-        features = [
-            embed(model, decoded(crops, recipe.size), device=device, **precise)
-            for crops in (query, gallery)
-        ]
-        found = evaluate(
-            RetrievalFeatures(
-                features[0], Identities.of(query), features[1], Identities.of(gallery)
-            )
-        )
-    return {
-        "ap": found.ap,
-        "pids": [person.pid for person in query],
-        "rank1": found.scores["rank1"],
-        **metrics._asdict(),
-        "hardware": describe(),
-    }
-
-
-def batches(recipe: FinetuneRecipe, data: ExperimentData) -> TrainingBatches:
-    """Take the real and extra crops of a cell; without extra crops none are drawn."""
-    extra = data.extra[ARM]
-    return TrainingBatches(
-        decoded(data.train, recipe.size),
-        data.labels(data.train),
-        decoded(extra, recipe.size),
-        data.labels(extra),
-    )
-
-
-@lru_cache(maxsize=64)
-def decoded(crops: tuple[Person, ...], size: tuple[int, int]) -> Crops:
-    """Decode crops once for all cells of a process."""
-    return Crops([person.path for person in crops], size=size)
 
 
 def read_scores(out: Path, world: str, settings: Sequence[str], seeds: int) -> Scores:

@@ -3,10 +3,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import world_tau
+import world_cells
 from stick_market import copy_as_warps, stick_market
+from world_cells import ARM, Cell, run_cells
 from world_roots import GREY, OTHER_GROUND, PHOTOGRAPHS, RENDERED, link_photographs
-from world_tau import ARM, SETTINGS, Cell, compare, read_scores, recipe_of, run_cells
+from world_tau import SETTINGS, compare, read_scores, recipe_of
 
 from reidaug.data.market1501 import read_market1501
 from reidaug.data.people_split import split_people
@@ -57,7 +58,7 @@ def test_cells_are_trained_once_and_alike(roots: Path, tmp_path: Path, monkeypat
     assert compare(scores, PHOTOGRAPHS, settings)["tau"] is None
     json.dumps(found)
     before = {path.name: path.read_bytes() for path in (tmp_path / "run" / "cells").iterdir()}
-    monkeypatch.setattr(world_tau, "train_cell", None)  # nothing is left to train
+    monkeypatch.setattr(world_cells, "train_cell", None)  # nothing is left to train
     run_cells(tmp_path / "run", cells, recipes, 1)
     monkeypatch.undo()
     (tmp_path / "run" / "cells" / f"{cells[0]}.json").unlink()
