@@ -13,6 +13,7 @@ from flow_tables import TITLES, drawn, page, sizes, table1
 from photograph_tables import round_trips
 from reid_tables import in_short, interval, starts, studies, verdict
 from shipped import of_these_weights, shipped
+from world_tables import worlds
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
@@ -50,7 +51,10 @@ def pages() -> dict[Path, Sequence[str]]:
         ROOT / "docs" / "results.md": (results(),),
         ROOT / "docs" / "paper.md": (paper(),),
         ROOT / "docs" / "protocols.md": ("\n".join(studies(RESULTS)),),
-        ROOT / "docs" / "photographs.md": (photographs("round_trips", round_trips),),
+        ROOT / "docs" / "photographs.md": (
+            photographs("round_trips", round_trips),
+            worlds(RESULTS),
+        ),
     }
 
 
