@@ -24,6 +24,25 @@ class Scores(NamedTuple):
     pids: Integers  # person of each query (queries,)
 
 
+class PersonSums(NamedTuple):
+    """Average precisions of `Scores`, summed over the queries of each person."""
+
+    ap: Floats  # (settings, seeds, people)
+    queries: Integers  # number of queries of each person (people,)
+
+    @classmethod
+    def of(cls, scores: Scores) -> "PersonSums":
+        """Sum the average precisions of each person."""
+        pids, person, queries = np.unique(scores.pids, return_inverse=True, return_counts=True)
+        belongs = (person[:, None] == np.arange(len(pids))).astype(np.float64)
+        return cls(scores.ap @ belongs, queries)
+
+    def means(self, seeds: Integers, people: Integers) -> Floats:
+        """Average over some seeds and the queries of some people, for every setting."""
+        total: Floats = self.ap[:, seeds][:, :, people].sum((1, 2))
+        return total / (len(seeds) * self.queries[people].sum())
+
+
 class Agreement(NamedTuple):
     """Kendall's tau of two orders."""
 
@@ -54,10 +73,11 @@ def best_first(scores: Scores) -> list[int]:
 def agreement(first: Scores, second: Scores, *, seed: int = 0) -> Agreement:
     """Compare the orders of two worlds; settings and seeds are the same in both."""
     rng = np.random.default_rng(seed)
+    worlds = [PersonSums.of(world) for world in (first, second)]
     drawn, taus = [], []
     for _ in range(DRAWS):
         seeds = _draw(first.ap.shape[1], rng)
-        one, other = (_means(world, seeds, _people(world, rng)) for world in (first, second))
+        one, other = (w.means(seeds, _draw(len(w.queries), rng)) for w in worlds)
         drawn.append(one)
         taus.append(_tau(one, other))
     means = [world.ap.mean((1, 2)) for world in (first, second)]
@@ -75,41 +95,24 @@ def agreement(first: Scores, second: Scores, *, seed: int = 0) -> Agreement:
 def ceiling(scores: Scores, *, seed: int = 0) -> Reproducibility:
     """Compare the order of a world between disjoint halves of its people and seeds."""
     rng = np.random.default_rng(seed)
-    pids, count = np.unique(scores.pids), scores.ap.shape[1]
+    world = PersonSums.of(scores)
+    people, count = len(world.queries), scores.ap.shape[1]
     taus, drawn = [], []
     for _ in range(DRAWS):
-        people, seeds = rng.permutation(pids), rng.permutation(count)
+        persons, seeds = rng.permutation(people), rng.permutation(count)
         parts = (seeds[: count // 2], seeds[count // 2 :]) if count > 1 else (seeds, seeds)
-        halves = (people[: len(pids) // 2], people[len(pids) // 2 :])
-        taus.append(
-            _tau(
-                *(
-                    _means(scores, part, np.flatnonzero(np.isin(scores.pids, half)))
-                    for part, half in zip(parts, halves, strict=True)
-                )
-            )
-        )
-        drawn.append(_means(scores, _draw(count, rng), _people(scores, rng)))
+        halves = (persons[: people // 2], persons[people // 2 :])
+        taus.append(_tau(*map(world.means, parts, halves)))
+        drawn.append(world.means(_draw(count, rng), _draw(people, rng)))
     decided = _decided(np.array(drawn))
     return Reproducibility(
         round(float(np.mean(taus)), 3), _middle(np.array(taus)), int(decided.sum()), len(decided)
     )
 
 
-def _people(scores: Scores, rng: Generator) -> Integers:
-    """Draw people with replacement; return the queries of all of them."""
-    groups = [np.flatnonzero(scores.pids == pid) for pid in np.unique(scores.pids)]
-    return np.concatenate([groups[k] for k in _draw(len(groups), rng)])
-
-
 def _draw(count: int, rng: Generator) -> Integers:
     """Draw as many numbers below a count with replacement."""
     return np.asarray(rng.integers(count, size=count))
-
-
-def _means(scores: Scores, seeds: Integers, queries: Integers) -> Floats:
-    means: Floats = scores.ap[:, seeds][:, :, queries].mean((1, 2))
-    return means
 
 
 def _tau(one: Floats, other: Floats) -> float:
