@@ -45,6 +45,7 @@ bench: setup
 	$(BIN)/python benchmarks/another_world.py --flow market --seed 1 --seeds 5
 	$(BIN)/reidaug synth pairs --out runs/market-pairs --people 1500 --test-people 60 --cut 0.15 --seed 7
 	$(BIN)/python benchmarks/pose_errors.py runs/market-pairs
+	$(BIN)/python benchmarks/second_tries.py runs/market-pairs
 	$(BIN)/python benchmarks/readme.py
 
 clean:
