@@ -26,8 +26,8 @@ WORDS: Mapping[PoseFrom, str] = {
     "first": "poses found at once",
     "second": "found at a second try",
     "nearest": "taken from the person's nearest frame",
-    "mask": "standing poses in the outline",
-    "crop": "standing poses in the whole crop",
+    "mask": "with a standing pose in the outline",
+    "crop": "with a standing pose in the whole crop",
 }
 
 # A person standing, seen from the front, in the box of the outline: from left to right and from top

@@ -64,8 +64,8 @@ def test_every_image_yields_its_warps(drawn_root: Path, tmp_path: Path, capfd) -
     printed = capfd.readouterr()
     assert (
         "11 training images: 6 poses found at once, 1 found at a second try, 2 taken from the "
-        "person's nearest frame, 1 standing poses in the outline, "
-        "1 standing poses in the whole crop"
+        "person's nearest frame, 1 with a standing pose in the outline, "
+        "1 with a standing pose in the whole crop"
     ) in printed.out
     assert "77 images: 11 of 11 training images" in printed.out
     assert "left out" not in printed.err

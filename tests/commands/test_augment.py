@@ -173,7 +173,7 @@ def test_images_that_the_keypoints_lack_get_a_pose_all_the_same(tmp_path: Path, 
     printed = capfd.readouterr()
     assert (
         "14 training images: 11 poses given, 2 taken from the person's nearest frame, "
-        "1 standing poses in the whole crop\n126 images: 14 of 14 training images in 9 poses"
+        "1 with a standing pose in the whole crop\n126 images: 14 of 14 training images in 9 poses"
     ) in printed.out
     # That nobody is in an image is no loss; that a line is damaged is told.
     assert "1 of 14 entries left out:" in printed.err and "broken JSON" in printed.err
