@@ -32,13 +32,20 @@ OWN_POSE_CROPS = 2  # of each training person's crops
 TEST_PEOPLE, TEST_CROPS = 100, 6
 JPEG_QUALITY = 75  # Market-1501's quantisation tables are those of this quality
 SEED = 4  # of people, cameras and backgrounds of rendered worlds
-# The mended world with one knob of the others: what people wear, or what cameras do to colours.
+# The mended world with one knob of the others: what people wear, what cameras do to colours, how
+# few sides, phases and cameras a training person is seen from, how alike people are, and these two.
+_FEW_VIEWS = {
+    name: getattr(FEW_POSES, name) for name in ("train_sides", "train_phases", "train_cameras")
+}
 VARIANTS = (
     replace(STREET, name="street-vivid", palette=MANY_POSES.palette),
     replace(
         STREET, name="street-casts", cast=MANY_POSES.cast, tone=MANY_POSES.tone,
         rig=STREET.rig._replace(saturation=MANY_POSES.rig.saturation),
     ),
+    replace(STREET, name="street-few", **_FEW_VIEWS),
+    replace(STREET, name="street-alike", palette=FEW_POSES.palette),
+    replace(STREET, name="street-few-alike", palette=FEW_POSES.palette, **_FEW_VIEWS),
 )  # fmt: skip
 RENDERED = {world.name: world for world in (FEW_POSES, MANY_POSES, STREET, *VARIANTS)}
 
