@@ -1,8 +1,7 @@
 """Agreement of two worlds about the order of some settings, with what chance does to it.
 
 Kendall's tau-b of the settings' mean average precisions. Its interval draws people, with all their
-queries, and seeds with replacement, in both worlds. The people of two worlds are different ones, so
-each world draws its own; seeds are paired, because a seed starts and samples alike in both.
+queries, and seeds with replacement, in both worlds; each world draws its own.
 """
 
 from typing import Any, NamedTuple
@@ -71,13 +70,14 @@ def best_first(scores: Scores) -> list[int]:
 
 
 def agreement(first: Scores, second: Scores, *, seed: int = 0) -> Agreement:
-    """Compare the orders of two worlds; settings and seeds are the same in both."""
+    """Compare the orders of two worlds; the settings are the same in both."""
     rng = np.random.default_rng(seed)
     worlds = [PersonSums.of(world) for world in (first, second)]
     drawn, taus = [], []
     for _ in range(DRAWS):
-        seeds = _draw(first.ap.shape[1], rng)
-        one, other = (w.means(seeds, _draw(len(w.queries), rng)) for w in worlds)
+        one, other = (
+            w.means(_draw(w.ap.shape[1], rng), _draw(len(w.queries), rng)) for w in worlds
+        )
         drawn.append(one)
         taus.append(_tau(one, other))
     means = [world.ap.mean((1, 2)) for world in (first, second)]

@@ -68,9 +68,8 @@ def orders(result: dict[str, Any]) -> list[str]:
     measured = result["worlds"]
     lines = [
         *_source(result),
-        f"mAP by setting, mean of {len(next(iter(measured.values()))['mAP']['base'])} seeds, and "
-        f"Kendall's tau with photographs; between halves of the people and seeds photographs reach "
-        f"{_tau(result['ceiling'])} with themselves.",
+        "mAP by setting, mean over seeds, and Kendall's tau with photographs; between halves of "
+        f"the people and seeds photographs reach {_tau(result['ceiling'])} with themselves.",
         "",
         f"| | {' | '.join(measured)} |",
         f"|---|{'---|' * len(measured)}",
@@ -78,17 +77,20 @@ def orders(result: dict[str, Any]) -> list[str]:
     for setting in result["settings"]:
         cells = [f"{_mean(world['mAP'][setting]):.1f}" for world in measured.values()]
         lines.append(f"| {setting} | {' | '.join(cells)} |")
+    seeds = [str(len(world["mAP"]["base"])) for world in measured.values()]
     taus = [_tau(world["tau"]) if world["tau"] else "" for world in measured.values()]
     decided = [_decided(world["tau"]) if world["tau"] else "" for world in measured.values()]
     return [
         *lines,
+        f"| seeds | {' | '.join(seeds)} |",
         f"| **tau** | {' | '.join(taus)} |",
         f"| tau of pairs that photographs decide | {' | '.join(decided)} |",
     ]
 
 
 def _source(result: dict[str, Any]) -> list[str]:
-    where = result.get("trained_on", result["hardware"])
+    machines = {one for where in result.get("trained_on", {}).values() for one in where}
+    where = "; ".join(sorted(machines)) or result["hardware"]
     return [f"`{result['command']}`, {where}, {result['date']}.", ""]
 
 

@@ -22,6 +22,7 @@ from rank_agreement import Scores, agreement, best_first, ceiling
 from world_cells import ARM, Cell, run_cells
 from world_roots import GREY, OTHER_GROUND, PHOTOGRAPHS, link_photographs
 
+from reidaug.errors import UsageError
 from reidaug.experiments.finetune_config import FinetuneRecipe
 from reidaug.jobs import Records
 from reidaug.machine import cores
@@ -56,6 +57,7 @@ def main() -> None:
     )  # fmt: skip
     parser.add_argument("--out", type=Path, default=Path("runs/world_tau"))
     parser.add_argument("--seeds", type=int, default=3, help="trainings a setting and world")
+    parser.add_argument("--no-training", action="store_true", help="compare what is finished")
     parser.add_argument("--steps", type=int, default=250, help="of every training")
     parser.add_argument("--workers", type=int, help="trainings at a time; default: one a core")
     parser.add_argument("--set", nargs="*", default=[], help="keys of the recipe, as KEY=VALUE")
@@ -75,11 +77,20 @@ def main() -> None:
         for world in names
         for setting in options.settings
     ]
-    run_cells(options.out, cells, recipes, options.workers or cores())
-    scores = {
-        world: read_scores(options.out, world, options.settings, options.seeds) for world in names
+    if not options.no_training:
+        run_cells(options.out, cells, recipes, options.workers or cores())
+    finished = {
+        world: finished_seeds(options.out, world, options.settings, options.seeds)
+        for world in names
     }
-    figures = {world: compare(scores, world, options.settings) for world in names}
+    scores = {
+        world: read_scores(options.out, world, options.settings, seeds)
+        for world, seeds in finished.items()
+        if seeds
+    }
+    if PHOTOGRAPHS not in scores:
+        raise UsageError("no seed of photographs has all settings; leave --no-training out")
+    figures = {world: compare(scores, world, options.settings) for world in scores}
     for world, found in figures.items():
         print(f"{world}: {found['tau']}, {' > '.join(found['ranking'])}")
     if options.settings != list(SETTINGS):
@@ -92,9 +103,11 @@ def main() -> None:
             mode="json", exclude={"dataset", "arms", "seeds"}
         ),
         settings={name: SETTINGS[name] for name in options.settings},
-        trained_on=Records(options.out / "cells").read(str(cells[0]))["hardware"],
+        trained_on={
+            world: hardware(options.out, world, seeds) for world, seeds in finished.items()
+        },
         ceiling=ceiling(scores[PHOTOGRAPHS])._asdict(),
-        before=[world for world in names if world in BEFORE],
+        before=[world for world in scores if world in BEFORE],
         worlds=figures,
     )
 
@@ -114,16 +127,32 @@ def recipe_of(root: Path, setting: str, steps: int, changes: Sequence[str]) -> F
     return FinetuneRecipe.model_validate(merged(values, own))
 
 
-def read_scores(out: Path, world: str, settings: Sequence[str], seeds: int) -> Scores:
+def finished_seeds(out: Path, world: str, settings: Sequence[str], seeds: int) -> list[int]:
+    """List the seeds whose cells of a world are all finished."""
+    records = Records(out / "cells")
+    return [
+        seed
+        for seed in range(seeds)
+        if all(records.read(str(Cell(world, setting, seed))) for setting in settings)
+    ]
+
+
+def read_scores(out: Path, world: str, settings: Sequence[str], seeds: Sequence[int]) -> Scores:
     """Read the average precisions (settings, seeds, queries) of a world."""
     records = Records(out / "cells")
     found = [
-        [records.read(str(Cell(world, setting, seed))) for seed in range(seeds)]
-        for setting in settings
+        [records.read(str(Cell(world, setting, seed))) for seed in seeds] for setting in settings
     ]
     table = np.array([[record["ap"] for record in row] for row in found], dtype=np.float64)
     matched = ~np.isnan(table).any((0, 1))
     return Scores(table[..., matched], np.array(found[0][0]["pids"])[matched])
+
+
+def hardware(out: Path, world: str, seeds: Sequence[int]) -> list[str]:
+    """List the machines that trained the finished seeds of a world."""
+    records = Records(out / "cells")
+    cells = [Cell(world, setting, seed) for seed in seeds for setting in SETTINGS]
+    return sorted({records.read(str(cell))["hardware"] for cell in cells})
 
 
 def compare(scores: Mapping[str, Scores], world: str, settings: Sequence[str]) -> dict[str, Any]:
@@ -132,6 +161,7 @@ def compare(scores: Mapping[str, Scores], world: str, settings: Sequence[str]) -
     means = own.ap.mean(2)
     return {
         "queries": own.ap.shape[2],
+        "seeds": own.ap.shape[1],
         "people": len(set(own.pids.tolist())),
         "mAP": {name: row.round(2).tolist() for name, row in zip(settings, means, strict=True)},
         "ranking": [settings[k] for k in best_first(own)],

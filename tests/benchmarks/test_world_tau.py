@@ -7,7 +7,7 @@ import world_cells
 from stick_market import copy_as_warps, stick_market
 from world_cells import ARM, Cell, run_cells
 from world_roots import GREY, OTHER_GROUND, PHOTOGRAPHS, RENDERED, link_photographs
-from world_tau import SETTINGS, compare, read_scores, recipe_of
+from world_tau import SETTINGS, compare, finished_seeds, read_scores, recipe_of
 
 from reidaug.data.market1501 import read_market1501
 from reidaug.data.people_split import split_people
@@ -47,7 +47,7 @@ def test_cells_are_trained_once_and_alike(roots: Path, tmp_path: Path, monkeypat
     recipes = {(w, s): recipe_of(roots / w, s, 2, TINY) for w in worlds for s in settings}
     cells = [Cell(w, s, seed) for seed in (0, 1) for w in worlds for s in settings]
     run_cells(tmp_path / "run", cells, recipes, 1)
-    scores = {world: read_scores(tmp_path / "run", world, settings, 2) for world in worlds}
+    scores = {world: read_scores(tmp_path / "run", world, settings, (0, 1)) for world in worlds}
     assert scores["street"].ap.shape == (3, 2, 24) and len(set(scores["street"].pids)) == 6
     # Extra crops, seeds and transforms reach the training.
     ap = scores["street"].ap
@@ -62,6 +62,7 @@ def test_cells_are_trained_once_and_alike(roots: Path, tmp_path: Path, monkeypat
     run_cells(tmp_path / "run", cells, recipes, 1)
     monkeypatch.undo()
     (tmp_path / "run" / "cells" / f"{cells[0]}.json").unlink()
+    assert [finished_seeds(tmp_path / "run", w, settings, 3) for w in worlds] == [[1], [0, 1]]
     run_cells(tmp_path / "run", cells, recipes, 1)
     assert before == {p.name: p.read_bytes() for p in (tmp_path / "run" / "cells").iterdir()}
 
