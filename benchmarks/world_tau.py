@@ -100,7 +100,7 @@ def main() -> None:
         "world_tau",
         f"{command} --steps {options.steps}",
         recipe=recipes[PHOTOGRAPHS, options.settings[0]].model_dump(
-            mode="json", exclude={"dataset", "arms", "seeds"}
+            mode="json", exclude={"dataset", "arms", "seeds", "weights"}
         ),
         settings={name: SETTINGS[name] for name in options.settings},
         trained_on={
