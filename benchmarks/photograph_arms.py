@@ -32,7 +32,7 @@ from reidaug.runs import RunFolder
 RECIPES = Path(__file__).parents[1] / "recipes" / "photographs"
 ROLE_KEYS = ("cmc", "gain_mAP", "gain_over_best_control", "differences")  # in `comparisons` here
 SEED = 0  # of the target poses
-EACH = 6  # of 25 target poses, how many each training crop is warped into
+EACH = 4  # of 25 target poses, how many each training crop is warped into
 ARMS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "warps_grey": (SHIPPED, {}),
     "identity_grey": ("identity", {}),

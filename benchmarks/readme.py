@@ -10,6 +10,7 @@ from statistics import mean, stdev
 from typing import Any
 
 from flow_tables import TITLES, drawn, page, sizes, table1
+from photograph_arm_tables import compared, headline, job, settings
 from photograph_tables import round_trips
 from reid_tables import in_short, interval, starts, studies, verdict
 from shipped import of_these_weights, shipped
@@ -47,14 +48,17 @@ ROWS = {
 def pages() -> dict[Path, Sequence[str]]:
     """Give each page that quotes results, and what each of its blocks should quote."""
     return {
-        ROOT / "README.md": ("\n".join(arms()),),
+        ROOT / "README.md": ("\n".join([*headline(RESULTS), *arms()]),),
         ROOT / "docs" / "results.md": (results(),),
         ROOT / "docs" / "paper.md": (paper(),),
         ROOT / "docs" / "protocols.md": ("\n".join(studies(RESULTS)),),
         ROOT / "docs" / "photographs.md": (
+            photographs("job", job),
             photographs("round_trips", round_trips),
+            photographs("arms", compared),
             worlds(RESULTS),
         ),
+        ROOT / "docs" / "does-it-help.md": (photographs("grid", settings),),
     }
 
 

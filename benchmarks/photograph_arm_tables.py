@@ -1,0 +1,142 @@
+"""What was measured on photographs, in Markdown: README.md and two pages of docs/."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Any
+
+from reid_tables import interval, verdict
+from shipped import of_these_weights
+
+USES = {  # title, own pose, torso-affine, warps
+    "on grey": ("identity_grey", "affine_grey", "warps_grey"),
+    "on grey, half turns mirrored, quality from .4": (
+        "identity_grey", "affine_grey", "good_mirrored_warps_grey",
+    ),
+    "on other people's backgrounds": (
+        "identity_other_ground", "affine_other_ground", "warps_other_ground",
+    ),
+}  # fmt: skip
+WARPS = ("warps_grey", "warps_other_ground")
+COMMANDS = {
+    "identity_grey": "--flow identity",
+    "affine_grey": "--flow torso-affine",
+    "warps_grey": "",
+}
+"""Options of `reidaug augment` that make the crops of an arm."""
+
+
+def headline(results: Path) -> list[str]:
+    """Tabulate the arms on photographs for README.md; nothing without a result."""
+    run = of_these_weights(results / "photographs_arms.json")
+    if run is None:
+        return []
+    lines = [
+        "| photographs, mAP | real crops | own pose | torso-affine warps | **UnWarpME warps** "
+        "| warps over the best control, 95 % |",
+        "|---|---|---|---|---|---|",
+        *_uses(run),
+    ]
+    return [*lines, ""]
+
+
+def settings(run: Mapping[str, Any]) -> list[str]:
+    """Write the grid of docs/does-it-help.md: how much there is, and what to expect of what."""
+    lines = [
+        f"`{run['command']}`, {run['hardware']}, {run['date']}; mAP of the test people, mean over "
+        f"{len(run['settings'][0]['seeds'])} seeds with a start of their own; in brackets the 95 % "
+        "interval over people.",
+        "",
+        "| people | crops | cameras of each | real crops | best extra crops | over real crops "
+        "| warps over their best control |",
+        "|---" * 7 + "|",
+    ]
+    for setting in run["settings"]:
+        arms, compared = setting["arms"], setting["comparisons"]
+        best = max(compared, key=lambda arm: mean(arms[arm]["mAP"]))
+        cells = [
+            str(setting["train_people"]),
+            f"{setting['train_images']} ({setting['images_each'] or 'all'} of each)",
+            str(setting["cameras_each"] or "all"),
+            _spread(arms["real_only"]["mAP"]),
+            f"{best}: {_spread(arms[best]['mAP'])}",
+            _gain(compared[best]["over_real_only"]),
+            _gain(compared["warps_grey"]["over_best_control"]),
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    return [*lines, "", *_advice(run["settings"])]
+
+
+def job(run: Mapping[str, Any]) -> list[str]:
+    """Write the paper's job in a sentence."""
+    found = ", ".join(f"{count:,} {kind}" for kind, count in run["pose_from"].items())
+    left_out = "".join(f"; {count} {reason}" for reason, count in run["left_out"].items())
+    lines = [
+        f"`{run['command']}`, {run['hardware']}, {run['date']}: {run['images']:,} of "
+        f"{run['expected']:,} images from {run['crops']:,} crops (pose of the crop: {found}"
+        f"{left_out}), {run['bytes'] / 2**30:.2f} GiB on disk.",
+    ]
+    if run["seconds"] is not None:
+        lines[-1] += (
+            f" {run['seconds'] / 60:.0f} minutes with joints and masks, {run['images_per_s']:.0f} "
+            f"warps a second, at most {run['peak_memory_gib']} GiB of memory for all processes."
+        )
+    return lines
+
+
+def compared(run: Mapping[str, Any]) -> list[str]:
+    """Write how arms compare with real crops alone and with their controls."""
+    return [
+        f"`{run['command']}`, {run['hardware']}, {run['date']}; {run['train_people']} people with "
+        f"{run['train_images']:,} crops, {run['queries']} queries and {run['gallery']:,} gallery "
+        f"crops of {run['part']} people; {len(run['seeds'])} seeds, each with a start of its own "
+        f"of {run['pretrain_steps']} steps (mAP {_spread(run['start']['mAP'])}) and "
+        f"{run['steps']} steps an arm.",
+        "",
+        *_arms(run),
+    ]
+
+
+def _advice(grid: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Count, over all settings, how often each kind of extra crops gains over real crops."""
+    lines = ["| extra crops | `reidaug augment CROPS --out OUT ...` | gain over real crops, mean "
+             "over settings | settings with a gain | with a loss |", "|---" * 5 + "|"]  # fmt: skip
+    for arm, flags in COMMANDS.items():
+        gains = [setting["comparisons"][arm]["over_real_only"] for setting in grid]
+        words = [verdict(gain) for gain in gains]
+        lines.append(
+            f"| {arm} | `{flags or 'no more options'}` | {mean(g['mean'] for g in gains):+.1f} "
+            f"| {words.count('a gain')} of {len(gains)} | {words.count('a loss')} |"
+        )
+    return lines
+
+
+def _arms(run: Mapping[str, Any]) -> list[str]:
+    lines = ["| extra crops | mAP | Rank-1 | over real crops | over the best control |"]
+    lines.append("|---" * 5 + "|")
+    for arm, scores in run["arms"].items():
+        found = run["comparisons"].get(arm, {})
+        kinds = ("over_real_only", "over_best_control")
+        cells = [arm, _spread(scores["mAP"]), _spread(scores["rank1"])]
+        cells += [_gain(found[kind]) if kind in found else "" for kind in kinds]
+        lines.append(f"| {' | '.join(cells)} |")
+    return lines
+
+
+def _uses(run: Mapping[str, Any]) -> list[str]:
+    lines = []
+    for title, arms in USES.items():
+        cells = [_spread(run["arms"][arm]["mAP"]) for arm in ("real_only", *arms)]
+        found = run["comparisons"][arms[-1]]["over_best_control"]
+        gain = f"{found['mean']:+.1f} ({interval(found)}): {verdict(found)}"
+        lines.append(f"| {title} | {' | '.join([*cells, gain])} |")
+    return lines
+
+
+def _gain(found: Mapping[str, Any]) -> str:
+    low, high = found["ci"]
+    return f"{found['mean']:+.1f} ({low:+.1f} to {high:+.1f}): {verdict(found)}"
+
+
+def _spread(values: Sequence[float]) -> str:
+    return f"{mean(values):.1f} ± {stdev(values):.1f}" if len(values) > 1 else f"{values[0]:.1f}"
