@@ -1,10 +1,6 @@
 """Round trips on photographs: what do warps keep of a person?
 
-    python benchmarks/photograph_round_trips.py --market ROOT --osnet osnet_x0_25_msmt17.onnx
-        [--part test] [--crops 300] [--poses 12] [--distractors 2500] [--out runs/photographs]
-        [--small] [--workers N]
-
-Crops of people of a fixed part of Market-1501's training set (`reidaug.data.people_split`), drawn
+Called by `photographs.py`. Crops of people of a fixed part of Market-1501's training set (`reidaug.data.people_split`), drawn
 among those on which BlazePose finds a person with shoulders and hips, are warped into poses of
 others as `reidaug augment` does it; see `ROWS`. Every row has the same pairs of crop and target
 pose, without those of a crop into its own pose; `raw` and `own_pose_grey` have one picture a crop.
@@ -32,9 +28,7 @@ Intervals (95 %) draw people again. Finished work in --out is kept; the result o
 written to results/photographs_round_trips.json. Needs the extra [pose] and onnxruntime.
 """
 
-import argparse
 import hashlib
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -53,11 +47,9 @@ from photograph_scores import (
     by_turn,
     differences,
     identity_scores,
-    lines,
     pose_scores,
 )
 from picture_scores import read_poses_of
-from provenance import about, write_result
 from shipped import weights_of
 from turns import VIEW_TURNS
 
@@ -71,15 +63,12 @@ from reidaug.augment.warp_manifest import MANIFEST
 from reidaug.data.images import read_mask
 from reidaug.data.market1501 import TRAIN, Person
 from reidaug.data.people_split import Part
-from reidaug.errors import ReidaugError
-from reidaug.files import write_atomically
 from reidaug.flow.builtin import OWN_POSE, SHIPPED, named_flow
 from reidaug.geometry.pck import match_joints
 from reidaug.geometry.pose import Pose, select
 from reidaug.reid.evaluation.metrics import Identities, score_queries
 from reidaug.reid.evaluation.ranking import rank_matches
 
-NAME = "photographs_round_trips"
 SEED = 0
 FULL = {"crops": 300, "poses": 12, "distractors": 2500}
 SMALL = {"crops": 60, "poses": 4, "distractors": 500}
@@ -131,43 +120,6 @@ class Bodies(NamedTuple):
 
     pose: Pose  # joints (M, 18, 2)
     shape: BodyShape  # of M bodies
-
-
-def main() -> None:
-    """Measure, print, and write the result."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--market", type=Path, help="Market-1501 root with its training crops")
-    parser.add_argument("--osnet", type=Path, help="osnet_x0_25_msmt17.onnx")
-    parser.add_argument("--out", type=Path, default=Path("runs/photographs"))
-    parser.add_argument("--part", choices=("tune", "test"), default="test")
-    for name, value in FULL.items():
-        parser.add_argument(f"--{name}", type=int, help=f"default {value}")
-    parser.add_argument("--small", action="store_true", help=f"{SMALL}, without joint blend")
-    parser.add_argument("--workers", type=int)
-    options = parser.parse_args()
-    if options.market is None or options.osnet is None:
-        print("skipped: photographs need --market ROOT of Market-1501 and --osnet FILE.onnx")
-        return
-    usual = SMALL if options.small else FULL
-    size = {name: getattr(options, name) or value for name, value in usual.items()}
-    try:
-        result = measure(
-            options.market, options.out, osnet=options.osnet, part=options.part, **size,
-            workers=options.workers, rows=SMALL_ROWS if options.small else tuple(ROWS),
-        )  # fmt: skip
-    except ReidaugError as error:
-        raise SystemExit(f"error: {error}") from None
-    print("\n".join(lines(result)))
-    words = [f"--part {options.part}", *(f"--{name} {value}" for name, value in size.items())]
-    words += ["--small"] * options.small
-    typed = (
-        f"python benchmarks/photograph_round_trips.py --market ROOT --osnet {options.osnet.name}"
-    )
-    command = " ".join([typed, *words])
-    if size == FULL and options.part == "test" and not options.small:
-        write_result(NAME, command, **result)
-    text = json.dumps(result | about(command), indent=1) + "\n"
-    write_atomically(options.out / options.part / f"{NAME}.json", text.encode())
 
 
 def measure(
@@ -319,7 +271,3 @@ def shapes(
         name: compare_shapes(read.shape.of(pictures[name].of), source, target, numbers, same_view)
         for name, read in bodies.items()
     }
-
-
-if __name__ == "__main__":
-    main()

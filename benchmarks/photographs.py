@@ -21,11 +21,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import photograph_round_trips
 from photograph_arms import RECIPES, compare_arms, compare_settings, make_crops, recipe_of
 from photograph_crops import NEEDED
 from photograph_job import warp_everything
-from photograph_round_trips import FULL, ROWS, SMALL, SMALL_ROWS
+from photograph_round_trips import FULL, ROWS, SMALL, SMALL_ROWS, measure
+from photograph_scores import lines
 from provenance import about, write_result
 from shipped import weights_of
 
@@ -53,7 +53,7 @@ def main() -> None:
     if options.market is None:
         print(NEEDED)
         return
-    measure = {
+    measured = {
         "job": measure_job,
         "round-trips": measure_round_trips,
         "arms": measure_arms,
@@ -61,7 +61,7 @@ def main() -> None:
         "gpu": measure_gpu,
     }[options.what]
     try:
-        keep(options, measure(options))
+        keep(options, measured(options))
     except ReidaugError as error:
         raise SystemExit(f"error: {error}") from None
 
@@ -92,11 +92,13 @@ def measure_round_trips(options: argparse.Namespace) -> dict[str, Any]:
     """Measure what warps keep."""
     if options.osnet is None:
         raise UsageError("round-trips needs --osnet osnet_x0_25_msmt17.onnx (docs/photographs.md)")
-    return photograph_round_trips.measure(
+    result = measure(
         options.market, options.out / "round_trips", osnet=options.osnet, part=options.part,
         **(SMALL if options.small else FULL), rows=SMALL_ROWS if options.small else tuple(ROWS),
         workers=options.workers,
     )  # fmt: skip
+    print("\n".join(lines(result)))
+    return result
 
 
 def measure_arms(options: argparse.Namespace) -> dict[str, Any]:

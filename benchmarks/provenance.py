@@ -12,7 +12,9 @@ from reidaug.machine import describe
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
-COMMIT = "REIDAUG_COMMIT"  # names the commit on a machine that has its files alone
+# Environment variables: the commit, on a machine that has its files alone; the machine, where
+# finished work of another one is only summed up.
+COMMIT, HARDWARE = "REIDAUG_COMMIT", "REIDAUG_HARDWARE"
 DECIDE = ("reidaug", "recipes", "benchmarks/*.py", "pyproject.toml")  # what numbers depend on
 
 
@@ -28,7 +30,7 @@ def about(command: str) -> dict[str, str]:
     dirty = "-dirty" if _git("status", "--porcelain", "--", *DECIDE) else ""
     return {
         "command": command,
-        "hardware": describe(),
+        "hardware": os.environ.get(HARDWARE) or describe(),
         "commit": os.environ.get(COMMIT) or _git("describe", "--always") + dirty,
         "date": datetime.now(UTC).date().isoformat(),
     }

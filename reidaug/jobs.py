@@ -191,7 +191,9 @@ def _explain_killed_worker(advice: str) -> Iterator[None]:
     """Replace the error of a killed worker by a `ReidaugError` with advice."""
     try:
         yield
-    except BrokenProcessPool:
+    except BrokenProcessPool as error:
+        if error.__cause__ is not None:  # nobody was killed: the worker could not read its task
+            raise
         raise ReidaugError(f"a worker was killed, probably for lack of memory; {advice}") from None
 
 

@@ -1,4 +1,5 @@
 import signal
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +35,19 @@ def test_a_killed_worker_is_one_line() -> None:
     tasks = [delayed(signal.raise_signal)(number) for number in (signal.SIGKILL,)]
     with pytest.raises(ReidaugError, match=r"^a worker was killed.*; try fewer --workers$"):
         list(run_tasks(tasks, 2, advice="try fewer --workers"))
+
+
+class Unreadable:
+    """Raises where it is read."""
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return int, ("no number",)
+
+
+def test_a_task_that_a_worker_cannot_read_is_not_blamed_on_memory() -> None:
+    tasks = [delayed(str)(Unreadable()) for _ in range(2)]
+    with pytest.raises(BrokenProcessPool, match="un-serialize"):
+        list(run_tasks(tasks, 2))
 
 
 def test_an_unknown_backend_is_refused() -> None:
