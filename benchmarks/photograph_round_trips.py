@@ -1,9 +1,10 @@
 """Round trips on photographs: what do warps keep of a person?
 
-Called by `photographs.py`. Crops of people of a fixed part of Market-1501's training set (`reidaug.data.people_split`), drawn
-among those on which BlazePose finds a person with shoulders and hips, are warped into poses of
-others as `reidaug augment` does it; see `ROWS`. Every row has the same pairs of crop and target
-pose, without those of a crop into its own pose; `raw` and `own_pose_grey` have one picture a crop.
+Called by `photographs.py`. Crops of people of a fixed part of Market-1501's training set
+(`reidaug.data.people_split`), drawn among those on which BlazePose finds a person with shoulders
+and hips, are warped into poses of others as `reidaug augment` does it; see `ROWS`. Every row has
+the same pairs of crop and target pose, without those of a crop into its own pose; `raw` and
+`own_pose_grey` have one picture a crop.
 
 Identity: OSNet searches for the person of each picture among all crops of the part's people by
 other cameras than the picture's own, and crops of training people that never match. `interval` is

@@ -4,7 +4,6 @@ Chunks depend on the order of the sources alone, and one thread computes each, s
 same on any run. A finished chunk has a record in ``OUT/.chunks``; a rerun makes the others.
 """
 
-import zlib
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -29,7 +28,7 @@ from reidaug.files import remove_partials, write_atomically
 from reidaug.flow.estimator import FlowEstimator, NamedFlow
 from reidaug.geometry.flow import Size
 from reidaug.geometry.pose import Pose, select, stack
-from reidaug.jobs import Records, Task, chunks_of, numpy_generator
+from reidaug.jobs import Records, Task, chunks_of
 from reidaug.machine import one_thread
 from reidaug.perception.blazepose import BlazePose
 from reidaug.perception.pose_estimator import PoseEstimator
@@ -175,11 +174,11 @@ def _warp_crop(
     models: Models, field: WarpField, options: AugmentOptions, pool: BackgroundPool | None
 ) -> Iterator[tuple[WarpRow, bytes | None]]:
     crop, targets, flow = field.crop, field.targets, field.flow
-    names = [warp_name(crop.source.name, k) for k in range(len(flow))]
+    names = [warp_name(crop.source.name, number) for number in field.poses]
     visible = targets.pose.visible
     joints = (crop.pose.visible & visible).sum(-1) / visible.sum(-1).clamp_min(1)
     quality = measure_quality(flow, targets.outline, crop.mask, field.agreement, joints)
-    for part in chunks_of(poses_of(crop.source.name, len(flow), options), POSES_AT_ONCE):
+    for part in chunks_of(range(len(flow)), POSES_AT_ONCE):
         named = [names[k] for k in part]
         warps = warp_pixels(crop, flow[part], targets.part(part), named, options, pool)
         for k, pixels in zip(part, warps, strict=True):
@@ -190,18 +189,6 @@ def _warp_crop(
                 size = (image.shape[0], image.shape[1])
                 row = row._replace(pck=round(pck(found, select(targets.pose, k), size), DECIMALS))
             yield row, encode_jpeg(pixels, options.jpeg_quality) if row.kept else None
-
-
-def poses_of(source: str, poses: int, options: AugmentOptions) -> list[int]:
-    """Number the target poses that a source is warped into, out of so many.
-
-    They depend on the name of the source and the seed alone: warps by several flows are of the
-    same sources in the same poses.
-    """
-    if options.poses_each is None or options.poses_each >= poses:
-        return list(range(poses))
-    chance = numpy_generator(options.seed, zlib.crc32(source.encode()))
-    return sorted(chance.permutation(poses)[: options.poses_each].tolist())
 
 
 def _row(
@@ -221,7 +208,7 @@ def _row(
     return WarpRow(
         file=name,
         source=person.path.name,
-        pose=k,
+        pose=field.poses[k],
         pose_image=field.targets.images[k],
         pid=person.pid,
         camid=person.camid,

@@ -1,5 +1,6 @@
 """Warps of some sources into every target pose: read, estimate flows, sample, composite."""
 
+import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -20,6 +21,7 @@ from reidaug.flow.estimator import FlowEstimator
 from reidaug.geometry.flow import Size
 from reidaug.geometry.pose import Pose, on_canvas, select, stack
 from reidaug.geometry.upsampling import upsample_flow
+from reidaug.jobs import numpy_generator
 
 
 class Crop(NamedTuple):
@@ -39,6 +41,7 @@ class WarpField(NamedTuple):
     """
 
     crop: Crop
+    poses: tuple[int, ...]  # numbers of the T target poses
     targets: Targets  # T targets
     flow: Float[Tensor, "t 2 h w"]
     half_turn: Bool[Tensor, "t"]  # before any exchange of left and right
@@ -85,30 +88,75 @@ def estimate_flows(
         estimator: In evaluation mode.
         crops: Crops on one canvas.
         targets: T targets on it; unused where the estimator keeps the pose.
-        options: ``precision`` and ``turns`` count.
+        options: ``precision``, ``turns``, ``poses_each`` and ``seed`` count.
     """
+    count = 1 if estimator.keeps_pose else len(targets.images)
+    chosen = [poses_of(crop.source.name, count, options) for crop in crops]
+    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=options.bfloat16):
+        found = _estimate(estimator, crops, targets.pose, chosen, options)
+    follows_target = estimator.to_target_pose and not estimator.keeps_pose
+    for crop, numbers, (target, flow) in zip(crops, chosen, found, strict=True):
+        asked = targets if estimator.keeps_pose else targets.part(numbers)
+        crop_targets = targets_of(estimator, crop, flow, asked._replace(pose=target))
+        source_pose = stack([crop.pose])
+        half_turn = half_turns(source_pose, asked.pose if follows_target else crop_targets.pose)[0]
+        agreement = view_agreement(source_pose, crop_targets.pose)[0]
+        yield WarpField(crop, tuple(numbers), crop_targets, flow, half_turn, agreement)
+
+
+def _estimate(
+    estimator: FlowEstimator,
+    crops: Sequence[Crop],
+    targets: Pose,
+    chosen: Sequence[Sequence[int]],
+    options: AugmentOptions,
+) -> list[tuple[Pose, Float[Tensor, "t 2 h w"]]]:
+    """Estimate the flows from each crop to its chosen targets, and the poses they lead to."""
     images = torch.stack([crop.image for crop in crops])
     pose = stack([crop.pose for crop in crops])
-    flows: dict[int, tuple[Pose, Float[Tensor, "t 2 h w"]]] = {}
-    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=options.bfloat16):
-        if estimator.keeps_pose:
-            own = estimator(images, pose, pose).float()[:, None]
-            flows = {k: (stack([crop.pose]), own[k]) for k, crop in enumerate(crops)}
-        else:
-            turns = options.turns if estimator.to_target_pose else "allow"
-            for group, target in group_by_view(pose, targets.pose, turns):
-                table = estimator.flow_table(images[group], select(pose, group), target).float()
-                flows |= {k: (target, flow) for k, flow in zip(group, table, strict=True)}
-    follows_target = estimator.to_target_pose and not estimator.keeps_pose
-    for k, crop in enumerate(crops):
-        target, flow = flows[k]
-        crop_targets = targets_of(estimator, crop, flow, targets._replace(pose=target))
-        source_pose = stack([crop.pose])
-        half_turn = half_turns(source_pose, targets.pose if follows_target else crop_targets.pose)[
-            0
-        ]
-        agreement = view_agreement(source_pose, crop_targets.pose)[0]
-        yield WarpField(crop, crop_targets, flow, half_turn, agreement)
+    if estimator.keeps_pose:
+        own = estimator(images, pose, pose).float()
+        return [(stack([crop.pose]), flow[None]) for crop, flow in zip(crops, own, strict=True)]
+    turns = options.turns if estimator.to_target_pose else "allow"
+    pairs: list[dict[int, tuple[Pose, Float[Tensor, "2 h w"]]]] = [{} for _ in crops]
+    for group, seen in group_by_view(pose, targets, turns):
+        for some, numbers in _tables(group, chosen):
+            into = select(seen, numbers)
+            table = estimator.flow_table(images[some], select(pose, some), into).float()
+            for k, flows in zip(some, table, strict=True):
+                for number, flow in zip(numbers, flows, strict=True):
+                    pairs[k][number] = select(seen, number), flow
+    found = []
+    for asked, by_number in zip(chosen, pairs, strict=True):
+        poses, own_flows = zip(*(by_number[number] for number in asked), strict=True)
+        found.append((stack(poses), torch.stack(own_flows)))
+    return found
+
+
+def poses_of(source: str, poses: int, options: AugmentOptions) -> list[int]:
+    """Number the target poses that a source is warped into, out of so many.
+
+    They depend on the name of the source and the seed alone: warps by several flows are of the
+    same sources in the same poses.
+    """
+    if options.poses_each is None or options.poses_each >= poses:
+        return list(range(poses))
+    chance = numpy_generator(options.seed, zlib.crc32(source.encode()))
+    return sorted(chance.permutation(poses)[: options.poses_each].tolist())
+
+
+def _tables(
+    sources: Sequence[int], chosen: Sequence[Sequence[int]]
+) -> Iterator[tuple[list[int], list[int]]]:
+    """Divide pairs of sources and their chosen poses into full tables of some of both.
+
+    One table where all sources take the same poses, else one a pose.
+    """
+    if all(chosen[k] == chosen[sources[0]] for k in sources):
+        yield list(sources), list(chosen[sources[0]])
+        return
+    for number in sorted({number for k in sources for number in chosen[k]}):
+        yield [k for k in sources if number in chosen[k]], [number]
 
 
 def targets_of(

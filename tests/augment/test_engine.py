@@ -22,7 +22,6 @@ from reidaug.augment.engine import (
     WarpJob,
     chunk_tasks,
     into_chunks,
-    poses_of,
     remove_leftovers,
     warp_crops,
 )
@@ -31,7 +30,7 @@ from reidaug.augment.options import AugmentOptions
 from reidaug.augment.outlines import person_mask, soft_matte, target_outlines
 from reidaug.augment.target_poses import POSES, write_poses
 from reidaug.augment.warp_manifest import ChunkRecord, Totals, WarpRow, write_warp_manifest
-from reidaug.augment.warping import read_crops
+from reidaug.augment.warping import poses_of, read_crops
 from reidaug.data.crop_names import warp_name
 from reidaug.data.images import encode_jpeg, encode_png, read_image, read_mask, to_bytes, to_float
 from reidaug.data.market1501 import TRAIN, Person, read_market1501
@@ -258,13 +257,14 @@ def test_the_manifest_names_the_source_of_each_file(start: Callable[..., Run]) -
     assert (table["left_out"] == "").all()
 
 
-def test_each_image_is_warped_into_poses_of_its_own(start: Callable[..., Run]) -> None:
+@pytest.mark.parametrize("turns", ["allow", "mirror"])
+def test_each_image_is_warped_into_poses_of_its_own(start: Callable[..., Run], turns: str) -> None:
     run = start()
-    run.go()
+    run.go(turns=turns)
     every = run.files()
     for path in [*(run.out / RECORDS).iterdir(), *(run.out / TRAIN).iterdir()]:
         path.unlink()
-    assert run.go(poses_each=2) == 18
+    assert run.go(poses_each=2, turns=turns) == 18
     table = run.table()
     drawn = table.groupby("source")["pose"].apply(tuple)
     assert len(table) == 18
