@@ -32,7 +32,6 @@ from reidaug.runs import RunFolder
 RECIPES = Path(__file__).parents[1] / "recipes" / "photographs"
 ROLE_KEYS = ("cmc", "gain_mAP", "gain_over_best_control", "differences")  # in `comparisons` here
 SEED = 0  # of the target poses
-EACH = 4  # of 25 target poses, how many each training crop is warped into
 ARMS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "warps_grey": (SHIPPED, {}),
     "identity_grey": ("identity", {}),
@@ -75,7 +74,7 @@ class Setting(NamedTuple):
 
 
 def make_crops(
-    market: Path, out: Path, part: Part, recipe: FinetuneRecipe, *, workers: int | None
+    market: Path, out: Path, part: Part, recipe: FinetuneRecipe, *, each: int, workers: int | None
 ) -> None:
     """Write the split and the extra crops of a recipe's arms under `out`; what is there is kept.
 
@@ -84,6 +83,7 @@ def make_crops(
         out: Folder of all crops.
         part: The people of query and gallery.
         recipe: The recipe; crops of training people that it does not use are not warped.
+        each: Of 25 target poses, how many each training crop is warped into.
         workers: Processes.
     """
     root, train = write_split(market, out / part, part), out / "train"
@@ -98,15 +98,22 @@ def make_crops(
         flow, chosen = ARMS[arm]
         changes: dict[str, Any] = {"keypoints": keypoints, "masks": masks, "seed": SEED, **chosen}
         if flow != "identity":
-            changes["poses_each"] = EACH
+            changes["poses_each"] = each
         options = AugmentOptions.model_validate(changes)
-        augment_dataset(train, out / "warps" / arm, named_flow(flow), options, workers=workers)
+        augment_dataset(train, warps(out, each) / arm, named_flow(flow), options, workers=workers)
 
 
-def recipe_of(path: Path, out: Path, part: Part, settings: Sequence[str] = ()) -> FinetuneRecipe:
+def warps(out: Path, each: int) -> Path:
+    """Name the folder of crops that are warped into so many poses each."""
+    return out / f"warps-{each}"
+
+
+def recipe_of(
+    path: Path, out: Path, part: Part, each: int, settings: Sequence[str] = ()
+) -> FinetuneRecipe:
     """Read a recipe of this folder for the crops that `make_crops` wrote, with some changes."""
     names = load(path, FinetuneRecipe).arms.keys() & ARMS.keys()
-    roots = [f"arms.{name}={out / 'warps' / name}" for name in sorted(names)]
+    roots = [f"arms.{name}={warps(out, each) / name}" for name in sorted(names)]
     return load(path, FinetuneRecipe, [f"dataset={out / part}", *roots, *settings])
 
 
@@ -133,15 +140,15 @@ def compare_arms(recipe: FinetuneRecipe, folder: Path, *, workers: int | None) -
 
 
 def compare_settings(
-    recipe: Path, out: Path, folder: Path, part: Part, *, keys: Sequence[str], workers: int
+    recipe: Path, out: Path, part: Part, each: int, *, keys: Sequence[str], workers: int
 ) -> list[dict[str, Any]]:
     """Compare the arms of a recipe with parts of the training data.
 
     Args:
         recipe: The recipe.
         out: Where `make_crops` wrote the crops.
-        folder: Run folders of the settings.
         part: The people that are evaluated.
+        each: As for `make_crops`.
         keys: Changes to the recipe, as in ``--set``.
         workers: Settings trained in parallel.
     """
@@ -153,7 +160,9 @@ def compare_settings(
     ]
     tasks = (
         delayed(compare_arms)(
-            recipe_of(recipe, out, part, [*keys, *setting.keys()]), folder / setting.name, workers=1
+            recipe_of(recipe, out, part, each, [*keys, *setting.keys()]),
+            out / f"{recipe.stem}-{part}" / setting.name,
+            workers=1,
         )
         for setting in settings
     )

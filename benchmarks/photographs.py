@@ -33,6 +33,8 @@ from reidaug.errors import ReidaugError, UsageError
 from reidaug.flow.builtin import SHIPPED
 from reidaug.machine import cores
 
+# Of 25 poses, how many each training crop is warped into: more than the short trainings draw.
+EACH, EACH_OF_FEW = 1, 4
 PARTS = ("job", "round-trips", "arms", "grid", "gpu")
 
 
@@ -114,8 +116,8 @@ def measure_gpu(options: argparse.Namespace) -> dict[str, Any]:
 def arms_of(options: argparse.Namespace, name: str) -> dict[str, Any]:
     """Make the crops of a recipe's arms, train and compare them."""
     out = options.out / "small" if options.small else options.out
-    recipe = recipe_of(RECIPES / f"{name}.yaml", out, options.part, seeds_of(options))
-    make_crops(options.market, out, options.part, recipe, workers=options.workers)
+    recipe = recipe_of(RECIPES / f"{name}.yaml", out, options.part, EACH, seeds_of(options))
+    make_crops(options.market, out, options.part, recipe, each=EACH, workers=options.workers)
     report = compare_arms(recipe, out / f"{name}-{options.part}", workers=options.workers)
     for arm, found in report["comparisons"].items():
         print(f"{arm}: {in_words(found)}")
@@ -125,12 +127,11 @@ def arms_of(options: argparse.Namespace, name: str) -> dict[str, Any]:
 def measure_grid(options: argparse.Namespace) -> dict[str, Any]:
     """Compare arms that train on parts of the data."""
     path, out = RECIPES / "grid.yaml", options.out
-    recipe = recipe_of(path, out, options.part)
-    make_crops(options.market, out, options.part, recipe, workers=options.workers)
+    recipe, each = recipe_of(path, out, options.part, EACH_OF_FEW), EACH_OF_FEW
+    make_crops(options.market, out, options.part, recipe, each=each, workers=options.workers)
     settings = compare_settings(
-        path, out, out / f"grid-{options.part}", options.part, keys=seeds_of(options),
-        workers=options.workers or cores(),
-    )  # fmt: skip
+        path, out, options.part, each, keys=seeds_of(options), workers=options.workers or cores()
+    )
     for setting in settings:
         cameras = "all cameras" if setting["cameras_each"] is None else "one camera"
         size = f"{setting['train_people']} people, {setting['train_images']} crops, {cameras}"
