@@ -32,8 +32,8 @@ OWN_POSE_CROPS = 2  # of each training person's crops
 TEST_PEOPLE, TEST_CROPS = 100, 6
 JPEG_QUALITY = 75  # Market-1501's quantisation tables are those of this quality
 SEED = 4  # of people, cameras and backgrounds of rendered worlds
-# The mended world with one knob of the others: what people wear, what cameras do to colours, how
-# few sides, phases and cameras a training person is seen from, how alike people are, and these two.
+# The mended world with knobs of the others: what people wear, what cameras do to colours, how few
+# sides, phases and cameras a training person is seen from, how alike people are, and occluders.
 _FEW_VIEWS = {
     name: getattr(FEW_POSES, name) for name in ("train_sides", "train_phases", "train_cameras")
 }
@@ -46,6 +46,7 @@ VARIANTS = (
     replace(STREET, name="street-few", **_FEW_VIEWS),
     replace(STREET, name="street-alike", palette=FEW_POSES.palette),
     replace(STREET, name="street-few-alike", palette=FEW_POSES.palette, **_FEW_VIEWS),
+    replace(STREET, name="street-clear", occluders=FEW_POSES.occluders, **_FEW_VIEWS),
 )  # fmt: skip
 RENDERED = {world.name: world for world in (FEW_POSES, MANY_POSES, STREET, *VARIANTS)}
 
