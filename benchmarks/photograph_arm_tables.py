@@ -5,6 +5,7 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
+from photograph_crops import PEOPLE
 from reid_tables import interval, verdict
 from shipped import of_these_weights
 
@@ -45,7 +46,7 @@ def settings(run: Mapping[str, Any]) -> list[str]:
     lines = [
         f"`{run['command']}`, {run['hardware']}, {run['date']}; mAP of the test people, mean over "
         f"{len(run['settings'][0]['seeds'])} seeds with a start of their own; in brackets the 95 % "
-        "interval over people.",
+        f"interval over people.{_of_whom(run['market'])}",
         "",
         "| people | crops | cameras of each | real crops | best extra crops | over real crops "
         "| warps over their best control |",
@@ -95,6 +96,16 @@ def compared(run: Mapping[str, Any]) -> list[str]:
         "",
         *_arms(run),
     ]
+
+
+def _of_whom(market: Mapping[str, int]) -> str:
+    """Say so where people were missing, so that those evaluated are not the test people."""
+    if market["people"] == PEOPLE:
+        return ""
+    return (
+        f" Only {market['people']} of the {PEOPLE} people were in the folder: by the rule of the "
+        "split other people are evaluated than in the other tables, and fewer are trained on."
+    )
 
 
 def _advice(grid: Sequence[Mapping[str, Any]]) -> list[str]:

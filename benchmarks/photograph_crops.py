@@ -15,15 +15,20 @@ NEEDED = (
 
 
 def read_photographs(market: Path) -> tuple[Person, ...]:
-    """Read the training crops of Market-1501, and tell where they are not all there."""
-    crops = read_market1501(market, splits=(TRAIN,)).train
+    """Read the training crops of Market-1501."""
+    return read_market1501(market, splits=(TRAIN,)).train
+
+
+def sizes(market: Path) -> dict[str, int]:
+    """Count people and crops, and tell where they are not all there: the split is another then."""
+    crops = read_photographs(market)
     people = len({crop.pid for crop in crops})
     if (people, len(crops)) != (PEOPLE, CROPS):
         print(
             f"{market}: {people:,} people and {len(crops):,} crops, not the {PEOPLE:,} and "
             f"{CROPS:,} of Market-1501's training set: figures do not compare with those published"
         )
-    return crops
+    return {"people": people, "crops": len(crops)}
 
 
 def write_split(market: Path, out: Path, part: Part) -> Path:

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from photograph_arms import RECIPES, compare_arms, compare_settings, make_crops, recipe_of
-from photograph_crops import NEEDED
+from photograph_crops import NEEDED, sizes
 from photograph_job import warp_everything
 from photograph_round_trips import FULL, ROWS, SMALL, SMALL_ROWS, measure
 from photograph_scores import lines
@@ -63,7 +63,8 @@ def main() -> None:
         "gpu": measure_gpu,
     }[options.what]
     try:
-        keep(options, measured(options))
+        root = sizes(options.market)
+        keep(options, {"market": root, **measured(options)})
     except ReidaugError as error:
         raise SystemExit(f"error: {error}") from None
 
