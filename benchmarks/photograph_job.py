@@ -30,7 +30,7 @@ def warp_everything(market: Path, out: Path, workers: int | None) -> dict[str, A
     """
     crops = len(read_photographs(market))
     fresh = not out.exists()
-    command = [sys.executable, "-m", "reidaug.cli", "augment", str(market), "--out", str(out)]
+    command = [sys.executable, "-m", "reidaug", "augment", str(market), "--out", str(out)]
     command += ["--workers", str(workers)] if workers else []
     start = time.monotonic()
     with subprocess.Popen(command) as process:
