@@ -7,7 +7,8 @@ reads each of them, to learn how far its joints are off; then each with the pers
 learn how often a second try finds somebody where the first estimate rightly finds nobody. With
 MARKET, a Market-1501 root of photographs, and its keypoints and masks by `reidaug pose`: how many
 crops each try recovers of those that the first estimate misses, and how often somebody is found in
-some of the others with the person, a few pixels more, painted out. Needs the extra [pose].
+some of the others with the person, a few pixels more, painted out. Only then the figures go to
+benchmarks/results/second_tries.json, which holds both. Needs the extra [pose].
 """
 
 import argparse
@@ -59,13 +60,15 @@ class Counts(NamedTuple):
 
 
 def main() -> None:
-    """Measure, print, and write the result."""
+    """Measure and print; write the result where photographs were measured too."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("pairs", type=Path)
     parser.add_argument("--market", type=Path)
     parser.add_argument("--keypoints", type=Path)
     parser.add_argument("--masks", type=Path)
     options = parser.parse_args()
+    if options.market and not (options.keypoints and options.masks):
+        parser.error("--market needs --keypoints and --masks, which reidaug pose wrote of it")
     torch.set_num_threads(1)
     estimator = BlazePose(find_model())
     pairs = read_deepfashion(options.pairs, "test")
@@ -81,7 +84,6 @@ def main() -> None:
         "noise": count(estimator, noise())._asdict(),
         "plain": count(estimator, plain())._asdict(),
     }
-    command = f"python benchmarks/second_tries.py {options.pairs}"
     if options.market:
         rows = read_manifest(provenance_file(options.keypoints))
         folder = options.market / TRAIN
@@ -92,10 +94,12 @@ def main() -> None:
         result["photographs"] = len(rows)
         result["photographs_missed_at_first"] = count(estimator, map(shown, missed))._asdict()
         result["photographs_painted_out"] = count(estimator, empty)._asdict()
-        command += " --market MARKET --keypoints KEYPOINTS --masks MASKS"
     for name, value in result.items():
         print(f"{name}: {value}")
-    write_result("second_tries", command, **result)
+    if options.market:
+        command = f"python benchmarks/second_tries.py {options.pairs}"
+        known = "--market MARKET --keypoints KEYPOINTS --masks MASKS"
+        write_result("second_tries", f"{command} {known}", **result)
 
 
 def shown(path: Path) -> Shown:
