@@ -1,8 +1,10 @@
 """Cells of benchmarks/world_tau.py: one setting trained in one world with one seed.
 
-Worker processes import this module; what it decodes is kept for all cells of a process.
+A folder holds cells of one recipe a setting, see `check_recipes`. Worker processes import this
+module; what it decodes is kept for all cells of a process.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -12,6 +14,7 @@ from accelerate import PartialState
 from joblib import delayed
 
 from reidaug.data.market1501 import Person
+from reidaug.errors import ReidaugError
 from reidaug.experiments.experiment_data import ExperimentData
 from reidaug.experiments.finetune_config import (
     FinetuneRecipe,
@@ -19,6 +22,7 @@ from reidaug.experiments.finetune_config import (
     build_network,
     read_data,
 )  # fmt: skip
+from reidaug.files import write_atomically
 from reidaug.jobs import Records, Task, run_tasks
 from reidaug.machine import describe, one_thread
 from reidaug.reid.batches import TrainingBatches
@@ -31,6 +35,7 @@ from reidaug.reid.training_loop import train
 from reidaug.runs import counter
 
 ARM = "own"  # the only arm of a cell's recipe
+OF_WORLDS = {"dataset", "arms", "seeds"}  # keys of a recipe that differ between cells of a setting
 
 
 class Cell(NamedTuple):
@@ -43,6 +48,22 @@ class Cell(NamedTuple):
     def __str__(self) -> str:
         """Write the cell as in file names."""
         return f"{self.world}-{self.setting}-seed{self.seed}"
+
+
+def check_recipes(out: Path, recipes: Mapping[tuple[str, str], FinetuneRecipe]) -> None:
+    """Keep the recipe of every setting beside its cells; refuse cells of another recipe."""
+    file = out / "recipes.json"
+    kept: dict[str, Any] = json.loads(file.read_text()) if file.is_file() else {}
+    for (_, setting), recipe in recipes.items():
+        wanted = recipe.model_dump(mode="json", exclude=OF_WORLDS)
+        before = kept.setdefault(setting, wanted)
+        if differing := [key for key in wanted if before.get(key) != wanted[key]]:
+            raise ReidaugError(
+                f"{out} holds cells of {setting} with another {', '.join(differing)}; name another "
+                "folder with --out"
+            )
+    out.mkdir(parents=True, exist_ok=True)
+    write_atomically(file, (json.dumps(kept, indent=1) + "\n").encode())
 
 
 def run_cells(

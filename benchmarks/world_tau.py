@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from provenance import write_result
 from rank_agreement import Scores, agreement, best_first, ceiling
-from world_cells import ARM, Cell, run_cells
+from world_cells import ARM, OF_WORLDS, Cell, check_recipes, run_cells
 from world_roots import GREY, OTHER_GROUND, PHOTOGRAPHS, link_photographs
 
 from reidaug.errors import UsageError
@@ -77,6 +77,7 @@ def main() -> None:
         for world in names
         for setting in options.settings
     ]
+    check_recipes(options.out, recipes)
     if not options.no_training:
         run_cells(options.out, cells, recipes, options.workers or cores())
     finished = {
@@ -100,7 +101,7 @@ def main() -> None:
         "world_tau",
         f"{command} --steps {options.steps}",
         recipe=recipes[PHOTOGRAPHS, options.settings[0]].model_dump(
-            mode="json", exclude={"dataset", "arms", "seeds", "weights"}
+            mode="json", exclude={*OF_WORLDS, "weights"}
         ),
         settings={name: SETTINGS[name] for name in options.settings},
         trained_on={

@@ -5,12 +5,13 @@ import numpy as np
 import pytest
 import world_cells
 from stick_market import copy_as_warps, stick_market
-from world_cells import ARM, Cell, run_cells
+from world_cells import ARM, Cell, check_recipes, run_cells
 from world_roots import GREY, OTHER_GROUND, PHOTOGRAPHS, RENDERED, link_photographs
 from world_tau import SETTINGS, compare, finished_seeds, read_scores, recipe_of
 
 from reidaug.data.market1501 import read_market1501
 from reidaug.data.people_split import split_people
+from reidaug.errors import ReidaugError
 from reidaug.people3d.worlds import WORLDS
 
 TINY = (
@@ -65,6 +66,19 @@ def test_cells_are_trained_once_and_alike(roots: Path, tmp_path: Path, monkeypat
     assert [finished_seeds(tmp_path / "run", w, settings, 3) for w in worlds] == [[1], [0, 1]]
     run_cells(tmp_path / "run", cells, recipes, 1)
     assert before == {p.name: p.read_bytes() for p in (tmp_path / "run" / "cells").iterdir()}
+
+
+def test_cells_of_another_recipe_are_refused(roots: Path, tmp_path: Path) -> None:
+    def recipes(steps: int, *settings: str) -> dict:
+        return {("street", s): recipe_of(roots / "street", s, steps, ()) for s in settings}
+
+    check_recipes(tmp_path / "run", recipes(7, "base"))
+    check_recipes(tmp_path / "run", recipes(7, "base", "own_pose_grey"))  # one setting more
+    for setting in ("base", "own_pose_grey"):
+        with pytest.raises(ReidaugError, match=f"cells of {setting} with another steps; name"):
+            check_recipes(tmp_path / "run", recipes(8, setting))
+    check_recipes(tmp_path / "run", recipes(8, "no_erasing"))
+    check_recipes(tmp_path / "other", recipes(8, "base"))
 
 
 def test_photographs_are_split_as_everywhere_and_never_shown_test_people(tmp_path: Path) -> None:
