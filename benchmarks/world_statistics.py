@@ -80,8 +80,8 @@ def main() -> None:
         print(name, worlds[name])
     write_result(
         "world_statistics",
-        "python benchmarks/world_statistics.py --market-masks FOLDER --roots ROOTS --work WORK "
-        "--osnet FILE",
+        "python benchmarks/world_statistics.py --market-masks FOLDER --roots ROOTS --work WORK"
+        + (" --osnet FILE" if options.osnet else ""),
         worlds=worlds,
     )
 
@@ -111,6 +111,7 @@ def measure(root: Path, masks: Path, work: Path, osnet: Path | None) -> dict[str
     table = np.array([one[:-1] for one in pixels])
     return {
         "crops": len(people),
+        "left_out": len(data.train) - len(people),  # without a mask, or with one of nobody
         **{
             name: np.percentile(column, QUANTILES).round(3).tolist()
             for name, column in zip(Pixels._fields, table.T, strict=False)
