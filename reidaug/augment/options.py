@@ -107,7 +107,8 @@ class AugmentOptions(Recipe):
     @model_validator(mode="after")
     def _check_poses_each(self) -> "AugmentOptions":
         if self.poses_each is not None and self.poses_each > self.poses:
-            raise ValueError(f"poses_each: {self.poses_each} of {self.poses} poses")
+            each, poses = self.poses_each, self.poses
+            raise ValueError(f"poses_each: {each} cannot be drawn from {poses} poses; raise poses")
         return self
 
     @property

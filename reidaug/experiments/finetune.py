@@ -107,7 +107,7 @@ class FinetuneGrid(Grid[FinetuneReport]):
         return 0 if self.recipe.checkpoint is not None else self.recipe.pretrain_steps
 
     def train(self, key: CellKey, advance: Advance) -> CellResult:
-        """Train and evaluate one arm, or the start of all arms; call `advance` after every step.
+        """Train and evaluate an arm, or a start of arms; call `advance` after every step.
 
         On a CPU one thread does it all: the numbers do not depend on how many cores there are.
         """

@@ -166,7 +166,7 @@ STREET = World(
     occluders=0.2,
     rig=Rig(
         ambient=(0.35, 0.65),
-        strength=(2.3, 2.9),  # full sun: beyond the 1.6 that any light is bounded by
+        strength=(2.3, 2.9),  # full sun: plans cut it to 1.6, the most that a light has
         saturation=(0.35, 0.5), tint=(0.93, 0.93, 0.93),
         places=("plaza", "street", "hall"),
     ),

@@ -190,8 +190,8 @@ def _finished(job: PoseJob, out: Path, crops: Sequence[Path], inputs: str) -> Po
         report = None
     if report is None or report.inputs != inputs:
         raise ReidaugError(
-            f"{out} is there already, and not of these crops as they are now; name another file "
-            "with --out, or delete it"
+            f"{out} is there already, and not of these crops as they are now, or by another "
+            "network or version; name another file with --out, or delete it"
         )
     needed = (beside(out, LEFT_OUT), beside(out, SHEET), provenance_file(out))
     complete = all(path.exists() for path in needed)
