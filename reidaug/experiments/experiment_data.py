@@ -123,6 +123,8 @@ def subset(
 ) -> tuple[Person, ...]:
     """Choose some people and some crops of each; larger subsets hold the smaller ones.
 
+    Only more cameras with as many crops do not: the crops are drawn from all their cameras.
+
     Args:
         people: Crops, whose order stays.
         people_share: Share of the people in (0, 1], at least one.
