@@ -1,5 +1,6 @@
 """What was measured on photographs, in Markdown: README.md and two pages of docs/."""
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import mean, stdev
@@ -27,18 +28,49 @@ COMMANDS = {
 """Options of `reidaug augment` that make the crops of an arm."""
 
 
-def headline(results: Path) -> list[str]:
-    """Tabulate the arms on photographs for README.md; nothing without a result."""
+def headline(results: Path) -> tuple[list[str], list[str]]:
+    """Tabulate the arms on photographs for README.md, and name the source; nothing without any."""
     run = of_these_weights(results / "photographs_arms.json")
     if run is None:
-        return []
+        return [], []
     lines = [
         "| photographs, mAP | real crops | own pose | torso-affine warps | **UnWarpME warps** "
         "| warps over the best control, 95 % |",
         "|---|---|---|---|---|---|",
         *_uses(run),
     ]
-    return [*lines, ""]
+    return [*lines, ""], [source(run)]
+
+
+def source(run: Mapping[str, Any]) -> str:
+    """Name the command, the processor and the date of a result."""
+    return f"`{run['command']}` ({run['hardware'].split(',')[0]}, {run['date']})"
+
+
+def beside_rendered(results: Path) -> list[str]:
+    """Write what photographs say, for the page of the demo; nothing without a result."""
+    run = of_these_weights(results / "photographs_arms.json")
+    if run is None:
+        return []
+    real = mean(run["arms"]["real_only"]["mAP"])
+    said = []
+    for title, arms in USES.items():
+        found = run["comparisons"][arms[-1]]["over_best_control"]
+        said.append(f"{title} {found['mean']:+.1f} ({interval(found)}), {verdict(found)}")
+    lines = [
+        f"On photographs of {run['train_people']} people (Market-1501, real crops alone "
+        f"{real:.1f} mAP) the flow inside the package was measured too: warps against their best "
+        f"control, {'; '.join(said)}."
+    ]
+    path = results / "world_tau.json"
+    if path.exists():
+        found = json.loads(path.read_text())["worlds"]["few-poses"]["tau"]
+        low, high = found["interval"]
+        lines.append(
+            "Ten ways of training without warps rank in the world few-poses as on photographs with "
+            f"Kendall's tau {found['tau']:.2f} ({low:.2f} to {high:.2f})."
+        )
+    return lines
 
 
 def settings(run: Mapping[str, Any]) -> list[str]:

@@ -10,9 +10,9 @@ gpu: real crops, own pose and warps at 256 x 128, on a GPU in at most nine minut
 
 People are split once and for all (`reidaug.data.people_split`): choices are made on `--part tune`;
 published figures are those of `--part test`, the default. Results go to
-benchmarks/results/photographs_PART.json. A part that was stopped goes on where it was. --small is
-a form of at most ten minutes on two cores for every day; it is printed and kept under --out.
-Without --market every part says what it needs and ends. See docs/photographs.md.
+benchmarks/results/photographs_PART.json, those of tune people under --out. A part that was stopped
+goes on where it was. --small is a form of round-trips and arms for every day, at most ten minutes
+on two cores. Without --market every part says what it needs and ends. See docs/photographs.md.
 """
 
 import argparse
@@ -35,6 +35,7 @@ from reidaug.machine import cores
 
 # Of 25 poses, how many each training crop is warped into: more than the short trainings draw.
 EACH, EACH_OF_FEW = 1, 4
+SMALLER = ("round-trips", "arms")
 PARTS = ("job", "round-trips", "arms", "grid", "gpu")
 
 
@@ -55,6 +56,8 @@ def main() -> None:
     if options.market is None:
         print(NEEDED)
         return
+    if options.small and options.what not in SMALLER:
+        parser.error(f"--small: only {' and '.join(SMALLER)} have a smaller form")
     measured = {
         "job": measure_job,
         "round-trips": measure_round_trips,
@@ -70,18 +73,19 @@ def main() -> None:
 
 
 def keep(options: argparse.Namespace, measured: dict[str, Any]) -> None:
-    """Write what was measured: a published result, or one of this machine's own."""
+    """Write what was measured: a published result of test people, or a file under --out."""
     words = ["python benchmarks/photographs.py", options.what, "--market Market-1501"]
     words += [] if options.osnet is None else [f"--osnet {options.osnet.name}"]
     words += [] if options.part == "test" else [f"--part {options.part}"]
     words += [] if options.seeds is None else [f"--seeds {options.seeds}"]
     words += ["--small"] if options.small else []
     command, name = " ".join(words), f"photographs_{options.what.replace('-', '_')}"
+    name += "_small" if options.small else ""
     values = {"weights": weights_of(SHIPPED), "part": options.part, **measured}
-    if options.part == "test" and not options.small:
+    if options.part == "test":
         write_result(name, command, **values)
         return
-    kept = options.out / f"{name}_{options.part}{'_small' if options.small else ''}.json"
+    kept = options.out / f"{name}_{options.part}.json"
     kept.write_text(json.dumps(values | about(command), indent=1) + "\n")
     print(f"kept as {kept}")
 

@@ -10,7 +10,7 @@ from statistics import mean, stdev
 from typing import Any
 
 from flow_tables import TITLES, drawn, page, sizes, table1
-from photograph_arm_tables import compared, headline, job, settings
+from photograph_arm_tables import beside_rendered, compared, headline, job, settings, source
 from photograph_tables import round_trips
 from reid_tables import in_short, interval, starts, studies, verdict
 from shipped import of_these_weights, shipped
@@ -18,6 +18,7 @@ from world_tables import worlds
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
+TEMPLATES = ROOT / "reidaug" / "report" / "templates"
 START = "<!-- results: written by `python benchmarks/readme.py` -->"
 END = "<!-- end of results -->"
 
@@ -29,9 +30,8 @@ ARMS = {
     "true_views_grey": "true other views on grey (the ceiling)",
 }
 EXPERIMENTS = {
-    "table5_supervised_few-poses": "labels, training crops of one side of each person",
+    "shipped_few-poses_1": "labels, training crops of one side of each person",
     "shipped_many-poses_1": "labels, training crops of all sides",
-    "table5_uda_21": "no labels of the target cameras (DG-Net++)",
 }
 OTHERS = {
     "another_world_*.json": "Nothing changed, other people and cameras",
@@ -48,7 +48,7 @@ ROWS = {
 def pages() -> dict[Path, Sequence[str]]:
     """Give each page that quotes results, and what each of its blocks should quote."""
     return {
-        ROOT / "README.md": ("\n".join([*headline(RESULTS), *arms()]),),
+        ROOT / "README.md": ("\n".join(arms()),),
         ROOT / "docs" / "results.md": (results(),),
         ROOT / "docs" / "paper.md": (paper(),),
         ROOT / "docs" / "protocols.md": ("\n".join(studies(RESULTS)),),
@@ -56,20 +56,22 @@ def pages() -> dict[Path, Sequence[str]]:
             photographs("job", job),
             photographs("round_trips", round_trips),
             photographs("arms", compared),
+            photographs("arms_small", compared),
             worlds(RESULTS),
         ),
         ROOT / "docs" / "does-it-help.md": (photographs("grid", settings),),
+        TEMPLATES / "photographs.html": ("\n".join(beside_rendered(RESULTS)),),
     }
 
 
 def arms() -> list[str]:
     """Tabulate the arms of each experiment with the flow inside the package: README.md."""
-    lines = [
+    lines, sources = headline(RESULTS)
+    lines += [
         "| rendered people, mAP | real crops | own pose on grey | torso-affine warps "
         "| **UnWarpME warps** | warps over the best control on grey, 95 % |",
         "|---|---|---|---|---|---|",
     ]
-    sources = []
     for name, title in EXPERIMENTS.items():
         result = of_these_weights(RESULTS / f"{name}.json")
         if result is None:
@@ -79,10 +81,8 @@ def arms() -> list[str]:
         found = reid["gain_over_best_control"]
         gain = f"{found['mean']:+.1f} ({interval(found)}): {verdict(found)}"
         lines.append(f"| {title} | {' | '.join([*cells, gain])} |")
-        sources.append(
-            f"`{result['command']}` ({result['hardware'].split(',')[0]}, {result['date']})"
-        )
-    return [*lines, "", f"Measured, row by row, with {'; '.join(sources)}."]
+        sources.append(source(result))
+    return [*lines, "", f"Measured, from top to bottom, with {'; '.join(sources)}."]
 
 
 def results() -> str:

@@ -127,7 +127,7 @@ def _seconds(run: RunFolder, stage: Stage) -> float:
 )
 @options.workers
 def command(out: Path, seed: int, worlds: str, workers: int | None) -> None:
-    """Run the whole pipeline on rendered people; takes 15 minutes on two cores.
+    """Run the whole pipeline on rendered people; takes 15 to 25 minutes on two cores.
 
     Renders people, trains a flow estimator, warps every training crop of other people into 25
     poses, fine-tunes a re-ID model with and without them, and writes OUT/report.html and

@@ -62,6 +62,18 @@ def test_without_photographs_one_line_says_what_is_needed(
     assert printed.startswith("skipped: ") and printed.count("\n") == 1
 
 
+@pytest.mark.parametrize("what", ["job", "grid", "gpu"])
+def test_a_part_without_a_small_form_says_so(
+    what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    words = ["photographs.py", what, "--market", str(tmp_path), "--small"]
+    monkeypatch.setattr("sys.argv", words)
+    with pytest.raises(SystemExit) as ended:
+        photographs.main()
+    assert ended.value.code == 2
+    assert "--small: only round-trips and arms" in capfd.readouterr().err
+
+
 @pytest.mark.parametrize("path", sorted(RECIPES.iterdir()), ids=lambda path: path.stem)
 def test_every_arm_of_a_recipe_is_made_and_has_its_controls(path: Path, tmp_path: Path) -> None:
     recipe = recipe_of(path, tmp_path, "tune", 3)
