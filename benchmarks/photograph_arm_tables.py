@@ -22,8 +22,8 @@ USES = {  # title, own pose, torso-affine, warps
 WARPS = ("warps_grey", "warps_other_ground")
 COMMANDS = {
     "identity_grey": "--flow identity",
-    "affine_grey": "--flow torso-affine",
-    "warps_grey": "",
+    "affine_grey": "--flow torso-affine --poses-each 4",
+    "warps_grey": "--poses-each 4",
 }
 """Options of `reidaug augment` that make the crops of an arm."""
 
@@ -135,8 +135,10 @@ def _of_whom(market: Mapping[str, int]) -> str:
     if market["people"] == PEOPLE:
         return ""
     return (
-        f" Only {market['people']} of the {PEOPLE} people were in the folder: by the rule of the "
-        "split other people are evaluated than in the other tables, and fewer are trained on."
+        f" Only {market['people']} of the {PEOPLE} people were in the folder, so that the rule of "
+        "the split took others: the people evaluated here are partly training or tune people of "
+        "the other tables. Nobody is both trained on and evaluated here, and nothing was chosen "
+        "by these figures."
     )
 
 
@@ -148,7 +150,7 @@ def _advice(grid: Sequence[Mapping[str, Any]]) -> list[str]:
         gains = [setting["comparisons"][arm]["over_real_only"] for setting in grid]
         words = [verdict(gain) for gain in gains]
         lines.append(
-            f"| {arm} | `{flags or 'no more options'}` | {mean(g['mean'] for g in gains):+.1f} "
+            f"| {arm} | `{flags}` | {mean(g['mean'] for g in gains):+.1f} "
             f"| {words.count('a gain')} of {len(gains)} | {words.count('a loss')} |"
         )
     return lines

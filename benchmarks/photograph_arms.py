@@ -30,7 +30,8 @@ from reidaug.recipes import load
 from reidaug.runs import RunFolder
 
 RECIPES = Path(__file__).parents[1] / "recipes" / "photographs"
-ROLE_KEYS = ("cmc", "gain_mAP", "gain_over_best_control", "differences")  # in `comparisons` here
+# Of a report, what `comparisons` say here, and curves that no page quotes.
+NOT_KEPT = ("cmc", "gain_mAP", "gain_over_best_control", "differences")
 SEED = 0  # of the target poses
 ARMS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "warps_grey": (SHIPPED, {}),
@@ -92,8 +93,7 @@ def make_crops(
     crops = subset(everyone, recipe.people_share, recipe.images_each, seed=recipe.split_seed)
     link_crops(crops, train / TRAIN)
     keypoints, masks = out / KEYPOINTS, out / MASKS
-    if not keypoints.is_file():
-        estimate_poses([crop.path for crop in crops], keypoints, masks=masks, workers=workers)
+    estimate_poses([crop.path for crop in crops], keypoints, masks=masks, workers=workers)
     for arm in [name for name in ARMS if name in recipe.arms]:
         flow, chosen = ARMS[arm]
         changes: dict[str, Any] = {"keypoints": keypoints, "masks": masks, "seed": SEED, **chosen}
@@ -135,7 +135,7 @@ def compare_arms(recipe: FinetuneRecipe, folder: Path, *, workers: int | None) -
         if (control := best(arms, controls)) is not None:
             found["over_best_control"] = paired_gain(arms, data.query_pids, name, control)
         comparisons[name] = {key: asdict(gain) for key, gain in found.items()}
-    kept = {key: value for key, value in report.items() if key not in ROLE_KEYS}
+    kept = {key: value for key, value in report.items() if key not in NOT_KEPT}
     return {**kept, "comparisons": comparisons}
 
 

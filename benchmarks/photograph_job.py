@@ -1,6 +1,7 @@
 """The paper's augmentation of Market-1501 as it is: every training crop into 25 poses."""
 
 import json
+import re
 import subprocess
 import sys
 import threading
@@ -15,6 +16,7 @@ from photograph_crops import read_photographs
 
 from reidaug.augment.augmented_dataset import LEFT_OUT
 from reidaug.data.market1501 import TRAIN
+from reidaug.errors import ReidaugError
 
 POSES = 25
 EVERY = 0.5  # seconds between two looks at the memory
@@ -25,10 +27,15 @@ def warp_everything(market: Path, out: Path, workers: int | None) -> dict[str, A
 
     Returns:
         Images expected and made, by where their pose comes from; what was left out and why; wall
-        time, rates, peak memory of all processes, bytes on disk. Times are those of this call:
-        None where it only finished what an earlier one had begun.
+        time, rates, peak memory of all processes, bytes on disk. Times and memory are None where
+        this call went on with what an earlier one had begun.
+
+    Raises:
+        ReidaugError: The job is done already.
     """
     crops = len(read_photographs(market))
+    if (out / "report.json").exists():
+        raise ReidaugError(f"{out}: warped already; remove it to measure the job again")
     fresh = not out.exists()
     command = [sys.executable, "-m", "reidaug", "augment", str(market), "--out", str(out)]
     command += ["--workers", str(workers)] if workers else []
@@ -59,8 +66,9 @@ def warp_everything(market: Path, out: Path, workers: int | None) -> dict[str, A
 
 
 def reasons(lines: list[str]) -> dict[str, int]:
-    """Count lines of left-out files by their reason: no name of a file stays."""
-    return dict(Counter(line.partition(": ")[2] for line in lines))
+    """Count lines of left-out files by their reason: names of files are left out."""
+    words = (line.partition(": ")[2] for line in lines)
+    return dict(Counter(re.sub(r"\S+\.jpg", "...", text) for text in words))
 
 
 class PeakMemory:

@@ -30,6 +30,7 @@ from provenance import about, write_result
 from shipped import weights_of
 
 from reidaug.errors import ReidaugError, UsageError
+from reidaug.files import write_atomically
 from reidaug.flow.builtin import SHIPPED
 from reidaug.machine import cores
 
@@ -58,6 +59,10 @@ def main() -> None:
         return
     if options.small and options.what not in SMALLER:
         parser.error(f"--small: only {' and '.join(SMALLER)} have a smaller form")
+    if options.seeds is not None and options.what in ("job", "round-trips"):
+        parser.error(f"--seeds: nothing is trained by {options.what}")
+    if options.part != "test" and options.what == "job":
+        parser.error("--part: the job is that of all people")
     measured = {
         "job": measure_job,
         "round-trips": measure_round_trips,
@@ -86,7 +91,7 @@ def keep(options: argparse.Namespace, measured: dict[str, Any]) -> None:
         write_result(name, command, **values)
         return
     kept = options.out / f"{name}_{options.part}.json"
-    kept.write_text(json.dumps(values | about(command), indent=1) + "\n")
+    write_atomically(kept, (json.dumps(values | about(command), indent=1) + "\n").encode())
     print(f"kept as {kept}")
 
 

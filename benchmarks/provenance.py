@@ -31,7 +31,7 @@ def about(command: str) -> dict[str, str]:
     return {
         "command": command,
         "hardware": os.environ.get(HARDWARE) or describe(),
-        "commit": os.environ.get(COMMIT) or _git("describe", "--always") + dirty,
+        "commit": os.environ.get(COMMIT) or (_git("describe", "--always") or "unknown") + dirty,
         "date": datetime.now(UTC).date().isoformat(),
     }
 

@@ -69,7 +69,8 @@ def orders(result: dict[str, Any]) -> list[str]:
     lines = [
         *_source(result),
         "mAP by setting, mean over seeds, and Kendall's tau with photographs; between halves of "
-        f"the people and seeds photographs reach {_tau(result['ceiling'])} with themselves.",
+        f"the people and seeds, one seed each, photographs reach {_tau(result['ceiling'])} with "
+        "themselves; whole worlds, with less chance in them, can agree better than that.",
         "",
         f"| | {' | '.join(measured)} |",
         f"|---|{'---|' * len(measured)}",
