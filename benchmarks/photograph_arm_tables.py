@@ -20,6 +20,7 @@ USES = {  # title, own pose, torso-affine, warps
     ),
 }  # fmt: skip
 WARPS = ("warps_grey", "warps_other_ground")
+IN_SHORT = {title: arms for title, arms in USES.items() if "mirrored" not in title}
 COMMANDS = {
     "identity_grey": "--flow identity",
     "affine_grey": "--flow torso-affine --poses-each 4",
@@ -170,7 +171,7 @@ def _arms(run: Mapping[str, Any]) -> list[str]:
 
 def _uses(run: Mapping[str, Any]) -> list[str]:
     lines = []
-    for title, arms in USES.items():
+    for title, arms in IN_SHORT.items():
         cells = [_spread(run["arms"][arm]["mAP"]) for arm in ("real_only", *arms)]
         found = run["comparisons"][arms[-1]]["over_best_control"]
         gain = f"{found['mean']:+.1f} ({interval(found)}): {verdict(found)}"
