@@ -86,6 +86,13 @@ def test_the_page_holds_the_numbers(demo: Demo) -> None:
     assert demo.hardware in text
 
 
+def test_the_page_says_what_photographs_say_before_anything_else(demo: Demo) -> None:
+    text = Reader(demo_page(demo)).text
+    said = text.index("On photographs of")
+    assert said < text.index("Everybody here is rendered")
+    assert "over people" in text[said : said + 400]
+
+
 def test_the_same_run_gives_the_same_page(demo: Demo) -> None:
     assert demo_page(demo) == demo_page(demo)
 
