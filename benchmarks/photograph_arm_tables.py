@@ -10,6 +10,8 @@ from photograph_crops import PEOPLE
 from reid_tables import interval, verdict
 from shipped import of_these_weights
 
+from reidaug.augment.missing_poses import WORDS
+
 USES = {  # title, own pose, torso-affine, warps
     "on grey": ("identity_grey", "affine_grey", "warps_grey"),
     "on grey, half turns mirrored, quality from .4": (
@@ -103,11 +105,11 @@ def settings(run: Mapping[str, Any]) -> list[str]:
 
 def job(run: Mapping[str, Any]) -> list[str]:
     """Write the paper's job in a sentence."""
-    found = ", ".join(f"{count:,} {kind}" for kind, count in run["pose_from"].items())
+    found = ", ".join(f"{count:,} {WORDS[kind]}" for kind, count in run["pose_from"].items())
     left_out = "".join(f"; {count} {reason}" for reason, count in run["left_out"].items())
     lines = [
         f"`{run['command']}`, {run['hardware']}, {run['date']}: {run['images']:,} of "
-        f"{run['expected']:,} images from {run['crops']:,} crops (pose of the crop: {found}"
+        f"{run['expected']:,} images from {run['crops']:,} crops ({found}"
         f"{left_out}), {run['bytes'] / 2**30:.2f} GiB on disk.",
     ]
     if run["seconds"] is not None:
