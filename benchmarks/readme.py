@@ -30,7 +30,7 @@ ARMS = {
     "true_views_grey": "true other views on grey (the ceiling)",
 }
 EXPERIMENTS = {
-    "table5_supervised_few-poses": "labels, training crops of one side of each person",
+    "shipped_few-poses_1": "labels, training crops of one side of each person",
     "shipped_many-poses_1": "labels, training crops of all sides",
 }
 OTHERS = {
