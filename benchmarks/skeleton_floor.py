@@ -194,14 +194,14 @@ class Cast(NamedTuple):
     spread: Floats  # standard deviations of the postures' angles
 
 
-def invite(seed: int, count: int) -> Cast:
-    """Build the other people, and draw the postures of pairs."""
+def invite(seed: int, count: int, *, postures: int = POSTURES) -> Cast:
+    """Build the other people, and draw so many postures of pairs."""
     others = [build_mesh(sample_person(MANY_POSES, seed, FIRST_OTHER + k)) for k in range(count)]
     rng = numpy_generator(seed, FIRST_OTHER)
     odds = np.asarray(MANY_POSES.actions) / sum(MANY_POSES.actions)
-    actions = rng.choice(ACTIONS, POSTURES, p=odds)
-    postures = [sample_posture(str(action), rng.random(), rng) for action in actions]
-    return Cast(others, make_bank(others[0], postures), spread_of(postures))
+    actions = rng.choice(ACTIONS, postures, p=odds)
+    drawn = [sample_posture(str(action), rng.random(), rng) for action in actions]
+    return Cast(others, make_bank(others[0], drawn), spread_of(drawn))
 
 
 def groups_of(reference: PersonMesh, cast: Cast) -> dict[str, Sequence[PersonMesh]]:
