@@ -21,16 +21,21 @@ from reidaug.augment.missing_poses import POSE_FROM
 from reidaug.augment.options import AugmentOptions
 from reidaug.augment.outlines import mask_file
 from reidaug.augment.output_folder import copy_originals, show_split
+from reidaug.augment.pose_pool import count_flaws
+from reidaug.augment.shipped_poses import is_shipped
 from reidaug.augment.target_poses import POSES, write_poses
 from reidaug.augment.warp_manifest import MANIFEST, ChunkRecord, Totals, write_warp_manifest
 from reidaug.augment.warp_sheet import SHEET, warp_sheet
 from reidaug.data.loose_crops import read_training
 from reidaug.data.market1501 import GALLERY, QUERY, SPLITS, TRAIN
-from reidaug.errors import UsageError, require_extra
+from reidaug.errors import ReidaugError, UsageError, require_extra
 from reidaug.files import write_atomically
 from reidaug.flow.estimator import FlowEstimator, NamedFlow
 from reidaug.jobs import run_chunks
 from reidaug.machine import cores
+from reidaug.perception.blazepose import BlazePose
+from reidaug.perception.pose_estimator import PoseEstimator
+from reidaug.perception.provenance import read_provenance
 from reidaug.perception.weights import find_model
 from reidaug.runs import RunFolder, notice
 
@@ -61,6 +66,9 @@ class AugmentReport(NamedTuple):
     workers: int  # processes
     own_pose: bool = False  # whether each image keeps its own pose
     poses_each: int | None = None  # of the poses, how many each image is warped into; None: all
+    # Training images drawn for target poses and refused, by their flaw, see
+    # `reidaug.augment.pose_pool`.
+    refused: dict[str, int] | None = None
 
 
 def augment_dataset(
@@ -104,7 +112,10 @@ def augment_dataset(
         model_used=options.check_poses, workers=workers,
     )  # fmt: skip
     options = options.for_estimator(estimator).model_copy(update=pose_files._asdict())
-    inputs = read_inputs(found, pose_files.keypoints, options, own_pose=estimator.keeps_pose)
+    judge = None if estimator.keeps_pose else _mirror_judge(options, pose_files.keypoints)
+    inputs = read_inputs(
+        found, pose_files.keypoints, options, own_pose=estimator.keeps_pose, estimator=judge
+    )
     check_size(estimator, inputs.sources[0].pose, inputs.targets.size)
     people = {source.person.pid for source in inputs.sources}
     if BACKGROUNDS[options.background].needs_pool and len(people) < 2:
@@ -180,9 +191,28 @@ def _summarise(
         quality=round(totals.quality, 4),
         pck=None if totals.pck is None else round(totals.pck, 4),
         size=list(targets.size),
-        pose_masks=sum(mask_file(name, masks) is not None for name in targets.images),
+        pose_masks=sum(
+            is_shipped(name) or mask_file(name, masks) is not None for name in targets.images
+        ),
+        refused=count_flaws(targets.refused),
         **run,
     )
+
+
+def _mirror_judge(options: AugmentOptions, keypoints: Path) -> PoseEstimator | None:
+    """Open the network that estimated the poses, to compare them with the mirrored crops.
+
+    None where it did not estimate them or they are not tested; a notice where it is missing.
+    """
+    if options.pool == "any" or options.poses_from == "shipped" or not read_provenance(keypoints):
+        return None
+    try:
+        return BlazePose(find_model(options.model))
+    except ReidaugError as error:
+        if options.model is not None:
+            raise
+        notice(f"target poses are not compared with those in the mirrored crops: {error}")
+        return None
 
 
 def _check_out(root: Path, out: Path) -> None:
@@ -202,6 +232,10 @@ def _check_effect(estimator: FlowEstimator, flow: str, options: AugmentOptions) 
             raise UsageError(f"{option} keeps each image's own pose")
         if not estimator.to_target_pose:
             raise UsageError(f"{option} leads to no target pose")
+    if options.poses_from == "shipped" and not (estimator.to_target_pose or estimator.keeps_pose):
+        raise UsageError(f"--poses-from: without effect, --flow {flow} leads to no target pose")
+    if options.poses_from == "shipped" and estimator.keeps_pose:
+        raise UsageError(f"--poses-from: without effect, --flow {flow} keeps each image's own pose")
     if options.poses_each is not None and estimator.keeps_pose:
         raise UsageError(f"--poses-each: without effect, --flow {flow} keeps each image's own pose")
     if options.check_poses and not estimator.to_target_pose:

@@ -7,6 +7,7 @@ from reidaug.augment.inputs import find_keypoints, find_masks
 from reidaug.data.market1501 import ReIDDataset
 from reidaug.errors import ReidaugError, UsageError, require_extra
 from reidaug.perception.dataset_poses import estimate_poses
+from reidaug.perception.provenance import read_provenance
 from reidaug.perception.weights import find_model
 from reidaug.runs import check_folder, notice
 
@@ -40,7 +41,8 @@ def find_or_estimate(
         keypoints: The user's keypoint file, or None.
         masks: The user's folder of masks, or None.
         model: The user's file of the pose network, or None.
-        model_used: Whether the network has work to do also where there are keypoints.
+        model_used: Whether the network has work to do also where there are keypoints. Where they
+            are its own it has: target poses are compared with those in the mirrored crops.
         workers: Processes; by default one per core.
 
     Returns:
@@ -53,7 +55,7 @@ def find_or_estimate(
     """
     own_masks, known = find_masks(found.root, masks), find_keypoints(found.root, keypoints)
     if known is not None:
-        if model and not model_used:
+        if model and not (model_used or read_provenance(known)):
             raise UsageError(f"--model has nothing to read: keypoints come from {known}")
         return PoseFiles(known, own_masks)
     _check(out, model)

@@ -6,20 +6,34 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
+from jaxtyping import Bool, UInt8
+from torch import Tensor
 
 from reidaug.augment.missing_poses import STAND_INS, PoseFrom, StandIns
 from reidaug.augment.options import KEYPOINTS, MASKS, AugmentOptions
 from reidaug.augment.outlines import mask_file
 from reidaug.augment.output_folder import base_name
-from reidaug.augment.target_poses import TargetPoses, choose, on_common_canvas
-from reidaug.data.images import read_image, read_mask
+from reidaug.augment.pose_pool import Pool, mirror_flaw, outline_flaw
+from reidaug.augment.shipped_poses import shipped_targets
+from reidaug.augment.target_poses import (
+    TargetPoses,
+    choose,
+    common_size,
+    draw_order,
+    on_common_canvas,
+)
+from reidaug.data.images import channels_last, read_image, read_mask, resize_mask
 from reidaug.data.keypoints import Keypoints, read_keypoints
 from reidaug.data.market1501 import TRAIN, Person, ReIDDataset, image_names
 from reidaug.errors import ReidaugError, UsageError
 from reidaug.geometry.flow import Size
 from reidaug.geometry.pose import Pose, shows_torso
+from reidaug.perception.mirror_agreement import mirror_agreement
+from reidaug.perception.pose_estimator import PoseEstimator
 from reidaug.perception.provenance import read_provenance
 
+DAMAGED = "damaged file"
+SECOND = "found in a second try only"  # it agrees with the mirrored crop if that was the try
 MOST_MISSING = 0.5  # of the training images; beyond it stand-ins are no exceptions
 
 
@@ -43,15 +57,21 @@ class AugmentInputs(NamedTuple):
 
 
 def read_inputs(
-    dataset: ReIDDataset, keypoints: Path, options: AugmentOptions, *, own_pose: bool = False
+    dataset: ReIDDataset,
+    keypoints: Path,
+    options: AugmentOptions,
+    *,
+    own_pose: bool = False,
+    estimator: PoseEstimator | None = None,
 ) -> AugmentInputs:
     """Join training images with their poses and choose the target poses.
 
     Args:
         dataset: The dataset; only its training images matter.
         keypoints: Keypoint file of the training images.
-        options: Number and choice of the target poses, masks and seed count.
-        own_pose: Whether each image keeps its own pose, see `choose_targets`.
+        options: Number, choice and pool of the target poses, masks and seed count.
+        own_pose: Whether each image keeps its own pose, see `choose_canvas`.
+        estimator: See `choose_targets`.
 
     Raises:
         ReidaugError: No image has a pose, more than half of them have none and are not skipped, or
@@ -61,10 +81,17 @@ def read_inputs(
         sources, left_out = _fill_missing(dataset, keypoints, options.masks)
     else:
         sources, left_out = join_poses(dataset, keypoints)
-    targets = choose_targets(
-        sources, masks=options.masks, count=options.poses, how=options.choose, seed=options.seed,
-        own_pose=own_pose,
-    )  # fmt: skip
+    if own_pose or options.poses_from == "shipped":
+        targets = choose_canvas(sources, count=options.poses, seed=options.seed)
+    else:
+        targets = choose_targets(
+            sources, masks=options.masks, count=options.poses, how=options.choose,
+            seed=options.seed, pool=options.pool, estimator=estimator,
+        )  # fmt: skip
+    if options.poses_from == "shipped" and not own_pose:
+        targets = shipped_targets(
+            options.poses, size=targets.size, how=options.choose, seed=options.seed
+        )
     return AugmentInputs(dataset, sources, targets, (*dataset.left_out, *left_out))
 
 
@@ -191,11 +218,13 @@ def choose_targets(
     count: int,
     how: str,
     seed: int,
-    own_pose: bool = False,
+    pool: Pool = "good",
+    estimator: PoseEstimator | None = None,
 ) -> TargetPoses:
     """Choose the target poses among training images.
 
-    Those whose pose is a stand-in or whose file is damaged are no candidates.
+    Those whose pose is a stand-in or whose file is damaged are no candidates. Without a mask file
+    an outline is not tested: limbs drawn from the joints fit them.
 
     Args:
         sources: Training images with their poses.
@@ -203,44 +232,90 @@ def choose_targets(
         count: Number of target poses.
         how: How they are chosen, see `reidaug.augment.target_poses.choose`.
         seed: Random seed.
-        own_pose: Whether each image keeps its own pose; then only the images' size is returned.
+        pool: Whether images with a flaw are refused, see `reidaug.augment.pose_pool`.
+        estimator: Estimator of the poses that are not ``given``, which are compared with those in
+            the mirrored crops; None: they are not.
 
     Raises:
         ReidaugError: There are too few candidates.
     """
     found = [source for source in sources if source.pose_from not in STAND_INS]
-    candidates = {s.person.path.name: s for s in found if own_pose or shows_torso(s.pose)}
-    unreadable: list[str] = []
-    while True:
-        poses = {name: source.pose for name, source in candidates.items()}
-        number = min(count, max(len(poses), 1)) if own_pose else count
+    candidates = {s.person.path.name: s for s in found if shows_torso(s.pose)}
+    poses = {name: source.pose for name, source in candidates.items()}
+    sizes: dict[str, Size] = {}
+    damaged: list[str] = []
+
+    def flaw(name: str) -> str | None:
         try:
-            chosen = choose(poses, number, how=how, seed=seed)
+            crop = _read_candidate(candidates[name], masks)
         except ReidaugError as error:
-            more = f"; not readable: {len(unreadable)}, first {unreadable[0]}" if unreadable else ""
-            raise type(error)(f"{error}{more}") from None
-        sizes: dict[str, Size] = {}
-        for name in chosen:
-            try:
-                sizes[name] = _size_of(candidates[name], masks)
-            except ReidaugError as error:
-                unreadable.append(str(error))
-                del candidates[name]  # it is reported when it is read as a source
-        if len(sizes) == len(chosen):
+            damaged.append(str(error))
+            return DAMAGED
+        sizes[name] = crop.size
+        return _flaw(crop, estimator) if pool == "good" else None
+
+    try:
+        chosen = choose(poses, count, how=how, seed=seed, flaw=flaw)
+    except ReidaugError as error:
+        more = f"; first {DAMAGED}: {damaged[0]}" if damaged else ""
+        raise type(error)(f"{error}{more}") from None
+    targets = on_common_canvas(chosen.images, poses, sizes, seed=seed)
+    return targets._replace(refused=chosen.refused)
+
+
+def choose_canvas(sources: Sequence[Source], *, count: int, seed: int) -> TargetPoses:
+    """Choose the size of warps where no pose is taken from the images: no pose on their canvas.
+
+    It is the most common one of ``count`` images drawn by the seed, or of as many as can be read.
+
+    Raises:
+        ReidaugError: None can be read.
+    """
+    named = {s.person.path.name: s for s in sources if s.pose_from not in STAND_INS}
+    sizes, damaged = list[Size](), list[str]()
+    for name in draw_order(named, seed):
+        if len(sizes) == count:
             break
-    targets = on_common_canvas(chosen, poses, sizes, seed=seed)
-    if not own_pose:
-        return targets
+        try:
+            sizes.append(_read_candidate(named[name], None).size)
+        except ReidaugError as error:
+            damaged.append(str(error))
+    if not sizes:
+        raise ReidaugError(f"no training image with a pose can be read; first {damaged[0]}")
     nobody = Pose(torch.zeros(0, 18, 2), torch.zeros(0, 18, dtype=torch.bool))
-    return targets._replace(images=(), pose=nobody)
+    return TargetPoses(common_size(sizes), seed, (), nobody)
 
 
-def _size_of(source: Source, masks: Path | None) -> Size:
-    """Read the size of an image; check that neither it nor its mask is damaged."""
-    image, mask = read_image(source.person.path), mask_file(source.person.path.name, masks)
-    if mask is not None:
-        read_mask(mask)
-    return image.shape[1], image.shape[2]
+class _Candidate(NamedTuple):
+    """An image that may give a target pose."""
+
+    source: Source
+    image: UInt8[Tensor, "3 h w"]
+    mask: Bool[Tensor, "h w"] | None  # its mask file's, of the image's size; None without a file
+
+    @property
+    def size(self) -> Size:
+        """Height and width in pixels."""
+        return self.image.shape[1], self.image.shape[2]
+
+
+def _read_candidate(source: Source, masks: Path | None) -> _Candidate:
+    """Read an image and its mask; a `ReidaugError` where one is damaged."""
+    image, file = read_image(source.person.path), mask_file(source.person.path.name, masks)
+    size = (image.shape[1], image.shape[2])
+    return _Candidate(source, image, None if file is None else resize_mask(read_mask(file), size))
+
+
+def _flaw(crop: _Candidate, estimator: PoseEstimator | None) -> str | None:
+    """Say why a candidate is no good target pose; None where it is."""
+    source, mask = crop.source, crop.mask
+    if source.pose_from == "second":
+        return SECOND
+    flaw = outline_flaw(source.pose, mask) if mask is not None else None
+    if flaw or estimator is None or source.pose_from == "given":
+        return flaw
+    outline = None if mask is None else mask.numpy()
+    return mirror_flaw(mirror_agreement(estimator, channels_last(crop.image), source.pose, outline))
 
 
 def fingerprint(inputs: AugmentInputs, files: Iterable[Path]) -> str:

@@ -8,6 +8,8 @@ import torch
 from pydantic import AfterValidator, Field, model_validator
 
 from reidaug.augment.background import BACKGROUNDS
+from reidaug.augment.pose_pool import Pool
+from reidaug.augment.shipped_poses import COUNT
 from reidaug.augment.target_poses import Choice
 from reidaug.augment.viewpoint import Turns
 from reidaug.flow.estimator import FlowEstimator
@@ -59,7 +61,17 @@ class AugmentOptions(Recipe):
         ge=1,
         le=10_000,
         description="Number of target poses. --flow identity keeps each image's pose: it takes "
-        "only the size of the warps from the images chosen here and by --choose.",
+        "only the size of the warps from so many images.",
+    )
+    poses_from: Literal["dataset", "shipped"] = Field(
+        default="dataset",
+        description="Where target poses come from: training images, or the rendered people that "
+        f"come with the package ({COUNT} poses from all sides, with exact joints and outlines).",
+    )
+    pool: Pool = Field(
+        default="good",
+        description="Training images that may give target poses: those with a whole outline that "
+        "fits plausible joints, or any that shows shoulders and hips, as in the paper.",
     )
     poses_each: int | None = Field(
         default=None,
@@ -109,6 +121,15 @@ class AugmentOptions(Recipe):
         if self.poses_each is not None and self.poses_each > self.poses:
             each, poses = self.poses_each, self.poses
             raise ValueError(f"poses_each: {each} cannot be drawn from {poses} poses; raise poses")
+        return self
+
+    @model_validator(mode="after")
+    def _check_shipped(self) -> "AugmentOptions":
+        if self.poses_from == "shipped":
+            if self.poses > COUNT:
+                raise ValueError(f"poses: only {COUNT} poses come with the package")
+            if self.pool == "any":
+                raise ValueError("pool: without effect, all poses of the package are good")
         return self
 
     @property

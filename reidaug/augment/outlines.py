@@ -9,6 +9,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, pad
 
+from reidaug.augment.shipped_poses import shipped_outline
 from reidaug.augment.target_poses import TargetPoses
 from reidaug.data.images import read_mask
 from reidaug.geometry.flow import Size, identity
@@ -74,15 +75,16 @@ def soft_matte(mask: Bool[Tensor, "b height width"]) -> Float[Tensor, "b 1 heigh
 
 
 def target_outlines(poses: TargetPoses, masks: Path | None) -> Targets:
-    """Find the outlines of the people whose poses are the targets.
+    """Find the outlines of the people whose poses are the targets; shipped ones have their own.
 
     Raises:
         ReidaugError: A mask is no image.
     """
-    outlines = [
-        person_mask(image, select(poses.pose, k), poses.size, masks)
-        for k, image in enumerate(poses.images)
-    ]
+    outlines = []
+    for k, image in enumerate(poses.images):
+        shipped = shipped_outline(image, poses.size)
+        own = person_mask(image, select(poses.pose, k), poses.size, masks)
+        outlines.append(own if shipped is None else shipped)
     outline = torch.stack(outlines) if outlines else torch.zeros(0, *poses.size, dtype=torch.bool)
     return Targets.cut(poses.images, poses.pose, outline)
 

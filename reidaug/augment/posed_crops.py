@@ -17,11 +17,13 @@ from reidaug.augment.inputs import (
     join_poses,
 )
 from reidaug.augment.options import KEYPOINTS
+from reidaug.augment.pose_pool import Pool
 from reidaug.augment.target_poses import TargetPoses
 from reidaug.data.images import read_image
 from reidaug.data.market1501 import TRAIN, Person, read_market1501
 from reidaug.errors import UsageError
 from reidaug.geometry.pose import Pose
+from reidaug.perception.pose_estimator import PoseEstimator
 
 
 class PosedImage(tv_tensors.Image):  # type: ignore[misc]
@@ -137,18 +139,32 @@ class PosedCrops(Dataset[TrainingCrop]):
         person = self.people[index]
         return PosedImage.of(read_image(person.path), self._source.get(person))
 
-    def targets(self, count: int = 25, *, how: str = "random", seed: int = 0) -> TargetPoses:
+    def targets(
+        self,
+        count: int = 25,
+        *,
+        how: str = "random",
+        seed: int = 0,
+        pool: Pool = "good",
+        estimator: PoseEstimator | None = None,
+    ) -> TargetPoses:
         """Choose target poses of these crops, as `reidaug augment` does.
 
         Args:
             count: Number of poses.
             how: How they are chosen, see `reidaug.augment.target_poses.choose`.
             seed: Random seed.
+            pool: Whether crops with a flaw are refused, see `reidaug.augment.pose_pool`.
+            estimator: The estimator that found the poses, for the test of the mirrored crops; the
+                command has BlazePose, where its poses come from it.
 
         Raises:
-            ReidaugError: Too few crops show shoulders and hips.
+            ReidaugError: Too few crops give good target poses.
         """
-        return choose_targets(self.sources, masks=self.masks, count=count, how=how, seed=seed)
+        return choose_targets(
+            self.sources, masks=self.masks, count=count, how=how, seed=seed, pool=pool,
+            estimator=estimator,
+        )  # fmt: skip
 
 
 def as_source(pose: Pose, path: Path | str) -> Source:

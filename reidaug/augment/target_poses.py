@@ -1,7 +1,8 @@
 """Target-pose selection, and the file ``poses.json``."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple, get_args
 
@@ -11,6 +12,7 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Tensor
 
+from reidaug.augment.pose_pool import Refusal, count_flaws, describe_flaws
 from reidaug.data.keypoints import read_keypoints
 from reidaug.errors import ReidaugError, UsageError
 from reidaug.files import read_text, write_atomically
@@ -28,11 +30,28 @@ class TargetPoses(NamedTuple):
 
     size: Size  # (height, width) of the warps, in whose pixels the poses are
     seed: int  # random seed of the choice
-    images: tuple[str, ...]  # file name of the training image each pose comes from
+    # File name of the training image each pose comes from, or its name in
+    # `reidaug.augment.shipped_poses`.
+    images: tuple[str, ...]
     pose: Pose  # the joints (T, 18, 2)
+    refused: tuple[Refusal, ...] = ()  # images that were drawn and are no good targets
 
 
-def choose(poses: Mapping[str, Pose], count: int, *, how: str, seed: int) -> tuple[str, ...]:
+class Chosen(NamedTuple):
+    """Chosen target poses, by the names of their images."""
+
+    images: tuple[str, ...]  # in the order drawn, or in name order
+    refused: tuple[Refusal, ...]  # those examined and refused, in the order drawn
+
+
+def choose(
+    poses: Mapping[str, Pose],
+    count: int,
+    *,
+    how: str,
+    seed: int,
+    flaw: Callable[[str], str | None] | None = None,
+) -> Chosen:
     """Choose target poses; the same arguments choose the same ones.
 
     Args:
@@ -41,37 +60,67 @@ def choose(poses: Mapping[str, Pose], count: int, *, how: str, seed: int) -> tup
         how: ``random``: drawn without replacement. ``medoids``: the centres of ``count`` clusters
             of similar poses, found among at most `MOST_COMPARED` poses drawn at random.
         seed: Random seed.
-
-    Returns:
-        Image names, in the order drawn or in name order.
+        flaw: Says of an image why it is no good target; None where it is. Images are examined in
+            the order drawn, no more of them than it takes to find enough good ones.
 
     Raises:
-        ReidaugError: There are fewer poses than ``count``.
+        ReidaugError: There are fewer good poses than ``count``.
         UsageError: ``how`` is unknown.
 
     Source:
-        UnWarpME Sec. 5.6: 25 poses drawn at random from the training set.
+        UnWarpME Sec. 5.6: 25 poses drawn at random from the training set. That they are examined is
+        ours: of photographs' estimated poses and outlines one in five is spoiled.
     """
     if how not in CHOICES:
         raise UsageError(f"poses are chosen by {' or '.join(CHOICES)}, not by {how!r}")
-    names = sorted(poses)
+    names = draw_order(poses, seed)
     if count > len(names):
         raise ReidaugError(
-            f"only {len(names)} training images show shoulders and hips, too few for {count} "
-            "target poses; choose fewer with --poses"
+            f"only {len(names)} training images show shoulders and hips, {_too_few(count)}"
         )
-    drawn = np.random.default_rng(seed).permutation(len(names))
+    wanted = count if how == "random" else max(count, MOST_COMPARED)
+    good, refused = list[str](), list[Refusal]()
+    for name in names:
+        if len(good) == wanted:
+            break
+        why = flaw(name) if flaw else None
+        if why is None:
+            good.append(name)
+        else:
+            refused.append(Refusal(name, why))
+    if len(good) < count:
+        raise ReidaugError(
+            f"only {len(good)} of {len(names)} training images that show shoulders and hips are "
+            f"good target poses, {_too_few(count)}, or take any with --pool any "
+            f"({len(refused)} refused: {describe_flaws(count_flaws(refused))})"
+        )
     if how == "random":
-        return tuple(names[k] for k in drawn[:count])
-    compared = sorted(drawn[:MOST_COMPARED].tolist())
-    table = pose_distances(stack([poses[names[k]] for k in compared]))
-    return tuple(names[compared[k]] for k in medoids(table.numpy(), count))
+        return Chosen(tuple(good), tuple(refused))
+    good.sort()
+    table = pose_distances(stack([poses[name] for name in good]))
+    return Chosen(tuple(good[k] for k in medoids(table.numpy(), count)), tuple(refused))
+
+
+def draw_order(names: Iterable[str], seed: int) -> list[str]:
+    """Shuffle names; their order does not matter."""
+    ordered = sorted(names)
+    return [ordered[k] for k in np.random.default_rng(seed).permutation(len(ordered))]
+
+
+def _too_few(count: int) -> str:
+    return (
+        f"too few for {count} target poses; choose fewer with --poses, take those that come with "
+        "the package with --poses-from shipped"
+    )
 
 
 def poses_in(
     keypoints: Path, *, size: Size, count: int | None = None, how: str = "random", seed: int = 0
 ) -> TargetPoses:
     """Read target poses from a keypoint file, without the images they come from.
+
+    Nothing but joints is known: whether outlines are whole is not tested, as
+    `reidaug.augment.posed_crops.PosedCrops.targets` does.
 
     Args:
         keypoints: The file, see `reidaug.data.keypoints.read_keypoints`; poses that do not show
@@ -86,7 +135,8 @@ def poses_in(
     """
     known = read_keypoints(keypoints).poses
     candidates = {name: pose for name, pose in known.items() if shows_torso(pose)}
-    chosen = choose(candidates, len(candidates) if count is None else count, how=how, seed=seed)
+    number = len(candidates) if count is None else count
+    chosen = choose(candidates, number, how=how, seed=seed).images
     if not chosen:
         raise ReidaugError(f"{keypoints}: no pose in it shows both shoulders and both hips")
     return TargetPoses(size, seed, chosen, stack([candidates[name] for name in chosen]))
@@ -145,14 +195,17 @@ def _cost(distances: NDArray[np.float32], found: Sequence[int]) -> float:
     return float(distances[list(found)].min(0).sum(dtype=np.float64))
 
 
+def common_size(sizes: Iterable[Size]) -> Size:
+    """Find the most common (height, width); of equally common ones the first."""
+    counts = Counter(sizes)
+    return max(counts, key=lambda size: counts[size])
+
+
 def on_common_canvas(
     images: Sequence[str], poses: Mapping[str, Pose], sizes: Mapping[str, Size], *, seed: int
 ) -> TargetPoses:
     """Bring poses to one canvas: the most common (height, width) of their images."""
-    counts: dict[Size, int] = {}
-    for name in images:
-        counts[sizes[name]] = counts.get(sizes[name], 0) + 1
-    canvas = max(counts, key=lambda size: counts[size])
+    canvas = common_size(sizes[name] for name in images)
     pose = stack([on_canvas(poses[name], sizes[name], canvas) for name in images])
     return TargetPoses(canvas, seed, tuple(images), pose)
 
@@ -170,12 +223,17 @@ def write_poses(path: Path, targets: TargetPoses) -> None:
             )
         )
     ]
-    content = {"size": list(targets.size), "seed": targets.seed, "poses": records}
+    content = {
+        "size": list(targets.size),
+        "seed": targets.seed,
+        "poses": records,
+        "refused": [refusal._asdict() for refusal in targets.refused],
+    }
     write_atomically(path, (json.dumps(content, allow_nan=False) + "\n").encode())
 
 
 def read_poses(path: Path) -> TargetPoses:
-    """Read ``poses.json``; the poses equal those written.
+    """Read ``poses.json``; the poses equal those written. Older files name no refused images.
 
     Raises:
         ReidaugError: The file is missing or damaged.
@@ -189,6 +247,7 @@ def read_poses(path: Path) -> TargetPoses:
         joints = len(OPENPOSE_18)
         pose = Pose(xy.reshape(len(records), joints, 2), visible.reshape(len(records), joints))
         images = tuple(str(r["image"]) for r in records)
-        return TargetPoses((int(height), int(width)), int(content["seed"]), images, pose)
+        refused = tuple(Refusal(str(r["image"]), str(r["why"])) for r in content.get("refused", ()))
+        return TargetPoses((int(height), int(width)), int(content["seed"]), images, pose, refused)
     except (ValueError, KeyError, TypeError, RuntimeError) as error:
         raise ReidaugError(f"{path}: not a file of target poses ({error})") from None

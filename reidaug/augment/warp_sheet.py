@@ -3,9 +3,12 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from jaxtyping import Bool
 from PIL import Image
+from torch import Tensor
 
 from reidaug.augment.inputs import Source
+from reidaug.augment.shipped_poses import shipped_outline
 from reidaug.augment.target_poses import TargetPoses
 from reidaug.data.contact_sheet import ContactSheet
 from reidaug.data.crop_names import warp_name
@@ -35,6 +38,8 @@ def pick(sources: Sequence[Source], people: int) -> list[Source]:
 def warp_sheet(out: Path, sources: Sequence[Source], targets: TargetPoses) -> bytes:
     """PNG of people in every pose: a row a person, a column a pose, the skeletons above.
 
+    Above the skeletons are the images that the poses come from, or the outlines of shipped poses.
+
     A warp that was not kept is an empty cell.
 
     Args:
@@ -50,7 +55,9 @@ def warp_sheet(out: Path, sources: Sequence[Source], targets: TargetPoses) -> by
     sheet = ContactSheet(header + len(people), columns + 1, size)
     images = {source.person.path.name: source.person.path for source in sources}
     for column, name in enumerate(targets.images[:columns], 1):
-        sheet.place(_picture(images[name], size), 0, column)
+        outline = shipped_outline(name, size)
+        shown = _picture(images[name], size) if outline is None else _outline(outline)
+        sheet.place(shown, 0, column)
         pose = on_canvas(select(targets.pose, column - 1), targets.size, size)
         sheet.place(_skeleton(pose, size), 1, column)
     for row, source in enumerate(people, header):
@@ -68,6 +75,10 @@ def _picture(path: Path, size: Size) -> Image.Image:
     except ReidaugError:
         return Image.new("RGB", (size[1], size[0]), (235, 235, 235))
     return Image.fromarray(image.permute(1, 2, 0).contiguous().numpy())
+
+
+def _outline(outline: Bool[Tensor, "h w"]) -> Image.Image:
+    return Image.fromarray(outline.numpy()).convert("RGB")
 
 
 def _skeleton(pose: Pose, size: Size) -> Image.Image:

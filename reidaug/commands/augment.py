@@ -9,6 +9,7 @@ from reidaug.augment.augmented_dataset import LEFT_OUT, AugmentReport, augment_d
 from reidaug.augment.background import BACKGROUNDS
 from reidaug.augment.missing_poses import WORDS
 from reidaug.augment.options import AugmentOptions
+from reidaug.augment.pose_pool import describe_flaws
 from reidaug.augment.warp_sheet import SHEET
 from reidaug.commands import options
 from reidaug.flow.builtin import SHIPPED, UNTRAINED, named_flow
@@ -67,6 +68,9 @@ def _print(out: Path, report: AugmentReport) -> None:
     for count, why in ((report.rejected, "below --min-quality"), (report.turned, "half turns")):
         if count:
             click.echo(f"{count:,} warps not kept: {why}")
+    if report.refused:
+        count, why = sum(report.refused.values()), describe_flaws(report.refused)
+        click.echo(f"{count:,} of {count + report.poses:,} drawn target poses refused: {why}")
     targets = f"{report.poses} {'pose' if report.poses == 1 else 'poses'}"
     targets = f"{report.poses_each} of {targets} each" if report.poses_each else targets
     checked = "" if report.pck is None else f", mean PCK {report.pck:.2f}"
