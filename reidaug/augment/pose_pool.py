@@ -17,7 +17,7 @@ from scipy import ndimage
 from torch import Tensor
 
 from reidaug.geometry.flow import Size
-from reidaug.geometry.pose import TORSO, Pose, stack
+from reidaug.geometry.pose import OPENPOSE_18, TORSO, Pose, stack
 from reidaug.geometry.silhouette import silhouette
 from reidaug.perception.mirror_agreement import MirrorAgreement
 
@@ -33,6 +33,8 @@ LEAST_HEIGHT = 2.6  # torso heights of an outline down to the shins
 AT_EDGE = 0.02  # of the height: an outline that ends so near to the lower edge is cut off by it
 LIMB_RADIUS = 0.1  # torso heights
 AREA = (1.15, 3.4)  # outline over limbs: in 95 % of the crops; 1.17 is a slim rendered person
+LARGEST_AREA = 4.2  # squared torso heights: in 99 % of the crops
+ANKLES = [OPENPOSE_18.index(f"{side}_ankle") for side in ("right", "left")]
 MIRRORED_JOINTS, MIRRORED_OUTLINE = 0.8, 0.75  # least agreement
 
 
@@ -72,11 +74,15 @@ def _flaws(pose: Pose, mask: Bool[Tensor, "h w"]) -> Iterator[str]:
     ends_inside = rows[-1] < (1 - AT_EDGE) * len(piece) - 1
     if ends_inside and rows[-1] + 1 - rows[0] < LEAST_HEIGHT * torso:
         yield "half a person"
+    if ends_inside and not pose.visible[ANKLES].any():
+        yield "no foot in sight"
     if covered(pose, mask) < COVERED:
         yield "joints outside the outline"
     area = whole / _limbs(pose, (mask.shape[0], mask.shape[1]), torso)
-    if not AREA[0] <= area <= AREA[1]:
-        yield f"outline too {'small' if area < AREA[0] else 'large'} for the joints"
+    if area < AREA[0]:
+        yield "outline too small for the joints"
+    if area > AREA[1] or whole > LARGEST_AREA * torso**2:
+        yield "outline too large for the joints"
 
 
 def covered(pose: Pose, mask: Bool[Tensor, "h w"]) -> float:

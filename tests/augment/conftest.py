@@ -14,6 +14,6 @@ def market(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (root / "masks").mkdir()
     for path in sorted((root / TRAIN).iterdir())[::2]:
         mask = torch.zeros(64, 32, dtype=torch.bool)
-        mask[5:60, 10:22] = True
+        mask[5:60, 6:26] = True  # whole, and around all joints
         (root / "masks" / f"{path.stem}.png").write_bytes(encode_png(mask))
     return root

@@ -10,11 +10,15 @@ from drawn_person import half_person, legs_alone
 from PIL import Image
 
 from reidaug.augment.inputs import Source
+from reidaug.augment.pose_pool import Refusal
+from reidaug.augment.target_poses import read_poses
 from reidaug.augment.warping import put_on_canvas
 from reidaug.data.images import read_image
+from reidaug.data.keypoints import read_keypoints, write_patn
 from reidaug.data.market1501 import TRAIN, Person
 from reidaug.errors import ReidaugError
-from reidaug.geometry.pose import Pose
+from reidaug.geometry.pose import FLIP_18, Pose
+from reidaug.perception.provenance import provenance_file
 
 pytestmark = pytest.mark.usefixtures("blazepose")
 
@@ -59,7 +63,7 @@ def test_every_image_yields_its_warps(drawn_root: Path, tmp_path: Path, capfd) -
     ):
         picture.save(folder / name, quality=95)
         expected[name] = kind
-    flags = ("--flow", "joint-blend", "--poses", 7, "--workers", 1)
+    flags = ("--flow", "joint-blend", "--poses", 7, "--workers", 1, "--pool", "any")
     assert reidaug("augment", drawn_root, "--out", out, *flags) == 0
     printed = capfd.readouterr()
     assert (
@@ -92,6 +96,34 @@ def test_every_image_yields_its_warps(drawn_root: Path, tmp_path: Path, capfd) -
     more = ("--poses", 8, "--flow", "joint-blend", *given)
     assert reidaug("augment", drawn_root, "--out", tmp_path / "more", *more) == 1
     assert "only 7 training images show shoulders and hips" in capfd.readouterr().err
+    # Nor does the pose of a second try, where target poses are to be good.
+    good = ("--poses", 7, "--flow", "joint-blend", *given)
+    assert reidaug("augment", drawn_root, "--out", tmp_path / "good", *good) == 1
+    assert "1 found in a second try only" in capfd.readouterr().err
+
+
+def test_target_poses_agree_with_their_mirrored_crops(
+    drawn_root: Path, tmp_path: Path, capfd
+) -> None:
+    poses = tmp_path / "joints.csv"
+    assert reidaug("pose", drawn_root, "--out", poses, "--workers", 1) == 0
+    found = read_keypoints(poses).poses
+    wrong = min(found)  # left and right exchanged: they fit the outline, not the mirrored crop
+    order = list(FLIP_18)
+    found[wrong] = Pose(found[wrong].xy[order], found[wrong].visible[order])
+    write_patn(poses, found)
+    out = tmp_path / "out"
+    flags = ("--flow", "joint-blend", "--poses", 5, "--workers", 1, "--keypoints", poses)
+    assert reidaug("augment", drawn_root, "--out", out, *flags) == 0
+    targets = read_poses(out / "poses.json")
+    assert wrong not in targets.images
+    assert set(targets.refused) <= {Refusal(wrong, "other joints in the mirrored crop")}
+    assert reidaug("augment", drawn_root, "--out", tmp_path / "6", *flags, "--poses", 6) == 1
+    assert "1 refused: 1 other joints in the mirrored crop" in capfd.readouterr().err
+    # A network that is given has something to read; the joints of others are not compared.
+    provenance_file(poses).unlink()
+    assert reidaug("augment", drawn_root, "--out", tmp_path / "6", *flags, "--poses", 6) == 0
+    assert read_poses(tmp_path / "6" / "poses.json").refused == ()
 
 
 def test_a_mask_that_does_not_go_with_the_pose_is_not_used(drawn_root: Path) -> None:

@@ -1,4 +1,5 @@
 import itertools
+import json
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reidaug.augment.pose_pool import Refusal
 from reidaug.augment.target_poses import (
     TargetPoses,
     choose,
@@ -18,6 +20,8 @@ from reidaug.augment.target_poses import (
 )
 from reidaug.errors import ReidaugError, UsageError
 from reidaug.geometry.pose import TORSO, Pose, select, shows_torso
+
+REFUSED = '{"size": [2, 2], "seed": 0, "poses": [], "refused": [3]}'
 
 
 def random_poses(seed: int, count: int) -> Pose:
@@ -41,13 +45,57 @@ def test_choosing_does_not_depend_on_the_order_given(seed: int, count: int, how:
     chosen = choose(poses, count, how=how, seed=seed)
     backwards = dict(reversed(poses.items()))
     assert choose(backwards, count, how=how, seed=seed) == chosen
-    assert len(set(chosen)) == count
-    assert set(chosen) <= set(poses)
+    assert len(set(chosen.images)) == count
+    assert set(chosen.images) <= set(poses)
+    assert chosen.refused == ()
+    # To examine all and refuse none changes nothing.
+    assert choose(poses, count, how=how, seed=seed, flaw=lambda name: None) == chosen
+
+
+@given(
+    seed=st.integers(0, 99), count=st.integers(1, 6), bad=st.sets(st.integers(0, 11), max_size=6)
+)
+def test_refused_poses_are_skipped_in_the_order_drawn(seed: int, count: int, bad: set[int]) -> None:
+    poses = named(random_poses(seed, 12))
+    names = sorted(poses)
+    examined: list[str] = []
+
+    def flaw(name: str) -> str | None:
+        examined.append(name)
+        return "torn" if names.index(name) in bad else None
+
+    chosen = choose(poses, count, how="random", seed=seed, flaw=flaw)
+    everyone = choose(poses, 12, how="random", seed=seed).images
+    good = [name for name in everyone if names.index(name) not in bad]
+    assert list(chosen.images) == good[:count]
+    # No more are examined than are needed, and each of them is either chosen or refused.
+    assert examined == list(everyone[: everyone.index(good[count - 1]) + 1])
+    assert chosen.refused == tuple(
+        Refusal(name, "torn") for name in examined if names.index(name) in bad
+    )
+    # Refused ones are gone before similar poses are clustered.
+    clustered = choose(poses, count, how="medoids", seed=seed, flaw=flaw)
+    remaining = {name: poses[name] for name in good}
+    assert clustered.images == choose(remaining, count, how="medoids", seed=seed).images
+    assert len(clustered.refused) == len(bad)
+
+
+def test_too_few_good_poses_say_why_and_what_to_do() -> None:
+    poses = named(random_poses(0, 6))
+    flaws = dict(zip(sorted(poses), ["torn", None, "half", None, "torn", None], strict=True))
+    with pytest.raises(ReidaugError) as raised:
+        choose(poses, 4, how="random", seed=0, flaw=flaws.__getitem__)
+    text = str(raised.value)
+    assert "only 3 of 6 training images" in text
+    assert "3 refused: 2 torn, 1 half" in text
+    assert all(option in text for option in ("--poses,", "--poses-from shipped", "--pool any"))
+    assert "\n" not in text
+    assert len(choose(poses, 3, how="random", seed=0, flaw=flaws.__getitem__).images) == 3
 
 
 def test_another_seed_draws_other_poses() -> None:
     poses = named(random_poses(0, 40))
-    assert len({choose(poses, 5, how="random", seed=seed) for seed in range(10)}) == 10
+    assert len({choose(poses, 5, how="random", seed=seed).images for seed in range(10)}) == 10
 
 
 def test_too_few_poses_and_unknown_ways_are_refused() -> None:
@@ -138,15 +186,25 @@ def test_poses_json_gives_back_what_was_written(
 ) -> None:
     path = tmp_path_factory.mktemp("poses") / "poses.json"
     pose = random_poses(seed, count)
-    written = TargetPoses((128, 64), seed, tuple(f"{k}.jpg" for k in range(count)), pose)
+    refused = tuple(Refusal(f"{k}.png", "half a person") for k in range(seed % 3))
+    images = tuple(f"{k}.jpg" for k in range(count))
+    written = TargetPoses((128, 64), seed, images, pose, refused)
     write_poses(path, written)
     read = read_poses(path)
     assert (read.size, read.seed, read.images) == (written.size, written.seed, written.images)
+    assert read.refused == refused
+    content = json.loads(path.read_text())
+    named = [{"image": one.image, "why": one.why} for one in refused]
+    assert content.pop("refused") == named
+    path.write_text(json.dumps(content))  # as older versions wrote it
+    assert read_poses(path).refused == ()
     assert torch.equal(read.pose.xy, pose.xy)
     assert torch.equal(read.pose.visible, pose.visible)
 
 
-@pytest.mark.parametrize("content", ["", "[]", '{"size": [2], "poses": []}', '{"poses": 3}'])
+@pytest.mark.parametrize(
+    "content", ["", "[]", '{"size": [2], "poses": []}', '{"poses": 3}', REFUSED]
+)
 def test_a_damaged_poses_json_is_named(tmp_path: Path, content: str) -> None:
     path = tmp_path / "poses.json"
     path.write_text(content)
