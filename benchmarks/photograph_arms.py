@@ -96,7 +96,9 @@ def make_crops(
     estimate_poses([crop.path for crop in crops], keypoints, masks=masks, workers=workers)
     for arm in [name for name in ARMS if name in recipe.arms]:
         flow, chosen = ARMS[arm]
-        changes: dict[str, Any] = {"keypoints": keypoints, "masks": masks, "seed": SEED, **chosen}
+        changes: dict[str, Any] = {
+            "keypoints": keypoints, "masks": masks, "seed": SEED, "pool": "any", **chosen
+        }  # fmt: skip
         if flow != "identity":
             changes["poses_each"] = each
         options = AugmentOptions.model_validate(changes)

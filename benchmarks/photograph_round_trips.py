@@ -184,8 +184,9 @@ def warp_rows(
         roots[name] = folder / name if flow else crops
         if flow:
             options = AugmentOptions(
-                keypoints=draw.keypoints, masks=draw.masks, poses=poses, turns=turns, seed=SEED
-            )
+                keypoints=draw.keypoints, masks=draw.masks, poses=poses, turns=turns, seed=SEED,
+                pool="any",
+            )  # fmt: skip
             augment_dataset(crops, roots[name], named_flow(flow), options, workers=workers)
     return roots
 

@@ -56,7 +56,7 @@ def main() -> None:
         run_stage(stage)
     for arm, how in MORE.items():
         flow, background = how.get("flow", SHIPPED), how.get("background", "grey")
-        chosen = AugmentOptions(seed=SEED, background=background)
+        chosen = AugmentOptions(seed=SEED, background=background, pool="any")
         augment_dataset(root / "market", root / arm, named_flow(flow), chosen, workers=workers)
     render_views(
         root / "market", root / "true_views_other_ground", poses=root / "warps_grey" / POSES,

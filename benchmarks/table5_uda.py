@@ -45,7 +45,7 @@ def main() -> None:
             workers=options.workers,
         )  # fmt: skip
     for arm, flow in FLOWS.items():
-        chosen = AugmentOptions(seed=options.seed)
+        chosen = AugmentOptions(seed=options.seed, pool="any")
         augment_dataset(
             options.out / "B", options.out / arm, named_flow(flow), chosen, workers=options.workers
         )

@@ -247,12 +247,12 @@ def choose_targets(
 
     def flaw(name: str) -> str | None:
         try:
-            crop = _read_candidate(candidates[name], masks)
+            crop = read_candidate(candidates[name], masks)
         except ReidaugError as error:
             damaged.append(str(error))
             return DAMAGED
         sizes[name] = crop.size
-        return _flaw(crop, estimator) if pool == "good" else None
+        return target_flaw(crop, estimator) if pool == "good" else None
 
     try:
         chosen = choose(poses, count, how=how, seed=seed, flaw=flaw)
@@ -277,7 +277,7 @@ def choose_canvas(sources: Sequence[Source], *, count: int, seed: int) -> Target
         if len(sizes) == count:
             break
         try:
-            sizes.append(_read_candidate(named[name], None).size)
+            sizes.append(read_candidate(named[name], None).size)
         except ReidaugError as error:
             damaged.append(str(error))
     if not sizes:
@@ -286,8 +286,8 @@ def choose_canvas(sources: Sequence[Source], *, count: int, seed: int) -> Target
     return TargetPoses(common_size(sizes), seed, (), nobody)
 
 
-class _Candidate(NamedTuple):
-    """An image that may give a target pose."""
+class Candidate(NamedTuple):
+    """A training image that may give a target pose, as read."""
 
     source: Source
     image: UInt8[Tensor, "3 h w"]
@@ -299,15 +299,15 @@ class _Candidate(NamedTuple):
         return self.image.shape[1], self.image.shape[2]
 
 
-def _read_candidate(source: Source, masks: Path | None) -> _Candidate:
-    """Read an image and its mask; a `ReidaugError` where one is damaged."""
+def read_candidate(source: Source, masks: Path | None) -> Candidate:
+    """Read an image and its mask; `ReidaugError` where one is damaged."""
     image, file = read_image(source.person.path), mask_file(source.person.path.name, masks)
     size = (image.shape[1], image.shape[2])
-    return _Candidate(source, image, None if file is None else resize_mask(read_mask(file), size))
+    return Candidate(source, image, None if file is None else resize_mask(read_mask(file), size))
 
 
-def _flaw(crop: _Candidate, estimator: PoseEstimator | None) -> str | None:
-    """Say why a candidate is no good target pose; None where it is."""
+def target_flaw(crop: Candidate, estimator: PoseEstimator | None) -> str | None:
+    """Find the flaw of a candidate, None of a good one; for ``estimator`` see `choose_targets`."""
     source, mask = crop.source, crop.mask
     if source.pose_from == "second":
         return SECOND
