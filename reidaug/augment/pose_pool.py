@@ -12,7 +12,6 @@ from typing import Literal, NamedTuple
 import numpy as np
 import torch
 from jaxtyping import Bool
-from numpy.typing import NDArray
 from scipy import ndimage
 from torch import Tensor
 
@@ -64,12 +63,19 @@ def _flaws(pose: Pose, mask: Bool[Tensor, "h w"]) -> Iterator[str]:
     if largest == 0:
         yield "no outline"
         return
-    whole = int(outline.sum())
-    if largest < LARGEST_PIECE * whole:
+    if largest < LARGEST_PIECE * outline.sum():
         yield "outline in pieces"
-    if _largest_piece(ndimage.binary_fill_holes(outline) & ~outline)[1] > LARGEST_HOLE * whole:
+    holes = ndimage.binary_fill_holes(outline) & ~outline
+    if _largest_piece(holes)[1] > LARGEST_HOLE * outline.sum():
         yield "hole in the outline"
-    torso = _torso_height(pose)
+    yield from _misfits(pose, mask, piece)
+
+
+def _misfits(
+    pose: Pose, mask: Bool[Tensor, "h w"], piece: Bool[np.ndarray, "h w"]
+) -> Iterator[str]:
+    """Find where an outline, whose largest piece is given, does not go with the joints."""
+    whole, torso = int(mask.sum()), _torso_height(pose)
     rows = np.flatnonzero(piece.any(1))
     ends_inside = rows[-1] < (1 - AT_EDGE) * len(piece) - 1
     if ends_inside and rows[-1] + 1 - rows[0] < LEAST_HEIGHT * torso:
@@ -78,10 +84,10 @@ def _flaws(pose: Pose, mask: Bool[Tensor, "h w"]) -> Iterator[str]:
         yield "no foot in sight"
     if covered(pose, mask) < COVERED:
         yield "joints outside the outline"
-    area = whole / _limbs(pose, (mask.shape[0], mask.shape[1]), torso)
-    if area < AREA[0]:
+    over_limbs = whole / _limbs(pose, (mask.shape[0], mask.shape[1]), torso)
+    if over_limbs < AREA[0]:
         yield "outline too small for the joints"
-    if area > AREA[1] or whole > LARGEST_AREA * torso**2:
+    if over_limbs > AREA[1] or whole > LARGEST_AREA * torso**2:
         yield "outline too large for the joints"
 
 
@@ -113,7 +119,7 @@ def describe_flaws(counts: dict[str, int]) -> str:
     return ", ".join(f"{count:,} {why}" for why, count in counts.items())
 
 
-def _largest_piece(mask: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], int]:
+def _largest_piece(mask: Bool[np.ndarray, "h w"]) -> tuple[Bool[np.ndarray, "h w"], int]:
     """Find the largest piece of a mask (h, w), and its number of pixels; neighbours touch."""
     labels, pieces = ndimage.label(mask, structure=np.ones((3, 3)))
     if not pieces:

@@ -70,7 +70,7 @@ def _print(out: Path, report: AugmentReport) -> None:
             click.echo(f"{count:,} warps not kept: {why}")
     if report.refused:
         count, why = sum(report.refused.values()), describe_flaws(report.refused)
-        click.echo(f"{count:,} of {count + report.poses:,} drawn target poses refused: {why}")
+        click.echo(f"{count:,} drawn target {'pose' if count == 1 else 'poses'} refused: {why}")
     targets = f"{report.poses} {'pose' if report.poses == 1 else 'poses'}"
     targets = f"{report.poses_each} of {targets} each" if report.poses_each else targets
     checked = "" if report.pck is None else f", mean PCK {report.pck:.2f}"

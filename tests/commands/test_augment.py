@@ -15,6 +15,7 @@ from commandline import reidaug
 from PIL import Image
 from stick_market import stick_market
 
+from reidaug.augment.target_poses import draw_order
 from reidaug.data.images import read_image
 from reidaug.data.market1501 import GALLERY, QUERY, TRAIN, read_market1501
 from reidaug.flow.checkpoint import build_estimator, save_checkpoint
@@ -58,6 +59,51 @@ def test_a_run_makes_a_market_root_with_report_and_log(market: Path, tmp_path: P
         "start",
         "done",
     }
+
+
+def test_refused_target_poses_are_counted_and_named(market: Path, tmp_path: Path, capfd) -> None:
+    masks, names = tmp_path / "masks", sorted(p.name for p in (market / TRAIN).iterdir())
+    masks.mkdir()
+    order = draw_order(names, 0)
+    bad = [order[1], order[-1]]
+    for name in bad:
+        Image.new("L", (32, 64)).save(masks / name.replace(".jpg", ".png"))
+    out, flags = tmp_path / "out", ("--flow", "torso-affine", "--masks", masks, "--workers", 1)
+    assert run(market, "--out", out, *flags, "--poses", 4) == 0
+    poses = json.loads((out / "poses.json").read_text())
+    # The last one is not examined: there are enough before it.
+    assert poses["refused"] == [{"image": bad[0], "why": "no outline"}]
+    assert sorted(one["image"] for one in poses["poses"]) == sorted(set(names) - set(bad))
+    line = "1 drawn target pose refused: 1 no outline\n"
+    assert line in capfd.readouterr().out
+    assert json.loads((out / "report.json").read_text())["refused"] == {"no outline": 1}
+    before = content(out)
+    assert run(market, "--out", out, *flags, "--poses", 4) == 0
+    assert line in capfd.readouterr().out
+    assert content(out) == before
+    # One more than there are good ones: nothing is made, and the line says what to do.
+    assert run(market, "--out", tmp_path / "more", *flags, "--poses", 5) == 1
+    error = capfd.readouterr().err
+    assert "only 4 of 6 training images" in error and "2 refused: 2 no outline" in error
+    assert "--pool any" in error and error.count("\n") == 1
+    assert not (tmp_path / "more").exists()
+    assert run(market, "--out", tmp_path / "more", *flags, "--poses", 5, "--pool", "any") == 0
+    assert "refused" not in capfd.readouterr().out
+
+
+def test_poses_of_the_package_are_refused_where_they_have_no_effect(
+    market: Path, tmp_path: Path, capfd
+) -> None:
+    for flags, why in (
+        (("--poses", 51), "only 50 poses come with the package"),
+        (("--pool", "any"), "pool: without effect"),
+        (("--flow", "identity"), "keeps each image's own pose"),
+        (("--flow", "random-tps"), "leads to no target pose"),
+    ):
+        shipped = ("--poses-from", "shipped", "--workers", 1)
+        assert run(market, "--out", tmp_path / "out", *shipped, *flags) == 2
+        assert why in capfd.readouterr().err
+        assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("flow", ["random-affine", "random-tps"])
