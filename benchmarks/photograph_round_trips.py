@@ -56,17 +56,21 @@ from turns import VIEW_TURNS
 
 from reidaug.augment.augmented_dataset import augment_dataset
 from reidaug.augment.options import AugmentOptions
-from reidaug.augment.outlines import mask_file
+from reidaug.augment.inputs import Source
+from reidaug.augment.outlines import mask_file, target_outlines
 from reidaug.augment.quality import PCK_RADIUS
 from reidaug.augment.target_poses import POSES, read_poses
 from reidaug.augment.viewpoint import Turns, exchange_left_right
 from reidaug.augment.warp_manifest import MANIFEST
+from reidaug.augment.warping import estimate_flows, read_crops
 from reidaug.data.images import read_mask
 from reidaug.data.market1501 import TRAIN, Person
 from reidaug.data.people_split import Part
-from reidaug.flow.builtin import OWN_POSE, SHIPPED, named_flow
+from reidaug.flow.builtin import OWN_POSE, SHIPPED, SURFACE, load_flow, named_flow
+from reidaug.flow.estimator import PersonFlowEstimator
 from reidaug.geometry.pck import match_joints
 from reidaug.geometry.pose import Pose, select
+from reidaug.jobs import chunks_of
 from reidaug.reid.evaluation.metrics import Identities, score_queries
 from reidaug.reid.evaluation.ranking import rank_matches
 
@@ -94,6 +98,8 @@ ROWS = {
     "joint_blend": Row("joint-blend"),
     "flow_allow": Row(SHIPPED),
     "flow_mirror": Row(SHIPPED, "mirror"),
+    "surface_allow": Row(SURFACE),
+    "surface_mirror": Row(SURFACE, "mirror"),
 }
 SMALL_ROWS = tuple(name for name in ROWS if name != "joint_blend")
 
@@ -142,7 +148,7 @@ def measure(
     folder = kept / f"{crops}-crops-{poses}-poses"
     roots = warp_rows(draw, folder, rows, poses, workers)
     pairs = Pairs.of(draw, read_poses(roots["torso_affine"] / POSES))
-    pictures = {name: pictures_of(ROWS[name], roots[name], pairs) for name in rows}
+    pictures = {name: pictures_of(ROWS[name], roots[name], pairs, draw) for name in rows}
     found = search(pictures, draw, osnet, kept / f"gallery-{distractors}.npz", workers)
     bodies = {name: read_bodies(pictures[name], workers) for name in rows if name != "raw"}
     hits = {name: hits_of(bodies[name].pose, pictures[name], pairs) for name in bodies}
@@ -191,7 +197,7 @@ def warp_rows(
     return roots
 
 
-def pictures_of(row: Row, root: Path, pairs: Pairs) -> Pictures:
+def pictures_of(row: Row, root: Path, pairs: Pairs, draw: Draw) -> Pictures:
     """Find the picture, the joints asked for and the quality of every pair."""
     files = [person.path.name for person in pairs.sources]
     asked, quality = pairs.source if row.keeps_pose else pairs.target, np.ones(len(files))
@@ -200,7 +206,10 @@ def pictures_of(row: Row, root: Path, pairs: Pairs) -> Pictures:
         poses = np.zeros_like(pairs.pose) if row.keeps_pose else pairs.pose
         chosen = table.loc[list(zip(files, poses.tolist(), strict=True))]
         files, quality = chosen["file"].tolist(), chosen["quality"].to_numpy()
-        if row.turns == "mirror":
+        own_body = None if row.keeps_pose else own_joints(row, root, pairs, draw)
+        if own_body is not None:
+            asked = own_body
+        elif row.turns == "mirror":
             asked = exchange_left_right(asked, torch.tensor(chosen["turned"].tolist()))
     names, pair, of = np.unique(files, return_index=True, return_inverse=True)
     people = [
@@ -208,6 +217,29 @@ def pictures_of(row: Row, root: Path, pairs: Pairs) -> Pictures:
         for k, name in zip(pair.tolist(), names.tolist(), strict=True)
     ]
     return Pictures(root, people, of, asked, quality)
+
+
+def own_joints(row: Row, root: Path, pairs: Pairs, draw: Draw) -> Pose | None:
+    """Find the joints that a flow asks for on each pair's own body; None if it borrows another's."""
+    estimator = load_flow(row.flow or OWN_POSE)
+    if not isinstance(estimator, PersonFlowEstimator):
+        return None
+    poses = read_poses(root / POSES)
+    targets = target_outlines(poses, draw.masks)
+    options = AugmentOptions(turns=row.turns, poses=len(poses.images), seed=SEED)
+    options = options.for_estimator(estimator)
+    sources = [
+        Source(person, person.path.name, select(draw.pose, k))
+        for k, person in enumerate(draw.sources)
+    ]
+    tables = []
+    with torch.inference_mode():
+        for some in chunks_of(sources, 32):
+            crops, _ = read_crops(some, poses.size, draw.masks)
+            tables += [f.targets.pose for f in estimate_flows(estimator, crops, targets, options)]
+    whole = Pose(*(torch.stack(part) for part in zip(*tables, strict=True)))
+    index = torch.from_numpy(pairs.source_number), torch.from_numpy(pairs.pose)
+    return Pose(whole.xy[index], whole.visible[index])
 
 
 def search(

@@ -14,10 +14,15 @@ from reidaug.augment.inputs import Source
 from reidaug.augment.options import AugmentOptions
 from reidaug.augment.outlines import Targets, carry_outline, person_mask
 from reidaug.augment.painting import paint, spread_person
-from reidaug.augment.viewpoint import group_by_view, half_turns, view_agreement
+from reidaug.augment.viewpoint import (
+    exchange_left_right,
+    group_by_view,
+    half_turns,
+    view_agreement,
+)
 from reidaug.data.images import read_image, resize, to_bytes, to_float
 from reidaug.errors import ReidaugError
-from reidaug.flow.estimator import FlowEstimator
+from reidaug.flow.estimator import FlowEstimator, PersonFlowEstimator
 from reidaug.geometry.flow import Size
 from reidaug.geometry.pose import Pose, on_canvas, select, stack
 from reidaug.geometry.upsampling import upsample_flow
@@ -92,6 +97,9 @@ def estimate_flows(
     """
     count = 1 if estimator.keeps_pose else len(targets.images)
     chosen = [poses_of(crop.source.name, count, options) for crop in crops]
+    if isinstance(estimator, PersonFlowEstimator):
+        yield from _person_fields(estimator, crops, targets, chosen, options)
+        return
     with torch.autocast("cpu", dtype=torch.bfloat16, enabled=options.bfloat16):
         found = _estimate(estimator, crops, targets.pose, chosen, options)
     follows_target = estimator.to_target_pose and not estimator.keeps_pose
@@ -102,6 +110,40 @@ def estimate_flows(
         half_turn = half_turns(source_pose, asked.pose if follows_target else crop_targets.pose)[0]
         agreement = view_agreement(source_pose, crop_targets.pose)[0]
         yield WarpField(crop, tuple(numbers), crop_targets, flow, half_turn, agreement)
+
+
+def _person_fields(
+    estimator: PersonFlowEstimator,
+    crops: Sequence[Crop],
+    targets: Targets,
+    chosen: Sequence[Sequence[int]],
+    options: AugmentOptions,
+) -> Iterator[WarpField]:
+    """Estimate the flows from each crop to its chosen targets, each cut by the crop's own body."""
+    images = torch.stack([crop.image for crop in crops])
+    masks = torch.stack([crop.mask for crop in crops])
+    pose, count = stack([crop.pose for crop in crops]), len(targets.images)
+    half_turn = half_turns(pose, targets.pose)
+    everyone = torch.ones(count, dtype=torch.bool)
+    exchanged = exchange_left_right(targets.pose, everyone)
+    both = Pose(*(torch.cat(parts) for parts in zip(targets.pose, exchanged, strict=True)))
+    mirrors = half_turn if options.turns == "mirror" else torch.zeros_like(half_turn)
+    pairs = [
+        (k, number + count * int(mirrors[k, number]))
+        for k, numbers in enumerate(chosen)
+        for number in numbers
+    ]
+    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=options.bfloat16):
+        found = estimator.person_flows(images, masks, pose, both, pairs)
+    first = 0
+    for k, (crop, numbers) in enumerate(zip(crops, chosen, strict=True)):
+        own = slice(first, first + len(numbers))
+        names = tuple(targets.images[number] for number in numbers)
+        crop_targets = Targets.cut(names, select(found.pose, own), found.outline[own])
+        agreement = view_agreement(select(pose, [k]), crop_targets.pose)[0]
+        flow, turned = found.flow[own].float(), half_turn[k, list(numbers)]
+        yield WarpField(crop, tuple(numbers), crop_targets, flow, turned, agreement)
+        first += len(numbers)
 
 
 def _estimate(

@@ -1,4 +1,4 @@
-"""`reidaug synth`: rendered people as pairs with exact flow, as a re-ID dataset, as true views."""
+"""`reidaug synth`: rendered people: pairs with exact flow, surface maps, a re-ID dataset, views."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +11,7 @@ from reidaug.experiments.true_views import Background, render_views
 from reidaug.people3d.market_dataset import MarketOptions, render_market
 from reidaug.people3d.pair_dataset import PairOptions, render_pairs
 from reidaug.people3d.render_run import parse_size
+from reidaug.people3d.surface_dataset import SurfaceOptions, render_surfaces
 from reidaug.people3d.worlds import WORLDS, world_named
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -22,6 +23,13 @@ def command() -> None:
 
 
 _out = click.option("--out", type=options.PATH, required=True, help="Folder to make.")
+_cut = click.option(
+    "--cut",
+    type=click.FloatRange(0, 1),
+    default=0.0,
+    show_default=True,
+    help="Share of the images that cut off legs.",
+)
 _size = click.option("--size", default="128x64", show_default=True, help="Height x width.")
 
 
@@ -35,13 +43,7 @@ def _count(name: str, default: int, text: str) -> Callable[[F], F]:
 @_count("--test-people", 40, "Test people.")
 @_count("--views", 8, "Images of each person.")
 @_count("--pairs-each", 24, "Pairs of each person at most.")
-@click.option(
-    "--cut",
-    type=click.FloatRange(0, 1),
-    default=0.0,
-    show_default=True,
-    help="Share of the images that cut off legs.",
-)
+@_cut
 @_size
 @options.seed
 @options.workers
@@ -53,6 +55,26 @@ def pairs(out: Path, size: str, workers: int | None, **chosen: Any) -> None:
     """
     report = render_pairs(out, PairOptions(size=parse_size(size), **chosen), workers=workers)
     click.echo(f"{report['crops']} crops, {report['train_pairs']} training pairs in {out}")
+
+
+@command.command()
+@_out
+@click.option("--people", type=int, required=True, help="Training people.")
+@_count("--test-people", 40, "Test people.")
+@_count("--views", 6, "Crops of each person.")
+@_count("--poses", 12, "Target poses of each person.")
+@_cut
+@_size
+@options.seed
+@options.workers
+def surfaces(out: Path, size: str, workers: int | None, **chosen: Any) -> None:
+    """Render people with the place on the body of every pixel, to train surface flow.
+
+    Writes train/ and test/, fasion-annotation-*.csv, masks/, and for each person
+    surfaces/{train,test}/PERSON.npz: maps of the crops and of the same person in poses of others.
+    """
+    report = render_surfaces(out, SurfaceOptions(size=parse_size(size), **chosen), workers=workers)
+    click.echo(f"{report['crops']} crops in {out}")
 
 
 @command.command()

@@ -7,9 +7,11 @@ import click
 
 from reidaug.commands import options
 from reidaug.flow.score_table import table_text
+from reidaug.flow.surface.training.recipe import TrainSurface
+from reidaug.flow.surface.training.train import train_surface
 from reidaug.flow.training.recipe import TrainFlow
 from reidaug.flow.training.train import train
-from reidaug.recipes import load
+from reidaug.recipes import load, read
 
 
 @click.command("train-flow")
@@ -21,10 +23,17 @@ from reidaug.recipes import load
 def command(recipe: Path, overrides: tuple[str, ...], out: Path, resume: bool) -> None:
     """Train a flow estimator as RECIPE says, and score it on other people.
 
-    The checkpoint goes to OUT/checkpoint, ready for `reidaug augment --flow`. Several processes:
-    `torchrun --nproc-per-node N -m reidaug train-flow RECIPE`.
+    The checkpoint goes to OUT/checkpoint, ready for `reidaug augment --flow`. A recipe with
+    ``pairs`` trains an estimator on pairs of images, in several processes with
+    `torchrun --nproc-per-node N -m reidaug train-flow RECIPE`; one with ``surfaces`` trains surface
+    flow on rendered people, in one process.
     """
-    report = train(load(recipe, TrainFlow, overrides), out, resume=resume)
-    if report is not None:
+    if "surfaces" in read(recipe, overrides):
+        scores = train_surface(load(recipe, TrainSurface, overrides), out, resume=resume)
+        click.echo("\n".join(f"{name:12s} {value}" for name, value in scores.items()))
+    else:
+        report = train(load(recipe, TrainFlow, overrides), out, resume=resume)
+        if report is None:
+            return
         click.echo(table_text(asdict(report)))
-        click.echo(f"checkpoint: {out / 'checkpoint'}")
+    click.echo(f"checkpoint: {out / 'checkpoint'}")

@@ -1,8 +1,5 @@
 """Pairs of images of one person with their joints and, where known, the exact flow."""
 
-import io
-import zipfile
-import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -13,10 +10,10 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from reidaug.data.arrays import read_arrays, write_arrays
 from reidaug.data.deepfashion import PairList
 from reidaug.data.images import read_image, resize, resize_mask, to_float
 from reidaug.errors import ReidaugError
-from reidaug.files import write_atomically
 from reidaug.geometry.flow import Size
 from reidaug.geometry.flow import resize as resize_flow
 from reidaug.geometry.pose import Pose, on_canvas, stack
@@ -137,16 +134,7 @@ def write_flow(path: Path, flow: Float[Tensor, "2 H W"], visible: Bool[Tensor, "
     target's surface point is visible in the source. See `reidaug.geometry.flow`.
     """
     arrays = {"flow": flow.cpu().numpy().astype(np.float16), "visible": visible.cpu().numpy()}
-    stream = io.BytesIO()
-    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, array in arrays.items():
-            content = io.BytesIO()
-            np.save(content, array, allow_pickle=False)
-            # Unlike numpy.savez, a ZipInfo has a constant date.
-            entry = zipfile.ZipInfo(f"{name}.npy")
-            entry.compress_type = zipfile.ZIP_DEFLATED
-            archive.writestr(entry, content.getvalue())
-    write_atomically(path, stream.getvalue())
+    write_arrays(path, arrays)
 
 
 def read_flow(path: Path) -> tuple[Float[Tensor, "2 H W"], Bool[Tensor, "H W"]]:
@@ -155,14 +143,8 @@ def read_flow(path: Path) -> tuple[Float[Tensor, "2 H W"], Bool[Tensor, "H W"]]:
     Raises:
         ReidaugError: The file is missing or damaged.
     """
-    try:
-        with np.load(io.BytesIO(path.read_bytes())) as arrays:
-            flow = arrays["flow"].astype(np.float32)
-            visible = arrays["visible"].astype(np.bool_)
-    except FileNotFoundError:
-        raise ReidaugError(f"{path}: no such flow") from None
-    except (OSError, ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
-        raise ReidaugError(f"{path}: not readable as a flow with its visible cells") from None
+    arrays = read_arrays(path, ("flow", "visible"), what="a flow with its visible cells")
+    flow, visible = arrays["flow"].astype(np.float32), arrays["visible"].astype(np.bool_)
     if flow.ndim != 3 or flow.shape[0] != 2 or visible.shape != flow.shape[1:]:
         raise ReidaugError(f"{path}: flow {flow.shape} and visible {visible.shape} do not fit")
     return torch.from_numpy(flow), torch.from_numpy(visible)

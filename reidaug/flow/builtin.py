@@ -23,7 +23,11 @@ RANDOM_WARPS: dict[str, type[FlowEstimator]] = {
 """Controls for re-ID; no rows in tables of flow scores."""
 UNTRAINED = CLOSED_FORMS | RANDOM_WARPS
 SHIPPED = "market"
-"""The checkpoint inside the package, for crops like those of Market-1501."""
+"""The paper's W inside the package, for crops like those of Market-1501."""
+SURFACE = "surface"
+"""Surface flow inside the package, which sees the person and keeps their body."""
+INSIDE = (SHIPPED, SURFACE)
+"""Checkpoints inside the package."""
 
 
 def load_flow(flow: str) -> FlowEstimator:
@@ -40,7 +44,7 @@ def load_flow(flow: str) -> FlowEstimator:
     if folder is None:
         return UNTRAINED[flow]()
     if not folder.is_dir():
-        known = ", ".join((SHIPPED, *UNTRAINED))
+        known = ", ".join((*INSIDE, *UNTRAINED))
         raise UsageError(f"flow {flow}: no such checkpoint folder, nor one of {known}")
     return load_checkpoint(folder)
 
@@ -49,14 +53,14 @@ def checkpoint_of(flow: str) -> Path | None:
     """Return the folder of an estimator's weights, existing or not; None for untrained ones."""
     if flow in UNTRAINED:
         return None
-    if flow == SHIPPED:
-        return Path(str(files("reidaug"))) / "checkpoints" / SHIPPED
+    if flow in INSIDE:
+        return Path(str(files("reidaug"))) / "checkpoints" / flow
     return Path(flow)
 
 
 def resolved(flow: str) -> str:
     """Make a name independent of the working directory: folders become absolute paths."""
-    return flow if flow in (*UNTRAINED, SHIPPED) else str(Path(flow).resolve())
+    return flow if flow in (*UNTRAINED, *INSIDE) else str(Path(flow).resolve())
 
 
 def named_flow(flow: str) -> NamedFlow:

@@ -1,12 +1,13 @@
 """The interface of flow estimators."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from enum import IntEnum
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
 from reidaug.data.pairs import PosePair
@@ -105,6 +106,47 @@ class MotionEstimator(FlowEstimator):
     @abstractmethod
     def motion(self, source: Images, source_pose: Pose, target_pose: Pose) -> Motion:
         """Estimate flow and occlusion."""
+
+
+class PersonFlows(NamedTuple):
+    """Flows of P pairs of a person and a target pose, with what the estimator says of the person."""
+
+    flow: Float[Tensor, "p 2 h w"]
+    pose: Pose  # joints (P, 18, 2) of the person in the target pose, in pixels of the source
+    outline: Bool[Tensor, "p H W"]  # of the person in the target pose, of the source's size
+    origin: UInt8[Tensor, "p h w"]  # where the texture of each cell comes from, see `Origin`
+
+
+class Origin(IntEnum):
+    """Where the texture of a cell comes from."""
+
+    SEEN = 0  # the place itself, which the source shows
+    MIRRORED = 1  # the same place on the other side, left for right
+    OPPOSITE = 2  # the other side of the body at the same height, front for back
+    INVENTED = 3  # the nearest place that the source shows
+
+
+class PersonFlowEstimator(FlowEstimator):
+    """An estimator that sees the person, and keeps their body in the target pose."""
+
+    @abstractmethod
+    def person_flows(
+        self,
+        source: Float[Tensor, "s 3 H W"],
+        mask: Bool[Tensor, "s H W"],
+        source_pose: Pose,
+        target_pose: Pose,
+        pairs: Sequence[tuple[int, int]],
+    ) -> PersonFlows:
+        """Estimate the flows of some pairs, and the person in the target poses.
+
+        Args:
+            source: Source images (S, 3, H, W) in [0, 1].
+            mask: Their people (S, H, W).
+            source_pose: Their joints (S, 18, 2) in pixels.
+            target_pose: Joints of other people (T, 18, 2), in pixels of images of the same size.
+            pairs: Numbers of source and target of each of P pairs.
+        """
 
 
 class NamedFlow(NamedTuple):

@@ -21,6 +21,7 @@ class MeshPart(NamedTuple):
     weights: Floats  # skinning weights (V, N)
     faces: Integers  # triangles (F, 3)
     chart: Floats  # coordinates of the vertices (V, 9), see `reidaug.people3d.anatomy.Chart`
+    place: Floats  # where the vertices are on the mean body at rest (V, 3) in metres
     part: int  # BODY, TAIL, SKIRT, HAIR or BAG
 
 
@@ -60,9 +61,8 @@ def _tube(body: RestBody, length: float, flare: float, loose: float, part: int) 
             np.full(len(position), 0.16),
         )
     )
-    return MeshPart(
-        vertices, _tube_weights(vertices[:, 0], position[:, 2]), _grid(rows, columns), chart, part
-    )
+    weights = _tube_weights(vertices[:, 0], position[:, 2])
+    return MeshPart(vertices, weights, _grid(rows, columns), chart, position, part)
 
 
 def _girth(body: RestBody, z: float) -> tuple[Floats, Floats, float]:
@@ -118,9 +118,8 @@ def _curtain(body: RestBody, bottom: float) -> MeshPart:
     weights[:, bones.index("head")] = on_head
     weights[:, bones.index("spine01")] = 1 - on_head
     vertices = _carried(body, position, "head")
-    return MeshPart(
-        vertices, weights, _grid(rows, columns, closed=False), _plain_chart(position), HAIR
-    )
+    faces = _grid(rows, columns, closed=False)
+    return MeshPart(vertices, weights, faces, _plain_chart(position), position, HAIR)
 
 
 def bag(appearance: Appearance, body: RestBody) -> list[MeshPart]:
@@ -167,7 +166,7 @@ def _blob(
     weights = np.zeros((len(position), len(bones)), np.float32)
     weights[:, bones.index(bone)] = 1
     vertices = _carried(body, position, bone)
-    return MeshPart(vertices, weights, _grid(rows, columns), _plain_chart(unit), part)
+    return MeshPart(vertices, weights, _grid(rows, columns), _plain_chart(unit), position, part)
 
 
 def _carried(body: RestBody, position: Floats, bone: str) -> Floats:

@@ -33,6 +33,9 @@ class PersonMesh(NamedTuple):
     faces: Integers  # triangles (F, 3)
     part: Integers  # part of each triangle (F,), see `reidaug.people3d.accessories`
     chart: Floats  # coordinates of the vertices (V, 9), see `reidaug.people3d.anatomy.Chart`
+    # Where the vertices are on the mean body at rest (V, 3) in metres: the same place for the same
+    # point of every person.
+    place: Floats
     skin: int  # number of vertices of the body surface and the clothes on it; they come first
     heads: Floats  # bone heads (N, 3)
     joints: Floats  # the 17 COCO joints (17, 3)
@@ -45,7 +48,8 @@ def build_mesh(appearance: Appearance) -> PersonMesh:
     body = rest_body(appearance.phenotype)
     chart = skin_chart()
     weights = model.weights[: len(body.vertices)]
-    surface = MeshPart(_clothe(appearance, body, chart), weights, model.faces, chart.table(), BODY)
+    clothed = _clothe(appearance, body, chart)
+    surface = MeshPart(clothed, weights, model.faces, chart.table(), chart.position, BODY)
     parts = [surface, *loose_garments(appearance, body), *loose_hair(appearance, body)]
     parts += bag(appearance, body)
     starts = np.cumsum([0] + [len(p.vertices) for p in parts])
@@ -57,6 +61,7 @@ def build_mesh(appearance: Appearance) -> PersonMesh:
         faces=np.concatenate(faces).astype(np.int32),
         part=np.concatenate([np.full(len(p.faces), p.part, np.int32) for p in parts]),
         chart=np.concatenate([p.chart for p in parts]).astype(np.float32),
+        place=np.concatenate([p.place for p in parts]).astype(np.float32),
         skin=len(body.vertices),
         heads=body.heads,
         joints=body.joints,

@@ -14,7 +14,7 @@ from reidaug.people3d.camera_sampling import Camera, sample_camera
 from reidaug.people3d.motion import ACTIONS, Posture, sample_posture
 from reidaug.people3d.render import Light, RenderPlan
 from reidaug.people3d.scene import WHITE, Backdrop, Occluder
-from reidaug.people3d.worlds import PAIRS, TEST, TRAINING, TRUNCATIONS, World
+from reidaug.people3d.worlds import PAIRS, TEST, TRAINING, TRUNCATIONS, VIEWS, World
 
 # Detection boxes, fitted once to the joints of Market-1501 (docs/joints.png): the share of the
 # crop's height that a person fills; some boxes are much too large; boxes are narrower than the
@@ -104,6 +104,24 @@ def plan_pair_images(
             plan = plan._replace(backdrop=Backdrop(WHITE, 0, 0.0), optics=optics, view=view)
         if truncation.random() < cut:
             plan = plan._replace(view=_truncate(plan.view, truncation.uniform(*CUT_ZOOM)))
+        plans.append(plan)
+    return plans
+
+
+def plan_any_views(
+    world: World, seed: int, person: int, count: int, *, cut: float = 0.0
+) -> list[RenderPlan]:
+    """Plan images of a person from any side, each by a camera drawn anew from those of a world.
+
+    ``cut`` is the share of images whose lower edge runs through the legs; see `plan_pair_images`.
+    """
+    rng = world.generator(seed, VIEWS, person)
+    plans = []
+    for _ in range(count):
+        number, yaw = int(rng.integers(world.cameras)) + 1, float(rng.uniform(-np.pi, np.pi))
+        plan = _plan_image(world, seed, number, rng, yaw, float(rng.random())).plan
+        if rng.random() < cut:
+            plan = plan._replace(view=_truncate(plan.view, rng.uniform(*CUT_ZOOM)))
         plans.append(plan)
     return plans
 

@@ -50,7 +50,7 @@ STREET_BOTTOMS = (
 # Further colours of world B.
 B_COLOURS = ((0.45, 0.43, 0.40), (0.42, 0.16, 0.16), (0.20, 0.30, 0.22), (0.62, 0.50, 0.34))
 
-APPEARANCES, CAMERAS, TRAINING, TEST, PAIRS, TRUNCATIONS = range(6)
+APPEARANCES, CAMERAS, TRAINING, TEST, PAIRS, TRUNCATIONS, VIEWS, SURFACES = range(8)
 """Purposes of random numbers, each with generators of its own."""
 
 LATER = frozenset(
@@ -212,6 +212,28 @@ DOMAIN_B = World(
     ),
     stream=2,
 )  # fmt: skip
+VARIED = World(
+    name="varied",
+    palette=Palette(plain=0.5, prints=0.35, bags=0.5, two_sided=0.15, sleeves=0.2, patterned=0.25),
+    cameras=24,
+    cast=0.12,
+    tone=0.15,
+    blur=(0.0, 0.9),
+    shrink=(0.4, 1.0),
+    noise=(0.005, 0.03),
+    exposure=0.2,
+    sharpen=(0.0, 2.5),
+    relight=1.0,
+    occluders=0.15,
+    actions=(0.55, 0.15, 0.08, 0.12, 0.1),
+    bodies=Bodies(weight=0.5, height=0.38),
+    rig=Rig(
+        height=(1.4, 3.5), distance=(6.0, 14.0), ambient=(0.35, 0.75), strength=(0.9, 1.6),
+        saturation=(0.35, 1.1),
+    ),
+)  # fmt: skip
+"""People, cameras and light of all kinds, to learn from what photographs may look like; not a world
+to compare re-ID models in."""
 WORLDS = {world.name: world for world in (FEW_POSES, MANY_POSES, STREET, DOMAIN_A, DOMAIN_B)}
 
 

@@ -125,7 +125,7 @@ def test_damaged_flows_are_named(tmp_path: Path) -> None:
     with pytest.raises(ReidaugError, match=r"a___b\.npz: flow .* do not fit"):
         dataset[0]
     path.unlink()
-    with pytest.raises(ReidaugError, match=r"a___b\.npz: no such flow"):
+    with pytest.raises(ReidaugError, match=r"a___b\.npz: no such file; it should hold a flow"):
         dataset[0]
 
 

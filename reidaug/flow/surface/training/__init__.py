@@ -1,0 +1,1 @@
+"""Training of surface flow on rendered people."""

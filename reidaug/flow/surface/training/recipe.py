@@ -1,0 +1,69 @@
+"""Recipe of a surface training: samples, networks, augmentation, losses, optimisation."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import torch
+from pydantic import ConfigDict, Field
+
+from reidaug.flow.components import without_preset
+from reidaug.flow.surface.training.augmentation import SurfaceAugmentation
+from reidaug.flow.training.recipe import Schedule
+from reidaug.machine import fast_precision
+from reidaug.recipes import Recipe, Share, Weight
+
+
+@dataclass(frozen=True)
+class SurfaceWeights:
+    """Loss weights, see `reidaug.flow.surface.training.losses`."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+
+    seen: Weight = 10.0  # places on the crop
+    person: Weight = 0.5  # which cells of the crop show the person
+    joints: Weight = 3.0  # retargeted joints
+    imagined: Weight = 10.0  # places in the target pose
+    outline: Weight = 2.0  # outline in the target pose
+
+
+def _fast_precision() -> Literal["float32", "bfloat16"]:
+    return fast_precision(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
+
+
+class TrainSurface(Recipe):
+    """Recipe of `reidaug train-flow` with ``surfaces``."""
+
+    surfaces: Path  # rendered people, see `reidaug synth surfaces`
+    # Joints and masks of the training crops as a network finds them, see `reidaug pose`; null:
+    # true ones alone.
+    keypoints: Path | None = None
+    masks: Path | None = None
+    estimator: dict[str, Any]  # ``class``, optionally ``preset``, and keywords
+    start: str | None = None  # checkpoint folder, or a name, whose weights the estimator starts from
+    augmentation: SurfaceAugmentation = SurfaceAugmentation()  # random changes of samples
+    # share of the samples of another's pose whose target network gets the true joints
+    true_joints: Share = 0.4
+    weights: SurfaceWeights = SurfaceWeights()  # loss weights
+    schedule: Schedule  # steps and learning rate
+    batch: int = Field(32, ge=1)  # samples per step
+    clip: float | None = Field(1.0, gt=0)  # largest gradient norm; null does not clip
+    betas: tuple[float, float] = (0.9, 0.99)  # of AdamW
+    weight_decay: float = Field(1e-4, ge=0)  # of AdamW
+    # of the convolutions in training; by default bfloat16 where the device has instructions for it
+    precision: Literal["float32", "bfloat16"] = Field(default_factory=_fast_precision)
+    half_precision_weights: bool = False  # store the checkpoint's weights in 16 bits
+    test_samples: int = Field(1000, ge=1)  # samples of the test people to score, evenly spaced
+    log_every: int = Field(100, ge=1)  # steps from one log line to the next
+    save_every: int = Field(500, ge=1)  # steps between training states, for resuming
+    seed: int = Field(0, ge=0)  # random seed
+
+
+def resolved(recipe: TrainSurface) -> dict[str, Any]:
+    """List the YAML values of ``recipe.yaml``, with the preset replaced by its keywords.
+
+    Raises:
+        UsageError: The class or preset does not exist.
+    """
+    values = {"command": "train-flow", **recipe.model_dump(mode="json")}
+    return values | {"estimator": without_preset(values["estimator"], key="estimator")}

@@ -1,0 +1,187 @@
+"""Training of surface flow: the loop, its resumable state, its checkpoint and scores."""
+
+import math
+from contextlib import nullcontext
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.utils import clip_grad_norm_
+
+from reidaug.errors import ReidaugError, UsageError
+from reidaug.flow.builtin import load_flow
+from reidaug.flow.checkpoint import build_estimator, load_checkpoint, save_checkpoint
+from reidaug.flow.surface.estimator import SurfaceFlow
+from reidaug.flow.surface.training.losses import Prediction, losses_of
+from reidaug.flow.surface.training.recipe import TrainSurface, resolved
+from reidaug.flow.surface.training.samples import Batch, Samples, read_samples
+from reidaug.flow.surface.training.scores import score_samples
+from reidaug.flow.training.batches import PairBatches, step_generator
+from reidaug.geometry.flow import size_of
+from reidaug.geometry.pose import Pose
+from reidaug.jobs import StateFile
+from reidaug.runs import RunFolder, progress
+
+STATE = "state.pt"
+CHANCE = 1_000
+"""Added to the seed: the numbers that change samples are not those that order them."""
+
+
+class SurfaceTrainer:
+    """One optimisation step after another.
+
+    Args:
+        recipe: The training.
+    """
+
+    def __init__(self, recipe: TrainSurface) -> None:
+        self.recipe = recipe
+        torch.manual_seed(recipe.seed)
+        estimator = build_estimator(recipe.estimator)
+        if not isinstance(estimator, SurfaceFlow):
+            name = recipe.estimator["class"]
+            raise UsageError(f"estimator.class: {name} is not trained on surfaces")
+        self.estimator = estimator.train()
+        if recipe.start is not None:
+            start_from(estimator, recipe.start)
+        self.optimiser = torch.optim.AdamW(
+            estimator.parameters(), lr=recipe.schedule.rate, betas=recipe.betas,
+            weight_decay=recipe.weight_decay,
+        )  # fmt: skip
+        self.steps_done = 0
+
+    def step(self, batch: Batch, random: torch.Generator) -> dict[str, float]:
+        """Take a step on a batch; the unweighted losses by name."""
+        for group in self.optimiser.param_groups:
+            group["lr"] = self.recipe.schedule.at(self.steps_done)
+        losses = losses_of(self.predict(batch, random), batch)
+        weights = asdict(self.recipe.weights)
+        total = sum((weights[name] * loss for name, loss in losses.items()), torch.zeros(()))
+        self.optimiser.zero_grad()
+        total.backward()
+        if self.recipe.clip is not None:
+            clip_grad_norm_(self.estimator.parameters(), self.recipe.clip)
+        self.optimiser.step()
+        self.steps_done += 1
+        return {name: float(loss.detach()) for name, loss in losses.items()}
+
+    def predict(self, batch: Batch, random: torch.Generator) -> Prediction:
+        """Run the three parts; the target network gets retargeted joints, or true ones."""
+        half = self.recipe.precision == "bfloat16"
+        context = torch.autocast(batch.image.device.type, torch.bfloat16) if half else nullcontext()
+        size, model = size_of(batch.image), self.estimator
+        with context:
+            seen = model.source(batch.image, batch.mask, batch.known, batch.pose)
+            moved = model.retargeting(batch.pose, batch.asked, seen.code, size)
+            given = given_joints(batch, moved, self.recipe, random)
+            return Prediction(seen, moved, model.target(given, seen.code, size))
+
+    def state(self) -> dict[str, Any]:
+        """Give all that a resumed training needs."""
+        return {
+            "model": self.estimator.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "step": self.steps_done,
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from a state."""
+        self.estimator.load_state_dict(state["model"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.steps_done = state["step"]
+
+
+def given_joints(
+    batch: Batch, moved: Pose, recipe: TrainSurface, random: torch.Generator
+) -> Pose:
+    """Choose the joints (B, 18, 2) that the target network gets.
+
+    Those asked for, where they are of the same person; else those retargeted, or in a share of the
+    samples the true ones with joint noise, so that it learns before the retargeting does.
+    """
+    true = torch.rand(len(batch.retargeted), generator=random) < recipe.true_joints
+    noise = torch.randn(batch.target_pose.xy.shape, generator=random)
+    near = batch.target_pose.xy + recipe.augmentation.jitter * batch.image.shape[-2] * noise
+    other = torch.where(true[:, None, None], near, moved.xy.detach())
+    own = torch.where(batch.retargeted[:, None, None], other, batch.asked.xy)
+    return Pose(own, batch.asked.visible)
+
+
+def start_from(estimator: SurfaceFlow, start: str) -> None:
+    """Take the weights of a checkpoint, by its folder or name.
+
+    Raises:
+        UsageError: It is of another architecture.
+    """
+    try:
+        estimator.load_state_dict(load_flow(start).state_dict())
+    except RuntimeError:
+        raise UsageError(f"start: {start} has other networks than the recipe's estimator") from None
+
+
+def train_surface(recipe: TrainSurface, out: Path, *, resume: bool = False) -> dict[str, Any]:
+    """Train an estimator on rendered people, write its checkpoint and score it.
+
+    Args:
+        recipe: The training.
+        out: Run folder.
+        resume: Whether to resume the run in that folder, to the same bytes as without interruption.
+
+    Returns:
+        The report, see `reidaug.flow.surface.training.scores.score_samples`.
+
+    Raises:
+        ReidaugError: Samples cannot be read, or training diverges.
+        UsageError: The recipe cannot be carried out.
+    """
+    trainer = SurfaceTrainer(recipe)
+    run = RunFolder.open(out, resolved(recipe), resume=resume)
+    report = run.finished()
+    if report is not None:
+        return report
+    state = StateFile(out / STATE)
+    kept = state.read(torch.device("cpu"))
+    if kept is not None:
+        trainer.restore(kept)
+    run.rewind(lambda record: record["step"] <= trainer.steps_done)
+    samples = read_samples(
+        recipe.surfaces, "train", keypoints=recipe.keypoints, masks=recipe.masks
+    )
+    _fit(trainer, samples, run, state)
+    folder = out / "checkpoint"
+    save_checkpoint(
+        folder, trainer.estimator, resolved(recipe), half_precision=recipe.half_precision_weights
+    )
+    stored = load_checkpoint(folder)
+    assert isinstance(stored, SurfaceFlow)
+    scores = score_samples(stored, read_samples(recipe.surfaces, "test"), recipe.test_samples)
+    report = {"steps": recipe.schedule.steps, "seed": recipe.seed, **scores}
+    run.report(report)
+    state.remove()
+    return report
+
+
+def _fit(trainer: SurfaceTrainer, samples: Samples, run: RunFolder, state: StateFile) -> None:
+    recipe = trainer.recipe
+    batches = PairBatches(
+        len(samples.targets.source), recipe.batch, steps=recipe.schedule.steps,
+        start=trainer.steps_done, seed=recipe.seed,
+    )  # fmt: skip
+    sums: dict[str, float] = {}
+    for numbers in progress(batches, total=len(batches), what="train", unit="step"):
+        random = step_generator(recipe.seed + CHANCE, trainer.steps_done)
+        batch = recipe.augmentation.draw(samples, torch.tensor(numbers), random)
+        losses = trainer.step(batch, random)
+        if not all(map(math.isfinite, losses.values())):
+            raise ReidaugError(
+                f"step {trainer.steps_done}: a loss is not finite; lower schedule.rate"
+            )
+        sums = {name: sums.get(name, 0.0) + loss for name, loss in losses.items()}
+        step = trainer.steps_done
+        if step % recipe.log_every == 0:
+            run.log(step=step, **{name: total / recipe.log_every for name, total in sums.items()})
+            sums = {}
+        if step % recipe.save_every == 0 and step < recipe.schedule.steps:
+            state.write(trainer.state())
