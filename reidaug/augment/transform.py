@@ -4,7 +4,7 @@ import hashlib
 from collections import OrderedDict
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -23,11 +23,27 @@ from reidaug.augment.viewpoint import half_turns
 from reidaug.augment.warping import Crop, estimate_flows, put_on_canvas, targets_of, warp_pixels
 from reidaug.data.crop_names import warp_name
 from reidaug.errors import UsageError
-from reidaug.flow.estimator import FlowEstimator
+from reidaug.flow.estimator import FlowEstimator, PersonFlowEstimator
 from reidaug.geometry.pose import select, stack
 from reidaug.recipes import resolve
 
 OUTLINES_KEPT = 512  # targets; 40 kB each at 128 x 64
+
+
+class _Kept(NamedTuple):
+    """The flow from a crop to a target, with the crop's own outline there if the flow gives it."""
+
+    flow: Float[Tensor, "1 2 h w"]
+    own: Targets | None
+
+    @property
+    def bytes(self) -> int:
+        """Memory that it takes."""
+        return self.flow.nbytes + (self.own.outline.nbytes + self.own.matte.nbytes if self.own else 0)
+
+    def targets(self, estimator: FlowEstimator, crop: Crop, asked: Targets) -> Targets:
+        """Find the outline that cuts the warp."""
+        return self.own or targets_of(estimator, crop, self.flow, asked)
 
 
 class PoseWarp(Transform):  # type: ignore[misc]
@@ -99,7 +115,7 @@ class PoseWarp(Transform):  # type: ignore[misc]
         self._empty()
 
     def _empty(self) -> None:
-        self._flows: OrderedDict[bytes, Float[Tensor, "1 2 h w"]] = OrderedDict()
+        self._flows: OrderedDict[bytes, _Kept] = OrderedDict()
         self._flow_bytes = 0
         self._target = lru_cache(maxsize=OUTLINES_KEPT)(self._read_target)
         self._worker: tuple[int, torch.Generator] | None = None
@@ -167,12 +183,12 @@ class PoseWarp(Transform):  # type: ignore[misc]
         return put_on_canvas(source, pixels, self.pool.size, self.options.masks)
 
     def _warped(self, crop: Crop, target: int, targets: Targets) -> tv_tensors.Image:
-        flow = self._flow(crop, target, targets)
-        targets = targets_of(self.estimator, crop, flow, targets)
+        kept = self._flow(crop, target, targets)
+        targets = kept.targets(self.estimator, crop, targets)
         name = warp_name(crop.source.name, target)
-        return tv_tensors.Image(warp_pixels(crop, flow, targets, [name], self.options)[0])
+        return tv_tensors.Image(warp_pixels(crop, kept.flow, targets, [name], self.options)[0])
 
-    def _flow(self, crop: Crop, target: int, targets: Targets) -> Float[Tensor, "1 2 h w"]:
+    def _flow(self, crop: Crop, target: int, targets: Targets) -> "_Kept":
         key = _key(crop, target)
         kept = self._flows.get(key)
         if kept is not None:
@@ -180,11 +196,13 @@ class PoseWarp(Transform):  # type: ignore[misc]
             return kept
         field = next(iter(estimate_flows(self.estimator, [crop], targets, self.options)))
         flow = field.flow.contiguous()  # closed-form flows may be views of something larger
-        self._flows[key] = flow
-        self._flow_bytes += flow.nbytes
+        own = isinstance(self.estimator, PersonFlowEstimator)
+        kept = _Kept(flow, field.targets if own else None)
+        self._flows[key] = kept
+        self._flow_bytes += kept.bytes
         while self._flow_bytes > self.cache_mb * 2**20:
-            self._flow_bytes -= self._flows.popitem(last=False)[1].nbytes
-        return flow
+            self._flow_bytes -= self._flows.popitem(last=False)[1].bytes
+        return kept
 
     def _read_target(self, index: int) -> Targets:
         pose = select(self.pool.pose, [index])
@@ -234,6 +252,6 @@ def _source_of(image: PosedImage) -> Source | None:
 
 def _key(crop: Crop, target: int) -> bytes:
     digest = hashlib.blake2b(target.to_bytes(8), digest_size=16)
-    for part in (crop.image, *crop.pose):
+    for part in (crop.image, crop.mask, *crop.pose):
         digest.update(part.numpy().tobytes())
     return digest.digest()

@@ -7,9 +7,7 @@ from reidaug.data.keypoints import read_keypoints
 from reidaug.errors import UsageError
 from reidaug.people3d.surface_dataset import SurfaceOptions, read_surfaces, render_surfaces
 from reidaug.people3d.surface_maps import on_grid
-
-OPTIONS = SurfaceOptions(people=2, test_people=1, views=2, poses=5, cut=0.3)
-
+from tests.small_surfaces import OPTIONS
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory):

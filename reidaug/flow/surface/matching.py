@@ -2,6 +2,7 @@
 
 The nearest place that the crop shows is looked for, with the body's symmetry as fall-back: left for
 right, and the front for the back at the same height. What was used is told cell by cell.
+Nothing here has gradients: networks learn from places, not from flows.
 """
 
 from typing import NamedTuple
@@ -13,18 +14,17 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 from torch import Tensor
 
+from reidaug.flow.estimator import Origin
 from reidaug.flow.surface.places import AXIS_Y
 from reidaug.geometry.flow import identity
-
-SEEN, MIRRORED, OPPOSITE, INVENTED = range(4)
-"""Origin of a cell's texture: the place itself, its mirror image left for right, the other side of
-the body, or the nearest place shown, further than `FAR` away."""
 
 FAR = 0.08  # metres from the place itself
 PENALTIES = (0.0, 0.05, 0.10, 0.13)  # metres: as seen, mirrored, the other side, both
 UPRIGHT = 1.4  # a metre up or down counts as so many across
 BAG = 0.3  # metres from a bag to anything else
 HEAD = 0.76  # height in metres from which on the front is never taken for the back: a face
+NECK = 0.06  # below the head, in metres
+FACE = 3.0  # on the head a metre to front or back counts as so many
 NEIGHBOURS, JUMP = 3, 2.5  # places averaged, if so near in cells of the crop's grid
 
 
@@ -33,6 +33,7 @@ class Shown(NamedTuple):
 
     tree: cKDTree  # of points (P, 5)
     origin: NDArray[np.int8]  # of each point (P,)
+    penalty: NDArray[np.float64]  # metres that each point is farther than it is (P,)
     position: NDArray[np.float32]  # where the crop shows it (P, 2), normalised
     step: NDArray[np.float32]  # one cell of the crop's grid, normalised (2,)
 
@@ -41,7 +42,7 @@ class Match(NamedTuple):
     """Where target cells take their texture."""
 
     position: Float[Tensor, "n 2"]  # on the crop, normalised
-    origin: Int[Tensor, "n"]  # see `SEEN`
+    origin: Int[Tensor, "n"]  # see `Origin`
 
 
 def shown_places(
@@ -55,14 +56,14 @@ def shown_places(
     """
     height, width = person.shape
     here = identity(height, width)[:, person].mT.numpy()
-    places = surface[:, person].mT.double().numpy()
+    places = surface[:, person].mT.detach().double().numpy()
     points, origins = [], []
     front = (places[:, 2] > HEAD) & (places[:, 1] < AXIS_Y)
     for flip_x, flip_y, penalty, origin in (
-        (False, False, PENALTIES[0], SEEN),
-        (True, False, PENALTIES[1], MIRRORED),
-        (False, True, PENALTIES[2], OPPOSITE),
-        (True, True, PENALTIES[3], OPPOSITE),
+        (False, False, PENALTIES[0], Origin.SEEN),
+        (True, False, PENALTIES[1], Origin.MIRRORED),
+        (False, True, PENALTIES[2], Origin.OPPOSITE),
+        (True, True, PENALTIES[3], Origin.OPPOSITE),
     ):
         moved = _metric(places, flip_x=flip_x, flip_y=flip_y)
         moved[:, 4] = penalty
@@ -71,24 +72,22 @@ def shown_places(
         points.append(moved)
         origins.append(np.full(len(places), origin, np.int8))
     step = np.array([2 / (width - 1), 2 / (height - 1)], np.float32)
-    return Shown(
-        cKDTree(np.concatenate(points)), np.concatenate(origins), np.tile(here, (4, 1)), step
-    )
+    whole = np.concatenate(points)
+    position = np.tile(here, (4, 1))
+    return Shown(cKDTree(whole), np.concatenate(origins), whole[:, 4], position, step)
 
 
 def match_places(shown: Shown, places: Float[Tensor, "n 4"]) -> Match:
     """Find where places (N, 4) of target cells are on the crop."""
-    asked = _metric(places.double().numpy())
+    asked = _metric(places.detach().double().numpy())
     distance, found = shown.tree.query(asked, k=NEIGHBOURS)
     origin = shown.origin[found]
     position = shown.position[found]
     near = np.abs((position - position[:, :1]) / shown.step).max(-1) <= JUMP
-    weight = near * (origin == origin[:, :1]) / (distance**2 + 1e-5)
+    away = np.maximum(distance**2 - shown.penalty[found] ** 2, 0)
+    weight = near * (origin == origin[:, :1]) / (away + 1e-5)
     mean = (position * weight[..., None]).sum(1) / weight.sum(1)[:, None]
-    first = origin[:, 0].copy()
-    penalty = np.asarray(PENALTIES)[[0, 1, 2]][first]
-    far = np.sqrt(np.maximum(distance[:, 0] ** 2 - penalty**2, 0)) > FAR
-    first[far] = INVENTED
+    first = np.where(away[:, 0] > FAR**2, Origin.INVENTED, origin[:, 0])
     return Match(torch.from_numpy(mean).float(), torch.from_numpy(first).long())
 
 
@@ -98,5 +97,6 @@ def _metric(
     """Points (N, 5) whose distance is that of places (N, 4), perhaps mirrored."""
     x, y, z, bag = places.T
     x = -x if flip_x else x
-    y = 2 * AXIS_Y - y if flip_y else y
-    return np.stack((x, y, UPRIGHT * z, BAG * bag, np.zeros_like(x)), 1)
+    deep = -(y - AXIS_Y) if flip_y else y - AXIS_Y
+    deep = deep * (1 + (FACE - 1) * np.clip((z - HEAD) / NECK + 1, 0, 1))
+    return np.stack((x, deep, UPRIGHT * z, BAG * bag, np.zeros_like(x)), 1)

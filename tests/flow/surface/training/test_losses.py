@@ -1,0 +1,53 @@
+import torch
+
+from reidaug.flow.surface.networks import Imagined, Seen
+from reidaug.flow.surface.training.losses import Prediction, losses_of, place_loss
+from reidaug.flow.surface.training.samples import take
+from reidaug.geometry.pose import Pose
+
+
+def perfect(batch):
+    sure = 30.0
+    visible = batch.seen.isfinite().all(1).float()
+    return Prediction(
+        Seen(batch.seen.nan_to_num(), sure * (2 * visible - 1), torch.zeros(len(visible), 1)),
+        batch.target_pose,
+        Imagined(batch.surface.nan_to_num(), sure * (2 * batch.outline.float() - 1)),
+    )
+
+
+def test_the_truth_has_no_loss(samples):
+    batch = take(samples, torch.arange(10))
+    for name, loss in losses_of(perfect(batch), batch).items():
+        assert float(loss) < 1e-6, name
+
+
+def test_each_loss_is_of_its_part_alone(samples):
+    batch = take(samples, torch.arange(10))
+    right = perfect(batch)
+    seen, moved, imagined = right
+    wrong = {
+        "seen": right._replace(seen=seen._replace(surface=seen.surface + 0.1)),
+        "person": right._replace(seen=seen._replace(person=-seen.person)),
+        "joints": right._replace(moved=Pose(moved.xy + 3, moved.visible)),
+        "imagined": right._replace(imagined=imagined._replace(surface=imagined.surface - 0.1)),
+        "outline": right._replace(imagined=imagined._replace(outline=-imagined.outline)),
+    }
+    for name, prediction in wrong.items():
+        losses = losses_of(prediction, batch)
+        assert {key for key, loss in losses.items() if float(loss) > 1e-3} == {name}
+
+
+def test_places_count_axis_by_axis_where_they_are_known():
+    true = torch.zeros(1, 4, 1, 2)
+    true[..., 1] = torch.nan
+    found = torch.tensor([0.1, -0.2, 0.3, 0.0]).view(1, 4, 1, 1).expand(1, 4, 1, 2)
+    assert torch.isclose(place_loss(found, true), torch.tensor(0.6))
+
+
+def test_joints_of_the_same_person_are_not_retargeted(samples):
+    batch = take(samples, torch.arange(10))
+    batch = batch._replace(retargeted=torch.zeros_like(batch.retargeted))
+    right = perfect(batch)
+    wrong = right._replace(moved=Pose(right.moved.xy + 9, right.moved.visible))
+    assert float(losses_of(wrong, batch)["joints"]) == 0

@@ -1,0 +1,27 @@
+import pytest
+import torch
+
+from reidaug.flow.checkpoint import build_estimator
+from reidaug.flow.surface.training.scores import iou, mean_width, place_errors, score_samples
+from tests.small_surfaces import ESTIMATOR
+
+
+def test_scores_of_an_untrained_estimator_are_poor_and_complete(samples):
+    torch.manual_seed(0)
+    report = score_samples(build_estimator(ESTIMATOR).eval(), samples, 6)
+    assert report["samples"] == 6
+    assert report["seen_cm"] > 10 and report["imagined_cm"] > 10 and report["joints_px"] > 1
+    assert 0 <= report["outline_iou"] < 0.6 < report["limbs_iou"] + 0.4
+
+
+def test_known_scores():
+    one = torch.zeros(2, 4, 4, dtype=torch.bool)
+    one[0, :2, :3] = True
+    other = torch.zeros_like(one)
+    other[0, 1:3, :3] = True
+    assert iou(one, other).tolist() == pytest.approx([3 / 9, 1])
+    assert mean_width(one).tolist() == [3, 0]
+    true = torch.zeros(1, 4, 1, 2)
+    true[..., 0] = torch.nan
+    found = torch.tensor([0.03, 0.0, 0.04, 1.0]).view(1, 4, 1, 1).expand_as(true)
+    assert place_errors(found, true).tolist() == pytest.approx([5.0])

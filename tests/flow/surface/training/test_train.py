@@ -1,0 +1,75 @@
+import pytest
+import torch
+
+from reidaug.errors import UsageError
+from reidaug.flow.checkpoint import load_checkpoint
+from reidaug.flow.surface import SurfaceFlow
+from reidaug.flow.surface.training.samples import take
+from reidaug.flow.surface.training.train import SurfaceTrainer, given_joints, train_surface
+from reidaug.geometry.pose import Pose
+from tests.seeding import seeded
+from tests.small_surfaces import surface_recipe
+
+
+def test_training_writes_a_checkpoint_that_loads_and_resumes_to_the_same_bytes(surfaces, tmp_path):
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    report = train_surface(surface_recipe(surfaces), whole)
+    assert report["steps"] == 4 and "outline_iou" in report
+    assert isinstance(load_checkpoint(whole / "checkpoint"), SurfaceFlow)
+
+    class Stopped(Exception):
+        pass
+
+    taken = SurfaceTrainer.step
+
+    def stop_after_three(self, batch, random):
+        if self.steps_done == 3:
+            raise Stopped
+        return taken(self, batch, random)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(SurfaceTrainer, "step", stop_after_three)
+        with pytest.raises(Stopped):
+            train_surface(surface_recipe(surfaces), parts)
+    assert train_surface(surface_recipe(surfaces), parts, resume=True) == report
+    weights = [folder / "checkpoint" / "model.safetensors" for folder in (whole, parts)]
+    assert weights[0].read_bytes() == weights[1].read_bytes()
+    logs = [(folder / "log.jsonl").read_text() for folder in (whole, parts)]
+    assert logs[0] == logs[1] and not (parts / "state.pt").exists()
+
+
+def test_training_learns(samples, surfaces):
+    recipe = surface_recipe(surfaces, schedule={"steps": 60, "rate": 3e-3, "shape": "constant"})
+    trainer = SurfaceTrainer(recipe)
+    batch = take(samples, torch.arange(6))
+    losses = [trainer.step(batch, seeded(k)) for k in range(60)]
+    for name in ("seen", "person", "joints", "imagined", "outline"):
+        assert losses[-1][name] < 0.8 * losses[0][name], (name, losses[0], losses[-1])
+
+
+def test_the_target_network_gets_joints_of_this_person(samples, surfaces):
+    recipe = surface_recipe(surfaces, true_joints=0)
+    batch = take(samples, torch.arange(10))
+    moved = Pose(torch.full_like(batch.asked.xy, -5.0), batch.asked.visible)
+    given = given_joints(batch, moved, recipe, seeded(0))
+    other = batch.retargeted
+    assert (given.xy[other] == -5).all()
+    assert torch.equal(given.xy[~other], batch.asked.xy[~other])
+    true = given_joints(batch, moved, surface_recipe(surfaces, true_joints=1), seeded(0))
+    assert (true.xy[other] - batch.target_pose.xy[other]).abs().mean() < 2
+
+
+def test_another_estimator_is_refused_before_anything_is_read(tmp_path):
+    estimator = {"class": "reidaug.flow.unwarpme:UnWarpME", "preset": "small"}
+    with pytest.raises(UsageError, match="is not trained on surfaces"):
+        train_surface(surface_recipe(tmp_path, estimator=estimator), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_weights_of_other_networks_are_no_start(surfaces, tmp_path):
+    train_surface(surface_recipe(surfaces, schedule={"steps": 1}), tmp_path / "first")
+    start = str(tmp_path / "first" / "checkpoint")
+    SurfaceTrainer(surface_recipe(surfaces, start=start))
+    wide = {**surface_recipe(surfaces).estimator, "last": 12}
+    with pytest.raises(UsageError, match="has other networks"):
+        SurfaceTrainer(surface_recipe(surfaces, start=start, estimator=wide))
