@@ -60,6 +60,18 @@ def closing(mask: Bool[Tensor, "b height width"], side: int) -> Bool[Tensor, "b 
     return -max_pool2d(-grown, side, stride=1, padding=side // 2) > 0.5
 
 
+def without_edge(mask: Bool[Tensor, "b height width"]) -> Bool[Tensor, "b height width"]:
+    """Leave the outermost pixels of masks out, but for those of parts at most two pixels wide.
+
+    The edge of an estimated mask is often background. What an erosion by one pixel would remove
+    altogether, such as a thin arm, stays.
+    """
+    outside = (~mask).float()
+    inner = max_pool2d(outside, 3, stride=1, padding=1) == 0
+    near = max_pool2d(inner.float(), 5, stride=1, padding=2) > 0
+    return inner | (mask & ~near)
+
+
 def _distance(
     start: Float[Tensor, "b 2"], end: Float[Tensor, "b 2"], size: Size
 ) -> Float[Tensor, "b height width"]:

@@ -6,15 +6,21 @@ from typing import ClassVar, NamedTuple
 import torch
 from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
-from torch.nn.functional import max_pool2d
 
 from reidaug.flow.components import Presets
 from reidaug.flow.estimator import Flow, Images, PersonFlowEstimator, PersonFlows
-from reidaug.flow.surface.matching import Shown, match_places, shown_places
-from reidaug.flow.surface.networks import Imagined, Seen, SourceNetwork, TargetNetwork
+from reidaug.flow.surface.matching import Shown, match_maps, shown_places
+from reidaug.flow.surface.networks import (
+    Imagined,
+    Refinement,
+    Seen,
+    SourceNetwork,
+    TargetNetwork,
+)
 from reidaug.flow.surface.retargeting import Retargeting
 from reidaug.geometry.flow import Size, identity, size_of
 from reidaug.geometry.pose import Pose, on_canvas, select
+from reidaug.geometry.silhouette import without_edge
 from reidaug.geometry.warp import warp
 
 def on_grid(mask: Bool[Tensor, "H W"], grid: Size) -> Bool[Tensor, "h w"]:
@@ -23,6 +29,21 @@ def on_grid(mask: Bool[Tensor, "H W"], grid: Size) -> Bool[Tensor, "h w"]:
         torch.linspace(0, n - 1, m).round().long() for n, m in zip(mask.shape, grid, strict=True)
     )
     return mask[rows[:, None], columns]
+
+
+def person_cells(
+    mask: Bool[Tensor, "H W"] | None, odds: Float[Tensor, "h w"]
+) -> Bool[Tensor, "h w"]:
+    """Decide which cells of a crop show the person: those of the mask, or likely ones; never none.
+
+    Args:
+        mask: The person, without whose edge the cells are; None: the network decides.
+        odds: Log-odds of the person by the source network.
+    """
+    person = odds > 0
+    if mask is not None:
+        person = on_grid(without_edge(mask[None])[0], size_of(odds))
+    return person if person.any() else odds >= odds.max()
 
 
 AT_ONCE = 32
@@ -53,6 +74,7 @@ class SurfaceFlow(PersonFlowEstimator):
         target_widths: Channels of the target network.
         last: Channels of its last resolution.
         code: Length of the code of body and clothes.
+        refinement_widths: Channels of the refinement.
 
     Raises:
         ValueError: The canvas is no multiple of 32.
@@ -65,6 +87,7 @@ class SurfaceFlow(PersonFlowEstimator):
             "target_widths": (24, 32, 48, 64),
             "last": 16,
             "code": 32,
+            "refinement_widths": (24, 32, 48),
         },
     }
     """``market``: crops of 128x64; ``small``: narrower, minutes on a CPU."""
@@ -77,6 +100,7 @@ class SurfaceFlow(PersonFlowEstimator):
         target_widths: Sequence[int] = (48, 96, 128, 160),
         last: int = 32,
         code: int = 64,
+        refinement_widths: Sequence[int] = (48, 96, 128),
     ) -> None:
         super().__init__()
         if any(side % 32 or side <= 0 for side in canvas):
@@ -86,6 +110,7 @@ class SurfaceFlow(PersonFlowEstimator):
         self.source = SourceNetwork(widths=source_widths, code=code)
         self.target = TargetNetwork(widths=target_widths, last=last, code=code)
         self.retargeting = Retargeting(code=code)
+        self.refinement = Refinement(features=source_widths[0] + last, widths=refinement_widths)
 
     def forward(self, source: Images, source_pose: Pose, target_pose: Pose) -> Flow:
         """Estimate one flow a pair, to joints of the same person: nothing is retargeted.
@@ -95,13 +120,8 @@ class SurfaceFlow(PersonFlowEstimator):
         crops = self._see(source, None, source_pose)
         pose = on_canvas(target_pose, size_of(source), self.canvas)
         imagined = self.target(pose, crops.seen.code, self.canvas)
-        flows = [
-            self._match(shown, surface, outline > 0)[0]
-            for shown, surface, outline in zip(
-                crops.shown, imagined.surface, imagined.outline, strict=True
-            )
-        ]
-        return torch.stack(flows)
+        everyone = list(range(len(source)))
+        return self._join(crops, everyone, imagined, pose)[0]
 
     def person_flows(
         self,
@@ -135,12 +155,23 @@ class SurfaceFlow(PersonFlowEstimator):
             code, own = crops.seen.code[sources], select(crops.pose, sources)
             pose = self.retargeting(own, select(asked, targets), code, self.canvas)
             imagined = self.target(pose, code, self.canvas)
-            flows, origins = [], []
-            for k, (surface, outline) in enumerate(zip(*imagined, strict=True)):
-                flow, origin = self._match(crops.shown[sources[k]], surface, outline > 0)
-                flows.append(flow)
-                origins.append(origin)
-            yield pose, torch.stack(flows), imagined.outline, torch.stack(origins)
+            flow, origin = self._join(crops, sources, imagined, pose)
+            yield pose, flow, imagined.outline, origin
+
+    def _join(
+        self, crops: Crops, sources: list[int], imagined: Imagined, pose: Pose
+    ) -> tuple[Float[Tensor, "b 2 h w"], UInt8[Tensor, "b h w"]]:
+        """Join what some sources show and what is imagined of them: flows and origins."""
+        matches = [
+            match_maps(crops.shown[k], surface, outline > 0)
+            for k, surface, outline in zip(
+                sources, imagined.surface, imagined.outline, strict=True
+            )
+        ]
+        flow, origin = (torch.stack(part) for part in zip(*matches, strict=True))
+        seen = Seen(*(part[sources] for part in crops.seen))
+        own = select(crops.pose, sources)
+        return self.refinement(flow, seen, imagined, own, pose, self.canvas), origin
 
     def _see(self, source: Images, mask: Bool[Tensor, "s H W"] | None, pose: Pose) -> Crops:
         size = size_of(source)
@@ -157,21 +188,6 @@ class SurfaceFlow(PersonFlowEstimator):
         seen = self.source(image, masks, flags, own)
         shown = []
         for k, (surface, odds) in enumerate(zip(seen.surface, seen.person, strict=True)):
-            person = on_grid(masks[k] > 0.5, self.grid) if known else odds > 0
-            if not person.any():
-                person = odds >= odds.max()
+            person = person_cells(masks[k] > 0.5 if known else None, odds)
             shown.append(shown_places(surface.float(), person))
         return Crops(own, seen, shown)
-
-    def _match(
-        self, shown: Shown, surface: Float[Tensor, "4 h w"], outline: Bool[Tensor, "H W"]
-    ) -> tuple[Float[Tensor, "2 h w"], UInt8[Tensor, "h w"]]:
-        """Find flow and origin of the cells in and around an outline; the others stay in place."""
-        near = max_pool2d(outline[None, None].float(), 4, 2, 1)[0, 0] > 0
-        flow = identity(*self.grid)
-        origin = torch.zeros(self.grid, dtype=torch.uint8)
-        if near.any():
-            match = match_places(shown, surface[:, near].mT.float())
-            flow[:, near] = match.position.mT
-            origin[near] = match.origin.to(torch.uint8)
-        return flow, origin

@@ -9,14 +9,16 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, UInt8
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 from torch import Tensor
+from torch.nn.functional import max_pool2d
 
 from reidaug.flow.estimator import Origin
 from reidaug.flow.surface.places import AXIS_Y
-from reidaug.geometry.flow import identity
+from reidaug.flow.surface.smoothing import smooth_matches
+from reidaug.geometry.flow import identity, size_of
 
 FAR = 0.08  # metres from the place itself
 PENALTIES = (0.0, 0.05, 0.10, 0.13)  # metres: as seen, mirrored, the other side, both
@@ -89,6 +91,26 @@ def match_places(shown: Shown, places: Float[Tensor, "n 4"]) -> Match:
     mean = (position * weight[..., None]).sum(1) / weight.sum(1)[:, None]
     first = np.where(away[:, 0] > FAR**2, Origin.INVENTED, origin[:, 0])
     return Match(torch.from_numpy(mean).float(), torch.from_numpy(first).long())
+
+
+def match_maps(
+    shown: Shown, surface: Float[Tensor, "4 h w"], outline: Bool[Tensor, "H W"]
+) -> tuple[Float[Tensor, "2 h w"], UInt8[Tensor, "h w"]]:
+    """Match the cells in and around an outline, twice as fine as the map, smoothly.
+
+    Returns:
+        Flow and origin of the cells; the identity and `Origin.SEEN` far off the outline.
+    """
+    near = max_pool2d(outline[None, None].float(), 4, 2, 1)[0, 0] > 0
+    grid = size_of(surface)
+    flow = identity(*grid)
+    origin = torch.zeros(grid, dtype=torch.uint8)
+    if near.any():
+        match = match_places(shown, surface[:, near].mT.float())
+        flow[:, near] = match.position.mT
+        origin[near] = match.origin.to(torch.uint8)
+        flow = smooth_matches(flow, origin.long(), surface[:3].detach().float(), near)
+    return flow, origin
 
 
 def _metric(

@@ -11,13 +11,16 @@ from typing import NamedTuple
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
-from torch.nn.functional import interpolate, pixel_shuffle
+from torch.nn.functional import adaptive_avg_pool1d, avg_pool2d, interpolate, pixel_shuffle
 
 from reidaug.flow.surface.places import CHANNELS
-from reidaug.geometry.flow import Size, identity, size_of
+from reidaug.geometry.flow import Size, identity, resize, size_of, to_normalised
 from reidaug.geometry.pose import OPENPOSE_18, Pose, pose_maps
+from reidaug.geometry.warp import warp
 
 JOINTS = len(OPENPOSE_18)
+PROFILE = 32
+"""Rows of a mask's profile."""
 SIGMA = 3.0
 """Width of a joint's Gaussian in pixels of the canvas."""
 
@@ -27,7 +30,8 @@ class Seen(NamedTuple):
 
     surface: Float[Tensor, "b 4 h w"]  # surface maps on half the canvas
     person: Float[Tensor, "b h w"]  # log-odds of the person
-    code: Float[Tensor, "b c"]  # body and clothes
+    code: Float[Tensor, "b d"]  # body and clothes
+    features: Float[Tensor, "b c h w"]  # of the last layer
 
 
 class Imagined(NamedTuple):
@@ -35,6 +39,7 @@ class Imagined(NamedTuple):
 
     surface: Float[Tensor, "b 4 h w"]  # surface maps on half the canvas
     outline: Float[Tensor, "b H W"]  # log-odds of the person on the canvas
+    features: Float[Tensor, "b c h w"]  # of the last layer
 
 
 class Block(nn.Sequential):
@@ -72,7 +77,8 @@ class SourceNetwork(nn.Module):
             Block(below + here, here) for here, below in pairwise(widths)
         )
         self.head = nn.Conv2d(widths[0], CHANNELS + 1, 1)
-        self.code = nn.Linear(widths[-1] + widths[-2], code)
+        told = widths[-1] + widths[-2] + PROFILE + 3 * JOINTS
+        self.code = nn.Sequential(nn.Linear(told, 2 * code), nn.ReLU(), nn.Linear(2 * code, code))
 
     def forward(
         self,
@@ -102,8 +108,18 @@ class SourceNetwork(nn.Module):
             features = block(torch.cat((enlarge(features, level), level), 1))
         with torch.autocast(image.device.type, enabled=False):
             found = self.head(features.float())
-            code = self.code(torch.cat(pooled, 1))
-        return Seen(found[:, :CHANNELS], found[:, CHANNELS], code)
+            code = self.code(torch.cat((*pooled, *_measures(mask * told[:, 0], pose)), 1))
+        return Seen(found[:, :CHANNELS], found[:, CHANNELS], code, features.float())
+
+
+def _measures(
+    mask: Float[Tensor, "b H W"], pose: Pose
+) -> tuple[Float[Tensor, "b p"], Float[Tensor, "b q"]]:
+    """Measure people: the share of each row that a mask fills, and normalised joints."""
+    rows = adaptive_avg_pool1d(mask.mean(2)[:, None], PROFILE)[:, 0]
+    known = pose.visible[..., None]
+    xy = torch.where(known, to_normalised(pose.xy, size_of(mask)), torch.zeros_like(pose.xy))
+    return rows, torch.cat((xy, known.to(xy)), 2).flatten(1)
 
 
 class Conditioned(nn.Module):
@@ -160,4 +176,61 @@ class TargetNetwork(nn.Module):
         features = self.last(enlarge(features, grid))
         with torch.autocast(maps.device.type, enabled=False):
             found = self.head(features.float())
-        return Imagined(found[:, :CHANNELS], pixel_shuffle(found[:, CHANNELS:], 2)[:, 0])
+        outline = pixel_shuffle(found[:, CHANNELS:], 2)[:, 0]
+        return Imagined(found[:, :CHANNELS], outline, features.float())
+
+
+class Refinement(nn.Module):
+    """Corrects a flow on its grid, from what the two networks and the joints say of both sides.
+
+    The correction is computed on half the grid: it is smooth.
+
+    Args:
+        features: Channels of the last layers of source and target network, together.
+        widths: Channels at a quarter, an eighth, ... of the canvas.
+    """
+
+    def __init__(self, *, features: int, widths: Sequence[int] = (48, 96, 128)) -> None:
+        super().__init__()
+        # Both sides' features and places, flow, outline, mask.
+        self.fine = nn.Conv2d(features + 2 * CHANNELS + 4, widths[0], 3, 2, padding=1, bias=False)
+        self.coarse = nn.Conv2d(2 * JOINTS, widths[0], 3, padding=1, bias=False)
+        self.first = nn.Sequential(nn.BatchNorm2d(widths[0]), nn.ReLU(inplace=True))
+        self.down = nn.ModuleList(Block(i, o, o, stride=2) for i, o in pairwise(widths))
+        self.up = nn.ModuleList(Block(below + here, here) for here, below in pairwise(widths))
+        self.head = nn.Conv2d(widths[0], 2, 1)
+        for parameter in self.head.parameters():
+            nn.init.zeros_(parameter)
+
+    def forward(
+        self,
+        flow: Float[Tensor, "b 2 h w"],
+        seen: Seen,
+        imagined: Imagined,
+        source_pose: Pose,
+        target_pose: Pose,
+        size: Size,
+    ) -> Float[Tensor, "b 2 h w"]:
+        """Refine flows (B, 2, h, w); poses (B, 18, 2) are in pixels of a canvas of a size."""
+        grid = size_of(flow)
+        quarter = (size[0] // 4, size[1] // 4)
+        person = torch.sigmoid(seen.person)[:, None]
+        source = torch.cat((seen.features, seen.surface, person), 1)
+        outline = avg_pool2d(torch.sigmoid(imagined.outline)[:, None], 2)
+        shift = flow - identity(*grid, device=flow.device)
+        fine = (warp(source, flow), imagined.features, imagined.surface, outline, shift)
+        maps = [
+            pose_maps(pose, size, canvas=quarter, sigma=SIGMA / 4 * 1.4)
+            for pose in (source_pose, target_pose)
+        ]
+        coarse = torch.cat((warp(maps[0], flow), maps[1]), 1)
+        features = self.first(self.fine(torch.cat(fine, 1)) + self.coarse(coarse))
+        levels = [features]
+        for block in self.down:
+            levels.append(block(levels[-1]))
+        features = levels[-1]
+        for block, level in zip(reversed(self.up), reversed(levels[:-1]), strict=True):
+            features = block(torch.cat((enlarge(features, level), level), 1))
+        with torch.autocast(flow.device.type, enabled=False):
+            correction = self.head(features.float())
+        return flow + resize(correction, grid)

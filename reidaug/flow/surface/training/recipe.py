@@ -25,6 +25,7 @@ class SurfaceWeights:
     joints: Weight = 3.0  # retargeted joints
     imagined: Weight = 10.0  # places in the target pose
     outline: Weight = 2.0  # outline in the target pose
+    flow: Weight = 0.15  # refined flow
 
 
 def _fast_precision() -> Literal["float32", "bfloat16"]:
@@ -47,6 +48,7 @@ class TrainSurface(Recipe):
     weights: SurfaceWeights = SurfaceWeights()  # loss weights
     schedule: Schedule  # steps and learning rate
     batch: int = Field(32, ge=1)  # samples per step
+    refined: int = Field(16, ge=1)  # samples of them whose flows are matched and refined
     clip: float | None = Field(1.0, gt=0)  # largest gradient norm; null does not clip
     betas: tuple[float, float] = (0.9, 0.99)  # of AdamW
     weight_decay: float = Field(1e-4, ge=0)  # of AdamW

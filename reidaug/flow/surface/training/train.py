@@ -7,22 +7,25 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 
 from reidaug.errors import ReidaugError, UsageError
 from reidaug.flow.builtin import load_flow
 from reidaug.flow.checkpoint import build_estimator, load_checkpoint, save_checkpoint
-from reidaug.flow.surface.estimator import SurfaceFlow
+from reidaug.flow.surface.estimator import SurfaceFlow, person_cells
+from reidaug.flow.surface.matching import match_maps, shown_places
+from reidaug.flow.surface.networks import Imagined, Seen
 from reidaug.flow.surface.training.losses import Prediction, losses_of
 from reidaug.flow.surface.training.recipe import TrainSurface, resolved
 from reidaug.flow.surface.training.samples import Batch, Samples, read_samples
 from reidaug.flow.surface.training.scores import score_samples
 from reidaug.flow.training.batches import PairBatches, step_generator
 from reidaug.geometry.flow import size_of
-from reidaug.geometry.pose import Pose
+from reidaug.geometry.pose import Pose, select
 from reidaug.jobs import StateFile
-from reidaug.runs import RunFolder, progress
+from reidaug.runs import RunFolder, notice, progress
 
 STATE = "state.pt"
 CHANCE = 1_000
@@ -72,11 +75,18 @@ class SurfaceTrainer:
         half = self.recipe.precision == "bfloat16"
         context = torch.autocast(batch.image.device.type, torch.bfloat16) if half else nullcontext()
         size, model = size_of(batch.image), self.estimator
+        few = slice(0, min(self.recipe.refined, len(batch.image)))
         with context:
             seen = model.source(batch.image, batch.mask, batch.known, batch.pose)
             moved = model.retargeting(batch.pose, batch.asked, seen.code, size)
             given = given_joints(batch, moved, self.recipe, random)
-            return Prediction(seen, moved, model.target(given, seen.code, size))
+            imagined = model.target(given, seen.code, size)
+            parts = Seen(*(p[few].detach() for p in seen)), Imagined(*(p[few].detach() for p in imagined))
+            start = matched(*parts, batch.mask[few] > 0.5, batch.known[few])
+            own, target = select(batch.pose, few), select(given, few)
+            flow = model.refinement(start, *parts, own, target, size)
+        ideal, origin = ideal_flow(batch.seen[few], batch.surface[few], batch.outline[few])
+        return Prediction(seen, moved, imagined, flow, ideal, origin)
 
     def state(self) -> dict[str, Any]:
         """Give all that a resumed training needs."""
@@ -91,6 +101,35 @@ class SurfaceTrainer:
         self.estimator.load_state_dict(state["model"])
         self.optimiser.load_state_dict(state["optimiser"])
         self.steps_done = state["step"]
+
+
+def matched(
+    seen: Seen, imagined: Imagined, mask: Bool[Tensor, "b H W"], known: Bool[Tensor, "b"]
+) -> Float[Tensor, "b 2 h w"]:
+    """Match what is seen and what is imagined, as the estimator does; no gradients."""
+    flows = []
+    for k, (surface, outline) in enumerate(zip(imagined.surface, imagined.outline, strict=True)):
+        person = person_cells(mask[k] if known[k] else None, seen.person[k])
+        shown = shown_places(seen.surface[k].float(), person)
+        flows.append(match_maps(shown, surface, outline > 0)[0])
+    return torch.stack(flows)
+
+
+def ideal_flow(
+    seen: Float[Tensor, "b 4 h w"], surface: Float[Tensor, "b 4 h w"], outline: Bool[Tensor, "b H W"]
+) -> tuple[Float[Tensor, "b 2 h w"], UInt8[Tensor, "b h w"]]:
+    """Match true surface maps: flow, NaN off the person or where a crop shows nobody, and origin."""
+    flows, origins = [], []
+    for crop, target, whole in zip(seen, surface, outline, strict=True):
+        person, on = (part.isfinite().all(0) for part in (crop, target))
+        flow = torch.full((2, *on.shape), torch.nan)
+        origin = torch.zeros(on.shape, dtype=torch.uint8)
+        if person.any() and on.any():
+            found, origin = match_maps(shown_places(crop, person), target.nan_to_num(), whole)
+            flow = torch.where(on, found, flow)
+        flows.append(flow)
+        origins.append(origin)
+    return torch.stack(flows), torch.stack(origins)
 
 
 def given_joints(
@@ -110,15 +149,20 @@ def given_joints(
 
 
 def start_from(estimator: SurfaceFlow, start: str) -> None:
-    """Take the weights of a checkpoint, by its folder or name.
+    """Take the weights of a checkpoint, by its folder or name, and tell which do not fit.
 
     Raises:
-        UsageError: It is of another architecture.
+        UsageError: It is another kind of estimator.
     """
-    try:
-        estimator.load_state_dict(load_flow(start).state_dict())
-    except RuntimeError:
-        raise UsageError(f"start: {start} has other networks than the recipe's estimator") from None
+    found, own = load_flow(start), estimator.state_dict()
+    if not isinstance(found, SurfaceFlow):
+        raise UsageError(f"start: {start} is no surface flow")
+    state = found.state_dict()
+    fits = {name for name in own if name in state and state[name].shape == own[name].shape}
+    estimator.load_state_dict({name: state[name] for name in fits}, strict=False)
+    if new := sorted({name.rpartition(".")[0] for name in own.keys() - fits}):
+        shown = ", ".join(new[:4]) + (" ..." if len(new) > 4 else "")
+        notice(f"start: {len(own) - len(fits)} of {len(own)} tensors are new: {shown}")
 
 
 def train_surface(recipe: TrainSurface, out: Path, *, resume: bool = False) -> dict[str, Any]:
