@@ -16,7 +16,8 @@ right of the target are exchanged. `asked`: joints in place over joints asked fo
 counts as wrong; `both`: the same over joints that the crop shows too; `body`: over all but nose,
 eyes and ears; `found`: joints found anywhere over joints asked for; `pck`: in place over found;
 `exchanged`: share of pictures in which more joints are in place with left and right exchanged.
-Own pose on grey is asked for the crop's own joints: its reference is the same network.
+A flow that keeps the person's own body asks for the target pose on that body, as its retargeting
+finds it. Own pose on grey is asked for the crop's own joints: its reference is the same network.
 
 Shape: BlazePose's joints and outline on warps and crops, see `body_shape.BodyShape`. `median` of
 the ratios of warp to crop; `beyond`: share of warps that change a measure by more than 1.25, either
@@ -69,7 +70,7 @@ from reidaug.data.people_split import Part
 from reidaug.flow.builtin import OWN_POSE, SHIPPED, SURFACE, load_flow, named_flow
 from reidaug.flow.estimator import PersonFlowEstimator
 from reidaug.geometry.pck import match_joints
-from reidaug.geometry.pose import Pose, select
+from reidaug.geometry.pose import Pose, select, stack
 from reidaug.jobs import chunks_of
 from reidaug.reid.evaluation.metrics import Identities, score_queries
 from reidaug.reid.evaluation.ranking import rank_matches
@@ -148,7 +149,10 @@ def measure(
     folder = kept / f"{crops}-crops-{poses}-poses"
     roots = warp_rows(draw, folder, rows, poses, workers)
     pairs = Pairs.of(draw, read_poses(roots["torso_affine"] / POSES))
-    pictures = {name: pictures_of(ROWS[name], roots[name], pairs, draw) for name in rows}
+    pictures = {
+        name: pictures_of(ROWS[name], roots[name], pairs, own_joints(ROWS[name], roots[name], draw))
+        for name in rows
+    }
     found = search(pictures, draw, osnet, kept / f"gallery-{distractors}.npz", workers)
     bodies = {name: read_bodies(pictures[name], workers) for name in rows if name != "raw"}
     hits = {name: hits_of(bodies[name].pose, pictures[name], pairs) for name in bodies}
@@ -197,8 +201,8 @@ def warp_rows(
     return roots
 
 
-def pictures_of(row: Row, root: Path, pairs: Pairs, draw: Draw) -> Pictures:
-    """Find the picture, the joints asked for and the quality of every pair."""
+def pictures_of(row: Row, root: Path, pairs: Pairs, own: Pose | None = None) -> Pictures:
+    """Find the picture, the joints asked for and the quality of every pair; see `own_joints`."""
     files = [person.path.name for person in pairs.sources]
     asked, quality = pairs.source if row.keeps_pose else pairs.target, np.ones(len(files))
     if row.flow:
@@ -206,9 +210,9 @@ def pictures_of(row: Row, root: Path, pairs: Pairs, draw: Draw) -> Pictures:
         poses = np.zeros_like(pairs.pose) if row.keeps_pose else pairs.pose
         chosen = table.loc[list(zip(files, poses.tolist(), strict=True))]
         files, quality = chosen["file"].tolist(), chosen["quality"].to_numpy()
-        own_body = None if row.keeps_pose else own_joints(row, root, pairs, draw)
-        if own_body is not None:
-            asked = own_body
+        if own is not None:
+            index = torch.from_numpy(pairs.source_number), torch.from_numpy(pairs.pose)
+            asked = Pose(own.xy[index], own.visible[index])
         elif row.turns == "mirror":
             asked = exchange_left_right(asked, torch.tensor(chosen["turned"].tolist()))
     names, pair, of = np.unique(files, return_index=True, return_inverse=True)
@@ -219,15 +223,17 @@ def pictures_of(row: Row, root: Path, pairs: Pairs, draw: Draw) -> Pictures:
     return Pictures(root, people, of, asked, quality)
 
 
-def own_joints(row: Row, root: Path, pairs: Pairs, draw: Draw) -> Pose | None:
-    """Find the joints that a flow asks for on each pair's own body; None if it borrows another's."""
+def own_joints(row: Row, root: Path, draw: Draw) -> Pose | None:
+    """Find the joints (S, T, 18, 2) that a flow asks for on each source's own body.
+
+    None if the row's flow asks for those of the target.
+    """
     estimator = load_flow(row.flow or OWN_POSE)
     if not isinstance(estimator, PersonFlowEstimator):
         return None
     poses = read_poses(root / POSES)
     targets = target_outlines(poses, draw.masks)
     options = AugmentOptions(turns=row.turns, poses=len(poses.images), seed=SEED)
-    options = options.for_estimator(estimator)
     sources = [
         Source(person, person.path.name, select(draw.pose, k))
         for k, person in enumerate(draw.sources)
@@ -236,10 +242,9 @@ def own_joints(row: Row, root: Path, pairs: Pairs, draw: Draw) -> Pose | None:
     with torch.inference_mode():
         for some in chunks_of(sources, 32):
             crops, _ = read_crops(some, poses.size, draw.masks)
-            tables += [f.targets.pose for f in estimate_flows(estimator, crops, targets, options)]
-    whole = Pose(*(torch.stack(part) for part in zip(*tables, strict=True)))
-    index = torch.from_numpy(pairs.source_number), torch.from_numpy(pairs.pose)
-    return Pose(whole.xy[index], whole.visible[index])
+            fields = estimate_flows(estimator, crops, targets, options.for_estimator(estimator))
+            tables += [field.targets.pose for field in fields]
+    return stack(tables)
 
 
 def search(

@@ -7,8 +7,10 @@ NAMES = {
     "own_pose_grey": "own pose on grey",
     "torso_affine": "torso affine",
     "joint_blend": "joint blend",
-    "flow_allow": "**shipped flow**",
-    "flow_mirror": "**shipped flow**, half turns mirrored",
+    "flow_allow": "W (`market`)",
+    "flow_mirror": "W (`market`), half turns mirrored",
+    "surface_allow": "**surface flow**",
+    "surface_mirror": "**surface flow**, half turns mirrored",
 }
 MEASURES = {"shoulder_width": "width of the shoulders", "area": "area of the outline"}
 

@@ -4,6 +4,7 @@ Chunks depend on the order of the sources alone, and one thread computes each, s
 same on any run. A finished chunk has a record in ``OUT/.chunks``; a rerun makes the others.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -37,6 +38,8 @@ RECORDS = ".chunks"
 PIXELS_AT_ONCE = 32 * 128 * 64  # source pixels of a chunk
 POSES_AT_ONCE = 64  # painted before any is written
 DECIMALS = 4
+ORIGINS = ("other_side", "other_face", "invented")
+"""Shares of a warp that its source does not show."""
 
 
 class WarpJob(NamedTuple):
@@ -177,7 +180,9 @@ def _warp_crop(
     names = [warp_name(crop.source.name, number) for number in field.poses]
     visible = targets.pose.visible
     joints = (crop.pose.visible & visible).sum(-1) / visible.sum(-1).clamp_min(1)
-    quality = measure_quality(flow, targets.outline, crop.mask, field.agreement, joints)
+    quality = measure_quality(
+        flow, targets.outline, crop.mask, field.agreement, joints, field.origin
+    )
     for part in chunks_of(range(len(flow)), POSES_AT_ONCE):
         named = [names[k] for k in part]
         warps = warp_pixels(crop, flow[part], targets.part(part), named, options, pool)
@@ -203,6 +208,7 @@ def _row(
     person, turned = field.crop.source.person, bool(field.half_turn[k])
     names = ("foreground", "inside", "folded", "seen", "stretch", "stretch_95", "quality")
     numbers = {part: round(float(getattr(quality, part)[k]), DECIMALS) for part in names}
+    told = {name: _known(float(getattr(quality, name)[k])) for name in ORIGINS}
     left_out = "turn" if turned and options.turns == "drop" else ""
     left_out = left_out or ("quality" if numbers["quality"] < options.min_quality else "")
     return WarpRow(
@@ -220,7 +226,12 @@ def _row(
         left_out=left_out,
         kept=not left_out,
         **numbers,
+        **told,
     )
+
+
+def _known(value: float) -> float | None:
+    return None if math.isnan(value) else round(value, DECIMALS)
 
 
 def remove_leftovers(out: Path) -> None:

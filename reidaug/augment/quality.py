@@ -3,10 +3,11 @@
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
+from reidaug.flow.estimator import Origin
 from reidaug.geometry.flow import Size, identity
 from reidaug.geometry.pck import match_joints
 from reidaug.geometry.pose import Pose, stack
@@ -15,6 +16,10 @@ from reidaug.geometry.warp import warp
 
 SQUEEZED = 0.02  # of a pixel's area: a cell below counts as folded
 PCK_RADIUS = 0.1  # of the height: a joint found within is correct
+
+
+WORTH = (1.0, 0.8, 0.5, 0.0)
+"""Worth of a cell by its `Origin`."""
 
 
 class WarpQuality(NamedTuple):
@@ -32,6 +37,12 @@ class WarpQuality(NamedTuple):
     stretch_95: Float[Tensor, "b"]  # (B,): the 95 % quantile of the same
     mirrored: Bool[Tensor, "b"]  # (B,): whether most is mirrored, as between front and back
     quality: Float[Tensor, "b"]  # (B,) in [0, 1], see `measure_quality`
+    # Shares (B,) in [0, 1] by where their texture comes from, see `reidaug.flow.estimator.Origin`:
+    # the same place on the other side, the other side of the body, the nearest place shown. NaN
+    # where the flow does not tell.
+    other_side: Float[Tensor, "b"]
+    other_face: Float[Tensor, "b"]
+    invented: Float[Tensor, "b"]
 
 
 def outline_weights(
@@ -48,10 +59,12 @@ def measure_quality(
     mask: Bool[Tensor, "H W"],
     agreement: Float[Tensor, "b"],
     joints: Float[Tensor, "b"],
+    origin: UInt8[Tensor, "b h w"] | None = None,
 ) -> WarpQuality:
     """Measure the quality of the warps of one source.
 
-    ``quality = seen * sqrt(joints) * exp(-stretch / 2)``. Among the warps of one rendered person
+    ``quality = seen * sqrt(joints) * exp(-stretch / 2)``. Where the flow tells the origin of each
+    cell, ``seen`` counts it by `WORTH` and the views of source and target do not count. Among the warps of one rendered person
     its rank correlation with the true colour error and the true ST-LPIPS over the outline is given
     in docs/quality.md; benchmarks/warp_quality.py measures it. Shares of an empty outline are 0.
 
@@ -61,6 +74,7 @@ def measure_quality(
         mask: The source's person (H, W).
         agreement: See `reidaug.augment.viewpoint.view_agreement` (B,).
         joints: Share (B,) of the target's joints that the source shows, in [0, 1].
+        origin: Where the texture of each cell comes from, if the flow tells.
     """
     size = (outline.shape[1], outline.shape[2])
     grid = (flow.shape[2], flow.shape[3])
@@ -80,6 +94,12 @@ def measure_quality(
     # On a coarse grid a cell at the edge is but partly of either person.
     shown = avg_pool2d(torch.minimum(person * inside, cells)[:, None], 2, stride=1)[:, 0]
     whole = between.sum((1, 2)).clamp_min(1e-6)
+    shares = torch.full((len(Origin), len(flow)), torch.nan)
+    if origin is not None:
+        shares = torch.stack([_share((origin == kind).float(), cells) for kind in Origin])
+        worth = torch.tensor(WORTH)[origin.long()]
+        shown = shown * avg_pool2d(worth[:, None], 2, stride=1)[:, 0]
+        agreement = torch.ones_like(agreement)
     seen = (shown * good).sum((1, 2)) / whole * agreement
     most = torch.maximum(log_stretch(strained.largest).abs(), log_stretch(strained.smallest).abs())
     median, high = _quantiles(most, between, (0.5, 0.95))
@@ -92,6 +112,9 @@ def measure_quality(
         stretch_95=high,
         mirrored=mirrored,
         quality=seen * joints.sqrt() * torch.exp(-median / 2),
+        other_side=shares[Origin.MIRRORED],
+        other_face=shares[Origin.OPPOSITE],
+        invented=shares[Origin.INVENTED],
     )
 
 

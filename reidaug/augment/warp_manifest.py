@@ -12,6 +12,10 @@ from reidaug.errors import ReidaugError
 MANIFEST = "manifest.parquet"
 
 
+UNKNOWN = ("other_side", "other_face", "invented", "pck")
+"""Columns that may have no value."""
+
+
 class WarpRow(NamedTuple):
     """A row of the manifest; see `reidaug.augment.quality.WarpQuality` and docs/quality.md."""
 
@@ -29,6 +33,9 @@ class WarpRow(NamedTuple):
     seen: float
     stretch: float
     stretch_95: float
+    other_side: float | None  # this and the next two: None where the flow does not tell
+    other_face: float | None
+    invented: float | None
     mirrored: bool
     turned: bool  # whether it is a half turn
     pck: float | None  # see `reidaug.augment.quality.pck`; None where not checked
@@ -84,8 +91,9 @@ def write_warp_manifest(path: Path, records: Iterable[ChunkRecord]) -> Totals:
                     sums["quality"] += row.quality
                     sums["pck"] += row.pck or 0.0
                     counts["checked"] += row.pck is not None
-                # A column of numbers, whether or not there are any.
-                yield row._replace(pck=math.nan if row.pck is None else row.pck)._asdict()
+                # Columns of numbers, whether or not there are any.
+                values = row._asdict()
+                yield values | {name: math.nan for name in UNKNOWN if values[name] is None}
 
     write_manifest(path, rows())
     images, rejected, dropped = counts[""], counts["quality"], counts["turn"]

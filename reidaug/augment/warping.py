@@ -51,6 +51,7 @@ class WarpField(NamedTuple):
     flow: Float[Tensor, "t 2 h w"]
     half_turn: Bool[Tensor, "t"]  # before any exchange of left and right
     agreement: Float[Tensor, "t"]  # of the two views, after the exchange, in [0, 1]
+    origin: UInt8[Tensor, "t h w"] | None = None  # see `Origin`; None where the flow does not tell
 
 
 def read_crops(
@@ -142,7 +143,8 @@ def _person_fields(
         crop_targets = Targets.cut(names, select(found.pose, own), found.outline[own])
         agreement = view_agreement(select(pose, [k]), crop_targets.pose)[0]
         flow, turned = found.flow[own].float(), half_turn[k, list(numbers)]
-        yield WarpField(crop, tuple(numbers), crop_targets, flow, turned, agreement)
+        origin = found.origin[own]
+        yield WarpField(crop, tuple(numbers), crop_targets, flow, turned, agreement, origin)
         first += len(numbers)
 
 

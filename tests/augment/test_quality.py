@@ -7,7 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from reidaug.augment.quality import WarpQuality, measure_quality, outline_weights, pck
+from reidaug.augment.quality import (
+    WORTH,
+    WarpQuality,
+    measure_quality,
+    outline_weights,
+    pck,
+)
+from reidaug.flow.estimator import Origin
 from reidaug.geometry.flow import from_affine, identity
 from reidaug.geometry.pose import Pose
 
@@ -138,3 +145,25 @@ def test_pck_counts_the_joints_visible_in_both() -> None:
     assert pck(found, target, (128, 64)) == pytest.approx(3 / 4)
     nothing = Pose(xy, torch.zeros(18, dtype=torch.bool))
     assert pck(nothing, target, (128, 64)) == 0
+
+
+def test_the_origin_of_each_cell_is_counted_and_weighs() -> None:
+    flow = identity(*SIZE)[None]
+    origin = torch.zeros(1, *SIZE, dtype=torch.uint8)
+    origin[:, 2:8] = Origin.MIRRORED
+    origin[:, 8:11] = Origin.OPPOSITE
+    origin[:, 11:14] = Origin.INVENTED
+    found = measure_quality(flow, box(), box()[0], torch.zeros(1), ONE, origin)
+    shares = [float(part) for part in (found.other_side, found.other_face, found.invented)]
+    assert shares == pytest.approx([0.5, 0.25, 0.25])
+    expected = 0.5 * WORTH[1] + 0.25 * WORTH[2] + 0.25 * WORTH[3]
+    # Views do not count beside the origin; half a cell at each border of the outline is lost.
+    assert float(found.seen) == pytest.approx(expected, abs=0.05)
+    untold = measured(flow, box(), box()[0])
+    assert untold.other_side.isnan().all() and untold.invented.isnan().all()
+
+
+def test_a_warp_that_is_seen_throughout_is_as_good_as_can_be() -> None:
+    origin = torch.zeros(1, *SIZE, dtype=torch.uint8)
+    found = measure_quality(identity(*SIZE)[None], box(), box()[0], torch.zeros(1), ONE, origin)
+    assert float(found.quality) == pytest.approx(1)

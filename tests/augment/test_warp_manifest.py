@@ -10,7 +10,7 @@ from reidaug.errors import ReidaugError
 def row(source: str, pose: int, *, left_out: str = "", pck: float | None = None) -> WarpRow:
     return WarpRow(
         f"{source}_w{pose:02d}.jpg", f"{source}.jpg", pose, "b.jpg", 1, 2, "first",
-        0.9, 0.8, 0.7, 0.1, 0.6, 0.2, 0.5, False, left_out == "turn", pck,
+        0.9, 0.8, 0.7, 0.1, 0.6, 0.2, 0.5, None, None, None, False, left_out == "turn", pck,
         0.5 + pose / 10, left_out, not left_out,
     )  # fmt: skip
 
@@ -32,6 +32,7 @@ def test_totals_are_of_the_warps_that_are_kept(tmp_path: Path) -> None:
     table = pd.read_parquet(tmp_path / "manifest.parquet")
     assert tuple(table.columns) == WarpRow._fields
     assert list(table["pck"].isna()) == [False, True, False, True]
+    assert table[["other_side", "other_face", "invented"]].isna().all(axis=None)
 
 
 def test_a_dataset_without_a_warp_is_an_error(tmp_path: Path) -> None:

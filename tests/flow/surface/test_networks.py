@@ -1,7 +1,14 @@
 import pytest
 import torch
 
-from reidaug.flow.surface.networks import Conditioned, SourceNetwork, TargetNetwork, enlarge
+from reidaug.flow.surface.networks import (
+    Conditioned,
+    Refinement,
+    SourceNetwork,
+    TargetNetwork,
+    enlarge,
+)
+from reidaug.geometry.flow import identity
 from reidaug.geometry.pose import Pose
 from tests.seeding import seeded
 
@@ -82,3 +89,44 @@ def test_enlarged_features_keep_their_corners():
     large = enlarge(features, torch.zeros(1, 1, 4, 5))
     assert large.shape == (1, 1, 4, 5)
     assert large[0, 0, [0, 0, -1, -1], [0, -1, 0, -1]].tolist() == [0, 1, 2, 3]
+
+
+def seen_and_imagined(source, target, seed):
+    random = seeded(seed)
+    image, pose = torch.rand(1, 3, 128, 64, generator=random), poses(1, random)
+    seen = source(image, torch.ones(1, 128, 64), torch.tensor([True]), pose)
+    return seen, target(poses(1, random), seen.code, (128, 64))
+
+
+def test_an_untrained_refinement_changes_nothing(source, target):
+    refinement = Refinement(features=16, widths=(8, 8)).eval()
+    flow = identity(64, 32)[None] * 0.5
+    pose = poses(1, seeded(0))
+    refined = refinement(flow, *seen_and_imagined(source, target, 1), pose, pose, (128, 64))
+    assert torch.equal(refined, flow)
+
+
+def test_the_refinement_hears_of_both_sides_and_of_both_poses(source, target):
+    torch.manual_seed(0)
+    refinement = Refinement(features=16, widths=(8, 8)).eval()
+    torch.nn.init.normal_(refinement.head.weight)
+    flow, size = identity(64, 32)[None] * 0.5, (128, 64)
+    one, other = (seen_and_imagined(source, target, seed) for seed in (1, 2))
+    pose, moved = poses(1, seeded(3)), poses(1, seeded(4))
+    usual = refinement(flow, *one, pose, pose, size)
+    for changed in (
+        (other[0], one[1], pose, pose), (one[0], other[1], pose, pose), (*one, moved, pose),
+        (*one, pose, moved),
+    ):  # fmt: skip
+        assert not torch.allclose(refinement(flow, *changed, size), usual)
+    assert not torch.allclose(refinement(flow * 0.5, *one, pose, pose, size), usual)
+
+
+def test_the_code_knows_how_wide_the_mask_is_and_where_the_joints_are(source):
+    random = seeded(1)
+    image, pose = torch.rand(1, 3, 128, 64, generator=random), poses(1, random)
+    known, narrow = torch.tensor([True]), torch.zeros(1, 128, 64)
+    narrow[:, :, 20:44] = 1
+    with torch.no_grad():
+        wide = source(image, torch.ones(1, 128, 64), known, pose).code
+        assert not torch.allclose(source(image, narrow, known, pose).code, wide)

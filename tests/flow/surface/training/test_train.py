@@ -2,10 +2,18 @@ import pytest
 import torch
 
 from reidaug.errors import UsageError
+from reidaug.flow.builtin import load_flow
 from reidaug.flow.checkpoint import load_checkpoint
+from reidaug.flow.estimator import Origin
 from reidaug.flow.surface import SurfaceFlow
 from reidaug.flow.surface.training.samples import take
-from reidaug.flow.surface.training.train import SurfaceTrainer, given_joints, train_surface
+from reidaug.flow.surface.training.train import (
+    SurfaceTrainer,
+    given_joints,
+    ideal_flow,
+    train_surface,
+)
+from reidaug.geometry.flow import identity
 from reidaug.geometry.pose import Pose
 from tests.seeding import seeded
 from tests.small_surfaces import surface_recipe
@@ -43,7 +51,7 @@ def test_training_learns(samples, surfaces):
     trainer = SurfaceTrainer(recipe)
     batch = take(samples, torch.arange(6))
     losses = [trainer.step(batch, seeded(k)) for k in range(60)]
-    for name in ("seen", "person", "joints", "imagined", "outline"):
+    for name in ("seen", "person", "joints", "imagined", "outline", "flow"):
         assert losses[-1][name] < 0.8 * losses[0][name], (name, losses[0], losses[-1])
 
 
@@ -66,10 +74,27 @@ def test_another_estimator_is_refused_before_anything_is_read(tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-def test_weights_of_other_networks_are_no_start(surfaces, tmp_path):
+def test_a_start_gives_what_fits_and_tells_what_is_new(surfaces, tmp_path, capsys):
     train_surface(surface_recipe(surfaces, schedule={"steps": 1}), tmp_path / "first")
     start = str(tmp_path / "first" / "checkpoint")
     SurfaceTrainer(surface_recipe(surfaces, start=start))
-    wide = {**surface_recipe(surfaces).estimator, "last": 12}
-    with pytest.raises(UsageError, match="has other networks"):
-        SurfaceTrainer(surface_recipe(surfaces, start=start, estimator=wide))
+    trained, wide = load_flow(start), {**surface_recipe(surfaces).estimator, "last": 12}
+    started = SurfaceTrainer(surface_recipe(surfaces, start=start, estimator=wide)).estimator
+    assert "tensors are new: refinement.fine, target.head, target.last.0" in capsys.readouterr().err
+    own, theirs = started.state_dict(), trained.state_dict()
+    assert torch.equal(own["source.head.weight"], theirs["source.head.weight"])
+    assert own["target.head.weight"].shape[1] == 12
+    with pytest.raises(UsageError, match="market is no surface flow"):
+        SurfaceTrainer(surface_recipe(surfaces, start="market"))
+
+
+def test_the_ideal_flow_of_a_crop_in_its_own_pose_is_the_identity(samples):
+    batch = take(samples, torch.arange(4))
+    person = batch.seen.isfinite().all(1)
+    whole = torch.nn.functional.interpolate(person[:, None].float(), scale_factor=2)[:, 0] > 0.5
+    flow, origin = ideal_flow(batch.seen, batch.seen, whole)
+    known = flow.isfinite().all(1)
+    assert (known <= person).all() and known.sum() > 0.9 * person.sum()
+    here = identity(64, 32).expand_as(flow)
+    off = ((flow - here) * torch.tensor([31.5, 63.5])[:, None, None]).norm(dim=1)[known]
+    assert off.mean() < 0.5 and (origin[known] == Origin.SEEN).float().mean() > 0.98
