@@ -81,9 +81,7 @@ def draw_sheets(folder: Path, roots: Sequence[Path], warps: int, seed: int) -> N
         (folder / f"sheet_{start // per_sheet:02d}.png").write_bytes(sheet.png())
 
 
-def draw_cell(
-    number: int, root: Path, table: pd.DataFrame, source: str, pose: int
-) -> Image.Image:
+def draw_cell(number: int, root: Path, table: pd.DataFrame, source: str, pose: int) -> Image.Image:
     """Draw a crop, the joints of the target pose and the warp, under their number."""
     row = table[(table["source"] == source) & (table["pose"] == pose)].iloc[0]
     targets = read_poses(root / POSES)
@@ -94,7 +92,9 @@ def draw_cell(
     cell = Image.new("RGB", (3 * CELL[1], CELL[0] + HEADER), "white")
     pictures = [Image.open(crop), joints, Image.open(root / TRAIN / row["file"])]
     for k, picture in enumerate(pictures):
-        cell.paste(picture.resize((CELL[1], CELL[0]), Image.Resampling.BICUBIC), (k * CELL[1], HEADER))
+        cell.paste(
+            picture.resize((CELL[1], CELL[0]), Image.Resampling.BICUBIC), (k * CELL[1], HEADER)
+        )
     ImageDraw.Draw(cell).text((2, 1), str(number), fill="black")
     return cell
 
@@ -123,7 +123,14 @@ def count(folder: Path, files: Sequence[Path]) -> dict[str, Any]:
         "agreement": round(float(np.mean(agree)), 3) if agree else None,
         "roots": {
             root: {
-                **{v: round(sum(c[v] for c in by.values()) / sum(map(sum, (c.values() for c in by.values()))), 3) for v in VERDICTS},
+                **{
+                    v: round(
+                        sum(c[v] for c in by.values())
+                        / sum(map(sum, (c.values() for c in by.values()))),
+                        3,
+                    )
+                    for v in VERDICTS
+                },
                 "by_judge": {judge: {v: c[v] for v in VERDICTS} for judge, c in by.items()},
                 "reasons": dict(reasons.get(root, Counter()).most_common()),
             }

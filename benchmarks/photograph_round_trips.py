@@ -56,8 +56,8 @@ from shipped import weights_of
 from turns import VIEW_TURNS
 
 from reidaug.augment.augmented_dataset import augment_dataset
-from reidaug.augment.options import AugmentOptions
 from reidaug.augment.inputs import Source
+from reidaug.augment.options import AugmentOptions
 from reidaug.augment.outlines import mask_file, target_outlines
 from reidaug.augment.quality import PCK_RADIUS
 from reidaug.augment.target_poses import POSES, read_poses

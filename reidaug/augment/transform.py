@@ -39,7 +39,9 @@ class _Kept(NamedTuple):
     @property
     def bytes(self) -> int:
         """Memory that it takes."""
-        return self.flow.nbytes + (self.own.outline.nbytes + self.own.matte.nbytes if self.own else 0)
+        return self.flow.nbytes + (
+            self.own.outline.nbytes + self.own.matte.nbytes if self.own else 0
+        )
 
     def targets(self, estimator: FlowEstimator, crop: Crop, asked: Targets) -> Targets:
         """Find the outline that cuts the warp."""

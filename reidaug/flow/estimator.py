@@ -109,7 +109,7 @@ class MotionEstimator(FlowEstimator):
 
 
 class PersonFlows(NamedTuple):
-    """Flows of P pairs of a person and a target pose, with what the estimator says of the person."""
+    """Flows of P pairs of a person and a target pose, and the person in that pose."""
 
     flow: Float[Tensor, "p 2 h w"]
     pose: Pose  # joints (P, 18, 2) of the person in the target pose, in pixels of the source

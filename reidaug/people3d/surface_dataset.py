@@ -168,7 +168,9 @@ def _surfaces_in_poses(
             view = framed_like(view, tall, crops[source].view, posed[source].tall)
         here = pose_person(mesh, posture, view, size)
         joints, outline = joints_in(mesh, here, size), outline_of(mesh, here, size)
-        rows.append((source, retargeted, asked, joints, surface_map(mesh, here, size, GRID), outline))
+        rows.append(
+            (source, retargeted, asked, joints, surface_map(mesh, here, size, GRID), outline)
+        )
     columns = (np.stack(column) for column in zip(*rows, strict=True))
     return PersonSurfaces(maps, *columns)
 

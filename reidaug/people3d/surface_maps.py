@@ -30,7 +30,9 @@ class PosedPerson(NamedTuple):
     tall: float  # extent of the person upright on the image plane, in metres at their distance
 
 
-def pose_person(mesh: PersonMesh, posture: Posture, view: View, size: tuple[int, int]) -> PosedPerson:
+def pose_person(
+    mesh: PersonMesh, posture: Posture, view: View, size: tuple[int, int]
+) -> PosedPerson:
     """Pose a person and project them into an image of (height, width)."""
     vertices, joints = pose_mesh(mesh, posture, view.yaw)
     projection = project_person(mesh, view, vertices, joints, size)
@@ -79,7 +81,9 @@ def surface_map(
 
 def outline_of(mesh: PersonMesh, posed: PosedPerson, size: tuple[int, int]) -> NDArray[np.bool_]:
     """Find the outline (H, W) of a posed person, whatever is in front of them."""
-    outline: NDArray[np.bool_] = rasterise(posed.projection(posed.vertices), mesh.faces, size).face >= 0
+    outline: NDArray[np.bool_] = (
+        rasterise(posed.projection(posed.vertices), mesh.faces, size).face >= 0
+    )
     return outline
 
 

@@ -9,6 +9,7 @@ from reidaug.people3d.surface_dataset import SurfaceOptions, read_surfaces, rend
 from reidaug.people3d.surface_maps import on_grid
 from tests.small_surfaces import OPTIONS
 
+
 @pytest.fixture(scope="module")
 def root(tmp_path_factory):
     out = tmp_path_factory.mktemp("synth") / "surfaces"
@@ -19,7 +20,11 @@ def root(tmp_path_factory):
 @pytest.fixture(scope="module")
 def people(root):
     files = sorted((root / "surfaces").rglob("*.npz"))
-    assert [f"{f.parent.name}/{f.stem}" for f in files] == ["test/00003", "train/00001", "train/00002"]
+    assert [f"{f.parent.name}/{f.stem}" for f in files] == [
+        "test/00003",
+        "train/00001",
+        "train/00002",
+    ]
     return [read_surfaces(file) for file in files]
 
 

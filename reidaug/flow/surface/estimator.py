@@ -23,6 +23,7 @@ from reidaug.geometry.pose import Pose, on_canvas, select
 from reidaug.geometry.silhouette import without_edge
 from reidaug.geometry.warp import warp
 
+
 def on_grid(mask: Bool[Tensor, "H W"], grid: Size) -> Bool[Tensor, "h w"]:
     """Sample a mask at the nearest pixel of each cell of a grid with the same corners."""
     rows, columns = (
@@ -151,7 +152,9 @@ class SurfaceFlow(PersonFlowEstimator):
     ) -> Iterator[tuple[Pose, Tensor, Tensor, Tensor]]:
         """Yield poses, flows, log-odds of the outline and origins of a few pairs at a time."""
         for start in range(0, len(pairs), AT_ONCE):
-            sources, targets = (list(part) for part in zip(*pairs[start : start + AT_ONCE], strict=True))
+            sources, targets = (
+                list(part) for part in zip(*pairs[start : start + AT_ONCE], strict=True)
+            )
             code, own = crops.seen.code[sources], select(crops.pose, sources)
             pose = self.retargeting(own, select(asked, targets), code, self.canvas)
             imagined = self.target(pose, code, self.canvas)
@@ -164,9 +167,7 @@ class SurfaceFlow(PersonFlowEstimator):
         """Join what some sources show and what is imagined of them: flows and origins."""
         matches = [
             match_maps(crops.shown[k], surface, outline > 0)
-            for k, surface, outline in zip(
-                sources, imagined.surface, imagined.outline, strict=True
-            )
+            for k, surface, outline in zip(sources, imagined.surface, imagined.outline, strict=True)
         ]
         flow, origin = (torch.stack(part) for part in zip(*matches, strict=True))
         seen = Seen(*(part[sources] for part in crops.seen))
@@ -176,12 +177,12 @@ class SurfaceFlow(PersonFlowEstimator):
     def _see(self, source: Images, mask: Bool[Tensor, "s H W"] | None, pose: Pose) -> Crops:
         size = size_of(source)
         image, known = source, mask is not None
-        masks = torch.zeros(len(source), *size, device=source.device) if mask is None else mask.float()
+        masks = (
+            torch.zeros(len(source), *size, device=source.device) if mask is None else mask.float()
+        )
         if size != self.canvas:
             here = identity(*self.canvas, device=source.device).expand(len(source), -1, -1, -1)
-            image, masks = (
-                warp(part, here, size=self.canvas) for part in (source, masks[:, None])
-            )
+            image, masks = (warp(part, here, size=self.canvas) for part in (source, masks[:, None]))
             masks = (masks[:, 0] >= 0.5).float()
         own = on_canvas(pose, size, self.canvas)
         flags = torch.full((len(source),), known, device=source.device)

@@ -47,9 +47,7 @@ class Match(NamedTuple):
     origin: Int[Tensor, "n"]  # see `Origin`
 
 
-def shown_places(
-    surface: Float[Tensor, "4 h w"], person: Bool[Tensor, "h w"]
-) -> Shown:
+def shown_places(surface: Float[Tensor, "4 h w"], person: Bool[Tensor, "h w"]) -> Shown:
     """Collect the places that a crop shows.
 
     Args:

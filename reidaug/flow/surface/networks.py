@@ -73,9 +73,7 @@ class SourceNetwork(nn.Module):
         super().__init__()
         channels = (3 + 2 + JOINTS, *widths)
         self.down = nn.ModuleList(Block(i, o, o, stride=2) for i, o in pairwise(channels))
-        self.up = nn.ModuleList(
-            Block(below + here, here) for here, below in pairwise(widths)
-        )
+        self.up = nn.ModuleList(Block(below + here, here) for here, below in pairwise(widths))
         self.head = nn.Conv2d(widths[0], CHANNELS + 1, 1)
         told = widths[-1] + widths[-2] + PROFILE + 3 * JOINTS
         self.code = nn.Sequential(nn.Linear(told, 2 * code), nn.ReLU(), nn.Linear(2 * code, code))

@@ -33,9 +33,7 @@ class Retargeting(nn.Module):
         for parameter in self.layers[-1].parameters():
             nn.init.zeros_(parameter)
 
-    def forward(
-        self, source: Pose, target: Pose, code: Float[Tensor, "b d"], size: Size
-    ) -> Pose:
+    def forward(self, source: Pose, target: Pose, code: Float[Tensor, "b d"], size: Size) -> Pose:
         """Find the joints (B, 18, 2) of the source's person in the pose of the target.
 
         Args:

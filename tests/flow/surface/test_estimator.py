@@ -17,7 +17,7 @@ SIZE = (128, 64)
 
 @pytest.fixture(scope="module")
 def estimator():
-    torch.manual_seed(0)
+    torch.default_generator.manual_seed(0)
     return build_estimator(ESTIMATOR).eval()
 
 
@@ -48,7 +48,9 @@ def test_flows_join_the_places_that_crop_and_target_show(estimator):
     """Places that move by three cells between the maps move the flow by three cells."""
     model = build_estimator(ESTIMATOR).eval()
     grid = identity(64, 32)
-    places = torch.cat((0.3 * (grid[:1] + 1.5), torch.zeros(1, 64, 32), 0.6 * grid[1:], grid[:1] * 0))
+    places = torch.cat(
+        (0.3 * (grid[:1] + 1.5), torch.zeros(1, 64, 32), 0.6 * grid[1:], grid[:1] * 0)
+    )
     moved = torch.cat((0.3 * (grid[:1] + 1.5 + 6 / 31), *(places[1:].split(1))))
 
     def seen(image, mask, known, pose):

@@ -105,12 +105,10 @@ def slow_match(surface, person, asked):
                 (1, True, PENALTIES[2], Origin.OPPOSITE),
                 (-1, True, PENALTIES[3], Origin.OPPOSITE),
             ):
-                extra = 1.0 if other and face else extra
+                farther = 1.0 if other and face else extra
                 py = 2 * AXIS_Y - sy if other else sy
-                square = (
-                    (x - mirrored * sx) ** 2 + (depth(y, z) - depth(py, sz)) ** 2 + (UPRIGHT * (z - sz)) ** 2
-                    + (BAG * (bag - sbag)) ** 2 + extra**2
-                )  # fmt: skip
+                square = (x - mirrored * sx) ** 2 + (depth(y, z) - depth(py, sz)) ** 2
+                square += (UPRIGHT * (z - sz)) ** 2 + (BAG * (bag - sbag)) ** 2 + farther**2
                 if square < found[0]:
                     found = (square, origin, grid[:, row, column])
         best.append(found)

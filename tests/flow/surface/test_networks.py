@@ -22,13 +22,13 @@ def poses(count, random):
 
 @pytest.fixture
 def source():
-    torch.manual_seed(0)
+    torch.default_generator.manual_seed(0)
     return SourceNetwork(widths=WIDTHS["source"], code=6).eval()
 
 
 @pytest.fixture
 def target():
-    torch.manual_seed(0)
+    torch.default_generator.manual_seed(0)
     return TargetNetwork(widths=WIDTHS["target"], last=8, code=6).eval()
 
 
@@ -107,7 +107,7 @@ def test_an_untrained_refinement_changes_nothing(source, target):
 
 
 def test_the_refinement_hears_of_both_sides_and_of_both_poses(source, target):
-    torch.manual_seed(0)
+    torch.default_generator.manual_seed(0)
     refinement = Refinement(features=16, widths=(8, 8)).eval()
     torch.nn.init.normal_(refinement.head.weight)
     flow, size = identity(64, 32)[None] * 0.5, (128, 64)

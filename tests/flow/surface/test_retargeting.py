@@ -13,7 +13,7 @@ def person(seed, *, scale=1.0, shift=0.0):
 
 
 def untrained():
-    torch.manual_seed(0)
+    torch.default_generator.manual_seed(0)
     return Retargeting(code=4, width=8)
 
 

@@ -1,7 +1,8 @@
 """Augmentation of surface samples: mirrored, other light, poor masks and joints."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from pydantic import ConfigDict
@@ -48,7 +49,7 @@ class SurfaceAugmentation:
         flipped = mirrored(batch)
         flags = chosen(self.mirror)
         batch = Batch(*(_choose(flags, one, two) for one, two in zip(flipped, batch, strict=True)))
-        mask = self._uneven(batch.mask, chosen, random)
+        mask = self._uneven(batch.mask, chosen)
         image = self._light(batch.image, random)
         grey = chosen(self.grey)[:, None, None, None]
         image = torch.where(grey & (mask[:, None] < 0.5), torch.full_like(image, 0.5), image)
@@ -63,7 +64,7 @@ class SurfaceAugmentation:
             asked=joints.drop(joints.move(batch.asked, height, random), random),
         )
 
-    def _uneven(self, mask: Tensor, chosen, random: torch.Generator) -> Tensor:
+    def _uneven(self, mask: Tensor, chosen: Callable[[float], Tensor]) -> Tensor:
         grown = max_pool2d(mask[:, None], 3, 1, 1)[:, 0]
         shrunk = -max_pool2d(-mask[:, None], 3, 1, 1)[:, 0]
         uneven, grows = chosen(self.uneven), chosen(0.5)
@@ -111,7 +112,8 @@ def mirrored(batch: Batch) -> Batch:
     )
 
 
-def _choose(which: Tensor, one, other):
+def _choose(which: Tensor, one: Any, other: Any) -> Any:
+    """Take the tensors, or poses, of one batch where chosen (B,), else those of the other."""
     if isinstance(one, Pose):
         return Pose(*(_choose(which, a, b) for a, b in zip(one, other, strict=True)))
     return torch.where(which.view(-1, *[1] * (one.ndim - 1)), one, other)

@@ -13,7 +13,6 @@ from reidaug.flow.surface.training.samples import Batch
 from reidaug.geometry.flow import Size, size_of, to_normalised
 from reidaug.geometry.pose import Pose
 
-
 HIDDEN = 0.3
 """Weight of a cell whose place the crop does not show."""
 
@@ -67,4 +66,3 @@ def losses_of(prediction: Prediction, batch: Batch) -> dict[str, Tensor]:
         "flow": flow_loss(prediction.flow, prediction.ideal, prediction.origin, size),
         "outline": binary_cross_entropy_with_logits(imagined.outline, batch.outline.float()),
     }
-

@@ -41,7 +41,9 @@ class TrainSurface(Recipe):
     keypoints: Path | None = None
     masks: Path | None = None
     estimator: dict[str, Any]  # ``class``, optionally ``preset``, and keywords
-    start: str | None = None  # checkpoint folder, or a name, whose weights the estimator starts from
+    start: str | None = (
+        None  # checkpoint folder, or a name, whose weights the estimator starts from
+    )
     augmentation: SurfaceAugmentation = SurfaceAugmentation()  # random changes of samples
     # share of the samples of another's pose whose target network gets the true joints
     true_joints: Share = 0.4

@@ -41,8 +41,12 @@ class SurfaceTrainer:
 
     def __init__(self, recipe: TrainSurface) -> None:
         self.recipe = recipe
-        torch.manual_seed(recipe.seed)
-        estimator = build_estimator(recipe.estimator)
+        # Modules initialise from torch's global generator: seed it for this block alone.
+        with torch.random.fork_rng():
+            torch.default_generator.manual_seed(recipe.seed)
+            estimator = build_estimator(recipe.estimator)
+        # Channels last: a fifth faster in bfloat16 on CPUs.
+        estimator = estimator.to(memory_format=torch.channels_last)
         if not isinstance(estimator, SurfaceFlow):
             name = recipe.estimator["class"]
             raise UsageError(f"estimator.class: {name} is not trained on surfaces")
@@ -81,7 +85,10 @@ class SurfaceTrainer:
             moved = model.retargeting(batch.pose, batch.asked, seen.code, size)
             given = given_joints(batch, moved, self.recipe, random)
             imagined = model.target(given, seen.code, size)
-            parts = Seen(*(p[few].detach() for p in seen)), Imagined(*(p[few].detach() for p in imagined))
+            parts = (
+                Seen(*(p[few].detach() for p in seen)),
+                Imagined(*(p[few].detach() for p in imagined)),
+            )
             start = matched(*parts, batch.mask[few] > 0.5, batch.known[few])
             own, target = select(batch.pose, few), select(given, few)
             flow = model.refinement(start, *parts, own, target, size)
@@ -116,9 +123,14 @@ def matched(
 
 
 def ideal_flow(
-    seen: Float[Tensor, "b 4 h w"], surface: Float[Tensor, "b 4 h w"], outline: Bool[Tensor, "b H W"]
+    seen: Float[Tensor, "b 4 h w"],
+    surface: Float[Tensor, "b 4 h w"],
+    outline: Bool[Tensor, "b H W"],
 ) -> tuple[Float[Tensor, "b 2 h w"], UInt8[Tensor, "b h w"]]:
-    """Match true surface maps: flow, NaN off the person or where a crop shows nobody, and origin."""
+    """Match true surface maps: flow and origin.
+
+    The flow is NaN off the person, and where a crop shows nobody.
+    """
     flows, origins = [], []
     for crop, target, whole in zip(seen, surface, outline, strict=True):
         person, on = (part.isfinite().all(0) for part in (crop, target))
@@ -132,9 +144,7 @@ def ideal_flow(
     return torch.stack(flows), torch.stack(origins)
 
 
-def given_joints(
-    batch: Batch, moved: Pose, recipe: TrainSurface, random: torch.Generator
-) -> Pose:
+def given_joints(batch: Batch, moved: Pose, recipe: TrainSurface, random: torch.Generator) -> Pose:
     """Choose the joints (B, 18, 2) that the target network gets.
 
     Those asked for, where they are of the same person; else those retargeted, or in a share of the
@@ -190,9 +200,7 @@ def train_surface(recipe: TrainSurface, out: Path, *, resume: bool = False) -> d
     if kept is not None:
         trainer.restore(kept)
     run.rewind(lambda record: record["step"] <= trainer.steps_done)
-    samples = read_samples(
-        recipe.surfaces, "train", keypoints=recipe.keypoints, masks=recipe.masks
-    )
+    samples = read_samples(recipe.surfaces, "train", keypoints=recipe.keypoints, masks=recipe.masks)
     _fit(trainer, samples, run, state)
     folder = out / "checkpoint"
     save_checkpoint(

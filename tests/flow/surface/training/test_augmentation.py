@@ -15,8 +15,8 @@ ALL = torch.arange(10)
 def same(one, other):
     for a, b in zip(one, other, strict=True):
         parts = zip(a, b, strict=True) if isinstance(a, tuple) else [(a, b)]
-        for x, y in parts:
-            x, y = x.float().nan_to_num(nan=7.0), y.float().nan_to_num(nan=7.0)
+        for pair in parts:
+            x, y = (part.float().nan_to_num(nan=7.0) for part in pair)
             assert torch.allclose(x, y, atol=1e-5)
 
 

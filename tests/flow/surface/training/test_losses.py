@@ -13,7 +13,6 @@ from reidaug.flow.surface.training.losses import (
 from reidaug.flow.surface.training.samples import take
 from reidaug.geometry.pose import Pose
 
-
 NONE = torch.zeros(1, 1, 1, 1)
 
 
@@ -23,9 +22,7 @@ def perfect(batch):
     return Prediction(
         Seen(batch.seen.nan_to_num(), sure * (2 * visible - 1), torch.zeros(len(visible), 1), NONE),
         batch.target_pose,
-        Imagined(
-            batch.surface.nan_to_num(), sure * (2 * batch.outline.float() - 1), NONE
-        ),
+        Imagined(batch.surface.nan_to_num(), sure * (2 * batch.outline.float() - 1), NONE),
         torch.zeros(2, 2, 64, 32),
         torch.zeros(2, 2, 64, 32),
         torch.zeros(2, 64, 32, dtype=torch.uint8),
@@ -52,7 +49,9 @@ def test_each_loss_is_of_its_part_alone(samples):
     }
     for name, prediction in wrong.items():
         losses = losses_of(prediction, batch)
-        assert {key for key, loss in losses.items() if float(loss) > 1e-3 + 0.1 * (key == "flow")} == {name}
+        assert {
+            key for key, loss in losses.items() if float(loss) > 1e-3 + 0.1 * (key == "flow")
+        } == {name}
 
 
 def test_places_count_axis_by_axis_where_they_are_known():

@@ -7,7 +7,7 @@ from tests.small_surfaces import ESTIMATOR
 
 
 def test_scores_of_an_untrained_estimator_are_poor_and_complete(samples):
-    torch.manual_seed(0)
+    torch.default_generator.manual_seed(0)
     report = score_samples(build_estimator(ESTIMATOR).eval(), samples, 6)
     assert report["samples"] == 6
     assert report["seen_cm"] > 10 and report["imagined_cm"] > 10 and report["joints_px"] > 1

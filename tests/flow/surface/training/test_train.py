@@ -25,19 +25,19 @@ def test_training_writes_a_checkpoint_that_loads_and_resumes_to_the_same_bytes(s
     assert report["steps"] == 4 and "outline_iou" in report
     assert isinstance(load_checkpoint(whole / "checkpoint"), SurfaceFlow)
 
-    class Stopped(Exception):
+    class StoppedError(Exception):
         pass
 
     taken = SurfaceTrainer.step
 
     def stop_after_three(self, batch, random):
         if self.steps_done == 3:
-            raise Stopped
+            raise StoppedError
         return taken(self, batch, random)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(SurfaceTrainer, "step", stop_after_three)
-        with pytest.raises(Stopped):
+        with pytest.raises(StoppedError):
             train_surface(surface_recipe(surfaces), parts)
     assert train_surface(surface_recipe(surfaces), parts, resume=True) == report
     weights = [folder / "checkpoint" / "model.safetensors" for folder in (whole, parts)]
