@@ -65,8 +65,9 @@ def measure_quality(
 
     ``quality = seen * sqrt(joints) * exp(-stretch / 2)``. Where the flow tells the origin of each
     cell, ``seen`` counts it by `WORTH` and the views of source and target do not count.
-    Among the warps of one rendered person its rank correlation with the true colour error and the true ST-LPIPS over the outline is given
-    in docs/quality.md; benchmarks/warp_quality.py measures it. Shares of an empty outline are 0.
+    Among the warps of one rendered person its rank correlation with the true colour error and the
+    true ST-LPIPS over the outline is given in docs/quality.md; benchmarks/warp_quality.py measures
+    it. Shares of an empty outline are 0.
 
     Args:
         flow: Flow (B, 2, h, w).
