@@ -4,14 +4,15 @@ Chunks depend on the order of the sources alone, and one thread computes each, s
 same on any run. A finished chunk has a record in ``OUT/.chunks``; a rerun makes the others.
 """
 
-import math
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
+from jaxtyping import Float
 from joblib import delayed
+from torch import Tensor
 
 from reidaug.augment.background import BACKGROUNDS, BackgroundPool, draw_pool
 from reidaug.augment.inputs import Source
@@ -38,8 +39,6 @@ RECORDS = ".chunks"
 PIXELS_AT_ONCE = 32 * 128 * 64  # source pixels of a chunk
 POSES_AT_ONCE = 64  # painted before any is written
 DECIMALS = 4
-ORIGINS = ("other_side", "other_face", "invented")
-"""Shares of a warp that its source does not show."""
 
 
 class WarpJob(NamedTuple):
@@ -208,7 +207,6 @@ def _row(
     person, turned = field.crop.source.person, bool(field.half_turn[k])
     names = ("foreground", "inside", "folded", "seen", "stretch", "stretch_95", "quality")
     numbers = {part: round(float(getattr(quality, part)[k]), DECIMALS) for part in names}
-    told = {name: _known(float(getattr(quality, name)[k])) for name in ORIGINS}
     left_out = "turn" if turned and options.turns == "drop" else ""
     left_out = left_out or ("quality" if numbers["quality"] < options.min_quality else "")
     return WarpRow(
@@ -225,13 +223,15 @@ def _row(
         pck=None,
         left_out=left_out,
         kept=not left_out,
+        other_side=_known(quality.other_side[k]),
+        other_face=_known(quality.other_face[k]),
+        invented=_known(quality.invented[k]),
         **numbers,
-        **told,
     )
 
 
-def _known(value: float) -> float | None:
-    return None if math.isnan(value) else round(value, DECIMALS)
+def _known(value: Float[Tensor, ""]) -> float | None:
+    return None if value.isnan() else round(float(value), DECIMALS)
 
 
 def remove_leftovers(out: Path) -> None:

@@ -16,7 +16,7 @@ from reidaug.data.images import read_image, read_mask
 from reidaug.data.keypoints import read_keypoints
 from reidaug.errors import ReidaugError
 from reidaug.geometry.flow import Size, size_of
-from reidaug.geometry.pose import Pose, select
+from reidaug.geometry.pose import Pose, select, stack
 from reidaug.people3d.surface_dataset import read_surfaces
 
 
@@ -72,7 +72,9 @@ def read_samples(
         raise ReidaugError(f"{root}: no rendered surfaces here; reidaug synth surfaces makes them")
     true = read_keypoints(root / f"fasion-annotation-{split}.csv").poses
     found = read_keypoints(keypoints).poses if keypoints else {}
-    surfaces, targets, names = [], [], []
+    surfaces: list[Tensor] = []
+    targets: list[Targets] = []
+    names: list[str] = []
     for file in files:
         person = read_surfaces(file)
         first = len(names)
@@ -89,9 +91,9 @@ def read_samples(
             )
         )
     image = torch.stack([read_image(root / split / name) for name in names])
-    poses, outlines = [_stacked(names, true)], [_masks(names, root / "masks")]
+    poses, outlines = [_poses(names, true)], [_masks(names, root / "masks")]
     if keypoints:
-        poses.append(_stacked(names, true | found))
+        poses.append(_poses(names, true | found))
     if masks:
         outlines.append(_masks(names, masks, instead=outlines[0]))
     crops = Crops(image, torch.cat(surfaces), tuple(outlines), tuple(poses))
@@ -103,9 +105,8 @@ def _pose(table: NDArray[Any]) -> Pose:
     return Pose(joints[..., :2].contiguous(), joints[..., 2] > 0)
 
 
-def _stacked(names: Sequence[str], poses: dict[str, Pose]) -> Pose:
-    parts = [poses[name] for name in names]
-    return Pose(torch.stack([p.xy for p in parts]), torch.stack([p.visible for p in parts]))
+def _poses(names: Sequence[str], poses: dict[str, Pose]) -> Pose:
+    return stack([poses[name] for name in names])
 
 
 def _masks(
@@ -120,13 +121,12 @@ def _masks(
 
 
 def _joined(parts: Sequence[Targets]) -> Targets:
-    columns = []
-    for column in zip(*parts, strict=True):
+    def joined(column: Any) -> Any:
         if isinstance(column[0], Pose):
-            columns.append(Pose(*(torch.cat(part) for part in zip(*column, strict=True))))
-        else:
-            columns.append(torch.cat(column))
-    return Targets(*columns)
+            return Pose(*(torch.cat(part) for part in zip(*column, strict=True)))
+        return torch.cat(column)
+
+    return Targets(*(joined(column) for column in zip(*parts, strict=True)))
 
 
 class Batch(NamedTuple):
