@@ -160,6 +160,7 @@ def measure(
     return {
         "part": part,
         "weights": weights_of(SHIPPED),
+        "surface_weights": weights_of(SURFACE),
         "counts": {
             "crops": crops,
             "people": len(np.unique(people)),

@@ -12,7 +12,7 @@ from reidaug.augment.pose_pool import Pool
 from reidaug.augment.shipped_poses import COUNT
 from reidaug.augment.target_poses import Choice
 from reidaug.augment.viewpoint import Turns
-from reidaug.flow.estimator import FlowEstimator
+from reidaug.flow.estimator import FlowEstimator, PersonFlowEstimator
 from reidaug.machine import fast_precision
 from reidaug.recipes import Recipe
 
@@ -102,10 +102,11 @@ class AugmentOptions(Recipe):
         le=1,
         description="Leave out warps whose quality (0 to 1, see manifest.parquet) is lower.",
     )
-    turns: Turns = Field(
-        default="allow",
+    turns: Turns | Literal["auto"] = Field(
+        default="auto",
         description="Half turns, front to back, show what the source does not: allow them, take "
-        "the outline as seen from the source's own side (mirror), or drop them.",
+        "the outline as seen from the source's own side (mirror), or drop them. auto: mirror with "
+        "a flow that keeps the person's own body, else allow, as in the paper.",
     )
     check_poses: bool = Field(
         default=False,
@@ -138,12 +139,15 @@ class AugmentOptions(Recipe):
         return self.precision == "bfloat16"
 
     def for_estimator(self, estimator: FlowEstimator) -> "AugmentOptions":
-        """Replace the precision ``auto``; only networks gain from bfloat16."""
-        if self.precision != "auto":
-            return self
-        network = next(estimator.parameters(), None) is not None
-        precision = fast_precision(torch.device("cpu")) if network else "float32"
-        return self.model_copy(update={"precision": precision})
+        """Replace ``auto`` in precision, where only networks gain from bfloat16, and in turns."""
+        chosen = {}
+        if self.precision == "auto":
+            network = next(estimator.parameters(), None) is not None
+            chosen["precision"] = fast_precision(torch.device("cpu")) if network else "float32"
+        if self.turns == "auto":
+            own = isinstance(estimator, PersonFlowEstimator)
+            chosen["turns"] = "mirror" if own else "allow"
+        return self.model_copy(update=chosen) if chosen else self
 
     def recipe(self, out: Path) -> dict[str, Any]:
         """Write the options as plain values, paths inside a run's folder relative to it."""

@@ -12,7 +12,7 @@ from reidaug.augment.options import AugmentOptions
 from reidaug.augment.pose_pool import describe_flaws
 from reidaug.augment.warp_sheet import SHEET
 from reidaug.commands import options
-from reidaug.flow.builtin import SHIPPED, UNTRAINED, named_flow
+from reidaug.flow.builtin import SHIPPED, SURFACE, UNTRAINED, named_flow
 from reidaug.jobs import BACKENDS
 from reidaug.recipes import resolve
 
@@ -23,10 +23,11 @@ from reidaug.recipes import resolve
 @click.option(
     "--flow",
     metavar="FLOW",
-    default=SHIPPED,
+    default=SURFACE,
     show_default=True,
-    help=f"{SHIPPED}, which comes with the package; a checkpoint folder of train-flow; or one of "
-    f"those that learn nothing: {', '.join(UNTRAINED)}.",
+    help=f"{SURFACE}, which keeps the person's own body, or {SHIPPED}, the paper's W, both of which "
+    "come with the package; a checkpoint folder of train-flow; or one of those that learn nothing: "
+    f"{', '.join(UNTRAINED)}.",
 )
 @options.of_recipe(AugmentOptions, choices={"background": BACKGROUNDS}, leave_out=("jpeg_quality",))
 @options.workers

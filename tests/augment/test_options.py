@@ -5,6 +5,7 @@ import pytest
 from reidaug.augment.options import AugmentOptions
 from reidaug.errors import UsageError
 from reidaug.flow.closed_form import JointBlend
+from reidaug.flow.surface import SurfaceFlow
 from reidaug.recipes import resolve
 
 
@@ -19,6 +20,11 @@ def test_wrong_options_are_named(option: str, value: object) -> None:
 
 def test_an_estimator_without_weights_gains_nothing_from_bfloat16() -> None:
     assert AugmentOptions().for_estimator(JointBlend()).precision == "float32"
+    assert AugmentOptions().for_estimator(JointBlend()).turns == "allow"
+    assert (
+        AugmentOptions().for_estimator(SurfaceFlow(**SurfaceFlow.preset("small"))).turns == "mirror"
+    )
+    assert AugmentOptions(turns="drop").for_estimator(JointBlend()).turns == "drop"
     assert AugmentOptions(precision="bfloat16").for_estimator(JointBlend()).bfloat16
 
 

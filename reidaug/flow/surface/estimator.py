@@ -9,7 +9,7 @@ from torch import Tensor
 
 from reidaug.flow.components import Presets
 from reidaug.flow.estimator import Flow, Images, PersonFlowEstimator, PersonFlows
-from reidaug.flow.surface.matching import Shown, match_maps, shown_places
+from reidaug.flow.surface.matching import ShownPlaces, match_maps, shown_places
 from reidaug.flow.surface.networks import (
     Imagined,
     Refinement,
@@ -56,7 +56,7 @@ class Crops(NamedTuple):
 
     pose: Pose  # (S, 18, 2) in pixels of the canvas
     seen: Seen
-    shown: list[Shown]
+    shown: list[ShownPlaces]
 
 
 class SurfaceFlow(PersonFlowEstimator):
@@ -112,6 +112,7 @@ class SurfaceFlow(PersonFlowEstimator):
         self.target = TargetNetwork(widths=target_widths, last=last, code=code)
         self.retargeting = Retargeting(code=code)
         self.refinement = Refinement(features=source_widths[0] + last, widths=refinement_widths)
+        self.to(memory_format=torch.channels_last)
 
     def forward(self, source: Images, source_pose: Pose, target_pose: Pose) -> Flow:
         """Estimate one flow a pair, to joints of the same person: nothing is retargeted.
