@@ -26,7 +26,7 @@ IN_SHORT = {title: arms for title, arms in USES.items() if "mirrored" not in tit
 COMMANDS = {
     "identity_grey": "--flow identity",
     "affine_grey": "--flow torso-affine --poses-each 4",
-    "warps_grey": "--poses-each 4",
+    "warps_grey": "--flow market --poses-each 4",
 }
 """Options of `reidaug augment` that make the crops of an arm."""
 

@@ -23,7 +23,7 @@ from reidaug.experiments.finetune import FinetuneGrid, finetune
 from reidaug.experiments.finetune_config import FinetuneRecipe, read_data
 from reidaug.experiments.results import arm_scores
 from reidaug.experiments.statistics import best, paired_gain
-from reidaug.flow.builtin import SHIPPED, named_flow
+from reidaug.flow.builtin import SHIPPED, SURFACE, named_flow
 from reidaug.jobs import run_tasks
 from reidaug.perception.dataset_poses import estimate_poses
 from reidaug.recipes import load
@@ -41,6 +41,7 @@ ARMS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "identity_other_ground": ("identity", {"background": "other"}),
     "affine_other_ground": ("torso-affine", {"background": "other"}),
     "good_mirrored_warps_grey": (SHIPPED, {"turns": "mirror", "min_quality": 0.4}),
+    "own_body_grey": (SURFACE, {}),
 }
 """Flow and options of `reidaug augment` by arm."""
 GREY = ("real_only", "identity_grey", "affine_grey")
@@ -49,6 +50,7 @@ CONTROLS: Mapping[str, tuple[str, ...]] = {
     "warps_grey": GREY,
     "warps_other_ground": OTHER,
     "good_mirrored_warps_grey": GREY,
+    "own_body_grey": GREY,
 }
 """What an arm's gain must not be explained by: the same use of own-pose and torso-affine crops."""
 SHARES, IMAGES, CAMERAS = (0.1, 0.3, 1.0), (2, 4, None), (1, None)

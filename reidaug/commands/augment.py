@@ -25,8 +25,8 @@ from reidaug.recipes import resolve
     metavar="FLOW",
     default=SURFACE,
     show_default=True,
-    help=f"{SURFACE}, which keeps the person's own body, or {SHIPPED}, the paper's W, both of which "
-    "come with the package; a checkpoint folder of train-flow; or one of those that learn nothing: "
+    help=f"{SURFACE}, which keeps the person's body, or {SHIPPED}, the paper's W, which both come "
+    "with the package; a checkpoint folder of train-flow; or one of those that learn nothing: "
     f"{', '.join(UNTRAINED)}.",
 )
 @options.of_recipe(AugmentOptions, choices={"background": BACKGROUNDS}, leave_out=("jpeg_quality",))

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from reidaug.augment.painting import paint, spread_person
+from reidaug.augment.painting import BINOMIAL, TEARS, blend_tears, paint, spread_person
 from reidaug.geometry.flow import from_affine, identity, resize
 from reidaug.geometry.strain import strain
 from reidaug.geometry.warp import warp
@@ -31,7 +31,7 @@ def slow_paint(image: Tensor, flow: Tensor, outline: Tensor, shrinks: float) -> 
     for t in range(len(flow)):
         for row in range(SIZE[0] - 1):
             for column in range(SIZE[1] - 1):
-                if not outline[t, row, column] or scale[t, row, column] <= shrinks:
+                if not outline[t, row, column] or not shrinks < scale[t, row, column] <= TEARS:
                     continue
                 total = torch.zeros(image.shape[0])
                 for r, wr in ((-1, 0.25), (0, 0.5), (1, 0.25)):
@@ -39,7 +39,25 @@ def slow_paint(image: Tensor, flow: Tensor, outline: Tensor, shrinks: float) -> 
                         y, x = max(2 * row + r, 0), max(2 * column + c, 0)
                         total = total + wr * wc * fine[t, :, y, x]
                 painted[t, :, row, column] = total
-    return painted
+    return slow_blend(painted, scale > TEARS, outline)
+
+
+def slow_blend(painted: Tensor, torn: Tensor, outline: Tensor) -> Tensor:
+    """The mean of neighbours inside the outline, pixel by pixel."""
+    blended = painted.clone()
+    height, width = outline.shape[1:]
+    for t, row, column in outline.nonzero().tolist():
+        above, left = max(row - 1, 0), max(column - 1, 0)
+        if not torn[t, above : row + 1, left : column + 1].any():
+            continue
+        total, weight = torch.zeros(painted.shape[1]), 0.0
+        for r, wr in zip((-1, 0, 1), BINOMIAL, strict=True):
+            for c, wc in zip((-1, 0, 1), BINOMIAL, strict=True):
+                y, x = row + r, column + c
+                if 0 <= y < height and 0 <= x < width and outline[t, y, x]:
+                    total, weight = total + wr * wc * painted[t, :, y, x], weight + wr * wc
+        blended[t, :, row, column] = total / weight
+    return blended
 
 
 @given(seed=st.integers(0, 99))
@@ -50,6 +68,21 @@ def test_samples_are_averaged_where_the_picture_shrinks(seed: int) -> None:
     image = random_image(seed)
     expected = slow_paint(image, flow, outline, 1.6)
     assert torch.allclose(paint(image, flow, outline), expected, atol=1e-5)
+
+
+def test_the_two_sides_of_a_tear_are_blended_and_nothing_else() -> None:
+    painted = torch.zeros(1, 1, *SIZE)
+    painted[..., 6:] = 1.0
+    torn = torch.zeros(1, SIZE[0] - 1, SIZE[1] - 1, dtype=torch.bool)
+    torn[..., 5] = True
+    blended = blend_tears(painted, torn, WHOLE)
+    assert torch.allclose(blended[..., 5], torch.tensor(0.25))
+    assert torch.allclose(blended[..., 6], torch.tensor(0.75))
+    others = [column for column in range(SIZE[1]) if column not in (5, 6)]
+    assert torch.equal(blended[..., others], painted[..., others])
+    half = WHOLE.clone()
+    half[..., 6:] = False
+    assert torch.equal(blend_tears(painted, torn, half), painted)  # what is cut off does not bleed
 
 
 def test_what_keeps_its_scale_is_sampled_once() -> None:

@@ -52,7 +52,7 @@ def test_training_learns(samples, surfaces):
     batch = take(samples, torch.arange(6))
     losses = [trainer.step(batch, seeded(k)) for k in range(60)]
     for name in ("seen", "person", "joints", "imagined", "outline", "flow"):
-        assert losses[-1][name] < 0.8 * losses[0][name], (name, losses[0], losses[-1])
+        assert losses[-1][name] < 0.9 * losses[0][name], (name, losses[0], losses[-1])
 
 
 def test_the_target_network_gets_joints_of_this_person(samples, surfaces):
