@@ -9,7 +9,8 @@ scored twice on the same pairs: with true joints, and with those of BlazePose; p
 in which BlazePose finds nobody are left out of both, and counted. EPE is in pixels of 128x64 over
 the points that both pictures show; the other scores compare the person on grey. Intervals draw
 people again, with all their pairs. EPE is also given by how far the person turns between the
-pictures, and by whether BlazePose takes left for right in either. Needs the extras [synth] and
+pictures, and by whether BlazePose takes left for right in either. The result is checkpoint.json for
+the paper's W inside the package, checkpoint_FLOW.json for others. Needs the extras [synth] and
 [pose].
 """
 
@@ -96,7 +97,8 @@ def main() -> None:
         f"python benchmarks/checkpoint.py --people {options.people} --seed {options.seed} "
         f"--pairs {options.pairs} --flow {options.flow}"
     )
-    write_result("checkpoint", command, **result)
+    name = "checkpoint" if flow == SHIPPED else f"checkpoint_{Path(flow).name}"
+    write_result(name, command, **result)
 
 
 def prepare(options: argparse.Namespace) -> Tested:
