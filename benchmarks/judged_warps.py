@@ -8,7 +8,8 @@ crops, as `photographs.py round-trips` leaves them), the same people and poses f
 shuffled, numbered and put on sheets in FOLDER: crop, the joints of the target pose, warp. Which
 number is of which ROOT stays in key.json. Sheets of photographs are not for any repository.
 count: verdicts out of files with the columns number, verdict (good, usable, broken) and reason;
-several files are several judges. Prints shares and reasons for each ROOT, as JSON.
+several files are several judges. Shares and reasons for each ROOT go to
+results/judged_warps.json.
 """
 
 import argparse
@@ -22,6 +23,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from PIL import Image, ImageDraw
+from provenance import write_result
 
 from reidaug.augment.target_poses import POSES, read_poses
 from reidaug.augment.warp_manifest import MANIFEST
@@ -49,7 +51,10 @@ def main() -> None:
     if options.what == "draw":
         draw_sheets(options.folder, options.files, options.warps, options.seed)
     else:
-        print(json.dumps(count(options.folder, options.files), indent=1))
+        counts = count(options.folder, options.files)
+        print(json.dumps(counts, indent=1))
+        command = f"python benchmarks/judged_warps.py count FOLDER, {len(options.files)} judges"
+        write_result("judged_warps", command, **counts)
 
 
 def draw_sheets(folder: Path, roots: Sequence[Path], warps: int, seed: int) -> None:
@@ -123,20 +128,19 @@ def count(folder: Path, files: Sequence[Path]) -> dict[str, Any]:
         "agreement": round(float(np.mean(agree)), 3) if agree else None,
         "roots": {
             root: {
-                **{
-                    v: round(
-                        sum(c[v] for c in by.values())
-                        / sum(map(sum, (c.values() for c in by.values()))),
-                        3,
-                    )
-                    for v in VERDICTS
-                },
+                **shares(by),
                 "by_judge": {judge: {v: c[v] for v in VERDICTS} for judge, c in by.items()},
                 "reasons": dict(reasons.get(root, Counter()).most_common()),
             }
             for root, by in sorted(judged.items())
         },
     }
+
+
+def shares(by: dict[str, Counter[str]]) -> dict[str, float]:
+    """Share of each verdict among those of all judges."""
+    total = sum(counts.total() for counts in by.values())
+    return {v: round(sum(counts[v] for counts in by.values()) / total, 3) for v in VERDICTS}
 
 
 if __name__ == "__main__":

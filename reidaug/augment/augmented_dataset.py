@@ -226,7 +226,7 @@ def _check_out(root: Path, out: Path) -> None:
 
 def _check_effect(estimator: FlowEstimator, flow: str, options: AugmentOptions) -> None:
     """Refuse options that have no effect where the flow keeps the pose or leads to no target."""
-    if options.turns != "allow":
+    if options.turns not in ("auto", "allow"):
         option = f"--turns {options.turns}: without effect, --flow {flow}"
         if estimator.keeps_pose:
             raise UsageError(f"{option} keeps each image's own pose")

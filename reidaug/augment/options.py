@@ -102,7 +102,7 @@ class AugmentOptions(Recipe):
         le=1,
         description="Leave out warps whose quality (0 to 1, see manifest.parquet) is lower.",
     )
-    turns: Turns | Literal["auto"] = Field(
+    turns: Turns = Field(
         default="auto",
         description="Half turns, front to back, show what the source does not: allow them, take "
         "the outline as seen from the source's own side (mirror), or drop them. auto: mirror with "
