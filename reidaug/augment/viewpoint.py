@@ -16,8 +16,9 @@ SIDE = 0.2
 """Dead zone: below it a person is seen from the side, neither from the front nor from behind."""
 
 Turns = Literal["auto", "allow", "mirror", "drop"]
-"""Treatment of half turns. ``allow``: nothing. ``mirror``: see `exchange_left_right`. ``drop``: they
-are not kept. ``auto``: ``mirror`` with a flow that keeps the person's own body, else ``allow``."""
+"""Treatment of half turns. ``allow``: nothing. ``mirror``: see `exchange_left_right`. ``drop``:
+they are not kept. ``auto``: ``mirror`` with a flow that keeps the person's own body, else
+``allow``."""
 
 
 def facing(pose: Pose) -> Float[Tensor, "b"]:
