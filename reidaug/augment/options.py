@@ -140,7 +140,7 @@ class AugmentOptions(Recipe):
 
     def for_estimator(self, estimator: FlowEstimator) -> "AugmentOptions":
         """Replace ``auto`` in precision, where only networks gain from bfloat16, and in turns."""
-        chosen = {}
+        chosen: dict[str, str] = {}
         if self.precision == "auto":
             network = next(estimator.parameters(), None) is not None
             chosen["precision"] = fast_precision(torch.device("cpu")) if network else "float32"

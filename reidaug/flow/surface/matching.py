@@ -98,8 +98,10 @@ def match_maps(
     found = match_places(shown, surface[:, matched].mT)
     costs = torch.zeros(len(shown.kinds), *grid)
     costs[:, matched] = torch.from_numpy(found.cost).float()
-    side = {"kernel_size": WINDOW, "stride": 1, "padding": WINDOW // 2}
-    around = avg_pool2d(costs[None], **side)[0] / avg_pool2d(matched[None].float(), **side)
+    sums, counts = (
+        avg_pool2d(part, WINDOW, 1, WINDOW // 2) for part in (costs, matched[None].float())
+    )
+    around = sums / counts
     kind = torch.where(near, around.argmin(0), 0)
     chosen = kind[matched].numpy()
     cells = np.arange(len(chosen))
