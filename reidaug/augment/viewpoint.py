@@ -17,7 +17,7 @@ SIDE = 0.2
 
 Turns = Literal["auto", "allow", "mirror", "drop"]
 """Treatment of half turns. ``allow``: nothing. ``mirror``: see `exchange_left_right`. ``drop``:
-they are not kept. ``auto``: ``mirror`` with a flow that keeps the person's own body, else
+they are not kept. ``auto``: ``mirror`` with a flow that sees the person, else
 ``allow``."""
 
 

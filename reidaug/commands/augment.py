@@ -25,7 +25,7 @@ from reidaug.recipes import resolve
     metavar="FLOW",
     default=SURFACE,
     show_default=True,
-    help=f"{SURFACE}, which keeps the person's body, or {SHIPPED}, the paper's W, which both come "
+    help=f"{SURFACE}, which sees the person, or {SHIPPED}, the paper's W, which both come "
     "with the package; a checkpoint folder of train-flow; or one of those that learn nothing: "
     f"{', '.join(UNTRAINED)}.",
 )

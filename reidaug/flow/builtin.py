@@ -25,7 +25,7 @@ UNTRAINED = CLOSED_FORMS | RANDOM_WARPS
 SHIPPED = "market"
 """The paper's W inside the package, for crops like those of Market-1501."""
 SURFACE = "surface"
-"""Surface flow inside the package, which sees the person and keeps their body."""
+"""Surface flow inside the package, which sees the person."""
 INSIDE = (SHIPPED, SURFACE)
 """Checkpoints inside the package."""
 

@@ -127,7 +127,7 @@ class Origin(IntEnum):
 
 
 class PersonFlowEstimator(FlowEstimator):
-    """An estimator that sees the person, and keeps their body in the target pose."""
+    """An estimator that sees the person, and cuts warps by an outline of their own."""
 
     @abstractmethod
     def person_flows(

@@ -1,4 +1,4 @@
-"""Surface flow: an estimator that sees the person, and keeps their body in the target pose."""
+"""Surface flow: an estimator that sees the person, and imagines their own outline in a pose."""
 
 from reidaug.flow.surface.estimator import SurfaceFlow
 

@@ -1,4 +1,4 @@
-"""Surface flow: a flow estimator that sees the person and keeps their body."""
+"""Surface flow: a flow estimator that sees the person."""
 
 from collections.abc import Iterator, Sequence
 from typing import ClassVar, NamedTuple
