@@ -107,6 +107,8 @@ def augment_dataset(
         options = options.model_copy(update={"model": find_model(options.model)})
     estimator = flow.estimator()
     _check_effect(estimator, flow.name, options)
+    if not estimator.keeps_pose:
+        _check_count(len(found.train), options)
     pose_files = find_or_estimate(
         found, out, keypoints=options.keypoints, masks=options.masks, model=options.model,
         model_used=options.check_poses, workers=workers,
@@ -133,6 +135,19 @@ def augment_dataset(
     run = RunFolder.open(out, recipe, resume=True, known=(FOLDER,))
     job = WarpJob(out.resolve(), flow, options)
     return _write_warps(run, job, inputs, workers=workers or cores(), backend=backend)
+
+
+def _check_count(images: int, options: AugmentOptions) -> None:
+    """Check before the work that there are as many training images as poses drawn from them.
+
+    Raises:
+        ReidaugError: There are fewer.
+    """
+    if options.poses_from == "dataset" and images < options.poses:
+        raise ReidaugError(
+            f"--poses {options.poses}: there are only {images} training images to take poses from; "
+            "choose fewer"
+        )
 
 
 def _write_warps(

@@ -128,7 +128,9 @@ class AugmentOptions(Recipe):
     def _check_shipped(self) -> "AugmentOptions":
         if self.poses_from == "shipped":
             if self.poses > COUNT:
-                raise ValueError(f"poses: only {COUNT} poses come with the package")
+                raise ValueError(
+                    f"poses: only {COUNT} poses come with the package; ask for {COUNT} at most"
+                )
             if self.pool == "any":
                 raise ValueError("pool: without effect, all poses of the package are good")
         return self

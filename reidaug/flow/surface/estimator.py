@@ -47,6 +47,15 @@ def person_cells(
     return person if person.any() else odds >= odds.max()
 
 
+def check_kinds(images: Tensor, masks: Tensor) -> None:
+    """Raise `ValueError` unless images are floating-point numbers and masks booleans."""
+    if not images.is_floating_point() or masks.dtype != torch.bool:
+        raise ValueError(
+            "images are floating-point numbers in [0, 1] and masks booleans, not "
+            f"{images.dtype} and {masks.dtype}"
+        )
+
+
 AT_ONCE = 32
 """Pairs that go through the target network together."""
 
@@ -133,7 +142,12 @@ class SurfaceFlow(PersonFlowEstimator):
         target_pose: Pose,
         pairs: Sequence[tuple[int, int]],
     ) -> PersonFlows:
-        """Estimate the flows of some pairs; see `PersonFlowEstimator`."""
+        """Estimate the flows of some pairs; see `PersonFlowEstimator`.
+
+        Raises:
+            ValueError: Images are no floating-point numbers, masks are no booleans.
+        """
+        check_kinds(source, mask)
         size = size_of(source)
         crops = self._see(source, mask, source_pose)
         asked = on_canvas(target_pose, size, self.canvas)

@@ -5,7 +5,7 @@ from reidaug.errors import UsageError
 from reidaug.flow.checkpoint import build_estimator
 from reidaug.flow.estimator import Origin
 from reidaug.flow.surface import SurfaceFlow
-from reidaug.flow.surface.estimator import on_grid
+from reidaug.flow.surface.estimator import check_kinds, on_grid
 from reidaug.geometry.flow import identity
 from reidaug.geometry.pose import Pose, select
 from reidaug.testing import check_flow_estimator
@@ -105,6 +105,14 @@ def test_a_person_without_a_cell_is_the_likeliest_one(estimator):
     with torch.inference_mode():
         found = estimator.person_flows(image, mask & False, poses(1, 1), poses(1, 2), [(0, 0)])
     assert found.flow.isfinite().all()
+
+
+def test_bytes_for_images_or_masks_are_refused():
+    image, mask = crops(1)
+    for wrong in (((255 * image).byte(), mask), (image, mask.byte())):
+        with pytest.raises(ValueError, match="numbers in \\[0, 1\\] and masks booleans"):
+            check_kinds(*wrong)
+    check_kinds(image, mask)
 
 
 def test_it_keeps_the_contract_of_estimators(estimator):
