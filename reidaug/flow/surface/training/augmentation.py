@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
+from jaxtyping import Bool
 from pydantic import ConfigDict
 from torch import Tensor
-from torch.nn.functional import avg_pool2d, max_pool2d
+from torch.nn.functional import avg_pool2d, interpolate, max_pool2d
 
 from reidaug.flow.surface.places import mirrored_places
 from reidaug.flow.surface.training.samples import Batch, Samples, take
@@ -31,6 +32,8 @@ class SurfaceAugmentation:
     face: float = 0.15  # that a pose loses its face joints
     joint: float = 0.04  # that any joint is lost
     jitter: float = 0.004  # joint noise, see `PairAugmentation`
+    # that a sample becomes its crop in its own pose, so that what should not move does not
+    still: float = 0.0
 
     def draw(self, samples: Samples, numbers: Tensor, random: torch.Generator) -> Batch:
         """Take samples and change them at random."""
@@ -56,13 +59,14 @@ class SurfaceAugmentation:
         image = self._erase(image, chosen(self.erased), random)
         joints = PairAugmentation(face=self.face, joint=self.joint, jitter=self.jitter)
         height = image.shape[-2]
-        return batch._replace(
+        batch = batch._replace(
             image=image,
             mask=mask,
             known=~chosen(self.unmasked),
             pose=joints.drop(joints.move(batch.pose, height, random), random),
             asked=joints.drop(joints.move(batch.asked, height, random), random),
         )
+        return keep_still(batch, chosen(self.still)) if self.still else batch
 
     def _uneven(self, mask: Tensor, chosen: Callable[[float], Tensor]) -> Tensor:
         grown = max_pool2d(mask[:, None], 3, 1, 1)[:, 0]
@@ -91,6 +95,20 @@ class SurfaceAugmentation:
             colour = torch.rand(3, 1, 1, generator=random)
             image[k, :, top : top + tall, left : left + wide] = colour
         return image
+
+
+def keep_still(batch: Batch, which: Bool[Tensor, "b"]) -> Batch:
+    """Ask the samples chosen (B,) for the crop itself: its joints as given, its surface as seen."""
+    visible = batch.seen.isfinite().all(1)
+    whole = interpolate(visible[:, None].float(), batch.outline.shape[1:], mode="bilinear")
+    own = batch._replace(
+        asked=batch.pose,
+        retargeted=torch.zeros_like(batch.retargeted),
+        target_pose=batch.pose,
+        surface=batch.seen,
+        outline=whole[:, 0] > 0.5,
+    )
+    return Batch(*(_choose(which, one, two) for one, two in zip(own, batch, strict=True)))
 
 
 def mirrored(batch: Batch) -> Batch:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, get_args
 
 import torch
 from pydantic import ConfigDict, Field
@@ -12,6 +12,9 @@ from reidaug.flow.surface.training.augmentation import SurfaceAugmentation
 from reidaug.flow.training.recipe import Schedule
 from reidaug.machine import fast_precision
 from reidaug.recipes import Recipe, Share, Weight
+
+Part = Literal["source", "retargeting", "target", "refinement"]
+PARTS: tuple[Part, ...] = get_args(Part)
 
 
 @dataclass(frozen=True)
@@ -41,9 +44,10 @@ class TrainSurface(Recipe):
     keypoints: Path | None = None
     masks: Path | None = None
     estimator: dict[str, Any]  # ``class``, optionally ``preset``, and keywords
-    start: str | None = (
-        None  # checkpoint folder, or a name, whose weights the estimator starts from
-    )
+    # Networks that are trained; the others stay as they are.
+    parts: tuple[Part, ...] = Field(PARTS, min_length=1)
+    # checkpoint folder, or a name, whose weights the estimator starts from
+    start: str | None = None
     augmentation: SurfaceAugmentation = SurfaceAugmentation()  # random changes of samples
     # share of the samples of another's pose whose target network gets the true joints
     true_joints: Share = 0.4

@@ -50,11 +50,14 @@ class SurfaceTrainer:
         if not isinstance(estimator, SurfaceFlow):
             name = recipe.estimator["class"]
             raise UsageError(f"estimator.class: {name} is not trained on surfaces")
-        self.estimator = estimator.train()
+        self.estimator = estimator
         if recipe.start is not None:
             start_from(estimator, recipe.start)
+        for name, part in estimator.named_children():
+            part.train(name in recipe.parts).requires_grad_(name in recipe.parts)
+        learning = [p for p in estimator.parameters() if p.requires_grad]
         self.optimiser = torch.optim.AdamW(
-            estimator.parameters(), lr=recipe.schedule.rate, betas=recipe.betas,
+            learning, lr=recipe.schedule.rate, betas=recipe.betas,
             weight_decay=recipe.weight_decay,
         )  # fmt: skip
         self.steps_done = 0

@@ -1,13 +1,17 @@
 import torch
 
-from reidaug.flow.surface.training.augmentation import SurfaceAugmentation, mirrored
+from reidaug.flow.surface.training.augmentation import (
+    SurfaceAugmentation,
+    keep_still,
+    mirrored,
+)
 from reidaug.flow.surface.training.samples import take
 from reidaug.geometry.pose import FLIP_18
 from tests.seeding import seeded
 
 NOTHING = SurfaceAugmentation(
     found=0.0, mirror=0.0, unmasked=0.0, uneven=0.0, grey=0.0, light=0.0, erased=0.0, face=0.0,
-    joint=0.0, jitter=0.0,
+    joint=0.0, jitter=0.0, still=0.0,
 )  # fmt: skip
 ALL = torch.arange(10)
 
@@ -54,6 +58,22 @@ def test_each_change_changes_what_it_names(samples):
     drawn = SurfaceAugmentation(**{**vars(NOTHING), "jitter": 0.01}).draw(samples, ALL, seeded(2))
     assert 0.2 < (drawn.pose.xy - batch.pose.xy).abs().mean() < 5
     assert torch.equal(drawn.target_pose.xy, batch.target_pose.xy)
+
+
+def test_what_is_kept_still_is_asked_for_itself(samples):
+    batch = take(samples, ALL)
+    which = ALL < 4
+    still = keep_still(batch, which)
+    assert torch.equal(still.asked.xy[:4], batch.pose.xy[:4])
+    assert torch.equal(still.target_pose.xy[:4], batch.pose.xy[:4])
+    assert not still.retargeted[:4].any()
+    same((still.surface[:4],), (batch.seen[:4],))
+    assert torch.equal(still.retargeted[4:], batch.retargeted[4:])
+    assert torch.equal(still.outline[4:], batch.outline[4:])
+    visible = batch.seen[:4].isfinite().all(1)
+    assert (still.outline[:4, ::2, ::2] == visible).float().mean() > 0.95
+    drawn = SurfaceAugmentation(**{**vars(NOTHING), "still": 1.0}).draw(samples, ALL, seeded(1))
+    same((drawn.surface,), (drawn.seen,))
 
 
 def test_the_same_numbers_make_the_same_samples(samples):

@@ -55,6 +55,15 @@ def test_training_learns(samples, surfaces):
         assert losses[-1][name] < 0.9 * losses[0][name], (name, losses[0], losses[-1])
 
 
+def test_parts_that_are_not_trained_stay_as_they_are(samples, surfaces):
+    trainer = SurfaceTrainer(surface_recipe(surfaces, parts=["refinement"]))
+    before = {name: value.clone() for name, value in trainer.estimator.state_dict().items()}
+    trainer.step(take(samples, torch.arange(6)), seeded(0))
+    after = trainer.estimator.state_dict()
+    changed = {name.split(".")[0] for name in after if not torch.equal(after[name], before[name])}
+    assert changed == {"refinement"}
+
+
 def test_the_target_network_gets_joints_of_this_person(samples, surfaces):
     recipe = surface_recipe(surfaces, true_joints=0)
     batch = take(samples, torch.arange(10))
