@@ -106,7 +106,7 @@ class AugmentOptions(Recipe):
         default="auto",
         description="Half turns, front to back, show what the source does not: allow them, take "
         "the outline as seen from the source's own side (mirror), or drop them. auto: mirror with "
-        "a flow that keeps the person's own body, else allow, as in the paper.",
+        "a flow that sees the person, else allow, as in the paper.",
     )
     check_poses: bool = Field(
         default=False,

@@ -12,9 +12,9 @@ from torch.nn.functional import avg_pool2d, pad
 from reidaug.augment.shipped_poses import shipped_outline
 from reidaug.augment.target_poses import TargetPoses
 from reidaug.data.images import read_mask
-from reidaug.geometry.flow import Size, identity
+from reidaug.geometry.flow import Size
 from reidaug.geometry.pose import Pose, select, stack
-from reidaug.geometry.silhouette import silhouette
+from reidaug.geometry.silhouette import resized, silhouette
 from reidaug.geometry.upsampling import upsample_flow
 from reidaug.geometry.warp import warp
 
@@ -63,9 +63,7 @@ def person_mask(
     mask = read_mask(path) if path is not None else None
     if mask is None or not mask.any():
         return silhouette(stack([pose]), size)[0]
-    if tuple(mask.shape) == tuple(size):
-        return mask
-    return warp(mask[None, None].float(), identity(*size)[None], size=size)[0, 0] >= 0.5
+    return resized(mask, size)
 
 
 def soft_matte(mask: Bool[Tensor, "b height width"]) -> Float[Tensor, "b 1 height width"]:
@@ -83,8 +81,9 @@ def target_outlines(poses: TargetPoses, masks: Path | None) -> Targets:
     outlines = []
     for k, image in enumerate(poses.images):
         shipped = shipped_outline(image, poses.size)
-        own = person_mask(image, select(poses.pose, k), poses.size, masks)
-        outlines.append(own if shipped is None else shipped)
+        if shipped is None:
+            shipped = person_mask(image, select(poses.pose, k), poses.size, masks)
+        outlines.append(shipped)
     outline = torch.stack(outlines) if outlines else torch.zeros(0, *poses.size, dtype=torch.bool)
     return Targets.cut(poses.images, poses.pose, outline)
 

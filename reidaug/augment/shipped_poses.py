@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from reidaug.augment.target_poses import TargetPoses, choose
-from reidaug.geometry.flow import Size, identity
+from reidaug.geometry.flow import Size
 from reidaug.geometry.pose import Pose, on_canvas, select
-from reidaug.geometry.warp import warp
+from reidaug.geometry.silhouette import resized
 
 FILE = "shipped_poses.npz"
 COUNT = 50
@@ -104,6 +104,4 @@ def shipped_outline(name: str, size: Size) -> Bool[Tensor, "height width"] | Non
     if not is_shipped(name):
         return None
     mask = load_shipped().outline[int(name.removeprefix(PREFIX))]
-    if tuple(size) == SIZE:
-        return mask
-    return warp(mask[None, None].float(), identity(*size)[None], size=size)[0, 0] >= 0.5
+    return resized(mask, size)

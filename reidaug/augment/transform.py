@@ -70,8 +70,7 @@ class PoseWarp(Transform):  # type: ignore[misc]
             there is none, limbs are drawn from the joints.
         background: A name in `reidaug.augment.background.BACKGROUNDS` that needs no other crops.
         turns: Treatment of half turns, see `reidaug.augment.viewpoint.Turns`; with ``drop`` such
-            a crop is left as it is; ``auto``: mirror with a flow that keeps the person's own body,
-            else allow.
+            a crop is left as it is; ``auto``: mirror with a flow that sees the person, else allow.
         bfloat16: Whether flows are estimated in bfloat16; by default where the processor has it and
             the estimator is a network, as ``reidaug augment`` does.
         cache_mb: Bound on the flows that a process keeps. A flow is kept by the crop's pixels and

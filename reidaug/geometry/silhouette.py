@@ -5,8 +5,9 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn.functional import max_pool2d
 
-from reidaug.geometry.flow import Size
+from reidaug.geometry.flow import Size, identity
 from reidaug.geometry.pose import Pose
+from reidaug.geometry.warp import warp
 
 # Filled limbs as pairs of OPENPOSE_18 joints; the last ones close torso and face.
 LIMBS = (
@@ -58,6 +59,13 @@ def closing(mask: Bool[Tensor, "b height width"], side: int) -> Bool[Tensor, "b 
     """Apply morphological closing with a square of an odd side in pixels; borders are kept."""
     grown = max_pool2d(mask.float(), side, stride=1, padding=side // 2)
     return -max_pool2d(-grown, side, stride=1, padding=side // 2) > 0.5
+
+
+def resized(mask: Bool[Tensor, "H W"], size: Size) -> Bool[Tensor, "height width"]:
+    """Resize a mask bilinearly to (height, width); a pixel at least half covered belongs to it."""
+    if tuple(mask.shape) == tuple(size):
+        return mask
+    return warp(mask[None, None].float(), identity(*size)[None], size=size)[0, 0] >= 0.5
 
 
 def without_edge(mask: Bool[Tensor, "b height width"]) -> Bool[Tensor, "b height width"]:

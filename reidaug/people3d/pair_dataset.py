@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from joblib import delayed
 
 from reidaug.data.deepfashion import write_pairs_csv
 from reidaug.data.keypoints import write_patn
@@ -24,6 +23,8 @@ from reidaug.people3d.render_run import (
     poses_of,
     render_people,
     size_text,
+    split_numbers,
+    split_tasks,
     write_render,
 )  # fmt: skip
 from reidaug.people3d.worlds import MANY_POSES
@@ -54,8 +55,7 @@ class PairOptions:
     @property
     def splits(self) -> dict[str, range]:
         """Numbers of the people of each split."""
-        total = self.people + self.test_people
-        return {"train": range(1, self.people + 1), "test": range(self.people + 1, total + 1)}
+        return split_numbers(self.people, self.test_people)
 
 
 def render_pairs(out: Path, options: PairOptions, *, workers: int | None = None) -> dict[str, int]:
@@ -75,14 +75,7 @@ def render_pairs(out: Path, options: PairOptions, *, workers: int | None = None)
     """
 
     def make_tasks() -> dict[int, Task]:
-        for split in options.splits:
-            for folder in (out / split, out / "flows" / split, out / "masks"):
-                folder.mkdir(parents=True, exist_ok=True)
-        return {
-            person: delayed(render_person)(out, split, person, options)
-            for split, people in options.splits.items()
-            for person in people
-        }
+        return split_tasks(out, "flows", options.splits, render_person, options)
 
     def write_tables(records: list[PersonRecord]) -> dict[str, int]:
         counts = {}

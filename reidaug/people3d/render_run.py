@@ -98,6 +98,38 @@ def _render_person(records: Records, person: int, task: Task) -> int:
     return record.crops
 
 
+def split_numbers(people: int, test_people: int) -> dict[str, range]:
+    """Number the training people from 1 on, and the test people after them."""
+    total = people + test_people
+    return {"train": range(1, people + 1), "test": range(people + 1, total + 1)}
+
+
+def split_tasks(
+    out: Path,
+    folder: str,
+    splits: Mapping[str, range],
+    render_person: Callable[..., PersonRecord],
+    options: Any,
+) -> dict[int, Task]:
+    """Make the folders of two splits, and the task of each person.
+
+    Args:
+        out: Gets ``train``, ``test``, ``masks``, and both splits in ``folder``.
+        folder: Of what is rendered beside the images.
+        splits: Numbers of the people, see `split_numbers`.
+        render_person: Called with ``out``, the split, the person's number and ``options``.
+        options: What to render.
+    """
+    for split in splits:
+        for path in (out / split, out / folder / split, out / "masks"):
+            path.mkdir(parents=True, exist_ok=True)
+    return {
+        person: delayed(render_person)(out, split, person, options)
+        for split, numbers in splits.items()
+        for person in numbers
+    }
+
+
 def write_image(path: Path, image: NDArray[np.uint8], quality: int = 95) -> None:
     """Write RGB bytes (H, W, 3) as a JPEG file of a quality from 1 to 95."""
     pixels = np.ascontiguousarray(image.transpose(2, 0, 1))

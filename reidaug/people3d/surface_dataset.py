@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from joblib import delayed
+import torch
 from numpy.random import Generator
 from numpy.typing import NDArray
 
 from reidaug.data.arrays import read_arrays, write_arrays
+from reidaug.data.images import resize_mask
 from reidaug.data.keypoints import write_patn
 from reidaug.geometry.flow import Size
 from reidaug.jobs import Task, numpy_generator
@@ -29,12 +30,13 @@ from reidaug.people3d.render_run import (
     poses_of,
     render_people,
     size_text,
+    split_numbers,
+    split_tasks,
     write_render,
 )  # fmt: skip
 from reidaug.people3d.surface_maps import (
     framed_like,
     joints_in,
-    on_grid,
     outline_of,
     pose_person,
     surface_map,
@@ -71,8 +73,7 @@ class SurfaceOptions:
     @property
     def splits(self) -> dict[str, range]:
         """Numbers of the people of each split."""
-        total = self.people + self.test_people
-        return {"train": range(1, self.people + 1), "test": range(self.people + 1, total + 1)}
+        return split_numbers(self.people, self.test_people)
 
 
 class PersonSurfaces(NamedTuple):
@@ -108,14 +109,7 @@ def render_surfaces(
     """
 
     def make_tasks() -> dict[int, Task]:
-        for split in options.splits:
-            for folder in (out / split, out / "surfaces" / split, out / "masks"):
-                folder.mkdir(parents=True, exist_ok=True)
-        return {
-            person: delayed(render_person)(out, split, person, options)
-            for split, people in options.splits.items()
-            for person in people
-        }
+        return split_tasks(out, "surfaces", options.splits, render_person, options)
 
     def write_tables(records: list[PersonRecord]) -> dict[str, int]:
         parts = {"train": records[: options.people], "test": records[options.people :]}
@@ -140,7 +134,8 @@ def render_person(out: Path, split: str, person: int, options: SurfaceOptions) -
         name, image = f"{person:05d}_{k}.jpg", render(mesh, plan, size)
         joints[name] = write_render(out, split, name, image, int(chance.integers(*QUALITIES)))
         whole = surface_map(mesh, pose_person(mesh, plan.posture, plan.view, size), size, GRID)
-        maps.append(np.where(on_grid(image.mask, GRID), whole, np.nan))
+        visible = resize_mask(torch.from_numpy(image.mask), GRID).numpy()
+        maps.append(np.where(visible, whole, np.nan))
     surfaces = _surfaces_in_poses(mesh, crops, targets, np.stack(maps), size, chance)
     write_surfaces(out / "surfaces" / split / f"{person:05d}.npz", surfaces)
     return PersonRecord(len(crops), joints)

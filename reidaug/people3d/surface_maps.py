@@ -92,12 +92,3 @@ def joints_in(mesh: PersonMesh, posed: PosedPerson, size: tuple[int, int]) -> Fl
     depth = rasterise(posed.projection(posed.vertices), mesh.faces, size).depth
     visible = visible_joints(posed.joints, depth, np.zeros(size, np.bool_))
     return np.column_stack((posed.joints[:, :2], visible)).astype(np.float32)
-
-
-def on_grid(mask: NDArray[np.bool_], grid: tuple[int, int]) -> NDArray[np.bool_]:
-    """Sample a mask (H, W) at the nearest pixel of each cell of a grid with the same corners."""
-    rows, columns = (
-        np.round(np.linspace(0, n - 1, m)).astype(int)
-        for n, m in zip(mask.shape, grid, strict=True)
-    )
-    return mask[rows[:, None], columns]

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from reidaug.geometry.pose import Pose, mirror
-from reidaug.geometry.silhouette import LIMBS, closing, silhouette
+from reidaug.geometry.silhouette import resized, silhouette, without_edge
 
 SIZE = (48, 24)
 
@@ -135,3 +135,21 @@ def test_the_radius_grows_with_the_image():
 def test_another_number_of_joints_is_refused():
     with pytest.raises(ValueError, match="18 joints"):
         silhouette(Pose(torch.zeros(1, 17, 2), torch.ones(1, 17, dtype=torch.bool)), SIZE)
+
+
+def test_without_its_edge_a_mask_keeps_its_inside_and_thin_parts() -> None:
+    mask = torch.zeros(1, 20, 12, dtype=torch.bool)
+    mask[0, 3:15, 1:7] = True  # a trunk
+    mask[0, 8:10, 7:12] = True  # an arm two pixels thin
+    found = without_edge(mask)
+    assert not (found & ~mask).any()
+    assert found[0, 4:14, 2:6].all() and not found[0, 3].any() and not found[0, :8, 1].any()
+    assert found[0, 8:10, 9:].all()
+
+
+def test_a_resized_mask_keeps_its_halves() -> None:
+    mask = torch.zeros(4, 4, dtype=torch.bool)
+    mask[:, 2:] = True
+    assert torch.equal(resized(mask, (4, 4)), mask)
+    large = resized(mask, (7, 7))
+    assert large[:, 4:].all() and not large[:, :3].any()

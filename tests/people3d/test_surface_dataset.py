@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
+import torch
 from rendered import contents
 
-from reidaug.data.images import read_mask
+from reidaug.data.images import read_mask, resize_mask
 from reidaug.data.keypoints import read_keypoints
 from reidaug.errors import UsageError
 from reidaug.people3d.surface_dataset import SurfaceOptions, read_surfaces, render_surfaces
-from reidaug.people3d.surface_maps import on_grid
 from tests.small_surfaces import OPTIONS
 
 
@@ -33,7 +33,7 @@ def test_every_crop_has_its_map_where_the_person_is_visible(root, people):
     joints = read_keypoints(root / "fasion-annotation-train.csv").poses
     for k, found in enumerate(surfaces.crop):
         on = np.isfinite(found).all(0)
-        mask = on_grid(read_mask(root / "masks" / f"00001_{k}.png").numpy(), (64, 32))
+        mask = resize_mask(read_mask(root / "masks" / f"00001_{k}.png"), (64, 32)).numpy()
         assert on.sum() > 50 and not (on & ~mask).any()
         assert (on | ~mask).mean() > 0.97
         assert f"00001_{k}.jpg" in joints
@@ -43,7 +43,7 @@ def test_targets_are_the_person_in_the_pose_of_another(people):
     for surfaces in people:
         assert surfaces.crop.shape == (2, 4, 64, 32) and surfaces.target.shape == (5, 4, 64, 32)
         assert surfaces.outline.shape == (5, 128, 64) and set(surfaces.source) <= {0, 1}
-        whole = [on_grid(outline, (64, 32)) for outline in surfaces.outline]
+        whole = [resize_mask(torch.from_numpy(o), (64, 32)).numpy() for o in surfaces.outline]
         on = np.isfinite(surfaces.target).all(1)
         assert (on == np.stack(whole)).mean() > 0.97
         differ = np.abs(surfaces.asked[..., :2] - surfaces.joints[..., :2]).max((1, 2))

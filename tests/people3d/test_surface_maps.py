@@ -1,6 +1,8 @@
 import numpy as np
 import pytest
+import torch
 
+from reidaug.data.images import resize_mask
 from reidaug.geometry.flow import identity
 from reidaug.people3d.accessories import BAG
 from reidaug.people3d.raster import rasterise
@@ -8,7 +10,6 @@ from reidaug.people3d.render import render
 from reidaug.people3d.surface_maps import (
     framed_like,
     joints_in,
-    on_grid,
     outline_of,
     pose_person,
     surface_map,
@@ -40,8 +41,9 @@ def test_a_surface_map_names_the_vertices_that_are_projected_there(mesh, posed):
 def test_the_grid_has_the_corners_of_the_image(mesh, posed):
     outline = outline_of(mesh, posed[0], SIZE)
     coarse = np.isfinite(surface_map(mesh, posed[0], SIZE, GRID)).all(0)
-    assert (on_grid(outline, GRID) == coarse).mean() > 0.98
-    assert np.array_equal(on_grid(outline, SIZE), outline)
+    whole = torch.from_numpy(outline)
+    assert (resize_mask(whole, GRID).numpy() == coarse).mean() > 0.98
+    assert np.array_equal(resize_mask(whole, SIZE).numpy(), outline)
     assert identity(*GRID).shape[1:] == coarse.shape
 
 

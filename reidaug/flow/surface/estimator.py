@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
+from reidaug.data.images import resize_mask
 from reidaug.flow.components import Presets
 from reidaug.flow.estimator import Flow, Images, PersonFlowEstimator, PersonFlows
 from reidaug.flow.surface.matching import ShownPlaces, match_maps, shown_places
@@ -24,14 +25,6 @@ from reidaug.geometry.silhouette import without_edge
 from reidaug.geometry.warp import warp
 
 
-def on_grid(mask: Bool[Tensor, "H W"], grid: Size) -> Bool[Tensor, "h w"]:
-    """Sample a mask at the nearest pixel of each cell of a grid with the same corners."""
-    rows, columns = (
-        torch.linspace(0, n - 1, m).round().long() for n, m in zip(mask.shape, grid, strict=True)
-    )
-    return mask[rows[:, None], columns]
-
-
 def person_cells(
     mask: Bool[Tensor, "H W"] | None, odds: Float[Tensor, "h w"]
 ) -> Bool[Tensor, "h w"]:
@@ -43,7 +36,7 @@ def person_cells(
     """
     person = odds > 0
     if mask is not None:
-        person = on_grid(without_edge(mask[None])[0], size_of(odds))
+        person = resize_mask(without_edge(mask[None])[0], size_of(odds))
     return person if person.any() else odds >= odds.max()
 
 
@@ -71,10 +64,11 @@ class Crops(NamedTuple):
 class SurfaceFlow(PersonFlowEstimator):
     """Finds for every target cell its place on the body, and where the source shows that place.
 
-    Three parts, trained together on rendered people: a network that sees, in the crop, where on the
+    Four parts, trained on rendered people: a network that sees, in the crop, where on the
     body each cell is; a perceptron that moves the target pose to this person's body; a network that
     imagines outline and places of the person in that pose. The flow joins the two surface maps, see
-    `reidaug.flow.surface.matching`. Ours: not the paper's W, which sees no image.
+    `reidaug.flow.surface.matching`, and a network refines it. Ours: not the paper's W, which sees
+    no image.
 
     Convention: see `reidaug.geometry.flow`. The flow's grid is half the canvas.
 

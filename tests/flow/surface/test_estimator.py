@@ -1,11 +1,12 @@
 import pytest
 import torch
 
+from reidaug.data.images import resize_mask
 from reidaug.errors import UsageError
 from reidaug.flow.checkpoint import build_estimator
 from reidaug.flow.estimator import Origin
 from reidaug.flow.surface import SurfaceFlow
-from reidaug.flow.surface.estimator import check_kinds, on_grid
+from reidaug.flow.surface.estimator import check_kinds
 from reidaug.geometry.flow import identity
 from reidaug.geometry.pose import Pose, select
 from reidaug.testing import check_flow_estimator
@@ -67,11 +68,33 @@ def test_flows_join_the_places_that_crop_and_target_show(estimator):
     image, _ = crops(1)
     everything = torch.ones(1, *SIZE, dtype=torch.bool)
     found = model.person_flows(image, everything, poses(1, 1), poses(2, 2), [(0, 1)])
-    inside = on_grid(found.outline[0], (64, 32))
+    inside = resize_mask(found.outline[0], (64, 32))
     shift = (found.flow[0] - grid)[:, inside]
     assert inside.sum() > 100
     assert (shift[0] - 6 / 31).abs().max() < 0.02 and shift[1].abs().max() < 0.02
     assert (found.origin[0][inside] == Origin.SEEN).all()
+
+
+def test_the_refinement_is_told_whose_joints_are_whose():
+    torch.default_generator.manual_seed(0)
+    model = build_estimator(ESTIMATOR).eval()
+    told = []
+
+    def refinement(flow, seen, imagined, source_pose, target_pose, size):
+        told.append((seen, source_pose, target_pose, size))
+        return flow
+
+    model.refinement = Told(refinement)
+    image, mask = crops(2)
+    source, target, pairs = poses(2, 1), poses(3, 2), [(1, 2), (0, 0)]
+    with torch.inference_mode():
+        found = model.person_flows(image, mask, source, target, pairs)
+        model(image, source, select(target, [0, 1]))
+    (seen, own, asked, size), (_, first, second, _) = told
+    assert torch.equal(own.xy, source.xy[[1, 0]]) and size == SIZE
+    assert torch.equal(asked.xy, found.pose.xy)
+    assert not torch.equal(seen.code[0], seen.code[1])
+    assert torch.equal(first.xy, source.xy) and torch.equal(second.xy, target.xy[:2])
 
 
 def test_each_pair_is_of_its_source_and_its_target(estimator):
@@ -133,4 +156,4 @@ def test_presets_differ_in_size_alone():
 def test_a_mask_is_sampled_at_the_nearest_pixel_of_each_cell():
     mask = torch.zeros(5, 3, dtype=torch.bool)
     mask[4, 2] = mask[2, 0] = True
-    assert on_grid(mask, (3, 2)).tolist() == [[False, False], [True, False], [False, True]]
+    assert resize_mask(mask, (3, 2)).tolist() == [[False, False], [True, False], [False, True]]

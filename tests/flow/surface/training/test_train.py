@@ -64,6 +64,22 @@ def test_parts_that_are_not_trained_stay_as_they_are(samples, surfaces):
     assert changed == {"refinement"}
 
 
+def test_the_refinement_learns_from_the_crops_joints_and_those_given(samples, surfaces):
+    trainer = SurfaceTrainer(surface_recipe(surfaces, refined=2))
+    told = []
+    trainer.estimator.refinement.register_forward_pre_hook(lambda _, inputs: told.append(inputs))
+    batch = take(samples, torch.arange(6))
+    batch = batch._replace(retargeted=torch.zeros_like(batch.retargeted))
+    found = trainer.predict(batch, seeded(0))
+    ((flow, seen, imagined, source_pose, target_pose, _),) = told
+    assert torch.equal(source_pose.xy, batch.pose.xy[:2])
+    assert torch.equal(target_pose.xy, batch.asked.xy[:2])
+    assert torch.equal(seen.code, found.seen.code[:2])
+    assert torch.equal(imagined.outline, found.imagined.outline[:2])
+    ideal, _ = ideal_flow(batch.seen[:2], batch.surface[:2], batch.outline[:2])
+    assert torch.equal(found.ideal.nan_to_num(), ideal.nan_to_num()) and len(flow) == 2
+
+
 def test_the_target_network_gets_joints_of_this_person(samples, surfaces):
     recipe = surface_recipe(surfaces, true_joints=0)
     batch = take(samples, torch.arange(10))
