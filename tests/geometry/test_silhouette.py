@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from reidaug.geometry.pose import Pose, mirror
-from reidaug.geometry.silhouette import resized, silhouette, without_edge
+from reidaug.geometry.silhouette import LIMBS, closing, resized, silhouette, without_edge
 
 SIZE = (48, 24)
 
