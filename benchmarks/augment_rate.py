@@ -3,8 +3,9 @@
     python benchmarks/augment_rate.py [--repeats 3] [--workers 2]
 
 Renders 200 crops of 100 people, then warps them into 25 poses with flow networks of the presets
-`market` and `small` (their weights are random: they do not change the rate), with the closed-form
-torso-affine flow, and, as the yardstick, with a literal loop over pairs. Needs the extra [synth].
+`market` and `small` of W (their weights are random: they do not change the rate), with surface
+flow, with the closed-form torso-affine flow, and, as the yardstick, with a literal loop over pairs.
+Needs the extra [synth].
 """
 
 import argparse
@@ -33,8 +34,9 @@ from reidaug.augment.warping import read_crops
 from reidaug.data.images import encode_jpeg, read_image, to_bytes, to_float
 from reidaug.data.keypoints import read_keypoints
 from reidaug.data.market1501 import read_market1501
-from reidaug.flow.builtin import load_flow, named_flow
+from reidaug.flow.builtin import SURFACE, load_flow, named_flow
 from reidaug.flow.checkpoint import build_estimator, save_checkpoint
+from reidaug.flow.estimator import PersonFlowEstimator
 from reidaug.geometry.pose import Pose, select, stack
 from reidaug.geometry.upsampling import upsample_flow
 from reidaug.geometry.warp import warp
@@ -83,6 +85,7 @@ def flows(root: Path) -> list[tuple[str, str, Precision]]:
             description = {"class": "reidaug.flow.unwarpme:UnWarpME", "preset": preset}
             save_checkpoint(folder, build_estimator(description), {"estimator": description})
         flows += [(f"{preset}-{p}", str(folder), p) for p in precisions]
+    flows += [(f"{SURFACE}-{p}", SURFACE, p) for p in precisions]
     return flows
 
 
@@ -108,7 +111,12 @@ def time_stages(root: Path, flow: str, precision: Precision, done: Path) -> dict
 
         def flow_table() -> torch.Tensor:
             with torch.autocast("cpu", dtype=torch.bfloat16, enabled=options.bfloat16):
-                return estimator.flow_table(images, pose, targets.pose).float()
+                if not isinstance(estimator, PersonFlowEstimator):
+                    return estimator.flow_table(images, pose, targets.pose).float()
+                masks = torch.stack([crop.mask for crop in crops])
+                pairs = [(k, target) for k in range(len(crops)) for target in range(POSES)]
+                found = estimator.person_flows(images, masks, pose, targets.pose, pairs)
+                return found.flow.float().unflatten(0, (len(crops), POSES))
 
         table = flow_table()
         crop, one = crops[0], table[0]

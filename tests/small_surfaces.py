@@ -31,7 +31,6 @@ def surface_recipe(root: Path, **keys: Any) -> TrainSurface:
         "estimator": ESTIMATOR,
         "schedule": {"steps": 4, "rate": 1e-3, "warmup": 1},
         "batch": 3,
-        "refined": 2,
         "log_every": 2,
         "save_every": 2,
         "test_samples": 4,

@@ -21,6 +21,8 @@ from reidaug.geometry.warp import warp
 JOINTS = len(OPENPOSE_18)
 PROFILE = 32
 """Rows of a mask's profile."""
+GREY = 0.5
+"""Of what does not count."""
 SIGMA = 3.0
 """Width of a joint's Gaussian in pixels of the canvas."""
 
@@ -42,6 +44,13 @@ class Imagined(NamedTuple):
     features: Float[Tensor, "b c h w"]  # of the last layer
 
 
+class Refined(NamedTuple):
+    """Flows and outlines from all that is known of both sides."""
+
+    flow: Float[Tensor, "b 2 h w"]
+    outline: Float[Tensor, "b H W"]  # log-odds of the person on the canvas
+
+
 class Block(nn.Sequential):
     """Some 3x3 convolutions, each with batch norm and a ReLU; the first may have a stride."""
 
@@ -59,6 +68,11 @@ class Block(nn.Sequential):
 def _channels_last(features: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
     """Bring features to the memory layout that convolutions on processors are fastest with."""
     return features.contiguous(memory_format=torch.channels_last)
+
+
+def _joined(parts: Sequence[Tensor], kind: torch.dtype) -> Float[Tensor, "b c h w"]:
+    """Join feature maps channel by channel, in one number format."""
+    return _channels_last(torch.cat([part.to(kind) for part in parts], 1))
 
 
 def enlarge(features: Float[Tensor, "b c h w"], like: Tensor) -> Float[Tensor, "b c H W"]:
@@ -90,7 +104,7 @@ class SourceNetwork(nn.Module):
         known: Bool[Tensor, "b"],
         pose: Pose,
     ) -> Seen:
-        """See people.
+        """See people; what is outside a known mask does not count.
 
         Args:
             image: Crops (B, 3, H, W) in [0, 1], sides multiples of 32.
@@ -100,8 +114,10 @@ class SourceNetwork(nn.Module):
         """
         size = size_of(image)
         told = known.to(image)[:, None, None, None].expand(-1, 1, *size)
+        off = (told > 0) & (mask[:, None] < 0.5)
+        image = torch.where(off, torch.full_like(image, GREY), image)
         maps = pose_maps(pose, size, canvas=size, sigma=SIGMA)
-        features = _channels_last(torch.cat((image - 0.5, mask[:, None] * told, told, maps), 1))
+        features = _channels_last(torch.cat((image - GREY, mask[:, None] * told, told, maps), 1))
         levels = []
         for block in self.down:
             features = block(features)
@@ -180,11 +196,11 @@ class TargetNetwork(nn.Module):
         with torch.autocast(maps.device.type, enabled=False):
             found = self.head(features.float())
         outline = pixel_shuffle(found[:, CHANNELS:], 2)[:, 0]
-        return Imagined(found[:, :CHANNELS], outline, features.float())
+        return Imagined(found[:, :CHANNELS], outline, features)
 
 
 class Refinement(nn.Module):
-    """Corrects a flow on its grid, from what the two networks and the joints say of both sides.
+    """Corrects flow and outline, from what the two networks and the joints say of both sides.
 
     The correction is computed on half the grid: it is smooth.
 
@@ -202,7 +218,8 @@ class Refinement(nn.Module):
         self.down = nn.ModuleList(Block(i, o, o, stride=2) for i, o in pairwise(widths))
         self.up = nn.ModuleList(Block(below + here, here) for here, below in pairwise(widths))
         self.head = nn.Conv2d(widths[0], 2, 1)
-        for parameter in self.head.parameters():
+        self.outline = nn.Conv2d(widths[0], 4 * 4, 1)
+        for parameter in (*self.head.parameters(), *self.outline.parameters()):
             nn.init.zeros_(parameter)
 
     def forward(
@@ -213,9 +230,13 @@ class Refinement(nn.Module):
         source_pose: Pose,
         target_pose: Pose,
         size: Size,
-    ) -> Float[Tensor, "b 2 h w"]:
-        """Refine flows (B, 2, h, w); poses (B, 18, 2) are in pixels of a canvas of a size."""
-        grid = size_of(flow)
+    ) -> Refined:
+        """Refine flows (B, 2, h, w) and what is imagined.
+
+        Poses (B, 18, 2) are in pixels of a canvas of a size. No gradients go through the sampling.
+        """
+        grid, start = size_of(flow), flow
+        flow = flow.detach()
         quarter = (size[0] // 4, size[1] // 4)
         person = torch.sigmoid(seen.person)[:, None]
         source = torch.cat((seen.features, seen.surface, person), 1)
@@ -226,8 +247,10 @@ class Refinement(nn.Module):
             pose_maps(pose, size, canvas=quarter, sigma=SIGMA / 4 * 1.4)
             for pose in (source_pose, target_pose)
         ]
-        coarse = torch.cat((warp(maps[0], flow), maps[1]), 1)
-        both = self.fine(_channels_last(torch.cat(fine, 1))) + self.coarse(_channels_last(coarse))
+        coarse = (warp(maps[0], flow), maps[1])
+        # In the format of the convolutions before they are joined: less to copy.
+        kind = imagined.features.dtype
+        both = self.fine(_joined(fine, kind)) + self.coarse(_joined(coarse, kind))
         features = self.first(both)
         levels = [features]
         for block in self.down:
@@ -236,5 +259,7 @@ class Refinement(nn.Module):
         for block, level in zip(reversed(self.up), reversed(levels[:-1]), strict=True):
             features = block(torch.cat((enlarge(features, level), level), 1))
         with torch.autocast(flow.device.type, enabled=False):
-            correction = self.head(features.float())
-        return flow + resize(correction, grid)
+            features = features.float()
+            correction = resize(self.head(features), grid)
+            outline = imagined.outline + pixel_shuffle(self.outline(features), 4)[:, 0]
+        return Refined(start + correction, outline)

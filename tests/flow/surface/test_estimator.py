@@ -6,7 +6,8 @@ from reidaug.errors import UsageError
 from reidaug.flow.checkpoint import build_estimator
 from reidaug.flow.estimator import Origin
 from reidaug.flow.surface import SurfaceFlow
-from reidaug.flow.surface.estimator import check_kinds
+from reidaug.flow.surface.estimator import LENIENCE, check_kinds, finished
+from reidaug.flow.surface.networks import Refined
 from reidaug.geometry.flow import identity
 from reidaug.geometry.pose import Pose, select
 from reidaug.testing import check_flow_estimator
@@ -49,10 +50,8 @@ def test_flows_join_the_places_that_crop_and_target_show(estimator):
     """Places that move by three cells between the maps move the flow by three cells."""
     model = build_estimator(ESTIMATOR).eval()
     grid = identity(64, 32)
-    places = torch.cat(
-        (0.3 * (grid[:1] + 1.5), torch.zeros(1, 64, 32), 0.6 * grid[1:], grid[:1] * 0)
-    )
-    moved = torch.cat((0.3 * (grid[:1] + 1.5 + 6 / 31), *(places[1:].split(1))))
+    places = torch.cat((0.15 * grid[:1], grid[:1] * 0 - 0.15, 0.4 - 0.2 * grid[1:], grid[:1] * 0))
+    moved = torch.cat((0.15 * (grid[:1] + 6 / 31), *(places[1:].split(1))))
 
     def seen(image, mask, known, pose):
         whole = estimator.source(image, mask, known, pose)
@@ -67,12 +66,27 @@ def test_flows_join_the_places_that_crop_and_target_show(estimator):
     model.source, model.target = Told(seen), Told(imagined)
     image, _ = crops(1)
     everything = torch.ones(1, *SIZE, dtype=torch.bool)
-    found = model.person_flows(image, everything, poses(1, 1), poses(2, 2), [(0, 1)])
+    nobody = Pose(poses(1, 1).xy, torch.zeros(1, 18, dtype=torch.bool))
+    found = model.person_flows(image, everything, nobody, poses(2, 2), [(0, 1)])
     inside = resize_mask(found.outline[0], (64, 32))
     shift = (found.flow[0] - grid)[:, inside]
     assert inside.sum() > 100
     assert (shift[0] - 6 / 31).abs().max() < 0.02 and shift[1].abs().max() < 0.02
     assert (found.origin[0][inside] == Origin.SEEN).all()
+
+
+def test_the_outline_is_the_refined_one(estimator):
+    model = build_estimator(ESTIMATOR).eval()
+    square = torch.full((1, *SIZE), -1.0)
+    square[:, 20:40, 10:20] = 1.0
+    model.refinement = Told(lambda flow, *_: Refined(flow, square))
+    image, mask = crops(1)
+    found = model.person_flows(image, mask, poses(1, 1), poses(1, 2), [(0, 0)])
+    assert torch.equal(found.outline, square > 0)
+    doubtful = torch.full((1, *SIZE), -LENIENCE)
+    doubtful[:, :, 32:] += 0.1
+    whole = finished(Refined(identity(64, 32)[None], doubtful)).outline > 0
+    assert torch.equal(whole, doubtful > -LENIENCE)
 
 
 def test_the_refinement_is_told_whose_joints_are_whose():
@@ -82,7 +96,7 @@ def test_the_refinement_is_told_whose_joints_are_whose():
 
     def refinement(flow, seen, imagined, source_pose, target_pose, size):
         told.append((seen, source_pose, target_pose, size))
-        return flow
+        return Refined(flow, imagined.outline)
 
     model.refinement = Told(refinement)
     image, mask = crops(2)

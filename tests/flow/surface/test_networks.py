@@ -62,6 +62,17 @@ def test_image_joints_and_mask_all_count(source):
         assert not torch.allclose(seen.code, other.code)
 
 
+def test_what_is_outside_a_known_mask_does_not_count(source):
+    random = seeded(1)
+    image, pose = torch.rand(1, 3, 128, 64, generator=random), poses(1, random)
+    mask = torch.zeros(1, 128, 64)
+    mask[:, 20:100, 16:48] = 1
+    other = torch.where(mask[:, None] > 0, image, torch.rand(image.shape, generator=random))
+    for known in (torch.tensor([True]), torch.tensor([False])):
+        one, two = (source(each, mask, known, pose).surface for each in (image, other))
+        assert torch.equal(one, two) == bool(known)
+
+
 def test_a_pose_gives_places_and_an_outline_twice_as_fine(target):
     random = seeded(2)
     imagined = target(poses(3, random), torch.zeros(3, 6), (128, 64))
@@ -102,14 +113,16 @@ def test_an_untrained_refinement_changes_nothing(source, target):
     refinement = Refinement(features=16, widths=(8, 8)).eval()
     flow = identity(64, 32)[None] * 0.5
     pose = poses(1, seeded(0))
-    refined = refinement(flow, *seen_and_imagined(source, target, 1), pose, pose, (128, 64))
-    assert torch.equal(refined, flow)
+    seen, imagined = seen_and_imagined(source, target, 1)
+    refined = refinement(flow, seen, imagined, pose, pose, (128, 64))
+    assert torch.equal(refined.flow, flow) and torch.equal(refined.outline, imagined.outline)
 
 
 def test_the_refinement_hears_of_both_sides_and_of_both_poses(source, target):
     torch.default_generator.manual_seed(0)
     refinement = Refinement(features=16, widths=(8, 8)).eval()
     torch.nn.init.normal_(refinement.head.weight)
+    torch.nn.init.normal_(refinement.outline.weight)
     flow, size = identity(64, 32)[None] * 0.5, (128, 64)
     one, other = (seen_and_imagined(source, target, seed) for seed in (1, 2))
     pose, moved = poses(1, seeded(3)), poses(1, seeded(4))
@@ -118,8 +131,23 @@ def test_the_refinement_hears_of_both_sides_and_of_both_poses(source, target):
         (other[0], one[1], pose, pose), (one[0], other[1], pose, pose), (*one, moved, pose),
         (*one, pose, moved),
     ):  # fmt: skip
-        assert not torch.allclose(refinement(flow, *changed, size), usual)
-    assert not torch.allclose(refinement(flow * 0.5, *one, pose, pose, size), usual)
+        found = refinement(flow, *changed, size)
+        assert not torch.allclose(found.flow, usual.flow)
+        assert not torch.allclose(found.outline, usual.outline)
+    found = refinement(flow * 0.5, *one, pose, pose, size)
+    assert not torch.allclose(found.flow - flow * 0.5, usual.flow - flow)
+
+
+def test_no_gradient_of_the_refinement_goes_through_the_sampling(source, target):
+    torch.default_generator.manual_seed(0)
+    refinement = Refinement(features=16, widths=(8, 8)).eval()
+    torch.nn.init.normal_(refinement.head.weight)
+    flow = (identity(64, 32)[None] * 0.5).requires_grad_()
+    pose = poses(1, seeded(0))
+    refinement(
+        flow, *seen_and_imagined(source, target, 1), pose, pose, (128, 64)
+    ).flow.sum().backward()
+    assert torch.equal(flow.grad, torch.ones_like(flow))
 
 
 def test_the_code_knows_how_wide_the_mask_is_and_where_the_joints_are(source):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
-from jaxtyping import Bool
+from jaxtyping import Bool, Int
 from pydantic import ConfigDict
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, interpolate, max_pool2d
@@ -13,7 +13,11 @@ from torch.nn.functional import avg_pool2d, interpolate, max_pool2d
 from reidaug.flow.surface.places import mirrored_places
 from reidaug.flow.surface.training.samples import Batch, Samples, take
 from reidaug.flow.training.pair_augmentation import PairAugmentation
-from reidaug.geometry.pose import Pose, mirror
+from reidaug.geometry.flow import Size, identity, size_of
+from reidaug.geometry.pose import OPENPOSE_18, Pose, mirror
+
+WILD = 0.1  # of the height
+ASIDE = 0.06  # of the height: shoulders nearer than that are seen from aside
 
 
 @dataclass(frozen=True)
@@ -26,8 +30,12 @@ class SurfaceAugmentation:
     mirror: float = 0.5  # that a sample is mirrored left to right
     unmasked: float = 0.1  # that the mask is not known
     uneven: float = 0.4  # that a mask grows or shrinks by a pixel
-    grey: float = 0.25  # that all outside the mask is grey
+    erring: float = 0.0  # that the joints asked for err as those of a network do on a crop
     light: float = 0.25  # deviation of the logarithms of gain and exponent; of colours half of it
+    colours: float = 0.0  # that the colour channels are mixed
+    shading: float = 0.0  # deviation of the logarithm of uneven light
+    noise: float = 0.0  # largest deviation of white noise, of which a crop has between 0 and this
+    coarse: float = 0.0  # that a crop has been half as large
     erased: float = 0.15  # that a rectangle of one colour covers a part
     face: float = 0.15  # that a pose loses its face joints
     joint: float = 0.04  # that any joint is lost
@@ -54,8 +62,9 @@ class SurfaceAugmentation:
         batch = Batch(*(_choose(flags, one, two) for one, two in zip(flipped, batch, strict=True)))
         mask = self._uneven(batch.mask, chosen)
         image = self._light(batch.image, random)
-        grey = chosen(self.grey)[:, None, None, None]
-        image = torch.where(grey & (mask[:, None] < 0.5), torch.full_like(image, 0.5), image)
+        if self.erring:
+            asked = erring(batch.asked, samples, size_of(image), random)
+            batch = batch._replace(asked=_choose(chosen(self.erring), asked, batch.asked))
         image = self._erase(image, chosen(self.erased), random)
         joints = PairAugmentation(face=self.face, joint=self.joint, jitter=self.jitter)
         height = image.shape[-2]
@@ -83,7 +92,34 @@ class SurfaceAugmentation:
         image = (image.clamp_min(1e-4) ** power * gains[:, :, None, None]).clamp(0, 1)
         soft = avg_pool2d(image, 3, 1, 1, count_include_pad=False)
         blurred = torch.rand(count, generator=random) < 0.2
-        return torch.where(blurred[:, None, None, None], soft, image)
+        image = torch.where(blurred[:, None, None, None], soft, image)
+        return self._sensor(self._shade(image, random), random)
+
+    def _shade(self, image: Tensor, random: torch.Generator) -> Tensor:
+        """Mix the colour channels of some crops, and light all unevenly, coarse and fine."""
+        count, size = len(image), image.shape[2:]
+        if self.colours:
+            mixed = torch.rand(count, 3, 3, generator=random)
+            mixed = torch.einsum("bij,bjhw->bihw", mixed / mixed.sum(2, keepdim=True), image)
+            mean = mixed.mean((1, 2, 3), keepdim=True)
+            vivid = (mean + 2 * (mixed - mean)).clamp(0, 1)
+            which = torch.rand(count, 1, 1, 1, generator=random) < self.colours
+            image = torch.where(which, vivid, image)
+        if self.shading:
+            fields = [torch.randn(count, 1, k, k // 2, generator=random) for k in (4, 16)]
+            coarse, fine = (interpolate(field, size=size, mode="bilinear") for field in fields)
+            image = (image * (self.shading * (coarse + 0.5 * fine)).exp()).clamp(0, 1)
+        return image
+
+    def _sensor(self, image: Tensor, random: torch.Generator) -> Tensor:
+        """Coarsen some crops, and add noise."""
+        if not self.noise and not self.coarse:
+            return image
+        small = interpolate(avg_pool2d(image, 2), size=image.shape[2:], mode="bilinear")
+        coarse = torch.rand(len(image), 1, 1, 1, generator=random) < self.coarse
+        image = torch.where(coarse, small, image)
+        level = self.noise * torch.rand(len(image), 1, 1, 1, generator=random)
+        return (image + level * torch.randn(image.shape, generator=random)).clamp(0, 1)
 
     def _erase(self, image: Tensor, which: Tensor, random: torch.Generator) -> Tensor:
         height, width = image.shape[-2:]
@@ -97,6 +133,35 @@ class SurfaceAugmentation:
         return image
 
 
+def erring(pose: Pose, samples: Samples, size: Size, random: torch.Generator) -> Pose:
+    """Move joints (B, 18, 2) as a network errs on crops of people seen from about the same side.
+
+    Errors of more than `WILD` are none: a network that exchanges left and right errs otherwise.
+    """
+    true, found = samples.crops.poses[0], samples.crops.poses[-1]
+    known = (true.visible & found.visible)[..., None]
+    errors = torch.where(known, found.xy - true.xy, 0.0)
+    wild = errors.norm(dim=-1, keepdim=True) > WILD * size[0]
+    errors = torch.where(wild, 0.0, errors)
+    sides, own = _side(true, size), _side(pose, size)
+    moved = pose.xy.clone()
+    for side in own.unique().tolist():
+        crops = (sides == side).nonzero().flatten()
+        these = (own == side).nonzero().flatten()
+        if len(crops):
+            drawn = crops[torch.randint(0, len(crops), (len(these),), generator=random)]
+            moved[these] += errors[drawn]
+    return Pose(moved, pose.visible)
+
+
+def _side(pose: Pose, size: Size) -> Int[Tensor, "b"]:
+    """Number the sides people are seen from: 1 front, -1 back, 0 aside or not known."""
+    right, left = (OPENPOSE_18.index(f"{side}_shoulder") for side in ("right", "left"))
+    across = (pose.xy[:, left, 0] - pose.xy[:, right, 0]) / size[0]
+    known = pose.visible[:, [left, right]].all(1) & (across.abs() > ASIDE)
+    return torch.where(known, across.sign(), torch.zeros_like(across)).long()
+
+
 def keep_still(batch: Batch, which: Bool[Tensor, "b"]) -> Batch:
     """Ask the samples chosen (B,) for the crop itself: its joints as given, its surface as seen."""
     visible = batch.seen.isfinite().all(1)
@@ -107,6 +172,8 @@ def keep_still(batch: Batch, which: Bool[Tensor, "b"]) -> Batch:
         target_pose=batch.pose,
         surface=batch.seen,
         outline=whole[:, 0] > 0.5,
+        ideal=torch.where(visible[:, None], identity(*size_of(batch.ideal)), torch.nan),
+        origin=torch.zeros_like(batch.origin),
     )
     return Batch(*(_choose(which, one, two) for one, two in zip(own, batch, strict=True)))
 
@@ -127,6 +194,8 @@ def mirrored(batch: Batch) -> Batch:
         target_pose=mirror(batch.target_pose, width),
         surface=flip_places(batch.surface),
         outline=batch.outline.flip(-1),
+        ideal=batch.ideal.flip(-1) * torch.tensor((-1.0, 1.0))[:, None, None],
+        origin=batch.origin.flip(-1),
     )
 
 

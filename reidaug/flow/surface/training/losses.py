@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from reidaug.flow.estimator import Origin
-from reidaug.flow.surface.networks import Imagined, Seen
+from reidaug.flow.surface.networks import Imagined, Refined, Seen
 from reidaug.flow.surface.training.samples import Batch
 from reidaug.geometry.flow import Size, size_of, to_normalised
 from reidaug.geometry.pose import Pose
@@ -23,10 +23,8 @@ class Prediction(NamedTuple):
     seen: Seen
     moved: Pose  # joints (B, 18, 2) that the retargeting finds for all samples
     imagined: Imagined
-    # Refined flows of the first samples, and what they should be; see `ideal_flow`.
-    flow: Float[Tensor, "r 2 h w"]
-    ideal: Float[Tensor, "r 2 h w"]  # NaN where nothing is asked
-    origin: UInt8[Tensor, "r h w"]  # of the ideal flow
+    matched: Float[Tensor, "b 2 h w"]  # flow before it is refined
+    refined: Refined
 
 
 def place_loss(found: Float[Tensor, "b 4 h w"], true: Float[Tensor, "b 4 h w"]) -> Tensor:
@@ -51,10 +49,34 @@ def flow_loss(
     return (distance * weight).sum() / weight.sum().clamp_min(1)
 
 
+def distortion_loss(
+    found: Float[Tensor, "r 2 h w"],
+    ideal: Float[Tensor, "r 2 h w"],
+    origin: UInt8[Tensor, "r h w"],
+    size: Size,
+) -> Tensor:
+    """Mean difference in pixels of the errors of neighbouring cells that the crop shows.
+
+    What moves patterns as a whole costs nothing here, what distorts them does.
+    """
+    known = (ideal.isfinite().all(1) & (origin == Origin.SEEN))[:, None]
+    scale = torch.tensor([(size[1] - 1) / 2, (size[0] - 1) / 2])[:, None, None]
+    error = (found - torch.where(known, ideal, found)) * scale
+    total, count = torch.zeros(()), torch.zeros(())
+    for axis in (-2, -1):
+        both = known.narrow(axis, 1, known.shape[axis] - 1) & known.narrow(
+            axis, 0, known.shape[axis] - 1
+        )
+        change = (error.diff(dim=axis).square().sum(1, keepdim=True) + 1e-3).sqrt()
+        total, count = total + (change * both).sum(), count + both.sum()
+    return total / count.clamp_min(1)
+
+
 def losses_of(prediction: Prediction, batch: Batch) -> dict[str, Tensor]:
     """Compute the losses of a batch, unweighted."""
-    seen, moved, imagined = prediction[:3]
-    size = size_of(batch.image)
+    seen, moved, imagined, matched, refined = prediction
+    size, ideal = size_of(batch.image), (batch.ideal, batch.origin)
+    outline = batch.outline.float()
     visible = batch.seen.isfinite().all(1)
     difference = to_normalised(moved.xy, size) - to_normalised(batch.target_pose.xy, size)
     counts = batch.asked.visible & batch.retargeted[:, None]
@@ -63,6 +85,9 @@ def losses_of(prediction: Prediction, batch: Batch) -> dict[str, Tensor]:
         "person": binary_cross_entropy_with_logits(seen.person, visible.float()),
         "joints": (difference.abs().sum(-1) * counts).sum() / counts.sum().clamp_min(1),
         "imagined": place_loss(imagined.surface, batch.surface),
-        "flow": flow_loss(prediction.flow, prediction.ideal, prediction.origin, size),
-        "outline": binary_cross_entropy_with_logits(imagined.outline, batch.outline.float()),
+        "imagined_outline": binary_cross_entropy_with_logits(imagined.outline, outline),
+        "matched": flow_loss(matched, *ideal, size),
+        "flow": flow_loss(refined.flow, *ideal, size),
+        "distortion": distortion_loss(refined.flow, *ideal, size),
+        "outline": binary_cross_entropy_with_logits(refined.outline, outline),
     }

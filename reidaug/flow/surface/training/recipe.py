@@ -27,8 +27,11 @@ class SurfaceWeights:
     person: Weight = 0.5  # which cells of the crop show the person
     joints: Weight = 3.0  # retargeted joints
     imagined: Weight = 10.0  # places in the target pose
-    outline: Weight = 2.0  # outline in the target pose
+    imagined_outline: Weight = 2.0  # outline in the target pose, as imagined
+    matched: Weight = 0.1  # flow before it is refined
     flow: Weight = 0.15  # refined flow
+    distortion: Weight = 1.5  # of what the refined flow shows
+    outline: Weight = 2.0  # refined outline
 
 
 def _fast_precision() -> Literal["float32", "bfloat16"]:
@@ -54,7 +57,6 @@ class TrainSurface(Recipe):
     weights: SurfaceWeights = SurfaceWeights()  # loss weights
     schedule: Schedule  # steps and learning rate
     batch: int = Field(32, ge=1)  # samples per step
-    refined: int = Field(16, ge=1)  # samples of them whose flows are matched and refined
     clip: float | None = Field(1.0, gt=0)  # largest gradient norm; null does not clip
     betas: tuple[float, float] = (0.9, 0.99)  # of AdamW
     weight_decay: float = Field(1e-4, ge=0)  # of AdamW

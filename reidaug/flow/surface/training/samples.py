@@ -9,14 +9,18 @@ from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Bool, Float, Int, UInt8
+from joblib import delayed
 from numpy.typing import NDArray
 from torch import Tensor
 
 from reidaug.data.images import read_image, read_mask
 from reidaug.data.keypoints import read_keypoints
 from reidaug.errors import ReidaugError
+from reidaug.flow.surface.training.ideal_flows import ideal_flows
 from reidaug.geometry.flow import Size, size_of
 from reidaug.geometry.pose import Pose, select, stack
+from reidaug.jobs import run_tasks
+from reidaug.machine import cores, one_thread
 from reidaug.people3d.surface_dataset import read_surfaces
 
 
@@ -38,6 +42,9 @@ class Targets(NamedTuple):
     pose: Pose  # joints of the crop's person (M, 18, 2)
     surface: Float[Tensor, "m 4 h w"]  # half precision, NaN off the person
     outline: Bool[Tensor, "m H W"]
+    # What the flow should be and where it comes from, see `ideal_flows`.
+    ideal: Float[Tensor, "m 2 h w"]
+    origin: UInt8[Tensor, "m h w"]
 
 
 class Samples(NamedTuple):
@@ -75,21 +82,11 @@ def read_samples(
     surfaces: list[Tensor] = []
     targets: list[Targets] = []
     names: list[str] = []
-    for file in files:
-        person = read_surfaces(file)
-        first = len(names)
-        names += [f"{file.stem}_{k}.jpg" for k in range(len(person.crop))]
-        surfaces.append(torch.from_numpy(person.crop))
-        targets.append(
-            Targets(
-                torch.from_numpy(person.source).long() + first,
-                torch.from_numpy(person.retargeted),
-                _pose(person.asked),
-                _pose(person.joints),
-                torch.from_numpy(person.target),
-                torch.from_numpy(person.outline),
-            )
-        )
+    tasks = (delayed(_read_person)(file) for file in files)
+    for file, (crop, target) in zip(files, run_tasks(tasks, cores()), strict=True):
+        targets.append(target._replace(source=target.source + len(names)))
+        names += [f"{file.stem}_{k}.jpg" for k in range(len(crop))]
+        surfaces.append(crop)
     image = torch.stack([read_image(root / split / name) for name in names])
     poses, outlines = [_poses(names, true)], [_masks(names, root / "masks")]
     if keypoints:
@@ -98,6 +95,18 @@ def read_samples(
         outlines.append(_masks(names, masks, instead=outlines[0]))
     crops = Crops(image, torch.cat(surfaces), tuple(outlines), tuple(poses))
     return Samples(crops, _joined(targets), tuple(names))
+
+
+def _read_person(file: Path) -> tuple[Tensor, Targets]:
+    """Read the surfaces of a person's crops, and their targets, with ideal flows."""
+    person = read_surfaces(file)
+    crop, target = torch.from_numpy(person.crop), torch.from_numpy(person.target)
+    source, outline = torch.from_numpy(person.source).long(), torch.from_numpy(person.outline)
+    with one_thread():
+        ideal = ideal_flows(crop[source], target, outline)
+    asked, own = _pose(person.asked), _pose(person.joints)
+    retargeted = torch.from_numpy(person.retargeted)
+    return crop, Targets(source, retargeted, asked, own, target, outline, *ideal)
 
 
 def _pose(table: NDArray[Any]) -> Pose:
@@ -142,6 +151,8 @@ class Batch(NamedTuple):
     target_pose: Pose  # true joints of the person in the target pose
     surface: Float[Tensor, "b 4 h w"]  # surface in the target pose, NaN off the person
     outline: Bool[Tensor, "b H W"]
+    ideal: Float[Tensor, "b 2 h w"]  # flow, NaN where nothing is asked
+    origin: UInt8[Tensor, "b h w"]  # of the ideal flow
 
 
 def take(samples: Samples, numbers: Tensor, pose: int = 0, mask: int = 0) -> Batch:
@@ -165,4 +176,6 @@ def take(samples: Samples, numbers: Tensor, pose: int = 0, mask: int = 0) -> Bat
         own,
         targets.surface[numbers].float(),
         targets.outline[numbers],
+        targets.ideal[numbers].float(),
+        targets.origin[numbers],
     )

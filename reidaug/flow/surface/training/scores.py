@@ -7,9 +7,11 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from reidaug.flow.surface.estimator import SurfaceFlow
-from reidaug.flow.surface.training.samples import Samples, take
-from reidaug.geometry.flow import size_of
+from reidaug.flow.estimator import Origin
+from reidaug.flow.surface.estimator import SurfaceFlow, finished, shown_in
+from reidaug.flow.surface.matching import match_places, near_outline
+from reidaug.flow.surface.training.samples import Batch, Samples, take
+from reidaug.geometry.flow import Size, size_of
 from reidaug.geometry.pose import Pose
 from reidaug.geometry.silhouette import silhouette
 
@@ -26,8 +28,10 @@ def score_samples(estimator: SurfaceFlow, samples: Samples, count: int) -> dict[
 
     Returns:
         Means: ``seen_cm`` and ``imagined_cm``, errors of places in centimetres, on crops and in
-        target poses; ``joints_px``, of retargeted joints; ``outline_iou`` with the true outline,
-        where joints are retargeted, beside that of the limbs of the true joints
+        target poses; ``joints_px``, of retargeted joints; ``flow_px``, distance from the ideal flow
+        in pixels over cells that the crop shows, and ``matched_px``, before it is refined;
+        ``outline_iou`` with the true outline, where joints are retargeted, beside that of the
+        outline before it is refined (``imagined_iou``) and of the limbs of the true joints
         (``limbs_iou``); ``area`` and ``width``, of the outline over the true one: the area, and the
         mean width of its rows (median).
     """
@@ -58,14 +62,20 @@ def _score(estimator: SurfaceFlow, samples: Samples, some: Tensor) -> dict[str, 
     asked = batch.retargeted
     given = Pose(torch.where(asked[:, None, None], moved.xy, batch.asked.xy), batch.asked.visible)
     imagined = estimator.target(given, seen.code, size)
-    found, true = imagined.outline > 0, batch.outline
+    shown = shown_in(seen, batch.mask > 0.5, batch.known, batch.pose, size)
+    matched = match_places(shown, imagined.surface, near_outline(imagined.outline)).flow
+    refined = finished(estimator.refinement(matched, seen, imagined, batch.pose, given, size))
+    found, true = refined.outline > 0, batch.outline
     counts = batch.asked.visible & asked[:, None]
     limbs = silhouette(Pose(batch.target_pose.xy, batch.asked.visible), size)
     return {
         "seen_cm": place_errors(seen.surface, batch.seen),
         "imagined_cm": place_errors(imagined.surface, batch.surface),
         "joints_px": (moved.xy - batch.target_pose.xy).norm(dim=-1)[counts],
+        "flow_px": flow_errors(refined.flow, batch, size),
+        "matched_px": flow_errors(matched, batch, size),
         "outline_iou": iou(found, true)[asked],
+        "imagined_iou": iou(imagined.outline > 0, true)[asked],
         "limbs_iou": iou(limbs, true)[asked],
         "area": (found.sum((1, 2)) / true.sum((1, 2)).clamp_min(1))[asked],
         "width": (mean_width(found) / mean_width(true).clamp_min(1e-6))[asked],
@@ -78,6 +88,16 @@ def place_errors(
     """Measure the distance in centimetres of the N places that are known (not NaN)."""
     known = true.isfinite().all(1)
     return 100 * (found - true)[:, :3].norm(dim=1)[known]
+
+
+def flow_errors(flow: Float[Tensor, "b 2 h w"], batch: Batch, size: Size) -> Float[Tensor, "n"]:
+    """Measure the distance in pixels of a size from the ideal flow where the crop shows the place.
+
+    N cells of all samples.
+    """
+    counts = batch.ideal.isfinite().all(1) & (batch.origin == Origin.SEEN)
+    scale = torch.tensor([(size[1] - 1) / 2, (size[0] - 1) / 2])[:, None, None]
+    return ((flow - batch.ideal.nan_to_num()) * scale).norm(dim=1)[counts]
 
 
 def iou(one: Bool[Tensor, "b H W"], other: Bool[Tensor, "b H W"]) -> Float[Tensor, "b"]:

@@ -7,23 +7,20 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from jaxtyping import Bool, Float, UInt8
-from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 
 from reidaug.errors import ReidaugError, UsageError
 from reidaug.flow.builtin import load_flow
 from reidaug.flow.checkpoint import build_estimator, load_checkpoint, save_checkpoint
-from reidaug.flow.surface.estimator import SurfaceFlow, person_cells
-from reidaug.flow.surface.matching import match_maps, shown_places
-from reidaug.flow.surface.networks import Imagined, Seen
+from reidaug.flow.surface.estimator import SurfaceFlow, shown_in
+from reidaug.flow.surface.matching import match_places, near_outline
 from reidaug.flow.surface.training.losses import Prediction, losses_of
 from reidaug.flow.surface.training.recipe import TrainSurface, resolved
 from reidaug.flow.surface.training.samples import Batch, Samples, read_samples
 from reidaug.flow.surface.training.scores import score_samples
 from reidaug.flow.training.batches import PairBatches, step_generator
 from reidaug.geometry.flow import size_of
-from reidaug.geometry.pose import Pose, select
+from reidaug.geometry.pose import Pose
 from reidaug.jobs import StateFile
 from reidaug.runs import RunFolder, notice, progress
 
@@ -78,25 +75,20 @@ class SurfaceTrainer:
         return {name: float(loss.detach()) for name, loss in losses.items()}
 
     def predict(self, batch: Batch, random: torch.Generator) -> Prediction:
-        """Run the three parts; the target network gets retargeted joints, or true ones."""
+        """Run the four parts; the target network gets retargeted joints, or true ones."""
         half = self.recipe.precision == "bfloat16"
         context = torch.autocast(batch.image.device.type, torch.bfloat16) if half else nullcontext()
         size, model = size_of(batch.image), self.estimator
-        few = slice(0, min(self.recipe.refined, len(batch.image)))
         with context:
             seen = model.source(batch.image, batch.mask, batch.known, batch.pose)
             moved = model.retargeting(batch.pose, batch.asked, seen.code, size)
             given = given_joints(batch, moved, self.recipe, random)
             imagined = model.target(given, seen.code, size)
-            parts = (
-                Seen(*(p[few].detach() for p in seen)),
-                Imagined(*(p[few].detach() for p in imagined)),
-            )
-            start = matched(*parts, batch.mask[few] > 0.5, batch.known[few])
-            own, target = select(batch.pose, few), select(given, few)
-            flow = model.refinement(start, *parts, own, target, size)
-        ideal, origin = ideal_flow(batch.seen[few], batch.surface[few], batch.outline[few])
-        return Prediction(seen, moved, imagined, flow, ideal, origin)
+            shown = shown_in(seen, batch.mask > 0.5, batch.known, batch.pose, size)
+            near = near_outline(imagined.outline)
+            matched = match_places(shown, imagined.surface, near).flow
+            refined = model.refinement(matched, seen, imagined, batch.pose, given, size)
+        return Prediction(seen, moved, imagined, matched, refined)
 
     def state(self) -> dict[str, Any]:
         """Give all that a resumed training needs."""
@@ -111,40 +103,6 @@ class SurfaceTrainer:
         self.estimator.load_state_dict(state["model"])
         self.optimiser.load_state_dict(state["optimiser"])
         self.steps_done = state["step"]
-
-
-def matched(
-    seen: Seen, imagined: Imagined, mask: Bool[Tensor, "b H W"], known: Bool[Tensor, "b"]
-) -> Float[Tensor, "b 2 h w"]:
-    """Match what is seen and what is imagined, as the estimator does; no gradients."""
-    flows = []
-    for k, (surface, outline) in enumerate(zip(imagined.surface, imagined.outline, strict=True)):
-        person = person_cells(mask[k] if known[k] else None, seen.person[k])
-        shown = shown_places(seen.surface[k].float(), person)
-        flows.append(match_maps(shown, surface, outline > 0)[0])
-    return torch.stack(flows)
-
-
-def ideal_flow(
-    seen: Float[Tensor, "b 4 h w"],
-    surface: Float[Tensor, "b 4 h w"],
-    outline: Bool[Tensor, "b H W"],
-) -> tuple[Float[Tensor, "b 2 h w"], UInt8[Tensor, "b h w"]]:
-    """Match true surface maps: flow and origin.
-
-    The flow is NaN off the person, and where a crop shows nobody.
-    """
-    flows, origins = [], []
-    for crop, target, whole in zip(seen, surface, outline, strict=True):
-        person, on = (part.isfinite().all(0) for part in (crop, target))
-        flow = torch.full((2, *on.shape), torch.nan)
-        origin = torch.zeros(on.shape, dtype=torch.uint8)
-        if person.any() and on.any():
-            found, origin = match_maps(shown_places(crop, person), target.nan_to_num(), whole)
-            flow = torch.where(on, found, flow)
-        flows.append(flow)
-        origins.append(origin)
-    return torch.stack(flows), torch.stack(origins)
 
 
 def given_joints(batch: Batch, moved: Pose, recipe: TrainSurface, random: torch.Generator) -> Pose:

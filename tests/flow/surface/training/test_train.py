@@ -4,16 +4,15 @@ import torch
 from reidaug.errors import UsageError
 from reidaug.flow.builtin import load_flow
 from reidaug.flow.checkpoint import load_checkpoint
-from reidaug.flow.estimator import Origin
 from reidaug.flow.surface import SurfaceFlow
+from reidaug.flow.surface.estimator import finished
+from reidaug.flow.surface.training.losses import losses_of
 from reidaug.flow.surface.training.samples import take
 from reidaug.flow.surface.training.train import (
     SurfaceTrainer,
     given_joints,
-    ideal_flow,
     train_surface,
 )
-from reidaug.geometry.flow import identity
 from reidaug.geometry.pose import Pose
 from tests.seeding import seeded
 from tests.small_surfaces import surface_recipe
@@ -51,7 +50,7 @@ def test_training_learns(samples, surfaces):
     trainer = SurfaceTrainer(recipe)
     batch = take(samples, torch.arange(6))
     losses = [trainer.step(batch, seeded(k)) for k in range(60)]
-    for name in ("seen", "person", "joints", "imagined", "outline", "flow"):
+    for name in ("seen", "person", "joints", "imagined", "outline", "matched", "flow"):
         assert losses[-1][name] < 0.9 * losses[0][name], (name, losses[0], losses[-1])
 
 
@@ -65,19 +64,36 @@ def test_parts_that_are_not_trained_stay_as_they_are(samples, surfaces):
 
 
 def test_the_refinement_learns_from_the_crops_joints_and_those_given(samples, surfaces):
-    trainer = SurfaceTrainer(surface_recipe(surfaces, refined=2))
+    trainer = SurfaceTrainer(surface_recipe(surfaces))
     told = []
     trainer.estimator.refinement.register_forward_pre_hook(lambda _, inputs: told.append(inputs))
     batch = take(samples, torch.arange(6))
     batch = batch._replace(retargeted=torch.zeros_like(batch.retargeted))
     found = trainer.predict(batch, seeded(0))
     ((flow, seen, imagined, source_pose, target_pose, _),) = told
-    assert torch.equal(source_pose.xy, batch.pose.xy[:2])
-    assert torch.equal(target_pose.xy, batch.asked.xy[:2])
-    assert torch.equal(seen.code, found.seen.code[:2])
-    assert torch.equal(imagined.outline, found.imagined.outline[:2])
-    ideal, _ = ideal_flow(batch.seen[:2], batch.surface[:2], batch.outline[:2])
-    assert torch.equal(found.ideal.nan_to_num(), ideal.nan_to_num()) and len(flow) == 2
+    assert flow is found.matched and seen is found.seen and imagined is found.imagined
+    assert torch.equal(source_pose.xy, batch.pose.xy)
+    assert torch.equal(target_pose.xy, batch.asked.xy)
+
+
+def test_training_matches_as_the_estimator_does(samples, surfaces):
+    trainer = SurfaceTrainer(surface_recipe(surfaces))
+    trainer.estimator.eval()
+    batch = take(samples, torch.arange(6))
+    batch = batch._replace(retargeted=torch.zeros_like(batch.retargeted))
+    with torch.inference_mode():
+        learnt = trainer.predict(batch._replace(known=torch.zeros(6, dtype=torch.bool)), seeded(0))
+        used = trainer.estimator(batch.image, batch.pose, batch.asked)
+    assert torch.allclose(finished(learnt.refined).flow, used, atol=1e-4)
+
+
+def test_the_loss_of_the_flow_reaches_both_networks(samples, surfaces):
+    trainer = SurfaceTrainer(surface_recipe(surfaces))
+    batch = take(samples, torch.arange(6))
+    losses_of(trainer.predict(batch, seeded(0)), batch)["matched"].backward()
+    for network in (trainer.estimator.source, trainer.estimator.target):
+        assert network.head.weight.grad[:3].abs().sum() > 0
+    assert trainer.estimator.refinement.head.weight.grad is None
 
 
 def test_the_target_network_gets_joints_of_this_person(samples, surfaces):
@@ -111,15 +127,3 @@ def test_a_start_gives_what_fits_and_tells_what_is_new(surfaces, tmp_path, capsy
     assert own["target.head.weight"].shape[1] == 12
     with pytest.raises(UsageError, match="market is no surface flow"):
         SurfaceTrainer(surface_recipe(surfaces, start="market"))
-
-
-def test_the_ideal_flow_of_a_crop_in_its_own_pose_is_the_identity(samples):
-    batch = take(samples, torch.arange(4))
-    person = batch.seen.isfinite().all(1)
-    whole = torch.nn.functional.interpolate(person[:, None].float(), scale_factor=2)[:, 0] > 0.5
-    flow, origin = ideal_flow(batch.seen, batch.seen, whole)
-    known = flow.isfinite().all(1)
-    assert (known <= person).all() and known.sum() > 0.9 * person.sum()
-    here = identity(64, 32).expand_as(flow)
-    off = ((flow - here) * torch.tensor([31.5, 63.5])[:, None, None]).norm(dim=1)[known]
-    assert off.mean() < 0.5 and (origin[known] == Origin.SEEN).float().mean() > 0.98
