@@ -84,8 +84,8 @@ def check_kinds(images: Tensor, masks: Tensor) -> None:
 
 
 LENIENCE = 0.4
-"""Added to the log-odds of outlines: where a network's joints are doubtful, the likeliest outline is
-too thin. Areas are right within 5 % with it, on rendered people and on photographs of tune people.
+"""Added to the log-odds of outlines: where joints are doubtful, the likeliest outline is too thin.
+Areas are right within 5 % with it, on rendered people and on photographs of tune people.
 """
 AT_ONCE = 32
 """Pairs that go through the target network together."""
