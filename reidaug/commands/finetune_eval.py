@@ -6,11 +6,13 @@ from typing import get_args
 import click
 
 from reidaug.commands import options
+from reidaug.commands.averaging_options import averaging as averaging_options
 from reidaug.errors import UsageError
 from reidaug.experiments import adaptation, finetune
 from reidaug.experiments.adaptation_config import WARMUP, AdaptationRecipe
 from reidaug.experiments.evaluation import evaluate_checkpoint
 from reidaug.experiments.finetune_config import START, FinetuneRecipe
+from reidaug.experiments.pose_averaging import Averaging
 from reidaug.experiments.tables import summary
 from reidaug.recipes import read, resolve
 from reidaug.reid.evaluation.retrieval import Rerank
@@ -24,6 +26,7 @@ more seeds, or other arms to compare."""
 @options.run_of_recipe("runs/finetune-eval", contents="Run folder.", resume=RESUME)
 @click.option("--eval-only", is_flag=True, help="Evaluate the recipe's checkpoint, train nothing.")
 @options.choice("--rerank", get_args(Rerank), "With --eval-only: also rank the gallery this way.")
+@averaging_options
 @click.option(
     "--dry-run",
     "dry",
@@ -42,6 +45,9 @@ def command(
     resume: bool,
     eval_only: bool,
     rerank: Rerank,
+    average_poses: int | None,
+    average_weight: float,
+    average_flow: str,
     dry: bool,
     workers: int | None,
 ) -> None:
@@ -60,10 +66,10 @@ def command(
     reidaug finetune-eval recipes/market1501/finetune_eval.yaml --set arms.warps_grey=warps
     reidaug finetune-eval recipes/market1501/evaluate.yaml --eval-only
     """  # noqa: D301 - click needs this character
-    if dry and eval_only:
-        raise UsageError("--dry-run checks a training, and --eval-only trains nothing")
-    if rerank != "none" and not eval_only:
-        raise UsageError("--rerank is for --eval-only: arms are compared by the plain search")
+    averaging = None
+    if average_poses is not None:
+        averaging = Averaging(average_poses, average_weight, average_flow)
+    _check_modes(eval_only=eval_only, dry=dry, rerank=rerank, averaging=averaging)
     values = read(recipe, overrides)
     if values.get("protocol") == "uda":
         if eval_only:
@@ -73,7 +79,9 @@ def command(
         return
     experiment = resolve(values, FinetuneRecipe, where=str(recipe))
     if eval_only:
-        report = evaluate_checkpoint(experiment, out, rerank=rerank, resume=resume)
+        report = evaluate_checkpoint(
+            experiment, out, rerank=rerank, averaging=averaging, resume=resume, workers=workers
+        )
         click.echo(report.text())
     elif dry:
         found = finetune.dry_run(experiment)
@@ -84,6 +92,17 @@ def command(
         )
     else:
         _print(finetune.finetune(experiment, out, resume=resume, workers=workers))
+
+
+def _check_modes(
+    *, eval_only: bool, dry: bool, rerank: Rerank, averaging: Averaging | None
+) -> None:
+    if dry and eval_only:
+        raise UsageError("--dry-run checks a training, and --eval-only trains nothing")
+    if rerank != "none" and not eval_only:
+        raise UsageError("--rerank is for --eval-only: arms are compared by the plain search")
+    if averaging is not None and not eval_only:
+        raise UsageError("--average-poses is for --eval-only: arms are compared as they are")
 
 
 def _print(report: FinetuneReport) -> None:

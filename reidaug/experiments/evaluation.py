@@ -1,6 +1,7 @@
 """Evaluation of a finished re-ID model: `reidaug finetune-eval --eval-only`."""
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from reidaug.errors import UsageError
 from reidaug.experiments.experiment_data import ExperimentData
 from reidaug.experiments.finetune import FinetuneGrid
 from reidaug.experiments.finetune_config import FinetuneRecipe, build_checked_network, read_data
+from reidaug.experiments.pose_averaging import Averaging, average_with_warps
 from reidaug.experiments.tables import (
     Subset,
     ap_lines,
@@ -17,6 +19,7 @@ from reidaug.experiments.tables import (
     subset_table,
 )
 from reidaug.files import write_atomically
+from reidaug.reid.backbones import ReIDModel
 from reidaug.reid.evaluation.metrics import Identities
 from reidaug.reid.evaluation.ranking import nearest
 from reidaug.reid.evaluation.retrieval import Evaluation, Rerank, evaluate
@@ -39,6 +42,9 @@ class EvaluationReport:
     evaluation: Evaluation  # scores by cosine
     rerank: Rerank  # re-ranking method of a second evaluation, or ``none``
     reranked: Evaluation | None  # its scores
+    averaging: Averaging | None  # how crops were averaged with their warps for further evaluations
+    averaged: Evaluation | None  # their scores by cosine
+    averaged_reranked: Evaluation | None  # and re-ranked
     ranked: tuple[RankedQuery, ...]  # worst, median and best queries by average precision
 
     def as_dict(self) -> dict[str, Any]:
@@ -52,6 +58,10 @@ class EvaluationReport:
         }
         if self.reranked is not None:
             values["reranked"] = {"by": self.rerank, **self.reranked._asdict()}
+        if self.averaging is not None and self.averaged is not None:
+            values["averaged"] = {**self.averaging.as_dict(), **self.averaged._asdict()}
+        if self.averaged_reranked is not None:
+            values["averaged_reranked"] = {"by": self.rerank, **self.averaged_reranked._asdict()}
         if self.ranked:
             values["ranked"] = [row.as_dict() for row in self.ranked]
         return values
@@ -59,7 +69,8 @@ class EvaluationReport:
     @classmethod
     def of(cls, values: dict[str, Any]) -> "EvaluationReport":
         """Convert from JSON values."""
-        reranked = values.get("reranked")
+        reranked, averaged = values.get("reranked"), values.get("averaged")
+        both = values.get("averaged_reranked")
         return cls(
             values["dataset"],
             values["evaluate_on"],
@@ -68,6 +79,9 @@ class EvaluationReport:
             _scores(values),
             reranked["by"] if reranked else "none",
             _scores(reranked) if reranked else None,
+            Averaging.of(averaged) if averaged else None,
+            _scores(averaged) if averaged else None,
+            _scores(both) if both else None,
             tuple(RankedQuery.of(row) for row in values.get("ranked", ())),
         )
 
@@ -79,11 +93,22 @@ class EvaluationReport:
         rows = {self.dataset: plain}
         if self.reranked is not None:
             rows[f"{self.dataset}, {self.rerank}"] = self.reranked
+        if self.averaging is not None and self.averaged is not None:
+            lines.append(self.averaging.text())
+            rows[f"{self.dataset}, averaged"] = self.averaged
+        if self.averaged_reranked is not None:
+            rows[f"{self.dataset}, averaged, {self.rerank}"] = self.averaged_reranked
         return "\n".join([*lines, results_block(plain), results_table(rows), ap_lines(plain)])
 
 
 def evaluate_checkpoint(
-    recipe: FinetuneRecipe, out: Path, *, rerank: Rerank = "none", resume: bool = False
+    recipe: FinetuneRecipe,
+    out: Path,
+    *,
+    rerank: Rerank = "none",
+    averaging: Averaging | None = None,
+    resume: bool = False,
+    workers: int | None = None,
 ) -> EvaluationReport:
     """Evaluate the recipe's checkpoint without training.
 
@@ -91,7 +116,10 @@ def evaluate_checkpoint(
         recipe: The experiment; its arms and training keys are ignored.
         out: Run folder; gets ``report.json``, ``cmc.png`` and ``ranked.png``.
         rerank: Re-ranking method of a second evaluation.
+        averaging: How query and gallery crops are averaged with their warps for a further
+            evaluation, and for one with both; the warps stay in ``averaging``.
         resume: Whether the folder may hold this run already.
+        workers: Processes that warp; by default one per core.
 
     Raises:
         ReidaugError: Crops or the weight file cannot be read, or the file lacks a tensor that the
@@ -102,17 +130,29 @@ def evaluate_checkpoint(
         raise UsageError("--eval-only: name the model to evaluate with --set checkpoint=FILE")
     data = read_data(recipe.model_copy(update={"arms": {}}))
     model = build_checked_network(recipe, len(data.pids), training=False)
+    if averaging is not None:
+        averaging.check()
     command = "finetune-eval --eval-only" + f" --rerank {rerank}" * (rerank != "none")
+    command += f" {averaging.options()}" if averaging else ""
     folder = RunFolder.open(out, recipe.resolved(command), resume=resume)
     done = folder.finished()
     if done is not None:
         return EvaluationReport.of(done)
-    features = FinetuneGrid(recipe, data, folder).features(model)
-    plain, reranked = evaluate(features, memory_mb=recipe.memory_mb), None
-    curves = {recipe.backbone: plain.cmc}
+    grid = FinetuneGrid(recipe, data, folder)
+    features = grid.features(model)
+    plain, curves = evaluate(features, memory_mb=recipe.memory_mb), {}
+    curves[recipe.backbone] = plain.cmc
+    reranked = averaged = both = None
     if rerank != "none":
         reranked = evaluate(features, memory_mb=recipe.memory_mb, rerank=rerank)
         curves[f"{recipe.backbone}, {rerank}"] = reranked.cmc
+    if averaging is not None:
+        moved = _averaged(grid, model, features, averaging, workers)
+        averaged = evaluate(moved, memory_mb=recipe.memory_mb)
+        curves[f"{recipe.backbone}, averaged"] = averaged.cmc
+        if rerank != "none":
+            both = evaluate(moved, memory_mb=recipe.memory_mb, rerank=rerank)
+            curves[f"{recipe.backbone}, averaged, {rerank}"] = both.cmc
     ranked = _ranked(data, features, plain)
     write_atomically(folder.path / "cmc.png", cmc_picture(curves))
     if ranked:
@@ -126,10 +166,33 @@ def evaluate_checkpoint(
         plain,
         rerank,
         reranked,
+        averaging,
+        averaged,
+        both,
         tuple(row.within_dataset() for row in ranked),
     )
     folder.report(report.as_dict())
     return report
+
+
+def _averaged(
+    grid: FinetuneGrid,
+    model: ReIDModel,
+    features: RetrievalFeatures,
+    averaging: Averaging,
+    workers: int | None,
+) -> RetrievalFeatures:
+    """Average the features of query and gallery crops with those of their warps."""
+    data, folder = grid.data, grid.folder.path / "averaging"
+    embed = partial(grid.embed, model)
+    query, gallery = (
+        average_with_warps(people, found, embed, averaging, folder / name, workers=workers)
+        for name, people, found in (
+            ("query", data.query, features.query_features),
+            ("gallery", data.gallery, features.gallery_features),
+        )
+    )
+    return features._replace(query_features=query, gallery_features=gallery)
 
 
 def _ranked(

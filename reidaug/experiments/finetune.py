@@ -8,8 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from accelerate import PartialState
+from jaxtyping import Float
+from torch import Tensor
 
 from reidaug.data.market1501 import Person
 from reidaug.experiments.experiment_data import ExperimentData
@@ -27,7 +30,7 @@ from reidaug.reid.backbones import ReIDModel
 from reidaug.reid.batches import TrainingBatches
 from reidaug.reid.crops import Crops
 from reidaug.reid.evaluation.retrieval import evaluate
-from reidaug.reid.features import RetrievalFeatures, extract_features
+from reidaug.reid.features import RetrievalFeatures, embed, extract_features
 from reidaug.reid.network_modes import seeded
 from reidaug.reid.training_loop import train
 from reidaug.reid.weights import save_weights
@@ -156,17 +159,22 @@ class FinetuneGrid(Grid[FinetuneReport]):
 
     def features(self, model: ReIDModel) -> RetrievalFeatures:
         """Extract the features of query and gallery."""
+        size, embedding = self.recipe.size, self._embedding()
+        return extract_features(model, self.data.query, self.data.gallery, size=size, **embedding)
+
+    def embed(self, model: ReIDModel, people: Sequence[Person]) -> Float[Tensor, "n d"]:
+        """Compute the features of other crops as `features` does."""
+        crops = Crops([person.path for person in people], size=self.recipe.size, cache_mb=0)
+        return embed(model, crops, **self._embedding())
+
+    def _embedding(self) -> dict[str, Any]:
         device = PartialState().device
-        return extract_features(
-            model,
-            self.data.query,
-            self.data.gallery,
-            size=self.recipe.size,
-            fine_weight=self.recipe.fine_similarity,
-            mirror=self.recipe.mirror,
-            bfloat16=self.recipe.bfloat16(device),
-            device=device,
-        )
+        return {
+            "fine_weight": self.recipe.fine_similarity,
+            "mirror": self.recipe.mirror,
+            "bfloat16": self.recipe.bfloat16(device),
+            "device": device,
+        }
 
     def _batches(self, name: str) -> TrainingBatches:
         train, data = self.data.train, self.data

@@ -1,0 +1,279 @@
+"""Does averaging features over warps find people better? Photographs, without any training.
+
+    python benchmarks/test_time_averaging.py --market ROOT --osnet FILE [--part tune] [--out DIR]
+        [--poses 12] [--workers N]
+
+Query and gallery crops of the fixed split's people (`reidaug.data.people_split`) are warped into
+the package's rendered poses, and searched by f + w x (mean of their warps' features, by quality),
+see `reidaug.reid.evaluation.averaging`. A row is a kind of view: `flip`, the mirror image; `grey`,
+the crop itself on grey; `torso_affine`, `market` (W) and `surface` into K poses on grey. `flip`,
+`grey` and `torso_affine` are the controls: what is gained without any learnt flow. On tune people
+every row is scored with every weight, number of poses and side (query, gallery, both); the best of
+each row is kept in DIR, and test people are scored with these alone. `gain`: mAP and Rank-1 over
+the crops alone; `over_controls`: over the best control, query by query. Intervals (95 %) draw
+people; `evident` says that one is apart from 0 by Holm's rule among all rows of its kind.
+
+With --part tune nothing is published; the result of test people is written to
+results/uses_test_time.json. Needs the extra [pose] and onnxruntime.
+"""
+
+import argparse
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow.parquet as pq
+import torch
+from jaxtyping import Float, Int
+from numpy.typing import NDArray
+from osnet import check_network, features_of
+from photograph_crops import NEEDED
+from provenance import write_result
+from shipped import weights_of
+from torch import Tensor
+
+from reidaug.augment.augmented_dataset import augment_dataset
+from reidaug.augment.options import AugmentOptions
+from reidaug.augment.warp_manifest import MANIFEST
+from reidaug.data.images import encode_jpeg, read_image
+from reidaug.data.market1501 import TRAIN, Person, read_market1501
+from reidaug.data.people_split import split_people
+from reidaug.experiments.pose_averaging import link_crops
+from reidaug.files import write_atomically
+from reidaug.flow.builtin import SHIPPED, SURFACE, named_flow
+from reidaug.perception.dataset_poses import estimate_poses
+from reidaug.reid.evaluation.averaging import average_features
+from reidaug.reid.evaluation.metrics import Identities, score_queries
+from reidaug.reid.evaluation.ranking import rank_matches
+
+FLOWS = {"grey": "identity", "torso_affine": "torso-affine", "market": SHIPPED, "surface": SURFACE}
+CONTROLS = ("flip", "grey", "torso_affine")
+WEIGHTS = (0.25, 0.5, 1.0, 2.0)
+COUNTS = (2, 6, 12)
+SIDES = ("both", "query", "gallery")
+DRAWS = 2000
+LEVEL = 0.05
+
+
+class Views(NamedTuple):
+    """M further views of crops."""
+
+    features: Float[Tensor, "m d"]
+    crop: Int[Tensor, "m"]  # number of the crop each is of
+    quality: Float[Tensor, "m"]
+    order: Int[Tensor, "m"]  # 0, 1, 2, ... among the views of a crop
+
+
+class Setting(NamedTuple):
+    """How a row's views are used."""
+
+    weight: float
+    poses: int  # views of a crop
+    side: str
+
+
+class Crops(NamedTuple):
+    """Queries first, then the gallery."""
+
+    people: tuple[Person, ...]
+    queries: int
+    features: Float[Tensor, "n d"]
+
+    def scores(self, features: Float[Tensor, "n d"], side: str = "both") -> NDArray[np.float64]:
+        """Average precision and Rank-1 (2, Q) where a side has other features."""
+        q = self.queries
+        parts = [
+            features[k] if side in ("both", name) else self.features[k]
+            for k, name in ((slice(0, q), "query"), (slice(q, None), "gallery"))
+        ]
+        identities = [Identities.of(part) for part in (self.people[:q], self.people[q:])]
+        found = score_queries(rank_matches(parts[0], identities[0], parts[1], identities[1]))
+        return np.stack((found.ap, np.where(np.isnan(found.ap), np.nan, found.first == 0)))
+
+
+def main() -> None:
+    """Warp, search, print, and keep or write the result."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--market", type=Path)
+    parser.add_argument("--osnet", type=Path)
+    parser.add_argument("--part", choices=("tune", "test"), default="test")
+    parser.add_argument("--out", type=Path, default=Path("runs/test_time_averaging"))
+    parser.add_argument("--poses", type=int, default=max(COUNTS))
+    parser.add_argument("--workers", type=int)
+    options = parser.parse_args()
+    if options.market is None or options.osnet is None:
+        print(NEEDED)
+        return
+    check_network(options.osnet)
+    chosen = options.out / "chosen.json"
+    if options.part == "test" and not chosen.is_file():
+        raise SystemExit(f"{chosen}: choose on tune people first (--part tune)")
+    folder = options.out / options.part
+    crops, views = read_views(options, folder)
+    plain = crops.scores(crops.features)
+    if options.part == "tune":
+        best = {name: choose(crops, view, plain) for name, view in views.items()}
+        kept = {name: {**setting._asdict(), "gain": gain} for name, (setting, gain) in best.items()}
+        write_atomically(chosen, (json.dumps(kept, indent=1) + "\n").encode())
+        print(json.dumps(kept, indent=1))
+        return
+    settings = {
+        name: Setting(*(row[key] for key in Setting._fields))
+        for name, row in json.loads(chosen.read_text()).items()
+    }
+    rows = {name: score(crops, views[name], setting) for name, setting in settings.items()}
+    people = np.array([person.pid for person in crops.people[: crops.queries]])
+    result = summarise(plain, rows, people) | {
+        "chosen_on_tune": {name: setting._asdict() for name, setting in settings.items()}
+    }
+    for name, row in result["rows"].items():
+        print(name, row)
+    write_result(
+        "uses_test_time",
+        "python benchmarks/test_time_averaging.py --market Market-1501 "
+        f"--osnet {options.osnet.name}",
+        weights={
+            name: weights_of(flow) for name, flow in FLOWS.items() if flow in (SHIPPED, SURFACE)
+        },
+        queries=crops.queries,
+        gallery=len(crops.people) - crops.queries,
+        people=len(set(people.tolist())),
+        **result,
+    )
+
+
+def read_views(options: argparse.Namespace, folder: Path) -> tuple[Crops, dict[str, Views]]:
+    """Compute the features of crops and of all their views; finished work in the folder is kept."""
+    split = split_people(read_market1501(options.market, splits=(TRAIN,)).train, options.part)
+    people = (*split.query, *split.gallery)
+    crops = link_crops(people, folder / "crops")
+    files = sorted(crops.iterdir())
+    keypoints, masks = folder / "pose" / "keypoints.csv", folder / "pose" / "masks"
+    estimate_poses(files, keypoints, masks=masks, workers=options.workers)
+    own = features_of(options.osnet, files, folder / "crops.npz", workers=options.workers)
+    views = {"flip": flipped(options, files, folder)}
+    for name, flow in FLOWS.items():
+        values: dict[str, Any] = {"keypoints": keypoints, "masks": masks, "missing": "skip"}
+        if name != "grey":
+            values |= {"poses": options.poses, "poses_from": "shipped"}
+        root = folder / name
+        warping = AugmentOptions.model_validate(values)
+        augment_dataset(crops, root, named_flow(flow), warping, workers=options.workers)
+        columns = ["file", "source", "quality", "kept", "pose"]
+        table = pq.read_table(root / MANIFEST, columns=columns).to_pandas()
+        table = table[table["kept"]]
+        paths = [root / TRAIN / file for file in table["file"]]
+        features = features_of(
+            options.osnet, paths, folder / f"{name}.npz", workers=options.workers
+        )
+        views[name] = Views(
+            features,
+            torch.tensor([int(Path(source).stem) for source in table["source"]]),
+            torch.from_numpy(table["quality"].to_numpy(np.float64)),
+            torch.from_numpy(table.groupby("source").cumcount().to_numpy()),
+        )
+    return Crops(people, len(split.query), own), views
+
+
+def flipped(options: argparse.Namespace, files: Sequence[Path], folder: Path) -> Views:
+    """Mirror the crops."""
+    mirrored = folder / "flip"
+    mirrored.mkdir(exist_ok=True)
+    paths = []
+    for file in files:
+        path = mirrored / f"{file.stem}.jpg"
+        if not path.is_file():
+            write_atomically(path, encode_jpeg(read_image(file).flip(-1), 95))
+        paths.append(path)
+    features = features_of(options.osnet, paths, folder / "flip.npz", workers=options.workers)
+    count = len(files)
+    return Views(features, torch.arange(count), torch.ones(count), torch.zeros(count))
+
+
+def averaged(crops: Crops, views: Views, setting: Setting) -> Float[Tensor, "n d"]:
+    """Average the features of crops with those of their first views."""
+    some = views.order < setting.poses
+    return average_features(
+        crops.features, views.features[some], views.crop[some], weight=setting.weight,
+        quality=views.quality[some],
+    )  # fmt: skip
+
+
+def score(crops: Crops, views: Views, setting: Setting) -> NDArray[np.float64]:
+    """Average precision and Rank-1 (2, Q) of a setting."""
+    return crops.scores(averaged(crops, views, setting), setting.side)
+
+
+def choose(
+    crops: Crops, views: Views, plain: NDArray[np.float64]
+) -> tuple[Setting, dict[str, float]]:
+    """Choose the setting of the best mAP, and tell its gains in percent."""
+    counts = sorted({min(count, int(views.order.max()) + 1) for count in COUNTS})
+    settings = [Setting(w, k, side) for w in WEIGHTS for k in counts for side in SIDES]
+    gains = {s: 100 * np.nanmean(score(crops, views, s) - plain, axis=1) for s in settings}
+    best = max(gains, key=lambda s: gains[s][0])
+    return best, {
+        name: round(float(g), 2) for name, g in zip(("mAP", "rank1"), gains[best], strict=True)
+    }
+
+
+def summarise(
+    plain: NDArray[np.float64], rows: dict[str, NDArray[np.float64]], people: NDArray[np.int64]
+) -> dict[str, Any]:
+    """Scores of all rows, and what they gain over the crops alone and over the best control."""
+    means = {name: float(np.nanmean(row[0])) for name, row in rows.items()}
+    control = max(CONTROLS, key=lambda name: means[name])
+    result: dict[str, Any] = {"plain": percent(plain), "best_control": control, "rows": {}}
+    gains = {name: compared(row, plain, people) for name, row in rows.items()}
+    over = {n: compared(row, rows[control], people) for n, row in rows.items() if n not in CONTROLS}
+    for tests in (gains, over):
+        holm(tests)
+    for name, row in rows.items():
+        result["rows"][name] = {**percent(row), "gain": gains[name]}
+        if name in over:
+            result["rows"][name]["over_controls"] = over[name]
+    return result
+
+
+def percent(row: NDArray[np.float64]) -> dict[str, float]:
+    """Means in percent."""
+    return {
+        name: round(100 * float(np.nanmean(r)), 2)
+        for name, r in zip(("mAP", "rank1"), row, strict=True)
+    }
+
+
+def compared(
+    row: NDArray[np.float64], base: NDArray[np.float64], people: NDArray[np.int64]
+) -> dict[str, Any]:
+    """The mean difference in mAP, its interval over people, and how often draws contradict it."""
+    difference = 100 * (row - base)
+    numbers = np.unique(people, return_inverse=True)[1]
+    known = ~np.isnan(difference[0])
+    sums = np.bincount(numbers[known], difference[0][known], numbers.max() + 1)
+    counts = np.bincount(numbers[known], minlength=numbers.max() + 1)
+    drawn = np.random.default_rng(0).integers(len(sums), size=(DRAWS, len(sums)))
+    means = sums[drawn].sum(1) / np.maximum(counts[drawn].sum(1), 1)
+    mean = float(np.nanmean(difference[0]))
+    against = np.mean(means <= 0) if mean > 0 else np.mean(means >= 0)
+    return {
+        "mean": round(mean, 2),
+        "interval": [round(float(end), 2) for end in np.quantile(means, (0.025, 0.975))],
+        "rank1": round(float(np.nanmean(difference[1])), 2),
+        "p": min(1.0, round(2 * max(float(against), 1 / DRAWS), 4)),
+    }
+
+
+def holm(tests: dict[str, dict[str, Any]]) -> None:
+    """Mark the differences that are evident among all of their kind, by Holm's step-down rule."""
+    left, still = len(tests), True
+    for name in sorted(tests, key=lambda n: tests[n]["p"]):
+        still = still and tests[name]["p"] <= LEVEL / left
+        tests[name]["evident"] = bool(still)
+        left -= 1
+
+
+if __name__ == "__main__":
+    main()

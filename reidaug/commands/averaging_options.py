@@ -1,0 +1,39 @@
+"""Options of `reidaug finetune-eval --eval-only` for averaging at test time."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from reidaug.experiments.pose_averaging import Averaging
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def averaging(command: Command) -> Command:
+    """Add --average-poses, --average-weight and --average-flow."""
+    weight, flow = (Averaging._field_defaults[name] for name in ("weight", "flow"))
+    for add in (
+        click.option(
+            "--average-flow",
+            default=flow,
+            show_default=True,
+            help="Flow of these warps, as for augment; identity: each crop on grey, once.",
+        ),
+        click.option(
+            "--average-weight",
+            type=click.FloatRange(0, min_open=True),
+            default=weight,
+            show_default=True,
+            help="Weight of the mean warp, beside 1 for the crop itself.",
+        ),
+        click.option(
+            "--average-poses",
+            type=click.IntRange(1),
+            metavar="K",
+            help="With --eval-only: also search by the mean of each crop and its warps into K "
+            "poses.",
+        ),
+    ):
+        command = add(command)
+    return command

@@ -1,0 +1,101 @@
+"""Test-time averaging: features of crops with those of their warps, also through the command."""
+
+import json
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+import torch
+import yaml
+from commandline import reidaug
+from torch.nn.functional import normalize
+
+from reidaug.augment.warp_manifest import MANIFEST
+from reidaug.data.images import read_image
+from reidaug.data.market1501 import TRAIN, read_market1501
+from reidaug.errors import UsageError
+from reidaug.experiments.pose_averaging import Averaging, average_with_warps, link_crops
+
+pytestmark = pytest.mark.usefixtures("blazepose")
+NETWORK = {"backbone": "resnet18", "backbone_options": {"width": 8}, "size": [64, 32]}
+
+
+def colours(people):
+    """A feature: the mean colour of the rows of a crop, in eight parts."""
+    rows = [read_image(person.path).float().mean(2) for person in people]
+    return torch.stack([row.unflatten(1, (8, -1)).mean(2).flatten() for row in rows])
+
+
+def test_crops_are_averaged_with_their_own_warps_by_quality(rendered_market, tmp_path):
+    people = read_market1501(rendered_market).query
+    features = colours(people)
+    how = Averaging(3, weight=0.7, flow="torso-affine")
+    found = average_with_warps(people, features, colours, how, tmp_path / "run", workers=1)
+    table = pq.read_table(tmp_path / "run" / "warps" / MANIFEST).to_pandas()
+    assert table.groupby("source").size().eq(3).all()
+    warps = tmp_path / "run" / "warps" / TRAIN
+    for number, feature in enumerate(features):
+        mine = table[table["source"].str.startswith(f"{number:08d}")]
+        expected = normalize(feature, dim=0)
+        if len(mine):
+            files = [type("Crop", (), {"path": warps / file}) for file in mine["file"]]
+            views = normalize(colours(files), dim=1)
+            quality = torch.tensor(mine["quality"].to_numpy(), dtype=torch.float32)
+            if quality.sum() > 0:
+                expected = expected + 0.7 * (quality @ views) / quality.sum()
+        assert torch.allclose(found[number], normalize(expected, dim=0), atol=1e-5)
+    assert table["source"].nunique() > 0.8 * len(people)
+
+
+def test_crops_of_the_same_name_are_told_apart(rendered_market, tmp_path):
+    first = read_market1501(rendered_market).query[:2]
+    linked = link_crops((*first, *first), tmp_path / "links")
+    assert [path.resolve() for path in sorted(linked.iterdir())] == [
+        person.path.resolve() for person in (*first, *first)
+    ]
+
+
+def test_the_own_pose_is_one_more_pass():
+    assert Averaging(6, flow="identity").passes == 2 and Averaging(6).passes == 7
+    assert "poses" not in Averaging(6, flow="identity").augmentation().model_fields_set
+
+
+def test_what_cannot_be_averaged_is_told_before_the_work():
+    with pytest.raises(UsageError, match="--average-poses: poses: only 50 poses come with"):
+        Averaging(51).check()
+    with pytest.raises(UsageError, match="no such checkpoint folder"):
+        Averaging(3, flow="nothing").check()
+
+
+def recipe(root: Path, folder: Path) -> Path:
+    values = {"dataset": str(root), **NETWORK, "steps": 1, "pretrain_steps": 2, "people": 2}
+    file = folder / "recipe.yaml"
+    file.write_text(yaml.safe_dump({**values, "arms": {"real_only": [None]}, "seeds": [0]}))
+    return file
+
+
+def test_the_command_reports_them_beside_the_plain_search(rendered_market, tmp_path, capsys):
+    file, trained = recipe(rendered_market, tmp_path), tmp_path / "trained"
+    assert reidaug("finetune-eval", file, "--out", trained, "--workers", 1) == 0
+    start = next((trained / "checkpoints").glob("start*.safetensors"))
+    capsys.readouterr()
+    out = tmp_path / "run"
+    options = ["--eval-only", "--out", out, "--set", f"checkpoint={start}", "--workers", 1]
+    options += ["--average-poses", 2, "--average-flow", "torso-affine", "--rerank", "k_reciprocal"]
+    assert reidaug("finetune-eval", file, *options) == 0
+    printed = capsys.readouterr().out
+    assert "averaged: 0.5 x the mean of each crop in 2 poses on grey (torso-affine)" in printed
+    assert "3 passes of the network a crop" in printed
+    report = json.loads((out / "report.json").read_text())
+    assert report["averaged"]["poses"] == 2 and report["averaged"]["passes"] == 3
+    assert report["averaged"]["ap"] != report["ap"]
+    assert report["averaged_reranked"]["by"] == report["reranked"]["by"] == "k_reciprocal"
+    assert report["averaged_reranked"]["ap"] != report["reranked"]["ap"]
+    assert reidaug("finetune-eval", file, *options, "--resume") == 0
+    assert capsys.readouterr().out == printed
+
+
+def test_it_is_for_finished_models_alone(rendered_market, tmp_path, capsys):
+    file = recipe(rendered_market, tmp_path)
+    assert reidaug("finetune-eval", file, "--average-poses", 2, "--out", tmp_path / "run") == 2
+    assert "--average-poses is for --eval-only" in capsys.readouterr().err
