@@ -171,8 +171,8 @@ def read_views(options: argparse.Namespace, folder: Path) -> tuple[Crops, dict[s
         views[name] = Views(
             features,
             torch.tensor([int(Path(source).stem) for source in table["source"]]),
-            torch.from_numpy(table["quality"].to_numpy(np.float64)),
-            torch.from_numpy(table.groupby("source").cumcount().to_numpy()),
+            torch.tensor(table["quality"].to_numpy(np.float64)),
+            torch.tensor(table.groupby("source").cumcount().to_numpy()),
         )
     return Crops(people, len(split.query), own), views
 
