@@ -93,9 +93,3 @@ def test_the_command_reports_them_beside_the_plain_search(rendered_market, tmp_p
     assert report["averaged_reranked"]["ap"] != report["reranked"]["ap"]
     assert reidaug("finetune-eval", file, *options, "--resume") == 0
     assert capsys.readouterr().out == printed
-
-
-def test_it_is_for_finished_models_alone(rendered_market, tmp_path, capsys):
-    file = recipe(rendered_market, tmp_path)
-    assert reidaug("finetune-eval", file, "--average-poses", 2, "--out", tmp_path / "run") == 2
-    assert "--average-poses is for --eval-only" in capsys.readouterr().err
