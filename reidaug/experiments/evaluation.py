@@ -1,11 +1,15 @@
 """Evaluation of a finished re-ID model: `reidaug finetune-eval --eval-only`."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+
 from reidaug.data.images import encode_png
+from reidaug.data.market1501 import Person
 from reidaug.errors import UsageError
 from reidaug.experiments.experiment_data import ExperimentData
 from reidaug.experiments.finetune import FinetuneGrid
@@ -183,15 +187,18 @@ def _averaged(
     workers: int | None,
 ) -> RetrievalFeatures:
     """Average the features of query and gallery crops with those of their warps."""
-    data, folder = grid.data, grid.folder.path / "averaging"
-    embed = partial(grid.embed, model)
-    query, gallery = (
-        average_with_warps(people, found, embed, averaging, folder / name, workers=workers)
-        for name, people, found in (
-            ("query", data.query, features.query_features),
-            ("gallery", data.gallery, features.gallery_features),
-        )
-    )
+    data = grid.data
+
+    def moved(name: str, people: Sequence[Person], found: Tensor) -> Tensor:
+        folder = grid.folder.path / "averaging" / name
+        embed = partial(grid.embed, model)
+        return average_with_warps(people, found, embed, averaging, folder, workers=workers)
+
+    query = moved("query", data.query, features.query_features)
+    # Held-out people are searched among themselves, and stay one set.
+    gallery = query
+    if data.gallery is not data.query:
+        gallery = moved("gallery", data.gallery, features.gallery_features)
     return features._replace(query_features=query, gallery_features=gallery)
 
 

@@ -15,6 +15,7 @@ from reidaug.data.images import read_image
 from reidaug.data.market1501 import TRAIN, read_market1501
 from reidaug.errors import UsageError
 from reidaug.experiments.pose_averaging import Averaging, average_with_warps, link_crops
+from reidaug.reid.evaluation.retrieval import evaluate
 
 pytestmark = pytest.mark.usefixtures("blazepose")
 NETWORK = {"backbone": "resnet18", "backbone_options": {"width": 8}, "size": [64, 32]}
@@ -93,3 +94,24 @@ def test_the_command_reports_them_beside_the_plain_search(rendered_market, tmp_p
     assert report["averaged_reranked"]["ap"] != report["reranked"]["ap"]
     assert reidaug("finetune-eval", file, *options, "--resume") == 0
     assert capsys.readouterr().out == printed
+
+
+def test_held_out_people_stay_one_set(rendered_market, tmp_path, monkeypatch):
+    """Re-ranking must not find each of them twice, and none is warped twice."""
+    searched = []
+
+    def scored(features, **keywords):
+        searched.append(features)
+        return evaluate(features, **keywords)
+
+    file, trained = recipe(rendered_market, tmp_path), tmp_path / "trained"
+    assert reidaug("finetune-eval", file, "--out", trained, "--workers", 1) == 0
+    start = next((trained / "checkpoints").glob("start*.safetensors"))
+    monkeypatch.setattr("reidaug.experiments.evaluation.evaluate", scored)
+    options = ["--eval-only", "--out", tmp_path / "run", "--set", f"checkpoint={start}"]
+    options += ["--set", "evaluate_on=held_out", "--set", "held_out=0.5", "--workers", 1]
+    options += ["--average-poses", 2, "--average-flow", "torso-affine", "--rerank", "k_reciprocal"]
+    assert reidaug("finetune-eval", file, *options) == 0
+    assert len(searched) == 4
+    assert all(found.query_features is found.gallery_features for found in searched)
+    assert sorted(path.name for path in (tmp_path / "run" / "averaging").iterdir()) == ["query"]
