@@ -39,6 +39,7 @@ def fit_cameras(
     count = len(places)
     with torch.autocast(places.device.type, enabled=False):
         joints, shares, numbers = _joints()
+        joints, shares = joints.to(places.device), shares.to(places.device)
         cells = places.float().flatten(2)
         points = torch.cat((cells, joints.expand(count, -1, -1)), 2)
         share = torch.cat((limb_shares(cells)[0], shares.expand(count, -1, -1)), 2)

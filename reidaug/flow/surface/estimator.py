@@ -12,7 +12,7 @@ from reidaug.data.images import resize_mask
 from reidaug.flow.components import Presets
 from reidaug.flow.estimator import Flow, Images, PersonFlowEstimator, PersonFlows
 from reidaug.flow.surface.cameras import fit_cameras
-from reidaug.flow.surface.matching import Shown, match_places, near_outline
+from reidaug.flow.surface.matching import Matches, Shown, match_places, near_outline
 from reidaug.flow.surface.networks import (
     Imagined,
     Refined,
@@ -27,6 +27,13 @@ from reidaug.geometry.flow import Size, identity, size_of
 from reidaug.geometry.pose import Pose, on_canvas, select
 from reidaug.geometry.silhouette import without_edge
 from reidaug.geometry.warp import warp
+
+LENIENCE = 0.4
+"""Added to the log-odds of outlines: where joints are doubtful, the likeliest outline is too thin.
+Areas are right within 5 % with it, on rendered people and on photographs of tune people.
+"""
+AT_ONCE = 32
+"""Pairs that go through the target network together."""
 
 
 def person_cells(
@@ -81,14 +88,6 @@ def check_kinds(images: Tensor, masks: Tensor) -> None:
             "images are floating-point numbers in [0, 1] and masks booleans, not "
             f"{images.dtype} and {masks.dtype}"
         )
-
-
-LENIENCE = 0.4
-"""Added to the log-odds of outlines: where joints are doubtful, the likeliest outline is too thin.
-Areas are right within 5 % with it, on rendered people and on photographs of tune people.
-"""
-AT_ONCE = 32
-"""Pairs that go through the target network together."""
 
 
 class Crops(NamedTuple):
@@ -213,10 +212,27 @@ class SurfaceFlow(PersonFlowEstimator):
     ) -> tuple[Refined, UInt8[Tensor, "b h w"]]:
         """Join what some sources show and what is imagined of them; with origins."""
         shown = Shown(*(part[sources] for part in crops.shown))
-        flow, origin = match_places(shown, imagined.surface, near_outline(imagined.outline))
         seen = Seen(*(part[sources] for part in crops.seen))
         own = select(crops.pose, sources)
-        return finished(self.refinement(flow, seen, imagined, own, pose, self.canvas)), origin
+        matched, refined = self.join(shown, seen, imagined, own, pose, self.canvas)
+        return finished(refined), matched.origin
+
+    def join(
+        self,
+        shown: Shown,
+        seen: Seen,
+        imagined: Imagined,
+        source_pose: Pose,
+        target_pose: Pose,
+        size: Size,
+    ) -> tuple[Matches, Refined]:
+        """Match what crops show and what is imagined of the same people, and refine the flow.
+
+        Poses (B, 18, 2) are in pixels of a canvas of a size. See `finished` for what follows.
+        """
+        matched = match_places(shown, imagined.surface, near_outline(imagined.outline > 0))
+        refined = self.refinement(matched.flow, seen, imagined, source_pose, target_pose, size)
+        return matched, refined
 
     def _see(self, source: Images, mask: Bool[Tensor, "s H W"] | None, pose: Pose) -> Crops:
         size = size_of(source)

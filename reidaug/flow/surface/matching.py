@@ -2,8 +2,8 @@
 
 A target cell shows a place on the body; the crop's cameras tell where it shows that place. Whether
 it really does, or something in front of it, is read off the crop's own surface map. Where it does
-not, the body's symmetry is the fall-back: left for right, and the front for the back, whose image
-is the same. What was used is told cell by cell.
+not, the body's symmetry is the fall-back: left for right, and the front for the back at the same
+place on the limb. What was used is told cell by cell.
 """
 
 from typing import NamedTuple
@@ -101,7 +101,8 @@ def _cheapest(
     """
     grid = size_of(person)
     images, flow = images[..., ::2, ::2], flow[..., ::2, ::2]
-    costs = torch.stack([_cost(shown, images[:, k], flow[:, k]) for k in range(len(PENALTIES))], 1)
+    table = torch.cat((shown.places * shown.person[:, None], shown.person[:, None]), 1)
+    costs = torch.stack([_cost(table, images[:, k], flow[:, k]) for k in range(len(PENALTIES))], 1)
     back = (images[:, 0, 1] > AXIS_Y) & (images[:, 0, 2] > HEAD)
     costs[:, 2:] += (FACE * back)[:, None]
     counts = person[:, None, ::2, ::2].float()
@@ -114,10 +115,12 @@ def _cheapest(
 
 
 def _cost(
-    shown: Shown, asked: Float[Tensor, "b 4 h w"], flow: Float[Tensor, "b 2 h w"]
+    table: Float[Tensor, "b 5 H W"], asked: Float[Tensor, "b 4 h w"], flow: Float[Tensor, "b 2 h w"]
 ) -> Float[Tensor, "b h w"]:
-    """Measure how far what crops show is from what is asked for, in metres."""
-    table = torch.cat((shown.places * shown.person[:, None], shown.person[:, None]), 1)
+    """Measure how far what crops show is from what is asked for, in metres.
+
+    ``table`` has the places of the person's cells, and then 1 for these cells; 0 elsewhere.
+    """
     found = warp(table, flow, size=size_of(asked))
     person = found[:, 4:]
     difference = found[:, :4] / person.clamp_min(0.1) - asked
@@ -130,6 +133,6 @@ def _around(values: Float[Tensor, "b k h w"]) -> Float[Tensor, "b k h w"]:
     return avg_pool2d(values, WINDOW, 1, WINDOW // 2)
 
 
-def near_outline(odds: Float[Tensor, "b H W"]) -> Bool[Tensor, "b h w"]:
+def near_outline(outline: Bool[Tensor, "b H W"]) -> Bool[Tensor, "b h w"]:
     """Find the cells, twice as coarse as an outline, that are on it or beside it."""
-    return max_pool2d((odds > 0)[:, None].float(), 4, 2, 1)[:, 0] > 0
+    return max_pool2d(outline[:, None].float(), 4, 2, 1)[:, 0] > 0

@@ -191,6 +191,6 @@ def test_images_of_places_are_mirrored_and_turned_about_the_limb():
 def test_cells_near_an_outline_are_found():
     odds = torch.full((1, 8, 8), -1.0)
     odds[:, 4, 4] = 1
-    near = near_outline(odds)
+    near = near_outline(odds > 0)
     assert near.shape == (1, 4, 4) and near[0, 2, 2] and not near[0, 0, 0]
     assert near.sum() == 4

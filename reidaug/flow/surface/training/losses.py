@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
@@ -34,6 +34,15 @@ def place_loss(found: Float[Tensor, "b 4 h w"], true: Float[Tensor, "b 4 h w"]) 
     return difference.sum() / known.sum().clamp_min(1)
 
 
+def pixel_errors(
+    found: Float[Tensor, "b 2 h w"], ideal: Float[Tensor, "b 2 h w"], size: Size
+) -> tuple[Float[Tensor, "b 2 h w"], Bool[Tensor, "b h w"]]:
+    """Subtract ideal flows, in pixels of a size; with where they are known, 0 elsewhere."""
+    known = ideal.isfinite().all(1)
+    scale = torch.tensor([(size[1] - 1) / 2, (size[0] - 1) / 2])[:, None, None]
+    return (found - torch.where(known[:, None], ideal, found)) * scale, known
+
+
 def flow_loss(
     found: Float[Tensor, "r 2 h w"],
     ideal: Float[Tensor, "r 2 h w"],
@@ -41,11 +50,9 @@ def flow_loss(
     size: Size,
 ) -> Tensor:
     """Mean distance in pixels of a size from the ideal flow; what is not seen counts `HIDDEN`."""
-    known = ideal.isfinite().all(1)
-    scale = torch.tensor([(size[1] - 1) / 2, (size[0] - 1) / 2])[:, None, None]
-    difference = (found - torch.where(known[:, None], ideal, found)) * scale
+    error, known = pixel_errors(found, ideal, size)
     weight = known * torch.where(origin == Origin.SEEN, 1.0, HIDDEN)
-    distance = (difference.square().sum(1) + 1e-2).sqrt()
+    distance = (error.square().sum(1) + 1e-2).sqrt()
     return (distance * weight).sum() / weight.sum().clamp_min(1)
 
 
@@ -59,9 +66,8 @@ def distortion_loss(
 
     What moves patterns as a whole costs nothing here, what distorts them does.
     """
-    known = (ideal.isfinite().all(1) & (origin == Origin.SEEN))[:, None]
-    scale = torch.tensor([(size[1] - 1) / 2, (size[0] - 1) / 2])[:, None, None]
-    error = (found - torch.where(known, ideal, found)) * scale
+    error, known = pixel_errors(found, ideal, size)
+    known = (known & (origin == Origin.SEEN))[:, None]
     total, count = torch.zeros(()), torch.zeros(())
     for axis in (-2, -1):
         both = known.narrow(axis, 1, known.shape[axis] - 1) & known.narrow(

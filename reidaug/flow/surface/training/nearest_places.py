@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d, max_pool2d
 
 from reidaug.flow.estimator import Origin
+from reidaug.flow.surface.matching import near_outline
 from reidaug.flow.surface.places import AXIS_Y
 from reidaug.flow.surface.training.smoothing import smooth_matches
 from reidaug.geometry.flow import identity, size_of
@@ -89,7 +90,7 @@ def match_maps(
     Returns:
         Flow and origin of the cells; the identity and `Origin.SEEN` far off the outline.
     """
-    near = max_pool2d(outline[None, None].float(), 4, 2, 1)[0, 0] > 0
+    near = near_outline(outline[None])[0]
     grid = size_of(surface)
     flow, kind = identity(*grid), torch.zeros(grid, dtype=torch.uint8)
     if not near.any():

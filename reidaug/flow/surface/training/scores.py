@@ -9,7 +9,7 @@ from torch import Tensor
 
 from reidaug.flow.estimator import Origin
 from reidaug.flow.surface.estimator import SurfaceFlow, finished, shown_in
-from reidaug.flow.surface.matching import match_places, near_outline
+from reidaug.flow.surface.training.losses import pixel_errors
 from reidaug.flow.surface.training.samples import Batch, Samples, take
 from reidaug.geometry.flow import Size, size_of
 from reidaug.geometry.pose import Pose
@@ -63,8 +63,8 @@ def _score(estimator: SurfaceFlow, samples: Samples, some: Tensor) -> dict[str, 
     given = Pose(torch.where(asked[:, None, None], moved.xy, batch.asked.xy), batch.asked.visible)
     imagined = estimator.target(given, seen.code, size)
     shown = shown_in(seen, batch.mask > 0.5, batch.known, batch.pose, size)
-    matched = match_places(shown, imagined.surface, near_outline(imagined.outline)).flow
-    refined = finished(estimator.refinement(matched, seen, imagined, batch.pose, given, size))
+    matched, refined = estimator.join(shown, seen, imagined, batch.pose, given, size)
+    refined = finished(refined)
     found, true = refined.outline > 0, batch.outline
     counts = batch.asked.visible & asked[:, None]
     limbs = silhouette(Pose(batch.target_pose.xy, batch.asked.visible), size)
@@ -73,7 +73,7 @@ def _score(estimator: SurfaceFlow, samples: Samples, some: Tensor) -> dict[str, 
         "imagined_cm": place_errors(imagined.surface, batch.surface),
         "joints_px": (moved.xy - batch.target_pose.xy).norm(dim=-1)[counts],
         "flow_px": flow_errors(refined.flow, batch, size),
-        "matched_px": flow_errors(matched, batch, size),
+        "matched_px": flow_errors(matched.flow, batch, size),
         "outline_iou": iou(found, true)[asked],
         "imagined_iou": iou(imagined.outline > 0, true)[asked],
         "limbs_iou": iou(limbs, true)[asked],
@@ -95,9 +95,8 @@ def flow_errors(flow: Float[Tensor, "b 2 h w"], batch: Batch, size: Size) -> Flo
 
     N cells of all samples.
     """
-    counts = batch.ideal.isfinite().all(1) & (batch.origin == Origin.SEEN)
-    scale = torch.tensor([(size[1] - 1) / 2, (size[0] - 1) / 2])[:, None, None]
-    return ((flow - batch.ideal.nan_to_num()) * scale).norm(dim=1)[counts]
+    error, known = pixel_errors(flow, batch.ideal, size)
+    return error.norm(dim=1)[known & (batch.origin == Origin.SEEN)]
 
 
 def iou(one: Bool[Tensor, "b H W"], other: Bool[Tensor, "b H W"]) -> Float[Tensor, "b"]:

@@ -13,7 +13,6 @@ from reidaug.errors import ReidaugError, UsageError
 from reidaug.flow.builtin import load_flow
 from reidaug.flow.checkpoint import build_estimator, load_checkpoint, save_checkpoint
 from reidaug.flow.surface.estimator import SurfaceFlow, shown_in
-from reidaug.flow.surface.matching import match_places, near_outline
 from reidaug.flow.surface.training.losses import Prediction, losses_of
 from reidaug.flow.surface.training.recipe import TrainSurface, resolved
 from reidaug.flow.surface.training.samples import Batch, Samples, read_samples
@@ -85,10 +84,8 @@ class SurfaceTrainer:
             given = given_joints(batch, moved, self.recipe, random)
             imagined = model.target(given, seen.code, size)
             shown = shown_in(seen, batch.mask > 0.5, batch.known, batch.pose, size)
-            near = near_outline(imagined.outline)
-            matched = match_places(shown, imagined.surface, near).flow
-            refined = model.refinement(matched, seen, imagined, batch.pose, given, size)
-        return Prediction(seen, moved, imagined, matched, refined)
+            matched, refined = model.join(shown, seen, imagined, batch.pose, given, size)
+        return Prediction(seen, moved, imagined, matched.flow, refined)
 
     def state(self) -> dict[str, Any]:
         """Give all that a resumed training needs."""
