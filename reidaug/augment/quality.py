@@ -38,7 +38,7 @@ class WarpQuality(NamedTuple):
     mirrored: Bool[Tensor, "b"]  # (B,): whether most is mirrored, as between front and back
     quality: Float[Tensor, "b"]  # (B,) in [0, 1], see `measure_quality`
     # Shares (B,) in [0, 1] by where their texture comes from, see `reidaug.flow.estimator.Origin`:
-    # the same place on the other side, the other side of the body, the nearest place shown. NaN
+    # the same place on the other side, the other side of the body, none of these. NaN
     # where the flow does not tell.
     other_side: Float[Tensor, "b"]
     other_face: Float[Tensor, "b"]

@@ -1,13 +1,9 @@
 """Options of `reidaug finetune-eval --eval-only` for averaging at test time."""
 
-from collections.abc import Callable
-from typing import Any, TypeVar
-
 import click
 
+from reidaug.commands.options import Command
 from reidaug.experiments.pose_averaging import Averaging
-
-Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 def averaging(command: Command) -> Command:

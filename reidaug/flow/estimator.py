@@ -123,7 +123,7 @@ class Origin(IntEnum):
     SEEN = 0  # the place itself, which the source shows
     MIRRORED = 1  # the same place on the other side, left for right
     OPPOSITE = 2  # the other side of the body at the same height, front for back
-    INVENTED = 3  # the nearest place that the source shows
+    INVENTED = 3  # none of these: whatever the source shows there
 
 
 class PersonFlowEstimator(FlowEstimator):
