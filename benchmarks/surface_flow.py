@@ -6,8 +6,9 @@
 Renders people of seeds that no training uses, and the same people in poses of others; joints and
 masks of the crops are BlazePose's. `outline_iou` compares the outline with the true one of the same
 person in the new pose, beside that before it is refined (`imagined_iou`) and the limbs of the true
-joints (`limbs_iou`); `area` and `width` are medians of found over true, `flow_px` and `matched_px`
-the flow's errors where the crop shows the place, and before it is refined. Per seed and in all. Needs the extras [synth] and [pose].
+joints (`limbs_iou`); `area` and `width` are medians of found over true; `flow_px` and `matched_px`
+are the flow's errors where the crop shows the place, and those before it is refined. Per seed and
+in all. Needs the extras [synth] and [pose].
 """
 
 import argparse

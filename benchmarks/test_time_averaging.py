@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import pyarrow.parquet as pq
+import pandas as pd
 import torch
 from jaxtyping import Float, Int
 from numpy.typing import NDArray
@@ -36,11 +36,11 @@ from torch import Tensor
 
 from reidaug.augment.augmented_dataset import augment_dataset
 from reidaug.augment.options import AugmentOptions
-from reidaug.augment.warp_manifest import MANIFEST
+from reidaug.bootstrap import RESAMPLES, resampled_ratios
 from reidaug.data.images import encode_jpeg, read_image
 from reidaug.data.market1501 import TRAIN, Person, read_market1501
 from reidaug.data.people_split import split_people
-from reidaug.experiments.pose_averaging import link_crops
+from reidaug.experiments.pose_averaging import link_crops, warped_views
 from reidaug.files import write_atomically
 from reidaug.flow.builtin import SHIPPED, SURFACE, named_flow
 from reidaug.perception.dataset_poses import estimate_poses
@@ -53,7 +53,6 @@ CONTROLS = ("flip", "grey", "torso_affine")
 WEIGHTS = (0.25, 0.5, 1.0, 2.0)
 COUNTS = (2, 6, 12)
 SIDES = ("both", "query", "gallery")
-DRAWS = 2000
 LEVEL = 0.05
 
 
@@ -161,19 +160,12 @@ def read_views(options: argparse.Namespace, folder: Path) -> tuple[Crops, dict[s
         root = folder / name
         warping = AugmentOptions.model_validate(values)
         augment_dataset(crops, root, named_flow(flow), warping, workers=options.workers)
-        columns = ["file", "source", "quality", "kept", "pose"]
-        table = pq.read_table(root / MANIFEST, columns=columns).to_pandas()
-        table = table[table["kept"]]
-        paths = [root / TRAIN / file for file in table["file"]]
+        warps = warped_views(root)
         features = features_of(
-            options.osnet, paths, folder / f"{name}.npz", workers=options.workers
+            options.osnet, warps.paths, folder / f"{name}.npz", workers=options.workers
         )
-        views[name] = Views(
-            features,
-            torch.tensor([int(Path(source).stem) for source in table["source"]]),
-            torch.tensor(table["quality"].to_numpy(np.float64)),
-            torch.tensor(table.groupby("source").cumcount().to_numpy()),
-        )
+        order = torch.tensor(pd.Series(warps.crop.numpy()).groupby(warps.crop.numpy()).cumcount())
+        views[name] = Views(features, warps.crop, warps.quality, order)
     return Crops(people, len(split.query), own), views
 
 
@@ -250,19 +242,16 @@ def compared(
 ) -> dict[str, Any]:
     """The mean difference in mAP, its interval over people, and how often draws contradict it."""
     difference = 100 * (row - base)
-    numbers = np.unique(people, return_inverse=True)[1]
     known = ~np.isnan(difference[0])
-    sums = np.bincount(numbers[known], difference[0][known], numbers.max() + 1)
-    counts = np.bincount(numbers[known], minlength=numbers.max() + 1)
-    drawn = np.random.default_rng(0).integers(len(sums), size=(DRAWS, len(sums)))
-    means = sums[drawn].sum(1) / np.maximum(counts[drawn].sum(1), 1)
-    mean = float(np.nanmean(difference[0]))
+    gain, ones = difference[0][known], np.ones(int(known.sum()))
+    means = resampled_ratios(gain, ones, people[known])
+    mean = float(gain.mean())
     against = np.mean(means <= 0) if mean > 0 else np.mean(means >= 0)
     return {
         "mean": round(mean, 2),
         "interval": [round(float(end), 2) for end in np.quantile(means, (0.025, 0.975))],
         "rank1": round(float(np.nanmean(difference[1])), 2),
-        "p": min(1.0, round(2 * max(float(against), 1 / DRAWS), 4)),
+        "p": min(1.0, round(2 * max(float(against), 1 / RESAMPLES), 4)),
     }
 
 

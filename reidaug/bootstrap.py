@@ -60,10 +60,27 @@ def ratio_of_sums(
     """
     if not wholes.sum():
         return None
+    drawn = resampled_ratios(parts, wholes, groups, seed=seed)
+    low, high = np.quantile(drawn, (0.025, 0.975))
+    value = parts.sum(dtype=np.float64) / wholes.sum(dtype=np.float64)
+    return Estimate(float(value), float(low), float(high))
+
+
+def resampled_ratios(
+    parts: Shaped[ndarray, "n"],
+    wholes: Shaped[ndarray, "n"],
+    groups: Shaped[ndarray, "n"],
+    *,
+    seed: int = 0,
+) -> Float[ndarray, "r"]:
+    """Divide sums of rows of groups drawn again, `RESAMPLES` times; see `ratio_of_sums`.
+
+    Draws whose wholes sum to zero are left out.
+    """
     names, group = np.unique(groups, return_inverse=True)
     above = np.bincount(group, parts.astype(np.float64), minlength=len(names))
     below = np.bincount(group, wholes.astype(np.float64), minlength=len(names))
     drawn = np.random.default_rng(seed).integers(len(names), size=(RESAMPLES, len(names)))
     whole, part = below[drawn].sum(1), above[drawn].sum(1)
-    low, high = np.quantile(part[whole > 0] / whole[whole > 0], (0.025, 0.975))
-    return Estimate(float(above.sum() / below.sum()), float(low), float(high))
+    ratios: Float[ndarray, r] = part[whole > 0] / whole[whole > 0]
+    return ratios

@@ -4,15 +4,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
-import pyarrow.parquet as pq
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from reidaug.augment.augmented_dataset import augment_dataset
 from reidaug.augment.options import AugmentOptions
 from reidaug.augment.warp_manifest import MANIFEST
+from reidaug.data.manifest import read_manifest
 from reidaug.data.market1501 import TRAIN, Person
 from reidaug.errors import require_extra
 from reidaug.flow.builtin import OWN_POSE, SHIPPED, named_flow
@@ -108,12 +107,29 @@ def average_with_warps(
     crops = link_crops(people, folder / "crops")
     out, flow = folder / "warps", named_flow(averaging.flow)
     augment_dataset(crops, out, flow, averaging.augmentation(), workers=workers)
-    table = pq.read_table(out / MANIFEST, columns=["file", "source", "quality", "kept"])
-    rows = [row for row in table.to_pylist() if row["kept"]]
-    warps = [Person(out / TRAIN / row["file"], 0, 0) for row in rows]
-    crop = torch.tensor([int(Path(row["source"]).stem) for row in rows])
-    quality = torch.from_numpy(np.array([row["quality"] for row in rows]))
-    return average_features(features, embed(warps), crop, weight=averaging.weight, quality=quality)
+    views = warped_views(out)
+    features_of_warps = embed([Person(path, 0, 0) for path in views.paths])
+    return average_features(
+        features, features_of_warps, views.crop, weight=averaging.weight, quality=views.quality
+    )
+
+
+class WarpedViews(NamedTuple):
+    """The M warps of linked crops."""
+
+    paths: list[Path]
+    crop: Int[Tensor, "m"]  # number of the crop each is of, see `link_crops`
+    quality: Float[Tensor, "m"]  # see `reidaug.augment.quality`
+
+
+def warped_views(root: Path) -> WarpedViews:
+    """List the warps of `link_crops`' crops in an augmented dataset, those of a crop together."""
+    rows = [row for row in read_manifest(root / MANIFEST) if row["kept"]]
+    return WarpedViews(
+        [root / TRAIN / row["file"] for row in rows],
+        torch.tensor([int(Path(row["source"]).stem) for row in rows]),
+        torch.tensor([row["quality"] for row in rows], dtype=torch.float64),
+    )
 
 
 def link_crops(people: Sequence[Person], folder: Path) -> Path:
