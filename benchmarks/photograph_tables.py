@@ -35,6 +35,43 @@ def round_trips(result: dict[str, Any]) -> list[str]:
     ]
 
 
+VIEWS = {
+    "flip": "mirror image",
+    "grey": "crop on grey, own pose",
+    "torso_affine": "torso affine",
+    "market": "**W**",
+    "surface": "**surface flow**",
+}
+
+
+def averaging(result: dict[str, Any]) -> list[str]:
+    """Write the table of uses_test_time.json."""
+    lines = [
+        f"`{result['command']}`, {result['hardware']}, {result['date']}: "
+        f"{result['queries']} queries and {result['gallery']:,} gallery crops of {result['people']} test people; weights, "
+        "numbers of poses and sides were chosen on tune people (`--part tune`). 95 % intervals "
+        "over people.",
+        "",
+        "| views beside the crop | passes a crop | mAP | Rank-1 | mAP over the crops alone "
+        "| over the best control |",
+        "|---|---|---|---|---|---|",
+        f"| none | 1 | {result['plain']['mAP']:.1f} | {result['plain']['rank1']:.1f} | | |",
+    ]
+    for name, title in VIEWS.items():
+        row, chosen = result["rows"][name], result["chosen_on_tune"][name]
+        cells = [title, str(1 + chosen["poses"]), f"{row['mAP']:.1f}", f"{row['rank1']:.1f}"]
+        for kind in ("gain", "over_controls"):
+            found = row.get(kind)
+            cells.append("" if found is None else _gain(found))
+        lines.append(f"| {' | '.join(cells)} |")
+    return lines
+
+
+def _gain(found: dict[str, Any]) -> str:
+    value = f"{_number(found['mean'], 1, '+')} {_between(found['interval'], 1, '+')}"
+    return f"{value}: {'a gain' if found['evident'] else 'no evidence of a gain'}"
+
+
 def _identity(result: dict[str, Any]) -> list[str]:
     lines = [
         "**Is it the right person?** In percent:",

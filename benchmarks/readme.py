@@ -11,7 +11,7 @@ from typing import Any
 
 from flow_tables import TITLES, drawn, page, sizes, table1
 from photograph_arm_tables import beside_rendered, compared, headline, job, settings, source
-from photograph_tables import round_trips
+from photograph_tables import averaging, round_trips
 from reid_tables import in_short, interval, starts, studies, verdict
 from shipped import of_these_weights, shipped
 from world_tables import worlds
@@ -60,6 +60,7 @@ def pages() -> dict[Path, Sequence[str]]:
             worlds(RESULTS),
         ),
         ROOT / "docs" / "does-it-help.md": (photographs("grid", settings),),
+        ROOT / "docs" / "test-time-averaging.md": (averaged(),),
         TEMPLATES / "photographs.html": ("\n".join(beside_rendered(RESULTS)),),
     }
 
@@ -110,6 +111,11 @@ def paper() -> str:
         lines += ["### Sizes of the presets `paper` at 256 x 256", "", f"`{result['command']}`:"]
         lines += ["", *sizes(result)]
     return "\n".join(lines)
+
+
+def averaged() -> str:
+    """Write the table of docs/test-time-averaging.md."""
+    return "\n".join(averaging(json.loads((RESULTS / "uses_test_time.json").read_text())))
 
 
 def photographs(name: str, tables: Callable[[dict[str, Any]], list[str]]) -> str:
