@@ -48,7 +48,8 @@ def averaging(result: dict[str, Any]) -> list[str]:
     """Write the table of uses_test_time.json."""
     lines = [
         f"`{result['command']}`, {result['hardware']}, {result['date']}: "
-        f"{result['queries']} queries and {result['gallery']:,} gallery crops of {result['people']} test people; weights, "
+        f"{result['queries']} queries and {result['gallery']:,} gallery crops of "
+        f"{result['people']} test people; weights, "
         "numbers of poses and sides were chosen on tune people (`--part tune`). 95 % intervals "
         "over people.",
         "",
