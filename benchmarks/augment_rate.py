@@ -22,15 +22,15 @@ from provenance import write_result
 from timing import seconds_of
 
 from reidaug.augment.augmented_dataset import augment_dataset
-from reidaug.augment.background import GREY_LEVEL, composite
+from reidaug.augment.background import GREY_LEVEL
 from reidaug.augment.engine import WarpJob, load_models
 from reidaug.augment.inputs import Source
 from reidaug.augment.options import AugmentOptions
-from reidaug.augment.outlines import soft_matte
 from reidaug.augment.painting import paint, spread_person
 from reidaug.augment.quality import measure_quality
 from reidaug.augment.target_poses import read_poses
 from reidaug.augment.warping import read_crops
+from reidaug.data.compositing import composite, soft_matte
 from reidaug.data.images import encode_jpeg, read_image, to_bytes, to_float
 from reidaug.data.keypoints import read_keypoints
 from reidaug.data.market1501 import read_market1501

@@ -22,16 +22,17 @@ from jaxtyping import Bool, Float, UInt8
 from joblib import delayed
 from torch import Tensor
 
-from reidaug.augment.background import GREY_LEVEL, composite
+from reidaug.augment.background import GREY_LEVEL
 from reidaug.augment.engine import WarpJob, load_models
 from reidaug.augment.inputs import Source, join_poses
 from reidaug.augment.options import AugmentOptions
-from reidaug.augment.outlines import Targets, soft_matte
+from reidaug.augment.outlines import Targets
 from reidaug.augment.output_folder import show_split
 from reidaug.augment.target_poses import POSES, read_poses
 from reidaug.augment.warp_manifest import MANIFEST
 from reidaug.augment.warp_sheet import SHEET, warp_sheet
 from reidaug.augment.warping import Crop, estimate_flows, read_crops, warp_pixels
+from reidaug.data.compositing import composite, soft_matte
 from reidaug.data.crop_names import warp_name
 from reidaug.data.images import to_bytes, to_float
 from reidaug.data.manifest import read_manifest, write_manifest

@@ -21,7 +21,7 @@ import torch
 from numpy.typing import NDArray
 from provenance import write_result
 
-from reidaug.augment.background import inpaint_person
+from reidaug.data.compositing import inpaint_person
 from reidaug.data.deepfashion import read_deepfashion
 from reidaug.data.images import channels_last, read_image, read_mask, to_bytes, to_float
 from reidaug.geometry.pose import FLIP_18, OPENPOSE_18, Pose

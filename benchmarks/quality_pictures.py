@@ -15,17 +15,11 @@ import torch
 from PIL import Image, ImageDraw
 from torch import Tensor
 
-from reidaug.augment.background import (
-    BACKGROUNDS,
-    GREY_LEVEL,
-    BackgroundInputs,
-    BackgroundPool,
-    composite,
-)
-from reidaug.augment.outlines import soft_matte
+from reidaug.augment.background import BACKGROUNDS, GREY_LEVEL, BackgroundInputs, BackgroundPool
 from reidaug.augment.painting import paint, spread_person
 from reidaug.augment.quality import WarpQuality, measure_quality
 from reidaug.augment.viewpoint import exchange_left_right, half_turns, view_agreement
+from reidaug.data.compositing import composite, soft_matte
 from reidaug.data.deepfashion import read_deepfashion
 from reidaug.data.images import channels_last, read_mask, to_bytes
 from reidaug.data.pairs import PairDataset

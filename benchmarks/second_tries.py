@@ -22,7 +22,7 @@ from jaxtyping import Bool, UInt8
 from provenance import write_result
 from torch import Tensor
 
-from reidaug.augment.background import inpaint_person
+from reidaug.data.compositing import inpaint_person
 from reidaug.data.deepfashion import read_deepfashion
 from reidaug.data.images import channels_last, read_image, read_mask, to_bytes, to_float
 from reidaug.data.manifest import read_manifest

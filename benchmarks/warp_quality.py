@@ -24,10 +24,10 @@ from scipy.stats import spearmanr
 from timing import seconds_of
 from torch import Tensor
 
-from reidaug.augment.background import inpaint_person
 from reidaug.augment.painting import paint, spread_person
 from reidaug.augment.quality import measure_quality
 from reidaug.augment.viewpoint import exchange_left_right, half_turns, view_agreement
+from reidaug.data.compositing import inpaint_person
 from reidaug.data.deepfashion import read_deepfashion
 from reidaug.data.images import read_mask
 from reidaug.data.pairs import PairDataset, PosePair, collate

@@ -1,4 +1,4 @@
-"""Person masks, their soft edges, and the outlines that cut warps."""
+"""Person masks, and the outlines that cut warps."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,10 +7,10 @@ from typing import NamedTuple
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
-from torch.nn.functional import avg_pool2d, pad
 
 from reidaug.augment.shipped_poses import shipped_outline
 from reidaug.augment.target_poses import TargetPoses
+from reidaug.data.compositing import soft_matte
 from reidaug.data.images import read_mask
 from reidaug.geometry.flow import Size
 from reidaug.geometry.pose import Pose, select, stack
@@ -64,12 +64,6 @@ def person_mask(
     if mask is None or not mask.any():
         return silhouette(stack([pose]), size)[0]
     return resized(mask, size)
-
-
-def soft_matte(mask: Bool[Tensor, "b height width"]) -> Float[Tensor, "b 1 height width"]:
-    """Soften the edge of masks over one pixel on either side: the 3 x 3 binomial blur."""
-    weights = pad(mask[:, None].float(), (1, 1, 1, 1), mode="replicate")
-    return avg_pool2d(avg_pool2d(weights, 2, stride=1), 2, stride=1)
 
 
 def target_outlines(poses: TargetPoses, masks: Path | None) -> Targets:

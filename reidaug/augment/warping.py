@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
-from reidaug.augment.background import BACKGROUNDS, BackgroundInputs, BackgroundPool, composite
+from reidaug.augment.background import BACKGROUNDS, BackgroundInputs, BackgroundPool
 from reidaug.augment.inputs import Source
 from reidaug.augment.options import AugmentOptions
 from reidaug.augment.outlines import Targets, carry_outline, person_mask
@@ -20,6 +20,7 @@ from reidaug.augment.viewpoint import (
     half_turns,
     view_agreement,
 )
+from reidaug.data.compositing import composite
 from reidaug.data.images import read_image, resize, to_bytes, to_float
 from reidaug.errors import ReidaugError
 from reidaug.flow.estimator import FlowEstimator, PersonFlowEstimator

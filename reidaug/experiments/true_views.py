@@ -10,10 +10,10 @@ import torch
 from joblib import delayed
 from numpy.typing import NDArray
 
-from reidaug.augment.background import BackgroundPool, composite, draw_pool
+from reidaug.augment.background import BackgroundPool, draw_pool
 from reidaug.augment.options import MASKS
-from reidaug.augment.outlines import soft_matte
 from reidaug.augment.output_folder import show_split
+from reidaug.data.compositing import composite, soft_matte
 from reidaug.data.crop_names import warp_name
 from reidaug.data.images import read_image, read_mask, to_bytes, to_float
 from reidaug.data.market1501 import GALLERY, QUERY, TRAIN

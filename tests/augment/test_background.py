@@ -2,17 +2,15 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from torch.nn.functional import max_pool2d
 
 from reidaug.augment.background import (
     BACKGROUNDS,
     BackgroundInputs,
     BackgroundPool,
-    composite,
     draw_pool,
     grey,
-    inpaint_person,
 )
+from reidaug.data.compositing import composite
 from reidaug.errors import ReidaugError
 from reidaug.geometry.flow import identity
 
@@ -83,27 +81,3 @@ def test_a_pool_holds_another_person_for_everyone(
     if len(set(people)) > 1:
         for person in without:
             assert any(people[k] != person for k in drawn)
-
-
-@given(seed=st.integers(0, 99), height=st.integers(2, 30), width=st.integers(2, 20))
-def test_a_person_is_inpainted_with_colours_from_around(seed: int, height: int, width: int) -> None:
-    generator = torch.Generator().manual_seed(seed)
-    image = 0.2 + 0.3 * torch.rand((3, height, width), generator=generator)
-    mask = torch.rand((height, width), generator=generator) > 0.9
-    near = max_pool2d(mask[None].float(), 3, 1, 1)[0] > 0
-    image[:, mask] = 1.0  # the person shines
-    filled = inpaint_person(image, mask)
-    if near.all():
-        assert torch.equal(filled, torch.full_like(image, 0.5))
-    else:
-        assert torch.allclose(filled[:, ~near], image[:, ~near], atol=1e-6)
-        assert float(filled.max()) <= 0.5 + 1e-5
-        assert float(filled.min()) >= 0.2 - 1e-5
-
-
-def test_a_plain_wall_continues_where_the_person_was() -> None:
-    image = torch.full((3, 128, 64), 0.3)
-    mask = torch.zeros(128, 64, dtype=torch.bool)
-    mask[20:120, 15:50] = True
-    image[:, mask] = 0.9
-    assert torch.allclose(inpaint_person(image, mask), torch.full_like(image, 0.3), atol=1e-5)

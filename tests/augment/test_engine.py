@@ -27,10 +27,11 @@ from reidaug.augment.engine import (
 )
 from reidaug.augment.inputs import AugmentInputs, Source, read_inputs
 from reidaug.augment.options import AugmentOptions
-from reidaug.augment.outlines import person_mask, soft_matte, target_outlines
+from reidaug.augment.outlines import person_mask, target_outlines
 from reidaug.augment.target_poses import POSES, write_poses
 from reidaug.augment.warp_manifest import ChunkRecord, Totals, WarpRow, write_warp_manifest
 from reidaug.augment.warping import poses_of, read_crops
+from reidaug.data.compositing import soft_matte
 from reidaug.data.crop_names import warp_name
 from reidaug.data.images import encode_jpeg, encode_png, read_image, read_mask, to_bytes, to_float
 from reidaug.data.market1501 import TRAIN, Person, read_market1501

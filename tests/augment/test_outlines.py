@@ -1,11 +1,8 @@
 from pathlib import Path
 
-import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 
-from reidaug.augment.outlines import carry_outline, person_mask, soft_matte
+from reidaug.augment.outlines import carry_outline, person_mask
 from reidaug.data.images import encode_png
 from reidaug.geometry.flow import from_affine, identity
 from reidaug.geometry.pose import Pose
@@ -16,21 +13,6 @@ SIZE = (12, 8)
 
 def random_mask(seed: int) -> torch.Tensor:
     return torch.rand(SIZE, generator=torch.Generator().manual_seed(seed)) > 0.8
-
-
-@given(seed=st.integers(0, 999))
-def test_a_soft_matte_is_the_binomial_blur(seed: int) -> None:
-    mask = random_mask(seed)
-    soft = soft_matte(mask[None])[0, 0]
-    for row in range(SIZE[0]):
-        for column in range(SIZE[1]):
-            total = 0.0
-            for dr, wr in ((-1, 1), (0, 2), (1, 1)):
-                for dc, wc in ((-1, 1), (0, 2), (1, 1)):
-                    r = min(max(row + dr, 0), SIZE[0] - 1)
-                    c = min(max(column + dc, 0), SIZE[1] - 1)
-                    total += wr * wc * float(mask[r, c])
-            assert float(soft[row, column]) == pytest.approx(total / 16, abs=1e-6)
 
 
 def test_the_mask_of_an_image_comes_before_its_limbs(tmp_path: Path) -> None:
