@@ -15,6 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from reidaug.data.market1501 import Person
+from reidaug.experiments.arm_batches import arm_batches, check_arms
 from reidaug.experiments.experiment_data import ExperimentData
 from reidaug.experiments.finetune_config import (
     START,
@@ -27,7 +28,6 @@ from reidaug.experiments.results import CellResult, scores, shared_report
 from reidaug.experiments.run_grid import Advance, CellKey, Grid, dry_run_grid, run_experiment
 from reidaug.machine import one_thread
 from reidaug.reid.backbones import ReIDModel
-from reidaug.reid.batches import TrainingBatches
 from reidaug.reid.crops import Crops
 from reidaug.reid.evaluation.retrieval import evaluate
 from reidaug.reid.features import RetrievalFeatures, embed, extract_features
@@ -58,6 +58,7 @@ def finetune(
         UsageError: The recipe does not fit the data.
     """
     data = read_data(recipe)
+    check_arms(recipe, data)
     build_checked_network(recipe, len(data.pids), training=True)
     grid = partial(FinetuneGrid, recipe, data)
     return run_experiment(grid, recipe, FinetuneReport, out, resume=resume, workers=workers)
@@ -75,6 +76,7 @@ def dry_run(recipe: FinetuneRecipe) -> FinetuneReport:
     changes = {"seeds": recipe.seeds[:1], "steps": 1, "pretrain_steps": 1}
     recipe = recipe.model_copy(update=changes)
     data = read_data(recipe)
+    check_arms(recipe, data)
     build_checked_network(recipe, len(data.pids), training=True)
     few = data._replace(query=data.query[:DRY_RUN_CROPS], gallery=data.gallery[:DRY_RUN_CROPS])
     return dry_run_grid(partial(FinetuneGrid, recipe, few))
@@ -130,7 +132,7 @@ class FinetuneGrid(Grid[FinetuneReport]):
             model, _ = build_network(recipe, len(self.data.pids), key.seed, weights)
             metrics = train(
                 model,
-                self._batches(key.name),
+                arm_batches(self.recipe, self.data, key.name),
                 recipe,
                 steps=steps,
                 seed=key.seed,
@@ -175,22 +177,3 @@ class FinetuneGrid(Grid[FinetuneReport]):
             "bfloat16": self.recipe.bfloat16(device),
             "device": device,
         }
-
-    def _batches(self, name: str) -> TrainingBatches:
-        train, data = self.data.train, self.data
-        extra = data.extra.get(name, train)
-        if name != START and self.recipe.arms[name].only:
-            train = extra
-        # Main and extra crops share the bound on the cache; where they are the same, it is theirs.
-        cache_mb = self.recipe.cache_mb // (1 if extra is train else 2)
-        main = self._crops(train, cache_mb)
-        return TrainingBatches(
-            main,
-            data.labels(train),
-            main if extra is train else self._crops(extra, cache_mb),
-            data.labels(extra),
-            data.extra_roots.get(name, ()),
-        )
-
-    def _crops(self, people: Sequence[Person], cache_mb: int) -> Crops:
-        return Crops([person.path for person in people], size=self.recipe.size, cache_mb=cache_mb)

@@ -29,8 +29,8 @@ class FinetuneRecipe(TrainingOptions, ExperimentOptions):
     """An experiment: a re-ID model fine-tuned with every arm."""
 
     CHANGEABLE: ClassVar[tuple[str, ...]] = (
-        "average_share", "learning_rate", "objective", "ratio", "real_only_share",
-        "recalibrate_norm", "separate_norm", "transforms", "extra_transforms",
+        "average_share", "extra_of", "extra_transforms", "grounds", "learning_rate", "light",
+        "objective", "ratio", "real_only_share", "recalibrate_norm", "separate_norm", "transforms",
     )  # fmt: skip
     STAGES: ClassVar[tuple[str, ...]] = (START,)
 
@@ -45,6 +45,9 @@ class FinetuneRecipe(TrainingOptions, ExperimentOptions):
     images_each: int | None = Field(None, ge=1)
     # Cameras of a training person whose crops are used; null: all.
     cameras_each: int | None = Field(None, ge=1)
+    # Folder with the mask ``<stem>.png`` of every training crop, as `reidaug pose --masks` writes
+    # it; ``grounds`` needs it.
+    masks: Path | None = None
     # Whether every seed trains a start of its own; otherwise the first seed's serves all, and the
     # spread over seeds is that of the fine-tuning alone. With a checkpoint it serves all anyway.
     start_per_seed: bool = True
@@ -88,6 +91,15 @@ class FinetuneRecipe(TrainingOptions, ExperimentOptions):
                 check_pretrained(self.backbone)
             except UsageError as error:
                 raise ValueError(str(error)) from None
+        return self
+
+    @model_validator(mode="after")
+    def _check_grounds(self) -> "FinetuneRecipe":
+        for name in self.arms:
+            if self.of_arm(name).grounds and self.arms[name].only:
+                raise ValueError(f"arm {name}: grounds are exchanged behind real crops, not warps")
+            if self.of_arm(name).grounds and self.masks is None:
+                raise ValueError("grounds needs masks, a folder that reidaug pose --masks writes")
         return self
 
     def start_file(self) -> Path | None:
@@ -172,7 +184,7 @@ def build_checked_network(recipe: FinetuneRecipe, people: int, *, training: bool
         size=recipe.size,
         training=training,
         triplet=recipe.objective.triplet_weight > 0,
-        teacher=training and any(recipe.of_arm(arm).objective.extra_teacher for arm in recipe.arms),
+        teacher=training and any(recipe.of_arm(arm).objective.needs_scores for arm in recipe.arms),
     )
     if weights is not None and loaded is not None:
         if recipe.checkpoint is not None:

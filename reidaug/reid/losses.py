@@ -1,12 +1,13 @@
-"""Re-ID losses: identity classification, distillation, batch-hard triplet."""
+"""Re-ID losses: identity classification, distillation, consistency, batch-hard triplet."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal, NamedTuple
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
-from torch.nn.functional import cross_entropy, relu, softplus
+from torch.nn.functional import cosine_similarity, cross_entropy, relu, softplus
 
 from reidaug.recipes import Share, Weight
 from reidaug.reid.backbones import Embedding
@@ -18,6 +19,7 @@ def identity_loss(
     *,
     smoothing: float = 0.1,
     fine_weight: float = 0.4,
+    weights: Float[Tensor, "b"] | None = None,
 ) -> Float[Tensor, ""]:
     """Cross-entropy with smoothed labels: the first head's mean + `fine_weight` x the others' sum.
 
@@ -26,11 +28,18 @@ def identity_loss(
         labels: Identities (B,) in [0, C).
         smoothing: Share of a label's weight that is spread evenly over all C identities.
         fine_weight: Weight of every head after the first.
+        weights: Factor of each crop's loss before the mean; None: 1.
 
     Source:
         DG-Net weighs its second, fine-grained head 0.4 on real images.
     """
-    losses = [cross_entropy(scores.float(), labels, label_smoothing=smoothing) for scores in logits]
+    losses = [
+        _mean(
+            cross_entropy(scores.float(), labels, label_smoothing=smoothing, reduction="none"),
+            weights,
+        )
+        for scores in logits
+    ]
     return losses[0] + fine_weight * sum(losses[1:], losses[0].new_zeros(()))
 
 
@@ -39,6 +48,7 @@ def soft_identity_loss(
     teacher: Float[Tensor, "b c"],
     *,
     fine_weight: float = 0.4,
+    weights: Float[Tensor, "b"] | None = None,
 ) -> Float[Tensor, ""]:
     """Distillation: cross-entropy with a teacher's probabilities; sum as in `identity_loss`.
 
@@ -48,10 +58,37 @@ def soft_identity_loss(
         logits: Identity scores (B, C) of each head.
         teacher: The teacher's scores (B, C).
         fine_weight: Weight of every head after the first.
+        weights: As for `identity_loss`.
     """
     target = teacher.softmax(1)
-    losses = [cross_entropy(scores.float(), target) for scores in logits]
+    losses = [
+        _mean(cross_entropy(scores.float(), target, reduction="none"), weights) for scores in logits
+    ]
     return losses[0] + fine_weight * sum(losses[1:], losses[0].new_zeros(()))
+
+
+def consistency_loss(
+    features: Float[Tensor, "b d"],
+    originals: Float[Tensor, "b d"],
+    *,
+    weights: Float[Tensor, "b"] | None = None,
+) -> Float[Tensor, ""]:
+    """Mean cosine distance of views from what a teacher sees in the crops they are of.
+
+    Args:
+        features: Features (B, D) of the views.
+        originals: The teacher's features (B, D) of their crops.
+        weights: As for `identity_loss`.
+
+    Source:
+        BYOL (Grill et al., 2020) for the form: cosine, a teacher without gradient. Views there are
+        two augmentations of one image; here one is a warp and its crop the other.
+    """
+    return _mean(1 - cosine_similarity(features.float(), originals.float()), weights)
+
+
+def _mean(values: Float[Tensor, "b"], weights: Float[Tensor, "b"] | None) -> Float[Tensor, ""]:
+    return values.mean() if weights is None else (values * weights).mean()
 
 
 def batch_hard_triplet(
@@ -86,6 +123,17 @@ def batch_hard_triplet(
     return softplus(gap).mean() if margin is None else relu(gap + margin).mean()
 
 
+class Knowledge(NamedTuple):
+    """What is known of T extra crops beside their labels."""
+
+    scores: Float[Tensor, "t c"] | None = None  # a teacher's identity scores of them
+    originals: Float[Tensor, "t e"] | None = None  # its features of the crops they are of
+    quality: Float[Tensor, "t"] | None = None  # in [0, 1]
+
+
+NOTHING = Knowledge()
+
+
 @dataclass(frozen=True)
 class ReIDLosses:
     """The loss of one training step."""
@@ -99,8 +147,26 @@ class ReIDLosses:
     # Share of the label's weight there that a teacher's probabilities take.
     extra_teacher: Share = 0.0
     extra_in_triplet: bool = True  # whether extra crops enter the triplet loss
+    # Weight of the cosine distance between a view's features and the teacher's of its crop.
+    extra_consistency: Weight = 0.0
+    # Extra crops weigh their quality to this power; 0: all the same.
+    extra_quality: Weight = 0.0
+    # Whether extra crops count only where the teacher recognises their person.
+    extra_recognised: bool = False
+    # ``start``: the model before the first step; ``average``: the moving average of the weights.
+    teacher: Literal["start", "average"] = "start"
 
     __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012  # a misspelt recipe key is an error
+
+    @property
+    def needs_scores(self) -> bool:
+        """Whether a teacher's identity scores of extra crops are needed."""
+        return bool(self.extra_teacher) or self.extra_recognised
+
+    @property
+    def needs_teacher(self) -> bool:
+        """Whether a teacher is needed."""
+        return self.needs_scores or bool(self.extra_consistency)
 
     def losses(
         self,
@@ -108,43 +174,72 @@ class ReIDLosses:
         labels: Int[Tensor, "b"],
         extra: Embedding | None,
         extra_labels: Int[Tensor, "t"],
-        teacher: Float[Tensor, "t c"] | None = None,
+        known: Knowledge = NOTHING,
     ) -> dict[str, Float[Tensor, ""]]:
-        """Compute ``loss`` and, where used, ``identity``, ``extra_identity`` and ``triplet``.
+        """Compute ``loss`` and, where used, its parts.
+
+        They are ``identity``, ``extra_identity``, ``consistency`` and ``triplet``, unweighted.
 
         Args:
             real: The model's output for the main crops.
             labels: Identities (B,) of the main crops.
             extra: Its output for the extra crops, if there are any.
             extra_labels: Identities (T,) of the extra crops.
-            teacher: The teacher's scores (T, C) of the extra crops, for distillation.
+            known: What else is known of the extra crops, as far as the losses need it.
 
         Source:
             Teacher's probabilities in place of the label are DG-Net's answer to whether a generated
             image still shows the person. Here they are a share of it, and the teacher is the model
-            that all arms start from.
+            that all arms start from, or the average of the weights so far.
         """
         parts = {"identity": self._identity(real, labels, self.smoothing)}
         loss = parts["identity"]
-        if extra is not None:
-            identity = self._identity(extra, extra_labels, self.extra_smoothing)
-            if teacher is not None:
-                distilled = soft_identity_loss(extra.logits, teacher, fine_weight=self.fine_weight)
+        weights = self._weights(extra_labels, known)
+        if extra is not None and self.extra_weight:
+            identity = self._identity(extra, extra_labels, self.extra_smoothing, weights)
+            if self.extra_teacher and known.scores is not None:
+                distilled = soft_identity_loss(
+                    extra.logits, known.scores, fine_weight=self.fine_weight, weights=weights
+                )
                 identity = identity.lerp(distilled, self.extra_teacher)
             parts["extra_identity"] = identity
             loss = loss + self.extra_weight * identity
+        if extra is not None and self.extra_consistency and known.originals is not None:
+            parts["consistency"] = consistency_loss(
+                extra.heads[0], known.originals, weights=weights
+            )
+            loss = loss + self.extra_consistency * parts["consistency"]
         if self.triplet_weight:
             features = real.pooled
             if extra is not None and self.extra_in_triplet:
-                features = torch.cat((features, extra.pooled))
-                labels = torch.cat((labels, extra_labels))
+                counted = slice(None) if weights is None else weights > 0
+                features = torch.cat((features, extra.pooled[counted]))
+                labels = torch.cat((labels, extra_labels[counted]))
             parts["triplet"] = batch_hard_triplet(features, labels, margin=self.margin)
             loss = loss + self.triplet_weight * parts["triplet"]
         return {"loss": loss, **parts}
 
+    def _weights(self, labels: Int[Tensor, "t"], known: Knowledge) -> Float[Tensor, "t"] | None:
+        """Weigh extra crops by their quality, and by whether the teacher recognises them."""
+        weights = None
+        if self.extra_quality and known.quality is not None:
+            weights = known.quality**self.extra_quality
+        if self.extra_recognised and known.scores is not None:
+            right = (known.scores.argmax(1) == labels).float()
+            weights = right if weights is None else weights * right
+        return weights
+
     def _identity(
-        self, output: Embedding, labels: Int[Tensor, "_"], smoothing: float
+        self,
+        output: Embedding,
+        labels: Int[Tensor, "n"],
+        smoothing: float,
+        weights: Float[Tensor, "n"] | None = None,
     ) -> Float[Tensor, ""]:
         return identity_loss(
-            output.logits, labels, smoothing=smoothing, fine_weight=self.fine_weight
+            output.logits,
+            labels,
+            smoothing=smoothing,
+            fine_weight=self.fine_weight,
+            weights=weights,
         )

@@ -151,3 +151,32 @@ def draw_evenly(
             drawn += [pool[i] for i in some]
             left -= len(some)
     return drawn
+
+
+def draw_views(
+    views: Mapping[int, Sequence[int]],
+    crops: Sequence[int],
+    count: int,
+    generator: torch.Generator,
+) -> tuple[list[int], list[int]]:
+    """Draw views of the crops of a batch, of as many different crops as there are.
+
+    Args:
+        views: Crop to its views; crops without views have none drawn.
+        crops: The crops of the batch.
+        count: Number of views, unless no crop has any.
+        generator: Random generator.
+
+    Returns:
+        Indices of views, and for each the row of its crop in the batch.
+    """
+    rows = [row for row, crop in enumerate(crops) if views.get(crop)]
+    drawn: list[int] = []
+    while rows and len(drawn) < count:
+        order = torch.randperm(len(rows), generator=generator)[: count - len(drawn)]
+        drawn += [rows[i] for i in order.tolist()]
+    chosen = []
+    for row in drawn:
+        own = views[crops[row]]
+        chosen.append(own[int(torch.randint(len(own), (), generator=generator))])
+    return chosen, drawn

@@ -7,15 +7,19 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from reidaug.errors import UsageError
 from reidaug.reid.backbones import Embedding, ReIDModel
 from reidaug.reid.batches import Batch
+from reidaug.reid.losses import NOTHING, Knowledge
 from reidaug.reid.network_modes import frozen_statistics
 from reidaug.reid.training_options import TrainingOptions
 
-TeacherFunction = Callable[[Tensor], Tensor]
-"""From crops (B, 3, H, W) to identity scores (B, C)."""
+Teacher = Callable[[Tensor], Embedding]
+"""From crops (B, 3, H, W) to what a network sees in them, without gradient."""
+DECAY = 0.99
+"""Of the average teacher: the weights of some hundred steps."""
 
 
 class ReIDTrainer:
@@ -26,10 +30,8 @@ class ReIDTrainer:
         options: Optimiser, learning rates, loss and normalisation.
         steps: Number of steps; after the warm-up the learning rate falls to 0 as a cosine.
         bfloat16: Whether the network computes in bfloat16.
-        teacher: Gives the scores of extra crops, where the objective distils.
-
-    Raises:
-        UsageError: The objective distils and there is no teacher.
+        teacher: Judges extra crops and their originals, where the objective needs it; by default
+            it is made of the model as the objective says.
     """
 
     def __init__(
@@ -39,12 +41,20 @@ class ReIDTrainer:
         *,
         steps: int,
         bfloat16: bool = False,
-        teacher: TeacherFunction | None = None,
+        teacher: Teacher | None = None,
     ) -> None:
-        if options.objective.extra_teacher and teacher is None:
-            raise UsageError("objective.extra_teacher: there is no teacher")
         self.model, self.objective, self.bfloat16 = model, options.objective, bfloat16
-        self.teacher = teacher if options.objective.extra_teacher else None
+        self.average: AveragedModel | None = None
+        self.teacher: Teacher | None = None
+        if self.objective.needs_teacher:
+            if teacher is None and self.objective.teacher == "average":
+                self.average = AveragedModel(
+                    model, multi_avg_fn=get_ema_multi_avg_fn(DECAY), use_buffers=True
+                )
+                self.average.update_parameters(model)  # the first time it copies
+            self.teacher = teacher or teacher_of(
+                self.average.module if self.average else deepcopy(model)
+            )
         self.separate_norm = options.separate_norm
         self.optimiser = build_optimiser(
             model,
@@ -68,17 +78,33 @@ class ReIDTrainer:
         self.model.train()
         output, extra_output = self._forward(real, extra)
         extra_labels = real.labels if extra is None else extra.labels
-        teacher = None
-        if extra is not None and self.teacher is not None:
-            teacher = self.teacher(extra.images)
-        parts = self.objective.losses(output, real.labels, extra_output, extra_labels, teacher)
+        known = NOTHING if extra is None else self._known(real, extra)
+        parts = self.objective.losses(output, real.labels, extra_output, extra_labels, known)
         self.optimiser.zero_grad()
         parts["loss"].backward()
         self.optimiser.step()
+        if self.average is not None:
+            self.average.update_parameters(self.model)
         self.schedule.step()
         right = output.logits[0].argmax(1) == real.labels
         parts["accuracy"] = right.float().mean()
         return {name: float(value.detach()) for name, value in parts.items()}
+
+    def _known(self, real: Batch, extra: Batch) -> Knowledge:
+        """Ask the teacher what the objective needs to know of extra crops."""
+        if self.teacher is None:
+            return Knowledge(quality=extra.quality)
+        scores = originals = None
+        if self.objective.needs_scores:
+            logits = self.teacher(extra.images).logits
+            if not logits:
+                raise UsageError(
+                    "objective.extra_teacher: this backbone gives no scores in eval mode"
+                )
+            scores = logits[0].float()
+        if self.objective.extra_consistency and extra.of is not None:
+            originals = self.teacher(real.images[extra.of]).heads[0].float()
+        return Knowledge(scores, originals, extra.quality)
 
     def _forward(self, real: Batch, extra: Batch | None) -> tuple[Embedding, Embedding | None]:
         device = real.images.device.type
@@ -94,21 +120,16 @@ class ReIDTrainer:
         return _rows(both, slice(None, count)), _rows(both, slice(count, None))
 
 
-def frozen_teacher(model: ReIDModel) -> TeacherFunction:
-    """Make a teacher of a copy of a model: the scores of its first head, in eval mode.
+def teacher_of(model: nn.Module) -> Teacher:
+    """Make a teacher of a model: what it sees in eval mode."""
+    model.eval().requires_grad_(False)
 
-    Raises:
-        UsageError: When called: the model gives no identity scores in eval mode.
-    """
-    copy = deepcopy(model).eval().requires_grad_(False)
+    def see(images: Tensor) -> Embedding:
+        with torch.no_grad():
+            found: Embedding = model(images)
+        return found
 
-    def scores(images: Tensor) -> Tensor:
-        logits = copy(images).logits
-        if not logits:
-            raise UsageError("objective.extra_teacher: this backbone gives no scores in eval mode")
-        return logits[0].float()
-
-    return scores
+    return see
 
 
 def build_optimiser(

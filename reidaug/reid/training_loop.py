@@ -10,7 +10,7 @@ from torch.optim.swa_utils import AveragedModel, get_swa_multi_avg_fn, update_bn
 from reidaug.errors import ReidaugError
 from reidaug.reid.backbones import ReIDModel
 from reidaug.reid.batches import TrainingBatches, calibration_batches
-from reidaug.reid.trainer import ReIDTrainer, frozen_teacher
+from reidaug.reid.trainer import ReIDTrainer
 from reidaug.reid.training_options import TrainingOptions
 
 AfterStep = Callable[[int, dict[str, float]], None]
@@ -52,8 +52,7 @@ def train(
         ReidaugError: The loss is not finite.
     """
     device = next(model.parameters()).device
-    teacher = frozen_teacher(model) if options.objective.extra_teacher else None
-    trainer = ReIDTrainer(model, options, steps=steps, bfloat16=bfloat16, teacher=teacher)
+    trainer = ReIDTrainer(model, options, steps=steps, bfloat16=bfloat16)
     first_averaged = steps - round(options.average_share * steps) + 1
     average = None
     if first_averaged <= steps:

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from reidaug.recipes import Positive, Recipe, Share, Weight
 from reidaug.reid.crop_transforms import CropTransforms
@@ -18,9 +18,15 @@ class TrainingOptions(Recipe):
     people: int = Field(16, ge=2)  # P, people per batch
     images: int = Field(4, ge=1)  # K, main crops per person and batch
     ratio: Weight = 1 / 3  # extra crops of a batch, as a share of its main crops
+    # Whose extra crops a batch has: other ones of its people, or warps of its very main crops.
+    extra_of: Literal["person", "crop"] = "person"
     real_only_share: Share = (
         0.1  # share of the steps, the last ones, whose extra crops are main ones
     )
+    # Probability that a main crop shows its person on the ground of another person's crop.
+    grounds: Share = 0.0
+    # Share of the change of light between the two grounds that the person takes.
+    light: Share = 0.0
     transforms: CropTransforms = CropTransforms()  # augmentation of main crops
     extra_transforms: CropTransforms = CropTransforms()  # augmentation of extra crops
     objective: ReIDLosses = ReIDLosses()  # the losses and their weights
@@ -35,3 +41,14 @@ class TrainingOptions(Recipe):
     # Batch norm's running statistics are measured on main crops in the end, as always for averaged
     # weights.
     recalibrate_norm: bool = True
+
+    @model_validator(mode="after")
+    def _check_uses(self) -> "TrainingOptions":
+        if self.objective.extra_consistency and self.extra_of != "crop":
+            raise ValueError(
+                "objective.extra_consistency compares warps with the crops they are of: it needs "
+                "extra_of: crop"
+            )
+        if self.light and not self.grounds:
+            raise ValueError("light is that of other grounds: it needs grounds")
+        return self

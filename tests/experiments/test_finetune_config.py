@@ -38,6 +38,13 @@ def test_changes_of_an_arm_leave_the_rest_as_it_is():
         ({"arms": {"a": {"changes": {"ratio": -1}}}}, "ratio"),
         ({"arms": {"a": {"crop": "x"}}}, "unknown key 'arms.a.crop'"),
         ({"arms": {"a": {"crops": []}}}, "arms.a.crops"),
+        ({"grounds": 0.5}, "grounds needs masks"),
+        ({"light": 0.5}, "light.*needs grounds"),
+        ({"objective": {"extra_consistency": 1}}, "extra_consistency.*extra_of: crop"),
+        (
+            {"masks": "m", "grounds": 0.5, "arms": {"a": {"crops": "x", "only": True}}},
+            "arm a: grounds",
+        ),
         ({"weights": "imagenet"}, "test: weights: imagenet is for .*mobilenet_v2.* resnet18 name"),
     ],
 )

@@ -5,6 +5,8 @@ import torch
 from drawn_crops import LABELS, DrawnCrops
 
 from reidaug.reid.batches import TrainingBatches, calibration_batches
+from reidaug.reid.crop_transforms import CropTransforms
+from reidaug.reid.grounds import Grounds
 from reidaug.reid.training_options import TrainingOptions
 
 CPU = torch.device("cpu")
@@ -57,3 +59,67 @@ def test_calibration_uses_plain_crops() -> None:
     assert [len(images) for images in batches] == [4, 4, 4]
     assert all(len(set(crops.read[k : k + 4])) == 4 for k in (0, 4, 8))
     assert torch.equal(batches[0].std((1, 2, 3)) > 0, torch.ones(4, dtype=torch.bool))
+
+
+SOURCES = [0, 0, 2, 3, 3, 5]  # crops 1 and 4 have no views
+
+
+def drawn_views(steps: int = 10, quality: tuple[float, ...] = (), **changes):
+    real, extra = DrawnCrops(), DrawnCrops()
+    options = TrainingOptions(people=2, images=2, extra_of="crop", **changes)
+    labels = [LABELS[source] for source in SOURCES]
+    batches = TrainingBatches(
+        real, LABELS, extra, labels, extra_sources=SOURCES, extra_quality=quality
+    )
+    return list(batches.batches(options, steps=steps, seed=0, device=CPU)), real, extra
+
+
+def test_views_are_of_the_very_crops_of_the_batch() -> None:
+    quality = tuple(k / 10 for k in range(6))
+    batches, real, extra = drawn_views(quality=quality, ratio=1.0, real_only_share=0.0)
+    read = iter(extra.read)
+    for step, (main, views) in enumerate(batches):
+        crops = real.read[4 * step : 4 * step + 4]
+        for row, label, worth in zip(views.of, views.labels, views.quality, strict=True):
+            view = next(read)
+            assert SOURCES[view] == crops[int(row)]
+            assert int(label) == int(main.labels[int(row)])
+            assert float(worth) == pytest.approx(quality[view])
+        with_views = {k for k, crop in enumerate(crops) if crop not in (1, 4)}
+        assert set(views.of.tolist()) == with_views
+        assert len(views.images) == 4
+
+
+def test_crops_take_the_place_of_their_views_in_the_last_steps() -> None:
+    batches, real, extra = drawn_views(ratio=0.5, real_only_share=1.0)
+    assert not extra.read
+    for step, (_, views) in enumerate(batches):
+        crops, again = real.read[6 * step : 6 * step + 4], real.read[6 * step + 4 : 6 * step + 6]
+        assert [crops[int(row)] for row in views.of] == again
+        assert views.quality is None
+
+
+class NoGrounds(Grounds):
+    """Notes what it is asked for, and paints all black."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[list[int], float, float]] = []
+
+    def exchange(self, images, numbers, *, share, light, generator):
+        """Paint it black."""
+        self.asked.append((list(numbers), share, light))
+        return torch.zeros_like(images)
+
+
+def test_grounds_are_those_of_main_crops_alone() -> None:
+    crops, grounds = DrawnCrops(), NoGrounds()
+    options = TrainingOptions(
+        people=2, images=2, ratio=0.5, grounds=0.4, light=0.2, real_only_share=0.0,
+        transforms=CropTransforms(erase=0.0), extra_transforms=CropTransforms(erase=0.0),
+    )  # fmt: skip
+    batches = TrainingBatches(crops, LABELS, DrawnCrops(), LABELS, grounds=grounds)
+    for main, extra in batches.batches(options, steps=3, seed=0, device=CPU):
+        assert float(main.images.max()) < -1.5  # black
+        assert float(extra.images.min()) > -1.5
+    assert [asked[1:] for asked in grounds.asked] == [(0.4, 0.2)] * 3
+    assert [number for asked in grounds.asked for number in asked[0]] == crops.read

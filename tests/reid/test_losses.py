@@ -7,7 +7,15 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reidaug.reid.losses import batch_hard_triplet, identity_loss
+from reidaug.reid.backbones import Embedding
+from reidaug.reid.losses import (
+    Knowledge,
+    ReIDLosses,
+    batch_hard_triplet,
+    consistency_loss,
+    identity_loss,
+    soft_identity_loss,
+)
 
 
 def draw(seed, people=3, count=9):
@@ -76,3 +84,71 @@ def test_further_heads_count_less():
     scores, labels = draw(0, people=4)
     one = identity_loss([scores], labels)
     torch.testing.assert_close(identity_loss([scores, scores], labels), one * 1.4)
+
+
+@given(st.integers(0, 10_000))
+def test_weights_are_factors_of_each_crops_loss(seed):
+    scores, labels = draw(seed, people=4)
+    weights = torch.rand(9, generator=torch.Generator().manual_seed(seed))
+    each = [float(identity_loss([scores[k : k + 1]], labels[k : k + 1])) for k in range(9)]
+    expected = sum(float(w) * loss for w, loss in zip(weights, each, strict=True)) / 9
+    assert float(identity_loss([scores], labels, weights=weights)) == pytest.approx(expected)
+    soft = [float(soft_identity_loss([scores[k : k + 1]], scores[k : k + 1])) for k in range(9)]
+    expected = sum(float(w) * loss for w, loss in zip(weights, soft, strict=True)) / 9
+    found = soft_identity_loss([scores], scores, weights=weights)
+    assert float(found) == pytest.approx(expected)
+
+
+def test_consistency_is_the_cosine_distance():
+    views = torch.tensor([[1.0, 0.0], [0.0, 2.0], [1.0, 1.0]])
+    crops = torch.tensor([[3.0, 0.0], [1.0, 0.0], [-1.0, -1.0]])
+    assert float(consistency_loss(views, crops)) == pytest.approx((0 + 1 + 2) / 3)
+    weights = torch.tensor([1.0, 0.5, 0.0])
+    assert float(consistency_loss(views, crops, weights=weights)) == pytest.approx(0.5 / 3)
+
+
+def output_of(seed, count):
+    chance = torch.Generator().manual_seed(seed)
+    pooled, heads, logits = (torch.randn(count, 4, generator=chance) for _ in range(3))
+    return Embedding(pooled, (heads,), (logits,))
+
+
+LABELS, EXTRA_LABELS = torch.tensor([0, 0, 1, 1]), torch.tensor([0, 1, 1])
+
+
+def extra_losses(known, **options):
+    return ReIDLosses(**options).losses(
+        output_of(0, 4), LABELS, output_of(1, 3), EXTRA_LABELS, known
+    )
+
+
+def test_what_the_teacher_does_not_recognise_does_not_count():
+    scores = torch.tensor([[5.0, 0, 0, 0], [5.0, 0, 0, 0], [0, 5.0, 0, 0]])  # the second is wrong
+    parts = extra_losses(Knowledge(scores=scores), extra_recognised=True)
+    extra = output_of(1, 3)
+    weights = torch.tensor([1.0, 0.0, 1.0])
+    expected = identity_loss(extra.logits, EXTRA_LABELS, weights=weights)
+    torch.testing.assert_close(parts["extra_identity"], expected)
+    kept = [0, 2]
+    features = torch.cat((output_of(0, 4).pooled, extra.pooled[kept]))
+    triplet = batch_hard_triplet(features, torch.cat((LABELS, EXTRA_LABELS[kept])))
+    torch.testing.assert_close(parts["triplet"], triplet)
+
+
+def test_quality_weighs_to_a_power():
+    quality = torch.tensor([1.0, 0.5, 0.25])
+    parts = extra_losses(Knowledge(quality=quality), extra_quality=2.0)
+    expected = identity_loss(output_of(1, 3).logits, EXTRA_LABELS, weights=quality**2)
+    torch.testing.assert_close(parts["extra_identity"], expected)
+    same = extra_losses(Knowledge(quality=quality))
+    torch.testing.assert_close(same["loss"], extra_losses(Knowledge())["loss"])
+
+
+def test_consistency_counts_beside_the_rest():
+    known = Knowledge(originals=output_of(2, 3).heads[0])
+    parts = extra_losses(known, extra_consistency=3.0, extra_weight=0.0, extra_in_triplet=False)
+    assert set(parts) == {"loss", "identity", "consistency", "triplet"}
+    expected = consistency_loss(output_of(1, 3).heads[0], output_of(2, 3).heads[0])
+    torch.testing.assert_close(parts["consistency"], expected)
+    total = parts["identity"] + 3 * parts["consistency"] + parts["triplet"]
+    torch.testing.assert_close(parts["loss"], total)

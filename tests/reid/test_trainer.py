@@ -6,11 +6,12 @@ import pytest
 import torch
 
 from reidaug.errors import UsageError
+from reidaug.reid.backbones import Embedding
 from reidaug.reid.batches import Batch
-from reidaug.reid.losses import ReIDLosses
+from reidaug.reid.losses import Knowledge, ReIDLosses
 from reidaug.reid.model_factory import build
 from reidaug.reid.network_modes import seeded
-from reidaug.reid.trainer import ReIDTrainer, build_optimiser, frozen_teacher, warm_cosine
+from reidaug.reid.trainer import ReIDTrainer, build_optimiser, warm_cosine
 from reidaug.reid.training_options import TrainingOptions
 
 
@@ -82,29 +83,71 @@ def test_heads_learn_at_their_own_rate():
     assert len(groups[1]["params"]) == 2 * 6
 
 
+def distilling(**options):
+    objective = ReIDLosses(**options)
+    extra_of = "crop" if objective.extra_consistency else "person"
+    return TrainingOptions(learning_rate=3e-3, warmup=0.0, objective=objective, extra_of=extra_of)
+
+
 def test_a_teacher_stays_as_it_was_and_shares_the_labels_weight():
     with seeded(0):
         model = small(dropouts=[0.0])
         model.eval()
-        teacher = frozen_teacher(model)
-        expected = model(batch(1).images).logits[0]
-        objective = ReIDLosses(extra_teacher=0.25, extra_smoothing=0.0)
-        options = TrainingOptions(learning_rate=3e-3, warmup=0.0, objective=objective)
-        trainer = ReIDTrainer(model, options, steps=5, teacher=teacher)
+        expected = model(batch(1).images).logits[0].detach()
+        options = distilling(extra_teacher=0.25, extra_smoothing=0.0)
+        trainer = ReIDTrainer(model, options, steps=5)
         for _ in range(3):
             trainer.step(batch(), batch(1))
-    torch.testing.assert_close(teacher(batch(1).images), expected.detach())
+    torch.testing.assert_close(trainer.teacher(batch(1).images).logits[0], expected)
     with seeded(0):
         output = small(dropouts=[0.0])(batch(1).images)
     labels, scores = batch(1).labels, torch.randn(8, 4, generator=torch.Generator().manual_seed(3))
-    parts = trainer.objective.losses(output, labels, output, labels, scores)
+    known = Knowledge(scores=scores)
+    parts = trainer.objective.losses(output, labels, output, labels, known)
     logs = output.logits[0].log_softmax(1)
     own = -logs[torch.arange(8), labels].mean()
     distilled = -(scores.softmax(1) * logs).sum(1).mean()
     torch.testing.assert_close(parts["extra_identity"], 0.75 * own + 0.25 * distilled)
 
 
-def test_distillation_without_a_teacher_is_an_error():
-    options = TrainingOptions(objective=ReIDLosses(extra_teacher=1.0))
-    with pytest.raises(UsageError, match="no teacher"):
-        ReIDTrainer(small(), options, steps=1)
+def test_an_average_teacher_follows_slowly():
+    with seeded(0):
+        model = small(dropouts=[0.0])
+        options = distilling(extra_teacher=0.5, teacher="average")
+        trainer = ReIDTrainer(model, options, steps=5)
+        before = trainer.teacher(batch(1).images).logits[0]
+        trainer.step(batch(), batch(1))
+        after = trainer.teacher(batch(1).images).logits[0]
+        moved = model.eval()(batch(1).images).logits[0].detach()
+    near, far = (after - before).abs().mean(), (moved - before).abs().mean()
+    assert 0 < float(near) < 0.2 * float(far)
+
+
+def test_the_teacher_sees_the_crops_that_views_are_of():
+    seen = []
+
+    def teacher(images):
+        seen.append(images)
+        return model(images)
+
+    with seeded(0):
+        model = small(dropouts=[0.0]).eval()
+        trainer = ReIDTrainer(model, distilling(extra_consistency=1.0), steps=5, teacher=teacher)
+        real, rows = batch(), torch.tensor([3, 3, 0, 1, 2, 7, 6, 5])
+        parts = trainer.step(real, batch(1)._replace(of=rows))
+    assert len(seen) == 1
+    assert torch.equal(seen[0], real.images[rows])
+    assert 0 < parts["consistency"] < 2
+
+
+def test_without_a_need_there_is_no_teacher():
+    assert ReIDTrainer(small(), TrainingOptions(), steps=1).teacher is None
+
+
+def test_a_teacher_without_scores_is_an_error():
+    def teacher(images):
+        return Embedding(torch.zeros(len(images), 2), (), ())
+
+    trainer = ReIDTrainer(small(), distilling(extra_teacher=1.0), steps=1, teacher=teacher)
+    with pytest.raises(UsageError, match="no scores"):
+        trainer.step(batch(), batch(1))

@@ -1,0 +1,96 @@
+"""Training batches of an arm: its main and extra crops, and what is known of them."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from reidaug.data.manifest import read_manifest
+from reidaug.data.market1501 import Person
+from reidaug.errors import ReidaugError, UsageError
+from reidaug.experiments.experiment_data import MANIFEST, ExperimentData, source_stem
+from reidaug.experiments.finetune_config import START, FinetuneRecipe
+from reidaug.reid.batches import TrainingBatches
+from reidaug.reid.crops import Crops
+from reidaug.reid.grounds import Grounds
+
+
+def arm_batches(recipe: FinetuneRecipe, data: ExperimentData, name: str) -> TrainingBatches:
+    """Collect the training crops of an arm, or of the start.
+
+    Raises:
+        ReidaugError: A manifest or the masks cannot be used.
+        UsageError: Extra crops are of no main crop, and the arm needs to know it.
+    """
+    own, train, extra = recipe.of_arm(name), data.train, data.extra.get(name, data.train)
+    if name != START and recipe.arms[name].only:
+        train = extra
+    # Main and extra crops share the bound on the cache; where they are the same, it is theirs.
+    cache_mb = recipe.cache_mb // (1 if extra is train else 2)
+    main, labels = crops_of(train, recipe, cache_mb), data.labels(train)
+    grounds = None
+    if own.grounds and recipe.masks is not None:
+        files = [recipe.masks / f"{person.path.stem}.png" for person in train]
+        grounds = Grounds(main, labels, [file if file.is_file() else None for file in files])
+    roots = () if name == START else recipe.arms[name].crops
+    return TrainingBatches(
+        main,
+        labels,
+        main if extra is train else crops_of(extra, recipe, cache_mb),
+        data.labels(extra),
+        data.extra_roots.get(name, ()),
+        sources(train, extra, name) if own.extra_of == "crop" else (),
+        qualities(extra, roots) if own.objective.extra_quality else (),
+        grounds,
+    )
+
+
+def check_arms(recipe: FinetuneRecipe, data: ExperimentData) -> None:
+    """Collect the crops of every arm once, before any work.
+
+    Raises:
+        ReidaugError: As `arm_batches`.
+        UsageError: As `arm_batches`.
+    """
+    for name in recipe.arms:
+        arm_batches(recipe, data, name)
+
+
+def crops_of(people: Sequence[Person], recipe: FinetuneRecipe, cache_mb: int) -> Crops:
+    """Make the crops of a training of image files."""
+    return Crops([person.path for person in people], size=recipe.size, cache_mb=cache_mb)
+
+
+def sources(train: Sequence[Person], extra: Sequence[Person], arm: str) -> list[int]:
+    """Number, for each extra crop, the main crop that it is of.
+
+    Raises:
+        UsageError: It is of none.
+    """
+    numbers = {person.path.stem: k for k, person in enumerate(train)}
+    found = [numbers.get(source_stem(person.path)) for person in extra]
+    if None in found:
+        odd = extra[found.index(None)].path
+        raise UsageError(
+            f"extra_of: crop: {odd} of arm {arm} is a warp of no training crop; "
+            "names of warps are those that reidaug augment gives"
+        )
+    return [number for number in found if number is not None]
+
+
+def qualities(extra: Sequence[Person], roots: Sequence[Path | None]) -> list[float]:
+    """Look the quality of extra crops up in the manifests of their roots; 1 for what is no warp.
+
+    Raises:
+        ReidaugError: No root has a manifest, or it holds no quality.
+    """
+    tables = [root / MANIFEST for root in roots if root is not None]
+    if roots and tables and not any(table.is_file() for table in tables):
+        raise ReidaugError(
+            f"{tables[0]}: no such table, and objective.extra_quality needs the quality of warps"
+        )
+    known: dict[str, float] = {}
+    for table in tables:
+        for row in read_manifest(table) if table.is_file() else ():
+            if not {"file", "quality"} <= row.keys():
+                raise ReidaugError(f"{table}: has no columns 'file' and 'quality'")
+            known[Path(row["file"]).name] = row["quality"] or 0.0
+    return [known.get(person.path.name, 1.0) for person in extra]

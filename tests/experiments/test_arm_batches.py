@@ -1,0 +1,126 @@
+"""Training batches of arms: what is known of extra crops."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from small_experiment import draw_roots, recipe
+
+from reidaug.data.crop_names import warp_source
+from reidaug.data.images import encode_png
+from reidaug.data.manifest import write_manifest
+from reidaug.data.market1501 import TRAIN
+from reidaug.errors import ReidaugError, UsageError
+from reidaug.experiments.arm_batches import arm_batches
+from reidaug.experiments.experiment_data import MANIFEST
+from reidaug.experiments.finetune import finetune
+from reidaug.experiments.finetune_config import START, read_data
+from reidaug.files import write_atomically
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory) -> Path:
+    return draw_roots(tmp_path_factory.mktemp("reid"))
+
+
+@pytest.fixture(scope="module")
+def masks(root: Path) -> Path:
+    folder = root / "masks"
+    folder.mkdir()
+    mask = torch.zeros(64, 32, dtype=torch.bool)
+    mask[8:60, 10:22] = True
+    for path in (root / "market" / TRAIN).iterdir():
+        write_atomically(folder / f"{path.stem}.png", encode_png(mask))
+    return folder
+
+
+def batches_of(root: Path, name: str = "warps_grey", **changes):
+    settings = recipe(root, **changes)
+    return arm_batches(settings, read_data(settings), name)
+
+
+def test_extra_crops_know_the_main_crops_they_are_of(root) -> None:
+    batches = batches_of(root, extra_of="crop")
+    assert len(batches.extra_sources) == len(batches.extra) > 0
+    for path, number in zip(batches.extra.paths, batches.extra_sources, strict=True):
+        source = warp_source(path.name)
+        assert source is not None
+        assert batches.real.paths[number].name == source[0]
+    assert batches_of(root).extra_sources == ()
+
+
+def test_real_crops_are_their_own_views(root) -> None:
+    batches = batches_of(root, "real_only", extra_of="crop")
+    assert list(batches.extra_sources) == list(range(len(batches.real)))
+
+
+def test_extra_crops_of_no_training_crop_are_refused(root, tmp_path) -> None:
+    odd = tmp_path / TRAIN
+    odd.mkdir()
+    source = next((root / "market" / TRAIN).iterdir())
+    (odd / "0001_c9s1_000999_01.jpg").write_bytes(source.read_bytes())
+    arms = {"odd": {"crops": [str(tmp_path)], "changes": {"extra_of": "crop"}}}
+    with pytest.raises(UsageError, match="arm odd is a warp of no training crop"):
+        batches_of(root, "odd", arms=arms)
+    with pytest.raises(UsageError, match="arm odd is a warp of no training crop"):
+        finetune(recipe(root, arms=arms), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_quality_is_that_of_the_manifest(root) -> None:
+    table = root / "warps" / MANIFEST
+    files = sorted((root / "warps" / TRAIN).iterdir())
+    values = {path.name: k / len(files) for k, path in enumerate(files)}
+    weighted = {"extra_quality": 1.0}
+    with pytest.raises(ReidaugError, match="no such table"):
+        batches_of(root, objective=weighted)
+    write_manifest(table, [{"file": f"{TRAIN}/{n}", "quality": q} for n, q in values.items()])
+    try:
+        batches = batches_of(root, objective=weighted)
+        assert [values[path.name] for path in batches.extra.paths] == list(batches.extra_quality)
+        assert set(batches_of(root, "real_only", objective=weighted).extra_quality) == {1.0}
+        write_manifest(table, [{"file": "a.jpg"}])
+        with pytest.raises(ReidaugError, match="no columns"):
+            batches_of(root, objective=weighted)
+    finally:
+        table.unlink()
+    assert batches_of(root).extra_quality == ()
+
+
+def test_grounds_belong_to_the_arm_that_asks_for_them(root, masks) -> None:
+    arms = {
+        "real_only": None,
+        "warps_grey": {"crops": [str(root / "warps")], "changes": {"grounds": 0.5}},
+    }
+    (masks / "spare.png").write_bytes(b"")
+    with_grounds = batches_of(root, arms=arms, masks=str(masks))
+    assert with_grounds.grounds is not None
+    for mask, path in zip(with_grounds.grounds.masks, with_grounds.real.paths, strict=True):
+        assert mask == masks / f"{path.stem}.png"
+    assert batches_of(root, "real_only", arms=arms, masks=str(masks)).grounds is None
+    assert batches_of(root, START, arms=arms, masks=str(masks)).grounds is None
+
+
+def test_grounds_without_one_mask_are_refused_before_anything_is_written(root, tmp_path) -> None:
+    (tmp_path / "none").mkdir()
+    settings = recipe(root, grounds=0.5, masks=str(tmp_path / "none"))
+    with pytest.raises(ReidaugError, match="fewer than two people have masks"):
+        finetune(settings, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_every_use_trains(root, masks, tmp_path) -> None:
+    views = {"extra_of": "crop", "objective": {"extra_consistency": 1.0, "teacher": "average"}}
+    arms = {
+        "views": {"crops": [str(root / "warps")], "changes": views},
+        "recognised": {
+            "crops": [str(root / "warps")],
+            "changes": {"objective": {"extra_recognised": True}},
+        },
+        "grounds": {"changes": {"grounds": 1.0, "light": 0.5}},
+    }
+    settings = recipe(root, arms=arms, seeds=[0], masks=str(masks), method="views")
+    report = finetune(settings, tmp_path / "run", workers=1)
+    assert len({tuple(report.arms[name]["mAP"]) for name in arms}) == len(arms)
+    again = finetune(settings, tmp_path / "again", workers=1)
+    assert again.arms == report.arms
