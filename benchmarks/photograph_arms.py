@@ -42,6 +42,10 @@ ARMS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "affine_other_ground": ("torso-affine", {"background": "other"}),
     "good_mirrored_warps_grey": (SHIPPED, {"turns": "mirror", "min_quality": 0.4}),
     "own_body_grey": (SURFACE, {}),
+    "own_body_other_ground": (SURFACE, {"background": "other"}),
+    "affine_near": ("torso-affine", {"turns": "drop"}),
+    "warps_near": (SHIPPED, {"turns": "drop"}),
+    "own_body_near": (SURFACE, {"turns": "drop"}),
 }
 """Flow and options of `reidaug augment` by arm."""
 GREY = ("real_only", "identity_grey", "affine_grey")
@@ -77,7 +81,14 @@ class Setting(NamedTuple):
 
 
 def make_crops(
-    market: Path, out: Path, part: Part, recipe: FinetuneRecipe, *, each: int, workers: int | None
+    market: Path,
+    out: Path,
+    part: Part,
+    recipe: FinetuneRecipe,
+    *,
+    each: int,
+    workers: int | None,
+    arms: Sequence[str] | None = None,
 ) -> None:
     """Write the split and the extra crops of a recipe's arms under `out`; what is there is kept.
 
@@ -88,6 +99,7 @@ def make_crops(
         recipe: The recipe; crops of training people that it does not use are not warped.
         each: Of 25 target poses, how many each training crop is warped into.
         workers: Processes.
+        arms: Names in `ARMS` of the crops to make; None for those of the recipe.
     """
     root, train = write_split(market, out / part, part), out / "train"
     # Both parts have the same training crops, and share what is made of them.
@@ -96,15 +108,37 @@ def make_crops(
     link_crops(crops, train / TRAIN)
     keypoints, masks = out / KEYPOINTS, out / MASKS
     estimate_poses([crop.path for crop in crops], keypoints, masks=masks, workers=workers)
-    for arm in [name for name in ARMS if name in recipe.arms]:
+    poses = {"keypoints": keypoints, "masks": masks}
+    names = [name for name in ARMS if name in (recipe.arms if arms is None else arms)]
+    warp_crops(train, warps(out, each), names, poses, each=each, workers=workers)
+
+
+def warp_crops(
+    root: Path,
+    out: Path,
+    arms: Sequence[str],
+    poses: Mapping[str, Path],
+    *,
+    each: int,
+    workers: int | None,
+) -> None:
+    """Make the extra crops of some arms, each in a folder of its name; what is there is kept.
+
+    Args:
+        root: The real crops.
+        out: Folder of the folders.
+        arms: Names in `ARMS`.
+        poses: Their ``keypoints`` and ``masks``.
+        each: As for `make_crops`.
+        workers: Processes.
+    """
+    for arm in arms:
         flow, chosen = ARMS[arm]
-        changes: dict[str, Any] = {
-            "keypoints": keypoints, "masks": masks, "seed": SEED, "pool": "any", **chosen
-        }  # fmt: skip
+        changes: dict[str, Any] = {**poses, "seed": SEED, "pool": "any", **chosen}
         if flow != "identity":
             changes["poses_each"] = each
         options = AugmentOptions.model_validate(changes)
-        augment_dataset(train, warps(out, each) / arm, named_flow(flow), options, workers=workers)
+        augment_dataset(root, out / arm, named_flow(flow), options, workers=workers)
 
 
 def warps(out: Path, each: int) -> Path:

@@ -26,6 +26,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 import torch
+from evidence import compared, holm
 from jaxtyping import Float, Int
 from numpy.typing import NDArray
 from osnet import check_network, features_of
@@ -36,7 +37,6 @@ from torch import Tensor
 
 from reidaug.augment.augmented_dataset import augment_dataset
 from reidaug.augment.options import AugmentOptions
-from reidaug.bootstrap import RESAMPLES, resampled_ratios
 from reidaug.data.images import encode_jpeg, read_image
 from reidaug.data.market1501 import TRAIN, Person, read_market1501
 from reidaug.data.people_split import split_people
@@ -53,7 +53,6 @@ CONTROLS = ("flip", "grey", "torso_affine")
 WEIGHTS = (0.25, 0.5, 1.0, 2.0)
 COUNTS = (2, 6, 12)
 SIDES = ("both", "query", "gallery")
-LEVEL = 0.05
 
 
 class Views(NamedTuple):
@@ -235,33 +234,6 @@ def percent(row: NDArray[np.float64]) -> dict[str, float]:
         name: round(100 * float(np.nanmean(r)), 2)
         for name, r in zip(("mAP", "rank1"), row, strict=True)
     }
-
-
-def compared(
-    row: NDArray[np.float64], base: NDArray[np.float64], people: NDArray[np.int64]
-) -> dict[str, Any]:
-    """The mean difference in mAP, its interval over people, and how often draws contradict it."""
-    difference = 100 * (row - base)
-    known = ~np.isnan(difference[0])
-    gain, ones = difference[0][known], np.ones(int(known.sum()))
-    means = resampled_ratios(gain, ones, people[known])
-    mean = float(gain.mean())
-    against = np.mean(means <= 0) if mean > 0 else np.mean(means >= 0)
-    return {
-        "mean": round(mean, 2),
-        "interval": [round(float(end), 2) for end in np.quantile(means, (0.025, 0.975))],
-        "rank1": round(float(np.nanmean(difference[1])), 2),
-        "p": min(1.0, round(2 * max(float(against), 1 / RESAMPLES), 4)),
-    }
-
-
-def holm(tests: dict[str, dict[str, Any]]) -> None:
-    """Mark the differences that are evident among all of their kind, by Holm's step-down rule."""
-    left, still = len(tests), True
-    for name in sorted(tests, key=lambda n: tests[n]["p"]):
-        still = still and tests[name]["p"] <= LEVEL / left
-        tests[name]["evident"] = bool(still)
-        left -= 1
 
 
 if __name__ == "__main__":

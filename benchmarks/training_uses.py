@@ -1,0 +1,251 @@
+"""How should warps enter a training? Uses of extra crops on photographs, each with its controls.
+
+    python benchmarks/training_uses.py --market ROOT [--cell one_camera|few_crops|across]
+        [--part tune] [--out DIR] [--seeds 3] [--workers N]
+
+A use is how extra crops enter (`USES`): as labelled copies, as positives of the triplet loss alone,
+as views that shall have their crop's features, weighed by quality, ..., or other grounds behind the
+real crops. Each is run with four kinds of extra crops: own pose, torso-affine, W (`market`) and
+surface flow. Own pose and torso-affine are the controls of that use, and so are the real crops
+alone. Cells are kinds of data: a third of the training people seen by one camera each, or by all in
+four crops; `across`: rendered people to train on, photographs to find.
+
+With --part tune every use is trained once and the three best of each cell are kept in DIR (by the
+mAP of their warps). Test people are evaluated with these, with --seeds seeds, each with a start of
+its own; the result is written to results/uses_training.json. `gain`: over the real crops alone;
+`over_controls`: over the best control of the same use. Intervals (95 %) draw people; `evident` says
+that one is apart from 0 by Holm's rule among all of its kind, and beyond twice the deviation over
+seeds. Needs the extras [pose] and [reid].
+"""
+
+import argparse
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from evidence import Array, compared, holm
+from photograph_arms import RECIPES, Setting, make_crops, warp_crops, warps
+from photograph_crops import NEEDED
+from provenance import RESULTS, write_result
+from shipped import weights_of
+
+from reidaug.experiments.finetune import FinetuneGrid, finetune
+from reidaug.experiments.finetune_config import FinetuneRecipe, read_data
+from reidaug.files import write_atomically
+from reidaug.flow.builtin import SHIPPED, SURFACE
+from reidaug.recipes import load
+from reidaug.runs import RunFolder
+
+GREY = {"own": "identity_grey", "affine": "affine_grey", "market": "warps_grey",
+        "surface": "own_body_grey"}  # fmt: skip
+OTHER = {"own": "identity_other_ground", "affine": "affine_other_ground",
+         "market": "warps_other_ground", "surface": "own_body_other_ground"}  # fmt: skip
+NEAR = {"own": "identity_grey", "affine": "affine_near", "market": "warps_near",
+        "surface": "own_body_near"}  # fmt: skip
+METHODS, CONTROLS = ("market", "surface"), ("own", "affine")
+EACH, BEST = 4, 3
+RENDER = (
+    "reidaug synth market --people 300 --test-people 2 --train-crops 6 --world street --seed 31"
+)
+
+
+class Use(NamedTuple):
+    """How extra crops enter."""
+
+    crops: Mapping[str, str | None]  # kind of extra crops to its name in `photograph_arms.ARMS`
+    changes: Mapping[str, Any]  # of the recipe
+
+
+VIEWS = {"extra_consistency": 1.0, "teacher": "average"}
+REAL: Mapping[str, str | None] = {"real": None}
+GROUNDS = {"grounds": 0.5, "light": 0.5}
+USES: Mapping[str, Use] = {
+    "copies": Use(GREY, {}),
+    "copies_elsewhere": Use(OTHER, {}),
+    "near": Use(NEAR, {}),
+    "positives": Use(GREY, {"objective": {"extra_weight": 0.0}}),
+    "distilled": Use(GREY, {"objective": {"extra_teacher": 0.5}}),
+    "recognised": Use(GREY, {"objective": {"extra_recognised": True}}),
+    "by_quality": Use(GREY, {"objective": {"extra_quality": 1.0}}),
+    "views": Use(
+        GREY,
+        {
+            "extra_of": "crop",
+            "objective": {**VIEWS, "extra_weight": 0.0, "extra_in_triplet": False},
+        },
+    ),
+    "views_and_copies": Use(GREY, {"extra_of": "crop", "objective": VIEWS}),
+    "grounds": Use(REAL, {"grounds": 0.5}),
+    "grounds_and_light": Use(REAL, GROUNDS),
+    "copies_and_grounds": Use(GREY, GROUNDS),
+    "elsewhere_and_grounds": Use(OTHER, GROUNDS),
+}
+CELLS: Mapping[str, Setting | None] = {
+    "one_camera": Setting(0.3, None, 1),
+    "few_crops": Setting(0.3, 4, None),
+    "across": None,
+}
+
+
+class Cell(NamedTuple):
+    """A kind of training data, prepared."""
+
+    settings: tuple[str, ...]  # of the recipe, as in ``--set``
+    crops: Path  # folder of the extra crops
+
+
+def main() -> None:
+    """Train, compare, print, and keep or write the result."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--market", type=Path)
+    parser.add_argument("--cell", choices=tuple(CELLS), action="append")
+    parser.add_argument("--use", choices=tuple(USES), action="append")
+    parser.add_argument("--part", choices=("tune", "test"), default="test")
+    parser.add_argument("--out", type=Path, default=Path("runs/training_uses"))
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--workers", type=int)
+    options = parser.parse_args()
+    if options.market is None:
+        print(NEEDED)
+        return
+    for name in options.cell or CELLS:
+        chosen = options.out / f"{name}.json"
+        if options.part == "test" and not chosen.is_file():
+            raise SystemExit(f"{chosen}: choose on tune people first (--part tune)")
+        cell = prepare(name, options)
+        if options.part == "tune":
+            rows = measure(name, cell, list(options.use or USES), 1, options)
+            best = sorted(warped(rows), key=lambda use: -best_mean(rows, use))[:BEST]
+            kept = {"best": best, "mAP": {arm: mean_of(row) for arm, row in rows.items()}}
+            write_atomically(chosen, (json.dumps(kept, indent=1) + "\n").encode())
+            print(name, json.dumps(kept, indent=1))
+            continue
+        tuned = json.loads(chosen.read_text())
+        rows = measure(name, cell, tuned["best"], options.seeds, options)
+        keep(name, {"tune": tuned, **summarise(rows, people_of(cell))}, options)
+
+
+def prepare(name: str, options: argparse.Namespace) -> Cell:
+    """Make the crops of a cell; what is there is kept."""
+    setting, out = CELLS[name], options.out
+    recipe = load(RECIPES / "uses.yaml", FinetuneRecipe, ["people_share=0.3"])
+    used = {crop for use in USES.values() for crop in use.crops.values() if crop is not None}
+    photographs = out / "photographs"
+    make_crops(
+        options.market, photographs, options.part, recipe, each=EACH, workers=options.workers,
+        arms=sorted(used) if setting else (),
+    )  # fmt: skip
+    if setting is not None:
+        masks, root = photographs / "pose" / "masks", photographs / options.part
+        keys = [f"dataset={root}", f"masks={masks}", *setting.keys()]
+        return Cell(tuple(keys), warps(photographs, EACH))
+    rendered = out / "rendered"
+    if not rendered.is_dir():
+        raise SystemExit(f"{rendered}: render it first: {RENDER} --out {rendered}")
+    poses = {
+        "keypoints": rendered / "market-annotation-train.csv",
+        "masks": rendered / "masks",
+    }
+    crops = out / "across"
+    warp_crops(rendered, crops, sorted(used), poses, each=EACH, workers=options.workers)
+    keys = [
+        f"dataset={rendered}", f"masks={rendered / 'masks'}", "protocol=cross_domain",
+        f"test_dataset={photographs / options.part}",
+    ]  # fmt: skip
+    return Cell(tuple(keys), crops)
+
+
+def recipe_of(cell: Cell, uses: list[str], seeds: int) -> FinetuneRecipe:
+    """Read the recipe of a cell with the arms of some uses."""
+    arms = []
+    for use in uses:
+        for kind, crops in USES[use].crops.items():
+            root = None if crops is None else str(cell.crops / crops)
+            arm = {"crops": [root], "changes": dict(USES[use].changes)}
+            arms.append(f"arms.{use}-{kind}={json.dumps(arm)}")
+    chosen = [f"seeds={list(range(seeds))}", f"method={uses[0]}"]
+    return load(RECIPES / "uses.yaml", FinetuneRecipe, [*cell.settings, *chosen, *arms])
+
+
+def measure(
+    name: str, cell: Cell, uses: list[str], seeds: int, options: argparse.Namespace
+) -> dict[str, Array]:
+    """Train every arm; average precision (S, 1, Q) in [0, 1] of each, and of the start."""
+    recipe = recipe_of(cell, uses, seeds)
+    folder = options.out / f"{name}-{options.part}"
+    finetune(recipe, folder, resume=True, workers=options.workers)
+    grid = FinetuneGrid(recipe, read_data(recipe), RunFolder(folder, resumed=True))
+    rows = {}
+    for arm in ("start", *recipe.arms):
+        found = [cell.evaluation.ap for cell in grid.results(arm)]
+        rows[arm] = np.array([[np.array(ap, dtype=float)] for ap in found]) / 100
+    return rows
+
+
+def people_of(cell: Cell) -> Any:
+    """The person of every query."""
+    return read_data(recipe_of(cell, ["copies"], 1)).query_pids
+
+
+def mean_of(row: Array) -> float:
+    """Mean mAP over seeds, in percent."""
+    return round(100 * float(np.nanmean(row[:, 0])), 2)
+
+
+def warped(rows: Mapping[str, Array]) -> list[str]:
+    """List the uses of warps among some arms."""
+    return sorted({arm.split("-")[0] for arm in rows if arm.split("-")[-1] in METHODS})
+
+
+def best_mean(rows: Mapping[str, Array], use: str) -> float:
+    """The better mAP of both flows in a use."""
+    return max(mean_of(rows[f"{use}-{method}"]) for method in METHODS)
+
+
+def summarise(rows: Mapping[str, Array], people: Any) -> dict[str, Any]:
+    """Scores of all arms; what they gain over real crops, and warps over their own controls."""
+    plain = rows["real_only"]
+    gains = {
+        arm: compared(row, plain, people)
+        for arm, row in rows.items()
+        if arm not in ("start", "real_only")
+    }
+    over, against = {}, {}
+    for use in warped(rows):
+        controls = [f"{use}-{kind}" for kind in CONTROLS] + ["real_only"]
+        control = max(controls, key=lambda arm: mean_of(rows[arm]))
+        for method in METHODS:
+            against[f"{use}-{method}"] = control
+            over[f"{use}-{method}"] = compared(rows[f"{use}-{method}"], rows[control], people)
+    for tests in (gains, over):
+        holm(tests)
+    found: dict[str, Any] = {}
+    for arm, row in rows.items():
+        by_seed = [round(100 * float(np.nanmean(one[0])), 2) for one in row]
+        found[arm] = {"mAP": by_seed}
+        if arm in gains:
+            found[arm]["gain"] = gains[arm]
+        if arm in over:
+            found[arm]["over_controls"] = {"vs": against[arm], **over[arm]}
+    return {"rows": found}
+
+
+def keep(name: str, cell: dict[str, Any], options: argparse.Namespace) -> None:
+    """Write a cell into the result file, beside the others that are there."""
+    for arm, row in cell["rows"].items():
+        print(name, arm, row)
+    path = RESULTS / "uses_training.json"
+    before = json.loads(path.read_text())["cells"] if path.is_file() else {}
+    write_result(
+        "uses_training",
+        "python benchmarks/training_uses.py --market Market-1501",
+        weights={flow: weights_of(flow) for flow in (SHIPPED, SURFACE)},
+        seeds=options.seeds,
+        cells={**before, name: cell},
+    )
+
+
+if __name__ == "__main__":
+    main()
