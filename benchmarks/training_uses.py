@@ -49,8 +49,6 @@ EACH, BEST = 4, 3
 RENDER = (
     "reidaug synth market --people 300 --test-people 2 --train-crops 6 --world street --seed 31"
 )
-    "reidaug synth market --people 300 --test-people 2 --train-crops 6 --world street --seed 31"
-)
 
 
 class Use(NamedTuple):

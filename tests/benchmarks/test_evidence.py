@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from test_time_averaging import compared, holm
+from evidence import compared, holm
 
 
 def test_a_gain_of_everybody_is_one_and_of_nobody_none():
