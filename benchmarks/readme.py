@@ -14,6 +14,7 @@ from photograph_arm_tables import beside_rendered, compared, headline, job, sett
 from photograph_tables import averaging, round_trips
 from reid_tables import in_short, interval, starts, studies, verdict
 from shipped import of_these_weights, shipped
+from surface_tables import by_eye, on_photographs, on_rendered_people
 from world_tables import worlds
 
 ROOT = Path(__file__).parents[1]
@@ -60,6 +61,9 @@ def pages() -> dict[Path, Sequence[str]]:
             worlds(RESULTS),
         ),
         ROOT / "docs" / "does-it-help.md": (photographs("grid", settings),),
+        ROOT / "docs" / "surface-flow.md": tuple(
+            "\n".join(table(RESULTS)) for table in (on_photographs, on_rendered_people, by_eye)
+        ),
         ROOT / "docs" / "test-time-averaging.md": (averaged(),),
         TEMPLATES / "photographs.html": ("\n".join(beside_rendered(RESULTS)),),
     }
