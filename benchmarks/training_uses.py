@@ -61,6 +61,7 @@ class Use(NamedTuple):
 VIEWS = {"extra_consistency": 1.0, "teacher": "average"}
 REAL: Mapping[str, str | None] = {"real": None}
 GROUNDS = {"grounds": 0.5, "light": 0.5}
+BENT = {"stretch": 0.2, "turn": 10.0}
 USES: Mapping[str, Use] = {
     "copies": Use(GREY, {}),
     "copies_elsewhere": Use(OTHER, {}),
@@ -81,6 +82,10 @@ USES: Mapping[str, Use] = {
     "grounds_and_light": Use(REAL, GROUNDS),
     "copies_and_grounds": Use(GREY, GROUNDS),
     "elsewhere_and_grounds": Use(OTHER, GROUNDS),
+    "elsewhere_distilled": Use(OTHER, {**GROUNDS, "objective": {"extra_teacher": 0.5}}),
+    "elsewhere_more": Use(OTHER, {**GROUNDS, "ratio": 1.0}),
+    "stretched": Use(REAL, {"transforms": BENT}),
+    "elsewhere_stretched": Use(OTHER, {**GROUNDS, "transforms": BENT, "extra_transforms": BENT}),
 }
 CELLS: Mapping[str, Setting | None] = {
     "one_camera": Setting(0.3, None, 1),

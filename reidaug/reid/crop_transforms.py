@@ -1,11 +1,17 @@
-"""Augmentation of training crops: flip, shift, colour jitter, random erasing."""
+"""Augmentation of training crops: flip, shift, stretch, turn, colour jitter, random erasing."""
 
+import math
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 from jaxtyping import Bool, Float, UInt8
+from pydantic import Field
 from torch import Tensor
 
+from reidaug.data.images import to_bytes, to_float
+from reidaug.geometry.flow import from_affine
+from reidaug.geometry.warp import warp
 from reidaug.recipes import Share
 from reidaug.reid.crops import normalise
 
@@ -22,6 +28,9 @@ class CropTransforms:
     shift: Share = 0.04
     jitter: Share = 0.0  # largest relative change of brightness, contrast and saturation
     erase: Share = 0.5  # probability of random erasing
+    # Largest relative change of height and of width, each by itself, about the crop's centre.
+    stretch: Annotated[float, Field(ge=0, le=0.9)] = 0.0
+    turn: Annotated[float, Field(ge=0, le=180)] = 0.0  # largest rotation in degrees, either way
 
     __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012  # a misspelt recipe key is an error
 
@@ -37,6 +46,8 @@ def transform_crops(
         how: Probabilities and ranges.
     """
     images = _shift_and_flip(images, generator, flip=how.flip, shift=how.shift)
+    if how.stretch or how.turn:
+        images = _stretch_and_turn(images, generator, stretch=how.stretch, turn=how.turn)
     if how.jitter:
         images = _jitter_colours(images, generator, how.jitter)
     erased = erased_rectangles(images, generator, probability=how.erase)
@@ -57,6 +68,21 @@ def _shift_and_flip(
     each = torch.arange(count, device=images.device)
     moved = images.permute(0, 2, 3, 1)[each[:, None, None], rows[:, :, None], columns[:, None]]
     return moved.permute(0, 3, 1, 2)
+
+
+def _stretch_and_turn(
+    images: UInt8[Tensor, "b 3 H W"], generator: torch.Generator, *, stretch: float, turn: float
+) -> UInt8[Tensor, "b 3 H W"]:
+    """Stretch and turn crops about their centres; edge pixels go on."""
+    height, width = images.shape[-2:]
+    draw = 2 * torch.rand(3, len(images), generator=generator) - 1
+    wide, tall = 1 + stretch * draw[0], 1 + stretch * draw[1]
+    angle = math.radians(turn) * draw[2]
+    cos, sin, aspect = angle.cos(), angle.sin(), (height - 1) / max(width - 1, 1)
+    rows = (cos / wide, sin * aspect / wide, -sin / aspect / tall, cos / tall)
+    matrix = torch.stack(rows, 1).unflatten(1, (2, 2))
+    flow = from_affine(matrix, torch.zeros(len(images), 2), (height, width))
+    return to_bytes(warp(to_float(images), flow.to(images.device)))
 
 
 def _jitter_colours(

@@ -108,3 +108,41 @@ def test_erased_pixels_are_the_mean_colour():
     changed = (whole != erased).any(1)
     assert np.all(changed.flatten(1).any(1).numpy())
     assert float(erased.permute(0, 2, 3, 1)[changed].abs().max()) == 0
+
+
+def dots(size=(41, 21)):
+    """White pictures with two black dots: 10 pixels above the centre, and 5 right of it."""
+    images = torch.full((200, 3, *size), 255, dtype=torch.uint8)
+    images[:, :, 9:12, 9:12] = 0
+    images[:, :, 19:22, 14:17] = 0
+    return images
+
+
+def places(**changes):
+    """Mean (x, y) about the centre of both dots after a transform: above (N, 2), right (N, 2)."""
+    how = CropTransforms(flip=0.0, shift=0.0, erase=0.0, **changes)
+    black = transform_crops(dots(), seeded(0), how)[:, 0] < 0
+    y, x = torch.meshgrid(torch.arange(41.0) - 20, torch.arange(21.0) - 10, indexing="ij")
+    found = []
+    for half in (y < -x, y > -x):
+        weight = (black & half).float()
+        total = weight.sum((1, 2))
+        found.append(torch.stack([(weight * axis).sum((1, 2)) / total for axis in (x, y)], 1))
+    return found
+
+
+def test_stretching_changes_height_and_width_each_by_itself():
+    above, right = places(stretch=0.3)
+    tall, wide = above[:, 1] / -10, right[:, 0] / 5
+    for factors in (tall, wide):
+        assert 0.65 < float(factors.min()) < 0.8 and 1.2 < float(factors.max()) < 1.35
+    assert abs(float(torch.corrcoef(torch.stack((tall, wide)))[0, 1])) < 0.25
+
+
+def test_turning_keeps_distances_and_right_angles():
+    above, right = places(turn=20.0)
+    assert torch.allclose(above.norm(dim=1), torch.tensor(10.0), atol=0.6)
+    assert torch.allclose(right.norm(dim=1), torch.tensor(5.0), atol=0.6)
+    angles = torch.rad2deg(torch.atan2(above[:, 0], -above[:, 1]))
+    assert -23 < float(angles.min()) < -17 and 17 < float(angles.max()) < 23
+    assert float((above * right).sum(1).abs().max()) < 8
