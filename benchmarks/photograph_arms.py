@@ -43,6 +43,7 @@ ARMS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "good_mirrored_warps_grey": (SHIPPED, {"turns": "mirror", "min_quality": 0.4}),
     "own_body_grey": (SURFACE, {}),
     "own_body_other_ground": (SURFACE, {"background": "other"}),
+    "own_body_kept_elsewhere": (SURFACE, {"background": "other", "min_quality": 0.35}),
     "affine_near": ("torso-affine", {"turns": "drop"}),
     "warps_near": (SHIPPED, {"turns": "drop"}),
     "own_body_near": (SURFACE, {"turns": "drop"}),

@@ -82,6 +82,7 @@ USES: Mapping[str, Use] = {
     "grounds_and_light": Use(REAL, GROUNDS),
     "copies_and_grounds": Use(GREY, GROUNDS),
     "elsewhere_and_grounds": Use(OTHER, GROUNDS),
+    "elsewhere_kept": Use({**OTHER, "surface": "own_body_kept_elsewhere"}, GROUNDS),
     "elsewhere_distilled": Use(OTHER, {**GROUNDS, "objective": {"extra_teacher": 0.5}}),
     "elsewhere_more": Use(OTHER, {**GROUNDS, "ratio": 1.0}),
     "stretched": Use(REAL, {"transforms": BENT}),
