@@ -12,10 +12,11 @@ four crops; `across`: rendered people to train on, photographs to find.
 
 With --part tune every use is trained once and the three best of each cell are kept in DIR (by the
 mAP of their warps). Test people are evaluated with these and with the paper's use, labelled copies,
-with --seeds seeds, each with a start of its own; the result is written to results/uses_training.json. `gain`: over the real crops alone;
-`over_controls`: over the best control of the same use. Intervals (95 %) draw people; `evident` says
-that one is apart from 0 by Holm's rule among all of its kind, and beyond twice the deviation over
-seeds. Needs the extras [pose] and [reid].
+with --seeds seeds, each with a start of its own; the result is written to
+results/uses_training.json. `gain`: over the real crops alone; `over_controls`: over the best
+control of the same use. Intervals (95 %) draw people; `evident` says that one is apart from 0 by
+Holm's rule among all of its kind, and beyond twice the deviation over seeds.
+Needs the extras [pose] and [reid].
 """
 
 import argparse
