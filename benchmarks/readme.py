@@ -15,6 +15,7 @@ from photograph_tables import averaging, round_trips
 from reid_tables import in_short, interval, starts, studies, verdict
 from shipped import of_these_weights, shipped
 from surface_tables import by_eye, on_photographs, on_rendered_people
+from uses_tables import training_uses
 from world_tables import worlds
 
 ROOT = Path(__file__).parents[1]
@@ -60,7 +61,7 @@ def pages() -> dict[Path, Sequence[str]]:
             photographs("arms_small", compared),
             worlds(RESULTS),
         ),
-        ROOT / "docs" / "does-it-help.md": (photographs("grid", settings),),
+        ROOT / "docs" / "does-it-help.md": (photographs("grid", settings), used()),
         ROOT / "docs" / "surface-flow.md": tuple(
             "\n".join(table(RESULTS)) for table in (on_photographs, on_rendered_people, by_eye)
         ),
@@ -120,6 +121,16 @@ def paper() -> str:
 def averaged() -> str:
     """Write the table of docs/test-time-averaging.md."""
     return "\n".join(averaging(json.loads((RESULTS / "uses_test_time.json").read_text())))
+
+
+def used() -> str:
+    """Write the results of uses of extra crops in training: docs/does-it-help.md."""
+    path = RESULTS / "uses_training.json"
+    return (
+        "\n".join(training_uses(json.loads(path.read_text())))
+        if path.exists()
+        else "Not measured yet."
+    )
 
 
 def photographs(name: str, tables: Callable[[dict[str, Any]], list[str]]) -> str:

@@ -1,0 +1,91 @@
+"""Uses of extra crops in training as Markdown: docs/does-it-help.md."""
+
+from collections.abc import Mapping
+from statistics import mean, stdev
+from typing import Any
+
+CELLS = {
+    "one_camera": "A third of the people, each seen by one camera",
+    "few_crops": "A third of the people, four crops of each by all cameras",
+    "across": "Trained on rendered people, searched on photographs",
+}
+USES = {
+    "copies": "labelled copies on grey (the paper's)",
+    "copies_elsewhere": "labelled copies on other people's grounds",
+    "near": "the same on grey, no half turns",
+    "positives": "in the triplet loss alone",
+    "distilled": "half of the label by the teacher",
+    "recognised": "only where the teacher recognises the person",
+    "by_quality": "weighed by quality",
+    "views": "views with the crop's features, no labels",
+    "views_and_copies": "views and labelled copies",
+    "grounds": "none; other grounds behind half of the real crops",
+    "grounds_and_light": "none; other grounds and light",
+    "copies_and_grounds": "copies on grey; real crops on other grounds, in their light",
+    "elsewhere_and_grounds": "copies and real crops on other grounds",
+    "elsewhere_kept": "the same, surface flow's from a quality of .35",
+    "elsewhere_distilled": "the same, half of the label by the teacher",
+    "elsewhere_more": "the same, one copy for each real crop",
+    "stretched": "none; real crops stretched and turned",
+    "elsewhere_stretched": "copies and real crops on other grounds, stretched and turned",
+}
+KINDS = ("own", "affine", "market", "surface")
+HEAD = "own pose | torso affine | W | surface flow"
+
+
+def training_uses(result: Mapping[str, Any]) -> list[str]:
+    """Write the tables of uses_training.json: test people, and what was chosen on tune people."""
+    lines = [
+        f"`{result['command']}`, {result['hardware']}, {result['date']}; W and surface flow as in "
+        f"the package; {result['seeds']} seeds, each with a start of its own; 95 % intervals over "
+        "people, verdicts by Holm's rule.",
+    ]
+    for name, title in CELLS.items():
+        if name in result["cells"]:
+            lines += ["", *_tested(title, result["cells"][name]["rows"])]
+    lines += ["", "What the choice was made from: mAP of tune people, one start.", ""]
+    cells = [name for name in CELLS if name in result["cells"]]
+    for name in cells:
+        lines += [*_tuned(CELLS[name], result["cells"][name]["tune"]["mAP"]), ""]
+    return lines[:-1]
+
+
+def _tested(title: str, rows: Mapping[str, Any]) -> list[str]:
+    plain = rows["real_only"]["mAP"]
+    lines = [
+        f"**{title}** (real crops alone: {_spread(plain)}):",
+        "",
+        f"| extra crops are | {HEAD} | better warps over real crops | over the best control |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for use in [use for use in USES if f"{use}-own" in rows]:
+        arms = {kind: rows[f"{use}-{kind}"] for kind in KINDS}
+        best = max(("market", "surface"), key=lambda kind: mean(arms[kind]["mAP"]))
+        cells = [USES[use], *(_spread(arm["mAP"]) for arm in arms.values())]
+        cells += [_gain(arms[best][key]) for key in ("gain", "over_controls")]
+        lines.append(f"| {' | '.join(cells)} |")
+    return lines
+
+
+def _tuned(title: str, values: Mapping[str, float]) -> list[str]:
+    lines = [
+        f"| {title}: {values['real_only']:.1f} with real crops alone | {HEAD} |",
+        "|---|---|---|---|---|",
+    ]
+    for use, words in USES.items():
+        if f"{use}-real" in values:
+            lines.append(f"| {words}: {values[f'{use}-real']:.1f} | | | | |")
+        elif f"{use}-own" in values:
+            cells = [f"{values[f'{use}-{kind}']:.1f}" for kind in KINDS]
+            lines.append(f"| {words} | {' | '.join(cells)} |")
+    return lines
+
+
+def _spread(values: list[float]) -> str:
+    return f"{mean(values):.1f} ± {stdev(values):.1f}" if len(values) > 1 else f"{values[0]:.1f}"
+
+
+def _gain(found: Mapping[str, Any]) -> str:
+    low, high = found["interval"]
+    verdict = ("a gain" if found["mean"] > 0 else "a loss") if found["evident"] else "no evidence"
+    return f"{found['mean']:+.1f} ({low:+.1f} to {high:+.1f}): {verdict}"
