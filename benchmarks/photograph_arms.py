@@ -33,6 +33,7 @@ RECIPES = Path(__file__).parents[1] / "recipes" / "photographs"
 # Of a report, what `comparisons` say here, and curves that no page quotes.
 NOT_KEPT = ("cmc", "gain_mAP", "gain_over_best_control", "differences")
 SEED = 0  # of the target poses
+KEPT = {"background": "other", "min_quality": 0.35}
 ARMS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "warps_grey": (SHIPPED, {}),
     "identity_grey": ("identity", {}),
@@ -43,7 +44,9 @@ ARMS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "good_mirrored_warps_grey": (SHIPPED, {"turns": "mirror", "min_quality": 0.4}),
     "own_body_grey": (SURFACE, {}),
     "own_body_other_ground": (SURFACE, {"background": "other"}),
-    "own_body_kept_elsewhere": (SURFACE, {"background": "other", "min_quality": 0.35}),
+    "affine_kept": ("torso-affine", KEPT),
+    "warps_kept": (SHIPPED, KEPT),
+    "own_body_kept": (SURFACE, KEPT),
     "affine_near": ("torso-affine", {"turns": "drop"}),
     "warps_near": (SHIPPED, {"turns": "drop"}),
     "own_body_near": (SURFACE, {"turns": "drop"}),

@@ -45,6 +45,8 @@ OTHER = {"own": "identity_other_ground", "affine": "affine_other_ground",
          "market": "warps_other_ground", "surface": "own_body_other_ground"}  # fmt: skip
 NEAR = {"own": "identity_grey", "affine": "affine_near", "market": "warps_near",
         "surface": "own_body_near"}  # fmt: skip
+KEPT = {"own": "identity_other_ground", "affine": "affine_kept", "market": "warps_kept",
+        "surface": "own_body_kept"}  # fmt: skip
 METHODS, CONTROLS = ("market", "surface"), ("own", "affine")
 EACH, BEST = 4, 3
 PAPER = "copies"  # what the paper does, always among the uses that are tested
@@ -64,6 +66,7 @@ VIEWS = {"extra_consistency": 1.0, "teacher": "average"}
 REAL: Mapping[str, str | None] = {"real": None}
 GROUNDS = {"grounds": 0.5, "light": 0.5}
 BENT = {"stretch": 0.2, "turn": 10.0}
+STRETCHED = {"transforms": BENT, "extra_transforms": BENT}
 USES: Mapping[str, Use] = {
     "copies": Use(GREY, {}),
     "copies_elsewhere": Use(OTHER, {}),
@@ -84,11 +87,13 @@ USES: Mapping[str, Use] = {
     "grounds_and_light": Use(REAL, GROUNDS),
     "copies_and_grounds": Use(GREY, GROUNDS),
     "elsewhere_and_grounds": Use(OTHER, GROUNDS),
-    "elsewhere_kept": Use({**OTHER, "surface": "own_body_kept_elsewhere"}, GROUNDS),
     "elsewhere_distilled": Use(OTHER, {**GROUNDS, "objective": {"extra_teacher": 0.5}}),
     "elsewhere_more": Use(OTHER, {**GROUNDS, "ratio": 1.0}),
     "stretched": Use(REAL, {"transforms": BENT}),
-    "elsewhere_stretched": Use(OTHER, {**GROUNDS, "transforms": BENT, "extra_transforms": BENT}),
+    "elsewhere_stretched": Use(OTHER, {**GROUNDS, **STRETCHED}),
+    "kept": Use(KEPT, GROUNDS),
+    "kept_more": Use(KEPT, {**GROUNDS, "ratio": 1.0}),
+    "kept_stretched": Use(KEPT, {**GROUNDS, **STRETCHED}),
 }
 CELLS: Mapping[str, Setting | None] = {
     "one_camera": Setting(0.3, None, 1),

@@ -23,11 +23,13 @@ USES = {
     "grounds_and_light": "none; other grounds and light",
     "copies_and_grounds": "copies on grey; real crops on other grounds, in their light",
     "elsewhere_and_grounds": "copies and real crops on other grounds",
-    "elsewhere_kept": "the same, surface flow's from a quality of .35",
-    "elsewhere_distilled": "the same, half of the label by the teacher",
-    "elsewhere_more": "the same, one copy for each real crop",
+    "elsewhere_distilled": "both on other grounds, half of the label by the teacher",
+    "elsewhere_more": "both on other grounds, one copy for each real crop",
     "stretched": "none; real crops stretched and turned",
     "elsewhere_stretched": "copies and real crops on other grounds, stretched and turned",
+    "kept": "copies of a quality from .35, and real crops, on other grounds",
+    "kept_more": "the same, one copy for each real crop",
+    "kept_stretched": "the same, stretched and turned",
 }
 KINDS = ("own", "affine", "market", "surface")
 HEAD = "own pose | torso affine | W | surface flow"

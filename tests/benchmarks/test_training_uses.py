@@ -67,7 +67,7 @@ def test_a_use_is_the_same_for_warps_and_controls(use: str, tmp_path: Path) -> N
         root = None if crops is None else tmp_path / "warps" / crops
         assert recipe.arms[f"{use}-{kind}"].crops == (root,)
         assert crops is None or ARMS[crops][0] == flows[kind]
-        if crops is not None and kind != "own" and use != "elsewhere_kept":
+        if crops is not None and kind != "own":
             assert ARMS[crops][1] == ARMS[str(USES[use].crops["affine"])][1]
 
 
