@@ -21,7 +21,7 @@ import torch
 from numpy.typing import NDArray
 from provenance import write_result
 
-from reidaug.data.compositing import inpaint_person
+from reidaug.data.compositing import inpaint_people
 from reidaug.data.deepfashion import read_deepfashion
 from reidaug.data.images import channels_last, read_image, read_mask, to_bytes, to_float
 from reidaug.geometry.pose import FLIP_18, OPENPOSE_18, Pose
@@ -128,7 +128,7 @@ def measure(
         estimate = estimator.estimate(channels_last(image))
         seconds += time.process_time() - started
         empty = estimator.estimate(
-            channels_last(to_bytes(inpaint_person(to_float(image), outline)))
+            channels_last(to_bytes(inpaint_people(to_float(image)[None], outline[None])[0]))
         )
         mask, said = outline.numpy(), [(r.person > 0.5, shows_person(r)) for r in (estimate, empty)]
         present.append(Presence(bool(mask[-1].any()), *said[0], *said[1]))

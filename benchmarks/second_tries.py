@@ -22,7 +22,7 @@ from jaxtyping import Bool, UInt8
 from provenance import write_result
 from torch import Tensor
 
-from reidaug.data.compositing import inpaint_person
+from reidaug.data.compositing import inpaint_people
 from reidaug.data.deepfashion import read_deepfashion
 from reidaug.data.images import channels_last, read_image, read_mask, to_bytes, to_float
 from reidaug.data.manifest import read_manifest
@@ -137,7 +137,9 @@ def painted_out(crops: Iterable[Path], masks: Path, grown: int) -> Iterator[Show
     """Paint the person out of crops, and some pixels around."""
     for path in crops:
         mask = grow(read_mask(masks / f"{path.stem}.png"), grown)
-        yield channels_last(to_bytes(inpaint_person(to_float(read_image(path)), mask)))
+        yield channels_last(
+            to_bytes(inpaint_people(to_float(read_image(path))[None], mask[None])[0])
+        )
 
 
 def grow(mask: Bool[Tensor, "h w"], side: int) -> Bool[Tensor, "h w"]:

@@ -27,7 +27,7 @@ from torch import Tensor
 from reidaug.augment.painting import paint, spread_person
 from reidaug.augment.quality import measure_quality
 from reidaug.augment.viewpoint import exchange_left_right, half_turns, view_agreement
-from reidaug.data.compositing import inpaint_person
+from reidaug.data.compositing import inpaint_people
 from reidaug.data.deepfashion import read_deepfashion
 from reidaug.data.images import read_mask
 from reidaug.data.pairs import PairDataset, PosePair, collate
@@ -220,7 +220,7 @@ def cost(data: Pairs, flow: Tensor) -> dict[str, float]:
         "paint": milliseconds(lambda: paint(image, full, masks)) / count,
         "measure": milliseconds(lambda: measure_quality(some, masks, mask, ones, ones)) / count,
         "spread_person, a source": milliseconds(lambda: spread_person(image, mask)),
-        "without_person, a source": milliseconds(lambda: inpaint_person(image, mask)),
+        "without_person, a source": milliseconds(lambda: inpaint_people(image[None], mask[None])),
     }
 
 

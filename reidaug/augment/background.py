@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from reidaug.data.compositing import inpaint_person
+from reidaug.data.compositing import inpaint_people
 from reidaug.data.images import IMAGENET_MEAN
 from reidaug.errors import ReidaugError
 from reidaug.geometry.warp import warp
@@ -42,8 +42,7 @@ class BackgroundPool(NamedTuple):
             images: The images (3, H, W) in [0, 1].
             masks: The person in each (H, W).
         """
-        empty = [inpaint_person(*both) for both in zip(images, masks, strict=True)]
-        return cls(tuple(people), torch.stack(empty))
+        return cls(tuple(people), inpaint_people(torch.stack([*images]), torch.stack([*masks])))
 
     def draw(self, names: Sequence[str], *, person: int, seed: int) -> Float[Tensor, "t 3 H W"]:
         """Draw a background of another person for each warp; the draw depends on no order of work.
@@ -126,7 +125,7 @@ def sampled(inputs: BackgroundInputs) -> Float[Tensor, "t 3 H W"]:
 
 def own_scene(inputs: BackgroundInputs) -> Float[Tensor, "3 H W"]:
     """The source's own background, the person inpainted."""
-    return inpaint_person(inputs.image, inputs.mask)
+    return inpaint_people(inputs.image[None], inputs.mask[None])[0]
 
 
 def other_scene(inputs: BackgroundInputs) -> Float[Tensor, "t 3 H W"]:

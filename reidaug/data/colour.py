@@ -39,8 +39,8 @@ def rgb_of(lab: Float[Tensor, "*b 3 H W"]) -> Float[Tensor, "*b 3 H W"]:
 
 def relight(
     image: Float[Tensor, "b 3 H W"],
-    here: Float[Tensor, "b 3 H W"],
-    there: Float[Tensor, "b 3 H W"],
+    here: Float[Tensor, "b 3 h w"],
+    there: Float[Tensor, "b 3 h w"],
     strength: float,
 ) -> Float[Tensor, "b 3 H W"]:
     """Change the light of images as it changes between two scenes.
@@ -50,7 +50,7 @@ def relight(
 
     Args:
         image: sRGB images (B, 3, H, W) in [0, 1].
-        here: The scenes they are from, without the people.
+        here: The scenes they are from, without the people, of any size.
         there: The scenes whose light they shall have.
         strength: Share of the change, 0 to 1.
 

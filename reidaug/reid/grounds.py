@@ -8,10 +8,13 @@ from jaxtyping import Bool, UInt8
 from torch import Tensor
 
 from reidaug.data.colour import relight
-from reidaug.data.compositing import composite, inpaint_person, soft_matte
+from reidaug.data.compositing import composite, inpaint_people, soft_matte
 from reidaug.data.images import read_mask, resize_mask, to_bytes, to_float
 from reidaug.errors import ReidaugError
 from reidaug.reid.crops import Crops
+
+STEP = 4
+"""Of the pixels whose colours tell the light of a scene, in rows and columns."""
 
 
 class Grounds:
@@ -63,17 +66,12 @@ class Grounds:
             return images
         lenders = [self._lender(numbers[k], float(draw[k])) for k in rows]
         own, other = to_float(images[rows].cpu()), to_float(self.crops.batch(lenders))
-        masks = [self._mask(number) for number in (*(numbers[k] for k in rows), *lenders)]
-        count = len(rows)
-        there = torch.stack(
-            [inpaint_person(*both) for both in zip(other, masks[count:], strict=True)]
-        )
+        masks = torch.stack([self._mask(numbers[k]) for k in rows])
+        there = inpaint_people(other, torch.stack([self._mask(k) for k in lenders]))
         if light:
-            here = torch.stack(
-                [inpaint_person(*both) for both in zip(own, masks[:count], strict=True)]
-            )
-            own = relight(own, here, there, light)
-        laid = to_bytes(composite(own, soft_matte(torch.stack(masks[:count])), there))
+            here = inpaint_people(own, masks)[..., ::STEP, ::STEP]
+            own = relight(own, here, there[..., ::STEP, ::STEP], light)
+        laid = to_bytes(composite(own, soft_matte(masks), there))
         changed = images.clone()
         changed[rows] = laid.to(images.device)
         return changed

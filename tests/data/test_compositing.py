@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn.functional import max_pool2d
 
-from reidaug.data.compositing import inpaint_person, soft_matte
+from reidaug.data.compositing import inpaint_people, soft_matte
 
 SIZE = (12, 8)
 
@@ -22,7 +22,7 @@ def test_a_person_is_inpainted_with_colours_from_around(seed: int, height: int, 
     mask = torch.rand((height, width), generator=generator) > 0.9
     near = max_pool2d(mask[None].float(), 3, 1, 1)[0] > 0
     image[:, mask] = 1.0  # the person shines
-    filled = inpaint_person(image, mask)
+    filled = inpaint_people(image[None], mask[None])[0]
     if near.all():
         assert torch.equal(filled, torch.full_like(image, 0.5))
     else:
@@ -36,7 +36,8 @@ def test_a_plain_wall_continues_where_the_person_was() -> None:
     mask = torch.zeros(128, 64, dtype=torch.bool)
     mask[20:120, 15:50] = True
     image[:, mask] = 0.9
-    assert torch.allclose(inpaint_person(image, mask), torch.full_like(image, 0.3), atol=1e-5)
+    filled = inpaint_people(image[None], mask[None])[0]
+    assert torch.allclose(filled, torch.full_like(image, 0.3), atol=1e-5)
 
 
 @given(seed=st.integers(0, 999))
@@ -52,3 +53,14 @@ def test_a_soft_matte_is_the_binomial_blur(seed: int) -> None:
                     c = min(max(column + dc, 0), SIZE[1] - 1)
                     total += wr * wc * float(mask[r, c])
             assert float(soft[row, column]) == pytest.approx(total / 16, abs=1e-6)
+
+
+def test_images_are_inpainted_each_by_itself() -> None:
+    images = torch.rand((4, 3, 21, 10), generator=torch.Generator().manual_seed(0))
+    masks = torch.rand((4, 21, 10), generator=torch.Generator().manual_seed(1)) > 0.95
+    masks[2] = True
+    together = inpaint_people(images, masks)
+    for k in range(4):
+        alone = inpaint_people(images[k : k + 1], masks[k : k + 1])[0]
+        torch.testing.assert_close(together[k], alone)
+    assert torch.equal(together[2], torch.full_like(together[2], 0.5))
