@@ -113,7 +113,7 @@ def prepare(options: argparse.Namespace) -> Tested:
         ),
         workers=workers,
     )  # fmt: skip
-    crops = crops_of(root / "test")
+    crops = crops_of(root / "test").crops
     estimate_poses(crops, csv, workers=workers)
     found = read_keypoints(csv).poses
     every = subsample(read_deepfashion(root, "test"), options.pairs)

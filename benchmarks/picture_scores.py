@@ -32,7 +32,7 @@ def read_poses_of(
 ) -> tuple[Pose, int]:
     """Read the joints of some crops of a root with BlazePose; also how many show nobody."""
     csv = root.with_name(f"{root.name}-joints.csv")
-    estimate_poses(crops_of(root), csv, masks=masks, workers=workers)
+    estimate_poses(crops_of(root).crops, csv, masks=masks, workers=workers)
     found = read_keypoints(csv).poses
     nowhere = Pose(torch.full((18, 2), -1.0), torch.zeros(18, dtype=torch.bool))
     return stack([found.get(name, nowhere) for name in names]), sum(n not in found for n in names)

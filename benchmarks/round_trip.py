@@ -163,7 +163,7 @@ def prepare(options: argparse.Namespace) -> Trip:
     keypoints = masks = None  # of the market itself, where they are true
     if options.estimated:
         keypoints, masks = out / "blazepose" / "crops.csv", out / "blazepose" / "masks"
-        estimate_poses(crops_of(market), keypoints, masks=masks, workers=options.workers)
+        estimate_poses(crops_of(market).crops, keypoints, masks=masks, workers=options.workers)
     warps, views = out / f"warps-{kind}", out / f"views-{kind}"
     chosen = AugmentOptions(
         keypoints=keypoints, masks=masks, poses=options.poses, turns=options.turns,

@@ -64,7 +64,7 @@ def score_seed(estimator: SurfaceFlow, seed: int, options: argparse.Namespace) -
     chosen = SurfaceOptions(people=1, test_people=options.people, cut=CUT, seed=seed)
     render_surfaces(root, chosen, workers=options.workers)
     csv, masks = root / "blazepose.csv", root / "blazepose"
-    estimate_poses(crops_of(root / "test"), csv, masks=masks, workers=options.workers)
+    estimate_poses(crops_of(root / "test").crops, csv, masks=masks, workers=options.workers)
     samples = read_samples(root, "test", keypoints=csv, masks=masks)
     return score_samples(estimator, samples, len(samples.targets.source))
 

@@ -8,6 +8,10 @@ from pathlib import Path
 from reidaug.errors import ReidaugError
 
 
+LONGEST_NAME = 255
+"""Bytes of the longest file name of usual file systems."""
+
+
 def write_atomically(path: Path, content: bytes) -> None:
     """Write a file completely or not at all; its folder must exist."""
     with atomic_write(path) as partial:
@@ -21,7 +25,9 @@ def atomic_write(path: Path) -> Iterator[Path]:
     Yields:
         A temporary path in its folder, renamed afterwards, or removed after an error.
     """
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+    own = f".{os.getpid()}.part"
+    name = path.name.encode(errors="surrogateescape")[: LONGEST_NAME - 1 - len(own)]
+    partial = path.with_name(f".{name.decode(errors='ignore')}{own}")
     try:
         yield partial
         partial.replace(path)

@@ -27,7 +27,7 @@ from reidaug.augment.target_poses import POSES, write_poses
 from reidaug.augment.warp_manifest import MANIFEST, ChunkRecord, Totals, write_warp_manifest
 from reidaug.augment.warp_sheet import SHEET, warp_sheet
 from reidaug.data.loose_crops import read_training
-from reidaug.data.market1501 import GALLERY, QUERY, SPLITS, TRAIN
+from reidaug.data.market1501 import FOLDERS, GALLERY, QUERY, TRAIN, split_folder
 from reidaug.errors import ReidaugError, UsageError, require_extra
 from reidaug.files import write_atomically
 from reidaug.flow.estimator import FlowEstimator, NamedFlow
@@ -50,7 +50,7 @@ class AugmentReport(NamedTuple):
     images: int  # warps written
     rejected: int  # warps below the minimum quality
     turned: int  # half turns that were dropped
-    left_out: int  # entries that could not be used
+    left_out: int  # entries that could not be used: images, and lines of the keypoint file
     training_images: int  # training images of the dataset
     pose_from: dict[str, int]  # number of sources by where their poses come from, see `PoseFrom`
     quality: float  # mean quality of the warps
@@ -95,12 +95,16 @@ def augment_dataset(
         UsageError: An option is wrong or without effect.
     """
     options = options or AugmentOptions()
-    found, numbered = read_training(dataset, pattern=options.pattern)
+    found, numbered = read_training(
+        dataset, pattern=options.pattern, allow_left_out=options.allow_left_out
+    )
     if numbered:
         notice(
-            f"names in {found.root} give no person ids: each crop counts as a person of its "
-            "own (--pattern reads persons and cameras from names)"
+            f"names in {found.root}, such as {found.train[0].path.name}, give no person ids: each "
+            "crop counts as a person of its own (--pattern reads persons and cameras from names)"
         )
+    else:
+        notice(f"names are read so: {'; '.join(found.examples)}")
     _check_out(found.root, out)
     if options.check_poses:
         require_extra("pose", "ai_edge_litert")
@@ -161,7 +165,7 @@ def _write_warps(
     remove_leftovers(out)
     write_poses(out / POSES, targets)
     root = inputs.dataset.root
-    linked = [name for name in (QUERY, GALLERY) if show_split(root / name, out / name)]
+    linked = [name for name in (QUERY, GALLERY) if show_split(split_folder(root, name), out / name)]
     chunks = into_chunks(inputs.sources, targets.size)
     each = options.poses_each or max(len(targets.images), 1)
     work = run_chunks(
@@ -234,7 +238,8 @@ def _check_out(root: Path, out: Path) -> None:
     root, out = root.resolve(), out.resolve()
     if out == root:
         raise UsageError(f"--out {out} is the dataset itself; name another folder")
-    inside = [name for name in SPLITS if (root / name) in (out, *out.parents)]
+    splits = [name for names in FOLDERS.values() for name in names]
+    inside = [name for name in splits if (root / name) in (out, *out.parents)]
     if inside:
         raise UsageError(f"--out {out} lies in the dataset's {inside[0]}; name another folder")
 

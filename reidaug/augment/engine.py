@@ -211,7 +211,7 @@ def _row(
     left_out = left_out or ("quality" if numbers["quality"] < options.min_quality else "")
     return WarpRow(
         file=name,
-        source=person.path.name,
+        source=person.key,
         pose=field.poses[k],
         pose_image=field.targets.images[k],
         pid=person.pid,

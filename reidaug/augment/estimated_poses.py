@@ -67,7 +67,10 @@ def find_or_estimate(
     new_masks = None if own_masks else out / MASKS
     crops = [person.path for person in found.train]
     try:
-        estimate_poses(crops, out / KEYPOINTS, masks=new_masks, model=model, workers=workers)
+        estimate_poses(
+            crops, out / KEYPOINTS, masks=new_masks, model=model, workers=workers,
+            in_folders=any(person.folder for person in found.train),
+        )  # fmt: skip
     except ReidaugError:
         if fresh and out.is_dir() and not any(out.iterdir()):
             out.rmdir()

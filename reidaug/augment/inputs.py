@@ -134,7 +134,7 @@ def join_poses(dataset: ReIDDataset, keypoints: Path) -> tuple[tuple[Source, ...
     without = (
         f"{person.path}: no usable keypoints in {keypoints.name}"
         for person in joined.without
-        if person.path.name not in joined.known.refused  # the file's own line says why
+        if person.key not in joined.known.refused  # the file's own line says why
     )
     return joined.sources, (*joined.known.left_out, *without, *joined.doubles)
 
@@ -151,12 +151,12 @@ class _Joined(NamedTuple):
 def _join(dataset: ReIDDataset, keypoints: Path) -> _Joined:
     """Join training images with poses; a `ReidaugError` where no image has one."""
     folder = dataset.root / TRAIN
-    names = image_names(folder) if folder.is_dir() else [p.path.name for p in dataset.train]
+    names = image_names(folder) if folder.is_dir() else [p.key for p in dataset.train]
     known, estimated = read_keypoints(keypoints, names=names), read_provenance(keypoints)
     sources: dict[str, Source] = {}
     without, doubles = list[Person](), list[str]()
     for person in dataset.train:
-        name, file = base_name(person), person.path.name
+        name, file = base_name(person), person.key
         if file not in known.poses:
             without.append(person)
         elif name in sources:
@@ -167,7 +167,7 @@ def _join(dataset: ReIDDataset, keypoints: Path) -> _Joined:
     if not sources:
         raise ReidaugError(
             f"{keypoints}: names none of the {len(dataset.train)} training images of "
-            f"{dataset.root}, such as {dataset.train[0].path.name}"
+            f"{dataset.root}, such as {dataset.train[0].key}"
         )
     return _Joined(known, tuple(sources.values()), tuple(without), tuple(doubles))
 
@@ -203,7 +203,7 @@ def _fill_missing(
         except ReidaugError as error:
             left_out.append(str(error))
     # That the file has nobody in an image is no loss any more; a damaged line still is one.
-    filled = {source.person.path.name for source in sources.values()}
+    filled = {source.person.key for source in sources.values()}
     mended = {line for name, line in joined.known.nobody.items() if name in filled}
     lines = [line for line in joined.known.left_out if line not in mended]
     order = {person: k for k, person in enumerate(dataset.train)}
@@ -240,7 +240,7 @@ def choose_targets(
         ReidaugError: There are too few candidates.
     """
     found = [source for source in sources if source.pose_from not in STAND_INS]
-    candidates = {s.person.path.name: s for s in found if shows_torso(s.pose)}
+    candidates = {s.person.key: s for s in found if shows_torso(s.pose)}
     poses = {name: source.pose for name, source in candidates.items()}
     sizes: dict[str, Size] = {}
     damaged: list[str] = []
@@ -271,7 +271,7 @@ def choose_canvas(sources: Sequence[Source], *, count: int, seed: int) -> Target
     Raises:
         ReidaugError: None can be read.
     """
-    named = {s.person.path.name: s for s in sources if s.pose_from not in STAND_INS}
+    named = {s.person.key: s for s in sources if s.pose_from not in STAND_INS}
     sizes, damaged = list[Size](), list[str]()
     for name in draw_order(named, seed):
         if len(sizes) == count:
@@ -301,7 +301,7 @@ class Candidate(NamedTuple):
 
 def read_candidate(source: Source, masks: Path | None) -> Candidate:
     """Read an image and its mask; `ReidaugError` where one is damaged."""
-    image, file = read_image(source.person.path), mask_file(source.person.path.name, masks)
+    image, file = read_image(source.person.path), mask_file(source.person.key, masks)
     size = (image.shape[1], image.shape[2])
     return Candidate(source, image, None if file is None else resize_mask(read_mask(file), size))
 

@@ -75,7 +75,7 @@ class StandIns:
             ReidaugError: An image or a mask cannot be read.
         """
         size = _size(person)
-        path = mask_file(person.path.name, self._masks)
+        path = mask_file(person.key, self._masks)
         mask = read_mask(path) if path is not None else torch.zeros(1, 1, dtype=torch.bool)
         usable = float(mask.float().mean()) >= MIN_SHARE
         nearest = self.nearest(person)

@@ -12,6 +12,8 @@ from reidaug.augment.pose_pool import Pool
 from reidaug.augment.shipped_poses import COUNT
 from reidaug.augment.target_poses import Choice
 from reidaug.augment.viewpoint import Turns
+from reidaug.data.crop_names import PATTERN_HELP
+from reidaug.data.image_folders import ALLOW_HELP
 from reidaug.flow.estimator import FlowEstimator, PersonFlowEstimator
 from reidaug.machine import fast_precision
 from reidaug.recipes import Recipe
@@ -53,9 +55,8 @@ class AugmentOptions(Recipe):
         "nearest frame, else by a standing pose in the mask or crop (column pose_from of "
         "manifest.parquet), or skip them.",
     )
-    pattern: str | None = Field(
-        default=None, description="Regular expression for file names of another form."
-    )
+    pattern: str | None = Field(default=None, description=PATTERN_HELP)
+    allow_left_out: bool = Field(default=False, description=ALLOW_HELP)
     poses: int = Field(
         default=25,
         ge=1,
@@ -153,7 +154,7 @@ class AugmentOptions(Recipe):
 
     def recipe(self, out: Path) -> dict[str, Any]:
         """Write the options as plain values, paths inside a run's folder relative to it."""
-        values = self.model_dump(mode="json", exclude={"model"})
+        values = self.model_dump(mode="json", exclude={"model", "allow_left_out"})
         for key in ("keypoints", "masks"):
             path = getattr(self, key)
             if path is not None and path.is_relative_to(out):

@@ -40,8 +40,8 @@ class Targets(NamedTuple):
 
 
 def mask_file(image: str, masks: Path | None) -> Path | None:
-    """Find the mask ``<stem of the image>.png`` of an image; None where there is none."""
-    path = masks / f"{Path(image).stem}.png" if masks is not None else None
+    """Find the mask of an image, its ``key`` with the ending .png; None where there is none."""
+    path = masks / Path(image).parent / f"{Path(image).stem}.png" if masks is not None else None
     return path if path is not None and path.is_file() else None
 
 

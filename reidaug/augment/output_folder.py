@@ -1,5 +1,6 @@
 """The folder of an augmented dataset: file names, links and copies."""
 
+import hashlib
 import re
 import shutil
 from collections.abc import Iterable
@@ -11,6 +12,8 @@ from reidaug.data.market1501 import TRAIN, Person
 from reidaug.errors import ReidaugError
 from reidaug.files import write_atomically
 
+LONGEST = 180
+"""Bytes of a name's stem that are kept: person, camera and pose come to it, and files end at 255."""
 _MARKET = re.compile(PATTERN)
 
 
@@ -18,8 +21,12 @@ def base_name(person: Person) -> str:
     """Name a training image (``.jpg``) so that every toolkit reads person and camera from it.
 
     It is the image's own name where that gives both; otherwise person and camera come before it.
+    A name too long for what is added to it is cut, and stays one of its own.
     """
     stem = person.path.stem
+    if len(stem.encode()) > LONGEST:
+        digest = hashlib.sha256(stem.encode()).hexdigest()[:12]
+        stem = f"{stem.encode()[: LONGEST - 13].decode(errors='ignore')}-{digest}"
     if _MARKET.match(stem) and ids_in(_MARKET, stem) == (person.pid, person.camid):
         return f"{stem}.jpg"
     return f"{person.pid:04d}_c{person.camid}_{stem}.jpg"

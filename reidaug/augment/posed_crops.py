@@ -20,7 +20,8 @@ from reidaug.augment.options import KEYPOINTS
 from reidaug.augment.pose_pool import Pool
 from reidaug.augment.target_poses import TargetPoses
 from reidaug.data.images import read_image
-from reidaug.data.market1501 import TRAIN, Person, read_market1501
+from reidaug.data.loose_crops import read_people
+from reidaug.data.market1501 import Person
 from reidaug.errors import UsageError
 from reidaug.geometry.pose import Pose
 from reidaug.perception.pose_estimator import PoseEstimator
@@ -73,11 +74,13 @@ class PosedCrops(Dataset[TrainingCrop]):
     Crops without keypoints are included, without a pose: nothing can warp them.
 
     Args:
-        root: A Market-1501-format dataset, see `reidaug.data.market1501.read_market1501`.
+        root: A Market-1501-format dataset, or a folder of crops whose names or folders give the
+            persons, see `reidaug.data.loose_crops.read_training`.
         keypoints: Keypoint file of the training images; default: the root's
             ``market-annotation-train.csv``.
         masks: Folder of person masks; by default ``masks`` in the root, where there is one.
         pattern: Regular expression that reads person and camera from file names.
+        allow_left_out: Whether more than a tenth of the images may be left out.
         transform: Applied to a `PosedImage`; by default images are bytes of their own size.
 
     Attributes:
@@ -98,9 +101,10 @@ class PosedCrops(Dataset[TrainingCrop]):
         keypoints: Path | str | None = None,
         masks: Path | str | None = None,
         pattern: str | None = None,
+        allow_left_out: bool = False,
         transform: Callable[[PosedImage], Tensor] | None = None,
     ) -> None:
-        dataset = read_market1501(Path(root), pattern=pattern, splits=(TRAIN,))
+        dataset = read_people(Path(root), pattern=pattern, allow_left_out=allow_left_out)
         self.people: tuple[Person, ...] = dataset.train
         file = find_keypoints(dataset.root, Path(keypoints) if keypoints else None)
         if file is None:

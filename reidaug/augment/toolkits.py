@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from reidaug.data.crop_names import warp_source
-from reidaug.data.market1501 import TRAIN, Person, read_market1501
+from reidaug.data.loose_crops import read_people
+from reidaug.data.market1501 import GALLERY, QUERY, TRAIN, Person, read_market1501
 from reidaug.errors import UsageError, require_extra
 
 
@@ -21,6 +22,7 @@ def torchreid_dataset(
     repeat: int = 1,
     seed: int = 0,
     pattern: str | None = None,
+    allow_left_out: bool = False,
 ) -> Callable[..., Any]:
     """Make the factory that ``torchreid.data.register_image_dataset`` takes.
 
@@ -36,7 +38,9 @@ def torchreid_dataset(
             2.5, two or three. A ratio of 0 keeps none: the control.
         repeat: How often each original is listed, to weigh originals against warps.
         seed: Random seed.
-        pattern: Regular expression for the file names of ``originals``.
+        pattern: Regular expression for the file names of ``originals``, and of query and gallery,
+            which are those of the dataset that was augmented.
+        allow_left_out: Whether more than a tenth of a split's images may be left out.
 
     Raises:
         ReidaugError: A root is missing or holds nothing to read.
@@ -47,12 +51,14 @@ def torchreid_dataset(
 
     if repeat < 1 or (ratio is not None and ratio < 0):
         raise UsageError(f"repeat is at least 1 and ratio at least 0, not {repeat} and {ratio}")
-    made = read_market1501(Path(warps))
-    real = [person for person in made.train if warp_source(person.path.name) is None]
-    warped = [person for person in made.train if warp_source(person.path.name) is not None]
+    read = partial(read_market1501, allow_left_out=allow_left_out)
+    made = read(Path(warps), pattern=pattern, splits=(QUERY, GALLERY))
+    crops = read(Path(warps), splits=(TRAIN,)).train
+    real = [person for person in crops if warp_source(person.path.name) is None]
+    warped = [person for person in crops if warp_source(person.path.name) is not None]
     if originals is not None:
-        found = read_market1501(Path(originals), pattern=pattern, splits=(TRAIN,))
-        real = list(found.train)
+        own = read_people(Path(originals), pattern=pattern, allow_left_out=allow_left_out)
+        real = list(own.train)
     train = [*(real * repeat), *draw_warps(warped, ratio, seed=seed)]
     if not train:
         raise UsageError(f"{warps}: ratio 0 leaves nothing to train on; name the originals")

@@ -13,12 +13,12 @@ from reidaug.augment.output_folder import show_split
 from reidaug.data.crop_names import PATTERN
 from reidaug.data.deepfashion import same_person_pairs, write_pairs_csv
 from reidaug.data.keypoints import write_patn
-from reidaug.data.loose_crops import read_training
+from reidaug.data.loose_crops import read_people
 from reidaug.data.market1501 import ReIDDataset
-from reidaug.errors import ReidaugError, UsageError
+from reidaug.errors import ReidaugError
 from reidaug.files import write_atomically
 from reidaug.geometry.pose import Pose
-from reidaug.runs import RunFolder
+from reidaug.runs import RunFolder, notice
 
 DISTRACTOR = 0
 DECIMALS = 2
@@ -43,6 +43,7 @@ def make_pairs(
     keypoints: Path | None = None,
     model: Path | None = None,
     pattern: str | None = None,
+    allow_left_out: bool = False,
     workers: int | None = None,
 ) -> PairsReport:
     """List all pairs of training images of one person; see ``reidaug pairs --help``.
@@ -53,18 +54,15 @@ def make_pairs(
         keypoints: Keypoint file; default as in `reidaug.augment.augmented_dataset.augment_dataset`.
         model: File of the network that estimates poses; None finds it.
         pattern: Regular expression that reads person and camera from file names.
+        allow_left_out: Whether more than a tenth of the images may be left out.
         workers: Processes that estimate poses; by default one per core.
 
     Raises:
         ReidaugError: There is nothing to pair, or a file cannot be read or written.
-        UsageError: Names do not give the person, or an argument is wrong.
+        UsageError: An argument is wrong.
     """
-    found, numbered = read_training(dataset, pattern=pattern)
-    if numbered:
-        raise UsageError(
-            f"names in {found.root} give no person ids, and pairs need two crops of a person; "
-            "give a --pattern that reads persons from names"
-        )
+    found = read_people(dataset, pattern=pattern, allow_left_out=allow_left_out)
+    notice(f"names are read so: {'; '.join(found.examples)}")
     known, masks = find_or_estimate(found, out, keypoints=keypoints, model=model, workers=workers)
     joined, left_out = join_poses(found, known)
     sources = [source for source in joined if pattern is not None or not _distractor(source)]

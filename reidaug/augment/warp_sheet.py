@@ -53,7 +53,7 @@ def warp_sheet(out: Path, sources: Sequence[Source], targets: TargetPoses) -> by
     header = 2 if targets.images else 0
     people = pick(sources, PEOPLE)
     sheet = ContactSheet(header + len(people), columns + 1, size)
-    images = {source.person.path.name: source.person.path for source in sources}
+    images = {source.person.key: source.person.path for source in sources}
     for column, name in enumerate(targets.images[:columns], 1):
         outline = shipped_outline(name, size)
         shown = _picture(images[name], size) if outline is None else _outline(outline)

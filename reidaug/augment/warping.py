@@ -82,7 +82,7 @@ def put_on_canvas(
         ReidaugError: Its mask is no image.
     """
     pose = on_canvas(source.pose, (image.shape[1], image.shape[2]), size)
-    mask = person_mask(source.person.path.name, pose, size, masks if source.mask_fits else None)
+    mask = person_mask(source.person.key, pose, size, masks if source.mask_fits else None)
     return Crop(source, resize(to_float(image), size), pose, mask)
 
 
@@ -213,7 +213,7 @@ def targets_of(
     do not lead to the target poses.
     """
     if estimator.keeps_pose:
-        name = crop.source.person.path.name
+        name = crop.source.person.key
         return Targets.cut((name,), stack([crop.pose]), crop.mask[None])
     if not estimator.to_target_pose:
         return carry_outline(crop.mask, crop.pose, flow, targets.images)

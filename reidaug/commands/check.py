@@ -8,7 +8,7 @@ import click
 
 from reidaug.augment.options import KEYPOINTS, MASKS
 from reidaug.commands import options
-from reidaug.data.market1501 import find_root
+from reidaug.data.loose_crops import find_crops
 from reidaug.dataset_check.checkup import check_dataset
 from reidaug.errors import ReidaugError, UsageError
 from reidaug.files import write_atomically
@@ -28,7 +28,8 @@ from reidaug.runs import counter
     type=options.PATH,
     help=f"Folder of person masks, STEM.png. [default: DATASET/{MASKS}, if it is there]",
 )
-@click.option("--pattern", help="Regular expression for file names of another form.")
+@options.pattern
+@options.allow_left_out
 @click.option("--json", "report", type=options.PATH, help="Write the findings to this file, too.")
 @options.workers
 def command(
@@ -36,10 +37,11 @@ def command(
     keypoints: Path | None,
     masks: Path | None,
     pattern: str | None,
+    allow_left_out: bool,
     report: Path | None,
     workers: int | None,
 ) -> None:
-    r"""Check DATASET, a re-ID dataset, and advise what to do about its problems.
+    r"""Check DATASET, a re-ID dataset or a folder of crops, and advise what to do about its problems.
 
     Checks names, persons, cameras, every image, keypoints and masks. A problem stops augment,
     training or evaluation; advice costs accuracy or images; a remark is good to know. Ends with 0
@@ -49,7 +51,7 @@ def command(
     reidaug check Market-1501
     reidaug check crops --pattern '(?P<pid>\d+)_cam(?P<camid>\d+)'
     """
-    root = find_root(dataset)
+    root, _ = find_crops(dataset)
     if report is not None and (report.is_dir() or not report.parent.is_dir()):
         raise UsageError(f"--json {report}: name a file in a folder that is there")
     with ExitStack() as stack:
@@ -57,6 +59,7 @@ def command(
             root,
             pattern=pattern,
             keypoints=_existing(keypoints, root / KEYPOINTS, "--keypoints"),
+            allow_left_out=allow_left_out,
             masks=_folder(_existing(masks, root / MASKS, "--masks")),
             workers=workers or cores(),
             announce=lambda total: stack.enter_context(

@@ -1,5 +1,6 @@
 """Options that several commands share, and options made from a recipe's fields."""
 
+import os
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args, get_origin
@@ -7,10 +8,30 @@ from typing import Any, Literal, TypeVar, get_args, get_origin
 import click
 from pydantic.fields import FieldInfo
 
+from reidaug.data.crop_names import PATTERN_HELP
+from reidaug.data.image_folders import ALLOW_HELP, printable
 from reidaug.files import summarise_left_out
 from reidaug.recipes import Recipe
 
-PATH = click.Path(path_type=Path)
+
+class _Path(click.Path):
+    """A path that can be written into reports, and that does not lead round in a circle."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Make a `Path` of a command's argument; a usage error where it is none."""
+        path = Path(os.fsdecode(super().convert(value, param, ctx)))
+        if printable(path) != str(path):
+            self.fail(f"{printable(path)}: not UTF-8 or with a line break; rename it", param, ctx)
+        try:
+            path.resolve()
+        except RuntimeError:
+            self.fail(f"{path}: a link that leads round in a circle", param, ctx)
+        except OSError as error:
+            self.fail(f"{path}: {error.strerror}", param, ctx)
+        return path
+
+
+PATH = _Path(path_type=Path)
 
 overrides = click.option(
     "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change a recipe key."
@@ -26,7 +47,8 @@ model = click.option(
     type=PATH,
     help="BlazePose's pose_landmark_full.tflite (or lite, heavy); without it, it is fetched once.",
 )
-pattern = click.option("--pattern", help="Regular expression for file names of another form.")
+pattern = click.option("--pattern", help=PATTERN_HELP)
+allow_left_out = click.option("--allow-left-out", is_flag=True, help=ALLOW_HELP)
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 

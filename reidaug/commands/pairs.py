@@ -21,6 +21,7 @@ from reidaug.commands import options
 )
 @options.model
 @options.pattern
+@options.allow_left_out
 @options.workers
 def command(dataset: Path, out: Path, **chosen: Any) -> None:
     """List all ordered pairs of training images of one person of DATASET.

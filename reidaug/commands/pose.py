@@ -22,8 +22,17 @@ from reidaug.perception.pose_report import PoseReport
     metavar="NAME,...",
     help="Which folders of a Market-1501 root: train, query, gallery.",
 )
+@options.pattern
+@options.allow_left_out
 @options.workers
-def command(dataset: Path, out: Path, splits: str, **chosen: Any) -> None:
+def command(
+    dataset: Path,
+    out: Path,
+    splits: str,
+    pattern: str | None,
+    allow_left_out: bool,
+    **chosen: Any,
+) -> None:
     """Find joints and outlines of the people in DATASET, a Market-1501 root or a folder of crops.
 
     Writes the 18 joints of every crop in PATN's form (-1 where a joint is missing). Where the
@@ -36,11 +45,15 @@ def command(dataset: Path, out: Path, splits: str, **chosen: Any) -> None:
     \b
     reidaug pose Market-1501 --out market-annotation-train.csv --masks masks
     """  # noqa: D301 - click asks for this character
-    _print(out, estimate_poses(crops_of(dataset, splits.split(",")), out, **chosen))
+    crops, left_out, in_folders = crops_of(
+        dataset, splits.split(","), pattern=pattern, allow_left_out=allow_left_out
+    )
+    report = estimate_poses(crops, out, in_folders=in_folders, left_out=left_out, **chosen)
+    _print(out, report, report.crops + len(left_out))
 
 
-def _print(out: Path, report: PoseReport) -> None:
-    options.show_left_out(beside(out, LEFT_OUT), report.crops, what="crops")
+def _print(out: Path, report: PoseReport, images: int) -> None:
+    options.show_left_out(beside(out, LEFT_OUT), images, what="images")
     click.echo(
         f"{report.crops:,} crops: {report.people:,} with a person "
         f"({report.at_second_try:,} of them found at a second try), "

@@ -1,14 +1,27 @@
 """File names of crops: person, camera, and the source of a warp."""
 
+import hashlib
 import re
 from pathlib import Path
 from typing import NamedTuple
 
 from reidaug.errors import UsageError
 
-PATTERN = r"([-\d]+)_c(\d+)"
+PATTERN = r"^(-1|\d+)_c(\d+)"
+"""Market-1501's names: the person begins the name, -1 is junk; camera ids have any length."""
+PATTERN_HELP = (
+    "Regular expression that reads person and camera from file names of another form: groups named "
+    "pid and camid, or pid alone; where images lie in folders, of FOLDER/NAME too. [default: the "
+    "person begins the name, as in 0002_c1s1_000451_03.jpg; where names in folders give nobody, "
+    "each folder is a person]"
+)
+"""What the option ``--pattern`` of every command does."""
 JUNK = -1
 
+HASHED = 2**48
+"""Ids from here to twice this stand for words and for longer numbers, see `id_of`."""
+
+_JUNK = (f"{JUNK}_", f"{JUNK}/")  # a name, or a folder and a name
 _WARPED = re.compile(r"(.+)_w(\d{2,})\.jpg")
 _FRAME = re.compile(r"_c\d+s(\d+)_(\d+)")
 
@@ -18,6 +31,18 @@ class Frame(NamedTuple):
 
     sequence: int  # video sequence of the camera
     number: int  # frame of the sequence
+
+
+class Reading(NamedTuple):
+    """What a pattern reads from the name of a crop."""
+
+    person: str  # the person as written; ``-1``: junk
+    camera: str  # the camera as written
+
+    @property
+    def ids(self) -> tuple[int, int]:
+        """Person and camera as numbers, see `id_of`."""
+        return JUNK if self.person == str(JUNK) else id_of(self.person), id_of(self.camera)
 
 
 def market_name(pid: int, camid: int, sequence: int, frame: int, detection: int) -> str:
@@ -59,7 +84,7 @@ def compile_pattern(pattern: str) -> re.Pattern[str]:
     """
     try:
         compiled = re.compile(pattern)
-    except re.error as error:
+    except (re.error, OverflowError, RecursionError) as error:
         raise UsageError(f"pattern {pattern!r}: {error}") from None
     if "pid" not in compiled.groupindex and (compiled.groupindex or compiled.groups != 2):
         raise UsageError(
@@ -68,20 +93,48 @@ def compile_pattern(pattern: str) -> re.Pattern[str]:
     return compiled
 
 
-def ids_in(pattern: re.Pattern[str], name: str) -> tuple[int, int] | None:
+def read_name(pattern: re.Pattern[str], name: str) -> Reading | None:
     """Read person and camera from a file name; without a group ``camid`` the camera is 1.
 
-    The result is None where the name does not match or the ids are no numbers.
+    A dash is part of the person only in a name that begins with ``-1_``, or a folder ``-1``, which
+    is junk: that of ``id-1`` is none. The result is None where the name does not match, an id is neither number nor
+    word, or the person's number begins the name and is negative.
     """
     found = pattern.search(name)
     if found is None:
         return None
+    person = "pid" if pattern.groupindex else 1
+    pid = found[person]
     if pattern.groupindex:
-        named = found.groupdict()
-        pid, camid = named["pid"], named.get("camid", "1")
+        camid = found["camid"] if "camid" in pattern.groupindex else "1"
     else:
-        pid, camid = found.groups()
-    try:
-        return int(pid), int(camid)
-    except (TypeError, ValueError):
+        camid = found[2]
+    if pid == str(JUNK) and found.start(person) == 0 and name.startswith(_JUNK):
+        return Reading(pid, camid) if _is_id(camid) else None
+    if not _is_id(pid) or not _is_id(camid) or (found.start(person) == 0 and pid[0] == "-"):
         return None
+    return Reading(pid.lstrip("-"), camid.lstrip("-"))
+
+
+def ids_in(pattern: re.Pattern[str], name: str) -> tuple[int, int] | None:
+    """Read person and camera from a file name as numbers; None where `read_name` gives nothing."""
+    reading = read_name(pattern, name)
+    return reading.ids if reading else None
+
+
+def id_of(text: str) -> int:
+    """Number a person or camera as written in a name or by a folder, the same in every dataset.
+
+    A number below twice `HASHED` stays. A word, or a number too long for the 64 bits of arrays and
+    other toolkits, becomes one from `HASHED` on that depends on nothing else.
+    """
+    if text.isdecimal():
+        value = int(text)
+        if value < 2 * HASHED:
+            return value
+        text = str(value)
+    return HASHED + int.from_bytes(hashlib.sha256(text.encode(errors="surrogatepass")).digest()[:6])
+
+
+def _is_id(text: str | None) -> bool:
+    return text is not None and any(character.isalnum() for character in text)

@@ -5,13 +5,20 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from reidaug.data.crop_names import PATTERN, compile_pattern
-from reidaug.data.market1501 import SPLITS, TRAIN, find_root
+from reidaug.data.loose_crops import crops_in, find_crops
+from reidaug.data.market1501 import GALLERY, QUERY, SPLITS, TRAIN
 from reidaug.dataset_check.duplicates import duplicate_findings
-from reidaug.dataset_check.findings import USES, Finding, Tally, ranked
+from reidaug.dataset_check.findings import EVALUATION, USES, Finding, Tally, ranked
 from reidaug.dataset_check.identities import Counts, count, identity_findings
 from reidaug.dataset_check.image_files import image_findings, inspect_images
 from reidaug.dataset_check.joints import joint_findings
-from reidaug.dataset_check.names import is_listed, list_split, name_findings
+from reidaug.dataset_check.names import (
+    Listing,
+    is_listed,
+    list_crops,
+    list_split,
+    name_findings,
+)
 
 
 class Checkup(NamedTuple):
@@ -21,6 +28,7 @@ class Checkup(NamedTuple):
     listed: bool  # whether MSMT17's lists name the crops
     counts: Mapping[str, Counts]  # size of each split that exists, by name
     findings: tuple[Finding, ...]  # problems, then advice, then remarks
+    examples: tuple[str, ...] = ()  # what was read from three names
 
     def stopped(self, use: str) -> tuple[Finding, ...]:
         """Return the findings that stop a use, of `reidaug.dataset_check.findings.USES`."""
@@ -38,6 +46,9 @@ class Checkup(NamedTuple):
         for split, counts in self.counts.items():
             ids, images, cameras, junk, distractors = (f"{number:,}" for number in counts)
             yield f"{split:20}{ids:>8}{images:>10}{cameras:>9}{junk:>8}{distractors:>13}"
+        if self.examples:
+            yield ""
+            yield f"names are read so: {'; '.join(self.examples)}"
         for finding in self.findings:
             yield ""
             yield from finding.lines()
@@ -50,6 +61,7 @@ class Checkup(NamedTuple):
         return {
             "dataset": str(self.root),
             "splits": {split: counts._asdict() for split, counts in self.counts.items()},
+            "names": list(self.examples),
             "findings": [finding._asdict() for finding in self.findings],
             "usable": self.usable(),
         }
@@ -61,16 +73,18 @@ def check_dataset(
     pattern: str | None = None,
     keypoints: Path | None = None,
     masks: Path | None = None,
+    allow_left_out: bool = False,
     workers: int = 1,
     announce: Callable[[int], Callable[[int], None]] = lambda total: lambda done: None,
 ) -> Checkup:
     """Check a dataset, every image of it; damaged files are findings, not errors.
 
     Args:
-        root: The dataset, see `reidaug.data.market1501.find_root`.
+        root: The dataset, see `reidaug.data.market1501.find_root`, or a folder of crops.
         pattern: Regular expression that reads person and camera from file names.
         keypoints: Keypoint file of the training images, or None.
         masks: Folder of person masks of the training images, or None.
+        allow_left_out: Whether more than a tenth of a split's images may be left out.
         workers: Processes that inspect images.
         announce: Called once with the number of images; its result is called with the number of
             images just inspected.
@@ -80,12 +94,20 @@ def check_dataset(
         UsageError: The pattern is no regular expression, or lacks the needed groups.
     """
     compiled = compile_pattern(pattern or PATTERN)
-    root = find_root(root)
-    listed = is_listed(root)
-    splits = {name: list_split(root, name, compiled) for name in SPLITS}
+    root, is_root = find_crops(root)
+    listed = is_root and is_listed(root)
     findings = []
+    if is_root:
+        splits = {name: list_split(root, name, compiled) for name in SPLITS}
+    else:
+        crops_in(root)
+        splits = {TRAIN: list_crops(root, compiled)}
+        what, where = "a folder of crops has no query and gallery", f"{QUERY}, {GALLERY}"
+        advice = "they are training images; a Market-1501 root has all three"
+        findings.append(Finding.problem(where, what, advice, Tally(), (EVALUATION,)))
     for listing in splits.values():
-        findings += name_findings(listing, listed=listed)
+        findings += name_findings(listing, listed=listed, allowed=allow_left_out)
+    splits = {name: splits.get(name, Listing(name, missing="a folder of crops")) for name in SPLITS}
     findings += identity_findings(splits, listed=listed)
     advance = announce(sum(len(listing.people) for listing in splits.values()))
     images = {}
@@ -104,4 +126,5 @@ def check_dataset(
         findings += joint_findings(people, sizes, keypoints, root=root)
     present = [listing for listing in splits.values() if not listing.missing]
     counts = {listing.split: count(listing, listed=listed) for listing in present}
-    return Checkup(root, listed, counts, ranked(findings))
+    examples = next((listing.examples for listing in present if listing.examples), ())
+    return Checkup(root, listed, counts, ranked(findings), examples)

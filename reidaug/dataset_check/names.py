@@ -1,32 +1,34 @@
-"""Checks of the file names of a dataset, and patterns that read other forms of names."""
+"""Checks of the file names of a dataset: what they give, and what is left out."""
 
 import re
-from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from reidaug.data.crop_names import PATTERN, ids_in
-from reidaug.data.market1501 import LISTS, TRAIN, Person, read_market1501, scan_split
-from reidaug.dataset_check.findings import AUGMENT, EVALUATION, TRAINING, Finding, Tally, number
+from reidaug.data.crop_names import PATTERN
+from reidaug.data.image_folders import MOST_LEFT_OUT, list_images
+from reidaug.data.market1501 import (
+    LISTS,
+    TRAIN,
+    Person,
+    SplitFiles,
+    read_crops,
+    read_market1501,
+    scan_split,
+    split_folder,
+)
+from reidaug.data.name_forms import pattern_advice
+from reidaug.dataset_check.findings import (
+    AUGMENT,
+    EVALUATION,
+    TRAINING,
+    Finding,
+    Tally,
+    number,
+)
 from reidaug.errors import ReidaugError
 
-FORMS = (
-    r"^(?P<pid>\d{4})_\d{3}_(?P<camid>\d{2})_",  # MSMT17
-    r"^\d_(?P<pid>\d{3,4})_(?P<camid>\d)_\d+",  # CUHK03
-    r"(?i)(?=.*cam(?:era)?[-_ ]?(?P<camid>\d+)).*?(?:id|person|p)[-_ ]?(?P<pid>\d+)",
-    r"(?i)cam(?:era)?[-_ ]?(?P<camid>\d+)\D+(?P<pid>\d+)",
-    r"(?i)(?P<pid>\d+).*?c(?:am|amera)?[-_ ]?(?P<camid>\d+)",
-    r"^\D*(?P<pid>\d+)\D+(?P<camid>\d+)",
-    r"^\D*(?P<pid>\d+)",
-)
-"""Common forms of file names, the most specific ones first."""
-
-_RENAME = (
-    "rename them to .jpg: here files are read by their content, and torchreid and fastreid "
-    "list *.jpg too"
-)
-MOST_CAMERAS = 64
-MOST_NAMES = 2_000
+_JPEG = "torchreid and fastreid list *.jpg alone; here images of every format are read"
+_ALLOWED = "they are left out with --allow-left-out"
 
 
 class Listing(NamedTuple):
@@ -35,9 +37,27 @@ class Listing(NamedTuple):
     split: str  # name of the split
     people: tuple[Person, ...] = ()  # the crops, junk left out
     junk: int = 0  # number of junk images (pid -1)
-    unmatched: tuple[str, ...] = ()  # names ending in .jpg, or lines of a list, that do not match
-    other_formats: tuple[str, ...] = ()  # images that do not end in .jpg
+    unmatched: tuple[str, ...] = ()  # names, or lines of a list, that give no person and camera
+    unusable: tuple[str, ...] = ()  # a line for each image that is no usable file
     missing: str = ""  # why the split cannot be read; empty when it can
+    folders: tuple[str, ...] = ()  # folders beside the images, which are not read
+    by_folder: bool = False  # whether folders, and not names, give the persons
+    numbered: bool = False  # whether each crop counts as a person of its own
+    examples: tuple[str, ...] = ()  # what was read from three names
+
+    @classmethod
+    def of(cls, split: str, files: SplitFiles) -> "Listing":
+        """Take the files of a split."""
+        return cls(
+            split, files.people, files.junk, files.unmatched, files.unusable,
+            folders=files.folders, by_folder=files.by_folder, examples=files.examples,
+        )  # fmt: skip
+
+    @property
+    def much_left_out(self) -> bool:
+        """Whether more is left out than without being asked, see `MOST_LEFT_OUT`."""
+        left_out = len(self.unmatched) + len(self.unusable)
+        return left_out > MOST_LEFT_OUT * (len(self.people) + self.junk + left_out)
 
 
 def is_listed(root: Path) -> bool:
@@ -55,72 +75,87 @@ def list_split(root: Path, split: str, pattern: re.Pattern[str]) -> Listing:
     """
     try:
         if not is_listed(root):
-            files = scan_split(root / split, pattern)
-            return Listing(split, files.people, files.junk, files.unmatched, files.other_formats)
-        dataset = read_market1501(root, splits=(split,))
-    except ReidaugError as error:
+            return Listing.of(split, scan_split(split_folder(root, split), pattern))
+        dataset = read_market1501(root, splits=(split,), allow_left_out=True)
+    except (ReidaugError, OSError) as error:
         return Listing(split, missing=str(error))
     people = (*dataset.train, *dataset.query, *dataset.gallery)
-    return Listing(split, people, unmatched=dataset.left_out)
+    return Listing(split, people, unmatched=dataset.left_out, examples=dataset.examples)
 
 
-def name_findings(listing: Listing, *, listed: bool) -> list[Finding]:
-    """Report the names of a split that cannot be used; ``listed``: they are lines of a list."""
+def list_crops(folder: Path, pattern: re.Pattern[str]) -> Listing:
+    """List a folder of crops as training images; see `reidaug.data.loose_crops.read_training`."""
+    found = list_images(folder)
+    try:
+        listing = Listing.of(TRAIN, read_crops(found, pattern))
+    except ReidaugError as error:
+        return Listing(TRAIN, missing=str(error))
+    if pattern.pattern != PATTERN or listing.people or listing.junk:
+        return listing
+    people = tuple(Person(path, count, 1) for count, path in enumerate(found.images, 1))
+    return listing._replace(people=people, numbered=bool(people))
+
+
+def name_findings(listing: Listing, *, listed: bool, allowed: bool = False) -> list[Finding]:
+    """Report the names of a split that cannot be used.
+
+    Args:
+        listing: The split.
+        listed: Whether they are lines of a list.
+        allowed: Whether more than a tenth of the images may be left out.
+    """
     split, stops = listing.split, uses_of(listing.split)
     if listing.missing:
         advice = "without it only the other splits can be used"
         return [Finding.problem(split, listing.missing, advice, Tally(), stops)]
-    findings = []
-    correction = "correct these lines of the list" if listed else pattern_advice(listing.unmatched)
-    for names, says, advice in (
-        (listing.unmatched, "do not name person and camera", correction),
-        (listing.other_formats, "do not end in .jpg and are not read", _RENAME),
-    ):
-        if names and listing.people:
-            what = f"{number(len(names), 'name')} {says}"
-            findings.append(Finding.advise(split, what, advice, Tally(names)))
-        elif names:
-            what = f"all {number(len(names), 'name')} {says}"
-            findings.append(Finding.problem(split, what, advice, Tally(names), stops))
+    findings = _left_out(listing, listed=listed, allowed=allowed)
     if not listing.people and not findings:
         what = f"no image that counts, {number(listing.junk, 'junk image')} (person -1)"
-        advice = "put the images directly in this folder; folders below it are not read"
+        advice = "put the images, or a folder of them for each person, directly into this folder"
         findings.append(Finding.problem(split, what, advice, Tally(), stops))
     elif listing.junk:
         what = f"{number(listing.junk, 'junk image')} (person -1)"
         findings.append(Finding.remark(split, what, "left out, as everywhere", Tally()))
+    if listing.by_folder and listing.people:
+        what = "names give nobody: each folder counts as a person, all of them under camera 1"
+        advice = "for evaluation cameras have to differ: give a --pattern that reads FOLDER/NAME"
+        findings.append(Finding.remark(split, what, advice, Tally()))
+    if listing.folders and listing.people:
+        what = f"{number(len(listing.folders), 'folder')} beside the images, not read"
+        findings.append(Finding.remark(split, what, "fine, if meant", Tally(listing.folders)))
+    other = Tally(p.path.name for p in listing.people if p.path.suffix != ".jpg")
+    if other.count:
+        what = f"{number(other.count, 'name')} not ending in .jpg"
+        findings.append(Finding.remark(split, what, _JPEG, other))
+    return findings
+
+
+def _left_out(listing: Listing, *, listed: bool, allowed: bool) -> list[Finding]:
+    split, stops = listing.split, uses_of(listing.split)
+    correction = "correct these lines of the list" if listed else pattern_advice(listing.unmatched)
+    if listing.numbered:
+        what = f"all {number(len(listing.unmatched), 'name')} give no person: each crop is its own"
+        tally = Tally(listing.unmatched)
+        return [Finding.problem(split, what, correction, tally, (TRAINING,))]
+    unreadable = "mend or remove these files"
+    findings = []
+    for names, says, advice in (
+        (listing.unmatched, "do not name person and camera", correction),
+        (listing.unusable, "are no usable images", unreadable),
+    ):
+        if names and listing.people and (allowed or not listing.much_left_out):
+            what = f"{number(len(names), 'name')} {says}"
+            findings.append(Finding.advise(split, what, advice, Tally(names)))
+        elif names and listing.people:
+            what = f"{number(len(names), 'name')} {says}, more than a tenth"
+            advice = f"{advice}; {_ALLOWED}"
+            findings.append(Finding.problem(split, what, advice, Tally(names), stops))
+        elif names:
+            what = f"all {number(len(names), 'name')} {says}"
+            findings.append(Finding.problem(split, what, advice, Tally(names), stops))
     return findings
 
 
 def uses_of(split: str) -> tuple[str, ...]:
     """Return the uses, of `reidaug.dataset_check.findings.USES`, that need a split."""
     return (AUGMENT, TRAINING) if split == TRAIN else (EVALUATION,)
-
-
-def pattern_advice(names: Sequence[str]) -> str:
-    """Advise how to read unmatched names, with a pattern and what it reads from the first one."""
-    pattern = suggest_pattern(names)
-    if pattern is None:
-        return f"rename them like 0002_c1s1_000451_03.jpg ({PATTERN}), or give a --pattern"
-    pid, camid = ids_in(re.compile(pattern), names[0]) or (0, 0)
-    return (
-        f"rename them like 0002_c1s1_000451_03.jpg, or try --pattern '{pattern}', which reads "
-        f"person {pid}, camera {camid} from {names[0]}"
-    )
-
-
-def suggest_pattern(names: Sequence[str]) -> str | None:
-    """Find a pattern that reads person and camera from names; the first `MOST_NAMES` count.
-
-    Returns:
-        The first of `FORMS` that reads every name and finds a plausible number of cameras, or None.
-    """
-    names = names[:MOST_NAMES]
-    for form in FORMS:
-        compiled = re.compile(form)
-        found = [ids_in(compiled, name) for name in names]
-        if names and all(found):
-            cameras = {ids[1] for ids in found if ids}
-            if len(cameras) <= min(MOST_CAMERAS, max(2, len(names) // 2)):
-                return form
-    return None

@@ -4,11 +4,25 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
-from reidaug.data.images import image_files
+from reidaug.data.crop_names import compile_pattern
+from reidaug.data.image_folders import ImageFolder, check_left_out, list_images
 from reidaug.data.keypoints import fits_patn, write_patn
 from reidaug.data.loose_crops import crops_in
-from reidaug.data.market1501 import GALLERY, QUERY, SPLITS, TRAIN, find_root, read_market1501
+from reidaug.data.market1501 import (
+    GALLERY,
+    LISTS,
+    QUERY,
+    SPLITS,
+    TRAIN,
+    find_root,
+    left_out_lines,
+    read_crops,
+    read_market1501,
+    split_folder,
+)
+from reidaug.data.name_forms import pattern_advice
 from reidaug.errors import ReidaugError, UsageError, require_extra
 from reidaug.files import remove_partials, write_atomically
 from reidaug.geometry.pose import Pose
@@ -28,42 +42,84 @@ from reidaug.perception.pose_report import PoseReport, PoseStatistics, trust
 from reidaug.perception.pose_sheet import pose_sheet
 from reidaug.perception.provenance import provenance_file, write_provenance
 from reidaug.perception.weights import find_model, model_name
+from reidaug.runs import notice
 
 SPLIT_NAMES = {"train": TRAIN, "query": QUERY, "gallery": GALLERY, "test": GALLERY}
 REPORT, LEFT_OUT, SHEET = ".report.json", ".left_out.txt", ".sheet.png"
 
 
-def crops_of(dataset: Path, splits: Sequence[str] = (TRAIN,)) -> list[Path]:
-    """List the crops of a dataset by name, split after split.
+class CropList(NamedTuple):
+    """The crops of a dataset."""
+
+    crops: list[Path]  # by name, split after split
+    left_out: tuple[str, ...] = ()  # one line for each image that cannot be used
+    in_folders: bool = False  # whether only FOLDER/NAME tells them apart
+
+
+def crops_of(
+    dataset: Path,
+    splits: Sequence[str] = (TRAIN,),
+    *,
+    pattern: str | None = None,
+    allow_left_out: bool = False,
+) -> CropList:
+    """List the crops of a dataset, junk included, whatever their names.
 
     Args:
-        dataset: A Market-1501 root or one of its usual parents, or a folder of crops.
+        dataset: A Market-1501 root or one of its usual parents, or a folder of crops, or of folders
+            of crops.
         splits: Which splits of a root: of `SPLITS`, or ``train``, ``query``, ``gallery``, ``test``.
+        pattern: Regular expression: only crops count whose names it reads person and camera from,
+            see `reidaug.data.market1501.read_market1501`.
+        allow_left_out: Whether more than a tenth of a split's images may be left out.
 
     Raises:
-        ReidaugError: There is no such folder, or no image in it.
-        UsageError: There is no such split.
+        ReidaugError: There is no such folder, no image in it, or too much is left out.
+        UsageError: There is no such split, or the pattern is none.
     """
-    folders = [SPLIT_NAMES.get(name.strip(), name.strip()) for name in splits]
-    for name in folders:
+    names = list(dict.fromkeys(SPLIT_NAMES.get(name.strip(), name.strip()) for name in splits))
+    for name in names:
         if name not in SPLITS:
             raise UsageError(f"--splits {name}: there are train, query and gallery")
     try:
         root = find_root(dataset)
     except ReidaugError:
-        if not dataset.is_dir():
+        if not dataset.expanduser().is_dir():
             raise
-        return list(crops_in(dataset))
-    if not any((root / name).is_dir() for name in SPLITS):  # MSMT17: lists of images
-        found = read_market1501(root, splits=folders)
-        return [p.path for people in (found.train, found.query, found.gallery) for p in people]
-    listed: list[Path] = []
-    for name in dict.fromkeys(folders):
-        images = image_files(root / name) if (root / name).is_dir() else ()
-        if not images:
-            raise ReidaugError(f"{root / name}: no folder with images; leave it out of --splits")
-        listed += images
-    return listed
+        return _list(dataset.expanduser(), crops_in(dataset), pattern, allow_left_out)
+    if (root / LISTS[TRAIN]).is_file():  # MSMT17
+        found = read_market1501(root, splits=names, allow_left_out=allow_left_out)
+        people = (*found.train, *found.query, *found.gallery)
+        return CropList([person.path for person in people], found.left_out)
+    parts = []
+    for name in names:
+        folder = split_folder(root, name)
+        images = list_images(folder) if folder.is_dir() else None
+        if images is None or not images.images:
+            raise ReidaugError(f"{folder}: no folder with images; leave it out of --splits")
+        parts.append(_list(folder, images, pattern, allow_left_out))
+    return CropList(
+        [path for part in parts for path in part.crops],
+        tuple(line for part in parts for line in part.left_out),
+        any(part.in_folders for part in parts),
+    )
+
+
+def _list(folder: Path, found: ImageFolder, pattern: str | None, allow_left_out: bool) -> CropList:
+    """List the crops of one folder."""
+    crops, left_out, advice = list(found.images), found.unusable, ""
+    if pattern is not None:
+        compiled = compile_pattern(pattern)
+        files = read_crops(found, compiled)
+        left_out = left_out_lines(folder, files, compiled)
+        unmatched = {folder / name for name in files.unmatched}
+        crops = [path for path in crops if path not in unmatched]
+        advice = pattern_advice(files.unmatched) if files.unmatched else ""
+        if files.examples:
+            notice(f"names are read so: {'; '.join(files.examples)}")
+    total = len(crops) + len(left_out)
+    check_left_out(folder, left_out, total, allowed=allow_left_out and bool(crops), advice=advice)
+    return CropList(crops, left_out, found.shares_names)
 
 
 def estimate_poses(
@@ -73,15 +129,19 @@ def estimate_poses(
     masks: Path | None = None,
     model: Path | None = None,
     workers: int | None = None,
+    in_folders: bool = False,
+    left_out: Sequence[str] = (),
 ) -> PoseReport:
     """Estimate poses and masks of crops and return the report; see ``reidaug pose --help``.
 
     Args:
-        crops: Image files whose names differ.
+        crops: Image files whose names differ, or FOLDER/NAME with ``in_folders``.
         out: The PATN CSV to write; an unfinished run is continued.
         masks: Folder for the masks, or None.
         model: File of the network; None finds it, see `reidaug.perception.weights.find_model`.
         workers: Processes; by default one per core.
+        in_folders: Whether crops are told apart by FOLDER/NAME, in the file and among the masks.
+        left_out: A line for each image that is not among the crops, for the list of these.
 
     Raises:
         ReidaugError: The model cannot be found, no crop can be read, a file cannot be read or
@@ -89,10 +149,11 @@ def estimate_poses(
         UsageError: An argument is wrong, or the extra ``pose`` is missing.
     """
     require_extra("pose", "ai_edge_litert")
-    _check_crops(crops, out, masks)
-    file = find_model(model)
     folder = out.with_name(f".{out.name}.records")
-    job = PoseJob(folder, masks and masks.resolve(), file, model_name(file))
+    job = PoseJob(folder, masks and masks.resolve(), Path(), "", in_folders)
+    _check_crops(job, crops, out, masks)
+    file = find_model(model)
+    job = job._replace(model=file, network=model_name(file))
     inputs = fingerprint(job.network, crops)
     finished = _finished(job, out, crops, inputs)
     if finished is not None:
@@ -107,10 +168,11 @@ def estimate_poses(
     workers, chunks = workers or cores(), chunks_of(crops, CHUNK)
     tasks, processes = chunk_tasks(job, chunks), min(workers, len(chunks))
     work = run_chunks(tasks, processes, total=len(crops), what="pose", unit="crop")
-    statistics = _write(job, chunks, out, made)
+    statistics = _write(job, chunks, out, made, left_out)
     report = statistics.report(
         network=job.network,
         masks=masks is not None,
+        left_out=len(left_out) + len(statistics.left_out),
         inputs=inputs,
         crops_per_s=work.rate,
         seconds=round(work.seconds, 1),
@@ -128,7 +190,11 @@ def beside(out: Path, ending: str) -> Path:
 
 
 def _write(
-    job: PoseJob, chunks: Sequence[Sequence[Path]], out: Path, made: Sequence[Path]
+    job: PoseJob,
+    chunks: Sequence[Sequence[Path]],
+    out: Path,
+    made: Sequence[Path],
+    left_out: Sequence[str],
 ) -> PoseStatistics:
     """Write the keypoint file and the files next to it, except the report."""
     statistics = PoseStatistics()
@@ -141,7 +207,7 @@ def _write(
                 folder.rmdir()
         raise
     write_provenance(out, (row for chunk in read_chunks(job, chunks) for row in chunk.rows))
-    text = "".join(f"{line}\n" for line in statistics.left_out)
+    text = "".join(f"{line}\n" for line in (*left_out, *statistics.left_out))
     write_atomically(beside(out, LEFT_OUT), text.encode())
     doubtful = statistics.doubtful()
     captions = [f"{trust(row):.2f} {path.stem}" for path, row in doubtful]
@@ -161,16 +227,19 @@ def _poses(
         raise ReidaugError(f"not one of {statistics.crops} crops can be read: {first}")
 
 
-def _check_crops(crops: Sequence[Path], out: Path, masks: Path | None) -> None:
+def _check_crops(job: PoseJob, crops: Sequence[Path], out: Path, masks: Path | None) -> None:
     """Reject crops that a keypoint file cannot distinguish, and files that would be overwritten."""
     if out.suffix != ".csv" or out.is_dir():
         raise UsageError(f"--out {out}: name a file that ends in .csv")
     if masks is not None and masks.exists() and not masks.is_dir():
         raise UsageError(f"--masks {masks}: this is a file; name a folder")
     for path in crops:
-        if not fits_patn(path.name):
+        if not fits_patn(job.name(path)):
             raise ReidaugError(f"{path}: such a name cannot stand in a keypoint file; rename it")
-    parts = Counter(path.name if masks is None else path.stem for path in crops)
+    parts = Counter(
+        job.name(path) if masks is None else str(mask_path(Path(), job.name(path)).with_suffix(""))
+        for path in crops
+    )
     name, count = parts.most_common(1)[0]
     if count > 1:
         raise UsageError(
@@ -196,7 +265,7 @@ def _finished(job: PoseJob, out: Path, crops: Sequence[Path], inputs: str) -> Po
     needed = (beside(out, LEFT_OUT), beside(out, SHEET), provenance_file(out))
     complete = all(path.exists() for path in needed)
     if job.masks is not None:
-        masks = sum(mask_path(job.masks, path.name).exists() for path in crops)
+        masks = sum(mask_path(job.masks, job.name(path)).exists() for path in crops)
         complete = complete and masks >= report.outlines
     return report if complete else None
 
@@ -206,8 +275,6 @@ def _check_masks(job: PoseJob, crops: Sequence[Path]) -> None:
     if job.masks is None or not job.masks.is_dir() or job.folder.exists():
         return
     for path in crops:
-        if mask_path(job.masks, path.name).exists():
-            raise ReidaugError(
-                f"{mask_path(job.masks, path.name)} is there already; name another folder with "
-                "--masks"
-            )
+        file = mask_path(job.masks, job.name(path))
+        if file.exists():
+            raise ReidaugError(f"{file} is there already; name another folder with --masks")

@@ -5,7 +5,7 @@ A chunk depends on the order of the crops alone. It is done when its record is o
 """
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
@@ -39,6 +39,11 @@ class PoseJob(NamedTuple):
     masks: Path | None  # folder for ``<stem of the crop>.png``, or None
     model: Path  # file of the network
     network: str  # its name, see `reidaug.perception.weights.KNOWN`
+    in_folders: bool = False  # whether crops are named FOLDER/NAME, see `reidaug.data.market1501`
+
+    def name(self, crop: Path) -> str:
+        """Name a crop in the keypoint file."""
+        return f"{crop.parent.name}/{crop.name}" if self.in_folders else crop.name
 
     @property
     def records(self) -> Records:
@@ -49,7 +54,7 @@ class PoseJob(NamedTuple):
 class PoseRecord(NamedTuple):
     """The saved values of one estimate."""
 
-    name: str  # file name of the crop
+    name: str  # name of the crop, see `PoseJob.name`
     joints: list[list[float]]  # x, y and whether it is visible (0 or 1) of the 18 joints
     certainty: list[float]  # probability that each joint is visible
     person: float  # probability that there is a person
@@ -84,7 +89,7 @@ class PoseRecord(NamedTuple):
 class PoseChunk(NamedTuple):
     """A finished chunk."""
 
-    crops: Sequence[Path]  # its crops
+    crops: Mapping[str, Path]  # its crops by name
     rows: list[PoseRecord]  # their records, in order
     left_out: list[str]  # ``file: reason`` for each crop that could not be read
 
@@ -127,10 +132,12 @@ def make_chunk(job: PoseJob, index: int, crops: Sequence[Path]) -> tuple[int, in
                 left_out.append(str(error))
                 continue
             search = find_person(estimator, channels_last(image))
-            rows.append(PoseRecord.of(path.name, search))
+            rows.append(PoseRecord.of(job.name(path), search))
             if job.masks is not None and rows[-1].outlined:
                 content = encode_png(torch.from_numpy(search.estimate.mask))
-                write_atomically(mask_path(job.masks, path.name), content)
+                file = mask_path(job.masks, rows[-1].name)
+                file.parent.mkdir(exist_ok=True)
+                write_atomically(file, content)
     job.records.write(index, {"of": of, "rows": rows, "left_out": left_out})
     return len(crops), len(crops)
 
@@ -140,12 +147,13 @@ def read_chunks(job: PoseJob, chunks: Sequence[Sequence[Path]]) -> Iterator[Pose
     records = job.records
     for index, chunk in enumerate(chunks):
         record = records.read(index)
-        yield PoseChunk(chunk, [PoseRecord(*row) for row in record["rows"]], record["left_out"])
+        crops = {job.name(path): path for path in chunk}
+        yield PoseChunk(crops, [PoseRecord(*row) for row in record["rows"]], record["left_out"])
 
 
 def mask_path(masks: Path, name: str) -> Path:
-    """Name the mask of a crop: ``<stem of the crop>.png``."""
-    return masks / f"{Path(name).stem}.png"
+    """Name the mask of a crop: its name with the ending .png."""
+    return masks / Path(name).parent / f"{Path(name).stem}.png"
 
 
 @lru_cache(maxsize=1)

@@ -29,6 +29,7 @@ class PoseReport(NamedTuple):
     least_certain: list[str]  # names of the least certain crops
     network: str  # name of the network
     masks: bool  # whether masks were written
+    left_out: int  # images without a pose, those included that are no usable files
     inputs: str  # hash of network and crops
     crops_per_s: float  # rate of the crops read just now
     seconds: float  # time they took
@@ -59,7 +60,7 @@ class PoseStatistics:
         for chunk in chunks:
             self.crops += len(chunk.crops)
             self.left_out += chunk.left_out
-            paths = {path.name: path for path in chunk.crops}
+            paths = chunk.crops
             for row in chunk.rows:
                 self._count(paths[row.name], row)
                 yield row.name, row.pose

@@ -78,4 +78,4 @@ def test_wrong_usage_is_said_in_a_line(
 
 def test_a_folder_that_is_no_dataset_is_said_in_a_line(tmp_path: Path, capfd) -> None:
     assert run(tmp_path) == 1
-    assert "no folder bounding_box_train" in capfd.readouterr().err
+    assert "neither images in it nor a folder bounding_box_train" in capfd.readouterr().err

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from reidaug.data.loose_crops import crops_in, read_training
+from reidaug.data.loose_crops import crops_in, read_people, read_training
 from reidaug.data.market1501 import TRAIN, read_market1501
 from reidaug.errors import ReidaugError, UsageError
 
@@ -34,7 +34,9 @@ def test_names_like_those_of_market1501_give_the_identity(tmp_path: Path) -> Non
 
 def test_a_stray_file_takes_no_names_away(tmp_path: Path) -> None:
     root = folder(tmp_path / "crops", "0002_c3s1_000451_03.jpg", "logo.png")
-    dataset, numbered = read_training(root)
+    with pytest.raises(ReidaugError, match=r"1 of 2 images would be left out.*--allow-left-out"):
+        read_training(root)
+    dataset, numbered = read_training(root, allow_left_out=True)
     assert not numbered
     assert [(p.pid, p.camid) for p in dataset.train] == [(2, 3)]
     assert ["logo.png: the name does not match" in line for line in dataset.left_out] == [True]
@@ -42,7 +44,9 @@ def test_a_stray_file_takes_no_names_away(tmp_path: Path) -> None:
 
 def test_a_pattern_gives_the_identity_and_what_is_left_out(tmp_path: Path) -> None:
     root = folder(tmp_path / "crops", "kim-4.jpg", "12-4.jpg", "13-5.jpg")
-    dataset, numbered = read_training(root, pattern=r"^(?P<pid>\d+)-(?P<camid>\d)")
+    dataset, numbered = read_training(
+        root, pattern=r"^(?P<pid>\d+)-(?P<camid>\d)", allow_left_out=True
+    )
     assert not numbered
     assert [(p.pid, p.camid) for p in dataset.train] == [(12, 4), (13, 5)]
     assert len(dataset.left_out) == 1
@@ -67,9 +71,41 @@ def test_where_there_are_no_crops_it_is_said(tmp_path: Path) -> None:
     (tmp_path / TRAIN / "0002_c3s1_000451_03.jpg").touch()
     with pytest.raises(ReidaugError, match="this is one split; point at the folder above"):
         read_training(tmp_path / TRAIN)
-    assert len(crops_in(tmp_path / TRAIN)) == 1
+    assert len(crops_in(tmp_path / TRAIN).images) == 1
     with pytest.raises(ReidaugError, match="no such folder"):
         read_training(tmp_path / "nowhere")
     (tmp_path / "empty").mkdir()
     with pytest.raises(ReidaugError, match="neither images in it nor a folder"):
         read_training(tmp_path / "empty")
+
+
+def test_two_names_that_match_leave_nothing_out_in_silence(tmp_path: Path) -> None:
+    crops = [f"crop_{number:03d}.jpg" for number in range(40)]
+    root = folder(tmp_path / "crops", *crops, "0011_c2s1_000011_01.jpg", "0011_c2s1_000011_03.jpg")
+    with pytest.raises(
+        ReidaugError, match=r"40 of 42 images would be left out, such as .*crop_000"
+    ):
+        read_training(root)
+
+
+def test_a_folder_of_folders_is_a_person_each(tmp_path: Path) -> None:
+    root = tmp_path / "people"
+    root.mkdir()
+    for person in ("anna", "bert"):
+        folder(root / person, "img_01.jpg", "img_02.jpg")
+    dataset, numbered = read_training(root)
+    assert not numbered
+    assert [(p.path.parent.name, p.path.name) for p in dataset.train] == [
+        (person, name) for person in ("anna", "bert") for name in ("img_01.jpg", "img_02.jpg")
+    ]
+    assert len({p.pid for p in dataset.train}) == 2
+    assert dataset.examples[0] == "anna/img_01.jpg: person anna, camera 1"
+    assert read_people(root) == dataset
+
+
+def test_people_are_needed_where_crops_are_compared(tmp_path: Path) -> None:
+    root = folder(tmp_path / "crops", "anna7_c1.jpg", "bert7_c2.jpg")
+    with pytest.raises(
+        ReidaugError, match=r"give no person; .*--pattern.* reads person anna7, camera 1"
+    ):
+        read_people(root)

@@ -1,9 +1,11 @@
+import os
 import re
 import warnings
 from pathlib import Path
 
 import pytest
 
+from reidaug.data.crop_names import PATTERN
 from reidaug.data.market1501 import (
     GALLERY,
     QUERY,
@@ -68,7 +70,6 @@ def test_torchreid_reads_the_same(tmp_path: Path) -> None:
         warnings.simplefilter("ignore")
         torchreid = pytest.importorskip("torchreid.reid.data.datasets.image.market1501")
     root = market(tmp_path / "market1501" / "Market-1501-v15.09.15")
-    (root / TRAIN / "0009_c1s1_000000_00.png").touch()
     (root / TRAIN / "below").mkdir()
     (root / TRAIN / "below" / "0010_c1s1_000000_00.jpg").touch()
     (root / TRAIN / "._0002_c1s1_000451_03.jpg").touch()
@@ -131,14 +132,144 @@ def test_a_pattern_that_cannot_work_is_refused(tmp_path: Path, pattern: str) -> 
 
 def test_files_that_do_not_fit_are_reported(tmp_path: Path) -> None:
     root = market(tmp_path)
-    for name in ("poster.jpg", "0002_c1s1_000451_04.png", "Thumbs.db", "---_c1.jpg"):
+    for name in ("poster.jpg", "0002_c1s1_000451_04.png", "Thumbs.db", "---_c1.jpg", "new.heic"):
         (root / TRAIN / name).touch()
-    dataset = read_market1501(root)
-    assert len(dataset.train) == 4
+    dataset = read_market1501(root, allow_left_out=True)
+    assert ("0002_c1s1_000451_04.png", 2, 1) in ids(dataset.train)
+    assert len(dataset.train) == 5
     assert [line.removeprefix(f"{root / TRAIN}/") for line in dataset.left_out] == [
-        r"---_c1.jpg: the name does not match ([-\d]+)_c(\d+)",
-        "0002_c1s1_000451_04.png: only files ending in .jpg are read",
-        r"poster.jpg: the name does not match ([-\d]+)_c(\d+)",
+        rf"---_c1.jpg: the name does not match {PATTERN}",
+        rf"poster.jpg: the name does not match {PATTERN}",
+        "new.heic: pictures that end in .heic are not read",
+    ]
+
+
+def test_more_than_a_tenth_is_left_out_only_where_that_is_allowed(tmp_path: Path) -> None:
+    names = [f"{pid:04d}_c1s1_000000_00.jpg" for pid in range(1, 10)]
+    root = market(tmp_path, {TRAIN: [*names, "poster.jpg"]})
+    assert len(read_market1501(root, splits=(TRAIN,)).left_out) == 1
+    (root / TRAIN / "logo.png").touch()
+    with pytest.raises(
+        ReidaugError,
+        match=r"bounding_box_train: 2 of 11 images would be left out, such as .*logo\.png: the "
+        r"name does not match.*; rename them like 0002_c1s1.*; or go on without them by "
+        r"--allow-left-out",
+    ):
+        read_market1501(root, splits=(TRAIN,))
+    found = read_market1501(root, splits=(TRAIN,), allow_left_out=True)
+    assert (len(found.train), len(found.left_out)) == (9, 2)
+
+
+@pytest.mark.parametrize("suffix", ["png", "bmp", "JPG", "jpeg", "webp", "tif", "gif"])
+def test_images_of_every_format_count(tmp_path: Path, suffix: str) -> None:
+    files = {
+        split: [name.replace("jpg", suffix) for name in names] for split, names in FILES.items()
+    }
+    dataset = read_market1501(market(tmp_path, files))
+    assert [len(part) for part in dataset[1:4]] == [4, 2, 3]
+    assert dataset.left_out == ()
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["001_2_c10_015833.jpg", "002_1_c10_015834.jpg"],  # the second number is the clothes
+        ["id-1_c1s1_0.jpg", "id-2_c1s1_0.jpg"],
+        ["anna7_c1.jpg", "bert7_c2.jpg"],
+        ["c1_002_90.jpg", "c2_003_91.jpg"],
+        ["-2_c1.jpg"],
+    ],
+)
+def test_names_that_do_not_begin_with_the_person_ask_for_a_pattern(
+    tmp_path: Path, names: list[str]
+) -> None:
+    root = market(tmp_path, {TRAIN: names})
+    with pytest.raises(ReidaugError, match=r"and none that counts, such as .*--pattern"):
+        read_market1501(root, splits=(TRAIN,))
+
+
+def test_three_names_show_what_was_read(tmp_path: Path) -> None:
+    assert read_market1501(market(tmp_path)).examples == (
+        "0000_c2s1_000401_04.jpg: person 0, camera 2",
+        "0002_c1s1_000451_03_w07.jpg: person 2, camera 1",
+        "0007_c3s2_077419_03.jpg: person 7, camera 3",
+    )
+
+
+def test_long_ids_are_numbered_the_same_everywhere(tmp_path: Path) -> None:
+    long, camera = "12345678901234567890", "98765432109876543210"
+    names = [f"{long}_c{camera}s1_1.jpg", f"{long}_c1s1_1.jpg", "7_c1s1_1.jpg"]
+    dataset = read_market1501(market(tmp_path, dict.fromkeys(SPLITS, names)))
+    people = {person.path.name: person for person in dataset.train}
+    pids = {person.pid for person in dataset.train}
+    assert len(pids) == 2
+    assert {person.pid for person in dataset.query} == pids
+    assert people[names[0]].pid == people[names[1]].pid
+    assert people[names[0]].camid != 1
+    assert all(max(person.pid, person.camid) < 2**63 for person in dataset.train)
+
+
+def layumi(root: Path, files: dict[str, list[str]] = FILES) -> Path:
+    folders = {TRAIN: ("train", "train_all"), QUERY: ("query",), GALLERY: ("gallery",)}
+    for split, names in files.items():
+        for name in (name for name in names if not name.startswith("-1")):
+            for folder in folders[split]:
+                path = root / "pytorch" / folder / name[:4] / name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.touch()
+    return root
+
+
+def test_a_folder_for_each_person_is_read_in_every_split(tmp_path: Path) -> None:
+    market(tmp_path / "market")
+    expected = read_market1501(tmp_path / "market")
+    root = layumi(tmp_path / "layumi")
+    for place in (root, root / "pytorch"):
+        found = read_market1501(place)
+        assert found.root == root / "pytorch"
+        for ours, theirs in zip(found[1:4], expected[1:4], strict=True):
+            assert ids(ours) == ids(theirs)
+    (root / "pytorch" / "query").rename(root / "elsewhere")
+    (root / "pytorch" / "gallery").rename(root / "elsewhere2")
+    assert len(read_market1501(root, splits=(TRAIN,)).train) == 4
+
+
+def test_folders_are_persons_where_names_give_nobody(tmp_path: Path) -> None:
+    for split in SPLITS:
+        for person in ("anna", "bert", "17", "-1"):
+            (tmp_path / split / person).mkdir(parents=True)
+            (tmp_path / split / person / "img_01.png").touch()
+    dataset = read_market1501(tmp_path)
+    people = {p.path.parent.name: (p.pid, p.camid) for p in dataset.train}
+    assert people.keys() == {"anna", "bert", "17"}  # -1 is junk
+    assert people["17"] == (17, 1)
+    assert len(set(people.values())) == 3
+    assert {p.path.parent.name: (p.pid, p.camid) for p in dataset.query} == people
+    assert "anna/img_01.png: person anna, camera 1" in dataset.examples
+    pattern = r"^(?P<pid>[^/]+)/img_(?P<camid>\d+)"
+    assert {p.camid for p in read_market1501(tmp_path, pattern=pattern).train} == {1}
+    (tmp_path / TRAIN / "bert").rename(tmp_path / TRAIN / "masks")
+    with pytest.raises(ReidaugError, match="folders such as masks are none"):
+        read_market1501(tmp_path)
+
+
+def test_files_that_are_no_images_are_left_out(tmp_path: Path) -> None:
+    root = market(tmp_path)
+    (root / TRAIN / "0009_c1s1_000000_00.jpg").symlink_to("0009_c1s1_000000_00.jpg")
+    (root / TRAIN / "0009_c1s1_000000_01.jpg").symlink_to("nowhere")
+    os.mkfifo(root / TRAIN / "0009_c1s1_000000_02.jpg")
+    (root / TRAIN / "0009_c1s1_000000_03.jpg").mkdir()
+    Path(os.fsdecode(bytes(root / TRAIN) + b"/0009_c1s1_0000\xff.jpg")).touch()
+    (root / TRAIN / "0009_c1s1\n.jpg").touch()
+    dataset = read_market1501(root, allow_left_out=True)
+    assert 9 not in {person.pid for person in dataset.train}
+    lines = sorted(line.removeprefix(f"{root / TRAIN}/") for line in dataset.left_out)
+    assert lines == [
+        r"0009_c1s1\n.jpg: the name is not UTF-8 or has a line break",
+        "0009_c1s1_000000_00.jpg: a link that leads nowhere",
+        "0009_c1s1_000000_01.jpg: a link that leads nowhere",
+        "0009_c1s1_000000_02.jpg: no regular file",
+        r"0009_c1s1_0000\udcff.jpg: the name is not UTF-8 or has a line break",
     ]
 
 
@@ -200,7 +331,9 @@ def test_msmt17_is_read_by_its_lists(tmp_path: Path) -> None:
 def test_damaged_lines_of_msmt17_are_reported(tmp_path: Path) -> None:
     path = msmt17(tmp_path) / "list_train.txt"
     path.write_text(path.read_text() + "what is this\n\n0000/0000_009_01_0303morning_0_0.jpg 0\n")
-    dataset = read_market1501(tmp_path)
+    with pytest.raises(ReidaugError, match=r"2 of 4 images would be left out.*correct these lines"):
+        read_market1501(tmp_path)
+    dataset = read_market1501(tmp_path, allow_left_out=True)
     assert len(dataset.train) == 2
     assert [line.removeprefix(f"{path}:")[:9] for line in dataset.left_out] == [
         "3: expect",

@@ -1,39 +1,11 @@
-import re
 from pathlib import Path
 
 import pytest
 
-from reidaug.data.crop_names import ids_in
 from reidaug.data.market1501 import GALLERY, QUERY, SPLITS, TRAIN
 from reidaug.dataset_check.checkup import check_dataset
 from reidaug.dataset_check.findings import REMARK
-from reidaug.dataset_check.names import suggest_pattern
 from tests.dataset_check.conftest import found, images
-
-
-@pytest.mark.parametrize(
-    ("names", "expected"),
-    [
-        (["0000_000_01_0303morning_0015_0.jpg", "0001_000_15_0303noon_0_1.jpg"], [(0, 1), (1, 15)]),
-        (["1_001_1_01.jpg", "1_002_2_06.jpg", "5_003_1_01.jpg"], [(1, 1), (2, 2), (3, 1)]),
-        (["cam3_0012_a.jpg", "cam1_0013_b.jpg"], [(12, 3), (13, 1)]),
-        (["id12-camera02-7.jpg", "id13-camera11-8.jpg"], [(12, 2), (13, 11)]),
-        (["0012_cam2.jpg", "0013_cam1.jpg"], [(12, 2), (13, 1)]),
-        (["12_3_88.jpg", "13_1_89.jpg"], [(12, 3), (13, 1)]),
-        (["person12.jpg", "person13.jpg"], [(12, 1), (13, 1)]),
-    ],
-)
-def test_a_pattern_is_suggested_that_reads_the_names(
-    names: list[str], expected: list[tuple[int, int]]
-) -> None:
-    suggested = suggest_pattern(names)
-    assert suggested is not None
-    assert [ids_in(re.compile(suggested), name) for name in names] == expected
-
-
-def test_no_pattern_is_suggested_where_names_say_nothing() -> None:
-    assert suggest_pattern(["anna.jpg", "0002_c1.jpg"]) is None
-    assert suggest_pattern([]) is None
 
 
 def rename(market: Path, split: str, form: str) -> None:
@@ -48,7 +20,7 @@ def test_the_suggested_pattern_makes_a_dataset_of_foreign_names_sound(market: Pa
     assert not any(checkup.usable().values())
     finding = next(f for f in checkup.findings if f.where == TRAIN)
     assert finding.what == "all 6 names do not name person and camera"
-    assert "reads person 1, camera 1 from cam1_0001.jpg" in finding.advice
+    assert "reads person 0001, camera 1 from cam1_0001.jpg" in finding.advice
     pattern = finding.advice.split("'")[1]
     assert check_dataset(market, pattern=pattern).usable()["augment"]
 
@@ -56,14 +28,19 @@ def test_the_suggested_pattern_makes_a_dataset_of_foreign_names_sound(market: Pa
 def test_names_that_are_left_out_are_counted(market: Path) -> None:
     (market / TRAIN / "Thumbs.db").touch()
     (market / TRAIN / "notes.jpg").write_bytes(images(market)[0].read_bytes())
-    (market / QUERY / "0001_c1s1_000001_00.png").write_bytes(images(market)[1].read_bytes())
+    query = images(market, QUERY)[0]
+    query.with_suffix(".png").write_bytes(query.read_bytes())
     (market / GALLERY / "-1_c1s1_000001_00.jpg").touch()
     checkup = check_dataset(market)
-    assert found(checkup, "1 name do not name").where == TRAIN
-    assert found(checkup, "do not end in .jpg").where == QUERY
+    finding = found(checkup, "1 name do not name person and camera, more than a tenth")
+    assert finding.where == TRAIN
+    assert finding.stops == ("augment", "training")
+    assert finding.advice.endswith("they are left out with --allow-left-out")
+    assert found(checkup, "not ending in .jpg").where == QUERY
+    assert checkup.counts[QUERY].images == 7
     assert found(checkup, "1 junk image").rank == REMARK
     assert checkup.counts[GALLERY].junk == 1
-    assert all(checkup.usable().values())
+    assert all(check_dataset(market, allow_left_out=True).usable().values())
 
 
 @pytest.mark.parametrize(
@@ -95,8 +72,51 @@ def test_lists_of_msmt17_are_read(tmp_path: Path, market: Path) -> None:
     lines["train"].append("0009/0009_000_01_0303morning_0_0.jpg 9")
     for part, text in lines.items():
         (tmp_path / f"list_{part}.txt").write_text("\n".join(text))
-    checkup = check_dataset(tmp_path)
+    checkup = check_dataset(tmp_path, allow_left_out=True)
     assert checkup.listed
     assert checkup.counts[TRAIN][:3] == (2, 4, 2)
     assert found(checkup, "1 name").advice.endswith("lines of the list")
     assert all(checkup.usable().values())
+
+
+def test_names_are_shown_with_what_was_read(market: Path) -> None:
+    checkup = check_dataset(market)
+    assert len(checkup.examples) == 3
+    assert f"names are read so: {'; '.join(checkup.examples)}" in list(checkup.lines())
+    assert checkup.examples[0].endswith("_01.jpg: person 1, camera 1")
+    assert checkup.as_dict()["names"] == list(checkup.examples)
+
+
+def test_clothes_are_no_persons(market: Path) -> None:
+    for split in SPLITS:
+        for k, path in enumerate(images(market, split)):
+            path.rename(path.with_name(f"{k // 2 + 1:03d}_{k % 2 + 1}_c{k % 2 + 10}_{k:06d}.png"))
+    checkup = check_dataset(market)
+    assert not any(checkup.usable().values())
+    advice = next(f.advice for f in checkup.findings if f.where == TRAIN)
+    assert "reads person 001, camera 10 from 001_1_c10_000000.png" in advice
+    checkup = check_dataset(market, pattern=advice.split("'")[1])
+    assert checkup.counts[TRAIN][:3] == (3, 6, 2)
+
+
+def test_a_folder_for_each_person_is_checked(market: Path, tmp_path: Path) -> None:
+    people = tmp_path / "people"
+    for path in images(market):
+        folder = people / ("anna", "bert", "cleo")[int(path.name[:4]) - 1]
+        folder.mkdir(parents=True, exist_ok=True)
+        path.rename(folder / f"img_{len(list(folder.iterdir()))}.jpg")
+    checkup = check_dataset(people)
+    assert checkup.usable() == {"augment": True, "training": True, "evaluation": False}
+    assert checkup.counts[TRAIN][:3] == (3, 6, 1)
+    assert found(checkup, "each folder counts as a person").rank == REMARK
+    assert "anna/img_0.jpg: person anna, camera 1" in checkup.examples
+
+
+def test_crops_of_any_name_can_be_warped_only(market: Path, tmp_path: Path) -> None:
+    crops = tmp_path / "crops"
+    crops.mkdir()
+    for k, path in enumerate(images(market)):
+        path.rename(crops / f"crop_{k:03d}.jpg")
+    checkup = check_dataset(crops)
+    assert checkup.usable() == {"augment": True, "training": False, "evaluation": False}
+    assert found(checkup, "all 6 names give no person: each crop is its own").stops == ("training",)

@@ -6,7 +6,7 @@ distances by gallery index, so every score is exact and repeatable.
 """
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -22,12 +22,12 @@ class Identities(NamedTuple):
     camids: Int[ndarray, "n"]  # camera ids (N,)
 
     @classmethod
-    def of(cls, people: Iterable[tuple[object, int, int]]) -> "Identities":
+    def of(cls, people: Iterable[tuple[Any, ...]]) -> "Identities":
         """Take the ids of records (path, pid, camid) such as `reidaug.data.market1501.Person`."""
         rows = list(people)
         return cls(
-            np.array([pid for _, pid, _ in rows], dtype=np.int64),
-            np.array([camid for _, _, camid in rows], dtype=np.int64),
+            np.array([row[1] for row in rows], dtype=np.int64),
+            np.array([row[2] for row in rows], dtype=np.int64),
         )
 
 

@@ -1,0 +1,124 @@
+"""Folders of images: the files that count, and why others do not."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from reidaug.data.images import SUFFIXES
+from reidaug.errors import ReidaugError
+
+FOREIGN = frozenset(
+    f".{ending}"
+    for ending in (
+        "apng", "avif", "dib", "heic", "heif", "j2k", "jp2", "jxl", "pbm", "pcx", "pgm", "pnm",
+        "ppm", "ras", "sgi", "tga",
+    )
+) - SUFFIXES  # fmt: skip
+"""Endings of pictures in formats that are not read."""
+
+MOST_LEFT_OUT = 0.1
+"""Share of the images that may be left out without being asked."""
+ALLOW_HELP = "Go on where more than a tenth of a split's images is left out."
+"""What the option ``--allow-left-out`` of every command does."""
+
+
+class ImageFolder(NamedTuple):
+    """The images of a folder."""
+
+    images: tuple[Path, ...]  # by name
+    unusable: tuple[str, ...]  # ``file: reason`` for each file that is named like an image
+    in_folders: bool  # whether they lie in folders of the folder
+    folders: tuple[str, ...] = ()  # folders beside images, which are not read
+
+    @property
+    def shares_names(self) -> bool:
+        """Whether images in several folders have one name: only FOLDER/NAME tells them apart."""
+        return len({path.name for path in self.images}) < len(self.images)
+
+
+def list_images(folder: Path) -> ImageFolder:
+    """List the images directly in a folder; where there are none, those of the folders in it.
+
+    Files whose names begin with a dot do not count. A file cannot be used whose name is not UTF-8
+    or has a line break, or that is no regular file: a broken link, a pipe, a device.
+
+    Raises:
+        OSError: The folder cannot be read.
+    """
+    images, unusable, folders = _direct(folder)
+    if images or unusable:
+        return ImageFolder(tuple(images), tuple(unusable), in_folders=False, folders=tuple(folders))
+    for name in folders:
+        more, bad, _ = _direct(folder / name)
+        if printable(name) != name:
+            bad += [f"{printable(path)}: the name of its folder is not UTF-8" for path in more]
+            more = []
+        images += more
+        unusable += bad
+    return ImageFolder(tuple(images), tuple(unusable), in_folders=True)
+
+
+def has_images(folder: Path) -> bool:
+    """Decide whether files directly in a folder are named like images."""
+    images, unusable, _ = _direct(folder)
+    return bool(images or unusable)
+
+
+def printable(path: Path | str) -> str:
+    """Write a path so that any terminal and file takes it, on one line."""
+    text = str(path).encode(errors="backslashreplace").decode()
+    return text.replace("\n", r"\n").replace("\r", r"\r")
+
+
+def check_left_out(
+    where: Path, left_out: Sequence[str], total: int, *, allowed: bool, advice: str = ""
+) -> None:
+    """Stop before the work where more than `MOST_LEFT_OUT` of some images would be left out.
+
+    Args:
+        where: Folder or list of the images.
+        left_out: One line for each image left out, ``file: reason``.
+        total: Number of images, left out or not.
+        allowed: Whether the user allows it.
+        advice: How to mend it.
+
+    Raises:
+        ReidaugError: More are left out, and it is not allowed.
+    """
+    if allowed or len(left_out) <= MOST_LEFT_OUT * total:
+        return
+    mend = f"{advice}; or" if advice else "mend them, or"
+    raise ReidaugError(
+        f"{printable(where)}: {len(left_out):,} of {total:,} images would be left out, such as "
+        f"{left_out[0]}; {mend} go on without them by --allow-left-out (in a recipe "
+        "allow_left_out: true)"
+    )
+
+
+def _direct(folder: Path) -> tuple[list[Path], list[str], list[str]]:
+    """List images, lines for what cannot be used, and folders directly in a folder, by name."""
+    images, unusable, folders = list[Path](), list[str](), list[str]()
+    with os.scandir(folder) as entries:
+        found = sorted(entries, key=lambda entry: entry.name)
+    for entry in found:
+        path = folder / entry.name
+        if entry.name.startswith("."):
+            continue
+        suffix = path.suffix.lower()
+        if suffix not in SUFFIXES | FOREIGN:
+            if path.is_dir():
+                folders.append(entry.name)
+        elif printable(entry.name) != entry.name:
+            unusable.append(f"{printable(path)}: the name is not UTF-8 or has a line break")
+        elif path.is_file() and suffix in FOREIGN:
+            unusable.append(f"{path}: pictures that end in {suffix} are not read")
+        elif path.is_file():
+            images.append(path)
+        elif path.is_dir():
+            folders.append(entry.name)
+        else:
+            broken = path.is_symlink() and not path.exists()
+            why = "a link that leads nowhere" if broken else "no regular file"
+            unusable.append(f"{path}: {why}")
+    return images, unusable, folders

@@ -1,0 +1,62 @@
+"""Forms of file names that datasets use, and the pattern that reads them."""
+
+import re
+from collections.abc import Sequence
+
+from reidaug.data.crop_names import PATTERN, ids_in, read_name
+
+FORMS = (
+    r"^(?P<pid>\d{4})_\d{3}_(?P<camid>\d{2})_",  # MSMT17
+    r"^\d_(?P<pid>\d{3,4})_(?P<camid>\d)_\d+",  # CUHK03
+    r"^(?P<pid>\d+)_\d+_c(?P<camid>\d+)",  # LTCC: the second number is the clothes
+    r"(?i)(?=.*cam(?:era)?[-_ ]?(?P<camid>\d+)).*?(?<![a-z])(?:id|person|pid|p)[-_ ]?(?P<pid>\d+)",
+    r"(?i)^(?:id|person|pid|p)[-_ ]?(?P<pid>\d+)(?=\D).*?c[-_ ]?(?P<camid>\d+)",
+    r"(?i)cam(?:era)?[-_ ]?(?P<camid>\d+)\D+(?P<pid>\d+)",
+    r"(?i)^c(?P<camid>\d+)(?:s\d+)?_(?P<pid>\d+)",
+    r"(?i)^(?P<pid>\d+).*?c(?:am|amera)?[-_ ]?(?P<camid>\d+)",
+    r"^(?P<pid>\d+)\D+(?P<camid>\d+)",
+    r"(?i)^(?P<pid>[a-z]+[-_ ]?\d*)_c(?:am|amera)?[-_ ]?(?P<camid>\d+)",
+    r"(?i)^(?:id|person|pid|p)[-_ ]?(?P<pid>\d+)",
+    r"^(?P<pid>\d+)(?=\D)",
+)
+"""Common forms of file names, the most specific ones first."""
+
+MOST_CAMERAS = 64
+MOST_NAMES = 2_000
+
+
+def pattern_advice(names: Sequence[str]) -> str:
+    """Advise how to read unmatched names, with a pattern and what it reads from the first one."""
+    pattern = suggest_pattern(names)
+    reading = read_name(re.compile(pattern), names[0]) if pattern else None
+    if reading is None:
+        return f"rename them like 0002_c1s1_000451_03.jpg ({PATTERN}), or give a --pattern"
+    return (
+        f"rename them like 0002_c1s1_000451_03.jpg, or try --pattern '{pattern}', which reads "
+        f"person {reading.person}, camera {reading.camera} from {names[0]}"
+    )
+
+
+def suggest_pattern(names: Sequence[str]) -> str | None:
+    """Find a pattern that reads person and camera from names; the first `MOST_NAMES` count.
+
+    Returns:
+        The first of `FORMS` that reads every name, finds a plausible number of cameras, and leaves
+        no differing words before the person (a number after them may be another person's), or None.
+    """
+    names = names[:MOST_NAMES]
+    for form in FORMS:
+        compiled = re.compile(form)
+        found = [ids_in(compiled, name) for name in names]
+        if names and all(found):
+            cameras = {ids[1] for ids in found if ids}
+            before = {_words_before(compiled, name) for name in names}
+            if len(before) == 1 and len(cameras) <= min(MOST_CAMERAS, max(2, len(names) // 2)):
+                return form
+    return None
+
+
+def _words_before(pattern: re.Pattern[str], name: str) -> str:
+    """Take what stands before the person in a name that matches, without digits."""
+    found = pattern.search(name)
+    return re.sub(r"\d+", "", name[: found.start("pid")]) if found else ""

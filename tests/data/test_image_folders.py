@@ -1,0 +1,78 @@
+import os
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from reidaug.data.image_folders import (
+    FOREIGN,
+    check_left_out,
+    has_images,
+    list_images,
+    printable,
+)
+from reidaug.data.images import SUFFIXES, read_image
+from reidaug.errors import ReidaugError
+
+
+def touch(*paths: Path) -> None:
+    for path in paths:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+
+
+@pytest.mark.parametrize("suffix", sorted(SUFFIXES))
+def test_every_listed_ending_can_be_read(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"a{suffix.upper()}"
+    Image.new("RGB", (4, 6)).save(path, format=Image.registered_extensions()[suffix])
+    assert list_images(tmp_path).images == (path,)
+    assert read_image(path).shape == (3, 6, 4)
+
+
+def test_pictures_of_other_formats_are_told(tmp_path: Path) -> None:
+    touch(tmp_path / "a.heic", tmp_path / "b.txt", tmp_path / ".c.jpg")
+    found = list_images(tmp_path)
+    assert found.images == ()
+    assert found.unusable == (f"{tmp_path}/a.heic: pictures that end in .heic are not read",)
+    assert not FOREIGN & SUFFIXES
+
+
+def test_images_of_folders_count_only_where_there_are_no_others(tmp_path: Path) -> None:
+    touch(tmp_path / "a" / "1.jpg", tmp_path / "b" / "1.jpg", tmp_path / "b" / "c" / "2.jpg")
+    found = list_images(tmp_path)
+    assert found.in_folders
+    assert found.images == (tmp_path / "a" / "1.jpg", tmp_path / "b" / "1.jpg")
+    assert not has_images(tmp_path)
+    touch(tmp_path / "0.jpg")
+    found = list_images(tmp_path)
+    assert (found.images, found.in_folders) == ((tmp_path / "0.jpg",), False)
+    assert found.folders == ("a", "b")
+
+
+def test_names_that_are_no_text_are_left_out(tmp_path: Path) -> None:
+    raw = Path(os.fsdecode(bytes(tmp_path) + b"/\xff"))
+    touch(raw / "1.jpg", tmp_path / "b" / "2.jpg")
+    found = list_images(tmp_path)
+    assert found.images == (tmp_path / "b" / "2.jpg",)
+    assert found.unusable == (
+        f"{tmp_path}/" + r"\udcff/1.jpg: the name of its folder is not UTF-8",
+    )
+    assert printable("a\nb") == r"a\nb"
+    assert printable(raw).encode()
+
+
+@pytest.mark.parametrize(
+    ("count", "total", "stops"), [(0, 0, False), (1, 10, False), (2, 10, True), (1, 9, True)]
+)
+def test_a_tenth_may_be_left_out(count: int, total: int, stops: bool) -> None:
+    lines = ["a.jpg: torn"] * count
+    check_left_out(Path("crops"), lines, total, allowed=True)
+    if not stops:
+        check_left_out(Path("crops"), lines, total, allowed=False)
+        return
+    with pytest.raises(
+        ReidaugError,
+        match=rf"crops: {count} of {total} images would be left out, such as a\.jpg: torn; "
+        r"mend them, or go on without them by --allow-left-out",
+    ):
+        check_left_out(Path("crops"), lines, total, allowed=False)
