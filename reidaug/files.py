@@ -7,7 +7,6 @@ from pathlib import Path
 
 from reidaug.errors import ReidaugError
 
-
 LONGEST_NAME = 255
 """Bytes of the longest file name of usual file systems."""
 

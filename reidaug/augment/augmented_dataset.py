@@ -20,14 +20,24 @@ from reidaug.augment.inputs import AugmentInputs, fingerprint, read_inputs
 from reidaug.augment.missing_poses import POSE_FROM
 from reidaug.augment.options import AugmentOptions
 from reidaug.augment.outlines import mask_file
-from reidaug.augment.output_folder import copy_originals, show_split
+from reidaug.augment.output_folder import base_name, copy_originals, show_split
 from reidaug.augment.pose_pool import count_flaws
 from reidaug.augment.shipped_poses import is_shipped
 from reidaug.augment.target_poses import POSES, write_poses
 from reidaug.augment.warp_manifest import MANIFEST, ChunkRecord, Totals, write_warp_manifest
 from reidaug.augment.warp_sheet import SHEET, warp_sheet
+from reidaug.data.image_folders import check_left_out
 from reidaug.data.loose_crops import read_training
-from reidaug.data.market1501 import FOLDERS, GALLERY, QUERY, TRAIN, split_folder
+from reidaug.data.market1501 import (
+    FOLDERS,
+    GALLERY,
+    QUERY,
+    TRAIN,
+    Person,
+    ReIDDataset,
+    names_read,
+    split_folder,
+)
 from reidaug.errors import ReidaugError, UsageError, require_extra
 from reidaug.files import write_atomically
 from reidaug.flow.estimator import FlowEstimator, NamedFlow
@@ -103,8 +113,6 @@ def augment_dataset(
             f"names in {found.root}, such as {found.train[0].path.name}, give no person ids: each "
             "crop counts as a person of its own (--pattern reads persons and cameras from names)"
         )
-    else:
-        notice(f"names are read so: {'; '.join(found.examples)}")
     _check_out(found.root, out)
     if options.check_poses:
         require_extra("pose", "ai_edge_litert")
@@ -113,6 +121,7 @@ def augment_dataset(
     _check_effect(estimator, flow.name, options)
     if not estimator.keeps_pose:
         _check_count(len(found.train), options)
+    _check_doubles(found, options)
     pose_files = find_or_estimate(
         found, out, keypoints=options.keypoints, masks=options.masks, model=options.model,
         model_used=options.check_poses, workers=workers,
@@ -122,6 +131,8 @@ def augment_dataset(
     inputs = read_inputs(
         found, pose_files.keypoints, options, own_pose=estimator.keeps_pose, estimator=judge
     )
+    if not (out / FOLDER).is_dir() and found.examples:
+        notice(names_read(found))
     check_size(estimator, inputs.sources[0].pose, inputs.targets.size)
     people = {source.person.pid for source in inputs.sources}
     if BACKGROUNDS[options.background].needs_pool and len(people) < 2:
@@ -152,6 +163,20 @@ def _check_count(images: int, options: AugmentOptions) -> None:
             f"--poses {options.poses}: there are only {images} training images to take poses from; "
             "choose fewer"
         )
+
+
+def _check_doubles(found: ReIDDataset, options: AugmentOptions) -> None:
+    """Stop where the warps of more than a tenth of the images would have the names of others."""
+    first = dict[str, Person]()
+    doubles = [
+        f"{person.path}, whose warps would have the names of those of {earlier.path.name}"
+        for person in found.train
+        if (earlier := first.setdefault(base_name(person), person)) != person
+    ]
+    check_left_out(
+        found.root, doubles, len(found.train), allowed=options.allow_left_out,
+        advice="rename them apart",
+    )  # fmt: skip
 
 
 def _write_warps(

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from reidaug.augment.inputs import find_keypoints, find_masks
-from reidaug.data.market1501 import ReIDDataset
+from reidaug.data.market1501 import ReIDDataset, names_read
 from reidaug.errors import ReidaugError, UsageError, require_extra
 from reidaug.perception.dataset_poses import estimate_poses
 from reidaug.perception.provenance import read_provenance
@@ -64,6 +64,8 @@ def find_or_estimate(
         f"no keypoint file: {what} of {len(found.train):,} images are estimated by BlazePose, into "
         f"{out / FOLDER}"
     )
+    if found.examples:
+        notice(names_read(found))
     new_masks = None if own_masks else out / MASKS
     crops = [person.path for person in found.train]
     try:

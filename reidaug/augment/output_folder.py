@@ -13,7 +13,7 @@ from reidaug.errors import ReidaugError
 from reidaug.files import write_atomically
 
 LONGEST = 180
-"""Bytes of a name's stem that are kept: person, camera and pose come to it, and files end at 255."""
+"""Bytes of a name's stem that are kept: person, camera and pose are added, and 255 is the limit."""
 _MARKET = re.compile(PATTERN)
 
 

@@ -14,7 +14,7 @@ from reidaug.data.crop_names import PATTERN
 from reidaug.data.deepfashion import same_person_pairs, write_pairs_csv
 from reidaug.data.keypoints import write_patn
 from reidaug.data.loose_crops import read_people
-from reidaug.data.market1501 import ReIDDataset
+from reidaug.data.market1501 import ReIDDataset, names_read
 from reidaug.errors import ReidaugError
 from reidaug.files import write_atomically
 from reidaug.geometry.pose import Pose
@@ -62,7 +62,6 @@ def make_pairs(
         UsageError: An argument is wrong.
     """
     found = read_people(dataset, pattern=pattern, allow_left_out=allow_left_out)
-    notice(f"names are read so: {'; '.join(found.examples)}")
     known, masks = find_or_estimate(found, out, keypoints=keypoints, model=model, workers=workers)
     joined, left_out = join_poses(found, known)
     sources = [source for source in joined if pattern is not None or not _distractor(source)]
@@ -84,6 +83,8 @@ def make_pairs(
         "pattern": pattern,
         "inputs": _fingerprint(people, poses),
     }
+    if not (out / FOLDER).is_dir():
+        notice(names_read(found))
     run = RunFolder.open(out, recipe, resume=True, known=(FOLDER,))
     show_split(folder.resolve(), out / "train")
     masked = masks is not None and show_split(masks, out / "masks")

@@ -41,7 +41,7 @@ def command(
     report: Path | None,
     workers: int | None,
 ) -> None:
-    r"""Check DATASET, a re-ID dataset or a folder of crops, and advise what to do about its problems.
+    r"""Check DATASET, a re-ID dataset or a folder of crops, and say how to mend it.
 
     Checks names, persons, cameras, every image, keypoints and masks. A problem stops augment,
     training or evaluation; advice costs accuracy or images; a remark is good to know. Ends with 0

@@ -97,8 +97,8 @@ def read_name(pattern: re.Pattern[str], name: str) -> Reading | None:
     """Read person and camera from a file name; without a group ``camid`` the camera is 1.
 
     A dash is part of the person only in a name that begins with ``-1_``, or a folder ``-1``, which
-    is junk: that of ``id-1`` is none. The result is None where the name does not match, an id is neither number nor
-    word, or the person's number begins the name and is negative.
+    is junk: that of ``id-1`` is none. The result is None where the name does not match, an id is
+    neither number nor word, or the person's number begins the name and is negative.
     """
     found = pattern.search(name)
     if found is None:
@@ -133,7 +133,8 @@ def id_of(text: str) -> int:
         if value < 2 * HASHED:
             return value
         text = str(value)
-    return HASHED + int.from_bytes(hashlib.sha256(text.encode(errors="surrogatepass")).digest()[:6])
+    digest = hashlib.sha256(text.encode(errors="surrogatepass")).digest()
+    return HASHED + int.from_bytes(digest[:6])
 
 
 def _is_id(text: str | None) -> bool:

@@ -100,25 +100,25 @@ def _direct(folder: Path) -> tuple[list[Path], list[str], list[str]]:
     """List images, lines for what cannot be used, and folders directly in a folder, by name."""
     images, unusable, folders = list[Path](), list[str](), list[str]()
     with os.scandir(folder) as entries:
-        found = sorted(entries, key=lambda entry: entry.name)
-    for entry in found:
-        path = folder / entry.name
-        if entry.name.startswith("."):
-            continue
-        suffix = path.suffix.lower()
-        if suffix not in SUFFIXES | FOREIGN:
-            if path.is_dir():
-                folders.append(entry.name)
-        elif printable(entry.name) != entry.name:
-            unusable.append(f"{printable(path)}: the name is not UTF-8 or has a line break")
-        elif path.is_file() and suffix in FOREIGN:
-            unusable.append(f"{path}: pictures that end in {suffix} are not read")
-        elif path.is_file():
-            images.append(path)
-        elif path.is_dir():
-            folders.append(entry.name)
-        else:
-            broken = path.is_symlink() and not path.exists()
-            why = "a link that leads nowhere" if broken else "no regular file"
-            unusable.append(f"{path}: {why}")
+        names = sorted(entry.name for entry in entries if not entry.name.startswith("."))
+    for name in names:
+        path = folder / name
+        if path.is_dir():
+            folders.append(name)
+        elif path.suffix.lower() in SUFFIXES | FOREIGN:
+            if why := _flaw(path):
+                unusable.append(f"{printable(path)}: {why}")
+            else:
+                images.append(path)
     return images, unusable, folders
+
+
+def _flaw(path: Path) -> str | None:
+    """Say why a file that is named like an image cannot be used; None where it can."""
+    if printable(path.name) != path.name:
+        return "the name is not UTF-8 or has a line break"
+    if not path.is_file():
+        broken = path.is_symlink() and not path.exists()
+        return "a link that leads nowhere" if broken else "no regular file"
+    suffix = path.suffix.lower()
+    return f"pictures that end in {suffix} are not read" if suffix in FOREIGN else None

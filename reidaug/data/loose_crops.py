@@ -16,7 +16,7 @@ from reidaug.data.market1501 import (
     read_market1501,
 )
 from reidaug.data.name_forms import pattern_advice
-from reidaug.errors import ReidaugError
+from reidaug.errors import ReidaugError, UsageError
 
 
 def find_crops(dataset: Path) -> tuple[Path, bool]:
@@ -71,12 +71,12 @@ def read_people(
     Arguments and errors are those of `read_training`.
 
     Raises:
-        ReidaugError: Neither names nor folders give the persons.
+        UsageError: Neither names nor folders give the persons.
     """
     found, numbered = read_training(dataset, pattern=pattern, allow_left_out=allow_left_out)
     if numbered:
         advice = pattern_advice([person.path.name for person in found.train])
-        raise ReidaugError(f"{found.root}: names such as {_first(found)} give no person; {advice}")
+        raise UsageError(f"{found.root}: names such as {_first(found)} give no person; {advice}")
     return found
 
 

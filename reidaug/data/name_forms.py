@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from reidaug.data.crop_names import PATTERN, ids_in, read_name
 
+_NUMBERS = r"^(?P<pid>\d+)(?=\D)"
 FORMS = (
     r"^(?P<pid>\d{4})_\d{3}_(?P<camid>\d{2})_",  # MSMT17
     r"^\d_(?P<pid>\d{3,4})_(?P<camid>\d)_\d+",  # CUHK03
@@ -17,7 +18,7 @@ FORMS = (
     r"^(?P<pid>\d+)\D+(?P<camid>\d+)",
     r"(?i)^(?P<pid>[a-z]+[-_ ]?\d*)_c(?:am|amera)?[-_ ]?(?P<camid>\d+)",
     r"(?i)^(?:id|person|pid|p)[-_ ]?(?P<pid>\d+)",
-    r"^(?P<pid>\d+)(?=\D)",
+    _NUMBERS,
 )
 """Common forms of file names, the most specific ones first."""
 
@@ -49,7 +50,9 @@ def suggest_pattern(names: Sequence[str]) -> str | None:
         compiled = re.compile(form)
         found = [ids_in(compiled, name) for name in names]
         if names and all(found):
-            cameras = {ids[1] for ids in found if ids}
+            people, cameras = ({ids[k] for ids in found if ids} for k in (0, 1))
+            if form == _NUMBERS and len(people) == len(names) > 1:
+                continue  # they count the images
             before = {_words_before(compiled, name) for name in names}
             if len(before) == 1 and len(cameras) <= min(MOST_CAMERAS, max(2, len(names) // 2)):
                 return form

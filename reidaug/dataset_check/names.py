@@ -148,8 +148,8 @@ def _left_out(listing: Listing, *, listed: bool, allowed: bool) -> list[Finding]
             findings.append(Finding.advise(split, what, advice, Tally(names)))
         elif names and listing.people:
             what = f"{number(len(names), 'name')} {says}, more than a tenth"
-            advice = f"{advice}; {_ALLOWED}"
-            findings.append(Finding.problem(split, what, advice, Tally(names), stops))
+            mend = f"{advice}; {_ALLOWED}"
+            findings.append(Finding.problem(split, what, mend, Tally(names), stops))
         elif names:
             what = f"all {number(len(names), 'name')} {says}"
             findings.append(Finding.problem(split, what, advice, Tally(names), stops))

@@ -66,6 +66,7 @@ class AdaptationRecipe(ExperimentOptions, DGNetOptions):
     Attributes:
         protocol: ``uda``.
         source: Market-1501-format root of the source, of which the training crops are used.
+        source_pattern: As ``pattern``, for the names of the source.
         dataset: Root of the target.
         preset: Sizes of crops, batches and networks, see `reidaug.reid.dgnet.networks.preset`.
         size: (height, width) of the crops, where not the preset's.
@@ -89,6 +90,7 @@ class AdaptationRecipe(ExperimentOptions, DGNetOptions):
 
     protocol: Literal["uda"]
     source: Path
+    source_pattern: str | None = None
     baseline: str = "dgnetpp"
     controls: tuple[str, ...] = ("dgnetpp", "real_only", "identity_grey", "affine_grey")
     preset: Literal["paper", "small"] = "paper"

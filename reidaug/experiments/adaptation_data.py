@@ -4,14 +4,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from reidaug.data.market1501 import TRAIN, Person, read_market1501
+from reidaug.data.loose_crops import read_people
+from reidaug.data.market1501 import Person
 from reidaug.errors import UsageError
 from reidaug.experiments.adaptation_config import AdaptationRecipe
 from reidaug.experiments.experiment_data import (
     ExperimentData,
+    origin_stem,
     read_experiment_data,
-    source_stem,
+    warp_stem,
 )
+from reidaug.runs import notice
 
 
 class AdaptationData(NamedTuple):
@@ -45,14 +48,15 @@ class AdaptationData(NamedTuple):
             The crops, with the extra crops that were warped from what is kept.
         """
         train, query, gallery, *_ = (part[:count] for part in self.target[:3])
-        stems = {person.path.stem for person in train}
+        stems = {warp_stem(person) for person in train}
         extra, extra_roots = {}, {}
         for arm, crops in self.target.extra.items():
-            kept = [i for i, person in enumerate(crops) if source_stem(person.path) in stems]
+            kept = [i for i, person in enumerate(crops) if origin_stem(person) in stems]
             extra[arm] = tuple(crops[i] for i in kept)
             if roots := self.target.extra_roots.get(arm):
                 extra_roots[arm] = tuple(roots[i] for i in kept)
-        return self._replace(target=ExperimentData(train, query, gallery, extra, extra_roots))
+        parts = ExperimentData(train, query, gallery, extra, extra_roots, self.target.left_out)
+        return self._replace(target=parts)
 
     def origins(self, arm: str) -> list[int]:
         """Find the target crop that each extra crop of an arm was warped from.
@@ -66,10 +70,10 @@ class AdaptationData(NamedTuple):
         Raises:
             UsageError: A crop was warped from none of them.
         """
-        indices = {person.path.stem: i for i, person in enumerate(self.target.train)}
+        indices = {warp_stem(person): i for i, person in enumerate(self.target.train)}
         origins = []
         for person in self.target.extra[arm]:
-            origin = indices.get(source_stem(person.path))
+            origin = indices.get(origin_stem(person))
             if origin is None:
                 raise UsageError(
                     f"{person.path}: arm {arm}: not named after a training crop of the target, "
@@ -93,8 +97,14 @@ def read_adaptation_data(recipe: AdaptationRecipe) -> AdaptationData:
         UsageError: There are fewer people or crops than a batch needs, or an extra crop was warped
             from no crop of the target.
     """
-    source = read_market1501(recipe.source, splits=(TRAIN,)).train
-    data = AdaptationData(source, read_experiment_data(recipe, fill=False))
+    source = read_people(
+        recipe.source, pattern=recipe.source_pattern, allow_left_out=recipe.allow_left_out
+    )
+    target = read_experiment_data(recipe, fill=False)
+    target = target._replace(left_out=(*source.left_out, *target.left_out))
+    data = AdaptationData(source.train, target)
+    if target.left_out:
+        notice(target.summary_of_left_out())
     if len(data.pids) < recipe.teacher.people:
         raise UsageError(
             f"teacher.people: {recipe.teacher.people} a batch, but {recipe.source} has "

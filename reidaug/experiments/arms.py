@@ -48,6 +48,12 @@ class ExperimentOptions(Recipe):
 
     protocol: str  # relation of training and evaluation; one table holds results of one only
     dataset: Path  # market-1501-format root with the real crops
+    # Regular expression that reads person and camera from the file names of ``dataset``, as
+    # ``--pattern`` of other commands, see `reidaug.data.market1501.read_market1501`; arms made by
+    # `reidaug augment` need none.
+    pattern: str | None = None
+    # Whether more than a tenth of a split's images may be left out, see ``left_out`` in the report.
+    allow_left_out: bool = False
     arms: dict[str, Arm] = Field(min_length=1)  # by name
     method: str = "warps_grey"  # the arm in question
     baseline: str = "real_only"  # the arm without augmentation

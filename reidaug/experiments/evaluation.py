@@ -50,6 +50,7 @@ class EvaluationReport:
     averaged: Evaluation | None  # their scores by cosine
     averaged_reranked: Evaluation | None  # and re-ranked
     ranked: tuple[RankedQuery, ...]  # worst, median and best queries by average precision
+    left_out: int = 0  # images that could not be used
 
     def as_dict(self) -> dict[str, Any]:
         """Convert to JSON values."""
@@ -58,6 +59,7 @@ class EvaluationReport:
             "evaluate_on": self.evaluate_on,
             "subsets": {name: subset._asdict() for name, subset in self.subsets.items()},
             "backbone": self.backbone,
+            "left_out": self.left_out,
             **self.evaluation._asdict(),
         }
         if self.reranked is not None:
@@ -87,6 +89,7 @@ class EvaluationReport:
             _scores(averaged) if averaged else None,
             _scores(both) if both else None,
             tuple(RankedQuery.of(row) for row in values.get("ranked", ())),
+            values.get("left_out", 0),
         )
 
     def text(self) -> str:
@@ -174,6 +177,7 @@ def evaluate_checkpoint(
         averaged,
         both,
         tuple(row.within_dataset() for row in ranked),
+        len(data.left_out),
     )
     folder.report(report.as_dict())
     return report

@@ -8,11 +8,22 @@ import numpy as np
 from jaxtyping import Int
 from numpy import ndarray
 
+from reidaug.augment.output_folder import base_name
 from reidaug.data.crop_names import warp_source
+from reidaug.data.loose_crops import read_people
 from reidaug.data.manifest import read_manifest
-from reidaug.data.market1501 import GALLERY, QUERY, TRAIN, Person, read_market1501
+from reidaug.data.market1501 import (
+    GALLERY,
+    QUERY,
+    TRAIN,
+    Person,
+    ReIDDataset,
+    find_root,
+    read_market1501,
+)
 from reidaug.errors import ReidaugError
 from reidaug.experiments.arms import ExperimentOptions
+from reidaug.files import summarise_left_out
 
 MANIFEST = "manifest.parquet"
 
@@ -26,6 +37,7 @@ class ExperimentData(NamedTuple):
     extra: dict[str, tuple[Person, ...]]  # extra crops of every arm
     # By arm that mixes roots, the root index of each extra crop.
     extra_roots: dict[str, tuple[int, ...]]
+    left_out: tuple[str, ...] = ()  # one line for every image that cannot be used
 
     @property
     def pids(self) -> tuple[int, ...]:
@@ -37,6 +49,14 @@ class ExperimentData(NamedTuple):
         """The person (Q,) of every query."""
         return np.array([person.pid for person in self.query], dtype=np.int64)
 
+    def summary_of_left_out(self) -> str:
+        """Say how many images cannot be used, and why; nothing where all can."""
+        crops = {
+            p for part in (self.train, self.query, self.gallery, *self.extra.values()) for p in part
+        }
+        total = len(crops) + len(self.left_out)
+        return summarise_left_out(self.left_out, total, what="images")
+
     def labels(self, people: Sequence[Person]) -> list[int]:
         """Label crops of training people."""
         labels = {pid: label for label, pid in enumerate(self.pids)}
@@ -47,6 +67,7 @@ def read_experiment_data(
     options: ExperimentOptions,
     *,
     test: Path | None = None,
+    test_pattern: str | None = None,
     people_share: float = 1.0,
     images_each: int | None = None,
     cameras_each: int | None = None,
@@ -57,6 +78,7 @@ def read_experiment_data(
     Args:
         options: The experiment.
         test: Root of query and gallery; None for the experiment's dataset.
+        test_pattern: Pattern of the names there; the experiment's dataset has its own.
         people_share: Share of the training people that is left.
         images_each: Crops that are left of a training person; None for all. Warps of crops that
             are not left are left out too.
@@ -67,22 +89,26 @@ def read_experiment_data(
         ReidaugError: A root cannot be read, holds people that the dataset does not, or nothing is
             left of it.
     """
-    whole, query, gallery = _real_crops(options, test or options.dataset)
+    real = _real_crops(options, test, test_pattern)
+    whole, query, gallery = real.train, real.query, real.gallery
     known = {person.pid for person in whole}
     if options.evaluate_on == "held_out":
         known |= {person.pid for person in query}
     train = subset(
         whole, people_share, images_each, cameras_each=cameras_each, seed=options.split_seed
     )
-    left_out = {person.path.stem for person in whole} - {person.path.stem for person in train}
+    dropped = {warp_stem(person) for person in whole} - {warp_stem(person) for person in train}
     pids = {person.pid for person in train}
-    extra, extra_roots = {}, {}
+    extra, extra_roots, lines = {}, {}, [*real.left_out]
     for name, arm in options.arms.items():
         crops: list[Person] = []
         roots: list[int] = []
         for index, root in enumerate(arm.crops):
-            found = train if root is None else _extra_crops(root, name, known, options)
-            kept = [p for p in found if p.pid in pids and source_stem(p.path) not in left_out]
+            found = train
+            if root is not None:
+                arm_set = _extra_crops(root, name, known, options)
+                found, lines = arm_set.train, [*lines, *arm_set.left_out]
+            kept = [p for p in found if p.pid in pids and origin_stem(p) not in dropped]
             crops, roots = crops + kept, roots + [index] * len(kept)
         covered = {person.pid for person in crops}
         filling = [person for person in train if fill and person.pid not in covered]
@@ -90,7 +116,7 @@ def read_experiment_data(
         extra[name] = train if tuple(crops) == train else tuple(crops)
         if len(arm.crops) > 1:
             extra_roots[name] = tuple(roots)
-    return ExperimentData(train, query, gallery, extra, extra_roots)
+    return ExperimentData(train, query, gallery, extra, extra_roots, tuple(lines))
 
 
 def hold_out(
@@ -152,34 +178,62 @@ def source_stem(path: Path) -> str:
     return path.stem if source is None else Path(source[0]).stem
 
 
-def _real_crops(options: ExperimentOptions, test: Path) -> tuple[tuple[Person, ...], ...]:
+def origin_stem(person: Person) -> str:
+    """Find the `warp_stem` of the crop that a warp was made of; a crop's own where it is none."""
+    source = warp_source(person.path.name)
+    return warp_stem(person) if source is None else Path(source[0]).stem
+
+
+def warp_stem(person: Person) -> str:
+    """Name, without its ending, that the warps of a crop begin with."""
+    return Path(base_name(person)).stem
+
+
+def _real_crops(
+    options: ExperimentOptions, test: Path | None, test_pattern: str | None
+) -> ReIDDataset:
     """Read training, query and gallery crops."""
-    train = read_market1501(options.dataset, splits=(TRAIN,)).train
+    allow = options.allow_left_out
+    whole = read_people(options.dataset, pattern=options.pattern, allow_left_out=allow)
     if options.evaluate_on == "held_out":
-        train, query = hold_out(train, options.held_out, seed=options.split_seed)
-        return train, query, query
-    people = read_market1501(test, splits=(QUERY, GALLERY))
-    return train, people.query, people.gallery
+        train, query = hold_out(whole.train, options.held_out, seed=options.split_seed)
+        return whole._replace(train=train, query=query, gallery=query)
+    people = read_market1501(
+        test or options.dataset,
+        pattern=test_pattern if test else options.pattern,
+        splits=(QUERY, GALLERY),
+        allow_left_out=allow,
+    )
+    left_out = (*whole.left_out, *people.left_out)
+    return whole._replace(query=people.query, gallery=people.gallery, left_out=left_out)
 
 
-def _extra_crops(
-    root: Path, arm: str, known: set[int], options: ExperimentOptions
-) -> tuple[Person, ...]:
-    crops = _good_crops(root, options.min_quality)
-    if unknown := {person.pid for person in crops} - known:
+def _extra_crops(root: Path, arm: str, known: set[int], options: ExperimentOptions) -> ReIDDataset:
+    dataset = _good_crops(root, options)
+    if unknown := {person.pid for person in dataset.train} - known:
         raise ReidaugError(
             f"{root}: {len(unknown)} people of arm {arm} are not among the training people of "
             f"{options.dataset}, such as {min(unknown)}"
         )
-    return crops
+    return dataset
 
 
-def _good_crops(root: Path, min_quality: float) -> tuple[Person, ...]:
-    """Read the training crops of a root that its manifest, if it has one, calls good enough."""
-    dataset = read_market1501(root, splits=(TRAIN,))
-    table = dataset.root / MANIFEST
+def _good_crops(root: Path, options: ExperimentOptions) -> ReIDDataset:
+    """Read the training crops of a root that its manifest, if it has one, calls good enough.
+
+    Names in a root with a manifest are those that `reidaug augment` gives; others are as in the
+    experiment's dataset.
+    """
+    root = find_root(root)
+    table, min_quality = root / MANIFEST, options.min_quality
+    dataset = read_market1501(
+        root,
+        pattern=None if table.is_file() else options.pattern,
+        splits=(TRAIN,),
+        allow_left_out=options.allow_left_out,
+    )
     if not min_quality or not table.is_file():
-        return dataset.train
+        return dataset
     rows = read_manifest(table)
     if any(not {"file", "quality"} <= row.keys() for row in rows[:1]):
         raise ReidaugError(f"{table}: has no columns 'file' and 'quality' to filter warps by")
@@ -187,4 +241,4 @@ def _good_crops(root: Path, min_quality: float) -> tuple[Person, ...]:
     crops = tuple(person for person in dataset.train if person.path.name in good)
     if not crops:
         raise ReidaugError(f"{table}: no warp has a quality of {min_quality} or more")
-    return crops
+    return dataset._replace(train=crops)

@@ -38,6 +38,7 @@ class FinetuneRecipe(TrainingOptions, ExperimentOptions):
     # adaptation, on the people of ``test_dataset``.
     protocol: Literal["supervised", "cross_domain"] = "supervised"
     test_dataset: Path | None = None  # root with query and gallery of another domain
+    test_pattern: str | None = None  # as ``pattern``, of ``test_dataset``
     arms: dict[str, Arm] = Field({"real_only": Arm(crops=(None,))}, min_length=1)
     ceiling: str | None = "true_views_grey"
     people_share: float = Field(1.0, gt=0, le=1)  # share of the training people that is used
@@ -78,6 +79,8 @@ class FinetuneRecipe(TrainingOptions, ExperimentOptions):
         across = self.protocol == "cross_domain"
         if across != (self.test_dataset is not None):
             raise ValueError("test_dataset belongs to the protocol cross_domain, and that needs it")
+        if not across and self.test_pattern is not None:
+            raise ValueError("test_pattern is for test_dataset; 'pattern' reads names of 'dataset'")
         if across and self.evaluate_on == "held_out":
             raise ValueError(
                 "held-out people are of dataset's domain; tune with protocol: supervised"
@@ -121,10 +124,13 @@ def read_data(recipe: FinetuneRecipe) -> ExperimentData:
     data = read_experiment_data(
         recipe,
         test=recipe.test_dataset,
+        test_pattern=recipe.test_pattern,
         people_share=recipe.people_share,
         images_each=recipe.images_each,
         cameras_each=recipe.cameras_each,
     )
+    if data.left_out:
+        click.echo(data.summary_of_left_out(), err=True)
     if recipe.arms and len(data.pids) < recipe.people:
         raise UsageError(
             f"people: {recipe.people} a batch, but {recipe.dataset} has {len(data.pids)} training "

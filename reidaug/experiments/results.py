@@ -63,6 +63,7 @@ def shared_report(
         "queries": len(data.query),
         "queries_without_match": evaluation.unmatched,
         "gallery": len(data.gallery),
+        "left_out": len(data.left_out),
         "extra_crops": {name: len(crops) for name, crops in data.extra.items()},
         "arms": {name: scores(results) for name, results in cells.items()},
         "cmc": {

@@ -29,11 +29,11 @@ class PoseReport(NamedTuple):
     least_certain: list[str]  # names of the least certain crops
     network: str  # name of the network
     masks: bool  # whether masks were written
-    left_out: int  # images without a pose, those included that are no usable files
     inputs: str  # hash of network and crops
     crops_per_s: float  # rate of the crops read just now
     seconds: float  # time they took
     workers: int  # processes
+    left_out: int = 0  # images without a pose, those included that are no usable files
 
 
 class PoseStatistics:

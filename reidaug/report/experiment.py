@@ -57,6 +57,7 @@ class ExperimentReport(Comparison):
     queries: int  # query crops
     queries_without_match: int  # those of them that do not count
     gallery: int  # gallery crops
+    left_out: int = 0  # images of all roots that could not be used
     extra_crops: dict[str, int]  # extra crops of every arm
     arms: dict[str, Scores]  # scores of every arm
     # Share of queries (percent) with a match in the first 1, 2, ... ranks, mean over seeds, by arm.

@@ -103,4 +103,6 @@ def test_crops_that_name_nobody_cannot_be_paired(market: Path, tmp_path: Path, c
     for number, path in enumerate((market / TRAIN).iterdir()):
         path.rename(crops / f"{number}.jpg")
     assert run(crops, "--out", tmp_path / "out") == 2
-    assert "pairs need two crops of a person" in capfd.readouterr().err
+    assert (
+        "names such as 0.jpg give no person; rename them like 0002_c1s1" in capfd.readouterr().err
+    )

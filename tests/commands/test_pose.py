@@ -88,7 +88,7 @@ def test_killed_and_run_again_equals_an_uninterrupted_run(tmp_path: Path) -> Non
     # As if the kill had met a file half written.
     for half in (".p.csv.1.part", "masks/.000.png.1.part"):
         (killed / half).write_bytes(b"h")
-    images = list(crops_of(crops))
+    images = crops_of(crops).crops
     estimate_poses(images, killed / "p.csv", masks=killed / "masks", workers=2)
     estimate_poses(images, whole / "p.csv", masks=whole / "masks", workers=1)
     assert content(killed) == content(whole)
@@ -139,7 +139,7 @@ def test_bad_input_is_one_line_and_leaves_nothing(
 
 
 def test_files_of_another_run_are_never_overwritten(drawn_root: Path, tmp_path: Path) -> None:
-    crops = crops_of(drawn_root)
+    crops = crops_of(drawn_root).crops
     out, masks = tmp_path / "p.csv", tmp_path / "masks"
     out.write_text("years of work")
     with pytest.raises(ReidaugError, match="is there already, and not of these crops"):

@@ -19,11 +19,11 @@ def test_statistics_count_all_estimates() -> None:
     rows[70] = row(names[70], 0.9, 0.01)
     rows[80] = row(names[80], 0.3, 0.9, attempt=0)._replace(outlined=False)
     rows[90] = row(names[90], 0.9, 0.8, attempt=3)
-    paths = [Path("d", name) for name in names]
+    paths = {name: Path("d", name) for name in names}
     statistics = PoseStatistics()
     chunks = [
-        PoseChunk(paths[:64], rows[:64], []),
-        PoseChunk(paths[64:], rows[64:-1], ["d/099.jpg: torn"]),
+        PoseChunk({name: paths[name] for name in names[:64]}, rows[:64], []),
+        PoseChunk({name: paths[name] for name in names[64:]}, rows[64:-1], ["d/099.jpg: torn"]),
     ]
     poses = dict(statistics.poses(chunks))
     assert list(poses) == names[:-1]
