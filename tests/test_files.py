@@ -66,3 +66,10 @@ def test_what_was_left_out_is_counted_and_shown() -> None:
         "  a:2: broken",
         "  ... and 1,197 more",
     ]
+
+
+def test_the_longest_name_can_be_written(tmp_path: Path) -> None:
+    for name in ("a" * 255, "é" * 127):
+        write_atomically(tmp_path / name, b"whole")
+        assert (tmp_path / name).read_bytes() == b"whole"
+    assert len(list(tmp_path.iterdir())) == 2

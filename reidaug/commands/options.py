@@ -1,5 +1,6 @@
 """Options that several commands share, and options made from a recipe's fields."""
 
+import errno
 import os
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
@@ -23,11 +24,12 @@ class _Path(click.Path):
         if printable(path) != str(path):
             self.fail(f"{printable(path)}: not UTF-8 or with a line break; rename it", param, ctx)
         try:
-            path.resolve()
-        except RuntimeError:
-            self.fail(f"{path}: a link that leads round in a circle", param, ctx)
+            path.stat()
         except OSError as error:
-            self.fail(f"{path}: {error.strerror}", param, ctx)
+            if error.errno == errno.ELOOP:
+                self.fail(f"{path}: a link that leads round in a circle", param, ctx)
+            if error.errno == errno.ENAMETOOLONG:
+                self.fail(f"{path}: {error.strerror}", param, ctx)
         return path
 
 

@@ -53,7 +53,7 @@ def command(
 
 
 def _print(out: Path, report: PoseReport, images: int) -> None:
-    options.show_left_out(beside(out, LEFT_OUT), images, what="images")
+    options.show_left_out(beside(out, LEFT_OUT), images, what="crops")
     click.echo(
         f"{report.crops:,} crops: {report.people:,} with a person "
         f"({report.at_second_try:,} of them found at a second try), "

@@ -10,7 +10,7 @@ from numpy import ndarray
 
 from reidaug.augment.output_folder import base_name
 from reidaug.data.crop_names import warp_source
-from reidaug.data.loose_crops import read_people
+from reidaug.data.loose_crops import find_crops, read_people
 from reidaug.data.manifest import read_manifest
 from reidaug.data.market1501 import (
     GALLERY,
@@ -198,6 +198,11 @@ def _real_crops(
     if options.evaluate_on == "held_out":
         train, query = hold_out(whole.train, options.held_out, seed=options.split_seed)
         return whole._replace(train=train, query=query, gallery=query)
+    if test is None and not find_crops(options.dataset)[1]:
+        raise ReidaugError(
+            f"{options.dataset}: a folder of crops has no query and gallery; name a Market-1501 "
+            "root, or evaluate_on: held_out"
+        )
     people = read_market1501(
         test or options.dataset,
         pattern=test_pattern if test else options.pattern,

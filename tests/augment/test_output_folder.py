@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from reidaug.augment.output_folder import base_name, copy_originals, show_split
+from reidaug.data.crop_names import PATTERN, compile_pattern, id_of, ids_in, warp_name
 from reidaug.data.market1501 import TRAIN, Person
 
 
@@ -56,3 +57,16 @@ def test_only_images_are_copied_as_originals(tmp_path: Path) -> None:
     text.write_text("not an image")
     assert copy_originals([Person(text, 1, 1)], tmp_path / "out") == 0
     assert not list((tmp_path / "out" / TRAIN).iterdir())
+
+
+@pytest.mark.parametrize("letter", ["a", "é", "人"])
+def test_long_names_are_cut_and_stay_apart(letter: str) -> None:
+    longest = f"0002_c1s1_{letter * (240 // len(letter.encode()))}"
+    one, other = (base_name(Person(Path(f"{longest}{end}.jpg"), 2, 1)) for end in "xy")
+    assert one != other
+    assert one.startswith("0002_c1s1_")
+    assert len(warp_name(one, 9999).encode()) < 230
+    ids = id_of("anna"), id_of("door")
+    foreign = base_name(Person(Path(f"x_{longest}.jpg"), *ids))
+    assert len(warp_name(foreign, 9999).encode()) <= 255
+    assert ids_in(compile_pattern(PATTERN), foreign) == ids

@@ -1,3 +1,4 @@
+import shutil
 from pathlib import Path
 
 import pytest
@@ -71,3 +72,30 @@ def test_wrong_crops_are_refused(market: Path) -> None:
         PosedCrops(market, keypoints="nowhere.csv")
     with pytest.raises(UsageError, match="no such folder of masks"):
         PosedCrops(market, masks="nowhere")
+
+
+def test_folders_of_persons_and_patterns_are_read(market: Path, tmp_path: Path) -> None:
+    people, poses = tmp_path / "people", {}
+    known = read_keypoints(market / KEYPOINTS).poses
+    for path in sorted((market / "bounding_box_train").iterdir()):
+        folder = people / ("anna", "bert", "cleo")[int(path.name[:4]) - 1]
+        folder.mkdir(parents=True, exist_ok=True)
+        name = f"cam{path.name[6]}_{len(list(folder.iterdir()))}.jpg"
+        shutil.copy(path, folder / name)
+        poses[f"{folder.name}/{name}"] = known[path.name]
+    write_patn(people / KEYPOINTS, poses)
+    crops = PosedCrops(people)
+    assert len({crops[k].label for k in range(9)}) == 3
+    assert (len(crops.sources), crops.left_out) == (9, ())
+    for k in range(9):
+        key = f"{crops.people[k].path.parent.name}/{crops.people[k].path.name}"
+        source = crops.posed(k).source
+        assert source is not None
+        assert torch.equal(source.pose.xy, poses[key].xy)
+    crops = PosedCrops(people, pattern=r"^(?P<pid>[a-z]+)/cam(?P<camid>\d)")
+    assert {crops[k].camera for k in range(9)} == {0, 1, 2}
+    assert len({crops[k].label for k in range(9)}) == 3
+    pattern = r"^(?P<pid>anna|bert)/cam(?P<camid>\d)"
+    with pytest.raises(ReidaugError, match=r"3 of 9 images would be left out, such as .*cleo/cam"):
+        PosedCrops(people, pattern=pattern)
+    assert len(PosedCrops(people, pattern=pattern, allow_left_out=True)) == 6

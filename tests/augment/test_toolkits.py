@@ -139,3 +139,26 @@ def test_without_torchreid_the_error_names_the_extra(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr("reidaug.errors.find_spec", lambda name: None)
     with pytest.raises(UsageError, match=r"pip install 'reidaug\[torchreid\]'"):
         torchreid_dataset("anywhere")
+
+
+def test_one_pattern_reads_originals_query_and_gallery(torchreid: Any, tmp_path: Path) -> None:
+    market = stick_market(tmp_path / "market")
+    keypoints = market / "market-annotation-train.csv"
+    text = keypoints.read_text()
+    for split in (TRAIN, QUERY, GALLERY):
+        for k, path in enumerate(sorted((market / split).iterdir())):
+            name = f"{path.name[:4]}_{k % 2}_c{path.name[6]}_{k}.jpg"  # the clothes come second
+            text = text.replace(path.name, name)
+            path.rename(path.with_name(name))
+    keypoints.write_text(text)
+    pattern = r"^(?P<pid>\d+)_\d_c(?P<camid>\d+)"
+    roots = market, tmp_path / "warps"
+    augmented(market, roots[1], flow="torso-affine", poses=2, workers=1, pattern=pattern)
+    dataset = made(torchreid, roots, originals=market, pattern=pattern)
+    assert {label for _, label, *_ in dataset.train} == {0, 1, 2}
+    assert {pid for _, pid, *_ in dataset.query} == {901, 902, 903}
+    for path, label, camera, _ in dataset.train:
+        assert Path(path).name.startswith(f"{label + 1:04d}_")
+        assert f"_c{camera + 1}_" in path
+    with pytest.raises(ReidaugError, match="try --pattern"):
+        made(torchreid, roots, originals=market)

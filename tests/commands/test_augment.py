@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -428,3 +429,90 @@ def test_a_folder_that_may_not_be_written_is_named(market: Path, tmp_path: Path,
 def test_a_folder_that_cannot_be_made_is_named(market: Path, capfd) -> None:
     assert run(market, "--out", market / KEYPOINTS / "out", "--flow", "identity") == 1
     assert f"{KEYPOINTS}/out: Not a directory" in capfd.readouterr().err
+
+
+def renamed(market: Path, name: Callable[[Path, int], str]) -> Path:
+    """Give the training crops other names, in the keypoint file too."""
+    keypoints = market / KEYPOINTS
+    text = keypoints.read_text()
+    for k, path in enumerate(sorted((market / TRAIN).iterdir())):
+        new = path.with_name(name(path, k))
+        text = text.replace(path.name, new.name)
+        path.rename(new)
+    keypoints.write_text(text)
+    return market
+
+
+def test_three_names_show_who_is_read(market: Path, tmp_path: Path, capfd) -> None:
+    clothes = renamed(market, lambda path, k: f"{path.name[:4]}_{k % 2}_c{path.name[6]}_{k}.jpg")
+    out = tmp_path / "out"
+    flags = ("--out", out, "--flow", "torso-affine", "--poses", 2, "--workers", 1)
+    assert run(clothes, *flags) == 1
+    error = capfd.readouterr().err
+    assert error.count("\n") == 1
+    pattern = error.split("'")[1]
+    assert "6 images, 0 of them junk (pid -1), and none that counts" in error
+    assert not out.exists()
+    assert run(clothes, *flags, "--pattern", pattern) == 0
+    assert (
+        "names are read so: 0001_0_c1_0.jpg: person 1, camera 1; 0002_1_c2_3.jpg: person 2, "
+        "camera 2; 0003_1_c2_5.jpg: person 3, camera 2"
+    ) in capfd.readouterr().err
+    assert {p.pid for p in read_market1501(out, splits=(TRAIN,)).train} == {1, 2, 3}
+
+
+def test_a_tenth_left_out_stops_before_the_work(market: Path, tmp_path: Path, capfd) -> None:
+    (market / TRAIN / "poster.jpg").write_bytes(b"")
+    out = tmp_path / "out"
+    flags = ("--out", out, "--flow", "torso-affine", "--poses", 2, "--workers", 1)
+    assert run(market, *flags) == 1
+    error = capfd.readouterr().err
+    assert "1 of 7 images would be left out, such as" in error and "--allow-left-out" in error
+    assert error.count("\n") == 1
+    assert not out.exists()
+    assert run(market, *flags, "--allow-left-out") == 0
+    assert "1 of 6 entries left out:" in capfd.readouterr().err
+    assert json.loads((out / "report.json").read_text())["left_out"] == 1
+
+
+def test_warps_that_would_have_one_name_are_told_beforehand(
+    market: Path, tmp_path: Path, capfd
+) -> None:
+    first = min((market / TRAIN).iterdir())
+    Image.open(first).save(first.with_suffix(".png"))
+    assert run(market, "--out", tmp_path / "out", "--flow", "identity", "--workers", 1) == 1
+    error = capfd.readouterr().err
+    assert f"whose warps would have the names of those of {first.name}; rename them apart" in error
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("name", ["0009_c1s1_{}.jpg", "12345678901234567890_c1s1_{}.jpg"])
+def test_the_longest_names_and_ids_are_warped(market: Path, tmp_path: Path, name: str) -> None:
+    fill = 255 - len(name) + 2
+    renamed(market, lambda path, k: name.format(f"{k}" * fill))
+    out = tmp_path / "out"
+    flags = ("--flow", "torso-affine", "--poses", 2, "--workers", 1, "--keep-original")
+    assert run(market, "--out", out, *flags) == 0
+    people = read_market1501(out, splits=(TRAIN,)).train
+    assert len(people) == 6 * 3
+    assert {p.pid for p in people} == {p.pid for p in read_market1501(market).train}
+
+
+def test_a_folder_for_each_person_is_warped(market: Path, tmp_path: Path, capfd) -> None:
+    people, text = tmp_path / "people", (market / KEYPOINTS).read_text()
+    for path in sorted((market / TRAIN).iterdir()):
+        folder = people / ("anna", "bert", "cleo")[int(path.name[:4]) - 1]
+        folder.mkdir(parents=True, exist_ok=True)
+        name = f"img_{len(list(folder.iterdir()))}.jpg"
+        path.rename(folder / name)
+        text = text.replace(path.name, f"{folder.name}/{name}")
+    (people / KEYPOINTS).write_text(text)
+    out = tmp_path / "out"
+    flags = ("--flow", "torso-affine", "--poses", 6, "--workers", 1, "--keep-original")
+    assert run(people, "--out", out, *flags) == 0
+    assert "anna/img_0.jpg: person anna, camera 1" in capfd.readouterr().err
+    counts = Counter(p.pid for p in read_market1501(out, splits=(TRAIN,)).train)
+    assert list(counts.values()) == [14, 14, 14]
+    table = pd.read_parquet(out / "manifest.parquet")
+    assert set(table["source"]) == set(table["pose_image"])
+    assert len(set(table["source"])) == 6

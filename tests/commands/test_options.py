@@ -1,3 +1,5 @@
+import os
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal
 
@@ -7,6 +9,8 @@ from click.testing import CliRunner
 from pydantic import Field
 
 from reidaug.commands import options
+from reidaug.data.crop_names import PATTERN_HELP
+from reidaug.data.image_folders import ALLOW_HELP
 from reidaug.recipes import Recipe, resolve
 
 
@@ -75,3 +79,28 @@ def test_what_was_left_out_is_printed_with_its_file(
     printed = capsys.readouterr().err
     assert "1 of 9 images left out:" in printed
     assert str(path) in printed
+
+
+def test_paths_that_no_report_can_hold_are_refused(tmp_path: Path) -> None:
+    @click.command()
+    @click.argument("path", type=options.PATH)
+    def show(path: Path) -> None:
+        click.echo(repr(path))
+
+    (tmp_path / "loop").symlink_to("loop")
+    for path, why in (
+        (tmp_path / "loop", "a link that leads round in a circle"),
+        (tmp_path / os.fsdecode(b"a\xff"), "not UTF-8 or with a line break"),
+        (tmp_path / ("a" * 300), "File name too long"),
+    ):
+        printed = CliRunner().invoke(show, [str(path)])
+        assert (printed.exit_code, why in printed.output) == (2, True)
+    assert CliRunner().invoke(show, ["a b"]).output == f"{Path('a b')!r}\n"
+
+
+@pytest.mark.parametrize("name", ["check", "pose", "pairs", "augment"])
+def test_every_command_reads_names_by_the_same_options(name: str) -> None:
+    command = import_module(f"reidaug.commands.{name}").command
+    texts = {option.name: option.help for option in command.params if hasattr(option, "help")}
+    assert texts["pattern"] == PATTERN_HELP
+    assert texts["allow_left_out"] == ALLOW_HELP

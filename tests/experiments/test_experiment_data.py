@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from reidaug.augment.output_folder import base_name
 from reidaug.data.crop_names import warp_name
 from reidaug.data.manifest import write_manifest
 from reidaug.data.market1501 import TRAIN, read_market1501
@@ -144,3 +145,52 @@ def test_crops_are_counted_within_the_cameras_that_are_left(roots):
     few = subset(people, 1.0, 2, cameras_each=1, seed=3)
     assert len(few) == 12 and set(few) <= set(whole)
     assert subset(people, 1.0, 2, cameras_each=2, seed=3) == subset(people, 1.0, 2, seed=3)
+
+
+def clothes(root: Path) -> Path:
+    """Rename the crops of a root: the second number is the clothes."""
+    for path in sorted(root.rglob("*.jpg")):
+        path.rename(path.with_name(f"{path.name[:4]}_7_c{path.name[6]}_0.png"))
+    return root
+
+
+def test_one_pattern_reads_the_dataset_and_warps_need_none(tmp_path):
+    real, out = clothes(market(tmp_path / "real")), tmp_path / "warps"
+    pattern = r"^(?P<pid>\d+)_\d+_c(?P<camid>\d+)"
+    with pytest.raises(ReidaugError, match=r"and none that counts.*try --pattern"):
+        read(real, {"real_only": None})
+    (out / TRAIN).mkdir(parents=True)
+    for person in read_market1501(real, pattern=pattern).train:
+        (out / TRAIN / warp_name(base_name(person), 0)).touch()
+    names = [path.name for path in (out / TRAIN).iterdir()]
+    write_manifest(out / "manifest.parquet", ({"file": f, "quality": 1.0} for f in names))
+    arms = {"warps_grey": out, "real_only": None, "again": real}
+    data = read(real, arms, pattern=pattern)
+    assert [len(part) for part in data[:3]] == [12, 12, 12]
+    assert {person.pid for person in data.query} == set(range(101, 107))
+    assert data.labels(data.extra["warps_grey"]) == data.labels(data.train)
+    # Warps of crops that are not left are left out too.
+    few = read(real, arms, pattern=pattern, images_each=1)
+    assert [len(crops) for crops in few.extra.values()] == [6, 6, 6]
+
+
+def test_what_is_left_out_is_told(roots):
+    (roots[0] / TRAIN / "poster.jpg").touch()
+    (roots[0] / "query" / "poster.heic").touch()
+    data = read(roots[0], {"real_only": None})
+    assert len(data.left_out) == 2
+    assert data.summary_of_left_out().startswith("2 of 38 images left out:\n")
+    (roots[0] / TRAIN / "poster2.jpg").touch()
+    with pytest.raises(ReidaugError, match=r"2 of 14 images would be left out"):
+        read(roots[0], {"real_only": None})
+    assert len(read(roots[0], {"real_only": None}, allow_left_out=True).left_out) == 3
+
+
+def test_folders_of_persons_are_held_out(tmp_path):
+    for person in ("anna", "bert", "cleo"):
+        (tmp_path / "people" / person).mkdir(parents=True)
+        (tmp_path / "people" / person / "1.jpg").touch()
+    with pytest.raises(ReidaugError, match=r"has no query and gallery; .*evaluate_on: held_out"):
+        read(tmp_path / "people", {"real_only": None})
+    data = read(tmp_path / "people", {"real_only": None}, evaluate_on="held_out")
+    assert (len(data.train), len(data.query)) == (2, 1)
