@@ -21,15 +21,16 @@ class _Path(click.Path):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Make a `Path` of a command's argument; a usage error where it is none."""
         path = Path(os.fsdecode(super().convert(value, param, ctx)))
-        if printable(path) != str(path):
-            self.fail(f"{printable(path)}: not UTF-8 or with a line break; rename it", param, ctx)
         try:
             path.stat()
         except OSError as error:
             if error.errno == errno.ELOOP:
-                self.fail(f"{path}: a link that leads round in a circle", param, ctx)
+                self.fail(f"{printable(path)}: a link that leads round in a circle", param, ctx)
             if error.errno == errno.ENAMETOOLONG:
-                self.fail(f"{path}: {error.strerror}", param, ctx)
+                self.fail(f"{printable(path)}: {error.strerror}", param, ctx)
+        whole = path.resolve()
+        if printable(whole) != str(whole):
+            self.fail(f"{printable(whole)}: not UTF-8 or with a line break; rename it", param, ctx)
         return path
 
 

@@ -289,14 +289,19 @@ def left_out_lines(folder: Path, files: SplitFiles, pattern: re.Pattern[str]) ->
 
 
 def image_names(folder: Path) -> tuple[str, ...]:
-    """List all images directly in a folder, junk included, as 14-joint annotations count them.
+    """List all images of a split's folder, junk included, as 14-joint annotations count them.
+
+    They have the names that keypoint files give them, see `Person.key`.
 
     Raises:
         ReidaugError: The folder is missing.
     """
     if not folder.is_dir():
         raise ReidaugError(f"{folder.parent}: no folder {folder.name}")
-    return tuple(path.name for path in list_images(folder).images)
+    found = list_images(folder)
+    if found.shares_names:
+        return tuple(f"{path.parent.name}/{path.name}" for path in found.images)
+    return tuple(path.name for path in found.images)
 
 
 def _read_list(root: Path, split: str, allow_left_out: bool) -> _Split:

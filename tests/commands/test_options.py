@@ -95,6 +95,9 @@ def test_paths_that_no_report_can_hold_are_refused(tmp_path: Path) -> None:
     ):
         printed = CliRunner().invoke(show, [str(path)])
         assert (printed.exit_code, why in printed.output) == (2, True)
+    (tmp_path / os.fsdecode(b"a\xff")).mkdir()
+    (tmp_path / "link").symlink_to(os.fsdecode(b"a\xff"))
+    assert CliRunner().invoke(show, [str(tmp_path / "link")]).exit_code == 2
     assert CliRunner().invoke(show, ["a b"]).output == f"{Path('a b')!r}\n"
 
 
