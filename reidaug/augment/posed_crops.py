@@ -23,8 +23,10 @@ from reidaug.data.images import read_image
 from reidaug.data.loose_crops import read_people
 from reidaug.data.market1501 import Person
 from reidaug.errors import UsageError
+from reidaug.files import summarise_left_out
 from reidaug.geometry.pose import Pose
 from reidaug.perception.pose_estimator import PoseEstimator
+from reidaug.runs import notice
 
 
 class PosedImage(tv_tensors.Image):  # type: ignore[misc]
@@ -105,6 +107,9 @@ class PosedCrops(Dataset[TrainingCrop]):
         transform: Callable[[PosedImage], Tensor] | None = None,
     ) -> None:
         dataset = read_people(Path(root), pattern=pattern, allow_left_out=allow_left_out)
+        if dataset.left_out:
+            total = len(dataset.train) + len(dataset.left_out)
+            notice(summarise_left_out(dataset.left_out, total, what="images"))
         self.people: tuple[Person, ...] = dataset.train
         file = find_keypoints(dataset.root, Path(keypoints) if keypoints else None)
         if file is None:

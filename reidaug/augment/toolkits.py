@@ -12,6 +12,8 @@ from reidaug.data.crop_names import warp_source
 from reidaug.data.loose_crops import read_people
 from reidaug.data.market1501 import GALLERY, QUERY, TRAIN, Person, read_market1501
 from reidaug.errors import UsageError, require_extra
+from reidaug.files import summarise_left_out
+from reidaug.runs import notice
 
 
 def torchreid_dataset(
@@ -53,12 +55,16 @@ def torchreid_dataset(
         raise UsageError(f"repeat is at least 1 and ratio at least 0, not {repeat} and {ratio}")
     read = partial(read_market1501, allow_left_out=allow_left_out)
     made = read(Path(warps), pattern=pattern, splits=(QUERY, GALLERY))
-    crops = read(Path(warps), splits=(TRAIN,)).train
-    real = [person for person in crops if warp_source(person.path.name) is None]
-    warped = [person for person in crops if warp_source(person.path.name) is not None]
+    crops = read(Path(warps), splits=(TRAIN,))
+    roots = [made, crops]
+    real = [person for person in crops.train if warp_source(person.path.name) is None]
+    warped = [person for person in crops.train if warp_source(person.path.name) is not None]
     if originals is not None:
         own = read_people(Path(originals), pattern=pattern, allow_left_out=allow_left_out)
-        real = list(own.train)
+        real, roots = list(own.train), [*roots, own]
+    if left_out := [line for root in roots for line in root.left_out]:
+        images = sum(len(part) for root in roots for part in (root.train, root.query, root.gallery))
+        notice(summarise_left_out(left_out, images + len(left_out), what="images"))
     train = [*(real * repeat), *draw_warps(warped, ratio, seed=seed)]
     if not train:
         raise UsageError(f"{warps}: ratio 0 leaves nothing to train on; name the originals")

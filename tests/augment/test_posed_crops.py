@@ -74,7 +74,7 @@ def test_wrong_crops_are_refused(market: Path) -> None:
         PosedCrops(market, masks="nowhere")
 
 
-def test_folders_of_persons_and_patterns_are_read(market: Path, tmp_path: Path) -> None:
+def test_folders_of_persons_and_patterns_are_read(market: Path, tmp_path: Path, capsys) -> None:
     people, poses = tmp_path / "people", {}
     known = read_keypoints(market / KEYPOINTS).poses
     for path in sorted((market / "bounding_box_train").iterdir()):
@@ -99,3 +99,4 @@ def test_folders_of_persons_and_patterns_are_read(market: Path, tmp_path: Path) 
     with pytest.raises(ReidaugError, match=r"3 of 9 images would be left out, such as .*cleo/cam"):
         PosedCrops(people, pattern=pattern)
     assert len(PosedCrops(people, pattern=pattern, allow_left_out=True)) == 6
+    assert "3 of 9 images left out:" in capsys.readouterr().err

@@ -8,7 +8,7 @@ import yaml
 from small_adaptation import draw_roots, recipe
 
 from reidaug.data.market1501 import TRAIN
-from reidaug.errors import UsageError
+from reidaug.errors import ReidaugError, UsageError
 from reidaug.experiments.adaptation_config import AdaptationRecipe
 from reidaug.experiments.adaptation_data import read_adaptation_data
 from reidaug.recipes import load
@@ -69,3 +69,14 @@ def test_extra_crops_without_an_original_are_an_error(root: Path, tmp_path: Path
 def test_less_than_a_batch_is_an_error(root: Path, changes: dict, message: str) -> None:
     with pytest.raises(UsageError, match=message):
         read_adaptation_data(recipe(root, **changes))
+
+
+def test_each_domain_has_its_own_pattern(root: Path, tmp_path: Path) -> None:
+    source = shutil.copytree(root / "source", tmp_path / "source")
+    for path in (source / TRAIN).iterdir():
+        path.rename(path.with_name(f"{path.name[:4]}_7_{path.name[5:]}"))
+    with pytest.raises(ReidaugError, match="and none that counts"):
+        read_adaptation_data(recipe(root, source=str(source)))
+    pattern = r"^(?P<pid>\d+)_7_c(?P<camid>\d+)"
+    data = read_adaptation_data(recipe(root, source=str(source), source_pattern=pattern))
+    assert data.pids == read_adaptation_data(recipe(root)).pids

@@ -34,6 +34,7 @@ def test_changes_of_an_arm_leave_the_rest_as_it_is():
         ({"arms": {START: None}}, f"arm.*{START}"),
         ({"protocol": "cross_domain"}, "test_dataset.*cross_domain"),
         ({"test_dataset": "x"}, "test_dataset.*cross_domain"),
+        ({"test_pattern": "x"}, "test_pattern is for test_dataset"),
         ({"arms": {"a": {"changes": {"steps": 9}}}}, "arm a .*steps"),
         ({"arms": {"a": {"changes": {"ratio": -1}}}}, "ratio"),
         ({"arms": {"a": {"crop": "x"}}}, "unknown key 'arms.a.crop'"),
