@@ -74,6 +74,7 @@ class AugmentReport(NamedTuple):
     images_per_s: float  # rate of the warps made just now
     seconds: float  # time they took
     workers: int  # processes
+    not_read: int = 0  # images beside the training images that are left out, by name or kind
     own_pose: bool = False  # whether each image keeps its own pose
     poses_each: int | None = None  # of the poses, how many each image is warped into; None: all
     # Training images drawn for target poses and refused, by their flaw, see
@@ -231,6 +232,7 @@ def _summarise(
         turned=totals.dropped_half_turns,
         left_out=len(inputs.left_out) + len(totals.left_out),
         training_images=len(inputs.dataset.train),
+        not_read=len(inputs.dataset.left_out),
         pose_from={kind: counts[kind] for kind in POSE_FROM if counts[kind]},
         quality=round(totals.quality, 4),
         pck=None if totals.pck is None else round(totals.pck, 4),

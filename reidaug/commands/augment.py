@@ -62,7 +62,8 @@ def command(
 
 
 def _print(out: Path, report: AugmentReport) -> None:
-    options.show_left_out(out / LEFT_OUT, report.training_images, what="entries")
+    total = report.training_images + report.not_read
+    options.show_left_out(out / LEFT_OUT, total, what="entries")
     kinds = ((WORDS[kind], report.pose_from.get(kind, 0)) for kind in WORDS)
     poses = ", ".join(f"{count:,} {words}" for words, count in kinds if count)
     click.echo(f"{sum(report.pose_from.values()):,} training images: {poses}")

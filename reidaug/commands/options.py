@@ -11,6 +11,7 @@ from pydantic.fields import FieldInfo
 
 from reidaug.data.crop_names import PATTERN_HELP
 from reidaug.data.image_folders import ALLOW_HELP, printable
+from reidaug.errors import UsageError
 from reidaug.files import summarise_left_out
 from reidaug.recipes import Recipe
 
@@ -19,18 +20,20 @@ class _Path(click.Path):
     """A path that can be written into reports, and that does not lead round in a circle."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Make a `Path` of a command's argument; a usage error where it is none."""
+        """Make a `Path` of a command's argument; `UsageError` where it is none."""
         path = Path(os.fsdecode(super().convert(value, param, ctx)))
         try:
             path.stat()
         except OSError as error:
             if error.errno == errno.ELOOP:
-                self.fail(f"{printable(path)}: a link that leads round in a circle", param, ctx)
+                raise UsageError(
+                    f"{printable(path)}: a link that leads round in a circle"
+                ) from None
             if error.errno == errno.ENAMETOOLONG:
-                self.fail(f"{printable(path)}: {error.strerror}", param, ctx)
+                raise UsageError(f"{printable(path)}: {error.strerror}") from None
         whole = path.resolve()
         if printable(whole) != str(whole):
-            self.fail(f"{printable(whole)}: not UTF-8 or with a line break; rename it", param, ctx)
+            raise UsageError(f"{printable(whole)}: not UTF-8 or with a line break; rename it")
         return path
 
 

@@ -471,7 +471,7 @@ def test_a_tenth_left_out_stops_before_the_work(market: Path, tmp_path: Path, ca
     assert error.count("\n") == 1
     assert not out.exists()
     assert run(market, *flags, "--allow-left-out") == 0
-    assert "1 of 6 entries left out:" in capfd.readouterr().err
+    assert "1 of 7 entries left out:" in capfd.readouterr().err
     assert json.loads((out / "report.json").read_text())["left_out"] == 1
 
 
