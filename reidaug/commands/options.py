@@ -1,7 +1,5 @@
 """Options that several commands share, and options made from a recipe's fields."""
 
-import errno
-import os
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args, get_origin
@@ -9,35 +7,13 @@ from typing import Any, Literal, TypeVar, get_args, get_origin
 import click
 from pydantic.fields import FieldInfo
 
+from reidaug.commands.paths import SafePath
 from reidaug.data.crop_names import PATTERN_HELP
-from reidaug.data.image_folders import ALLOW_HELP, printable
-from reidaug.errors import UsageError
+from reidaug.data.image_folders import ALLOW_HELP
 from reidaug.files import summarise_left_out
 from reidaug.recipes import Recipe
 
-
-class _Path(click.Path):
-    """A path that can be written into reports, and that does not lead round in a circle."""
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Make a `Path` of a command's argument; `UsageError` where it is none."""
-        path = Path(os.fsdecode(super().convert(value, param, ctx)))
-        try:
-            path.stat()
-        except OSError as error:
-            if error.errno == errno.ELOOP:
-                raise UsageError(
-                    f"{printable(path)}: a link that leads round in a circle"
-                ) from None
-            if error.errno == errno.ENAMETOOLONG:
-                raise UsageError(f"{printable(path)}: {error.strerror}") from None
-        whole = path.resolve()
-        if printable(whole) != str(whole):
-            raise UsageError(f"{printable(whole)}: not UTF-8 or with a line break; rename it")
-        return path
-
-
-PATH = _Path(path_type=Path)
+PATH = SafePath(path_type=Path)
 
 overrides = click.option(
     "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change a recipe key."

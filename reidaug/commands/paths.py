@@ -1,0 +1,32 @@
+"""Paths on the command line: those that reports can hold."""
+
+import errno
+import os
+from pathlib import Path
+from typing import Any
+
+import click
+
+from reidaug.data.image_folders import printable
+from reidaug.errors import UsageError
+
+
+class SafePath(click.Path):
+    """A path that can be written into reports, and that does not lead round in a circle."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Make a `Path` of a command's argument; `UsageError` where it is none."""
+        path = Path(os.fsdecode(super().convert(value, param, ctx)))
+        try:
+            path.stat()
+        except OSError as error:
+            if error.errno == errno.ELOOP:
+                raise UsageError(
+                    f"{printable(path)}: a link that leads round in a circle"
+                ) from None
+            if error.errno == errno.ENAMETOOLONG:
+                raise UsageError(f"{printable(path)}: {error.strerror}") from None
+        whole = path.resolve()
+        if printable(whole) != str(whole):
+            raise UsageError(f"{printable(whole)}: not UTF-8 or with a line break; rename it")
+        return path
