@@ -6,7 +6,7 @@ from pathlib import Path
 from reidaug.data.manifest import read_manifest
 from reidaug.data.market1501 import Person
 from reidaug.errors import ReidaugError, UsageError
-from reidaug.experiments.experiment_data import MANIFEST, ExperimentData, source_stem
+from reidaug.experiments.experiment_data import MANIFEST, ExperimentData, origin_stem, warp_stem
 from reidaug.experiments.finetune_config import START, FinetuneRecipe
 from reidaug.reid.batches import TrainingBatches
 from reidaug.reid.crops import Crops
@@ -28,7 +28,7 @@ def arm_batches(recipe: FinetuneRecipe, data: ExperimentData, name: str) -> Trai
     main, labels = crops_of(train, recipe, cache_mb), data.labels(train)
     grounds = None
     if own.grounds and recipe.masks is not None:
-        files = [recipe.masks / f"{person.path.stem}.png" for person in train]
+        files = [(recipe.masks / person.key).with_suffix(".png") for person in train]
         grounds = Grounds(main, labels, [file if file.is_file() else None for file in files])
     roots = () if name == START else recipe.arms[name].crops
     return TrainingBatches(
@@ -65,8 +65,8 @@ def sources(train: Sequence[Person], extra: Sequence[Person], arm: str) -> list[
     Raises:
         UsageError: It is of none.
     """
-    numbers = {person.path.stem: k for k, person in enumerate(train)}
-    found = [numbers.get(source_stem(person.path)) for person in extra]
+    numbers = {warp_stem(person): k for k, person in enumerate(train)}
+    found = [numbers.get(origin_stem(person)) for person in extra]
     if None in found:
         odd = extra[found.index(None)].path
         raise UsageError(
