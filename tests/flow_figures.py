@@ -18,6 +18,7 @@ from reidaug.geometry.pose import Pose
 from reidaug.geometry.warp import warp
 
 SIZE = (32, 16)
+FROM_HEAD_TO_FOOT = [0, 14, 15, 16, 17, 1, 2, 5, 3, 6, 4, 7, 8, 11, 9, 12, 10, 13]
 
 
 def turn(angle: float, scale: float = 1.0) -> Tensor:
@@ -33,6 +34,8 @@ def poses(count: int, seed: int, *, visible: float = 0.9) -> Pose:
     generator = seeded(seed)
     limits = torch.tensor([SIZE[1] - 1.0, SIZE[0] - 1.0])
     xy = torch.rand(count, 18, 2, generator=generator) * limits
+    # Anywhere, but head above shoulders, hips, knees and ankles: a keypoint file needs people.
+    xy[:, FROM_HEAD_TO_FOOT, 1] = xy[..., 1].sort(1).values
     return Pose(xy, torch.rand(count, 18, generator=generator) < visible)
 
 

@@ -1,7 +1,7 @@
 """Inputs of an augmented dataset: training images joined with their poses, and target poses."""
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,9 +22,10 @@ from reidaug.augment.target_poses import (
     draw_order,
     on_common_canvas,
 )
+from reidaug.data.image_poses import read_image_poses
 from reidaug.data.images import channels_last, read_image, read_mask, resize_mask
-from reidaug.data.keypoints import Keypoints, read_keypoints
 from reidaug.data.market1501 import TRAIN, Person, ReIDDataset, image_names
+from reidaug.data.pose_matching import NamesByLast, by_last_name, names_of
 from reidaug.errors import ReidaugError, UsageError
 from reidaug.geometry.flow import Size
 from reidaug.geometry.pose import Pose, shows_torso
@@ -134,42 +135,54 @@ def join_poses(dataset: ReIDDataset, keypoints: Path) -> tuple[tuple[Source, ...
     without = (
         f"{person.path}: no usable keypoints in {keypoints.name}"
         for person in joined.without
-        if person.key not in joined.known.refused  # the file's own line says why
+        if not names_of(person.path, joined.refused)  # the file's own line says why
     )
-    return joined.sources, (*joined.known.left_out, *without, *joined.doubles)
+    return joined.sources, (*joined.left_out, *without, *joined.doubles)
 
 
 class _Joined(NamedTuple):
     """Training images of a dataset beside a keypoint file."""
 
-    known: Keypoints  # the file's content
+    left_out: tuple[str, ...]  # a line for each of the file's entries that cannot be used
+    refused: NamesByLast  # the file's names of the images that these lines are about
+    nobody: Mapping[str, str]  # of these lines those of images without a visible joint, by name
     sources: tuple[Source, ...]  # the images with a pose, in name order
     without: tuple[Person, ...]  # those without
     doubles: tuple[str, ...]  # a line for each image whose warps would have another one's names
 
 
 def _join(dataset: ReIDDataset, keypoints: Path) -> _Joined:
-    """Join training images with poses; a `ReidaugError` where no image has one."""
-    folder = dataset.root / TRAIN
+    """Join training images with poses that lie on them.
+
+    Raises:
+        ReidaugError: No image has a pose, or the joints are misplaced.
+    """
+    folder, crops = dataset.root / TRAIN, [person.path for person in dataset.train]
     names = image_names(folder) if folder.is_dir() else [p.key for p in dataset.train]
-    known, estimated = read_keypoints(keypoints, names=names), read_provenance(keypoints)
+    read, estimated = read_image_poses(crops, keypoints, names=names), read_provenance(keypoints)
+    known, placed = read.known, read.place(file=keypoints)
     sources: dict[str, Source] = {}
     without, doubles = list[Person](), list[str]()
     for person in dataset.train:
-        name, file = base_name(person), person.key
-        if file not in known.poses:
+        name, key = base_name(person), read.keys.get(person.path, "")
+        if key not in placed.poses:
             without.append(person)
         elif name in sources:
             doubles.append(_double(person, sources[name]))
         else:
-            pose_from: PoseFrom = estimated.get(file, "given")
-            sources[name] = Source(person, name, known.poses[file], pose_from)
+            pose_from: PoseFrom = estimated.get(key, "given")
+            sources[name] = Source(person, name, placed.poses[key], pose_from)
+    left_out = (*known.left_out, *placed.left_out.values())
     if not sources:
+        first = f"; first: {left_out[0]}" if placed.left_out else ""
         raise ReidaugError(
-            f"{keypoints}: names none of the {len(dataset.train)} training images of "
-            f"{dataset.root}, such as {dataset.train[0].key}"
+            f"{keypoints}: no usable pose of the {len(dataset.train)} training images of "
+            f"{dataset.root}, such as {dataset.train[0].key}{first}"
         )
-    return _Joined(known, tuple(sources.values()), tuple(without), tuple(doubles))
+    refused = by_last_name((*known.refused, *placed.left_out))
+    return _Joined(
+        left_out, refused, known.nobody, tuple(sources.values()), tuple(without), tuple(doubles)
+    )
 
 
 def _double(person: Person, first: Source) -> str:
@@ -203,9 +216,10 @@ def _fill_missing(
         except ReidaugError as error:
             left_out.append(str(error))
     # That the file has nobody in an image is no loss any more; a damaged line still is one.
-    filled = {source.person.key for source in sources.values()}
-    mended = {line for name, line in joined.known.nobody.items() if name in filled}
-    lines = [line for line in joined.known.left_out if line not in mended]
+    nobody = by_last_name(joined.nobody)
+    filled = (source.person.path for source in sources.values())
+    mended = {joined.nobody[name] for path in filled for name in names_of(path, nobody)}
+    lines = [line for line in joined.left_out if line not in mended]
     order = {person: k for k, person in enumerate(dataset.train)}
     in_order = sorted(sources.values(), key=lambda source: order[source.person])
     return tuple(in_order), (*lines, *left_out)

@@ -13,11 +13,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from reidaug.augment.pose_pool import Refusal, count_flaws, describe_flaws
+from reidaug.data.joint_placement import place
 from reidaug.data.keypoints import read_keypoints
 from reidaug.errors import ReidaugError, UsageError
 from reidaug.files import read_text, write_atomically
 from reidaug.geometry.flow import Size
 from reidaug.geometry.pose import OPENPOSE_18, TORSO, Pose, on_canvas, shows_torso, stack
+from reidaug.runs import notice
 
 Choice = Literal["random", "medoids"]
 CHOICES: tuple[str, ...] = get_args(Choice)
@@ -124,17 +126,21 @@ def poses_in(
 
     Args:
         keypoints: The file, see `reidaug.data.keypoints.read_keypoints`; poses that do not show
-            shoulders and hips are skipped.
+            shoulders and hips, or do not lie on such an image, are skipped.
         size: (height, width) of the images, all of one size, in whose pixels the joints are.
         count: Number of poses; by default all of them.
         how: How they are chosen, see `choose`.
         seed: Random seed.
 
     Raises:
-        ReidaugError: The file cannot be read, or has fewer poses than ``count``.
+        ReidaugError: The file cannot be read, its joints do not lie on images of this size, or it
+            has fewer poses than ``count``.
     """
-    known = read_keypoints(keypoints).poses
-    candidates = {name: pose for name, pose in known.items() if shows_torso(pose)}
+    known = read_keypoints(keypoints, size_of=lambda name: size)
+    for note in known.notes:
+        notice(f"{keypoints}: {note}")
+    placed = place(known.poses, dict.fromkeys(known.poses, size), file=keypoints).poses
+    candidates = {name: pose for name, pose in placed.items() if shows_torso(pose)}
     number = len(candidates) if count is None else count
     chosen = choose(candidates, number, how=how, seed=seed).images
     if not chosen:

@@ -11,6 +11,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from reidaug.data.image_poses import read_image_poses
+from reidaug.data.images import image_size
+from reidaug.data.joint_placement import place
 from reidaug.data.keypoints import read_keypoints
 from reidaug.errors import ReidaugError, UsageError
 from reidaug.files import read_text, write_atomically
@@ -59,8 +62,9 @@ def read_deepfashion(
             `reidaug pose` writes; they need not list every image.
 
     Raises:
-        ReidaugError: A list or folder is missing or damaged, no pair is left, or one of the further
-            files lists no image.
+        ReidaugError: A list or folder is missing or damaged, no pair is left, one of the further
+            files lists no image, or joints do not lie on their images, see
+            `reidaug.data.joint_placement`.
         UsageError: There is no such split.
     """
     if split not in SPLITS:
@@ -72,9 +76,14 @@ def read_deepfashion(
     pairs_csv, annotation_csv = _lists(root, split)
     keypoints = read_keypoints(annotation_csv)
     images = {file.name for file in folder.iterdir()}
-    pairs, left_out = [], list(keypoints.left_out)
-    for where, source, target in _pair_rows(pairs_csv):
-        problem = _problem((source, target), folder, images, keypoints.poses, annotation_csv)
+    rows = list(_pair_rows(pairs_csv))
+    paired = dict.fromkeys(name for _, *names in rows for name in names)
+    files = {name: folder / name for name in paired if name in keypoints.poses}
+    sizes = {name: annotated_size or image_size(path) for name, path in files.items()}
+    placed = place({name: keypoints.poses[name] for name in files}, sizes, file=annotation_csv)
+    pairs, left_out = [], [*keypoints.left_out, *placed.left_out.values()]
+    for where, source, target in rows:
+        problem = _problem((source, target), folder, images, placed.poses, annotation_csv)
         if problem:
             left_out.append(f"{where}: {problem}")
         else:
@@ -86,19 +95,22 @@ def read_deepfashion(
     return PairList(
         folder,
         tuple(pairs),
-        keypoints.poses,
+        placed.poses,
         tuple(left_out),
         flows if flows.is_dir() else None,
         annotated_size,
-        tuple(_more_poses(path, keypoints.poses) for path in more_keypoints),
+        tuple(_more_poses(path, files, annotated_size) for path in more_keypoints),
     )
 
 
-def _more_poses(path: Path, poses: dict[str, Pose]) -> dict[str, Pose]:
-    more = read_keypoints(path).poses
-    if not more.keys() & poses.keys():
-        raise ReidaugError(f"{path}: names none of the images, such as {next(iter(poses))}")
-    return more
+def _more_poses(path: Path, files: Mapping[str, Path], size: Size | None) -> dict[str, Pose]:
+    """Read further poses of images by their names, given their files."""
+    read = read_image_poses(list(files.values()), path)
+    if not read.keys:
+        raise ReidaugError(f"{path}: names none of the images, such as {next(iter(files))}")
+    poses = read.place(file=path, size=size).poses
+    keys = {name: read.keys.get(file, "") for name, file in files.items()}
+    return {name: poses[key] for name, key in keys.items() if key in poses}
 
 
 def write_pairs_csv(path: Path, pairs: Sequence[tuple[str, str]]) -> None:

@@ -47,16 +47,35 @@ def read_image(path: Path) -> UInt8[Tensor, "3 H W"]:
     return torch.from_numpy(pixels).permute(2, 0, 1).contiguous()
 
 
+def image_size(path: Path) -> Size | None:
+    """Read the (height, width) of an image, upright; None where it cannot be read.
+
+    Its pixels are not decoded: a damaged file may have a size.
+    """
+    try:
+        with open_image(path, decode=False) as file:
+            across, down = file.size
+            turned = file.getexif().get(ExifTags.Base.Orientation) in range(5, 9)
+    except (ReidaugError, *_UNREADABLE):
+        return None
+    return (across, down) if turned else (down, across)
+
+
 @contextmanager
-def open_image(path: Path) -> Iterator[Image.Image]:
+def open_image(path: Path, *, decode: bool = True) -> Iterator[Image.Image]:
     """Open and decode an image file of any format Pillow reads, in its own mode and orientation.
+
+    Args:
+        path: The file.
+        decode: Whether its pixels are read; without them it has a size and metadata.
 
     Raises:
         ReidaugError: The file is missing, empty, cut off or no image.
     """
     try:
         with Image.open(path) as file:
-            file.load()
+            if decode:
+                file.load()
             yield file
     except FileNotFoundError:
         raise ReidaugError(f"{path}: no such image") from None

@@ -4,87 +4,87 @@ Poses of any skeleton are converted to the 18 OpenPose joints in PATN's order.
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Float
 from numpy.typing import NDArray
 
+from reidaug.data.detected_people import read_coco, read_openpose
+from reidaug.data.joint_numbers import FARTHEST, MISSING, Entry, as_pose, converted, numbers
 from reidaug.errors import ReidaugError, UsageError, require_extra
 from reidaug.files import atomic_write, read_text
-from reidaug.geometry.pose import COCO_17, MARKET_14, OPENPOSE_18, Pose, to_openpose18
+from reidaug.geometry.flow import Size
+from reidaug.geometry.pose import MARKET_14, OPENPOSE_18, Pose
 
 COLUMNS = ("name", "keypoints_y", "keypoints_x")
-MISSING = -1
-
-BODY_25 = (
-    "nose", "neck",
-    "right_shoulder", "right_elbow", "right_wrist",
-    "left_shoulder", "left_elbow", "left_wrist",
-    "middle_hip",
-    "right_hip", "right_knee", "right_ankle",
-    "left_hip", "left_knee", "left_ankle",
-    "right_eye", "left_eye", "right_ear", "left_ear",
-    "left_big_toe", "left_small_toe", "left_heel",
-    "right_big_toe", "right_small_toe", "right_heel",
-)  # fmt: skip
-"""OpenPose's 25-joint skeleton."""
-
-_FARTHEST = 1e6  # pixels; larger coordinates are errors
-_OPENPOSE_ENDING = "_keypoints.json"
-_SKELETONS = {len(names): names for names in (OPENPOSE_18, BODY_25)}
 
 
 class Keypoints(NamedTuple):
     """The poses of a keypoint file."""
 
-    poses: dict[str, Pose]  # the 18 joints of each image by file name, in pixels of that image
+    # The 18 joints of each image in pixels of that image, by its name as the file has it, folders
+    # included; see `reidaug.data.pose_matching`.
+    poses: dict[str, Pose]
     left_out: tuple[str, ...]  # one line ``file:line: reason`` for every entry not usable
-    refused: frozenset[str]  # file names of the images in these lines that have no pose
+    refused: frozenset[str]  # names of the images in these lines that have no pose
     nobody: Mapping[str, str]  # of these the images without a visible joint, with their lines
+    notes: tuple[str, ...] = ()  # one line for each decision a user should know of
 
 
-# An entry as a format's reader gives it: its position in the file, the image's name, and the joints
-# (18, 3) as x, y, visible (0 or 1), or the reason why there are none.
-_Entry = tuple[str, str, NDArray[np.float64] | str]
-
-
-def read_keypoints(path: Path, *, names: Sequence[str] | None = None) -> Keypoints:
+def read_keypoints(
+    path: Path,
+    *,
+    names: Sequence[str] | None = None,
+    size_of: Callable[[str], Size | None] | None = None,
+) -> Keypoints:
     """Read a keypoint file in any of four formats.
 
     - ``.csv``: PATN's ``name:keypoints_y:keypoints_x``; a joint is missing where either is -1.
-    - ``.json``: COCO's 17 joints; visible where v > 0; the most visible person of an image counts.
-    - a folder: OpenPose's ``<stem>_keypoints.json``, 18 or 25 joints, visible where the confidence
-      is positive; the first person counts.
+    - ``.json``: COCO's 17 joints, see `reidaug.data.detected_people.read_coco`: visible where the
+      third number is above 0 or, where these are scores, from `MIN_SCORE`.
+    - a folder: OpenPose's ``<stem>_keypoints.json``, 18 or 25 joints, see
+      `reidaug.data.detected_people.read_openpose`: visible from a confidence of `MIN_CONFIDENCE`.
     - ``.mat``: 14 joints per image in HDF5, ``28 x N``: 14 x then 14 y, counted from 1.
+
+    Of several people on an image the largest, most central and most certain one counts, see
+    `reidaug.data.detected_people.prominence`; ``notes`` say how often.
 
     Args:
         path: The file or folder.
         names: File names of the images. The n-th pose of a ``.mat`` belongs to the n-th of these
-            when sorted. For OpenPose they give the suffix (default ``.jpg``).
+            when sorted. For OpenPose they give the suffix (default ``.jpg``), for lists of COCO's
+            results the images of numbers.
+        size_of: Gives the (height, width) of an image by its name in the file, None where unknown;
+            asked where there are several people and the file does not say.
 
     Returns:
         The poses; entries left out are damaged, repeated, or without a visible joint.
 
     Raises:
-        ReidaugError: The file is missing or damaged as a whole, or nothing is left.
+        ReidaugError: The file is missing or damaged as a whole, two images have one name in it, or
+            nothing is left.
         UsageError: ``names`` is needed, or the suffix is unknown.
     """
     if not path.exists():
         raise ReidaugError(f"{path}: no such keypoint file")
+    if not (path.is_dir() or path.is_file()):
+        raise ReidaugError(f"{path}: neither a file nor a folder of keypoints")
+    entries: Iterable[Entry]
+    notes: tuple[str, ...] = ()
     if path.is_dir():
-        keypoints = _collect(_openpose_entries(path, names or ()))
-    elif path.suffix == ".mat":
-        keypoints = _collect(_mat_entries(path, names))
+        entries, notes = read_openpose(path, names or (), size_of)
     elif path.suffix == ".json":
-        keypoints = _collect(_coco_entries(path))
+        entries, notes = read_coco(path, names or (), size_of)
+    elif path.suffix == ".mat":
+        entries = _mat_entries(path, names)
     elif path.suffix == ".csv":
-        keypoints = _collect(_patn_entries(path))
+        entries = _patn_entries(path)
     else:
         raise UsageError(f"{path}: keypoints are .csv, .json, .mat or a folder of OpenPose JSON")
+    keypoints = _collect(entries, notes)
     if not keypoints.poses:
         first = f"; first: {keypoints.left_out[0]}" if keypoints.left_out else ""
         raise ReidaugError(f"{path}: not one usable pose in it{first}")
@@ -136,7 +136,7 @@ def _rounded(pose: Pose, decimals: int) -> list[list[int | float]]:
     return [[MISSING if v == MISSING else v for v in axis] for axis in xy.T.tolist()]
 
 
-def _collect(entries: Iterator[_Entry]) -> Keypoints:
+def _collect(entries: Iterable[Entry], notes: tuple[str, ...]) -> Keypoints:
     joints: dict[str, NDArray[np.float64]] = {}
     left_out, refused, nobody = [], set(), {}
     for where, name, found in entries:
@@ -152,9 +152,9 @@ def _collect(entries: Iterator[_Entry]) -> Keypoints:
         else:
             joints[name] = found
     if not joints:
-        return Keypoints({}, tuple(left_out), frozenset(refused), nobody)
+        return Keypoints({}, tuple(left_out), frozenset(refused), nobody, notes)
     table = torch.from_numpy(np.stack(list(joints.values())))
-    poses = _as_pose(table)
+    poses = as_pose(table)
     # Each pose owns its memory: pickling a view would send the whole table to a worker.
     return Keypoints(
         {
@@ -164,32 +164,11 @@ def _collect(entries: Iterator[_Entry]) -> Keypoints:
         tuple(left_out),
         frozenset(refused - joints.keys()),
         nobody,
+        notes,
     )
 
 
-def _as_pose(table: Float[torch.Tensor, "*n j 3"]) -> Pose:
-    visible = table[..., 2] > 0
-    xy = table[..., :2].float()
-    return Pose(torch.where(visible[..., None], xy, torch.full_like(xy, MISSING)), visible)
-
-
-def _converted(table: NDArray[np.float64], skeleton: Sequence[str]) -> NDArray[np.float64]:
-    pose = to_openpose18(_as_pose(torch.from_numpy(table)), skeleton)
-    return torch.cat((pose.xy, pose.visible[..., None]), -1).double().numpy()
-
-
-def _numbers(values: Any, count: int) -> NDArray[np.float64] | str:
-    """Check a JSON list of ``count`` plain numbers; the reason when it is none."""
-    if not isinstance(values, list):
-        return "not a list of numbers"
-    if len(values) != count:
-        return f"{count} numbers expected, {len(values)} found"
-    if not all(type(v) in (int, float) and abs(v) <= _FARTHEST for v in values):
-        return "not a list of plain numbers"
-    return np.array(values, dtype=np.float64)
-
-
-def _patn_entries(path: Path) -> Iterator[_Entry]:
+def _patn_entries(path: Path) -> Iterator[Entry]:
     lines = read_text(path).split("\n")
     header = [column.strip() for column in lines[0].split(":")]
     for column in COLUMNS:
@@ -214,7 +193,7 @@ def _patn_joints(y: str, x: str) -> NDArray[np.float64] | str:
     axes = []
     for column, text in (("keypoints_x", x), ("keypoints_y", y)):
         try:
-            axis = _numbers(json.loads(text), len(OPENPOSE_18))
+            axis = numbers(json.loads(text), len(OPENPOSE_18))
         except (ValueError, RecursionError):
             axis = "broken JSON"
         if isinstance(axis, str):
@@ -224,107 +203,45 @@ def _patn_joints(y: str, x: str) -> NDArray[np.float64] | str:
     return np.concatenate((xy, (xy != MISSING).all(-1, keepdims=True)), -1)
 
 
-def _json(path: Path) -> Any:
-    try:
-        return json.loads(read_text(path))
-    except (ValueError, RecursionError) as error:
-        raise ReidaugError(f"{path}: broken JSON ({error})") from None
-
-
-def _coco_entries(path: Path) -> Iterator[_Entry]:
-    content = _json(path)
-    try:
-        names = {str(image["id"]): _file_name(image["file_name"]) for image in content["images"]}
-        annotations = list(content["annotations"])
-    except (TypeError, KeyError, AttributeError):
-        raise ReidaugError(
-            f"{path}: no COCO file; it has lists 'images' and 'annotations'"
-        ) from None
-    best: dict[str, tuple[float, _Entry]] = {}
-    for number, annotation in enumerate(annotations):
-        where = f"{path}:annotations[{number}]"
-        found = _flat(annotation, "keypoints", (COCO_17,))
-        if isinstance(found, str):
-            yield where, "", found
-            continue
-        name = names.get(str(annotation.get("image_id")))
-        if name is None:
-            yield where, "", "its image is not in 'images'"
-            continue
-        rank = found[:, 2].sum()
-        if name not in best or rank > best[name][0]:
-            best[name] = rank, (where, name, found)
-    yield from (entry for _, entry in best.values())
-
-
-def _file_name(path: str) -> str:
-    return path.replace("\\", "/").rsplit("/", 1)[-1]
-
-
-def _openpose_entries(folder: Path, names: Sequence[str]) -> Iterator[_Entry]:
-    by_stem = {Path(name).stem: name for name in names}
-    files = sorted(folder.glob(f"*{_OPENPOSE_ENDING}"))
-    if not files:
-        raise ReidaugError(f"{folder}: no *{_OPENPOSE_ENDING}, so no folder of OpenPose's")
-    for path in files:
-        stem = path.name.removesuffix(_OPENPOSE_ENDING)
-        yield f"{path}:1", by_stem.get(stem, f"{stem}.jpg"), _openpose_joints(path)
-
-
-def _openpose_joints(path: Path) -> NDArray[np.float64] | str:
-    try:
-        people = _json(path)["people"]
-        first = people[0] if people else None
-    except (ReidaugError, TypeError, KeyError):
-        return "broken JSON, or no list 'people' in it"
-    if first is None:
-        return "nobody in the image"
-    return _flat(first, "pose_keypoints_2d", tuple(_SKELETONS.values()))
-
-
-def _flat(record: Any, key: str, skeletons: Sequence[Sequence[str]]) -> NDArray[np.float64] | str:
-    """Read a flat list x, y, v, x, y, v, ... of a record and convert its skeleton."""
-    values = record.get(key) if isinstance(record, dict) else None
-    if not isinstance(values, list):
-        return f"no list {key!r}"
-    fitting = [names for names in skeletons if 3 * len(names) == len(values)]
-    if not fitting:
-        expected = " or ".join(str(3 * len(names)) for names in skeletons)
-        return f"{key}: {expected} numbers expected, {len(values)} found"
-    numbers = _numbers(values, len(values))
-    if isinstance(numbers, str):
-        return f"{key}: {numbers}"
-    return _converted(numbers.reshape(-1, 3), fitting[0])
-
-
-def _mat_entries(path: Path, names: Sequence[str] | None) -> Iterator[_Entry]:
+def _mat_entries(path: Path, names: Sequence[str] | None) -> Iterator[Entry]:
     if names is None:
         raise UsageError(f"{path}: a .mat file names no images; give their folder with it")
-    table = _mat_table(path)
-    if len(table) != len(names):
-        raise ReidaugError(f"{path}: poses of {len(table)} images, but there are {len(names)}")
+    table = _mat_table(path, len(names))
     xy = np.stack((table[:, : len(MARKET_14)], table[:, len(MARKET_14) :]), -1) - 1
     visible = np.isfinite(xy).all(-1, keepdims=True)
-    joints = _converted(np.concatenate((np.where(visible, xy, 0), visible), -1), MARKET_14)
+    near = np.abs(np.where(visible, xy, 0)).max((1, 2)) <= FARTHEST
+    whole = np.concatenate((np.where(visible & near[:, None, None], xy, 0), visible), -1)
+    joints = converted(whole, MARKET_14)
     for number, name in enumerate(sorted(names)):
-        yield f"{path}:{number + 1}", name, joints[number]
+        found = joints[number] if near[number] else "not a list of plain numbers"
+        yield f"{path}:{number + 1}", name, found
 
 
-def _mat_table(path: Path) -> NDArray[np.float64]:
+def _mat_table(path: Path, images: int) -> NDArray[np.float64]:
+    """Read the table (images, 28); nothing larger is read into memory."""
     require_extra("mat", "h5py")
     import h5py
 
+    width = 2 * len(MARKET_14)
     try:
         with h5py.File(path) as file:
-            table = np.asarray(file["pp"], dtype=np.float64)
-    except (OSError, KeyError, TypeError, ValueError):
+            own = isinstance(file.get("pp", getlink=True), h5py.HardLink)
+            stored = file["pp"] if own else None
+            if not isinstance(stored, h5py.Dataset) or stored.dtype.kind not in "fiu":
+                raise ValueError("no numbers")
+            if stored.is_virtual or stored.external:
+                raise ValueError("other files")
+            shape = stored.shape
+            # MATLAB is column-major, so 28 x N is read as (N, 28); other writers keep (28, N).
+            turned = len(shape) == 2 and shape[1] != width and shape[0] == width
+            if len(shape) != 2 or width not in shape:
+                raise ReidaugError(f"{path}: 'pp' is {shape}; expected {width} numbers per image")
+            rows = shape[1] if turned else shape[0]
+            if rows != images:
+                raise ReidaugError(f"{path}: poses of {rows:,} images, but there are {images:,}")
+            table = np.asarray(stored, dtype=np.float64)
+    except (OSError, KeyError, TypeError, ValueError, RuntimeError):
         raise ReidaugError(
             f"{path}: not readable as HDF5 (MATLAB v7.3) with an array 'pp' of 28 x N numbers"
         ) from None
-    width = 2 * len(MARKET_14)
-    # MATLAB is column-major, so 28 x N is read as (N, 28); other writers keep (28, N).
-    if table.ndim == 2 and table.shape[1] != width and table.shape[0] == width:
-        table = table.T
-    if table.ndim != 2 or table.shape[1] != width:
-        raise ReidaugError(f"{path}: 'pp' is {table.shape}; expected {width} numbers per image")
-    return table
+    return table.T if turned else table

@@ -1,6 +1,6 @@
 """Checks of a keypoint file against the training images."""
 
-from collections.abc import Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from pathlib import Path
 
 import numpy as np
@@ -9,14 +9,14 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Tensor
 
-from reidaug.data.keypoints import read_keypoints
+from reidaug.data.image_poses import read_image_poses
+from reidaug.data.joint_placement import misplacement, strays
 from reidaug.data.market1501 import TRAIN, Person, image_names
 from reidaug.dataset_check.findings import AUGMENT, Finding, Tally, number
 from reidaug.errors import ReidaugError
 from reidaug.geometry.pose import OPENPOSE_18, TORSO, Pose, shows_torso, stack
 
 SELDOM = 0.5  # share of images; a joint visible in fewer is reported
-OUTSIDE = 0.1  # tolerated share of visible joints outside their image
 POSES = 25  # target poses of `reidaug augment` by default
 _EXPECTED = "PATN's CSV, COCO or OpenPose JSON, 14-joint .mat"
 
@@ -32,18 +32,20 @@ def joint_findings(
     names = image_names(folder) if folder.is_dir() else [p.path.name for p in people]
     where = keypoints.name
     try:
-        known = read_keypoints(keypoints, names=names)
+        known, keys = read_image_poses([p.path for p in people], keypoints, names=names)
     except ReidaugError as error:
         advice = f"make it anew, or name another with --keypoints ({_EXPECTED})"
         return [Finding.problem(where, str(error), advice, Tally(), (AUGMENT,))]
-    with_pose = [(k, p) for k, p in enumerate(people) if p.path.name in known.poses]
-    findings = _matching(people, known.poses.keys(), names, where)
+    with_pose = [(k, keys[p.path]) for k, p in enumerate(people) if p.path in keys]
+    findings = _matching(people, known.poses.keys(), keys, names, where)
+    for note in known.notes:
+        findings.append(Finding.remark(where, note, "look at the poses of a few", Tally()))
     if known.left_out:
         what = f"{number(len(known.left_out), 'entry', 'entries')} cannot be used"
         advice = "these images are left out, or the first entry of an image counts"
         findings.append(Finding.advise(where, what, advice, Tally(known.left_out)))
     if with_pose:
-        poses = stack([known.poses[person.path.name] for _, person in with_pose])
+        poses = stack([known.poses[key] for _, key in with_pose])
         findings += _visibility(poses, where)
         own_sizes = torch.from_numpy(sizes[[k for k, _ in with_pose]]).float()
         findings += _placement(poses, own_sizes, where)
@@ -51,10 +53,14 @@ def joint_findings(
 
 
 def _matching(
-    people: Sequence[Person], have: Set[str], names: Sequence[str], where: str
+    people: Sequence[Person],
+    have: Set[str],
+    keys: Mapping[Path, str],
+    names: Sequence[str],
+    where: str,
 ) -> list[Finding]:
-    without = Tally(p.path.name for p in people if p.path.name not in have)
-    nobody = Tally(sorted(have - set(names) - {p.path.name for p in people}))
+    without = Tally(p.path.name for p in people if p.path not in keys)
+    nobody = Tally(sorted(have - set(names) - set(keys.values())))
     findings = []
     if people and without.count == len(people):
         what = f"none of {number(len(people), 'training image')} is in it"
@@ -97,25 +103,11 @@ def _visibility(poses: Pose, where: str) -> list[Finding]:
 
 
 def _placement(poses: Pose, sizes: Float[Tensor, "n 2"], where: str) -> list[Finding]:
-    share = outside_share(poses, sizes)
-    if share <= OUTSIDE:
+    wrong = misplacement(poses, sizes)
+    if wrong is not None:
+        return [Finding.problem(where, wrong.what, wrong.advice, Tally(), (AUGMENT,))]
+    away = Tally(why for why in strays(poses, sizes) if why)
+    if not away.count:
         return []
-    exchanged = outside_share(Pose(poses.xy.flip(-1), poses.visible), sizes)
-    guess = (
-        "x and y are exchanged: PATN's CSV has y first"
-        if exchanged <= OUTSIDE
-        else "were they made for images of another size? They count pixels of these very files"
-    )
-    what = f"{share:.0%} of the visible joints are outside their image"
-    return [Finding.problem(where, what, guess, Tally(), (AUGMENT,))]
-
-
-def outside_share(poses: Pose, sizes: Float[Tensor, "n 2"]) -> float:
-    """Measure the share, 0 to 1, of visible joints (N, 18, 2) in pixels outside their images.
-
-    ``sizes`` are (height, width), (N, 2); images with 0, unknown, do not count. Up to half a pixel
-    beyond the edge pixels' centres is inside.
-    """
-    inside = (poses.xy >= -0.5) & (poses.xy <= sizes.flip(-1)[:, None] - 0.5)
-    counted = poses.visible & (sizes[:, :1] > 0)
-    return float((counted & ~inside.all(-1)).sum() / counted.sum().clamp_min(1))
+    what = f"{number(away.count, 'pose')} outside of the image"
+    return [Finding.advise(where, what, "augment leaves them out", away)]

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from reidaug.data.keypoints import BODY_25, Keypoints, read_keypoints, write_patn
+from reidaug.data.detected_people import BODY_25
+from reidaug.data.keypoints import Keypoints, read_keypoints, write_patn
 from reidaug.errors import ReidaugError, UsageError
 from reidaug.geometry.pose import COCO_17, MARKET_14, OPENPOSE_18, Pose
 
@@ -158,7 +159,7 @@ def test_coco_joints_find_their_places(tmp_path: Path) -> None:
     joints[3 * COCO_17.index("left_wrist") + 2] = 0
     joints[3 * COCO_17.index("left_ankle") + 2] = 1
     path = coco(tmp_path, [{"image_id": 7, "keypoints": joints}])
-    pose = read_keypoints(path).poses["a.jpg"]
+    pose = read_keypoints(path).poses["train/a.jpg"]
     for k, name in enumerate(OPENPOSE_18):
         if name in COCO_17 and name != "left_wrist":
             place = COCO_17.index(name)
@@ -182,7 +183,7 @@ def test_of_several_people_the_most_visible_one_counts(tmp_path: Path) -> None:
     )
     read = read_keypoints(path)
     assert read.left_out == ()
-    assert read.poses["a.jpg"].xy[0].tolist() == [0, 0]
+    assert read.poses["train/a.jpg"].xy[0].tolist() == [0, 0]
 
 
 def test_damaged_coco_annotations_are_left_out_and_reported(tmp_path: Path) -> None:
@@ -198,7 +199,7 @@ def test_damaged_coco_annotations_are_left_out_and_reported(tmp_path: Path) -> N
             "keypoints",
         ],
     )
-    poses, left_out, refused, nobody = read_keypoints(path)
+    poses, left_out, refused, nobody, _ = read_keypoints(path)
     assert list(poses) == ["b.jpg"]
     reasons = dict(line.removeprefix(f"{path}:").split(": ", 1) for line in left_out)
     assert reasons == {
@@ -206,11 +207,12 @@ def test_damaged_coco_annotations_are_left_out_and_reported(tmp_path: Path) -> N
         "annotations[2]": "keypoints: 51 numbers expected, 3 found",
         "annotations[3]": "its image is not in 'images'",
         "annotations[4]": "no list 'keypoints'",
-        "annotations[5]": "a.jpg has no visible joint",
+        "annotations[5]": "train/a.jpg has no visible joint",
         "annotations[6]": "no list 'keypoints'",
     }
-    assert "a.jpg" in refused and "b.jpg" not in refused
-    assert nobody == {"a.jpg": f"{path}:annotations[5]: a.jpg has no visible joint"}
+    assert "train/a.jpg" in refused and "b.jpg" not in refused
+    line = f"{path}:annotations[5]: train/a.jpg has no visible joint"
+    assert nobody == {"train/a.jpg": line}
 
 
 def test_other_json_is_no_coco_file(tmp_path: Path) -> None:
@@ -252,7 +254,7 @@ def test_damaged_openpose_files_are_left_out_and_reported(tmp_path: Path) -> Non
     openpose(tmp_path, "c", {"people": [{"pose_keypoints_2d": [5, 5, 1] * 17}]})
     openpose(tmp_path, "d", [])
     (tmp_path / "e_keypoints.json").write_text("{")
-    poses, left_out, refused, _ = read_keypoints(tmp_path)
+    poses, left_out, refused, *_ = read_keypoints(tmp_path)
     assert list(poses) == ["a.jpg"]
     assert [line.split(":1: ")[1] for line in left_out] == [
         "nobody in the image",

@@ -9,7 +9,6 @@ from reidaug.data.keypoints import read_keypoints, write_patn
 from reidaug.data.market1501 import TRAIN
 from reidaug.dataset_check.checkup import check_dataset
 from reidaug.dataset_check.findings import ADVICE, PROBLEM, REMARK
-from reidaug.dataset_check.joints import outside_share
 from reidaug.geometry.pose import Pose
 from tests.dataset_check.conftest import KEYPOINTS, found
 
@@ -72,16 +71,6 @@ def test_joints_outside_of_their_images_stop_augment(
     finding = found(checkup, "outside their image")
     assert finding.stops == ("augment",)
     assert says in finding.advice
-
-
-def test_the_edge_of_a_picture_is_half_a_pixel_beyond_its_centres() -> None:
-    xy = torch.full((1, 18, 2), -0.5)
-    xy[0, 9:] = torch.tensor([31.5, 63.5])
-    seen = torch.ones(1, 18, dtype=torch.bool)
-    size = torch.tensor([[64.0, 32.0]])
-    assert outside_share(Pose(xy, seen), size) == 0
-    assert outside_share(Pose(xy - 0.1, seen), size) == 0.5
-    assert outside_share(Pose(xy - 0.1, seen), torch.zeros_like(size)) == 0
 
 
 @pytest.mark.parametrize(

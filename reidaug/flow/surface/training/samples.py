@@ -13,6 +13,7 @@ from joblib import delayed
 from numpy.typing import NDArray
 from torch import Tensor
 
+from reidaug.data.image_poses import read_image_poses
 from reidaug.data.images import read_image, read_mask
 from reidaug.data.keypoints import read_keypoints
 from reidaug.errors import ReidaugError
@@ -72,13 +73,12 @@ def read_samples(
         masks: Folder of their masks, as the network finds them.
 
     Raises:
-        ReidaugError: A file is missing or damaged.
+        ReidaugError: A file is missing or damaged, or its joints do not lie on the crops.
     """
     files = sorted((root / "surfaces" / split).glob("*.npz"))
     if not files:
         raise ReidaugError(f"{root}: no rendered surfaces here; reidaug synth surfaces makes them")
     true = read_keypoints(root / f"fasion-annotation-{split}.csv").poses
-    found = read_keypoints(keypoints).poses if keypoints else {}
     surfaces: list[Tensor] = []
     targets: list[Targets] = []
     names: list[str] = []
@@ -90,6 +90,9 @@ def read_samples(
     image = torch.stack([read_image(root / split / name) for name in names])
     poses, outlines = [_poses(names, true)], [_masks(names, root / "masks")]
     if keypoints:
+        read = read_image_poses([root / split / name for name in names], keypoints)
+        placed = read.place(file=keypoints).poses
+        found = {path.name: placed[key] for path, key in read.keys.items() if key in placed}
         poses.append(_poses(names, true | found))
     if masks:
         outlines.append(_masks(names, masks, instead=outlines[0]))

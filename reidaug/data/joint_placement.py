@@ -1,0 +1,242 @@
+"""Placement of joints on their images: are they pixels of these very images, x before y?
+
+One test for every command that reads keypoints. It looks at many people at once, so that a few odd
+crops, hidden legs or people beside the middle refuse nothing.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from reidaug.errors import ReidaugError
+from reidaug.geometry.flow import Size
+from reidaug.geometry.pose import OPENPOSE_18, Pose, stack
+
+OUTSIDE = 0.1  # tolerated share of visible joints outside their image
+LEAST_JOINTS = 4  # visible joints of a person whose place and build are judged
+LEAST_SPAN = 0.2  # of the image's height or width that a person's joints span
+UPPER_LEFT = 0.4  # middle of a person, as a share of the image, in both axes; above it is central
+UPPER_LEFT_OF_MOST = 0.42  # the same of the median person, of `MANY` or more
+MANY = 16  # people whose median is known well
+BESIDE = 0.25  # middle of a person from the left edge, or from the right one
+SHARES = 1.5  # greatest coordinate of joints given as shares of the image, 0 to 1
+FAR = 1.0  # image sides that a joint may lie beyond the edge, by a network that guesses
+_EXPECTED = "keypoints count pixels of these very files"
+
+# The joints from head to foot: of a person upright, those of a later group are below.
+_LEVELS = tuple(
+    [OPENPOSE_18.index(name) for name in names]
+    for names in (
+        ("nose", "right_eye", "left_eye", "right_ear", "left_ear"),
+        ("neck", "right_shoulder", "left_shoulder"),
+        ("right_hip", "left_hip"),
+        ("right_knee", "left_knee"),
+        ("right_ankle", "left_ankle"),
+    )
+)
+
+
+class Misplacement(NamedTuple):
+    """What is wrong with the joints of a whole file."""
+
+    what: str  # what was found, one line
+    advice: str  # what it comes from, and what is right
+
+
+class Placed(NamedTuple):
+    """Poses that lie on their images."""
+
+    poses: dict[str, Pose]  # by the names they were given
+    left_out: dict[str, str]  # one line for each pose that does not lie on its image, by name
+
+
+def place(poses: Mapping[str, Pose], sizes: Mapping[str, Size | None], *, file: Path) -> Placed:
+    """Test the poses of a keypoint file on their images, and leave out single ones that are off.
+
+    Args:
+        poses: The 18 joints (18, 2) by name.
+        sizes: (height, width) of each pose's image by the same names; None where unknown.
+        file: The keypoint file, for errors.
+
+    Raises:
+        ReidaugError: The joints as a whole are misplaced, see `misplacement`.
+    """
+    if not poses:
+        return Placed({}, {})
+    table = torch.tensor([sizes.get(name) or (0, 0) for name in poses], dtype=torch.float32)
+    every = stack(list(poses.values()))
+    wrong = misplacement(every, table)
+    if wrong is not None:
+        raise ReidaugError(f"{file}: {wrong.what}; {wrong.advice}")
+    away = strays(every, table)
+    lines = {name: f"{file}: {name}: {why}" for name, why in zip(poses, away, strict=True) if why}
+    return Placed({name: pose for name, pose in poses.items() if name not in lines}, lines)
+
+
+def misplacement(poses: Pose, sizes: Float[Tensor, "n 2"]) -> Misplacement | None:
+    """Find what is wrong with the joints of many people as a whole; None where they are plausible.
+
+    They are not where more than `OUTSIDE` of the visible joints are outside their image, or where
+    more than half of the people, or a quarter and one more, lie on their side, span less than
+    `LEAST_SPAN` of their image, or have their middle in its upper left or at its side; nor where
+    the median of many is. People with fewer than `LEAST_JOINTS` visible joints are judged by the
+    first of these alone.
+
+    Args:
+        poses: Joints (N, 18, 2) in pixels.
+        sizes: (height, width) of the images (N, 2); 0 where unknown, these are not judged.
+    """
+    known = sizes[:, 0] > 0
+    poses, sizes = Pose(poses.xy[known], poses.visible[known]), sizes[known]
+    what = _misplaced(poses, sizes)
+    if what is None:
+        return None
+    for change, advice in _CAUSES:
+        if _misplaced(Pose(change(poses, sizes), poses.visible), sizes) is None:
+            return Misplacement(what, advice)
+    return Misplacement(what, f"were they made for images of another size? {_EXPECTED}")
+
+
+def strays(poses: Pose, sizes: Float[Tensor, "n 2"]) -> list[str]:
+    """Say of each of N poses why it does not lie on its image; empty where it does.
+
+    It does not where more than half of its visible joints are outside, or any of them is `FAR`
+    beyond the edge. Arguments as in `misplacement`.
+    """
+    sides = sizes.flip(-1)[:, None]
+    known = poses.visible & (sizes[:, :1] > 0)
+    finite = poses.xy.isfinite().all(-1)
+    over = torch.maximum(-poses.xy, poses.xy - (sides - 1)) / sides.clamp_min(1)
+    far = known & ~((over <= FAR).all(-1) & finite)
+    outside = known & ~_inside(poses, sizes)
+    most = outside.sum(1) * 2 > known.sum(1)
+    reasons = [""] * len(sizes)
+    for k in (far.any(1) | most).nonzero().flatten().tolist():
+        height, width = (int(side) for side in sizes[k].tolist())
+        joints = far[k] if far[k].any() else outside[k]
+        joint = int(joints.nonzero()[0])
+        x, y = poses.xy[k, joint].tolist()
+        reasons[k] = (
+            f"{OPENPOSE_18[joint]} at ({x:g}, {y:g}) is outside its image of {height} x {width}, "
+            f"as {int(outside[k].sum())} of {int(known[k].sum())} visible joints are"
+        )
+    return reasons
+
+
+def outside_share(poses: Pose, sizes: Float[Tensor, "n 2"]) -> float:
+    """Measure the share, 0 to 1, of visible joints (N, 18, 2) in pixels outside their images.
+
+    ``sizes`` are (height, width), (N, 2); images with 0, unknown, do not count. Up to half a pixel
+    beyond the edge pixels' centres is inside.
+    """
+    counted = poses.visible & (sizes[:, :1] > 0)
+    return float((counted & ~_inside(poses, sizes)).sum() / counted.sum().clamp_min(1))
+
+
+def _inside(poses: Pose, sizes: Float[Tensor, "n 2"]) -> Bool[Tensor, "n j"]:
+    return ((poses.xy >= -0.5) & (poses.xy <= sizes.flip(-1)[:, None] - 0.5)).all(-1)
+
+
+def _misplaced(poses: Pose, sizes: Float[Tensor, "n 2"]) -> str | None:
+    """Say what is wrong with people on images of known sizes."""
+    share = outside_share(poses, sizes)
+    if share > OUTSIDE:
+        return f"{share:.0%} of the visible joints are outside their image"
+    judged = poses.visible.sum(1) >= LEAST_JOINTS
+    poses, sizes = Pose(poses.xy[judged], poses.visible[judged]), sizes[judged]
+    for wrong, total, words in _odd_people(poses, sizes):
+        if wrong > total / 2 or wrong > total / 4 + 1:
+            return f"{wrong:,} of {total:,} people {words}"
+    return None
+
+
+def _odd_people(poses: Pose, sizes: Float[Tensor, "n 2"]) -> Iterator[tuple[int, int, str]]:
+    """Count the people with each kind of odd place or build, and those who were judged."""
+    if not len(sizes):
+        return
+    low, high = _box(poses)
+    sides, total = sizes.flip(-1), len(sizes)
+    span = ((high - low) / sides).amax(1)
+    yield int((span < LEAST_SPAN).sum()), total, f"span less than {LEAST_SPAN:.0%} of their image"
+    down = _head_to_foot(poses)
+    known = down.isfinite().all(1)
+    lying = known & ~(down[:, 1] > down[:, 0].abs())
+    yield int(lying.sum()), int(known.sum()), "lie on their side or stand on their head"
+    middle = (low + high + 1) / 2 / sides
+    limit = UPPER_LEFT
+    if total >= MANY and (middle.median(0).values < UPPER_LEFT_OF_MOST).all():
+        limit = 0.5
+    corner = (middle < limit).all(1)
+    yield int(corner.sum()), total, "are in the upper left of their image"
+    beside = (middle[:, 0] < BESIDE) | (middle[:, 0] > 1 - BESIDE)
+    yield int(beside.sum()), total, "are at the left or right edge of their image"
+
+
+def _box(poses: Pose) -> tuple[Float[Tensor, "n 2"], Float[Tensor, "n 2"]]:
+    """Box of the visible joints of each person: least and greatest (x, y)."""
+    seen, endless = poses.visible[..., None], torch.tensor(torch.inf)
+    low = torch.where(seen, poses.xy, endless).amin(1)
+    return low, torch.where(seen, poses.xy, -endless).amax(1)
+
+
+def _head_to_foot(poses: Pose) -> Float[Tensor, "n 2"]:
+    """Way from the uppermost part of the body that is visible to the lowest one, NaN if one is."""
+    first = last = torch.full((len(poses.xy), 2), torch.nan)
+    for joints in _LEVELS:
+        seen = poses.visible[:, joints, None].float()
+        some = seen.sum(1) > 0
+        mean = (poses.xy[:, joints] * seen).sum(1) / seen.sum(1).clamp_min(1)
+        mean = torch.where(some, mean, torch.nan)
+        first, last = torch.where(first.isnan(), mean, first), torch.where(some, mean, last)
+    way = last - first
+    return torch.where((way == 0).all(1, keepdim=True), torch.nan, way)
+
+
+def _exchanged(poses: Pose, sizes: Float[Tensor, "n 2"]) -> Float[Tensor, "n j 2"]:
+    return poses.xy.flip(-1)
+
+
+def _upside_down(poses: Pose, sizes: Float[Tensor, "n 2"]) -> Float[Tensor, "n j 2"]:
+    x, y = poses.xy.unbind(-1)
+    return torch.stack((x, sizes[:, :1] - 1 - y), -1)
+
+
+def _of_shares(poses: Pose, sizes: Float[Tensor, "n 2"]) -> Float[Tensor, "n j 2"]:
+    low, high = _box(poses)
+    xy = poses.xy * sizes.flip(-1)[:, None] - 0.5
+    # Coordinates of a pixel or two are shares; larger ones make no person of the image's size.
+    tiny = (high.amax(1) <= SHARES) & (low.amin(1) >= -SHARES)
+    return torch.where(tiny[:, None, None], xy, torch.inf)
+
+
+def _twice(poses: Pose, sizes: Float[Tensor, "n 2"]) -> Float[Tensor, "n j 2"]:
+    return (poses.xy + 0.5) * 2 - 0.5
+
+
+def _half(poses: Pose, sizes: Float[Tensor, "n 2"]) -> Float[Tensor, "n j 2"]:
+    return (poses.xy + 0.5) / 2 - 0.5
+
+
+def _from_frame(poses: Pose, sizes: Float[Tensor, "n 2"]) -> Float[Tensor, "n j 2"]:
+    low, high = _box(poses)
+    shift = (sizes.flip(-1) - 1) / 2 - (low + high) / 2
+    away = ((low > sizes.flip(-1)) | (high < 0)).any(1)
+    # People who are all within their image were not measured in a frame.
+    return torch.where(away.float().mean() > 0.5, poses.xy + shift[:, None], torch.inf)
+
+
+_Change = Callable[[Pose, Float[Tensor, "n 2"]], Float[Tensor, "n j 2"]]
+
+# What makes the joints plausible again says where they come from.
+_CAUSES: Sequence[tuple[_Change, str]] = (
+    (_exchanged, "x and y are exchanged: PATN's CSV has y first, COCO and OpenPose x"),
+    (_of_shares, f"they are shares of the image, 0 to 1; {_EXPECTED}"),
+    (_twice, f"they were made for images of half the size; {_EXPECTED}"),
+    (_half, f"they were made for images of twice the size; {_EXPECTED}"),
+    (_upside_down, "y counts from the bottom; it counts from the top"),
+    (_from_frame, f"they are of the frames that the images were cut from; {_EXPECTED}"),
+)
