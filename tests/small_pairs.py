@@ -9,7 +9,7 @@ from reidaug.data.deepfashion import write_pairs_csv
 from reidaug.data.images import encode_jpeg, encode_png, to_bytes
 from reidaug.data.keypoints import write_patn
 from reidaug.data.pairs import flow_name, write_flow
-from reidaug.geometry.pose import select
+from reidaug.geometry.pose import Pose, select
 
 
 def write_pairs(root: Path, *, masks: bool = True) -> Path:
@@ -31,7 +31,7 @@ def write_pairs(root: Path, *, masks: bool = True) -> Path:
                 strict=True,
             ):
                 (root / split / f"{stem}.jpg").write_bytes(encode_jpeg(to_bytes(image)))
-                poses[f"{stem}.jpg"] = select(pose, k)
+                poses[f"{stem}.jpg"] = shown(select(pose, k))
                 if masks:
                     mask = torch.zeros(*SIZE, dtype=torch.bool)
                     mask[4:28, 2:14] = True
@@ -42,3 +42,9 @@ def write_pairs(root: Path, *, masks: bool = True) -> Path:
         write_pairs_csv(root / f"fasion-pairs-{split}.csv", names)
         write_patn(root / f"fasion-annotation-{split}.csv", poses, decimals=2)
     return root
+
+
+def shown(pose: Pose) -> Pose:
+    """Hide the joints outside of the image, as annotators do."""
+    inside = (pose.xy >= 0) & (pose.xy <= torch.tensor([SIZE[1] - 1.0, SIZE[0] - 1.0]))
+    return Pose(pose.xy, pose.visible & inside.all(-1))

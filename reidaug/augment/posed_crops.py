@@ -182,9 +182,11 @@ def as_source(pose: Pose, path: Path | str) -> Source:
     The name of its file finds its mask.
 
     Raises:
-        ValueError: It is not one pose of 18 joints.
+        ValueError: It is not one pose of 18 joints, or a visible joint has no finite position.
     """
     if tuple(pose.xy.shape) != (18, 2):
         raise ValueError(f"one pose of 18 joints (18, 2) expected, got {tuple(pose.xy.shape)}")
+    if not pose.xy[pose.visible].isfinite().all():
+        raise ValueError(f"{path}: a visible joint has no finite position")
     path = Path(path)
     return Source(Person(path, 0, 0), path.name, Pose(pose.xy.float(), pose.visible))

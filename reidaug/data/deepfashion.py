@@ -81,9 +81,10 @@ def read_deepfashion(
     files = {name: folder / name for name in paired if name in keypoints.poses}
     sizes = {name: annotated_size or image_size(path) for name, path in files.items()}
     placed = place({name: keypoints.poses[name] for name in files}, sizes, file=annotation_csv)
+    poses = {n: pose for n, pose in keypoints.poses.items() if n not in placed.left_out}
     pairs, left_out = [], [*keypoints.left_out, *placed.left_out.values()]
     for where, source, target in rows:
-        problem = _problem((source, target), folder, images, placed.poses, annotation_csv)
+        problem = _problem((source, target), folder, images, poses, annotation_csv)
         if problem:
             left_out.append(f"{where}: {problem}")
         else:
@@ -95,7 +96,7 @@ def read_deepfashion(
     return PairList(
         folder,
         tuple(pairs),
-        placed.poses,
+        poses,
         tuple(left_out),
         flows if flows.is_dir() else None,
         annotated_size,

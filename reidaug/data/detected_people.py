@@ -112,14 +112,18 @@ def prominence(joints: NDArray[np.float64], certainty: float, size: Size | None)
         size: (height, width) of the image; None where unknown: then the middle does not count.
 
     Returns:
-        The product of the diagonal of the box of the visible joints (inside the image), of 1 in the
-        middle of the image down to `_LEAST_CENTRED` at its edges, and of the certainty.
+        The product of the diagonal of the box of the visible joints, of 1 in the middle of the
+        image down to `_LEAST_CENTRED` at its edges, and of the certainty. Joints outside of the
+        image do not count.
     """
     xy = joints[joints[:, 2] > 0, :2]
     if size is None:
         return float(np.hypot(*np.ptp(xy, axis=0)) * certainty)
-    sides = np.array(size[::-1], dtype=np.float64)
-    box = np.clip(np.stack((xy.min(0), xy.max(0))) / sides, 0, 1)
+    shares = (xy + 0.5) / np.array(size[::-1], dtype=np.float64)
+    shares = shares[((shares >= 0) & (shares <= 1)).all(1)]
+    if not len(shares):
+        return 0.0
+    box = np.stack((shares.min(0), shares.max(0)))
     away = np.hypot(*(box.mean(0) - 0.5)) * 2
     return float(np.hypot(*(box[1] - box[0])) * max(1 - away, _LEAST_CENTRED) * certainty)
 

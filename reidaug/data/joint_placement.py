@@ -20,8 +20,9 @@ OUTSIDE = 0.1  # tolerated share of visible joints outside their image
 LEAST_JOINTS = 4  # visible joints of a person whose place and build are judged
 LEAST_SPAN = 0.2  # of the image's height or width that a person's joints span
 UPPER_LEFT = 0.4  # middle of a person, as a share of the image, in both axes; above it is central
+UPPER_LEFT_OF_FEW = 0.35  # the same of fewer than `FEW` people
 UPPER_LEFT_OF_MOST = 0.42  # the same of the median person, of `MANY` or more
-MANY = 16  # people whose median is known well
+FEW, MANY = 4, 16
 BESIDE = 0.25  # middle of a person from the left edge, or from the right one
 SHARES = 1.5  # greatest coordinate of joints given as shares of the image, 0 to 1
 FAR = 1.0  # image sides that a joint may lie beyond the edge, by a network that guesses
@@ -149,7 +150,7 @@ def _misplaced(poses: Pose, sizes: Float[Tensor, "n 2"]) -> str | None:
     judged = poses.visible.sum(1) >= LEAST_JOINTS
     poses, sizes = Pose(poses.xy[judged], poses.visible[judged]), sizes[judged]
     for wrong, total, words in _odd_people(poses, sizes):
-        if wrong > total / 2 or wrong > total / 4 + 1:
+        if wrong > min(total / 2, total / 4 + 1):
             return f"{wrong:,} of {total:,} people {words}"
     return None
 
@@ -167,7 +168,7 @@ def _odd_people(poses: Pose, sizes: Float[Tensor, "n 2"]) -> Iterator[tuple[int,
     lying = known & ~(down[:, 1] > down[:, 0].abs())
     yield int(lying.sum()), int(known.sum()), "lie on their side or stand on their head"
     middle = (low + high + 1) / 2 / sides
-    limit = UPPER_LEFT
+    limit = UPPER_LEFT if total >= FEW else UPPER_LEFT_OF_FEW
     if total >= MANY and (middle.median(0).values < UPPER_LEFT_OF_MOST).all():
         limit = 0.5
     corner = (middle < limit).all(1)

@@ -13,7 +13,8 @@ def match_images(keys: Iterable[str], images: Sequence[Path], *, file: Path) -> 
     A name means an image where it ends the image's path, folder by folder, or where the image's
     path below the folder of all images ends the name: ``train/a.jpg`` and ``a.jpg`` both mean
     ``root/bounding_box_train/a.jpg``, and only ``x/a.jpg`` or ``a.jpg`` mean ``root/x/a.jpg`` where
-    there is a ``root/y`` too. Of several names the longest that ends the path counts.
+    there is a ``root/y`` too. Of several names the one counts that shares most folders with the path,
+    and of these one that ends it.
 
     Args:
         keys: Names in the keypoint file, with ``/``.
@@ -59,17 +60,18 @@ def _longest(
     candidates: Iterable[tuple[str, ...]], own: tuple[str, ...], below: tuple[str, ...]
 ) -> list[str]:
     """List the names that mean an image best, given its parts, and those below the dataset."""
-    best, most = list[str](), 0
+    best, most = list[str](), (0, False)
     for key, *parts in candidates:
         clean = tuple(part for part in parts if part not in ("", "."))
         shared = 0
         while shared < min(len(clean), len(own)) and clean[-1 - shared] == own[-1 - shared]:
             shared += 1
-        if shared < len(clean) and shared < len(below):
+        whole = shared == len(clean)
+        if not whole and shared < len(below):
             continue
-        if shared > most:
-            best, most = [key], shared
-        elif shared == most:
+        if (shared, whole) > most:
+            best, most = [key], (shared, whole)
+        elif (shared, whole) == most:
             best.append(key)
     return best
 
