@@ -13,8 +13,8 @@ def match_images(keys: Iterable[str], images: Sequence[Path], *, file: Path) -> 
     A name means an image where it ends the image's path, folder by folder, or where the image's
     path below the folder of all images ends the name: ``train/a.jpg`` and ``a.jpg`` both mean
     ``root/bounding_box_train/a.jpg``, and only ``x/a.jpg`` or ``a.jpg`` mean ``root/x/a.jpg`` where
-    there is a ``root/y`` too. Of several names the one counts that shares most folders with the path,
-    and of these one that ends it.
+    there is a ``root/y`` too. Of several names the one counts that shares most folders with the
+    path, and of these one that ends it.
 
     Args:
         keys: Names in the keypoint file, with ``/``.

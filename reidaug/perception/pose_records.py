@@ -27,6 +27,7 @@ from reidaug.perception.second_tries import (
     PersonSearch,
     find_person,
 )
+from reidaug.perception.unseen_legs import LEAST_IN_LOW_CROP, LEAST_STANDING
 
 CHUNK = 64  # crops; a worker holds one of them at a time
 DECIMALS = 2  # of positions in pixels
@@ -95,8 +96,9 @@ class PoseChunk(NamedTuple):
 
 
 def fingerprint(network: str, crops: Sequence[Path]) -> str:
-    """Hash what decides the estimates: network, second tries, names and file sizes of the crops."""
-    digest = hashlib.sha256(f"{network}{SECOND_TRIES}{MIN_PERSON_AGAIN}".encode())
+    """Hash what decides the estimates: network, rules, names and file sizes of the crops."""
+    rules = f"{SECOND_TRIES}{MIN_PERSON_AGAIN}{LEAST_STANDING}{LEAST_IN_LOW_CROP}"
+    digest = hashlib.sha256(f"{network}{rules}".encode())
     for path in crops:
         size = path.stat().st_size if path.is_file() else -1
         digest.update(f"{path.name}\0{size}\0".encode())

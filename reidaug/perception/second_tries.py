@@ -13,6 +13,7 @@ from jaxtyping import Bool, UInt8
 from reidaug.geometry.flow import Size
 from reidaug.geometry.pose import FLIP_18, Pose, mirror
 from reidaug.perception.pose_estimator import PoseEstimate, PoseEstimator, shows_person
+from reidaug.perception.unseen_legs import without_unseen_legs
 
 
 class Try(NamedTuple):
@@ -43,7 +44,8 @@ def find_person(estimator: PoseEstimator, image: UInt8[np.ndarray, "h w 3"]) -> 
     """Estimate the pose of one person, in `SECOND_TRIES` too where the first estimate shows nobody.
 
     A second try counts where `shows_person` holds and the network gives a person more than
-    `MIN_PERSON_AGAIN`.
+    `MIN_PERSON_AGAIN`. Legs that are not on the crop are missing, see
+    `reidaug.perception.unseen_legs`.
 
     Args:
         estimator: The pose estimator.
@@ -51,12 +53,12 @@ def find_person(estimator: PoseEstimator, image: UInt8[np.ndarray, "h w 3"]) -> 
     """
     first = estimator.estimate(image)
     if shows_person(first):
-        return PersonSearch(first, 1)
+        return PersonSearch(without_unseen_legs(first), 1)
     likeliest = first
     for attempt, how in enumerate(SECOND_TRIES, 2):
         estimate = try_again(estimator, image, how)
         if shows_person(estimate) and estimate.person > MIN_PERSON_AGAIN:
-            return PersonSearch(estimate, attempt)
+            return PersonSearch(without_unseen_legs(estimate), attempt)
         likeliest = max(likeliest, estimate, key=lambda one: one.person)
     return PersonSearch(likeliest, 0)
 
