@@ -11,7 +11,7 @@ from torch import Tensor
 
 from reidaug.augment.missing_poses import STAND_INS, PoseFrom, StandIns
 from reidaug.augment.options import KEYPOINTS, MASKS, AugmentOptions
-from reidaug.augment.outlines import mask_file
+from reidaug.augment.outlines import check_mask_names, mask_file
 from reidaug.augment.output_folder import base_name
 from reidaug.augment.pose_pool import Pool, mirror_flaw, outline_flaw
 from reidaug.augment.shipped_poses import shipped_targets
@@ -75,13 +75,14 @@ def read_inputs(
         estimator: See `choose_targets`.
 
     Raises:
-        ReidaugError: No image has a pose, more than half of them have none and are not skipped, or
-            there are too few candidate target poses.
+        ReidaugError: No image has a pose, more than half of them have none and are not skipped, the
+            joints are misplaced, a name means two images, or too few images are good targets.
     """
     if options.missing == "fallback":
         sources, left_out = _fill_missing(dataset, keypoints, options.masks)
     else:
         sources, left_out = join_poses(dataset, keypoints)
+    check_mask_names((source.person.path for source in sources), options.masks)
     if own_pose or options.poses_from == "shipped":
         targets = choose_canvas(sources, count=options.poses, seed=options.seed)
     else:

@@ -1,6 +1,6 @@
 """Person masks, and the outlines that cut warps."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,6 +12,7 @@ from reidaug.augment.shipped_poses import shipped_outline
 from reidaug.augment.target_poses import TargetPoses
 from reidaug.data.compositing import soft_matte
 from reidaug.data.images import read_mask
+from reidaug.errors import ReidaugError
 from reidaug.geometry.flow import Size
 from reidaug.geometry.pose import Pose, select, stack
 from reidaug.geometry.silhouette import resized, silhouette
@@ -43,6 +44,21 @@ def mask_file(image: str, masks: Path | None) -> Path | None:
     """Find the mask of an image, its ``key`` with the ending .png; None where there is none."""
     path = masks / Path(image).parent / f"{Path(image).stem}.png" if masks is not None else None
     return path if path is not None and path.is_file() else None
+
+
+def check_mask_names(images: Iterable[Path], masks: Path | None) -> None:
+    """Check that no mask file may be of two images, such as ``x/a.jpg`` and ``y/a.jpg``.
+
+    Raises:
+        ReidaugError: One may.
+    """
+    known: dict[str, Path] = {}
+    for image in images:
+        first = known.setdefault(image.stem, image)
+        if first != image and mask_file(image.name, masks) is not None:
+            raise ReidaugError(
+                f"{masks}: {image.stem}.png may be of {first} or {image}; rename one of them"
+            )
 
 
 def person_mask(

@@ -17,6 +17,7 @@ from reidaug.augment.inputs import (
     join_poses,
 )
 from reidaug.augment.options import KEYPOINTS
+from reidaug.augment.outlines import check_mask_names
 from reidaug.augment.pose_pool import Pool
 from reidaug.augment.target_poses import TargetPoses
 from reidaug.data.images import read_image
@@ -92,7 +93,8 @@ class PosedCrops(Dataset[TrainingCrop]):
         left_out: One line for everything that cannot be used.
 
     Raises:
-        ReidaugError: There is no such dataset, or no image has a pose.
+        ReidaugError: There is no such dataset, no image has a pose, the joints are misplaced, or a
+            name means two images.
         UsageError: There is no keypoint file or no folder of masks.
     """
 
@@ -118,6 +120,7 @@ class PosedCrops(Dataset[TrainingCrop]):
         self.sources, left_out = join_poses(dataset, file)
         self.left_out = (*dataset.left_out, *left_out)
         self.masks = find_masks(dataset.root, Path(masks) if masks else None)
+        check_mask_names((source.person.path for source in self.sources), self.masks)
         self.transform = transform
         self._source = {source.person: source for source in self.sources}
         self._label = {pid: k for k, pid in enumerate(sorted({p.pid for p in self.people}))}

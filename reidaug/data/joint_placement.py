@@ -18,6 +18,7 @@ from reidaug.geometry.pose import OPENPOSE_18, Pose, stack
 
 OUTSIDE = 0.1  # tolerated share of visible joints outside their image
 LEAST_JOINTS = 4  # visible joints of a person whose place and build are judged
+LEAST_SIDE = 8  # pixels of an image on which they are: smaller ones are too coarse
 LEAST_SPAN = 0.2  # of the image's height or width that a person's joints span
 UPPER_LEFT = 0.4  # middle of a person, as a share of the image, in both axes; above it is central
 UPPER_LEFT_OF_FEW = 0.35  # the same of fewer than `FEW` people
@@ -84,8 +85,8 @@ def misplacement(poses: Pose, sizes: Float[Tensor, "n 2"]) -> Misplacement | Non
     They are not where more than `OUTSIDE` of the visible joints are outside their image, or where
     more than half of the people, or a quarter and one more, lie on their side, span less than
     `LEAST_SPAN` of their image, or have their middle in its upper left or at its side; nor where
-    the median of many is. People with fewer than `LEAST_JOINTS` visible joints are judged by the
-    first of these alone.
+    the median of many is. People with fewer than `LEAST_JOINTS` visible joints, or on images
+    with a side below `LEAST_SIDE`, are judged by the first of these alone.
 
     Args:
         poses: Joints (N, 18, 2) in pixels.
@@ -147,7 +148,7 @@ def _misplaced(poses: Pose, sizes: Float[Tensor, "n 2"]) -> str | None:
     share = outside_share(poses, sizes)
     if share > OUTSIDE:
         return f"{share:.0%} of the visible joints are outside their image"
-    judged = poses.visible.sum(1) >= LEAST_JOINTS
+    judged = (poses.visible.sum(1) >= LEAST_JOINTS) & (sizes.amin(1) >= LEAST_SIDE)
     poses, sizes = Pose(poses.xy[judged], poses.visible[judged]), sizes[judged]
     for wrong, total, words in _odd_people(poses, sizes):
         if wrong > min(total / 2, total / 4 + 1):

@@ -1,9 +1,11 @@
 from pathlib import Path
 
+import pytest
 import torch
 
-from reidaug.augment.outlines import carry_outline, person_mask
+from reidaug.augment.outlines import carry_outline, check_mask_names, person_mask
 from reidaug.data.images import encode_png
+from reidaug.errors import ReidaugError
 from reidaug.geometry.flow import from_affine, identity
 from reidaug.geometry.pose import Pose
 from reidaug.geometry.silhouette import silhouette
@@ -40,3 +42,14 @@ def test_an_outline_is_carried_along_and_not_smeared_beyond_the_picture() -> Non
     assert torch.equal(targets.pose.xy, pose.xy.expand(2, 18, 2))
     mask[:] = True
     assert not carry_outline(mask, pose, flows, ("a.jpg", "b.jpg")).outline[1, -2:].any()
+
+
+def test_a_mask_of_two_images_is_refused(tmp_path: Path) -> None:
+    images = [tmp_path / "x" / "a.jpg", tmp_path / "y" / "a.jpg", tmp_path / "y" / "b.jpg"]
+    check_mask_names(images, None)
+    check_mask_names(images, tmp_path)
+    (tmp_path / "b.png").touch()
+    check_mask_names(images, tmp_path)
+    (tmp_path / "a.png").touch()
+    with pytest.raises(ReidaugError, match=r"a\.png may be of .*/x/a\.jpg or .*/y/a\.jpg; rename"):
+        check_mask_names(images, tmp_path)

@@ -68,6 +68,11 @@ def test_wrong_crops_are_refused(market: Path) -> None:
             PosedImage.of(image, crops.sources[0])
     with pytest.raises(ValueError, match="one pose of 18 joints"):
         as_source(standing(2), "a.jpg")
+    one = Pose(torch.full((18, 2), torch.inf), torch.ones(18, dtype=torch.bool))
+    with pytest.raises(ValueError, match=r"a\.jpg: a visible joint has no finite position"):
+        as_source(one, "a.jpg")
+    hidden = Pose(one.xy, ~one.visible)
+    assert as_source(hidden, "a.jpg").pose is not None
     with pytest.raises(UsageError, match="no such keypoint file"):
         PosedCrops(market, keypoints="nowhere.csv")
     with pytest.raises(UsageError, match="no such folder of masks"):

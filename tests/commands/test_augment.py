@@ -18,8 +18,10 @@ from stick_market import stick_market
 
 from reidaug.augment.target_poses import draw_order
 from reidaug.data.images import read_image
+from reidaug.data.keypoints import read_keypoints, write_patn
 from reidaug.data.market1501 import GALLERY, QUERY, TRAIN, read_market1501
 from reidaug.flow.checkpoint import build_estimator, save_checkpoint
+from reidaug.geometry.pose import on_canvas
 
 KEYPOINTS = "market-annotation-train.csv"
 
@@ -267,6 +269,9 @@ def test_sizes_that_do_not_suit_a_flow_are_refused_before_the_work(
         save_checkpoint(Path(flow), build_estimator(description), {"estimator": description})
     for path in (market / TRAIN).iterdir():
         Image.new("RGB", size[::-1]).save(path)
+    poses = read_keypoints(market / KEYPOINTS).poses
+    small = {name: on_canvas(pose, (64, 32), size) for name, pose in poses.items()}
+    write_patn(market / KEYPOINTS, small, decimals=2)
     assert run(market, "--out", tmp_path / "out", "--flow", flow, "--poses", 2) == 2
     assert says in capfd.readouterr().err
     assert not (tmp_path / "out").exists()

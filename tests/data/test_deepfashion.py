@@ -5,6 +5,8 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
+from standing_people import standing_people
 
 from reidaug.data.deepfashion import (
     SPELLINGS,
@@ -18,7 +20,7 @@ from reidaug.data.deepfashion import (
 )
 from reidaug.data.keypoints import write_patn
 from reidaug.errors import ReidaugError, UsageError
-from reidaug.geometry.pose import OPENPOSE_18, Pose
+from reidaug.geometry.pose import OPENPOSE_18, Pose, select
 
 WHOLE = Pose(torch.full((18, 2), 20.0), torch.ones(18, dtype=torch.bool))
 CELLS = st.text(st.characters(exclude_categories=["C", "Z"]), min_size=1)
@@ -169,3 +171,27 @@ def test_fashion_pairs_stay_within_an_outfit() -> None:
         (names[0], names[1]),
     ]
     assert fashion_pairs({names[0]: WHOLE, names[1]: without("right_shoulder")}) == []
+
+
+def test_poses_off_their_images_are_left_out_and_a_whole_file_is_refused(tmp_path: Path) -> None:
+    poses, _ = standing_people(12, 1)
+    (tmp_path / "train").mkdir()
+    known = {}
+    for k in range(12):
+        name = f"{k:02d}.jpg"
+        Image.new("RGB", (64, 128)).save(tmp_path / "train" / name)
+        known[name] = select(poses, k)
+    names = list(known)
+    write_pairs_csv(tmp_path / "fasion-pairs-train.csv", list(itertools.pairwise(names)))
+    known[names[3]] = Pose(known[names[3]].xy + 5e5, known[names[3]].visible)
+    file = tmp_path / "fasion-annotation-train.csv"
+    write_patn(file, known, decimals=2)
+    pairs = read_deepfashion(tmp_path, "train")
+    assert len(pairs.pairs) == 9 and names[3] not in pairs.poses
+    assert pairs.left_out[0].startswith(f"{file}: 03.jpg: ")
+    assert pairs.left_out[1].endswith("no keypoints of 03.jpg in fasion-annotation-train.csv")
+    with pytest.raises(ReidaugError, match="images of half the size"):
+        read_deepfashion(tmp_path, "train", annotated_size=(256, 128))
+    twice = {name: Pose(pose.xy * 2, pose.visible) for name, pose in known.items()}
+    write_patn(file, twice, decimals=2)
+    assert len(read_deepfashion(tmp_path, "train", annotated_size=(256, 128)).pairs) == 9

@@ -8,13 +8,14 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from PIL import Image
+from PIL import ExifTags, Image
 from torch import Tensor
 
 from reidaug.data.images import (
     channels_last,
     encode_jpeg,
     encode_png,
+    image_size,
     read_image,
     read_mask,
     resize,
@@ -222,3 +223,18 @@ def test_channels_last_keeps_every_pixel_in_its_place() -> None:
     assert array.flags.c_contiguous
     for (channel, y, x), value in np.ndenumerate(image.numpy()):
         assert array[y, x, channel] == value
+
+
+def test_the_size_of_an_image_is_upright_and_none_where_unknown(tmp_path: Path) -> None:
+    picture = Image.new("RGB", (64, 128), (9, 9, 200))
+    for orientation in range(1, 9):
+        exif = Image.Exif()
+        exif[ExifTags.Base.Orientation] = orientation
+        picture.save(tmp_path / "a.jpg", exif=exif)
+        assert image_size(tmp_path / "a.jpg") == tuple(read_image(tmp_path / "a.jpg").shape[1:])
+    picture.save(tmp_path / "a.png")
+    assert image_size(tmp_path / "a.png") == (128, 64)
+    (tmp_path / "b.jpg").write_bytes((tmp_path / "a.jpg").read_bytes()[:20])
+    (tmp_path / "c.jpg").write_text("text")
+    for name in ("b.jpg", "c.jpg", "d.jpg", "."):
+        assert image_size(tmp_path / name) is None

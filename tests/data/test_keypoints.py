@@ -5,7 +5,7 @@ import h5py
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -317,6 +317,88 @@ def test_fourteen_joint_files_that_do_not_fit_are_said(tmp_path: Path) -> None:
     path.write_bytes(b"MATLAB 5.0 MAT-file")
     with pytest.raises(ReidaugError, match="not readable as HDF5"):
         read_keypoints(path, names=["a.jpg", "b.jpg"])
+
+
+def test_a_number_beyond_all_images_costs_its_row(tmp_path: Path) -> None:
+    for far in (1e39, -1e39, 1e300, 2e6):
+        table = np.full((3, 28), 9.0)
+        table[1, 5] = far
+        path = mat(tmp_path, table)
+        read = read_keypoints(path, names=["a.jpg", "b.jpg", "c.jpg"])
+        assert list(read.poses) == ["a.jpg", "c.jpg"]
+        assert read.left_out == (f"{path}:2: not a list of plain numbers",)
+
+
+def test_a_table_of_other_size_is_not_read_into_memory(tmp_path: Path) -> None:
+    path = tmp_path / "points.mat"
+    for shape in ((10**12, 28), (28, 10**12)):
+        with h5py.File(path, "w") as file:
+            file.create_dataset("pp", shape=shape, dtype="f8", chunks=(28, 28))
+        assert path.stat().st_size < 100_000
+        with pytest.raises(
+            ReidaugError, match="poses of 1,000,000,000,000 images, but there are 2"
+        ):
+            read_keypoints(path, names=["a.jpg", "b.jpg"])
+
+
+def test_only_numbers_in_the_file_itself_are_read(tmp_path: Path) -> None:
+    other = mat(tmp_path, np.ones((2, 28))).rename(tmp_path / "other.mat")
+    path = tmp_path / "points.mat"
+    names = ["a.jpg", "b.jpg"]
+    for link in (
+        h5py.ExternalLink(str(other), "pp"),
+        h5py.SoftLink("/qq"),
+        np.array(["a", "b"], "S"),
+    ):
+        with h5py.File(path, "w") as file:
+            file["pp"] = link
+        with pytest.raises(ReidaugError, match="not readable as HDF5"):
+            read_keypoints(path, names=names)
+    with h5py.File(path, "w") as file:
+        layout = h5py.VirtualLayout((2, 28), "f8")
+        layout[:] = h5py.VirtualSource(str(other), "pp", (2, 28))
+        file.create_virtual_dataset("pp", layout)
+    with pytest.raises(ReidaugError, match="not readable as HDF5"):
+        read_keypoints(path, names=names)
+    with h5py.File(path, "w") as file:
+        file.create_group("pp")
+    with pytest.raises(ReidaugError, match="not readable as HDF5"):
+        read_keypoints(path, names=names)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3)
+    | st.just("a.jpg") | st.lists(st.floats(0, 2), min_size=51, max_size=54)
+    | st.sampled_from([[1, 2, 0.5] * 17, [1, 2, 2] * 17, [1, 2, 0.5] * 18, [1, 2, 0.5] * 25]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(
+        st.sampled_from(["images", "annotations", "id", "image_id", "file_name", "keypoints",
+                         "people", "pose_keypoints_2d", "score", "height", "width"]),
+        inner, max_size=5,
+    ),
+    max_leaves=12,
+)  # fmt: skip
+IDS = st.sampled_from([0, 1, "1", "a.jpg", None, [1], {}, 2**80, "x/../a.jpg", 1.5])
+IMAGES = st.lists(st.fixed_dictionaries({"id": IDS, "file_name": IDS | JSON}), max_size=3)
+PEOPLE = st.lists(st.fixed_dictionaries({"image_id": IDS, "keypoints": JSON}), max_size=3)
+
+
+@settings(max_examples=200)
+@given(
+    JSON | PEOPLE | st.fixed_dictionaries({"images": IMAGES | JSON, "annotations": PEOPLE | JSON})
+)
+def test_any_json_is_read_or_refused_in_a_line(
+    tmp_path_factory: pytest.TempPathFactory, content: object
+) -> None:
+    folder = tmp_path_factory.getbasetemp() / "fuzz"
+    folder.mkdir(exist_ok=True)
+    (folder / "a_keypoints.json").write_text(json.dumps(content))
+    for path in (folder, folder / "a_keypoints.json"):
+        try:
+            read = read_keypoints(path, names=["a.jpg", "1.jpg"], size_of=lambda name: (128, 64))
+        except ReidaugError as error:
+            assert str(path) in str(error) and "\n" not in str(error)
+        else:
+            assert all(pose.xy.isfinite().all() for pose in read.poses.values())
 
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="the real 14-joint files are not on this machine")

@@ -47,3 +47,11 @@ def test_joints_and_masks_of_a_network_stand_beside_the_true_ones(surfaces, tmp_
 def test_a_folder_without_surfaces_is_refused(tmp_path):
     with pytest.raises(ReidaugError, match="no rendered surfaces here; reidaug synth surfaces"):
         read_samples(tmp_path, "train")
+
+
+def test_misplaced_joints_of_a_network_are_refused(surfaces, tmp_path):
+    true = read_keypoints(surfaces / "fasion-annotation-train.csv").poses
+    half = {name: Pose(pose.xy / 2, pose.visible) for name, pose in true.items()}
+    write_patn(tmp_path / "found.csv", half, decimals=2)
+    with pytest.raises(ReidaugError, match=r"found\.csv: .* made for images of half the size"):
+        read_samples(surfaces, "train", keypoints=tmp_path / "found.csv")
