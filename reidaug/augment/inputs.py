@@ -176,8 +176,9 @@ def _join(dataset: ReIDDataset, keypoints: Path) -> _Joined:
     left_out = (*known.left_out, *placed.left_out.values())
     if not sources:
         first = f"; first: {left_out[0]}" if placed.left_out else ""
+        what = "has no usable pose" if read.keys else "names none"
         raise ReidaugError(
-            f"{keypoints}: no usable pose of the {len(dataset.train)} training images of "
+            f"{keypoints}: {what} of the {len(dataset.train)} training images of "
             f"{dataset.root}, such as {dataset.train[0].key}{first}"
         )
     refused = by_last_name((*known.refused, *placed.left_out))
