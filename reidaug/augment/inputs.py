@@ -178,8 +178,8 @@ def _join(dataset: ReIDDataset, keypoints: Path) -> _Joined:
         first = f"; first: {left_out[0]}" if placed.left_out else ""
         what = "has no usable pose" if read.keys else "names none"
         raise ReidaugError(
-            f"{keypoints}: {what} of the {len(dataset.train)} training images of "
-            f"{dataset.root}, such as {dataset.train[0].key}{first}"
+            f"{keypoints}: {what} of the {len(dataset.train)} training images of {dataset.root}, "
+            f"such as {dataset.train[0].key}{first}"
         )
     refused = by_last_name((*known.refused, *placed.left_out))
     return _Joined(
@@ -218,8 +218,7 @@ def _fill_missing(
         except ReidaugError as error:
             left_out.append(str(error))
     # That the file has nobody in an image is no loss any more; a damaged line still is one.
-    nobody = by_last_name(joined.nobody)
-    filled = (source.person.path for source in sources.values())
+    nobody, filled = by_last_name(joined.nobody), [s.person.path for s in sources.values()]
     mended = {joined.nobody[name] for path in filled for name in names_of(path, nobody)}
     lines = [line for line in joined.left_out if line not in mended]
     order = {person: k for k, person in enumerate(dataset.train)}

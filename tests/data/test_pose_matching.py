@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reidaug.data.pose_matching import match_images
+from reidaug.data.pose_matching import by_last_name, match_images, names_of
 from reidaug.errors import ReidaugError
 
 FILE = Path("k.json")
@@ -64,3 +64,10 @@ def test_no_name_alone_is_another_image(paths: list[str]) -> None:
         assert len(names) < len(images)
     else:
         assert found == {image: image.name for image in images}
+
+
+def test_names_that_may_mean_an_image() -> None:
+    names = by_last_name(["a.jpg", "x/a.jpg", "y/a.jpg", "train\\x\\a.jpg", "b.jpg", "r/x/a.jpg"])
+    found = names_of(Path("/r/x/a.jpg"), names)
+    assert found == ["a.jpg", "x/a.jpg", "r/x/a.jpg"]
+    assert names_of(Path("/r/x/c.jpg"), names) == []
