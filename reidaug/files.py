@@ -1,6 +1,7 @@
 """Files: atomic writing, text, the cache folder, and summaries of entries left out."""
 
 import os
+import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,6 +10,15 @@ from reidaug.errors import ReidaugError
 
 LONGEST_NAME = 255
 """Bytes of the longest file name of usual file systems."""
+MOST_TEXT = 2**30
+"""Bytes of the largest text file that is read: joints of some million images."""
+_KINDS = {
+    stat.S_IFDIR: "a folder",
+    stat.S_IFIFO: "a named pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -41,13 +51,44 @@ def remove_partials(folder: Path, *, of: str = "") -> None:
             partial.unlink(missing_ok=True)
 
 
+def check_regular(path: Path, *, what: str = "file") -> int:
+    """Check that a path leads to a regular file; opening a pipe or a device may last for ever.
+
+    Args:
+        path: The path; links are followed.
+        what: What the file should be, for the error.
+
+    Returns:
+        Its size in bytes.
+
+    Raises:
+        ReidaugError: There is no such file, it cannot be reached, or it is none.
+    """
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        raise ReidaugError(f"{path}: no such {what}") from None
+    except OSError as error:
+        raise ReidaugError(f"{path}: {error.strerror or error}") from None
+    if not stat.S_ISREG(status.st_mode):
+        kind = _KINDS.get(stat.S_IFMT(status.st_mode), "no regular file")
+        raise ReidaugError(f"{path}: is {kind}; {what}s are read from regular files only")
+    return status.st_size
+
+
 def read_text(path: Path) -> str:
     """Read a UTF-8 text file, with or without a byte order mark.
 
     Raises:
-        ReidaugError: The file is missing, unreadable or no UTF-8 text.
+        ReidaugError: The file is missing, unreadable, no regular file, larger than `MOST_TEXT`, or
+            no UTF-8 text.
     """
+    if check_regular(path) > MOST_TEXT:
+        raise ReidaugError(f"{path}: not read, for it is larger than {MOST_TEXT >> 20:,} MiB")
     try:
+        with path.open("rb") as file:
+            if b"\0" in file.read(4096):
+                raise ReidaugError(f"{path}: no UTF-8 text; is it really the file you mean?")
         return path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:
         raise ReidaugError(f"{path}: no UTF-8 text; is it really the file you mean?") from None

@@ -51,7 +51,7 @@ def test_a_file_that_is_no_text_is_named(tmp_path: Path) -> None:
     path.write_bytes(b"\xff\xd8\xff\xe0")
     with pytest.raises(ReidaugError, match=r"a\.csv: no UTF-8 text"):
         read_text(path)
-    with pytest.raises(ReidaugError, match=r"b\.csv: No such file"):
+    with pytest.raises(ReidaugError, match=r"b\.csv: no such file"):
         read_text(tmp_path / "b.csv")
 
 

@@ -41,9 +41,12 @@ class Targets(NamedTuple):
 
 
 def mask_file(image: str, masks: Path | None) -> Path | None:
-    """Find the mask of an image, its ``key`` with the ending .png; None where there is none."""
+    """Find the mask of an image, its ``key`` with the ending .png; None where there is none.
+
+    What has that name and is no file is found too: reading it says what it is.
+    """
     path = masks / Path(image).parent / f"{Path(image).stem}.png" if masks is not None else None
-    return path if path is not None and path.is_file() else None
+    return path if path is not None and path.exists() else None
 
 
 def check_mask_names(images: Iterable[Path], masks: Path | None) -> None:

@@ -4,8 +4,8 @@ In memory an image is RGB, uint8 (3, H, W) or float (..., 3, H, W) in [0, 1].
 """
 
 import io
-import os
 import struct
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import lru_cache
@@ -14,14 +14,35 @@ from pathlib import Path
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, UInt8
-from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, TiffImagePlugin, UnidentifiedImageError
 from torch import Tensor
 
 from reidaug.errors import ReidaugError
+from reidaug.files import check_regular
 from reidaug.geometry.flow import Size
 
-SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif"})
+FORMATS = {
+    "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"),
+    "PNG": (".png",),
+    "BMP": (".bmp",),
+    "WEBP": (".webp",),
+    "TIFF": (".tif", ".tiff"),
+    "GIF": (".gif",),
+}
+"""Endings of the image formats that are read, in lower case; no other format is opened.
+
+The content decides, not the ending. Pillow knows more formats, some of which run other programs:
+PostScript is executed by Ghostscript.
+"""
+SUFFIXES = frozenset(suffix for suffixes in FORMATS.values() for suffix in suffixes)
 """Endings of image files, in lower case."""
+KINDS = "JPEG, PNG, BMP, WebP, TIFF and GIF"
+"""The formats in words."""
+
+MOST_PIXELS = 25_000_000
+LONGEST_SIDE = 2**14  # pixels
+MOST_BYTES = 2**28  # of a file
+"""Limits of an image that is decoded: crops are far smaller, and some 20 kB can claim gigabytes."""
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 """Mean and standard deviation of ImageNet's RGB in [0, 1]."""
@@ -34,13 +55,13 @@ _UNREADABLE = (
 
 
 def read_image(path: Path) -> UInt8[Tensor, "3 H W"]:
-    """Read an image file of any format Pillow reads as RGB bytes (3, H, W).
+    """Read an image file of any of `FORMATS` as RGB bytes (3, H, W).
 
     The EXIF orientation is applied; grey, palette, CMYK and 16-bit images become RGB bytes;
     transparent ones are composed with white; of an animation the first frame counts.
 
     Raises:
-        ReidaugError: The file is missing, empty, cut off or no image.
+        ReidaugError: As of `open_image`.
     """
     with open_image(path) as file:
         pixels = np.array(upright_rgb(file))
@@ -63,25 +84,50 @@ def image_size(path: Path) -> Size | None:
 
 @contextmanager
 def open_image(path: Path, *, decode: bool = True) -> Iterator[Image.Image]:
-    """Open and decode an image file of any format Pillow reads, in its own mode and orientation.
+    """Open and decode an image file of any of `FORMATS`, in its own mode and orientation.
 
     Args:
         path: The file.
         decode: Whether its pixels are read; without them it has a size and metadata.
 
     Raises:
-        ReidaugError: The file is missing, empty, cut off or no image.
+        ReidaugError: The file is missing, empty, cut off, no image, of another format, no regular
+            file, or larger than `MOST_PIXELS`, `LONGEST_SIDE` or `MOST_BYTES`.
     """
     try:
-        with Image.open(path) as file:
+        if check_regular(path, what="image") > MOST_BYTES:
+            raise ReidaugError(
+                f"{path}: not read, for it is a file of more than {MOST_BYTES >> 20} MiB; crop the "
+                "person"
+            )
+        with _opened(path) as file:
+            _check_area(path, file)
             if decode:
                 file.load()
             yield file
-    except FileNotFoundError:
-        raise ReidaugError(f"{path}: no such image") from None
     except _UNREADABLE as error:
         reason = "empty file" if path.is_file() and not path.stat().st_size else _reason(error)
         raise ReidaugError(f"{path}: not a readable image ({reason})") from None
+
+
+def _opened(path: Path) -> Image.Image:
+    with warnings.catch_warnings():
+        # Our own limit is lower than the one that Pillow warns of.
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        return Image.open(path, formats=tuple(FORMATS))
+
+
+def _check_area(path: Path, image: Image.Image) -> None:
+    """Check the size of an image, and of the tiles of a TIFF, before any pixel is decoded."""
+    tags = getattr(image, "tag_v2", {})
+    tile = tuple(tags.get(key, 1) for key in (TiffImagePlugin.TILEWIDTH, TiffImagePlugin.TILELENGTH))
+    for width, height in (image.size, tile):
+        if width * height > MOST_PIXELS or max(width, height) > LONGEST_SIDE:
+            raise ReidaugError(
+                f"{path}: not decoded, for it has {width:,} x {height:,} pixels; at most "
+                f"{MOST_PIXELS // 10**6} million, and {LONGEST_SIDE:,} on a side, are read: crop "
+                "the person"
+            )
 
 
 def upright_rgb(image: Image.Image) -> Image.Image:
@@ -100,18 +146,11 @@ def is_turned(image: Image.Image) -> bool:
         return False
 
 
-def image_files(folder: Path) -> tuple[Path, ...]:
-    """List the images directly in a folder by name: not hidden, with one of `SUFFIXES`."""
-    with os.scandir(folder) as entries:
-        names = sorted(e.name for e in entries if not e.name.startswith(".") and e.is_file())
-    return tuple(folder / name for name in names if Path(name).suffix.lower() in SUFFIXES)
-
-
 def read_mask(path: Path) -> Bool[Tensor, "H W"]:
     """Read a person mask (H, W) from an image file (255 on the person, 0 off it); True from 128.
 
     Raises:
-        ReidaugError: The file is missing, empty, cut off or no image.
+        ReidaugError: As of `open_image`.
     """
     return read_image(path).amax(0) >= 128
 
@@ -195,5 +234,5 @@ def _encoded(image: Tensor, form: str, **options: int) -> bytes:
 
 def _reason(error: BaseException) -> str:
     if isinstance(error, UnidentifiedImageError):
-        return "unknown format"
+        return f"unknown format; {KINDS} are read"
     return (str(error) or type(error).__name__).splitlines()[0]

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from reidaug.data.detected_people import read_coco, read_openpose
 from reidaug.data.joint_numbers import FARTHEST, MISSING, Entry, as_pose, converted, numbers
-from reidaug.errors import ReidaugError, UsageError, require_extra
+from reidaug.data.mat_table import read_mat_table
+from reidaug.errors import ReidaugError, UsageError
 from reidaug.files import atomic_write, read_text
 from reidaug.geometry.flow import Size
 from reidaug.geometry.pose import MARKET_14, OPENPOSE_18, Pose
@@ -206,7 +207,7 @@ def _patn_joints(y: str, x: str) -> NDArray[np.float64] | str:
 def _mat_entries(path: Path, names: Sequence[str] | None) -> Iterator[Entry]:
     if names is None:
         raise UsageError(f"{path}: a .mat file names no images; give their folder with it")
-    table = _mat_table(path, len(names))
+    table = read_mat_table(path, len(names))
     xy = np.stack((table[:, : len(MARKET_14)], table[:, len(MARKET_14) :]), -1) - 1
     visible = np.isfinite(xy).all(-1, keepdims=True)
     near = np.abs(np.where(visible, xy, 0)).max((1, 2)) <= FARTHEST
@@ -215,33 +216,3 @@ def _mat_entries(path: Path, names: Sequence[str] | None) -> Iterator[Entry]:
     for number, name in enumerate(sorted(names)):
         found = joints[number] if near[number] else "not a list of plain numbers"
         yield f"{path}:{number + 1}", name, found
-
-
-def _mat_table(path: Path, images: int) -> NDArray[np.float64]:
-    """Read the table (images, 28); nothing larger is read into memory."""
-    require_extra("mat", "h5py")
-    import h5py
-
-    width = 2 * len(MARKET_14)
-    try:
-        with h5py.File(path) as file:
-            own = isinstance(file.get("pp", getlink=True), h5py.HardLink)
-            stored = file["pp"] if own else None
-            if not isinstance(stored, h5py.Dataset) or stored.dtype.kind not in "fiu":
-                raise ValueError("no numbers")
-            if stored.is_virtual or stored.external:
-                raise ValueError("other files")
-            shape = stored.shape
-            # MATLAB is column-major, so 28 x N is read as (N, 28); other writers keep (28, N).
-            turned = len(shape) == 2 and shape[1] != width and shape[0] == width
-            if len(shape) != 2 or width not in shape:
-                raise ReidaugError(f"{path}: 'pp' is {shape}; expected {width} numbers per image")
-            rows = shape[1] if turned else shape[0]
-            if rows != images:
-                raise ReidaugError(f"{path}: poses of {rows:,} images, but there are {images:,}")
-            table = np.asarray(stored, dtype=np.float64)
-    except (OSError, KeyError, TypeError, ValueError, RuntimeError):
-        raise ReidaugError(
-            f"{path}: not readable as HDF5 (MATLAB v7.3) with an array 'pp' of 28 x N numbers"
-        ) from None
-    return table.T if turned else table

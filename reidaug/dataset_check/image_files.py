@@ -15,6 +15,7 @@ from reidaug.data.images import is_turned, open_image, read_mask, upright_rgb
 from reidaug.dataset_check.findings import Finding, Tally, number
 from reidaug.dataset_check.names import uses_of
 from reidaug.errors import ReidaugError
+from reidaug.files import check_regular
 from reidaug.jobs import run_tasks
 
 AT_ONCE = 128  # files of one task
@@ -130,7 +131,9 @@ def _inspect_chunk(paths: Sequence[Path], masks: Path | None) -> list[ImageFacts
 
 def inspect_image(path: Path, masks: Path | None = None) -> ImageFacts:
     """Inspect one image file, and its mask where a folder of masks is given; raises nothing."""
+    digest = bytes(8)
     try:
+        check_regular(path, what="image")
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=8)).digest()
         with open_image(path) as image:
@@ -177,7 +180,7 @@ def _colour_marks(image: Image.Image) -> Iterator[str]:
 
 
 def _mask_marks(path: Path, size: tuple[int, int]) -> Iterator[str]:
-    if not path.is_file():
+    if not path.exists():
         yield "mask missing"
         return
     try:

@@ -33,7 +33,7 @@ class PageImage(NamedTuple):
 def photo(path: Path, alt: str) -> PageImage:
     """Embed a JPEG or PNG file, byte for byte."""
     content = path.read_bytes()
-    with Image.open(io.BytesIO(content)) as image:
+    with Image.open(io.BytesIO(content), formats=("JPEG", "PNG")) as image:
         (width, height), kind = image.size, image.get_format_mimetype()
     return PageImage(_data_uri(content, kind or "image/jpeg"), alt, width, height)
 

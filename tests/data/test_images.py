@@ -1,5 +1,10 @@
 import io
+import os
 import pickle
+import struct
+import subprocess
+import sys
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -8,10 +13,14 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, features
 from torch import Tensor
 
+from reidaug.data.image_folders import list_images
 from reidaug.data.images import (
+    FORMATS,
+    LONGEST_SIDE,
+    SUFFIXES,
     channels_last,
     encode_jpeg,
     encode_png,
@@ -238,3 +247,119 @@ def test_the_size_of_an_image_is_upright_and_none_where_unknown(tmp_path: Path) 
     (tmp_path / "c.jpg").write_text("text")
     for name in ("b.jpg", "c.jpg", "d.jpg", "."):
         assert image_size(tmp_path / name) is None
+@pytest.mark.parametrize("suffix", sorted(SUFFIXES))
+def test_every_suffix_is_that_of_a_format_that_is_read(tmp_path: Path, suffix: str) -> None:
+    (form,) = (name for name, suffixes in FORMATS.items() if suffix in suffixes)
+    path = tmp_path / f"a{suffix.upper()}"
+    pil(colours()).save(path, form)
+    assert list_images(tmp_path).images == (path,)
+    assert read_image(path).shape == (3, 6, 4)
+
+
+@pytest.mark.parametrize("form", ["ICO", "PCX", "TGA", "JPEG2000", "ICNS"])
+def test_other_formats_are_refused_whatever_their_suffix(tmp_path: Path, form: str) -> None:
+    if form == "JPEG2000" and not features.check("jpg_2000"):
+        pytest.skip("this Pillow cannot write it")
+    pil(colours(32, 32)).save(tmp_path / "a.jpg", form)
+    with pytest.raises(ReidaugError, match="unknown format; JPEG, PNG, BMP, WebP, TIFF and GIF"):
+        read_image(tmp_path / "a.jpg")
+
+
+POSTSCRIPT = """%!PS-Adobe-3.0 EPSF-3.0
+%%BoundingBox: 0 0 64 128
+%%EndComments
+{} loop
+%%EOF
+"""
+
+
+def test_postscript_is_not_executed(tmp_path: Path) -> None:
+    """Pillow alone hands such a file to Ghostscript: here a script that leaves a mark."""
+    (tmp_path / "a.jpg").write_text(POSTSCRIPT)
+    tool = tmp_path / "gs"
+    tool.write_text(f"#!/bin/sh\ntouch {tmp_path}/executed\n")
+    tool.chmod(0o755)
+    code = (
+        "from pathlib import Path; from reidaug.data.images import read_image; "
+        "from PIL import Image; import sys\n"
+        "try: read_image(Path('a.jpg'))\n"
+        "except Exception as error: print(error)\n"
+        "if 'pillow' in sys.argv: Image.open('a.jpg').load()\n"
+    )
+    environment = os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    for also, runs in ((), False), (("pillow",), True):
+        done = subprocess.run(
+            [sys.executable, "-c", code, *also], cwd=tmp_path, env=environment, check=False,
+            capture_output=True, text=True, timeout=60,
+        )  # fmt: skip
+        assert done.stdout.startswith("a.jpg: not a readable image (unknown format"), done.stderr
+        assert (tmp_path / "executed").exists() == runs  # the second time shows that it is armed
+
+
+def png_bomb(width: int, height: int) -> bytes:
+    """A small PNG that claims many pixels, all of them there."""
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        crc = zlib.crc32(kind + content)
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", crc)
+
+    packer, row = zlib.compressobj(9), bytes(1 + (width + 7) // 8)
+    pixels = b"".join(packer.compress(row) for _ in range(height)) + packer.flush()
+    header = struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)
+    parts = chunk(b"IHDR", header), chunk(b"IDAT", pixels), chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
+
+
+@pytest.mark.parametrize("size", [(13_370, 13_370), (6_000, 5_000), (30_000, 2)])
+def test_an_image_too_large_is_refused_before_it_is_decoded(
+    tmp_path: Path, size: tuple[int, int]
+) -> None:
+    path = tmp_path / "a.png"
+    path.write_bytes(png_bomb(*size))
+    said = f"it has {size[0]:,} x {size[1]:,} pixels; at most 25 million, and {LONGEST_SIDE:,}"
+    with pytest.raises(ReidaugError, match=said):
+        read_image(path)
+
+
+def test_a_large_photograph_is_read(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(png_bomb(4000, 3000))
+    assert read_image(tmp_path / "a.png").shape == (3, 3000, 4000)
+
+
+def test_a_tile_larger_than_its_image_is_refused(tmp_path: Path) -> None:
+    # Width, height, bits, deflate, black is zero, width and height of tiles, their place and length.
+    tags = {256: 16, 257: 16, 258: 8, 259: 8, 262: 1, 322: 65_536, 323: 65_536, 324: 8, 325: 8}
+    entries = [struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags.items()]
+    head = b"II*\0" + struct.pack("<IH", 8, len(tags))
+    (tmp_path / "a.tif").write_bytes(head + b"".join(entries) + bytes(4))
+    with pytest.raises(ReidaugError, match="65,536 x 65,536 pixels"):
+        read_image(tmp_path / "a.tif")
+
+
+def test_a_file_of_holes_is_not_read_into_memory(tmp_path: Path) -> None:
+    path = tmp_path / "a.webp"
+    with path.open("wb") as file:
+        file.write(b"RIFF\xf8\xff\xff\xffWEBPVP8 ")
+        file.truncate(5 * 2**30)
+    with pytest.raises(ReidaugError, match="more than 256 MiB"):
+        read_image(path)
+
+
+def test_pipes_devices_folders_and_broken_links_are_named(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.jpg")
+    (tmp_path / "device.png").symlink_to("/dev/zero")
+    (tmp_path / "nowhere.png").symlink_to(tmp_path / "missing.png")
+    (tmp_path / "loop.png").symlink_to(tmp_path / "loop.png")
+    (tmp_path / "folder.png").mkdir()
+    assert [path.name for path in image_files(tmp_path)] == [
+        "device.png", "loop.png", "nowhere.png", "pipe.jpg",
+    ]  # fmt: skip
+    for name, said in {
+        "pipe.jpg": "is a named pipe; images are read from regular files only",
+        "device.png": "is a device",
+        "folder.png": "is a folder",
+        "nowhere.png": "no such image",
+        "loop.png": "[Ss]ymbolic links",
+    }.items():
+        with pytest.raises(ReidaugError, match=said):
+            read_image(tmp_path / name)

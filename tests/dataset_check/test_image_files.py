@@ -130,4 +130,4 @@ def test_masks_are_looked_at_where_there_is_a_folder(market: Path) -> None:
 
 def test_a_file_that_vanished_is_a_finding(market: Path) -> None:
     facts = inspect_image(market / "gone.jpg")
-    assert facts == ImageFacts(0, 0, 0, (), f"{market / 'gone.jpg'}: No such file or directory")
+    assert facts == ImageFacts(0, 0, 0, (), f"{market / 'gone.jpg'}: no such image")

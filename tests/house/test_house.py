@@ -61,6 +61,18 @@ def test_every_module_has_a_test_file_of_its_own() -> None:
     assert without == set(COVERED_ELSEWHERE)
 
 
+def test_images_are_opened_by_a_closed_list_of_formats() -> None:
+    """Some of the others run programs: `reidaug.data.images.open_image` reads any file of a user's."""
+    calls = [
+        (path.name, {keyword.arg for keyword in node.keywords})
+        for path in MODULES
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in ("Image.open", "PIL.Image.open")
+    ]
+    assert len(calls) >= 2
+    assert [name for name, keywords in calls if "formats" not in keywords] == []
+
+
 def lines(path: Path) -> int:
     return len(path.read_text().splitlines())
 

@@ -28,7 +28,8 @@ def test_a_record_keeps_the_estimate(job: PoseJob, crops: list[Path], estimator:
     assert make_chunk(job, 0, crops) == (5, 5)
     (chunk,) = read_chunks(job, [crops])
     assert [r.name for r in chunk.rows] == [p.name for p in crops if p.name != "text.jpg"]
-    assert chunk.left_out == [f"{crops[-1]}: not a readable image (unknown format)"]
+    (line,) = chunk.left_out
+    assert line.startswith(f"{crops[-1]}: not a readable image (unknown format")
     for kept, path in zip(chunk.rows, crops, strict=False):
         estimate, attempt = find_person(estimator, channels_last(read_image(path)))
         assert (kept.attempt, kept.found) == (attempt, attempt > 0)
