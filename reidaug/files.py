@@ -72,7 +72,7 @@ def check_regular(path: Path, *, what: str = "file") -> int:
         raise ReidaugError(f"{path}: {error.strerror or error}") from None
     if not stat.S_ISREG(status.st_mode):
         kind = _KINDS.get(stat.S_IFMT(status.st_mode), "no regular file")
-        raise ReidaugError(f"{path}: is {kind}; {what}s are read from regular files only")
+        raise ReidaugError(f"{path}: is {kind}; only regular files are read")
     return status.st_size
 
 

@@ -19,7 +19,7 @@ import torch
 from joblib import Parallel, parallel_config
 
 from reidaug.errors import ReidaugError, UsageError, require_extra
-from reidaug.files import write_atomically
+from reidaug.files import read_text, write_atomically
 from reidaug.runs import counter
 
 BACKENDS = ("loky", "dask")
@@ -40,8 +40,8 @@ class Records:
     def read(self, key: int | str) -> Any:
         """Read a record; None where there is none or it is damaged."""
         try:
-            return json.loads(self.path(key).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            return json.loads(read_text(self.path(key)))
+        except (ReidaugError, ValueError):
             return None
 
     def write(self, key: int | str, record: Any) -> None:

@@ -4,10 +4,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from reidaug.errors import UsageError
+from reidaug.errors import ReidaugError, UsageError
+from reidaug.files import read_text
+from reidaug.yaml_values import YamlError, parse_yaml
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Weight = Annotated[float, Field(ge=0)]
@@ -44,8 +45,10 @@ def read(path: Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
     if not path.is_file():
         raise UsageError(f"{path}: no such recipe file")
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        values = parse_yaml(read_text(path))
+    except ReidaugError as error:
+        raise UsageError(str(error)) from None
+    except YamlError as error:
         raise UsageError(f"{path}: not valid YAML: {error}") from error
     values = {} if values is None else values
     if not isinstance(values, dict):
@@ -105,6 +108,6 @@ def _override(values: dict[str, Any], override: str) -> None:
         if not isinstance(values, dict):
             raise UsageError(f"--set {override}: '{part}' has no keys of its own")
     try:
-        values[last] = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+        values[last] = parse_yaml(text)
+    except YamlError as error:
         raise UsageError(f"--set {override}: the value is not valid YAML") from error

@@ -16,7 +16,8 @@ import click
 import yaml
 
 from reidaug.errors import ReidaugError
-from reidaug.files import write_atomically
+from reidaug.files import read_text, write_atomically
+from reidaug.yaml_values import YamlError, parse_yaml
 
 SECONDS_BETWEEN_LINES = 10.0
 Values = Mapping[str, Any]
@@ -64,7 +65,7 @@ class RunFolder:
             path.mkdir(parents=True, exist_ok=True)
             write_atomically(file, text.encode())
             return cls(path, resumed=False)
-        old, new = _mapping(file.read_text(encoding="utf-8")), _mapping(text)
+        old, new = _mapping(read_text(file)), _mapping(text)
         if old != new and (grows is None or not grows(old, new)):
             raise ReidaugError(f"{path} holds another run; name another folder with --out")
         if not resume:
@@ -83,7 +84,7 @@ class RunFolder:
         """Read ``log.jsonl`` without lines that an interruption left incomplete."""
         path = self.path / "log.jsonl"
         records = []
-        for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
+        for line in read_text(path).splitlines() if path.exists() else ():
             try:
                 records.append(json.loads(line))
             except json.JSONDecodeError:
@@ -106,15 +107,15 @@ class RunFolder:
         path = self.path / "report.json"
         if not path.exists():
             return None
-        report: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        report: dict[str, Any] = json.loads(read_text(path))
         return report
 
 
 def _mapping(text: str) -> Values:
     """Read a recipe's values; none of a damaged one."""
     try:
-        values = yaml.safe_load(text)
-    except yaml.YAMLError:
+        values = parse_yaml(text)
+    except YamlError:
         return {}
     return values if isinstance(values, dict) else {}
 

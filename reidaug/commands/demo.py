@@ -14,7 +14,7 @@ from reidaug.commands import augment, finetune_eval, options, synth, train_flow
 from reidaug.errors import UsageError
 from reidaug.experiments.demo import WORLDS, DemoSizes, Stage, demo_stages
 from reidaug.experiments.demo_report import Shown, make_page
-from reidaug.files import write_atomically
+from reidaug.files import read_text, write_atomically
 from reidaug.report.html import duration
 from reidaug.runs import RunFolder
 
@@ -90,7 +90,7 @@ def run_stage(stage: Stage) -> dict[str, Any]:
             for word in arguments
         ]
         COMMANDS[name].main(arguments, prog_name=f"reidaug {name}", standalone_mode=False)
-    report: dict[str, Any] = json.loads((stage.folder / "report.json").read_text())
+    report: dict[str, Any] = json.loads(read_text(stage.folder / "report.json"))
     return report
 
 

@@ -11,7 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reidaug.errors import ReidaugError
-from reidaug.files import write_atomically
+from reidaug.files import check_regular, write_atomically
+
+MOST_BYTES = 2**28
+"""Limit of the arrays that are read: those of an image or a person are far smaller."""
 
 
 def write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
@@ -39,12 +42,21 @@ def read_arrays(
         what: What the file should hold, for the error.
 
     Raises:
-        ReidaugError: The file is missing or damaged, or has no such array.
+        ReidaugError: The file is missing, damaged, no regular file or too large, or lacks an array.
     """
+    if not path.exists():
+        raise ReidaugError(f"{path}: no such file; it should hold {what}")
+    check_regular(path)
     try:
-        with np.load(io.BytesIO(path.read_bytes())) as arrays:
+        with zipfile.ZipFile(path) as archive:
+            if sum(archive.getinfo(f"{name}.npy").file_size for name in names) > MOST_BYTES:
+                raise ReidaugError(
+                    f"{path}: not read, for it unpacks to over {MOST_BYTES >> 20} MiB"
+                )
+        with np.load(path, allow_pickle=False) as arrays:
             return {name: arrays[name] for name in names}
-    except FileNotFoundError:
-        raise ReidaugError(f"{path}: no such file; it should hold {what}") from None
-    except (OSError, ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
+    except (
+        OSError, ValueError, TypeError, KeyError, EOFError, MemoryError, RuntimeError,
+        NotImplementedError, zipfile.BadZipFile, zlib.error,
+    ):  # fmt: skip
         raise ReidaugError(f"{path}: not readable as {what}") from None

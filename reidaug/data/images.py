@@ -120,7 +120,9 @@ def _opened(path: Path) -> Image.Image:
 def _check_area(path: Path, image: Image.Image) -> None:
     """Check the size of an image, and of the tiles of a TIFF, before any pixel is decoded."""
     tags = getattr(image, "tag_v2", {})
-    tile = tuple(tags.get(key, 1) for key in (TiffImagePlugin.TILEWIDTH, TiffImagePlugin.TILELENGTH))
+    tile = tuple(
+        tags.get(key, 1) for key in (TiffImagePlugin.TILEWIDTH, TiffImagePlugin.TILELENGTH)
+    )
     for width, height in (image.size, tile):
         if width * height > MOST_PIXELS or max(width, height) > LONGEST_SIDE:
             raise ReidaugError(

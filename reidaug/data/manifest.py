@@ -9,9 +9,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from reidaug.errors import ReidaugError
-from reidaug.files import atomic_write
+from reidaug.files import atomic_write, check_regular
 
 ROWS_AT_ONCE = 50_000
+MOST_BYTES = 2**31  # of a table's unpacked columns
 
 
 def write_manifest(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
@@ -38,13 +39,21 @@ def read_manifest(path: Path) -> list[dict[str, Any]]:
     """Read the rows of a table of `write_manifest`, as written.
 
     Raises:
-        ReidaugError: The file is missing or no Parquet file.
+        ReidaugError: The file is missing, no regular or no Parquet file, or claims too many rows.
     """
+    size = check_regular(path, what="table")
     try:
-        rows: list[dict[str, Any]] = pq.read_table(path).to_pylist()
-        return rows
-    except FileNotFoundError:
-        raise ReidaugError(f"{path}: no such table") from None
+        with pq.ParquetFile(path) as file:
+            facts = file.metadata
+            unpacked = sum(facts.row_group(k).total_byte_size for k in range(facts.num_row_groups))
+            # Every row names a file of its own, so that it cannot be packed into nothing.
+            if facts.num_rows > size or unpacked > MOST_BYTES:
+                raise ReidaugError(
+                    f"{path}: not read, for its {size:,} bytes claim {facts.num_rows:,} rows in "
+                    f"{unpacked >> 20:,} MiB"
+                )
+            rows: list[dict[str, Any]] = file.read().to_pylist()
+            return rows
     except (OSError, pa.ArrowException):
         raise ReidaugError(f"{path}: not readable as a Parquet table") from None
 

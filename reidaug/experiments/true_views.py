@@ -18,6 +18,7 @@ from reidaug.data.crop_names import warp_name
 from reidaug.data.images import read_image, read_mask, to_bytes, to_float
 from reidaug.data.market1501 import GALLERY, QUERY, TRAIN
 from reidaug.errors import ReidaugError, UsageError
+from reidaug.files import read_text
 from reidaug.jobs import Task
 from reidaug.people3d.appearance_sampling import sample_person
 from reidaug.people3d.market_dataset import RenderedMarket, read_rendered_market
@@ -99,12 +100,12 @@ def read_target_images(poses: Path, training: Iterable[str]) -> list[str]:
     Raises:
         ReidaugError: The file is missing or damaged, or names something else.
     """
+    if not poses.exists():
+        raise ReidaugError(f"{poses}: no such file; 'reidaug augment' writes it")
     try:
-        entries = json.loads(poses.read_text(encoding="utf-8"))["poses"]
+        entries = json.loads(read_text(poses))["poses"]
         names = [str(entry["image"]) for entry in entries]
-    except FileNotFoundError:
-        raise ReidaugError(f"{poses}: no such file; 'reidaug augment' writes it") from None
-    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError):
+    except (ValueError, RecursionError, KeyError, TypeError):
         raise ReidaugError(f"{poses}: not a poses.json of 'reidaug augment'") from None
     known = set(training)
     for name in names:

@@ -11,10 +11,11 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from reidaug.errors import ReidaugError, UsageError
-from reidaug.files import write_atomically
+from reidaug.files import read_text, write_atomically
 from reidaug.flow.components import build_component
 from reidaug.flow.estimator import FlowEstimator
 from reidaug.flow.image_generator import ImageGenerator
+from reidaug.yaml_values import YamlError, parse_yaml
 
 Network = TypeVar("Network", bound=nn.Module)
 WEIGHTS, GENERATOR, RECIPE = "model.safetensors", "generator.safetensors", "recipe.yaml"
@@ -86,9 +87,9 @@ def _load(
     folder: Path, name: str, kind: type[Network], keywords: Mapping[str, Any], *, key: str
 ) -> Network:
     try:
-        recipe = yaml.safe_load((folder / RECIPE).read_text(encoding="utf-8"))
+        recipe = parse_yaml(read_text(folder / RECIPE))
         description = {**recipe[key], **keywords}
-    except (OSError, yaml.YAMLError, UnicodeDecodeError, KeyError, TypeError, ValueError):
+    except (ReidaugError, YamlError, KeyError, TypeError):
         raise ReidaugError(f"{folder / RECIPE}: names no {key}") from None
     try:
         network = build_component(description, kind, key=key)

@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-import yaml
 from joblib import delayed
 from numpy.typing import NDArray
 
@@ -21,6 +20,7 @@ from reidaug.machine import cores
 from reidaug.people3d.body import load_body
 from reidaug.people3d.render import Render
 from reidaug.runs import RunFolder, counter
+from reidaug.yaml_values import YamlError, parse_yaml
 
 RECORDS = ".parts"
 Row = dict[str, Any]
@@ -177,8 +177,8 @@ def read_recipe(root: Path, command: str, purpose: str) -> dict[str, Any]:
     """
     path = root / "recipe.yaml"
     try:
-        recipe = yaml.safe_load(read_text(path)) if path.is_file() else {}
-    except yaml.YAMLError:
+        recipe = parse_yaml(read_text(path)) if path.is_file() else {}
+    except YamlError:
         raise ReidaugError(f"{path}: not valid YAML; was it cut off?") from None
     if not isinstance(recipe, dict) or recipe.get("command") != command:
         raise ReidaugError(f"{root}: not made by 'reidaug {command}', so {purpose}")

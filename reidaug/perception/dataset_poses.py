@@ -24,7 +24,7 @@ from reidaug.data.market1501 import (
 )
 from reidaug.data.name_forms import pattern_advice
 from reidaug.errors import ReidaugError, UsageError, require_extra
-from reidaug.files import remove_partials, write_atomically
+from reidaug.files import read_text, remove_partials, write_atomically
 from reidaug.geometry.pose import Pose
 from reidaug.jobs import chunks_of, run_chunks
 from reidaug.machine import cores
@@ -254,7 +254,7 @@ def _finished(job: PoseJob, out: Path, crops: Sequence[Path], inputs: str) -> Po
     if not out.exists() or job.folder.exists():
         return None
     try:
-        report = PoseReport(**json.loads(beside(out, REPORT).read_text(encoding="utf-8")))
+        report = PoseReport(**json.loads(read_text(beside(out, REPORT))))
     except (OSError, ValueError, TypeError):
         report = None
     if report is None or report.inputs != inputs:

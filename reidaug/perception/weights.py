@@ -5,6 +5,7 @@ from pathlib import Path
 
 from reidaug.data.wheels import WheelFile, fetch_from_wheel
 from reidaug.errors import ReidaugError
+from reidaug.files import check_regular
 
 WHEEL = "mediapipe==0.10.21"
 FULL = WheelFile(
@@ -54,6 +55,8 @@ def model_name(path: Path) -> str:
     Raises:
         ReidaugError: It cannot be read, or is none of them.
     """
+    if path.exists():
+        check_regular(path)
     try:
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError as error:

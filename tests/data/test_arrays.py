@@ -1,3 +1,8 @@
+import io
+import os
+import zipfile
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -30,3 +35,34 @@ def test_a_missing_array_is_told(tmp_path):
     write_arrays(tmp_path / "a.npz", {"one": np.zeros(2)})
     with pytest.raises(ReidaugError, match=r"a\.npz: not readable as a flow"):
         read_arrays(tmp_path / "a.npz", ("two",), what="a flow")
+
+
+def test_an_archive_that_unpacks_to_gigabytes_is_refused(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.npz", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("flow.npy", bytes(300 * 2**20))
+    assert (tmp_path / "a.npz").stat().st_size < 2**20
+    with pytest.raises(ReidaugError, match="not read, for it unpacks to over 256 MiB"):
+        read_arrays(tmp_path / "a.npz", ["flow"])
+
+
+def test_a_header_that_claims_terabytes_is_damage(tmp_path: Path) -> None:
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(
+        header, {"descr": "<f8", "fortran_order": False, "shape": (10**14,)}
+    )
+    with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
+        archive.writestr("flow.npy", header.getvalue() + bytes(64))
+    with pytest.raises(ReidaugError, match="not readable as named arrays"):
+        read_arrays(tmp_path / "a.npz", ["flow"])
+
+
+def test_objects_are_not_unpickled(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", flow=np.array([{}], dtype=object))
+    with pytest.raises(ReidaugError, match="not readable as named arrays"):
+        read_arrays(tmp_path / "a.npz", ["flow"])
+
+
+def test_a_pipe_is_named(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.npz")
+    with pytest.raises(ReidaugError, match="is a named pipe"):
+        read_arrays(tmp_path / "a.npz", ["flow"])

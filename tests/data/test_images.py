@@ -327,7 +327,7 @@ def test_a_large_photograph_is_read(tmp_path: Path) -> None:
 
 
 def test_a_tile_larger_than_its_image_is_refused(tmp_path: Path) -> None:
-    # Width, height, bits, deflate, black is zero, width and height of tiles, their place and length.
+    # Width, height, bits, deflate, black is zero; width, height, place and length of tiles.
     tags = {256: 16, 257: 16, 258: 8, 259: 8, 262: 1, 322: 65_536, 323: 65_536, 324: 8, 325: 8}
     entries = [struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags.items()]
     head = b"II*\0" + struct.pack("<IH", 8, len(tags))
@@ -355,7 +355,7 @@ def test_pipes_devices_folders_and_broken_links_are_named(tmp_path: Path) -> Non
         "device.png", "loop.png", "nowhere.png", "pipe.jpg",
     ]  # fmt: skip
     for name, said in {
-        "pipe.jpg": "is a named pipe; images are read from regular files only",
+        "pipe.jpg": "is a named pipe; only regular files are read",
         "device.png": "is a device",
         "folder.png": "is a folder",
         "nowhere.png": "no such image",

@@ -1,5 +1,8 @@
+import os
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -57,3 +60,17 @@ def test_a_damaged_table_is_named(tmp_path: Path) -> None:
         read_manifest(tmp_path / "a.parquet")
     with pytest.raises(ReidaugError, match=r"b\.parquet: no such"):
         read_manifest(tmp_path / "b.parquet")
+
+
+def test_rows_packed_into_nothing_are_refused_unread(tmp_path: Path) -> None:
+    table = pa.table({"file": pa.array(["a.jpg"] * 3_000_000).dictionary_encode()})
+    pq.write_table(table, tmp_path / "a.parquet", compression="zstd")
+    assert (tmp_path / "a.parquet").stat().st_size < 100_000
+    with pytest.raises(ReidaugError, match="bytes claim 3,000,000 rows"):
+        read_manifest(tmp_path / "a.parquet")
+
+
+def test_a_pipe_is_named(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.parquet")
+    with pytest.raises(ReidaugError, match="is a named pipe; only regular files are read"):
+        read_manifest(tmp_path / "a.parquet")

@@ -91,6 +91,6 @@ for name in sys.argv[1:]:
         "soft.mat: 'pp' is a link to another place; store the array",
         "storage.mat: the numbers of 'pp' are in other files; store them in it",
         "virtual.mat: the numbers of 'pp' are in other files; store them in it",
-        "pipe: is a named pipe; files are read from regular files only",
+        "pipe: is a named pipe; only regular files are read",
         "none.mat: no such file",
     ]

@@ -62,7 +62,7 @@ def test_every_module_has_a_test_file_of_its_own() -> None:
 
 
 def test_images_are_opened_by_a_closed_list_of_formats() -> None:
-    """Some of the others run programs: `reidaug.data.images.open_image` reads any file of a user's."""
+    """Some of the others run programs: `reidaug.data.images.open_image` reads users' files."""
     calls = [
         (path.name, {keyword.arg for keyword in node.keywords})
         for path in MODULES
