@@ -46,7 +46,7 @@ def test_a_damaged_file_is_recognised_by_its_sha256(
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(ReidaugError, match=r"gone\.tflite: no pose model to read"):
         find_model(tmp_path / "gone.tflite")
-    with pytest.raises(ReidaugError, match="no pose model to read"):
+    with pytest.raises(ReidaugError, match="is a folder; only regular files are read"):
         find_model(tmp_path)
 
 
