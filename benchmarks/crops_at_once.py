@@ -93,7 +93,7 @@ def run(arguments: list[str]) -> tuple[float, str]:
     """Run reidaug as a user does; wall seconds and the last line it says."""
     began = time.perf_counter()
     done = subprocess.run(
-        [sys.executable, "-m", "reidaug", *arguments],
+        [sys.executable, "-P", "-m", "reidaug", *arguments],
         stdout=subprocess.PIPE,
         text=True,
         check=True,

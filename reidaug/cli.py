@@ -8,6 +8,7 @@ from typing import NamedTuple
 import click
 
 from reidaug import __version__
+from reidaug.children import safe_children
 from reidaug.errors import ReidaugError, require_extra
 
 
@@ -88,7 +89,8 @@ def main(argv: list[str] | None = None) -> None:
     """
     argv = sys.argv[1:] if argv is None else argv
     try:
-        group.main(argv, prog_name="reidaug", standalone_mode=False)
+        with safe_children():
+            group.main(argv, prog_name="reidaug", standalone_mode=False)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)

@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from joblib import Parallel, parallel_config
 
+from reidaug.children import safe_children
 from reidaug.errors import ReidaugError, UsageError, require_extra
 from reidaug.files import read_text, write_atomically
 from reidaug.runs import counter
@@ -132,7 +133,7 @@ def run_tasks(
     if backend not in BACKENDS:
         raise UsageError(f"no backend {backend!r} (known: {', '.join(BACKENDS)})")
     return_as = "generator" if ordered else "generator_unordered"
-    with _explain_killed_worker(advice), _backend(backend, workers):
+    with safe_children(), _explain_killed_worker(advice), _backend(backend, workers):
         yield from Parallel(return_as=return_as, batch_size=1)(tasks)
 
 

