@@ -20,7 +20,7 @@ from joblib import Parallel, parallel_config
 
 from reidaug.children import safe_children
 from reidaug.errors import ReidaugError, UsageError, require_extra
-from reidaug.files import read_text, write_atomically
+from reidaug.files import check_regular, read_text, write_atomically
 from reidaug.runs import counter
 
 BACKENDS = ("loky", "dask")
@@ -92,10 +92,24 @@ class StateFile:
         self.path = path
 
     def read(self, device: torch.device) -> dict[str, Any] | None:
-        """Read the state, its tensors on a device; None where there is none."""
+        """Read the state, its tensors on a device; None where there is none.
+
+        Raises:
+            ReidaugError: The file is damaged, or holds other objects, which are never made.
+        """
         if not self.path.exists():
             return None
-        return torch.load(self.path, map_location=device, weights_only=True)
+        check_regular(self.path)
+        try:
+            state = torch.load(self.path, map_location=device, weights_only=True)
+        except Exception:  # damaged files make the reader raise anything
+            state = None
+        if not isinstance(state, dict):
+            raise ReidaugError(
+                f"{self.path}: not a readable training state; remove it, and the same command "
+                "begins this training anew"
+            )
+        return state
 
     def write(self, state: Mapping[str, Any]) -> None:
         """Write a state of tensors and plain values atomically."""

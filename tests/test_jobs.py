@@ -1,3 +1,4 @@
+import pickle
 import signal
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
@@ -129,3 +130,14 @@ def test_chunks_show_progress_and_count_what_was_made_just_now(
     assert made.pieces == 1
     assert made.rate == pytest.approx(1 / made.seconds, rel=0.01, abs=0.1)
     assert "warp: 10/10" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("content", [b"", b"PK", b"text", pickle.dumps(Path("a")), None])
+def test_a_damaged_state_is_one_line(tmp_path: Path, content: bytes | None) -> None:
+    path = tmp_path / "arm.state.pt"
+    if content is None:
+        torch.save([1], path)
+    else:
+        path.write_bytes(content)
+    with pytest.raises(ReidaugError, match=r"arm\.state\.pt: not a readable training state; remov"):
+        StateFile(path).read(torch.device("cpu"))

@@ -25,8 +25,8 @@ def command(recipe: Path, overrides: tuple[str, ...], out: Path, resume: bool) -
 
     The checkpoint goes to OUT/checkpoint, ready for `reidaug augment --flow`. A recipe with
     ``pairs`` trains an estimator on pairs of images, in several processes with
-    `PYTHONSAFEPATH=1 torchrun --nproc-per-node N -m reidaug train-flow RECIPE`; one with ``surfaces`` trains surface
-    flow on rendered people, in one process.
+    `PYTHONSAFEPATH=1 torchrun --nproc-per-node N -m reidaug train-flow RECIPE`; one with
+    ``surfaces`` trains surface flow on rendered people, in one process.
     """
     if "surfaces" in read(recipe, overrides):
         scores = train_surface(load(recipe, TrainSurface, overrides), out, resume=resume)

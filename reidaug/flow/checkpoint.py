@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from reidaug.errors import ReidaugError, UsageError
 from reidaug.files import read_text, write_atomically
-from reidaug.flow.components import build_component
+from reidaug.flow.components import build_component, check_source
 from reidaug.flow.estimator import FlowEstimator
 from reidaug.flow.image_generator import ImageGenerator
 from reidaug.yaml_values import YamlError, parse_yaml
@@ -65,6 +65,9 @@ def load_checkpoint(folder: Path, **keywords: Any) -> FlowEstimator:
         folder: As `save_checkpoint` writes it.
         keywords: Replace keywords of the estimator's training; its weights stay as they are.
 
+    Its recipe names a class, whose module is imported only if its source says that it is an
+    estimator: nothing else that a checkpoint of somebody else's names is run.
+
     Raises:
         ReidaugError: The folder is no checkpoint, or a file in it is damaged or fits no other.
     """
@@ -92,6 +95,7 @@ def _load(
     except (ReidaugError, YamlError, KeyError, TypeError):
         raise ReidaugError(f"{folder / RECIPE}: names no {key}") from None
     try:
+        check_source(description, kind, key=key)
         network = build_component(description, kind, key=key)
         state = load_file(folder / name)
         network.load_state_dict(

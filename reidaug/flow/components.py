@@ -9,6 +9,7 @@ from typing import Any, ClassVar, TypeVar
 from torch import nn
 
 from reidaug.errors import UsageError
+from reidaug.flow.class_sources import derives
 
 Kind = TypeVar("Kind", bound=nn.Module)
 Presets = Mapping[str, Mapping[str, Any]]
@@ -58,6 +59,27 @@ def build_component(
         raise UsageError(f"{key} {path}: {error}") from None
 
 
+def check_source(description: Mapping[str, Any], kind: type[Kind], *, key: str) -> None:
+    """Check that a description of somebody else's names a network, before its module is run.
+
+    Args:
+        description: As for `build_component`.
+        kind: The required base class.
+        key: The description's key in the recipe, for error messages.
+
+    Raises:
+        UsageError: There is no such module, or no class of this kind is written in it.
+    """
+    path = str(description.get("class"))
+    found = derives(path, kind)
+    if found is None:
+        raise UsageError(f"{key}.class: no {path!r}; is its folder in PYTHONPATH?")
+    if not found:
+        raise UsageError(
+            f"{key}.class: {path} is no {_as_words(kind)} by its source, so it is not imported"
+        )
+
+
 def without_preset(description: Mapping[str, Any], *, key: str = "estimator") -> dict[str, Any]:
     """Replace a preset's name by its keywords, so that a checkpoint outlives the preset.
 
@@ -88,8 +110,11 @@ def _find_class(path: str, key: str) -> Any:
     module, _, name = path.partition(":")
     try:
         return getattr(import_module(module), name, None)
-    except (ImportError, ValueError):
+    except (ImportError, ValueError, TypeError):
         raise UsageError(f"{key}.class: no {path!r}; write package.module:Class") from None
+    except Exception as error:  # code of other people may raise anything
+        reason = " ".join(str(error).split())
+        raise UsageError(f"{key}.class: importing {module} failed: {reason}") from None
 
 
 def _as_words(kind: type) -> str:

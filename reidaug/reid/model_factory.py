@@ -176,9 +176,12 @@ def build(
 def own_model(name: str, people: int, **options: Any) -> ReIDModel:
     """Build a model of the user's own class; one that is no `ReIDModel` inside an `Adapter`.
 
+    The module is imported, and so executed. Nothing in it is called but a class of networks: a
+    recipe that names ``torch.hub:load`` or ``os:system`` calls neither.
+
     Args:
-        name: ``package.module:Class``, or a function that returns a model. It is called with the
-            number of identities as ``people`` where it has such an argument, else ``num_classes``.
+        name: ``package.module:Class``, a `torch.nn.Module`. It is called with the number of
+            identities as ``people`` where it has such an argument, else ``num_classes``.
         people: Number of identities.
         options: Its other keywords.
 
@@ -187,16 +190,19 @@ def own_model(name: str, people: int, **options: Any) -> ReIDModel:
     """
     path, _, attribute = name.partition(":")
     make = getattr(_module(name, path), attribute, None)
-    if make is None or not callable(make):
-        raise UsageError(f"backbone {name}: module {path} has no class or function '{attribute}'")
+    if make is None:
+        raise UsageError(f"backbone {name}: module {path} has no class '{attribute}'")
+    if not (isinstance(make, type) and issubclass(make, nn.Module)):
+        raise UsageError(
+            f"backbone {name}: is {_kind_of(make)}; name a class of torch.nn.Module, which may "
+            "call it"
+        )
     try:
         network = make(**{_people_argument(make): people}, **options)
     except ReidaugError:
         raise
     except Exception as error:  # code of other people may raise anything
         raise UsageError(f"backbone {name}: cannot be built: {error_line(error)}") from error
-    if not isinstance(network, nn.Module):
-        raise UsageError(f"backbone {name}: gives {_kind(network)}, not a torch.nn.Module")
     return network if isinstance(network, ReIDModel) else Adapter(network)
 
 
@@ -235,6 +241,12 @@ def _people_argument(make: Callable[..., Any]) -> str:
 
 def _as_tuple(output: Tensor | Sequence[Tensor]) -> tuple[Tensor, ...]:
     return (output,) if isinstance(output, Tensor) else tuple(output)
+
+
+def _kind_of(thing: object) -> str:
+    if isinstance(thing, type):
+        return "a class of something else"
+    return "a function" if callable(thing) else _kind(thing)
 
 
 def _kind(thing: object) -> str:

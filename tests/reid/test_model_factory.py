@@ -92,8 +92,9 @@ class Plain(Ours):
 def made(num_classes, **options):
     return Small(num_classes, **options)
 
-def nothing(num_classes):
-    return None
+class Other:
+    def __init__(self, num_classes):
+        raise SystemExit("called")
 
 number = 3
 """
@@ -123,7 +124,6 @@ def crops(count: int = 3) -> torch.Tensor:
     [
         ("my_people:Small", {}, 4),
         ("my_people:Small", {"width": 7}, 7),
-        ("my_people:made", {"width": 6}, 6),
         ("my_people:Ours", {"heads": 3}, 4),
     ],
 )
@@ -158,10 +158,11 @@ def test_logits_alone_do_where_no_triplet_loss_looks(own: None) -> None:
         ("Deaf", "a pass of 2 crops of 64 x 32 in eval mode failed: RuntimeError: no ears$"),
         ("Headless", "no reidaug Embedding with features"),
         ("Plain", "no reidaug Embedding with features"),
-        ("nothing", "gives a NoneType, not a torch.nn.Module"),
-        ("Absent", "my_people has no class or function 'Absent'"),
-        ("number", "has no class or function 'number'"),
-        ("", "has no class or function ''"),
+        ("made", "is a function; name a class of torch.nn.Module, which may call it"),
+        ("Other", "is a class of something else; name a class of torch.nn.Module"),
+        ("number", "is a int; name a class of torch.nn.Module"),
+        ("Absent", "my_people has no class 'Absent'"),
+        ("", "has no class ''"),
     ],
 )
 def test_what_breaks_the_contract_is_one_line(own: None, name: str, message: str) -> None:
@@ -299,3 +300,22 @@ def test_what_timm_does_not_know_is_an_error(name: str, options: dict, message: 
 def test_a_model_of_timm_for_another_size_is_an_error() -> None:
     with pytest.raises(UsageError, match="a pass of 2 crops of 64 x 32 in eval mode failed: Asser"):
         checked("timm:vit_tiny_patch16_224", depth=1)
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("torch.hub:load", {"repo_or_dir": "somebody/something", "model": "net"}),
+        ("pathlib:Path.touch", {}),
+        ("subprocess:Popen", {"args": "touch executed", "shell": True}),
+        ("builtins:exec", {}),
+        ("torch.serialization:load", {"f": "net.pt"}),
+    ],
+)
+def test_only_networks_are_called(
+    name: str, options: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError, match=r"name a class of torch\.nn\.Module|has no class"):
+        build(name, 5, **options)
+    assert not list(tmp_path.iterdir())

@@ -24,8 +24,10 @@ from reidaug.flow.training.networks import build_networks
 from reidaug.flow.training.pair_sources import check_flows, masked_pairs, read_splits
 from reidaug.flow.training.recipe import TrainFlow, resolved
 from reidaug.flow.training.trainer import FlowTrainer
-from reidaug.jobs import States
+from reidaug.jobs import StateFile, States
 from reidaug.runs import RunFolder, progress
+
+STATE = "training.pt"
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,7 @@ def build_trainer(recipe: TrainFlow) -> FlowTrainer:
 def _fit(trainer: FlowTrainer, pairs: PairList, run: RunFolder, *, lines: bool) -> None:
     """Run the training loop from the latest state on."""
     recipe, accelerator, states = trainer.recipe, trainer.accelerator, States(run.path)
-    _restore(states, run, accelerator)
+    _restore(states, run, trainer)
     loader = _loader(trainer, pairs)
     name = f"train {recipe.row}" if lines else "train"
     steps = progress(loader, total=len(loader), what=name, unit="step", lines=lines)
@@ -117,7 +119,7 @@ def _fit(trainer: FlowTrainer, pairs: PairList, run: RunFolder, *, lines: bool) 
                 for name, loss in losses.items():
                     log.add_scalar(name, loss, step)
             if step % recipe.save_every == 0 and step < recipe.schedule.steps:
-                _save_state(states, step, accelerator)
+                _save_state(states, trainer)
 
 
 def _loader(trainer: FlowTrainer, pairs: PairList) -> DataLoader[PosePair]:
@@ -145,20 +147,29 @@ def _step(trainer: FlowTrainer, batch: PosePair) -> dict[str, float]:
         raise UsageError(f"'size', 'weights' or a network: {error}") from None
 
 
-def _save_state(states: States, step: int, accelerator: Accelerator) -> None:
+def _save_state(states: States, trainer: FlowTrainer) -> None:
+    accelerator, state = trainer.accelerator, trainer.state_dict()
     if accelerator.is_main_process:
         shutil.rmtree(states.partial, ignore_errors=True)
+        states.partial.mkdir()
+        StateFile(states.partial / STATE).write(state)
+        states.commit(trainer.steps_done)
     accelerator.wait_for_everyone()
-    accelerator.save_state(str(states.partial))
-    accelerator.wait_for_everyone()
-    if accelerator.is_main_process:
-        states.commit(step)
 
 
-def _restore(states: States, run: RunFolder, accelerator: Accelerator) -> None:
+def _restore(states: States, run: RunFolder, trainer: FlowTrainer) -> None:
+    """Go on from the latest state: tensors and plain values, never objects, which are code."""
+    accelerator = trainer.accelerator
     step, folder = states.latest() or (0, None)
     if folder is not None:
-        accelerator.load_state(str(folder))
+        advice = f"remove {folder} to train from the start"
+        state = StateFile(folder / STATE).read(torch.device("cpu"))
+        if state is None:
+            raise ReidaugError(f"{folder}: no training state that this version reads; {advice}")
+        try:
+            trainer.load_state_dict(state)
+        except (KeyError, IndexError, TypeError, ValueError, AttributeError, RuntimeError):
+            raise ReidaugError(f"{folder}: not the state of this training; {advice}") from None
     if accelerator.is_main_process:
         run.rewind(lambda record: record["step"] <= step)  # later steps are logged again
     accelerator.wait_for_everyone()

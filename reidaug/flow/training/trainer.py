@@ -4,6 +4,7 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
+from accelerate.utils import gather_object
 from jaxtyping import Float
 from torch import Tensor
 
@@ -23,7 +24,7 @@ class OptimiserStep:
     Args:
         groups: Parameter groups, each with ``rate``, a multiple of the scheduled rate.
         recipe: The training.
-        accelerator: Runs the backward pass and saves the optimiser's state.
+        accelerator: Runs the backward pass.
         clip: Largest gradient norm; None does not clip.
         average: Whether to average gradients over processes here, for networks that are not
             wrapped for that.
@@ -47,7 +48,15 @@ class OptimiserStep:
         self.scaler = torch.amp.GradScaler(
             accelerator.device.type, enabled=recipe.precision == "float16"
         )
-        accelerator.register_for_checkpointing(self.scaler)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the state of the optimiser and of its loss scaling."""
+        return {"optimiser": self.optimizer.state_dict(), "scaler": self.scaler.state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from a state."""
+        self.optimizer.load_state_dict(state["optimiser"])
+        self.scaler.load_state_dict(state["scaler"])
 
     def __call__(self, loss: Float[Tensor, ""], step: int) -> float:
         """Minimise the loss by one step, counted from 0; return the step's base learning rate."""
@@ -82,7 +91,15 @@ class DiscriminatorTrainer:
         self.discriminator, self.autocast = discriminator, autocast
         group = {"params": list(discriminator.parameters()), "rate": 1.0}
         self.optimise = OptimiserStep([group], recipe, accelerator, average=True)
-        accelerator.register_for_checkpointing(discriminator)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the state of the discriminator and its optimiser."""
+        return {"network": self.discriminator.state_dict(), **self.optimise.state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from a state."""
+        self.discriminator.load_state_dict(state["network"])
+        self.optimise.load_state_dict(state)
 
     def step(self, image: Tensor, batch: PosePair, step: int, random: torch.Generator) -> float:
         """Take one optimisation step, counted from 0; return the loss.
@@ -127,14 +144,37 @@ class FlowTrainer:
                 networks.discriminator, networks.model.autocast, recipe, accelerator
             )
         self.steps_done = 0
-        accelerator.register_for_checkpointing(self)
 
-    def state_dict(self) -> dict[str, int]:
-        """Return what a resumed training needs beside weights and optimisers."""
-        return {"steps_done": self.steps_done}
+    def state_dict(self) -> dict[str, Any]:
+        """Return all that a resumed training needs: tensors and plain values, no objects.
 
-    def load_state_dict(self, state: dict[str, int]) -> None:
+        Every process calls it: it gathers the states of torch's own random generators, which
+        estimators may draw from.
+        """
+        device, random = self.accelerator.device, [torch.get_rng_state()]
+        if device.type == "cuda":
+            random.append(torch.cuda.get_rng_state(device))
+        discriminator = self.discriminator
+        return {
+            "steps_done": self.steps_done,
+            "model": self.accelerator.unwrap_model(self.model).state_dict(),
+            **self.optimise.state_dict(),
+            "discriminator": None if discriminator is None else discriminator.state_dict(),
+            "random": gather_object([random]),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
         """Resume after the steps of a saved state."""
+        self.accelerator.unwrap_model(self.model).load_state_dict(state["model"])
+        self.optimise.load_state_dict(state)
+        if self.discriminator is not None:
+            self.discriminator.load_state_dict(state["discriminator"])
+        process, device = self.accelerator.process_index, self.accelerator.device
+        if process < len(state["random"]):
+            own, *others = state["random"][process]
+            torch.set_rng_state(own.cpu())
+            if others and device.type == "cuda":
+                torch.cuda.set_rng_state(others[0].cpu(), device)
         self.steps_done = state["steps_done"]
 
     def step(self, batch: PosePair) -> dict[str, float]:

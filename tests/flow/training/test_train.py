@@ -25,10 +25,12 @@ from reidaug.flow.perceptual_networks import ShiftTolerantLPIPS
 from reidaug.flow.score_table import table_text
 from reidaug.flow.training import networks
 from reidaug.flow.training.pair_sources import hold_out, read_splits, subsample
-from reidaug.flow.training.train import train
+from reidaug.flow.training.recipe import resolved
+from reidaug.flow.training.train import STATE, train
 from reidaug.flow.training.trainer import FlowTrainer
 from reidaug.geometry.pose import Pose
-from reidaug.jobs import States
+from reidaug.jobs import StateFile, States
+from reidaug.runs import RunFolder
 
 
 def test_training_starts_from_the_weights_of_another_flow(people: Path, tmp_path: Path) -> None:
@@ -283,3 +285,45 @@ def test_every_task_of_the_cycle_is_logged(people: Path, tmp_path: Path) -> None
     records = [json.loads(line) for line in lines]
     assert [record["step"] for record in records] == [1, 4, 5]
     assert {"affine", "exact"} <= {name for record in records for name in record}
+
+
+class Payload:
+    """An object that leaves a mark when it is unpickled."""
+
+    def __init__(self, mark: Path) -> None:
+        self.mark = mark
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path.touch, (self.mark,)
+
+
+@pytest.mark.parametrize(
+    ("file", "says"),
+    [
+        ("custom_checkpoint_0.pkl", "no training state that this version reads; remove"),
+        (STATE, "not a readable training state; remove it"),
+    ],
+)
+def test_resuming_unpickles_nothing(people: Path, tmp_path: Path, file: str, says: str) -> None:
+    settings, out, mark = recipe(people), tmp_path / "run", tmp_path / "executed"
+    RunFolder.open(out, resolved(settings), resume=False)
+    state = out / "state-00000002"
+    state.mkdir()
+    torch.save({"steps_done": Payload(mark)}, state / file)
+    with pytest.raises(ReidaugError, match=says):
+        train(settings, out, resume=True)
+    assert not mark.exists()
+    torch.load(state / file, weights_only=False)
+    assert mark.exists()  # it was armed
+    shutil.rmtree(state)
+    assert train(settings, out, resume=True) is not None
+
+
+def test_the_state_of_another_training_is_one_line(people: Path, tmp_path: Path) -> None:
+    settings, out = recipe(people), tmp_path / "run"
+    RunFolder.open(out, resolved(settings), resume=False)
+    state = out / "state-00000002"
+    state.mkdir()
+    StateFile(state / STATE).write({"steps_done": 2, "model": {"weight": torch.zeros(1)}})
+    with pytest.raises(ReidaugError, match=r"0002: not the state of this training; remove"):
+        train(settings, out, resume=True)
