@@ -37,7 +37,6 @@ from reidaug.perception.pose_estimator import PoseEstimator
 
 RECORDS = ".chunks"
 PIXELS_AT_ONCE = 32 * 128 * 64  # source pixels of a chunk
-POSES_AT_ONCE = 64  # painted before any is written
 DECIMALS = 4
 
 
@@ -151,6 +150,8 @@ def make_chunk(
             if jpeg is not None:
                 write_atomically(job.out / TRAIN / row.file, jpeg)
             rows.append(row)
+    order = {crop.source.person.path.name: k for k, crop in enumerate(crops)}
+    rows.sort(key=lambda row: order[row.source])  # with many poses they come a part at a time
     job.records.write(index, ChunkRecord(rows, left_out)._asdict())
     return len(sources), sum(row.kept for row in rows)
 
@@ -161,7 +162,7 @@ def warp_crops(
     """Warp crops on the canvas of the targets into every pose; ``others`` give other backgrounds.
 
     Yields:
-        Row and JPEG file of each warp, None where it is not kept; all of the first crop first.
+        Row and JPEG file of each warp, None where it is not kept; in the order of `estimate_flows`.
     """
     pool = None
     if others:
@@ -182,17 +183,15 @@ def _warp_crop(
     quality = measure_quality(
         flow, targets.outline, crop.mask, field.agreement, joints, field.origin
     )
-    for part in chunks_of(range(len(flow)), POSES_AT_ONCE):
-        named = [names[k] for k in part]
-        warps = warp_pixels(crop, flow[part], targets.part(part), named, options, pool)
-        for k, pixels in zip(part, warps, strict=True):
-            row = _row(names[k], k, field, float(joints[k]), quality, options)
-            if row.kept and models.pose_estimator is not None:
-                image = channels_last(pixels)
-                found = models.pose_estimator.estimate(image).pose
-                size = (image.shape[0], image.shape[1])
-                row = row._replace(pck=round(pck(found, select(targets.pose, k), size), DECIMALS))
-            yield row, encode_jpeg(pixels, options.jpeg_quality) if row.kept else None
+    warps = warp_pixels(crop, flow, targets, names, options, pool)
+    for k, pixels in enumerate(warps):
+        row = _row(names[k], k, field, float(joints[k]), quality, options)
+        if row.kept and models.pose_estimator is not None:
+            image = channels_last(pixels)
+            found = models.pose_estimator.estimate(image).pose
+            size = (image.shape[0], image.shape[1])
+            row = row._replace(pck=round(pck(found, select(targets.pose, k), size), DECIMALS))
+        yield row, encode_jpeg(pixels, options.jpeg_quality) if row.kept else None
 
 
 def _row(
@@ -203,7 +202,7 @@ def _row(
     quality: WarpQuality,
     options: AugmentOptions,
 ) -> WarpRow:
-    """Write the row of the k-th warp of a crop; its pose is not checked yet."""
+    """Write the row of the k-th warp of a field; its pose is not checked yet."""
     person, turned = field.crop.source.person, bool(field.half_turn[k])
     names = ("foreground", "inside", "folded", "seen", "stretch", "stretch_95", "quality")
     numbers = {part: round(float(getattr(quality, part)[k]), DECIMALS) for part in names}

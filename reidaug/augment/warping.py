@@ -29,6 +29,9 @@ from reidaug.geometry.pose import Pose, on_canvas, select, stack
 from reidaug.geometry.upsampling import upsample_flow
 from reidaug.jobs import numpy_generator
 
+POSES_AT_ONCE = 64
+"""Target poses of each crop whose flows are estimated, and painted, before any is written."""
+
 
 class Crop(NamedTuple):
     """A source on the canvas of the warps."""
@@ -91,6 +94,9 @@ def estimate_flows(
 ) -> Iterator[WarpField]:
     """Estimate the flows from each of some crops to targets.
 
+    Memory does not grow with the number of targets: first come the flows of all crops to the first
+    `POSES_AT_ONCE` of their targets, one field a crop, then those to the next ones.
+
     Args:
         estimator: In evaluation mode.
         crops: Crops on one canvas.
@@ -99,6 +105,19 @@ def estimate_flows(
     """
     count = 1 if estimator.keeps_pose else len(targets.images)
     chosen = [poses_of(crop.source.name, count, options) for crop in crops]
+    for first in range(0, max(map(len, chosen), default=0), POSES_AT_ONCE):
+        part = [numbers[first : first + POSES_AT_ONCE] for numbers in chosen]
+        yield from _fields(estimator, crops, targets, part, options)
+
+
+def _fields(
+    estimator: FlowEstimator,
+    crops: Sequence[Crop],
+    targets: Targets,
+    chosen: Sequence[Sequence[int]],
+    options: AugmentOptions,
+) -> Iterator[WarpField]:
+    """Estimate the flows from each crop to its chosen targets, all at once."""
     if isinstance(estimator, PersonFlowEstimator):
         yield from _person_fields(estimator, crops, targets, chosen, options)
         return

@@ -71,7 +71,7 @@ def _named(
 
 def _modules(spec: ModuleSpec, tree: ast.Module) -> dict[str, str]:
     """Map the names that a module may know others by to these."""
-    found = {}
+    found: dict[str, str] = {}
     for statement in _statements(tree):
         if isinstance(statement, ast.Import | ast.ImportFrom):
             before = f"{_origin(spec, statement)}." if isinstance(statement, ast.ImportFrom) else ""

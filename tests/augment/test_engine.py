@@ -15,7 +15,7 @@ from stick_market import stick_market
 from torch import Tensor
 from torch.nn.functional import max_pool2d
 
-from reidaug.augment import engine
+from reidaug.augment import warping
 from reidaug.augment.engine import (
     RECORDS,
     Models,
@@ -370,7 +370,7 @@ def test_chunks_keep_the_order_and_bound_the_pixels(count: int, height: int, rat
     assert all(len(c) == 1 or len(c) * size[0] * size[1] <= 32 * 128 * 64 for c in chunks)
 
 
-def test_how_many_poses_are_painted_at_once_changes_nothing(
+def test_how_many_poses_are_warped_at_once_changes_nothing(
     start: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = start(count=5)
@@ -378,6 +378,6 @@ def test_how_many_poses_are_painted_at_once_changes_nothing(
     before = run.files()
     for path in [*(run.out / RECORDS).iterdir(), *(run.out / TRAIN).iterdir()]:
         path.unlink()
-    monkeypatch.setattr(engine, "POSES_AT_ONCE", 2)
+    monkeypatch.setattr(warping, "POSES_AT_ONCE", 2)
     run.go(background="other")
     assert run.files() == before
