@@ -381,3 +381,30 @@ def test_how_many_poses_are_warped_at_once_changes_nothing(
     monkeypatch.setattr(warping, "POSES_AT_ONCE", 2)
     run.go(background="other")
     assert run.files() == before
+
+
+class Counting(NeckToNeck):
+    """Remembers how many pairs it was asked for at a time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pairs: list[int] = []
+
+    def forward(self, source: Tensor, source_pose: Pose, target_pose: Pose) -> Tensor:
+        self.pairs.append(len(source))
+        return super().forward(source, source_pose, target_pose)
+
+
+def test_memory_does_not_grow_with_the_poses(start: Callable[..., Run]) -> None:
+    run = start()
+    few, size = target_outlines(run.inputs.targets, None), run.inputs.targets.size
+    crops, _ = read_crops(run.inputs.sources, size, None)
+    asked = {}
+    for times in (1, 100):
+        many = list(range(len(few.images))) * times
+        estimator = Counting()
+        warps = warp_crops(Models(estimator, few.part(many), None), crops, AugmentOptions())
+        rows = [row for row, _ in warps]
+        assert len({row.file for row in rows}) == len(rows) == len(many) * len(crops)
+        asked[times] = max(estimator.pairs)
+    assert asked[100] <= 64 * len(crops) < 300 * len(crops)
