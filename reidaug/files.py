@@ -2,6 +2,7 @@
 
 import os
 import stat
+import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -74,6 +75,31 @@ def check_regular(path: Path, *, what: str = "file") -> int:
         kind = _KINDS.get(stat.S_IFMT(status.st_mode), "no regular file")
         raise ReidaugError(f"{path}: is {kind}; only regular files are read")
     return status.st_size
+
+
+def check_tensor_file(path: Path, *, what: str) -> None:
+    """Check that a path leads to a file of torch's that does not unpack to more than it is.
+
+    ``torch.save`` packs nothing, but ``torch.load`` unpacks, a thousandfold.
+
+    Args:
+        path: The file.
+        what: What it should be, for the error.
+
+    Raises:
+        ReidaugError: As of `check_regular`, or it is packed.
+    """
+    size, unpacked = check_regular(path, what=what), 0
+    try:
+        with zipfile.ZipFile(path) as archive:
+            unpacked = sum(entry.file_size for entry in archive.infolist())
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
+        return  # older files are no archives; what is damaged, its reader says
+    if unpacked > 2 * size + 2**20:
+        raise ReidaugError(
+            f"{path}: not read, for its {size:,} bytes unpack to {unpacked:,}; torch.save packs "
+            "nothing: save it again"
+        )
 
 
 def read_text(path: Path) -> str:

@@ -20,7 +20,7 @@ from joblib import Parallel, parallel_config
 
 from reidaug.children import safe_children
 from reidaug.errors import ReidaugError, UsageError, require_extra
-from reidaug.files import check_regular, read_text, write_atomically
+from reidaug.files import check_tensor_file, read_text, write_atomically
 from reidaug.runs import counter
 
 BACKENDS = ("loky", "dask")
@@ -99,7 +99,7 @@ class StateFile:
         """
         if not self.path.exists():
             return None
-        check_regular(self.path)
+        check_tensor_file(self.path, what="training state")
         try:
             state = torch.load(self.path, map_location=device, weights_only=True)
         except Exception:  # damaged files make the reader raise anything

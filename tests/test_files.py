@@ -1,11 +1,15 @@
+import os
+import zipfile
 from pathlib import Path
 
 import pytest
+import torch
 
 from reidaug.errors import ReidaugError
 from reidaug.files import (
     atomic_write,
     cache_folder,
+    check_tensor_file,
     read_text,
     summarise_left_out,
     write_atomically,
@@ -73,3 +77,36 @@ def test_the_longest_name_can_be_written(tmp_path: Path) -> None:
         write_atomically(tmp_path / name, b"whole")
         assert (tmp_path / name).read_bytes() == b"whole"
     assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_tensors_that_unpack_to_gigabytes_are_refused(tmp_path: Path) -> None:
+    torch.save({"w": torch.zeros(2**22)}, tmp_path / "a.pt")
+    check_tensor_file(tmp_path / "a.pt", what="weight file")
+    packed = tmp_path / "b.pt"
+    with zipfile.ZipFile(tmp_path / "a.pt") as old, zipfile.ZipFile(packed, "w") as new:
+        for entry in old.infolist():
+            new.writestr(entry.filename, old.read(entry), zipfile.ZIP_DEFLATED)
+    assert torch.load(packed, weights_only=True)["w"].shape == (2**22,)  # torch unpacks it
+    with pytest.raises(ReidaugError, match="bytes unpack to 16,7"):
+        check_tensor_file(packed, what="weight file")
+    (tmp_path / "c.pt").write_bytes(b"PK no archive")
+    check_tensor_file(tmp_path / "c.pt", what="weight file")
+
+
+def test_text_of_holes_pipes_and_devices_is_not_read(tmp_path: Path) -> None:
+    with (tmp_path / "holes.csv").open("wb") as file:
+        file.write(b"name\n")
+        file.truncate(5 * 2**30)
+    with (tmp_path / "small.csv").open("wb") as file:
+        file.write(b"name\n")
+        file.truncate(2**20)
+    os.mkfifo(tmp_path / "pipe.csv")
+    (tmp_path / "device.csv").symlink_to("/dev/zero")
+    for name, says in {
+        "holes.csv": "larger than 1,024 MiB",
+        "small.csv": "no UTF-8 text",
+        "pipe.csv": "is a named pipe; only regular files are read",
+        "device.csv": "is a device; only regular files are read",
+    }.items():
+        with pytest.raises(ReidaugError, match=says):
+            read_text(tmp_path / name)

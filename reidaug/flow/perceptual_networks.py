@@ -12,7 +12,7 @@ from torch.nn.functional import conv2d, interpolate, max_pool2d, pad, relu
 
 from reidaug.data.images import IMAGENET_MEAN, IMAGENET_STD
 from reidaug.errors import ReidaugError
-from reidaug.files import check_regular
+from reidaug.files import check_tensor_file
 from reidaug.geometry.flow import Size
 
 # LPIPS' scaling of images in [-1, 1], the ImageNet statistics on that range.
@@ -251,7 +251,7 @@ def _unit(x: Tensor) -> Tensor:
 
 
 def _read(path: Path) -> dict[str, Tensor]:
-    check_regular(path, what="weight file")
+    check_tensor_file(path, what="weight file")
     try:
         state: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, pickle.UnpicklingError, RuntimeError, EOFError, KeyError, ValueError):

@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from reidaug.errors import ReidaugError
-from reidaug.files import write_atomically
+from reidaug.files import check_tensor_file, write_atomically
 from reidaug.reid.backbones import ReIDModel
 
 # Keys of the weights in checkpoints that hold epoch, scores and optimiser too.
@@ -109,6 +109,7 @@ def _is_extra(key: str, own: Collection[str], modules: Collection[str]) -> bool:
 def _read_state(path: Path) -> dict[str, Tensor]:
     if not path.is_file():
         raise ReidaugError(f"{path}: no such weight file")
+    check_tensor_file(path, what="weight file")
     try:
         if path.suffix == ".safetensors":
             content: Any = load_file(path)

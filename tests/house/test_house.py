@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 import readme
 
+from reidaug.data import images
+
 ROOT = Path(__file__).parents[2]
 MODULES = sorted((ROOT / "reidaug").rglob("*.py"))
 TESTS = sorted((ROOT / "tests").rglob("test_*.py"))
@@ -71,6 +73,16 @@ def test_images_are_opened_by_a_closed_list_of_formats() -> None:
     ]
     assert len(calls) >= 2
     assert [name for name, keywords in calls if "formats" not in keywords] == []
+
+
+@pytest.mark.parametrize("page", ["SECURITY.md", "docs/commands.md"])
+def test_the_pages_name_the_formats_and_limits_of_images(page: str) -> None:
+    text = (ROOT / page).read_text()
+    assert images.KINDS in text
+    assert f"{images.MOST_PIXELS // 10**6} million pixels" in text
+    assert [kind.upper() for kind in re.findall(r"\w+", images.KINDS) if kind != "and"] == [
+        *images.FORMATS
+    ]
 
 
 def lines(path: Path) -> int:
