@@ -24,7 +24,7 @@ from shipped import weights_of
 
 from reidaug.data.contact_sheet import GAP
 from reidaug.data.crop_names import market_name
-from reidaug.data.images import image_files
+from reidaug.data.image_folders import list_images
 from reidaug.data.market1501 import TRAIN
 from reidaug.machine import cores
 from reidaug.people3d.pair_dataset import PairOptions, render_pairs
@@ -83,7 +83,7 @@ def write_crops(root: Path, options: argparse.Namespace) -> None:
             workers=options.workers,
         )  # fmt: skip
         (root / TRAIN).mkdir(parents=True)
-        for path in image_files(rendered / "train"):
+        for path in list_images(rendered / "train").images:
             person, view = (int(part) for part in path.stem.split("_"))
             name = market_name(person, view + 1, 1, person, 1)
             (root / TRAIN / name).write_bytes(path.read_bytes())

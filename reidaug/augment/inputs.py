@@ -222,8 +222,8 @@ def _fill_missing(
     mended = {joined.nobody[name] for path in filled for name in names_of(path, nobody)}
     lines = [line for line in joined.left_out if line not in mended]
     order = {person: k for k, person in enumerate(dataset.train)}
-    in_order = sorted(sources.values(), key=lambda source: order[source.person])
-    return tuple(in_order), (*lines, *left_out)
+    in_order = tuple(sorted(sources.values(), key=lambda source: order[source.person]))
+    return in_order, (*lines, *left_out)
 
 
 def choose_targets(

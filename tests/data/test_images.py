@@ -247,6 +247,8 @@ def test_the_size_of_an_image_is_upright_and_none_where_unknown(tmp_path: Path) 
     (tmp_path / "c.jpg").write_text("text")
     for name in ("b.jpg", "c.jpg", "d.jpg", "."):
         assert image_size(tmp_path / name) is None
+
+
 @pytest.mark.parametrize("suffix", sorted(SUFFIXES))
 def test_every_suffix_is_that_of_a_format_that_is_read(tmp_path: Path, suffix: str) -> None:
     (form,) = (name for name, suffixes in FORMATS.items() if suffix in suffixes)
