@@ -1,25 +1,61 @@
 """Recipes: YAML files with the values that differ from the defaults of a schema."""
 
+import math
+import os
+import reprlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from reidaug.errors import ReidaugError, UsageError
 from reidaug.files import read_text
 from reidaug.yaml_values import YamlError, parse_yaml
 
-Share = Annotated[float, Field(ge=0, le=1)]
-Weight = Annotated[float, Field(ge=0)]
-Positive = Annotated[float, Field(gt=0)]
-Count = Annotated[int, Field(ge=1)]
+# Every number of a recipe has a least and a largest value: what is beyond them is a slip of the
+# pen, and would end in a training that never ends, no memory, or numbers that are none.
+LARGEST_COUNT, LARGEST_SEED = 10**9, 2**32 - 1
+Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+Part = Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)]  # neither nothing nor all
+Weight = Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False)]
+Positive = Annotated[float, Field(gt=0, le=1e6, allow_inf_nan=False)]
+Rate = Annotated[float, Field(gt=0, le=100, allow_inf_nan=False)]  # learning rate
+Decay = Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)]  # weight decay, or a rate
+Beta = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]  # of Adam
+Count = Annotated[int, Field(ge=1, le=LARGEST_COUNT)]
+Steps = Annotated[int, Field(ge=0, le=LARGEST_COUNT)]
+Seed = Annotated[int, Field(ge=0, le=LARGEST_SEED)]
+Megabytes = Annotated[int, Field(ge=0, le=2**24)]
+LARGEST_BATCH = 2**28
+"""Pixels of the images of one batch: some 3 GiB of 32-bit numbers."""
+
+_LARGEST = 2**53  # of any number in a recipe: integers up to here are exact as 64-bit floats
+_LONGEST_TEXT, _LONGEST_NAME, _DEEPEST = 4096, 255, 32
 
 
 class Recipe(BaseModel):
     """Base of every command's recipe: unknown keys are errors, values are frozen."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @model_validator(mode="after")
+    def _check_paths(self) -> "Recipe":
+        for key in type(self).model_fields:
+            value = getattr(self, key)
+            for path in value if isinstance(value, tuple) else (value,):
+                if isinstance(path, Path):
+                    _check_path(path, key)
+        return self
+
+
+def _check_path(path: Path, key: str) -> None:
+    if any(len(os.fsencode(part)) > _LONGEST_NAME for part in path.parts):
+        raise ValueError(f"'{key}': a file name in it is longer than {_LONGEST_NAME} bytes")
+    try:
+        path.expanduser()
+    except RuntimeError:
+        raise ValueError(f"'{key}': {path}: there is no such user") from None
 
 
 R = TypeVar("R", bound=Recipe)
@@ -49,7 +85,7 @@ def read(path: Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
     except ReidaugError as error:
         raise UsageError(str(error)) from None
     except YamlError as error:
-        raise UsageError(f"{path}: not valid YAML: {error}") from error
+        raise UsageError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
     values = {} if values is None else values
     if not isinstance(values, dict):
         raise UsageError(f"{path}: expected 'key: value' lines, found {type(values).__name__}")
@@ -69,11 +105,50 @@ def resolve(values: dict[str, Any], schema: type[R], *, where: str) -> R:
     Raises:
         UsageError: A key or value is wrong.
     """
+    if problem := senseless(values):
+        raise UsageError(f"{where}: {problem}")
     try:
         return schema.model_validate(values)
     except ValidationError as error:
-        problems = "; ".join(_problem(dict(e), schema) for e in error.errors())
-        raise UsageError(f"{where}: {problems}") from error
+        raise UsageError(f"{where}: {_problems(error, schema)}") from error
+
+
+def senseless(value: Any, key: str = "") -> str | None:
+    """Find a value that no recipe can mean, at any depth; None where there is none.
+
+    Numbers that are not finite or beyond 2 to the 53rd, text with characters that no file name
+    has or of more than 4096 characters, keys that are no text, and values deeper than 32 keys.
+
+    Returns:
+        What is wrong, with its key.
+    """
+    return _senseless(value, key, 0, set())
+
+
+def _senseless(value: Any, key: str, depth: int, seen: set[int]) -> str | None:
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, int | float):
+        if isinstance(value, float) and not math.isfinite(value):
+            return f"'{key}': {value} is not a finite number"
+        return f"'{key}': a number beyond all bounds" if abs(value) > _LARGEST else None
+    if isinstance(value, str):
+        broken = "\0" in value or any("\ud800" <= letter <= "\udfff" for letter in value)
+        if broken or len(value) > _LONGEST_TEXT:
+            return f"'{key}': no text that a recipe can hold: {reprlib.repr(value)}"
+        return None
+    if not isinstance(value, Mapping | list | tuple) or id(value) in seen:
+        return None
+    seen.add(id(value))  # aliases are looked at once
+    if depth > _DEEPEST:
+        return f"'{key}': more than {_DEEPEST} keys deep"
+    if isinstance(value, Mapping):
+        for name in value:
+            if not isinstance(name, str):
+                return f"'{key}': keys are text, got {reprlib.repr(name)}; write it in quotes"
+    items = value.items() if isinstance(value, Mapping) else enumerate(value)
+    inner = (_senseless(v, f"{key}.{k}" if key else str(k), depth + 1, seen) for k, v in items)
+    return next((problem for problem in inner if problem), None)
 
 
 def merged(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
@@ -86,6 +161,10 @@ def merged(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, A
     return result
 
 
+def _problems(error: ValidationError, schema: type[Recipe]) -> str:
+    return "; ".join(_problem(dict(e), schema) for e in error.errors())
+
+
 def _problem(error: dict[str, Any], schema: type[Recipe]) -> str:
     key = ".".join(str(part) for part in error["loc"]) or "recipe"
     if error["type"] == "extra_forbidden":
@@ -94,8 +173,11 @@ def _problem(error: dict[str, Any], schema: type[Recipe]) -> str:
     if error["type"] == "missing":
         return f"key '{key}' is missing"
     if error["type"] == "value_error":
+        cause = error.get("ctx", {}).get("error")
+        if isinstance(cause, ValidationError):  # of an arm: the recipe with its changes
+            return _problems(cause, schema)
         return str(error["msg"]).removeprefix("Value error, ")
-    return f"'{key}': {error['msg'][0].lower()}{error['msg'][1:]}, got {error['input']!r}"
+    return f"'{key}': {error['msg'][0].lower()}{error['msg'][1:]}, got {reprlib.repr(error['input'])}"
 
 
 def _override(values: dict[str, Any], override: str) -> None:

@@ -16,7 +16,7 @@ from reidaug.data.crop_names import PATTERN_HELP
 from reidaug.data.image_folders import ALLOW_HELP
 from reidaug.flow.estimator import FlowEstimator, PersonFlowEstimator
 from reidaug.machine import fast_precision
-from reidaug.recipes import Recipe
+from reidaug.recipes import LARGEST_SEED, Recipe
 
 KEYPOINTS = "market-annotation-train.csv"
 """Name of a dataset's keypoint file, when no other is given."""
@@ -77,6 +77,7 @@ class AugmentOptions(Recipe):
     poses_each: int | None = Field(
         default=None,
         ge=1,
+        le=10_000,
         description="Warp each image into this many of the target poses, drawn for it at random. "
         "[default: into all]",
     )
@@ -113,7 +114,7 @@ class AugmentOptions(Recipe):
         default=False,
         description="Estimate the pose of every warp and compare it with its target: column pck.",
     )
-    seed: int = Field(default=0, ge=0, description="Random seed.")
+    seed: int = Field(default=0, ge=0, le=LARGEST_SEED, description="Random seed.")
     keep_original: bool = Field(
         default=False, description="Copy the training images beside the warps."
     )

@@ -2,7 +2,7 @@
 
 import click
 
-from reidaug.commands.options import Command
+from reidaug.commands.options import Command, FiniteRange
 from reidaug.experiments.pose_averaging import Averaging
 
 
@@ -18,14 +18,14 @@ def averaging(command: Command) -> Command:
         ),
         click.option(
             "--average-weight",
-            type=click.FloatRange(0, min_open=True),
+            type=FiniteRange(0, 1000, min_open=True),
             default=weight,
             show_default=True,
             help="Weight of the mean warp, beside 1 for the crop itself.",
         ),
         click.option(
             "--average-poses",
-            type=click.IntRange(1),
+            type=click.IntRange(1, 10_000),
             metavar="K",
             help="With --eval-only: also search by the mean of each crop and its warps into K "
             "poses.",

@@ -19,7 +19,7 @@ from reidaug.recipes import load
 )
 @click.option(
     "--jobs",
-    type=click.IntRange(1),
+    type=click.IntRange(1, options.MOST_WORKERS),
     help="Rows trained in parallel, sharing the cores. [default: one per core; on a GPU 1]",
 )
 def command(

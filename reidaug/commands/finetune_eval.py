@@ -35,7 +35,7 @@ more seeds, or other arms to compare."""
 )
 @click.option(
     "--workers",
-    type=click.IntRange(1),
+    type=click.IntRange(1, options.MOST_WORKERS),
     help="Cells trained in parallel. [default: one per core, one on a GPU]",
 )
 def command(

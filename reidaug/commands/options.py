@@ -1,5 +1,6 @@
 """Options that several commands share, and options made from a recipe's fields."""
 
+import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args, get_origin
@@ -11,18 +12,34 @@ from reidaug.commands.paths import SafePath
 from reidaug.data.crop_names import PATTERN_HELP
 from reidaug.data.image_folders import ALLOW_HELP
 from reidaug.files import summarise_left_out
-from reidaug.recipes import Recipe
+from reidaug.recipes import LARGEST_SEED, Recipe
 
 PATH = SafePath(path_type=Path)
+MOST_WORKERS = 256
+
+
+class FiniteRange(click.FloatRange):
+    """Range of numbers; click's own takes ``nan``, which is in none."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Convert an option's text."""
+        number = float(super().convert(value, param, ctx))
+        if not math.isfinite(number):
+            self.fail(f"{number} is not a finite number.", param, ctx)
+        return number
+
 
 overrides = click.option(
     "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change a recipe key."
 )
 workers = click.option(
-    "--workers", type=click.IntRange(1), help="Processes. [default: one per core]"
+    "--workers", type=click.IntRange(1, MOST_WORKERS), help="Processes. [default: one per core]"
 )
 seed = click.option(
-    "--seed", type=click.IntRange(0), default=0, show_default=True, help="Random seed."
+    "--seed", type=click.IntRange(0, LARGEST_SEED), default=0, show_default=True,
+    help="Random seed.",
 )
 model = click.option(
     "--model",
@@ -110,7 +127,7 @@ def _type(field: FieldInfo, choices: Collection[str] | None) -> Any:
     limits = {"ge": None, "le": None}
     for bound in field.metadata:
         limits |= {key: getattr(bound, key) for key in limits if hasattr(bound, key)}
-    ranges = {int: click.IntRange, float: click.FloatRange}
+    ranges = {int: click.IntRange, float: FiniteRange}
     if kind in ranges:
         return ranges[kind](limits["ge"], limits["le"])
     return PATH if kind is Path else str

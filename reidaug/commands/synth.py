@@ -25,7 +25,7 @@ def command() -> None:
 _out = click.option("--out", type=options.PATH, required=True, help="Folder to make.")
 _cut = click.option(
     "--cut",
-    type=click.FloatRange(0, 1),
+    type=options.FiniteRange(0, 1),
     default=0.0,
     show_default=True,
     help="Share of the images that cut off legs.",

@@ -1,6 +1,5 @@
 """One cell of an adaptation: its crops, seeds, networks, and a training loop that can resume."""
 
-import math
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -18,6 +17,7 @@ from reidaug.errors import ReidaugError
 from reidaug.experiments.adaptation_config import START, WARMUP, AdaptationRecipe
 from reidaug.experiments.adaptation_data import AdaptationData
 from reidaug.experiments.run_grid import Advance, CellKey
+from reidaug.finite import NotFiniteError, first_not_finite
 from reidaug.jobs import StateFile, derive_seed, torch_generator
 from reidaug.reid.backbones import PersonResNet
 from reidaug.reid.crops import Crops
@@ -199,15 +199,20 @@ class AdaptationCell:
         self.advance(trainer.steps)
         seed, start = self.seed(stage, TRANSFORMS), trainer.steps
         for batches in loader.batches(steps, seed=seed, start=start, device=self.device):
-            record = trainer.step(*batches)
-            if not math.isfinite(record["loss"]):
+            try:
+                record = trainer.step(*batches)
+            except NotFiniteError as error:
+                kept = self.state_file.path
+                last = f"the last good state is {kept}" if kept.exists() else "no state was kept"
+                shown = ", ".join(str(path) for path in self.target.latest[:3])
                 raise ReidaugError(
-                    f"{self.key.name}, seed {self.key.seed}, step {trainer.steps}: the loss is not "
-                    f"finite; lower the rates"
-                )
+                    f"{self.key.name}, seed {self.key.seed}, step {trainer.steps + 1}: {error}; "
+                    f"its batch begins with {shown}; {last}; lower the rates"
+                ) from None
             if trainer.steps % LOG_EVERY == 0 or trainer.steps == steps:
                 self.log(number, step=trainer.steps, **record)
-            if (before + trainer.steps) % self.recipe.save_every == 0:
+            due = (before + trainer.steps) % self.recipe.save_every == 0
+            if due and not first_not_finite(trainer.network.state_dict()):
                 tensor = None if clusters is None else torch.from_numpy(clusters)
                 state = CellState(number, clusters, trainer.state_dict())
                 self.state_file.write({**state._asdict(), "clusters": tensor})

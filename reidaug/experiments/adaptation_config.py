@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from reidaug.experiments.arms import ExperimentOptions, Side
-from reidaug.recipes import Count, Positive, Weight
+from reidaug.recipes import LARGEST_BATCH, Count, Positive, Rate, Steps
 from reidaug.reid.crop_transforms import CropTransforms
 from reidaug.reid.dgnet.adaptation import Clustering
 from reidaug.reid.dgnet.networks import Preset, preset
@@ -32,9 +32,9 @@ class TeacherTraining:
     """
 
     steps: Count = 24_000
-    people: Annotated[int, Field(ge=2)] = 8
-    images: Count = 4
-    rate: Positive = 5e-3
+    people: Annotated[int, Field(ge=2, le=4096)] = 8
+    images: Annotated[int, Field(ge=1, le=1024)] = 4
+    rate: Rate = 5e-3
     head_rate: Positive = 10.0
 
     __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012  # a misspelt recipe key is an error
@@ -95,15 +95,15 @@ class AdaptationRecipe(ExperimentOptions, DGNetOptions):
     controls: tuple[str, ...] = ("dgnetpp", "real_only", "identity_grey", "affine_grey")
     preset: Literal["paper", "small"] = "paper"
     size: tuple[Side, Side] | None = None
-    batch: int | None = Field(None, ge=2)
+    batch: int | None = Field(None, ge=2, le=4096)
     pretrained: Path | None = None
     trunk_from_teacher: bool = False
     teacher: TeacherTraining = TeacherTraining()
     source_steps: Count = 100_000
-    warmup_steps: int = Field(70_000, ge=0)
+    warmup_steps: Steps = 70_000
     rounds: Count = 30
     round_steps: Count = 6_000
-    ratio: Weight = 0.5
+    ratio: float = Field(0.5, ge=0, le=16)
     cluster: Clustering = Clustering()
     transforms: CropTransforms = CropTransforms(erase=0.0)
     save_every: Count = 1000
@@ -113,6 +113,14 @@ class AdaptationRecipe(ExperimentOptions, DGNetOptions):
         if self.cluster.eps >= 1 - self.cluster.original:
             raise ValueError(
                 "cluster.eps is less than 1 - cluster.original, or all crops are neighbours"
+            )
+        networks = self.networks()
+        crops = round((2 + self.ratio) * networks.batch)
+        crops = max(crops, self.teacher.people * self.teacher.images)
+        if crops * networks.size[0] * networks.size[1] > LARGEST_BATCH:
+            raise ValueError(
+                f"batch, ratio, teacher, size: {crops} crops of {networks.size} pixels a step are "
+                f"more than {LARGEST_BATCH} pixels"
             )
         if any(arm.only for arm in self.arms.values()):
             raise ValueError("'only' is for supervised arms: clusters are made of real crops")

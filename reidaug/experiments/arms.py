@@ -1,5 +1,6 @@
 """Arms of an experiment: their training crops, and which ones are compared."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, TypeVar
@@ -8,9 +9,10 @@ import torch
 from pydantic import Field, model_validator
 
 from reidaug.machine import fast_precision
-from reidaug.recipes import Recipe, merged
+from reidaug.recipes import Megabytes, Part, Recipe, Seed, Weight, merged
 
-Side = Annotated[int, Field(ge=16)]  # pixels; a ResNet's last map is a sixteenth of it
+Side = Annotated[int, Field(ge=16, le=4096)]  # pixels; a ResNet's last map is a sixteenth of it
+ARM_NAME = re.compile(r"[^\W_][\w.+-]*")
 E = TypeVar("E", bound="ExperimentOptions")
 ROLES = ("method", "baseline", "controls", "ceiling")
 
@@ -62,25 +64,29 @@ class ExperimentOptions(Recipe):
     ceiling: str | None = None  # the arm that no warp can beat, if there is one
     # The test set, or training people held out (for tuning).
     evaluate_on: Literal["test", "held_out"] = "test"
-    held_out: float = Field(0.2, gt=0, lt=1)  # share of the training people that is then held out
+    held_out: Part = 0.2  # share of the training people that is then held out
     # Random seed of this choice and of subsets of the training data.
-    split_seed: int = Field(0, ge=0)
+    split_seed: Seed = 0
     # Warps of lower quality in their manifest are not used.
     min_quality: float = Field(0.0, ge=0, le=1)
     # Random seeds: every arm is trained once with each.
-    seeds: tuple[Annotated[int, Field(ge=0)], ...] = Field((0, 1, 2), min_length=1)
+    seeds: tuple[Seed, ...] = Field((0, 1, 2), min_length=1)
     # Number format of the networks; auto: bfloat16 where it is faster.
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    fine_similarity: float = Field(0.5, ge=0)  # weight of every head after the first in retrieval
+    fine_similarity: Weight = 0.5  # weight of every head after the first in retrieval
     # Bound on the decoded training crops that a process keeps, main and extra ones together.
-    cache_mb: int = Field(2048, ge=0)
-    memory_mb: int = Field(256, ge=1)  # bound on the distances held at a time
+    cache_mb: Megabytes = 2048
+    memory_mb: int = Field(256, ge=1, le=2**24)  # bound on the distances held at a time
 
     @model_validator(mode="after")
     def _check_arms(self: E) -> E:
         for name in self.arms:
-            if name in self.STAGES or not name or "/" in name:
-                raise ValueError(f"an arm's name is no path and none of {', '.join(self.STAGES)}")
+            if name in self.STAGES or len(name) > 100 or not ARM_NAME.fullmatch(name):
+                raise ValueError(
+                    f"arms: {name[:100]!r} names files and curves, and cannot: letters, digits, "
+                    f"_ - + and . after a letter or digit, 100 at most, and none of "
+                    f"{', '.join(self.STAGES)}"
+                )
             self.of_arm(name)
         if len(set(self.seeds)) != len(self.seeds):
             raise ValueError("seeds differ")

@@ -20,7 +20,7 @@ from reidaug.flow.image_generator import ImageGenerator
 from reidaug.flow.score_table import CLOSED_FORMS
 from reidaug.flow.training.recipe import PairsRecipe, TrainFlow
 from reidaug.flow.training.train import build_trainer
-from reidaug.recipes import resolve
+from reidaug.recipes import Count, resolve
 
 SHARED = {*PairsRecipe.model_fields, "row"} - {"seed"}
 """Keys of a training recipe that are the same for all rows by design."""
@@ -30,7 +30,7 @@ class Compare(PairsRecipe):
     """Recipe of `reidaug compare`; its ``seed`` is that of rows without their own."""
 
     # Training pairs of every row; its steps are the budget over its batch, rounded up.
-    budget: int | None = Field(None, ge=1)
+    budget: Count | None = None
     # `reidaug train-flow` keys for all trained rows
     common: dict[str, Any] = Field(default_factory=dict)
     # By name: `train-flow` keys, which override ``common``; or ``checkpoint`` (a folder) or
@@ -40,7 +40,7 @@ class Compare(PairsRecipe):
     rows: dict[str, dict[str, Any]] = Field(min_length=1)
     # Row the others are compared with pair by pair; default: the first.
     reference: str | None = None
-    shown: int = Field(6, ge=1)  # pairs in the figure
+    shown: int = Field(6, ge=1, le=1000)  # pairs in the figure
 
 
 class Row(NamedTuple):
@@ -89,7 +89,7 @@ def plan_rows(recipe: Compare, out: Path) -> dict[str, Row]:
 
 def _check_names(recipe: Compare) -> None:
     for name in recipe.rows:
-        if name in CLOSED_FORMS or not name.replace("_", "").replace("-", "").isalnum():
+        if name in CLOSED_FORMS or len(name) > 100 or not name.replace("_", "").replace("-", "").isalnum():
             raise UsageError(
                 f"rows: '{name}' cannot name a row: letters, digits, _ and -, and none of "
                 f"{', '.join(CLOSED_FORMS)}, which are always included"

@@ -12,7 +12,7 @@ from reidaug.errors import UsageError
 from reidaug.experiments.arms import Arm, ExperimentOptions, Side
 from reidaug.experiments.experiment_data import ExperimentData, read_experiment_data
 from reidaug.jobs import torch_generator
-from reidaug.recipes import Positive
+from reidaug.recipes import LARGEST_BATCH, Count, Rate
 from reidaug.reid.backbones import ReIDModel
 from reidaug.reid.model_contract import check_model, check_weights
 from reidaug.reid.model_factory import build
@@ -43,9 +43,9 @@ class FinetuneRecipe(TrainingOptions, ExperimentOptions):
     ceiling: str | None = "true_views_grey"
     people_share: float = Field(1.0, gt=0, le=1)  # share of the training people that is used
     # Crops of a training person that are used; null: all.
-    images_each: int | None = Field(None, ge=1)
+    images_each: Count | None = None
     # Cameras of a training person whose crops are used; null: all.
-    cameras_each: int | None = Field(None, ge=1)
+    cameras_each: Count | None = None
     # Folder with the mask ``<stem>.png`` of every training crop, as `reidaug pose --masks` writes
     # it; ``grounds`` needs it.
     masks: Path | None = None
@@ -66,9 +66,9 @@ class FinetuneRecipe(TrainingOptions, ExperimentOptions):
     checkpoint: Path | None = None
     size: tuple[Side, Side] = (256, 128)  # (height, width) of the crops
     # Optimiser steps of the first stage, on real crops alone.
-    pretrain_steps: int = Field(12000, ge=1)
-    pretrain_learning_rate: Positive = 3.5e-4  # largest learning rate of the first stage
-    steps: int = Field(4000, ge=1)  # optimiser steps of every arm
+    pretrain_steps: Count = 12000
+    pretrain_learning_rate: Rate = 3.5e-4  # largest learning rate of the first stage
+    steps: Count = 4000  # optimiser steps of every arm
     # Whether retrieval adds the features of the mirror image, as DG-Net does and torchreid and
     # fast-reid by default do not.
     mirror: bool = True
@@ -94,6 +94,17 @@ class FinetuneRecipe(TrainingOptions, ExperimentOptions):
                 check_pretrained(self.backbone)
             except UsageError as error:
                 raise ValueError(str(error)) from None
+        return self
+
+    @model_validator(mode="after")
+    def _check_size(self) -> "FinetuneRecipe":
+        height, width = self.size
+        batch = round((1 + self.ratio) * self.people * self.images)
+        if batch * height * width > LARGEST_BATCH:
+            raise ValueError(
+                f"people, images, ratio, size: {batch} crops of {height} x {width} pixels a step "
+                f"are more than {LARGEST_BATCH} pixels"
+            )
         return self
 
     @model_validator(mode="after")

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from reidaug.errors import ReidaugError, UsageError
 from reidaug.files import read_text, write_atomically
+from reidaug.finite import check_weights
 from reidaug.flow.components import build_component, check_source
 from reidaug.flow.estimator import FlowEstimator
 from reidaug.flow.image_generator import ImageGenerator
@@ -98,6 +99,7 @@ def _load(
         check_source(description, kind, key=key)
         network = build_component(description, kind, key=key)
         state = load_file(folder / name)
+        check_weights(state, folder / name)
         network.load_state_dict(
             {name: t.float() if t.is_floating_point() else t for name, t in state.items()}
         )

@@ -1,18 +1,21 @@
 """Networks that recipes name by import path: estimators, image generators, discriminators."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
 from inspect import signature
 from typing import Any, ClassVar, TypeVar
 
+import torch
 from torch import nn
 
-from reidaug.errors import UsageError
+from reidaug.errors import ReidaugError, UsageError
 from reidaug.flow.class_sources import derives
 
 Kind = TypeVar("Kind", bound=nn.Module)
 Presets = Mapping[str, Mapping[str, Any]]
+LARGEST_NUMBER = 2**16  # in the keywords of a network
+LARGEST_NETWORK = 2**31  # parameters; 8 GiB
 
 
 class Component(nn.Module):
@@ -25,7 +28,7 @@ class Component(nn.Module):
         """Copy the keywords of a preset, a key of `PRESETS`; `UsageError` if there is none."""
         if not cls.PRESETS:
             raise UsageError(f"{cls.__name__} has no presets")
-        if name not in cls.PRESETS:
+        if not isinstance(name, str) or name not in cls.PRESETS:
             known = ", ".join(cls.PRESETS)
             raise UsageError(f"{cls.__name__} has no preset '{name}' (known: {known})")
         return dict(cls.PRESETS[name])
@@ -54,9 +57,35 @@ def build_component(
     known = signature(found).parameters
     keywords |= {name: make() for name, make in arguments.items() if name in known}
     try:
+        _check_size(found, keywords)
         return found(**keywords)
-    except (TypeError, ValueError) as error:
-        raise UsageError(f"{key} {path}: {error}") from None
+    except ReidaugError:
+        raise
+    except Exception as error:  # numbers of a recipe reach all that a constructor does
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise UsageError(f"{key} {path}: {reason}") from None
+
+
+def _check_size(found: Callable[..., nn.Module], keywords: Mapping[str, Any]) -> None:
+    """Count the parameters of a network before memory is taken for them."""
+    if over := next((n for n in _numbers(keywords) if abs(n) > LARGEST_NUMBER), None):
+        raise ValueError(f"{over} is more than any width, depth or size can be")
+    try:
+        with torch.device("meta"), torch.random.fork_rng(devices=[]):
+            network = found(**keywords)
+    except Exception:
+        return  # it needs real tensors, or fails for real too
+    if (count := sum(parameter.numel() for parameter in network.parameters())) > LARGEST_NETWORK:
+        raise ValueError(f"{count} parameters are more than {LARGEST_NETWORK}")
+
+
+def _numbers(value: Any) -> Iterator[float]:
+    """List the numbers in plain values."""
+    if isinstance(value, int | float):
+        yield value
+    elif isinstance(value, Mapping | list | tuple):
+        for inner in value.values() if isinstance(value, Mapping) else value:
+            yield from _numbers(inner)
 
 
 def check_source(description: Mapping[str, Any], kind: type[Kind], *, key: str) -> None:
@@ -109,6 +138,8 @@ def _find_class(path: str, key: str) -> Any:
     """Return what an import path names; None where its module has no such name."""
     module, _, name = path.partition(":")
     try:
+        if not all(part.isidentifier() for part in module.split(".")):
+            raise ImportError(module)
         return getattr(import_module(module), name, None)
     except (ImportError, ValueError, TypeError):
         raise UsageError(f"{key}.class: no {path!r}; write package.module:Class") from None

@@ -19,10 +19,12 @@ from reidaug.jobs import Records, Task, run_tasks
 from reidaug.machine import cores
 from reidaug.people3d.body import load_body
 from reidaug.people3d.render import Render
+from reidaug.recipes import LARGEST_SEED
 from reidaug.runs import RunFolder, counter
 from reidaug.yaml_values import YamlError, parse_yaml
 
 RECORDS = ".parts"
+MOST = 1_000_000  # people, or images of one
 Row = dict[str, Any]
 """A row of a Parquet table: text, numbers, booleans or None by column."""
 
@@ -158,15 +160,18 @@ def poses_of(records: Iterable[PersonRecord]) -> dict[str, Pose]:
 
 
 def check_counts(options: object, **least: int) -> None:
-    """Check attributes of options against their least values.
+    """Check attributes of options against their least values, and that none is absurdly large.
 
     Raises:
-        UsageError: A value is too small.
+        UsageError: A value is too small, or too large.
     """
     for name, minimum in least.items():
         value = getattr(options, name)
         if value < minimum:
             raise UsageError(f"--{name.replace('_', '-')} {value}: at least {minimum} needed")
+        most = LARGEST_SEED if name == "seed" else MOST
+        if value > most:
+            raise UsageError(f"--{name.replace('_', '-')} {value}: at most {most}")
 
 
 def read_recipe(root: Path, command: str, purpose: str) -> dict[str, Any]:

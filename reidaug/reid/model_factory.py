@@ -168,8 +168,11 @@ def build(
     kind, preset = OURS[name]
     try:
         return kind(people, generator=generator, **{**preset, **options})
-    except (TypeError, ValueError) as error:
-        reason = str(error).replace(f"{kind.__name__}.__init__()", "it")
+    except ReidaugError:
+        raise
+    except Exception as error:  # numbers of a recipe reach all that a constructor does
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        reason = reason.replace(f"{kind.__name__}.__init__()", "it")
         raise UsageError(f"backbone {name}, options {options}: {reason}") from None
 
 

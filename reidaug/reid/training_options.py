@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from reidaug.recipes import Positive, Recipe, Share, Weight
+from reidaug.recipes import Decay, Positive, Rate, Recipe, Share
 from reidaug.reid.crop_transforms import CropTransforms
 from reidaug.reid.losses import ReIDLosses
 
@@ -15,9 +15,9 @@ class TrainingOptions(Recipe):
     Main crops are the real ones or, in an arm with ``only``, the arm's extra crops in their place.
     """
 
-    people: int = Field(16, ge=2)  # P, people per batch
-    images: int = Field(4, ge=1)  # K, main crops per person and batch
-    ratio: Weight = 1 / 3  # extra crops of a batch, as a share of its main crops
+    people: int = Field(16, ge=2, le=4096)  # P, people per batch
+    images: int = Field(4, ge=1, le=1024)  # K, main crops per person and batch
+    ratio: float = Field(1 / 3, ge=0, le=16)  # extra crops of a batch, as a share of its main crops
     # Whose extra crops a batch has: other ones of its people, or warps of its very main crops.
     extra_of: Literal["person", "crop"] = "person"
     real_only_share: Share = (
@@ -31,9 +31,9 @@ class TrainingOptions(Recipe):
     extra_transforms: CropTransforms = CropTransforms()  # augmentation of extra crops
     objective: ReIDLosses = ReIDLosses()  # the losses and their weights
     optimiser: Literal["adamw", "sgd"] = "adamw"  # see `reidaug.reid.trainer.build_optimiser`
-    learning_rate: Positive = 1e-4  # largest learning rate of the trunk
+    learning_rate: Rate = 1e-4  # largest learning rate of the trunk
     head_rate: Positive = 1.0  # factor of the learning rate for the heads
-    weight_decay: Weight = 5e-4  # weight decay of all parameters
+    weight_decay: Decay = 5e-4  # weight decay of all parameters
     warmup: float = Field(0.05, ge=0, lt=1)  # share of the steps over which the learning rate rises
     # Extra crops are normalised by their own batch statistics and leave the running ones alone.
     separate_norm: bool = False
@@ -51,4 +51,20 @@ class TrainingOptions(Recipe):
             )
         if self.light and not self.grounds:
             raise ValueError("light is that of other grounds: it needs grounds")
+        return self
+
+    @model_validator(mode="after")
+    def _check_batch(self) -> "TrainingOptions":
+        margin = self.objective.margin
+        if margin is not None and not 0 <= margin <= 1000:
+            raise ValueError(f"'objective.margin': from 0 to 1000, or null, got {margin}")
+        main = self.people * self.images
+        extra = round(self.ratio * main)
+        if self.ratio and not extra:
+            raise ValueError(f"ratio: {self.ratio:g} of {main} main crops is no extra crop at all")
+        if self.separate_norm and extra == 1:
+            raise ValueError(
+                f"separate_norm: {self.ratio:g} of {main} main crops is one extra crop a batch, "
+                f"and batch statistics need two: raise ratio, people or images"
+            )
         return self

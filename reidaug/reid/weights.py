@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from reidaug.errors import ReidaugError
 from reidaug.files import check_tensor_file, write_atomically
+from reidaug.finite import check_weights as check_finite
 from reidaug.reid.backbones import ReIDModel
 
 # Keys of the weights in checkpoints that hold epoch, scores and optimiser too.
@@ -53,7 +54,8 @@ def load_weights(model: ReIDModel, path: Path) -> LoadedWeights:
         path: A ``.safetensors`` file or a PyTorch file of tensors.
 
     Raises:
-        ReidaugError: The file cannot be read, holds no tensors, or none of them fits.
+        ReidaugError: The file cannot be read, holds no tensors, none of them fits, or a number in
+            one that does is not finite.
     """
     stored = model.own_names(_read_state(path))
     own = model.state_dict()
@@ -67,6 +69,7 @@ def load_weights(model: ReIDModel, path: Path) -> LoadedWeights:
             fitting[name] = value
     if not any(value.ndim > 1 for value in fitting.values()):
         raise ReidaugError(f"{path}: none of its {len(stored)} tensors fits this backbone")
+    check_finite(fitting, path)
     model.load_state_dict(fitting, strict=False)
     missing = tuple(n for n in own if n not in fitting and not n.endswith(COUNTER))
     modules = {name for name, _ in model.named_modules()}

@@ -186,6 +186,7 @@ def _style(theme: Theme) -> Any:
         "text.color": theme.ink,
         "axes.labelcolor": theme.muted,
         "path.simplify": False,
+        "text.parse_math": False,  # names may have dollar signs
     }
     return mpl.rc_context(settings)
 

@@ -12,8 +12,8 @@ from reidaug.experiments.adaptation_config import START, WARMUP
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"arms": {START: None}}, "an arm's name"),
-        ({"arms": {"teacher": None}}, "an arm's name"),
+        ({"arms": {START: None}}, "names files and curves"),
+        ({"arms": {"teacher": None}}, "names files and curves"),
         ({"cluster": {"eps": 0.8}}, r"cluster.eps .* cluster.original"),
         ({"cluster": {"k1": 0}}, r"cluster\.k1"),
         ({"teacher": {"images": 0}}, r"teacher\.images"),

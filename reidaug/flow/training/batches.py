@@ -59,6 +59,14 @@ class PairBatches(Sampler[list[int]]):
             }
             yield [epochs[i // self.count][i % self.count] for i in own]
 
+    def at(self, step: int) -> list[int]:
+        """Indices of the pairs of one step, counted from 0."""
+        one = PairBatches(
+            self.count, self.batch, steps=step + 1, start=step, seed=self.seed,
+            process=self.process, processes=self.processes,
+        )  # fmt: skip
+        return next(iter(one))
+
     def _permutation(self, epoch: int) -> list[int]:
         generator = step_generator(self.seed, epoch)
         order: list[int] = torch.randperm(self.count, generator=generator).tolist()

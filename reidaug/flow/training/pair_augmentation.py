@@ -11,6 +11,7 @@ from torch import Tensor
 from reidaug.data.pairs import PosePair
 from reidaug.geometry.flow import identity
 from reidaug.geometry.pose import OPENPOSE_18, Pose, mirror
+from reidaug.recipes import Share
 
 FACE = tuple(
     OPENPOSE_18.index(name) for name in ("nose", "right_eye", "left_eye", "right_ear", "left_ear")
@@ -23,14 +24,14 @@ class PairAugmentation:
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 
-    mirror: float = 0.5  # probability of mirroring a pair left to right
+    mirror: Share = 0.5  # probability of mirroring a pair left to right
     # probability that a pose loses its five face joints, as in a view from behind
-    face: float = 0.1
-    joint: float = 0.05  # probability that any joint is lost
+    face: Share = 0.1
+    joint: Share = 0.05  # probability that any joint is lost
     # Joint noise: scale of a Laplace distribution in x and y, as a fraction of the image's
     # height. Pose estimators are slightly wrong nearly always and far off sometimes.
-    jitter: float = 0.0
-    still: float = 0.0  # probability that a pair becomes its target twice; its flow is the identity
+    jitter: Share = 0.0
+    still: Share = 0.0  # probability that a pair becomes its target twice; its flow is the identity
 
     def apply(self, batch: PosePair, generator: torch.Generator) -> PosePair:
         """Augment a batch."""

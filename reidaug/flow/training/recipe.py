@@ -13,9 +13,22 @@ from reidaug.flow.loss_weights import LossWeights
 from reidaug.flow.training.pair_augmentation import PairAugmentation
 from reidaug.flow.unwarpme.losses import PYRAMID
 from reidaug.machine import fast_precision
-from reidaug.recipes import Recipe
+from reidaug.recipes import (
+    LARGEST_BATCH,
+    Beta,
+    Count,
+    Decay,
+    Part,
+    Positive,
+    Recipe,
+    Seed,
+    Share,
+    Steps,
+)
 
-Side = Annotated[int, Field(ge=8)]  # pixels
+Side = Annotated[int, Field(ge=8, le=4096)]  # pixels
+Scale = Annotated[float, Field(ge=1 / 64, le=1)]  # a share of an image's height and width
+Window = Annotated[int, Field(ge=1, le=63)]  # cells
 TASKS = ("affine", "exact", "reconstruction", "perceptual", "generation", "sampling")
 """Training tasks, see `reidaug.flow.training.tasks`, in the order in which losses are summed."""
 NETWORKS = ("estimator", "generator", "discriminator")
@@ -27,13 +40,13 @@ class Schedule:
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 
-    steps: int  # length of the training
-    rate: float = 2e-4  # base learning rate
-    warmup: int = 0  # steps of linear warm-up
+    steps: Count  # length of the training
+    rate: Decay = 2e-4  # base learning rate; 0 learns nothing
+    warmup: Steps = 0  # steps of linear warm-up
     # ``cosine``: to zero at the last step; ``drops``: to a tenth at each of ``drops``.
     shape: Literal["constant", "cosine", "drops"] = "cosine"
     # fractions of the training; FOMM's and MRAA's 60 and 90 of 100 epochs
-    drops: tuple[float, ...] = (0.6, 0.9)
+    drops: tuple[Share, ...] = (0.6, 0.9)
 
     def at(self, step: int) -> float:
         """Compute the learning rate of a step, counted from 0."""
@@ -59,11 +72,11 @@ class PairsRecipe(Recipe):
     # ``test``: the test people; ``held_out``: some of the training people, who are then not
     # trained on. Use these for model selection.
     evaluate_on: Literal["test", "held_out"] = "test"
-    held_out: float = Field(0.2, gt=0, lt=1)  # fraction of the training people to hold out for that
+    held_out: Part = 0.2  # fraction of the training people to hold out for that
     # number of pairs to score, evenly spaced in the list; 0 for all
-    test_pairs: int = Field(200, ge=0)
+    test_pairs: Steps = 200
     stlpips: tuple[Literal["alex", "vgg"], ...] = ("alex",)  # networks of ST-LPIPS to score with
-    seed: int = Field(0, ge=0)  # random seed
+    seed: Seed = 0  # random seed
 
 
 def _fast_precision() -> Literal["float32", "bfloat16"]:
@@ -84,28 +97,28 @@ class TrainFlow(PairsRecipe):
     # image generator for the task ``generation``; not needed afterwards
     generator: dict[str, Any] | None = None
     discriminator: dict[str, Any] | None = None  # of generated images
-    row: str = "unwarpme"  # name of the estimator's row in tables of scores
+    row: str = Field("unwarpme", min_length=1, max_length=100)  # name of the estimator's row in tables of scores
     # Tasks in turn, one entry per step; ``exact+reconstruction`` sums two in one step.
     cycle: tuple[str, ...] = Field(("affine", "reconstruction"), min_length=1)
     weights: LossWeights = LossWeights()  # loss weights
     # resolutions of the perceptual loss, as fractions of the images' own
-    scales: tuple[float, ...] = Field(PYRAMID, min_length=1)
-    windows: tuple[int, ...] = (3, 5)  # window sizes of GFLA's affine loss, coarse to fine
+    scales: tuple[Scale, ...] = Field(PYRAMID, min_length=1)
+    windows: tuple[Window, ...] = (3, 5)  # window sizes of GFLA's affine loss, coarse to fine
     pair_augmentation: PairAugmentation = PairAugmentation()  # random changes of training pairs
     schedule: Schedule  # steps and learning rate
-    batch: int = Field(16, ge=1)  # pairs per step, over all processes
-    clip: float | None = Field(1.0, gt=0)  # largest gradient norm; null does not clip
-    betas: tuple[float, float] = (0.5, 0.999)  # of Adam
-    weight_decay: float = Field(0.0, ge=0)  # L2 penalty of all parameters
+    batch: int = Field(16, ge=1, le=4096)  # pairs per step, over all processes
+    clip: Positive | None = 1.0  # largest gradient norm; null does not clip
+    betas: tuple[Beta, Beta] = (0.5, 0.999)  # of Adam
+    weight_decay: Decay = 0.0  # L2 penalty of all parameters
     # of the networks in training; by default bfloat16 where the device has instructions for it
     precision: Literal["float32", "bfloat16", "float16"] = Field(default_factory=_fast_precision)
     half_precision_weights: bool = False  # store the checkpoint's weights in 16 bits
     # torchvision's VGG-19 weights for the perceptual loss; null: ST-LPIPS's VGG-16
     vgg19: Path | None = None
-    workers: int = Field(0, ge=0)  # processes that read pairs; 0: the training process reads them
+    workers: int = Field(0, ge=0, le=64)  # processes that read pairs; 0: the training process reads them
     # steps from one round of log lines, a line a task of the cycle, to the next
-    log_every: int = Field(10, ge=1)
-    save_every: int = Field(500, ge=1)  # steps between training states, for resuming
+    log_every: Count = 10
+    save_every: Count = 500  # steps between training states, for resuming
 
     @model_validator(mode="after")
     def _check_cycle(self) -> "TrainFlow":
@@ -114,6 +127,12 @@ class TrainFlow(PairsRecipe):
             raise ValueError(f"cycle: no task {unknown[0]!r} (known: {', '.join(TASKS)})")
         if "generation" in self.tasks and self.generator is None:
             raise ValueError("cycle: the task 'generation' needs 'generator'")
+        height, width = self.size or (8, 8)
+        if self.batch * height * width > LARGEST_BATCH:
+            raise ValueError(
+                f"batch, size: {self.batch} pairs of {height} x {width} pixels a step are more "
+                f"than {LARGEST_BATCH} pixels"
+            )
         return self
 
     @property

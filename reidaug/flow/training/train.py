@@ -1,6 +1,5 @@
 """Flow training: the loop, its resumable state, its checkpoint and scores."""
 
-import math
 import shutil
 from contextlib import closing
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from torch.utils.tensorboard import SummaryWriter
 from reidaug.data.deepfashion import PairList
 from reidaug.data.pairs import PairDataset, PosePair, collate
 from reidaug.errors import ReidaugError, UsageError
+from reidaug.finite import NotFiniteError, first_not_finite
 from reidaug.flow.checkpoint import load_checkpoint, save_checkpoint
 from reidaug.flow.score_table import score_pairs
 from reidaug.flow.training.batches import PairBatches
@@ -28,6 +28,8 @@ from reidaug.jobs import StateFile, States
 from reidaug.runs import RunFolder, progress
 
 STATE = "training.pt"
+LAST_GOOD = "last_good"
+"""Folder of the checkpoint that a training leaves when it stops at a loss that is not finite."""
 
 
 @dataclass(frozen=True)
@@ -108,18 +110,48 @@ def _fit(trainer: FlowTrainer, pairs: PairList, run: RunFolder, *, lines: bool) 
         SummaryWriter(str(run.path / "tensorboard"), purge_step=trainer.steps_done)
     ) as log:
         for batch in steps if accelerator.is_main_process else loader:
-            losses = _step(trainer, batch)
+            try:
+                losses = _step(trainer, batch)
+            except NotFiniteError as error:
+                raise _stopped(trainer, loader, pairs, run, error) from None
             step = trainer.steps_done
-            if not all(map(math.isfinite, losses.values())):
-                raise ReidaugError(f"step {step}: a loss is not finite; lower schedule.rate")
             # As many steps in a row as the cycle is long, so that every task is logged.
             logged = step % recipe.log_every < len(recipe.cycle)
             if logged and accelerator.is_main_process:
                 run.log(step=step, **losses)
                 for name, loss in losses.items():
                     log.add_scalar(name, loss, step)
-            if step % recipe.save_every == 0 and step < recipe.schedule.steps:
+            if (
+                step % recipe.save_every == 0
+                and step < recipe.schedule.steps
+                and not first_not_finite(trainer.estimator.state_dict())  # the next step tells
+            ):
                 _save_state(states, trainer)
+
+
+def _stopped(
+    trainer: FlowTrainer,
+    loader: DataLoader[PosePair],
+    pairs: PairList,
+    run: RunFolder,
+    error: NotFiniteError,
+) -> ReidaugError:
+    """Say where a training stopped and on which pairs; keep the weights from before that step."""
+    step, recipe = trainer.steps_done, trainer.recipe
+    batches = loader.batch_sampler
+    assert isinstance(batches, PairBatches)
+    combinations = (1 + len(pairs.more_poses)) ** 2
+    shown = [" > ".join(pairs.pairs[k // combinations]) for k in batches.at(step)[:3]]
+    kept = States(run.path).latest()
+    last = f"the last good state is {kept[1]}" if kept else "there is no earlier state"
+    if trainer.accelerator.is_main_process and not first_not_finite(trainer.estimator.state_dict()):
+        folder = run.path / LAST_GOOD
+        save_checkpoint(folder, trainer.estimator, resolved(recipe))
+        last = f"the weights from before it are in {folder}"
+    return ReidaugError(
+        f"step {step + 1}: {error}; its pairs are {', '.join(shown)}"
+        f"{' ...' if recipe.batch > 3 else ''}; {last}; lower schedule.rate, or look at the pairs"
+    )
 
 
 def _loader(trainer: FlowTrainer, pairs: PairList) -> DataLoader[PosePair]:
@@ -143,8 +175,10 @@ def _loader(trainer: FlowTrainer, pairs: PairList) -> DataLoader[PosePair]:
 def _step(trainer: FlowTrainer, batch: PosePair) -> dict[str, float]:
     try:
         return trainer.step(send_to_device(batch, trainer.accelerator.device, non_blocking=True))
-    except ValueError as error:  # images of a size the network cannot take, a task without loss
-        raise UsageError(f"'size', 'weights' or a network: {error}") from None
+    except (ValueError, RuntimeError) as error:
+        # Images of a size the network cannot take, a task without loss, not enough memory.
+        reason = " ".join(str(error).split())[:300]
+        raise UsageError(f"'size', 'weights' or a network: {reason}") from error
 
 
 def _save_state(states: States, trainer: FlowTrainer) -> None:

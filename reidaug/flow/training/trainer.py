@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from reidaug.data.pairs import PosePair
+from reidaug.finite import check_losses
 from reidaug.flow.training.batches import step_generator
 from reidaug.flow.training.joint_model import Autocast
 from reidaug.flow.training.networks import Networks
@@ -72,7 +73,10 @@ class OptimiserStep:
                 parameter.grad = self.accelerator.reduce(parameter.grad, "mean")
         if self.clip is not None:
             self.scaler.unscale_(self.optimizer)
-            self.accelerator.clip_grad_norm_(parameters, self.clip)
+            norm = self.accelerator.clip_grad_norm_(parameters, self.clip)
+            # The scaler of 16 bits skips such steps by itself.
+            if norm is not None and not self.scaler.is_enabled():
+                check_losses({"gradient": norm})
         self.scaler.step(self.optimizer)
         self.scaler.update()
         return rate
@@ -112,6 +116,7 @@ class DiscriminatorTrainer:
         """
         with self.autocast():
             loss = self.discriminator.loss(batch.target, image.detach(), batch.target_pose, random)
+        check_losses({"discriminator": loss})
         self.optimise(loss, step)
         return float(loss.detach())
 
@@ -181,6 +186,7 @@ class FlowTrainer:
         """Take one step; return its unweighted losses, and ``rate``, the learning rate.
 
         Raises:
+            NotFiniteError: A loss or the gradient is not finite; the weights are as before.
             ValueError: The pairs lack what the tasks need, or no loss has a weight.
         """
         recipe, step, random = self.recipe, self.steps_done, self._random()
@@ -188,7 +194,9 @@ class FlowTrainer:
         batch = recipe.pair_augmentation.apply(batch, random)
         self.estimator.set_progress(step / recipe.schedule.steps, random)
         losses, image = self.losses(tasks, batch, random)
-        rate = self.optimise(total_loss(losses, recipe.weights), step)
+        total = total_loss(losses, recipe.weights)
+        check_losses({**losses, "total": total})  # before its gradient, which can crash
+        rate = self.optimise(total, step)
         values = {name: float(loss.detach()) for name, loss in losses.items()}
         if image is not None and self.discriminator is not None:
             values["discriminator"] = self.discriminator.step(image, batch, step, random)

@@ -1,11 +1,13 @@
 """Self-training of DG-Net++: pseudo-labels of the target, and what a round begins with."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 import torch
 from jaxtyping import Int
 from numpy import ndarray
+from pydantic import Field
 
 from reidaug.recipes import Count, Positive, Share
 from reidaug.reid.dgnet.networks import DGNet, renew_classifiers
@@ -29,8 +31,8 @@ class Clustering:
 
     eps: Positive = 0.45
     min_samples: Count = 7
-    k1: Count = 20
-    k2: Count = 6
+    k1: Annotated[int, Field(ge=1, le=10_000)] = 20
+    k2: Annotated[int, Field(ge=1, le=10_000)] = 6
     original: Share = 0.3
 
     __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012  # a misspelt recipe key is an error

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from reidaug.recipes import Recipe, Share, Weight
+from reidaug.recipes import Decay, Recipe, Share, Steps, Weight
 
 Phase = Literal["source", "warmup", "adapt"]
 """``source``: DG-Net; ``warmup``: DG-Net++ before the target has pseudo-labels; ``adapt``: with."""
@@ -94,10 +94,10 @@ class WeightSchedule:
         code). Ours are lengths, so that other final weights take as many steps.
     """
 
-    start: int = 30_000
-    cycle: int = 4_000
-    structure: int = 2_000
-    teacher: int = 4_000
+    start: Steps = 30_000
+    cycle: Steps = 4_000
+    structure: Steps = 2_000
+    teacher: Steps = 4_000
 
     __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012  # a misspelt recipe key is an error
 
@@ -198,13 +198,13 @@ class LearningRates:
         DG-Net; DG-Net++ has drops too, at steps that its rounds never reach.
     """
 
-    encoder: Weight = 2e-3
+    encoder: Decay = 2e-3
     heads: Weight = 10.0
-    generator: Weight = 1e-4
-    discriminator: Weight = 1e-4
-    domain: Weight = 1e-5
-    decay: Weight = 5e-4
-    drops: tuple[int, ...] = (60_000, 90_000, 105_000)
+    generator: Decay = 1e-4
+    discriminator: Decay = 1e-4
+    domain: Decay = 1e-5
+    decay: Decay = 5e-4
+    drops: tuple[Steps, ...] = (60_000, 90_000, 105_000)
 
     __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012  # a misspelt recipe key is an error
 
@@ -213,17 +213,17 @@ class LearningRates:
 class WarmupRates(LearningRates):
     """Learning rates of DG-Net++ in the phase ``warmup``."""
 
-    encoder: Weight = 1e-5
-    generator: Weight = 1e-6
-    discriminator: Weight = 1e-6
-    drops: tuple[int, ...] = ()
+    encoder: Decay = 1e-5
+    generator: Decay = 1e-6
+    discriminator: Decay = 1e-6
+    drops: tuple[Steps, ...] = ()
 
 
 @dataclass(frozen=True)
 class AdaptationRates(WarmupRates):
     """Learning rates of DG-Net++ in the phase ``adapt``."""
 
-    encoder: Weight = 6e-4
+    encoder: Decay = 6e-4
 
 
 @dataclass(frozen=True)

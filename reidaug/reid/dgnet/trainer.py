@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from reidaug.finite import check_losses
 from reidaug.jobs import torch_generator
 from reidaug.reid.batches import Batch
 from reidaug.reid.dgnet.losses import (
@@ -88,6 +89,7 @@ class DGNetTrainer:
             original.
 
         Raises:
+            NotFiniteError: A loss is not finite.
             ValueError: The batches do not suit the phase, each other or the networks.
         """
         active = active_losses(self.phase, (a.domain, b.domain))
@@ -194,6 +196,7 @@ class DGNetTrainer:
         return losses
 
     def _optimise(self, loss: Tensor, *names: str) -> None:
+        check_losses({f"of {' and '.join(names)}": loss})  # before its gradient
         for name in names:
             self.optimisers[name].zero_grad()
         loss.backward()

@@ -2,11 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import torch
 from jaxtyping import Bool, Int
-from pydantic import ConfigDict
+from pydantic import ConfigDict, Field
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, interpolate, max_pool2d
 
@@ -15,6 +15,7 @@ from reidaug.flow.surface.training.samples import Batch, Samples, take
 from reidaug.flow.training.pair_augmentation import PairAugmentation
 from reidaug.geometry.flow import Size, identity, size_of
 from reidaug.geometry.pose import OPENPOSE_18, Pose, mirror
+from reidaug.recipes import Share
 
 WILD = 0.1  # of the height
 ASIDE = 0.06  # of the height: shoulders nearer than that are seen from aside
@@ -26,22 +27,22 @@ class SurfaceAugmentation:
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 
-    found: float = 0.5  # that joints, and that masks, are those of a network
-    mirror: float = 0.5  # that a sample is mirrored left to right
-    unmasked: float = 0.1  # that the mask is not known
-    uneven: float = 0.4  # that a mask grows or shrinks by a pixel
-    erring: float = 0.0  # that the joints asked for err as those of a network do on a crop
-    light: float = 0.25  # deviation of the logarithms of gain and exponent; of colours half of it
-    colours: float = 0.0  # that the colour channels are mixed
-    shading: float = 0.0  # deviation of the logarithm of uneven light
-    noise: float = 0.0  # largest deviation of white noise, of which a crop has between 0 and this
-    coarse: float = 0.0  # that a crop has been half as large
-    erased: float = 0.15  # that a rectangle of one colour covers a part
-    face: float = 0.15  # that a pose loses its face joints
-    joint: float = 0.04  # that any joint is lost
-    jitter: float = 0.004  # joint noise, see `PairAugmentation`
+    found: Share = 0.5  # that joints, and that masks, are those of a network
+    mirror: Share = 0.5  # that a sample is mirrored left to right
+    unmasked: Share = 0.1  # that the mask is not known
+    uneven: Share = 0.4  # that a mask grows or shrinks by a pixel
+    erring: Share = 0.0  # that the joints asked for err as those of a network do on a crop
+    light: Annotated[float, Field(ge=0, le=4)] = 0.25  # deviation of the logarithms of gain and exponent; of colours half of it
+    colours: Share = 0.0  # that the colour channels are mixed
+    shading: Annotated[float, Field(ge=0, le=4)] = 0.0  # deviation of the logarithm of uneven light
+    noise: Share = 0.0  # largest deviation of white noise, of which a crop has between 0 and this
+    coarse: Share = 0.0  # that a crop has been half as large
+    erased: Share = 0.15  # that a rectangle of one colour covers a part
+    face: Share = 0.15  # that a pose loses its face joints
+    joint: Share = 0.04  # that any joint is lost
+    jitter: Share = 0.004  # joint noise, see `PairAugmentation`
     # that a sample becomes its crop in its own pose, so that what should not move does not
-    still: float = 0.0
+    still: Share = 0.0
 
     def draw(self, samples: Samples, numbers: Tensor, random: torch.Generator) -> Batch:
         """Take samples and change them at random."""

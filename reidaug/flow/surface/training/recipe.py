@@ -11,7 +11,7 @@ from reidaug.flow.components import without_preset
 from reidaug.flow.surface.training.augmentation import SurfaceAugmentation
 from reidaug.flow.training.recipe import Schedule
 from reidaug.machine import fast_precision
-from reidaug.recipes import Recipe, Share, Weight
+from reidaug.recipes import Beta, Count, Decay, Positive, Recipe, Seed, Share, Weight
 
 Part = Literal["source", "retargeting", "target", "refinement"]
 PARTS: tuple[Part, ...] = get_args(Part)
@@ -56,17 +56,17 @@ class TrainSurface(Recipe):
     true_joints: Share = 0.4
     weights: SurfaceWeights = SurfaceWeights()  # loss weights
     schedule: Schedule  # steps and learning rate
-    batch: int = Field(32, ge=1)  # samples per step
-    clip: float | None = Field(1.0, gt=0)  # largest gradient norm; null does not clip
-    betas: tuple[float, float] = (0.9, 0.99)  # of AdamW
-    weight_decay: float = Field(1e-4, ge=0)  # of AdamW
+    batch: int = Field(32, ge=1, le=4096)  # samples per step
+    clip: Positive | None = 1.0  # largest gradient norm; null does not clip
+    betas: tuple[Beta, Beta] = (0.9, 0.99)  # of AdamW
+    weight_decay: Decay = 1e-4  # of AdamW
     # of the convolutions in training; by default bfloat16 where the device has instructions for it
     precision: Literal["float32", "bfloat16"] = Field(default_factory=_fast_precision)
     half_precision_weights: bool = False  # store the checkpoint's weights in 16 bits
-    test_samples: int = Field(1000, ge=1)  # samples of the test people to score, evenly spaced
-    log_every: int = Field(100, ge=1)  # steps from one log line to the next
-    save_every: int = Field(500, ge=1)  # steps between training states, for resuming
-    seed: int = Field(0, ge=0)  # random seed
+    test_samples: Count = 1000  # samples of the test people to score, evenly spaced
+    log_every: Count = 100  # steps from one log line to the next
+    save_every: Count = 500  # steps between training states, for resuming
+    seed: Seed = 0  # random seed
 
 
 def resolved(recipe: TrainSurface) -> dict[str, Any]:

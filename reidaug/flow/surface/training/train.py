@@ -1,6 +1,5 @@
 """Training of surface flow: the loop, its resumable state, its checkpoint and scores."""
 
-import math
 from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
@@ -10,6 +9,7 @@ import torch
 from torch.nn.utils import clip_grad_norm_
 
 from reidaug.errors import ReidaugError, UsageError
+from reidaug.finite import NotFiniteError, check_losses, first_not_finite
 from reidaug.flow.builtin import load_flow
 from reidaug.flow.checkpoint import build_estimator, load_checkpoint, save_checkpoint
 from reidaug.flow.surface.estimator import SurfaceFlow, shown_in
@@ -18,6 +18,7 @@ from reidaug.flow.surface.training.recipe import TrainSurface, resolved
 from reidaug.flow.surface.training.samples import Batch, Samples, read_samples
 from reidaug.flow.surface.training.scores import score_samples
 from reidaug.flow.training.batches import PairBatches, step_generator
+from reidaug.flow.training.train import LAST_GOOD
 from reidaug.geometry.flow import size_of
 from reidaug.geometry.pose import Pose
 from reidaug.jobs import StateFile
@@ -59,16 +60,22 @@ class SurfaceTrainer:
         self.steps_done = 0
 
     def step(self, batch: Batch, random: torch.Generator) -> dict[str, float]:
-        """Take a step on a batch; the unweighted losses by name."""
+        """Take a step on a batch; the unweighted losses by name.
+
+        Raises:
+            NotFiniteError: A loss or the gradient is not finite; the weights are as before.
+        """
         for group in self.optimiser.param_groups:
             group["lr"] = self.recipe.schedule.at(self.steps_done)
         losses = losses_of(self.predict(batch, random), batch)
         weights = asdict(self.recipe.weights)
         total = sum((weights[name] * loss for name, loss in losses.items()), torch.zeros(()))
+        check_losses({**losses, "total": total})  # before its gradient, which can crash
         self.optimiser.zero_grad()
         total.backward()
         if self.recipe.clip is not None:
-            clip_grad_norm_(self.estimator.parameters(), self.recipe.clip)
+            norm = clip_grad_norm_(self.estimator.parameters(), self.recipe.clip)
+            check_losses({"gradient": norm})
         self.optimiser.step()
         self.steps_done += 1
         return {name: float(loss.detach()) for name, loss in losses.items()}
@@ -183,15 +190,35 @@ def _fit(trainer: SurfaceTrainer, samples: Samples, run: RunFolder, state: State
     for numbers in progress(batches, total=len(batches), what="train", unit="step"):
         random = step_generator(recipe.seed + CHANCE, trainer.steps_done)
         batch = recipe.augmentation.draw(samples, torch.tensor(numbers), random)
-        losses = trainer.step(batch, random)
-        if not all(map(math.isfinite, losses.values())):
-            raise ReidaugError(
-                f"step {trainer.steps_done}: a loss is not finite; lower schedule.rate"
-            )
+        try:
+            losses = trainer.step(batch, random)
+        except NotFiniteError as error:
+            raise _stopped(trainer, samples, numbers, run, error) from None
         sums = {name: sums.get(name, 0.0) + loss for name, loss in losses.items()}
         step = trainer.steps_done
         if step % recipe.log_every == 0:
             run.log(step=step, **{name: total / recipe.log_every for name, total in sums.items()})
             sums = {}
-        if step % recipe.save_every == 0 and step < recipe.schedule.steps:
+        due = step % recipe.save_every == 0 and step < recipe.schedule.steps
+        if due and not first_not_finite(trainer.estimator.state_dict()):  # else the next step tells
             state.write(trainer.state())
+
+
+def _stopped(
+    trainer: SurfaceTrainer,
+    samples: Samples,
+    numbers: list[int],
+    run: RunFolder,
+    error: NotFiniteError,
+) -> ReidaugError:
+    """Say where a training stopped and on which crops; keep the weights from before that step."""
+    crops = [samples.names[k] for k in samples.targets.source[numbers[:3]].tolist()]
+    last = "its last state is kept" if (run.path / STATE).exists() else "there is no earlier state"
+    if not first_not_finite(trainer.estimator.state_dict()):
+        folder = run.path / LAST_GOOD
+        save_checkpoint(folder, trainer.estimator, resolved(trainer.recipe))
+        last = f"the weights from before it are in {folder}"
+    return ReidaugError(
+        f"step {trainer.steps_done + 1}: {error}; its crops are {', '.join(crops)}"
+        f"{' ...' if len(numbers) > 3 else ''}; {last}; lower schedule.rate, or look at the crops"
+    )

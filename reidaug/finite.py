@@ -1,0 +1,51 @@
+"""Finite numbers: tests of losses before their gradient, and of weights where they come in.
+
+A loss that is not finite has gradients that are none; some of torch's backward passes crash on
+them. A single weight that is not finite makes everything after it NaN, which no comparison sees.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from reidaug.errors import ReidaugError
+
+
+class NotFiniteError(ReidaugError):
+    """A loss or gradient is not finite: the training cannot go on from here."""
+
+
+def check_losses(losses: Mapping[str, Tensor]) -> None:
+    """Test losses, before the backward pass.
+
+    Raises:
+        NotFiniteError: One is NaN or infinite; the message names it.
+    """
+    for name, loss in losses.items():
+        if not bool(loss.detach().isfinite().all()):
+            raise NotFiniteError(f"the loss '{name}' is not finite")
+
+
+def first_not_finite(state: Mapping[str, Any]) -> str | None:
+    """Name the first tensor of weights that holds NaN or infinity; None where all are finite."""
+    for name, value in state.items():
+        if not isinstance(value, Tensor) or not value.is_floating_point() or value.is_meta:
+            continue
+        if not bool(value.isfinite().all()):
+            return name
+    return None
+
+
+def check_weights(state: Mapping[str, Any], path: Path) -> None:
+    """Test the weights of a file.
+
+    Raises:
+        ReidaugError: A number in them is NaN or infinite.
+    """
+    if (name := first_not_finite(state)) is not None:
+        raise ReidaugError(
+            f"{path}: the tensor {name} holds numbers that are not finite: the training of this "
+            f"file has diverged, or it is damaged"
+        )
