@@ -26,13 +26,15 @@ from reidaug.experiments.finetune_config import (
 )
 from reidaug.experiments.results import CellResult, scores, shared_report
 from reidaug.experiments.run_grid import Advance, CellKey, Grid, dry_run_grid, run_experiment
+from reidaug.errors import ReidaugError
+from reidaug.jobs import Records
 from reidaug.machine import one_thread
 from reidaug.reid.backbones import ReIDModel
 from reidaug.reid.crops import Crops
 from reidaug.reid.evaluation.retrieval import evaluate
 from reidaug.reid.features import RetrievalFeatures, embed, extract_features
 from reidaug.reid.network_modes import seeded
-from reidaug.reid.training_loop import train
+from reidaug.reid.training_loop import DivergedError, FinalMetrics, train
 from reidaug.reid.weights import save_weights
 from reidaug.report.experiment import FinetuneReport
 from reidaug.runs import RunFolder
@@ -128,21 +130,51 @@ class FinetuneGrid(Grid[FinetuneReport]):
                 self.folder.log(stage=key.name, seed=key.seed, step=step, **record)
             advance(1)
 
+        # Weights are written before the test set is read: what fails there costs no training.
+        trained = self.trained.read(str(key))
+        if trained is not None and self.model_path(key).is_file():
+            weights = self.model_path(key)
         with one_thread(), seeded(key.seed):
             model, _ = build_network(recipe, len(self.data.pids), key.seed, weights)
-            metrics = train(
-                model,
-                arm_batches(self.recipe, self.data, key.name),
-                recipe,
-                steps=steps,
-                seed=key.seed,
-                after_step=after_step,
-                bfloat16=recipe.bfloat16(PartialState().device),
-            )
+            if weights == self.model_path(key):
+                metrics = FinalMetrics(**trained)
+                advance(steps)
+            else:
+                try:
+                    metrics = train(
+                        model,
+                        arm_batches(self.recipe, self.data, key.name),
+                        recipe,
+                        steps=steps,
+                        seed=key.seed,
+                        after_step=after_step,
+                        bfloat16=recipe.bfloat16(PartialState().device),
+                    )
+                except DivergedError as error:
+                    raise self._stopped(key, model, error) from None
+                save_weights(model, self.model_path(key))
+                self.trained.write(str(key), metrics._asdict())
             evaluation = evaluate(self.features(model), memory_mb=recipe.memory_mb)
-        if key.name == START or recipe.keep_checkpoints:
-            save_weights(model, self.model_path(key))
         return CellResult(evaluation, *metrics)
+
+    def finish(self, key: CellKey, advance: Advance) -> CellKey:
+        """Train and evaluate a cell, write its record, and remove weights that nobody needs."""
+        super().finish(key, advance)
+        if key.name != START and not self.recipe.of_arm(key.name).keep_checkpoints:
+            self.model_path(key).unlink(missing_ok=True)
+        return key
+
+    @property
+    def trained(self) -> Records:
+        """The last training metrics of cells whose weights are written."""
+        return Records(self.folder.path / "trained")
+
+    def _stopped(self, key: CellKey, model: ReIDModel, error: DivergedError) -> ReidaugError:
+        """Keep the last good weights of a cell that diverged, and say where they are."""
+        model.load_state_dict(dict(error.good))
+        path = self.model_path(key).with_suffix(".last_good.safetensors")
+        save_weights(model, path)
+        return ReidaugError(f"{key.name}, {error}; weights of step {error.good_step}: {path}")
 
     def report(self) -> FinetuneReport:
         """Build the report of the finished experiment."""

@@ -1,20 +1,57 @@
 """Training loop of a re-ID model: batches, steps, weight averaging, batch-norm calibration."""
 
-import math
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_swa_multi_avg_fn, update_bn
 
 from reidaug.errors import ReidaugError
+from reidaug.finite import NotFiniteError, check_losses, first_not_finite
 from reidaug.reid.backbones import ReIDModel
 from reidaug.reid.batches import TrainingBatches, calibration_batches
+from reidaug.reid.losses import ReIDLosses
 from reidaug.reid.trainer import ReIDTrainer
 from reidaug.reid.training_options import TrainingOptions
 
 AfterStep = Callable[[int, dict[str, float]], None]
 """Called with the number of a step, from 1, and what `ReIDTrainer.step` returned."""
+
+
+KEPT_EVERY = 200  # steps between two copies of the weights, to go back to
+
+
+class DivergedError(ReidaugError):
+    """A training that stopped at a loss that is not finite.
+
+    Args:
+        line: What happened.
+        step: Number of the step, from 1.
+        good_step: Number of the last step whose weights are in `good`.
+        good: The last weights that were finite, by name.
+    """
+
+    def __init__(self, line: str, *, step: int, good_step: int, good: Mapping[str, Tensor]) -> None:
+        super().__init__(line)
+        self.step, self.good_step, self.good = step, good_step, good
+
+
+class CheckedLosses(ReIDLosses):
+    """Losses that are tested before their gradient is taken."""
+
+    def losses(self, *given: Any, **named: Any) -> dict[str, Float[Tensor, ""]]:
+        """Compute the losses, see `ReIDLosses.losses`.
+
+        Raises:
+            NotFiniteError: One is not finite.
+        """
+        parts = super().losses(*given, **named)
+        check_losses(parts)
+        return parts
 
 
 class FinalMetrics(NamedTuple):
@@ -49,9 +86,13 @@ def train(
         bfloat16: Whether the network computes in bfloat16.
 
     Raises:
-        ReidaugError: The loss is not finite.
+        DivergedError: A loss is not finite. The message names the step and files of its batch; the
+            last finite weights are in it.
     """
     device = next(model.parameters()).device
+    checked = CheckedLosses(**vars(options.objective))
+    options = options.model_copy(update={"objective": checked})
+    good = GoodWeights(model)
     trainer = ReIDTrainer(model, options, steps=steps, bfloat16=bfloat16)
     first_averaged = steps - round(options.average_share * steps) + 1
     average = None
@@ -60,11 +101,20 @@ def train(
     records = []
     batches = crops.batches(options, steps=steps, seed=seed, device=device)
     for step, (real, extra) in enumerate(batches, 1):
-        record = trainer.step(real, extra)
-        if not math.isfinite(record["loss"]):
-            raise ReidaugError(
-                f"seed {seed}, step {step}: the loss is not finite; lower learning_rate"
-            )
+        try:
+            record = trainer.step(real, extra)
+        except NotFiniteError as error:
+            good.keep(step - 1)
+            shown = [file.name for file in (*crops.real.latest[:3], *crops.extra.latest[:1])]
+            raise DivergedError(
+                f"seed {seed}, step {step}: {error}; its batch has {', '.join(shown)} ...; lower "
+                f"learning_rate, or look at them",
+                step=step,
+                good_step=good.step,
+                good=good.weights,
+            ) from None
+        if step % KEPT_EVERY == 0:
+            good.keep(step)
         if average is not None and step >= first_averaged:
             average.update_parameters(model)
         records.append(record)
@@ -74,7 +124,42 @@ def train(
     if average is not None or (options.recalibrate_norm and steps):
         count = options.people * options.images
         update_bn(calibration_batches(crops.real, count=count, seed=seed, device=device), model)
+    if (name := first_not_finite(model.state_dict())) is not None:
+        raise DivergedError(
+            f"seed {seed}, step {steps}: the weights {name} are not finite in the end; lower "
+            f"learning_rate",
+            step=steps,
+            good_step=good.step,
+            good=good.weights,
+        )
     if not records:
         return FinalMetrics(None, None)
     last = records[-max(1, steps // 10) :]
     return FinalMetrics(*(float(np.mean([r[key] for r in last])) for key in FinalMetrics._fields))
+
+
+class GoodWeights:
+    """A copy of the last weights of a model in training that were finite.
+
+    Args:
+        model: The model.
+
+    Attributes:
+        step: Number of the step after which they were copied; 0 before the first.
+        weights: The weights by name.
+    """
+
+    def __init__(self, model: ReIDModel) -> None:
+        self.model = model
+        self.step, self.weights = 0, self._copy()
+
+    def keep(self, step: int) -> None:
+        """Copy the weights after a step, unless one is not finite."""
+        if first_not_finite(self.model.state_dict()) is None:
+            self.step, self.weights = step, self._copy()
+
+    def _copy(self) -> dict[str, Tensor]:
+        return {
+            key: value.detach().to("cpu", copy=True, memory_format=torch.preserve_format)
+            for key, value in self.model.state_dict().items()
+        }

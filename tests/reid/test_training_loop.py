@@ -4,11 +4,12 @@ import pytest
 import torch
 from drawn_crops import LABELS, DrawnCrops
 
-from reidaug.errors import ReidaugError
+from reidaug.finite import NotFiniteError
+from reidaug.reid.backbones import Embedding
 from reidaug.reid.batches import TrainingBatches
 from reidaug.reid.model_factory import build
 from reidaug.reid.network_modes import seeded
-from reidaug.reid.training_loop import FinalMetrics, train
+from reidaug.reid.training_loop import CheckedLosses, DivergedError, FinalMetrics, train
 from reidaug.reid.training_options import TrainingOptions
 
 
@@ -51,5 +52,18 @@ def test_no_steps_leave_the_network_as_it_is() -> None:
 
 
 def test_a_diverging_training_is_an_error() -> None:
-    with pytest.raises(ReidaugError, match="learning_rate"):
-        trained(steps=30, learning_rate=1e30, optimiser="sgd", warmup=0.0)
+    wild = {"learning_rate": 100, "head_rate": 1e6, "optimiser": "sgd", "warmup": 0.0}
+    with pytest.raises(DivergedError, match=r"step \d+: the loss '\w+' is not finite") as stopped:
+        trained(steps=30, **wild)
+    assert "learning_rate" in str(stopped.value)
+    assert stopped.value.good_step < stopped.value.step
+    assert all(value.isfinite().all() for value in stopped.value.good.values())
+
+
+def test_the_loss_is_tested_before_its_gradient_is_taken() -> None:
+    losses = CheckedLosses(margin=float("nan"))
+    pooled = torch.ones(4, 2, requires_grad=True)
+    output = Embedding(pooled, (pooled,), (pooled,))
+    with pytest.raises(NotFiniteError, match="'loss'|'triplet'"):
+        losses.losses(output, torch.tensor([0, 0, 1, 1]), None, torch.tensor([], dtype=torch.int64))
+    assert pooled.grad is None

@@ -13,7 +13,7 @@ import torch
 from flow_figures import SIZE
 from safetensors.torch import load_file
 from small_pairs import write_pairs
-from small_trainings import DISCRIMINATOR, GENERATOR
+from small_trainings import DISCRIMINATOR, ESTIMATOR, GENERATOR
 from small_trainings import train_recipe as recipe
 
 from reidaug.data.deepfashion import read_deepfashion
@@ -28,6 +28,7 @@ from reidaug.flow.training.pair_sources import hold_out, read_splits, subsample
 from reidaug.flow.training.recipe import resolved
 from reidaug.flow.training.train import STATE, train
 from reidaug.flow.training.trainer import FlowTrainer
+from reidaug.flow.unwarpme import UnWarpME
 from reidaug.geometry.pose import Pose
 from reidaug.jobs import StateFile, States
 from reidaug.runs import RunFolder
@@ -252,9 +253,19 @@ def test_images_of_a_wrong_size_are_a_usage_error(people: Path, tmp_path: Path) 
 
 
 def test_a_diverging_training_is_an_error(people: Path, tmp_path: Path) -> None:
-    settings = recipe(people, schedule={"steps": 40, "rate": 1e30, "shape": "constant"})
-    with pytest.raises(ReidaugError, match="a loss is not finite"):
+    settings = recipe(people, estimator={**ESTIMATOR, "class": "poisoned:Poisoned"}, save_every=1)
+    line = r"^step 4: the loss '\w+' is not finite; its pairs are \S+\.\w+ > .*last_good"
+    with pytest.raises(ReidaugError, match=line):
         train(settings, tmp_path / "run")
+    # The weights are those before the step, and are kept.
+    kept, state = (
+        load_file(tmp_path / "run" / folder / "model.safetensors")
+        for folder in ("last_good", "state-00000003")
+    )
+    assert all(torch.isfinite(value).all() for value in kept.values())
+    learnt = [name for name in kept if "running" not in name and "num_batches" not in name]
+    assert all(any(torch.equal(kept[n], v) for v in state.values()) for n in learnt)
+    assert isinstance(load_checkpoint(tmp_path / "run" / "last_good"), UnWarpME)
 
 
 @pytest.mark.slow

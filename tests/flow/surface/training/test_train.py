@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from reidaug.errors import UsageError
+from reidaug.errors import ReidaugError, UsageError
 from reidaug.flow.builtin import load_flow
 from reidaug.flow.checkpoint import load_checkpoint
 from reidaug.flow.surface import SurfaceFlow
@@ -43,6 +43,24 @@ def test_training_writes_a_checkpoint_that_loads_and_resumes_to_the_same_bytes(s
     assert weights[0].read_bytes() == weights[1].read_bytes()
     logs = [(folder / "log.jsonl").read_text() for folder in (whole, parts)]
     assert logs[0] == logs[1] and not (parts / "state.pt").exists()
+
+
+def test_a_loss_that_is_not_finite_stops_the_training_with_step_and_crops(surfaces, tmp_path):
+    taken = SurfaceTrainer.predict
+
+    def poisoned(self, batch, random):
+        found = taken(self, batch, random)
+        if self.steps_done == 3:
+            refined = found.refined._replace(flow=found.refined.flow * torch.nan)
+            return found._replace(refined=refined)
+        return found
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(SurfaceTrainer, "predict", poisoned)
+        line = r"^step 4: the loss '\w+' is not finite; its crops are \S+\.jpg, .*last_good"
+        with pytest.raises(ReidaugError, match=line):
+            train_surface(surface_recipe(surfaces), tmp_path / "run")
+    assert isinstance(load_checkpoint(tmp_path / "run" / "last_good"), SurfaceFlow)
 
 
 def test_training_learns(samples, surfaces):

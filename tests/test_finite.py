@@ -1,0 +1,21 @@
+"""Losses and weights that are not finite."""
+
+import pytest
+import torch
+
+from reidaug.errors import ReidaugError
+from reidaug.finite import NotFiniteError, check_losses, check_weights, first_not_finite
+
+NAN, INFINITE = torch.tensor([1.0, torch.nan]), torch.tensor([-torch.inf, 0.0])
+
+
+@pytest.mark.parametrize("bad", [NAN, INFINITE])
+def test_the_first_bad_one_is_named(bad, tmp_path):
+    fine = {"count": torch.tensor([3]), "half": torch.ones(2, dtype=torch.bfloat16)}
+    check_losses(fine)
+    check_weights(fine, tmp_path)
+    assert first_not_finite({**fine, "bad": bad, "later": bad}) == "bad"
+    with pytest.raises(NotFiniteError, match="the loss 'l1' is not finite"):
+        check_losses({"ssim": torch.ones(()), "l1": bad.sum()})
+    with pytest.raises(ReidaugError, match=r"m\.pth: the tensor bad holds .* not finite"):
+        check_weights({"bad": bad}, tmp_path / "m.pth")
