@@ -13,6 +13,7 @@ from reidaug.geometry.flow import Size
 from reidaug.reid.backbones import ReIDModel
 from reidaug.reid.crops import Crops, normalise
 from reidaug.reid.evaluation.metrics import Identities
+from reidaug.reid.evaluation.ranking import unit
 
 
 class RetrievalFeatures(NamedTuple):
@@ -64,6 +65,8 @@ def embed(
 ) -> Float[Tensor, "n d"]:
     """Features (N, D) of crops on the CPU, whose cosine is the weighted mean of the heads' cosines.
 
+    `ReidaugError` for features that are not finite.
+
     Args:
         model: Put into eval mode.
         crops: N crops.
@@ -88,7 +91,7 @@ def embed(
                 if mirror:
                     views.append(model(images.flip(-1)).heads)
             heads = [
-                normalize(sum((normalize(v.float(), dim=1) for v in view), torch.zeros(())), dim=1)
+                normalize(sum((unit(v.float(), "crop's") for v in view), torch.zeros(())), dim=1)
                 for view in zip(*views, strict=True)
             ]
             weighted = [heads[0], *(fine_weight**0.5 * head for head in heads[1:])]

@@ -6,6 +6,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from reidaug.errors import ReidaugError
+from reidaug.reid.evaluation.ranking import unit
 
 
 def average_features(
@@ -46,10 +47,10 @@ def average_features(
             raise ReidaugError(f"{name}: a value is not finite")
     if weight < 0 or (quality < 0).any():
         raise ValueError("weights and qualities are at least 0")
-    own = normalize(features.double(), dim=1)
+    own = unit(features.double(), "crop")
     share = quality.double()
     total = torch.zeros(len(own), dtype=share.dtype).index_add(0, crop.long(), share)
-    views = normalize(extra.double(), dim=1) * share[:, None]
+    views = unit(extra.double(), "warp") * share[:, None]
     mean = torch.zeros_like(own).index_add(0, crop.long(), views)
     mean = mean / torch.where(total > 0, total, 1.0)[:, None]
     return normalize(own + weight * mean, dim=1).to(features.dtype)

@@ -1,8 +1,9 @@
 """Retrieval metrics under Market-1501's single-query protocol: mAP, mINP, CMC.
 
 For every query the gallery loses junk (pid -1) and the crops of the same person by the same
-camera; distractors (pid 0) stay and count as wrong. The rest is ranked by distance, equal
-distances by gallery index, so every score is exact and repeatable.
+camera; distractors (pid 0) stay and count as wrong. The rest is ranked by distance. At equal
+distances wrong crops come first, so that no order of the gallery's files helps: features that say
+nothing score as badly as they are, and every score is exact and repeatable.
 """
 
 from collections.abc import Iterable, Sequence
@@ -43,7 +44,7 @@ class QueryScores(NamedTuple):
 
 
 class Scores(NamedTuple):
-    """Scores of a whole query set, each a share in [0, 1]."""
+    """Scores of a whole query set, each a share in [0, 1]; NaN where no query has a match."""
 
     # Means of `QueryScores.ap`, `ap_trapezoid` and `inp`.
     mAP: float  # noqa: N815
@@ -60,7 +61,9 @@ def hit_ranks(
     """Rank the matches of every query, ascending from 0; empty without a match.
 
     The rank of a match is the number of gallery crops before it, found by counting instead of
-    sorting the row: few crops are matches, so this takes a fraction of the time.
+    sorting the row: few crops are matches, so this takes a fraction of the time. Wrong crops at the
+    distance of a match are before it. torchreid and fast-reid rank equal distances by position in
+    the gallery, which lets a sorted list of files help features that are all the same.
 
     Args:
         distances: Distances (Q, G) of queries to gallery crops, left unchanged.
@@ -86,20 +89,15 @@ def hit_ranks(
 def _count(
     row: Float[ndarray, "g"], matches: Int[ndarray, "m"], removed: Int[ndarray, "r"]
 ) -> Int[ndarray, "m"]:
-    """Count the crops before each match, those at equal distance by gallery index."""
+    """Count the crops before each match, wrong ones at its distance among them."""
     if not matches.size:
         return np.zeros(0, dtype=np.int64)
-    near = np.flatnonzero(row <= row[matches].max())
-    values = row[near]
-    places = np.searchsorted(near, matches)
-    ranks = [
-        np.count_nonzero(values[:place] <= value) + np.count_nonzero(values[place:] < value)
-        for place, value in zip(places, row[matches], strict=True)
-    ]
-    gone_distance, gone_index = row[removed][:, None], removed[:, None]
-    at, index = row[matches][None], matches[None]
-    gone = (gone_distance < at) | ((gone_distance == at) & (gone_index < index))
-    return np.sort(np.array(ranks, dtype=np.int64) - gone.sum(0))
+    at = np.sort(row[matches])
+    near = row[row <= at[-1]]
+    not_wrong = np.sort(row[np.concatenate((matches, removed))])
+    every = [np.count_nonzero(near <= value) for value in at]
+    wrong = np.array(every, dtype=np.int64) - np.searchsorted(not_wrong, at, side="right")
+    return wrong + np.arange(len(at))
 
 
 def score_queries(ranks: Sequence[Int[ndarray, "_"]]) -> QueryScores:
@@ -128,12 +126,12 @@ def score_queries(ranks: Sequence[Int[ndarray, "_"]]) -> QueryScores:
 def summarise(scores: QueryScores, *, ranks: int = 50) -> Scores:
     """Average the scores of the queries that have a match, with a CMC curve of ``ranks`` values.
 
-    All are zero when no query has a match.
+    All are NaN when no query has a match: there is nothing to average.
     """
     counted = ~np.isnan(scores.first)
     queries = int(counted.sum())
     if not queries:
-        return Scores(0.0, 0.0, 0.0, np.zeros(ranks), 0, len(counted))
+        return Scores(np.nan, np.nan, np.nan, np.full(ranks, np.nan), 0, len(counted))
     first = scores.first[counted]
     cmc = np.array([(first <= rank).mean() for rank in range(ranks)])
     ap, trapezoid, inp = (float(part[counted].mean()) for part in scores[:3])

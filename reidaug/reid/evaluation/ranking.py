@@ -94,9 +94,9 @@ def nearest_by_distances(
 ) -> Nearest:
     """Find every query's k >= 1 nearest gallery crops by distances as in `rank_by_distances`.
 
-    Junk and crops of the query's person by the query's camera are left out; equal distances go by
-    gallery index, so the order is that of `rank_by_distances`. Distances are finite and
-    left unchanged.
+    Junk and crops of the query's person by the query's camera are left out; at equal distances
+    wrong crops come first, then the gallery's order counts, so the order is that of
+    `rank_by_distances`. Distances are finite and left unchanged.
 
     Raises:
         ValueError: As in `rank_by_distances`, or k is below 1.
@@ -111,18 +111,20 @@ def nearest_by_distances(
     for block, ids in _with_identities(blocks, query):
         for row, pid, camid in zip(block, *ids, strict=True):
             removed = junk | ((gallery.pids == pid) & (gallery.camids == camid))
-            best = _smallest(np.where(removed, np.inf, row), k)
+            best = _smallest(np.where(removed, np.inf, row), gallery.pids == pid, k)
             indices[person, : len(best)], distance[person, : len(best)] = best, row[best]
             person += 1
     right = (indices >= 0) & (np.append(gallery.pids, JUNK)[indices] == query.pids[:, None])
     return Nearest(indices, right, distance)
 
 
-def _smallest(row: Float[ndarray, "g"], k: int) -> Int[ndarray, "_"]:
-    """Indices of the k smallest finite values, smallest first, equal ones by index."""
+def _smallest(
+    row: Float[ndarray, "g"], right: Bool[ndarray, "g"], k: int
+) -> Int[ndarray, "_"]:
+    """Indices of the k smallest finite values, smallest first, of equals the wrong ones."""
     bound = np.partition(row, k - 1)[k - 1] if k < len(row) else np.inf
     near = np.flatnonzero((row <= bound) & (row < np.inf))
-    return near[np.argsort(row[near], kind="stable")][:k]
+    return near[np.lexsort((right[near], row[near]))][:k]
 
 
 def _with_identities(
@@ -152,14 +154,26 @@ def _negative_cosines(
 
 
 def unit(features: Float[Tensor, "n d"], what: str) -> Float[Tensor, "n d"]:
-    """Scale features (N, D) to unit length.
+    """Scale features (N, D) to unit length, however large or small; zeros stay.
 
     Raises:
         ReidaugError: A feature is not finite; the message calls it a `what` feature.
     """
     if not bool(features.isfinite().all()):
         raise ReidaugError(f"a {what} feature is not finite: the model's training has diverged")
-    return normalize(features, dim=1)
+    return normalize(scaled(features), dim=1)
+
+
+def scaled(features: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
+    """Scale each of some features (N, D) by a power of two, its largest number to about 1.
+
+    The squares of features of 1e20 are infinite in 32 bits, and their unit vectors would be 0;
+    a power of two changes no digit.
+    """
+    if not features.numel():
+        return features
+    exponent = torch.frexp(features.abs().amax(1, keepdim=True)).exponent
+    return torch.ldexp(features, -exponent)
 
 
 def rows_within(memory_mb: int, row_bytes: int) -> int:

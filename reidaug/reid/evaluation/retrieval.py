@@ -18,8 +18,9 @@ class Evaluation(NamedTuple):
     """Retrieval scores of a model, in percent."""
 
     # ``mAP``, ``mAP_trapezoid``, ``mINP``, ``rank1``, ``rank5``, ``rank10``, ``rank20``.
-    scores: dict[str, float]
-    cmc: list[float]  # share of queries with a match among the first 1, 2, ... 20.
+    # None where no query has a match.
+    scores: dict[str, float | None]
+    cmc: list[float | None]  # share of queries with a match among the first 1, 2, ... 20.
     ap: list[float | None]  # average precision of every query; None where it has no match
     unmatched: int  # number of queries without a match
 
@@ -27,14 +28,14 @@ class Evaluation(NamedTuple):
     def of(cls, queries: QueryScores) -> "Evaluation":
         """Summarise the scores of all queries."""
         total = summarise(queries, ranks=CMC_RANKS)
-        cmc = [100 * float(value) for value in total.cmc]
+        cmc = [_percent(value) for value in total.cmc]
         scores = {
-            "mAP": 100 * total.mAP,
-            "mAP_trapezoid": 100 * total.mAP_trapezoid,
-            "mINP": 100 * total.mINP,
+            "mAP": _percent(total.mAP),
+            "mAP_trapezoid": _percent(total.mAP_trapezoid),
+            "mINP": _percent(total.mINP),
             **{f"rank{rank}": cmc[rank - 1] for rank in (1, 5, 10, 20)},
         }
-        ap = [None if np.isnan(value) else 100 * float(value) for value in queries.ap]
+        ap = [_percent(value) for value in queries.ap]
         return cls(scores, cmc, ap, total.unmatched)
 
 
@@ -57,3 +58,7 @@ def evaluate(
     gallery = None if one_set else features.gallery_features
     blocks = rerank_distances(features.query_features, gallery, memory_mb=memory_mb)
     return Evaluation.of(score_queries(rank_by_distances(blocks, features.query, features.gallery)))
+
+
+def _percent(share: float) -> float | None:
+    return None if np.isnan(share) else 100 * float(share)

@@ -89,7 +89,9 @@ def test_the_nearest_are_the_first_of_the_cleaned_list(seed, levels, gallery, k,
     for i, (pid, camid) in enumerate(zip(*queries, strict=True)):
         left = [
             g
-            for g in sorted(range(gallery), key=lambda g: (distances[i, g], g))
+            for g in sorted(
+                    range(gallery), key=lambda g: (distances[i, g], candidates.pids[g] == pid, g)
+                )
             if candidates.pids[g] != -1
             and (candidates.pids[g], candidates.camids[g]) != (pid, camid)
         ][:k]

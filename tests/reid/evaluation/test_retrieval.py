@@ -1,5 +1,6 @@
 """A model searches a gallery, by features or re-ranked."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -9,14 +10,59 @@ import torch
 from reidaug.data.images import encode_jpeg
 from reidaug.data.market1501 import Person
 from reidaug.reid.crops import Crops
-from reidaug.reid.evaluation.metrics import Identities, score_queries
+from reidaug.reid.evaluation.metrics import Identities, hit_ranks, score_queries
 from reidaug.reid.evaluation.ranking import rank_by_distances, rank_matches
 from reidaug.reid.evaluation.rerank import gnn_rerank, k_reciprocal
 from reidaug.reid.evaluation.retrieval import Evaluation, evaluate
-from reidaug.reid.features import embed, extract_features
+from reidaug.reid.features import RetrievalFeatures, embed, extract_features
 from reidaug.reid.model_factory import build
 
 SIZE = (32, 16)
+
+
+def sorted_gallery(people: int, each: int) -> Identities:
+    """A gallery in the order of its people, as files of such names are."""
+    pids = np.repeat(np.arange(1, people + 1), each)
+    return Identities(pids, 1 + np.tile(np.arange(each), people))
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0, 1e20, -3e-30])
+@pytest.mark.parametrize("rerank", ["none", "k_reciprocal", "gnn"])
+def test_features_that_say_nothing_do_not_score_above_chance(value, rerank):
+    gallery = sorted_gallery(12, 4)
+    query = Identities(gallery.pids[::4], gallery.camids[::4] + 10)
+    rng = np.random.default_rng(0)
+    chance = np.mean(
+        [score_queries(hit_ranks(rng.random((12, 48)), query, gallery)).ap for _ in range(50)]
+    )
+    constant = RetrievalFeatures(
+        torch.full((12, 8), value), query, torch.full((48, 8), value), gallery
+    )
+    score = evaluate(constant, rerank=rerank).scores["mAP"]
+    assert score is not None
+    assert score <= 100 * chance
+
+
+@pytest.mark.parametrize("factor", [1e-30, 1e20, 1e37])
+def test_features_of_any_size_rank_alike(factor):
+    gallery = sorted_gallery(6, 4)
+    features = torch.randn(24, 8, generator=torch.Generator().manual_seed(0)).double()
+    plain, huge = (
+        evaluate(RetrievalFeatures(f[::4], Identities(*(i[::4] for i in gallery)), f, gallery))
+        for f in (features.float(), (features * factor).float())
+    )
+    assert plain.ap == pytest.approx(huge.ap)
+    assert plain.scores["mAP"] == pytest.approx(huge.scores["mAP"])
+
+
+def test_scores_of_queries_without_any_match_are_null():
+    gallery = sorted_gallery(2, 2)
+    nobody = Identities(np.array([7, 8]), np.array([1, 1]))
+    found = evaluate(RetrievalFeatures(torch.ones(2, 3), nobody, torch.ones(4, 3), gallery))
+    assert set(found.scores.values()) == {None}
+    assert found.ap == [None, None]
+    assert found.unmatched == 2
+    assert "NaN" not in json.dumps(found._asdict())
 
 
 @pytest.fixture(scope="module")
