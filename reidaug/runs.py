@@ -5,6 +5,7 @@ and, once the run is complete, ``report.json``.
 """
 
 import json
+import math
 import sys
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -78,7 +79,7 @@ class RunFolder:
     def log(self, **record: Any) -> None:
         """Append a record of JSON values to ``log.jsonl``."""
         with (self.path / "log.jsonl").open("a", encoding="utf-8") as file:
-            file.write(json.dumps(record) + "\n")
+            file.write(json.dumps(finite_or_null(record), allow_nan=False) + "\n")
 
     def records(self) -> list[dict[str, Any]]:
         """Read ``log.jsonl`` without lines that an interruption left incomplete."""
@@ -97,9 +98,13 @@ class RunFolder:
         write_atomically(self.path / "log.jsonl", "".join(f"{line}\n" for line in lines).encode())
 
     def report(self, report: Values) -> Path:
-        """Write ``report.json`` (JSON values), which marks the run as complete; return the file."""
+        """Write ``report.json`` (JSON values), which marks the run as complete; return the file.
+
+        Numbers that are not finite become null.
+        """
         path = self.path / "report.json"
-        write_atomically(path, (json.dumps(report, indent=1) + "\n").encode())
+        text = json.dumps(finite_or_null(report), indent=1, allow_nan=False)
+        write_atomically(path, f"{text}\n".encode())
         return path
 
     def finished(self) -> dict[str, Any] | None:
@@ -109,6 +114,17 @@ class RunFolder:
             return None
         report: dict[str, Any] = json.loads(read_text(path))
         return report
+
+
+def finite_or_null(value: Any) -> Any:
+    """Replace numbers that JSON cannot hold, NaN and infinity, by None in JSON values."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: finite_or_null(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite_or_null(inner) for inner in value]
+    return value
 
 
 def _mapping(text: str) -> Values:

@@ -4,6 +4,7 @@ Chunks depend on the order of the sources alone, and one thread computes each, s
 same on any run. A finished chunk has a record in ``OUT/.chunks``; a rerun makes the others.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -207,7 +208,9 @@ def _row(
     names = ("foreground", "inside", "folded", "seen", "stretch", "stretch_95", "quality")
     numbers = {part: round(float(getattr(quality, part)[k]), DECIMALS) for part in names}
     left_out = "turn" if turned and options.turns == "drop" else ""
-    left_out = left_out or ("quality" if numbers["quality"] < options.min_quality else "")
+    if not numbers["quality"] >= options.min_quality:  # not `<`: NaN is below every minimum
+        left_out = left_out or "quality"
+    numbers = {part: 0.0 if math.isnan(number) else number for part, number in numbers.items()}
     return WarpRow(
         file=name,
         source=person.key,

@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
-from reidaug.data.crop_names import PATTERN, ids_in
+from reidaug.data.crop_names import PATTERN, ids_in, warp_source
 from reidaug.data.images import encode_jpeg, read_image
 from reidaug.data.market1501 import TRAIN, Person
 from reidaug.errors import ReidaugError
@@ -30,6 +30,17 @@ def base_name(person: Person) -> str:
     if _MARKET.match(stem) and ids_in(_MARKET, stem) == (person.pid, person.camid):
         return f"{stem}.jpg"
     return f"{person.pid:04d}_c{person.camid}_{stem}.jpg"
+
+
+def warp_stem(person: Person) -> str:
+    """Name, without its ending, that the warps of a crop begin with."""
+    return Path(base_name(person)).stem
+
+
+def origin_stem(person: Person) -> str:
+    """Find the `warp_stem` of the crop that a warp was made of; a crop's own where it is none."""
+    source = warp_source(person.path.name)
+    return warp_stem(person) if source is None else Path(source[0]).stem
 
 
 def show_split(source: Path, link: Path) -> bool:

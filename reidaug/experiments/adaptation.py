@@ -11,6 +11,7 @@ from reidaug.experiments.adaptation_cell import AdaptationCell, weight_file
 from reidaug.experiments.adaptation_config import START, WARMUP, AdaptationRecipe
 from reidaug.experiments.adaptation_data import AdaptationData, read_adaptation_data
 from reidaug.experiments.adaptation_stages import train_stage
+from reidaug.experiments.experiment_data import check_crops
 from reidaug.experiments.finetune import DRY_RUN_CROPS
 from reidaug.experiments.results import CellResult, arm_scores, scores, shared_report
 from reidaug.experiments.run_grid import Advance, CellKey, Grid, dry_run_grid, run_experiment
@@ -92,6 +93,8 @@ def adapt(
     """
     data = read_adaptation_data(recipe)
     check_networks(recipe)
+    if not (resume and (out / "report.json").exists()):
+        check_crops(data.target, data.source, root=recipe.dataset)
     grid = partial(AdaptationGrid, recipe, data)
     return run_experiment(grid, recipe, AdaptationReport, out, resume=resume, workers=workers)
 
@@ -111,6 +114,7 @@ def dry_run(recipe: AdaptationRecipe) -> AdaptationReport:
     """
     data = read_adaptation_data(recipe)
     check_networks(recipe)
+    check_crops(data.target, data.source, root=recipe.dataset)
     short = dict.fromkeys(("source_steps", "warmup_steps", "rounds", "round_steps"), 1)
     teacher = replace(recipe.teacher, steps=1)
     recipe = recipe.model_copy(update={**short, "seeds": recipe.seeds[:1], "teacher": teacher})
@@ -187,7 +191,13 @@ class AdaptationGrid(Grid[AdaptationReport]):
         path.parent.mkdir(exist_ok=True)
         with one_thread(), seeded(key.seed):
             cell = AdaptationCell(recipe, self.data, key, self.folder, advance)
-            network = train_stage(cell, singletons=self.singletons)
+            # Weights are written before the test set is read: what fails there costs no training.
+            if path.is_file():
+                network = cell.trained()
+                advance(self.steps(key.name))
+            else:
+                network = train_stage(cell, singletons=self.singletons)
+                save_weights(network, path)
             features = extract_features(
                 network.encoder,
                 target.query,
@@ -198,7 +208,6 @@ class AdaptationGrid(Grid[AdaptationReport]):
                 device=cell.device,
             )
             evaluation = evaluate(features, memory_mb=recipe.memory_mb)
-        save_weights(network, path)
         cell.state_file.remove()
         return CellResult(evaluation)
 

@@ -134,6 +134,17 @@ class AdaptationCell:
             network.load_state_dict(load_file(self.weight_file(WARMUP)))
         return self.place(network)
 
+    def trained(self) -> DGNet:
+        """Read the cell's own networks, trained before, for evaluation.
+
+        Classifiers of pseudo-labels, on which no feature depends, keep initial weights.
+        """
+        network = self.dgnet() if self.key.name == START else self.dgnetpp(START)
+        own, stored = network.state_dict(), load_file(self.weight_file(self.key.name))
+        fits = {key: t for key, t in stored.items() if key in own and own[key].shape == t.shape}
+        network.load_state_dict(fits, strict=False)
+        return network
+
     def place(self, network: N) -> N:
         """Move a network to the device, in the memory format that is fastest."""
         return network.to(self.device).to(memory_format=torch.channels_last)

@@ -4,15 +4,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from reidaug.augment.output_folder import origin_stem, warp_stem
 from reidaug.data.loose_crops import read_people
 from reidaug.data.market1501 import Person
 from reidaug.errors import UsageError
 from reidaug.experiments.adaptation_config import AdaptationRecipe
 from reidaug.experiments.experiment_data import (
     ExperimentData,
-    origin_stem,
     read_experiment_data,
-    warp_stem,
 )
 from reidaug.runs import notice
 

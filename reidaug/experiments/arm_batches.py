@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from reidaug.augment.output_folder import origin_stem, warp_stem
 from reidaug.data.manifest import read_manifest
 from reidaug.data.market1501 import Person
 from reidaug.errors import ReidaugError, UsageError
-from reidaug.experiments.experiment_data import MANIFEST, ExperimentData, origin_stem, warp_stem
+from reidaug.experiments.experiment_data import MANIFEST, ExperimentData
 from reidaug.experiments.finetune_config import START, FinetuneRecipe
 from reidaug.reid.batches import TrainingBatches
 from reidaug.reid.crops import Crops

@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from reidaug.data.images import encode_png
@@ -13,8 +14,20 @@ from reidaug.data.market1501 import Person
 from reidaug.errors import UsageError
 from reidaug.experiments.experiment_data import ExperimentData
 from reidaug.experiments.finetune import FinetuneGrid
-from reidaug.experiments.finetune_config import FinetuneRecipe, build_checked_network, read_data
+from reidaug.experiments.finetune_config import (
+    FinetuneRecipe,
+    build_checked_network,
+    check_recipe_crops,
+    read_data,
+)
 from reidaug.experiments.pose_averaging import Averaging, average_with_warps
+from reidaug.experiments.query_results import (
+    FILE,
+    QueryResult,
+    as_csv,
+    query_results,
+    unknown_queries,
+)
 from reidaug.experiments.tables import (
     Subset,
     ap_lines,
@@ -121,7 +134,7 @@ def evaluate_checkpoint(
 
     Args:
         recipe: The experiment; its arms and training keys are ignored.
-        out: Run folder; gets ``report.json``, ``cmc.png`` and ``ranked.png``.
+        out: Run folder; gets ``report.json``, ``cmc.png``, ``ranked.png`` and ``queries.csv``.
         rerank: Re-ranking method of a second evaluation.
         averaging: How query and gallery crops are averaged with their warps for a further
             evaluation, and for one with both; the warps stay in ``averaging``.
@@ -139,6 +152,8 @@ def evaluate_checkpoint(
     model = build_checked_network(recipe, len(data.pids), training=False)
     if averaging is not None:
         averaging.check()
+    if not (resume and (out / "report.json").exists()):
+        check_recipe_crops(recipe, data, training=False)
     command = "finetune-eval --eval-only" + f" --rerank {rerank}" * (rerank != "none")
     command += f" {averaging.options()}" if averaging else ""
     folder = RunFolder.open(out, recipe.resolved(command), resume=resume)
@@ -148,19 +163,21 @@ def evaluate_checkpoint(
     grid = FinetuneGrid(recipe, data, folder)
     features = grid.features(model)
     plain, curves = evaluate(features, memory_mb=recipe.memory_mb), {}
-    curves[recipe.backbone] = plain.cmc
+    curves[recipe.backbone] = plain.curve
     reranked = averaged = both = None
     if rerank != "none":
         reranked = evaluate(features, memory_mb=recipe.memory_mb, rerank=rerank)
-        curves[f"{recipe.backbone}, {rerank}"] = reranked.cmc
+        curves[f"{recipe.backbone}, {rerank}"] = reranked.curve
     if averaging is not None:
         moved = _averaged(grid, model, features, averaging, workers)
         averaged = evaluate(moved, memory_mb=recipe.memory_mb)
-        curves[f"{recipe.backbone}, averaged"] = averaged.cmc
+        curves[f"{recipe.backbone}, averaged"] = averaged.curve
         if rerank != "none":
             both = evaluate(moved, memory_mb=recipe.memory_mb, rerank=rerank)
-            curves[f"{recipe.backbone}, averaged, {rerank}"] = both.cmc
+            curves[f"{recipe.backbone}, averaged, {rerank}"] = both.curve
     ranked = _ranked(data, features, plain)
+    results = _every_query(grid, model, features, plain)
+    write_atomically(folder.path / FILE, as_csv(results))
     write_atomically(folder.path / "cmc.png", cmc_picture(curves))
     if ranked:
         write_atomically(folder.path / "ranked.png", encode_png(ranked_sheet(ranked)))
@@ -204,6 +221,27 @@ def _averaged(
     if data.gallery is not data.query:
         gallery = moved("gallery", data.gallery, features.gallery_features)
     return features._replace(query_features=query, gallery_features=gallery)
+
+
+def _every_query(
+    grid: FinetuneGrid, model: ReIDModel, features: RetrievalFeatures, plain: Evaluation
+) -> list[QueryResult]:
+    """List the results of all queries, those of unknown people last."""
+    recipe, data = grid.recipe, grid.data
+    unknown = unknown_queries(recipe.test_dataset or recipe.dataset)
+    if recipe.evaluate_on == "held_out":
+        unknown = ()
+    own = features.query_features
+    if unknown:
+        own = torch.cat((own, grid.embed(model, unknown)))
+    return query_results(
+        (*data.query, *unknown),
+        own,
+        data.gallery,
+        features.gallery_features,
+        [*plain.ap, *[None] * len(unknown)],
+        memory_mb=recipe.memory_mb,
+    )
 
 
 def _ranked(

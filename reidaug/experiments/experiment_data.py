@@ -8,8 +8,6 @@ import numpy as np
 from jaxtyping import Int
 from numpy import ndarray
 
-from reidaug.augment.output_folder import base_name
-from reidaug.data.crop_names import warp_source
 from reidaug.data.loose_crops import find_crops, read_people
 from reidaug.data.manifest import read_manifest
 from reidaug.data.market1501 import (
@@ -23,6 +21,7 @@ from reidaug.data.market1501 import (
 )
 from reidaug.errors import ReidaugError
 from reidaug.experiments.arms import ExperimentOptions
+from reidaug.experiments.beforehand import check_images, check_retrieval, check_sources
 from reidaug.files import summarise_left_out
 
 MANIFEST = "manifest.parquet"
@@ -91,9 +90,8 @@ def read_experiment_data(
     """
     real = _real_crops(options, test, test_pattern)
     whole, query, gallery = real.train, real.query, real.gallery
-    known = {person.pid for person in whole}
-    if options.evaluate_on == "held_out":
-        known |= {person.pid for person in query}
+    everyone = (*whole, *query) if options.evaluate_on == "held_out" else whole
+    known = {person.pid for person in everyone}
     train = subset(
         whole, people_share, images_each, cameras_each=cameras_each, seed=options.split_seed
     )
@@ -106,7 +104,7 @@ def read_experiment_data(
         for index, root in enumerate(arm.crops):
             found = train
             if root is not None:
-                arm_set = _extra_crops(root, name, known, options)
+                arm_set = _extra_crops(root, name, known, everyone, options)
                 found, lines = arm_set.train, [*lines, *arm_set.left_out]
             kept = [p for p in found if p.pid in pids and origin_stem(p) not in dropped]
             crops, roots = crops + kept, roots + [index] * len(kept)
@@ -117,6 +115,37 @@ def read_experiment_data(
         if len(arm.crops) > 1:
             extra_roots[name] = tuple(roots)
     return ExperimentData(train, query, gallery, extra, extra_roots, tuple(lines))
+
+
+def check_crops(
+    data: ExperimentData,
+    *others: Sequence[Person],
+    root: Path,
+    masks: Path | None = None,
+    training: bool = True,
+) -> None:
+    """Check all that can be known of the crops of an experiment before its first step.
+
+    Args:
+        data: The crops.
+        others: Crops that are in no part of it.
+        root: Dataset of query and gallery, for messages.
+        masks: Folder with the masks of training crops, where they are used.
+        training: Whether there is a training; otherwise query and gallery are checked alone.
+
+    Raises:
+        ReidaugError: No query can be found, queries are copies of gallery crops, or an image
+            cannot be read.
+    """
+    check_retrieval(data.query, data.gallery, root=root)
+    if not training:
+        check_images(data.query, data.gallery)
+        return
+    files = [] if masks is None else [(masks / p.key).with_suffix(".png") for p in data.train]
+    masked = [file for file in files if file.is_file()]
+    check_images(
+        data.query, data.gallery, data.train, *data.extra.values(), *others, masks=masked
+    )
 
 
 def hold_out(
@@ -172,23 +201,6 @@ def subset(
     return tuple(person for index, person in enumerate(people) if index in chosen)
 
 
-def source_stem(path: Path) -> str:
-    """File stem of the crop that a warp was made of; a crop's own where it is no warp."""
-    source = warp_source(path.name)
-    return path.stem if source is None else Path(source[0]).stem
-
-
-def origin_stem(person: Person) -> str:
-    """Find the `warp_stem` of the crop that a warp was made of; a crop's own where it is none."""
-    source = warp_source(person.path.name)
-    return warp_stem(person) if source is None else Path(source[0]).stem
-
-
-def warp_stem(person: Person) -> str:
-    """Name, without its ending, that the warps of a crop begin with."""
-    return Path(base_name(person)).stem
-
-
 def _real_crops(
     options: ExperimentOptions, test: Path | None, test_pattern: str | None
 ) -> ReIDDataset:
@@ -213,13 +225,16 @@ def _real_crops(
     return whole._replace(query=people.query, gallery=people.gallery, left_out=left_out)
 
 
-def _extra_crops(root: Path, arm: str, known: set[int], options: ExperimentOptions) -> ReIDDataset:
+def _extra_crops(
+    root: Path, arm: str, known: set[int], real: Sequence[Person], options: ExperimentOptions
+) -> ReIDDataset:
     dataset = _good_crops(root, options)
     if unknown := {person.pid for person in dataset.train} - known:
         raise ReidaugError(
             f"{root}: {len(unknown)} people of arm {arm} are not among the training people of "
             f"{options.dataset}, such as {min(unknown)}"
         )
+    check_sources(dataset.root, dataset.train, real, arm=arm, dataset=find_root(options.dataset))
     return dataset
 
 

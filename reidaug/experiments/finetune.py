@@ -15,6 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from reidaug.data.market1501 import Person
+from reidaug.errors import ReidaugError
 from reidaug.experiments.arm_batches import arm_batches, check_arms
 from reidaug.experiments.experiment_data import ExperimentData
 from reidaug.experiments.finetune_config import (
@@ -22,11 +23,11 @@ from reidaug.experiments.finetune_config import (
     FinetuneRecipe,
     build_checked_network,
     build_network,
+    check_recipe_crops,
     read_data,
 )
 from reidaug.experiments.results import CellResult, scores, shared_report
 from reidaug.experiments.run_grid import Advance, CellKey, Grid, dry_run_grid, run_experiment
-from reidaug.errors import ReidaugError
 from reidaug.jobs import Records
 from reidaug.machine import one_thread
 from reidaug.reid.backbones import ReIDModel
@@ -62,6 +63,8 @@ def finetune(
     data = read_data(recipe)
     check_arms(recipe, data)
     build_checked_network(recipe, len(data.pids), training=True)
+    if not (resume and (out / "report.json").exists()):
+        check_recipe_crops(recipe, data)
     grid = partial(FinetuneGrid, recipe, data)
     return run_experiment(grid, recipe, FinetuneReport, out, resume=resume, workers=workers)
 
@@ -80,6 +83,7 @@ def dry_run(recipe: FinetuneRecipe) -> FinetuneReport:
     data = read_data(recipe)
     check_arms(recipe, data)
     build_checked_network(recipe, len(data.pids), training=True)
+    check_recipe_crops(recipe, data)
     few = data._replace(query=data.query[:DRY_RUN_CROPS], gallery=data.gallery[:DRY_RUN_CROPS])
     return dry_run_grid(partial(FinetuneGrid, recipe, few))
 

@@ -10,7 +10,11 @@ from pydantic import Field, model_validator
 
 from reidaug.errors import UsageError
 from reidaug.experiments.arms import Arm, ExperimentOptions, Side
-from reidaug.experiments.experiment_data import ExperimentData, read_experiment_data
+from reidaug.experiments.experiment_data import (
+    ExperimentData,
+    check_crops,
+    read_experiment_data,
+)
 from reidaug.jobs import torch_generator
 from reidaug.recipes import LARGEST_BATCH, Count, Rate
 from reidaug.reid.backbones import ReIDModel
@@ -148,6 +152,18 @@ def read_data(recipe: FinetuneRecipe) -> ExperimentData:
             f"people"
         )
     return data
+
+
+def check_recipe_crops(
+    recipe: FinetuneRecipe, data: ExperimentData, *, training: bool = True
+) -> None:
+    """Check the crops of an experiment before its first step; errors as of `check_crops`."""
+    check_crops(
+        data,
+        root=recipe.test_dataset or recipe.dataset,
+        masks=recipe.masks if any(recipe.of_arm(arm).grounds for arm in recipe.arms) else None,
+        training=training,
+    )
 
 
 def build_network(

@@ -67,7 +67,7 @@ def shared_report(
         "extra_crops": {name: len(crops) for name, crops in data.extra.items()},
         "arms": {name: scores(results) for name, results in cells.items()},
         "cmc": {
-            name: np.mean([cell.evaluation.cmc for cell in results], axis=0).tolist()
+            name: np.mean([cell.evaluation.curve for cell in results], axis=0).tolist()
             for name, results in {**before, **cells}.items()
         },
         **vars(comparison),
@@ -75,15 +75,18 @@ def shared_report(
 
 
 def scores(results: Sequence[CellResult]) -> Scores:
-    """Collect every score of an arm from its results, one number per seed, in percent."""
-    return {key: [cell.evaluation.scores[key] for cell in results] for key in SCORES}
+    """Collect every score of an arm from its results, one number per seed, in percent.
+
+    NaN where no query had a match, as in a dry run of a few crops.
+    """
+    return {key: [cell.evaluation.score(key) for cell in results] for key in SCORES}
 
 
 def arm_scores(cells: Cells) -> dict[str, ArmScores]:
     """Collect the scores of every arm that arms are compared by."""
     return {
         name: ArmScores(
-            np.array([cell.evaluation.scores["mAP"] for cell in results]),
+            np.array([cell.evaluation.score("mAP") for cell in results]),
             np.array([cell.evaluation.ap for cell in results], dtype=np.float64),
         )
         for name, results in cells.items()

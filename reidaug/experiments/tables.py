@@ -102,22 +102,22 @@ def results_table(rows: Mapping[str, Evaluation]) -> str:
     keys = {"Rank-1": "rank1", "Rank-5": "rank5", "Rank-10": "rank10", "mAP": "mAP", "mINP": "mINP"}
     lines = []
     for name, evaluation in rows.items():
-        scores = [evaluation.scores[key] for key in keys.values()]
-        metric = (evaluation.scores["mAP"] + evaluation.scores["rank1"]) / 2
+        scores = [evaluation.score(key) for key in keys.values()]
+        metric = (evaluation.score("mAP") + evaluation.score("rank1")) / 2
         lines.append([name, *(f"{score:.2f}" for score in [*scores, metric])])
     return _markdown(["Dataset", *keys, "metric"], lines)
 
 
 def results_block(evaluation: Evaluation) -> str:
     """Write an evaluation as torchreid does, in the lines that people search logs for."""
-    scores = evaluation.scores
-    ranks = [f"Rank-{rank:<3}: {scores[f'rank{rank}']:.1f}%" for rank in (1, 5, 10, 20)]
-    return "\n".join(["** Results **", f"mAP: {scores['mAP']:.1f}%", "CMC curve", *ranks])
+    score = evaluation.score
+    ranks = [f"Rank-{rank:<3}: {score(f'rank{rank}'):.1f}%" for rank in (1, 5, 10, 20)]
+    return "\n".join(["** Results **", f"mAP: {score('mAP'):.1f}%", "CMC curve", *ranks])
 
 
 def ap_lines(evaluation: Evaluation) -> str:
     """Write mAP by both formulas, and which is which, in two lines."""
-    standard, trapezoid = evaluation.scores["mAP"], evaluation.scores["mAP_trapezoid"]
+    standard, trapezoid = evaluation.score("mAP"), evaluation.score("mAP_trapezoid")
     return (
         f"mAP {standard:.2f} standard, {trapezoid:.2f} trapezoid\n"
         "standard: mean precision at the matches (torchreid, fast-reid, and all tables above); "

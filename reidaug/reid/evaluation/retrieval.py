@@ -24,6 +24,16 @@ class Evaluation(NamedTuple):
     ap: list[float | None]  # average precision of every query; None where it has no match
     unmatched: int  # number of queries without a match
 
+    def score(self, name: str) -> float:
+        """Look a score up; NaN where it is not defined."""
+        value = self.scores[name]
+        return np.nan if value is None else value
+
+    @property
+    def curve(self) -> list[float]:
+        """The CMC curve; NaN where it is not defined."""
+        return [np.nan if value is None else value for value in self.cmc]
+
     @classmethod
     def of(cls, queries: QueryScores) -> "Evaluation":
         """Summarise the scores of all queries."""

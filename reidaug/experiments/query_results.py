@@ -1,0 +1,98 @@
+"""Results of every query of an evaluation, also of those that cannot be scored."""
+
+import csv
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from jaxtyping import Float
+from torch import Tensor
+
+from reidaug.data.crop_names import JUNK, PATTERN, compile_pattern, ids_in
+from reidaug.data.images import image_files
+from reidaug.data.market1501 import LISTS, QUERY, TRAIN, Person, find_root
+from reidaug.reid.evaluation.metrics import Identities
+from reidaug.reid.evaluation.ranking import nearest, rank_matches
+
+FILE = "queries.csv"
+
+
+class QueryResult(NamedTuple):
+    """What was found for one query; empty where it is not defined."""
+
+    query: str  # file name
+    person: int  # -1: not known
+    camera: int
+    matches: int  # gallery crops of the person by other cameras
+    ap: float | None  # average precision in percent
+    first_match: int | None  # rank of the first match, from 1
+    nearest: str | None  # file name of the nearest gallery crop
+    distance: float | None  # its distance, 1 - cosine
+    right: bool | None  # whether it shows the person
+
+
+def unknown_queries(root: Path) -> tuple[Person, ...]:
+    """List the query crops of unknown people, of person -1, which no evaluation counts.
+
+    None for datasets that are lists of files.
+    """
+    root = find_root(root)
+    if (root / LISTS[TRAIN]).is_file() or not (root / QUERY).is_dir():
+        return ()
+    pattern = compile_pattern(PATTERN)
+    read = [(path, ids_in(pattern, path.name)) for path in image_files(root / QUERY)]
+    return tuple(Person(path, *ids) for path, ids in read if ids is not None and ids[0] == JUNK)
+
+
+def query_results(
+    query: Sequence[Person],
+    query_features: Float[Tensor, "q d"],
+    gallery: Sequence[Person],
+    gallery_features: Float[Tensor, "g d"],
+    ap: Sequence[float | None],
+    *,
+    memory_mb: int = 256,
+) -> list[QueryResult]:
+    """Search for every query once more and list what was found.
+
+    Args:
+        query: Q query crops.
+        query_features: Their features (Q, D).
+        gallery: G gallery crops.
+        gallery_features: Their features (G, D).
+        ap: Average precision of every query in percent; None where it has no match.
+        memory_mb: Bound on the distances held at a time.
+    """
+    if not query:
+        return []
+    asked, given = Identities.of(query), Identities.of(gallery)
+    ranks = rank_matches(query_features, asked, gallery_features, given, memory_mb=memory_mb)
+    found = nearest(query_features, asked, gallery_features, given, 1, memory_mb=memory_mb)
+    rows = []
+    for k, person in enumerate(query):
+        best, hits = int(found.indices[k, 0]), ranks[k]
+        there = best >= 0
+        rows.append(
+            QueryResult(
+                query=person.path.name,
+                person=person.pid,
+                camera=person.camid,
+                matches=len(hits),
+                ap=ap[k],
+                first_match=int(hits[0]) + 1 if len(hits) else None,
+                nearest=gallery[best].path.name if there else None,
+                distance=round(float(found.distance[k, 0]), 6) if there else None,
+                right=bool(found.right[k, 0]) if there else None,
+            )
+        )
+    return rows
+
+
+def as_csv(rows: Sequence[QueryResult]) -> bytes:
+    """Write results as a table with a header; nothing where a value is not defined."""
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(QueryResult._fields)
+    table.writerows(rows)
+    return text.getvalue().encode(errors="surrogateescape")

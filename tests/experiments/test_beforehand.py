@@ -1,0 +1,203 @@
+"""What would spoil an experiment after hours is told before its first step."""
+
+import csv
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from safetensors.torch import load_file, save_file
+from small_experiment import recipe
+from stick_market import copy_as_warps, stick_market
+
+from reidaug.data.market1501 import GALLERY, QUERY, TRAIN
+from reidaug.errors import ReidaugError
+from reidaug.experiments.evaluation import evaluate_checkpoint
+from reidaug.experiments.finetune import FinetuneGrid, dry_run, finetune
+from reidaug.experiments.finetune_config import START, FinetuneRecipe, build_network
+from reidaug.reid.weights import save_weights
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    stick_market(tmp_path / "market", people=6, images=4)
+    copy_as_warps(tmp_path / "market", tmp_path / "warps")
+    return tmp_path
+
+
+@pytest.fixture
+def no_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fail when anything is trained."""
+
+    def train(*given: object, **named: object) -> None:
+        raise AssertionError("a step was taken")
+
+    monkeypatch.setattr(FinetuneGrid, "train", train)
+
+
+def checkpoint(root: Path, settings: FinetuneRecipe) -> Path:
+    path = root / "model.safetensors"
+    save_weights(build_network(settings, 6, 0, None)[0], path)
+    return path
+
+
+def refused(root: Path, says: str, **changes: object) -> str:
+    """Check that training, dry run and evaluation all stop with one line, and leave no folder."""
+    settings = recipe(root, **changes)
+    both = settings.model_copy(update={"checkpoint": checkpoint(root, settings)})
+    line = ""
+    for start in (
+        lambda: finetune(settings, root / "run", workers=1),
+        lambda: dry_run(settings),
+        lambda: evaluate_checkpoint(both, root / "run"),
+    ):
+        with pytest.raises(ReidaugError, match=says) as stopped:
+            start()
+        line = str(stopped.value)
+        assert "\n" not in line
+        assert not (root / "run").exists()
+    return line
+
+
+def one_camera(root: Path) -> None:
+    for path in [p for split in (QUERY, GALLERY) for p in (root / "market" / split).iterdir()]:
+        path.rename(path.with_name(re.sub(r"_c\ds1_(\d+)", r"_c1s1_\1", path.name)))
+
+
+@pytest.mark.usefixtures("no_step")
+def test_queries_that_nothing_can_match(root: Path) -> None:
+    one_camera(root)
+    line = refused(root, "24 of 24 queries have no match")
+    assert "24 whose person only their own camera saw" in line
+    for path in (root / "market" / QUERY).iterdir():
+        path.rename(path.with_name(f"1{path.name}"))
+    refused(root, "24 whose person is not in the gallery")
+
+
+def test_some_queries_without_a_match_are_told_and_count_as_null(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lost = sorted((root / "market" / QUERY).iterdir())[0]
+    lost.rename(lost.with_name(f"1{lost.name}"))
+    shutil.copy(root / "market" / QUERY / "0902_c1s1_090200_01.jpg", lost.with_name("-1_c1.jpg"))
+    settings = recipe(root)
+    out = root / "run"
+    report = evaluate_checkpoint(
+        settings.model_copy(update={"checkpoint": checkpoint(root, settings)}), out
+    )
+    assert "1 of 24 queries have no match, such as 10901" in capsys.readouterr().err
+    assert report.evaluation.ap.count(None) == report.evaluation.unmatched == 1
+    # The results list every query, also the lost one and that of an unknown person.
+    rows = list(csv.DictReader((out / "queries.csv").read_text().splitlines()))
+    assert [row["query"] for row in rows] == sorted(
+        path.name for path in (root / "market" / QUERY).iterdir() if path.name != "-1_c1.jpg"
+    ) + ["-1_c1.jpg"]
+    known = {row["query"]: row for row in rows}
+    for name in (f"1{lost.name}", "-1_c1.jpg"):
+        assert (known[name]["ap"], known[name]["first_match"]) == ("", "")
+        assert known[name]["nearest"].endswith(".jpg")
+    right = known["0902_c1s1_090200_01.jpg"]
+    assert float(right["ap"]) == pytest.approx(report.evaluation.ap[3])
+    assert right["matches"] == "3"
+    assert known["-1_c1.jpg"]["distance"] == right["distance"]  # it is a copy of this one
+
+
+@pytest.mark.usefixtures("no_step")
+@pytest.mark.parametrize("split", [QUERY, GALLERY])
+def test_a_damaged_test_file(root: Path, split: str) -> None:
+    path = sorted((root / "market" / split).iterdir())[3]
+    path.write_bytes(path.read_bytes()[:400])
+    line = refused(root, r"1 of \d+ images cannot be read: ")
+    assert str(path) in line
+
+
+@pytest.mark.usefixtures("no_step")
+@pytest.mark.parametrize("folder", ["market", "warps"])
+def test_a_damaged_training_file(root: Path, folder: str) -> None:
+    path = sorted((root / folder / TRAIN).iterdir())[5]
+    path.write_bytes(path.read_bytes()[:400])
+    with pytest.raises(ReidaugError, match=r"images cannot be read: .*replace or remove"):
+        finetune(recipe(root), root / "run", workers=1)
+    assert not (root / "run").exists()
+
+
+@pytest.mark.usefixtures("no_step")
+@pytest.mark.parametrize("ending", [".jpg", ".bmp"])
+def test_queries_that_are_copies_of_their_matches(root: Path, ending: str) -> None:
+    market = root / "market"
+    for path in (market / QUERY).iterdir():
+        path.unlink()
+    for path in sorted((market / GALLERY).iterdir())[::4]:
+        name = path.with_name(path.name.replace("_c1", "_c9")).name
+        Image.open(path).save(root / f"copy{ending}", quality=95)
+        if ending == ".jpg":
+            shutil.copy(path, market / QUERY / name)
+        else:  # the same pixels in another format, under a name that is read
+            shutil.copy(root / "copy.bmp", market / QUERY / name)
+    refused(root, "6 of 6 queries are copies of gallery crops of their person, such as 0901_c9")
+
+
+@pytest.mark.usefixtures("no_step")
+def test_an_arm_of_other_peoples_warps(root: Path) -> None:
+    # The same person numbers, other crops.
+    for path in (root / "warps" / TRAIN).iterdir():
+        path.rename(path.with_name(path.name.replace("s1_", "s2_")))
+    with pytest.raises(ReidaugError, match="24 of 24 warps of arm warps_grey are of no training"):
+        finetune(recipe(root), root / "run", workers=1)
+    assert not (root / "run").exists()
+
+
+@pytest.mark.usefixtures("no_step")
+def test_an_arm_of_warps_of_equally_named_crops(root: Path) -> None:
+    other = stick_market(root / "other", people=6, images=4)
+    for path in (other / TRAIN).iterdir():
+        Image.open(path).transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(path)
+    (root / "warps" / "recipe.yaml").write_text(f"command: augment\ndataset: {other}\n")
+    with pytest.raises(ReidaugError, match=r"warps_grey were made of .*other, whose 0001"):
+        finetune(recipe(root), root / "run", workers=1)
+    # The same crops in another place are the same crops.
+    shutil.rmtree(other)
+    stick_market(other, people=6, images=4)
+    with pytest.raises(AssertionError, match="a step was taken"):
+        finetune(recipe(root), root / "run", workers=1)
+
+
+def test_a_file_lost_after_training_costs_no_training(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = recipe(root, seeds=[0], arms={"real_only": None, "warps_grey": str(root / "warps")})
+    whole = finetune(settings, root / "whole", workers=1)
+    victim = sorted((root / "market" / GALLERY).iterdir())[3]
+    content = victim.read_bytes()
+    features, calls = FinetuneGrid.features, []
+
+    def break_it(self, model):
+        calls.append(1)
+        if len(calls) == 2:  # after the first arm's training
+            victim.write_bytes(content[:300])
+        return features(self, model)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(FinetuneGrid, "features", break_it)
+        with pytest.raises(ReidaugError, match="not a readable image"):
+            finetune(settings, root / "run", workers=1)
+    kept = root / "run" / "checkpoints" / "real_only-seed0.safetensors"
+    assert load_file(kept)
+    victim.write_bytes(content)
+    steps = len((root / "run" / "log.jsonl").read_text().splitlines())
+    assert finetune(settings, root / "run", resume=True, workers=1) == whole
+    # Start and first arm were not trained again: the log got the second arm's lines alone.
+    assert len((root / "run" / "log.jsonl").read_text().splitlines()) == steps + 1
+    assert [path.name for path in kept.parent.iterdir()] == [f"{START}-seed0.safetensors"]
+
+
+def test_a_weight_that_is_not_finite(root: Path) -> None:
+    settings = recipe(root)
+    path = checkpoint(root, settings)
+    state = load_file(path)
+    state["conv1.weight"].view(-1)[5] = float("nan")
+    save_file(state, path)
+    with pytest.raises(ReidaugError, match=r"model\.safetensors: the tensor conv1\.weight holds"):
+        evaluate_checkpoint(settings.model_copy(update={"checkpoint": path}), root / "run")
+    assert not (root / "run").exists()
