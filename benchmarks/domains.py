@@ -79,7 +79,7 @@ def _tested(
     found = evaluate_checkpoint(
         recipe, trained.with_name(f"{trained.name}_on_{other}"), resume=True
     )
-    return {name: found.evaluation.scores[name] for name in ("mAP", "rank1")}
+    return {name: found.evaluation.score(name) for name in ("mAP", "rank1")}
 
 
 if __name__ == "__main__":

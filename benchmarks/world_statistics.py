@@ -217,7 +217,7 @@ def retrieval(
     """Search for features by their cosine: mAP in percent."""
     asked, searched = (nn.functional.normalize(part, dim=1) for part in (query, gallery))
     own, others = Identities.of(data.query), Identities.of(data.gallery)
-    return evaluate(RetrievalFeatures(asked, own, searched, others)).scores["mAP"]
+    return evaluate(RetrievalFeatures(asked, own, searched, others)).score("mAP")
 
 
 if __name__ == "__main__":

@@ -126,29 +126,31 @@ def senseless(value: Any, key: str = "") -> str | None:
 
 
 def _senseless(value: Any, key: str, depth: int, seen: set[int]) -> str | None:
-    if isinstance(value, bool):
-        return None
-    if isinstance(value, int | float):
-        if isinstance(value, float) and not math.isfinite(value):
-            return f"'{key}': {value} is not a finite number"
-        return f"'{key}': a number beyond all bounds" if abs(value) > _LARGEST else None
-    if isinstance(value, str):
-        broken = "\0" in value or any("\ud800" <= letter <= "\udfff" for letter in value)
-        if broken or len(value) > _LONGEST_TEXT:
-            return f"'{key}': no text that a recipe can hold: {reprlib.repr(value)}"
-        return None
-    if not isinstance(value, Mapping | list | tuple) or id(value) in seen:
+    if not isinstance(value, Mapping | list | tuple):
+        problem = _senseless_plain(value)
+        return f"'{key}': {problem}" if problem else None
+    if id(value) in seen:
         return None
     seen.add(id(value))  # aliases are looked at once
     if depth > _DEEPEST:
         return f"'{key}': more than {_DEEPEST} keys deep"
-    if isinstance(value, Mapping):
-        for name in value:
-            if not isinstance(name, str):
-                return f"'{key}': keys are text, got {reprlib.repr(name)}; write it in quotes"
+    if odd := [k for k in value if not isinstance(k, str)] if isinstance(value, Mapping) else []:
+        return f"'{key}': keys are text, got {reprlib.repr(odd[0])}; write it in quotes"
     items = value.items() if isinstance(value, Mapping) else enumerate(value)
     inner = (_senseless(v, f"{key}.{k}" if key else str(k), depth + 1, seen) for k, v in items)
     return next((problem for problem in inner if problem), None)
+
+
+def _senseless_plain(value: Any) -> str | None:
+    if isinstance(value, float) and not math.isfinite(value):
+        return f"{value} is not a finite number"
+    if isinstance(value, int | float) and abs(value) > _LARGEST:
+        return "a number beyond all bounds"
+    if isinstance(value, str):
+        broken = "\0" in value or any("\ud800" <= letter <= "\udfff" for letter in value)
+        if broken or len(value) > _LONGEST_TEXT:
+            return f"no text that a recipe can hold: {reprlib.repr(value)}"
+    return None
 
 
 def merged(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
@@ -177,7 +179,9 @@ def _problem(error: dict[str, Any], schema: type[Recipe]) -> str:
         if isinstance(cause, ValidationError):  # of an arm: the recipe with its changes
             return _problems(cause, schema)
         return str(error["msg"]).removeprefix("Value error, ")
-    return f"'{key}': {error['msg'][0].lower()}{error['msg'][1:]}, got {reprlib.repr(error['input'])}"
+    return (
+        f"'{key}': {error['msg'][0].lower()}{error['msg'][1:]}, got {reprlib.repr(error['input'])}"
+    )
 
 
 def _override(values: dict[str, Any], override: str) -> None:

@@ -88,6 +88,20 @@ def test_a_log_line_cut_off_is_left_out(tmp_path: Path) -> None:
     assert run.records() == [{"step": 1, "loss": 0.5}]
 
 
+def test_reports_and_logs_are_json_whatever_the_numbers(tmp_path: Path) -> None:
+    run = RunFolder.open(tmp_path / "run", {"command": "x"}, resume=False)
+    numbers = {"mAP": float("nan"), "rows": [float("inf"), (1.5, -float("inf"))], "n": 3}
+    run.report({"a": numbers})
+    run.log(**numbers)
+    plain = {"mAP": None, "rows": [None, [1.5, None]], "n": 3}
+    assert run.finished() == {"a": plain}
+    assert run.records() == [plain]
+    for file in ("report.json", "log.jsonl"):
+        text = (run.path / file).read_text()
+        assert "NaN" not in text
+        assert "Infinity" not in text
+
+
 def test_the_report_says_the_run_is_complete(tmp_path: Path) -> None:
     run = RunFolder.open(tmp_path / "a", RECIPE, resume=False)
     path = run.report({"mAP": 1.0})

@@ -38,7 +38,10 @@ workers = click.option(
     "--workers", type=click.IntRange(1, MOST_WORKERS), help="Processes. [default: one per core]"
 )
 seed = click.option(
-    "--seed", type=click.IntRange(0, LARGEST_SEED), default=0, show_default=True,
+    "--seed",
+    type=click.IntRange(0, LARGEST_SEED),
+    default=0,
+    show_default=True,
     help="Random seed.",
 )
 model = click.option(

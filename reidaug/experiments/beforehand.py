@@ -126,7 +126,8 @@ def check_sources(
     if strangers:
         raise ReidaugError(
             f"{root}: {len(strangers)} of {len(crops)} warps of arm {arm} are of no training crop "
-            f"of {dataset}, such as {strangers[0].name}: they show other people; make them of it"
+            f"of {dataset}, such as {strangers[0].name}: perhaps they show other people; make "
+            f"warps of that dataset, or remove those of crops that it lacks"
         )
     if unknown := [p for p in crops if warp_stem(p) not in own and not warp_source(p.path.name)]:
         notice(

@@ -89,7 +89,11 @@ def plan_rows(recipe: Compare, out: Path) -> dict[str, Row]:
 
 def _check_names(recipe: Compare) -> None:
     for name in recipe.rows:
-        if name in CLOSED_FORMS or len(name) > 100 or not name.replace("_", "").replace("-", "").isalnum():
+        if (
+            name in CLOSED_FORMS
+            or len(name) > 100
+            or not name.replace("_", "").replace("-", "").isalnum()
+        ):
             raise UsageError(
                 f"rows: '{name}' cannot name a row: letters, digits, _ and -, and none of "
                 f"{', '.join(CLOSED_FORMS)}, which are always included"

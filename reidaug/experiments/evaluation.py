@@ -152,8 +152,7 @@ def evaluate_checkpoint(
     model = build_checked_network(recipe, len(data.pids), training=False)
     if averaging is not None:
         averaging.check()
-    if not (resume and (out / "report.json").exists()):
-        check_recipe_crops(recipe, data, training=False)
+    check_recipe_crops(recipe, data, finished=out if resume else None, training=False)
     command = "finetune-eval --eval-only" + f" --rerank {rerank}" * (rerank != "none")
     command += f" {averaging.options()}" if averaging else ""
     folder = RunFolder.open(out, recipe.resolved(command), resume=resume)

@@ -143,9 +143,7 @@ def check_crops(
         return
     files = [] if masks is None else [(masks / p.key).with_suffix(".png") for p in data.train]
     masked = [file for file in files if file.is_file()]
-    check_images(
-        data.query, data.gallery, data.train, *data.extra.values(), *others, masks=masked
-    )
+    check_images(data.query, data.gallery, data.train, *data.extra.values(), *others, masks=masked)
 
 
 def hold_out(

@@ -63,8 +63,7 @@ def finetune(
     data = read_data(recipe)
     check_arms(recipe, data)
     build_checked_network(recipe, len(data.pids), training=True)
-    if not (resume and (out / "report.json").exists()):
-        check_recipe_crops(recipe, data)
+    check_recipe_crops(recipe, data, finished=out if resume else None)
     grid = partial(FinetuneGrid, recipe, data)
     return run_experiment(grid, recipe, FinetuneReport, out, resume=resume, workers=workers)
 

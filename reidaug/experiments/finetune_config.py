@@ -155,9 +155,18 @@ def read_data(recipe: FinetuneRecipe) -> ExperimentData:
 
 
 def check_recipe_crops(
-    recipe: FinetuneRecipe, data: ExperimentData, *, training: bool = True
+    recipe: FinetuneRecipe,
+    data: ExperimentData,
+    *,
+    finished: Path | None = None,
+    training: bool = True,
 ) -> None:
-    """Check the crops of an experiment before its first step; errors as of `check_crops`."""
+    """Check the crops of an experiment before its first step; errors as of `check_crops`.
+
+    Nothing is checked where ``finished``, the run folder that is resumed, holds a report.
+    """
+    if finished is not None and (finished / "report.json").exists():
+        return
     check_crops(
         data,
         root=recipe.test_dataset or recipe.dataset,

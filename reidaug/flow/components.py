@@ -1,6 +1,7 @@
 """Networks that recipes name by import path: estimators, image generators, discriminators."""
 
 import re
+import reprlib
 from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
 from inspect import signature
@@ -28,7 +29,7 @@ class Component(nn.Module):
         """Copy the keywords of a preset, a key of `PRESETS`; `UsageError` if there is none."""
         if not cls.PRESETS:
             raise UsageError(f"{cls.__name__} has no presets")
-        if not isinstance(name, str) or name not in cls.PRESETS:
+        if name not in cls.PRESETS:
             known = ", ".join(cls.PRESETS)
             raise UsageError(f"{cls.__name__} has no preset '{name}' (known: {known})")
         return dict(cls.PRESETS[name])
@@ -126,6 +127,8 @@ def without_preset(description: Mapping[str, Any], *, key: str = "estimator") ->
     if name is not None:
         if not (isinstance(found, type) and issubclass(found, Component)):
             raise UsageError(f"{key}.preset: {path} has no presets")
+        if not isinstance(name, str):
+            raise UsageError(f"{key}.preset: the name of a preset, got {reprlib.repr(name)}")
         try:
             keywords = {**found.preset(name), **keywords}
         except UsageError as error:

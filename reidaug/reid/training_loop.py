@@ -1,7 +1,6 @@
 """Training loop of a re-ID model: batches, steps, weight averaging, batch-norm calibration."""
 
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -106,12 +105,10 @@ def train(
         except NotFiniteError as error:
             good.keep(step - 1)
             shown = [file.name for file in (*crops.real.latest[:3], *crops.extra.latest[:1])]
-            raise DivergedError(
+            raise good.stop(
                 f"seed {seed}, step {step}: {error}; its batch has {', '.join(shown)} ...; lower "
                 f"learning_rate, or look at them",
-                step=step,
-                good_step=good.step,
-                good=good.weights,
+                step,
             ) from None
         if step % KEPT_EVERY == 0:
             good.keep(step)
@@ -124,17 +121,14 @@ def train(
     if average is not None or (options.recalibrate_norm and steps):
         count = options.people * options.images
         update_bn(calibration_batches(crops.real, count=count, seed=seed, device=device), model)
-    if (name := first_not_finite(model.state_dict())) is not None:
-        raise DivergedError(
-            f"seed {seed}, step {steps}: the weights {name} are not finite in the end; lower "
-            f"learning_rate",
-            step=steps,
-            good_step=good.step,
-            good=good.weights,
-        )
+    good.check(seed, steps)
+    return _final_metrics(records)
+
+
+def _final_metrics(records: Sequence[Mapping[str, float]]) -> FinalMetrics:
     if not records:
         return FinalMetrics(None, None)
-    last = records[-max(1, steps // 10) :]
+    last = records[-max(1, len(records) // 10) :]
     return FinalMetrics(*(float(np.mean([r[key] for r in last])) for key in FinalMetrics._fields))
 
 
@@ -157,6 +151,18 @@ class GoodWeights:
         """Copy the weights after a step, unless one is not finite."""
         if first_not_finite(self.model.state_dict()) is None:
             self.step, self.weights = step, self._copy()
+
+    def check(self, seed: int, step: int) -> None:
+        """Raise `DivergedError` if a weight is not finite after the last step."""
+        if (name := first_not_finite(self.model.state_dict())) is not None:
+            raise self.stop(
+                f"seed {seed}, step {step}: the weights {name} are not finite; lower learning_rate",
+                step,
+            )
+
+    def stop(self, line: str, step: int) -> DivergedError:
+        """Make the error of a training that stops at a step."""
+        return DivergedError(line, step=step, good_step=self.step, good=self.weights)
 
     def _copy(self) -> dict[str, Tensor]:
         return {

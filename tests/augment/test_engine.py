@@ -1,7 +1,7 @@
 import io
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -310,6 +310,26 @@ def test_poses_of_the_warps_that_are_kept_are_checked(start: Callable[..., Run])
         pose = select(targets.pose, row.pose)
         near = (pose.xy - 16).norm(dim=-1) <= 6.4
         assert row.pck == pytest.approx(float(near[pose.visible].float().mean()), abs=1e-4)
+
+
+@pytest.mark.parametrize("bound", [0.0, 0.5])
+def test_a_quality_that_is_no_number_is_below_every_minimum(
+    start: Callable[..., Run], monkeypatch: pytest.MonkeyPatch, bound: float
+) -> None:
+    measure = engine.measure_quality
+
+    def broken(*given: Any, **named: Any) -> Any:
+        found = measure(*given, **named)
+        return found._replace(quality=found.quality * torch.nan)
+
+    monkeypatch.setattr(engine, "measure_quality", broken)
+    run = start()
+    targets = run.inputs.targets
+    models = Models(NeckToNeck(), target_outlines(targets, None), None)
+    crops, _ = read_crops(run.inputs.sources, targets.size, None)
+    with torch.inference_mode():
+        rows = [row for row, _ in warp_crops(models, crops, AugmentOptions(min_quality=bound))]
+    assert {(row.kept, row.left_out, row.quality) for row in rows} == {(False, "quality", 0.0)}
 
 
 def test_half_turns_are_allowed_mirrored_or_dropped(start: Callable[..., Run]) -> None:

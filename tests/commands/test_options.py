@@ -7,6 +7,7 @@ import pytest
 from click.testing import CliRunner
 from pydantic import Field
 
+from reidaug.cli import main
 from reidaug.commands import options
 from reidaug.data.crop_names import PATTERN_HELP
 from reidaug.data.image_folders import ALLOW_HELP
@@ -56,6 +57,26 @@ def test_every_kind_of_field_has_its_option() -> None:
 def test_values_outside_the_range_are_refused(wrong: str) -> None:
     assert wrong.split(maxsplit=1)[0] in result(*wrong.split())
     assert "Usage" in result(*wrong.split())
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["augment", "x", "--out", "y", "--min-quality", "nan"],
+        ["augment", "x", "--out", "y", "--seed", str(2**40)],
+        ["augment", "x", "--out", "y", "--workers", "100000"],
+        ["synth", "pairs", "--out", "y", "--people", "2", "--cut", "nan"],
+        ["finetune-eval", "r.yaml", "--average-weight", "nan"],
+        ["finetune-eval", "r.yaml", "--average-weight", "inf"],
+    ],
+)
+def test_numbers_that_are_none_are_refused_by_every_command(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(words)
+    assert ended.value.code == 2
+    assert "Invalid value for" in capsys.readouterr().err.replace("invalid value", "Invalid value")
 
 
 def test_the_help_comes_from_the_recipe() -> None:

@@ -94,6 +94,21 @@ def test_killed_anywhere_and_resumed_gives_the_same_numbers(
     assert adapt(recipe(root), tmp_path / "killed", resume=True, workers=1) == whole
 
 
+def test_a_file_lost_after_training_costs_no_training(
+    root: Path, whole: AdaptationReport, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(root / "whole", tmp_path / "run")
+    (folder / "report.json").unlink()
+    for key in (START, WARMUP, "warps_grey"):  # trained and written, not yet evaluated
+        (folder / "cells" / f"{key}-seed0.json").unlink()
+
+    def step(self, *batches):
+        raise AssertionError("trained again")
+
+    monkeypatch.setattr(DGNetTrainer, "step", step)
+    assert adapt(recipe(root), folder, resume=True, workers=1) == whole
+
+
 def test_identities_of_the_target_change_nothing(
     root: Path, whole: AdaptationReport, tmp_path: Path
 ) -> None:

@@ -55,7 +55,7 @@ def test_extra_crops_without_an_original_are_an_error(root: Path, tmp_path: Path
     strange = shutil.copytree(root / "warps", tmp_path / "strange")
     path = next((strange / TRAIN).iterdir())
     path.rename(path.with_name(path.name.replace("_w00", "x_w00")))
-    with pytest.raises(UsageError, match=r"x_w00.jpg: arm warps_grey"):
+    with pytest.raises(ReidaugError, match=r"arm warps_grey are of no .*x_w00\.jpg"):
         read_adaptation_data(recipe(root, arms={"warps_grey": str(strange)}))
 
 

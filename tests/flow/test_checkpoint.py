@@ -45,6 +45,15 @@ def test_half_precision_halves_the_file(tmp_path: Path) -> None:
     assert sizes[1] < 0.65 * sizes[0]
 
 
+def test_a_weight_that_is_not_finite_is_an_error(tmp_path: Path) -> None:
+    estimator = tiny()
+    name, value = next(iter(estimator.named_parameters()))
+    value.data.view(-1)[0] = float("nan")
+    save_checkpoint(tmp_path, estimator, RECIPE)
+    with pytest.raises(ReidaugError, match=rf"model\.safetensors: the tensor {name} .*not finite"):
+        load_checkpoint(tmp_path)
+
+
 def test_a_wrong_checkpoint_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ReidaugError, match=r"no flow checkpoint here \(model.safetensors"):
         load_checkpoint(tmp_path)

@@ -64,6 +64,6 @@ def test_the_loss_is_tested_before_its_gradient_is_taken() -> None:
     losses = CheckedLosses(margin=float("nan"))
     pooled = torch.ones(4, 2, requires_grad=True)
     output = Embedding(pooled, (pooled,), (pooled,))
-    with pytest.raises(NotFiniteError, match="'loss'|'triplet'"):
+    with pytest.raises(NotFiniteError, match=r"'(loss|triplet)'"):
         losses.losses(output, torch.tensor([0, 0, 1, 1]), None, torch.tensor([], dtype=torch.int64))
     assert pooled.grad is None

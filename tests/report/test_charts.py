@@ -62,3 +62,9 @@ def test_points_show_every_seed_and_the_mean() -> None:
 def test_a_chart_is_as_large_as_it_says() -> None:
     width, height = struct.unpack(">II", png(arm_points({"a": [1.0, 2.0]}, CURVES, LIGHT))[16:24])
     assert (width, height) == pytest.approx((4.4 * DPI, 1.26 * DPI), abs=1)
+
+
+def test_names_are_no_formulas() -> None:
+    names = {"$x_{": Curve("$x_{", 0), "a$b$": Curve("a$b$", 1)}
+    png(cmc_curves({"$x_{": [1.0, 2.0], "a$b$": [2.0, 3.0]}, names, LIGHT))
+    png(arm_points({"$x_{": [1.0], "a$b$": [2.0]}, names, LIGHT, reference="$x_{"))

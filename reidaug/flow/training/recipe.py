@@ -97,7 +97,9 @@ class TrainFlow(PairsRecipe):
     # image generator for the task ``generation``; not needed afterwards
     generator: dict[str, Any] | None = None
     discriminator: dict[str, Any] | None = None  # of generated images
-    row: str = Field("unwarpme", min_length=1, max_length=100)  # name of the estimator's row in tables of scores
+    row: str = Field(
+        "unwarpme", min_length=1, max_length=100
+    )  # name of the estimator's row in tables of scores
     # Tasks in turn, one entry per step; ``exact+reconstruction`` sums two in one step.
     cycle: tuple[str, ...] = Field(("affine", "reconstruction"), min_length=1)
     weights: LossWeights = LossWeights()  # loss weights
@@ -115,7 +117,9 @@ class TrainFlow(PairsRecipe):
     half_precision_weights: bool = False  # store the checkpoint's weights in 16 bits
     # torchvision's VGG-19 weights for the perceptual loss; null: ST-LPIPS's VGG-16
     vgg19: Path | None = None
-    workers: int = Field(0, ge=0, le=64)  # processes that read pairs; 0: the training process reads them
+    workers: int = Field(
+        0, ge=0, le=64
+    )  # processes that read pairs; 0: the training process reads them
     # steps from one round of log lines, a line a task of the cycle, to the next
     log_every: Count = 10
     save_every: Count = 500  # steps between training states, for resuming

@@ -118,9 +118,7 @@ def nearest_by_distances(
     return Nearest(indices, right, distance)
 
 
-def _smallest(
-    row: Float[ndarray, "g"], right: Bool[ndarray, "g"], k: int
-) -> Int[ndarray, "_"]:
+def _smallest(row: Float[ndarray, "g"], right: Bool[ndarray, "g"], k: int) -> Int[ndarray, "_"]:
     """Indices of the k smallest finite values, smallest first, of equals the wrong ones."""
     bound = np.partition(row, k - 1)[k - 1] if k < len(row) else np.inf
     near = np.flatnonzero((row <= bound) & (row < np.inf))

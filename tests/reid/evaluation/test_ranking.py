@@ -90,8 +90,8 @@ def test_the_nearest_are_the_first_of_the_cleaned_list(seed, levels, gallery, k,
         left = [
             g
             for g in sorted(
-                    range(gallery), key=lambda g: (distances[i, g], candidates.pids[g] == pid, g)
-                )
+                range(gallery), key=lambda g: (distances[i, g], candidates.pids[g] == pid, g)
+            )
             if candidates.pids[g] != -1
             and (candidates.pids[g], candidates.camids[g]) != (pid, camid)
         ][:k]

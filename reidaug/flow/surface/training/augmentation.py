@@ -32,7 +32,9 @@ class SurfaceAugmentation:
     unmasked: Share = 0.1  # that the mask is not known
     uneven: Share = 0.4  # that a mask grows or shrinks by a pixel
     erring: Share = 0.0  # that the joints asked for err as those of a network do on a crop
-    light: Annotated[float, Field(ge=0, le=4)] = 0.25  # deviation of the logarithms of gain and exponent; of colours half of it
+    light: Annotated[float, Field(ge=0, le=4)] = (
+        0.25  # deviation of the logarithms of gain and exponent; of colours half of it
+    )
     colours: Share = 0.0  # that the colour channels are mixed
     shading: Annotated[float, Field(ge=0, le=4)] = 0.0  # deviation of the logarithm of uneven light
     noise: Share = 0.0  # largest deviation of white noise, of which a crop has between 0 and this
