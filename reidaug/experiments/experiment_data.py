@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Int
 from numpy import ndarray
 
+from reidaug.augment.output_folder import origin_stem, warp_stem
 from reidaug.data.loose_crops import find_crops, read_people
 from reidaug.data.manifest import read_manifest
 from reidaug.data.market1501 import (

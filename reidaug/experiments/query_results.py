@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from reidaug.data.crop_names import JUNK, PATTERN, compile_pattern, ids_in
-from reidaug.data.images import image_files
+from reidaug.data.image_folders import list_images
 from reidaug.data.market1501 import LISTS, QUERY, TRAIN, Person, find_root
 from reidaug.reid.evaluation.metrics import Identities
 from reidaug.reid.evaluation.ranking import nearest, rank_matches
@@ -41,7 +41,7 @@ def unknown_queries(root: Path) -> tuple[Person, ...]:
     if (root / LISTS[TRAIN]).is_file() or not (root / QUERY).is_dir():
         return ()
     pattern = compile_pattern(PATTERN)
-    read = [(path, ids_in(pattern, path.name)) for path in image_files(root / QUERY)]
+    read = [(path, ids_in(pattern, path.name)) for path in list_images(root / QUERY).images]
     return tuple(Person(path, *ids) for path, ids in read if ids is not None and ids[0] == JUNK)
 
 

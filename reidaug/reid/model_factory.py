@@ -33,6 +33,7 @@ OURS: dict[str, tuple[Callable[..., ReIDModel], dict[str, Any]]] = {
 KNOWN = ", ".join(name for name in OURS if ":" not in name) + (
     f", {FASTREID}NAME, {TIMM}NAME, {TORCHREID}NAME or package.module:Class"
 )
+LARGEST_NUMBER, LARGEST_MODEL = 8192, 2**30  # of an option; parameters, 4 GiB
 FETCHED = ("pretrained", "checkpoint_path")
 
 
@@ -167,6 +168,7 @@ def build(
         raise UsageError(f"no backbone '{name}': one of {KNOWN}")
     kind, preset = OURS[name]
     try:
+        _check_size(kind, people, {**preset, **options})
         return kind(people, generator=generator, **{**preset, **options})
     except ReidaugError:
         raise
@@ -174,6 +176,20 @@ def build(
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         reason = reason.replace(f"{kind.__name__}.__init__()", "it")
         raise UsageError(f"backbone {name}, options {options}: {reason}") from None
+
+
+def _check_size(kind: Callable[..., ReIDModel], people: int, options: dict[str, Any]) -> None:
+    """Count the parameters of a model before memory is taken for them."""
+    numbers = [n for v in options.values() for n in (v if isinstance(v, list | tuple) else [v])]
+    if any(isinstance(n, int | float) and abs(n) > LARGEST_NUMBER for n in numbers):
+        raise ValueError(f"a number above {LARGEST_NUMBER}")
+    try:
+        with torch.device("meta"), torch.random.fork_rng(devices=[]):
+            model = kind(people, generator=None, **options)
+    except Exception:
+        return  # it fails for real too
+    if (count := sum(parameter.numel() for parameter in model.parameters())) > LARGEST_MODEL:
+        raise ValueError(f"{count} parameters are more than {LARGEST_MODEL}")
 
 
 def own_model(name: str, people: int, **options: Any) -> ReIDModel:

@@ -319,3 +319,12 @@ def test_only_networks_are_called(
     with pytest.raises(UsageError, match=r"name a class of torch\.nn\.Module|has no class"):
         build(name, 5, **options)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [({"width": 10**9}, "a number above 8192"), ({"width": 8000}, r"\d+ parameters are more than")],
+)
+def test_a_network_that_no_memory_holds_is_refused_at_once(options, says):
+    with pytest.raises(UsageError, match=f"backbone resnet18, options .*{says}"):
+        build("resnet18", 5, **options)
