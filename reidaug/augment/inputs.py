@@ -117,8 +117,7 @@ def find_masks(root: Path, masks: Path | None = None) -> Path | None:
 
 def _find(given: Path | None, default: Path, what: str) -> Path | None:
     path = given or default
-    there = path.is_dir() if what.startswith("folder") else path.exists()
-    if given and not there:
+    if not (there := path.is_dir() if what.startswith("folder") else path.exists()) and given:
         raise UsageError(f"{path}: no such {what}")
     return path.resolve() if there else None
 
@@ -218,12 +217,12 @@ def _fill_missing(
         except ReidaugError as error:
             left_out.append(str(error))
     # That the file has nobody in an image is no loss any more; a damaged line still is one.
-    nobody, filled = by_last_name(joined.nobody), [s.person.path for s in sources.values()]
-    mended = {joined.nobody[name] for path in filled for name in names_of(path, nobody)}
+    nobody, images = by_last_name(joined.nobody), [s.person.path for s in sources.values()]
+    mended = {joined.nobody[name] for path in images for name in names_of(path, nobody)}
     lines = [line for line in joined.left_out if line not in mended]
     order = {person: k for k, person in enumerate(dataset.train)}
-    in_order = tuple(sorted(sources.values(), key=lambda source: order[source.person]))
-    return in_order, (*lines, *left_out)
+    filled = sorted(sources.values(), key=lambda source: order[source.person])
+    return tuple(filled), (*lines, *left_out)
 
 
 def choose_targets(
