@@ -108,12 +108,13 @@ class RunFolder:
         return path
 
     def finished(self) -> dict[str, Any] | None:
-        """Read ``report.json``; None while the run is incomplete."""
+        """Read ``report.json``; None while the run is incomplete, or where it is damaged."""
         path = self.path / "report.json"
-        if not path.exists():
+        try:
+            report: Any = json.loads(read_text(path)) if path.exists() else None
+        except (ReidaugError, ValueError):
             return None
-        report: dict[str, Any] = json.loads(read_text(path))
-        return report
+        return report if isinstance(report, dict) else None
 
 
 def finite_or_null(value: Any) -> Any:

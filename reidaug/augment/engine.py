@@ -151,7 +151,7 @@ def make_chunk(
             if jpeg is not None:
                 write_atomically(job.out / TRAIN / row.file, jpeg)
             rows.append(row)
-    order = {crop.source.person.path.name: k for k, crop in enumerate(crops)}
+    order = {crop.source.person.key: k for k, crop in enumerate(crops)}
     rows.sort(key=lambda row: order[row.source])  # with many poses they come a part at a time
     job.records.write(index, ChunkRecord(rows, left_out)._asdict())
     return len(sources), sum(row.kept for row in rows)

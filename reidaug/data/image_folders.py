@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from reidaug.data.images import SUFFIXES
 from reidaug.errors import ReidaugError
+from reidaug.files import check_regular
 
 FOREIGN = frozenset(
     f".{ending}"
@@ -117,8 +118,11 @@ def _flaw(path: Path) -> str | None:
     """Say why a file that is named like an image cannot be used; None where it can."""
     if printable(path.name) != path.name:
         return "the name is not UTF-8 or has a line break"
-    if not path.is_file():
-        broken = path.is_symlink() and not path.exists()
-        return "a link that leads nowhere" if broken else "no regular file"
+    if path.is_symlink() and not path.exists():
+        return "a link that leads nowhere"
+    try:
+        check_regular(path)
+    except ReidaugError as error:
+        return str(error).removeprefix(f"{path}: ")
     suffix = path.suffix.lower()
     return f"pictures that end in {suffix} are not read" if suffix in FOREIGN else None

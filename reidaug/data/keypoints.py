@@ -16,7 +16,7 @@ from reidaug.data.detected_people import read_coco, read_openpose
 from reidaug.data.joint_numbers import FARTHEST, MISSING, Entry, as_pose, converted, numbers
 from reidaug.data.mat_table import read_mat_table
 from reidaug.errors import ReidaugError, UsageError
-from reidaug.files import atomic_write, read_text
+from reidaug.files import atomic_write, check_regular, read_text
 from reidaug.geometry.flow import Size
 from reidaug.geometry.pose import MARKET_14, OPENPOSE_18, Pose
 
@@ -71,8 +71,8 @@ def read_keypoints(
     """
     if not path.exists():
         raise ReidaugError(f"{path}: no such keypoint file")
-    if not (path.is_dir() or path.is_file()):
-        raise ReidaugError(f"{path}: neither a file nor a folder of keypoints")
+    if not path.is_dir():
+        check_regular(path)
     entries: Iterable[Entry]
     notes: tuple[str, ...] = ()
     if path.is_dir():

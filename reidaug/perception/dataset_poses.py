@@ -255,7 +255,7 @@ def _finished(job: PoseJob, out: Path, crops: Sequence[Path], inputs: str) -> Po
         return None
     try:
         report = PoseReport(**json.loads(read_text(beside(out, REPORT))))
-    except (OSError, ValueError, TypeError):
+    except (ReidaugError, ValueError, TypeError):
         report = None
     if report is None or report.inputs != inputs:
         raise ReidaugError(

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from reidaug.errors import UsageError
+from reidaug.finite import check_losses
 from reidaug.reid.backbones import Embedding, ReIDModel
 from reidaug.reid.batches import Batch
 from reidaug.reid.losses import NOTHING, Knowledge
@@ -74,12 +75,16 @@ class ReIDTrainer:
         Returns:
             The parts of the loss, see `ReIDLosses.losses`, and ``accuracy``, the share of main
             crops that the first head classifies right.
+
+        Raises:
+            NotFiniteError: A loss is not finite; the model is as before the step.
         """
         self.model.train()
         output, extra_output = self._forward(real, extra)
         extra_labels = real.labels if extra is None else extra.labels
         known = NOTHING if extra is None else self._known(real, extra)
         parts = self.objective.losses(output, real.labels, extra_output, extra_labels, known)
+        check_losses(parts)
         self.optimiser.zero_grad()
         parts["loss"].backward()
         self.optimiser.step()

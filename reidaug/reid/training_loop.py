@@ -1,19 +1,17 @@
 """Training loop of a re-ID model: batches, steps, weight averaging, batch-norm calibration."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Float
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_swa_multi_avg_fn, update_bn
 
 from reidaug.errors import ReidaugError
-from reidaug.finite import NotFiniteError, check_losses, first_not_finite
+from reidaug.finite import NotFiniteError, first_not_finite
 from reidaug.reid.backbones import ReIDModel
 from reidaug.reid.batches import TrainingBatches, calibration_batches
-from reidaug.reid.losses import ReIDLosses
 from reidaug.reid.trainer import ReIDTrainer
 from reidaug.reid.training_options import TrainingOptions
 
@@ -37,20 +35,6 @@ class DivergedError(ReidaugError):
     def __init__(self, line: str, *, step: int, good_step: int, good: Mapping[str, Tensor]) -> None:
         super().__init__(line)
         self.step, self.good_step, self.good = step, good_step, good
-
-
-class CheckedLosses(ReIDLosses):
-    """Losses that are tested before their gradient is taken."""
-
-    def losses(self, *given: Any, **named: Any) -> dict[str, Float[Tensor, ""]]:
-        """Compute the losses, see `ReIDLosses.losses`.
-
-        Raises:
-            NotFiniteError: One is not finite.
-        """
-        parts = super().losses(*given, **named)
-        check_losses(parts)
-        return parts
 
 
 class FinalMetrics(NamedTuple):
@@ -89,8 +73,6 @@ def train(
             last finite weights are in it.
     """
     device = next(model.parameters()).device
-    checked = CheckedLosses(**vars(options.objective))
-    options = options.model_copy(update={"objective": checked})
     good = GoodWeights(model)
     trainer = ReIDTrainer(model, options, steps=steps, bfloat16=bfloat16)
     first_averaged = steps - round(options.average_share * steps) + 1

@@ -22,5 +22,5 @@ def test_numbers_that_average_nothing_are_refused(tmp_path, capsys, option, valu
 def test_the_defaults_are_those_of_the_library(capsys):
     assert reidaug("finetune-eval", "--help") == 0
     shown = " ".join(capsys.readouterr().out.split())
-    assert f"[default: {Averaging(1).weight}; x>0]" in shown
+    assert f"[default: {Averaging(1).weight}; 0<x<=" in shown
     assert f"once. [default: {Averaging(1).flow}]" in shown

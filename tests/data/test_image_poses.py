@@ -72,7 +72,7 @@ def test_crops_of_equal_names_have_their_own_poses(tmp_path: Path) -> None:
 
 def test_only_files_and_folders_are_read(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "k.csv")
-    with pytest.raises(ReidaugError, match="neither a file nor a folder"):
+    with pytest.raises(ReidaugError, match="only regular files are read"):
         read_image_poses([tmp_path / "a.jpg"], tmp_path / "k.csv")
     (tmp_path / "open").mkdir()
     os.mkfifo(tmp_path / "open" / "a_keypoints.json")

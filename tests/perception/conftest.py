@@ -4,7 +4,7 @@ import pytest
 from drawn_person import drawn_market, model_file
 from PIL import Image
 
-from reidaug.data.images import image_files
+from reidaug.data.image_folders import list_images
 from reidaug.data.market1501 import TRAIN
 from reidaug.perception.blazepose import BlazePose
 
@@ -25,4 +25,4 @@ def crops(tmp_path: Path) -> list[Path]:
     Image.new("RGB", (64, 128)).save(folder / "nobody.png")
     (folder / "text.jpg").write_text("text")
     (folder / "note.txt").write_text("no image")
-    return list(image_files(folder))
+    return list(list_images(folder).images)
