@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from reidaug.errors import UsageError
+from reidaug.finite import NotFiniteError
 from reidaug.reid.backbones import Embedding
 from reidaug.reid.batches import Batch
 from reidaug.reid.losses import Knowledge, ReIDLosses
@@ -151,3 +152,14 @@ def test_a_teacher_without_scores_is_an_error():
     trainer = ReIDTrainer(small(), distilling(extra_teacher=1.0), steps=1, teacher=teacher)
     with pytest.raises(UsageError, match="no scores"):
         trainer.step(batch(), batch(1))
+
+
+def test_a_loss_is_tested_before_its_gradient_is_taken():
+    trainer = trainer_of(small())
+    before = {name: value.clone() for name, value in trainer.model.named_parameters()}
+    broken = batch()._replace(images=batch().images * torch.nan)
+    with pytest.raises(NotFiniteError, match=r"the loss '\w+' is not finite"):
+        trainer.step(broken)
+    for name, value in trainer.model.named_parameters():
+        assert value.grad is None
+        assert torch.equal(value, before[name])

@@ -4,12 +4,10 @@ import pytest
 import torch
 from drawn_crops import LABELS, DrawnCrops
 
-from reidaug.finite import NotFiniteError
-from reidaug.reid.backbones import Embedding
 from reidaug.reid.batches import TrainingBatches
 from reidaug.reid.model_factory import build
 from reidaug.reid.network_modes import seeded
-from reidaug.reid.training_loop import CheckedLosses, DivergedError, FinalMetrics, train
+from reidaug.reid.training_loop import DivergedError, FinalMetrics, train
 from reidaug.reid.training_options import TrainingOptions
 
 
@@ -58,12 +56,3 @@ def test_a_diverging_training_is_an_error() -> None:
     assert "learning_rate" in str(stopped.value)
     assert stopped.value.good_step < stopped.value.step
     assert all(value.isfinite().all() for value in stopped.value.good.values())
-
-
-def test_the_loss_is_tested_before_its_gradient_is_taken() -> None:
-    losses = CheckedLosses(margin=float("nan"))
-    pooled = torch.ones(4, 2, requires_grad=True)
-    output = Embedding(pooled, (pooled,), (pooled,))
-    with pytest.raises(NotFiniteError, match=r"'(loss|triplet)'"):
-        losses.losses(output, torch.tensor([0, 0, 1, 1]), None, torch.tensor([], dtype=torch.int64))
-    assert pooled.grad is None
