@@ -74,6 +74,7 @@ class AugmentReport(NamedTuple):
     images_per_s: float  # rate of the warps made just now
     seconds: float  # time they took
     workers: int  # processes
+    poor: int = 0  # warps of a quality below `reidaug.augment.quality.POOR`, where flows tell
     not_read: int = 0  # images beside the training images that are left out, by name or kind
     own_pose: bool = False  # whether each image keeps its own pose
     poses_each: int | None = None  # of the poses, how many each image is warped into; None: all
@@ -235,6 +236,7 @@ def _summarise(
         not_read=len(inputs.dataset.left_out),
         pose_from={kind: counts[kind] for kind in POSE_FROM if counts[kind]},
         quality=round(totals.quality, 4),
+        poor=totals.poor,
         pck=None if totals.pck is None else round(totals.pck, 4),
         size=list(targets.size),
         pose_masks=sum(

@@ -18,6 +18,9 @@ SQUEEZED = 0.02  # of a pixel's area: a cell below counts as folded
 PCK_RADIUS = 0.1  # of the height: a joint found within is correct
 
 
+POOR = 0.35
+"""Warps below it, of flows that tell what they invent, keep little of the person: docs/quality.md.
+"""
 WORTH = (1.0, 0.8, 0.5, 0.0)
 """Worth of a cell by its `Origin`."""
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from reidaug.augment.quality import POOR
 from reidaug.data.manifest import write_manifest
 from reidaug.errors import ReidaugError
 
@@ -67,6 +68,7 @@ class Totals(NamedTuple):
     rejected: int  # warps below the minimum quality
     dropped_half_turns: int  # of --turns drop
     quality: float  # mean quality of the files
+    poor: int  # files of a quality below `POOR`, by flows that tell what they invent
     pck: float | None  # mean PCK of the poses found in them; None where not checked
     left_out: tuple[str, ...]  # ``file: reason`` for each source that could not be used
 
@@ -91,6 +93,7 @@ def write_warp_manifest(path: Path, records: Iterable[ChunkRecord]) -> Totals:
                     sums["quality"] += row.quality
                     sums["pck"] += row.pck or 0.0
                     counts["checked"] += row.pck is not None
+                    counts["poor"] += row.invented is not None and row.quality < POOR
                 # Columns of numbers, whether or not there are any.
                 values = row._asdict()
                 yield values | {name: math.nan for name in UNKNOWN if values[name] is None}
@@ -103,6 +106,6 @@ def write_warp_manifest(path: Path, records: Iterable[ChunkRecord]) -> Totals:
         raise ReidaugError(f"not one image could be warped: {left_out[0] if left_out else reason}")
     checked = counts["checked"]
     return Totals(
-        counts["sources"], images, rejected, dropped, sums["quality"] / images,
+        counts["sources"], images, rejected, dropped, sums["quality"] / images, counts["poor"],
         sums["pck"] / checked if checked else None, tuple(left_out),
     )  # fmt: skip

@@ -10,6 +10,7 @@ from reidaug.augment.background import BACKGROUNDS
 from reidaug.augment.missing_poses import WORDS
 from reidaug.augment.options import AugmentOptions
 from reidaug.augment.pose_pool import describe_flaws
+from reidaug.augment.quality import POOR
 from reidaug.augment.warp_sheet import SHEET
 from reidaug.commands import options
 from reidaug.flow.builtin import SHIPPED, SURFACE, UNTRAINED, named_flow
@@ -82,3 +83,8 @@ def _print(out: Path, report: AugmentReport) -> None:
         f"{report.images_per_s:.0f} images/s; mean quality {report.quality:.2f}{checked}; "
         f"look at {out / SHEET}"
     )
+    if report.poor:
+        click.echo(
+            f"{report.poor:,} of them show too little of their image (quality below {POOR}); "
+            f"--min-quality {POOR} leaves them out"
+        )

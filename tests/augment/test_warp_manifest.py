@@ -35,6 +35,17 @@ def test_totals_are_of_the_warps_that_are_kept(tmp_path: Path) -> None:
     assert table[["other_side", "other_face", "invented"]].isna().all(axis=None)
 
 
+def test_poor_warps_of_flows_that_tell_are_counted(tmp_path: Path) -> None:
+    told = row("a", 0)._replace(invented=0.4, quality=0.34)
+    rows = [
+        told,
+        told._replace(file="a_w01.jpg", quality=0.36),
+        told._replace(file="a_w02.jpg", invented=None),
+        told._replace(file="a_w03.jpg", kept=False, left_out="quality"),
+    ]
+    assert write_warp_manifest(tmp_path / "manifest.parquet", [ChunkRecord(rows, [])]).poor == 1
+
+
 def test_a_dataset_without_a_warp_is_an_error(tmp_path: Path) -> None:
     path = tmp_path / "manifest.parquet"
     with pytest.raises(ReidaugError, match=r"not one image could be warped: a\.jpg: gone"):
