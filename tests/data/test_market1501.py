@@ -268,7 +268,7 @@ def test_files_that_are_no_images_are_left_out(tmp_path: Path) -> None:
         r"0009_c1s1\n.jpg: the name is not UTF-8 or has a line break",
         "0009_c1s1_000000_00.jpg: a link that leads nowhere",
         "0009_c1s1_000000_01.jpg: a link that leads nowhere",
-        "0009_c1s1_000000_02.jpg: no regular file",
+        "0009_c1s1_000000_02.jpg: is a named pipe; only regular files are read",
         r"0009_c1s1_0000\udcff.jpg: the name is not UTF-8 or has a line break",
     ]
 
