@@ -12,7 +12,7 @@ CELLS = {
 USES = {
     "copies": "labelled copies on grey (the paper's)",
     "copies_elsewhere": "labelled copies on other people's grounds",
-    "near": "the same on grey, no half turns",
+    "near": "labelled copies on grey, no half turns",
     "positives": "in the triplet loss alone",
     "distilled": "half of the label by the teacher",
     "recognised": "only where the teacher recognises the person",
@@ -26,10 +26,10 @@ USES = {
     "elsewhere_distilled": "both on other grounds, half of the label by the teacher",
     "elsewhere_more": "both on other grounds, one copy for each real crop",
     "stretched": "none; real crops stretched and turned",
-    "elsewhere_stretched": "copies and real crops on other grounds, stretched and turned",
+    "elsewhere_stretched": "all copies and real crops on other grounds, stretched and turned",
     "kept": "copies of a quality from .35, and real crops, on other grounds",
     "kept_more": "the same, one copy for each real crop",
-    "kept_stretched": "the same, stretched and turned",
+    "kept_stretched": "copies from .35 and real crops on other grounds, stretched and turned",
 }
 KINDS = ("own", "affine", "market", "surface")
 HEAD = "own pose | torso affine | W | surface flow"
