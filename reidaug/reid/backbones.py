@@ -4,6 +4,7 @@
 without the last stride, with one or more bottleneck heads; `reidaug.reid.model_factory` builds it.
 """
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal, NamedTuple
@@ -21,6 +22,13 @@ PRESETS: dict[str, dict[str, Any]] = {
     "resnet34": {"block": "basic", "blocks": (3, 4, 6, 3)},
     "resnet50": {"block": "bottleneck", "blocks": (3, 4, 6, 3)},
 }
+# Heads of layumi's Person_reID_baseline_pytorch (one) and of DG-Net (two).
+PERSON_REID_HEAD = re.compile(
+    r"((?:module\.|_orig_mod\.)*)classifier([12]?)\.(add_block\.0|add_block\.1|classifier\.0)\.(\w+)"
+)
+PERSON_REID_LAYERS = {
+    "add_block.0": "bottleneck", "add_block.1": "norm", "classifier.0": "classifier"
+}  # fmt: skip
 
 
 class Embedding(NamedTuple):
@@ -169,6 +177,14 @@ class PersonResNet(ReIDModel):
             for dropout in dropouts
         )
 
+    def own_names(self, stored: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """See `ReIDModel.own_names`: heads as those of Person_reID and of DG-Net.
+
+        Their ``classifier`` or ``classifier1`` and ``classifier2`` are each a linear layer and
+        batch norm, ``add_block``, and the classifier itself.
+        """
+        return {_head_name(name): value for name, value in stored.items()}
+
     def forward(self, images: Float[Tensor, "b 3 H W"]) -> Embedding:
         """See `ReIDModel.forward`."""
         maps = self.maxpool(self.relu(self.bn1(self.conv1(images))))
@@ -177,6 +193,15 @@ class PersonResNet(ReIDModel):
         pooled = maps.amax((2, 3)) if self.pooling == "max" else maps.mean((2, 3))
         features, logits = zip(*(head(pooled) for head in self.heads), strict=True)
         return Embedding(pooled, features, logits, maps.detach())
+
+
+def _head_name(name: str) -> str:
+    found = PERSON_REID_HEAD.fullmatch(name)
+    if found is None:
+        return name
+    before, number, part, rest = found.groups()
+    layer = PERSON_REID_LAYERS[part]
+    return f"{before}heads.{int(number or 1) - 1}.{layer}.{rest}"
 
 
 def residual_stage(kind: Any, channels: int, width: int, count: int, stride: int) -> nn.Sequential:

@@ -3,8 +3,9 @@
 import difflib
 import importlib
 import inspect
+import math
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
@@ -34,6 +35,7 @@ KNOWN = ", ".join(name for name in OURS if ":" not in name) + (
     f", {FASTREID}NAME, {TIMM}NAME, {TORCHREID}NAME or package.module:Class"
 )
 LARGEST_NUMBER, LARGEST_MODEL = 8192, 2**30  # of an option; parameters, 4 GiB
+MAX_STRETCH = math.log(1.5)  # between the shapes of two grids of position embeddings
 FETCHED = ("pretrained", "checkpoint_path")
 
 
@@ -131,6 +133,19 @@ class TimmModel(Adapter):
         mean, std = trained.get("mean", IMAGENET_MEAN), trained.get("std", IMAGENET_STD)
         self.renormalise = Renormalise(mean, std)
 
+    def own_names(self, stored: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """See `ReIDModel.own_names`: position embeddings of another grid are resized by timm."""
+        own: Any = getattr(self.network, "pos_embed", None)
+        grid = getattr(getattr(self.network, "patch_embed", None), "grid_size", None)
+        if not isinstance(own, Tensor) or own.ndim != 3 or grid is None:
+            return dict(stored)
+        return {
+            name: _resized(value, own, tuple(grid))
+            if name.rpartition(".")[2] == "pos_embed"
+            else value
+            for name, value in stored.items()
+        }
+
     def forward(self, images: Float[Tensor, "b 3 H W"]) -> Embedding:
         """See `ReIDModel.forward`."""
         network: Any = self.network
@@ -138,6 +153,32 @@ class TimmModel(Adapter):
         feature = network.forward_head(maps, pre_logits=True).flatten(1)
         logits = (network.forward_head(maps),) if self.training else ()
         return Embedding(feature, (feature,), logits)
+
+
+def _resized(
+    stored: Float[Tensor, "1 n d"], own: Float[Tensor, "1 m d"], grid: tuple[int, ...]
+) -> Tensor:
+    """Resize position embeddings to a grid (h, w), as timm does for its own weights.
+
+    A file does not say what grid its n embeddings are of: a square one, as ImageNet's, where it
+    can be, or else that whose shape is nearest to (h, w), as those of person crops.
+    """
+    first = own.shape[1] - math.prod(grid)  # of the class token and registers
+    count = stored.shape[1] - first if stored.ndim == 3 else 0
+    if count <= 0 or first < 0 or stored.shape[1:] == own.shape[1:]:
+        return stored
+    if stored.shape[2] != own.shape[2]:
+        return stored
+    sizes = [(count // w, w) for w in range(1, count + 1) if count % w == 0]
+    wanted = 1.0 if math.isqrt(count) ** 2 == count else grid[0] / grid[1]
+    away, old = min((abs(math.log(h / w / wanted)), (h, w)) for h, w in sizes)
+    if away > MAX_STRETCH:
+        return stored
+    layers = importlib.import_module("timm.layers")
+    resized: Tensor = layers.resample_abs_pos_embed(
+        stored, new_size=list(grid), old_size=list(old), num_prefix_tokens=first
+    )
+    return resized
 
 
 def build(

@@ -1,6 +1,8 @@
 """Weight files of re-ID models, read without executing code and loaded as far as they fit."""
 
-from collections.abc import Collection, Iterator, Sequence
+import re
+import zipfile
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,10 +19,21 @@ from reidaug.reid.backbones import ReIDModel
 # Keys of the weights in checkpoints that hold epoch, scores and optimiser too.
 CONTAINERS = ("state_dict", "model", "model_state_dict")
 # Prefixes of wrappers in files, and of adapters in our models.
-WRAPPERS = ("module.", "_orig_mod.", "model.", "network.", "backbone.")
+WRAPPERS = ("module.", "_orig_mod.", "model.", "network.", "backbone.", "base.")
 INSIDE = ("", "network.", "backbone.")
 COUNTER = "num_batches_tracked"  # of batch norm; unused, and missing in old files
 SHOWN = 3  # names in a sentence
+SAVE = "save the weights alone, torch.save(model.state_dict(), FILE), where it was trained"
+AGAIN = "download or copy it again"
+# First bytes of files that are no weights: what they are, and what to do.
+KINDS: tuple[tuple[bytes, str], ...] = (
+    (b"version https://git-lfs", "it is a pointer of Git LFS: get the file by git lfs pull"),
+    (b"\x1f\x8b", "it is packed by gzip: unpack it"),
+    (b"7z\xbc\xaf", "it is a 7z archive: unpack it"),
+    (b"Rar!", "it is a RAR archive: unpack it"),
+    (b"%PDF", f"it is a PDF: {AGAIN}"),
+    (b"\x89HDF", f"it is HDF5, as Keras writes it; weights of PyTorch are needed: {SAVE}"),
+)
 
 
 class LoadedWeights(NamedTuple):
@@ -32,11 +45,17 @@ class LoadedWeights(NamedTuple):
     # Skipped names inside a module of the model that is no classifier: parts of the network that
     # the model was built without.
     extra: tuple[str, ...]
+    resized: tuple[str, ...] = ()  # names in the file of position embeddings of another grid
+    part: str = ""  # the part that was read of a file with several
 
     @property
     def summary(self) -> str:
         """Loaded, skipped and missing tensors in one line."""
-        parts = [f"{len(self.fitted)} tensors loaded"]
+        parts = [
+            f"{len(self.fitted)} tensors loaded" + f" of its part '{self.part}'" * bool(self.part)
+        ]
+        if self.resized:
+            parts.append(f"{len(self.resized)} resized ({first_names(self.resized)})")
         if self.skipped:
             parts.append(f"{len(self.skipped)} left out ({first_names(self.skipped)})")
         if self.missing:
@@ -45,9 +64,10 @@ class LoadedWeights(NamedTuple):
 
 
 def load_weights(model: ReIDModel, path: Path) -> LoadedWeights:
-    """Load a weight file of torchvision, torchreid, fast-reid, timm or our own.
+    """Load a weight file of torchvision, torchreid, fast-reid, timm, Person_reID or our own.
 
     Entries that do not fit by name and shape, such as classifiers of other identities, are skipped.
+    Of a file with several networks, such as DG-Net's, the one that fits best is read.
 
     Args:
         model: Changed in place.
@@ -57,24 +77,27 @@ def load_weights(model: ReIDModel, path: Path) -> LoadedWeights:
         ReidaugError: The file cannot be read, holds no tensors, none of them fits, or a number in
             one that does is not finite.
     """
-    stored = model.own_names(_read_state(path))
-    own = model.state_dict()
-    fitting: dict[str, Tensor] = {}
-    skipped = []
-    for key, value in stored.items():
-        name = next((n for n in _names(key) if n in own and n not in fitting), None)
-        if name is None or own[name].shape != value.shape:
-            skipped.append(key)
-        else:
-            fitting[name] = value
+    own, parts = model.state_dict(), _read_states(path)
+    fits = {name: _Fit.of(model.own_names(state), own) for name, state in parts.items()}
+    # Of equals the first; names of containers come first.
+    part = max(fits, key=lambda name: len(fits[name].fitting))
+    stored, (fitting, skipped) = parts[part], fits[part]
     if not any(value.ndim > 1 for value in fitting.values()):
-        raise ReidaugError(f"{path}: none of its {len(stored)} tensors fits this backbone")
+        count = sum(map(len, parts.values()))
+        raise ReidaugError(f"{path}: none of its {count} tensors fits this backbone")
     check_finite(fitting, path)
     model.load_state_dict(fitting, strict=False)
     missing = tuple(n for n in own if n not in fitting and not n.endswith(COUNTER))
     modules = {name for name, _ in model.named_modules()}
     extra = tuple(key for key in skipped if _is_extra(key, own, modules))
-    return LoadedWeights(tuple(fitting), tuple(skipped), missing, extra)
+    resized = tuple(
+        key
+        for key, value in model.own_names(stored).items()
+        if key in stored and stored[key].shape != value.shape
+    )
+    return LoadedWeights(
+        tuple(fitting), skipped, missing, extra, resized, part if len(parts) > 1 else ""
+    )
 
 
 def save_weights(model: nn.Module, path: Path) -> None:
@@ -82,6 +105,25 @@ def save_weights(model: nn.Module, path: Path) -> None:
     state = {key: value.contiguous().cpu() for key, value in model.state_dict().items()}
     path.parent.mkdir(exist_ok=True)
     write_atomically(path, save(state))
+
+
+class _Fit(NamedTuple):
+    """What a model can take of the tensors of a file."""
+
+    fitting: dict[str, Tensor]  # by their names in the model
+    skipped: tuple[str, ...]  # names in the file
+
+    @classmethod
+    def of(cls, stored: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> "_Fit":
+        fitting: dict[str, Tensor] = {}
+        skipped = []
+        for key, value in stored.items():
+            name = next((n for n in _names(key) if n in own and n not in fitting), None)
+            if name is None or own[name].shape != value.shape:
+                skipped.append(key)
+            else:
+                fitting[name] = value
+        return cls(fitting, tuple(skipped))
 
 
 def _bare(key: str) -> Iterator[str]:
@@ -103,30 +145,88 @@ def _is_extra(key: str, own: Collection[str], modules: Collection[str]) -> bool:
     """Whether a skipped tensor is in a module of the model that has no such tensor."""
     if "classifier" in key or key.endswith(COUNTER) or any(name in own for name in _names(key)):
         return False
+    if key.endswith("_embed"):  # of cameras, as TransReID adds them to all tokens
+        return True
     around = (
         bare.rsplit(".", depth)[0] for bare in _bare(key) for depth in range(1, bare.count(".") + 1)
     )
     return any(inside + module in modules for module in around for inside in INSIDE)
 
 
-def _read_state(path: Path) -> dict[str, Tensor]:
+def _read_states(path: Path) -> dict[str, dict[str, Tensor]]:
+    """Read the named tensors of each part of a file; most files are a single part, named ""."""
     if not path.is_file():
         raise ReidaugError(f"{path}: no such weight file")
     check_tensor_file(path, what="weight file")
-    try:
-        if path.suffix == ".safetensors":
-            content: Any = load_file(path)
-        else:
-            with torch.serialization.safe_globals(_numpy_numbers()):
-                content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # damaged files make the readers raise anything
-        raise ReidaugError(f"{path}: not a readable weight file ({_reason(error)})") from None
+    with path.open("rb") as file:
+        start = file.read(512)
+    if kind := _kind(path, start):
+        raise ReidaugError(f"{path}: not a readable weight file ({kind})")
+    content = _content(path, safetensors=start[8:9] == b"{")  # after the length of its header
     for key in CONTAINERS:
         if isinstance(content, dict) and isinstance(content.get(key), dict):
             content = content[key]
     if not isinstance(content, dict):
         raise ReidaugError(f"{path}: holds no named tensors")
-    return {str(k): v for k, v in content.items() if isinstance(v, Tensor)}
+    if tensors := _tensors(content):
+        return {"": tensors}
+    parts = {str(key): _tensors(_inner(part)) for key, part in content.items()}
+    return {key: part for key, part in parts.items() if part} or {"": {}}
+
+
+def _content(path: Path, *, safetensors: bool) -> Any:
+    try:
+        if safetensors:  # whatever the file's name
+            return load_file(path)
+        with torch.serialization.safe_globals(_numpy_numbers()), path.open("rb") as file:
+            return torch.load(file, map_location="cpu", weights_only=True)
+    except Exception as error:  # damaged files make the readers raise anything
+        raise ReidaugError(f"{path}: not a readable weight file ({_reason(error)})") from None
+
+
+def _inner(part: Any) -> Any:
+    """The weights of one network of several, which may be in a container again."""
+    inside = (part.get(key) for key in CONTAINERS) if isinstance(part, dict) else ()
+    return next((found for found in inside if isinstance(found, dict)), part)
+
+
+def _tensors(part: Any) -> dict[str, Tensor]:
+    """Tensors of a dictionary, without anything else in it."""
+    if not isinstance(part, dict):
+        return {}
+    return {str(key): value for key, value in part.items() if isinstance(value, Tensor)}
+
+
+def _kind(path: Path, start: bytes) -> str:
+    """Say what a file is that holds no weights, and what to do; empty for any that may."""
+    if not start:
+        return f"it is empty: {AGAIN}"
+    text = start.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
+    if text.startswith((b"<!doctype", b"<html", b"<head", b"<?xml", b"<!--")):
+        return (
+            "it is a web page, which a link gives that asks for a log-in or a confirmation: open "
+            "the link in a browser and save the file itself"
+        )
+    if kind := next((kind for magic, kind in KINDS if start.startswith(magic)), ""):
+        return kind
+    if start.startswith(b"PK\x03\x04"):
+        return _kind_of_archive(path)
+    if start[8:9] != b"{" and not any(b < 9 or 13 < b < 32 for b in start) and start.isascii():
+        return "it is text, not weights; is it really the file you mean?"
+    return ""
+
+
+def _kind_of_archive(path: Path) -> str:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = {name.rpartition("/")[2] for name in archive.namelist()}
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
+        return f"its end is missing, as of an interrupted download: {AGAIN}"
+    if "constants.pkl" in names:
+        return f"it is a program, TorchScript: {SAVE}"
+    if "data.pkl" not in names:
+        return f"it is an archive of {first_names(sorted(names - {''}))}: unpack it"
+    return ""
 
 
 def _numpy_numbers() -> list[Any]:
@@ -146,6 +246,12 @@ def _reason(error: Exception) -> str:
     text = str(error).partition("WeightsUnpickler error: ")[2] or str(error)
     if isinstance(error, KeyError) or not text.strip():
         return "no weights in it"
+    if (found := re.search(r"GLOBAL ([\w.]+)", text)) and "Unsupported global" in text:
+        return (
+            f"it holds an object of the class {found[1]}, and to read that is to run code: {SAVE}"
+        )
+    if "operand" in text or "magic number" in text.lower():
+        return f"it is no file of torch.save: {SAVE}"
     return text.strip().splitlines()[0].partition(". ")[0]
 
 

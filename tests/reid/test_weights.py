@@ -5,6 +5,7 @@ import importlib.util
 import warnings
 import zipfile
 from argparse import Namespace
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from torchvision.models.resnet import BasicBlock, ResNet
 from reidaug.errors import ReidaugError
 from reidaug.reid.model_contract import check_weights
 from reidaug.reid.model_factory import Adapter, build
+from reidaug.reid.network_modes import seeded
 from reidaug.reid.weights import LoadedWeights, load_weights
 
 needs_torchreid = pytest.mark.skipif(
@@ -97,7 +99,7 @@ def test_weights_of_another_network_are_an_error(tmp_path: Path):
 def test_a_file_that_is_more_than_tensors_is_refused_in_one_sentence(tmp_path: Path):
     torch.save({"state_dict": small().state_dict(), "args": Namespace(x=1)}, tmp_path / "w.pth")
     with pytest.raises(
-        ReidaugError, match=r"\(Unsupported global: GLOBAL argparse.Namespace .*"
+        ReidaugError, match=r"\(it holds an object of the class argparse.Namespace, .*"
     ) as e:
         load_weights(small(), tmp_path / "w.pth")
     assert "weights_only" not in str(e.value)
@@ -292,3 +294,172 @@ def test_classifiers_and_training_state_are_no_parts(tmp_path: Path):
     loaded = load_weights(small(9), tmp_path / "w.safetensors")
     assert len(loaded.skipped) == 7
     assert loaded.extra == ()
+
+
+def net_last(people: int = 7) -> tuple[dict[str, torch.Tensor], nn.Module]:
+    """What Person_reID_baseline_pytorch's ft_net saves, and its network at test time."""
+    with seeded(0):
+        trunk = resnet18()
+        block = nn.Sequential(nn.Linear(512, 64), nn.BatchNorm1d(64))
+    block[1].running_mean += 0.5
+    state = {f"model.{key}": value for key, value in trunk.state_dict().items()}
+    state |= {f"classifier.add_block.{key}": value for key, value in block.state_dict().items()}
+    state |= {
+        "classifier.classifier.0.weight": torch.randn(people, 64),
+        "classifier.classifier.0.bias": torch.zeros(people),
+    }
+    trunk.fc = block
+    return state, trunk
+
+
+def test_person_reids_net_last_gives_its_own_features(tmp_path: Path):
+    state, twin = net_last()
+    torch.save(state, tmp_path / "net_last.pth")
+    form = {"pooling": "avg", "last_stride": 2, "embedding": 64, "dropouts": [0.5]}
+    model = build("resnet18", 7, **form)
+    loaded = load_weights(model, tmp_path / "net_last.pth")
+    check_weights(model, loaded, tmp_path, name="resnet18", size=(64, 32))
+    assert loaded.skipped == ("model.fc.weight", "model.fc.bias")
+    assert not loaded.missing
+    images = torch.randn(2, 3, 64, 32, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        torch.testing.assert_close(model.eval()(images).heads[0], twin.eval()(images))
+
+
+def test_dgnets_identity_encoders_load_with_both_heads_from_their_container(tmp_path: Path):
+    state = small().state_dict()
+    names = {"bottleneck": "add_block.0", "norm": "add_block.1", "classifier": "classifier.0"}
+    theirs = {}
+    for key, value in state.items():
+        name = f"model.{key}"
+        if key.startswith("heads."):
+            _, number, layer, rest = key.split(".")
+            name = f"classifier{int(number) + 1}.{names[layer]}.{rest}"
+        theirs[name] = value + 1
+    few = {key: value for key, value in state.items() if key.startswith("layer1")}
+    torch.save({"b": few, "a": theirs, "step": 3}, tmp_path / "id_00100000.pt")
+    model = small()
+    loaded = load_weights(model, tmp_path / "id_00100000.pt")
+    assert not loaded.missing
+    assert not loaded.skipped
+    assert loaded.summary == f"{len(state)} tensors loaded of its part 'a'"
+    assert all(torch.equal(value, state[key] + 1) for key, value in model.state_dict().items())
+    torch.save({"net": {"state_dict": theirs}, "optimizer": {"state": {}}}, tmp_path / "one.pt")
+    assert not load_weights(small(), tmp_path / "one.pt").missing
+
+
+def test_the_trunk_of_the_strong_baseline_loads_but_is_no_checkpoint(tmp_path: Path):
+    state = {
+        f"module.base.{k}": v for k, v in small().state_dict().items() if not k.startswith("heads")
+    }
+    state |= {
+        "module.bottleneck.weight": torch.ones(8),
+        "module.classifier.weight": torch.ones(9, 8),
+    }
+    torch.save({"state_dict": state}, tmp_path / "w.pth")
+    model = small()
+    loaded = load_weights(model, tmp_path / "w.pth")
+    assert loaded.skipped == ("module.bottleneck.weight", "module.classifier.weight")
+    with pytest.raises(ReidaugError, match="are not in it"):
+        check_weights(model, loaded, Path("w"), name="resnet18", size=(64, 32))
+
+
+VIT = {"img_size": (64, 32), "patch_size": 8, "embed_dim": 12, "depth": 1, "num_heads": 2}
+
+
+def vit(people: int, size: tuple[int, int], seed: int) -> nn.Module:
+    timm = importlib.import_module("timm")
+    options = {**VIT, "img_size": size, "num_classes": people}
+    with seeded(seed):
+        network: nn.Module = timm.create_model("vit_tiny_patch16_224", **options)
+    return network
+
+
+@needs_timm
+@pytest.mark.parametrize(
+    ("size", "grid"), [((64, 64), (8, 8)), ((80, 40), (10, 5)), ((96, 48), (12, 6))]
+)
+def test_position_embeddings_of_another_grid_are_resized_as_timm_does(tmp_path: Path, size, grid):
+    stored = vit(9, size, 1).state_dict()
+    state = {f"base.{key}": value for key, value in stored.items() if not key.startswith("head")}
+    torch.save({**state, "bottleneck.weight": torch.ones(12)}, tmp_path / "vit.pth")
+    model = build("timm:vit_tiny_patch16_224", 5, **VIT)
+    loaded = load_weights(model, tmp_path / "vit.pth")
+    assert loaded.resized == ("base.pos_embed",)
+    assert "1 resized (base.pos_embed)" in loaded.summary
+    layers = importlib.import_module("timm.layers")
+    expected = layers.resample_abs_pos_embed(
+        stored["pos_embed"], new_size=[8, 4], old_size=list(grid), num_prefix_tokens=1
+    )
+    torch.testing.assert_close(model.network.pos_embed, expected)
+    check_weights(model, loaded, tmp_path, name="vit", size=(64, 32))
+
+
+@needs_timm
+def test_a_vit_of_its_own_grid_stays_and_one_with_camera_embeddings_is_no_checkpoint(
+    tmp_path: Path,
+):
+    network = vit(9, (64, 32), 1)
+    state = {f"base.{key}": value for key, value in network.state_dict().items()}
+    torch.save({**state, "base.sie_embed": torch.ones(6, 1, 12)}, tmp_path / "sie.pth")
+    model = build("timm:vit_tiny_patch16_224", 5, **VIT)
+    loaded = load_weights(model, tmp_path / "sie.pth")
+    assert loaded.resized == ()
+    assert torch.equal(model.network.pos_embed, network.pos_embed)
+    with pytest.raises(ReidaugError, match=r"no place for 1 of its tensors \(base.sie_embed\)"):
+        check_weights(model, loaded, Path("w"), name="vit", size=(64, 32))
+
+
+def written(content: bytes) -> Callable[[Path], object]:
+    return lambda path: path.write_bytes(content)
+
+
+def cut(path: Path) -> None:
+    torch.save(small().state_dict(), path)
+    path.write_bytes(path.read_bytes()[:9000])
+
+
+def zipped(path: Path) -> None:
+    with zipfile.ZipFile(path, "w") as file:
+        file.writestr("weights/net_last.pth", b"0")
+
+
+@pytest.mark.parametrize(
+    ("write", "message"),
+    [
+        (written(b"\n <!DOCTYPE html><title>Quota</title>"), "a web page, .* in a browser"),
+        (written(b""), "empty: download"),
+        (written(b"version https://git-lfs.github.com/spec/v1\n"), "Git LFS: .* git lfs pull"),
+        (written(b"dataset: runs/market\n"), "it is text"),
+        (written(b"\x1f\x8b\x08\x00"), "gzip: unpack"),
+        (written(b"\x89HDF\r\n\x1a\n"), "HDF5, as Keras"),
+        (written(bytes(range(60, 0, -1))), "no file of torch.save: save the weights alone"),
+        (cut, "its end is missing, as of an interrupted download"),
+        (zipped, "an archive of net_last.pth: unpack it"),
+        (lambda path: torch.save(nn.Linear(2, 2), path), "class torch.nn.modules.linear.Linear, .*"
+         r"torch.save\(model.state_dict\(\), FILE\)"),
+    ],
+)  # fmt: skip
+def test_a_file_that_is_no_weights_is_told_as_what_it_is(tmp_path: Path, write, message):
+    write(path := tmp_path / "w.pth")
+    with pytest.raises(
+        ReidaugError, match=rf"w.pth: not a readable weight file \(.*{message}"
+    ) as e:
+        load_weights(small(), path)
+    assert "operand" not in str(e.value)
+    assert "\n" not in str(e.value)
+
+
+def test_torchscript_is_told_as_what_it_is(tmp_path: Path):
+    with zipfile.ZipFile(tmp_path / "w.pt", "w") as file:
+        for name in ("data.pkl", "constants.pkl", "code/net.py"):
+            file.writestr(f"w/{name}", b"0")
+    with pytest.raises(ReidaugError, match="TorchScript: save the weights alone"):
+        load_weights(small(), tmp_path / "w.pt")
+
+
+def test_safetensors_are_read_whatever_the_name(tmp_path: Path):
+    save_file(small().state_dict(), tmp_path / "w.pth")
+    torch.save(small().state_dict(), tmp_path / "w.safetensors")
+    for name in ("w.pth", "w.safetensors"):
+        assert not load_weights(small(), tmp_path / name).missing
