@@ -97,16 +97,15 @@ def train_cell(recipe: FinetuneRecipe, seed: int) -> dict[str, Any]:
     """Train from the start's weights with the recipe's only arm, and evaluate."""
     data, device = read_data(recipe), PartialState().device
     query, gallery = data.query, data.gallery
-    precise = {"bfloat16": recipe.bfloat16(device)}
+    bfloat16 = recipe.bfloat16(device)
     with one_thread(), seeded(seed):
         model, _ = build_network(recipe, len(data.pids), seed, recipe.start_file())
         metrics = train(
             model, batches(recipe, data), recipe, steps=recipe.steps, seed=seed,
-            after_step=lambda step, record: None, **precise,
+            after_step=lambda step, record: None, bfloat16=bfloat16,
         )  # fmt: skip
         features = [
-            embed(model, decoded(crops, recipe.size), device=device, **precise)
-            for crops in (query, gallery)
+            embed(model, decoded(crops, recipe.size), device=device) for crops in (query, gallery)
         ]
         found = evaluate(
             RetrievalFeatures(

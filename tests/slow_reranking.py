@@ -11,6 +11,13 @@ def distances(features):
     return np.where(apart > 2e-6, apart, 0)
 
 
+def raw_distances(features):
+    """Half the squared Euclidean distance in double precision, the longest feature of length 1."""
+    rows = np.asarray(features, dtype=np.float64)
+    rows = rows / np.linalg.norm(rows, axis=1).max()
+    return ((rows[:, None] - rows[None]) ** 2).sum(2) / 2
+
+
 def nearest_first(apart):
     count = len(apart)
     return [sorted(range(count), key=lambda j: (j != i, apart[i, j], j)) for i in range(count)]
@@ -42,9 +49,9 @@ def original_distances(apart, power):
     return squared / np.maximum(squared.max(axis=1, keepdims=True), 1e-300)
 
 
-def k_reciprocal(features, *, k1, k2, original, power):
+def k_reciprocal(features, *, k1, k2, original, power, apart_by=distances):
     """Zhong et al., CVPR 2017, within one set: distances (N, N)."""
-    apart = distances(features)
+    apart = apart_by(features)
     order, count = nearest_first(apart), len(apart)
     before = original_distances(apart, power)
     codes = np.zeros((count, count))
@@ -63,9 +70,9 @@ def k_reciprocal(features, *, k1, k2, original, power):
     return np.maximum(after, 0)
 
 
-def gnn(features, *, k1, k2, rounds, sharpness, original, power):
+def gnn(features, *, k1, k2, rounds, sharpness, original, power, apart_by=distances):
     """Messages over the graph of neighbours, within one set: distances (N, N)."""
-    apart = distances(features)
+    apart = apart_by(features)
     order, count = nearest_first(apart), len(apart)
     state = np.zeros((count, count))
     for i in range(count):

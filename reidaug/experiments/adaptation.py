@@ -204,10 +204,10 @@ class AdaptationGrid(Grid[AdaptationReport]):
                 target.gallery,
                 size=cell.size.size,
                 fine_weight=recipe.fine_similarity,
-                bfloat16=cell.bfloat16,
+                metric=recipe.metric,
                 device=cell.device,
             )
-            evaluation = evaluate(features, memory_mb=recipe.memory_mb)
+            evaluation = evaluate(features, metric=recipe.metric, memory_mb=recipe.memory_mb)
         cell.state_file.remove()
         return CellResult(evaluation)
 

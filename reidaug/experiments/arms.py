@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 
 from reidaug.machine import fast_precision
 from reidaug.recipes import Megabytes, Part, Recipe, Seed, Weight, merged
+from reidaug.reid.evaluation.ranking import Metric
 
 Side = Annotated[int, Field(ge=16, le=4096)]  # pixels; a ResNet's last map is a sixteenth of it
 ARM_NAME = re.compile(r"[^\W_][\w.+-]*")
@@ -71,8 +72,12 @@ class ExperimentOptions(Recipe):
     min_quality: float = Field(0.0, ge=0, le=1)
     # Random seeds: every arm is trained once with each.
     seeds: tuple[Seed, ...] = Field((0, 1, 2), min_length=1)
-    # Number format of the networks; auto: bfloat16 where it is faster.
+    # Number format of the networks in training; auto: bfloat16 where it is faster. Features of
+    # reported scores are computed in float32 whatever it is.
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    # Distance of retrieval, also before re-ranking: 1 - cosine, or Euclidean of features as they
+    # are, torchreid's default.
+    metric: Metric = "cosine"
     fine_similarity: Weight = 0.5  # weight of every head after the first in retrieval
     # Bound on the decoded training crops that a process keeps, main and extra ones together.
     cache_mb: Megabytes = 2048

@@ -38,7 +38,7 @@ from reidaug.experiments.tables import (
 from reidaug.files import write_atomically
 from reidaug.reid.backbones import ReIDModel
 from reidaug.reid.evaluation.metrics import Identities
-from reidaug.reid.evaluation.ranking import nearest
+from reidaug.reid.evaluation.ranking import Metric, nearest
 from reidaug.reid.evaluation.retrieval import Evaluation, Rerank, evaluate
 from reidaug.reid.features import RetrievalFeatures
 from reidaug.report.ranked import RankedQuery, Result, choose_queries, ranked_sheet
@@ -46,6 +46,7 @@ from reidaug.report.reid_section import cmc_picture
 from reidaug.runs import RunFolder
 
 RESULTS_SHOWN = 10
+METRICS = {"cosine": "cosine", "euclidean": "Euclidean distance"}
 
 
 @dataclass(frozen=True)
@@ -56,14 +57,17 @@ class EvaluationReport:
     evaluate_on: str  # its part that was searched, see `FinetuneRecipe`
     subsets: dict[str, Subset]  # sizes of train, query and gallery
     backbone: str  # name of the model
-    evaluation: Evaluation  # scores by cosine
+    evaluation: Evaluation  # scores by `metric`
     rerank: Rerank  # re-ranking method of a second evaluation, or ``none``
     reranked: Evaluation | None  # its scores
     averaging: Averaging | None  # how crops were averaged with their warps for further evaluations
-    averaged: Evaluation | None  # their scores by cosine
+    averaged: Evaluation | None  # their scores
     averaged_reranked: Evaluation | None  # and re-ranked
     ranked: tuple[RankedQuery, ...]  # worst, median and best queries by average precision
     left_out: int = 0  # images that could not be used
+    metric: str = "cosine"  # distance of features
+    # Number format that features were computed in; reports that do not say are older.
+    feature_precision: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Convert to JSON values."""
@@ -73,6 +77,8 @@ class EvaluationReport:
             "subsets": {name: subset._asdict() for name, subset in self.subsets.items()},
             "backbone": self.backbone,
             "left_out": self.left_out,
+            "metric": self.metric,
+            "feature_precision": self.feature_precision,
             **self.evaluation._asdict(),
         }
         if self.reranked is not None:
@@ -103,6 +109,8 @@ class EvaluationReport:
             _scores(both) if both else None,
             tuple(RankedQuery.of(row) for row in values.get("ranked", ())),
             values.get("left_out", 0),
+            values.get("metric", "cosine"),
+            values.get("feature_precision"),
         )
 
     def text(self) -> str:
@@ -118,7 +126,11 @@ class EvaluationReport:
             rows[f"{self.dataset}, averaged"] = self.averaged
         if self.averaged_reranked is not None:
             rows[f"{self.dataset}, averaged, {self.rerank}"] = self.averaged_reranked
-        return "\n".join([*lines, results_block(plain), results_table(rows), ap_lines(plain)])
+        how = f"features compared by {METRICS[self.metric]}"
+        if self.feature_precision is not None:
+            how += f", computed in {self.feature_precision}"
+        tables = (results_block(plain), results_table(rows), ap_lines(plain))
+        return "\n".join([*lines, *tables, how])
 
 
 def evaluate_checkpoint(
@@ -151,7 +163,7 @@ def evaluate_checkpoint(
     data = read_data(recipe.model_copy(update={"arms": {}}))
     model = build_checked_network(recipe, len(data.pids), training=False)
     if averaging is not None:
-        averaging.check()
+        _check_averaging(recipe, averaging)
     check_recipe_crops(recipe, data, finished=out if resume else None, training=False)
     command = "finetune-eval --eval-only" + f" --rerank {rerank}" * (rerank != "none")
     command += f" {averaging.options()}" if averaging else ""
@@ -161,11 +173,13 @@ def evaluate_checkpoint(
         return EvaluationReport.of(done)
     grid = FinetuneGrid(recipe, data, folder)
     features = grid.features(model)
-    plain, curves = evaluate(features, memory_mb=recipe.memory_mb), {}
+    plain, curves = evaluate(features, metric=recipe.metric, memory_mb=recipe.memory_mb), {}
     curves[recipe.backbone] = plain.curve
     reranked = averaged = both = None
     if rerank != "none":
-        reranked = evaluate(features, memory_mb=recipe.memory_mb, rerank=rerank)
+        reranked = evaluate(
+            features, metric=recipe.metric, memory_mb=recipe.memory_mb, rerank=rerank
+        )
         curves[f"{recipe.backbone}, {rerank}"] = reranked.curve
     if averaging is not None:
         moved = _averaged(grid, model, features, averaging, workers)
@@ -174,7 +188,7 @@ def evaluate_checkpoint(
         if rerank != "none":
             both = evaluate(moved, memory_mb=recipe.memory_mb, rerank=rerank)
             curves[f"{recipe.backbone}, averaged, {rerank}"] = both.curve
-    ranked = _ranked(data, features, plain)
+    ranked = _ranked(data, features, plain, recipe.metric)
     results = _every_query(grid, model, features, plain)
     write_atomically(folder.path / FILE, as_csv(results))
     write_atomically(folder.path / "cmc.png", cmc_picture(curves))
@@ -194,9 +208,20 @@ def evaluate_checkpoint(
         both,
         tuple(row.within_dataset() for row in ranked),
         len(data.left_out),
+        recipe.metric,
+        "float32",
     )
     folder.report(report.as_dict())
     return report
+
+
+def _check_averaging(recipe: FinetuneRecipe, averaging: Averaging) -> None:
+    averaging.check()
+    if recipe.metric != "cosine":
+        raise UsageError(
+            f"metric: {recipe.metric} does not go with --average-poses, which averages the "
+            f"directions of features: leave one of them out"
+        )
 
 
 def _averaged(
@@ -239,12 +264,13 @@ def _every_query(
         data.gallery,
         features.gallery_features,
         [*plain.ap, *[None] * len(unknown)],
+        metric=recipe.metric,
         memory_mb=recipe.memory_mb,
     )
 
 
 def _ranked(
-    data: ExperimentData, features: RetrievalFeatures, evaluation: Evaluation
+    data: ExperimentData, features: RetrievalFeatures, evaluation: Evaluation, metric: Metric
 ) -> list[RankedQuery]:
     """Search again for the queries with the worst, median and best average precision."""
     rows = []
@@ -256,6 +282,7 @@ def _ranked(
             features.gallery_features,
             features.gallery,
             RESULTS_SHOWN,
+            metric=metric,
         )
         results = tuple(
             Result(data.gallery[k].path, float(distance), bool(right))

@@ -157,7 +157,9 @@ class FinetuneGrid(Grid[FinetuneReport]):
                     raise self._stopped(key, model, error) from None
                 save_weights(model, self.model_path(key))
                 self.trained.write(str(key), metrics._asdict())
-            evaluation = evaluate(self.features(model), memory_mb=recipe.memory_mb)
+            evaluation = evaluate(
+                self.features(model), metric=recipe.metric, memory_mb=recipe.memory_mb
+            )
         return CellResult(evaluation, *metrics)
 
     def finish(self, key: CellKey, advance: Advance) -> CellKey:
@@ -205,10 +207,9 @@ class FinetuneGrid(Grid[FinetuneReport]):
         return embed(model, crops, **self._embedding())
 
     def _embedding(self) -> dict[str, Any]:
-        device = PartialState().device
         return {
             "fine_weight": self.recipe.fine_similarity,
             "mirror": self.recipe.mirror,
-            "bfloat16": self.recipe.bfloat16(device),
-            "device": device,
+            "metric": self.recipe.metric,
+            "device": PartialState().device,
         }

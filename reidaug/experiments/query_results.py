@@ -13,7 +13,7 @@ from reidaug.data.crop_names import JUNK, PATTERN, compile_pattern, ids_in
 from reidaug.data.image_folders import list_images
 from reidaug.data.market1501 import LISTS, QUERY, TRAIN, Person, find_root
 from reidaug.reid.evaluation.metrics import Identities
-from reidaug.reid.evaluation.ranking import nearest, rank_matches
+from reidaug.reid.evaluation.ranking import Metric, nearest, rank_matches
 
 FILE = "queries.csv"
 
@@ -28,7 +28,7 @@ class QueryResult(NamedTuple):
     ap: float | None  # average precision in percent
     first_match: int | None  # rank of the first match, from 1
     nearest: str | None  # file name of the nearest gallery crop
-    distance: float | None  # its distance, 1 - cosine
+    distance: float | None  # its distance by the recipe's metric
     right: bool | None  # whether it shows the person
 
 
@@ -52,6 +52,7 @@ def query_results(
     gallery_features: Float[Tensor, "g d"],
     ap: Sequence[float | None],
     *,
+    metric: Metric = "cosine",
     memory_mb: int = 256,
 ) -> list[QueryResult]:
     """Search for every query once more and list what was found.
@@ -62,13 +63,15 @@ def query_results(
         gallery: G gallery crops.
         gallery_features: Their features (G, D).
         ap: Average precision of every query in percent; None where it has no match.
+        metric: Distance of features.
         memory_mb: Bound on the distances held at a time.
     """
     if not query:
         return []
     asked, given = Identities.of(query), Identities.of(gallery)
-    ranks = rank_matches(query_features, asked, gallery_features, given, memory_mb=memory_mb)
-    found = nearest(query_features, asked, gallery_features, given, 1, memory_mb=memory_mb)
+    sets = (query_features, asked, gallery_features, given)
+    ranks = rank_matches(*sets, metric=metric, memory_mb=memory_mb)
+    found = nearest(*sets, 1, metric=metric, memory_mb=memory_mb)
     rows = []
     for k, person in enumerate(query):
         best, hits = int(found.indices[k, 0]), ranks[k]

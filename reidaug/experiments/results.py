@@ -59,6 +59,8 @@ def shared_report(
     return {
         "protocol": options.protocol,
         "evaluate_on": options.evaluate_on,
+        "metric": options.metric,
+        "feature_precision": "float32",
         "seeds": options.seeds,
         "queries": len(data.query),
         "queries_without_match": evaluation.unmatched,

@@ -53,6 +53,9 @@ class ExperimentReport(Comparison):
 
     protocol: str  # ``supervised``, ``cross_domain`` or ``uda``
     evaluate_on: str  # ``test`` or ``held_out``
+    metric: str = "cosine"  # distance of features
+    # Number format that features were computed in; reports that do not say are older.
+    feature_precision: str | None = None
     seeds: tuple[int, ...]  # seeds of every arm
     queries: int  # query crops
     queries_without_match: int  # those of them that do not count

@@ -22,6 +22,7 @@ from reidaug.recipes import resolve
 from reidaug.reid.evaluation.retrieval import evaluate
 from reidaug.reid.features import extract_features
 from reidaug.reid.model_factory import build
+from reidaug.reid.weights import load_weights
 
 NETWORK = {"backbone": "fastreid:resnet18", "backbone_options": {"width": 8}, "size": [64, 32]}
 NONE = "backbone_options={}"
@@ -86,7 +87,8 @@ def test_everything_is_printed_and_left_behind(
     assert lines[5] == "** Results **"
     assert (rows[12][0], rows[14][0]) == ("Dataset", "market")
     assert lines[15].startswith("mAP ")
-    assert len(lines) == 17
+    assert lines[17] == "features compared by cosine, computed in float32"
+    assert len(lines) == 18
     assert err.splitlines()[0] == (
         "model_final.pth: 125 tensors loaded, 1 left out (heads.weight), 1 not in it (heads.weight)"
     )
@@ -146,13 +148,42 @@ def test_a_class_of_ones_own_scores_what_its_features_say(
     torch.save(model.network.state_dict(), tmp_path / "own.pt")
     recipe = resolve(
         {"dataset": "market", "backbone": "my_net:Net", "checkpoint": str(tmp_path / "own.pt"),
-         "size": [64, 32], "mirror": mirror, "precision": "float32"},
+         "size": [64, 32], "mirror": mirror},
         FinetuneRecipe, where="test",
     )  # fmt: skip
     report = evaluate_checkpoint(recipe, tmp_path / "run")
     dataset = read_market1501(Path("market"))
     seen = extract_features(model, dataset.query, dataset.gallery, size=(64, 32), mirror=mirror)
     assert report.evaluation.scores == evaluate(seen).scores
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "float32"])
+def test_features_are_float32_and_compared_by_the_recipes_metric(
+    at_root: None, tmp_path: Path, capsys: pytest.CaptureFixture[str], precision: str
+) -> None:
+    arguments = ("--eval-only", "--rerank", "k_reciprocal", "--set", "metric=euclidean")
+    assert ran(tmp_path, *arguments, "--set", f"precision={precision}") == 0
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last == "features compared by Euclidean distance, computed in float32"
+    report = json.loads((tmp_path / "run" / "report.json").read_text())
+    assert (report["metric"], report["feature_precision"]) == ("euclidean", "float32")
+    model = build("fastreid:resnet18", 8, width=8)
+    load_weights(model, Path("model_final.pth"))
+    dataset = read_market1501(Path("market"))
+    size, metric = (64, 32), "euclidean"
+    seen = extract_features(model, dataset.query, dataset.gallery, size=size, metric=metric)
+    assert report["scores"] == evaluate(seen, metric=metric).scores
+    again = evaluate(seen, metric=metric, rerank="k_reciprocal")
+    assert report["reranked"]["scores"] == again.scores
+    assert report["scores"] != evaluate(seen).scores
+
+
+def test_averaging_is_of_directions_alone(
+    at_root: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert ran(tmp_path, "--eval-only", "--average-poses", "1", "--set", "metric=euclidean") == 2
+    assert "metric: euclidean does not go with --average-poses" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_class_of_ones_own_is_trained_too(at_root: None, tmp_path: Path) -> None:

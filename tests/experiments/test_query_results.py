@@ -21,6 +21,13 @@ def test_known_answers() -> None:
     assert query_results([], features, gallery, features, []) == []
 
 
+def test_distances_are_by_the_metric() -> None:
+    person, other = Person(Path("1_c1.jpg"), 1, 1), Person(Path("1_c2.jpg"), 1, 2)
+    sets = ([person], torch.tensor([[3.0, 0.0]]), [other], torch.tensor([[3.0, 4.0]]), [100.0])
+    assert query_results(*sets)[0].distance == 0.4
+    assert query_results(*sets, metric="euclidean")[0].distance == 4.0
+
+
 def test_a_query_whose_gallery_is_its_own_camera_alone_finds_nothing() -> None:
     person = Person(Path("1_c1.jpg"), 1, 1)
     rows = query_results([person], torch.ones(1, 2), [person], torch.ones(1, 2), [None])

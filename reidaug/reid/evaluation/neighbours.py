@@ -30,7 +30,12 @@ class Neighbours(NamedTuple):
 
 
 def neighbours(
-    features: Float[Tensor, "n d"], k: int, *, memory_mb: int = 256, engine: Engine = "auto"
+    features: Float[Tensor, "n d"],
+    k: int,
+    *,
+    others: Float[Tensor, "n d"] | None = None,
+    memory_mb: int = 256,
+    engine: Engine = "auto",
 ) -> Neighbours:
     """Find the k nearest of every item, exactly.
 
@@ -40,6 +45,8 @@ def neighbours(
     Args:
         features: Features (N, D) of unit length.
         k: Number of neighbours, the item itself among them; all N where there are fewer.
+        others: The same items in the second place of a product (N, D), where products with these
+            take the place of cosines, see `reidaug.reid.evaluation.rerank.by_distance`.
         memory_mb: Bound on the part of the (N, N) matrix held at a time; one row is the least.
         engine: ``torch``: blocks of the cosine matrix. ``faiss``: its flat inner-product index,
             on the GPUs where the installed faiss has any. ``auto``: faiss on GPUs, else torch,
@@ -50,21 +57,26 @@ def neighbours(
     """
     k = min(k, len(features))
     if engine == "faiss" or (engine == "auto" and _faiss_has_gpus()):
-        return _by_faiss(features, k, memory_mb)
-    return _by_torch(features, torch.arange(len(features)), k, memory_mb)
+        return _by_faiss(features, others, k, memory_mb)
+    return _by_torch(features, others, torch.arange(len(features)), k, memory_mb)
 
 
 def _by_torch(
-    features: Float[Tensor, "n d"], items: Int[Tensor, "m"], k: int, memory_mb: int
+    features: Float[Tensor, "n d"],
+    others: Float[Tensor, "n d"] | None,
+    items: Int[Tensor, "m"],
+    k: int,
+    memory_mb: int,
 ) -> Neighbours:
     """Find the neighbours of some items by blocks of the cosine matrix."""
+    others = features if others is None else others
     rows = rows_within(memory_mb, 4 * len(features))
     held = features.new_empty((min(rows, len(items)), len(features)))
     found = _empty(len(items), k)
     for start in range(0, len(items), rows):
         part = slice(start, min(start + rows, len(items)))
         block = items[part].to(features.device)
-        cosines = torch.mm(features[block], features.T, out=held[: len(block)])
+        cosines = torch.mm(features[block], others.T, out=held[: len(block)])
         found.farthest[part] = (1 - cosines.amin(1)).clamp(min=ROUNDING).cpu().numpy()
         cosines.clamp_(max=1 - ROUNDING)
         cosines.scatter_(1, block[:, None], 1.0)  # before its copies
@@ -72,7 +84,9 @@ def _by_torch(
     return found
 
 
-def _by_faiss(features: Float[Tensor, "n d"], k: int, memory_mb: int) -> Neighbours:
+def _by_faiss(
+    features: Float[Tensor, "n d"], others: Float[Tensor, "n d"] | None, k: int, memory_mb: int
+) -> Neighbours:
     """Find the neighbours of all items in faiss's flat index."""
     require_extra("faiss", "faiss")
     faiss: Any = importlib.import_module("faiss")
@@ -82,7 +96,7 @@ def _by_faiss(features: Float[Tensor, "n d"], k: int, memory_mb: int) -> Neighbo
     index = faiss.IndexFlatIP(vectors.shape[1])
     if faiss.get_num_gpus():
         index = faiss.index_cpu_to_all_gpus(index)
-    index.add(vectors)
+    index.add(vectors if others is None else np.ascontiguousarray(others.cpu().numpy()))
     found, tied = _empty(count, k), [np.zeros(0, dtype=np.int64)]
     rows = rows_within(memory_mb, 8 * vectors.shape[1])
     for start in range(0, count, rows):
@@ -103,7 +117,7 @@ def _by_faiss(features: Float[Tensor, "n d"], k: int, memory_mb: int) -> Neighbo
             unsure |= cosines[:, k] == cosines[:, k - 1]
         tied.append(items[unsure, 0])
     again = np.concatenate(tied)
-    exact = _by_torch(features, torch.from_numpy(again), k, memory_mb)
+    exact = _by_torch(features, others, torch.from_numpy(again), k, memory_mb)
     found.indices[again], found.cosine[again] = exact.indices, exact.cosine
     return found
 
@@ -143,12 +157,20 @@ def _largest(
 
 
 def pair_cosines(
-    features: Float[Tensor, "n d"], rows: Int[ndarray, "p"], columns: Int[ndarray, "p"]
+    features: Float[Tensor, "n d"],
+    rows: Int[ndarray, "p"],
+    columns: Int[ndarray, "p"],
+    *,
+    others: Float[Tensor, "n d"] | None = None,
 ) -> Float[ndarray, "p"]:
-    """Cosines (P,) of the pairs (row, column) of features (N, D) of unit length."""
+    """Cosines (P,) of the pairs (row, column) of features (N, D) of unit length.
+
+    With `others`, see `neighbours`, products of rows of the features and columns of the others.
+    """
+    others = features if others is None else others
     cosines = np.empty(len(rows), dtype=np.float32)
     for start in range(0, len(rows), PAIRS):
         part = slice(start, start + PAIRS)
         one, other = (torch.from_numpy(side[part]).to(features.device) for side in (rows, columns))
-        cosines[part] = (features[one] * features[other]).sum(1).cpu().numpy()
+        cosines[part] = (features[one] * others[other]).sum(1).cpu().numpy()
     return cosines

@@ -1,7 +1,7 @@
 """Gallery search by features or distances, with a bounded part of the distances in memory."""
 
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -14,6 +14,9 @@ from reidaug.errors import ReidaugError
 from reidaug.reid.evaluation.metrics import JUNK, Identities, hit_ranks
 
 MEGABYTE = 2**20
+
+Metric = Literal["cosine", "euclidean"]
+"""How features are compared: 1 - cosine, or the distance of features as they are."""
 
 
 class Nearest(NamedTuple):
@@ -30,21 +33,23 @@ def rank_matches(
     gallery_features: Float[Tensor, "g d"],
     gallery: Identities,
     *,
+    metric: Metric = "cosine",
     memory_mb: int = 256,
 ) -> list[Int[ndarray, "_"]]:
-    """Rank every query's matches in the gallery by the cosine of features, as `hit_ranks`.
+    """Rank every query's matches in the gallery by the distance of features, as `hit_ranks`.
 
     Args:
         query_features: Features (Q, D) of any length.
         query: Identities of the queries.
         gallery_features: Features (G, D).
         gallery: Identities of the gallery.
+        metric: Distance: 1 - cosine, or Euclidean.
         memory_mb: Bound on the part of the distance matrix held at a time; one row is the least.
 
     Raises:
         ReidaugError: A feature is not finite.
     """
-    blocks = _negative_cosines(query_features, gallery_features, memory_mb)
+    blocks = _blocks(query_features, gallery_features, metric, memory_mb)
     return rank_by_distances(blocks, query, gallery)
 
 
@@ -74,9 +79,10 @@ def nearest(
     gallery: Identities,
     k: int,
     *,
+    metric: Metric = "cosine",
     memory_mb: int = 256,
 ) -> Nearest:
-    """Find every query's k >= 1 nearest gallery crops; distances are 1 - cosine of features.
+    """Find every query's k >= 1 nearest gallery crops, with their distances by `metric`.
 
     The other arguments are those of `rank_matches`.
 
@@ -84,9 +90,16 @@ def nearest(
         ReidaugError: A feature is not finite.
         ValueError: k is below 1.
     """
-    blocks = _negative_cosines(query_features, gallery_features, memory_mb)
+    blocks = _blocks(query_features, gallery_features, metric, memory_mb)
     found = nearest_by_distances(blocks, query, gallery, k)
-    return found._replace(distance=np.maximum(1 + found.distance, 0))
+    if metric == "cosine":
+        return found._replace(distance=np.maximum(1 + found.distance, 0))
+    distance = found.distance.copy()
+    for column, indices in enumerate(found.indices.T):  # without the rounding of the products
+        there = np.flatnonzero(indices >= 0)
+        pairs = query_features[there].double() - gallery_features[indices[there]].double()
+        distance[there, column] = pairs.norm(dim=1).cpu().numpy()
+    return found._replace(distance=distance)
 
 
 def nearest_by_distances(
@@ -139,16 +152,26 @@ def _with_identities(
         raise ValueError(f"distances of {start} queries for {count}")
 
 
-def _negative_cosines(
-    query_features: Float[Tensor, "q d"], gallery_features: Float[Tensor, "g d"], memory_mb: int
+def _blocks(
+    query_features: Float[Tensor, "q d"],
+    gallery_features: Float[Tensor, "g d"],
+    metric: Metric,
+    memory_mb: int,
 ) -> Iterator[Float[ndarray, "_ g"]]:
-    """Yield blocks of -cosine, each in the memory of the one before."""
-    queries, crops = unit(query_features, "query"), unit(gallery_features, "gallery")
+    """Yield blocks of -cosine, or of half the square distance, each in the memory of the last."""
+    if metric == "cosine":
+        queries, crops = -unit(query_features, "query"), unit(gallery_features, "gallery")
+    else:
+        queries, crops = within_unit(query_features, gallery_features)
+        one = torch.ones(())
+        # |a - b|^2 / 2 = |a|^2 / 2 + |b|^2 / 2 - a b
+        queries = torch.column_stack((-queries, half_squares(queries), one.expand(len(queries))))
+        crops = torch.column_stack((crops, one.expand(len(crops)), half_squares(crops)))
     rows = rows_within(memory_mb, 4 * len(crops))
     held = crops.new_empty((min(rows, len(queries)), len(crops)))
     for start in range(0, len(queries), rows):
         part = slice(start, min(start + rows, len(queries)))
-        yield torch.mm(-queries[part], crops.T, out=held[: part.stop - start]).cpu().numpy()
+        yield torch.mm(queries[part], crops.T, out=held[: part.stop - start]).cpu().numpy()
 
 
 def unit(features: Float[Tensor, "n d"], what: str) -> Float[Tensor, "n d"]:
@@ -157,9 +180,40 @@ def unit(features: Float[Tensor, "n d"], what: str) -> Float[Tensor, "n d"]:
     Raises:
         ReidaugError: A feature is not finite; the message calls it a `what` feature.
     """
+    check_finite(features, what)
+    return normalize(scaled(features), dim=1)
+
+
+def within_unit(
+    query_features: Float[Tensor, "q d"], gallery_features: Float[Tensor, "g d"]
+) -> tuple[Float[Tensor, "q d"], Float[Tensor, "g d"]]:
+    """Scale all features of two sets by one number, the longest to length 1; zeros stay.
+
+    Raises:
+        ReidaugError: A feature is not finite.
+    """
+    check_finite(query_features, "query")
+    check_finite(gallery_features, "gallery")
+    both = torch.cat((query_features, gallery_features))
+    if both.numel():
+        both = torch.ldexp(both, -torch.frexp(both.abs().max()).exponent)
+        both = both / both.norm(dim=1).max().clamp_min(torch.finfo(both.dtype).tiny)
+    return both[: len(query_features)], both[len(query_features) :]
+
+
+def half_squares(features: Float[Tensor, "n d"]) -> Float[Tensor, "n"]:
+    """Half the squared lengths (N,) of features (N, D)."""
+    return features.square().sum(1) / 2
+
+
+def check_finite(features: Float[Tensor, "n d"], what: str) -> None:
+    """Check features (N, D).
+
+    Raises:
+        ReidaugError: A feature is not finite; the message calls it a `what` feature.
+    """
     if not bool(features.isfinite().all()):
         raise ReidaugError(f"a {what} feature is not finite: the model's training has diverged")
-    return normalize(scaled(features), dim=1)
 
 
 def scaled(features: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:

@@ -52,7 +52,13 @@ def reciprocal_sets(index: Int[ndarray, "n k"], *, k1: int) -> sparse.csr_array:
 
 
 def encode(
-    features: Float[Tensor, "n d"], near: Neighbours, *, k1: int, k2: int, power: int
+    features: Float[Tensor, "n d"],
+    near: Neighbours,
+    *,
+    k1: int,
+    k2: int,
+    power: int,
+    others: Float[Tensor, "n d"] | None = None,
 ) -> sparse.csr_array:
     """Encode every item by its k-reciprocal neighbours: (N, N), rows of weights that sum to 1.
 
@@ -62,6 +68,7 @@ def encode(
         k1: See `reciprocal_sets`.
         k2: Neighbours, the item itself among them, whose codes are averaged.
         power: See `original_distances`.
+        others: See `reidaug.reid.evaluation.neighbours.neighbours`.
 
     Source:
         Zhong et al., CVPR 2017: exp(-d) on R*, scaled to sum 1 as in their code, then local query
@@ -69,7 +76,7 @@ def encode(
     """
     codes = reciprocal_sets(near.indices, k1=k1)
     rows = np.repeat(np.arange(len(near.indices)), np.diff(codes.indptr))
-    cosines = pair_cosines(features, rows, codes.indices)
+    cosines = pair_cosines(features, rows, codes.indices, others=others)
     weights = np.exp(-original_distances(cosines, near.farthest[rows], power))
     sums = np.bincount(rows, weights, minlength=len(near.indices))
     codes.data = (weights / sums[rows]).astype(np.float32)

@@ -18,11 +18,17 @@ from scipy import sparse
 from torch import Tensor
 
 from reidaug.reid.evaluation.neighbours import Neighbours, neighbours
-from reidaug.reid.evaluation.ranking import rows_within, unit
+from reidaug.reid.evaluation.ranking import (
+    Metric,
+    half_squares,
+    rows_within,
+    unit,
+    within_unit,
+)
 from reidaug.reid.evaluation.reciprocal import adjacency, encode, jaccard_rows, original_distances
 
-Metric = Literal["cosine", "euclidean"]
-POWERS: dict[Metric, int] = {"cosine": 2, "euclidean": 1}
+SearchMetric = Literal["cosine", "euclidean", "raw_euclidean"]
+POWERS: dict[SearchMetric, int] = {"cosine": 2, "euclidean": 1, "raw_euclidean": 1}
 
 
 def k_reciprocal(
@@ -32,7 +38,7 @@ def k_reciprocal(
     k1: int = 20,
     k2: int = 6,
     original: float = 0.3,
-    metric: Metric = "cosine",
+    metric: SearchMetric = "cosine",
     memory_mb: int = 256,
 ) -> Iterator[Float[ndarray, "_ g"]]:
     """Re-rank by k-reciprocal encoding: new distances (Q, G) in [0, 1], by blocks of rows.
@@ -45,7 +51,7 @@ def k_reciprocal(
         original: Weight of the original distance in [0, 1], the paper's lambda.
         metric: Distance whose square is the original distance: ``cosine`` is 1 - cosine, as with
             torchreid's ``dist_metric='cosine'``; ``euclidean`` is the distance of features of unit
-            length, as in the authors' code.
+            length, as in the authors' code; ``raw_euclidean`` of features as they are.
         memory_mb: Bound on the distances held at a time; one row is the least.
 
     Raises:
@@ -59,10 +65,10 @@ def k_reciprocal(
         code only k1 + 1 of many copies have neighbours.
     """
     _check_ranges(k1, k2, original)
-    sets = _Sets.of(query_features, gallery_features)
-    near = neighbours(sets.features, max(k1 + 1, k2), memory_mb=memory_mb)
+    sets = _Sets.of(query_features, gallery_features, metric)
+    near = neighbours(sets.features, max(k1 + 1, k2), others=sets.others, memory_mb=memory_mb)
     power = POWERS[metric]
-    codes = encode(sets.features, near, k1=k1, k2=k2, power=power)
+    codes = encode(sets.features, near, k1=k1, k2=k2, power=power, others=sets.others)
     rows = jaccard_rows(codes[sets.queries], codes[sets.gallery])
 
     def jaccard(part: slice) -> Float[ndarray, "_ g"]:
@@ -83,7 +89,7 @@ def gnn_rerank(
     rounds: int = 2,
     sharpness: float = 2.0,
     original: float = 0.01,
-    metric: Metric = "cosine",
+    metric: SearchMetric = "cosine",
     memory_mb: int = 256,
 ) -> Iterator[Float[ndarray, "_ g"]]:
     """Re-rank by message passing on the graph of neighbours; yields distances as `k_reciprocal`.
@@ -97,7 +103,8 @@ def gnn_rerank(
         sharpness: Power of the cosine in the weight of a message.
         original: Weight of the original distance in [0, 1]; small, it orders the items that share
             no neighbour with a query.
-        metric: See `k_reciprocal`.
+        metric: See `k_reciprocal`. With ``raw_euclidean`` a cosine is 1 - d^2 / 2, the longest
+            feature of length 1.
         memory_mb: Bound on the distances held at a time; one row is the least.
 
     Raises:
@@ -115,8 +122,8 @@ def gnn_rerank(
     _check_ranges(k1, k2, original)
     if rounds < 1:
         raise ValueError(f"rounds must be at least 1, got {rounds}")
-    sets = _Sets.of(query_features, gallery_features)
-    near = neighbours(sets.features, max(k1, k2), memory_mb=memory_mb)
+    sets = _Sets.of(query_features, gallery_features, metric)
+    near = neighbours(sets.features, max(k1, k2), others=sets.others, memory_mb=memory_mb)
     graph = adjacency(near.indices[:, :k1])
     states = (0.5 * (graph + graph.T)).tocsr()
     weights = np.maximum(near.cosine[:, :k2], 0) ** np.float32(sharpness)
@@ -185,22 +192,43 @@ def jaccard_graph(
     return sparse.csr_array(entries, shape=(len(items), len(items)))
 
 
+def by_distance(
+    features: Float[Tensor, "n d"],
+) -> tuple[Float[Tensor, "n e"], Float[Tensor, "n e"]]:
+    """Extend features (N, D) of length at most 1, so that products stand for distances.
+
+    Returns:
+        The features (N, D + 2) for the first and for the second place of a product, which is
+        1 - d^2 / 2 in [-1, 1], as a cosine is where all lengths are 1.
+    """
+    rest, one = 0.5 - half_squares(features), torch.ones_like(features[:, 0])
+    return torch.column_stack((features, rest, one)), torch.column_stack((features, one, rest))
+
+
 class _Sets(NamedTuple):
     """Query and gallery features as one set."""
 
     features: Float[Tensor, "n d"]
+    others: Float[Tensor, "n d"] | None  # see `by_distance`; None: cosines
     queries: slice
     gallery: slice
 
     @classmethod
     def of(
-        cls, query_features: Float[Tensor, "q d"], gallery_features: Float[Tensor, "g d"] | None
+        cls,
+        query_features: Float[Tensor, "q d"],
+        gallery_features: Float[Tensor, "g d"] | None,
+        metric: SearchMetric,
     ) -> "_Sets":
-        queries = unit(query_features, "query")
-        if gallery_features is None:
-            return cls(queries, slice(0, len(queries)), slice(0, len(queries)))
-        both = torch.cat((queries, unit(gallery_features, "gallery")))
-        return cls(both, slice(0, len(queries)), slice(len(queries), len(both)))
+        count, none = len(query_features), query_features[:0]
+        searched = none if gallery_features is None else gallery_features
+        others = None
+        if metric == "raw_euclidean":
+            both, others = by_distance(torch.cat(within_unit(query_features, searched)))
+        else:
+            both = torch.cat((unit(query_features, "query"), unit(searched, "gallery")))
+        first = 0 if gallery_features is None else count
+        return cls(both, others, slice(0, count), slice(first, len(both)))
 
     def width(self) -> int:
         return self.gallery.stop - self.gallery.start
@@ -215,7 +243,7 @@ class _Sets(NamedTuple):
         memory_mb: int,
     ) -> Iterator[Float[ndarray, "_ g"]]:
         """Yield blocks of the weighted sum of re-ranked and original distances."""
-        gallery = self.features[self.gallery]
+        gallery = (self.features if self.others is None else self.others)[self.gallery]
         step = rows_within(memory_mb, 4 * 4 * self.width())
         for start in range(0, self.queries.stop, step):
             part = slice(start, min(start + step, self.queries.stop))

@@ -5,7 +5,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from reidaug.reid.evaluation.metrics import QueryScores, score_queries, summarise
-from reidaug.reid.evaluation.ranking import rank_by_distances, rank_matches
+from reidaug.reid.evaluation.ranking import Metric, rank_by_distances, rank_matches
 from reidaug.reid.evaluation.rerank import gnn_rerank, k_reciprocal
 from reidaug.reid.features import RetrievalFeatures
 
@@ -50,23 +50,35 @@ class Evaluation(NamedTuple):
 
 
 def evaluate(
-    features: RetrievalFeatures, *, memory_mb: int = 256, rerank: Rerank = "none"
+    features: RetrievalFeatures,
+    *,
+    metric: Metric = "cosine",
+    memory_mb: int = 256,
+    rerank: Rerank = "none",
 ) -> Evaluation:
     """Search the gallery for every query and score the ranking.
 
     Args:
         features: Features and identities of query and gallery.
+        metric: Distance of features, also of those that are re-ranked: 1 - cosine, or Euclidean of
+            the features as they are.
         memory_mb: Bound on the distances held at a time.
-        rerank: ``none`` ranks by cosine; ``k_reciprocal`` and ``gnn`` by the distances of
+        rerank: ``none`` ranks by `metric`; ``k_reciprocal`` and ``gnn`` by the distances of
             `reidaug.reid.evaluation.rerank` with the parameters of their papers. Junk of the
             gallery never counts, but it is among the neighbours that re-ranking uses.
     """
     if rerank == "none":
-        return Evaluation.of(score_queries(rank_matches(*features, memory_mb=memory_mb)))
+        ranks = rank_matches(*features, metric=metric, memory_mb=memory_mb)
+        return Evaluation.of(score_queries(ranks))
     rerank_distances = k_reciprocal if rerank == "k_reciprocal" else gnn_rerank
     one_set = features.query_features is features.gallery_features
     gallery = None if one_set else features.gallery_features
-    blocks = rerank_distances(features.query_features, gallery, memory_mb=memory_mb)
+    blocks = rerank_distances(
+        features.query_features,
+        gallery,
+        metric="cosine" if metric == "cosine" else "raw_euclidean",
+        memory_mb=memory_mb,
+    )
     return Evaluation.of(score_queries(rank_by_distances(blocks, features.query, features.gallery)))
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from torch.nn.functional import normalize
 
@@ -123,6 +123,45 @@ def test_the_nearest_by_features_have_the_cosines_returned():
     assert same.distance[0, 0] == pytest.approx(0, abs=1e-6)
 
 
+@given(st.integers(0, 10_000), st.sampled_from([1.0, 1e-25, 1e25]))
+def test_by_euclidean_distance_lengths_count(seed, scale):
+    rng, chance = np.random.default_rng(seed), torch.Generator().manual_seed(seed)
+    lengths = 0.2 + torch.rand(60, 1, generator=chance)
+    query = torch.randn(9, 6, generator=chance)
+    gallery = torch.randn(60, 6, generator=chance) * lengths
+    queries, candidates = ids(rng, 9), ids(rng, 60)
+    apart = (query.double()[:, None] - gallery.double()[None]).norm(dim=2).numpy()
+    assume((np.diff(np.sort(apart, axis=1)) > 1e-4).all())
+    sets = (query * scale, queries, gallery * scale, candidates)
+    found = rank_matches(*sets, metric="euclidean")
+    for one, other in zip(found, hit_ranks(apart, queries, candidates), strict=True):
+        assert one.tolist() == other.tolist()
+    near = nearest(*sets, 60, metric="euclidean")
+    whole = nearest_by_distances([apart], queries, candidates, 60)
+    assert np.array_equal(near.indices, whole.indices)
+    np.testing.assert_allclose(near.distance / np.float32(scale), whole.distance, rtol=1e-5)
+
+
+def test_known_answers_by_both_metrics():
+    query, gallery = torch.tensor([[3.0, 0.0]]), torch.tensor([[30.0, 0.0], [3.0, 4.0], [3.0, 0.0]])
+    who, among = Identities(*np.array([[7], [1]])), Identities(*np.array([[7, 8, 7], [2, 2, 2]]))
+    near = nearest(query, who, gallery, among, 3, metric="euclidean")
+    assert near.indices.tolist() == [[2, 1, 0]]
+    assert near.distance.tolist() == [[0.0, 4.0, 27.0]]
+    assert rank_matches(query, who, gallery, among, metric="euclidean")[0].tolist() == [0, 2]
+    near = nearest(query, who, gallery, among, 3)
+    assert near.indices.tolist() == [[0, 2, 1]]
+    np.testing.assert_allclose(near.distance, [[0, 0, 0.4]], atol=1e-6)
+    assert rank_matches(query, who, gallery, among)[0].tolist() == [0, 1]
+    with pytest.raises(ReidaugError, match="gallery feature is not finite"):
+        rank_matches(query, who, gallery / 0, among, metric="euclidean")
+
+
+def test_features_that_are_zero_are_all_as_near():
+    zeros, who = torch.zeros(3, 2), Identities(np.array([1, 2, 1]), np.array([1, 1, 2]))
+    assert rank_matches(zeros, who, zeros, who, metric="euclidean")[0].tolist() == [1]
+
+
 def test_distances_of_more_or_fewer_queries_are_errors():
     queries = Identities(np.array([1, 2]), np.array([1, 1]))
     for rows in (1, 3):
@@ -160,6 +199,37 @@ def test_embedding_is_the_weighted_cosine_of_the_heads_over_both_views(tmp_path:
     ]
     expected = (unit[0] @ unit[0].T + 0.5 * unit[1] @ unit[1].T) / 1.5
     torch.testing.assert_close(features @ features.T, expected)
+
+
+def test_features_for_euclidean_distances_keep_their_lengths(tmp_path: Path):
+    chance = torch.Generator().manual_seed(0)
+    images = torch.randint(0, 256, (3, 3, 32, 16), generator=chance, dtype=torch.uint8)
+    paths = [tmp_path / f"{i}.jpg" for i in range(3)]
+    for path, image in zip(paths, images, strict=True):
+        path.write_bytes(encode_jpeg(image))
+    crops = Crops(paths, size=(32, 16))
+    model = build("resnet18", 4, width=4, blocks=[1, 1, 1, 1], embedding=8, generator=chance)
+    features = embed(model, crops, batch=2, metric="euclidean")
+    shown = normalise(crops.batch([0, 1, 2]))
+    with torch.no_grad():
+        views = [model(shown).heads, model(shown.flip(-1)).heads]
+    heads = [(views[0][k] + views[1][k]) / 2 for k in range(2)]
+    apart = [(head[:, None] - head[None]).square().sum(2) for head in heads]
+    found = (features[:, None] - features[None]).square().sum(2)
+    torch.testing.assert_close(found, apart[0] + 0.5 * apart[1])
+    alone = embed(model, crops, metric="euclidean", mirror=False)
+    torch.testing.assert_close(alone[:, :8], views[0][0])
+
+
+def test_tf32_is_off_while_features_are_computed_and_back_afterwards(tmp_path: Path):
+    seen, before = [], torch.backends.cudnn.allow_tf32
+    path = tmp_path / "0.jpg"
+    path.write_bytes(encode_jpeg(torch.zeros(3, 32, 16, dtype=torch.uint8)))
+    model = build("resnet18", 4, width=4, blocks=[1, 1, 1, 1], embedding=8)
+    model.register_forward_hook(lambda *_: seen.append(torch.backends.cudnn.allow_tf32))
+    embed(model, Crops([path], size=(32, 16)))
+    assert seen == [False, False]
+    assert torch.backends.cudnn.allow_tf32 == before
 
 
 def test_without_the_mirror_image_features_are_the_heads_own(tmp_path: Path):

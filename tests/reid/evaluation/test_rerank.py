@@ -87,8 +87,34 @@ def test_messages_equal_the_loops(seed, queries, gallery, k1, k2, rounds, sharpn
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
+@given(**SETS, k1=st.integers(1, 12), k2=st.integers(1, 6), scale=st.sampled_from([1, 1e-9, 1e12]))
+def test_raw_distances_equal_the_loops(seed, queries, gallery, k1, k2, scale):
+    features, _ = draw(seed, queries + gallery)
+    apart = slow.raw_distances(features)
+    assume(slow.decided(apart, k1 + 1, HALF[k1] + 1, k2, k1))
+    chosen = {"k1": k1, "k2": k2, "original": 0.3}
+    shown = (features[:queries] * scale, features[queries:] * scale)
+    for form, twin, keywords in (
+        (k_reciprocal, slow.k_reciprocal, chosen),
+        (gnn_rerank, slow.gnn, {**chosen, "rounds": 2, "sharpness": 2.0}),
+    ):
+        expected = twin(features, **keywords, power=1, apart_by=slow.raw_distances)
+        found = whole(form(*shown, **keywords, metric="raw_euclidean"))
+        np.testing.assert_allclose(found, expected[:queries, queries:], atol=2e-5)
+        found = whole(form(features * scale, **keywords, metric="raw_euclidean"))
+        np.testing.assert_allclose(found, expected, atol=2e-5)
+
+
+def test_features_of_unit_length_are_re_ranked_alike_by_both_euclidean_metrics():
+    features, _ = draw(3, 120)
+    unit = torch.nn.functional.normalize(features, dim=1)
+    one, other = (whole(k_reciprocal(unit, metric=m)) for m in ("euclidean", "raw_euclidean"))
+    np.testing.assert_allclose(one, other, atol=1e-5)
+    assert np.abs(whole(k_reciprocal(features, metric="raw_euclidean")) - one).max() > 0.1
+
+
 @pytest.mark.skipif(importlib.util.find_spec("torchreid") is None, reason="torchreid is missing")
-@pytest.mark.parametrize("metric", ["cosine", "euclidean"])
+@pytest.mark.parametrize("metric", ["cosine", "euclidean", "raw_euclidean"])
 @pytest.mark.parametrize(("seed", "noise"), [(0, 0.5), (1, 1.0), (2, 3.0)])
 @pytest.mark.parametrize(("k1", "k2", "original"), [(20, 6, 0.3), (7, 1, 0.0), (30, 12, 0.6)])
 def test_torchreid_agrees(metric, seed, noise, k1, k2, original):
@@ -98,6 +124,8 @@ def test_torchreid_agrees(metric, seed, noise, k1, k2, original):
     features, _ = draw(seed, 320, people=20, size=32, noise=noise)
     apart = slow.distances(features)
     given_to_it = apart if metric == "cosine" else np.sqrt(2 * apart)
+    if metric == "raw_euclidean":
+        given_to_it = np.sqrt(slow.raw_distances(features))
     expected = reference(
         given_to_it[:60, 60:], given_to_it[:60, :60], given_to_it[60:, 60:], k1, k2, original
     )
