@@ -181,8 +181,11 @@ class PersonResNet(ReIDModel):
         """See `ReIDModel.own_names`: heads as those of Person_reID and of DG-Net.
 
         Their ``classifier`` or ``classifier1`` and ``classifier2`` are each a linear layer and
-        batch norm, ``add_block``, and the classifier itself.
+        batch norm, ``add_block``, and the classifier itself. Those of PCB, which begin at
+        ``classifier0``, are of parts of a person and stay.
         """
+        if any(".classifier0." in f".{name}" for name in stored):
+            return dict(stored)
         return {_head_name(name): value for name, value in stored.items()}
 
     def forward(self, images: Float[Tensor, "b 3 H W"]) -> Embedding:

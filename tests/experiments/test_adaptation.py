@@ -34,6 +34,7 @@ def whole(root: Path) -> AdaptationReport:
 def test_the_report_has_protocol_cells_and_clusters(root: Path, whole: AdaptationReport) -> None:
     assert json.loads((root / "whole" / "report.json").read_text()) == whole.as_dict()
     assert whole.protocol == "uda"
+    assert (whole.metric, whole.feature_precision) == ("cosine", "float32")
     assert list(whole.arms) == ["dgnetpp", "warps_grey"]
     for scores in (*whole.arms.values(), whole.start, whole.warmup):
         assert all(0 <= value <= 100 for value in scores["mAP"])

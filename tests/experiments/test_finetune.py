@@ -42,6 +42,7 @@ def test_the_report_holds_every_arm_and_seed(root, whole):
     assert whole.gain_mAP.vs == "real_only"
     assert (whole.protocol, whole.seeds, whole.steps) == ("supervised", (0, 1), 4)
     assert whole.ceiling is None
+    assert (whole.metric, whole.feature_precision) == ("cosine", "float32")
 
 
 def test_equal_extra_crops_give_equal_numbers(whole):

@@ -348,6 +348,15 @@ def test_dgnets_identity_encoders_load_with_both_heads_from_their_container(tmp_
     assert not load_weights(small(), tmp_path / "one.pt").missing
 
 
+def test_heads_of_pcb_are_of_parts_and_stay_out(tmp_path: Path):
+    state = {f"model.{k}": v for k, v in small().state_dict().items() if "heads" not in k}
+    width = small().heads[0].bottleneck.weight.shape
+    state |= {f"classifier{k}.add_block.0.weight": torch.ones(width) for k in range(6)}
+    torch.save(state, tmp_path / "pcb.pth")
+    loaded = load_weights(small(), tmp_path / "pcb.pth")
+    assert len(loaded.skipped) == 6
+
+
 def test_the_trunk_of_the_strong_baseline_loads_but_is_no_checkpoint(tmp_path: Path):
     state = {
         f"module.base.{k}": v for k, v in small().state_dict().items() if not k.startswith("heads")
