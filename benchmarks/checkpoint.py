@@ -35,7 +35,8 @@ from reidaug.geometry.pck import match_joints
 from reidaug.geometry.pose import Pose, stack
 from reidaug.people3d.pair_dataset import PairOptions, render_pairs
 from reidaug.people3d.render_plans import plan_pair_images
-from reidaug.perception.dataset_poses import LEFT_OUT, beside, crops_of, estimate_poses
+from reidaug.perception.dataset_poses import crops_of, estimate_poses
+from reidaug.perception.pose_files import LEFT_OUT, beside
 
 SIZE = (128, 64)
 CUT, VIEWS = 0.15, 8

@@ -1,10 +1,14 @@
-"""Child processes: Python ones import nothing from the current folder."""
+"""Child processes: they end with their parent, and import nothing from the current folder."""
 
 import os
+import select
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 SAFE_PATH = "PYTHONSAFEPATH"
+SECONDS_BETWEEN_LOOKS = 0.2
 
 
 @contextmanager
@@ -23,3 +27,38 @@ def safe_children() -> Iterator[None]:
             del os.environ[SAFE_PATH]
         else:
             os.environ[SAFE_PATH] = before
+
+
+def end_with_parent(parent: int | None = None) -> None:
+    """End this process as soon as its parent ends, however that ends.
+
+    A worker that outlived its command would write into a continued run. A thread watches: Linux's
+    ``PR_SET_PDEATHSIG`` would end it with the *thread* that started it.
+
+    Args:
+        parent: Process id of the parent; where it is another one now, that one has ended.
+    """
+    parent = os.getppid() if parent is None else parent
+
+    def watch() -> None:
+        _wait_for_end(parent)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def end_worker_with_parent(number: int) -> None:
+    """Do `end_with_parent` in a data-loading worker, whose number does not matter."""
+    end_with_parent()
+
+
+def _wait_for_end(parent: int) -> None:
+    """Return when a process, the parent of this one, has ended."""
+    try:
+        descriptor = os.pidfd_open(parent)
+    except (AttributeError, OSError):  # not Linux, an old one, or it has ended
+        descriptor = None
+    if descriptor is not None and os.getppid() == parent:
+        select.select([descriptor], [], [])
+    while os.getppid() == parent:
+        time.sleep(SECONDS_BETWEEN_LOOKS)

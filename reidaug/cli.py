@@ -1,8 +1,14 @@
 """The command line: `reidaug COMMAND --help` is the manual."""
 
+import os
+import signal
 import sys
+import threading
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
+from types import FrameType
 from typing import NamedTuple
 
 import click
@@ -45,6 +51,10 @@ EXTRAS = {
 """Modules that an extra brings, as far as commands import them at once."""
 
 
+class Terminated(KeyboardInterrupt):
+    """The process was asked to end, by SIGTERM."""
+
+
 class LazyGroup(click.Group):
     """A group whose commands are imported when they are used: `reidaug --help` answers at once."""
 
@@ -85,28 +95,54 @@ def main(argv: list[str] | None = None) -> None:
         argv: Arguments; those of the process by default.
 
     Raises:
-        SystemExit: Always: 0 done, 1 the work failed, 2 wrong usage, 130 interrupted.
+        SystemExit: Always: 0 done, 1 the work failed, 2 wrong usage, 130 interrupted,
+            143 terminated.
     """
     argv = sys.argv[1:] if argv is None else argv
     try:
-        with safe_children():
+        with safe_children(), _terminable():
             group.main(argv, prog_name="reidaug", standalone_mode=False)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
-    except (click.Abort, KeyboardInterrupt):
+    except (click.Abort, KeyboardInterrupt) as error:
+        terminated = isinstance(error.__cause__ or error, Terminated)
         click.echo(
-            "reidaug: interrupted; run the same command again to continue (with --resume, where "
-            "it has that option)",
+            f"reidaug: {'terminated' if terminated else 'interrupted'}; run the same command again "
+            "to continue (with --resume, where it has that option)",
             err=True,
         )
-        sys.exit(130)
+        sys.exit(143 if terminated else 130)
     except (ReidaugError, OSError) as error:
         if argv[:1] in (["-v"], ["--verbose"]):
             traceback.print_exc()
         click.echo(f"reidaug: {_one_line(error)}", err=True)
         sys.exit(error.exit_code if isinstance(error, ReidaugError) else 1)
     sys.exit(0)
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """Let SIGTERM end the command as Ctrl-C does: files are closed, workers ended, locks given up.
+
+    A handler of the caller's stays, and so does the signal's own effect outside the main thread.
+    """
+    main, own = threading.current_thread() is threading.main_thread(), os.getpid()
+    if not main or signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:
+        yield
+        return
+
+    def end(number: int, frame: FrameType | None) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        if os.getpid() != own:  # a copy of this process, which works for it
+            os.kill(os.getpid(), signal.SIGTERM)
+        raise Terminated
+
+    signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def _one_line(error: Exception) -> str:

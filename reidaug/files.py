@@ -1,9 +1,10 @@
 """Files: atomic writing, text, the cache folder, and summaries of entries left out."""
 
 import os
+import re
 import stat
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -13,6 +14,7 @@ LONGEST_NAME = 255
 """Bytes of the longest file name of usual file systems."""
 MOST_TEXT = 2**30
 """Bytes of the largest text file that is read: joints of some million images."""
+_PARTIAL = re.compile(r"\..*\.(\d+)\.part", re.DOTALL)
 _KINDS = {
     stat.S_IFDIR: "a folder",
     stat.S_IFIFO: "a named pipe",
@@ -35,21 +37,53 @@ def atomic_write(path: Path) -> Iterator[Path]:
     Yields:
         A temporary path in its folder, renamed afterwards, or removed after an error.
     """
-    own = f".{os.getpid()}.part"
-    name = path.name.encode(errors="surrogateescape")[: LONGEST_NAME - 1 - len(own)]
-    partial = path.with_name(f".{name.decode(errors='ignore')}{own}")
+    partial = path.with_name(_partial_name(path.name, os.getpid()))
     try:
-        yield partial
-        partial.replace(path)
+        with named_error(path, partial):
+            yield partial
+            partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
 
 
-def remove_partials(folder: Path, *, of: str = "") -> None:
-    """Remove a killed process's temporary files from a folder; ``of``: prefix of their names."""
+@contextmanager
+def named_error(path: Path, partial: Path | None = None) -> Iterator[None]:
+    """Let errors of writing name the file: those on open files, on a full disk for one, do not.
+
+    Args:
+        path: The file.
+        partial: A temporary path that it is written to, which nobody knows.
+
+    Raises:
+        OSError: One in the block that names no file, or the temporary one, with the file's name.
+    """
+    try:
+        yield
+    except OSError as error:
+        own = error.filename is None or (partial is not None and error.filename == str(partial))
+        if error.errno is None or not own:
+            raise
+        raise OSError(error.errno, error.strerror, str(path)) from error
+
+
+def remove_partials(folder: Path, *, of: Collection[str] | None = None) -> None:
+    """Remove the temporary files of `atomic_write` that a killed process left in a folder.
+
+    Args:
+        folder: The folder.
+        of: Names of the files that were to be written; None: of all, in a folder of our own.
+    """
     for partial in folder.glob(".*.part"):
-        if partial.name.startswith(f".{of}"):
+        found = _PARTIAL.fullmatch(partial.name)
+        if of is None or (found and any(_partial_name(n, found[1]) == partial.name for n in of)):
             partial.unlink(missing_ok=True)
+
+
+def _partial_name(name: str, pid: int | str) -> str:
+    """Name the temporary file of a process for a file."""
+    own = f".{pid}.part"
+    cut = name.encode(errors="surrogateescape")[: LONGEST_NAME - 1 - len(own)]
+    return f".{cut.decode(errors='ignore')}{own}"
 
 
 def check_regular(path: Path, *, what: str = "file") -> int:

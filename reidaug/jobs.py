@@ -5,6 +5,7 @@ task leaves a record, so that the same command, run again, does only the rest.
 """
 
 import json
+import os
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -18,7 +19,7 @@ import numpy as np
 import torch
 from joblib import Parallel, parallel_config
 
-from reidaug.children import safe_children
+from reidaug.children import end_with_parent, safe_children
 from reidaug.errors import ReidaugError, UsageError, require_extra
 from reidaug.files import check_tensor_file, read_text, write_atomically
 from reidaug.runs import counter
@@ -215,7 +216,12 @@ def _explain_killed_worker(advice: str) -> Iterator[None]:
 @contextmanager
 def _backend(backend: str, workers: int) -> Iterator[None]:
     if backend == "loky":
-        with parallel_config("loky" if workers > 1 else "sequential", n_jobs=max(1, workers)):
+        if workers > 1:
+            ending = {"initializer": end_with_parent, "initargs": (os.getpid(),)}
+            with parallel_config("loky", n_jobs=workers, **ending):
+                yield
+            return
+        with parallel_config("sequential", n_jobs=1):
             yield
         return
     require_extra("cluster", "distributed")

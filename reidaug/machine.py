@@ -2,8 +2,6 @@
 
 import os
 import platform
-import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,21 +29,6 @@ def one_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(threads)
-
-
-def end_with_parent() -> None:
-    """End this process soon after its parent, however that ends.
-
-    A worker that outlived its command would write into a continued run.
-    """
-    parent = os.getppid()
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(0.5)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
 
 
 def fast_precision(device: torch.device) -> Literal["float32", "bfloat16"]:

@@ -17,7 +17,8 @@ import click
 import yaml
 
 from reidaug.errors import ReidaugError
-from reidaug.files import read_text, write_atomically
+from reidaug.files import named_error, read_text, write_atomically
+from reidaug.locks import LOCK, Lock, lock
 from reidaug.yaml_values import YamlError, parse_yaml
 
 SECONDS_BETWEEN_LINES = 10.0
@@ -30,11 +31,18 @@ class RunFolder:
     Attributes:
         path: The folder.
         resumed: Whether it held a run of the same recipe, finished or not, when opened.
+
+    One that was opened is locked against other processes as long as it is referred to; copies of
+    it in workers are not.
     """
 
-    def __init__(self, path: Path, *, resumed: bool) -> None:
+    def __init__(self, path: Path, *, resumed: bool, held: Lock | None = None) -> None:
         self.path = path
         self.resumed = resumed
+        self._lock = held
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_lock": None}
 
     @classmethod
     def open(
@@ -57,15 +65,17 @@ class RunFolder:
                 removed. None: never.
 
         Raises:
-            ReidaugError: The folder holds another run or other files.
+            ReidaugError: The folder holds another run or other files, or another process is at
+                work on it.
         """
         text = yaml.safe_dump(dict(recipe), sort_keys=False, allow_unicode=True)
         file = path / "recipe.yaml"
         check_folder(path, known=known)
+        path.mkdir(parents=True, exist_ok=True)
+        taken = lock(path / LOCK, of=path)
         if not file.exists():
-            path.mkdir(parents=True, exist_ok=True)
             write_atomically(file, text.encode())
-            return cls(path, resumed=False)
+            return cls(path, resumed=False, held=taken)
         old, new = _mapping(read_text(file)), _mapping(text)
         if old != new and (grows is None or not grows(old, new)):
             raise ReidaugError(f"{path} holds another run; name another folder with --out")
@@ -74,11 +84,12 @@ class RunFolder:
         if old != new:
             (path / "report.json").unlink(missing_ok=True)
             write_atomically(file, text.encode())
-        return cls(path, resumed=True)
+        return cls(path, resumed=True, held=taken)
 
     def log(self, **record: Any) -> None:
         """Append a record of JSON values to ``log.jsonl``."""
-        with (self.path / "log.jsonl").open("a", encoding="utf-8") as file:
+        path = self.path / "log.jsonl"
+        with named_error(path), path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(finite_or_null(record), allow_nan=False) + "\n")
 
     def records(self) -> list[dict[str, Any]]:
@@ -146,7 +157,7 @@ def check_folder(path: Path, *, known: Collection[str] = ()) -> None:
         raise ReidaugError(f"{path} is a file; name a folder with --out")
     if not path.exists() or (path / "recipe.yaml").exists():
         return
-    if any(entry.name not in known for entry in path.iterdir()):
+    if any(entry.name not in (*known, LOCK) for entry in path.iterdir()):
         raise ReidaugError(f"{path} is not empty and holds no run; name another with --out")
 
 

@@ -89,3 +89,20 @@ def test_a_commands_children_are_safe_and_the_environment_is_given_back(
             code = "import sys; print(sys.flags.safe_path)"
             assert subprocess.check_output([sys.executable, "-c", code]) == b"True\n"
         assert os.environ.get(SAFE_PATH) == before
+
+
+def test_a_worker_ends_with_the_process_that_started_it() -> None:
+    worker = (
+        "import time; from reidaug.children import end_with_parent; end_with_parent(); "
+        "print('ready', flush=True); time.sleep(60)"
+    )
+    command = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {worker!r}])"
+    parent = subprocess.Popen(
+        [sys.executable, "-c", command], stdout=subprocess.PIPE, start_new_session=True
+    )
+    assert parent.stdout is not None
+    with parent.stdout as told:
+        assert told.readline() == b"ready\n"
+        parent.kill()  # the worker hears nothing of it
+        parent.wait()
+        assert told.read() == b""  # ends only when the worker, who holds the pipe too, has ended

@@ -1,6 +1,4 @@
 import re
-import subprocess
-import sys
 
 import pytest
 import torch
@@ -36,20 +34,3 @@ def test_one_thread_is_given_back_also_after_an_error() -> None:
             raise KeyboardInterrupt
     except KeyboardInterrupt:
         assert torch.get_num_threads() == before
-
-
-def test_a_worker_ends_with_the_process_that_started_it() -> None:
-    worker = (
-        "import time; from reidaug.machine import end_with_parent; end_with_parent(); "
-        "print('ready', flush=True); time.sleep(60)"
-    )
-    command = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {worker!r}])"
-    parent = subprocess.Popen(
-        [sys.executable, "-c", command], stdout=subprocess.PIPE, start_new_session=True
-    )
-    assert parent.stdout is not None
-    with parent.stdout as told:
-        assert told.readline() == b"ready\n"
-        parent.kill()  # the worker hears nothing of it
-        parent.wait()
-        assert told.read() == b""  # ends only when the worker, who holds the pipe too, has ended

@@ -20,7 +20,12 @@ from reidaug.augment.inputs import AugmentInputs, fingerprint, read_inputs
 from reidaug.augment.missing_poses import POSE_FROM
 from reidaug.augment.options import AugmentOptions
 from reidaug.augment.outlines import mask_file
-from reidaug.augment.output_folder import base_name, copy_originals, show_split
+from reidaug.augment.output_folder import (
+    base_name,
+    check_originals,
+    copy_originals,
+    show_split,
+)
 from reidaug.augment.pose_pool import count_flaws
 from reidaug.augment.shipped_poses import is_shipped
 from reidaug.augment.target_poses import POSES, write_poses
@@ -124,6 +129,8 @@ def augment_dataset(
     if not estimator.keeps_pose:
         _check_count(len(found.train), options)
     _check_doubles(found, options)
+    if options.keep_original:
+        check_originals(found.train, found.root)
     pose_files = find_or_estimate(
         found, out, keypoints=options.keypoints, masks=options.masks, model=options.model,
         model_used=options.check_poses, workers=workers,

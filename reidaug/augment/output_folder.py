@@ -3,13 +3,13 @@
 import hashlib
 import re
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from reidaug.data.crop_names import PATTERN, ids_in, warp_source
 from reidaug.data.images import encode_jpeg, read_image
 from reidaug.data.market1501 import TRAIN, Person
-from reidaug.errors import ReidaugError
+from reidaug.errors import ReidaugError, UsageError
 from reidaug.files import write_atomically
 
 LONGEST = 180
@@ -62,14 +62,38 @@ def show_split(source: Path, link: Path) -> bool:
     return True
 
 
-def copy_originals(people: Iterable[Person], out: Path) -> int:
-    """Copy training images beside their warps; returns their number. Unreadable ones are left out.
+def check_originals(people: Sequence[Person], root: Path) -> None:
+    """Check that no training image has the name of a warp of another: one would hide the other.
 
-    JPEG files are copied byte for byte, others are stored as JPEG: toolkits read no other.
+    Args:
+        people: The training images, all to be copied beside their warps.
+        root: The dataset, for the error.
+
+    Raises:
+        UsageError: One has, as in an augmented dataset.
     """
-    copied = 0
+    names = {base_name(person) for person in people}
+    doubtful = [name for name in sorted(names) if (warp_source(name) or ("",))[0] in names]
+    if doubtful:
+        raise UsageError(
+            f"--keep-original: {len(doubtful):,} of the {len(people):,} images of {root} have "
+            f"names of warps of others in it, such as {doubtful[0]}, which new warps may have; "
+            "augment the dataset they were made of, or leave --keep-original out"
+        )
+
+
+def copy_originals(people: Iterable[Person], out: Path) -> int:
+    """Copy training images beside their warps; returns the number of files that are there now.
+
+    Unreadable ones are left out, and those of the name of an earlier one. JPEG files are copied
+    byte for byte, others are stored as JPEG: toolkits read no other.
+    """
+    names = set[str]()
     for person in people:
-        path = out / TRAIN / base_name(person)
+        name = base_name(person)
+        path = out / TRAIN / name
+        if name in names:
+            continue
         if not path.is_file():
             try:
                 image = read_image(person.path)
@@ -77,5 +101,5 @@ def copy_originals(people: Iterable[Person], out: Path) -> int:
                 continue
             whole = person.path.suffix.lower() in (".jpg", ".jpeg")
             write_atomically(path, person.path.read_bytes() if whole else encode_jpeg(image))
-        copied += 1
-    return copied
+        names.add(name)
+    return len(names)

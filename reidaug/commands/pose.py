@@ -6,7 +6,8 @@ from typing import Any
 import click
 
 from reidaug.commands import options
-from reidaug.perception.dataset_poses import LEFT_OUT, SHEET, beside, crops_of, estimate_poses
+from reidaug.perception.dataset_poses import crops_of, estimate_poses
+from reidaug.perception.pose_files import LEFT_OUT, SHEET, beside
 from reidaug.perception.pose_report import PoseReport
 
 

@@ -22,6 +22,8 @@ MOST_LEFT_OUT = 0.1
 """Share of the images that may be left out without being asked."""
 ALLOW_HELP = "Go on where more than a tenth of a split's images is left out."
 """What the option ``--allow-left-out`` of every command does."""
+POSE_SHEET, POSE_PROVENANCE = ".sheet.png", ".provenance.parquet"
+"""Endings of two files that ``reidaug pose`` writes beside a keypoint file, among crops perhaps."""
 
 
 class ImageFolder(NamedTuple):
@@ -41,8 +43,9 @@ class ImageFolder(NamedTuple):
 def list_images(folder: Path) -> ImageFolder:
     """List the images directly in a folder; where there are none, those of the folders in it.
 
-    Files whose names begin with a dot do not count. A file cannot be used whose name is not UTF-8
-    or has a line break, or that is no regular file: a broken link, a pipe, a device.
+    Files whose names begin with a dot do not count, nor do contact sheets of ``reidaug pose``. A
+    file cannot be used whose name is not UTF-8 or has a line break, or that is no regular file: a
+    broken link, a pipe, a device.
 
     Raises:
         OSError: The folder cannot be read.
@@ -106,12 +109,18 @@ def _direct(folder: Path) -> tuple[list[Path], list[str], list[str]]:
         path = folder / name
         if path.is_dir():
             folders.append(name)
-        elif path.suffix.lower() in SUFFIXES | FOREIGN:
+        elif path.suffix.lower() in SUFFIXES | FOREIGN and not _is_pose_sheet(path):
             if why := _flaw(path):
                 unusable.append(f"{printable(path)}: {why}")
             else:
                 images.append(path)
     return images, unusable, folders
+
+
+def _is_pose_sheet(path: Path) -> bool:
+    """Whether a picture is the contact sheet of a keypoint file."""
+    stem = path.name.removesuffix(POSE_SHEET)
+    return stem != path.name and path.with_name(f"{stem}{POSE_PROVENANCE}").is_file()
 
 
 def _flaw(path: Path) -> str | None:

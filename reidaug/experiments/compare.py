@@ -41,7 +41,7 @@ from reidaug.flow.training.recipe import TrainFlow
 from reidaug.flow.training.train import train
 from reidaug.geometry.warp import warp
 from reidaug.jobs import run_tasks
-from reidaug.machine import cores, end_with_parent, one_thread
+from reidaug.machine import cores, one_thread
 from reidaug.report.figures import Picture, labelled_columns
 from reidaug.runs import RunFolder, notice
 
@@ -172,7 +172,6 @@ def _train_rows(run: RunFolder, trainings: Mapping[str, TrainFlow], jobs: int | 
 
 def _train_in_worker(place: tuple[Path, list[str]], threads: int, *row: Any) -> None:
     """Train a row in another process."""
-    end_with_parent()
     # A worker may be older than the folder and the modules that paths and classes refer to.
     os.chdir(place[0])
     sys.path[:] = place[1]

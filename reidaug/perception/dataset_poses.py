@@ -24,11 +24,21 @@ from reidaug.data.market1501 import (
 )
 from reidaug.data.name_forms import pattern_advice
 from reidaug.errors import ReidaugError, UsageError, require_extra
-from reidaug.files import read_text, remove_partials, write_atomically
+from reidaug.files import write_atomically
 from reidaug.geometry.pose import Pose
 from reidaug.jobs import chunks_of, run_chunks
+from reidaug.locks import LOCK, lock
 from reidaug.machine import cores
 from reidaug.perception.blazepose import BlazePose
+from reidaug.perception.pose_files import (
+    LEFT_OUT,
+    MASKS,
+    REPORT,
+    SHEET,
+    beside,
+    check_own,
+    finished_report,
+)
 from reidaug.perception.pose_records import (
     CHUNK,
     DECIMALS,
@@ -40,12 +50,11 @@ from reidaug.perception.pose_records import (
 )
 from reidaug.perception.pose_report import PoseReport, PoseStatistics, trust
 from reidaug.perception.pose_sheet import pose_sheet
-from reidaug.perception.provenance import provenance_file, write_provenance
+from reidaug.perception.provenance import write_provenance
 from reidaug.perception.weights import find_model, model_name
 from reidaug.runs import notice
 
 SPLIT_NAMES = {"train": TRAIN, "query": QUERY, "gallery": GALLERY, "test": GALLERY}
-REPORT, LEFT_OUT, SHEET = ".report.json", ".left_out.txt", ".sheet.png"
 
 
 class CropList(NamedTuple):
@@ -154,24 +163,36 @@ def estimate_poses(
     _check_crops(job, crops, out, masks)
     file = find_model(model)
     job = job._replace(model=file, network=model_name(file))
+    fresh = not out.parent.exists()
+    out.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with lock(out.with_name(f".{out.name}{LOCK}"), of=out):
+            return _estimate(job, crops, out, workers or cores(), left_out)
+    finally:
+        if fresh and not any(out.parent.iterdir()):
+            out.parent.rmdir()
+
+
+def _estimate(
+    job: PoseJob, crops: Sequence[Path], out: Path, workers: int, left_out: Sequence[str]
+) -> PoseReport:
+    """Do the work of `estimate_poses`."""
     inputs = fingerprint(job.network, crops)
-    finished = _finished(job, out, crops, inputs)
+    finished = finished_report(job, out, crops, inputs)
     if finished is not None:
         return finished
-    _check_masks(job, crops)
-    made = [path for path in (out.parent, masks, folder) if path and not path.exists()]
+    check_own(job, crops, out)
+    made = [path for path in (job.masks, job.folder) if path and not path.exists()]
     for path in made:
         path.mkdir(parents=True, exist_ok=True)
-    remove_partials(out.parent, of=f"{out.stem}.")
-    if masks is not None:
-        remove_partials(masks)
-    workers, chunks = workers or cores(), chunks_of(crops, CHUNK)
+    job.records.write(MASKS, str(job.masks))
+    chunks = chunks_of(crops, CHUNK)
     tasks, processes = chunk_tasks(job, chunks), min(workers, len(chunks))
     work = run_chunks(tasks, processes, total=len(crops), what="pose", unit="crop")
     statistics = _write(job, chunks, out, made, left_out)
     report = statistics.report(
         network=job.network,
-        masks=masks is not None,
+        masks=job.masks is not None,
         left_out=len(left_out) + len(statistics.left_out),
         inputs=inputs,
         crops_per_s=work.rate,
@@ -182,11 +203,6 @@ def estimate_poses(
     write_atomically(beside(out, REPORT), content.encode())
     job.records.remove()
     return report
-
-
-def beside(out: Path, ending: str) -> Path:
-    """Return the path next to a keypoint file with the ending `REPORT`, `LEFT_OUT` or `SHEET`."""
-    return out.with_name(f"{out.stem}{ending}")
 
 
 def _write(
@@ -247,34 +263,3 @@ def _check_crops(job: PoseJob, crops: Sequence[Path], out: Path, masks: Path | N
         )
     if masks is not None and masks.resolve() in {path.parent.resolve() for path in crops}:
         raise UsageError(f"--masks {masks}: this is where the crops are; name another folder")
-
-
-def _finished(job: PoseJob, out: Path, crops: Sequence[Path], inputs: str) -> PoseReport | None:
-    """Read the report of the same work done before; None where something is left to do."""
-    if not out.exists() or job.folder.exists():
-        return None
-    try:
-        report = PoseReport(**json.loads(read_text(beside(out, REPORT))))
-    except (ReidaugError, ValueError, TypeError):
-        report = None
-    if report is None or report.inputs != inputs:
-        raise ReidaugError(
-            f"{out} is there already, and not of these crops as they are now, or by another "
-            "network or version; name another file with --out, or delete it"
-        )
-    needed = (beside(out, LEFT_OUT), beside(out, SHEET), provenance_file(out))
-    complete = all(path.exists() for path in needed)
-    if job.masks is not None:
-        masks = sum(mask_path(job.masks, job.name(path)).exists() for path in crops)
-        complete = complete and masks >= report.outlines
-    return report if complete else None
-
-
-def _check_masks(job: PoseJob, crops: Sequence[Path]) -> None:
-    """Refuse to overwrite masks of another run."""
-    if job.masks is None or not job.masks.is_dir() or job.folder.exists():
-        return
-    for path in crops:
-        file = mask_path(job.masks, job.name(path))
-        if file.exists():
-            raise ReidaugError(f"{file} is there already; name another folder with --masks")

@@ -4,11 +4,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal, get_args
 
+from reidaug.data.image_folders import POSE_PROVENANCE
 from reidaug.data.manifest import read_manifest, write_manifest
 from reidaug.errors import ReidaugError
 from reidaug.perception.pose_records import PoseRecord
-
-PROVENANCE = ".provenance.parquet"
 
 Found = Literal["first", "second"]
 """Whether the first estimate or a second try found the person of a crop."""
@@ -17,7 +16,7 @@ _NOBODY = "none"
 
 def provenance_file(keypoints: Path) -> Path:
     """Name the table beside a keypoint file."""
-    return keypoints.with_name(f"{keypoints.stem}{PROVENANCE}")
+    return keypoints.with_name(f"{keypoints.stem}{POSE_PROVENANCE}")
 
 
 def write_provenance(keypoints: Path, records: Iterable[PoseRecord]) -> None:

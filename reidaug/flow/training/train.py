@@ -1,7 +1,6 @@
 """Flow training: the loop, its resumable state, its checkpoint and scores."""
 
 import shutil
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -11,8 +10,8 @@ from accelerate import Accelerator
 from accelerate.utils import DistributedDataParallelKwargs, send_to_device
 from pydantic import TypeAdapter
 from torch.utils.data import DataLoader
-from torch.utils.tensorboard import SummaryWriter
 
+from reidaug.children import end_worker_with_parent
 from reidaug.data.deepfashion import PairList
 from reidaug.data.pairs import PairDataset, PosePair, collate
 from reidaug.errors import ReidaugError, UsageError
@@ -20,6 +19,7 @@ from reidaug.finite import NotFiniteError, first_not_finite
 from reidaug.flow.checkpoint import load_checkpoint, save_checkpoint
 from reidaug.flow.score_table import score_pairs
 from reidaug.flow.training.batches import PairBatches
+from reidaug.flow.training.curves import open_curves
 from reidaug.flow.training.networks import build_networks
 from reidaug.flow.training.pair_sources import check_flows, masked_pairs, read_splits
 from reidaug.flow.training.recipe import TrainFlow, resolved
@@ -106,9 +106,7 @@ def _fit(trainer: FlowTrainer, pairs: PairList, run: RunFolder, *, lines: bool) 
     loader = _loader(trainer, pairs)
     name = f"train {recipe.row}" if lines else "train"
     steps = progress(loader, total=len(loader), what=name, unit="step", lines=lines)
-    with closing(
-        SummaryWriter(str(run.path / "tensorboard"), purge_step=trainer.steps_done)
-    ) as log:
+    with open_curves(run.path / "tensorboard", step=trainer.steps_done) as curves:
         for batch in steps if accelerator.is_main_process else loader:
             try:
                 losses = _step(trainer, batch)
@@ -119,8 +117,7 @@ def _fit(trainer: FlowTrainer, pairs: PairList, run: RunFolder, *, lines: bool) 
             logged = step % recipe.log_every < len(recipe.cycle)
             if logged and accelerator.is_main_process:
                 run.log(step=step, **losses)
-                for name, loss in losses.items():
-                    log.add_scalar(name, loss, step)
+                curves.add(step, losses)
             if (
                 step % recipe.save_every == 0
                 and step < recipe.schedule.steps
@@ -168,7 +165,11 @@ def _loader(trainer: FlowTrainer, pairs: PairList) -> DataLoader[PosePair]:
         processes=trainer.accelerator.num_processes,
     )
     return DataLoader(
-        dataset, batch_sampler=batches, collate_fn=collate, num_workers=recipe.workers
+        dataset,
+        batch_sampler=batches,
+        collate_fn=collate,
+        num_workers=recipe.workers,
+        worker_init_fn=end_worker_with_parent,
     )
 
 

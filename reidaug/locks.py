@@ -1,0 +1,142 @@
+"""Locks: one run at a time in a folder; the lock of a run that was killed holds nobody up."""
+
+import json
+import os
+import socket
+import time
+import weakref
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from reidaug.errors import ReidaugError
+
+try:
+    import fcntl
+except ImportError:  # systems without it have no locks
+    fcntl = None  # type: ignore[assignment]
+
+LOCK = ".lock"
+"""Name of the lock in a run folder; a killed run leaves it, the next one takes it over."""
+PATIENCE = 3.0
+"""Seconds to wait for another run: the workers of a killed one end within them."""
+
+_OPEN = os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
+_held: weakref.WeakValueDictionary[Path, "Lock"] = weakref.WeakValueDictionary()
+
+
+class Lock:
+    """A lock of this process on a file, which is removed with it; use `lock` to get one.
+
+    The system gives it up when the process ends, however that ends.
+    """
+
+    def __init__(self, path: Path, descriptor: int | None) -> None:
+        self.path = path
+        self._finalizer = weakref.finalize(self, _release, path, descriptor, os.getpid())
+
+    def release(self) -> None:
+        """Give the lock up, and remove its file."""
+        self._finalizer()
+        _held.pop(self.path, None)
+
+    def __enter__(self) -> "Lock":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
+
+def lock(path: Path, *, of: Path) -> Lock:
+    """Lock a file, or share the lock that this process has on it.
+
+    Where the system or the file system has no locks, or the folder cannot be written to, nothing
+    is locked.
+
+    Args:
+        path: The lock's file; its folder must exist.
+        of: What it locks, for the error.
+
+    Returns:
+        The lock; it is given up when it is released or no longer referred to.
+
+    Raises:
+        ReidaugError: Another process has the lock; the line names it.
+    """
+    path = path.parent.resolve() / path.name
+    if (held := _held.get(path)) is not None:
+        return held
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            descriptor = _try(path)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                raise ReidaugError(
+                    f"{of}: another run is at work on it ({_holder(path)}); wait for it or end "
+                    "it, or name another place with --out"
+                ) from None
+            time.sleep(0.05)
+            continue
+        taken = Lock(path, descriptor)
+        _held[path] = taken
+        return taken
+
+
+def _try(path: Path) -> int | None:
+    """Lock a file now; None where there are no locks, `BlockingIOError` where another has it."""
+    if fcntl is None:
+        return None
+    while True:
+        try:
+            descriptor = os.open(path, _OPEN, 0o644)
+        except OSError:
+            return None  # what cannot be written is not changed; whoever tries, says why
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            os.close(descriptor)
+            if isinstance(error, BlockingIOError):
+                raise
+            return None
+        if _is(path, descriptor):
+            break
+        os.close(descriptor)  # the file of a run that just ended
+    since = datetime.now().astimezone().isoformat(sep=" ", timespec="seconds")
+    holder = {"pid": os.getpid(), "host": socket.gethostname(), "since": since}
+    try:
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{json.dumps(holder)}\n".encode(), 0)
+    except OSError:  # a full disk: the lock holds without the name
+        pass
+    return descriptor
+
+
+def _is(path: Path, descriptor: int) -> bool:
+    """Whether a path still leads to an open file."""
+    try:
+        return os.path.samestat(path.stat(), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False
+
+
+def _holder(path: Path) -> str:
+    """Name the process that has a lock."""
+    try:
+        holder: Any = json.loads(path.read_text(encoding="utf-8"))
+        return f"process {holder['pid']} on {holder['host']}, since {holder['since']}"
+    except (OSError, ValueError, KeyError, TypeError):
+        return f"its lock is {path}"
+
+
+def _release(path: Path, descriptor: int | None, owner: int) -> None:
+    """Give up a lock, unless this is a copy of the process that has it."""
+    if descriptor is None or os.getpid() != owner:
+        return
+    try:
+        if _is(path, descriptor):
+            path.unlink()
+    except OSError:  # nobody is held up by the file
+        pass
+    finally:
+        os.close(descriptor)
