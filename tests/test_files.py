@@ -1,3 +1,4 @@
+import errno
 import os
 import zipfile
 from pathlib import Path
@@ -10,7 +11,9 @@ from reidaug.files import (
     atomic_write,
     cache_folder,
     check_tensor_file,
+    named_error,
     read_text,
+    remove_partials,
     summarise_left_out,
     write_atomically,
 )
@@ -110,3 +113,41 @@ def test_text_of_holes_pipes_and_devices_is_not_read(tmp_path: Path) -> None:
     }.items():
         with pytest.raises(ReidaugError, match=says):
             read_text(tmp_path / name)
+
+
+def test_temporary_files_of_some_names_are_removed(tmp_path: Path) -> None:
+    longest = "é" * 126 + ".j"
+    for name in ("a.csv", longest):
+        with atomic_write(tmp_path / name) as partial:
+            partial.write_text("a")
+            left = partial.name.replace(f".{os.getpid()}.", ".77.")
+        (tmp_path / left).write_text("h")
+        (tmp_path / name).unlink()
+    for name in (".a.csv.x.part", ".a.csv.part", ".b.csv.7.part", "a.csv.7.part"):
+        (tmp_path / name).write_text("h")
+    remove_partials(tmp_path, of=["a.csv", longest])
+    kept = {".a.csv.x.part", ".a.csv.part", ".b.csv.7.part", "a.csv.7.part"}
+    assert {path.name for path in tmp_path.iterdir()} == kept
+    remove_partials(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["a.csv.7.part"]
+
+
+def test_an_error_of_writing_names_the_file(tmp_path: Path) -> None:
+    path, full = tmp_path / "a.csv", OSError(errno.ENOSPC, "No space left on device")
+    with pytest.raises(OSError) as error, atomic_write(path):
+        raise full
+    assert (error.value.filename, error.value.errno) == (str(path), errno.ENOSPC)
+    with pytest.raises(FileNotFoundError) as error, atomic_write(tmp_path / "no" / "a") as partial:
+        partial.write_text("a")
+    assert error.value.filename == str(tmp_path / "no" / "a")
+    with pytest.raises(FileNotFoundError) as error, named_error(path):
+        (tmp_path / "other").read_text()
+    assert error.value.filename == str(tmp_path / "other")
+    for other in (OSError("a worker failed"), ValueError()):
+        with pytest.raises(type(other)) as error, named_error(path):
+            raise other
+        assert error.value is other
+    if Path("/dev/full").exists():
+        full_disk = Path("/dev/full")
+        with pytest.raises(OSError, match="device: '/dev/full'"), named_error(full_disk):
+            full_disk.write_text("a")

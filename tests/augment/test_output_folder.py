@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from reidaug.augment.output_folder import base_name, copy_originals, show_split
 from reidaug.data.crop_names import PATTERN, compile_pattern, id_of, ids_in, warp_name
@@ -70,3 +71,16 @@ def test_long_names_are_cut_and_stay_apart(letter: str) -> None:
     foreign = base_name(Person(Path(f"x_{longest}.jpg"), *ids))
     assert len(warp_name(foreign, 9999).encode()) <= 255
     assert ids_in(compile_pattern(PATTERN), foreign) == ids
+
+
+def test_originals_are_counted_as_files(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "out" / TRAIN).mkdir(parents=True)
+    people = []
+    for suffix in (".jpg", ".png"):
+        path = tmp_path / "in" / f"0001_c1s1_000000_00{suffix}"
+        Image.new("RGB", (8, 16)).save(path)
+        people.append(Person(path, 1, 1))
+    assert copy_originals(people, tmp_path / "out") == 1
+    assert copy_originals(people, tmp_path / "out") == 1
+    assert len(list((tmp_path / "out" / TRAIN).iterdir())) == 1

@@ -521,3 +521,16 @@ def test_a_folder_for_each_person_is_warped(market: Path, tmp_path: Path, capfd)
     table = pd.read_parquet(out / "manifest.parquet")
     assert set(table["source"]) == set(table["pose_image"])
     assert len(set(table["source"])) == 6
+
+
+def test_originals_of_an_augmented_root_are_not_lost_under_new_warps(
+    market: Path, tmp_path: Path, capfd
+) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    flags = ("--flow", "torso-affine", "--poses", 2, "--workers", 1)
+    assert run(market, "--out", first, *flags, "--keep-original") == 0
+    again = (first, "--out", second, *flags, "--keypoints", market / KEYPOINTS)
+    assert run(*again, "--keep-original") == 2
+    error = capfd.readouterr().err.splitlines()[-1]
+    assert "--keep-original: 12 of the 18 images of" in error and "_w00.jpg, which" in error
+    assert not second.exists()
