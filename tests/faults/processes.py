@@ -34,7 +34,7 @@ def started(*arguments: object, cwd: Path) -> Iterator[subprocess.Popen[str]]:
         process.communicate()
 
 
-def wait_until(holds: Callable[[], object], seconds: float = 60) -> None:
+def wait_until(holds: Callable[[], object], seconds: float = 300) -> None:
     """Wait until something holds."""
     deadline = time.monotonic() + seconds
     while not holds():
