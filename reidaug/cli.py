@@ -16,6 +16,7 @@ import click
 from reidaug import __version__
 from reidaug.children import safe_children
 from reidaug.errors import ReidaugError, require_extra
+from reidaug.locks import release_all
 
 
 class Entry(NamedTuple):
@@ -118,6 +119,8 @@ def main(argv: list[str] | None = None) -> None:
             traceback.print_exc()
         click.echo(f"reidaug: {_one_line(error)}", err=True)
         sys.exit(error.exit_code if isinstance(error, ReidaugError) else 1)
+    finally:
+        release_all()  # an error may still refer to the run that it ended
     sys.exit(0)
 
 

@@ -83,6 +83,12 @@ def lock(path: Path, *, of: Path) -> Lock:
         return taken
 
 
+def release_all() -> None:
+    """Give up all locks of this process."""
+    for held in list(_held.values()):
+        held.release()
+
+
 def _try(path: Path) -> int | None:
     """Lock a file now; None where there are no locks, `BlockingIOError` where another has it."""
     if fcntl is None:

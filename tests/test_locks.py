@@ -14,7 +14,7 @@ import pytest
 
 from reidaug import locks
 from reidaug.errors import ReidaugError
-from reidaug.locks import LOCK, lock
+from reidaug.locks import LOCK, lock, release_all
 from reidaug.runs import RunFolder
 
 RECIPE = {"command": "augment", "poses": 3}
@@ -120,3 +120,10 @@ def test_a_finished_run_is_read_where_nobody_may_write(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
     assert RunFolder.open(tmp_path, RECIPE, resume=True).finished() == {"n": 1}
     tmp_path.chmod(0o700)
+
+
+def test_all_locks_are_given_up_together(tmp_path: Path) -> None:
+    held = [lock(tmp_path / name, of=tmp_path) for name in ("a", "b")]
+    release_all()
+    assert not list(tmp_path.iterdir())
+    assert len(held) == 2

@@ -50,6 +50,7 @@ def test_a_second_augmentation_names_the_first(tmp_path: Path, capfd) -> None:
     command = augment(tmp_path, 1)
     with started(*command, cwd=tmp_path) as first:
         wait_until((tmp_path / "out" / ".lock").exists)
+        first.send_signal(signal.SIGSTOP)  # it would be done before the second looks
         assert reidaug(*command) == 1
         found = re.fullmatch(LINE, capfd.readouterr().err.splitlines(keepends=True)[-1])
         assert found and int(found[1]) == first.pid
