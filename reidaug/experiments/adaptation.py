@@ -93,7 +93,7 @@ def adapt(
     """
     data = read_adaptation_data(recipe)
     check_networks(recipe)
-    if not (resume and (out / "report.json").exists()):
+    if not (resume and recipe.is_finished(out)):
         check_crops(data.target, data.source, root=recipe.dataset)
     grid = partial(AdaptationGrid, recipe, data)
     return run_experiment(grid, recipe, AdaptationReport, out, resume=resume, workers=workers)

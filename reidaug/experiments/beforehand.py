@@ -74,9 +74,8 @@ def check_images(
         ReidaugError: A file cannot be read, or more than a hundredth of the queries are copies.
     """
     searched = list(dict.fromkeys(person.path for person in (*query, *gallery)))
-    rest = [path for path in {p.path: None for part in others for p in part}]
-    rest = [path for path in rest if path not in set(searched)]
-    digests: dict[Path, bytes] = {}
+    known = set(searched)
+    rest = list(dict.fromkeys(p.path for part in others for p in part if p.path not in known))
     errors: list[str] = []
     total = len(searched) + len(rest) + len(masks)
 

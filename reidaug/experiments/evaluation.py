@@ -252,7 +252,10 @@ def _every_query(
 ) -> list[QueryResult]:
     """List the results of all queries, those of unknown people last."""
     recipe, data = grid.recipe, grid.data
-    unknown = unknown_queries(recipe.test_dataset or recipe.dataset)
+    root, pattern = recipe.dataset, recipe.pattern
+    if recipe.test_dataset is not None:
+        root, pattern = recipe.test_dataset, recipe.test_pattern
+    unknown = unknown_queries(root, pattern)
     if recipe.evaluate_on == "held_out":
         unknown = ()
     own = features.query_features

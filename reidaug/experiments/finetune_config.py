@@ -114,6 +114,10 @@ class FinetuneRecipe(TrainingOptions, ExperimentOptions):
     @model_validator(mode="after")
     def _check_grounds(self) -> "FinetuneRecipe":
         for name in self.arms:
+            if self.of_arm(name).extra_of == "crop" and self.arms[name].only:
+                raise ValueError(
+                    f"arm {name}: extra_of: crop is about real crops, which only: true leaves out"
+                )
             if self.of_arm(name).grounds and self.arms[name].only:
                 raise ValueError(f"arm {name}: grounds are exchanged behind real crops, not warps")
             if self.of_arm(name).grounds and self.masks is None:
@@ -163,9 +167,10 @@ def check_recipe_crops(
 ) -> None:
     """Check the crops of an experiment before its first step; errors as of `check_crops`.
 
-    Nothing is checked where ``finished``, the run folder that is resumed, holds a report.
+    Nothing is checked where ``finished``, the run folder that is resumed, holds the report of this
+    very experiment.
     """
-    if finished is not None and (finished / "report.json").exists():
+    if finished is not None and recipe.is_finished(finished):
         return
     check_crops(
         data,

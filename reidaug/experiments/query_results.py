@@ -32,16 +32,20 @@ class QueryResult(NamedTuple):
     right: bool | None  # whether it shows the person
 
 
-def unknown_queries(root: Path) -> tuple[Person, ...]:
+def unknown_queries(root: Path, pattern: str | None = None) -> tuple[Person, ...]:
     """List the query crops of unknown people, of person -1, which no evaluation counts.
 
     None for datasets that are lists of files.
+
+    Args:
+        root: The dataset.
+        pattern: Regular expression that reads person and camera from its names; None: Market's.
     """
     root = find_root(root)
     if (root / LISTS[TRAIN]).is_file() or not (root / QUERY).is_dir():
         return ()
-    pattern = compile_pattern(PATTERN)
-    read = [(path, ids_in(pattern, path.name)) for path in list_images(root / QUERY).images]
+    compiled = compile_pattern(pattern or PATTERN)
+    read = [(path, ids_in(compiled, path.name)) for path in list_images(root / QUERY).images]
     return tuple(Person(path, *ids) for path, ids in read if ids is not None and ids[0] == JUNK)
 
 
@@ -78,15 +82,15 @@ def query_results(
         there = best >= 0
         rows.append(
             QueryResult(
-                query=person.path.name,
+                query=person.key,
                 person=person.pid,
                 camera=person.camid,
                 matches=len(hits),
                 ap=ap[k],
                 first_match=int(hits[0]) + 1 if len(hits) else None,
-                nearest=gallery[best].path.name if there else None,
+                nearest=gallery[best].key if there else None,
                 distance=round(float(found.distance[k, 0]), 6) if there else None,
-                right=bool(found.right[k, 0]) if there else None,
+                right=bool(found.right[k, 0]) if there and person.pid != JUNK else None,
             )
         )
     return rows

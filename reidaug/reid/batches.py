@@ -17,6 +17,7 @@ from reidaug.reid.training_options import TrainingOptions
 # Purposes of the generators of one training; `build_network` of the experiments takes 5.
 SAMPLING, TRANSFORMS, EXTRA_SAMPLING, EXTRA_TRANSFORMS, CALIBRATION = range(5)
 GROUNDS = 6
+SHOWN = 3
 
 
 class Batch(NamedTuple):
@@ -27,6 +28,7 @@ class Batch(NamedTuple):
     # Of extra crops: the row of the main crop that each is of; None where they are others.
     of: Int[Tensor, "b"] | None = None
     quality: Float[Tensor, "b"] | None = None  # of extra crops, in [0, 1]; None: not known
+    files: tuple[str, ...] = ()  # names of the first crops' files, to name when a training stops
 
 
 class TrainingBatches(NamedTuple):
@@ -74,7 +76,7 @@ class TrainingBatches(NamedTuple):
                     generator=chance[GROUNDS],
                 )  # fmt: skip
             images = transform_crops(crops.to(device), chance[TRANSFORMS], options.transforms)
-            real = Batch(images, labels)
+            real = Batch(images, labels, files=first_files(self.real, drawn))
             if not count:
                 yield real, None
                 continue
@@ -150,7 +152,13 @@ class ExtraCrops(NamedTuple):
             torch.tensor([self.quality[i] for i in chosen], device=device)
             if self.quality
             else None,
+            first_files(self.crops, chosen),
         )
+
+
+def first_files(crops: Crops, numbers: Sequence[int]) -> tuple[str, ...]:
+    """Name the files of the first `SHOWN` of some crops."""
+    return tuple(crops.paths[number].name for number in numbers[:SHOWN])
 
 
 def calibration_batches(

@@ -52,7 +52,9 @@ def check_model(
             output = model.eval()(images)
             _check_eval(output, model(images[:1]))
             if teacher and not output.logits:
-                raise UsageError("in eval mode it gives no scores for objective.extra_teacher")
+                raise UsageError(
+                    "in eval mode it gives no scores for extra_teacher or extra_recognised"
+                )
             if training:
                 mode = "training"
                 _check_training(model.train()(images), people, triplet=triplet)

@@ -77,7 +77,8 @@ class ReIDTrainer:
             crops that the first head classifies right.
 
         Raises:
-            NotFiniteError: A loss is not finite; the model is as before the step.
+            NotFiniteError: A loss is not finite; the weights are as before the step, while batch
+                norm's running statistics have seen the batch.
         """
         self.model.train()
         output, extra_output = self._forward(real, extra)
@@ -104,7 +105,7 @@ class ReIDTrainer:
             logits = self.teacher(extra.images).logits
             if not logits:
                 raise UsageError(
-                    "objective.extra_teacher: this backbone gives no scores in eval mode"
+                    "extra_teacher, extra_recognised: this backbone gives no scores in eval mode"
                 )
             scores = logits[0].float()
         if self.objective.extra_consistency and extra.of is not None:

@@ -86,7 +86,7 @@ def train(
             record = trainer.step(real, extra)
         except NotFiniteError as error:
             good.keep(step - 1)
-            shown = [file.name for file in (*crops.real.latest[:3], *crops.extra.latest[:1])]
+            shown = (*real.files, *(extra.files[:1] if extra is not None else ()))
             raise good.stop(
                 f"seed {seed}, step {step}: {error}; its batch has {', '.join(shown)} ...; lower "
                 f"learning_rate, or look at them",

@@ -200,3 +200,15 @@ def test_a_weight_that_is_not_finite(root: Path) -> None:
     with pytest.raises(ReidaugError, match=r"model\.safetensors: the tensor conv1\.weight holds"):
         evaluate_checkpoint(settings.model_copy(update={"checkpoint": path}), root / "run")
     assert not (root / "run").exists()
+
+
+def test_a_finished_run_with_more_arms_is_checked_again(root: Path) -> None:
+    settings = recipe(root, arms={"real_only": None}, seeds=[0])
+    finish = finetune(settings, root / "grown", workers=1)
+    first = next((root / "warps" / TRAIN).iterdir())
+    first.write_bytes(first.read_bytes()[:100])
+    assert finetune(settings, root / "grown", resume=True, workers=1) == finish
+    arms = {"real_only": None, "warps_grey": str(root / "warps")}
+    more = recipe(root, arms=arms, seeds=[0])
+    with pytest.raises(ReidaugError, match="1 of .* images cannot be read"):
+        finetune(more, root / "grown", resume=True, workers=1)

@@ -46,6 +46,7 @@ def test_changes_of_an_arm_leave_the_rest_as_it_is():
             {"masks": "m", "grounds": 0.5, "arms": {"a": {"crops": "x", "only": True}}},
             "arm a: grounds",
         ),
+        ({"extra_of": "crop", "arms": {"a": {"crops": "x", "only": True}}}, "arm a: extra_of"),
         ({"weights": "imagenet"}, "test: weights: imagenet is for .*mobilenet_v2.* resnet18 name"),
     ],
 )

@@ -16,7 +16,7 @@ def test_known_answers() -> None:
     first, second, unknown = rows
     assert first == ("q1.jpg", 1, 1, 1, 50.0, 1, "1_c2.jpg", 0.4, True)
     assert second == ("q3.jpg", 3, 1, 0, None, None, "1_c2.jpg", 0.0, False)
-    assert (unknown.nearest, unknown.right, unknown.first_match) == ("2_c2.jpg", False, None)
+    assert (unknown.nearest, unknown.right, unknown.first_match) == ("2_c2.jpg", None, None)
     assert as_csv(rows).decode().splitlines()[2] == "q3.jpg,3,1,0,,,1_c2.jpg,0.0,False"
     assert query_results([], features, gallery, features, []) == []
 

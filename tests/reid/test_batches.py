@@ -123,3 +123,10 @@ def test_grounds_are_those_of_main_crops_alone() -> None:
         assert float(extra.images.min()) > -1.5
     assert [asked[1:] for asked in grounds.asked] == [(0.4, 0.2)] * 3
     assert [number for asked in grounds.asked for number in asked[0]] == crops.read
+
+
+def test_batches_name_files_of_their_own_crops() -> None:
+    batches, real, extra = drawn(steps=2, ratio=0.5, real_only_share=0.0)
+    for step, (main, more) in enumerate(batches):
+        assert main.files == tuple(f"{k}.jpg" for k in real.read[4 * step : 4 * step + 3])
+        assert more.files == tuple(f"{k}.jpg" for k in extra.read[2 * step : 2 * step + 2])
