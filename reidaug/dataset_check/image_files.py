@@ -145,7 +145,8 @@ def inspect_image(path: Path, masks: Path | None = None) -> ImageFacts:
     except ReidaugError as error:
         return ImageFacts(int.from_bytes(digest), 0, 0, error=str(error))
     if masks is not None:
-        marks += _mask_marks(masks / f"{path.stem}.png", upright.size)
+        own = masks / path.parent.name  # of folders whose images share names
+        marks += _mask_marks((own if own.is_dir() else masks) / f"{path.stem}.png", upright.size)
     return ImageFacts(int.from_bytes(digest), upright.height, upright.width, tuple(marks))
 
 

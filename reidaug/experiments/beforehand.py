@@ -5,6 +5,7 @@ being a copy of it; the warps of an arm are warps of the crops that it trains on
 """
 
 import hashlib
+import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -139,7 +140,7 @@ def check_sources(
         return
     sources = [own[name] for name in sorted({origin_stem(p) for p in crops} & own.keys())]
     for mine in sources[:: max(1, len(sources) // SAMPLED)]:
-        theirs = other / mine.parent.name / mine.name
+        theirs = other / os.path.relpath(mine, dataset)
         if theirs.is_file() and theirs.read_bytes() != mine.read_bytes():
             raise ReidaugError(
                 f"{root}: the warps of arm {arm} were made of {other}, whose {mine.name} is "

@@ -131,3 +131,19 @@ def test_masks_are_looked_at_where_there_is_a_folder(market: Path) -> None:
 def test_a_file_that_vanished_is_a_finding(market: Path) -> None:
     facts = inspect_image(market / "gone.jpg")
     assert facts == ImageFacts(0, 0, 0, (), f"{market / 'gone.jpg'}: no such image")
+
+
+def test_masks_of_folders_with_equal_names_are_their_own(tmp_path: Path) -> None:
+    for folder, value in (("anna", 255), ("bert", 0)):
+        (tmp_path / "masks" / folder).mkdir(parents=True)
+        (tmp_path / folder).mkdir()
+        Image.effect_noise((64, 128), 50).convert("RGB").save(tmp_path / folder / "a.jpg")
+        mask = Image.new("L", (64, 128))
+        mask.paste(value, (20, 10, 44, 120))
+        mask.save(tmp_path / "masks" / folder / "a.png")
+    anna, bert = (
+        inspect_image(tmp_path / folder / "a.jpg", tmp_path / "masks").marks
+        for folder in ("anna", "bert")
+    )
+    assert set(bert) - set(anna)
+    assert not set(anna) - set(bert)
