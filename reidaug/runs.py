@@ -139,6 +139,14 @@ def finite_or_null(value: Any) -> Any:
     return value
 
 
+def stored_recipe(path: Path) -> Values:
+    """Read the values of a run folder's ``recipe.yaml``; none where it is missing or damaged."""
+    try:
+        return _mapping(read_text(path / "recipe.yaml"))
+    except ReidaugError:
+        return {}
+
+
 def _mapping(text: str) -> Values:
     """Read a recipe's values; none of a damaged one."""
     try:

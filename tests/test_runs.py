@@ -5,7 +5,7 @@ import pytest
 
 from reidaug.errors import ReidaugError
 from reidaug.files import write_atomically
-from reidaug.runs import RunFolder, counter, progress
+from reidaug.runs import RunFolder, counter, progress, stored_recipe
 
 RECIPE = {"command": "train-flow", "steps": 3}
 
@@ -126,3 +126,12 @@ def test_progress_speaks_in_plain_lines_off_a_terminal(
     lines = capsys.readouterr().err.splitlines()
     assert lines[0].startswith("warping: 3/3 (")
     assert lines[1].startswith("rendering: 5/5 (")
+
+
+def test_a_stored_recipe_is_read_or_empty(tmp_path: Path) -> None:
+    RunFolder.open(tmp_path / "run", {"command": "c", "k": [1]}, resume=False)
+    assert stored_recipe(tmp_path / "run") == {"command": "c", "k": [1]}
+    assert stored_recipe(tmp_path / "gone") == {}
+    for damaged in ("{", "- 1"):
+        (tmp_path / "run" / "recipe.yaml").write_text(damaged)
+        assert stored_recipe(tmp_path / "run") == {}

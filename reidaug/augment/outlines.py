@@ -11,7 +11,7 @@ from torch import Tensor
 from reidaug.augment.shipped_poses import shipped_outline
 from reidaug.augment.target_poses import TargetPoses
 from reidaug.data.compositing import soft_matte
-from reidaug.data.images import read_mask
+from reidaug.data.images import mask_path, read_mask
 from reidaug.errors import ReidaugError
 from reidaug.geometry.flow import Size
 from reidaug.geometry.pose import Pose, select, stack
@@ -45,7 +45,7 @@ def mask_file(image: str, masks: Path | None) -> Path | None:
 
     What has that name and is no file is found too: reading it says what it is.
     """
-    path = masks / Path(image).parent / f"{Path(image).stem}.png" if masks is not None else None
+    path = mask_path(masks, image) if masks is not None else None
     return path if path is not None and path.exists() else None
 
 

@@ -148,6 +148,11 @@ def is_turned(image: Image.Image) -> bool:
         return False
 
 
+def mask_path(masks: Path, name: str) -> Path:
+    """Name the mask of an image in a folder: the image's name, or FOLDER/NAME, ending in .png."""
+    return masks / Path(name).parent / f"{Path(name).stem}.png"
+
+
 def read_mask(path: Path) -> Bool[Tensor, "H W"]:
     """Read a person mask (H, W) from an image file (255 on the person, 0 off it); True from 128.
 

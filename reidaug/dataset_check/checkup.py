@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from reidaug.data.crop_names import PATTERN, compile_pattern
+from reidaug.data.images import mask_path
 from reidaug.data.loose_crops import crops_in, find_crops
 from reidaug.data.market1501 import GALLERY, QUERY, SPLITS, TRAIN
 from reidaug.dataset_check.duplicates import duplicate_findings
@@ -112,10 +113,10 @@ def check_dataset(
     advance = announce(sum(len(listing.people) for listing in splits.values()))
     images = {}
     for name, listing in splits.items():
-        paths = [person.path for person in listing.people]
-        images[name] = inspect_images(
-            paths, masks=masks if name == TRAIN else None, workers=workers, advance=advance
-        )
+        paths, files = [person.path for person in listing.people], None
+        if masks is not None and name == TRAIN:
+            files = [mask_path(masks, person.key) for person in listing.people]
+        images[name] = inspect_images(paths, masks=files, workers=workers, advance=advance)
         findings += image_findings(name, images[name], len(paths))
     findings += duplicate_findings(splits, images)
     if keypoints is None:

@@ -101,13 +101,17 @@ class ImageSummary:
 
 
 def inspect_images(
-    paths: Sequence[Path], *, masks: Path | None, workers: int, advance: Callable[[int], None]
+    paths: Sequence[Path],
+    *,
+    masks: Sequence[Path] | None,
+    workers: int,
+    advance: Callable[[int], None],
 ) -> ImageSummary:
     """Inspect image files.
 
     Args:
         paths: The files.
-        masks: Folder of person masks ``<stem>.png`` to inspect as well, or None.
+        masks: The person mask of each to inspect as well, or None.
         workers: Number of processes.
         advance: Called with the number of files just inspected.
 
@@ -115,8 +119,12 @@ def inspect_images(
         ReidaugError: A worker was killed.
     """
     summary = ImageSummary()
-    chunks = [paths[k : k + AT_ONCE] for k in range(0, len(paths), AT_ONCE)]
-    tasks = (delayed(_inspect_chunk)(chunk, masks) for chunk in chunks)
+    parts = [slice(k, k + AT_ONCE) for k in range(0, len(paths), AT_ONCE)]
+    chunks = [paths[part] for part in parts]
+    tasks = (
+        delayed(_inspect_chunk)(paths[part], None if masks is None else masks[part])
+        for part in parts
+    )
     found = run_tasks(tasks, min(workers, len(chunks)), advice="try fewer --workers")
     for chunk, facts in zip(chunks, found, strict=True):
         for path, one in zip(chunk, facts, strict=True):
@@ -125,12 +133,14 @@ def inspect_images(
     return summary
 
 
-def _inspect_chunk(paths: Sequence[Path], masks: Path | None) -> list[ImageFacts]:
-    return [inspect_image(path, masks) for path in paths]
+def _inspect_chunk(paths: Sequence[Path], masks: Sequence[Path] | None) -> list[ImageFacts]:
+    return [
+        inspect_image(path, None if masks is None else masks[k]) for k, path in enumerate(paths)
+    ]
 
 
-def inspect_image(path: Path, masks: Path | None = None) -> ImageFacts:
-    """Inspect one image file, and its mask where a folder of masks is given; raises nothing."""
+def inspect_image(path: Path, mask: Path | None = None) -> ImageFacts:
+    """Inspect one image file, and its mask where one is given; raises nothing."""
     digest = bytes(8)
     try:
         check_regular(path, what="image")
@@ -144,9 +154,8 @@ def inspect_image(path: Path, masks: Path | None = None) -> ImageFacts:
         return ImageFacts(0, 0, 0, error=f"{path}: {error.strerror or error}")
     except ReidaugError as error:
         return ImageFacts(int.from_bytes(digest), 0, 0, error=str(error))
-    if masks is not None:
-        own = masks / path.parent.name  # of folders whose images share names
-        marks += _mask_marks((own if own.is_dir() else masks) / f"{path.stem}.png", upright.size)
+    if mask is not None:
+        marks += _mask_marks(mask, upright.size)
     return ImageFacts(int.from_bytes(digest), upright.height, upright.width, tuple(marks))
 
 

@@ -20,6 +20,7 @@ from reidaug.experiments.run_grid import Advance, CellKey
 from reidaug.finite import NotFiniteError, first_not_finite
 from reidaug.jobs import StateFile, derive_seed, torch_generator
 from reidaug.reid.backbones import PersonResNet
+from reidaug.reid.batches import first_files
 from reidaug.reid.crops import Crops
 from reidaug.reid.dgnet.batches import ExtraCrops, LabelledCrops, PairLoader
 from reidaug.reid.dgnet.networks import DGNet, adapt_dgnet, build_dgnet
@@ -215,7 +216,8 @@ class AdaptationCell:
             except NotFiniteError as error:
                 kept = self.state_file.path
                 last = f"the last good state is {kept}" if kept.exists() else "no state was kept"
-                shown = ", ".join(str(path) for path in self.target.latest[:3])
+                crops = loader.domains[batches.a.domain].crops
+                shown = ", ".join(str(file) for file in first_files(crops, batches.a.numbers))
                 raise ReidaugError(
                     f"{self.key.name}, seed {self.key.seed}, step {trainer.steps + 1}: {error}; "
                     f"its batch begins with {shown}; {last}; lower the rates"

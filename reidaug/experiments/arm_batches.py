@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from reidaug.augment.output_folder import origin_stem, warp_stem
+from reidaug.data.images import mask_path
 from reidaug.data.manifest import read_manifest
 from reidaug.data.market1501 import Person
 from reidaug.errors import ReidaugError, UsageError
@@ -29,7 +30,7 @@ def arm_batches(recipe: FinetuneRecipe, data: ExperimentData, name: str) -> Trai
     main, labels = crops_of(train, recipe, cache_mb), data.labels(train)
     grounds = None
     if own.grounds and recipe.masks is not None:
-        files = [(recipe.masks / person.key).with_suffix(".png") for person in train]
+        files = [mask_path(recipe.masks, person.key) for person in train]
         grounds = Grounds(main, labels, [file if file.is_file() else None for file in files])
     roots = () if name == START else recipe.arms[name].crops
     return TrainingBatches(

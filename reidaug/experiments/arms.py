@@ -8,12 +8,10 @@ from typing import Annotated, Any, ClassVar, Literal, TypeVar
 import torch
 from pydantic import Field, model_validator
 
-from reidaug.errors import ReidaugError
-from reidaug.files import read_text
 from reidaug.machine import fast_precision
 from reidaug.recipes import Megabytes, Part, Recipe, Seed, Weight, merged
 from reidaug.reid.evaluation.ranking import Metric
-from reidaug.yaml_values import YamlError, parse_yaml
+from reidaug.runs import stored_recipe
 
 Side = Annotated[int, Field(ge=16, le=4096)]  # pixels; a ResNet's last map is a sixteenth of it
 ARM_NAME = re.compile(r"[^\W_][\w.+-]*")
@@ -122,14 +120,8 @@ class ExperimentOptions(Recipe):
 
     def is_finished(self, folder: Path) -> bool:
         """Whether a run folder holds the report of this very experiment, with no arm less."""
-        try:
-            stored = parse_yaml(read_text(folder / "recipe.yaml"))
-        except (ReidaugError, YamlError):
-            return False
-        if not isinstance(stored, dict) or not (folder / "report.json").exists():
-            return False
-        own = {key: value for key, value in stored.items() if key != "command"}
-        return own == self.model_dump(mode="json")
+        stored = {k: value for k, value in stored_recipe(folder).items() if k != "command"}
+        return stored == self.model_dump(mode="json") and (folder / "report.json").exists()
 
     def bfloat16(self, device: torch.device) -> bool:
         """Whether the networks compute in bfloat16 on a device."""

@@ -16,10 +16,8 @@ from reidaug.data.crop_names import warp_source
 from reidaug.data.images import read_image, read_mask
 from reidaug.data.market1501 import Person
 from reidaug.errors import ReidaugError
-from reidaug.files import read_text
 from reidaug.machine import cores
-from reidaug.runs import counter, notice
-from reidaug.yaml_values import YamlError, parse_yaml
+from reidaug.runs import counter, notice, stored_recipe
 
 COPIES = 0.01  # largest share of the queries that may be copies of their own matches
 LONG = 20_000  # images; beyond, opening them takes long enough to show progress
@@ -150,12 +148,7 @@ def check_sources(
 
 def _made_of(root: Path) -> Path | None:
     """Read from a root's recipe what dataset it was made of; None where it does not tell."""
-    file = root / "recipe.yaml"
-    try:
-        recipe = parse_yaml(read_text(file)) if file.is_file() else None
-    except (YamlError, ReidaugError):
-        return None
-    named = recipe.get("dataset") if isinstance(recipe, dict) else None
+    named = stored_recipe(root).get("dataset")
     folder = Path(named) if isinstance(named, str) else None
     return folder if folder is not None and folder.is_dir() else None
 

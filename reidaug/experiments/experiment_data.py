@@ -9,6 +9,7 @@ from jaxtyping import Int
 from numpy import ndarray
 
 from reidaug.augment.output_folder import origin_stem, warp_stem
+from reidaug.data.images import mask_path
 from reidaug.data.loose_crops import find_crops, read_people
 from reidaug.data.manifest import read_manifest
 from reidaug.data.market1501 import (
@@ -142,7 +143,7 @@ def check_crops(
     if not training:
         check_images(data.query, data.gallery)
         return
-    files = [] if masks is None else [(masks / p.key).with_suffix(".png") for p in data.train]
+    files = [] if masks is None else [mask_path(masks, p.key) for p in data.train]
     masked = [file for file in files if file.is_file()]
     check_images(data.query, data.gallery, data.train, *data.extra.values(), *others, masks=masked)
 

@@ -2,16 +2,16 @@
 
 import re
 import reprlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from inspect import signature
 from typing import Any, ClassVar, TypeVar
 
-import torch
 from torch import nn
 
 from reidaug.errors import ReidaugError, UsageError
 from reidaug.flow.class_sources import derives
+from reidaug.network_size import check_size
 
 Kind = TypeVar("Kind", bound=nn.Module)
 Presets = Mapping[str, Mapping[str, Any]]
@@ -58,35 +58,16 @@ def build_component(
     known = signature(found).parameters
     keywords |= {name: make() for name, make in arguments.items() if name in known}
     try:
-        _check_size(found, keywords)
+        check_size(
+            lambda: found(**keywords), keywords,
+            largest_number=LARGEST_NUMBER, most_parameters=LARGEST_NETWORK,
+        )  # fmt: skip
         return found(**keywords)
     except ReidaugError:
         raise
     except Exception as error:  # numbers of a recipe reach all that a constructor does
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise UsageError(f"{key} {path}: {reason}") from None
-
-
-def _check_size(found: Callable[..., nn.Module], keywords: Mapping[str, Any]) -> None:
-    """Count the parameters of a network before memory is taken for them."""
-    if over := next((n for n in _numbers(keywords) if abs(n) > LARGEST_NUMBER), None):
-        raise ValueError(f"{over} is more than any width, depth or size can be")
-    try:
-        with torch.device("meta"), torch.random.fork_rng(devices=[]):
-            network = found(**keywords)
-    except Exception:
-        return  # it needs real tensors, or fails for real too
-    if (count := sum(parameter.numel() for parameter in network.parameters())) > LARGEST_NETWORK:
-        raise ValueError(f"{count} parameters are more than {LARGEST_NETWORK}")
-
-
-def _numbers(value: Any) -> Iterator[float]:
-    """List the numbers in plain values."""
-    if isinstance(value, int | float):
-        yield value
-    elif isinstance(value, Mapping | list | tuple):
-        for inner in value.values() if isinstance(value, Mapping) else value:
-            yield from _numbers(inner)
 
 
 def check_source(description: Mapping[str, Any], kind: type[Kind], *, key: str) -> None:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from reidaug.data.crop_names import compile_pattern
 from reidaug.data.image_folders import ImageFolder, check_left_out, list_images
+from reidaug.data.images import mask_path
 from reidaug.data.keypoints import fits_patn, write_patn
 from reidaug.data.loose_crops import crops_in
 from reidaug.data.market1501 import (
@@ -45,7 +46,6 @@ from reidaug.perception.pose_records import (
     PoseJob,
     chunk_tasks,
     fingerprint,
-    mask_path,
     read_chunks,
 )
 from reidaug.perception.pose_report import PoseReport, PoseStatistics, trust

@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from reidaug.data.image_folders import POSE_SHEET
+from reidaug.data.images import mask_path
 from reidaug.errors import ReidaugError
 from reidaug.files import read_text, remove_partials
-from reidaug.perception.pose_records import PoseJob, mask_path
+from reidaug.perception.pose_records import PoseJob
 from reidaug.perception.pose_report import PoseReport
 from reidaug.perception.provenance import provenance_file
 

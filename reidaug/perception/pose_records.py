@@ -13,7 +13,7 @@ from typing import NamedTuple
 import torch
 from joblib import delayed
 
-from reidaug.data.images import channels_last, encode_png, read_image
+from reidaug.data.images import channels_last, encode_png, mask_path, read_image
 from reidaug.errors import ReidaugError
 from reidaug.files import write_atomically
 from reidaug.geometry.pose import Pose
@@ -151,11 +151,6 @@ def read_chunks(job: PoseJob, chunks: Sequence[Sequence[Path]]) -> Iterator[Pose
         record = records.read(index)
         crops = {job.name(path): path for path in chunk}
         yield PoseChunk(crops, [PoseRecord(*row) for row in record["rows"]], record["left_out"])
-
-
-def mask_path(masks: Path, name: str) -> Path:
-    """Name the mask of a crop: its name with the ending .png."""
-    return masks / Path(name).parent / f"{Path(name).stem}.png"
 
 
 @lru_cache(maxsize=1)

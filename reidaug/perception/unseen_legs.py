@@ -6,9 +6,8 @@ import torch
 from reidaug.geometry.pose import OPENPOSE_18, Pose
 from reidaug.perception.pose_estimator import MIN_SHARE, PoseEstimate
 
-# Least height of a whole person's outline in widths. Of Market-1501's crops one in a hundred is
-# below 1.55 and one in twenty below 1.79; of rendered people cut off at 55 % of their height three
-# in four are below 1.4, nine in ten below 1.8.
+# Least height of a whole person's outline in widths: few whole people on crops are lower, and most
+# people cut off at the waist are.
 LEAST_STANDING = 1.4
 LEAST_IN_LOW_CROP = 1.8
 LOW_CROP = 1.5  # height in widths; detectors cut whole people higher

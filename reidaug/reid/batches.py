@@ -1,6 +1,7 @@
 """Training batches: P people with K main crops each, and extra crops of the same people."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import torch
@@ -28,7 +29,7 @@ class Batch(NamedTuple):
     # Of extra crops: the row of the main crop that each is of; None where they are others.
     of: Int[Tensor, "b"] | None = None
     quality: Float[Tensor, "b"] | None = None  # of extra crops, in [0, 1]; None: not known
-    files: tuple[str, ...] = ()  # names of the first crops' files, to name when a training stops
+    files: tuple[Path, ...] = ()  # of the first crops, to name when a training stops
 
 
 class TrainingBatches(NamedTuple):
@@ -156,9 +157,9 @@ class ExtraCrops(NamedTuple):
         )
 
 
-def first_files(crops: Crops, numbers: Sequence[int]) -> tuple[str, ...]:
-    """Name the files of the first `SHOWN` of some crops."""
-    return tuple(crops.paths[number].name for number in numbers[:SHOWN])
+def first_files(crops: Crops, numbers: Sequence[int]) -> tuple[Path, ...]:
+    """List the files of the first `SHOWN` of some crops."""
+    return tuple(crops.paths[number] for number in numbers[:SHOWN])
 
 
 def calibration_batches(

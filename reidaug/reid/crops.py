@@ -22,14 +22,10 @@ class Crops:
         paths: Image files.
         size: (height, width) they are resized to, bicubic.
         cache_mb: Bound on the cache; crops beyond it are decoded every time.
-
-    Attributes:
-        latest: Files of the latest batch, to name when a training stops.
     """
 
     def __init__(self, paths: Sequence[Path], *, size: Size, cache_mb: int = 2048) -> None:
         self.paths, self.size = tuple(paths), size
-        self.latest: tuple[Path, ...] = ()
         self._capacity = cache_mb * 2**20 // (3 * size[0] * size[1])
         self._cache: dict[int, UInt8[Tensor, "3 H W"]] = {}
 
@@ -43,7 +39,6 @@ class Crops:
         Raises:
             ReidaugError: A file cannot be read as an image.
         """
-        self.latest = tuple(self.paths[i] for i in indices)
         missing = [i for i in dict.fromkeys(indices) if i not in self._cache]
         read: dict[int, Tensor] = {}
         if missing:

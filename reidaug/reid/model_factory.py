@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from reidaug.data.images import IMAGENET_MEAN, IMAGENET_STD
 from reidaug.errors import ReidaugError, UsageError, require_extra
+from reidaug.network_size import check_size
 from reidaug.reid import fastreid_resnets
 from reidaug.reid.backbones import PRESETS, Embedding, PersonResNet, ReIDModel, Renormalise
 from reidaug.reid.efficientnet_lite import PersonEfficientNetLite0
@@ -209,28 +210,18 @@ def build(
         raise UsageError(f"no backbone '{name}': one of {KNOWN}")
     kind, preset = OURS[name]
     try:
-        _check_size(kind, people, {**preset, **options})
-        return kind(people, generator=generator, **{**preset, **options})
+        keywords = {**preset, **options}
+        check_size(
+            lambda: kind(people, generator=None, **keywords), keywords,
+            largest_number=LARGEST_NUMBER, most_parameters=LARGEST_MODEL,
+        )  # fmt: skip
+        return kind(people, generator=generator, **keywords)
     except ReidaugError:
         raise
     except Exception as error:  # numbers of a recipe reach all that a constructor does
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         reason = reason.replace(f"{kind.__name__}.__init__()", "it")
         raise UsageError(f"backbone {name}, options {options}: {reason}") from None
-
-
-def _check_size(kind: Callable[..., ReIDModel], people: int, options: dict[str, Any]) -> None:
-    """Count the parameters of a model before memory is taken for them."""
-    numbers = [n for v in options.values() for n in (v if isinstance(v, list | tuple) else [v])]
-    if any(isinstance(n, int | float) and abs(n) > LARGEST_NUMBER for n in numbers):
-        raise ValueError(f"a number above {LARGEST_NUMBER}")
-    try:
-        with torch.device("meta"), torch.random.fork_rng(devices=[]):
-            model = kind(people, generator=None, **options)
-    except Exception:
-        return  # it fails for real too
-    if (count := sum(parameter.numel() for parameter in model.parameters())) > LARGEST_MODEL:
-        raise ValueError(f"{count} parameters are more than {LARGEST_MODEL}")
 
 
 def own_model(name: str, people: int, **options: Any) -> ReIDModel:

@@ -86,9 +86,10 @@ def train(
             record = trainer.step(real, extra)
         except NotFiniteError as error:
             good.keep(step - 1)
-            shown = (*real.files, *(extra.files[:1] if extra is not None else ()))
+            files = (*real.files, *(extra.files[:1] if extra is not None else ()))
+            shown = ", ".join(file.name for file in files)
             raise good.stop(
-                f"seed {seed}, step {step}: {error}; its batch has {', '.join(shown)} ...; lower "
+                f"seed {seed}, step {step}: {error}; its batch has {shown} ...; lower "
                 f"learning_rate, or look at them",
                 step,
             ) from None

@@ -1,5 +1,7 @@
 """Training batches: people, extra crops, seeds."""
 
+from pathlib import Path
+
 import pytest
 import torch
 from drawn_crops import LABELS, DrawnCrops
@@ -128,5 +130,5 @@ def test_grounds_are_those_of_main_crops_alone() -> None:
 def test_batches_name_files_of_their_own_crops() -> None:
     batches, real, extra = drawn(steps=2, ratio=0.5, real_only_share=0.0)
     for step, (main, more) in enumerate(batches):
-        assert main.files == tuple(f"{k}.jpg" for k in real.read[4 * step : 4 * step + 3])
-        assert more.files == tuple(f"{k}.jpg" for k in extra.read[2 * step : 2 * step + 2])
+        assert main.files == tuple(Path(f"{k}.jpg") for k in real.read[4 * step : 4 * step + 3])
+        assert more.files == tuple(Path(f"{k}.jpg") for k in extra.read[2 * step : 2 * step + 2])

@@ -105,7 +105,7 @@ class PairLoader(NamedTuple):
             for some in (indices.crops, indices.positives)
         )
         own = torch.tensor([labels[i] for i in indices.crops], device=device)
-        return DomainBatch(images, positives, own, indices.domain)
+        return DomainBatch(images, positives, own, indices.domain, tuple(indices.crops))
 
     def _extra_pools(self) -> Pools:
         """List the extra crops by root and inherited label."""

@@ -20,12 +20,14 @@ class DomainBatch(NamedTuple):
         positives: For each another crop of the same person (B, 3, H, W).
         labels: Identities (B,); not used where the phase has none.
         domain: 0 source, 1 target.
+        numbers: Of the crops among those of their domain, for messages.
     """
 
     images: Float[Tensor, "b 3 H W"]
     positives: Float[Tensor, "b 3 H W"]
     labels: Int[Tensor, "b"]
     domain: int
+    numbers: tuple[int, ...] = ()
 
 
 class Codes(NamedTuple):

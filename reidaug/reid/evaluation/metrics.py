@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from numpy import ndarray
 
-JUNK = -1
+from reidaug.data.crop_names import JUNK
 
 
 class Identities(NamedTuple):

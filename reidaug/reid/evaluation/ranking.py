@@ -10,8 +10,9 @@ from numpy import ndarray
 from torch import Tensor
 from torch.nn.functional import normalize
 
+from reidaug.data.crop_names import JUNK
 from reidaug.errors import ReidaugError
-from reidaug.reid.evaluation.metrics import JUNK, Identities, hit_ranks
+from reidaug.reid.evaluation.metrics import Identities, hit_ranks
 
 MEGABYTE = 2**20
 

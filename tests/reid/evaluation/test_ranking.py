@@ -181,14 +181,19 @@ def test_features_that_are_not_finite_are_errors():
         nearest(torch.tensor([[1.0, torch.inf]]), queries, torch.ones(1, 2), queries, 1)
 
 
-def test_embedding_is_the_weighted_cosine_of_the_heads_over_both_views(tmp_path: Path):
+def small_model_and_crops(folder: Path):
     chance = torch.Generator().manual_seed(0)
     images = torch.randint(0, 256, (3, 3, 32, 16), generator=chance, dtype=torch.uint8)
-    paths = [tmp_path / f"{i}.jpg" for i in range(3)]
+    paths = [folder / f"{i}.jpg" for i in range(3)]
     for path, image in zip(paths, images, strict=True):
         path.write_bytes(encode_jpeg(image))
     crops = Crops(paths, size=(32, 16))
     model = build("resnet18", 4, width=4, blocks=[1, 1, 1, 1], embedding=8, generator=chance)
+    return model, crops
+
+
+def test_embedding_is_the_weighted_cosine_of_the_heads_over_both_views(tmp_path: Path):
+    model, crops = small_model_and_crops(tmp_path)
     features = normalize(embed(model, crops, batch=2, fine_weight=0.5), dim=1)
     shown = normalise(crops.batch([0, 1, 2]))
     with torch.no_grad():
@@ -202,13 +207,7 @@ def test_embedding_is_the_weighted_cosine_of_the_heads_over_both_views(tmp_path:
 
 
 def test_features_for_euclidean_distances_keep_their_lengths(tmp_path: Path):
-    chance = torch.Generator().manual_seed(0)
-    images = torch.randint(0, 256, (3, 3, 32, 16), generator=chance, dtype=torch.uint8)
-    paths = [tmp_path / f"{i}.jpg" for i in range(3)]
-    for path, image in zip(paths, images, strict=True):
-        path.write_bytes(encode_jpeg(image))
-    crops = Crops(paths, size=(32, 16))
-    model = build("resnet18", 4, width=4, blocks=[1, 1, 1, 1], embedding=8, generator=chance)
+    model, crops = small_model_and_crops(tmp_path)
     features = embed(model, crops, batch=2, metric="euclidean")
     shown = normalise(crops.batch([0, 1, 2]))
     with torch.no_grad():
