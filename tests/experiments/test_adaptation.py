@@ -17,7 +17,9 @@ from reidaug.data.market1501 import QUERY, TRAIN, read_market1501
 from reidaug.errors import ReidaugError, UsageError
 from reidaug.experiments.adaptation import AdaptationReport, adapt, dry_run
 from reidaug.experiments.adaptation_config import START, WARMUP
+from reidaug.finite import NotFiniteError
 from reidaug.jobs import Records
+from reidaug.reid.dgnet.sampling import TARGET
 from reidaug.reid.dgnet.trainer import DGNetTrainer
 
 
@@ -108,6 +110,25 @@ def test_a_file_lost_after_training_costs_no_training(
 
     monkeypatch.setattr(DGNetTrainer, "step", step)
     assert adapt(recipe(root), folder, resume=True, workers=1) == whole
+
+
+def test_a_training_that_diverges_names_the_crops_of_its_batch(
+    root: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    step, seen = DGNetTrainer.step, []
+
+    def diverge(self, a, b, extra=None):
+        if a.domain == TARGET:
+            seen.extend(a.numbers)
+            raise NotFiniteError("the loss 'x' is not finite")
+        return step(self, a, b, extra)
+
+    monkeypatch.setattr(DGNetTrainer, "step", diverge)
+    with pytest.raises(ReidaugError, match=r"the loss 'x' is not finite; its batch") as stopped:
+        adapt(recipe(root), tmp_path / "run", workers=1)
+    crops = read_market1501(root / "target", splits=(TRAIN,)).train
+    shown = ", ".join(str(crops[number].path) for number in seen[:3])
+    assert f"its batch begins with {shown}; the last good state is" in str(stopped.value)
 
 
 def test_identities_of_the_target_change_nothing(

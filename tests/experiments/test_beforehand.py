@@ -212,3 +212,19 @@ def test_a_finished_run_with_more_arms_is_checked_again(root: Path) -> None:
     more = recipe(root, arms=arms, seeds=[0])
     with pytest.raises(ReidaugError, match=r"1 of \d+ images cannot be read"):
         finetune(more, root / "grown", resume=True, workers=1)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5])
+def test_masks_are_opened_where_grounds_need_them(root: Path, share: float) -> None:
+    folder = root / "masks"
+    folder.mkdir()
+    crops = sorted((root / "market" / TRAIN).iterdir())
+    for path in crops:
+        Image.new("L", (32, 64), 255).save(folder / f"{path.stem}.png")
+    (folder / f"{crops[1].stem}.png").write_text("no picture")
+    settings = recipe(root, masks=str(folder), grounds=share)
+    if not share:
+        dry_run(settings)
+        return
+    with pytest.raises(ReidaugError, match=rf"1 of \d+ images .*{crops[1].stem}\.png"):
+        dry_run(settings)
