@@ -7,8 +7,9 @@ A use is how extra crops enter (`USES`): as labelled copies, as positives of the
 as views that shall have their crop's features, weighed by quality, ..., or other grounds behind the
 real crops. Each is run with four kinds of extra crops: own pose, torso-affine, W (`market`) and
 surface flow. Own pose and torso-affine are the controls of that use, and so are the real crops
-alone. Cells are kinds of data: a third of the training people seen by one camera each, or by all in
-four crops; `across`: rendered people to train on, photographs to find.
+alone, on the same grounds and stretched alike. Cells are kinds of data: a third of the training
+people seen by one camera each, or by all in four crops; `across`: rendered people to train on,
+photographs to find.
 
 With --part tune every use is trained once and the three best of each cell are kept in DIR (by the
 mAP of their warps). Test people are evaluated with these and with the paper's use, labelled copies,
@@ -48,6 +49,7 @@ NEAR = {"own": "identity_grey", "affine": "affine_near", "market": "warps_near",
 KEPT = {"own": "identity_other_ground", "affine": "affine_kept", "market": "warps_kept",
         "surface": "own_body_kept"}  # fmt: skip
 METHODS, CONTROLS = ("market", "surface"), ("own", "affine")
+OF_REAL = ("grounds", "light", "transforms")  # keys of a recipe that change the real crops too
 EACH, BEST = 4, 3
 PAPER = "copies"  # what the paper does, always among the uses that are tested
 RENDER = (
@@ -90,6 +92,7 @@ USES: Mapping[str, Use] = {
     "elsewhere_distilled": Use(OTHER, {**GROUNDS, "objective": {"extra_teacher": 0.5}}),
     "elsewhere_more": Use(OTHER, {**GROUNDS, "ratio": 1.0}),
     "stretched": Use(REAL, {"transforms": BENT}),
+    "grounds_and_stretched": Use(REAL, {**GROUNDS, "transforms": BENT}),
     "elsewhere_stretched": Use(OTHER, {**GROUNDS, **STRETCHED}),
     "kept": Use(KEPT, GROUNDS),
     "kept_more": Use(KEPT, {**GROUNDS, "ratio": 1.0}),
@@ -136,7 +139,8 @@ def main() -> None:
             print(name, json.dumps(kept, indent=1))
             continue
         tuned = json.loads(chosen.read_text())
-        uses = list(dict.fromkeys((*tuned["best"], PAPER)))
+        tested = dict.fromkeys((*tuned["best"], PAPER))
+        uses = [*tested, *dict.fromkeys(real for use in tested if (real := without_extra(use)))]
         rows = measure(name, cell, uses, options.seeds, options)
         keep(name, {"tune": tuned, **summarise(rows, people_of(cell))}, options)
 
@@ -169,6 +173,22 @@ def prepare(name: str, options: argparse.Namespace) -> Cell:
         f"test_dataset={photographs / options.part}",
     ]  # fmt: skip
     return Cell(tuple(keys), crops)
+
+
+def without_extra(use: str) -> str | None:
+    """Name the use of real crops alone that changes them as this one does; None if none does."""
+    changes = {key: USES[use].changes[key] for key in OF_REAL if key in USES[use].changes}
+    alike = [name for name, one in USES.items() if one.crops == REAL and one.changes == changes]
+    if changes and not alike:
+        raise LookupError(f"{use}: no use of real crops alone has {changes}")
+    return alike[0] if changes else None
+
+
+def control_arms(use: str) -> list[str]:
+    """Name the arms that warps of a use have to beat."""
+    real = without_extra(use)
+    alone = ["real_only"] if real is None else ["real_only", f"{real}-real"]
+    return [*alone, *(f"{use}-{kind}" for kind in CONTROLS)]
 
 
 def recipe_of(cell: Cell, uses: list[str], seeds: int) -> FinetuneRecipe:
@@ -228,8 +248,7 @@ def summarise(rows: Mapping[str, Array], people: Any) -> dict[str, Any]:
     }
     over, against = {}, {}
     for use in warped(rows):
-        controls = [f"{use}-{kind}" for kind in CONTROLS] + ["real_only"]
-        control = max(controls, key=lambda arm: mean_of(rows[arm]))
+        control = max(control_arms(use), key=lambda arm: mean_of(rows[arm]))
         for method in METHODS:
             against[f"{use}-{method}"] = control
             over[f"{use}-{method}"] = compared(rows[f"{use}-{method}"], rows[control], people)

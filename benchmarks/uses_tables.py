@@ -26,6 +26,7 @@ USES = {
     "elsewhere_distilled": "both on other grounds, half of the label by the teacher",
     "elsewhere_more": "both on other grounds, one copy for each real crop",
     "stretched": "none; real crops stretched and turned",
+    "grounds_and_stretched": "none; other grounds, light, stretched and turned",
     "elsewhere_stretched": "all copies and real crops on other grounds, stretched and turned",
     "kept": "copies of a quality from .35, and real crops, on other grounds",
     "kept_more": "the same, one copy for each real crop",
@@ -66,6 +67,9 @@ def _tested(title: str, rows: Mapping[str, Any]) -> list[str]:
         cells = [USES[use], *(_spread(arm["mAP"]) for arm in arms.values())]
         cells += [_gain(arms[best][key]) for key in ("gain", "over_controls")]
         lines.append(f"| {' | '.join(cells)} |")
+    for use in [use for use in USES if f"{use}-real" in rows]:
+        arm = rows[f"{use}-real"]
+        lines.append(f"| {USES[use]}: {_spread(arm['mAP'])} | | | | | {_gain(arm['gain'])} | |")
     return lines
 
 

@@ -5,7 +5,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 from photograph_arms import ARMS
-from training_uses import CELLS, CONTROLS, METHODS, USES, Cell, best_mean, recipe_of, summarise
+from training_uses import (
+    CELLS,
+    CONTROLS,
+    METHODS,
+    USES,
+    Cell,
+    best_mean,
+    control_arms,
+    recipe_of,
+    summarise,
+    without_extra,
+)
 
 from reidaug.flow.builtin import SHIPPED, SURFACE
 
@@ -51,6 +62,26 @@ def test_real_crops_alone_are_a_control_too() -> None:
     weak = rows() | {"real_only": scores(0.4, 0.4)}
     over = summarise(weak, PEOPLE)["rows"]["copies-market"]["over_controls"]
     assert over["vs"] == "real_only" and over["mean"] == pytest.approx(-5.5)
+
+
+def test_real_crops_that_are_changed_alike_are_a_control() -> None:
+    assert without_extra("copies") is None and without_extra("views") is None
+    assert without_extra("kept_more") == "grounds_and_light"
+    assert without_extra("kept_stretched") == "grounds_and_stretched"
+    assert control_arms("kept") == [
+        "real_only", "grounds_and_light-real", "kept-own", "kept-affine",
+    ]  # fmt: skip
+    kept = {f"kept-{kind}": scores(0.4, 0.4) for kind in ("own", "affine", "market", "surface")}
+    found = summarise(rows() | kept | {"grounds_and_light-real": scores(0.42, 0.42)}, PEOPLE)
+    over = found["rows"]["kept-market"]["over_controls"]
+    assert over["vs"] == "grounds_and_light-real" and over["mean"] == pytest.approx(-2)
+
+
+@pytest.mark.parametrize("use", USES)
+def test_every_use_has_its_real_crops_alone(use: str) -> None:
+    if (real := without_extra(use)) is not None:
+        assert set(USES[real].crops) == {"real"}
+        assert USES[real].changes.items() <= USES[use].changes.items()
 
 
 @pytest.mark.parametrize("use", USES)
