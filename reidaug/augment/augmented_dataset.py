@@ -27,6 +27,7 @@ from reidaug.augment.output_folder import (
     show_split,
 )
 from reidaug.augment.pose_pool import count_flaws
+from reidaug.augment.rare_poses import with_rare_poses
 from reidaug.augment.shipped_poses import is_shipped
 from reidaug.augment.target_poses import POSES, write_poses
 from reidaug.augment.warp_manifest import MANIFEST, ChunkRecord, Totals, write_warp_manifest
@@ -140,6 +141,8 @@ def augment_dataset(
     inputs = read_inputs(
         found, pose_files.keypoints, options, own_pose=estimator.keeps_pose, estimator=judge
     )
+    if options.poses_each is not None and options.poses_each_by == "rare":
+        inputs = with_rare_poses(inputs, options.poses_each)
     if not (out / FOLDER).is_dir() and found.examples:
         notice(names_read(found))
     check_size(estimator, inputs.sources[0].pose, inputs.targets.size)
@@ -282,17 +285,15 @@ def _check_out(root: Path, out: Path) -> None:
 
 def _check_effect(estimator: FlowEstimator, flow: str, options: AugmentOptions) -> None:
     """Refuse options that have no effect where the flow keeps the pose or leads to no target."""
-    if options.turns not in ("auto", "allow"):
-        option = f"--turns {options.turns}: without effect, --flow {flow}"
-        if estimator.keeps_pose:
-            raise UsageError(f"{option} keeps each image's own pose")
-        if not estimator.to_target_pose:
-            raise UsageError(f"{option} leads to no target pose")
-    if options.poses_from == "shipped" and not (estimator.to_target_pose or estimator.keeps_pose):
-        raise UsageError(f"--poses-from: without effect, --flow {flow} leads to no target pose")
-    if options.poses_from == "shipped" and estimator.keeps_pose:
-        raise UsageError(f"--poses-from: without effect, --flow {flow} keeps each image's own pose")
-    if options.poses_each is not None and estimator.keeps_pose:
-        raise UsageError(f"--poses-each: without effect, --flow {flow} keeps each image's own pose")
-    if options.check_poses and not estimator.to_target_pose:
-        raise UsageError(f"--check-poses: without effect, --flow {flow} leads to no target pose")
+    own, free = estimator.keeps_pose, not estimator.to_target_pose
+    used = {
+        f"--turns {options.turns}": (own or free) and options.turns not in ("auto", "allow"),
+        "--poses-from": (own or free) and options.poses_from == "shipped",
+        "--poses-each": own and options.poses_each is not None,
+        "--poses-each-by": free and options.poses_each_by != "random",
+        "--check-poses": free and options.check_poses,
+    }
+    why = "keeps each image's own pose" if own else "leads to no target pose"
+    for option, idle in used.items():
+        if idle:
+            raise UsageError(f"{option}: without effect, --flow {flow} {why}")

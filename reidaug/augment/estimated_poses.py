@@ -1,9 +1,9 @@
-"""Poses and masks of a dataset without keypoints, estimated into the folder of a run."""
+"""Keypoints and masks of a dataset: found beside it, or estimated into the folder of a run."""
 
 from pathlib import Path
 from typing import NamedTuple
 
-from reidaug.augment.inputs import find_keypoints, find_masks
+from reidaug.augment import options
 from reidaug.data.market1501 import ReIDDataset, names_read
 from reidaug.errors import ReidaugError, UsageError, require_extra
 from reidaug.perception.dataset_poses import estimate_poses
@@ -21,6 +21,31 @@ class PoseFiles(NamedTuple):
 
     keypoints: Path
     masks: Path | None
+
+
+def find_keypoints(root: Path, keypoints: Path | None = None) -> Path | None:
+    """Find the keypoint file of a dataset: the given one, or `options.KEYPOINTS` if it is there.
+
+    Raises:
+        UsageError: The given file does not exist.
+    """
+    return _find(keypoints, root / options.KEYPOINTS, "keypoint file")
+
+
+def find_masks(root: Path, masks: Path | None = None) -> Path | None:
+    """Find the folder of person masks of a dataset: the given one, or ``masks`` if it is there.
+
+    Raises:
+        UsageError: The given folder does not exist.
+    """
+    return _find(masks, root / options.MASKS, "folder of masks")
+
+
+def _find(given: Path | None, default: Path, what: str) -> Path | None:
+    path = given or default
+    if not (there := path.is_dir() if what.startswith("folder") else path.exists()) and given:
+        raise UsageError(f"{path}: no such {what}")
+    return path.resolve() if there else None
 
 
 def find_or_estimate(

@@ -10,7 +10,7 @@ from jaxtyping import Bool, UInt8
 from torch import Tensor
 
 from reidaug.augment.missing_poses import STAND_INS, PoseFrom, StandIns
-from reidaug.augment.options import KEYPOINTS, MASKS, AugmentOptions
+from reidaug.augment.options import AugmentOptions
 from reidaug.augment.outlines import check_mask_names, mask_file
 from reidaug.augment.output_folder import base_name
 from reidaug.augment.pose_pool import Pool, mirror_flaw, outline_flaw
@@ -26,7 +26,7 @@ from reidaug.data.image_poses import read_image_poses
 from reidaug.data.images import channels_last, read_image, read_mask, resize_mask
 from reidaug.data.market1501 import TRAIN, Person, ReIDDataset, image_names
 from reidaug.data.pose_matching import NamesByLast, by_last_name, names_of
-from reidaug.errors import ReidaugError, UsageError
+from reidaug.errors import ReidaugError
 from reidaug.geometry.flow import Size
 from reidaug.geometry.pose import Pose, shows_torso
 from reidaug.perception.mirror_agreement import mirror_agreement
@@ -46,6 +46,8 @@ class Source(NamedTuple):
     pose: Pose  # its 18 joints in pixels
     pose_from: PoseFrom = "given"  # where the pose comes from
     mask_fits: bool = True  # whether its mask file, where there is one, goes with the pose
+    # Numbers of the target poses it is warped into; None: what `poses_each` and chance give it.
+    into: tuple[int, ...] | None = None
 
 
 class AugmentInputs(NamedTuple):
@@ -95,31 +97,6 @@ def read_inputs(
             options.poses, size=targets.size, how=options.choose, seed=options.seed
         )
     return AugmentInputs(dataset, sources, targets, (*dataset.left_out, *left_out))
-
-
-def find_keypoints(root: Path, keypoints: Path | None = None) -> Path | None:
-    """Find the keypoint file of a dataset: the given one, or `KEYPOINTS` if it is there.
-
-    Raises:
-        UsageError: The given file does not exist.
-    """
-    return _find(keypoints, root / KEYPOINTS, "keypoint file")
-
-
-def find_masks(root: Path, masks: Path | None = None) -> Path | None:
-    """Find the folder of person masks of a dataset: the given one, or `MASKS` if it is there.
-
-    Raises:
-        UsageError: The given folder does not exist.
-    """
-    return _find(masks, root / MASKS, "folder of masks")
-
-
-def _find(given: Path | None, default: Path, what: str) -> Path | None:
-    path = given or default
-    if not (there := path.is_dir() if what.startswith("folder") else path.exists()) and given:
-        raise UsageError(f"{path}: no such {what}")
-    return path.resolve() if there else None
 
 
 def join_poses(dataset: ReIDDataset, keypoints: Path) -> tuple[tuple[Source, ...], tuple[str, ...]]:

@@ -78,8 +78,14 @@ class AugmentOptions(Recipe):
         default=None,
         ge=1,
         le=10_000,
-        description="Warp each image into this many of the target poses, drawn for it at random. "
+        description="Warp each image into this many of the target poses, see --poses-each-by. "
         "[default: into all]",
+    )
+    poses_each_by: Literal["random", "rare"] = Field(
+        default="random",
+        description="Which of the target poses --poses-each gives an image: drawn for it at "
+        "random, or those farthest from what its person's images show and from each other; other "
+        "images of the person get others, so ask for many more --poses than one person is given.",
     )
     choose: Choice = Field(
         default="random",
@@ -124,6 +130,11 @@ class AugmentOptions(Recipe):
         if self.poses_each is not None and self.poses_each > self.poses:
             each, poses = self.poses_each, self.poses
             raise ValueError(f"poses_each: {each} cannot be drawn from {poses} poses; raise poses")
+        if self.poses_each is None and self.poses_each_by != "random":
+            raise ValueError(
+                f"poses_each_by: {self.poses_each_by} is without effect where each image is warped "
+                "into all poses; give poses_each"
+            )
         return self
 
     @model_validator(mode="after")

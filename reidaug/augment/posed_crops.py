@@ -9,13 +9,8 @@ from torch import Tensor
 from torch.utils.data import Dataset
 from torchvision import tv_tensors
 
-from reidaug.augment.inputs import (
-    Source,
-    choose_targets,
-    find_keypoints,
-    find_masks,
-    join_poses,
-)
+from reidaug.augment.estimated_poses import find_keypoints, find_masks
+from reidaug.augment.inputs import Source, choose_targets, join_poses
 from reidaug.augment.options import KEYPOINTS
 from reidaug.augment.outlines import check_mask_names
 from reidaug.augment.pose_pool import Pool

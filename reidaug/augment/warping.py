@@ -101,10 +101,12 @@ def estimate_flows(
         estimator: In evaluation mode.
         crops: Crops on one canvas.
         targets: T targets on it; unused where the estimator keeps the pose.
-        options: ``precision``, ``turns``, ``poses_each`` and ``seed`` count.
+        options: ``precision``, ``turns`` count, and ``poses_each`` and ``seed`` for sources that
+            are not given their poses.
     """
     count = 1 if estimator.keeps_pose else len(targets.images)
-    chosen = [poses_of(crop.source.name, count, options) for crop in crops]
+    sources = [crop.source for crop in crops]
+    chosen = [s.into or tuple(poses_of(s.name, count, options)) for s in sources]
     for first in range(0, max(map(len, chosen), default=0), POSES_AT_ONCE):
         part = [numbers[first : first + POSES_AT_ONCE] for numbers in chosen]
         yield from _fields(estimator, crops, targets, part, options)
@@ -198,7 +200,7 @@ def _estimate(
 
 
 def poses_of(source: str, poses: int, options: AugmentOptions) -> list[int]:
-    """Number the target poses that a source is warped into, out of so many.
+    """Number the target poses that a source is warped into by chance, out of so many.
 
     They depend on the name of the source and the seed alone: warps by several flows are of the
     same sources in the same poses.

@@ -16,6 +16,9 @@ from commandline import reidaug
 from PIL import Image
 from stick_market import stick_market
 
+from reidaug.augment.inputs import read_inputs
+from reidaug.augment.options import AugmentOptions
+from reidaug.augment.rare_poses import with_rare_poses
 from reidaug.augment.target_poses import draw_order
 from reidaug.data.images import read_image
 from reidaug.data.keypoints import read_keypoints, write_patn
@@ -133,10 +136,40 @@ def test_poses_for_each_image_are_refused_where_there_is_no_choice(
     for flags, why in (
         (("--poses", 5, "--poses-each", 6), "6 cannot be drawn from 5 poses"),
         (("--flow", "identity", "--poses-each", 2), "--poses-each: without effect"),
+        (("--poses", 5, "--poses-each-by", "rare"), "without effect where each image is warped"),
+        (
+            ("--flow", "random-tps", "--poses", 5, "--poses-each", 2, "--poses-each-by", "rare"),
+            "--poses-each-by: without effect, --flow random-tps leads to no target pose",
+        ),
     ):
         assert run(market, "--out", tmp_path / "out", "--workers", 1, *flags) == 2
         assert why in capfd.readouterr().err
         assert not (tmp_path / "out").exists()
+
+
+def test_each_image_is_warped_into_the_poses_that_are_rare_for_its_person(
+    market: Path, tmp_path: Path
+) -> None:
+    flags = ("--flow", "torso-affine", "--poses", 6, "--poses-each", 2, "--poses-each-by", "rare")
+    first, second = tmp_path / "first", tmp_path / "second"
+    assert run(market, "--out", first, *flags, "--workers", 1) == 0
+    table = pd.read_parquet(first / "manifest.parquet")
+    dataset = read_market1501(market, splits=(TRAIN,))
+    inputs = read_inputs(dataset, market / KEYPOINTS, AugmentOptions(poses=6))
+    expected = {s.name: s.into for s in with_rare_poses(inputs, 2).sources}
+    assert table.groupby("source")["pose"].apply(tuple).to_dict() == expected
+    # Two images of a person: four poses, none of them one that they show.
+    assert (table.groupby("pid")["pose"].nunique() == 4).all()
+    own = {(row.source[:4], row.pose_image[:4]) for row in table.itertuples()}
+    assert len(own) == 6 and all(person != shown for person, shown in own)
+    # The same bytes by two processes, and where the work was interrupted.
+    assert run(market, "--out", second, *flags, "--workers", 2) == 0
+    assert content(second) == content(first)
+    for path in [*(second / ".chunks").iterdir(), *list((second / TRAIN).iterdir())[:3]]:
+        path.unlink()
+    assert run(market, "--out", second, *flags, "--workers", 1) == 0
+    assert content(second) == content(first)
+    assert run(market, "--out", second, *flags[:-1], "random", "--workers", 1) == 1
 
 
 def test_a_folder_of_crops_of_any_names_is_enough(market: Path, tmp_path: Path, capfd) -> None:
