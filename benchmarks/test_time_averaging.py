@@ -6,12 +6,15 @@
 Query and gallery crops of the fixed split's people (`reidaug.data.people_split`) are warped into
 the package's rendered poses, and searched by f + w x (mean of their warps' features, by quality),
 see `reidaug.reid.evaluation.averaging`. A row is a kind of view: `flip`, the mirror image; `grey`,
-the crop itself on grey; `torso_affine`, `market` (W) and `surface` into K poses on grey. `flip`,
-`grey` and `torso_affine` are the controls: what is gained without any learnt flow. On tune people
-every row is scored with every weight, number of poses and side (query, gallery, both); the best of
-each row is kept in DIR, and test people are scored with these alone. `gain`: mAP and Rank-1 over
-the crops alone; `over_controls`: over the best control, query by query. Intervals (95 %) draw
-people; `evident` says that one is apart from 0 by Holm's rule among all rows of its kind.
+the crop itself on grey; `torso_affine`, `market` (W) and `surface` into K poses on grey; with
+`_other` the same on grounds of other crops, `grey_other` K times the crop itself. `flip`, `grey`
+and `torso_affine` are the controls, on either ground: what is gained without any learnt flow. On
+tune people every row is scored with every weight, number of poses and side (query, gallery, both);
+the best of each row is kept in DIR, and test people are scored with these alone. `gain`: mAP and
+Rank-1 over the crops alone; `over_controls`: over the best control, query by query; `over_grey`:
+other grounds over grey. `reranked` (k-reciprocal) has the same figures of the re-ranked search, its
+`gain` over the crops alone re-ranked. Intervals (95 %) draw people; `evident` says that one is
+apart from 0 by Holm's rule among all rows of its kind.
 
 With --part tune nothing is published; the result of test people is written to
 results/uses_test_time.json. Needs the extra [pose] and onnxruntime.
@@ -35,21 +38,22 @@ from provenance import write_result
 from shipped import weights_of
 from torch import Tensor
 
-from reidaug.augment.augmented_dataset import augment_dataset
-from reidaug.augment.options import AugmentOptions
+from reidaug.augment.estimated_poses import PoseFiles
 from reidaug.data.images import encode_jpeg, read_image
 from reidaug.data.market1501 import TRAIN, Person, read_market1501
 from reidaug.data.people_split import split_people
-from reidaug.experiments.pose_averaging import link_crops, warped_views
+from reidaug.experiments.pose_averaging import Averaging, link_crops, make_views
 from reidaug.files import write_atomically
-from reidaug.flow.builtin import SHIPPED, SURFACE, named_flow
+from reidaug.flow.builtin import OWN_POSE, SHIPPED, SURFACE
 from reidaug.perception.dataset_poses import estimate_poses
 from reidaug.reid.evaluation.averaging import average_features
 from reidaug.reid.evaluation.metrics import Identities, score_queries
-from reidaug.reid.evaluation.ranking import rank_matches
+from reidaug.reid.evaluation.ranking import rank_by_distances, rank_matches
+from reidaug.reid.evaluation.rerank import k_reciprocal
 
-FLOWS = {"grey": "identity", "torso_affine": "torso-affine", "market": SHIPPED, "surface": SURFACE}
-CONTROLS = ("flip", "grey", "torso_affine")
+FLOWS = {"grey": OWN_POSE, "torso_affine": "torso-affine", "market": SHIPPED, "surface": SURFACE}
+OTHER = "_other"  # ending of rows on grounds of other crops
+CONTROLS = ("flip", "grey", "torso_affine", f"grey{OTHER}", f"torso_affine{OTHER}")
 WEIGHTS = (0.25, 0.5, 1.0, 2.0)
 COUNTS = (2, 6, 12)
 SIDES = ("both", "query", "gallery")
@@ -79,15 +83,22 @@ class Crops(NamedTuple):
     queries: int
     features: Float[Tensor, "n d"]
 
-    def scores(self, features: Float[Tensor, "n d"], side: str = "both") -> NDArray[np.float64]:
-        """Average precision and Rank-1 (2, Q) where a side has other features."""
+    def scores(
+        self, features: Float[Tensor, "n d"], side: str = "both", *, rerank: bool = False
+    ) -> NDArray[np.float64]:
+        """Average precision and Rank-1 (2, Q) where a side has other features, also re-ranked."""
         q = self.queries
         parts = [
             features[k] if side in ("both", name) else self.features[k]
             for k, name in ((slice(0, q), "query"), (slice(q, None), "gallery"))
         ]
         identities = [Identities.of(part) for part in (self.people[:q], self.people[q:])]
-        found = score_queries(rank_matches(parts[0], identities[0], parts[1], identities[1]))
+        ranks = (
+            rank_by_distances(k_reciprocal(*parts), *identities)
+            if rerank
+            else rank_matches(parts[0], identities[0], parts[1], identities[1])
+        )
+        found = score_queries(ranks)
         return np.stack((found.ap, np.where(np.isnan(found.ap), np.nan, found.first == 0)))
 
 
@@ -121,10 +132,20 @@ def main() -> None:
         name: Setting(*(row[key] for key in Setting._fields))
         for name, row in json.loads(chosen.read_text()).items()
     }
-    rows = {name: score(crops, views[name], setting) for name, setting in settings.items()}
+    moved = {name: averaged(crops, views[name], setting) for name, setting in settings.items()}
     people = np.array([person.pid for person in crops.people[: crops.queries]])
-    result = summarise(plain, rows, people) | {
-        "chosen_on_tune": {name: setting._asdict() for name, setting in settings.items()}
+    searches = [
+        summarise(
+            crops.scores(crops.features, rerank=rerank),
+            {n: crops.scores(moved[n], s.side, rerank=rerank) for n, s in settings.items()},
+            people,
+        )
+        for rerank in (False, True)
+    ]
+    result = {
+        **searches[0],
+        "reranked": searches[1],
+        "chosen_on_tune": {name: setting._asdict() for name, setting in settings.items()},
     }
     for name, row in result["rows"].items():
         print(name, row)
@@ -152,19 +173,17 @@ def read_views(options: argparse.Namespace, folder: Path) -> tuple[Crops, dict[s
     estimate_poses(files, keypoints, masks=masks, workers=options.workers)
     own = features_of(options.osnet, files, folder / "crops.npz", workers=options.workers)
     views = {"flip": flipped(options, files, folder)}
-    for name, flow in FLOWS.items():
-        values: dict[str, Any] = {"keypoints": keypoints, "masks": masks, "missing": "skip"}
-        if name != "grey":
-            values |= {"poses": options.poses, "poses_from": "shipped"}
-        root = folder / name
-        warping = AugmentOptions.model_validate(values)
-        augment_dataset(crops, root, named_flow(flow), warping, workers=options.workers)
-        warps = warped_views(root)
-        features = features_of(
-            options.osnet, warps.paths, folder / f"{name}.npz", workers=options.workers
-        )
-        order = torch.tensor(pd.Series(warps.crop.numpy()).groupby(warps.crop.numpy()).cumcount())
-        views[name] = Views(features, warps.crop, warps.quality, order)
+    poses = PoseFiles(keypoints.resolve(), masks.resolve())
+    for background, ending in (("grey", ""), ("other", OTHER)):
+        for kind, flow in FLOWS.items():
+            name = kind + ending
+            how = Averaging(options.poses, flow=flow, background=background)
+            warps = make_views(crops, folder / name, how, poses=poses, workers=options.workers)
+            features = features_of(
+                options.osnet, warps.paths, folder / f"{name}.npz", workers=options.workers
+            )
+            order = pd.Series(warps.crop.numpy()).groupby(warps.crop.numpy()).cumcount()
+            views[name] = Views(features, warps.crop, warps.quality, torch.tensor(order))
     return Crops(people, len(split.query), own), views
 
 
@@ -219,12 +238,16 @@ def summarise(
     result: dict[str, Any] = {"plain": percent(plain), "best_control": control, "rows": {}}
     gains = {name: compared(row, plain, people) for name, row in rows.items()}
     over = {n: compared(row, rows[control], people) for n, row in rows.items() if n not in CONTROLS}
-    for tests in (gains, over):
+    grounds = {
+        name: compared(row, rows[name.removesuffix(OTHER)], people)
+        for name, row in rows.items()
+        if name.endswith(OTHER)
+    }
+    kinds = {"gain": gains, "over_controls": over, "over_grey": grounds}
+    for tests in kinds.values():
         holm(tests)
     for name, row in rows.items():
-        result["rows"][name] = {**percent(row), "gain": gains[name]}
-        if name in over:
-            result["rows"][name]["over_controls"] = over[name]
+        result["rows"][name] = percent(row) | {k: t[name] for k, t in kinds.items() if name in t}
     return result
 
 

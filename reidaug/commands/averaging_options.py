@@ -2,19 +2,25 @@
 
 import click
 
-from reidaug.commands.options import Command, FiniteRange
-from reidaug.experiments.pose_averaging import Averaging
+from reidaug.commands.options import Command, FiniteRange, choice
+from reidaug.experiments.pose_averaging import GROUNDS, Averaging
 
 
 def averaging(command: Command) -> Command:
-    """Add --average-poses, --average-weight and --average-flow."""
+    """Add --average-poses, --average-weight, --average-flow and --average-background."""
     weight, flow = (Averaging._field_defaults[name] for name in ("weight", "flow"))
     for add in (
+        choice(
+            "--average-background",
+            tuple(GROUNDS),
+            "Background of these warps: grey, or those of other crops.",
+        ),
         click.option(
             "--average-flow",
             default=flow,
             show_default=True,
-            help="Flow of these warps, as for augment; identity: each crop on grey, once.",
+            help="Flow of these warps, as for augment; identity: each crop in its own pose, once "
+            "on grey, or on K grounds.",
         ),
         click.option(
             "--average-weight",

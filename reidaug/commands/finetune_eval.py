@@ -48,6 +48,7 @@ def command(
     average_poses: int | None,
     average_weight: float,
     average_flow: str,
+    average_background: str,
     dry: bool,
     workers: int | None,
 ) -> None:
@@ -68,7 +69,7 @@ def command(
     """  # noqa: D301 - click needs this character
     averaging = None
     if average_poses is not None:
-        averaging = Averaging(average_poses, average_weight, average_flow)
+        averaging = Averaging(average_poses, average_weight, average_flow, average_background)
     _check_modes(eval_only=eval_only, dry=dry, rerank=rerank, averaging=averaging)
     values = read(recipe, overrides)
     if values.get("protocol") == "uda":

@@ -9,6 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from reidaug.augment.augmented_dataset import augment_dataset
+from reidaug.augment.estimated_poses import KEYPOINTS, MASKS, PoseFiles
 from reidaug.augment.options import AugmentOptions
 from reidaug.augment.warp_manifest import MANIFEST
 from reidaug.data.manifest import read_manifest
@@ -22,12 +23,19 @@ Embed = Callable[[Sequence[Person]], Float[Tensor, "n d"]]
 """Computes the features of crops, those of `reidaug.reid.features.embed`."""
 
 
+GROUNDS = {"grey": "on grey", "other": "on grounds of other crops"}
+"""Backgrounds of the warps, in words. Who is on other crops is not known when people are searched
+for: a ground may be of another crop of the same person."""
+
+
 class Averaging(NamedTuple):
     """How crops are averaged with their warps."""
 
     poses: int  # target poses a crop, of the rendered people in the package
     weight: float = 0.5  # of the mean warp, beside 1 for the crop itself
-    flow: str = SHIPPED  # see `reidaug.flow.builtin`; ``identity``: the own pose on grey, once
+    # See `reidaug.flow.builtin`; ``identity``: the own pose, once on grey or on so many grounds.
+    flow: str = SHIPPED
+    background: str = "grey"  # of `GROUNDS`
 
     def as_dict(self) -> dict[str, Any]:
         """Convert to JSON values, with the passes of the network a crop."""
@@ -36,7 +44,7 @@ class Averaging(NamedTuple):
     @classmethod
     def of(cls, values: dict[str, Any]) -> "Averaging":
         """Convert from JSON values."""
-        return cls(**{name: values[name] for name in cls._fields})
+        return cls(**{name: values[name] for name in cls._fields if name in values})
 
     def check(self) -> None:
         """Check before the work that crops can be averaged like this.
@@ -47,37 +55,43 @@ class Averaging(NamedTuple):
         """
         require_extra("pose", "ai_edge_litert")
         named_flow(self.flow).estimator()
-        if self.flow != OWN_POSE:
-            self.augmentation()
+        self.augmentations()
 
     def options(self) -> str:
         """Write the options of the command line."""
         count = f"--average-poses {self.poses} --average-weight {self.weight:g}"
-        return f"{count} --average-flow {self.flow}"
+        ground = f" --average-background {self.background}" * (self.background != "grey")
+        return f"{count} --average-flow {self.flow}{ground}"
 
     def text(self) -> str:
         """Describe it in a line, with its cost."""
-        what = "in its own pose" if self.flow == OWN_POSE else f"in {self.poses} poses"
+        own = self.flow == OWN_POSE
+        what = "in its own pose" if own else f"in {self.poses} poses"
+        many = f" {self.poses}" if own and self.passes > 2 else ""
+        ground = GROUNDS[self.background].replace("on ", f"on{many} ", 1)
         return (
-            f"averaged: {self.weight:g} x the mean of each crop {what} on grey ({self.flow}); "
+            f"averaged: {self.weight:g} x the mean of each crop {what} {ground} ({self.flow}); "
             f"{self.passes} passes of the network a crop"
         )
 
-    def augmentation(self) -> AugmentOptions:
+    def augmentations(self) -> list[AugmentOptions]:
         """Give the options of the warps: rendered people's poses, none for crops without a pose.
+
+        It is one run of `reidaug augment`, or one a ground where the flow keeps the pose.
 
         Raises:
             UsageError: There are not as many poses.
         """
-        keys: dict[str, Any] = {"missing": "skip"}
+        keys: dict[str, Any] = {"missing": "skip", "background": self.background}
         if self.flow != OWN_POSE:
             keys |= {"poses": self.poses, "poses_from": "shipped"}
-        return resolve(keys, AugmentOptions, where="--average-poses")
+        runs = range(self.passes - 1 if self.flow == OWN_POSE else 1)
+        return [resolve({**keys, "seed": k}, AugmentOptions, where="--average-poses") for k in runs]
 
     @property
     def passes(self) -> int:
         """Count the passes of the network a crop."""
-        return 2 if self.flow == OWN_POSE else 1 + self.poses
+        return 2 if self.flow == OWN_POSE and self.background == "grey" else 1 + self.poses
 
 
 def average_with_warps(
@@ -89,7 +103,7 @@ def average_with_warps(
     *,
     workers: int | None = None,
 ) -> Float[Tensor, "n d"]:
-    """Warp crops into poses of others on grey, and average their features with the warps'.
+    """Warp crops into poses of others, and average their features with the warps'.
 
     Joints and masks are estimated. A crop without a pose keeps its own feature.
 
@@ -105,9 +119,7 @@ def average_with_warps(
         ReidaugError: A file cannot be read or written, or no crop can be warped.
     """
     crops = link_crops(people, folder / "crops")
-    out, flow = folder / "warps", named_flow(averaging.flow)
-    augment_dataset(crops, out, flow, averaging.augmentation(), workers=workers)
-    views = warped_views(out)
+    views = make_views(crops, folder / "warps", averaging, workers=workers)
     features_of_warps = embed([Person(path, 0, 0) for path in views.paths])
     return average_features(
         features, features_of_warps, views.crop, weight=averaging.weight, quality=views.quality
@@ -122,13 +134,43 @@ class WarpedViews(NamedTuple):
     quality: Float[Tensor, "m"]  # see `reidaug.augment.quality`
 
 
-def warped_views(root: Path) -> WarpedViews:
-    """List the warps of `link_crops`' crops in an augmented dataset, those of a crop together."""
-    rows = [row for row in read_manifest(root / MANIFEST) if row["kept"]]
+def make_views(
+    crops: Path,
+    out: Path,
+    averaging: Averaging,
+    *,
+    poses: PoseFiles | None = None,
+    workers: int | None = None,
+) -> WarpedViews:
+    """Warp `link_crops`' crops for averaging, those of a crop together in the order of their poses.
+
+    Args:
+        crops: Their folder.
+        out: The augmented dataset to make, or a folder of several; an unfinished run is continued.
+        averaging: How.
+        poses: Joints and masks of the crops; by default they are estimated, into ``pose`` of the
+            first dataset.
+        workers: Processes; by default one per core.
+
+    Raises:
+        ReidaugError: A file cannot be read or written, or no crop can be warped.
+    """
+    runs, rows = averaging.augmentations(), list[tuple[int, Path, float]]()
+    for k, options in enumerate(runs):
+        root = out if len(runs) == 1 else out / f"ground_{k:02d}"
+        given = options.model_copy(update=poses._asdict()) if poses else options
+        augment_dataset(crops, root, named_flow(averaging.flow), given, workers=workers)
+        poses = poses or PoseFiles(root.resolve() / KEYPOINTS, root.resolve() / MASKS)
+        rows += [
+            (int(Path(row["source"]).stem), root / TRAIN / row["file"], row["quality"])
+            for row in read_manifest(root / MANIFEST)
+            if row["kept"]
+        ]
+    rows.sort(key=lambda row: row[0])
     return WarpedViews(
-        [root / TRAIN / row["file"] for row in rows],
-        torch.tensor([int(Path(row["source"]).stem) for row in rows]),
-        torch.tensor([row["quality"] for row in rows], dtype=torch.float64),
+        [path for _, path, _ in rows],
+        torch.tensor([crop for crop, _, _ in rows]),
+        torch.tensor([quality for _, _, quality in rows], dtype=torch.float64),
     )
 
 

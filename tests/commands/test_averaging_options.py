@@ -23,4 +23,5 @@ def test_the_defaults_are_those_of_the_library(capsys):
     assert reidaug("finetune-eval", "--help") == 0
     shown = " ".join(capsys.readouterr().out.split())
     assert f"[default: {Averaging(1).weight}; 0<x<=" in shown
-    assert f"once. [default: {Averaging(1).flow}]" in shown
+    assert f"on K grounds. [default: {Averaging(1).flow}]" in shown
+    assert f"of other crops. [default: {Averaging(1).background}]" in shown

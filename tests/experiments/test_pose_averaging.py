@@ -1,6 +1,7 @@
 """Test-time averaging: features of crops with those of their warps, also through the command."""
 
 import json
+from itertools import pairwise
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -14,7 +15,12 @@ from reidaug.augment.warp_manifest import MANIFEST
 from reidaug.data.images import read_image
 from reidaug.data.market1501 import TRAIN, read_market1501
 from reidaug.errors import UsageError
-from reidaug.experiments.pose_averaging import Averaging, average_with_warps, link_crops
+from reidaug.experiments.pose_averaging import (
+    Averaging,
+    average_with_warps,
+    link_crops,
+    make_views,
+)
 from reidaug.reid.evaluation.retrieval import evaluate
 
 pytestmark = pytest.mark.usefixtures("blazepose")
@@ -56,9 +62,51 @@ def test_crops_of_the_same_name_are_told_apart(rendered_market, tmp_path):
     ]
 
 
-def test_the_own_pose_is_one_more_pass():
-    assert Averaging(6, flow="identity").passes == 2 and Averaging(6).passes == 7
-    assert "poses" not in Averaging(6, flow="identity").augmentation().model_fields_set
+def test_the_own_pose_is_one_more_pass_or_one_a_ground():
+    own = Averaging(6, flow="identity")
+    assert own.passes == 2 and Averaging(6).passes == 7
+    (options,) = own.augmentations()
+    assert "poses" not in options.model_fields_set
+    grounds = Averaging(6, flow="identity", background="other")
+    assert grounds.passes == 7
+    assert [o.seed for o in grounds.augmentations()] == list(range(6))
+    assert "6 grounds of other crops" in grounds.text()
+    assert len(Averaging(6, background="other").augmentations()) == 1
+
+
+def test_reports_of_before_there_were_grounds_are_read():
+    how = Averaging(3, background="other")
+    assert Averaging.of(how.as_dict()) == how
+    assert Averaging.of({"poses": 3, "weight": 0.5, "flow": "market"}) == Averaging(3)
+    assert "background" not in Averaging(3).options()
+    assert how.options().endswith(" --average-background other")
+
+
+@pytest.mark.parametrize("flow", ["identity", "torso-affine"])
+def test_grounds_are_those_of_other_crops(rendered_market, tmp_path, flow):
+    people = read_market1501(rendered_market).query[:6]
+    crops = link_crops(people, tmp_path / "crops")
+    views = {
+        ground: make_views(
+            crops, tmp_path / ground, Averaging(2, flow=flow, background=ground), workers=1
+        )
+        for ground in ("grey", "other")
+    }
+    twice = views["other"]
+    assert twice.crop.tolist() == sorted(twice.crop.tolist())
+    assert torch.equal(twice.crop.unique(), views["grey"].crop.unique())
+    assert (twice.crop.bincount()[twice.crop.unique()] == 2).all(), "poses, or grounds, of each"
+    pictures = [read_image(path) for path in twice.paths]
+    assert not any(torch.equal(a, b) for a, b in pairwise(pictures))
+    if flow == "identity":  # the person is the same on every ground
+        grey = [read_image(path) for path in views["grey"].paths]
+        level = torch.tensor(128)
+        for k, own in enumerate(grey):
+            person = ((own.int() - level).abs() > 40).any(0)
+            for one in pictures[2 * k : 2 * k + 2]:
+                assert (one.int() - own.int()).abs()[:, person].float().mean() < 15
+        # Joints are found once.
+        assert len(list((tmp_path / "other").rglob("keypoints.csv"))) == 1
 
 
 def test_what_cannot_be_averaged_is_told_before_the_work():
@@ -83,12 +131,17 @@ def test_the_command_reports_them_beside_the_plain_search(rendered_market, tmp_p
     out = tmp_path / "run"
     options = ["--eval-only", "--out", out, "--set", f"checkpoint={start}", "--workers", 1]
     options += ["--average-poses", 2, "--average-flow", "torso-affine", "--rerank", "k_reciprocal"]
+    options += ["--average-background", "other"]
     assert reidaug("finetune-eval", file, *options) == 0
     printed = capsys.readouterr().out
-    assert "averaged: 0.5 x the mean of each crop in 2 poses on grey (torso-affine)" in printed
+    assert (
+        "averaged: 0.5 x the mean of each crop in 2 poses on grounds of other crops (torso-affine)"
+        in printed
+    )
     assert "3 passes of the network a crop" in printed
     report = json.loads((out / "report.json").read_text())
     assert report["averaged"]["poses"] == 2 and report["averaged"]["passes"] == 3
+    assert report["averaged"]["background"] == "other"
     assert report["averaged"]["ap"] != report["ap"]
     assert report["averaged_reranked"]["by"] == report["reranked"]["by"] == "k_reciprocal"
     assert report["averaged_reranked"]["ap"] != report["reranked"]["ap"]
