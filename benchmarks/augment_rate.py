@@ -25,7 +25,7 @@ from reidaug.augment.augmented_dataset import augment_dataset
 from reidaug.augment.background import GREY_LEVEL
 from reidaug.augment.engine import WarpJob, load_models
 from reidaug.augment.inputs import Source
-from reidaug.augment.options import AugmentOptions
+from reidaug.augment.options import PAPER, AugmentOptions
 from reidaug.augment.painting import paint, spread_person
 from reidaug.augment.quality import measure_quality
 from reidaug.augment.target_poses import read_poses
@@ -92,7 +92,7 @@ def flows(root: Path) -> list[tuple[str, str, Precision]]:
 def command_rate(root: Path, flow: str, precision: Precision, name: str, workers: int) -> float:
     """Images per second of the whole command, start of the workers included."""
     out = root / name
-    options = AugmentOptions(precision=precision, poses=POSES)
+    options = AugmentOptions(precision=precision, poses=POSES, **PAPER)
     report = augment_dataset(root / "market", out, named_flow(flow), options, workers=workers)
     assert report.images == 200 * POSES, report
     return report.images_per_s
@@ -100,7 +100,7 @@ def command_rate(root: Path, flow: str, precision: Precision, name: str, workers
 
 def time_stages(root: Path, flow: str, precision: Precision, done: Path) -> dict[str, float]:
     """Milliseconds a warp of each stage, on one core, median of five."""
-    options = AugmentOptions(masks=root / "market" / "masks", precision=precision)
+    options = AugmentOptions(masks=root / "market" / "masks", precision=precision, **PAPER)
     with one_thread(), torch.inference_mode():
         estimator, targets, _ = load_models(WarpJob(done, named_flow(flow), options))
         batch = sources(root)

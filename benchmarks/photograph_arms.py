@@ -33,7 +33,9 @@ RECIPES = Path(__file__).parents[1] / "recipes" / "photographs"
 # Of a report, what `comparisons` say here, and curves that no page quotes.
 NOT_KEPT = ("cmc", "gain_mAP", "gain_over_best_control", "differences")
 SEED = 0  # of the target poses
+ON_GREY = {"pool": "any", "background": "grey", "min_quality": 0.0}  # the paper's
 KEPT = {"background": "other", "min_quality": 0.35}
+RARE = {"poses_each_by": "rare"}
 ARMS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "warps_grey": (SHIPPED, {}),
     "identity_grey": ("identity", {}),
@@ -50,6 +52,9 @@ ARMS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "affine_near": ("torso-affine", {"turns": "drop"}),
     "warps_near": (SHIPPED, {"turns": "drop"}),
     "own_body_near": (SURFACE, {"turns": "drop"}),
+    "affine_rare": ("torso-affine", RARE),
+    "warps_rare": (SHIPPED, RARE),
+    "own_body_rare": (SURFACE, RARE),
 }
 """Flow and options of `reidaug augment` by arm."""
 GREY = ("real_only", "identity_grey", "affine_grey")
@@ -138,7 +143,7 @@ def warp_crops(
     """
     for arm in arms:
         flow, chosen = ARMS[arm]
-        changes: dict[str, Any] = {**poses, "seed": SEED, "pool": "any", **chosen}
+        changes: dict[str, Any] = {**poses, "seed": SEED, **ON_GREY, **chosen}
         if flow != "identity":
             changes["poses_each"] = each
         options = AugmentOptions.model_validate(changes)

@@ -38,7 +38,8 @@ def warp_everything(market: Path, out: Path, workers: int | None) -> dict[str, A
         raise ReidaugError(f"{out}: warped already; remove it to measure the job again")
     fresh = not out.exists()
     command = [sys.executable, "-m", "reidaug", "augment", str(market), "--out", str(out)]
-    command += ["--pool", "any"]  # the paper's plain draw
+    # The paper's plain draw, on grey, and every warp, with the flow that is the default.
+    command += ["--pool", "any", "--background", "grey", "--min-quality", "0"]
     command += ["--workers", str(workers)] if workers else []
     start = time.monotonic()
     with subprocess.Popen(command) as process:

@@ -196,7 +196,7 @@ def warp_rows(
         if flow:
             options = AugmentOptions(
                 keypoints=draw.keypoints, masks=draw.masks, poses=poses, turns=turns, seed=SEED,
-                pool="any",
+                pool="any", background="grey", min_quality=0.0,
             )  # fmt: skip
             augment_dataset(crops, roots[name], named_flow(flow), options, workers=workers)
     return roots
@@ -234,7 +234,9 @@ def own_joints(row: Row, root: Path, draw: Draw) -> Pose | None:
         return None
     poses = read_poses(root / POSES)
     targets = target_outlines(poses, draw.masks)
-    options = AugmentOptions(turns=row.turns, poses=len(poses.images), seed=SEED)
+    options = AugmentOptions(
+        turns=row.turns, poses=len(poses.images), seed=SEED, background="grey", min_quality=0.0
+    )
     sources = [
         Source(person, person.path.name, select(draw.pose, k))
         for k, person in enumerate(draw.sources)

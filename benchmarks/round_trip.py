@@ -167,7 +167,7 @@ def prepare(options: argparse.Namespace) -> Trip:
     warps, views = out / f"warps-{kind}", out / f"views-{kind}"
     chosen = AugmentOptions(
         keypoints=keypoints, masks=masks, poses=options.poses, turns=options.turns,
-        seed=options.seed, pool="any",
+        seed=options.seed, pool="any", background="grey", min_quality=0.0,
     )  # fmt: skip
     augment_dataset(market, warps, named_flow(options.flow), chosen, workers=options.workers)
     render_views(market, views, poses=warps / "poses.json", workers=options.workers)

@@ -45,7 +45,9 @@ def main() -> None:
     folders = {}
     for flow in (SHIPPED, SURFACE):
         folders[flow] = options.out / flow
-        settings = AugmentOptions(poses=PEOPLE, pool="any", seed=options.seed)
+        settings = AugmentOptions(
+            poses=PEOPLE, seed=options.seed, pool="any", background="grey", min_quality=0.0
+        )
         augment_dataset(market, folders[flow], named_flow(flow), settings)
     views = options.out / "views"
     render_views(market, views, poses=folders[SHIPPED] / POSES)

@@ -17,7 +17,7 @@ from provenance import write_result
 from shipped import weights_of
 
 from reidaug.augment.augmented_dataset import augment_dataset
-from reidaug.augment.options import AugmentOptions
+from reidaug.augment.options import PAPER, AugmentOptions
 from reidaug.augment.target_poses import POSES
 from reidaug.commands.demo import run_stage
 from reidaug.experiments.demo import DemoSizes, world_stages
@@ -56,7 +56,7 @@ def main() -> None:
         run_stage(stage)
     for arm, how in MORE.items():
         flow, background = how.get("flow", SHIPPED), how.get("background", "grey")
-        chosen = AugmentOptions(seed=SEED, background=background, pool="any")
+        chosen = AugmentOptions(seed=SEED, **{**PAPER, "background": background})
         augment_dataset(root / "market", root / arm, named_flow(flow), chosen, workers=workers)
     render_views(
         root / "market", root / "true_views_other_ground", poses=root / "warps_grey" / POSES,

@@ -15,7 +15,7 @@ from provenance import write_result
 from shipped import weights_of
 
 from reidaug.augment.augmented_dataset import augment_dataset
-from reidaug.augment.options import AugmentOptions
+from reidaug.augment.options import PAPER, AugmentOptions
 from reidaug.experiments.adaptation import adapt
 from reidaug.experiments.adaptation_config import AdaptationRecipe
 from reidaug.flow.builtin import SHIPPED, named_flow
@@ -45,7 +45,7 @@ def main() -> None:
             workers=options.workers,
         )  # fmt: skip
     for arm, flow in FLOWS.items():
-        chosen = AugmentOptions(seed=options.seed, pool="any")
+        chosen = AugmentOptions(seed=options.seed, **PAPER)
         augment_dataset(
             options.out / "B", options.out / arm, named_flow(flow), chosen, workers=options.workers
         )

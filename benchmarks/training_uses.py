@@ -46,6 +46,8 @@ OTHER = {"own": "identity_other_ground", "affine": "affine_other_ground",
          "market": "warps_other_ground", "surface": "own_body_other_ground"}  # fmt: skip
 NEAR = {"own": "identity_grey", "affine": "affine_near", "market": "warps_near",
         "surface": "own_body_near"}  # fmt: skip
+RARE = {"own": "identity_grey", "affine": "affine_rare", "market": "warps_rare",
+        "surface": "own_body_rare"}  # fmt: skip
 KEPT = {"own": "identity_other_ground", "affine": "affine_kept", "market": "warps_kept",
         "surface": "own_body_kept"}  # fmt: skip
 METHODS, CONTROLS = ("market", "surface"), ("own", "affine")
@@ -73,6 +75,7 @@ USES: Mapping[str, Use] = {
     "copies": Use(GREY, {}),
     "copies_elsewhere": Use(OTHER, {}),
     "near": Use(NEAR, {}),
+    "rare": Use(RARE, {}),
     "positives": Use(GREY, {"objective": {"extra_weight": 0.0}}),
     "distilled": Use(GREY, {"objective": {"extra_teacher": 0.5}}),
     "recognised": Use(GREY, {"objective": {"extra_recognised": True}}),

@@ -13,6 +13,7 @@ USES = {
     "copies": "labelled copies on grey (the paper's)",
     "copies_elsewhere": "labelled copies on other people's grounds",
     "near": "labelled copies on grey, no half turns",
+    "rare": "labelled copies on grey, in poses that are rare for the person",
     "positives": "in the triplet loss alone",
     "distilled": "half of the label by the teacher",
     "recognised": "only where the teacher recognises the person",

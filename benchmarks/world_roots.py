@@ -115,7 +115,12 @@ def add_own_poses(root: Path, work: Path, poses: AugmentOptions, workers: int | 
     link_crops(subset(train, 1.0, OWN_POSE_CROPS, seed=SEED), sources / TRAIN)
     for folder, background in BACKGROUNDS.items():
         wanted = poses.model_copy(
-            update={"background": background, "poses": 1, "jpeg_quality": JPEG_QUALITY}
+            update={
+                "background": background,
+                "poses": 1,
+                "jpeg_quality": JPEG_QUALITY,
+                "min_quality": 0.0,
+            }
         )
         augment_dataset(sources, work / folder, named_flow("identity"), wanted, workers=workers)
         shutil.copytree(work / folder / TRAIN, root / folder / TRAIN, dirs_exist_ok=True)

@@ -13,10 +13,9 @@ from reidaug.flow.builtin import SHIPPED, named_flow
 def augmented(
     dataset: Path, out: Path, *, flow: str = SHIPPED, workers: int = 1, **options: Any
 ) -> AugmentReport:
-    """Augment a dataset in this process."""
-    return augment_dataset(
-        dataset, out, named_flow(flow), AugmentOptions(**options), workers=workers
-    )
+    """Augment a dataset in this process: every warp, on grey, where nothing else is said."""
+    chosen = AugmentOptions(**{"background": "grey", "min_quality": 0.0, **options})
+    return augment_dataset(dataset, out, named_flow(flow), chosen, workers=workers)
 
 
 TIMES = ("seconds", "images_per_s", "crops_per_s", "workers")

@@ -1,6 +1,7 @@
 """Augment a re-ID dataset: every training image, warped into the poses of others."""
 
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -104,7 +105,9 @@ def augment_dataset(
         dataset: Market-1501 root or folder of crops, see `reidaug.data.loose_crops.read_training`.
         out: The folder to make; an unfinished run of the same options is continued.
         flow: The flow estimator, see `reidaug.flow.builtin.named_flow`.
-        options: By default 25 random poses on grey, as in the paper; how edges are painted is ours.
+        options: By default 25 random poses on the grounds of other people, poor warps left out.
+            `reidaug.augment.options.PAPER` holds what the paper does in place of the defaults; how
+            edges are painted is ours.
         workers: Processes; by default one per core.
         backend: ``loky`` or ``dask``, see `reidaug.jobs.run_tasks`.
 
@@ -122,6 +125,7 @@ def augment_dataset(
             "crop counts as a person of its own (--pattern reads persons and cameras from names)"
         )
     _check_out(found.root, out)
+    _check_people(found.train, options)
     if options.check_poses:
         require_extra("pose", "ai_edge_litert")
         options = options.model_copy(update={"model": find_model(options.model)})
@@ -146,11 +150,7 @@ def augment_dataset(
     if not (out / FOLDER).is_dir() and found.examples:
         notice(names_read(found))
     check_size(estimator, inputs.sources[0].pose, inputs.targets.size)
-    people = {source.person.pid for source in inputs.sources}
-    if BACKGROUNDS[options.background].needs_pool and len(people) < 2:
-        raise UsageError(
-            f"--background {options.background} needs images of at least two people with keypoints"
-        )
+    _check_people([source.person for source in inputs.sources], options)
     networks = (options.model,) if options.check_poses and options.model else ()
     recipe = {
         "command": "augment",
@@ -162,6 +162,15 @@ def augment_dataset(
     run = RunFolder.open(out, recipe, resume=True, known=(FOLDER,))
     job = WarpJob(out.resolve(), flow, options)
     return _write_warps(run, job, inputs, workers=workers or cores(), backend=backend)
+
+
+def _check_people(people: Sequence[Person], options: AugmentOptions) -> None:
+    """Check that somebody else is there, whose ground a background may need."""
+    if BACKGROUNDS[options.background].needs_pool and len({one.pid for one in people}) < 2:
+        raise UsageError(
+            f"--background {options.background} needs images of at least two people with "
+            "keypoints; --background grey needs nobody else"
+        )
 
 
 def _check_count(images: int, options: AugmentOptions) -> None:

@@ -8,7 +8,7 @@ import click
 from reidaug.augment.augmented_dataset import LEFT_OUT, AugmentReport, augment_dataset
 from reidaug.augment.background import BACKGROUNDS
 from reidaug.augment.missing_poses import WORDS
-from reidaug.augment.options import AugmentOptions
+from reidaug.augment.options import PAPER, AugmentOptions
 from reidaug.augment.pose_pool import describe_flaws
 from reidaug.augment.quality import POOR
 from reidaug.augment.warp_sheet import SHEET
@@ -16,6 +16,13 @@ from reidaug.commands import options
 from reidaug.flow.builtin import SHIPPED, SURFACE, UNTRAINED, named_flow
 from reidaug.jobs import BACKENDS
 from reidaug.recipes import resolve
+
+PAPER_FLAGS = {"flow": SHIPPED, **PAPER}
+
+
+def _take_paper(context: click.Context, option: click.Parameter, chosen: bool) -> None:
+    if chosen:
+        context.default_map = {**(context.default_map or {}), **PAPER_FLAGS}
 
 
 @click.command("augment")
@@ -29,6 +36,16 @@ from reidaug.recipes import resolve
     help=f"{SURFACE}, which sees the person, or {SHIPPED}, the paper's W, which both come "
     "with the package; a checkpoint folder of train-flow; or one of those that learn nothing: "
     f"{', '.join(UNTRAINED)}.",
+)
+@click.option(
+    "--paper",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_take_paper,
+    help="The paper's setting in place of the defaults that follow: "
+    + " ".join(f"--{name.replace('_', '-')} {value}" for name, value in PAPER_FLAGS.items())
+    + ". Options that are given count.",
 )
 @options.of_recipe(AugmentOptions, choices={"background": BACKGROUNDS}, leave_out=("jpeg_quality",))
 @options.workers
@@ -48,12 +65,16 @@ def command(
     comes from, and its quality), poses.json, contact_sheet.png, left_out.txt. The same command
     goes on after an interruption; the same inputs give the same bytes.
 
+    Warps stand on the grounds of other people, and poor ones are left out: that gains most on
+    photographs. --paper makes what the paper trains on: every warp of W, on grey.
+
     With --flow identity each image keeps its own pose and only its background changes (one copy
     an image): the control that every gain should be compared with. random-affine and random-tps
     warp each image as often as there are poses, at random and with its own outline.
 
     \b
     reidaug augment Market-1501 --out warps
+    reidaug augment Market-1501 --out warps_grey --paper
     """  # noqa: D301 - click asks for this character
     recipe = resolve(chosen, AugmentOptions, where="augment")
     report = augment_dataset(

@@ -106,7 +106,7 @@ def world_stages(
     for title, sampler, arm in arms:
         yield _stage(
             f"{title}, {world}", "augment", arm, market, flow=sampler, poses=sizes.poses,
-            seed=pose_seed, workers=workers,
+            background="grey", min_quality=0, seed=pose_seed, workers=workers,
         )  # fmt: skip
     yield _stage(
         f"True views, {world}", "synth views", views, market, poses=warps / "poses.json",

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import yaml
 from augmented import augmented, content
 from commandline import reidaug
 from PIL import Image
@@ -355,12 +356,41 @@ def test_poses_can_only_be_checked_where_they_can_be_read(
     assert not (tmp_path / "out").exists()
 
 
-def test_one_person_has_no_other_background(tmp_path: Path, capfd) -> None:
+@pytest.mark.parametrize("keypoints", [True, False])
+def test_one_person_has_no_other_background(tmp_path: Path, capfd, keypoints: bool) -> None:
+    """Which is told before poses are estimated."""
     market = stick_market(tmp_path / "market", people=1, images=4)
-    flags = ("--flow", "torso-affine", "--poses", 2, "--background", "other")
-    assert run(market, "--out", tmp_path / "out", *flags) == 2
-    assert "at least two people" in capfd.readouterr().err
+    if not keypoints:
+        (market / KEYPOINTS).unlink()
+    flags = ("--flow", "torso-affine", "--poses", 2, "--out", tmp_path / "out", "--workers", 1)
+    assert run(market, *flags) == 2
+    printed = capfd.readouterr().err
+    assert "at least two people" in printed and "--background grey" in printed
     assert not (tmp_path / "out").exists()
+    if keypoints:
+        assert run(market, *flags, "--background", "grey") == 0
+
+
+def test_the_papers_setting_is_one_switch(market: Path, tmp_path: Path) -> None:
+    def recipe(*flags: object) -> dict[str, object]:
+        out = tmp_path / "-".join(map(str, flags))
+        assert run(market, "--out", out, "--poses", 2, "--workers", 1, *flags) == 0
+        return yaml.safe_load((out / "recipe.yaml").read_text())
+
+    paper = {
+        "flow": "market", "pool": "any", "turns": "allow", "background": "grey", "min_quality": 0,
+    }  # fmt: skip
+    ours = {
+        "flow": "surface", "pool": "good", "turns": "mirror", "background": "other",
+        "min_quality": 0.35,
+    }  # fmt: skip
+    assert paper.items() <= recipe("--paper").items()
+    assert ours.items() <= recipe().items()
+    # What is given counts, before the switch and after it.
+    given = {"flow": "torso-affine", "background": "source", "min_quality": 0.1}
+    flags = [word for key, value in given.items() for word in (f"--{key.replace('_', '-')}", value)]
+    assert (paper | given).items() <= recipe("--paper", *flags).items()
+    assert (paper | given).items() <= recipe(*flags, "--paper").items()
 
 
 def test_damaged_images_are_counted_and_named(market: Path, tmp_path: Path, capfd) -> None:
