@@ -9,12 +9,17 @@ from reidaug.augment.augmented_dataset import AugmentReport, augment_dataset
 from reidaug.augment.options import AugmentOptions
 from reidaug.flow.builtin import SHIPPED, named_flow
 
+ON_GREY: dict[str, Any] = {"background": "grey", "min_quality": 0.0}
+"""Options of an augmented dataset: every warp whatever its quality, on grey."""
+EVERY = ("--background", "grey", "--min-quality", "0")
+"""The same as flags of ``reidaug augment``, of which later ones count."""
+
 
 def augmented(
     dataset: Path, out: Path, *, flow: str = SHIPPED, workers: int = 1, **options: Any
 ) -> AugmentReport:
     """Augment a dataset in this process: every warp, on grey, where nothing else is said."""
-    chosen = AugmentOptions(**{"background": "grey", "min_quality": 0.0, **options})
+    chosen = AugmentOptions(**(ON_GREY | options))
     return augment_dataset(dataset, out, named_flow(flow), chosen, workers=workers)
 
 

@@ -80,16 +80,17 @@ def command(
     report = augment_dataset(
         dataset, out, named_flow(flow), recipe, workers=workers, backend=backend
     )
-    _print(out, report)
+    _print(out, report, recipe.min_quality)
 
 
-def _print(out: Path, report: AugmentReport) -> None:
+def _print(out: Path, report: AugmentReport, min_quality: float) -> None:
     total = report.training_images + report.not_read
     options.show_left_out(out / LEFT_OUT, total, what="entries")
     kinds = ((WORDS[kind], report.pose_from.get(kind, 0)) for kind in WORDS)
     poses = ", ".join(f"{count:,} {words}" for words, count in kinds if count)
     click.echo(f"{sum(report.pose_from.values()):,} training images: {poses}")
-    for count, why in ((report.rejected, "below --min-quality"), (report.turned, "half turns")):
+    quality = f"below --min-quality {min_quality:g}"
+    for count, why in ((report.rejected, quality), (report.turned, "half turns")):
         if count:
             click.echo(f"{count:,} warps not kept: {why}")
     if report.refused:

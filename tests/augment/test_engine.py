@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from augmented import ON_GREY
 from hypothesis import given
 from hypothesis import strategies as st
 from jaxtyping import Float
@@ -122,7 +123,7 @@ def start(tmp_path: Path) -> Callable[..., Run]:
                 name = source.person.path.with_suffix(".png").name
                 (folder / name).write_bytes(encode_png(mask))
         write_poses(out / POSES, inputs.targets)
-        options = AugmentOptions(masks=folder, poses=count)
+        options = AugmentOptions(masks=folder, poses=count, **ON_GREY)
         return Run(root, inputs, WarpJob(out, NamedFlow(flow, build), options))
 
     return make
@@ -302,7 +303,7 @@ def test_poses_of_the_warps_that_are_kept_are_checked(start: Callable[..., Run])
     models = Models(NeckToNeck(), target_outlines(targets, None), AlwaysStanding())
     crops, _ = read_crops(run.inputs.sources, targets.size, None)
     with torch.inference_mode():
-        warps = list(warp_crops(models, crops, AugmentOptions(min_quality=0.3)))
+        warps = list(warp_crops(models, crops, AugmentOptions(background="grey", min_quality=0.3)))
     checked = [row for row, _ in warps if row.pck is not None]
     assert checked == [row for row, _ in warps if row.kept]
     assert 0 < len(checked) < 27
@@ -328,7 +329,8 @@ def test_a_quality_that_is_no_number_is_below_every_minimum(
     models = Models(NeckToNeck(), target_outlines(targets, None), None)
     crops, _ = read_crops(run.inputs.sources, targets.size, None)
     with torch.inference_mode():
-        rows = [row for row, _ in warp_crops(models, crops, AugmentOptions(min_quality=bound))]
+        options = AugmentOptions(background="grey", min_quality=bound)
+        rows = [row for row, _ in warp_crops(models, crops, options)]
     assert {(row.kept, row.left_out, row.quality) for row in rows} == {(False, "quality", 0.0)}
 
 
@@ -423,7 +425,9 @@ def test_memory_does_not_grow_with_the_poses(start: Callable[..., Run]) -> None:
     for times in (1, 100):
         many = list(range(len(few.images))) * times
         estimator = Counting()
-        warps = warp_crops(Models(estimator, few.part(many), None), crops, AugmentOptions())
+        warps = warp_crops(
+            Models(estimator, few.part(many), None), crops, AugmentOptions(**ON_GREY)
+        )
         rows = [row for row, _ in warps]
         assert len({row.file for row in rows}) == len(rows) == len(many) * len(crops)
         asked[times] = max(estimator.pairs)

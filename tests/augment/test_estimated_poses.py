@@ -4,7 +4,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
-from augmented import augmented, content
+from augmented import EVERY, augmented, content
 from commandline import reidaug
 from drawn_person import half_person, legs_alone
 from PIL import Image
@@ -30,7 +30,7 @@ def only_text(drawn_root: Path) -> None:
 
 def test_poses_and_masks_are_estimated_first(drawn_root: Path, tmp_path: Path, capfd) -> None:
     out = tmp_path / "out"
-    flags = ("--flow", "joint-blend", "--poses", 3, "--workers", 1)
+    flags = (*EVERY, "--flow", "joint-blend", "--poses", 3, "--workers", 1)
     assert reidaug("augment", drawn_root, "--out", out, *flags) == 0
     printed = capfd.readouterr()
     assert "poses and masks of 6 images" in printed.err
@@ -63,7 +63,7 @@ def test_every_image_yields_its_warps(drawn_root: Path, tmp_path: Path, capfd) -
     ):
         picture.save(folder / name, quality=95)
         expected[name] = kind
-    flags = ("--flow", "joint-blend", "--poses", 7, "--workers", 1, "--pool", "any")
+    flags = (*EVERY, "--flow", "joint-blend", "--poses", 7, "--workers", 1, "--pool", "any")
     assert reidaug("augment", drawn_root, "--out", out, *flags) == 0
     printed = capfd.readouterr()
     assert (
@@ -113,7 +113,7 @@ def test_target_poses_agree_with_their_mirrored_crops(
     found[wrong] = Pose(found[wrong].xy[order], found[wrong].visible[order])
     write_patn(poses, found)
     out = tmp_path / "out"
-    flags = ("--flow", "joint-blend", "--poses", 5, "--workers", 1, "--keypoints", poses)
+    flags = (*EVERY, "--flow", "joint-blend", "--poses", 5, "--workers", 1, "--keypoints", poses)
     assert reidaug("augment", drawn_root, "--out", out, *flags) == 0
     targets = read_poses(out / "poses.json")
     assert wrong not in targets.images

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from augmented import ON_GREY
 from jaxtyping import Bool, Float
 from stick_market import stick_market
 from torch import Tensor
@@ -132,7 +133,7 @@ def test_half_turns_alone_are_mirrored(crops: list[Crop], targets: Targets) -> N
 def test_the_manifest_tells_what_is_not_seen(
     crops: list[Crop], targets: Targets, kind: Origin, column: str
 ) -> None:
-    options = AugmentOptions(poses=3)
+    options = AugmentOptions(poses=3, **ON_GREY)
     rows = [row for row, _ in warp_crops(Models(OwnBody(kind), targets, None), crops, options)]
     seen = [row for row, _ in warp_crops(Models(OwnBody(), targets, None), crops, options)]
     for row, other in zip(rows, seen, strict=True):

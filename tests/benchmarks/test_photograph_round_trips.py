@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from augmented import ON_GREY
 from photograph_pairs import Draw, Pairs, seen_twice
 from photograph_round_trips import ROWS, found_by, pictures_of
 from stick_market import stick_market
@@ -50,7 +51,7 @@ def warped(tmp_path_factory: pytest.TempPathFactory) -> tuple[Draw, Path]:
     draw = Draw(people, pose, people, 0, len(people), keypoints, folder / "masks")
     crops = draw.link_sources(folder / "crops")
     for name in ("own_pose_grey", "torso_affine"):
-        options = AugmentOptions(keypoints=keypoints, poses=3)
+        options = AugmentOptions(keypoints=keypoints, poses=3, **ON_GREY)
         augment_dataset(crops, folder / name, named_flow(ROWS[name].flow or ""), options, workers=1)
     return draw, folder
 

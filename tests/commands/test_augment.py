@@ -12,7 +12,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import yaml
-from augmented import augmented, content
+from augmented import EVERY, augmented, content
 from commandline import reidaug
 from PIL import Image
 from stick_market import stick_market
@@ -29,7 +29,7 @@ from reidaug.geometry.pose import on_canvas
 
 KEYPOINTS = "market-annotation-train.csv"
 
-run = partial(reidaug, "augment")
+run = partial(reidaug, "augment", *EVERY)
 
 
 @pytest.fixture
@@ -197,7 +197,7 @@ def test_killed_and_run_again_equals_an_uninterrupted_run(tmp_path: Path) -> Non
     market = stick_market(tmp_path / "market", people=12, images=8)
     killed, whole = tmp_path / "killed", tmp_path / "whole"
     command = [sys.executable, "-m", "reidaug", "augment", str(market), "--flow", "torso-affine"]
-    command += ["--workers", "2", "--out"]
+    command += [*EVERY, "--workers", "2", "--out"]
     with subprocess.Popen(
         [*command, str(killed)], start_new_session=True, stderr=subprocess.DEVNULL
     ) as process:
@@ -224,7 +224,7 @@ def test_the_dask_backend_gives_the_same_bytes(market: Path, tmp_path: Path) -> 
     pytest.importorskip("distributed", reason="needs the extra [cluster]")
     near, far = tmp_path / "near", tmp_path / "far"
     command = [sys.executable, "-m", "reidaug", "augment", str(market), "--flow", "torso-affine"]
-    command += ["--poses", "2", "--workers", "1", "--backend", "dask", "--out", str(far)]
+    command += [*EVERY, "--poses", "2", "--workers", "1", "--backend", "dask", "--out", str(far)]
     subprocess.run(command, check=True, capture_output=True)
     augmented(market, near, flow="torso-affine", poses=2, workers=1)
     assert content(far) == content(near)
@@ -363,18 +363,19 @@ def test_one_person_has_no_other_background(tmp_path: Path, capfd, keypoints: bo
     if not keypoints:
         (market / KEYPOINTS).unlink()
     flags = ("--flow", "torso-affine", "--poses", 2, "--out", tmp_path / "out", "--workers", 1)
-    assert run(market, *flags) == 2
+    assert reidaug("augment", market, *flags) == 2
     printed = capfd.readouterr().err
     assert "at least two people" in printed and "--background grey" in printed
     assert not (tmp_path / "out").exists()
     if keypoints:
-        assert run(market, *flags, "--background", "grey") == 0
+        assert run(market, *flags) == 0
 
 
 def test_the_papers_setting_is_one_switch(market: Path, tmp_path: Path) -> None:
     def recipe(*flags: object) -> dict[str, object]:
-        out = tmp_path / "-".join(map(str, flags))
-        assert run(market, "--out", out, "--poses", 2, "--workers", 1, *flags) == 0
+        out = tmp_path / "-".join(("run", *map(str, flags)))
+        few = ("--poses", 2, "--workers", 1)
+        assert reidaug("augment", market, "--out", out, *few, *flags) == 0
         return yaml.safe_load((out / "recipe.yaml").read_text())
 
     paper = {
