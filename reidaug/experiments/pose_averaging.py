@@ -82,7 +82,10 @@ class Averaging(NamedTuple):
         Raises:
             UsageError: There are not as many poses.
         """
-        keys: dict[str, Any] = {"missing": "skip", "background": self.background}
+        # Poor warps count by their quality.
+        keys: dict[str, Any] = {
+            "missing": "skip", "background": self.background, "min_quality": 0.0,
+        }  # fmt: skip
         if self.flow != OWN_POSE:
             keys |= {"poses": self.poses, "poses_from": "shipped"}
         runs = range(self.passes - 1 if self.flow == OWN_POSE else 1)

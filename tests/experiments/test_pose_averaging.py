@@ -73,6 +73,12 @@ def test_the_own_pose_is_one_more_pass_or_one_a_ground():
     assert len(Averaging(6, background="other").augmentations()) == 1
 
 
+def test_every_warp_counts_on_the_ground_that_is_named():
+    for background in ("grey", "other"):
+        for options in Averaging(2, background=background).augmentations():
+            assert (options.background, options.min_quality) == (background, 0.0)
+
+
 def test_reports_of_before_there_were_grounds_are_read():
     how = Averaging(3, background="other")
     assert Averaging.of(how.as_dict()) == how
