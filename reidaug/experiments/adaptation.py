@@ -1,6 +1,6 @@
 """Adaptation experiment: DG-Net++ adapted to a target with every arm and seed, and compared."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from reidaug.experiments.adaptation_cell import AdaptationCell, weight_file
 from reidaug.experiments.adaptation_config import START, WARMUP, AdaptationRecipe
 from reidaug.experiments.adaptation_data import AdaptationData, read_adaptation_data
 from reidaug.experiments.adaptation_stages import train_stage
+from reidaug.experiments.cluster_views import ViewCounts
 from reidaug.experiments.experiment_data import check_crops
 from reidaug.experiments.finetune import DRY_RUN_CROPS
 from reidaug.experiments.results import CellResult, arm_scores, scores, shared_report
@@ -58,6 +59,8 @@ class AdaptationReport(ExperimentReport):
         start: Scores after training on the source.
         warmup: Scores after the warm-up.
         adaptation: Gain of the baseline over the start; None where it was not run.
+        cluster_views: Views that target crops were averaged with before clustering, by stage or
+            arm that has some.
     """
 
     preset: str
@@ -70,6 +73,7 @@ class AdaptationReport(ExperimentReport):
     start: Scores
     warmup: Scores
     adaptation: Gain | None = None
+    cluster_views: dict[str, ViewCounts] = field(default_factory=dict)
 
 
 def adapt(
@@ -94,7 +98,7 @@ def adapt(
     data = read_adaptation_data(recipe)
     check_networks(recipe)
     if not (resume and recipe.is_finished(out)):
-        check_crops(data.target, data.source, root=recipe.dataset)
+        check_crops(data.target, data.source, data.view_crops(), root=recipe.dataset)
     grid = partial(AdaptationGrid, recipe, data)
     return run_experiment(grid, recipe, AdaptationReport, out, resume=resume, workers=workers)
 
@@ -114,7 +118,7 @@ def dry_run(recipe: AdaptationRecipe) -> AdaptationReport:
     """
     data = read_adaptation_data(recipe)
     check_networks(recipe)
-    check_crops(data.target, data.source, root=recipe.dataset)
+    check_crops(data.target, data.source, data.view_crops(), root=recipe.dataset)
     short = dict.fromkeys(("source_steps", "warmup_steps", "rounds", "round_steps"), 1)
     teacher = replace(recipe.teacher, steps=1)
     recipe = recipe.model_copy(update={**short, "seeds": recipe.seeds[:1], "teacher": teacher})
@@ -237,6 +241,9 @@ class AdaptationGrid(Grid[AdaptationReport]):
             start=scores(before[START]),
             warmup=scores(before[WARMUP]),
             adaptation=adaptation,
+            cluster_views={
+                name: views.counts(len(data.target.train)) for name, views in data.views.items()
+            },
         )
 
 

@@ -69,6 +69,7 @@ class AdaptationCell:
         bfloat16: Whether they compute in bfloat16.
         source: The labelled source.
         target: Training crops of the target.
+        views: Views of them for clustering, and their crops; None where there are none.
         people: Number of source identities.
     """
 
@@ -84,6 +85,7 @@ class AdaptationCell:
         self.folder, self.advance = folder, advance
         self.size, self.device = recipe.networks(), PartialState().device
         self.bfloat16 = recipe.bfloat16(self.device)
+        self.views = data.views.get(key.name)
         self.source = LabelledCrops(self._crops(data.source), data.source_labels())
         self.target = self._crops(data.target.train)
         self.people = len(data.pids)
@@ -108,11 +110,15 @@ class AdaptationCell:
     def extra(self) -> ExtraCrops | None:
         """Extra crops of the arm, decoded once for all rounds; None where the ratio is 0."""
         name, target = self.key.name, self.data.target
-        per_batch = round(self.recipe.ratio * self.size.batch)
-        if not per_batch:
+        if not (per_batch := self.recipe.extra_per_batch()):
             return None
         crops, roots = self._crops(target.extra[name]), target.extra_roots.get(name, ())
         return ExtraCrops(crops, self.data.origins(name), per_batch, roots)
+
+    @cached_property
+    def view_crops(self) -> Crops:
+        """The crops of `views`, decoded once for all rounds."""
+        return self._crops(() if self.views is None else self.views.people)
 
     def dgnet(self) -> DGNet:
         """Build DG-Net with initial weights."""
@@ -233,8 +239,9 @@ class AdaptationCell:
 
     def _crops(self, people: Sequence[Person]) -> Crops:
         paths = [person.path for person in people]
-        # A third of the cache each for the crops of source, target and arm.
-        return Crops(paths, size=self.size.size, cache_mb=self.recipe.cache_mb // 3)
+        # A part of the cache each for the crops of source, target and arm, and for views.
+        parts = 3 + (self.views is not None)
+        return Crops(paths, size=self.size.size, cache_mb=self.recipe.cache_mb // parts)
 
 
 def weight_file(folder: RunFolder, key: CellKey) -> Path:

@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from reidaug.experiments.arms import ExperimentOptions, Side
+from reidaug.experiments.cluster_views import ClusterViews
 from reidaug.recipes import LARGEST_BATCH, Count, Positive, Rate, Steps
 from reidaug.reid.crop_transforms import CropTransforms
 from reidaug.reid.dgnet.adaptation import Clustering
@@ -60,7 +61,8 @@ class AdaptationRecipe(ExperimentOptions, DGNetOptions):
 
     The source is labelled, the target is not: identities of its training crops are used in no
     training. Warps of target crops inherit the cluster of the crop they were warped from; those of
-    outliers are left out, and no warp is clustered. The flow estimator of the warps must not be
+    outliers are left out, and no warp is clustered; but features of crops can be averaged with
+    those of their warps before they are. The flow estimator of the warps must not be
     trained on the target's identities either; the built-in one is trained on rendered people.
 
     Attributes:
@@ -81,11 +83,15 @@ class AdaptationRecipe(ExperimentOptions, DGNetOptions):
         round_steps: Steps of each.
         ratio: Extra crops, as a share of a target batch; 0 is DG-Net++ itself.
         cluster: Clustering of the target.
+        cluster_views: Views whose features are averaged with those of the crops for that; here for
+            all arms and the warm-up, in an arm's ``changes`` for its rounds.
         transforms: Augmentation of all crops, without random erasing.
         save_every: Steps between two states for resuming.
     """
 
-    CHANGEABLE: ClassVar[tuple[str, ...]] = ("ratio", "weights", "extra_smoothing")
+    CHANGEABLE: ClassVar[tuple[str, ...]] = (
+        "cluster_views", "extra_smoothing", "margin", "ratio", "weights",
+    )  # fmt: skip
     STAGES: ClassVar[tuple[str, ...]] = (START, WARMUP, TEACHER)
 
     protocol: Literal["uda"]
@@ -105,6 +111,7 @@ class AdaptationRecipe(ExperimentOptions, DGNetOptions):
     round_steps: Count = 6_000
     ratio: float = Field(0.5, ge=0, le=16)
     cluster: Clustering = Clustering()
+    cluster_views: ClusterViews = ClusterViews()
     transforms: CropTransforms = CropTransforms(erase=0.0)
     save_every: Count = 1000
 
@@ -130,10 +137,26 @@ class AdaptationRecipe(ExperimentOptions, DGNetOptions):
             )
         return self
 
+    @model_validator(mode="after")
+    def _check_positives(self) -> "AdaptationRecipe":
+        for name, arm in self.arms.items():
+            own, changed = self.of_arm(name), arm.changes.get("weights")
+            asked = isinstance(changed, dict) and changed.get("positive_triplet")
+            if asked and not own.extra_per_batch():
+                raise ValueError(
+                    f"arm {name}: weights.positive_triplet is about extra crops, and ratio "
+                    f"{own.ratio:g} of a batch of {own.networks().batch} has none"
+                )
+        return self
+
     def networks(self) -> Preset:
         """Sizes of crops, batches and networks."""
         named = preset(self.preset)
         return replace(named, size=self.size or named.size, batch=self.batch or named.batch)
+
+    def extra_per_batch(self) -> int:
+        """Extra crops for each target batch."""
+        return round(self.ratio * self.networks().batch)
 
     def steps(self, name: str) -> int:
         """Optimiser steps of a cell: `START`, `WARMUP` or an arm."""

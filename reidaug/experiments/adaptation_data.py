@@ -1,6 +1,7 @@
 """Crops of an adaptation: labelled source, unlabelled target, extra crops of every arm."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
@@ -8,7 +9,8 @@ from reidaug.augment.output_folder import origin_stem, warp_stem
 from reidaug.data.loose_crops import read_people
 from reidaug.data.market1501 import Person
 from reidaug.errors import UsageError
-from reidaug.experiments.adaptation_config import AdaptationRecipe
+from reidaug.experiments.adaptation_config import WARMUP, AdaptationRecipe
+from reidaug.experiments.cluster_views import ClusterViews, TargetViews, read_cluster_views
 from reidaug.experiments.experiment_data import (
     ExperimentData,
     read_experiment_data,
@@ -22,10 +24,12 @@ class AdaptationData(NamedTuple):
     Attributes:
         source: Training crops of the source.
         target: Crops of the target; identities of its training crops are not used.
+        views: Views of the target's training crops for clustering, by arm, and by `WARMUP`.
     """
 
     source: tuple[Person, ...]
     target: ExperimentData
+    views: Mapping[str, TargetViews] = {}
 
     @property
     def pids(self) -> tuple[int, ...]:
@@ -55,7 +59,12 @@ class AdaptationData(NamedTuple):
             if roots := self.target.extra_roots.get(arm):
                 extra_roots[arm] = tuple(roots[i] for i in kept)
         parts = ExperimentData(train, query, gallery, extra, extra_roots, self.target.left_out)
-        return self._replace(target=parts)
+        views = {name: views.subset(count) for name, views in self.views.items()}
+        return self._replace(target=parts, views=views)
+
+    def view_crops(self) -> tuple[Person, ...]:
+        """List all views, each once."""
+        return tuple(dict.fromkeys(chain.from_iterable(v.people for v in self.views.values())))
 
     def origins(self, arm: str) -> list[int]:
         """Find the target crop that each extra crop of an arm was warped from.
@@ -93,15 +102,17 @@ def read_adaptation_data(recipe: AdaptationRecipe) -> AdaptationData:
 
     Raises:
         ReidaugError: A root cannot be read or does not fit the others.
-        UsageError: There are fewer people or crops than a batch needs, or an extra crop was warped
-            from no crop of the target.
+        UsageError: There are fewer people or crops than a batch needs, an extra crop was warped
+            from no crop of the target, or no crop of it has a view for clustering.
     """
     source = read_people(
         recipe.source, pattern=recipe.source_pattern, allow_left_out=recipe.allow_left_out
     )
     target = read_experiment_data(recipe, fill=False)
-    target = target._replace(left_out=(*source.left_out, *target.left_out))
-    data = AdaptationData(source.train, target)
+    views = _read_views(recipe, target)
+    unusable = dict.fromkeys(chain.from_iterable(one.left_out for one in views.values()))
+    target = target._replace(left_out=(*source.left_out, *target.left_out, *unusable))
+    data = AdaptationData(source.train, target, views)
     if target.left_out:
         notice(target.summary_of_left_out())
     if len(data.pids) < recipe.teacher.people:
@@ -119,3 +130,20 @@ def read_adaptation_data(recipe: AdaptationRecipe) -> AdaptationData:
 def _check_batch(root: Path, crops: Sequence[Person], recipe: AdaptationRecipe) -> None:
     if len(crops) < (batch := recipe.networks().batch):
         raise UsageError(f"{root}: {len(crops)} training crops are no batch of {batch}")
+
+
+def _read_views(recipe: AdaptationRecipe, target: ExperimentData) -> dict[str, TargetViews]:
+    """Read the views for clustering of the warm-up and the arms, and tell how many there are."""
+    held_out = target.query if recipe.evaluate_on == "held_out" else ()
+    known: dict[ClusterViews, TargetViews] = {}
+    views = {}
+    for name in (WARMUP, *recipe.arms):
+        chosen = recipe.of_arm(name).cluster_views
+        if not chosen.roots:
+            continue
+        if chosen not in known:
+            found = read_cluster_views(chosen, recipe, target.train, held_out, name=name)
+            notice(f"cluster_views of {name}: {found.counts(len(target.train)).text()}")
+            known[chosen] = found
+        views[name] = known[chosen]
+    return views

@@ -3,8 +3,9 @@
 from dataclasses import asdict
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from numpy import ndarray
+from torch import Tensor
 
 from reidaug.experiments.adaptation_cell import (
     LOG_EVERY,
@@ -20,11 +21,13 @@ from reidaug.experiments.adaptation_cell import (
 from reidaug.experiments.adaptation_config import START, TEACHER, WARMUP
 from reidaug.reid.backbones import PersonResNet
 from reidaug.reid.batches import TrainingBatches
+from reidaug.reid.crops import Crops
 from reidaug.reid.dgnet.adaptation import enough, start_round, warmup_labels
 from reidaug.reid.dgnet.batches import LabelledCrops, PairLoader
 from reidaug.reid.dgnet.networks import DGNet
 from reidaug.reid.dgnet.sampling import DomainPairSampler, SourcePairSampler
 from reidaug.reid.dgnet.teacher import build_teacher
+from reidaug.reid.evaluation.averaging import average_features
 from reidaug.reid.evaluation.cluster import pseudo_labels
 from reidaug.reid.features import embed
 from reidaug.reid.training_loop import train
@@ -128,7 +131,7 @@ def pair_loader(cell: AdaptationCell, labels: list[int], stage: int) -> PairLoad
 
 
 def cluster_target(cell: AdaptationCell, network: DGNet, number: int) -> Int[ndarray, "n"]:
-    """Cluster the target by the encoder's features, and log the clustering.
+    """Cluster the target by `target_features`, and log the clustering.
 
     Args:
         cell: The cell.
@@ -138,17 +141,35 @@ def cluster_target(cell: AdaptationCell, network: DGNet, number: int) -> Int[nda
     Returns:
         Cluster of each target crop (N,), -1 for an outlier.
     """
-    features = embed(
-        network.encoder,
-        cell.target,
-        fine_weight=cell.recipe.fine_similarity,
-        bfloat16=cell.bfloat16,
-        device=cell.device,
-    )
+    features = target_features(cell, network)
     clustering = asdict(cell.recipe.cluster)
     found = pseudo_labels(features, memory_mb=cell.recipe.memory_mb, **clustering)
     cell.log(number, clusters=found.clusters, outliers=found.outliers, quality=found.quality)
     return found.labels
+
+
+def target_features(cell: AdaptationCell, network: DGNet) -> Float[Tensor, "n d"]:
+    """Features (N, D) of the target's crops by the encoder, averaged with those of their views."""
+
+    def of(crops: Crops) -> Float[Tensor, "_ d"]:
+        return embed(
+            network.encoder,
+            crops,
+            fine_weight=cell.recipe.fine_similarity,
+            bfloat16=cell.bfloat16,
+            device=cell.device,
+        )
+
+    own, views = of(cell.target), cell.views
+    if views is None or not views.people:
+        return own
+    return average_features(
+        own,
+        of(cell.view_crops),
+        views.crop,
+        weight=cell.recipe.cluster_views.weight,
+        quality=views.quality,
+    )
 
 
 def trained_teacher(cell: AdaptationCell) -> PersonResNet:

@@ -106,7 +106,7 @@ def read_experiment_data(
         for index, root in enumerate(arm.crops):
             found = train
             if root is not None:
-                arm_set = _extra_crops(root, name, known, everyone, options)
+                arm_set = read_extra_crops(root, name, known, everyone, options)
                 found, lines = arm_set.train, [*lines, *arm_set.left_out]
             kept = [p for p in found if p.pid in pids and origin_stem(p) not in dropped]
             crops, roots = crops + kept, roots + [index] * len(kept)
@@ -117,6 +117,31 @@ def read_experiment_data(
         if len(arm.crops) > 1:
             extra_roots[name] = tuple(roots)
     return ExperimentData(train, query, gallery, extra, extra_roots, tuple(lines))
+
+
+def read_extra_crops(
+    root: Path, arm: str, known: set[int], real: Sequence[Person], options: ExperimentOptions
+) -> ReIDDataset:
+    """Read the training crops of a root of warps, those that are good enough.
+
+    Args:
+        root: The root.
+        arm: Name of the arm they are for, for messages.
+        known: People that they may show.
+        real: Crops that they may be warps of.
+        options: The experiment.
+
+    Raises:
+        ReidaugError: The root cannot be read, or holds warps of other crops or people.
+    """
+    dataset = _good_crops(root, options)
+    if unknown := {person.pid for person in dataset.train} - known:
+        raise ReidaugError(
+            f"{root}: {len(unknown)} people of arm {arm} are not among the training people of "
+            f"{options.dataset}, such as {min(unknown)}"
+        )
+    check_sources(dataset.root, dataset.train, real, arm=arm, dataset=find_root(options.dataset))
+    return dataset
 
 
 def check_crops(
@@ -223,19 +248,6 @@ def _real_crops(
     )
     left_out = (*whole.left_out, *people.left_out)
     return whole._replace(query=people.query, gallery=people.gallery, left_out=left_out)
-
-
-def _extra_crops(
-    root: Path, arm: str, known: set[int], real: Sequence[Person], options: ExperimentOptions
-) -> ReIDDataset:
-    dataset = _good_crops(root, options)
-    if unknown := {person.pid for person in dataset.train} - known:
-        raise ReidaugError(
-            f"{root}: {len(unknown)} people of arm {arm} are not among the training people of "
-            f"{options.dataset}, such as {min(unknown)}"
-        )
-    check_sources(dataset.root, dataset.train, real, arm=arm, dataset=find_root(options.dataset))
-    return dataset
 
 
 def _good_crops(root: Path, options: ExperimentOptions) -> ReIDDataset:

@@ -4,6 +4,7 @@ import json
 import shutil
 from dataclasses import asdict
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -13,8 +14,12 @@ from small_adaptation import draw_roots, recipe, values
 
 from reidaug.bootstrap import grouped_mean
 from reidaug.commands.finetune_eval import command
+from reidaug.data.crop_names import warp_name
+from reidaug.data.images import encode_jpeg, read_image
+from reidaug.data.manifest import read_manifest, write_manifest
 from reidaug.data.market1501 import QUERY, TRAIN, read_market1501
 from reidaug.errors import ReidaugError, UsageError
+from reidaug.experiments import adaptation_stages
 from reidaug.experiments.adaptation import AdaptationReport, adapt, dry_run
 from reidaug.experiments.adaptation_config import START, WARMUP
 from reidaug.finite import NotFiniteError
@@ -200,3 +205,172 @@ def test_an_error_before_training_leaves_no_folder(
     with pytest.raises(ReidaugError, match=message):
         adapt(recipe(root, **changes), tmp_path / "run", workers=1)
     assert not (tmp_path / "run").exists()
+
+
+# Clusters of averaged features.
+
+VIEWS = ("averaged", "positives")
+
+
+def averaged(root: Path, **changes):
+    """Two arms with warps of most target crops, of known quality, and one more round."""
+    views = {"roots": [str(root / "views")], "weight": 2.0}
+    triplet = {"extra": 0.0, "positive_triplet": 1.0}
+    arms = {
+        "dgnetpp": {"changes": {"ratio": 0.0}},
+        "averaged": {"changes": {"ratio": 0.0, "cluster_views": views}},
+        "positives": {"crops": str(root / "warps"), "changes": {"weights": triplet}},
+    }
+    return recipe(root, arms=arms, method="averaged", **changes)
+
+
+@pytest.fixture(scope="module")
+def views(root: Path) -> Path:
+    """Two "warps" of every target crop but the first: itself and the one before, mirrored."""
+    folder = root / "views" / TRAIN
+    folder.mkdir(parents=True)
+    crops = [person.path for person in read_market1501(root / "target", splits=(TRAIN,)).train]
+    rows = []
+    for number, path in enumerate(crops[1:], 1):
+        for pose, other in enumerate((crops[number - 1], path)):
+            name = warp_name(path.name, pose)
+            (folder / name).write_bytes(encode_jpeg(read_image(other).flip(-1), 95))
+            rows.append({"file": f"{TRAIN}/{name}", "quality": (number + 3 * pose) / 40})
+    write_manifest(root / "views" / "manifest.parquet", rows)
+    return root / "views"
+
+
+class Recorded(NamedTuple):
+    """Calls of a real run: the features that were clustered, and the crops of every embedding."""
+
+    clustered: list[np.ndarray]
+    embedded: list[tuple[list[Path], np.ndarray]]
+
+
+@pytest.fixture(scope="module")
+def recorded(root: Path, views: Path) -> tuple[AdaptationReport, Recorded]:
+    calls = Recorded([], [])
+    cluster, embed = adaptation_stages.pseudo_labels, adaptation_stages.embed
+
+    def clustered(features, **options):
+        calls.clustered.append(features.numpy().copy())
+        return cluster(features, **options)
+
+    def embedded(model, crops, **options):
+        features = embed(model, crops, **options)
+        calls.embedded.append((list(crops.paths), features.numpy().copy()))
+        return features
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(adaptation_stages, "pseudo_labels", clustered)
+        patch.setattr(adaptation_stages, "embed", embedded)
+        report = adapt(averaged(root), root / "averaged", workers=1)
+    return report, calls
+
+
+def slow_average(own: np.ndarray, views: np.ndarray, names: list[str], table: dict) -> np.ndarray:
+    """Crop by crop: its unit feature + 2 x the mean of its views' unit features by quality."""
+    rows = []
+    for stem, feature in zip(table["stems"], own, strict=True):
+        total = feature / np.linalg.norm(feature)
+        mine = [k for k, name in enumerate(names) if name.startswith(f"{stem}_w")]
+        weight = sum(table["quality"][names[k]] for k in mine)
+        for k in mine:
+            share = table["quality"][names[k]] / weight
+            total = total + 2.0 * share * views[k] / np.linalg.norm(views[k])
+        rows.append(total / np.linalg.norm(total))
+    return np.array(rows)
+
+
+def test_an_arm_clusters_its_averaged_features_and_the_others_the_crops_alone(
+    root: Path, recorded: tuple[AdaptationReport, Recorded]
+) -> None:
+    _, calls = recorded
+    train = [person.path for person in read_market1501(root / "target", splits=(TRAIN,)).train]
+    rows = read_manifest(root / "views" / "manifest.parquet")
+    table = {
+        "stems": [path.stem for path in train],
+        "quality": {Path(row["file"]).name: row["quality"] for row in rows},
+    }
+    views = sorted((root / "views" / TRAIN).iterdir())
+    # Warm-up; two rounds each of dgnetpp, averaged and positives, in the order of the plan.
+    wanted = [train] * 3 + [train, views] * 2 + [train] * 2
+    assert [sorted(paths) for paths, _ in calls.embedded] == wanted
+    assert len(calls.clustered) == 7
+    plain = [0, 1, 2, 7, 8]
+    for call, clustered in zip(plain, [*calls.clustered[:3], *calls.clustered[5:]], strict=True):
+        assert np.array_equal(clustered, calls.embedded[call][1])
+    for call, clustered in zip((3, 5), calls.clustered[3:5], strict=True):
+        (_, own), (paths, found) = calls.embedded[call : call + 2]
+        expected = slow_average(own, found, [path.name for path in paths], table)
+        assert np.allclose(clustered, expected, atol=1e-6)
+        first = own[0] / np.linalg.norm(own[0])  # the crop without views
+        assert np.allclose(clustered[0], first, atol=1e-6)
+        assert not np.allclose(clustered[1], own[1] / np.linalg.norm(own[1]), atol=1e-3)
+    # Before their first round all arms have the features of the warm-up.
+    assert np.array_equal(calls.embedded[1][1], calls.embedded[3][1])
+
+
+def test_views_are_counted_in_the_report(
+    root: Path, recorded: tuple[AdaptationReport, Recorded]
+) -> None:
+    report, _ = recorded
+    assert report.as_dict()["cluster_views"] == {
+        "averaged": {"views": 38, "crops": 19, "without": 1, "passes": 2.9}
+    }
+    positives = [
+        record["positive_triplet"]
+        for line in (root / "averaged" / "log.jsonl").read_text().splitlines()
+        if (record := json.loads(line)).get("stage") == "positives" and "loss" in record
+    ]
+    assert positives and any(value > 0 for value in positives)
+
+
+@pytest.mark.parametrize("stage", VIEWS)
+def test_killed_in_the_second_round_and_resumed_gives_the_same_bytes(
+    root: Path,
+    recorded: tuple[AdaptationReport, Recorded],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    stage: str,
+) -> None:
+    folder, file = shutil.copytree(root / "averaged", tmp_path / "run"), f"{stage}-seed0"
+    (folder / "report.json").unlink()
+    (folder / "cells" / f"{file}.json").unlink()
+    weights = folder / "checkpoints" / f"{file}.safetensors"
+    whole = weights.read_bytes()
+    weights.unlink()
+    step, taken = DGNetTrainer.step, []
+
+    def stumble(self, *batches):
+        taken.append(step(self, *batches))
+        if len(taken) == 4:
+            raise KeyboardInterrupt
+        return taken[-1]
+
+    monkeypatch.setattr(DGNetTrainer, "step", stumble)
+    with pytest.raises(KeyboardInterrupt):
+        adapt(averaged(root), folder, resume=True, workers=1)
+    monkeypatch.undo()
+    assert not weights.exists()
+    assert adapt(averaged(root), folder, resume=True, workers=1) == recorded[0]
+    assert weights.read_bytes() == whole
+
+
+def test_how_many_crops_have_views_is_told_before_the_first_step(
+    root: Path, views: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    dry_run(averaged(root))
+    assert (
+        "cluster_views of averaged: 19 of 20 target crops have views, 38 in all (2.9 passes of "
+        "the network a crop); 1 are clustered by their own feature"
+    ) in capsys.readouterr().err
+    few = shutil.copytree(views, tmp_path / "few")
+    (few / "manifest.parquet").unlink()
+    broken = next((few / TRAIN).iterdir())
+    broken.write_bytes(b"no picture")
+    everywhere = {"cluster_views": {"roots": [str(few)]}, "arms": {"dgnetpp": None}}
+    with pytest.raises(ReidaugError, match=broken.name):
+        adapt(recipe(root, **everywhere), tmp_path / "run", workers=1)
+    assert not (tmp_path / "run").exists()
+    assert "cluster_views of warmup: 19 of 20" in capsys.readouterr().err

@@ -26,6 +26,14 @@ from reidaug.experiments.adaptation_config import START, WARMUP
         ({"transforms": {"erase": 0.5}}, r"transforms\.erase"),
         ({"seeds": [1, 1]}, "seeds"),
         ({"cluster": {"epsilon": 1}}, "epsilon"),
+        ({"cluster_views": {"root": ["warps"]}}, r"cluster_views\.root"),
+        ({"cluster_views": {"roots": ["warps"], "weight": -1}}, r"cluster_views\.weight"),
+        ({"cluster_views": {"roots": ["warps"], "each": 0}}, r"cluster_views\.each"),
+        ({"arms": {"a": {"changes": {"cluster_views": {"rots": []}}}}}, r"cluster_views\.rots"),
+        (
+            {"arms": {"a": {"changes": {"ratio": 0, "weights": {"positive_triplet": 1}}}}},
+            "arm a: weights.positive_triplet is about extra crops, and ratio 0 of a batch of 4",
+        ),
     ],
 )
 def test_a_wrong_recipe_is_one_line(changes: dict, message: str) -> None:
@@ -44,3 +52,12 @@ def test_an_arm_can_change_a_weight_of_its_own() -> None:
     assert experiment.of_arm("light").weights.extra == 0.1
     assert experiment.of_arm("light").weights.cycle == experiment.weights.cycle
     assert experiment.of_arm(WARMUP).weights.extra == 0.5
+
+
+def test_an_arm_averages_views_of_its_own_before_clustering() -> None:
+    arms = {"averaged": {"changes": {"cluster_views": {"roots": ["warps"]}}}, "dgnetpp": None}
+    experiment = recipe(Path("nowhere"), arms=arms, cluster_views={"weight": 2.0})
+    own = experiment.of_arm("averaged").cluster_views
+    assert (own.roots, own.weight, own.each) == ((Path("warps"),), 2.0, None)
+    assert not experiment.of_arm("dgnetpp").cluster_views.roots
+    assert not experiment.of_arm(WARMUP).cluster_views.roots

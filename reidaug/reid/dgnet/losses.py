@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
-from torch.nn.functional import cross_entropy, kl_div, log_softmax
+from torch.nn.functional import cross_entropy, kl_div, log_softmax, relu, softplus
 
 from reidaug.reid.backbones import PersonResNet
 from reidaug.reid.network_modes import frozen_call, without_dropout
@@ -178,6 +178,49 @@ def domain_adversarial_loss(scores: Float[Tensor, "b 1"]) -> Float[Tensor, ""]:
         DG-Net++: source features get no such loss. The original sums over the batch.
     """
     return 2 * scores.float().square().mean()
+
+
+def positive_triplet_loss(
+    features: Float[Tensor, "b d"],
+    labels: Int[Tensor, "b"],
+    positives: Float[Tensor, "t d"],
+    positive_labels: Int[Tensor, "t"],
+    *,
+    margin: float | None = 0.3,
+) -> Float[Tensor, ""]:
+    """Triplet loss of every crop with its farthest positive and the nearest crop of another label.
+
+    Positives are views of other kinds, such as warps: they are no anchors and no negatives. The
+    mean is over crops that have a positive and a crop of another label; 0 where there are none.
+
+    Args:
+        features: Pooled features of crops (B, D), compared by Euclidean distance.
+        labels: Labels of the crops (B,).
+        positives: Pooled features of positives (T, D).
+        positive_labels: Labels of the positives (T,).
+        margin: By how much the nearest other shall be farther; None for the soft margin
+            log(1 + exp(own - other)).
+
+    Source:
+        The batch-hard triplet loss of `reidaug.reid.losses.batch_hard_triplet` (Hermans et al.),
+        with positives of their own.
+    """
+    features, positives = features.float(), positives.float()
+    own = distances(features, positives)
+    own = own.masked_fill(labels[:, None] != positive_labels[None], -torch.inf).amax(1)
+    other = distances(features, features)
+    other = other.masked_fill(labels[:, None] == labels[None], torch.inf).amin(1)
+    counted = own.isfinite() & other.isfinite()
+    if not bool(counted.any()):
+        return (features.sum() + positives.sum()) * 0
+    gap = own[counted] - other[counted]
+    return softplus(gap).mean() if margin is None else relu(gap + margin).mean()
+
+
+def distances(one: Float[Tensor, "b d"], other: Float[Tensor, "t d"]) -> Float[Tensor, "b t"]:
+    """Euclidean distances, whose gradient at 0 is 0."""
+    squares = one.square().sum(1)[:, None] + other.square().sum(1)[None]
+    return (squares - 2 * one @ other.T).clamp_min(1e-12).sqrt()
 
 
 def sum_losses(losses: Iterable[Tensor]) -> Float[Tensor, ""]:

@@ -21,12 +21,14 @@ from reidaug.reid.dgnet.losses import (
     fine_grained_loss,
     generated_identity_loss,
     image_generator_loss,
+    positive_triplet_loss,
     reconstruction_loss,
     sum_losses,
     teacher_loss,
 )
 from reidaug.reid.dgnet.networks import DGNet
 from reidaug.reid.dgnet.phases import ActiveLosses, DGNetLossWeights
+from reidaug.reid.dgnet.sampling import TARGET
 from reidaug.reid.dgnet.swapping import CrossIdentity, embed_generated, recode_structure
 from reidaug.reid.dgnet.teacher import Teacher
 from reidaug.reid.network_modes import frozen_call, frozen_statistics
@@ -46,12 +48,14 @@ class DGNetObjective:
     Attributes:
         embeddings: Outputs of the encoder for x_ba and x_ab, with gradients to the encoder where a
             loss trains it; None where no loss needs them.
+        real: Outputs of the encoder for erased real crops by batch, once `identities` has them.
     """
 
     def __init__(
         self, network: DGNet, cross: CrossIdentity, active: ActiveLosses, weights: DGNetLossWeights
     ) -> None:
         self.network, self.cross, self.active, self.weights = network, cross, active, weights
+        self.real: dict[int, Embedding] = {}
         trained = {
             *(active.teacher if weights.teacher else ()),
             *(active.fine_grained if weights.fine_grained else ()),
@@ -180,14 +184,13 @@ class DGNetObjective:
         """
         batches, encoder, active = self.cross.batches, self.network.encoder, self.active
         losses: Losses = {}
-        if active.identity and (self.weights.identity or self.weights.fine_identity):
-            losses |= self._by_head(
-                (
-                    encoder(erase_rectangles(batches[i].images, erase, generator)).logits,
-                    batches[i].labels,
-                )
+        weights = (self.weights.identity, self.weights.fine_identity, self.weights.positive_triplet)
+        if active.identity and any(weights):
+            self.real = {
+                i: encoder(erase_rectangles(batches[i].images, erase, generator))
                 for i in active.identity
-            )
+            }
+            losses |= self._by_head((one.logits, batches[i].labels) for i, one in self.real.items())
         if active.positive_identity and self.weights.positive_identity:
             losses["positive_identity"] = sum_losses(
                 cross_entropy(
@@ -211,26 +214,49 @@ class DGNetObjective:
         ]
         return {"domain": sum_losses(losses) / len(losses)}
 
-    def extra_identities(
-        self, extra: Batch, erase: float, smoothing: float, generator: torch.Generator
+    def extra_crops(
+        self,
+        extra: Batch,
+        erase: float,
+        smoothing: float,
+        generator: torch.Generator,
+        *,
+        margin: float | None = 0.3,
     ) -> Losses:
-        """Compute the identity losses on extra crops; running statistics are not updated.
+        """Compute the losses of extra crops; running statistics are not updated.
 
         Args:
             extra: Extra crops and their labels.
             erase: Share of the crops that lose a rectangle.
             smoothing: Label smoothing.
             generator: Random generator on the CPU.
+            margin: See `positive_triplet_loss`, which takes the target crops of `identities`.
 
         Returns:
-            ``extra_identity`` (first head) and ``extra_fine_identity`` (second head).
+            ``extra_identity`` (first head), ``extra_fine_identity`` (second head) and
+            ``positive_triplet``.
         """
-        if not self.weights.extra or not (self.weights.identity or self.weights.fine_identity):
+        weights = self.weights
+        labelled = weights.extra and (weights.identity or weights.fine_identity)
+        anchors = [i for i in self.real if self.cross.batches[i].domain == TARGET]
+        triplet = weights.positive_triplet and anchors
+        if not (labelled or triplet):
             return {}
         with frozen_statistics(self.network.encoder):
-            logits = self.network.encoder(erase_rectangles(extra.images, erase, generator)).logits
-        losses = self._by_head([(logits, extra.labels)], smoothing=smoothing)
-        return {f"extra_{name}": loss for name, loss in losses.items()}
+            found = self.network.encoder(erase_rectangles(extra.images, erase, generator))
+        losses: Losses = {}
+        if labelled:
+            by_head = self._by_head([(found.logits, extra.labels)], smoothing=smoothing)
+            losses |= {f"extra_{name}": loss for name, loss in by_head.items()}
+        if triplet:
+            losses["positive_triplet"] = positive_triplet_loss(
+                torch.cat([self.real[i].pooled for i in anchors]),
+                torch.cat([self.cross.batches[i].labels for i in anchors]),
+                found.pooled,
+                extra.labels,
+                margin=margin,
+            )
+        return losses
 
     def _reconstruction(self, i: int, code: Float[Tensor, "b k"]) -> Float[Tensor, ""]:
         batch = self.cross.batches[i]

@@ -124,11 +124,13 @@ class DGNetLossWeights:
         adversarial: Image discriminator on generated images, for the generators.
         domain: Domain discriminator on target features, for the encoder.
         extra: Of the identity losses on extra crops, relative to those on real ones.
+        positive_triplet: Triplet loss of target crops whose positives are extra crops, for the
+            encoder: views of a cluster that are no crops of its class. 0: off.
         penalty: Gradient penalty of the image discriminator.
         schedule: Increase of weights in the phase ``source``.
 
     Source:
-        DG-Net and DG-Net++; ``extra`` is ours.
+        DG-Net and DG-Net++; ``extra`` and ``positive_triplet`` are ours.
     """
 
     self_reconstruction: Weight = 5.0
@@ -144,6 +146,7 @@ class DGNetLossWeights:
     adversarial: Weight = 1.0
     domain: Weight = 1.0
     extra: Weight = 0.5
+    positive_triplet: Weight = 0.0
     penalty: Weight = 0.01
     schedule: WeightSchedule = WeightSchedule()
 
@@ -249,9 +252,11 @@ class DGNetOptions(Recipe):
         rates: Learning rates by phase.
         erase: Share of the crops in identity losses that lose a rectangle (random erasing).
         extra_smoothing: Label smoothing on extra crops.
+        margin: Of the triplet loss; None for the soft margin.
     """
 
     weights: DGNetLossWeights = DGNetLossWeights()
     rates: PhaseRates = PhaseRates()
     erase: Share = 0.5
     extra_smoothing: Share = 0.1
+    margin: Weight | None = 0.3

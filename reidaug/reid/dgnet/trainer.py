@@ -78,7 +78,8 @@ class DGNetTrainer:
         Args:
             a: First batch.
             b: Second batch, of as many crops.
-            extra: Labelled extra crops, which are used in the identity losses only.
+            extra: Labelled extra crops, which are used in identity losses, and as positives of
+                target crops in the triplet loss, only.
 
         Returns:
             Unweighted losses by the names of `DGNetLossWeights`; ``extra_identity`` and
@@ -190,8 +191,8 @@ class DGNetTrainer:
             **objective.domain_confusion(),
         }
         if extra is not None:
-            losses |= objective.extra_identities(
-                extra, options.erase, options.extra_smoothing, generator
+            losses |= objective.extra_crops(
+                extra, options.erase, options.extra_smoothing, generator, margin=options.margin
             )
         return losses
 

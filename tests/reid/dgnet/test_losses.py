@@ -18,6 +18,7 @@ from reidaug.reid.dgnet.losses import (
     generated_identity_loss,
     image_discriminator_loss,
     image_generator_loss,
+    positive_triplet_loss,
     real_gradient_penalty,
     reconstruction_loss,
     teacher_loss,
@@ -152,3 +153,56 @@ def test_the_identity_loss_of_generated_images_uses_the_first_head_without_dropo
     loss.backward()
     assert images.grad is not None
     assert not with_gradient(encoder)
+
+
+def slow_positive_triplet(features, labels, positives, positive_labels, margin):
+    losses = []
+    for one, label in zip(features, labels, strict=True):
+        pairs = zip(positives, positive_labels, strict=True)
+        own = [math.dist(one, other) for other, theirs in pairs if theirs == label]
+        pairs = zip(features, labels, strict=True)
+        others = [math.dist(one, other) for other, theirs in pairs if theirs != label]
+        if own and others:
+            gap = max(own) - min(others)
+            losses.append(math.log1p(math.exp(gap)) if margin is None else max(0.0, gap + margin))
+    return sum(losses) / len(losses) if losses else 0.0
+
+
+@given(SEEDS, st.sampled_from([None, 0.0, 0.3]))
+def test_the_triplet_of_positives_equals_its_loop(seed, margin):
+    features, positives = draw(seed, 6, 3), draw(seed + 1, 5, 3)
+    labels, theirs = (torch.randint(4, (n,), generator=seeded(seed + n)) for n in (6, 5))
+    found = positive_triplet_loss(features, labels, positives, theirs, margin=margin)
+    parts = (one.tolist() for one in (features, labels, positives, theirs))
+    assert float(found) == pytest.approx(slow_positive_triplet(*parts, margin), abs=1e-5)
+
+
+def test_positives_are_no_negatives_and_no_anchors():
+    features = torch.tensor([[0.0, 0.0], [3.0, 0.0]])
+    labels, margin = torch.tensor([0, 1]), 10.0
+    own = positive_triplet_loss(
+        features, labels, torch.tensor([[0.0, 4.0]]), torch.tensor([0]), margin=margin
+    )
+    assert float(own) == pytest.approx(4 - 3 + 10)  # the second crop has no positive
+    more = torch.tensor([[0.0, 4.0], [0.1, 0.0]])  # a view of somebody else, near the first
+    labels_of_views = torch.tensor([0, 7])
+    found = positive_triplet_loss(features, labels, more, labels_of_views, margin=margin)
+    assert float(found) == float(own)
+
+
+def test_the_triplet_without_positives_is_nothing_but_differentiable():
+    features = torch.zeros(2, 3, requires_grad=True)
+    positives = torch.zeros(1, 3, requires_grad=True)
+    loss = positive_triplet_loss(features, torch.tensor([0, 1]), positives, torch.tensor([2]))
+    loss.backward()
+    assert float(loss.detach()) == 0
+    for one in (features, positives):
+        assert one.grad is not None and one.grad.abs().sum() == 0
+
+
+def test_the_triplet_of_equal_crops_has_a_finite_gradient():
+    features = torch.zeros(2, 3, requires_grad=True)
+    positives = torch.zeros(2, 3, requires_grad=True)
+    labels = torch.tensor([0, 1])
+    positive_triplet_loss(features, labels, positives, labels).backward()
+    assert features.grad is not None and features.grad.isfinite().all()

@@ -1,24 +1,29 @@
 """Losses of one step, and which networks each trains."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from seeding import seeded
 from small_dgnet import crops, domain_batch, teacher, two_domains, with_gradient
 
+from reidaug.reid.batches import Batch
+from reidaug.reid.dgnet.losses import positive_triplet_loss
 from reidaug.reid.dgnet.objective import DGNetObjective, erase_rectangles
 from reidaug.reid.dgnet.phases import DGNetLossWeights, WeightSchedule, active_losses
 from reidaug.reid.dgnet.swapping import generate_cross_identity
+from reidaug.reid.network_modes import frozen_statistics
 
 FULL = DGNetLossWeights(schedule=WeightSchedule(start=-10_000))
 A, B = 0, 1
 
 
-def objective(phase="source", domains=(A, A)):
+def objective(phase="source", domains=(A, A), weights=FULL):
     network = two_domains().train()
     active = active_losses(phase, domains)
     batches = (domain_batch(i, domain) for i, domain in enumerate(domains))
     cross = generate_cross_identity(network, *batches, adversarial=active.domain)
-    return DGNetObjective(network, cross, active, FULL)
+    return DGNetObjective(network, cross, active, weights)
 
 
 def trained(losses, network, name):
@@ -73,6 +78,31 @@ def test_identities_and_domain_confusion_train_the_encoder_alone():
     assert losses.keys() == {"identity", "fine_identity", "positive_identity", "domain"}
     for name in losses:
         assert trained(losses, step.network, name) == {"encoder"}
+
+
+def test_the_triplet_of_extra_crops_trains_the_encoder_with_target_crops_alone():
+    weights = replace(FULL, extra=0.0, positive_triplet=1.0)
+    for domains in ((A, B), (B, A), (B, B)):
+        step = objective("adapt", domains, weights)
+        step.identities(0.0, seeded())
+        targets = [i for i, domain in enumerate(domains) if domain == B]
+        labels = torch.cat([step.cross.batches[i].labels for i in targets])
+        extra = Batch(crops(7), labels[:2])
+        losses = step.extra_crops(extra, 0.0, 0.1, seeded(), margin=None)
+        assert losses.keys() == {"positive_triplet"}
+        with frozen_statistics(step.network.encoder):
+            views = step.network.encoder(extra.images).pooled
+        own = torch.cat([step.real[i].pooled for i in targets])
+        expected = positive_triplet_loss(own, labels, views, extra.labels, margin=None)
+        assert float(losses["positive_triplet"]) == pytest.approx(float(expected), rel=1e-4)
+        assert trained(losses, step.network, "positive_triplet") == {"encoder"}
+        assert not any("heads" in name for name in with_gradient(step.network))
+
+
+def test_extra_crops_have_no_triplet_where_no_target_crop_is():
+    step = objective(weights=replace(FULL, extra=0.0, positive_triplet=1.0))
+    step.identities(0.0, seeded())
+    assert not step.extra_crops(Batch(crops(7), torch.tensor([0, 1])), 0.0, 0.1, seeded())
 
 
 def test_erasing_copies():

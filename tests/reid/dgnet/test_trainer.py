@@ -217,6 +217,20 @@ def test_extra_crops_are_used_in_identity_losses_alone():
         assert same(*(parameters(network) for network in networks)) != moved
 
 
+def test_positives_are_in_the_triplet_loss_alone_and_the_default_has_none():
+    extra = Batch(crops(7), pair((B, B))[0].labels)
+    weights = DGNetLossWeights(extra=0.0, positive_triplet=2.0)
+    record = trainer("adapt", weights=weights).step(*pair((B, B)), extra)
+    plain = trainer("adapt", weights=DGNetLossWeights(extra=0.0)).step(*pair((B, B)), extra)
+    assert set(record) - set(plain) == {"positive_triplet"}
+    assert record["loss"] == pytest.approx(plain["loss"] + 2 * record["positive_triplet"], rel=1e-4)
+    margins = [
+        trainer("adapt", weights=weights, margin=m).step(*pair((B, B)), extra)["positive_triplet"]
+        for m in (0.0, 100.0)
+    ]
+    assert margins[1] > margins[0] + 50
+
+
 def test_labels_of_extra_crops_are_smoothed():
     extra = Batch(crops(7), torch.tensor([0, 1]))
     plain, smooth = (
