@@ -9,6 +9,7 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
+from adaptation_tables import adaptation_uses
 from flow_tables import TITLES, drawn, page, sizes, table1
 from photograph_arm_tables import beside_rendered, compared, headline, job, settings, source
 from photograph_tables import averaging, round_trips
@@ -66,6 +67,7 @@ def pages() -> dict[Path, Sequence[str]]:
             "\n".join(table(RESULTS)) for table in (on_photographs, on_rendered_people, by_eye)
         ),
         ROOT / "docs" / "test-time-averaging.md": (averaged(),),
+        ROOT / "docs" / "dgnet.md": (adapted(),),
         TEMPLATES / "photographs.html": ("\n".join(beside_rendered(RESULTS)),),
     }
 
@@ -131,6 +133,14 @@ def used() -> str:
         if path.exists()
         else "Not measured yet."
     )
+
+
+def adapted() -> str:
+    """Write the results of uses of warps in adaptation: docs/dgnet.md."""
+    path = RESULTS / "uses_adaptation.json"
+    if not path.exists():
+        return "Not measured yet."
+    return "\n".join(adaptation_uses(json.loads(path.read_text())))
 
 
 def photographs(name: str, tables: Callable[[dict[str, Any]], list[str]]) -> str:

@@ -1,0 +1,78 @@
+"""Uses of warps in adaptation as Markdown: docs/dgnet.md."""
+
+from collections.abc import Mapping, Sequence
+from statistics import mean, stdev
+from typing import Any
+
+from reid_tables import verdict
+from uses_tables import HEAD, KINDS
+
+CELLS = {
+    "rendered": "From the rendered world A to B",
+    "photographs": "From the rendered world `street` to photographs",
+}
+USES = {
+    "clusters": "averaged with their crops before clustering",
+    "positives": "positives of the triplet loss alone",
+}
+METHODS = ("market", "surface")
+
+
+def adaptation_uses(result: Mapping[str, Any]) -> list[str]:
+    """Write the tables of uses_adaptation.json: test people, then tune people."""
+    setting, cells = result["setting"], result["cells"]
+    lines = [
+        f"`{result['command']}`, {result['hardware']}, {result['date']}; W and surface flow as in "
+        f"the package; {result['seeds']} seeds, each with a start of its own; {setting['rounds']} "
+        f"rounds of {setting['round_steps']} steps; {setting['views']} warps of each crop, weight "
+        f"{setting['weight']:g}; 95 % intervals over people, verdicts by Holm's rule.",
+    ]
+    for name in [name for name in CELLS if name in cells]:
+        lines += ["", *_tested(CELLS[name], cells[name]["rows"])]
+    lines += ["", "Tune people, one start; nothing was chosen by them:", ""]
+    lines += [
+        f"| mAP | start | adapted | views are | {HEAD} |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for name in [name for name in CELLS if name in cells]:
+        values = cells[name]["tune"]["mAP"]
+        lines += [_tuned(CELLS[name], use, values) for use in USES if f"{use}-own" in values]
+    return lines
+
+
+def _tested(title: str, rows: Mapping[str, Any]) -> list[str]:
+    plain = rows["dgnetpp"]
+    lines = [
+        f"**{title}**: start {_spread(rows['start']['mAP'])}, after the warm-up "
+        f"{_spread(rows['warmup']['mAP'])}, adapted without views {_spread(plain['mAP'])}, over "
+        f"the start {_gain(plain['over_start'])}.",
+        "",
+        f"| views are | {HEAD} | W: over the best control | surface flow: over the best control |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for use in [use for use in USES if f"{use}-own" in rows]:
+        arms = {kind: rows[f"{use}-{kind}"] for kind in KINDS}
+        cells = [USES[use], *(_beside_plain(arm) for arm in arms.values())]
+        cells += [_gain(arms[kind]["over_controls"]) for kind in METHODS]
+        lines.append(f"| {' | '.join(cells)} |")
+    return lines
+
+
+def _beside_plain(arm: Mapping[str, Any]) -> str:
+    low, high = arm["gain"]["interval"]
+    return f"{_spread(arm['mAP'])}; {arm['gain']['mean']:+.1f} ({low:+.1f} to {high:+.1f})"
+
+
+def _tuned(title: str, use: str, values: Mapping[str, float]) -> str:
+    cells = [f"{values[f'{use}-{kind}']:.1f}" for kind in KINDS]
+    before = [f"{values[name]:.1f}" for name in ("start", "dgnetpp")]
+    return f"| {' | '.join([title, *before, USES[use], *cells])} |"
+
+
+def _spread(values: Sequence[float]) -> str:
+    return f"{mean(values):.1f} ± {stdev(values):.1f}" if len(values) > 1 else f"{values[0]:.1f}"
+
+
+def _gain(found: Mapping[str, Any]) -> str:
+    low, high = found["interval"]
+    return f"{found['mean']:+.1f} ({low:+.1f} to {high:+.1f}): {verdict(found)}"
