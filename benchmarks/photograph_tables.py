@@ -57,31 +57,35 @@ def averaging(result: dict[str, Any]) -> list[str]:
         "numbers of poses and sides were chosen on tune people (`--part tune`). 95 % intervals "
         "over people.",
         "",
-        "| views beside the crop | passes a crop | mAP | Rank-1 | mAP over the crops alone "
-        "| over the best control | over grey |",
-        "|---|---|---|---|---|---|---|",
-        f"| none | 1 | {result['plain']['mAP']:.1f} | {result['plain']['rank1']:.1f} | | | |",
+        *_averaged_rows(result, result["chosen_on_tune"], "the crops alone"),
     ]
-    chosen = result["chosen_on_tune"]
-    lines += [_averaged(name, row, chosen[name]) for name, row in result["rows"].items()]
     if again := result.get("reranked"):
         lines += [
             "",
             "The same searches re-ranked (k-reciprocal); gains are over the crops alone, "
             "re-ranked:",
             "",
-            *(line.replace(" over the crops alone", " over these") for line in lines[2:4]),
-            f"| none | 1 | {again['plain']['mAP']:.1f} | {again['plain']['rank1']:.1f} | | | |",
-            *(_averaged(name, row, chosen[name]) for name, row in again["rows"].items()),
+            *_averaged_rows(again, result["chosen_on_tune"], "these"),
         ]
     return lines
 
 
-def _averaged(name: str, row: dict[str, Any], chosen: dict[str, Any]) -> str:
-    cells = [VIEWS[name], str(1 + chosen["poses"]), f"{row['mAP']:.1f}", f"{row['rank1']:.1f}"]
-    found = [row.get(kind) for kind in ("gain", "over_controls", "over_grey")]
-    cells += ["" if one is None else _gain(one) for one in found]
-    return f"| {' | '.join(cells)} |"
+def _averaged_rows(found: dict[str, Any], chosen: dict[str, Any], plain: str) -> list[str]:
+    rows = found["rows"].items()
+    over = {"gain": f"mAP over {plain}", "over_controls": "over the best control"}
+    if any("over_grey" in row for _, row in rows):
+        over["over_grey"] = "over grey"
+    alone = [f"{found['plain'][score]:.1f}" for score in ("mAP", "rank1")]
+    table = [
+        ["views beside the crop", "passes a crop", "mAP", "Rank-1", *over.values()],
+        ["---"] * (4 + len(over)),
+        ["none", "1", *alone, *[""] * len(over)],
+    ]
+    for name, row in rows:
+        scores = [f"{row[score]:.1f}" for score in ("mAP", "rank1")]
+        gains = [_gain(row[kind]) if row.get(kind) else "" for kind in over]
+        table.append([VIEWS[name], str(1 + chosen[name]["poses"]), *scores, *gains])
+    return [f"| {' | '.join(cells)} |" for cells in table]
 
 
 def _gain(found: dict[str, Any]) -> str:

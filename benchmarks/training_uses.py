@@ -30,7 +30,7 @@ import numpy as np
 from evidence import Array, compared, holm
 from photograph_arms import RECIPES, Setting, make_crops, warp_crops, warps
 from photograph_crops import NEEDED
-from provenance import RESULTS, write_result
+from provenance import RESULTS, about, write_result
 from shipped import weights_of
 
 from reidaug.experiments.finetune import FinetuneGrid, finetune
@@ -272,14 +272,16 @@ def keep(name: str, cell: dict[str, Any], options: argparse.Namespace) -> None:
     """Write a cell into the result file, beside the others that are there."""
     for arm, row in cell["rows"].items():
         print(name, arm, row)
-    path = RESULTS / "uses_training.json"
+    path, command = RESULTS / "uses_training.json", "python benchmarks/training_uses.py"
+    command += " --market Market-1501"
     before = json.loads(path.read_text())["cells"] if path.is_file() else {}
+    measured = {key: about(command)[key] for key in ("commit", "date")}  # of this cell alone
     write_result(
         "uses_training",
-        "python benchmarks/training_uses.py --market Market-1501",
+        command,
         weights={flow: weights_of(flow) for flow in (SHIPPED, SURFACE)},
         seeds=options.seeds,
-        cells={**before, name: cell},
+        cells={**before, name: {**measured, **cell}},
     )
 
 

@@ -34,19 +34,25 @@ USES = {
     "kept_stretched": "copies from .35 and real crops on other grounds, stretched and turned",
 }
 KINDS = ("own", "affine", "market", "surface")
+CONTROLS = {
+    "own": "own pose", "affine": "torso affine", "real_only": "real crops",
+    "real": "real crops so changed",
+}  # fmt: skip
 HEAD = "own pose | torso affine | W | surface flow"
 
 
 def training_uses(result: Mapping[str, Any]) -> list[str]:
     """Write the tables of uses_training.json: test people, and what was chosen on tune people."""
     lines = [
-        f"`{result['command']}`, {result['hardware']}, {result['date']}; W and surface flow as in "
-        f"the package; {result['seeds']} seeds, each with a start of its own; 95 % intervals over "
-        "people, verdicts by Holm's rule.",
+        f"`{result['command']}`, {result['hardware']}; W and surface flow as in the package; "
+        f"{result['seeds']} seeds, each with a start of its own; 95 % intervals over people, "
+        "verdicts by Holm's rule.",
     ]
     for name, title in CELLS.items():
         if name in result["cells"]:
-            lines += ["", *_tested(title, result["cells"][name]["rows"])]
+            cell = result["cells"][name]
+            measured = f"commit {cell['commit']}, {cell['date']}"
+            lines += ["", *_tested(title, cell["rows"], measured)]
     lines += ["", "What the choice was made from: mAP of tune people, one start.", ""]
     cells = [name for name in CELLS if name in result["cells"]]
     for name in cells:
@@ -54,10 +60,10 @@ def training_uses(result: Mapping[str, Any]) -> list[str]:
     return lines[:-1]
 
 
-def _tested(title: str, rows: Mapping[str, Any]) -> list[str]:
+def _tested(title: str, rows: Mapping[str, Any], measured: str) -> list[str]:
     plain = rows["real_only"]["mAP"]
     lines = [
-        f"**{title}** (real crops alone: {_spread(plain)}):",
+        f"**{title}** (real crops alone: {_spread(plain)}; {measured}):",
         "",
         f"| extra crops are | {HEAD} | better warps over real crops | over the best control |",
         "|---|---|---|---|---|---|---|",
@@ -66,7 +72,11 @@ def _tested(title: str, rows: Mapping[str, Any]) -> list[str]:
         arms = {kind: rows[f"{use}-{kind}"] for kind in KINDS}
         best = max(("market", "surface"), key=lambda kind: mean(arms[kind]["mAP"]))
         cells = [USES[use], *(_spread(arm["mAP"]) for arm in arms.values())]
-        cells += [_gain(arms[best][key]) for key in ("gain", "over_controls")]
+        over = arms[best]["over_controls"]
+        cells += [
+            _gain(arms[best]["gain"]),
+            f"{CONTROLS[over['vs'].split('-')[-1]]}: {_gain(over)}",
+        ]
         lines.append(f"| {' | '.join(cells)} |")
     for use in [use for use in USES if f"{use}-real" in rows]:
         arm = rows[f"{use}-real"]
