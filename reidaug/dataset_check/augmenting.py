@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from reidaug.augment.background import BACKGROUNDS
 from reidaug.augment.inputs import join_most
+from reidaug.augment.options import AugmentOptions
 from reidaug.augment.outlines import check_mask_names
 from reidaug.augment.output_folder import check_warp_names
 from reidaug.data.market1501 import TRAIN, Person, ReIDDataset
@@ -45,4 +47,8 @@ def augment_findings(
         return [
             Finding.problem(TRAIN, what or advice, advice if what else _MEND, Tally(), (AUGMENT,))
         ]
+    background = AugmentOptions().background
+    if BACKGROUNDS[background].needs_pool and len({person.pid for person in people}) < 2:
+        what = f"only one person, and augment's --background {background} takes others' grounds"
+        return [Finding.advise(TRAIN, what, "augment with --background grey", Tally())]
     return []

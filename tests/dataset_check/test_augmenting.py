@@ -43,3 +43,11 @@ def test_warps_of_one_name(market: Path) -> None:
     Image.open(path).save(path.with_suffix(".png"))
     finding = found(check_dataset(market, keypoints=market / KEYPOINTS), "would be left out")
     assert finding.stops == ("augment",)
+
+
+def test_one_person_has_nobody_elses_ground(market: Path) -> None:
+    for path in images(market):
+        path.rename(path.with_name(f"0001_{path.name.partition('_')[2]}"))
+    checkup = check_dataset(market)
+    assert found(checkup, "takes others' grounds").advice == "augment with --background grey"
+    assert checkup.usable()["augment"]
