@@ -255,10 +255,11 @@ def _kind_of_archive(path: Path) -> str:
 def _numpy_numbers() -> list[Any]:
     """Types of a NumPy number in a pickle: torchreid stores its rank-1 as one."""
     # Files written with NumPy 1 name the same function by its old module.
-    scalar: Any = np._core.multiarray.scalar  # type: ignore[attr-defined]
+    core: Any = np._core if hasattr(np, "_core") else np.core
+    scalar = core.multiarray.scalar
     kinds = (np.float16, np.float32, np.float64, np.int32, np.int64, np.bool_)
     return [
-        *((scalar, f"numpy.{core}.multiarray.scalar") for core in ("core", "_core")),
+        *((scalar, f"numpy.{name}.multiarray.scalar") for name in ("core", "_core")),
         np.dtype,
         *(type(np.dtype(kind)) for kind in kinds),
     ]
