@@ -4,13 +4,16 @@ A loss that is not finite has gradients that are none; some of torch's backward 
 them. A single weight that is not finite makes everything after it NaN, which no comparison sees.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
 from reidaug.errors import ReidaugError
+
+LAST_GOOD = "last_good"
+"""Name of what a training keeps that stops at a loss that is not finite."""
 
 
 class NotFiniteError(ReidaugError):
@@ -36,6 +39,23 @@ def first_not_finite(state: Mapping[str, Any]) -> str | None:
         if not bool(value.isfinite().all()):
             return name
     return None
+
+
+def keep_last_good(
+    state: Mapping[str, Any], save: Callable[[Path], None], path: Path, *, else_kept: str
+) -> str:
+    """Keep the weights of a training that stops, if they are finite; say what is kept.
+
+    Args:
+        state: The weights from before the step at which it stops.
+        save: Writes them to a path.
+        path: The path.
+        else_kept: What is kept where they are not finite.
+    """
+    if first_not_finite(state) is not None:
+        return else_kept
+    save(path)
+    return f"the weights from before it are in {path}"
 
 
 def check_weights(state: Mapping[str, Any], path: Path) -> None:

@@ -83,6 +83,14 @@ def lock(path: Path, *, of: Path) -> Lock:
         return taken
 
 
+def look(path: Path, *, of: Path) -> None:
+    """See whether a file can be locked, without keeping the lock; for the rest see `lock`."""
+    mine = path.parent.resolve() / path.name in _held
+    taken = lock(path, of=of)
+    if not mine:
+        taken.release()
+
+
 def release_all() -> None:
     """Give up all locks of this process."""
     for held in list(_held.values()):

@@ -18,7 +18,7 @@ import yaml
 
 from reidaug.errors import ReidaugError
 from reidaug.files import named_error, read_text, write_atomically
-from reidaug.locks import LOCK, Lock, lock
+from reidaug.locks import LOCK, Lock, lock, look
 from reidaug.yaml_values import YamlError, parse_yaml
 
 SECONDS_BETWEEN_LINES = 10.0
@@ -167,6 +167,18 @@ def check_folder(path: Path, *, known: Collection[str] = ()) -> None:
         return
     if any(entry.name not in (*known, LOCK) for entry in path.iterdir()):
         raise ReidaugError(f"{path} is not empty and holds no run; name another with --out")
+
+
+def check_lock(path: Path) -> None:
+    """Stop before long preparations if another process is at work on the folder of a run.
+
+    `RunFolder.open` locks it; this only looks, and leaves nothing.
+
+    Raises:
+        ReidaugError: One is; the line names it.
+    """
+    if (path / LOCK).exists():
+        look(path / LOCK, of=path)
 
 
 def notice(line: str) -> None:

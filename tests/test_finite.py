@@ -4,7 +4,13 @@ import pytest
 import torch
 
 from reidaug.errors import ReidaugError
-from reidaug.finite import NotFiniteError, check_losses, check_weights, first_not_finite
+from reidaug.finite import (
+    NotFiniteError,
+    check_losses,
+    check_weights,
+    first_not_finite,
+    keep_last_good,
+)
 
 NAN, INFINITE = torch.tensor([1.0, torch.nan]), torch.tensor([-torch.inf, 0.0])
 
@@ -19,3 +25,11 @@ def test_the_first_bad_one_is_named(bad, tmp_path):
         check_losses({"ssim": torch.ones(()), "l1": bad.sum()})
     with pytest.raises(ReidaugError, match=r"m\.pth: the tensor bad holds .* not finite"):
         check_weights({"bad": bad}, tmp_path / "m.pth")
+
+
+def test_weights_are_kept_where_they_are_finite(tmp_path):
+    path, kept = tmp_path / "w", []
+    line = keep_last_good({"a": torch.ones(2)}, kept.append, path, else_kept="nothing is")
+    assert (line, kept) == (f"the weights from before it are in {path}", [path])
+    assert keep_last_good({"a": NAN}, kept.append, path, else_kept="nothing is") == "nothing is"
+    assert kept == [path]

@@ -15,7 +15,7 @@ import pytest
 from reidaug import locks
 from reidaug.errors import ReidaugError
 from reidaug.locks import LOCK, lock, release_all
-from reidaug.runs import RunFolder
+from reidaug.runs import RunFolder, check_lock
 
 RECIPE = {"command": "augment", "poses": 3}
 HOLD = (
@@ -127,3 +127,14 @@ def test_all_locks_are_given_up_together(tmp_path: Path) -> None:
     release_all()
     assert not list(tmp_path.iterdir())
     assert len(held) == 2
+
+
+def test_looking_leaves_nothing_and_takes_nothing_from_oneself(tmp_path: Path) -> None:
+    check_lock(tmp_path)
+    assert not list(tmp_path.iterdir())
+    (tmp_path / ".lock").write_text("of a run that was killed")
+    check_lock(tmp_path)
+    assert not list(tmp_path.iterdir())
+    with lock(tmp_path / ".lock", of=tmp_path):
+        check_lock(tmp_path)
+        assert (tmp_path / ".lock").exists()

@@ -22,8 +22,8 @@ from reidaug.augment.missing_poses import POSE_FROM
 from reidaug.augment.options import AugmentOptions
 from reidaug.augment.outlines import mask_file
 from reidaug.augment.output_folder import (
-    base_name,
     check_originals,
+    check_warp_names,
     copy_originals,
     show_split,
 )
@@ -33,7 +33,6 @@ from reidaug.augment.shipped_poses import is_shipped
 from reidaug.augment.target_poses import POSES, write_poses
 from reidaug.augment.warp_manifest import MANIFEST, ChunkRecord, Totals, write_warp_manifest
 from reidaug.augment.warp_sheet import SHEET, warp_sheet
-from reidaug.data.image_folders import check_left_out
 from reidaug.data.loose_crops import read_training
 from reidaug.data.market1501 import (
     FOLDERS,
@@ -41,7 +40,6 @@ from reidaug.data.market1501 import (
     QUERY,
     TRAIN,
     Person,
-    ReIDDataset,
     names_read,
     split_folder,
 )
@@ -54,7 +52,7 @@ from reidaug.perception.blazepose import BlazePose
 from reidaug.perception.pose_estimator import PoseEstimator
 from reidaug.perception.provenance import read_provenance
 from reidaug.perception.weights import find_model
-from reidaug.runs import RunFolder, notice
+from reidaug.runs import RunFolder, check_lock, notice
 
 LEFT_OUT = "left_out.txt"
 
@@ -116,6 +114,7 @@ def augment_dataset(
         UsageError: An option is wrong or without effect.
     """
     options = options or AugmentOptions()
+    check_lock(out)
     found, numbered = read_training(
         dataset, pattern=options.pattern, allow_left_out=options.allow_left_out
     )
@@ -133,7 +132,7 @@ def augment_dataset(
     _check_effect(estimator, flow.name, options)
     if not estimator.keeps_pose:
         _check_count(len(found.train), options)
-    _check_doubles(found, options)
+    check_warp_names(found.train, found.root, allow_left_out=options.allow_left_out)
     if options.keep_original:
         check_originals(found.train, found.root)
     pose_files = find_or_estimate(
@@ -184,20 +183,6 @@ def _check_count(images: int, options: AugmentOptions) -> None:
             f"--poses {options.poses}: there are only {images} training images to take poses from; "
             "choose fewer"
         )
-
-
-def _check_doubles(found: ReIDDataset, options: AugmentOptions) -> None:
-    """Stop where the warps of more than a tenth of the images would have the names of others."""
-    first = dict[str, Person]()
-    doubles = [
-        f"{person.path}, whose warps would have the names of those of {earlier.path.name}"
-        for person in found.train
-        if (earlier := first.setdefault(base_name(person), person)) != person
-    ]
-    check_left_out(
-        found.root, doubles, len(found.train), allowed=options.allow_left_out,
-        advice="rename them apart",
-    )  # fmt: skip
 
 
 def _write_warps(

@@ -25,7 +25,7 @@ from reidaug.augment.target_poses import (
 from reidaug.data.image_poses import read_image_poses
 from reidaug.data.images import channels_last, read_image, read_mask, resize_mask
 from reidaug.data.market1501 import TRAIN, Person, ReIDDataset, image_names
-from reidaug.data.pose_matching import NamesByLast, by_last_name, names_of
+from reidaug.data.pose_matching import NamesByLast, by_last_name, names_of, other_ending
 from reidaug.errors import ReidaugError
 from reidaug.geometry.flow import Size
 from reidaug.geometry.pose import Pose, shows_torso
@@ -126,14 +126,25 @@ class _Joined(NamedTuple):
     sources: tuple[Source, ...]  # the images with a pose, in name order
     without: tuple[Person, ...]  # those without
     doubles: tuple[str, ...]  # a line for each image whose warps would have another one's names
+    others: str  # says which of those without are in the file with another ending
+
+
+def join_most(dataset: ReIDDataset, keypoints: Path) -> _Joined:
+    """Join training images with poses; `ReidaugError` as of `join_poses`, or where most have none.
+
+    Where more than `MOST_MISSING` have none the file is probably of other images.
+    """
+    joined, total = _join(dataset, keypoints), len(dataset.train)
+    if len(joined.without) > MOST_MISSING * total:
+        raise ReidaugError(
+            f"{keypoints}: poses of only {total - len(joined.without):,} of {total:,} training "
+            f"images{joined.others}; is it theirs? --missing skip warps these alone"
+        )
+    return joined
 
 
 def _join(dataset: ReIDDataset, keypoints: Path) -> _Joined:
-    """Join training images with poses that lie on them.
-
-    Raises:
-        ReidaugError: No image has a pose, or the joints are misplaced.
-    """
+    """Join training images with poses that lie on them; `ReidaugError` where that fails."""
     folder, crops = dataset.root / TRAIN, [person.path for person in dataset.train]
     names = image_names(folder) if folder.is_dir() else [p.key for p in dataset.train]
     read, estimated = read_image_poses(crops, keypoints, names=names), read_provenance(keypoints)
@@ -150,17 +161,19 @@ def _join(dataset: ReIDDataset, keypoints: Path) -> _Joined:
             pose_from: PoseFrom = estimated.get(key, "given")
             sources[name] = Source(person, name, placed.poses[key], pose_from)
     left_out = (*known.left_out, *placed.left_out.values())
+    others = other_ending([person.path for person in without], known.poses)
     if not sources:
         first = f"; first: {left_out[0]}" if placed.left_out else ""
         what = "has no usable pose" if read.keys else "names none"
         raise ReidaugError(
             f"{keypoints}: {what} of the {len(dataset.train)} training images of {dataset.root}, "
-            f"such as {dataset.train[0].key}{first}"
+            f"such as {dataset.train[0].key}{others}{first}"
         )
     refused = by_last_name((*known.refused, *placed.left_out))
     return _Joined(
-        left_out, refused, known.nobody, tuple(sources.values()), tuple(without), tuple(doubles)
-    )
+        left_out, refused, known.nobody, tuple(sources.values()), tuple(without), tuple(doubles),
+        others,
+    )  # fmt: skip
 
 
 def _double(person: Person, first: Source) -> str:
@@ -172,15 +185,9 @@ def _fill_missing(
 ) -> tuple[tuple[Source, ...], tuple[str, ...]]:
     """Join training images with poses, and with stand-ins where the file has none.
 
-    Returns and raises what `join_poses` does, and raises a `ReidaugError` where more than
-    `MOST_MISSING` of the images have no pose: then the file is probably of other images.
+    Returns what `join_poses` does and raises what `join_most` does.
     """
-    joined, total = _join(dataset, keypoints), len(dataset.train)
-    if len(joined.without) > MOST_MISSING * total:
-        raise ReidaugError(
-            f"{keypoints}: poses of only {total - len(joined.without):,} of {total:,} training "
-            f"images; is it theirs? --missing skip warps these alone"
-        )
+    joined = join_most(dataset, keypoints)
     stand_ins = StandIns(((s.person, s.pose) for s in joined.sources), masks)
     sources = {source.name: source for source in joined.sources}
     left_out = list(joined.doubles)

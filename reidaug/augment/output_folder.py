@@ -7,7 +7,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from reidaug.data.crop_names import PATTERN, ids_in, warp_source
-from reidaug.data.images import encode_jpeg, read_image
+from reidaug.data.image_folders import check_left_out
+from reidaug.data.images import encode_jpeg, is_jpeg, read_image
 from reidaug.data.market1501 import TRAIN, Person
 from reidaug.errors import ReidaugError, UsageError
 from reidaug.files import write_atomically
@@ -20,10 +21,14 @@ _MARKET = re.compile(PATTERN)
 def base_name(person: Person) -> str:
     """Name a training image (``.jpg``) so that every toolkit reads person and camera from it.
 
-    It is the image's own name where that gives both; otherwise person and camera come before it.
-    A name too long for what is added to it is cut, and stays one of its own.
+    It is the image's own name where that gives both; otherwise person and camera come before it,
+    and the person as written where the name does not tell. A name too long for what is added to it
+    is cut, and stays one of its own.
     """
     stem = person.path.stem
+    word = re.sub(r"[^\w.-]", "-", person.words[0])
+    if word not in stem:
+        stem = f"{word}_{stem}"
     if len(stem.encode()) > LONGEST:
         digest = hashlib.sha256(stem.encode()).hexdigest()[:12]
         stem = f"{stem.encode()[: LONGEST - 13].decode(errors='ignore')}-{digest}"
@@ -82,11 +87,31 @@ def check_originals(people: Sequence[Person], root: Path) -> None:
         )
 
 
+def check_warp_names(people: Sequence[Person], root: Path, *, allow_left_out: bool) -> None:
+    """Check that the warps of no more than a tenth of the images would have the names of others.
+
+    Args:
+        people: The training images.
+        root: The dataset, for the error.
+        allow_left_out: Whether more may be left out.
+
+    Raises:
+        ReidaugError: More would be left out, and it is not allowed.
+    """
+    first = dict[str, Person]()
+    doubles = [
+        f"{person.path}, whose warps would have the names of those of {earlier.path.name}"
+        for person in people
+        if (earlier := first.setdefault(base_name(person), person)) != person
+    ]
+    check_left_out(root, doubles, len(people), allowed=allow_left_out, advice="rename them apart")
+
+
 def copy_originals(people: Iterable[Person], out: Path) -> int:
     """Copy training images beside their warps; returns the number of files that are there now.
 
     Unreadable ones are left out, and those of the name of an earlier one. JPEG files are copied
-    byte for byte, others are stored as JPEG: toolkits read no other.
+    byte for byte, others, whatever their names, are stored as JPEG: toolkits read no other.
     """
     names = set[str]()
     for person in people:
@@ -96,10 +121,9 @@ def copy_originals(people: Iterable[Person], out: Path) -> int:
             continue
         if not path.is_file():
             try:
-                image = read_image(person.path)
+                image, whole = read_image(person.path), is_jpeg(person.path)
             except ReidaugError:
                 continue
-            whole = person.path.suffix.lower() in (".jpg", ".jpeg")
             write_atomically(path, person.path.read_bytes() if whole else encode_jpeg(image))
         names.add(name)
     return len(names)

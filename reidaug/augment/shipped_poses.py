@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from jaxtyping import Bool, Float
-from numpy.typing import NDArray
+from numpy import ndarray
 from torch import Tensor
 
 from reidaug.augment.target_poses import TargetPoses, choose
@@ -32,8 +32,8 @@ class ShippedPoses(NamedTuple):
     pose: Pose  # joints (50, 18, 2); those hidden by the body are not visible
     outline: Bool[Tensor, "t h w"]  # the people (50, 128, 64)
     # Direction (50,) the person faces in radians: 0 to the camera, pi/2 to the right edge, pi away.
-    yaw: Float[NDArray[np.float32], "t"]
-    posture: Float[NDArray[np.float32], "t angles"]  # joint angles, see ``angles``
+    yaw: Float[ndarray, "t"]
+    posture: Float[ndarray, "t angles"]  # joint angles, see ``angles``
     angles: tuple[str, ...]  # their names, fields of `reidaug.people3d.motion.Posture`
 
 

@@ -18,7 +18,7 @@ from reidaug.data.market1501 import ReIDDataset, names_read
 from reidaug.errors import ReidaugError
 from reidaug.files import write_atomically
 from reidaug.geometry.pose import Pose
-from reidaug.runs import RunFolder, notice
+from reidaug.runs import RunFolder, check_lock, notice
 
 DISTRACTOR = 0
 DECIMALS = 2
@@ -61,6 +61,7 @@ def make_pairs(
         ReidaugError: There is nothing to pair, or a file cannot be read or written.
         UsageError: An argument is wrong.
     """
+    check_lock(out)
     found = read_people(dataset, pattern=pattern, allow_left_out=allow_left_out)
     known, masks = find_or_estimate(found, out, keypoints=keypoints, model=model, workers=workers)
     joined, left_out = join_poses(found, known)

@@ -44,6 +44,15 @@ class Reading(NamedTuple):
         """Person and camera as numbers, see `id_of`."""
         return JUNK if self.person == str(JUNK) else id_of(self.person), id_of(self.camera)
 
+    @property
+    def words(self) -> tuple[str, str]:
+        """Person and camera as written where these are other than their numbers, else empty."""
+        person, camera = (
+            "" if text in (str(JUNK), str(number)) or text.lstrip("0") == str(number) else text
+            for text, number in zip(self, self.ids, strict=True)
+        )
+        return person if self.ids[0] else "", camera if self.ids[1] else ""
+
 
 def market_name(pid: int, camid: int, sequence: int, frame: int, detection: int) -> str:
     """Name a crop as Market-1501 does, such as ``0002_c1s1_000451_03.jpg``; pid -1 is junk.

@@ -3,6 +3,7 @@
 In memory an image is RGB, uint8 (3, H, W) or float (..., 3, H, W) in [0, 1].
 """
 
+import hashlib
 import io
 import struct
 import warnings
@@ -34,6 +35,8 @@ FORMATS = {
 The content decides, not the ending. Pillow knows more formats, some of which run other programs:
 PostScript is executed by Ghostscript.
 """
+JPEG = ("JPEG", "MPO")
+"""Pillow's names of JPEG files, those of several pictures among them."""
 SUFFIXES = frozenset(suffix for suffixes in FORMATS.values() for suffix in suffixes)
 """Endings of image files, in lower case."""
 KINDS = "JPEG, PNG, BMP, WebP, TIFF and GIF"
@@ -66,6 +69,22 @@ def read_image(path: Path) -> UInt8[Tensor, "3 H W"]:
     with open_image(path) as file:
         pixels = np.array(upright_rgb(file))
     return torch.from_numpy(pixels).permute(2, 0, 1).contiguous()
+
+
+def is_jpeg(path: Path) -> bool:
+    """Decide by its content whether an image file is JPEG; `ReidaugError` as of `open_image`."""
+    with open_image(path, decode=False) as image:
+        return image.format in JPEG
+
+
+def pixel_digest(image: Image.Image) -> int:
+    """Hash the pixels of an upright RGB image to 64 bits, never 0.
+
+    Copies in another lossless format, or with other metadata, have the same hash.
+    """
+    digest = hashlib.blake2b(repr(image.size).encode(), digest_size=8)
+    digest.update(image.tobytes())
+    return int.from_bytes(digest.digest()) or 1
 
 
 def image_size(path: Path) -> Size | None:

@@ -23,6 +23,7 @@ from reidaug.errors import ReidaugError
 from reidaug.files import read_text
 
 TRAIN, QUERY, GALLERY = SPLITS = ("bounding_box_train", "query", "bounding_box_test")
+ALL_SPLITS = f"{TRAIN}, {QUERY} and {GALLERY}"
 
 _BELOW = (
     "",
@@ -60,6 +61,12 @@ class Person(NamedTuple):
     pid: int  # person id as the dataset names it; 0 is a distractor
     camid: int  # camera id as the dataset names it (Market-1501 counts from 1)
     folder: str = ""  # the folder it lies in, where files in several folders have one name
+    words: tuple[str, str] = ("", "")  # person and camera as written, where these are no numbers
+
+    @property
+    def who(self) -> str:
+        """The person as written."""
+        return self.words[0] or str(self.pid)
 
     @property
     def key(self) -> str:
@@ -165,7 +172,7 @@ def find_root(root: Path) -> Path:
     root = root.expanduser()
     if not root.is_dir():
         what = "a file, and no folder" if root.is_file() else "no such folder"
-        raise ReidaugError(f"{root}: {what}; a Market-1501 root holds {_listed(SPLITS)}")
+        raise ReidaugError(f"{root}: {what}; a Market-1501 root holds {ALL_SPLITS}")
     for below in _BELOW:
         folder = root / below
         if any((folder / name).is_dir() for name in SPLITS) or (folder / LISTS[TRAIN]).is_file():
@@ -176,7 +183,7 @@ def find_root(root: Path) -> Path:
         raise ReidaugError(f"{root}: this is one split; point at the folder above, {root.parent}")
     raise ReidaugError(
         f"{root}: no folder {TRAIN} here or in {_BELOW[1]} or {_BELOW[2]} below; "
-        f"a Market-1501 root holds {_listed(SPLITS)}"
+        f"a Market-1501 root holds {ALL_SPLITS}"
     )
 
 
@@ -195,7 +202,7 @@ def scan_split(folder: Path, pattern: re.Pattern[str]) -> SplitFiles:
     if not folder.is_dir():
         raise ReidaugError(
             f"{printable(folder.parent)}: no folder {folder.name}; a Market-1501 root holds "
-            f"{_listed(SPLITS)}"
+            f"{ALL_SPLITS}"
         )
     return read_crops(list_images(folder), pattern)
 
@@ -219,7 +226,7 @@ def read_crops(found: ImageFolder, pattern: re.Pattern[str]) -> SplitFiles:
             junk += 1
         else:
             folder = path.parent.name if shared else ""
-            people.append(Person(path, *reading.ids, folder))
+            people.append(Person(path, *reading.ids, folder, reading.words))
             kept.append((path, reading))
     return SplitFiles(
         tuple(people), junk, tuple(unmatched), found.unusable, found.folders, by_folder,
@@ -341,7 +348,3 @@ def _listed_person(folder: Path, text: str) -> Person | None:
         return Person(folder / name, id_of(pid), id_of(camid))
     except (ValueError, IndexError):
         return None
-
-
-def _listed(names: Sequence[str]) -> str:
-    return f"{', '.join(names[:-1])} and {names[-1]}"

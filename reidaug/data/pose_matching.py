@@ -76,6 +76,19 @@ def _longest(
     return best
 
 
+def other_ending(images: Iterable[Path], keys: Iterable[str]) -> str:
+    """Say which image a keypoint file has with another ending; nothing where it has none so.
+
+    Images that were converted have such names: ``a.png`` where the file says ``a.jpg``.
+    """
+    stems = {Path(key.replace("\\", "/")).stem: key for key in keys}
+    for image in images:
+        key = stems.get(image.stem)
+        if key is not None and Path(key).suffix != image.suffix:
+            return f" ({image.name} is called {key} in it: give both one ending)"
+    return ""
+
+
 NamesByLast = Mapping[str, Sequence[str]]
 """Names of a keypoint file by their last part."""
 

@@ -8,11 +8,12 @@ from reidaug.data.crop_names import PATTERN, compile_pattern
 from reidaug.data.images import mask_path
 from reidaug.data.loose_crops import crops_in, find_crops
 from reidaug.data.market1501 import GALLERY, QUERY, SPLITS, TRAIN
+from reidaug.dataset_check.augmenting import augment_findings
 from reidaug.dataset_check.duplicates import duplicate_findings
-from reidaug.dataset_check.findings import EVALUATION, USES, Finding, Tally, ranked
+from reidaug.dataset_check.findings import AUGMENT, EVALUATION, USES, Finding, Tally, ranked
 from reidaug.dataset_check.identities import Counts, count, identity_findings
 from reidaug.dataset_check.image_files import image_findings, inspect_images
-from reidaug.dataset_check.joints import joint_findings
+from reidaug.dataset_check.joints import POSES, joint_findings
 from reidaug.dataset_check.names import (
     Listing,
     is_listed,
@@ -121,10 +122,17 @@ def check_dataset(
     findings += duplicate_findings(splits, images)
     if keypoints is None:
         advice = "`reidaug pose` makes them; `reidaug augment` does so by itself"
+        if 0 < len(splits[TRAIN].people) < POSES:
+            advice += f", into {len(splits[TRAIN].people)} poses at most"
         findings.append(Finding.remark(TRAIN, "no keypoints", advice, Tally()))
     else:
         people, sizes = splits[TRAIN].people, images[TRAIN].sizes()
         findings += joint_findings(people, sizes, keypoints, root=root)
+    train = splits[TRAIN].people
+    if train and not any(AUGMENT in finding.stops for finding in findings):
+        findings += augment_findings(
+            train, root, keypoints=keypoints, masks=masks, allow_left_out=allow_left_out
+        )
     present = [listing for listing in splits.values() if not listing.missing]
     counts = {listing.split: count(listing, listed=listed) for listing in present}
     examples = next((listing.examples for listing in present if listing.examples), ())

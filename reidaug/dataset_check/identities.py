@@ -8,6 +8,7 @@ from typing import NamedTuple
 from reidaug.data.market1501 import GALLERY, QUERY, TRAIN, Person
 from reidaug.dataset_check.findings import EVALUATION, TRAINING, Finding, Tally, number
 from reidaug.dataset_check.names import Listing
+from reidaug.dataset_check.retrieval import unmatched_queries
 
 DISTRACTOR = 0
 TORCHREID_CAMERAS, TORCHREID_IDS = 6, 1501
@@ -57,6 +58,7 @@ def identity_findings(splits: Mapping[str, Listing], *, listed: bool) -> list[Fi
 
 
 def _training(train: Sequence[Person]) -> list[Finding]:
+    names = {person.pid: person.who for person in train}
     images: dict[int, int] = defaultdict(int)
     cameras: dict[int, set[int]] = defaultdict(set)
     for person in train:
@@ -66,13 +68,15 @@ def _training(train: Sequence[Person]) -> list[Finding]:
         what, advice = "only one person", "a model learns to distinguish persons: add more"
         return [Finding.problem(TRAIN, what, advice, Tally(), (TRAINING,))]
     findings = []
-    single = Tally(f"person {pid}" for pid, count in sorted(images.items()) if count == 1)
+    single = Tally(f"person {names[pid]}" for pid, count in sorted(images.items()) if count == 1)
     if single.count:
         what = f"{_of(single.count, len(images))} have one image only"
         advice = "they give triplet losses no positive pair; warps give them more poses"
         findings.append(Finding.advise(TRAIN, what, advice, single))
     still = Tally(
-        f"person {pid}" for pid, own in sorted(cameras.items()) if len(own) == 1 < images[pid]
+        f"person {names[pid]}"
+        for pid, own in sorted(cameras.items())
+        if len(own) == 1 < images[pid]
     )
     if still.count:
         what = f"{_of(still.count, len(images))} appear under one camera only"
@@ -83,32 +87,24 @@ def _training(train: Sequence[Person]) -> list[Finding]:
 
 
 def _queries(query: Sequence[Person], gallery: Sequence[Person]) -> list[Finding]:
-    gallery_cameras: dict[int, set[int]] = defaultdict(set)
-    for person in gallery:
-        gallery_cameras[person.pid].add(person.camid)
-    absent, same_camera = Tally(), Tally()
-    for person in query:
-        cameras = gallery_cameras.get(person.pid, set())
-        if not cameras:
-            absent.add(person.path.name)
-        elif cameras == {person.camid}:
-            same_camera.add(person.path.name)
+    lost = unmatched_queries(query, gallery)
     unmatched = (
         (
-            absent,
+            lost.absent,
             "show a person the gallery does not have",
             "move an image of each of these persons, by another camera, into the gallery",
         ),
         (
-            same_camera,
+            lost.same_camera,
             "have matches in the gallery by their own camera only",
             "images of a query's person and camera do not count: add images of other cameras, or "
             "number the cameras differently (a --pattern without camid makes all of them 1)",
         ),
     )
-    none_matched = absent.count + same_camera.count == len(query)
+    none_matched = lost.total == len(query)
     findings = []
-    for tally, says, advice in unmatched:
+    for people, says, advice in unmatched:
+        tally = Tally(person.path.name for person in people)
         what = f"{_of(tally.count, len(query), 'queries')} {says}"
         if tally.count and none_matched:
             findings.append(Finding.problem(QUERY, what, advice, tally, (EVALUATION,)))
@@ -122,7 +118,8 @@ def _shared(train: Sequence[Person], test: Sequence[Person], *, listed: bool) ->
     shared = {p.pid for p in train} & {p.pid for p in test} - {DISTRACTOR}
     if not shared:
         return []
-    tally = Tally(f"person {pid}" for pid in sorted(shared))
+    names = {person.pid: person.who for person in test}
+    tally = Tally(f"person {names[pid]}" for pid in sorted(shared))
     where = f"{TRAIN}, {QUERY}, {GALLERY}"
     what = f"{number(tally.count, 'person number')} in training and test alike"
     if listed:

@@ -1,6 +1,5 @@
 """Checks of every image file and mask of a dataset, in several processes."""
 
-import hashlib
 from array import array
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -11,11 +10,10 @@ from joblib import delayed
 from numpy.typing import NDArray
 from PIL import Image
 
-from reidaug.data.images import is_turned, open_image, read_mask, upright_rgb
+from reidaug.data.images import JPEG, is_turned, open_image, pixel_digest, read_mask, upright_rgb
 from reidaug.dataset_check.findings import Finding, Tally, number
 from reidaug.dataset_check.names import uses_of
 from reidaug.errors import ReidaugError
-from reidaug.files import check_regular
 from reidaug.jobs import run_tasks
 
 AT_ONCE = 128  # files of one task
@@ -63,7 +61,7 @@ _SPOILT = {
 class ImageFacts(NamedTuple):
     """Facts of one image file."""
 
-    digest: int  # 64 bits of a hash of the file's content; 0 when it cannot be read
+    digest: int  # hash of the pixels, see `reidaug.data.images.pixel_digest`; 0: not readable
     height: int  # rows of the upright image; 0 when it cannot be read
     width: int  # columns of the upright image
     marks: tuple[str, ...] = ()  # keys of the findings it belongs to
@@ -141,22 +139,17 @@ def _inspect_chunk(paths: Sequence[Path], masks: Sequence[Path] | None) -> list[
 
 def inspect_image(path: Path, mask: Path | None = None) -> ImageFacts:
     """Inspect one image file, and its mask where one is given; raises nothing."""
-    digest = bytes(8)
     try:
-        check_regular(path, what="image")
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=8)).digest()
         with open_image(path) as image:
             upright = upright_rgb(image)
+            digest = pixel_digest(upright)
             marks = [*_storage_marks(image, path), *_shape_marks(*upright.size)]
             marks += _colour_marks(upright)
-    except OSError as error:
-        return ImageFacts(0, 0, 0, error=f"{path}: {error.strerror or error}")
     except ReidaugError as error:
-        return ImageFacts(int.from_bytes(digest), 0, 0, error=str(error))
+        return ImageFacts(0, 0, 0, error=str(error))
     if mask is not None:
         marks += _mask_marks(mask, upright.size)
-    return ImageFacts(int.from_bytes(digest), upright.height, upright.width, tuple(marks))
+    return ImageFacts(digest, upright.height, upright.width, tuple(marks))
 
 
 def _storage_marks(image: Image.Image, path: Path) -> Iterator[str]:
@@ -166,7 +159,7 @@ def _storage_marks(image: Image.Image, path: Path) -> Iterator[str]:
         "alpha": image.has_transparency_data,
         "deep": image.mode.startswith(("I", "F")),
         "turned": is_turned(image),
-        "misnamed": named_jpeg and image.format not in ("JPEG", "MPO"),
+        "misnamed": named_jpeg and image.format not in JPEG,
     }
     return (name for name, found in marks.items() if found)
 

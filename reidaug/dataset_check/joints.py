@@ -12,6 +12,7 @@ from torch import Tensor
 from reidaug.data.image_poses import read_image_poses
 from reidaug.data.joint_placement import misplacement, strays
 from reidaug.data.market1501 import TRAIN, Person, image_names
+from reidaug.data.pose_matching import other_ending
 from reidaug.dataset_check.findings import AUGMENT, Finding, Tally, number
 from reidaug.errors import ReidaugError
 from reidaug.geometry.pose import OPENPOSE_18, TORSO, Pose, shows_torso, stack
@@ -29,7 +30,7 @@ def joint_findings(
     ``sizes`` are the images' (height, width), (N, 2); 0 where unknown.
     """
     folder = root / TRAIN
-    names = image_names(folder) if folder.is_dir() else [p.path.name for p in people]
+    names = image_names(folder) if folder.is_dir() else [p.key for p in people]
     where = keypoints.name
     try:
         known, keys = read_image_poses([p.path for p in people], keypoints, names=names)
@@ -66,10 +67,14 @@ def _matching(
         what = f"none of {number(len(people), 'training image')} is in it"
         first = next(iter(nobody.examples), min(have))  # at worst of junk
         advice = f"the names must be equal; it contains, for instance, {first}"
+        advice += other_ending((p.path for p in people), have)
         findings.append(Finding.problem(where, what, advice, without, (AUGMENT,)))
     elif without.count:
         what = f"{without.count:,} of {number(len(people), 'training image')} have no keypoints"
-        findings.append(Finding.advise(where, what, "they are left out of augment", without))
+        advice = "augment warps them by poses of others" + other_ending(
+            (p.path for p in people if p.path not in keys), have
+        )
+        findings.append(Finding.advise(where, what, advice, without))
     if nobody.count and without.count < len(people):
         what = f"keypoints of {number(nobody.count, 'image')} that are not in {TRAIN}"
         findings.append(Finding.remark(where, what, "they are ignored", nobody))

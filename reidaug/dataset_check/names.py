@@ -8,6 +8,7 @@ from reidaug.data.crop_names import PATTERN
 from reidaug.data.image_folders import MOST_LEFT_OUT, list_images
 from reidaug.data.market1501 import (
     LISTS,
+    QUERY,
     TRAIN,
     Person,
     SplitFiles,
@@ -112,6 +113,8 @@ def name_findings(listing: Listing, *, listed: bool, allowed: bool = False) -> l
     if not listing.people and not findings:
         what = f"no image that counts, {number(listing.junk, 'junk image')} (person -1)"
         advice = "put the images, or a folder of them for each person, directly into this folder"
+        if split == QUERY and listing.junk:
+            advice = "nothing can be scored; finetune-eval --eval-only lists what is found for each"
         findings.append(Finding.problem(split, what, advice, Tally(), stops))
     elif listing.junk:
         what = f"{number(listing.junk, 'junk image')} (person -1)"
@@ -133,12 +136,13 @@ def name_findings(listing: Listing, *, listed: bool, allowed: bool = False) -> l
 def _left_out(listing: Listing, *, listed: bool, allowed: bool) -> list[Finding]:
     split, stops = listing.split, uses_of(listing.split)
     correction = "correct these lines of the list" if listed else pattern_advice(listing.unmatched)
+    findings = []
     if listing.numbered:
         what = f"all {number(len(listing.unmatched), 'name')} give no person: each crop is its own"
         tally = Tally(listing.unmatched)
-        return [Finding.problem(split, what, correction, tally, (TRAINING,))]
+        findings.append(Finding.problem(split, what, correction, tally, (TRAINING,)))
+        listing = listing._replace(unmatched=())
     unreadable = "mend or remove these files"
-    findings = []
     for names, says, advice in (
         (listing.unmatched, "do not name person and camera", correction),
         (listing.unusable, "are no usable images", unreadable),

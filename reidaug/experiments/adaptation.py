@@ -26,7 +26,7 @@ from reidaug.reid.features import extract_features
 from reidaug.reid.network_modes import seeded
 from reidaug.reid.weights import load_weights, save_weights
 from reidaug.report.experiment import ExperimentReport, Gain, Scores
-from reidaug.runs import RunFolder
+from reidaug.runs import RunFolder, check_lock
 
 
 @dataclass(frozen=True)
@@ -95,6 +95,7 @@ def adapt(
         ReidaugError: Crops cannot be read, a weight file does not fit, or training diverges.
         UsageError: The recipe does not fit the data.
     """
+    check_lock(out)
     data = read_adaptation_data(recipe)
     check_networks(recipe)
     if not (resume and recipe.is_finished(out)):

@@ -1,25 +1,29 @@
 """Checks of an experiment's crops before its first step: what would spoil it after hours of work.
 
 Every image is opened; queries have something to find, and find it by what they show rather than by
-being a copy of it; the warps of an arm are warps of the crops that it trains on.
+being a copy of it or of a training crop; the warps of an arm are of the crops that it trains on.
 """
 
-import hashlib
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
 from reidaug.augment.output_folder import origin_stem, warp_stem
-from reidaug.data.crop_names import warp_source
-from reidaug.data.images import read_image, read_mask
+from reidaug.data.crop_names import JUNK, warp_source
+from reidaug.data.images import open_image, pixel_digest, read_image, read_mask, upright_rgb
 from reidaug.data.market1501 import Person
+from reidaug.dataset_check.retrieval import (
+    Copies,
+    copied_queries,
+    leaked_images,
+    unmatched_queries,
+)
 from reidaug.errors import ReidaugError
 from reidaug.machine import cores
 from reidaug.runs import counter, notice, stored_recipe
 
-COPIES = 0.01  # largest share of the queries that may be copies of their own matches
 LONG = 20_000  # images; beyond, opening them takes long enough to show progress
 SAMPLED = 20  # crops of two datasets that are compared
 T = TypeVar("T")
@@ -27,6 +31,8 @@ T = TypeVar("T")
 
 def check_retrieval(query: Sequence[Person], gallery: Sequence[Person], *, root: Path) -> None:
     """Check that queries have matches: crops of their person by another camera; tell those without.
+
+    Queries of unknown people, of person -1, have none and do not count.
 
     Args:
         query: Query crops.
@@ -36,21 +42,19 @@ def check_retrieval(query: Sequence[Person], gallery: Sequence[Person], *, root:
     Raises:
         ReidaugError: No query has a match.
     """
-    cameras: dict[int, set[int]] = {}
-    for person in gallery:
-        cameras.setdefault(person.pid, set()).add(person.camid)
-    lost = [p for p in query if not cameras.get(p.pid, set()) - {p.camid}]
-    if not lost:
+    query = [person for person in query if person.pid != JUNK]
+    lost = unmatched_queries(query, gallery)
+    if not lost.total:
         return
-    absent = sum(person.pid not in cameras for person in lost)
     reasons = {
-        "whose person is not in the gallery": absent,
-        "whose person only their own camera saw, which does not count": len(lost) - absent,
+        "whose person is not in the gallery": len(lost.absent),
+        "whose person only their own camera saw, which does not count": len(lost.same_camera),
     }
     why = ", ".join(f"{count} {reason}" for reason, count in reasons.items() if count)
-    line = f"{root}: {len(lost)} of {len(query)} queries have no match, such as "
-    line += f"{lost[0].path.name}: {why}"
-    if len(lost) == len(query):
+    first = (*lost.absent, *lost.same_camera)[0]
+    line = f"{root}: {lost.total} of {len(query)} queries have no match, such as "
+    line += f"{first.path.name}: {why}"
+    if lost.total == len(query):
         raise ReidaugError(f"{line}; there is nothing to measure: are cameras read from the names?")
     notice(f"{line}; they do not count")
 
@@ -58,21 +62,24 @@ def check_retrieval(query: Sequence[Person], gallery: Sequence[Person], *, root:
 def check_images(
     query: Sequence[Person],
     gallery: Sequence[Person],
-    *others: Sequence[Person],
+    train: Sequence[Person] = (),
+    others: Iterable[Sequence[Person]] = (),
     masks: Sequence[Path] = (),
 ) -> None:
-    """Open every image and mask, and look for queries that are copies of their matches.
+    """Open every image and mask, and look for copies that would make the scores mean nothing.
 
     Args:
         query: Query crops.
         gallery: Gallery crops.
-        others: Further crops, such as those to train on.
+        train: Real crops to train on.
+        others: Further crops, such as warps.
         masks: Person masks.
 
     Raises:
-        ReidaugError: A file cannot be read, or more than a hundredth of the queries are copies.
+        ReidaugError: A file cannot be read, or more than a hundredth of the queries are copies of
+            their matches, or of query and gallery crops of training crops.
     """
-    searched = list(dict.fromkeys(person.path for person in (*query, *gallery)))
+    searched = list(dict.fromkeys(person.path for person in (*query, *gallery, *train)))
     known = set(searched)
     rest = list(dict.fromkeys(p.path for part in others for p in part if p.path not in known))
     errors: list[str] = []
@@ -100,7 +107,7 @@ def check_images(
             f"{len(errors)} of {total} images cannot be read: {'; '.join(errors[:3])}"
             f"{' ...' if len(errors) > 3 else ''}; replace or remove them"
         )
-    _check_copies(query, gallery, digests)
+    _check_copies(query, gallery, train, digests)
 
 
 def check_sources(
@@ -160,12 +167,9 @@ def _tried(read: Callable[[Path], T], path: Path) -> tuple[T | None, str | None]
         return None, str(error)
 
 
-def _digest(path: Path) -> bytes:
-    """Hash the pixels of an image: copies in another file format have the same."""
-    image = read_image(path)
-    return hashlib.blake2b(
-        image.numpy().tobytes() + repr(tuple(image.shape)).encode(), digest_size=16
-    ).digest()
+def _digest(path: Path) -> int:
+    with open_image(path) as image:
+        return pixel_digest(upright_rgb(image))
 
 
 def _opened(path: Path) -> None:
@@ -177,26 +181,36 @@ def _opened_mask(path: Path) -> None:
 
 
 def _check_copies(
-    query: Sequence[Person], gallery: Sequence[Person], digests: Mapping[Path, bytes]
+    query: Sequence[Person],
+    gallery: Sequence[Person],
+    train: Sequence[Person],
+    digests: Mapping[Path, int],
 ) -> None:
-    there: dict[tuple[bytes, int], list[Person]] = {}
-    for person in gallery:
-        there.setdefault((digests[person.path], person.pid), []).append(person)
-    copies = []
-    for person in query:
-        same = there.get((digests[person.path], person.pid), ())
-        if twin := next((other for other in same if other.camid != person.camid), None):
-            copies.append((person.path, twin.path))
-    if not copies:
-        return
-    mine, other = copies[0]
-    line = (
-        f"{mine.parent.parent}: {len(copies)} of {len(query)} queries are copies of gallery crops "
-        f"of their person, such as {mine.name} of {other.name}: they find themselves"
+    hashes = [[digests[person.path] for person in part] for part in (query, gallery, train)]
+    copied = copied_queries(query, hashes[0], gallery, hashes[1])
+    _tell(
+        copied,
+        f"{len(copied.pairs)} of {len(query)} queries are copies of gallery crops of their person",
+        "they find themselves",
+        "take queries out of the gallery, or give both the same camera",
     )
-    if len(copies) > COPIES * len(query):
-        raise ReidaugError(
-            f"{line}, and scores mean nothing; take queries out of the gallery, or give both the "
-            f"same camera"
-        )
+    test = (*query, *gallery) if gallery is not query else query
+    leaked = leaked_images(test, [digests[person.path] for person in test], train, hashes[2])
+    _tell(
+        leaked,
+        f"{len(leaked.pairs)} of {len(test)} query and gallery crops are training crops too",
+        "the model has seen them",
+        "remove them from one side",
+    )
+
+
+def _tell(copies: Copies, what: str, why: str, advice: str) -> None:
+    if not copies.pairs:
+        return
+    mine, other = copies.pairs[0]
+    line = (
+        f"{mine.path.parent.parent}: {what}, such as {mine.path.name} of {other.path.name}: {why}"
+    )
+    if copies.many:
+        raise ReidaugError(f"{line}, and scores mean nothing; {advice}")
     notice(line)

@@ -43,7 +43,7 @@ from reidaug.geometry.warp import warp
 from reidaug.jobs import run_tasks
 from reidaug.machine import cores, one_thread
 from reidaug.report.figures import Picture, labelled_columns
-from reidaug.runs import RunFolder, notice
+from reidaug.runs import RunFolder, check_lock, notice
 
 NO_EVIDENCE = "no evidence of a difference"
 RETRY = "resume with --resume and fewer --jobs"
@@ -119,10 +119,12 @@ def compare(
             training diverges.
         UsageError: The recipe cannot be carried out.
     """
+    main = PartialState().is_main_process
+    if main:
+        check_lock(out)
     rows = plan_rows(recipe, out)
     trainings = {name: row.training for name, row in rows.items() if row.training is not None}
     testing = _read_testing(recipe, trainings)
-    main = PartialState().is_main_process
     run = RunFolder(out, resumed=resume)
     if main:
         resolved = {"command": "compare", **recipe.model_dump(mode="json")}

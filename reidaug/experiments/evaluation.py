@@ -1,6 +1,6 @@
 """Evaluation of a finished re-ID model: `reidaug finetune-eval --eval-only`."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -9,16 +9,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from reidaug.data.crop_names import JUNK
 from reidaug.data.images import encode_png
 from reidaug.data.market1501 import Person
 from reidaug.errors import UsageError
+from reidaug.experiments.evaluation_data import read_evaluation_data
 from reidaug.experiments.experiment_data import ExperimentData
 from reidaug.experiments.finetune import FinetuneGrid
 from reidaug.experiments.finetune_config import (
     FinetuneRecipe,
     build_checked_network,
     check_recipe_crops,
-    read_data,
 )
 from reidaug.experiments.pose_averaging import Averaging, average_with_warps
 from reidaug.experiments.query_results import (
@@ -26,7 +27,6 @@ from reidaug.experiments.query_results import (
     QueryResult,
     as_csv,
     query_results,
-    unknown_queries,
 )
 from reidaug.experiments.tables import (
     Subset,
@@ -41,9 +41,15 @@ from reidaug.reid.evaluation.metrics import Identities
 from reidaug.reid.evaluation.ranking import Metric, nearest
 from reidaug.reid.evaluation.retrieval import Evaluation, Rerank, evaluate
 from reidaug.reid.features import RetrievalFeatures
-from reidaug.report.ranked import RankedQuery, Result, choose_queries, ranked_sheet
+from reidaug.report.ranked import (
+    RankedQuery,
+    Result,
+    choose_queries,
+    choose_unknown,
+    ranked_sheet,
+)
 from reidaug.report.reid_section import cmc_picture
-from reidaug.runs import RunFolder
+from reidaug.runs import RunFolder, check_lock
 
 RESULTS_SHOWN = 10
 METRICS = {"cosine": "cosine", "euclidean": "Euclidean distance"}
@@ -116,7 +122,12 @@ class EvaluationReport:
     def text(self) -> str:
         """Format as the dataset's table, torchreid's block, fast-reid's table and both mAPs."""
         plain, lines = self.evaluation, [subset_table(self.subsets)]
-        if plain.unmatched:
+        if plain.unmatched == len(plain.ap):
+            lines.append(
+                f"no query shows a known person: scores are not defined; {FILE} lists what is "
+                "found for each"
+            )
+        elif plain.unmatched:
             lines.append(f"{plain.unmatched} queries have no match and do not count")
         rows = {self.dataset: plain}
         if self.reranked is not None:
@@ -160,11 +171,15 @@ def evaluate_checkpoint(
     """
     if recipe.checkpoint is None:
         raise UsageError("--eval-only: name the model to evaluate with --set checkpoint=FILE")
-    data = read_data(recipe.model_copy(update={"arms": {}}))
-    model = build_checked_network(recipe, len(data.pids), training=False)
+    check_lock(out)
+    found = read_evaluation_data(recipe)
+    data = found.crops
+    model = build_checked_network(recipe, max(len(data.pids), 1), training=False)
     if averaging is not None:
         _check_averaging(recipe, averaging)
-    check_recipe_crops(recipe, data, finished=out if resume else None, training=False)
+    check_recipe_crops(
+        recipe, data, found.unscored, finished=out if resume else None, training=False
+    )
     command = "finetune-eval --eval-only" + f" --rerank {rerank}" * (rerank != "none")
     command += f" {averaging.options()}" if averaging else ""
     folder = RunFolder.open(out, recipe.resolved(command), resume=resume)
@@ -189,11 +204,10 @@ def evaluate_checkpoint(
             both = evaluate(moved, memory_mb=recipe.memory_mb, rerank=rerank)
             curves[f"{recipe.backbone}, averaged, {rerank}"] = both.curve
     ranked = _ranked(data, features, plain, recipe.metric)
-    results = _every_query(grid, model, features, plain)
-    write_atomically(folder.path / FILE, as_csv(results))
-    write_atomically(folder.path / "cmc.png", cmc_picture(curves))
-    if ranked:
-        write_atomically(folder.path / "ranked.png", encode_png(ranked_sheet(ranked)))
+    results = _every_query(grid, model, features, plain, found.unscored)
+    if plain.scores["mAP"] is None:
+        curves = {}
+    _write(folder, results, curves, ranked)
     splits = {"train": data.train, "query": data.query, "gallery": data.gallery}
     report = EvaluationReport(
         (recipe.test_dataset or recipe.dataset).resolve().name,
@@ -213,6 +227,20 @@ def evaluate_checkpoint(
     )
     folder.report(report.as_dict())
     return report
+
+
+def _write(
+    folder: RunFolder,
+    results: Sequence[QueryResult],
+    curves: Mapping[str, Sequence[float]],
+    ranked: Sequence[RankedQuery],
+) -> None:
+    """Write the files of an evaluation, without pictures of what is not defined."""
+    write_atomically(folder.path / FILE, as_csv(results))
+    if curves:
+        write_atomically(folder.path / "cmc.png", cmc_picture(curves))
+    if ranked:
+        write_atomically(folder.path / "ranked.png", encode_png(ranked_sheet(ranked)))
 
 
 def _check_averaging(recipe: FinetuneRecipe, averaging: Averaging) -> None:
@@ -248,16 +276,14 @@ def _averaged(
 
 
 def _every_query(
-    grid: FinetuneGrid, model: ReIDModel, features: RetrievalFeatures, plain: Evaluation
+    grid: FinetuneGrid,
+    model: ReIDModel,
+    features: RetrievalFeatures,
+    plain: Evaluation,
+    unknown: Sequence[Person],
 ) -> list[QueryResult]:
     """List the results of all queries, those of unknown people last."""
     recipe, data = grid.recipe, grid.data
-    root, pattern = recipe.dataset, recipe.pattern
-    if recipe.test_dataset is not None:
-        root, pattern = recipe.test_dataset, recipe.test_pattern
-    unknown = unknown_queries(root, pattern)
-    if recipe.evaluate_on == "held_out":
-        unknown = ()
     own = features.query_features
     if unknown:
         own = torch.cat((own, grid.embed(model, unknown)))
@@ -275,9 +301,14 @@ def _every_query(
 def _ranked(
     data: ExperimentData, features: RetrievalFeatures, evaluation: Evaluation, metric: Metric
 ) -> list[RankedQuery]:
-    """Search again for the queries with the worst, median and best average precision."""
+    """Search again for the queries with the worst, median and best average precision.
+
+    Where none is defined, for some of those of unknown people.
+    """
     rows = []
-    for index, kind in choose_queries(evaluation.ap):
+    unknown = [person.pid == JUNK for person in data.query]
+    chosen = choose_unknown(len(unknown)) if all(unknown) else choose_queries(evaluation.ap)
+    for index, kind in chosen:
         person = data.query[index]
         found = nearest(
             features.query_features[index : index + 1],
@@ -288,11 +319,11 @@ def _ranked(
             metric=metric,
         )
         results = tuple(
-            Result(data.gallery[k].path, float(distance), bool(right))
+            Result(data.gallery[k].path, float(distance), None if unknown[index] else bool(right))
             for k, right, distance in zip(*(part[0] for part in found), strict=True)
             if k >= 0
         )
-        rows.append(RankedQuery(person.path, kind, evaluation.ap[index] or 0.0, results))
+        rows.append(RankedQuery(person.path, kind, evaluation.ap[index], results, person.words[0]))
     return rows
 
 

@@ -136,9 +136,10 @@ def read_extra_crops(
     """
     dataset = _good_crops(root, options)
     if unknown := {person.pid for person in dataset.train} - known:
+        first = min((p for p in dataset.train if p.pid in unknown), key=lambda p: p.pid)
         raise ReidaugError(
             f"{root}: {len(unknown)} people of arm {arm} are not among the training people of "
-            f"{options.dataset}, such as {min(unknown)}"
+            f"{options.dataset}, such as {first.who} of {first.path.name}"
         )
     check_sources(dataset.root, dataset.train, real, arm=arm, dataset=find_root(options.dataset))
     return dataset
@@ -155,22 +156,23 @@ def check_crops(
 
     Args:
         data: The crops.
-        others: Crops that are in no part of it.
+        others: Crops that are in no part of it: to train on, or without training to search for.
         root: Dataset of query and gallery, for messages.
         masks: Folder with the masks of training crops, where they are used.
         training: Whether there is a training; otherwise query and gallery are checked alone.
 
     Raises:
-        ReidaugError: No query can be found, queries are copies of gallery crops, or an image
-            cannot be read.
+        ReidaugError: No query can be found, queries are copies of gallery crops, test crops are
+            training crops, or an image cannot be read.
     """
     check_retrieval(data.query, data.gallery, root=root)
     if not training:
-        check_images(data.query, data.gallery)
+        check_images(data.query, data.gallery, others=others)
         return
     files = [] if masks is None else [mask_path(masks, p.key) for p in data.train]
     masked = [file for file in files if file.is_file()]
-    check_images(data.query, data.gallery, data.train, *data.extra.values(), *others, masks=masked)
+    train = tuple(dict.fromkeys((*data.train, *(p for part in others for p in part))))
+    check_images(data.query, data.gallery, train, data.extra.values(), masks=masked)
 
 
 def hold_out(
@@ -235,19 +237,33 @@ def _real_crops(
     if options.evaluate_on == "held_out":
         train, query = hold_out(whole.train, options.held_out, seed=options.split_seed)
         return whole._replace(train=train, query=query, gallery=query)
+    people = read_test(options, test, test_pattern)
+    left_out = (*whole.left_out, *people.left_out)
+    return whole._replace(query=people.query, gallery=people.gallery, left_out=left_out)
+
+
+def read_test(
+    options: ExperimentOptions,
+    test: Path | None,
+    test_pattern: str | None,
+    splits: Sequence[str] = (QUERY, GALLERY),
+) -> ReIDDataset:
+    """Read query and gallery crops, or one of both; see `read_experiment_data`.
+
+    Raises:
+        ReidaugError: A split cannot be read, or is none of a folder of crops.
+    """
     if test is None and not find_crops(options.dataset)[1]:
         raise ReidaugError(
             f"{options.dataset}: a folder of crops has no query and gallery; name a Market-1501 "
             "root, or evaluate_on: held_out"
         )
-    people = read_market1501(
+    return read_market1501(
         test or options.dataset,
         pattern=test_pattern if test else options.pattern,
-        splits=(QUERY, GALLERY),
-        allow_left_out=allow,
+        splits=splits,
+        allow_left_out=options.allow_left_out,
     )
-    left_out = (*whole.left_out, *people.left_out)
-    return whole._replace(query=people.query, gallery=people.gallery, left_out=left_out)
 
 
 def _good_crops(root: Path, options: ExperimentOptions) -> ReIDDataset:

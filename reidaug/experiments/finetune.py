@@ -28,6 +28,7 @@ from reidaug.experiments.finetune_config import (
 )
 from reidaug.experiments.results import CellResult, scores, shared_report
 from reidaug.experiments.run_grid import Advance, CellKey, Grid, dry_run_grid, run_experiment
+from reidaug.finite import LAST_GOOD, keep_last_good
 from reidaug.jobs import Records
 from reidaug.machine import one_thread
 from reidaug.reid.backbones import ReIDModel
@@ -38,7 +39,7 @@ from reidaug.reid.network_modes import seeded
 from reidaug.reid.training_loop import DivergedError, FinalMetrics, train
 from reidaug.reid.weights import save_weights
 from reidaug.report.experiment import FinetuneReport
-from reidaug.runs import RunFolder
+from reidaug.runs import RunFolder, check_lock
 
 LOG_EVERY = 20
 DRY_RUN_CROPS = 64  # queries and gallery crops of a dry run, each
@@ -60,6 +61,7 @@ def finetune(
         ReidaugError: Crops cannot be read, a weight file does not fit, or training diverges.
         UsageError: The recipe does not fit the data.
     """
+    check_lock(out)
     data = read_data(recipe)
     check_arms(recipe, data)
     build_checked_network(recipe, len(data.pids), training=True)
@@ -165,6 +167,7 @@ class FinetuneGrid(Grid[FinetuneReport]):
     def finish(self, key: CellKey, advance: Advance) -> CellKey:
         """Train and evaluate a cell, write its record, and remove weights that nobody needs."""
         super().finish(key, advance)
+        self.trained.path(str(key)).unlink(missing_ok=True)
         if key.name != START and not self.recipe.of_arm(key.name).keep_checkpoints:
             self.model_path(key).unlink(missing_ok=True)
         return key
@@ -177,12 +180,17 @@ class FinetuneGrid(Grid[FinetuneReport]):
     def _stopped(self, key: CellKey, model: ReIDModel, error: DivergedError) -> ReidaugError:
         """Keep the last good weights of a cell that diverged, and say where they are."""
         model.load_state_dict(dict(error.good))
-        path = self.model_path(key).with_suffix(".last_good.safetensors")
-        save_weights(model, path)
-        return ReidaugError(f"{key.name}, {error}; weights of step {error.good_step}: {path}")
+        last = keep_last_good(
+            error.good,
+            lambda path: save_weights(model, path),
+            self.model_path(key).with_suffix(f".{LAST_GOOD}.safetensors"),
+            else_kept="there are no good ones",
+        )
+        return ReidaugError(f"{key.name}, {error}; of step {error.good_step}, {last}")
 
     def report(self) -> FinetuneReport:
         """Build the report of the finished experiment."""
+        self.trained.remove()  # of what is finished nothing is left in it
         recipe, data, start = self.recipe, self.data, self.results(START)
         cells = {name: self.results(name) for name in recipe.arms}
         last = {key: [getattr(cell, key) for cell in start] for key in ("loss", "accuracy")}

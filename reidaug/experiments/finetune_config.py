@@ -1,5 +1,6 @@
 """Recipe of `reidaug finetune-eval`, and the crops and the network that it names."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -8,6 +9,7 @@ import torch
 from accelerate import PartialState
 from pydantic import Field, model_validator
 
+from reidaug.data.market1501 import Person
 from reidaug.errors import UsageError
 from reidaug.experiments.arms import Arm, ExperimentOptions, Side
 from reidaug.experiments.experiment_data import (
@@ -161,19 +163,20 @@ def read_data(recipe: FinetuneRecipe) -> ExperimentData:
 def check_recipe_crops(
     recipe: FinetuneRecipe,
     data: ExperimentData,
-    *,
+    *others: Sequence[Person],
     finished: Path | None = None,
     training: bool = True,
 ) -> None:
     """Check the crops of an experiment before its first step; errors as of `check_crops`.
 
-    Nothing is checked where ``finished``, the run folder that is resumed, holds the report of this
-    very experiment.
+    ``others`` are crops that are in no part of it. Nothing is checked where ``finished``, the run
+    folder that is resumed, holds the report of this very experiment.
     """
     if finished is not None and recipe.is_finished(finished):
         return
     check_crops(
         data,
+        *others,
         root=recipe.test_dataset or recipe.dataset,
         masks=recipe.masks if any(recipe.of_arm(arm).grounds for arm in recipe.arms) else None,
         training=training,
@@ -224,14 +227,16 @@ def build_checked_network(recipe: FinetuneRecipe, people: int, *, training: bool
     weights = recipe.start_file()
     with seeded(0):
         model, loaded = build_network(recipe, people, 0, weights)
+    objectives = [recipe.of_arm(arm).objective for arm in recipe.arms] if training else []
     check_model(
         model,
         name=recipe.backbone,
         people=people,
         size=recipe.size,
         training=training,
-        triplet=recipe.objective.triplet_weight > 0,
-        teacher=training and any(recipe.of_arm(arm).objective.needs_scores for arm in recipe.arms),
+        triplet=any(one.triplet_weight > 0 for one in (recipe.objective, *objectives)),
+        teacher=any(one.needs_scores for one in objectives),
+        consistency=any(one.extra_consistency > 0 for one in objectives),
     )
     if weights is not None and loaded is not None:
         if recipe.checkpoint is not None:

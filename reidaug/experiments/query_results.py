@@ -3,15 +3,13 @@
 import csv
 import io
 from collections.abc import Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 from jaxtyping import Float
 from torch import Tensor
 
-from reidaug.data.crop_names import JUNK, PATTERN, compile_pattern, ids_in
-from reidaug.data.image_folders import list_images
-from reidaug.data.market1501 import LISTS, QUERY, TRAIN, Person, find_root
+from reidaug.data.crop_names import JUNK
+from reidaug.data.market1501 import Person
 from reidaug.reid.evaluation.metrics import Identities
 from reidaug.reid.evaluation.ranking import Metric, nearest, rank_matches
 
@@ -22,31 +20,14 @@ class QueryResult(NamedTuple):
     """What was found for one query; empty where it is not defined."""
 
     query: str  # file name
-    person: int  # -1: not known
-    camera: int
+    person: str  # as written; -1: not known
+    camera: str
     matches: int  # gallery crops of the person by other cameras
     ap: float | None  # average precision in percent
     first_match: int | None  # rank of the first match, from 1
     nearest: str | None  # file name of the nearest gallery crop
     distance: float | None  # its distance by the recipe's metric
     right: bool | None  # whether it shows the person
-
-
-def unknown_queries(root: Path, pattern: str | None = None) -> tuple[Person, ...]:
-    """List the query crops of unknown people, of person -1, which no evaluation counts.
-
-    None for datasets that are lists of files.
-
-    Args:
-        root: The dataset.
-        pattern: Regular expression that reads person and camera from its names; None: Market's.
-    """
-    root = find_root(root)
-    if (root / LISTS[TRAIN]).is_file() or not (root / QUERY).is_dir():
-        return ()
-    compiled = compile_pattern(pattern or PATTERN)
-    read = [(path, ids_in(compiled, path.name)) for path in list_images(root / QUERY).images]
-    return tuple(Person(path, *ids) for path, ids in read if ids is not None and ids[0] == JUNK)
 
 
 def query_results(
@@ -83,8 +64,8 @@ def query_results(
         rows.append(
             QueryResult(
                 query=person.key,
-                person=person.pid,
-                camera=person.camid,
+                person=person.who,
+                camera=person.words[1] or str(person.camid),
                 matches=len(hits),
                 ap=ap[k],
                 first_match=int(hits[0]) + 1 if len(hits) else None,

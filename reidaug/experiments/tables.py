@@ -104,25 +104,33 @@ def results_table(rows: Mapping[str, Evaluation]) -> str:
     for name, evaluation in rows.items():
         scores = [evaluation.score(key) for key in keys.values()]
         metric = (evaluation.score("mAP") + evaluation.score("rank1")) / 2
-        lines.append([name, *(f"{score:.2f}" for score in [*scores, metric])])
+        lines.append([name, *(_number(score, 2) for score in [*scores, metric])])
     return _markdown(["Dataset", *keys, "metric"], lines)
 
 
 def results_block(evaluation: Evaluation) -> str:
     """Write an evaluation as torchreid does, in the lines that people search logs for."""
-    score = evaluation.score
-    ranks = [f"Rank-{rank:<3}: {score(f'rank{rank}'):.1f}%" for rank in (1, 5, 10, 20)]
-    return "\n".join(["** Results **", f"mAP: {score('mAP'):.1f}%", "CMC curve", *ranks])
+
+    def score(name: str) -> str:
+        return _number(evaluation.score(name), 1, "%")
+
+    ranks = [f"Rank-{rank:<3}: {score(f'rank{rank}')}" for rank in (1, 5, 10, 20)]
+    return "\n".join(["** Results **", f"mAP: {score('mAP')}", "CMC curve", *ranks])
 
 
 def ap_lines(evaluation: Evaluation) -> str:
     """Write mAP by both formulas, and which is which, in two lines."""
     standard, trapezoid = evaluation.score("mAP"), evaluation.score("mAP_trapezoid")
     return (
-        f"mAP {standard:.2f} standard, {trapezoid:.2f} trapezoid\n"
+        f"mAP {_number(standard, 2)} standard, {_number(trapezoid, 2)} trapezoid\n"
         "standard: mean precision at the matches (torchreid, fast-reid, and all tables above); "
         "trapezoid: area under the precision-recall curve (DG-Net, Market-1501's own code)"
     )
+
+
+def _number(value: float, digits: int, unit: str = "") -> str:
+    """Write a score; a dash where it is not defined."""
+    return "-" if np.isnan(value) else f"{value:.{digits}f}{unit}"
 
 
 def _mean_std(values: Sequence[float]) -> str:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from reidaug.data.images import encode_jpeg, encode_png
 from reidaug.errors import ReidaugError, UsageError, require_extra
-from reidaug.files import read_text, write_atomically
+from reidaug.files import write_atomically
 from reidaug.geometry.flow import Size
 from reidaug.geometry.pose import Pose
 from reidaug.jobs import Records, Task, run_tasks
@@ -20,8 +20,7 @@ from reidaug.machine import cores
 from reidaug.people3d.body import load_body
 from reidaug.people3d.render import Render
 from reidaug.recipes import LARGEST_SEED
-from reidaug.runs import RunFolder, counter
-from reidaug.yaml_values import YamlError, parse_yaml
+from reidaug.runs import RunFolder, counter, stored_recipe
 
 RECORDS = ".parts"
 MOST = 1_000_000  # people, or images of one
@@ -180,13 +179,11 @@ def read_recipe(root: Path, command: str, purpose: str) -> dict[str, Any]:
     Raises:
         ReidaugError: Another command wrote the folder, or its recipe is damaged.
     """
-    path = root / "recipe.yaml"
-    try:
-        recipe = parse_yaml(read_text(path)) if path.is_file() else {}
-    except YamlError:
-        raise ReidaugError(f"{path}: not valid YAML; was it cut off?") from None
-    if not isinstance(recipe, dict) or recipe.get("command") != command:
-        raise ReidaugError(f"{root}: not made by 'reidaug {command}', so {purpose}")
+    recipe = dict(stored_recipe(root))
+    if recipe.get("command") != command:
+        raise ReidaugError(
+            f"{root}: not made by 'reidaug {command}', or its recipe.yaml is damaged, so {purpose}"
+        )
     return recipe
 
 

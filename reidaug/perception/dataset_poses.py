@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -243,23 +243,36 @@ def _poses(
         raise ReidaugError(f"not one of {statistics.crops} crops can be read: {first}")
 
 
-def _check_crops(job: PoseJob, crops: Sequence[Path], out: Path, masks: Path | None) -> None:
-    """Reject crops that a keypoint file cannot distinguish, and files that would be overwritten."""
-    if out.suffix != ".csv" or out.is_dir():
-        raise UsageError(f"--out {out}: name a file that ends in .csv")
-    if masks is not None and masks.exists() and not masks.is_dir():
-        raise UsageError(f"--masks {masks}: this is a file; name a folder")
-    for path in crops:
-        if not fits_patn(job.name(path)):
+def check_names(names: Mapping[Path, str], *, masks: bool) -> None:
+    """Check that a keypoint file, and a folder of masks, can tell crops apart.
+
+    Args:
+        names: The name of each crop in the file, see `reidaug.data.market1501.Person.key`.
+        masks: Whether there is a folder of masks.
+
+    Raises:
+        ReidaugError: A name cannot stand in such a file.
+        UsageError: Two crops have one name.
+    """
+    for path, name in names.items():
+        if not fits_patn(name):
             raise ReidaugError(f"{path}: such a name cannot stand in a keypoint file; rename it")
     parts = Counter(
-        job.name(path) if masks is None else str(mask_path(Path(), job.name(path)).with_suffix(""))
-        for path in crops
+        str(mask_path(Path(), name).with_suffix("")) if masks else name for name in names.values()
     )
     name, count = parts.most_common(1)[0]
     if count > 1:
         raise UsageError(
             f"{count} crops are called {name}; read folders that share names one by one"
         )
+
+
+def _check_crops(job: PoseJob, crops: Sequence[Path], out: Path, masks: Path | None) -> None:
+    """Reject crops that a keypoint file cannot distinguish, and files that would be overwritten."""
+    if out.suffix != ".csv" or out.is_dir():
+        raise UsageError(f"--out {out}: name a file that ends in .csv")
+    if masks is not None and masks.exists() and not masks.is_dir():
+        raise UsageError(f"--masks {masks}: this is a file; name a folder")
+    check_names({path: job.name(path) for path in crops}, masks=masks is not None)
     if masks is not None and masks.resolve() in {path.parent.resolve() for path in crops}:
         raise UsageError(f"--masks {masks}: this is where the crops are; name another folder")

@@ -81,13 +81,31 @@ class Renormalise(nn.Module):
         return images * scale + shift
 
 
+class HalfInstanceNorm(nn.Module):
+    """IBN-a: instance norm for the first half of the channels, batch norm for the rest.
+
+    Source:
+        Pan et al., "Two at Once: Enhancing Learning and Generalization Capacities via IBN-Net".
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.split = channels // 2
+        self.IN = nn.InstanceNorm2d(self.split, affine=True)
+        self.BN = nn.BatchNorm2d(channels - self.split)
+
+    def forward(self, maps: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+        """Normalise a map (B, C, h, w)."""
+        return torch.cat((self.IN(maps[:, : self.split]), self.BN(maps[:, self.split :])), dim=1)
+
+
 class Head(nn.Module):
     """A bottleneck and a classifier of identities.
 
     Args:
         features: Size of the pooled features.
         people: Number of identities.
-        embedding: Size of the bottleneck.
+        embedding: Size of the bottleneck; 0: none, batch norm of the features alone.
         dropout: Dropout between bottleneck and classifier.
         generator: Generator of the initial weights.
 
@@ -105,12 +123,14 @@ class Head(nn.Module):
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
-        self.bottleneck = nn.Linear(features, embedding)
+        self.bottleneck = nn.Linear(features, embedding) if embedding else nn.Identity()
+        embedding = embedding or features
         self.norm = nn.BatchNorm1d(embedding)
         self.dropout = nn.Dropout(dropout)
         self.classifier = nn.Linear(embedding, people)
-        nn.init.kaiming_normal_(self.bottleneck.weight, mode="fan_out", generator=generator)
-        nn.init.zeros_(self.bottleneck.bias)
+        if isinstance(self.bottleneck, nn.Linear):
+            nn.init.kaiming_normal_(self.bottleneck.weight, mode="fan_out", generator=generator)
+            nn.init.zeros_(self.bottleneck.bias)
         nn.init.normal_(self.classifier.weight, std=1e-3, generator=generator)
         nn.init.zeros_(self.classifier.bias)
 
@@ -132,14 +152,16 @@ class PersonResNet(ReIDModel):
         width: Channels of the first stage; 64 is torchvision's.
         last_stride: Stride of the last stage; image classifiers have 2.
         pooling: Global pooling of the map.
-        embedding: Size of each head's bottleneck.
+        embedding: Size of each head's bottleneck; 0 for none.
         dropouts: Dropout of each head; DG-Net has two, the second for fine-grained differences.
+        ibn: Whether half the channels of every block's first norm in stages 1 to 3 are
+            instance-normalised, as in IBN-a.
         generator: Generator of the initial weights; the global one when None.
     """
 
     channels_last: ClassVar[bool] = True
 
-    def __init__(
+    def __init__(  # noqa: PLR0913
         self,
         people: int,
         *,
@@ -150,10 +172,11 @@ class PersonResNet(ReIDModel):
         pooling: Literal["max", "avg"] = "max",
         embedding: int = 512,
         dropouts: Sequence[float] = (0.5, 0.75),
+        ibn: bool = False,
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
-        self.pooling = pooling
+        self.pooling, self.last_stride = pooling, last_stride
         self.conv1 = nn.Conv2d(3, width, 7, stride=2, padding=3, bias=False)
         self.bn1 = nn.BatchNorm2d(width)
         self.relu = nn.ReLU(inplace=True)
@@ -165,6 +188,8 @@ class PersonResNet(ReIDModel):
         ):
             layer = residual_stage(kind, channels, width * 2 ** (stage - 1), count, stride)
             channels = width * 2 ** (stage - 1) * kind.expansion
+            for residual in layer if ibn and stage < 4 else ():
+                residual.bn1 = HalfInstanceNorm(width * 2 ** (stage - 1))
             self.add_module(f"layer{stage}", layer)
         self.features = channels
         for module in self.modules():
@@ -186,7 +211,15 @@ class PersonResNet(ReIDModel):
         """
         if any(".classifier0." in f".{name}" for name in stored):
             return dict(stored)
-        return {_head_name(name): value for name, value in stored.items()}
+        named = {}
+        for name, value in stored.items():
+            # Without a linear layer (``linear_num`` 0) batch norm comes first.
+            first = name.partition("add_block.0.")[0] + "add_block.0."
+            bare = "add_block.0." in name and f"{first}running_mean" in stored
+            named[_head_name(name.replace("add_block.0.", "add_block.1.") if bare else name)] = (
+                value
+            )
+        return named
 
     def forward(self, images: Float[Tensor, "b 3 H W"]) -> Embedding:
         """See `ReIDModel.forward`."""

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torchvision.models.resnet import BasicBlock, Bottleneck
 
 from reidaug.reid.backbones import PRESETS as BLOCKS
-from reidaug.reid.backbones import residual_stage
+from reidaug.reid.backbones import HalfInstanceNorm, residual_stage
 from reidaug.reid.neck import TrunkAndNeck
 
 PRESETS: dict[str, dict[str, Any]] = {
@@ -118,24 +118,6 @@ class Trunk(nn.Module):
                 if index >= first:
                     maps = attention[index - first](maps)
         return maps
-
-
-class HalfInstanceNorm(nn.Module):
-    """IBN-a: instance norm for the first half of the channels, batch norm for the rest.
-
-    Source:
-        Pan et al., "Two at Once: Enhancing Learning and Generalization Capacities via IBN-Net".
-    """
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.split = channels // 2
-        self.IN = nn.InstanceNorm2d(self.split, affine=True)
-        self.BN = nn.BatchNorm2d(channels - self.split)
-
-    def forward(self, maps: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
-        """Normalise a map (B, C, h, w)."""
-        return torch.cat((self.IN(maps[:, : self.split]), self.BN(maps[:, self.split :])), dim=1)
 
 
 class NonLocal(nn.Module):

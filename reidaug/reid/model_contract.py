@@ -26,6 +26,7 @@ def check_model(
     training: bool = True,
     triplet: bool = True,
     teacher: bool = False,
+    consistency: bool = False,
 ) -> None:
     """Check that a model can be evaluated, and trained if need be.
 
@@ -40,6 +41,7 @@ def check_model(
         training: Whether it will be trained.
         triplet: Whether its features enter a triplet loss.
         teacher: Whether it will be a teacher, which gives scores in eval mode.
+        consistency: Whether its features in training are compared with those in eval mode.
 
     Raises:
         UsageError: The model breaks the contract; one line says how.
@@ -57,7 +59,10 @@ def check_model(
                 )
             if training:
                 mode = "training"
-                _check_training(model.train()(images), people, triplet=triplet)
+                trained = model.train()(images)
+                _check_training(trained, people, triplet=triplet)
+                if consistency:
+                    _check_consistency(output, trained)
     except ReidaugError as error:
         raise UsageError(f"backbone {name}: {error}") from None
     except Exception as error:  # code of other people may raise anything
@@ -106,15 +111,20 @@ def check_weights(
     ]
     lacking = [key for key in needed if key not in loaded.fitted]
     if lacking:
+        causes = CAUSES
+        if all(key.startswith("heads.") for key in lacking):
+            causes = "its head is another one: name it as weights, a start to train from, instead"
         raise ReidaugError(
             f"{path}: {len(lacking)} of the {len(needed)} tensors that the features of backbone "
-            f"{name} are made of are not in it ({first_names(lacking)}); {CAUSES}"
+            f"{name} are made of are not in it ({first_names(lacking)}); {loaded.hint or causes}"
         )
     if loaded.extra:
         raise ReidaugError(
             f"{path}: backbone {name} has no place for {len(loaded.extra)} of its tensors "
-            f"({first_names(loaded.extra)}); {CAUSES}"
+            f"({first_names(loaded.extra)}); {loaded.hint or CAUSES}"
         )
+    if loaded.hint:
+        raise ReidaugError(f"{path}: was trained otherwise than backbone {name}: {loaded.hint}")
 
 
 def _crops(model: ReIDModel, size: Size) -> Float[Tensor, "2 3 H W"]:
@@ -158,6 +168,17 @@ def _check_training(output: object, people: int, *, triplet: bool) -> None:
         raise UsageError(
             "in training it returns logits alone: return (logits, features), or set "
             "objective.triplet_weight to 0"
+        )
+
+
+def _check_consistency(output: Embedding, trained: Embedding) -> None:
+    """Check that the first head's features are there in training, and those of eval mode."""
+    if not trained.heads or trained.heads[0].shape != output.heads[0].shape:
+        given = _shape(trained.heads[0]) if trained.heads else "none"
+        raise UsageError(
+            f"objective.extra_consistency compares its features in training, {given}, with those "
+            f"in eval mode, {_shape(output.heads[0])}: return the same ones in training, or set it "
+            "to 0"
         )
 
 

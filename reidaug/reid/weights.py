@@ -15,11 +15,16 @@ from reidaug.errors import ReidaugError
 from reidaug.files import check_tensor_file, write_atomically
 from reidaug.finite import check_weights as check_finite
 from reidaug.reid.backbones import ReIDModel
+from reidaug.reid.weight_hints import option_hint, resnet_names
 
 # Keys of the weights in checkpoints that hold epoch, scores and optimiser too.
-CONTAINERS = ("state_dict", "model", "model_state_dict")
+CONTAINERS = ("state_dict", "model", "model_state_dict", "net")
+TRAINING = ("optimizer", "optimiser", "optim", "scheduler", "lr_scheduler")  # holds no network
+DEEPEST = 4  # dictionaries in one another
 # Prefixes of wrappers in files, and of adapters in our models.
-WRAPPERS = ("module.", "_orig_mod.", "model.", "network.", "backbone.", "base.")
+WRAPPERS = (
+    "module.", "_orig_mod.", "model.", "network.", "net.", "backbone.", "base.", "encoder."
+)  # fmt: skip
 INSIDE = ("", "network.", "backbone.")
 COUNTER = "num_batches_tracked"  # of batch norm; unused, and missing in old files
 SHOWN = 3  # names in a sentence
@@ -47,6 +52,7 @@ class LoadedWeights(NamedTuple):
     extra: tuple[str, ...]
     resized: tuple[str, ...] = ()  # names in the file of position embeddings of another grid
     part: str = ""  # the part that was read of a file with several
+    hint: str = ""  # the options that the file asks for, where the model has others
 
     @property
     def summary(self) -> str:
@@ -60,6 +66,8 @@ class LoadedWeights(NamedTuple):
             parts.append(f"{len(self.skipped)} left out ({first_names(self.skipped)})")
         if self.missing:
             parts.append(f"{len(self.missing)} not in it ({first_names(self.missing)})")
+        if self.hint:
+            parts.append(self.hint)
         return ", ".join(parts)
 
 
@@ -82,9 +90,11 @@ def load_weights(model: ReIDModel, path: Path) -> LoadedWeights:
     # Of equals the first; names of containers come first.
     part = max(fits, key=lambda name: len(fits[name].fitting))
     stored, (fitting, skipped) = parts[part], fits[part]
+    hint = option_hint(model, _plain(model.own_names(stored)), path)
     if not any(value.ndim > 1 for value in fitting.values()):
         count = sum(map(len, parts.values()))
-        raise ReidaugError(f"{path}: none of its {count} tensors fits this backbone")
+        asks = f"; {hint}" if hint else ""
+        raise ReidaugError(f"{path}: none of its {count} tensors fits this backbone{asks}")
     check_finite(fitting, path)
     model.load_state_dict(fitting, strict=False)
     missing = tuple(n for n in own if n not in fitting and not n.endswith(COUNTER))
@@ -96,7 +106,7 @@ def load_weights(model: ReIDModel, path: Path) -> LoadedWeights:
         if key in stored and stored[key].shape != value.shape
     )
     return LoadedWeights(
-        tuple(fitting), skipped, missing, extra, resized, part if len(parts) > 1 else ""
+        tuple(fitting), skipped, missing, extra, resized, part if len(parts) > 1 else "", hint
     )
 
 
@@ -117,8 +127,10 @@ class _Fit(NamedTuple):
     def of(cls, stored: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> "_Fit":
         fitting: dict[str, Tensor] = {}
         skipped = []
+        numbered = resnet_names(stored)
         for key, value in stored.items():
-            name = next((n for n in _names(key) if n in own and n not in fitting), None)
+            candidates = (*_names(key), *_names(numbered.get(key, key)))
+            name = next((n for n in candidates if n in own and n not in fitting), None)
             if name is None or own[name].shape != value.shape:
                 skipped.append(key)
             else:
@@ -139,6 +151,12 @@ def _bare(key: str) -> Iterator[str]:
 def _names(key: str) -> Iterator[str]:
     """Candidate names in the model of a stored name, the likeliest first."""
     return (inside + bare for bare in _bare(key) for inside in INSIDE)
+
+
+def _plain(stored: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Strip all prefixes from names, and name what a file counts."""
+    numbered = resnet_names(stored)
+    return {[*_bare(numbered.get(key, key))][-1]: value for key, value in stored.items()}
 
 
 def _is_extra(key: str, own: Collection[str], modules: Collection[str]) -> bool:
@@ -163,15 +181,9 @@ def _read_states(path: Path) -> dict[str, dict[str, Tensor]]:
     if kind := _kind(path, start):
         raise ReidaugError(f"{path}: not a readable weight file ({kind})")
     content = _content(path, safetensors=start[8:9] == b"{")  # after the length of its header
-    for key in CONTAINERS:
-        if isinstance(content, dict) and isinstance(content.get(key), dict):
-            content = content[key]
     if not isinstance(content, dict):
         raise ReidaugError(f"{path}: holds no named tensors")
-    if tensors := _tensors(content):
-        return {"": tensors}
-    parts = {str(key): _tensors(_inner(part)) for key, part in content.items()}
-    return {key: part for key, part in parts.items() if part} or {"": {}}
+    return _parts(content) or {"": {}}
 
 
 def _content(path: Path, *, safetensors: bool) -> Any:
@@ -184,10 +196,21 @@ def _content(path: Path, *, safetensors: bool) -> Any:
         raise ReidaugError(f"{path}: not a readable weight file ({_reason(error)})") from None
 
 
-def _inner(part: Any) -> Any:
-    """The weights of one network of several, which may be in a container again."""
-    inside = (part.get(key) for key in CONTAINERS) if isinstance(part, dict) else ()
-    return next((found for found in inside if isinstance(found, dict)), part)
+def _parts(content: Any, depth: int = 0) -> dict[str, dict[str, Tensor]]:
+    """Find the networks in dictionaries of dictionaries: those of a container, or of every key."""
+    if not isinstance(content, dict) or depth > DEEPEST:
+        return {}
+    for key in CONTAINERS:
+        if inside := _parts(content.get(key), depth + 1):
+            return inside
+    if tensors := _tensors(content):
+        return {"": tensors}
+    found: dict[str, dict[str, Tensor]] = {}
+    for key, inner in content.items():
+        if key not in TRAINING:
+            parts = _parts(inner, depth + 1)
+            found |= {f"{key}.{name}" if name else str(key): part for name, part in parts.items()}
+    return found
 
 
 def _tensors(part: Any) -> dict[str, Tensor]:
@@ -232,10 +255,11 @@ def _kind_of_archive(path: Path) -> str:
 def _numpy_numbers() -> list[Any]:
     """Types of a NumPy number in a pickle: torchreid stores its rank-1 as one."""
     # Files written with NumPy 1 name the same function by its old module.
-    scalar: Any = np._core.multiarray.scalar  # type: ignore[attr-defined]
+    core: Any = np._core if hasattr(np, "_core") else np.core
+    scalar = core.multiarray.scalar
     kinds = (np.float16, np.float32, np.float64, np.int32, np.int64, np.bool_)
     return [
-        *((scalar, f"numpy.{core}.multiarray.scalar") for core in ("core", "_core")),
+        *((scalar, f"numpy.{name}.multiarray.scalar") for name in ("core", "_core")),
         np.dtype,
         *(type(np.dtype(kind)) for kind in kinds),
     ]

@@ -18,6 +18,7 @@ GAP = 6
 CAPTION = 20
 LETTERS = 13  # font size in pixels
 RIGHT, WRONG, INK = (30, 142, 62), (201, 42, 42), (38, 42, 48)
+MARKS = {True: (RIGHT, " \N{CHECK MARK}"), False: (WRONG, " \N{BALLOT X}"), None: (INK, "")}
 STEP = CROP[1] + 2 * FRAME + GAP
 ROW = CAPTION + CROP[0] + 2 * FRAME + CAPTION + GAP
 
@@ -27,16 +28,17 @@ class Result(NamedTuple):
 
     path: Path  # image file
     distance: float  # distance to the query
-    right: bool  # whether it shows the query's person
+    right: bool | None  # whether it shows the query's person; None: who that is, is not known
 
 
 class RankedQuery(NamedTuple):
     """A query and its ranked results."""
 
     path: Path  # image file
-    kind: str  # ``worst``, ``median`` or ``best`` by average precision
-    ap: float  # average precision in percent
+    kind: str  # ``worst``, ``median`` or ``best`` by average precision; ``unknown`` person
+    ap: float | None  # average precision in percent; None where it is not defined
     results: tuple[Result, ...]  # gallery crops, nearest first
+    who: str = ""  # the person as written, where the file's name does not tell
 
     def within_dataset(self) -> "RankedQuery":
         """Shorten all paths to ``split/file``."""
@@ -48,6 +50,7 @@ class RankedQuery(NamedTuple):
         return {
             "query": str(self.path),
             "kind": self.kind,
+            **({"person": self.who} if self.who else {}),
             "ap": self.ap,
             "results": [{**r._asdict(), "path": str(r.path)} for r in self.results],
         }
@@ -56,7 +59,14 @@ class RankedQuery(NamedTuple):
     def of(cls, values: dict[str, Any]) -> "RankedQuery":
         """Convert from JSON values."""
         results = (Result(Path(r["path"]), r["distance"], r["right"]) for r in values["results"])
-        return cls(Path(values["query"]), values["kind"], values["ap"], tuple(results))
+        who = values.get("person", "")
+        return cls(Path(values["query"]), values["kind"], values["ap"], tuple(results), who)
+
+
+def choose_unknown(count: int, *, most: int = 6) -> list[tuple[int, str]]:
+    """Choose queries of unknown people, evenly over their list: their indices and kind."""
+    wanted = min(count, most)
+    return [(k * count // wanted, "unknown") for k in range(wanted)]
 
 
 def choose_queries(ap: Sequence[float | None], *, each: int = 2) -> list[tuple[int, str]]:
@@ -88,8 +98,8 @@ def choose_queries(ap: Sequence[float | None], *, each: int = 2) -> list[tuple[i
 def ranked_sheet(rows: Sequence[RankedQuery]) -> Picture:
     """Draw queries, at least one, in dark frames with their results, a row each.
 
-    Right results have green frames with a tick, wrong ones red frames with a cross; rank and
-    distance are below.
+    Right results have green frames with a tick, wrong ones red frames with a cross, those of an
+    unknown person dark ones; rank and distance are below.
 
     Raises:
         ReidaugError: A file cannot be read as an image.
@@ -103,16 +113,16 @@ def ranked_sheet(rows: Sequence[RankedQuery]) -> Picture:
     )
     for number, row in enumerate(rows):
         top = GAP + number * ROW
-        words = f"{row.kind}, AP {row.ap:.1f} %, {row.path.name}"
+        score = "" if row.ap is None else f", AP {row.ap:.1f} %"
+        words = f"{row.kind}{score}, {row.who}{': ' if row.who else ''}{row.path.name}"
         pen.text((GAP, top), words, INK, font)
         _paste(page, row.path, (top + CAPTION, GAP), INK)
         for rank, result in enumerate(row.results, 1):
             left = 2 * GAP + rank * STEP
-            colour = RIGHT if result.right else WRONG
+            colour, mark = MARKS[result.right]
             _paste(page, result.path, (top + CAPTION, left), colour)
-            mark = "\N{CHECK MARK}" if result.right else "\N{BALLOT X}"
             below = top + CAPTION + CROP[0] + 2 * FRAME + 2
-            pen.text((left, below), f"{rank} {mark} {result.distance:.3f}", colour, font)
+            pen.text((left, below), f"{rank}{mark} {result.distance:.3f}", colour, font)
     return torch.from_numpy(np.array(page)).movedim(-1, 0).contiguous()
 
 

@@ -5,6 +5,7 @@ from PIL import Image
 
 from reidaug.augment.output_folder import base_name, copy_originals, show_split
 from reidaug.data.crop_names import PATTERN, compile_pattern, id_of, ids_in, warp_name
+from reidaug.data.images import is_jpeg
 from reidaug.data.market1501 import TRAIN, Person
 
 
@@ -84,3 +85,27 @@ def test_originals_are_counted_as_files(tmp_path: Path) -> None:
     assert copy_originals(people, tmp_path / "out") == 1
     assert copy_originals(people, tmp_path / "out") == 1
     assert len(list((tmp_path / "out" / TRAIN).iterdir())) == 1
+
+
+def test_the_content_decides_what_is_copied_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "out" / TRAIN).mkdir(parents=True)
+    names = ("0001_c1s1_000000_00.jpg", "0002_c1s1_000000_00.png")
+    paths = [tmp_path / "in" / name for name in names]
+    Image.new("RGB", (8, 16), "red").save(paths[0], format="PNG")  # each is called as the other
+    Image.new("RGB", (8, 16), "red").save(paths[1], format="JPEG")
+    copy_originals([Person(path, k, 1) for k, path in enumerate(paths, 1)], tmp_path / "out")
+    first, second = sorted((tmp_path / "out" / TRAIN).iterdir())
+    assert is_jpeg(first)
+    assert is_jpeg(second)
+    assert not is_jpeg(paths[0])
+    assert second.read_bytes() == paths[1].read_bytes()
+
+
+def test_warps_of_people_named_by_words_say_whose_they_are() -> None:
+    ids = id_of("Anna B"), 1
+    name = base_name(Person(Path("Anna B/img_1.png"), *ids, words=("Anna B", "")))
+    assert name == f"{ids[0]}_c1_Anna-B_img_1.jpg"
+    assert ids_in(compile_pattern(PATTERN), name) == ids
+    told = base_name(Person(Path("anna_img_1.png"), *ids, words=("anna", "")))
+    assert told == f"{ids[0]}_c1_anna_img_1.jpg"

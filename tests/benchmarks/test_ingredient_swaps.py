@@ -85,7 +85,7 @@ def test_swaps_of_other_warps_are_refused(rendered_market, warps, tmp_path):
     root = rendered_market
     for text, words in (
         ("command: synth views", "not made by 'reidaug augment'"),
-        ("command: [", "not valid YAML"),
+        ("command: [", "or its recipe.yaml is damaged"),
         ("command: augment\ndataset: /elsewhere", "warps of /elsewhere"),
         (f"command: augment\ndataset: {root.resolve()}\nbackground: other\nturns: drop",
          "background other and turns drop"),

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reidaug.data.pose_matching import by_last_name, match_images, names_of
+from reidaug.data.pose_matching import by_last_name, match_images, names_of, other_ending
 from reidaug.errors import ReidaugError
 
 FILE = Path("k.json")
@@ -71,3 +71,11 @@ def test_names_that_may_mean_an_image() -> None:
     found = names_of(Path("/r/x/a.jpg"), names)
     assert found == ["a.jpg", "x/a.jpg", "r/x/a.jpg"]
     assert names_of(Path("/r/x/c.jpg"), names) == []
+
+
+def test_another_ending_is_named() -> None:
+    images = [Path("a.jpg"), Path("b.png"), Path("c.png")]
+    assert other_ending(images, ["x/a.jpg", "train\\b.jpg"]) == (
+        " (b.png is called train\\b.jpg in it: give both one ending)"
+    )
+    assert other_ending(images, ["a.jpg", "d.jpg"]) == ""

@@ -79,3 +79,14 @@ def test_lists_number_training_and_test_separately() -> None:
     people = {split: Listing(split, (crop(split, 1, 1), crop(split, 2, 2))) for split in SPLITS}
     ranks = {f.rank for f in identity_findings(people, listed=True) if "alike" in f.what}
     assert ranks == {REMARK}
+
+
+def test_people_named_by_words_are_shown_as_written() -> None:
+    people = [
+        Person(Path(f"{name}/1.jpg"), 2**48 + k, 1, words=(name, ""))
+        for k, name in enumerate(("anna", "bert"))
+    ]
+    listings = {split: Listing(split, tuple(people)) for split in SPLITS}
+    told = [example for f in identity_findings(listings, listed=False) for example in f.examples]
+    assert told.count("person anna") == 2  # one image only; in training and test alike
+    assert not any("2814" in example for example in told)

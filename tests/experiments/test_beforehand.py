@@ -228,3 +228,15 @@ def test_masks_are_opened_where_grounds_need_them(root: Path, share: float) -> N
         return
     with pytest.raises(ReidaugError, match=rf"1 of \d+ images .*{crops[1].stem}\.png"):
         dry_run(settings)
+
+
+@pytest.mark.usefixtures("no_step")
+@pytest.mark.parametrize("suffix", [".jpg", ".bmp"])
+def test_training_images_in_the_test_set(root: Path, suffix: str) -> None:
+    path = sorted((root / "market" / TRAIN).iterdir())[0]
+    copy = root / "market" / GALLERY / f"0901_c5s1_000000_09{suffix}"
+    Image.open(path).save(copy) if suffix == ".bmp" else shutil.copy(path, copy)
+    settings = recipe(root)
+    with pytest.raises(ReidaugError, match=r"1 of 49 query and gallery crops are training crops"):
+        finetune(settings, root / "run", workers=1)
+    assert not (root / "run").exists()

@@ -144,6 +144,10 @@ def test_other_cells_are_another_experiment(root, whole, changes):
     assert json.loads((root / "whole" / "report.json").read_text()) == whole.as_dict()
 
 
+def test_a_finished_run_keeps_no_record_of_trainings(root, whole):
+    assert not (root / "whole" / "trained").exists()
+
+
 def test_a_start_per_seed_and_held_out_people(root):
     changed = recipe(
         root,

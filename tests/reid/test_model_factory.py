@@ -145,6 +145,9 @@ def test_logits_alone_do_where_no_triplet_loss_looks(own: None) -> None:
     check_model(model, name="it", people=5, size=(64, 32), triplet=False)
     with pytest.raises(UsageError, match=r"logits alone: .* objective.triplet_weight"):
         check_model(model, name="it", people=5, size=(64, 32))
+    with pytest.raises(UsageError, match="extra_consistency compares its features"):
+        check_model(model, name="it", people=5, size=(64, 32), triplet=False, consistency=True)
+    check_model(build("my_people:Small", 5), name="it", people=5, size=(64, 32), consistency=True)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import importlib
 import importlib.util
+import re
 import warnings
 import zipfile
 from argparse import Namespace
@@ -11,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import yaml
 from safetensors.torch import save_file
 from torch import nn
 from torchvision.models import resnet18
@@ -472,3 +474,116 @@ def test_safetensors_are_read_whatever_the_name(tmp_path: Path):
     torch.save(small().state_dict(), tmp_path / "w.safetensors")
     for name in ("w.pth", "w.safetensors"):
         assert not load_weights(small(), tmp_path / name).missing
+
+
+def counted(state: dict[str, torch.Tensor], numbers: tuple[int, ...]) -> dict[str, torch.Tensor]:
+    """A trunk as a `nn.Sequential` of these layers, as SpCL and cluster-contrast save it."""
+    layers = ("conv1", "bn1", "layer1", "layer2", "layer3", "layer4")
+    number = dict(zip(layers, numbers, strict=True))
+    return {
+        f"{number[key.partition('.')[0]]}.{key.partition('.')[2]}": value
+        for key, value in state.items()
+        if key.partition(".")[0] in number
+    }
+
+
+@pytest.mark.parametrize("numbers", [(0, 1, 3, 4, 5, 6), (0, 1, 4, 5, 6, 7)])
+@pytest.mark.parametrize("prefix", ["module.base.", "base.", "module.encoder.", "model.backbone."])
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda state: state,
+        lambda state: {"state_dict": state, "epoch": 50, "best_mAP": 0.83},
+        lambda state: {"net": {"model": state}, "optimizer": {"state": {0: {"m": torch.ones(2)}}}},
+        lambda state: {"model": {"state_dict": state}, "best": torch.tensor(3.0)},
+        lambda state: {"student": {"net": state}, "optim": {"a": torch.ones(3, 3)}},
+    ],
+)
+def test_trunks_whose_layers_are_counted_load_whatever_is_around_them(
+    tmp_path: Path, numbers: tuple[int, ...], prefix: str, wrap: Callable[[dict], dict]
+):
+    trunk = {k: v + 1 for k, v in small().state_dict().items() if not k.startswith("heads")}
+    state = {f"{prefix}{key}": value for key, value in counted(trunk, numbers).items()}
+    norm = {f"{prefix.partition('.')[0]}.feat_bn.weight": torch.ones(8)}
+    torch.save(wrap(state | norm), tmp_path / "model_best.pth.tar")
+    model = small()
+    loaded = load_weights(model, tmp_path / "model_best.pth.tar")
+    assert loaded.skipped == tuple(norm)
+    own = model.state_dict()
+    assert all(torch.equal(own[key], value) for key, value in trunk.items())
+    assert loaded.part == ""
+    with pytest.raises(ReidaugError, match="its head is another one: name it as weights"):
+        check_weights(model, loaded, Path("w"), name="resnet18", size=(64, 32))
+
+
+@pytest.mark.parametrize(
+    ("name", "stored", "built", "asks"),
+    [
+        ("resnet18", {"embedding": 16}, {}, "backbone_options: {embedding: 16}"),
+        ("resnet18", {"embedding": 0}, {}, "backbone_options: {embedding: 0}"),
+        ("resnet18", {"dropouts": [0.5]}, {}, "backbone_options: {dropouts: [0.5]}"),
+        ("resnet18", {"ibn": True}, {}, "backbone_options: {ibn: true}"),
+        ("resnet18", {}, {"ibn": True}, "backbone_options: {ibn: false}"),
+        ("resnet18", {"width": 8}, {}, "backbone_options: {width: 8}"),
+        ("resnet18", {"blocks": [3, 4, 6, 3]}, {}, "backbone: resnet34"),
+        ("resnet18", {"blocks": [1, 2, 1, 1]}, {}, "backbone_options: {blocks: [1, 2, 1, 1]}"),
+        ("resnet50", {"block": "basic"}, {}, "backbone_options: {block: basic}"),
+        ("fastreid:resnet18", {"ibn": True}, {}, "backbone_options: {ibn: true}"),
+        ("fastreid:resnet18", {"embedding": 8}, {}, "backbone_options: {embedding: 8}"),
+        ("fastreid:resnet18", {"blocks": [3, 4, 6, 3]}, {}, "backbone: fastreid:resnet34"),
+    ],
+)
+def test_a_file_of_other_options_names_them(tmp_path: Path, name, stored, built, asks):
+    form = {"width": 4, "blocks": [1, 1, 1, 1], "embedding": 4}
+    state = build(name, 5, **{**form, **stored}).state_dict()
+    path = tmp_path / "w.pth"
+    torch.save({"state_dict": {f"module.{key}": value for key, value in state.items()}}, path)
+    model = build(name, 7, **{**form, **built})
+    try:
+        loaded = load_weights(model, path)
+    except ReidaugError as error:
+        assert str(error).endswith(f"; the file asks for {asks}")
+        return
+    assert loaded.hint == f"the file asks for {asks}"
+    assert loaded.summary.endswith(loaded.hint)
+    with pytest.raises(ReidaugError, match=re.escape(loaded.hint)):
+        check_weights(model, loaded, path, name=name, size=(64, 32))
+    twin = build(name, 7, **{**form, **stored})
+    assert load_weights(twin, path).hint == ""
+
+
+@pytest.mark.parametrize(
+    ("options", "asks"),
+    [
+        ({"stride": 1, "linear_num": 64, "circle": True}, "backbone_options: {last_stride: 1}"),
+        ({"stride": 2}, ""),
+        ({}, ""),
+    ],
+)
+def test_the_stride_of_person_reid_stands_beside_its_file(tmp_path: Path, options, asks):
+    torch.save(net_last()[0], tmp_path / "net_last.pth")
+    (tmp_path / "opts.yaml").write_text(yaml.safe_dump(options))
+    form = {"pooling": "avg", "last_stride": 2, "embedding": 64, "dropouts": [0.5]}
+    model = build("resnet18", 7, **form)
+    loaded = load_weights(model, tmp_path / "net_last.pth")
+    assert loaded.hint == (f"the file asks for {asks}" if asks else "")
+    if asks:
+        with pytest.raises(ReidaugError, match="was trained otherwise than backbone resnet18"):
+            check_weights(model, loaded, tmp_path, name="resnet18", size=(64, 32))
+
+
+def test_person_reids_net_without_a_linear_layer_gives_its_own_features(tmp_path: Path):
+    state, trunk = net_last()
+    state = {key: value for key, value in state.items() if "add_block" not in key}
+    norm = nn.BatchNorm1d(512)
+    norm.running_mean += 0.5
+    state |= {f"classifier.add_block.0.{key}": value for key, value in norm.state_dict().items()}
+    torch.save(state, tmp_path / "net_last.pth")
+    form = {"pooling": "avg", "last_stride": 2, "embedding": 0, "dropouts": [0.5]}
+    model = build("resnet18", 7, **form)
+    loaded = load_weights(model, tmp_path / "net_last.pth")
+    check_weights(model, loaded, tmp_path, name="resnet18", size=(64, 32))
+    trunk.fc = norm
+    images = torch.randn(2, 3, 64, 32, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        torch.testing.assert_close(model.eval()(images).heads[0], trunk.eval()(images))

@@ -15,7 +15,7 @@ from reidaug.children import end_worker_with_parent
 from reidaug.data.deepfashion import PairList
 from reidaug.data.pairs import PairDataset, PosePair, collate
 from reidaug.errors import ReidaugError, UsageError
-from reidaug.finite import NotFiniteError, first_not_finite
+from reidaug.finite import LAST_GOOD, NotFiniteError, first_not_finite, keep_last_good
 from reidaug.flow.checkpoint import load_checkpoint, save_checkpoint
 from reidaug.flow.score_table import score_pairs
 from reidaug.flow.training.batches import PairBatches
@@ -25,11 +25,9 @@ from reidaug.flow.training.pair_sources import check_flows, masked_pairs, read_s
 from reidaug.flow.training.recipe import TrainFlow, resolved
 from reidaug.flow.training.trainer import FlowTrainer
 from reidaug.jobs import StateFile, States
-from reidaug.runs import RunFolder, progress
+from reidaug.runs import RunFolder, check_lock, progress
 
 STATE = "training.pt"
-LAST_GOOD = "last_good"
-"""Folder of the checkpoint that a training leaves when it stops at a loss that is not finite."""
 
 
 @dataclass(frozen=True)
@@ -64,10 +62,12 @@ def train(
         ReidaugError: Pairs cannot be read, weights cannot be fetched, or training diverges.
         UsageError: The recipe cannot be carried out.
     """
-    training, testing = read_splits(recipe, recipe.more_keypoints)
-    check_flows(training, recipe.tasks)
     trainer = build_trainer(recipe)
     main = trainer.accelerator.is_main_process
+    if main:
+        check_lock(out)
+    training, testing = read_splits(recipe, recipe.more_keypoints)
+    check_flows(training, recipe.tasks)
     run = RunFolder(out, resumed=resume)
     if main:
         run = RunFolder.open(out, resolved(recipe), resume=resume)
@@ -141,10 +141,13 @@ def _stopped(
     shown = [" > ".join(pairs.pairs[k // combinations]) for k in batches.at(step)[:3]]
     kept = States(run.path).latest()
     last = f"the last good state is {kept[1]}" if kept else "there is no earlier state"
-    if trainer.accelerator.is_main_process and not first_not_finite(trainer.estimator.state_dict()):
-        folder = run.path / LAST_GOOD
-        save_checkpoint(folder, trainer.estimator, resolved(recipe))
-        last = f"the weights from before it are in {folder}"
+    if trainer.accelerator.is_main_process:
+        last = keep_last_good(
+            trainer.estimator.state_dict(),
+            lambda folder: save_checkpoint(folder, trainer.estimator, resolved(recipe)),
+            run.path / LAST_GOOD,
+            else_kept=last,
+        )
     return ReidaugError(
         f"step {step + 1}: {error}; its pairs are {', '.join(shown)}"
         f"{' ...' if recipe.batch > 3 else ''}; {last}; lower schedule.rate, or look at the pairs"

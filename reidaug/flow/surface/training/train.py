@@ -9,7 +9,13 @@ import torch
 from torch.nn.utils import clip_grad_norm_
 
 from reidaug.errors import ReidaugError, UsageError
-from reidaug.finite import NotFiniteError, check_losses, first_not_finite
+from reidaug.finite import (
+    LAST_GOOD,
+    NotFiniteError,
+    check_losses,
+    first_not_finite,
+    keep_last_good,
+)
 from reidaug.flow.builtin import load_flow
 from reidaug.flow.checkpoint import build_estimator, load_checkpoint, save_checkpoint
 from reidaug.flow.surface.estimator import SurfaceFlow, shown_in
@@ -18,11 +24,10 @@ from reidaug.flow.surface.training.recipe import TrainSurface, resolved
 from reidaug.flow.surface.training.samples import Batch, Samples, read_samples
 from reidaug.flow.surface.training.scores import score_samples
 from reidaug.flow.training.batches import PairBatches, step_generator
-from reidaug.flow.training.train import LAST_GOOD
 from reidaug.geometry.flow import size_of
 from reidaug.geometry.pose import Pose
 from reidaug.jobs import StateFile
-from reidaug.runs import RunFolder, notice, progress
+from reidaug.runs import RunFolder, check_lock, notice, progress
 
 STATE = "state.pt"
 CHANCE = 1_000
@@ -155,6 +160,7 @@ def train_surface(recipe: TrainSurface, out: Path, *, resume: bool = False) -> d
         ReidaugError: Samples cannot be read, or training diverges.
         UsageError: The recipe cannot be carried out.
     """
+    check_lock(out)
     trainer = SurfaceTrainer(recipe)
     run = RunFolder.open(out, resolved(recipe), resume=resume)
     report = run.finished()
@@ -214,10 +220,12 @@ def _stopped(
     """Say where a training stopped and on which crops; keep the weights from before that step."""
     crops = [samples.names[k] for k in samples.targets.source[numbers[:3]].tolist()]
     last = "its last state is kept" if (run.path / STATE).exists() else "there is no earlier state"
-    if not first_not_finite(trainer.estimator.state_dict()):
-        folder = run.path / LAST_GOOD
-        save_checkpoint(folder, trainer.estimator, resolved(trainer.recipe))
-        last = f"the weights from before it are in {folder}"
+    last = keep_last_good(
+        trainer.estimator.state_dict(),
+        lambda folder: save_checkpoint(folder, trainer.estimator, resolved(trainer.recipe)),
+        run.path / LAST_GOOD,
+        else_kept=last,
+    )
     return ReidaugError(
         f"step {trainer.steps_done + 1}: {error}; its crops are {', '.join(crops)}"
         f"{' ...' if len(numbers) > 3 else ''}; {last}; lower schedule.rate, or look at the crops"

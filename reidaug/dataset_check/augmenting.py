@@ -1,0 +1,54 @@
+"""What would stop `reidaug augment` before its work: its own tests, asked beforehand."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from reidaug.augment.background import BACKGROUNDS
+from reidaug.augment.inputs import join_most
+from reidaug.augment.options import AugmentOptions
+from reidaug.augment.outlines import check_mask_names
+from reidaug.augment.output_folder import check_warp_names
+from reidaug.data.market1501 import TRAIN, Person, ReIDDataset
+from reidaug.dataset_check.findings import AUGMENT, Finding, Tally
+from reidaug.errors import ReidaugError
+from reidaug.perception.dataset_poses import check_names
+
+_MEND = "mend this, and check again"
+
+
+def augment_findings(
+    people: Sequence[Person],
+    root: Path,
+    *,
+    keypoints: Path | None,
+    masks: Path | None,
+    allow_left_out: bool,
+) -> list[Finding]:
+    """Report what stops augment though images, names and joints, each by itself, are fine.
+
+    Args:
+        people: The training images, at least one.
+        root: The dataset.
+        keypoints: Their keypoint file; None: poses are to be estimated.
+        masks: Their folder of masks, or None.
+        allow_left_out: Whether more than a tenth of the images may be left out.
+    """
+    try:
+        check_warp_names(people, root, allow_left_out=allow_left_out)
+        if keypoints is None:
+            check_names({person.path: person.key for person in people}, masks=masks is None)
+            used = [person.path for person in people]
+        else:
+            joined = join_most(ReIDDataset(root, tuple(people), (), ()), keypoints)
+            used = [source.person.path for source in joined.sources]
+        check_mask_names(used, masks)
+    except ReidaugError as error:
+        what, _, advice = str(error).rpartition("; ")
+        return [
+            Finding.problem(TRAIN, what or advice, advice if what else _MEND, Tally(), (AUGMENT,))
+        ]
+    background = AugmentOptions().background
+    if BACKGROUNDS[background].needs_pool and len({person.pid for person in people}) < 2:
+        what = f"only one person, and augment's --background {background} takes others' grounds"
+        return [Finding.advise(TRAIN, what, "augment with --background grey", Tally())]
+    return []
