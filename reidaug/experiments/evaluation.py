@@ -35,7 +35,7 @@ from reidaug.experiments.tables import (
     results_table,
     subset_table,
 )
-from reidaug.files import write_atomically
+from reidaug.files import collected_checksums, write_atomically
 from reidaug.reid.backbones import ReIDModel
 from reidaug.reid.evaluation.metrics import Identities
 from reidaug.reid.evaluation.ranking import Metric, nearest
@@ -190,10 +190,11 @@ def evaluate_checkpoint(
             curves[f"{recipe.backbone}, averaged, {rerank}"] = both.curve
     ranked = _ranked(data, features, plain, recipe.metric)
     results = _every_query(grid, model, features, plain)
-    write_atomically(folder.path / FILE, as_csv(results))
-    write_atomically(folder.path / "cmc.png", cmc_picture(curves))
-    if ranked:
-        write_atomically(folder.path / "ranked.png", encode_png(ranked_sheet(ranked)))
+    with collected_checksums() as files:
+        write_atomically(folder.path / FILE, as_csv(results))
+        write_atomically(folder.path / "cmc.png", cmc_picture(curves))
+        if ranked:
+            write_atomically(folder.path / "ranked.png", encode_png(ranked_sheet(ranked)))
     splits = {"train": data.train, "query": data.query, "gallery": data.gallery}
     report = EvaluationReport(
         (recipe.test_dataset or recipe.dataset).resolve().name,
@@ -211,7 +212,7 @@ def evaluate_checkpoint(
         recipe.metric,
         "float32",
     )
-    folder.report(report.as_dict())
+    folder.report(report.as_dict(), files)
     return report
 
 

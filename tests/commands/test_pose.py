@@ -40,8 +40,8 @@ def test_a_market_root_gets_keypoints_masks_and_a_summary(
     assert "0009_c1s1_000900_01.jpg: nobody found in it" in printed.err
     assert "XNNPACK" not in printed.err
     assert {p.name for p in out.parent.iterdir()} == {
-        "masks", "poses.csv", "poses.left_out.txt", "poses.provenance.parquet", "poses.report.json",
-        "poses.sheet.png",
+        "masks", "poses.csv", "poses.checksums.json", "poses.left_out.txt",
+        "poses.provenance.parquet", "poses.report.json", "poses.sheet.png",
     }  # fmt: skip
     poses = read_keypoints(out).poses
     assert len(poses) == 6
