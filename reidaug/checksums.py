@@ -80,9 +80,10 @@ def flaw_of(path: Path, own: str) -> str:
     try:
         if not path.exists():
             return "missing"
-        if check_regular(path) and checksum(path) == own:
+        size = check_regular(path)
+        if checksum(path) == own:
             return ""
-        return CHANGED if path.stat().st_size else "empty"
+        return CHANGED if size else "empty"
     except (ReidaugError, OSError, ValueError):
         return "not readable"
 

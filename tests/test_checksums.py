@@ -50,9 +50,9 @@ def test_files_are_compared_with_what_was_written(tmp_path: Path) -> None:
     sums = Checksums(tmp_path / SUMS)
     assert sums.read() is None
     assert sums.changed() == {}
-    names = ["same", "other", "empty", "gone", "folder"]
+    names = ["same", "other", "empty", "gone", "folder", "always empty"]
     for name in names:
-        (tmp_path / name).write_text(name)
+        (tmp_path / name).write_text("" if name == "always empty" else name)
     sums.write({name: checksum(tmp_path / name) for name in names})
     assert sums.changed() == {}
     (tmp_path / "other").write_text("change")

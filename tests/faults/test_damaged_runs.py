@@ -90,6 +90,17 @@ def test_what_is_damaged_in_a_finished_run_is_made_again(
         assert (run / "checksums.json").is_file()
 
 
+@pytest.mark.parametrize("name", ["augment", "pairs", "train-flow", "finetune-eval"])
+def test_nothing_is_made_again_in_a_whole_run(folder: Path, name: str, capfd) -> None:
+    run = again(folder, name)
+    before = {file: (run / file).read_bytes() for file in files_of(run) if (run / file).is_file()}
+    capfd.readouterr()
+    assert reidaug(*command(folder, name)) == 0
+    assert "made again" not in capfd.readouterr().err
+    changed = [file for file, own in before.items() if (run / file).read_bytes() != own]
+    assert set(changed) <= {"log.jsonl"}
+
+
 @pytest.mark.parametrize("how", ["half", "removed", "bit"])
 def test_who_reads_a_damaged_run_is_told(folder: Path, how: str, capfd) -> None:
     image = sorted((folder / "done" / "augment" / "bounding_box_train").iterdir())[3]

@@ -128,6 +128,9 @@ DAMAGE = {
 
 def test_damaged_files_of_poses_are_made_again_or_told(posed, tmp_path: Path, capfd) -> None:
     before = content(tmp_path)
+    capfd.readouterr()
+    assert reidaug(*posed) == 0
+    assert "pose: " not in capfd.readouterr().err  # nothing is done again
     for name, how in ((name, how) for name, hows in DAMAGE.items() for how in hows):
         spoil(tmp_path / name, how)
         by_hand = how in ("half", "garbage") and name in ("k.csv", "m/001.png")
