@@ -38,11 +38,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory, people: Path) -> Path:
 def command(root: Path, name: str) -> list[object]:
     """The command line of a run."""
     words: dict[str, list[object]] = {
-        "augment": [root / "market", "--flow", "torso-affine", "--poses", 2, "--workers", 1],
+        "augment": [
+            root / "market", "--flow", "torso-affine", "--poses", 2, "--workers", 1,
+            "--background", "grey", "--min-quality", 0,
+        ],
         "pairs": [root / "market"],
         "train-flow": [root / "flow.yaml"],
         "finetune-eval": [root / "reid.yaml", "--workers", 1],
-    }
+    }  # fmt: skip
     resume = ["--resume"] if name in ("train-flow", "finetune-eval") else []
     if not (root / name).exists():
         resume = []
