@@ -107,6 +107,14 @@ def main(argv: list[str] | None = None) -> None:
         error.show()
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt) as error:
+        if isinstance(error.__cause__, EOFError):  # which click takes for the user's Ctrl-D
+            click.echo(
+                f"reidaug: a file is shorter than it should be ({error.__cause__}); "
+                f"reidaug -v {' '.join(argv[:1])} shows which", err=True,
+            )  # fmt: skip
+            if argv[:1] in (["-v"], ["--verbose"]):
+                traceback.print_exception(error.__cause__)
+            sys.exit(1)
         terminated = isinstance(error.__cause__ or error, Terminated)
         click.echo(
             f"reidaug: {'terminated' if terminated else 'interrupted'}; run the same command again "

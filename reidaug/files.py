@@ -1,17 +1,21 @@
-"""Files: atomic writing, text, the cache folder, and summaries of entries left out."""
+"""Files: atomic writing, checksums, text, the cache folder, summaries of entries left out."""
 
+import hashlib
 import os
 import re
 import stat
 import zipfile
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from pathlib import Path
 
 from reidaug.errors import ReidaugError
 
 LONGEST_NAME = 255
 """Bytes of the longest file name of usual file systems."""
+DIGITS = 16
+"""Length of a checksum: 64 bits, against damage and not against malice."""
 MOST_TEXT = 2**30
 """Bytes of the largest text file that is read: joints of some million images."""
 _PARTIAL = re.compile(r"\..*\.(\d+)\.part", re.DOTALL)
@@ -24,15 +28,45 @@ _KINDS = {
 }
 
 
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file completely or not at all; its folder must exist."""
-    with atomic_write(path) as partial:
+_collected: ContextVar[dict[Path, str] | None] = ContextVar("collected", default=None)
+
+
+def checksum(path: Path) -> str:
+    """Compute the checksum of a file: 16 hexadecimal digits of its SHA-256."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:DIGITS]
+
+
+def checksum_of(content: bytes) -> str:
+    """Compute the `checksum` of a file with some content."""
+    return hashlib.sha256(content).hexdigest()[:DIGITS]
+
+
+@contextmanager
+def collected_checksums() -> Iterator[dict[Path, str]]:
+    """Collect the checksums of all files that this thread writes in the block, by their paths."""
+    sums: dict[Path, str] = {}
+    token = _collected.set(sums)
+    try:
+        yield sums
+    finally:
+        _collected.reset(token)
+
+
+def write_atomically(path: Path, content: bytes, *, lasting: bool = False) -> None:
+    """Write a file completely or not at all; arguments as of `atomic_write`."""
+    with atomic_write(path, lasting=lasting) as partial:
         partial.write_bytes(content)
 
 
 @contextmanager
-def atomic_write(path: Path) -> Iterator[Path]:
+def atomic_write(path: Path, *, lasting: bool = False) -> Iterator[Path]:
     """Write a file completely or not at all; its folder must exist.
+
+    Args:
+        path: The file.
+        lasting: Whether it is on the disk before it takes its name, also if power fails: for what
+            says that work is done. Thousands of images would take minutes.
 
     Yields:
         A temporary path in its folder, renamed afterwards, or removed after an error.
@@ -41,9 +75,24 @@ def atomic_write(path: Path) -> Iterator[Path]:
     try:
         with named_error(path, partial):
             yield partial
+            if lasting:
+                _sync(partial)
+            if (sums := _collected.get()) is not None:
+                sums[path] = checksum(partial)
             partial.replace(path)
+            if lasting:
+                with suppress(OSError):  # not every system opens folders
+                    _sync(path.parent)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 @contextmanager
@@ -74,9 +123,14 @@ def remove_partials(folder: Path, *, of: Collection[str] | None = None) -> None:
         of: Names of the files that were to be written; None: of all, in a folder of our own.
     """
     for partial in folder.glob(".*.part"):
-        found = _PARTIAL.fullmatch(partial.name)
-        if of is None or (found and any(_partial_name(n, found[1]) == partial.name for n in of)):
+        if of is None or is_partial(partial.name, of=of):
             partial.unlink(missing_ok=True)
+
+
+def is_partial(name: str, *, of: Collection[str]) -> bool:
+    """Whether a name is that of the temporary file of `atomic_write` for a file of some names."""
+    found = _PARTIAL.fullmatch(name)
+    return found is not None and any(_partial_name(own, found[1]) == name for own in of)
 
 
 def _partial_name(name: str, pid: int | str) -> str:

@@ -4,7 +4,6 @@ Long work is divided into tasks whose results do not depend on the process or th
 task leaves a record, so that the same command, run again, does only the rest.
 """
 
-import json
 import os
 import shutil
 import time
@@ -19,6 +18,7 @@ import numpy as np
 import torch
 from joblib import Parallel, parallel_config
 
+from reidaug.checksums import sealed, unsealed
 from reidaug.children import end_with_parent, safe_children
 from reidaug.errors import ReidaugError, UsageError, require_extra
 from reidaug.files import check_tensor_file, read_text, write_atomically
@@ -30,7 +30,10 @@ Task = tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]
 
 
 class Records:
-    """JSON files in a folder, one for each finished task; the folder is made with the first."""
+    """JSON files in a folder, one for each finished task; the folder is made with the first.
+
+    Each holds a checksum of its own.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -42,15 +45,18 @@ class Records:
     def read(self, key: int | str) -> Any:
         """Read a record; None where there is none or it is damaged."""
         try:
-            return json.loads(read_text(self.path(key)))
+            return unsealed(read_text(self.path(key)))
         except (ReidaugError, ValueError):
             return None
+
+    def read_all(self) -> list[Any]:
+        """Read all records in the order of their names; None for each damaged one."""
+        return [self.read(path.stem) for path in sorted(self.folder.glob("[!.]*.json"))]
 
     def write(self, key: int | str, record: Any) -> None:
         """Write a record of JSON values atomically; `ValueError` for numbers not finite."""
         self.folder.mkdir(exist_ok=True)
-        content = json.dumps(record, separators=(",", ":"), allow_nan=False)
-        write_atomically(self.path(key), content.encode())
+        write_atomically(self.path(key), sealed(record), lasting=True)
 
     def remove(self) -> None:
         """Remove all records."""
@@ -70,20 +76,25 @@ class States:
 
     def latest(self) -> tuple[int, Path] | None:
         """Find the step and folder of the latest complete state; None where there is none."""
-        states = sorted(self.folder.glob("state-*"))
-        return (int(states[-1].name.removeprefix("state-")), states[-1]) if states else None
+        numbers = ((path.name.removeprefix("state-"), path) for path in self._all())
+        return max(((int(number), path) for number, path in numbers), default=None)
 
     def commit(self, step: int) -> None:
         """Rename the state in `partial` by the number of steps taken and remove the older ones."""
-        older = list(self.folder.glob("state-*"))
+        older = self._all()
         self.partial.rename(self.folder / f"state-{step:08d}")
         for state in older:
             shutil.rmtree(state)
 
     def remove(self) -> None:
         """Remove all states."""
-        for state in [*self.folder.glob("state-*"), self.partial]:
+        for state in [*self._all(), self.partial]:
             shutil.rmtree(state, ignore_errors=True)
+
+    def _all(self) -> list[Path]:
+        """List the folders of states; those of other names are the user's."""
+        found = self.folder.glob("state-*")
+        return [path for path in found if path.name.removeprefix("state-").isdecimal()]
 
 
 class StateFile:
@@ -116,7 +127,7 @@ class StateFile:
         """Write a state of tensors and plain values atomically."""
         content = BytesIO()
         torch.save(dict(state), content)
-        write_atomically(self.path, content.getvalue())
+        write_atomically(self.path, content.getvalue(), lasting=True)
 
     def remove(self) -> None:
         """Remove the state."""
@@ -145,11 +156,18 @@ def run_tasks(
         ReidaugError: A worker was killed.
         UsageError: The backend is unknown or not installed.
     """
-    if backend not in BACKENDS:
-        raise UsageError(f"no backend {backend!r} (known: {', '.join(BACKENDS)})")
+    check_backend(backend)
     return_as = "generator" if ordered else "generator_unordered"
     with safe_children(), _explain_killed_worker(advice), _backend(backend, workers):
         yield from Parallel(return_as=return_as, batch_size=1)(tasks)
+
+
+def check_backend(backend: str) -> None:
+    """Check before the work that a backend of `run_tasks` is known and installed; else raise."""
+    if backend not in BACKENDS:
+        raise UsageError(f"no backend {backend!r} (known: {', '.join(BACKENDS)})")
+    if backend == "dask":
+        require_extra("cluster", "distributed")
 
 
 T = TypeVar("T")
@@ -224,7 +242,6 @@ def _backend(backend: str, workers: int) -> Iterator[None]:
         with parallel_config("sequential", n_jobs=1):
             yield
         return
-    require_extra("cluster", "distributed")
     import dask
     from distributed import Client
 

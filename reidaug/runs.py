@@ -1,7 +1,7 @@
 """Run folders and progress.
 
-A run folder has ``recipe.yaml`` (the resolved recipe), ``log.jsonl`` (one JSON object per line)
-and, once the run is complete, ``report.json``.
+A run folder has ``recipe.yaml`` (the resolved recipe), ``log.jsonl`` (one JSON object per line),
+``checksums.json`` and, once the run is complete, ``report.json``.
 """
 
 import json
@@ -9,18 +9,29 @@ import math
 import sys
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 import yaml
 
+from reidaug.checksums import SUMS, Checksums, describe
 from reidaug.errors import ReidaugError
-from reidaug.files import named_error, read_text, write_atomically
+from reidaug.files import (
+    check_regular,
+    checksum,
+    checksum_of,
+    is_partial,
+    named_error,
+    read_text,
+    remove_partials,
+    write_atomically,
+)
 from reidaug.locks import LOCK, Lock, lock, look
 from reidaug.yaml_values import YamlError, parse_yaml
 
+RECIPE, REPORT, LOG = "recipe.yaml", "report.json", "log.jsonl"
 SECONDS_BETWEEN_LINES = 10.0
 Values = Mapping[str, Any]
 
@@ -69,63 +80,128 @@ class RunFolder:
                 work on it.
         """
         text = yaml.safe_dump(dict(recipe), sort_keys=False, allow_unicode=True)
-        file = path / "recipe.yaml"
+        file, new = path / RECIPE, _mapping(text)
         check_folder(path, known=known)
         path.mkdir(parents=True, exist_ok=True)
-        taken = lock(path / LOCK, of=path)
-        if not file.exists():
-            write_atomically(file, text.encode())
-            return cls(path, resumed=False, held=taken)
-        old, new = _mapping(read_text(file)), _mapping(text)
-        if old != new and (grows is None or not grows(old, new)):
-            raise ReidaugError(f"{path} holds another run; name another folder with --out")
-        if not resume:
-            raise ReidaugError(f"{path} holds this run already; resume it with --resume")
+        run = cls(path, resumed=False, held=lock(path / LOCK, of=path))
+        remove_partials(path, of=(RECIPE, REPORT, LOG, SUMS))
+        old = run._stored(text)
+        if old is not None:
+            run.resumed = True
+            if old != new and (grows is None or not grows(old, new)):
+                raise ReidaugError(f"{path} holds another run; name another folder with --out")
+            if not resume:
+                raise ReidaugError(f"{path} holds this run already; resume it with --resume")
+            if old != new:
+                (path / REPORT).unlink(missing_ok=True)
         if old != new:
-            (path / "report.json").unlink(missing_ok=True)
-            write_atomically(file, text.encode())
-        return cls(path, resumed=True, held=taken)
+            write_atomically(file, text.encode(), lasting=True)
+        sums, own = run.checksums.read() or {}, checksum(file)
+        if sums.get(RECIPE) != own:
+            with suppress(OSError):  # a run on a disk that is read only can still be read
+                run.checksums.write({**sums, RECIPE: own})
+        return run
+
+    def _stored(self, text: str) -> Values | None:
+        """Read the recipe of the run in the folder; None where none has begun.
+
+        Where the file is missing or damaged and was of this very text, it is written again.
+        """
+        file, kept = self.path / RECIPE, (self.checksums.read() or {}).get(RECIPE)
+        content = file.read_bytes() if file.exists() and check_regular(file) >= 0 else None
+        if content is None and kept is None:
+            return None
+        beside = (p for p in self.path.iterdir() if p.name not in (RECIPE, LOG, SUMS, LOCK))
+        cut_off = content is not None and text.encode().startswith(content)
+        if cut_off and content != text.encode() and not any(beside):  # nothing was done
+            return None
+        values = _read_mapping(file)
+        if values and (values == _mapping(text) or kept in (None, checksum(file))):
+            return values
+        if kept == checksum_of(text.encode()):
+            notice(f"{file} is missing or damaged; it is made again")
+            write_atomically(file, text.encode(), lasting=True)
+            return _mapping(text)
+        if values:
+            return values
+        raise ReidaugError(
+            f"{file} is damaged, and no longer tells whose run this is; run the command that "
+            "began it, or name another folder with --out"
+        )
+
+    @property
+    def checksums(self) -> Checksums:
+        """The checksums of its files."""
+        return Checksums(self.path / SUMS)
 
     def log(self, **record: Any) -> None:
         """Append a record of JSON values to ``log.jsonl``."""
-        path = self.path / "log.jsonl"
+        path = self.path / LOG
         with named_error(path), path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(finite_or_null(record), allow_nan=False) + "\n")
 
     def records(self) -> list[dict[str, Any]]:
-        """Read ``log.jsonl`` without lines that an interruption left incomplete."""
-        path = self.path / "log.jsonl"
+        """Read ``log.jsonl`` without lines that an interruption or damage left incomplete."""
+        try:
+            content = (self.path / LOG).read_bytes()
+        except FileNotFoundError:
+            return []
         records = []
-        for line in read_text(path).splitlines() if path.exists() else ():
+        for line in content.decode(errors="replace").splitlines():
             try:
-                records.append(json.loads(line))
-            except json.JSONDecodeError:
+                record = json.loads(line)
+            except (ValueError, RecursionError):
                 continue
+            if isinstance(record, dict):
+                records.append(record)
         return records
 
     def rewind(self, keep: Callable[[dict[str, Any]], bool]) -> None:
         """Keep some records of ``log.jsonl``: those before the state that work resumes from."""
         lines = [json.dumps(record) for record in self.records() if keep(record)]
-        write_atomically(self.path / "log.jsonl", "".join(f"{line}\n" for line in lines).encode())
+        write_atomically(self.path / LOG, "".join(f"{line}\n" for line in lines).encode())
 
-    def report(self, report: Values) -> Path:
-        """Write ``report.json`` (JSON values), which marks the run as complete; return the file.
+    def report(
+        self, report: Values, files: Iterable[Path] = (), sums: Mapping[str, str] | None = None
+    ) -> Path:
+        """Write ``report.json``, which marks the run as complete, and the checksums of its files.
 
-        Numbers that are not finite become null.
+        Args:
+            report: JSON values. Numbers that are not finite become null.
+            files: Files in the folder.
+            sums: Checksums of further files by their names.
+
+        Returns:
+            The file.
         """
-        path = self.path / "report.json"
+        path = self.path / REPORT
         text = json.dumps(finite_or_null(report), indent=1, allow_nan=False)
-        write_atomically(path, f"{text}\n".encode())
+        content = f"{text}\n".encode()
+        known = {RECIPE: (self.checksums.read() or {}).get(RECIPE), REPORT: checksum_of(content)}
+        own = {str(file.relative_to(self.path)): checksum(file) for file in files}
+        found = {name: value for name, value in known.items() if value}
+        self.checksums.write({**found, **own, **(sums or {})})
+        write_atomically(path, content, lasting=True)
         return path
 
-    def finished(self) -> dict[str, Any] | None:
-        """Read ``report.json``; None while the run is incomplete, or where it is damaged."""
-        path = self.path / "report.json"
+    def finished(self, only: Collection[str] | None = None) -> dict[str, Any] | None:
+        """Read ``report.json``; None while the run is incomplete, or one of its files is damaged.
+
+        Damage is told. ``only`` are names of the files that matter; None: all do.
+        """
+        path = self.path / REPORT
         try:
-            report: Any = json.loads(read_text(path)) if path.exists() else None
-        except (ReidaugError, ValueError):
+            if not path.exists():
+                return None
+            report: Any = json.loads(read_text(path))
+        except (ReidaugError, ValueError, RecursionError):
+            report = None
+        changed = self.checksums.changed(only)
+        if changed or not isinstance(report, dict):
+            what = describe(changed) if changed else f"{REPORT} is damaged"
+            notice(f"{self.path}: {what}; what is damaged is made again")
             return None
-        return report if isinstance(report, dict) else None
+        return report
 
 
 def finite_or_null(value: Any) -> Any:
@@ -141,8 +217,13 @@ def finite_or_null(value: Any) -> Any:
 
 def stored_recipe(path: Path) -> Values:
     """Read the values of a run folder's ``recipe.yaml``; none where it is missing or damaged."""
+    return _read_mapping(path / RECIPE)
+
+
+def _read_mapping(file: Path) -> Values:
+    """Read a recipe file's values; none of a missing or damaged one."""
     try:
-        return _mapping(read_text(path / "recipe.yaml"))
+        return _mapping(read_text(file))
     except ReidaugError:
         return {}
 
@@ -163,9 +244,11 @@ def check_folder(path: Path, *, known: Collection[str] = ()) -> None:
     """
     if path.exists() and not path.is_dir():
         raise ReidaugError(f"{path} is a file; name a folder with --out")
-    if not path.exists() or (path / "recipe.yaml").exists():
+    if not path.exists() or (path / RECIPE).exists() or Checksums(path / SUMS).read():
         return
-    if any(entry.name not in (*known, LOCK) for entry in path.iterdir()):
+    allowed = (*known, LOCK, SUMS, LOG)
+    others = (entry.name for entry in path.iterdir() if entry.name not in allowed)
+    if any(not is_partial(name, of=(RECIPE, SUMS)) for name in others):
         raise ReidaugError(f"{path} is not empty and holds no run; name another with --out")
 
 

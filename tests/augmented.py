@@ -37,6 +37,7 @@ def content(out: Path) -> dict[str, bytes]:
             report = json.loads(path.read_text())
             timeless = {k: v for k, v in report.items() if k not in TIMES}
             files[name] = json.dumps(timeless).encode()
-        elif path.is_file() and path.name != "log.jsonl":
+        # Checksums are those of the report and its times, too.
+        elif path.is_file() and not path.name.endswith(("log.jsonl", "checksums.json")):
             files[name] = path.read_bytes()
     return files

@@ -1,7 +1,10 @@
 import subprocess
 import sys
 
+import click
 import pytest
+
+from reidaug import cli
 
 
 def test_the_command_line_answers_without_heavy_imports() -> None:
@@ -30,3 +33,17 @@ def test_wrong_usage_is_one_line(arguments: list[str], code: int, says: str) -> 
     assert ran.returncode == code
     assert says in ran.stderr
     assert "Traceback" not in ran.stderr
+
+
+def test_a_file_that_ends_early_is_no_interruption(capsys, monkeypatch) -> None:
+    @click.command()
+    def read() -> None:
+        raise EOFError("no data left in file")
+
+    monkeypatch.setattr(cli.LazyGroup, "get_command", lambda *_: read)
+    with pytest.raises(SystemExit) as stop:
+        cli.main(["augment"])
+    assert stop.value.code == 1
+    error = capsys.readouterr().err
+    assert "a file is shorter than it should be (no data left in file)" in error
+    assert "interrupted" not in error

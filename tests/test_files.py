@@ -11,6 +11,9 @@ from reidaug.files import (
     atomic_write,
     cache_folder,
     check_tensor_file,
+    checksum,
+    checksum_of,
+    collected_checksums,
     named_error,
     read_text,
     remove_partials,
@@ -151,3 +154,15 @@ def test_an_error_of_writing_names_the_file(tmp_path: Path) -> None:
         full_disk = Path("/dev/full")
         with pytest.raises(OSError, match="device: '/dev/full'"), named_error(full_disk):
             full_disk.write_text("a")
+
+
+def test_checksums_of_what_is_written_are_collected(tmp_path: Path) -> None:
+    write_atomically(tmp_path / "before", b"1")
+    with collected_checksums() as sums:
+        write_atomically(tmp_path / "a", b"content", lasting=True)
+        with pytest.raises(ZeroDivisionError), atomic_write(tmp_path / "failed"):
+            _ = 1 / 0
+    write_atomically(tmp_path / "after", b"1")
+    assert sums == {tmp_path / "a": checksum(tmp_path / "a")}
+    assert checksum(tmp_path / "a") == checksum_of(b"content")
+    assert len(checksum_of(b"")) == 16

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from damage import HOWS, spoil
 from hypothesis import given
 from hypothesis import strategies as st
 from joblib import delayed
@@ -84,8 +85,21 @@ def test_the_latest_whole_state_counts(tmp_path: Path) -> None:
     assert step == 1000
     assert (folder / "weights").read_text() == "1000"
     assert len(list(tmp_path.glob("state-*"))) == 1
+    (tmp_path / "state-of-the-art").mkdir()
+    assert states.latest() == (1000, folder)
     states.remove()
-    assert not list(tmp_path.iterdir())
+    assert [path.name for path in tmp_path.iterdir()] == ["state-of-the-art"]
+
+
+@pytest.mark.parametrize("how", HOWS)
+def test_a_damaged_record_is_none(tmp_path: Path, how: str) -> None:
+    records = Records(tmp_path / "records")
+    for key in (1, 2):
+        records.write(key, {"rows": [[1, 2.5, "a"]] * 9})
+    assert records.read_all() == [{"rows": [[1, 2.5, "a"]] * 9}] * 2
+    spoil(records.path(1), how)
+    assert records.read(1) is None
+    assert records.read(2) == {"rows": [[1, 2.5, "a"]] * 9}
 
 
 def test_seeds_depend_on_every_number_and_on_nothing_else() -> None:

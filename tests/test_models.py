@@ -83,7 +83,9 @@ def test_a_model_of_torchreid_is_evaluated(place: Path) -> None:
     torch.save({"state_dict": network.state_dict()}, place / "log/osnet/model.pth.tar-60")
     assert ran(commands()[0]) == 0
     files = {path.name for path in (place / "runs" / "osnet").iterdir()}
-    assert files == {"recipe.yaml", "report.json", "cmc.png", "ranked.png", "queries.csv"}
+    assert files == {
+        "recipe.yaml", "report.json", "checksums.json", "cmc.png", "ranked.png", "queries.csv",
+    }  # fmt: skip
 
 
 def test_the_refusal_the_page_quotes_is_what_is_said(

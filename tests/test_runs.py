@@ -59,12 +59,101 @@ def test_a_run_grows_where_it_may(tmp_path: Path) -> None:
         RunFolder.open(tmp_path / "a", RECIPE, resume=True, grows=longer)
 
 
-@pytest.mark.parametrize("text", ["steps: [", "no mapping", ""])
-def test_a_damaged_recipe_is_of_another_run(tmp_path: Path, text: str) -> None:
-    RunFolder.open(tmp_path / "a", RECIPE, resume=False)
-    (tmp_path / "a" / "recipe.yaml").write_text(text)
-    with pytest.raises(ReidaugError, match="another run"):
+DAMAGED = ["steps: [", "no mapping", "", "command: train-flow\n", None]
+
+
+def spoil(path: Path, text: str | None) -> None:
+    """Replace a file's content; None: remove it."""
+    if text is None:
+        path.unlink()
+    else:
+        path.write_text(text)
+
+
+@pytest.mark.parametrize("text", DAMAGED)
+def test_a_damaged_recipe_is_made_again_by_the_run_that_it_is_of(
+    tmp_path: Path, text: str | None, capsys
+) -> None:
+    run = RunFolder.open(tmp_path / "a", RECIPE, resume=False)
+    (run.path / "work").write_text("of hours")
+    before = (run.path / "recipe.yaml").read_bytes()
+    spoil(run.path / "recipe.yaml", text)
+    assert RunFolder.open(tmp_path / "a", RECIPE, resume=True).resumed
+    assert (run.path / "recipe.yaml").read_bytes() == before
+    assert "recipe.yaml is missing or damaged; it is made again" in capsys.readouterr().err
+    spoil(run.path / "recipe.yaml", text)
+    with pytest.raises(ReidaugError, match=r"is damaged, and no longer tells|holds another run"):
+        RunFolder.open(tmp_path / "a", {**RECIPE, "steps": 4}, resume=True)
+    assert (run.path / "work").exists()
+
+
+@pytest.mark.parametrize("text", ["command: train-f", ""])
+def test_a_damaged_recipe_without_checksum_is_told_unless_nothing_was_done(
+    tmp_path: Path, text: str
+) -> None:
+    for done in (False, True):
+        run = RunFolder.open(tmp_path / "a", RECIPE, resume=True)
+        spoil(run.path / "recipe.yaml", text)
+        spoil(run.path / "checksums.json", "{")
+        if done:
+            (run.path / "work").write_text("of hours")
+    with pytest.raises(ReidaugError, match=r"no longer tells whose run|holds another run"):
         RunFolder.open(tmp_path / "a", RECIPE, resume=True)
+
+
+def test_a_file_of_the_users_is_no_damaged_recipe(tmp_path: Path) -> None:
+    (tmp_path / "recipe.yaml").write_text("years of work")
+    with pytest.raises(ReidaugError, match="no longer tells whose run this is; run the command"):
+        RunFolder.open(tmp_path, RECIPE, resume=True)
+    assert (tmp_path / "recipe.yaml").read_text() == "years of work"
+
+
+@pytest.mark.parametrize("name", [".recipe.yaml.123.part", ".checksums.json.9.part", ".lock"])
+def test_a_run_killed_while_its_first_file_was_written_begins_anew(
+    tmp_path: Path, name: str
+) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / name).write_text("comm")
+    run = RunFolder.open(tmp_path / "a", RECIPE, resume=False)
+    assert not run.resumed
+    assert {path.name for path in run.path.iterdir()} == {".lock", "recipe.yaml", "checksums.json"}
+
+
+@pytest.mark.parametrize("text", ["", "{", "[1]", '{"mAP": 2.0}', None])
+@pytest.mark.parametrize("name", ["report.json", "cmc.png", "deep/x"])
+def test_a_finished_run_of_damaged_files_is_not_finished(
+    tmp_path: Path, name: str, text: str | None, capsys
+) -> None:
+    run = RunFolder.open(tmp_path / "a", RECIPE, resume=False)
+    (run.path / "deep").mkdir()
+    files = [run.path / "cmc.png", run.path / "deep" / "x"]
+    for file in files:
+        file.write_text("content")
+    run.report({"mAP": 1.0}, files)
+    assert run.finished() == {"mAP": 1.0}
+    spoil(run.path / name, text)
+    assert run.finished() is None
+    if name != "report.json" or text is not None:  # without a report it is an unfinished run
+        assert f"{name} is " in capsys.readouterr().err
+    assert RunFolder.open(tmp_path / "a", RECIPE, resume=True).resumed
+
+
+@pytest.mark.parametrize("text", ["", "{", '{"sha256":"0","value":{"report.json":"0"}}', None])
+def test_damaged_checksums_hold_nothing_up(tmp_path: Path, text: str | None) -> None:
+    run = RunFolder.open(tmp_path / "a", RECIPE, resume=False)
+    run.report({"mAP": 1.0})
+    spoil(run.path / "checksums.json", text)
+    again = RunFolder.open(tmp_path / "a", RECIPE, resume=True)
+    assert again.finished() == {"mAP": 1.0}
+
+
+def test_a_damaged_log_loses_no_more_than_its_damaged_lines(tmp_path: Path) -> None:
+    run = RunFolder.open(tmp_path / "a", RECIPE, resume=False)
+    content = b'{"step": 1}\n\xff\xfe\x00\n5\n[1]\n{"step": 2}\n{"st'
+    (run.path / "log.jsonl").write_bytes(content)
+    assert run.records() == [{"step": 1}, {"step": 2}]
+    run.rewind(lambda record: record["step"] < 2)
+    assert run.records() == [{"step": 1}]
 
 
 def test_a_folder_of_other_files_is_left_alone(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """Augment a re-ID dataset: every training image, warped into the poses of others."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -33,6 +33,7 @@ from reidaug.augment.shipped_poses import is_shipped
 from reidaug.augment.target_poses import POSES, write_poses
 from reidaug.augment.warp_manifest import MANIFEST, ChunkRecord, Totals, write_warp_manifest
 from reidaug.augment.warp_sheet import SHEET, warp_sheet
+from reidaug.checksums import check_written
 from reidaug.data.loose_crops import read_training
 from reidaug.data.market1501 import (
     FOLDERS,
@@ -46,13 +47,13 @@ from reidaug.data.market1501 import (
 from reidaug.errors import ReidaugError, UsageError, require_extra
 from reidaug.files import write_atomically
 from reidaug.flow.estimator import FlowEstimator, NamedFlow
-from reidaug.jobs import run_chunks
+from reidaug.jobs import check_backend, run_chunks
 from reidaug.machine import cores
 from reidaug.perception.blazepose import BlazePose
 from reidaug.perception.pose_estimator import PoseEstimator
 from reidaug.perception.provenance import read_provenance
 from reidaug.perception.weights import find_model
-from reidaug.runs import RunFolder, check_lock, notice
+from reidaug.runs import REPORT, RunFolder, check_lock, notice
 
 LEFT_OUT = "left_out.txt"
 
@@ -115,6 +116,7 @@ def augment_dataset(
     """
     options = options or AugmentOptions()
     check_lock(out)
+    check_backend(backend)
     found, numbered = read_training(
         dataset, pattern=options.pattern, allow_left_out=options.allow_left_out
     )
@@ -125,6 +127,7 @@ def augment_dataset(
         )
     _check_out(found.root, out)
     _check_people(found.train, options)
+    check_written(found.root)
     if options.check_poses:
         require_extra("pose", "ai_edge_litert")
         options = options.model_copy(update={"model": find_model(options.model)})
@@ -203,25 +206,45 @@ def _write_warps(
         chunk_tasks(job, targets.size, chunks), min(workers, len(chunks)), backend=backend,
         total=len(inputs.sources) * each, step=each, what="warp", unit="image",
     )  # fmt: skip
-    originals = copy_originals(inputs.dataset.train, out) if options.keep_original else 0
-    records = (ChunkRecord.of(job.records.read(k)) for k in range(len(chunks)))
-    totals = write_warp_manifest(out / MANIFEST, (record for record in records if record))
+    originals = copy_originals(inputs.dataset.train, out) if options.keep_original else []
+    sums: dict[str, str] = {}
+    records = _collecting(sums, (job.records.read(k) for k in range(len(chunks))))
+    totals = write_warp_manifest(out / MANIFEST, records)
     left_out = (*inputs.left_out, *totals.left_out)
     write_atomically(out / LEFT_OUT, "".join(f"{line}\n" for line in left_out).encode())
     write_atomically(out / SHEET, warp_sheet(out, inputs.sources, targets))
     remove_leftovers(out)
-    finished = run.finished()
-    if finished is not None and not work.pieces:
-        return AugmentReport(**finished)
+    files = [*originals, *(out / name for name in (POSES, MANIFEST, LEFT_OUT, SHEET))]
+    finished = None if work.pieces else _finished(run)
+    if finished is not None:
+        run.report(finished._asdict(), files, sums)  # the same once more, and what it is of
+        return finished
     report = _summarise(
         inputs, totals, options.masks, flow=job.flow.name, precision=options.precision,
-        originals=originals, linked=linked, images_per_s=work.rate,
+        originals=len(originals), linked=linked, images_per_s=work.rate,
         seconds=round(work.seconds, 1), workers=workers, own_pose=not targets.images,
         poses_each=options.poses_each,
     )  # fmt: skip
-    run.report(report._asdict())
+    run.report(report._asdict(), files, sums)
     run.log(event="done", made=work.pieces, seconds=report.seconds)
     return report
+
+
+def _collecting(sums: dict[str, str], records: Iterable[Any]) -> Iterator[ChunkRecord]:
+    """Pass the records of chunks on, and collect the checksums of their files."""
+    for values in records:
+        record = ChunkRecord.of(values)
+        if record is not None:
+            sums.update({f"{TRAIN}/{name}": own for name, own in (record.files or {}).items()})
+            yield record
+
+
+def _finished(run: RunFolder) -> AugmentReport | None:
+    """Read the report of a run whose files have just been looked at; None where it is damaged."""
+    try:
+        return AugmentReport(**(run.finished(only=(REPORT,)) or {}))
+    except TypeError:
+        return None
 
 
 def _summarise(

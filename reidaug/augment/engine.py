@@ -23,11 +23,12 @@ from reidaug.augment.quality import WarpQuality, measure_quality, pck
 from reidaug.augment.target_poses import POSES, read_poses
 from reidaug.augment.warp_manifest import ChunkRecord, WarpRow
 from reidaug.augment.warping import Crop, WarpField, estimate_flows, read_crops, warp_pixels
+from reidaug.checksums import flaw_of
 from reidaug.data.crop_names import warp_name
 from reidaug.data.images import channels_last, encode_jpeg
 from reidaug.data.market1501 import TRAIN
 from reidaug.errors import UsageError
-from reidaug.files import remove_partials, write_atomically
+from reidaug.files import checksum_of, remove_partials, write_atomically
 from reidaug.flow.estimator import FlowEstimator, NamedFlow
 from reidaug.geometry.flow import Size
 from reidaug.geometry.pose import Pose, select, stack
@@ -144,16 +145,19 @@ def make_chunk(
     if _is_done(job, size, index, sources):
         return len(sources), 0
     rows: list[WarpRow] = []
+    files: dict[str, str] = {}
     with one_thread(), torch.inference_mode():
         crops, left_out = read_crops(sources, size, job.options.masks)
         others, _ = read_crops(pool if crops else (), size, job.options.masks)
         for row, jpeg in warp_crops(load_models(job), crops, job.options, others) if crops else ():
             if jpeg is not None:
                 write_atomically(job.out / TRAIN / row.file, jpeg)
+                files[row.file] = checksum_of(jpeg)
             rows.append(row)
     order = {crop.source.person.key: k for k, crop in enumerate(crops)}
     rows.sort(key=lambda row: order[row.source])  # with many poses they come a part at a time
-    job.records.write(index, ChunkRecord(rows, left_out)._asdict())
+    files = {row.file: files[row.file] for row in rows if row.kept}
+    job.records.write(index, ChunkRecord(rows, left_out, files)._asdict())
     return len(sources), sum(row.kept for row in rows)
 
 
@@ -243,11 +247,13 @@ def remove_leftovers(out: Path) -> None:
 
 
 def _is_done(job: WarpJob, size: Size, index: int, sources: Sequence[Source]) -> bool:
-    """Check that a chunk has its record and files, and that no source was mended since."""
-    record = ChunkRecord.of(job.records.read(index))
-    if record is None or not all(
-        (job.out / TRAIN / row.file).is_file() for row in record.rows if row.kept
-    ):
+    """Check that a chunk has its record and files as written, and no source was mended since."""
+    record, folder = ChunkRecord.of(job.records.read(index)), job.out / TRAIN
+    if record is None:
+        return False
+    if record.files is None and not all((folder / r.file).is_file() for r in record.rows if r.kept):
+        return False
+    if any(flaw_of(folder / name, own) for name, own in (record.files or {}).items()):
         return False
     left_out = record.left_out
     return not left_out or read_crops(sources, size, job.options.masks)[1] == left_out

@@ -7,9 +7,10 @@ from reidaug.augment import options
 from reidaug.data.market1501 import ReIDDataset, names_read
 from reidaug.errors import ReidaugError, UsageError, require_extra
 from reidaug.perception.dataset_poses import estimate_poses
+from reidaug.perception.pose_sums import flaws
 from reidaug.perception.provenance import read_provenance
 from reidaug.perception.weights import find_model
-from reidaug.runs import check_folder, notice
+from reidaug.runs import RECIPE, check_folder, notice, stored_recipe
 
 FOLDER = "pose"
 KEYPOINTS = Path(FOLDER, "keypoints.csv")
@@ -80,6 +81,8 @@ def find_or_estimate(
     """
     own_masks, known = find_masks(found.root, masks), find_keypoints(found.root, keypoints)
     if known is not None:
+        for path in flaws(known, [known]):
+            notice(f"{path} was changed since `reidaug pose` wrote it")
         if model and not (model_used or read_provenance(known)):
             raise UsageError(f"--model has nothing to read: keypoints come from {known}")
         return PoseFiles(known, own_masks)
@@ -108,7 +111,8 @@ def find_or_estimate(
 def _check(out: Path, model: Path | None) -> None:
     """Check that poses can be estimated into a folder."""
     check_folder(out, known=(FOLDER,))
-    if (out / "recipe.yaml").exists() and not (out / FOLDER).is_dir():
+    estimated = (out / FOLDER).is_dir() or stored_recipe(out).get("keypoints") == str(KEYPOINTS)
+    if (out / RECIPE).exists() and not estimated:
         raise ReidaugError(f"{out} holds another run; name another folder with --out")
     try:
         require_extra("pose", "ai_edge_litert")

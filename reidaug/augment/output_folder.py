@@ -6,12 +6,13 @@ import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from reidaug.checksums import flaw_of
 from reidaug.data.crop_names import PATTERN, ids_in, warp_source
 from reidaug.data.image_folders import check_left_out
 from reidaug.data.images import encode_jpeg, is_jpeg, read_image
 from reidaug.data.market1501 import TRAIN, Person
 from reidaug.errors import ReidaugError, UsageError
-from reidaug.files import write_atomically
+from reidaug.files import checksum_of, write_atomically
 
 LONGEST = 180
 """Bytes of a name's stem that are kept: person, camera and pose are added, and 255 is the limit."""
@@ -107,23 +108,24 @@ def check_warp_names(people: Sequence[Person], root: Path, *, allow_left_out: bo
     check_left_out(root, doubles, len(people), allowed=allow_left_out, advice="rename them apart")
 
 
-def copy_originals(people: Iterable[Person], out: Path) -> int:
-    """Copy training images beside their warps; returns the number of files that are there now.
+def copy_originals(people: Iterable[Person], out: Path) -> list[Path]:
+    """Copy training images beside their warps; returns the files that are there now.
 
     Unreadable ones are left out, and those of the name of an earlier one. JPEG files are copied
     byte for byte, others, whatever their names, are stored as JPEG: toolkits read no other.
     """
-    names = set[str]()
+    copies = dict[str, Path]()
     for person in people:
         name = base_name(person)
         path = out / TRAIN / name
-        if name in names:
+        if name in copies:
             continue
-        if not path.is_file():
-            try:
-                image, whole = read_image(person.path), is_jpeg(person.path)
-            except ReidaugError:
-                continue
-            write_atomically(path, person.path.read_bytes() if whole else encode_jpeg(image))
-        names.add(name)
-    return len(names)
+        try:
+            image, whole = read_image(person.path), is_jpeg(person.path)
+        except ReidaugError:
+            continue
+        content = person.path.read_bytes() if whole else encode_jpeg(image)
+        if flaw_of(path, checksum_of(content)):
+            write_atomically(path, content)
+        copies[name] = path
+    return list(copies.values())

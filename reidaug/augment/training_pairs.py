@@ -10,13 +10,14 @@ from typing import NamedTuple
 from reidaug.augment.estimated_poses import FOLDER, find_or_estimate
 from reidaug.augment.inputs import Source, join_poses
 from reidaug.augment.output_folder import show_split
+from reidaug.checksums import check_written
 from reidaug.data.crop_names import PATTERN
 from reidaug.data.deepfashion import same_person_pairs, write_pairs_csv
 from reidaug.data.keypoints import write_patn
 from reidaug.data.loose_crops import read_people
 from reidaug.data.market1501 import ReIDDataset, names_read
 from reidaug.errors import ReidaugError
-from reidaug.files import write_atomically
+from reidaug.files import collected_checksums, remove_partials, write_atomically
 from reidaug.geometry.pose import Pose
 from reidaug.runs import RunFolder, check_lock, notice
 
@@ -63,6 +64,7 @@ def make_pairs(
     """
     check_lock(out)
     found = read_people(dataset, pattern=pattern, allow_left_out=allow_left_out)
+    check_written(found.root)
     known, masks = find_or_estimate(found, out, keypoints=keypoints, model=model, workers=workers)
     joined, left_out = join_poses(found, known)
     sources = [source for source in joined if pattern is not None or not _distractor(source)]
@@ -87,12 +89,14 @@ def make_pairs(
     if not (out / FOLDER).is_dir():
         notice(names_read(found))
     run = RunFolder.open(out, recipe, resume=True, known=(FOLDER,))
+    remove_partials(out)
     show_split(folder.resolve(), out / "train")
     masked = masks is not None and show_split(masks, out / "masks")
-    write_patn(out / "market-annotation-train.csv", poses, decimals=DECIMALS)
-    write_pairs_csv(out / "market-pairs-train.csv", pairs)
     lines = (*found.left_out, *left_out)
-    write_atomically(out / LEFT_OUT, "".join(f"{line}\n" for line in lines).encode())
+    with collected_checksums() as files:
+        write_patn(out / "market-annotation-train.csv", poses, decimals=DECIMALS)
+        write_pairs_csv(out / "market-pairs-train.csv", pairs)
+        write_atomically(out / LEFT_OUT, "".join(f"{line}\n" for line in lines).encode())
     report = PairsReport(
         pairs=len(pairs),
         images=len({name for pair in pairs for name in pair}),
@@ -101,7 +105,7 @@ def make_pairs(
         left_out=len(lines),
         read=len(found.train) + len(found.left_out),
     )
-    run.report(report._asdict())
+    run.report(report._asdict(), files)
     return report
 
 

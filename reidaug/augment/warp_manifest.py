@@ -50,13 +50,16 @@ class ChunkRecord(NamedTuple):
 
     rows: list[WarpRow]
     left_out: list[str]
+    # Checksums of the files of its warps by name; None in records of older versions.
+    files: dict[str, str] | None = None
 
     @classmethod
     def of(cls, values: Any) -> "ChunkRecord | None":
         """Take a record from JSON values; None where it is missing or damaged."""
         try:
-            return cls([WarpRow(*row) for row in values["rows"]], values["left_out"])
-        except (KeyError, TypeError):
+            rows = [WarpRow(*row) for row in values["rows"]]
+            return cls(rows, values["left_out"], values.get("files"))
+        except (KeyError, TypeError, AttributeError):
             return None
 
 

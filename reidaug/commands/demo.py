@@ -14,7 +14,7 @@ from reidaug.commands import augment, finetune_eval, options, synth, train_flow
 from reidaug.errors import UsageError
 from reidaug.experiments.demo import WORLDS, DemoSizes, Stage, demo_stages
 from reidaug.experiments.demo_report import Shown, make_page
-from reidaug.files import read_text, write_atomically
+from reidaug.files import collected_checksums, read_text, write_atomically
 from reidaug.report.html import duration
 from reidaug.runs import RunFolder
 
@@ -70,9 +70,10 @@ def run_demo(
         commands=[stage.command for stage in stages],
         shown=Shown(sizes.people_shown, sizes.poses_shown, sizes.pairs_shown),
     )
-    write_atomically(out / "warps.png", page.warps)
-    write_atomically(out / "report.html", page.html.encode())
-    run.report(page.report)
+    with collected_checksums() as files:
+        write_atomically(out / "warps.png", page.warps)
+        write_atomically(out / "report.html", page.html.encode())
+    run.report(page.report, files)
     click.echo(page.headline)
     return out / "report.html"
 
@@ -97,7 +98,8 @@ def run_stage(stage: Stage) -> dict[str, Any]:
 def _do(run: RunFolder, stage: Stage, number: str, started: float) -> None:
     """Run a stage unless the log says that it is done; log how long it took, finished or not."""
     logged = [r for r in run.records() if r.get("stage") == stage.title]
-    if any(r["done"] for r in logged) and (stage.folder / "report.json").is_file():
+    ended = RunFolder(stage.folder, resumed=True)
+    if any(r.get("done") for r in logged) and ended.finished() is not None:
         click.echo(f"{number} {stage.title}: done before in {duration(_seconds(run, stage))}")
         return
     click.echo(f"{number} {stage.title} ({duration(time.monotonic() - started)} so far)")
@@ -110,7 +112,7 @@ def _do(run: RunFolder, stage: Stage, number: str, started: float) -> None:
 
 
 def _seconds(run: RunFolder, stage: Stage) -> float:
-    return sum(r["seconds"] for r in run.records() if r.get("stage") == stage.title)
+    return sum(r.get("seconds", 0.0) for r in run.records() if r.get("stage") == stage.title)
 
 
 @click.command("demo")

@@ -40,8 +40,8 @@ def command(
     first estimate shows nobody, the crop is tried again, mirrored and with room around it. Beside
     FILE.csv: FILE.report.json (how many crops show nobody, how often each joint is visible),
     FILE.provenance.parquet (which try found each person), FILE.sheet.png (the least certain crops
-    with skeleton and outline), FILE.left_out.txt. The same command goes on after an interruption;
-    the same crops give the same bytes. Needs the extra 'pose'.
+    with skeleton and outline), FILE.left_out.txt, FILE.checksums.json. The same command goes on
+    after an interruption; the same crops give the same bytes. Needs the extra 'pose'.
 
     \b
     reidaug pose Market-1501 --out market-annotation-train.csv --masks masks

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from reidaug.errors import UsageError
-from reidaug.experiments.adaptation_cell import AdaptationCell, weight_file
+from reidaug.experiments.adaptation_cell import AdaptationCell, clusterings, weight_file
 from reidaug.experiments.adaptation_config import START, WARMUP, AdaptationRecipe
 from reidaug.experiments.adaptation_data import AdaptationData, read_adaptation_data
 from reidaug.experiments.adaptation_stages import train_stage
@@ -17,6 +17,7 @@ from reidaug.experiments.finetune import DRY_RUN_CROPS
 from reidaug.experiments.results import CellResult, arm_scores, scores, shared_report
 from reidaug.experiments.run_grid import Advance, CellKey, Grid, dry_run_grid, run_experiment
 from reidaug.experiments.statistics import paired_gain
+from reidaug.files import checksum
 from reidaug.machine import one_thread
 from reidaug.reid.dgnet.networks import build_dgnet
 from reidaug.reid.dgnet.sampling import SOURCE
@@ -197,12 +198,13 @@ class AdaptationGrid(Grid[AdaptationReport]):
         with one_thread(), seeded(key.seed):
             cell = AdaptationCell(recipe, self.data, key, self.folder, advance)
             # Weights are written before the test set is read: what fails there costs no training.
-            if path.is_file():
+            if cell.is_trained(key.name):
                 network = cell.trained()
                 advance(self.steps(key.name))
             else:
                 network = train_stage(cell, singletons=self.singletons)
                 save_weights(network, path)
+                cell.note_trained(key.name)
             features = extract_features(
                 network.encoder,
                 target.query,
@@ -214,7 +216,7 @@ class AdaptationGrid(Grid[AdaptationReport]):
             )
             evaluation = evaluate(features, metric=recipe.metric, memory_mb=recipe.memory_mb)
         cell.state_file.remove()
-        return CellResult(evaluation)
+        return CellResult(evaluation, weights=checksum(path))
 
     def report(self) -> AdaptationReport:
         """Build the report of the finished experiment."""
@@ -249,13 +251,15 @@ class AdaptationGrid(Grid[AdaptationReport]):
 
 
 def cluster_counts(grid: AdaptationGrid) -> dict[str, list[list[ClusterCounts]]]:
-    """Read from the log what every clustering found, by stage or arm, seed and round."""
+    """Read from records what every clustering found, by stage or arm, seed and round."""
+    counts = ("clusters", "outliers", "quality")
+    logged = grid.folder.records()  # what older versions had alone
     found = {
         (record["stage"], record["seed"], record["round"]): ClusterCounts(
-            record["clusters"], record["outliers"], record["quality"]
+            *(record[count] for count in counts)
         )
-        for record in grid.folder.records()
-        if "clusters" in record
+        for record in [*logged, *clusterings(grid.folder).read_all()]
+        if isinstance(record, dict) and {"stage", "seed", "round", *counts} <= record.keys()
     }
     return {
         name: [

@@ -9,16 +9,19 @@ import torch
 from accelerate import PartialState
 from jaxtyping import Int
 from numpy import ndarray
+from safetensors import SafetensorError
 from safetensors.torch import load_file
-from torch import nn
+from torch import Tensor, nn
 
+from reidaug.checksums import flaw_of
 from reidaug.data.market1501 import Person
 from reidaug.errors import ReidaugError
 from reidaug.experiments.adaptation_config import START, WARMUP, AdaptationRecipe
 from reidaug.experiments.adaptation_data import AdaptationData
-from reidaug.experiments.run_grid import Advance, CellKey
+from reidaug.experiments.run_grid import TRAINED, Advance, CellKey
+from reidaug.files import checksum
 from reidaug.finite import NotFiniteError, first_not_finite
-from reidaug.jobs import StateFile, derive_seed, torch_generator
+from reidaug.jobs import Records, StateFile, derive_seed, torch_generator
 from reidaug.reid.backbones import PersonResNet
 from reidaug.reid.batches import first_files
 from reidaug.reid.crops import Crops
@@ -27,7 +30,7 @@ from reidaug.reid.dgnet.networks import DGNet, adapt_dgnet, build_dgnet
 from reidaug.reid.dgnet.phases import Phase
 from reidaug.reid.dgnet.teacher import Teacher
 from reidaug.reid.dgnet.trainer import DGNetTrainer
-from reidaug.runs import RunFolder
+from reidaug.runs import RunFolder, finite_or_null
 
 LOG_EVERY = 20
 N = TypeVar("N", bound=nn.Module)
@@ -106,6 +109,27 @@ class AdaptationCell:
         """Name the weight file of the teacher or of another cell of this seed."""
         return weight_file(self.folder, CellKey(name, self.key.seed))
 
+    def is_trained(self, name: str) -> bool:
+        """Whether the teacher or another cell of this seed has weights, undamaged."""
+        path, own = self.weight_file(name), self._trained.read(self._key(name))
+        return path.is_file() and (own is None or not flaw_of(path, str(own)))
+
+    def note_trained(self, name: str) -> None:
+        """Keep the checksum of the weights just written of the teacher or a cell of this seed."""
+        self._trained.write(self._key(name), checksum(self.weight_file(name)))
+
+    def record_clustering(self, number: int, counts: Mapping[str, Any]) -> None:
+        """Keep what the clustering of a round found; finite numbers or null."""
+        record = {"stage": self.key.name, "seed": self.key.seed, "round": number, **counts}
+        clusterings(self.folder).write(f"{self.key}-round{number}", finite_or_null(record))
+
+    @property
+    def _trained(self) -> Records:
+        return Records(self.folder.path / TRAINED)
+
+    def _key(self, name: str) -> str:
+        return str(CellKey(name, self.key.seed))
+
     @cached_property
     def extra(self) -> ExtraCrops | None:
         """Extra crops of the arm, decoded once for all rounds; None where the ratio is 0."""
@@ -135,10 +159,10 @@ class AdaptationCell:
         generator = self.generator(WARMUP_STAGE, WEIGHTS)
         network = build_dgnet(self.size, self.people, generator=generator)
         if trained == START:
-            network.load_state_dict(load_file(self.weight_file(START)))
+            network.load_state_dict(self._stored(START))
         network = adapt_dgnet(network, self.size, generator=generator)
         if trained == WARMUP:
-            network.load_state_dict(load_file(self.weight_file(WARMUP)))
+            network.load_state_dict(self._stored(WARMUP))
         return self.place(network)
 
     def trained(self) -> DGNet:
@@ -147,10 +171,21 @@ class AdaptationCell:
         Classifiers of pseudo-labels, on which no feature depends, keep initial weights.
         """
         network = self.dgnet() if self.key.name == START else self.dgnetpp(START)
-        own, stored = network.state_dict(), load_file(self.weight_file(self.key.name))
+        own, stored = network.state_dict(), self._stored(self.key.name)
         fits = {key: t for key, t in stored.items() if key in own and own[key].shape == t.shape}
         network.load_state_dict(fits, strict=False)
         return network
+
+    def _stored(self, name: str) -> dict[str, Tensor]:
+        """Read the weights of a cell of this seed."""
+        path = self.weight_file(name)
+        try:
+            return load_file(path)
+        except (SafetensorError, OSError):
+            raise ReidaugError(
+                f"{path}: no readable weights; remove it and its record in "
+                f"{self.folder.path / 'cells'}, and {name} is trained again"
+            ) from None
 
     def place(self, network: N) -> N:
         """Move a network to the device, in the memory format that is fastest."""
@@ -242,6 +277,11 @@ class AdaptationCell:
         # A part of the cache each for the crops of source, target and arm, and for views.
         parts = 3 + (self.views is not None)
         return Crops(paths, size=self.size.size, cache_mb=self.recipe.cache_mb // parts)
+
+
+def clusterings(folder: RunFolder) -> Records:
+    """The records of what clusterings found, by cell and round."""
+    return Records(folder.path / "clusterings")
 
 
 def weight_file(folder: RunFolder, key: CellKey) -> Path:

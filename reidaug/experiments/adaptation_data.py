@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from reidaug.augment.output_folder import origin_stem, warp_stem
+from reidaug.checksums import check_written
 from reidaug.data.loose_crops import read_people
 from reidaug.data.market1501 import Person
 from reidaug.errors import UsageError
@@ -108,6 +109,7 @@ def read_adaptation_data(recipe: AdaptationRecipe) -> AdaptationData:
     source = read_people(
         recipe.source, pattern=recipe.source_pattern, allow_left_out=recipe.allow_left_out
     )
+    check_written(source.root)
     target = read_experiment_data(recipe, fill=False)
     views = _read_views(recipe, target)
     unusable = dict.fromkeys(chain.from_iterable(one.left_out for one in views.values()))

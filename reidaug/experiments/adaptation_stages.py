@@ -144,7 +144,9 @@ def cluster_target(cell: AdaptationCell, network: DGNet, number: int) -> Int[nda
     features = target_features(cell, network)
     clustering = asdict(cell.recipe.cluster)
     found = pseudo_labels(features, memory_mb=cell.recipe.memory_mb, **clustering)
-    cell.log(number, clusters=found.clusters, outliers=found.outliers, quality=found.quality)
+    counts = {"clusters": found.clusters, "outliers": found.outliers, "quality": found.quality}
+    cell.log(number, **counts)
+    cell.record_clustering(number, counts)
     return found.labels
 
 
@@ -177,7 +179,7 @@ def trained_teacher(cell: AdaptationCell) -> PersonResNet:
     recipe, path = cell.recipe, cell.weight_file(TEACHER)
     generator = cell.generator(TEACHER_STAGE, WEIGHTS)
     network = cell.place(build_teacher(cell.size, cell.people, generator=generator))
-    if path.exists():
+    if cell.is_trained(TEACHER):
         load_weights(network, path)
         if cell.key.name == START:
             cell.advance(recipe.teacher.steps)
@@ -200,4 +202,5 @@ def trained_teacher(cell: AdaptationCell) -> PersonResNet:
         bfloat16=cell.bfloat16,
     )
     save_weights(network, path)
+    cell.note_trained(TEACHER)
     return network

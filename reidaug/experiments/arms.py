@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 from reidaug.machine import fast_precision
 from reidaug.recipes import Megabytes, Part, Recipe, Seed, Weight, merged
 from reidaug.reid.evaluation.ranking import Metric
-from reidaug.runs import stored_recipe
+from reidaug.runs import REPORT, stored_recipe
 
 Side = Annotated[int, Field(ge=16, le=4096)]  # pixels; a ResNet's last map is a sixteenth of it
 ARM_NAME = re.compile(r"[^\W_][\w.+-]*")
@@ -121,7 +121,7 @@ class ExperimentOptions(Recipe):
     def is_finished(self, folder: Path) -> bool:
         """Whether a run folder holds the report of this very experiment, with no arm less."""
         stored = {k: value for k, value in stored_recipe(folder).items() if k != "command"}
-        return stored == self.model_dump(mode="json") and (folder / "report.json").exists()
+        return stored == self.model_dump(mode="json") and (folder / REPORT).exists()
 
     def bfloat16(self, device: torch.device) -> bool:
         """Whether the networks compute in bfloat16 on a device."""
@@ -136,6 +136,8 @@ def extends(begun: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
     and compare other arms.
     """
     free = {"arms", "seeds", *ROLES}
+    if not {"arms", "seeds"} <= begun.keys():  # of another command, or damaged
+        return False
     fixed, same = ({k: v for k, v in r.items() if k not in free} for r in (begun, wanted))
     return (
         fixed == same

@@ -17,6 +17,7 @@ from joblib import delayed
 from numpy import ndarray
 from pydantic import TypeAdapter
 
+from reidaug.checksums import check_written
 from reidaug.data.deepfashion import PairList
 from reidaug.data.images import encode_png, to_bytes
 from reidaug.data.pairs import PairDataset, collate
@@ -24,6 +25,7 @@ from reidaug.experiments.compare_config import Compare, Row, plan_rows
 from reidaug.files import write_atomically
 from reidaug.flow.cost import Cost, cost, parameters
 from reidaug.flow.estimator import FlowEstimator
+from reidaug.flow.perceptual_weights import shift_tolerant_weights
 from reidaug.flow.score_table import (
     CLOSED_FORMS,
     score_pairs,
@@ -38,13 +40,14 @@ from reidaug.flow.training.pair_sources import (
     subsample,
 )
 from reidaug.flow.training.recipe import TrainFlow
-from reidaug.flow.training.train import train
+from reidaug.flow.training.train import CHECKPOINT, train
 from reidaug.geometry.warp import warp
 from reidaug.jobs import run_tasks
 from reidaug.machine import cores, one_thread
 from reidaug.report.figures import Picture, labelled_columns
 from reidaug.runs import RunFolder, check_lock, notice
 
+PICTURE = "warps.png"
 NO_EVIDENCE = "no evidence of a difference"
 RETRY = "resume with --resume and fewer --jobs"
 
@@ -132,19 +135,24 @@ def compare(
     wait_for_everyone()
     done = run.finished()
     if done is None:
+        for network in recipe.stlpips:  # now, and not after hours of training
+            shift_tolerant_weights(network)
         _train_rows(run, trainings, jobs)
     if not main:
         return None
     if done is not None:
         return Comparison.from_dict(done)
     report = _score_rows(recipe, rows, testing, run)
-    run.report(report.as_dict())
+    trained = (run.path / "rows" / name / CHECKPOINT for name in trainings)
+    files = [file for folder in trained for file in folder.iterdir()]
+    run.report(report.as_dict(), [run.path / PICTURE, *files])
     return report
 
 
 def _read_testing(recipe: Compare, trainings: Mapping[str, TrainFlow]) -> PairList:
     """Read the test pairs, and check now what the trainings will read."""
     if not trainings and recipe.evaluate_on == "test":
+        check_written(recipe.pairs)
         return subsample(read_split(recipe, "test"), recipe.test_pairs)
     splits = read_splits(recipe)
     for training in trainings.values():
@@ -156,7 +164,9 @@ def _read_testing(recipe: Compare, trainings: Mapping[str, TrainFlow]) -> PairLi
 
 def _train_rows(run: RunFolder, trainings: Mapping[str, TrainFlow], jobs: int | None) -> None:
     folders = {name: run.path / "rows" / name for name in trainings}
-    missing = [name for name in trainings if not (folders[name] / "report.json").exists()]
+    missing = [
+        name for name in trainings if RunFolder(folders[name], resumed=True).finished() is None
+    ]
     state = PartialState()
     for name in missing if state.is_main_process else ():
         steps, batch = trainings[name].schedule.steps, trainings[name].batch
@@ -205,7 +215,7 @@ def _score_rows(
         generators={name: net for name, row in rows.items() if (net := row.load_generator())},
     )
     estimators |= {name: closed_form() for name, closed_form in CLOSED_FORMS.items()}
-    write_atomically(run.path / "warps.png", encode_png(_figure(recipe, testing, estimators)))
+    write_atomically(run.path / PICTURE, encode_png(_figure(recipe, testing, estimators)))
     reference = recipe.reference or next(iter(estimators))
     return Comparison(
         size=scored.size,
@@ -263,7 +273,8 @@ def _trainings(run: RunFolder, rows: Mapping[str, Row]) -> dict[str, RowTraining
     # Times of interrupted runs add up; one that was killed logged none.
     spent: dict[str, float] = {}
     for record in run.records():
-        spent[record["row"]] = spent.get(record["row"], 0.0) + record["seconds"]
+        if {"row", "seconds"} <= record.keys():
+            spent[record["row"]] = spent.get(record["row"], 0.0) + record["seconds"]
     return {
         name: RowTraining(
             steps=training.schedule.steps,

@@ -35,7 +35,7 @@ from reidaug.experiments.tables import (
     results_table,
     subset_table,
 )
-from reidaug.files import write_atomically
+from reidaug.files import collected_checksums, write_atomically
 from reidaug.reid.backbones import ReIDModel
 from reidaug.reid.evaluation.metrics import Identities
 from reidaug.reid.evaluation.ranking import Metric, nearest
@@ -207,7 +207,8 @@ def evaluate_checkpoint(
     results = _every_query(grid, model, features, plain, found.unscored)
     if plain.scores["mAP"] is None:
         curves = {}
-    _write(folder, results, curves, ranked)
+    with collected_checksums() as files:
+        _write(folder, results, curves, ranked)
     splits = {"train": data.train, "query": data.query, "gallery": data.gallery}
     report = EvaluationReport(
         (recipe.test_dataset or recipe.dataset).resolve().name,
@@ -225,7 +226,7 @@ def evaluate_checkpoint(
         recipe.metric,
         "float32",
     )
-    folder.report(report.as_dict())
+    folder.report(report.as_dict(), files)
     return report
 
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import NamedTuple
 
+from reidaug.checksums import check_written
 from reidaug.data.crop_names import JUNK, PATTERN, compile_pattern, ids_in
 from reidaug.data.image_folders import list_images
 from reidaug.data.loose_crops import read_people
@@ -46,6 +47,7 @@ def read_evaluation_data(recipe: FinetuneRecipe) -> EvaluationData:
     if recipe.test_dataset is not None:
         root, pattern = recipe.test_dataset, recipe.test_pattern
     gallery = read_test(recipe, recipe.test_dataset, recipe.test_pattern, (GALLERY,))
+    check_written(gallery.root)
     unknown, some_known = unknown_queries(root, pattern, unnamed=recipe.allow_left_out)
     query, left_out = unknown, tuple[str, ...]()
     if some_known or not unknown:

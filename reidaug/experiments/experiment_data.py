@@ -9,6 +9,8 @@ from jaxtyping import Int
 from numpy import ndarray
 
 from reidaug.augment.output_folder import origin_stem, warp_stem
+from reidaug.checksums import check_written
+from reidaug.data.crop_names import warp_source
 from reidaug.data.images import mask_path
 from reidaug.data.loose_crops import find_crops, read_people
 from reidaug.data.manifest import read_manifest
@@ -25,6 +27,7 @@ from reidaug.errors import ReidaugError
 from reidaug.experiments.arms import ExperimentOptions
 from reidaug.experiments.beforehand import check_images, check_retrieval, check_sources
 from reidaug.files import summarise_left_out
+from reidaug.runs import stored_recipe
 
 MANIFEST = "manifest.parquet"
 
@@ -135,6 +138,7 @@ def read_extra_crops(
         ReidaugError: The root cannot be read, or holds warps of other crops or people.
     """
     dataset = _good_crops(root, options)
+    check_written(dataset.root)
     if unknown := {person.pid for person in dataset.train} - known:
         first = min((p for p in dataset.train if p.pid in unknown), key=lambda p: p.pid)
         raise ReidaugError(
@@ -234,10 +238,13 @@ def _real_crops(
     """Read training, query and gallery crops."""
     allow = options.allow_left_out
     whole = read_people(options.dataset, pattern=options.pattern, allow_left_out=allow)
+    check_written(whole.root)
     if options.evaluate_on == "held_out":
         train, query = hold_out(whole.train, options.held_out, seed=options.split_seed)
         return whole._replace(train=train, query=query, gallery=query)
     people = read_test(options, test, test_pattern)
+    if people.root != whole.root:
+        check_written(people.root)
     left_out = (*whole.left_out, *people.left_out)
     return whole._replace(query=people.query, gallery=people.gallery, left_out=left_out)
 
@@ -266,6 +273,23 @@ def read_test(
     )
 
 
+def has_quality(root: Path, crops: Sequence[Person]) -> bool:
+    """Whether a root has a manifest, which tells the quality of its warps; true views have none.
+
+    Raises:
+        ReidaugError: There are warps among its crops, and the manifest is gone.
+    """
+    table = root / MANIFEST
+    if table.is_file() or stored_recipe(root).get("command") == "synth views":
+        return table.is_file()
+    if warps := [person for person in crops if warp_source(person.path.name)]:
+        raise ReidaugError(
+            f"{table}: no such table, and the quality of {len(warps):,} warps is asked for; "
+            "run `reidaug augment` again as it was"
+        )
+    return False
+
+
 def _good_crops(root: Path, options: ExperimentOptions) -> ReIDDataset:
     """Read the training crops of a root that its manifest, if it has one, calls good enough.
 
@@ -280,7 +304,7 @@ def _good_crops(root: Path, options: ExperimentOptions) -> ReIDDataset:
         splits=(TRAIN,),
         allow_left_out=options.allow_left_out,
     )
-    if not min_quality or not table.is_file():
+    if not min_quality or not has_quality(root, dataset.train):
         return dataset
     rows = read_manifest(table)
     if any(not {"file", "quality"} <= row.keys() for row in rows[:1]):

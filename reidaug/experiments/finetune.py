@@ -14,6 +14,7 @@ from accelerate import PartialState
 from jaxtyping import Float
 from torch import Tensor
 
+from reidaug.checksums import flaw_of
 from reidaug.data.market1501 import Person
 from reidaug.errors import ReidaugError
 from reidaug.experiments.arm_batches import arm_batches, check_arms
@@ -27,7 +28,15 @@ from reidaug.experiments.finetune_config import (
     read_data,
 )
 from reidaug.experiments.results import CellResult, scores, shared_report
-from reidaug.experiments.run_grid import Advance, CellKey, Grid, dry_run_grid, run_experiment
+from reidaug.experiments.run_grid import (
+    TRAINED,
+    Advance,
+    CellKey,
+    Grid,
+    dry_run_grid,
+    run_experiment,
+)
+from reidaug.files import checksum
 from reidaug.finite import LAST_GOOD, keep_last_good
 from reidaug.jobs import Records
 from reidaug.machine import one_thread
@@ -97,10 +106,6 @@ class FinetuneGrid(Grid[FinetuneReport]):
     data: ExperimentData
     folder: RunFolder
 
-    def model_path(self, key: CellKey) -> Path:
-        """Name the weight file of a cell."""
-        return self.folder.path / "checkpoints" / f"{key}.safetensors"
-
     def start(self, seed: int) -> CellKey:
         """Name the cell that the arms of a seed are fine-tuned from."""
         own = self.recipe.start_per_seed and self.recipe.checkpoint is None
@@ -136,13 +141,13 @@ class FinetuneGrid(Grid[FinetuneReport]):
             advance(1)
 
         # Weights are written before the test set is read: what fails there costs no training.
-        trained = self.trained.read(str(key))
-        if trained is not None and self.model_path(key).is_file():
-            weights = self.model_path(key)
+        own, trained = self.model_path(key), self._trained(key)
+        if trained is not None:
+            weights = own
         with one_thread(), seeded(key.seed):
             model, _ = build_network(recipe, len(self.data.pids), key.seed, weights)
-            if weights == self.model_path(key):
-                metrics = FinalMetrics(**trained)
+            if trained is not None:
+                metrics = trained
                 advance(steps)
             else:
                 try:
@@ -157,12 +162,13 @@ class FinetuneGrid(Grid[FinetuneReport]):
                     )
                 except DivergedError as error:
                     raise self._stopped(key, model, error) from None
-                save_weights(model, self.model_path(key))
-                self.trained.write(str(key), metrics._asdict())
+                save_weights(model, own)
+                self.trained.write(str(key), {**metrics._asdict(), "weights": checksum(own)})
             evaluation = evaluate(
                 self.features(model), metric=recipe.metric, memory_mb=recipe.memory_mb
             )
-        return CellResult(evaluation, *metrics)
+        kept = key.name == START or self.recipe.of_arm(key.name).keep_checkpoints
+        return CellResult(evaluation, *metrics, weights=checksum(own) if kept else None)
 
     def finish(self, key: CellKey, advance: Advance) -> CellKey:
         """Train and evaluate a cell, write its record, and remove weights that nobody needs."""
@@ -172,10 +178,21 @@ class FinetuneGrid(Grid[FinetuneReport]):
             self.model_path(key).unlink(missing_ok=True)
         return key
 
+    def _trained(self, key: CellKey) -> FinalMetrics | None:
+        """Read the metrics of a cell that is trained; None where its weights are damaged."""
+        record = self.trained.read(str(key))
+        try:
+            own = record.pop("weights", None)
+            metrics, path = FinalMetrics(**record), self.model_path(key)
+        except (AttributeError, TypeError):
+            return None
+        whole = path.is_file() if own is None else not flaw_of(path, own)
+        return metrics if whole else None
+
     @property
     def trained(self) -> Records:
         """The last training metrics of cells whose weights are written."""
-        return Records(self.folder.path / "trained")
+        return Records(self.folder.path / TRAINED)
 
     def _stopped(self, key: CellKey, model: ReIDModel, error: DivergedError) -> ReidaugError:
         """Keep the last good weights of a cell that diverged, and say where they are."""

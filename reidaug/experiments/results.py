@@ -21,6 +21,7 @@ class CellResult(NamedTuple):
     loss: float | None = None  # mean loss of the last tenth of the steps; None when there were none
     # Share of these training crops that the first head classified right.
     accuracy: float | None = None
+    weights: str | None = None  # checksum of the file of the cell's weights, where it is kept
 
     def as_record(self) -> dict[str, Any]:
         """Convert to JSON values."""

@@ -13,6 +13,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 from accelerate import PartialState
 from joblib import delayed
 
+from reidaug.checksums import flaw_of
 from reidaug.experiments.arms import ExperimentOptions, extends
 from reidaug.experiments.results import CellResult
 from reidaug.files import write_atomically
@@ -20,8 +21,10 @@ from reidaug.jobs import Records, run_tasks
 from reidaug.machine import cores
 from reidaug.report.experiment import ExperimentReport, read_report
 from reidaug.report.reid_section import cmc_picture
-from reidaug.runs import RunFolder, counter
+from reidaug.runs import RunFolder, counter, notice
 
+TRAINED = "trained"
+"""Folder of records of cells that are trained, and perhaps not evaluated."""
 ADVICE = "finished cells are kept: go on with --resume and fewer --workers"
 R = TypeVar("R", bound=ExperimentReport)
 Advance = Callable[[int], None]
@@ -66,8 +69,26 @@ class Grid(ABC, Generic[R]):
         """Build the report of the finished experiment."""
 
     def finished(self, key: CellKey) -> bool:
-        """Whether a cell has a record."""
-        return self.records.read(str(key)) is not None
+        """Whether a cell has a record, and the weights that it says are kept are as written."""
+        result = self.result(key)
+        if result is None or result.weights is None:
+            return result is not None
+        flaw = flaw_of(self.model_path(key), result.weights)
+        if flaw:
+            notice(f"{self.model_path(key)} is {flaw}; {key} is trained again")
+            self.model_path(key).unlink(missing_ok=True)
+        return not flaw
+
+    def model_path(self, key: CellKey) -> Path:
+        """Name the weight file of a cell."""
+        return self.folder.path / "checkpoints" / f"{key}.safetensors"
+
+    def result(self, key: CellKey) -> CellResult | None:
+        """Read the result of a cell; None where it has no record, or a damaged one."""
+        try:
+            return CellResult.of_record(self.records.read(str(key)))
+        except (TypeError, KeyError, AttributeError):
+            return None
 
     def finish(self, key: CellKey, advance: Advance) -> CellKey:
         """Train and evaluate a cell, and write its record."""
@@ -76,8 +97,8 @@ class Grid(ABC, Generic[R]):
 
     def results(self, name: str) -> list[CellResult]:
         """Read the results of a finished arm or stage, one per seed, in the order of the plan."""
-        keys = [key for key in self.plan() if key.name == name]
-        return [CellResult.of_record(self.records.read(str(key))) for key in keys]
+        found = [self.result(key) for key in self.plan() if key.name == name]
+        return [result for result in found if result is not None]
 
 
 def run_experiment(
@@ -111,7 +132,11 @@ def run_experiment(
     run_grid(experiment, workers)
     report = experiment.report()
     write_atomically(folder.path / "cmc.png", cmc_picture(report.cmc))
-    folder.report(report.as_dict())
+    keys = list(experiment.plan())
+    weights = [path for key in keys if (path := experiment.model_path(key)).is_file()]
+    cells = (experiment.records.path(str(key)) for key in keys)
+    folder.report(report.as_dict(), [folder.path / "cmc.png", *cells, *weights])
+    Records(folder.path / TRAINED).remove()
     return report
 
 

@@ -70,10 +70,13 @@ def render_views(
     if background == "other" and len(by_person) < 2:
         raise UsageError("--background other needs training images of at least two people")
 
-    def make_tasks() -> dict[int, Task]:
-        (out / TRAIN).mkdir(exist_ok=True)
+    def show_splits() -> None:
         for split in (QUERY, GALLERY):
             show_split(dataset / split, out / split)
+
+    def make_tasks() -> dict[int, Task]:
+        (out / TRAIN).mkdir(exist_ok=True)
+        show_splits()
         return {
             person: delayed(render_person)(
                 out,
@@ -89,9 +92,11 @@ def render_views(
     recipe = {"command": "synth views", "dataset": str(dataset.resolve()), "poses": targets}
     recipe |= {"background": background}
     crops = len(plans) * len(targets)
-    return render_people(
+    report = render_people(
         out, recipe, make_tasks, lambda records: {"images": crops}, crops=crops, workers=workers
     )
+    show_splits()  # also those removed from a finished run
+    return report
 
 
 def read_target_images(poses: Path, training: Iterable[str]) -> list[str]:

@@ -10,8 +10,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
+from reidaug.checksums import SUMS, Checksums, describe, flaw_of
 from reidaug.errors import ReidaugError, UsageError
-from reidaug.files import read_text, write_atomically
+from reidaug.files import collected_checksums, read_text, write_atomically
 from reidaug.finite import check_weights
 from reidaug.flow.components import build_component, check_source
 from reidaug.flow.estimator import FlowEstimator
@@ -50,13 +51,30 @@ def save_checkpoint(
     if "class" not in (recipe.get("estimator") or {}):
         raise ValueError("a checkpoint's recipe needs 'estimator' with a 'class'")
     folder.mkdir(parents=True, exist_ok=True)
-    for name, network in ((WEIGHTS, estimator), (GENERATOR, generator)):
-        if network is not None:
-            state = network.state_dict().items()
-            stored = {key: _stored(key, value, half_precision) for key, value in state}
-            write_atomically(folder / name, save(stored))
     text = yaml.safe_dump(dict(recipe), sort_keys=False, allow_unicode=True)
-    write_atomically(folder / RECIPE, text.encode())
+    with collected_checksums() as sums:
+        for name, network in ((WEIGHTS, estimator), (GENERATOR, generator)):
+            if network is not None:
+                state = network.state_dict().items()
+                stored = {key: _stored(key, value, half_precision) for key, value in state}
+                write_atomically(folder / name, save(stored), lasting=True)
+        write_atomically(folder / RECIPE, text.encode(), lasting=True)
+    Checksums(folder / SUMS).write({path.name: own for path, own in sums.items()})
+
+
+def is_whole(folder: Path, known: Mapping[str, str] | None = None) -> bool:
+    """Whether a folder holds a checkpoint that `save_checkpoint` finished, and nobody changed.
+
+    Args:
+        folder: The folder.
+        known: Checksums kept elsewhere, where its own are damaged: by file name, or none.
+    """
+    sums = Checksums(folder / SUMS)
+    own = {name: value for name, value in (known or {}).items() if name != SUMS}
+    damaged = any(flaw_of(folder / name, value) for name, value in own.items())
+    if sums.read() is None and WEIGHTS in own and not damaged:
+        sums.write(own)
+    return WEIGHTS in (sums.read() or {}) and not sums.changed()
 
 
 def load_checkpoint(folder: Path, **keywords: Any) -> FlowEstimator:
@@ -75,6 +93,11 @@ def load_checkpoint(folder: Path, **keywords: Any) -> FlowEstimator:
     for name in (WEIGHTS, RECIPE):
         if not (folder / name).is_file():
             raise ReidaugError(f"{folder}: no flow checkpoint here ({name} is missing)")
+    if changed := Checksums(folder / SUMS).changed():
+        raise ReidaugError(
+            f"{folder}: {describe(changed)}; train it again, or remove {SUMS} beside it if the "
+            "change is meant"
+        )
     kind: type[FlowEstimator] = FlowEstimator  # type: ignore[type-abstract]
     return _load(folder, WEIGHTS, kind, keywords, key="estimator")
 

@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
+from reidaug.checksums import SUMS
 from reidaug.data.pairs import PosePair
 from reidaug.flow.components import Component
 from reidaug.geometry.pose import Pose
@@ -159,7 +160,8 @@ class NamedFlow(NamedTuple):
     @property
     def files(self) -> tuple[Path, ...]:
         """The files of the checkpoint, whose content distinguishes two runs."""
-        return () if self.folder is None else tuple(sorted(self.folder.iterdir()))
+        found = () if self.folder is None else sorted(self.folder.iterdir())
+        return tuple(path for path in found if path.name != SUMS)
 
     def estimator(self) -> FlowEstimator:
         """Load the estimator in evaluation mode."""

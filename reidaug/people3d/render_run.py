@@ -10,9 +10,10 @@ import torch
 from joblib import delayed
 from numpy.typing import NDArray
 
+from reidaug.checksums import check_written, flaw_of
 from reidaug.data.images import encode_jpeg, encode_png
 from reidaug.errors import ReidaugError, UsageError, require_extra
-from reidaug.files import write_atomically
+from reidaug.files import collected_checksums, write_atomically
 from reidaug.geometry.flow import Size
 from reidaug.geometry.pose import Pose
 from reidaug.jobs import Records, Task, run_tasks
@@ -36,6 +37,7 @@ class PersonRecord(NamedTuple):
     joints: Mapping[str, list[list[float]]]
     pairs: Sequence[Sequence[str]] = ()  # file names of the pairs, source then target
     rows: Sequence[Row] = ()  # rows of the dataset's table
+    files: Mapping[str, str] = {}  # checksums of what was written, by name in the dataset
 
 
 def render_people(
@@ -69,7 +71,7 @@ def render_people(
     load_body()  # builds its cache before the workers need it
     records = Records(out / RECORDS)
     tasks = make_tasks()
-    finished = {person: record for person in tasks if (record := records.read(person))}
+    finished = {person: record for person in tasks if (record := _finished(out, records, person))}
     # No tasks for finished people: after a task that returns at once, the next one, which loads the
     # body model, looks like a memory leak, and joblib replaces the worker.
     missing = [
@@ -79,24 +81,40 @@ def render_people(
     ]
     started = time.monotonic()
     with counter(total=crops, what="rendering", unit="crops") as advance:
-        advance(sum(record["crops"] for record in finished.values()))
+        advance(sum(record.crops for record in finished.values()))
         for count in run_tasks(missing, min(workers or cores(), len(missing))):
             advance(count)
     complete = [PersonRecord(**records.read(person)) for person in tasks]
-    report = {"crops": crops, **write_tables(complete)}
+    with collected_checksums() as tables:
+        report = {"crops": crops, **write_tables(complete)}
     folder.log(persons=len(missing), seconds=round(time.monotonic() - started, 2))
-    folder.report(report)
+    sums = {name: own for record in complete for name, own in record.files.items()}
+    folder.report(report, tables, sums)
     records.remove()
     for partial in out.rglob(".*.part"):
-        partial.unlink()
+        partial.unlink(missing_ok=True)
     return report
 
 
 def _render_person(records: Records, person: int, task: Task) -> int:
     function, positional, named = task
-    record: PersonRecord = function(*positional, **named)
-    records.write(person, record._asdict())
+    with collected_checksums() as sums:
+        record: PersonRecord = function(*positional, **named)
+    out = records.folder.parent
+    own = {path: checksum for path, checksum in sums.items() if path.is_relative_to(out)}
+    files = {path.relative_to(out).as_posix(): checksum for path, checksum in own.items()}
+    records.write(person, record._replace(files=files)._asdict())
     return record.crops
+
+
+def _finished(out: Path, records: Records, person: int) -> PersonRecord | None:
+    """Read a person's record; None where it or a file of the person is missing or damaged."""
+    try:
+        record = PersonRecord(**records.read(person))
+    except TypeError:
+        return None
+    damaged = any(flaw_of(out / name, own) for name, own in record.files.items())
+    return None if damaged else record
 
 
 def split_numbers(people: int, test_people: int) -> dict[str, range]:
@@ -177,8 +195,9 @@ def read_recipe(root: Path, command: str, purpose: str) -> dict[str, Any]:
     """Read the recipe of a finished run of ``command``; ``purpose`` is what fails otherwise.
 
     Raises:
-        ReidaugError: Another command wrote the folder, or its recipe is damaged.
+        ReidaugError: Another command wrote the folder, or its recipe or data are damaged.
     """
+    check_written(root)
     recipe = dict(stored_recipe(root))
     if recipe.get("command") != command:
         raise ReidaugError(

@@ -38,6 +38,7 @@ from reidaug.perception.pose_files import (
     SHEET,
     beside,
     check_own,
+    finish,
     finished_report,
 )
 from reidaug.perception.pose_records import (
@@ -201,7 +202,7 @@ def _estimate(
     )
     content = json.dumps(report._asdict(), indent=1) + "\n"
     write_atomically(beside(out, REPORT), content.encode())
-    job.records.remove()
+    finish(job, out, crops, inputs)
     return report
 
 

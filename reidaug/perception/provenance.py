@@ -8,6 +8,7 @@ from reidaug.data.image_folders import POSE_PROVENANCE
 from reidaug.data.manifest import read_manifest, write_manifest
 from reidaug.errors import ReidaugError
 from reidaug.perception.pose_records import PoseRecord
+from reidaug.perception.pose_sums import check_files
 
 Found = Literal["first", "second"]
 """Whether the first estimate or a second try found the person of a crop."""
@@ -44,9 +45,10 @@ def read_provenance(keypoints: Path) -> dict[str, Found]:
     not make the file.
 
     Raises:
-        ReidaugError: The table is damaged.
+        ReidaugError: The table is damaged, or was removed.
     """
     path = provenance_file(keypoints)
+    check_files(keypoints, path)
     if not path.is_file():
         return {}
     known: dict[str, Found] = {kind: kind for kind in get_args(Found)}

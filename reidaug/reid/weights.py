@@ -114,7 +114,7 @@ def save_weights(model: nn.Module, path: Path) -> None:
     """Write a model to a ``.safetensors`` file, whole or not at all; its folder is made."""
     state = {key: value.contiguous().cpu() for key, value in model.state_dict().items()}
     path.parent.mkdir(exist_ok=True)
-    write_atomically(path, save(state))
+    write_atomically(path, save(state), lasting=True)
 
 
 class _Fit(NamedTuple):

@@ -18,6 +18,7 @@ from reidaug.data.keypoints import read_keypoints, write_patn
 from reidaug.data.market1501 import TRAIN, Person
 from reidaug.errors import ReidaugError
 from reidaug.geometry.pose import FLIP_18, Pose
+from reidaug.perception.pose_sums import sums_file
 from reidaug.perception.provenance import provenance_file
 
 pytestmark = pytest.mark.usefixtures("blazepose")
@@ -122,6 +123,9 @@ def test_target_poses_agree_with_their_mirrored_crops(
     assert "1 refused: 1 other joints in the mirrored crop" in capfd.readouterr().err
     # A network that is given has something to read; the joints of others are not compared.
     provenance_file(poses).unlink()
+    assert reidaug("augment", drawn_root, "--out", tmp_path / "6", *flags, "--poses", 6) == 1
+    assert "joints.provenance.parquet is missing" in capfd.readouterr().err
+    sums_file(poses).unlink()
     assert reidaug("augment", drawn_root, "--out", tmp_path / "6", *flags, "--poses", 6) == 0
     assert read_poses(tmp_path / "6" / "poses.json").refused == ()
 

@@ -57,7 +57,7 @@ def test_only_images_are_copied_as_originals(tmp_path: Path) -> None:
     (tmp_path / "out" / TRAIN).mkdir(parents=True)
     text = tmp_path / "in" / "0001_c1s1_000000_00.jpg"
     text.write_text("not an image")
-    assert copy_originals([Person(text, 1, 1)], tmp_path / "out") == 0
+    assert copy_originals([Person(text, 1, 1)], tmp_path / "out") == []
     assert not list((tmp_path / "out" / TRAIN).iterdir())
 
 
@@ -82,8 +82,12 @@ def test_originals_are_counted_as_files(tmp_path: Path) -> None:
         path = tmp_path / "in" / f"0001_c1s1_000000_00{suffix}"
         Image.new("RGB", (8, 16)).save(path)
         people.append(Person(path, 1, 1))
-    assert copy_originals(people, tmp_path / "out") == 1
-    assert copy_originals(people, tmp_path / "out") == 1
+    for _ in range(2):
+        (copy,) = copy_originals(people, tmp_path / "out")
+        before = copy.read_bytes()
+        copy.write_bytes(before[:40])  # damaged
+    assert copy_originals(people, tmp_path / "out") == [copy]
+    assert copy.read_bytes() == before
     assert len(list((tmp_path / "out" / TRAIN).iterdir())) == 1
 
 

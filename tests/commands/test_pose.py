@@ -40,8 +40,8 @@ def test_a_market_root_gets_keypoints_masks_and_a_summary(
     assert "0009_c1s1_000900_01.jpg: nobody found in it" in printed.err
     assert "XNNPACK" not in printed.err
     assert {p.name for p in out.parent.iterdir()} == {
-        "masks", "poses.csv", "poses.left_out.txt", "poses.provenance.parquet", "poses.report.json",
-        "poses.sheet.png",
+        "masks", "poses.csv", "poses.checksums.json", "poses.left_out.txt",
+        "poses.provenance.parquet", "poses.report.json", "poses.sheet.png",
     }  # fmt: skip
     poses = read_keypoints(out).poses
     assert len(poses) == 6
@@ -173,6 +173,10 @@ def test_what_is_missing_of_a_finished_run_is_made_again(
     assert len(list(masks.iterdir())) == 9 + 6
     assert capfd.readouterr().err.count("pose: 6/6") == 3
     (tmp_path / "p.report.json").write_text("[]")
+    assert reidaug("pose", drawn_root, "--out", out, "--workers", 1) == 0
+    assert json.loads((tmp_path / "p.report.json").read_text())["people"] == 6
+    for name in ("p.report.json", "p.checksums.json"):  # nothing tells that these are its own
+        (tmp_path / name).write_text("[]")
     assert reidaug("pose", drawn_root, "--out", out, "--workers", 1) == 1
     assert "name another file with --out" in capfd.readouterr().err
 

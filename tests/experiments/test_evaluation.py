@@ -93,7 +93,9 @@ def test_everything_is_printed_and_left_behind(
         "model_final.pth: 125 tensors loaded, 1 left out (heads.weight), 1 not in it (heads.weight)"
     )
     files = {path.name for path in (tmp_path / "run").iterdir()}
-    assert files == {"recipe.yaml", "report.json", "cmc.png", "ranked.png", "queries.csv"}
+    assert files == {
+        "recipe.yaml", "report.json", "checksums.json", "cmc.png", "ranked.png", "queries.csv",
+    }  # fmt: skip
     report = json.loads((tmp_path / "run" / "report.json").read_text())
     assert report["subsets"]["gallery"] == {"ids": 8, "images": 32, "cameras": 4}
     with Image.open(tmp_path / "run" / "cmc.png") as picture:

@@ -2,13 +2,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from damage import spoil
 from flow_figures import images, poses, tiny
 
 from reidaug.errors import ReidaugError
-from reidaug.flow.checkpoint import (
-    load_checkpoint,
-    save_checkpoint,
-)
+from reidaug.files import checksum
+from reidaug.flow.checkpoint import is_whole, load_checkpoint, save_checkpoint
 from reidaug.flow.unwarpme.warping import UnWarpME
 
 RECIPE = {
@@ -60,6 +59,7 @@ def test_a_wrong_checkpoint_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="'estimator' with a 'class'"):
         save_checkpoint(tmp_path, tiny(), {})
     save_checkpoint(tmp_path, tiny(), RECIPE)
+    (tmp_path / "checksums.json").unlink()  # as who changes a checkpoint does
     weights, recipe = tmp_path / "model.safetensors", tmp_path / "recipe.yaml"
     whole = weights.read_bytes()
     weights.write_bytes(whole[: len(whole) // 2])
@@ -72,3 +72,28 @@ def test_a_wrong_checkpoint_is_an_error(tmp_path: Path) -> None:
     recipe.write_text("- a list")
     with pytest.raises(ReidaugError, match="names no estimator"):
         load_checkpoint(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "recipe.yaml"])
+@pytest.mark.parametrize("how", ["half", "empty", "bit"])
+def test_a_damaged_checkpoint_is_told(tmp_path: Path, name: str, how: str) -> None:
+    save_checkpoint(tmp_path, tiny(), RECIPE)
+    assert is_whole(tmp_path)
+    spoil(tmp_path / name, how)
+    assert not is_whole(tmp_path)
+    with pytest.raises(ReidaugError, match=rf"{name} is (empty|not as it was written); train it"):
+        load_checkpoint(tmp_path)
+
+
+def test_checksums_kept_elsewhere_mend_those_of_a_checkpoint(tmp_path: Path) -> None:
+    save_checkpoint(tmp_path, tiny(), RECIPE)
+    known = {path.name: checksum(path) for path in tmp_path.iterdir()}
+    sums = tmp_path / "checksums.json"
+    spoil(sums, "half")
+    load_checkpoint(tmp_path)  # as those of older versions, which have none
+    assert not is_whole(tmp_path)
+    assert is_whole(tmp_path, known)
+    assert checksum(sums) == known[sums.name]
+    spoil(sums, "half")
+    spoil(tmp_path / "model.safetensors", "bit")
+    assert not is_whole(tmp_path, known)

@@ -5,13 +5,14 @@ from pathlib import Path
 import pytest
 from augmented import content
 from commandline import reidaug
+from damage import spoil
 from drawn_person import drawn_person
 
 from reidaug.errors import ReidaugError
 from reidaug.jobs import Records
 from reidaug.perception.dataset_poses import crops_of, estimate_poses
 from reidaug.perception.pose_files import LEFT_OUT, REPORT, SHEET, beside
-from reidaug.perception.provenance import provenance_file
+from reidaug.perception.provenance import provenance_file, read_provenance
 
 pytestmark = pytest.mark.usefixtures("blazepose")
 
@@ -102,3 +103,62 @@ def test_its_own_sheet_is_no_crop(crops: Path, capfd: pytest.CaptureFixture[str]
     assert content(crops) == before
     (crops / "n.sheet.png").write_bytes((crops / "000.png").read_bytes())  # only its name
     assert len(crops_of(crops).crops) == 4
+
+
+@pytest.fixture
+def posed(crops: Path, tmp_path: Path) -> tuple[str | Path, ...]:
+    """The command of a finished run, `crops` estimated into ``k.csv`` and ``m``."""
+    out = tmp_path / "k.csv"
+    command = ("pose", crops, "--out", out, "--masks", tmp_path / "m", "--workers", "1")
+    assert reidaug(*command) == 0
+    return command
+
+
+DAMAGE = {
+    "k.csv": ("half", "empty", "removed"),
+    "m/000.png": ("removed",),
+    "m/001.png": ("garbage",),
+    "k.sheet.png": ("garbage",),
+    "k.left_out.txt": ("garbage", "removed"),
+    "k.report.json": ("half",),
+    "k.provenance.parquet": ("half",),
+    "k.checksums.json": ("half", "removed"),
+}
+
+
+def test_damaged_files_of_poses_are_made_again_or_told(posed, tmp_path: Path, capfd) -> None:
+    before = content(tmp_path)
+    capfd.readouterr()
+    assert reidaug(*posed) == 0
+    assert "pose: " not in capfd.readouterr().err  # nothing is done again
+    for name, how in ((name, how) for name, hows in DAMAGE.items() for how in hows):
+        spoil(tmp_path / name, how)
+        by_hand = how in ("half", "garbage") and name in ("k.csv", "m/001.png")
+        capfd.readouterr()
+        assert reidaug(*posed) == int(by_hand), (name, how)
+        if by_hand:  # or so it may be
+            line = f"{tmp_path / name} is not as it was written by this command; delete it"
+            assert line in capfd.readouterr().err
+            (tmp_path / name).unlink()
+            assert reidaug(*posed) == 0
+        assert content(tmp_path) == before, (name, how)
+        assert (tmp_path / "k.checksums.json").exists()
+
+
+def test_other_work_stays_when_the_report_is_damaged(posed, tmp_path: Path, capfd) -> None:
+    spoil(tmp_path / "k.report.json", "half")
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    drawn_person((64, 32), 9)[0].save(tmp_path / "crops" / "009.png")
+    assert reidaug(*posed) == 1
+    assert "k.csv is there already, and not of these crops" in capfd.readouterr().err
+    assert {path: path.read_bytes() for path in before} == before
+
+
+def test_who_reads_poses_is_told_of_damage(posed, tmp_path: Path) -> None:
+    provenance_file(tmp_path / "k.csv").unlink()
+    with pytest.raises(
+        ReidaugError, match=r"k\.provenance\.parquet is missing; run `reidaug pose`"
+    ):
+        read_provenance(tmp_path / "k.csv")
+    (tmp_path / "k.checksums.json").unlink()
+    assert read_provenance(tmp_path / "k.csv") == {}

@@ -12,6 +12,7 @@ from scipy.sparse.csgraph import connected_components
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from reidaug.checksums import check_written
 from reidaug.data.deepfashion import PairList, fashion_outfit, market_identity, read_deepfashion
 from reidaug.data.images import read_mask, resize_mask
 from reidaug.data.pairs import PairDataset, PosePair
@@ -39,9 +40,10 @@ def read_splits(recipe: PairsRecipe, more_keypoints: tuple[Path, ...] = ()) -> S
         more_keypoints: Further keypoint files of the training images.
 
     Raises:
-        ReidaugError: Pairs cannot be read.
+        ReidaugError: Pairs cannot be read, or were damaged since they were made.
         UsageError: There are too few people.
     """
+    check_written(recipe.pairs)
     training = read_split(recipe, "train", more_keypoints)
     if recipe.evaluate_on == "held_out":
         training, testing = hold_out(training, recipe.held_out)

@@ -16,7 +16,8 @@ from reidaug.data.deepfashion import PairList
 from reidaug.data.pairs import PairDataset, PosePair, collate
 from reidaug.errors import ReidaugError, UsageError
 from reidaug.finite import LAST_GOOD, NotFiniteError, first_not_finite, keep_last_good
-from reidaug.flow.checkpoint import load_checkpoint, save_checkpoint
+from reidaug.flow.checkpoint import is_whole, load_checkpoint, save_checkpoint
+from reidaug.flow.perceptual_weights import shift_tolerant_weights
 from reidaug.flow.score_table import score_pairs
 from reidaug.flow.training.batches import PairBatches
 from reidaug.flow.training.curves import open_curves
@@ -28,6 +29,8 @@ from reidaug.jobs import StateFile, States
 from reidaug.runs import RunFolder, check_lock, progress
 
 STATE = "training.pt"
+CHECKPOINT = "checkpoint"
+"""Folder of the trained estimator."""
 
 
 @dataclass(frozen=True)
@@ -74,11 +77,21 @@ def train(
     trainer.accelerator.wait_for_everyone()
     done = run.finished()
     if done is None:
-        _fit(trainer, training, run, lines=lines)
+        for network in recipe.stlpips:  # now, and not after hours of training
+            shift_tolerant_weights(network)
+        if not is_trained(run):
+            _fit(trainer, training, run, lines=lines)
         if main:
             done = _save_and_score(trainer, testing, run)
         trainer.accelerator.wait_for_everyone()
     return TypeAdapter(FlowReport).validate_python(done) if main and done else None
+
+
+def is_trained(run: RunFolder) -> bool:
+    """Whether a run has its checkpoint, undamaged."""
+    sums, start = run.checksums.read() or {}, f"{CHECKPOINT}/"
+    known = {n.removeprefix(start): own for n, own in sums.items() if n.startswith(start)}
+    return is_whole(run.path / CHECKPOINT, known)
 
 
 def build_trainer(recipe: TrainFlow) -> FlowTrainer:
@@ -209,20 +222,21 @@ def _restore(states: States, run: RunFolder, trainer: FlowTrainer) -> None:
         except (KeyError, IndexError, TypeError, ValueError, AttributeError, RuntimeError):
             raise ReidaugError(f"{folder}: not the state of this training; {advice}") from None
     if accelerator.is_main_process:
-        run.rewind(lambda record: record["step"] <= step)  # later steps are logged again
+        run.rewind(lambda record: record.get("step", 0) <= step)  # later steps are logged again
     accelerator.wait_for_everyone()
 
 
 def _save_and_score(trainer: FlowTrainer, pairs: PairList, run: RunFolder) -> dict[str, Any]:
     """Write the checkpoint, and score it as it was stored, perhaps in 16 bits."""
-    recipe, folder = trainer.recipe, run.path / "checkpoint"
-    save_checkpoint(
-        folder,
-        trainer.estimator,
-        resolved(recipe),
-        generator=trainer.image_generator,
-        half_precision=recipe.half_precision_weights,
-    )
+    recipe, folder = trainer.recipe, run.path / CHECKPOINT
+    if not is_whole(folder):
+        save_checkpoint(
+            folder,
+            trainer.estimator,
+            resolved(recipe),
+            generator=trainer.image_generator,
+            half_precision=recipe.half_precision_weights,
+        )
     scored = score_pairs(
         {recipe.row: load_checkpoint(folder)},
         pairs,
@@ -232,6 +246,6 @@ def _save_and_score(trainer: FlowTrainer, pairs: PairList, run: RunFolder) -> di
     )
     report = scored.as_dict(seed=recipe.seed)
     report |= {"evaluate_on": recipe.evaluate_on, "steps": recipe.schedule.steps}
-    run.report(report)
+    run.report(report, folder.iterdir())
     States(run.path).remove()
     return report

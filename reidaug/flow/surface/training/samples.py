@@ -13,6 +13,7 @@ from joblib import delayed
 from numpy.typing import NDArray
 from torch import Tensor
 
+from reidaug.checksums import check_written
 from reidaug.data.image_poses import read_image_poses
 from reidaug.data.images import read_image, read_mask
 from reidaug.data.keypoints import read_keypoints
@@ -75,6 +76,7 @@ def read_samples(
     Raises:
         ReidaugError: A file is missing or damaged, or its joints do not lie on the crops.
     """
+    check_written(root)
     files = sorted((root / "surfaces" / split).glob("*.npz"))
     if not files:
         raise ReidaugError(f"{root}: no rendered surfaces here; reidaug synth surfaces makes them")

@@ -24,6 +24,7 @@ from reidaug.flow.surface.training.recipe import TrainSurface, resolved
 from reidaug.flow.surface.training.samples import Batch, Samples, read_samples
 from reidaug.flow.surface.training.scores import score_samples
 from reidaug.flow.training.batches import PairBatches, step_generator
+from reidaug.flow.training.train import CHECKPOINT, is_trained
 from reidaug.geometry.flow import size_of
 from reidaug.geometry.pose import Pose
 from reidaug.jobs import StateFile
@@ -170,18 +171,17 @@ def train_surface(recipe: TrainSurface, out: Path, *, resume: bool = False) -> d
     kept = state.read(torch.device("cpu"))
     if kept is not None:
         trainer.restore(kept)
-    run.rewind(lambda record: record["step"] <= trainer.steps_done)
+    run.rewind(lambda record: record.get("step", 0) <= trainer.steps_done)
     samples = read_samples(recipe.surfaces, "train", keypoints=recipe.keypoints, masks=recipe.masks)
-    _fit(trainer, samples, run, state)
-    folder = out / "checkpoint"
-    save_checkpoint(
-        folder, trainer.estimator, resolved(recipe), half_precision=recipe.half_precision_weights
-    )
+    folder, half = out / CHECKPOINT, recipe.half_precision_weights
+    if not is_trained(run):
+        _fit(trainer, samples, run, state)
+        save_checkpoint(folder, trainer.estimator, resolved(recipe), half_precision=half)
     stored = load_checkpoint(folder)
     assert isinstance(stored, SurfaceFlow)
     scores = score_samples(stored, read_samples(recipe.surfaces, "test"), recipe.test_samples)
     report = {"steps": recipe.schedule.steps, "seed": recipe.seed, **scores}
-    run.report(report)
+    run.report(report, folder.iterdir())
     state.remove()
     return report
 

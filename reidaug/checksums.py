@@ -1,0 +1,115 @@
+"""Checksums of runs: files that were damaged or removed since they were written are noticed.
+
+A run folder keeps the checksums of its files in ``checksums.json``; records and that file itself
+are JSON with a checksum of their own.
+"""
+
+import json
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+from reidaug.errors import ReidaugError
+from reidaug.files import check_regular, checksum, checksum_of, read_text, write_atomically
+
+SUMS = "checksums.json"
+TABLES = (".csv", ".parquet")
+CHANGED = "not as it was written"
+_SUM, _VALUE = "sha256", "value"
+
+
+def sealed(value: Any) -> bytes:
+    """Write a JSON value with its checksum; `ValueError` for numbers that are not finite."""
+    text = _text(value)
+    return f'{{"{_SUM}":"{checksum_of(text.encode())}","{_VALUE}":{text}}}'.encode()
+
+
+def unsealed(text: str) -> Any:
+    """Read a JSON value of `sealed`, or one that an older version wrote, without a checksum.
+
+    Raises:
+        ValueError: It is damaged.
+    """
+    read = json.loads(text)
+    if not isinstance(read, dict) or not read.keys() & {_SUM, _VALUE}:
+        return read
+    value = read.get(_VALUE)
+    if read.keys() != {_SUM, _VALUE} or checksum_of(_text(value).encode()) != read[_SUM]:
+        raise ValueError(CHANGED)
+    return value
+
+
+def _text(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"), allow_nan=False)
+
+
+class Checksums:
+    """Checksums of the files of a folder, or of those beside a file.
+
+    Args:
+        path: The file that holds them; names of files are relative to its folder.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def read(self) -> dict[str, str] | None:
+        """Read the checksums by file name; None where there are none, or they are damaged."""
+        try:
+            sums = unsealed(read_text(self.path))
+        except (ReidaugError, ValueError, RecursionError):
+            return None
+        return sums if isinstance(sums, dict) else None
+
+    def write(self, sums: Mapping[str, str]) -> None:
+        """Write the checksums of files by their names."""
+        write_atomically(self.path, sealed(dict(sums)), lasting=True)
+
+    def changed(self, only: Collection[str] | None = None) -> dict[str, str]:
+        """List the files that are not as they were written, and how: ``missing``, for one.
+
+        ``only`` are names of files that are looked at; None: all.
+        """
+        sums = {n: own for n, own in (self.read() or {}).items() if only is None or n in only}
+        found = {name: flaw_of(self.path.parent / name, own) for name, own in sums.items()}
+        return {name: flaw for name, flaw in found.items() if flaw}
+
+
+def flaw_of(path: Path, own: str) -> str:
+    """Compare a file with its checksum; say what is wrong with it, nothing where all is well."""
+    try:
+        if not path.exists():
+            return "missing"
+        size = check_regular(path)
+        if checksum(path) == own:
+            return ""
+        return CHANGED if size else "empty"
+    except (ReidaugError, OSError, ValueError):
+        return "not readable"
+
+
+def describe(changed: Mapping[str, str]) -> str:
+    """Say which files are not as they were written."""
+    (name, flaw), more = next(iter(changed.items())), len(changed) - 1
+    return f"{name} is {flaw}" + (f", and {more:,} more like it" if more else "")
+
+
+def check_written(folder: Path) -> None:
+    """Check that the data of a finished run, which another command reads, are as it wrote them.
+
+    Tables count, and all that lies in folders of its own; sheets and reports are for people. A
+    folder without checksums, of no run of ours, passes.
+
+    Args:
+        folder: The run folder.
+
+    Raises:
+        ReidaugError: A file is missing or damaged.
+    """
+    sums = Checksums(folder / SUMS)
+    data = {name for name in sums.read() or {} if "/" in name or name.endswith(TABLES)}
+    if changed := sums.changed(data):
+        raise ReidaugError(
+            f"{folder}: {describe(changed)}; make it again by the command that wrote it, or "
+            f"remove {sums.path} if the change is meant"
+        )
