@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup demo test check format layers test-fast test-all bench clean
+.PHONY: setup demo test check format layers test-fast test-all mutants bench clean
 
 setup: .venv/.ready
 
@@ -32,6 +32,10 @@ test: check
 
 test-all: check
 	$(BIN)/python -m pytest -n 2 -m 'not gpu'
+
+# How many small faults the tests notice, in a sample of each room; hours, one process.
+mutants: setup
+	$(BIN)/python benchmarks/mutants.py
 
 # In this order: another_world takes up the demo's flow, and readme, the last, writes down what all found.
 BENCHMARKS := render_rate augment_rate transform_rate evaluator_rate neighbours rerank joint_statistics demo warp_quality \

@@ -8,9 +8,12 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
+import torch
 import yaml
 from click.testing import CliRunner
+from safetensors.torch import load_file
 from small_adaptation import draw_roots, recipe, values
+from torch import Tensor
 
 from reidaug.bootstrap import grouped_mean
 from reidaug.commands.finetune_eval import command
@@ -22,9 +25,12 @@ from reidaug.errors import ReidaugError, UsageError
 from reidaug.experiments import adaptation_stages
 from reidaug.experiments.adaptation import AdaptationReport, adapt, dry_run
 from reidaug.experiments.adaptation_config import START, WARMUP
+from reidaug.experiments.adaptation_data import read_adaptation_data
 from reidaug.finite import NotFiniteError
 from reidaug.jobs import Records
-from reidaug.reid.dgnet.sampling import TARGET
+from reidaug.reid.batches import Batch
+from reidaug.reid.dgnet.sampling import SOURCE, TARGET
+from reidaug.reid.dgnet.swapping import DomainBatch
 from reidaug.reid.dgnet.trainer import DGNetTrainer
 
 
@@ -33,9 +39,43 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return draw_roots(tmp_path_factory.mktemp("adapt"))
 
 
+class Stage(NamedTuple):
+    """A trainer as it was built in the run, and what its steps saw."""
+
+    phase: str
+    taught: bool  # whether there is a teacher
+    weights: dict[str, Tensor]  # that it began with
+    batches: list[tuple[DomainBatch, DomainBatch, Batch | None]]
+
+
 @pytest.fixture(scope="module")
-def whole(root: Path) -> AdaptationReport:
-    return adapt(recipe(root), root / "whole", workers=1)
+def run(root: Path) -> tuple[AdaptationReport, list[Stage]]:
+    """The whole run, with every trainer of it."""
+    build, step, stages = DGNetTrainer.__init__, DGNetTrainer.step, []
+
+    def built(self, network, phase, *arguments, teacher=None, **keywords):
+        build(self, network, phase, *arguments, teacher=teacher, **keywords)
+        weights = {name: value.clone() for name, value in network.state_dict().items()}
+        stages.append(Stage(phase, teacher is not None, weights, []))
+
+    def stepped(self, a, b, extra=None):
+        stages[-1].batches.append((a, b, extra))
+        return step(self, a, b, extra)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(DGNetTrainer, "__init__", built)
+        patch.setattr(DGNetTrainer, "step", stepped)
+        return adapt(recipe(root), root / "whole", workers=1), stages
+
+
+@pytest.fixture(scope="module")
+def whole(run: tuple[AdaptationReport, list[Stage]]) -> AdaptationReport:
+    return run[0]
+
+
+@pytest.fixture(scope="module")
+def stages(run: tuple[AdaptationReport, list[Stage]]) -> list[Stage]:
+    return run[1]
 
 
 def test_the_report_has_protocol_cells_and_clusters(root: Path, whole: AdaptationReport) -> None:
@@ -69,6 +109,51 @@ def test_adaptation_is_compared_over_the_people_of_the_target(
     assert whole.adaptation is not None
     assert found is not None
     assert whole.adaptation.ci == found[1:] != by_query[1:]
+
+
+def test_stages_come_in_order_each_from_the_one_before(root: Path, stages: list[Stage]) -> None:
+    phases = [(stage.phase, stage.taught, len(stage.batches)) for stage in stages]
+    rounds = [("adapt", False, 2)] * 2
+    assert phases == [("source", True, 3), ("warmup", True, 2), *rounds, *rounds]
+    files = root / "whole" / "checkpoints"
+    # An arm's second round begins with what its first has left; only classifiers are new.
+    for stage, name in ((stages[1], START), (stages[2], WARMUP), (stages[4], WARMUP)):
+        stored = load_file(files / f"{name}-seed0.safetensors")
+        known = [key for key in stored if ".classifier." not in key and key in stage.weights]
+        assert len(known) > 50
+        assert all(torch.equal(stored[key], stage.weights[key]) for key in known)
+    assert any(
+        not torch.equal(stages[2].weights[key], stages[3].weights[key])
+        for key in stages[2].weights
+        if ".classifier." not in key
+    )
+
+
+def test_every_batch_has_the_labels_of_its_phase(root: Path, stages: list[Stage]) -> None:
+    data = read_adaptation_data(recipe(root))
+    own, people = data.source_labels(), len(data.pids)
+    with_extra = set()
+    for number, stage in enumerate(stages):
+        for a, b, extra in stage.batches:
+            domains = {a.domain, b.domain}
+            assert stage.phase != "source" or domains == {SOURCE}
+            assert stage.phase != "adapt" or TARGET in domains
+            for batch in (a, b):
+                labels = batch.labels.tolist()
+                if batch.domain == SOURCE:
+                    assert labels == [own[i] for i in batch.numbers]
+                elif stage.phase == "warmup":  # every crop is a person of its own
+                    assert labels == list(batch.numbers)
+                else:
+                    assert min(labels) >= people
+            # The first arm has no extra crops, the second has them in its rounds.
+            assert (extra is not None) == (number >= 4)
+            if extra is not None:
+                with_extra.add(number)
+                seen = {label for batch in (a, b) if batch.domain == TARGET
+                        for label in batch.labels.tolist()}  # fmt: skip
+                assert set(extra.labels.tolist()) <= seen
+    assert with_extra == {4, 5}
 
 
 def test_arms_differ_from_the_first_round_on(whole: AdaptationReport) -> None:

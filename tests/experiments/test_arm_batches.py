@@ -11,6 +11,7 @@ from reidaug.data.images import encode_png
 from reidaug.data.manifest import write_manifest
 from reidaug.data.market1501 import TRAIN
 from reidaug.errors import ReidaugError, UsageError
+from reidaug.experiments import finetune as finetune_module
 from reidaug.experiments.arm_batches import arm_batches
 from reidaug.experiments.experiment_data import MANIFEST
 from reidaug.experiments.finetune import finetune
@@ -124,3 +125,48 @@ def test_every_use_trains(root, masks, tmp_path) -> None:
     assert len({tuple(report.arms[name]["mAP"]) for name in arms}) == len(arms)
     again = finetune(settings, tmp_path / "again", workers=1)
     assert again.arms == report.arms
+
+
+def test_an_arm_of_extra_crops_only_sees_no_real_crop(root) -> None:
+    warps = str(root / "warps")
+    arms = {"warps_only": {"crops": warps, "only": True}, "warps_grey": warps, "real_only": None}
+    names = {"warps_only": {"warps"}, "warps_grey": {"market", "warps"}, "real_only": {"market"}}
+    data = read_data(recipe(root, arms=arms))
+    for name, folders in names.items():
+        found = batches_of(root, name, arms=arms)
+        paths = [*found.real.paths, *found.extra.paths]
+        assert {path.parents[1].name for path in paths} == folders
+        for crops, labels in ((found.real, found.labels), (found.extra, found.extra_labels)):
+            people = [data.pids[label] for label in labels]
+            assert [int(path.name[:4]) for path in crops.paths] == people
+    # The start of all arms is trained on real crops, and sees no others.
+    start = batches_of(root, START, arms=arms)
+    assert {path.parents[1].name for path in (*start.real.paths, *start.extra.paths)} == {"market"}
+
+
+def test_batch_norm_of_warps_alone_is_measured_on_what_the_arm_is_trained_on(
+    root, monkeypatch, tmp_path
+) -> None:
+    """Recorded in the run: every arm's crops, seeds and lengths as they reach the training loop."""
+    train, seen = finetune_module.train, []
+
+    def record(model, crops, options, *, steps, seed, **rest):
+        seen.append((crops, options, steps, seed))
+        return train(model, crops, options, steps=steps, seed=seed, **rest)
+
+    monkeypatch.setattr(finetune_module, "train", record)
+    late = {"changes": {"real_only_share": 0.75, "average_share": 0.5, "recalibrate_norm": False}}
+    arms = {"warps_only": {"crops": str(root / "warps"), "only": True}, "late": late}
+    settings = recipe(root, arms=arms, seeds=[3], method="late", real_only_share=0.25)
+    finetune(settings, tmp_path / "run", workers=1)
+    assert [(steps, seed) for _, _, steps, seed in seen] == [(6, 3), (4, 3), (4, 3)]
+    folders = [{path.parents[1].name for path in crops.real.paths} for crops, *_ in seen]
+    assert sorted(map(sorted, folders)) == [["market"], ["market"], ["warps"]]
+    assert folders[0] == {"market"}  # the start
+    options = {
+        tuple(folder): options
+        for folder, (_, options, *_) in zip(folders[1:], seen[1:], strict=True)
+    }
+    told = [(o.real_only_share, o.average_share, o.recalibrate_norm) for o in options.values()]
+    assert sorted(told) == [(0.25, 0.0, True), (0.75, 0.5, False)]
+    assert options[("warps",)].real_only_share == 0.25

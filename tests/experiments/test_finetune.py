@@ -14,7 +14,7 @@ from reidaug.errors import ReidaugError
 from reidaug.experiments import finetune as finetune_module
 from reidaug.experiments.evaluation import evaluate_checkpoint
 from reidaug.experiments.finetune import FinetuneGrid, dry_run, finetune
-from reidaug.experiments.finetune_config import START, FinetuneRecipe, build_network
+from reidaug.experiments.finetune_config import START, FinetuneRecipe, build_network, read_data
 from reidaug.recipes import load
 from reidaug.reid.pretrained import PRETRAINED
 
@@ -307,3 +307,34 @@ def test_weights_that_cannot_be_fetched_leave_no_folder(root, tmp_path, monkeypa
     with pytest.raises(ReidaugError, match=r"pip could not fetch .*weights: PATH"):
         finetune(recipe(root, **changes), tmp_path / "run", workers=1)
     assert not (tmp_path / "run").exists()
+
+
+def test_every_cell_is_searched_as_the_recipe_says(root, tmp_path, monkeypatch):
+    """Recorded in the run: whose features are extracted and how, and how they are compared."""
+    extract, search, asked = finetune_module.extract_features, finetune_module.evaluate, []
+
+    def extracted(model, query, gallery, **keywords):
+        found = extract(model, query, gallery, **keywords)
+        asked.append([query, gallery, keywords, found])
+        return found
+
+    def evaluated(features, **keywords):
+        asked[-1] += [features, keywords]
+        return search(features, **keywords)
+
+    monkeypatch.setattr(finetune_module, "extract_features", extracted)
+    monkeypatch.setattr(finetune_module, "evaluate", evaluated)
+    told = {"fine_similarity": 0.3, "mirror": False, "metric": "euclidean", "memory_mb": 64}
+    short = {"pretrain_steps": 1, "steps": 1, "seeds": [0], "arms": {"real_only": None}}
+    settings = recipe(root, **told, **short)
+    finetune(settings, tmp_path / "run", workers=1)
+    data = read_data(settings)
+    assert data.query != data.gallery
+    assert len(asked) == 2  # the start and the arm
+    for query, gallery, keywords, found, features, how in asked:
+        assert (query, gallery) == (data.query, data.gallery)
+        assert keywords["size"] == settings.size
+        assert (keywords["fine_weight"], keywords["mirror"]) == (0.3, False)
+        assert keywords["metric"] == how["metric"] == "euclidean"
+        assert features is found
+        assert how["memory_mb"] == 64

@@ -32,6 +32,23 @@ def test_missing_joints_never_give_nan_and_none_gives_the_identity(
     assert estimator(images(1, 0), one, poses(1, 1, visible=1.0)).isfinite().all()
 
 
+@pytest.mark.parametrize("estimator", ALL, ids=lambda e: type(e).__name__)
+@pytest.mark.parametrize("missing_in", ["source", "target"])
+def test_a_joint_that_one_image_misses_does_not_count(
+    estimator: FlowEstimator, missing_in: str
+) -> None:
+    """Whatever its coordinates are there."""
+    given_poses = {"source": poses(1, 0, visible=1.0), "target": poses(1, 1, visible=1.0)}
+    flows = []
+    for place in (0.0, 500.0):
+        pose = given_poses[missing_in]
+        xy, visible = pose.xy.clone(), pose.visible.clone()
+        xy[:, [1, 4]], visible[:, [1, 4]] = place, False
+        both = {**given_poses, missing_in: Pose(xy, visible)}
+        flows.append(estimator(images(1, 0), both["source"], both["target"]))
+    torch.testing.assert_close(*flows)
+
+
 @given(st.integers(0, 1000))
 def test_torso_affine_finds_an_affine_motion(seed: int) -> None:
     batch = pairs(3, seed)

@@ -16,6 +16,7 @@ from reidaug.flow.scores import (
     score_estimators,
     summarise,
 )
+from reidaug.geometry.pose import Pose
 from reidaug.geometry.warp import warp
 
 
@@ -199,6 +200,21 @@ def test_estimators_look_at_what_is_shown_and_the_source_is_sampled() -> None:
     shown = score_estimators({"e": Looks()}, [plain._replace(shown=dark)], {})["e"]
     np.testing.assert_array_equal(still["l1"], shown["l1"])
     assert (score_estimators({"e": Looks()}, [plain], {})["e"]["l1"] != still["l1"]).any()
+
+
+def test_estimators_get_the_sources_pose_and_then_the_targets() -> None:
+    asked: list[tuple[Pose, Pose]] = []
+
+    class Asked(Identity):
+        def forward(self, source, source_pose, target_pose):  # type: ignore[no-untyped-def]
+            asked.append((source_pose, target_pose))
+            return super().forward(source, source_pose, target_pose)
+
+    batch = pairs(2, 0)
+    score_estimators({"e": Asked()}, [ScoredBatch(batch)], {})
+    ((source_pose, target_pose),) = asked
+    assert torch.equal(source_pose.xy, batch.source_pose.xy)
+    assert torch.equal(target_pose.xy, batch.target_pose.xy)
 
 
 def test_a_paired_difference_is_sharper_than_intervals_of_means() -> None:

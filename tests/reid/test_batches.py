@@ -8,6 +8,7 @@ from drawn_crops import LABELS, DrawnCrops
 
 from reidaug.reid.batches import TrainingBatches, calibration_batches
 from reidaug.reid.crop_transforms import CropTransforms
+from reidaug.reid.crops import normalise
 from reidaug.reid.grounds import Grounds
 from reidaug.reid.training_options import TrainingOptions
 
@@ -132,3 +133,57 @@ def test_batches_name_files_of_their_own_crops() -> None:
     for step, (main, more) in enumerate(batches):
         assert main.files == tuple(Path(f"{k}.jpg") for k in real.read[4 * step : 4 * step + 3])
         assert more.files == tuple(Path(f"{k}.jpg") for k in extra.read[2 * step : 2 * step + 2])
+
+
+EXTRA_LABELS = [2, 1, 0, 0, 1, 2, 2]
+PLAIN = CropTransforms(erase=0.0, flip=0.0, shift=0.0)
+
+
+def people_shown(images: torch.Tensor) -> list[int]:
+    """Read off their greys who is on plain crops."""
+    greys = normalise(torch.tensor([60, 100, 140], dtype=torch.uint8).expand(1, 3, 3, 3))
+    return (images[:, 0, 5, 5][:, None] - greys[0, 0, 0]).abs().argmin(1).tolist()
+
+
+@pytest.mark.parametrize("late", [0.0, 0.5, 1.0])
+@pytest.mark.parametrize("mixed", [False, True])
+def test_every_label_is_the_person_on_the_crop(late: float, mixed: bool) -> None:
+    """Extra crops are others, in another order and with labels of their own; late ones real."""
+    real, extra = DrawnCrops(), DrawnCrops(EXTRA_LABELS)
+    roots = (0, 0, 0, 1, 1, 1, 0) if mixed else ()
+    options = TrainingOptions(
+        people=2, images=2, ratio=1.0, real_only_share=late, transforms=PLAIN,
+        extra_transforms=PLAIN,
+    )  # fmt: skip
+    batches = TrainingBatches(real, LABELS, extra, EXTRA_LABELS, roots)
+    seen = list(batches.batches(options, steps=8, seed=0, device=CPU))
+    for main, more in seen:
+        assert people_shown(main.images) == main.labels.tolist()
+        assert people_shown(more.images) == more.labels.tolist()
+        assert set(more.labels.tolist()) == set(main.labels.tolist())
+    assert len(extra.read) == 4 * (8 - round(8 * late))
+
+
+def test_late_crops_of_single_views_are_those_of_the_batch() -> None:
+    real, extra = DrawnCrops(), DrawnCrops([LABELS[source] for source in SOURCES])
+    options = TrainingOptions(
+        people=2, images=2, ratio=1.0, real_only_share=0.5, extra_of="crop", transforms=PLAIN,
+        extra_transforms=PLAIN,
+    )  # fmt: skip
+    batches = TrainingBatches(real, LABELS, extra, extra.labels, extra_sources=SOURCES)
+    for main, more in batches.batches(options, steps=4, seed=0, device=CPU):
+        assert people_shown(more.images) == more.labels.tolist()
+        assert torch.equal(main.labels[more.of], more.labels)
+
+
+def test_each_kind_of_crop_has_its_own_augmentation() -> None:
+    pale = CropTransforms(erase=1.0, flip=0.0, shift=0.0)
+    for first, second in ((PLAIN, pale), (pale, PLAIN)):
+        options = TrainingOptions(
+            people=2, images=2, ratio=1.0, real_only_share=0.0, transforms=first,
+            extra_transforms=second,
+        )  # fmt: skip
+        batches = TrainingBatches(DrawnCrops(), LABELS, DrawnCrops(), LABELS)
+        for both in batches.batches(options, steps=2, seed=0, device=CPU):
+            even = [bool((one.images.flatten(2).std(2) < 1e-6).all()) for one in both]
+            assert even == [first is PLAIN, second is PLAIN]

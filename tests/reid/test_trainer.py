@@ -163,3 +163,84 @@ def test_a_loss_is_tested_before_its_gradient_is_taken():
     for name, value in trainer.model.named_parameters():
         assert value.grad is None
         assert torch.equal(value, before[name])
+
+
+# What reaches whom in a step, from recorded calls.
+
+
+def test_options_reach_the_optimiser():
+    options = TrainingOptions(
+        learning_rate=2e-3, head_rate=5.0, weight_decay=0.07, warmup=0.25, optimiser="sgd"
+    )
+    trainer = ReIDTrainer(small(), options, steps=8)
+    trunk, heads = trainer.optimiser.param_groups
+    assert isinstance(trainer.optimiser, torch.optim.SGD)
+    assert trunk["weight_decay"] == heads["weight_decay"] == 0.07
+    rates = []
+    for _ in range(8):
+        rates.append([group["lr"] for group in trainer.optimiser.param_groups])
+        trainer.step(batch(), batch(1))
+    shares = [warm_cosine(step, steps=8, warmup=2) for step in range(8)]
+    assert [rate for rate, _ in rates] == pytest.approx([2e-3 * share for share in shares])
+    assert [rate for _, rate in rates] == pytest.approx([1e-2 * share for share in shares])
+    assert isinstance(trainer_of(small()).optimiser, torch.optim.AdamW)
+
+
+class Watched(ReIDLosses):
+    """Notes what is compared."""
+
+    def losses(self, output, labels, extra, extra_labels, known):
+        self.__dict__["asked"] = (output, labels, extra, extra_labels, known)
+        return super().losses(output, labels, extra, extra_labels, known)
+
+
+@pytest.mark.parametrize("separate", [False, True])
+def test_main_and_extra_crops_are_compared_with_their_own_labels(separate):
+    """In eval mode a crop's output does not depend on who else is in the batch."""
+    with seeded(0):
+        model = small(dropouts=[0.0])
+        trainer = trainer_of(model, separate_norm=separate)
+        trainer.objective = Watched(extra_quality=1.0)
+        main = batch(0, 8)
+        other = torch.tensor([3, 1, 2, 0])
+        worth = torch.tensor([0.1, 0.2, 0.3, 0.4])
+        extra = Batch(batch(1, 4).images[other], other, quality=worth)
+        model.eval()
+        model.train = lambda mode=True: model  # stays as it is
+        outputs = [model(one.images).pooled for one in (main, extra)]
+        trainer.step(main, extra)
+    output, labels, extra_output, extra_labels, known = trainer.objective.asked
+    torch.testing.assert_close(output.pooled, outputs[0])
+    torch.testing.assert_close(extra_output.pooled, outputs[1])
+    assert (labels is main.labels, extra_labels is extra.labels) == (True, True)
+    assert known.quality is worth
+    assert len(output.logits[0]) == 8
+
+
+def test_extra_crops_of_a_norm_of_their_own_leave_the_statistics_alone():
+    def statistics(*batches, **options):
+        with seeded(0):
+            model = small(dropouts=[0.0])
+            trainer_of(model, **options).step(*batches)
+        return {name: value for name, value in model.state_dict().items() if "running" in name}
+
+    far = batch(1)._replace(images=batch(1).images + 50)
+    alone, beside = statistics(batch()), statistics(batch(), far, separate_norm=True)
+    assert all(torch.equal(alone[name], beside[name]) for name in alone)
+    together = statistics(batch(), far)
+    assert not all(torch.equal(alone[name], together[name]) for name in alone)
+
+
+def test_the_teacher_judges_the_extra_crops():
+    seen = []
+
+    def teacher(images):
+        seen.append(images)
+        return model(images)
+
+    with seeded(0):
+        model = small(dropouts=[0.0]).eval()
+        trainer = ReIDTrainer(model, distilling(extra_teacher=0.5), steps=5, teacher=teacher)
+        extra = batch(1)
+        trainer.step(batch(), extra)
+    assert [images is extra.images for images in seen] == [True]

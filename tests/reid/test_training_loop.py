@@ -1,12 +1,15 @@
 """Training loops on tiny networks: averaged weights, batch norm, metrics."""
 
+from typing import NamedTuple
+
 import pytest
 import torch
 from drawn_crops import LABELS, DrawnCrops
 
-from reidaug.reid.batches import TrainingBatches
+from reidaug.reid.batches import Batch, TrainingBatches
 from reidaug.reid.model_factory import build
 from reidaug.reid.network_modes import seeded
+from reidaug.reid.trainer import ReIDTrainer
 from reidaug.reid.training_loop import DivergedError, FinalMetrics, train
 from reidaug.reid.training_options import TrainingOptions
 
@@ -39,9 +42,14 @@ def test_the_last_weights_count_and_batch_norm_is_measured_anew() -> None:
 
 
 def test_weights_may_be_averaged_over_the_last_steps() -> None:
-    final, states, _ = trained(average_share=0.5)
-    mean = (states[-1]["conv1.weight"] + states[-2]["conv1.weight"]) / 2
-    torch.testing.assert_close(final["conv1.weight"], mean)
+    """At a rate that moves them: the last steps of a cosine hardly do."""
+    for share, count in ((0.5, 2), (0.75, 3), (1.0, 4)):
+        final, states, _ = trained(average_share=share, learning_rate=3e-2, warmup=0.0)
+        weights = [state["conv1.weight"] for state in states]
+        mean = torch.stack(weights[-count:]).mean(0)
+        torch.testing.assert_close(final["conv1.weight"], mean)
+        for other in (weights[-1], weights[-2], torch.stack(weights[-count + 1 :]).mean(0)):
+            assert (final["conv1.weight"] - other).abs().max() > 1e-3
 
 
 def test_no_steps_leave_the_network_as_it_is() -> None:
@@ -56,3 +64,62 @@ def test_a_diverging_training_is_an_error() -> None:
     assert "learning_rate" in str(stopped.value)
     assert stopped.value.good_step < stopped.value.step
     assert all(value.isfinite().all() for value in stopped.value.good.values())
+
+
+class Noted(NamedTuple):
+    """The crops of a training, and what its steps were given."""
+
+    real: DrawnCrops
+    extra: DrawnCrops
+    steps: list[tuple[Batch, Batch | None]]
+    read: list[int]  # main crops read by the last step
+
+
+def noted(monkeypatch, *, seed=0, **changes) -> Noted:
+    real, extra, steps, read = DrawnCrops(), DrawnCrops(), [], []
+    options = TrainingOptions(people=3, images=2, ratio=0.5, **changes)
+    model = build("resnet18", 3, width=4, blocks=[1] * 4, embedding=4)
+    step = ReIDTrainer.step
+
+    def watched(self, main, other=None):
+        steps.append((main, other))
+        read.append(len(real.read))
+        return step(self, main, other)
+
+    monkeypatch.setattr(ReIDTrainer, "step", watched)
+    train(
+        model,
+        TrainingBatches(real, LABELS, extra, LABELS),
+        options,
+        steps=3,
+        seed=seed,
+        after_step=lambda step, record: None,
+    )
+    return Noted(real, extra, steps, real.read[: read[-1]])
+
+
+def test_steps_get_the_batches_of_their_seed(monkeypatch) -> None:
+    found = noted(monkeypatch, seed=5, recalibrate_norm=False, real_only_share=0.0)
+    options = TrainingOptions(people=3, images=2, ratio=0.5, real_only_share=0.0)
+    batches = TrainingBatches(DrawnCrops(), LABELS, DrawnCrops(), LABELS)
+    expected = list(batches.batches(options, steps=3, seed=5, device=torch.device("cpu")))
+    for both, wanted in zip(found.steps, expected, strict=True):
+        for one, other in zip(both, wanted, strict=True):
+            assert torch.equal(one.images, other.images)
+            assert torch.equal(one.labels, other.labels)
+    other = noted(monkeypatch, seed=6, recalibrate_norm=False)
+    assert found.read != other.read
+
+
+@pytest.mark.parametrize("how", [{"recalibrate_norm": True}, {"average_share": 0.5}])
+def test_batch_norm_is_measured_on_main_crops(monkeypatch, how) -> None:
+    """Extra crops are read for the steps alone, main crops once more for the statistics."""
+    found = noted(monkeypatch, real_only_share=0.0, **how)
+    assert len(found.extra.read) == 3 * 3
+    assert len(found.real.read) - len(found.read) == 20 * len(LABELS)
+
+
+def test_averaged_weights_have_statistics_of_their_own() -> None:
+    final, states, _ = trained(average_share=0.5, recalibrate_norm=False)
+    name = "bn1.running_mean"
+    assert all(not torch.equal(final[name], state[name]) for state in states)

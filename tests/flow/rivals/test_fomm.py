@@ -1,9 +1,12 @@
 import pytest
 import torch
 from flow_figures import SIZE, pairs, poses, rival
+from known_motion import SIZE as BODY_SIZE
+from known_motion import BodyJacobians, body_moved, standing
 from seeding import seeded
 from torch import Tensor, nn
 
+from reidaug.data.pairs import PosePair
 from reidaug.flow.rivals.fomm import DISTORTION, FOMM, distort
 from reidaug.flow.rivals.local_maps import in_square_units
 from reidaug.geometry.pose import Pose
@@ -54,6 +57,18 @@ def test_the_equivariance_of_jacobians_that_turn_with_the_body_is_zero() -> None
     net.jacobians = Oracle()  # type: ignore[assignment]
     motion = net.motion(batch.source, batch.source_pose, batch.target_pose)
     assert net.own_losses(batch, motion, seeded(5))["equivariance"] < 1e-6
+
+
+def test_the_equivariance_loss_knows_which_pose_was_distorted() -> None:
+    """Zero for Jacobians read from the pose maps, and not for those of a body that never turns."""
+    net, pose, image = learned(), standing(), torch.zeros(1, 3, *BODY_SIZE)
+    batch = PosePair(image, image, body_moved(), pose)
+    motion, losses = net.motion(image, batch.source_pose, pose), []
+    for jacobians in (net.jacobians, BodyJacobians()):
+        net.jacobians = jacobians  # type: ignore[assignment]
+        found = [net.own_losses(batch, motion, seeded(k))["equivariance"] for k in range(3)]
+        losses.append(float(torch.stack(found).mean().detach()))
+    assert losses[1] < 0.2 * losses[0]
 
 
 def test_missing_joints_do_not_change_the_equivariance_loss() -> None:

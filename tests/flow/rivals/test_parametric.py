@@ -7,9 +7,27 @@ import torch
 from flow_figures import SIZE, images, pairs, poses, rival, shaken
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from known_motion import (
+    ELBOW,
+    FOREARM_SHIFT,
+    STANDING,
+    WRIST,
+    BodyJacobians,
+    WatchedBlend,
+    at_joints,
+    body_moved,
+    forearm_moved,
+    read_joints,
+    shifted,
+    standing,
+    there_and_back,
+    without,
+)
+from known_motion import SIZE as BODY_SIZE
 from seeding import seeded
 from torch import Tensor, nn
 
+from reidaug.data.pairs import PosePair
 from reidaug.errors import UsageError
 from reidaug.flow.checkpoint import build_estimator, load_checkpoint, save_checkpoint
 from reidaug.flow.estimator import FlowEstimator
@@ -17,11 +35,14 @@ from reidaug.flow.rivals.dense_motion import DenseMotion
 from reidaug.flow.rivals.fomm import FOMM
 from reidaug.flow.rivals.fomm_generator import Generator
 from reidaug.flow.rivals.mraa import MRAA
+from reidaug.flow.rivals.mraa_regions import REGIONS
 from reidaug.flow.rivals.parametric import halvings, on_grid, with_background
 from reidaug.flow.rivals.tpsmm import TPSMM
 from reidaug.flow.rivals.tpsmm_generator import Inpainting
-from reidaug.geometry.flow import identity, resize
-from reidaug.geometry.pose import Pose, select
+from reidaug.flow.rivals.tpsmm_groups import GROUPS
+from reidaug.geometry.flow import identity, resize, to_pixels
+from reidaug.geometry.pose import Pose, normalised, pose_maps, select
+from reidaug.geometry.warp import warp
 
 FORMS: list[tuple[str, dict[str, object]]] = [
     ("fomm", {"jacobian_expansion": 4}),
@@ -273,3 +294,177 @@ def test_the_background_defaults_to_the_identity() -> None:
     torch.testing.assert_close(together[0, 0], identity(8, 4))
     assert torch.equal(together[:, 1:], maps)
     assert torch.equal(with_background(maps, maps[:, 0])[:, 0], maps[:, 0])
+
+
+# Which way the maps lead, and what the blend is told: with oracles in the place of networks.
+
+BODY_GRID = (BODY_SIZE[0] // 2, BODY_SIZE[1] // 2)
+PARTS: dict[str, tuple[tuple[int, ...], ...]] = {
+    "fomm": tuple((joint,) for joint in range(18)),
+    "mraa": REGIONS,
+    "tpsmm": GROUPS,
+}
+BODY_FORMS: list[tuple[str, dict[str, object]]] = [
+    ("fomm", {"jacobian_expansion": 4}),
+    ("fomm", {"jacobian": "analytic"}),
+    ("mraa", {}),
+    ("mraa", {"axes": "svd"}),
+    ("tpsmm", {"ridge": 1e-5}),
+]
+every_body_form = pytest.mark.parametrize(("name", "keywords"), BODY_FORMS)
+
+
+def watched(name: str, keywords: dict, *, part: int = 0) -> tuple[FlowEstimator, WatchedBlend]:
+    net, blend = rival(name, **keywords).eval(), WatchedBlend(part)
+    net.dense_motion = blend  # type: ignore[assignment]
+    if isinstance(net, FOMM) and net.jacobians is not None:
+        net.jacobians = BodyJacobians()  # type: ignore[assignment]
+    return net, blend
+
+
+def picture_of(pose: Pose) -> Tensor:
+    """Nose, right wrist and left ankle as spots of red, green and blue."""
+    spots = Pose(pose.xy[:, [0, WRIST, 13]], pose.visible[:, [0, WRIST, 13]])
+    return pose_maps(spots, BODY_SIZE, canvas=BODY_SIZE, sigma=2.0)
+
+
+@every_body_form
+def test_every_part_of_a_moved_body_moves_with_it_and_not_back(name: str, keywords: dict) -> None:
+    net, blend = watched(name, keywords)
+    net(torch.zeros(1, 3, *BODY_SIZE), body_moved(), standing())
+    there, back = there_and_back(BODY_GRID)
+    assert blend.known.all()
+    for part, joints in enumerate(PARTS[name], 1):
+        flow = blend.maps[:, part]
+        members = select(standing(), 0)
+        near = Pose(members.xy[None, list(joints)], members.visible[None, list(joints)])
+        wrong, far = (
+            (at_joints(flow, near) - at_joints(other, near)).norm(dim=-1).mean()
+            for other in (there, back)
+        )
+        assert wrong < 0.04, part
+        assert far > 0.1, part
+        wrong, far = ((flow - other).abs().mean() for other in (there, back))
+        assert wrong < 0.1, part
+        assert far > 0.2, part
+
+
+@every_body_form
+def test_a_moved_body_lands_on_the_target(name: str, keywords: dict) -> None:
+    net, _ = watched(name, keywords, part=2)
+    source = picture_of(body_moved())
+    arrived = warp(source, net(source, body_moved(), standing()))
+    wanted = normalised(standing(), BODY_SIZE)[:, [0, WRIST, 13]]
+    torch.testing.assert_close(read_joints(arrived), wanted, atol=0.06, rtol=0)
+    assert (read_joints(source) - wanted).norm(dim=-1).min() > 0.15
+
+
+FOREARM = {"fomm": [WRIST], "mraa": [REGIONS.index((ELBOW, WRIST))], "tpsmm": [2]}
+LEFT_LEG = {"fomm": [12, 13], "mraa": [REGIONS.index((12, 13))], "tpsmm": [5]}
+LIMB_FORMS = [*BODY_FORMS[1:], ("fomm", {"jacobian": "none"})]
+
+
+@pytest.mark.parametrize(("name", "keywords"), LIMB_FORMS)
+def test_a_forearm_that_is_elsewhere_is_fetched_from_there(name: str, keywords: dict) -> None:
+    net, blend = watched(name, keywords)
+    net(torch.zeros(1, 3, *BODY_SIZE), forearm_moved(), standing())
+    limb = Pose(STANDING[None, [ELBOW, WRIST]], torch.ones(1, 2, dtype=torch.bool))
+    for part in FOREARM[name]:
+        found = to_pixels(at_joints(blend.maps[:, 1 + part], limb), BODY_SIZE) - limb.xy
+        moved = torch.tensor(FOREARM_SHIFT).expand_as(found)
+        torch.testing.assert_close(found, moved, atol=0.5, rtol=0)
+        if name != "tpsmm":  # a part of its own: all of its map is the shift
+            expected = shifted(BODY_GRID)[None]
+            torch.testing.assert_close(blend.maps[:, 1 + part], expected, atol=0.02, rtol=0)
+    for part in LEFT_LEG[name]:
+        still = identity(*BODY_GRID)[None]
+        torch.testing.assert_close(blend.maps[:, 1 + part], still, atol=1e-4, rtol=0)
+
+
+@every_body_form
+def test_evidence_is_the_targets_parts_minus_the_sources(name: str, keywords: dict) -> None:
+    net, blend = watched(name, keywords)
+    source = forearm_moved()
+    net(torch.zeros(1, 3, *BODY_SIZE), source, standing())
+    # Channels by joints: FOMM's are joints, MRAA's regions, TPSMM's the joints of all groups.
+    flat = [joint for group in GROUPS for joint in group]
+    channels = {"fomm": [WRIST], "mraa": FOREARM["mraa"]}.get(
+        name, [k for k, joint in enumerate(flat) if joint == WRIST]
+    )
+    for pose, sign in ((standing(), 1.0), (source, -1.0)):
+        hand = Pose(pose.xy[:, [WRIST]], pose.visible[:, [WRIST]])
+        there = at_joints(blend.evidence, hand)[0, 0, channels]
+        assert (sign * there > 0.1).all(), (sign, there)
+    if name == "tpsmm":
+        still = [k for k, joint in enumerate(flat) if joint not in (ELBOW, WRIST)]
+        assert blend.evidence.shape[1] == len(flat)
+        assert blend.evidence[:, still].abs().max() < 1e-6
+
+
+@every_body_form
+def test_parts_count_where_both_images_show_them(name: str, keywords: dict) -> None:
+    """The wrist is missing in the source alone, the left ankle in the target alone."""
+    net, blend = watched(name, keywords)
+    net(torch.zeros(1, 3, *BODY_SIZE), without(forearm_moved(), WRIST), without(standing(), 13))
+    lost = {"fomm": {WRIST, 13}, "mraa": {REGIONS.index((ELBOW, WRIST)), REGIONS.index((12, 13))}}
+    assert set((~blend.known[0]).nonzero()[:, 0].tolist()) == lost.get(name, set())
+    # What one image alone shows is evidence all the same.
+    flat = [joint for group in GROUPS for joint in group]
+    channel = {"fomm": WRIST, "mraa": None}.get(name, flat.index(WRIST))
+    if channel is not None:
+        hand = Pose(STANDING[None, [WRIST]], torch.ones(1, 1, dtype=torch.bool))
+        assert at_joints(blend.evidence, hand)[0, 0, channel] > 0.7
+    else:
+        joints = Pose(STANDING[None, [ELBOW, WRIST]], torch.ones(1, 2, dtype=torch.bool))
+        middle = Pose(joints.xy.mean(1, keepdim=True), joints.visible[:, :1])
+        assert at_joints(blend.evidence, middle)[0, 0, FOREARM["mraa"][0]] > 0.5
+
+
+@every_body_form
+def test_the_blend_gets_the_source_on_the_grid_and_the_background_first(
+    name: str, keywords: dict
+) -> None:
+    net, blend = watched(name, keywords)
+    source = picture_of(body_moved())
+    flow = net(source, body_moved(), standing())
+    assert blend.source.shape == (1, 3, *BODY_GRID)
+    wanted = normalised(body_moved(), BODY_SIZE)[:, [0, WRIST, 13]]
+    torch.testing.assert_close(read_joints(blend.source), wanted, atol=0.08, rtol=0)
+    torch.testing.assert_close(flow, identity(*BODY_GRID)[None])
+    assert blend.maps.shape[1] == 1 + len(PARTS[name])
+
+
+class WatchedBackground(nn.Module):
+    """Notes the poses whose maps it is given, and moves everything a little to the right."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[tuple[Tensor, Tensor]] = []
+
+    def forward(self, source: Tensor, target: Tensor) -> Tensor:
+        self.asked.append((read_joints(source), read_joints(target)))
+        return torch.tensor([[1.0, 0, 0.25], [0, 1, 0]]).expand(len(source), 2, 3)
+
+    def flow(self, source: Tensor, target: Tensor) -> Tensor:
+        self(source, target)
+        return identity(*BODY_GRID)[None] + torch.tensor([0.25, 0.0])[:, None, None]
+
+
+@pytest.mark.parametrize("name", ["mraa", "tpsmm"])
+def test_a_predicted_background_sees_source_then_target(name: str) -> None:
+    more = {"background_expansion": 4} if name == "mraa" else {}
+    net, blend = watched(name, {"background": "predicted", **more})
+    net.background = WatchedBackground()  # type: ignore[assignment]
+    source, pose, target = torch.zeros(1, 3, *BODY_SIZE), body_moved(), standing()
+    motion = net.motion(source, pose, target)
+    assert torch.equal(motion.flow, blend.maps[:, 0])
+    torch.testing.assert_close(motion.flow[0, 0], identity(*BODY_GRID)[0] + 0.25)
+    places = [normalised(one, BODY_SIZE)[0] for one in (pose, target)]
+    if name == "tpsmm":  # the way there, and the way back
+        net.own_losses(PosePair(source, source, pose, target), motion, seeded(0))
+        for asked, wanted in zip(net.background.asked[1], (places, places[::-1]), strict=True):
+            for one, other in zip(asked, wanted, strict=True):
+                torch.testing.assert_close(one, other, atol=0.05, rtol=0)
+    asked = net.background.asked[0]
+    for one, other in zip(asked, places, strict=True):
+        torch.testing.assert_close(one[0], other, atol=0.05, rtol=0)

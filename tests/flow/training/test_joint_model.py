@@ -6,6 +6,7 @@ import pytest
 import torch
 from flow_figures import pairs, tiny
 
+from reidaug.flow.rivals.gfla import GFLA
 from reidaug.flow.training.joint_model import EstimatorWithGenerator
 from reidaug.flow.unwarpme.refinement import Refinement
 
@@ -38,3 +39,11 @@ def test_every_parameter_is_in_one_group_with_a_rate() -> None:
     listed = [id(parameter) for group in groups for parameter in group["params"]]
     assert sorted(listed) == sorted(map(id, model.parameters()))
     assert all(group["rate"] > 0 for group in groups)
+
+
+def test_of_several_flows_the_finest_counts() -> None:
+    batch = pairs(2, 0)
+    model = EstimatorWithGenerator(GFLA(widths=(6, 8, 10, 12)))
+    found = model(batch, ("sampling",))
+    assert [tuple(flow.shape[2:]) for flow in found.flows] == [(4, 2), (8, 4)]
+    assert torch.equal(found.motion.flow, found.flows[1])

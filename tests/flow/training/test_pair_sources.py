@@ -7,6 +7,9 @@ import torch
 from flow_figures import SIZE
 
 from reidaug.data.deepfashion import PairList, read_deepfashion
+from reidaug.data.images import encode_png
+from reidaug.data.pairs import PairDataset
+from reidaug.flow.score_table import scored_batches
 from reidaug.flow.training.pair_sources import hold_out, masked_pairs, people_of
 
 
@@ -31,3 +34,28 @@ def test_people_with_masks_stand_on_grey(people: Path, tmp_path: Path) -> None:
     assert torch.equal(pair.source_pose.xy, grey.pairs[0].source_pose.xy)
     (root / "masks" / "0005_1.png").unlink()
     assert masked_pairs(pairs, SIZE) is None
+
+
+def test_each_image_is_cut_by_its_own_mask(people: Path, tmp_path: Path) -> None:
+    """In training and in scoring; a source's person is on the left here, a target's above."""
+    root = shutil.copytree(people, tmp_path / "pairs")
+    pairs = read_deepfashion(root, "train")
+    source, target = pairs.pairs[0]
+    left, above = torch.zeros(2, *SIZE, dtype=torch.bool)
+    left[:, : SIZE[1] // 2], above[: SIZE[0] // 2] = True, True
+    for name, mask in ((source, left), (target, above)):
+        (root / "masks" / f"{Path(name).stem}.png").write_bytes(encode_png(mask))
+    pairs = pairs._replace(pairs=pairs.pairs[:1])
+    plain, grey = PairDataset(pairs, size=SIZE)[0], masked_pairs(pairs, SIZE)
+    assert grey is not None
+    for image, whole, mask in (
+        (grey[0].source, plain.source, left),
+        (grey[0].target, plain.target, above),
+    ):
+        assert torch.equal(image, torch.where(mask, whole, torch.full_like(whole, 0.5)))
+    (batch,) = scored_batches(pairs, SIZE, background="grey")
+    assert batch.person is not None
+    assert torch.equal(batch.person[0], above)
+    assert torch.equal(batch.input()[0], grey[0].source)
+    assert torch.equal(batch.pairs.source[0], plain.source)
+    assert torch.equal(batch.pairs.target[0], plain.target)

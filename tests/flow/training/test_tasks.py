@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 import torch
 from flow_figures import SIZE, pairs, tiny
+from known_motion import FittedAffine
 from torch import Tensor
 
 from reidaug.data.pairs import PosePair
+from reidaug.flow.closed_form import Identity
 from reidaug.flow.estimator import Motion
 from reidaug.flow.loss_weights import LossWeights
 from reidaug.flow.perceptual_networks import FeatureNetwork
@@ -23,9 +25,13 @@ from reidaug.flow.training.tasks import (
     Criteria,
     affine_losses,
     exact_losses,
+    pair_losses,
+    perceptual_losses,
     reconstruction_losses,
     sampling_losses,
 )
+from reidaug.flow.training.warp_losses import smoothness_loss, structural_loss
+from reidaug.geometry.warp import warp
 from reidaug.recipes import resolve
 
 
@@ -130,3 +136,61 @@ def test_the_affine_task_needs_targets_alone() -> None:
         for b, seed in ((batch, 0), (swapped, 0), (batch, 1))
     )
     assert one == same != another
+
+
+def known_affine(estimator: Any, augmentation: PairAugmentation, seed: int = 0) -> Tensor:
+    model, random = EstimatorWithGenerator(estimator), torch.Generator().manual_seed(seed)
+    return affine_losses(model, pairs(6, 0), augmentation, random)["affine"]
+
+
+def test_equation_8_is_zero_for_a_w_that_returns_the_known_map() -> None:
+    still = PairAugmentation(face=0.0, joint=0.0)
+    assert known_affine(Identity(), still) > 0.1
+    for seed in range(3):
+        assert known_affine(FittedAffine(), still, seed) < 1e-4
+    assert known_affine(FittedAffine(), PairAugmentation(face=0.3, joint=0.2)) < 1e-4
+
+
+def test_in_task_1_the_moved_pose_is_the_source_and_it_alone_loses_joints() -> None:
+    w, batch = FittedAffine(), pairs(6, 0)
+    random = torch.Generator().manual_seed(0)
+    affine_losses(EstimatorWithGenerator(w), batch, PairAugmentation(joint=0.5), random)
+    ((image, source_pose, target_pose),) = w.asked
+    assert torch.equal(image, batch.target)
+    assert torch.equal(target_pose.xy, batch.target_pose.xy)
+    assert torch.equal(target_pose.visible, batch.target_pose.visible)
+    assert not torch.equal(source_pose.xy, batch.target_pose.xy)
+    kept = source_pose.visible[batch.target_pose.visible].float().mean()
+    assert 0.3 < kept < 0.7
+
+
+def test_images_are_compared_with_the_target_after_the_source_was_warped() -> None:
+    """A wrong flow, of a grid of its own, so that every part of the comparison counts."""
+    batch = pairs(3, 0)
+    flow = prediction(batch, "exact").motion.flow
+    warped = warp(batch.source, flow)
+    found = Prediction(Motion(flow), None, (), {})
+    losses = reconstruction_losses(found, batch, criteria())
+    assert torch.equal(losses["l1"], (warped - batch.target).abs().mean())
+    assert torch.equal(losses["structure"], structural_loss(warped, batch.target))
+    asked: list[tuple[Tensor, Tensor]] = []
+
+    def compare(image: Tensor, target: Tensor) -> Tensor:
+        asked.append((image, target))
+        return image.mean()
+
+    perceptual_losses(found, batch, replace(criteria(), perceptual=compare))
+    assert torch.equal(asked[0][0], warped)
+    assert torch.equal(asked[0][1], batch.target)
+
+
+def test_all_losses_of_a_step_are_there() -> None:
+    batch = pairs(3, 0)
+    found = prediction(batch, "exact")._replace(own_losses={"features": torch.ones(())})
+    weights = criteria(smoothness=1.0)
+    losses = pair_losses(["reconstruction", "exact"], found, batch, weights)
+    assert set(losses) == {"smoothness", "features", "exact", "l1", "structure"}
+    assert torch.equal(losses["smoothness"], smoothness_loss(found.motion.flow))
+    assert set(pair_losses(["exact"], found, batch, weights)) == {
+        "smoothness", "features", "exact"
+    }  # fmt: skip

@@ -6,6 +6,7 @@ import pytest
 import torch
 from accelerate import Accelerator
 from flow_figures import pairs, tiny
+from known_motion import FittedAffine
 from torch import Tensor, nn
 
 from reidaug.data.pairs import PosePair
@@ -14,10 +15,12 @@ from reidaug.flow.image_generator import ImageGenerator
 from reidaug.flow.perceptual_networks import FeatureNetwork
 from reidaug.flow.training.joint_model import EstimatorWithGenerator
 from reidaug.flow.training.networks import Networks
+from reidaug.flow.training.pair_augmentation import mirror_pairs
 from reidaug.flow.training.recipe import TrainFlow
 from reidaug.flow.training.trainer import FlowTrainer
 from reidaug.flow.unwarpme.discriminator import PatchDiscriminator
 from reidaug.flow.unwarpme.losses import perceptual_loss, total_loss
+from reidaug.geometry.pose import Pose
 from reidaug.geometry.warp import warp
 from reidaug.recipes import resolve
 
@@ -196,3 +199,99 @@ def test_parts_of_a_model_learn_at_their_own_rates() -> None:
     mine.step(pairs(4, 0))
     rates = [group["lr"] for group in mine.optimise.optimizer.param_groups]
     assert rates == pytest.approx([1e-2, 1e-3, 1e-2])
+
+
+# Who sees what in a step, from recorded calls.
+
+
+class Judge(PatchDiscriminator):
+    """Notes what it is asked, by whom."""
+
+    def __init__(self) -> None:
+        super().__init__(widths=(8, 8), sigma=1.5)
+        self.asked: dict[str, tuple[Tensor, Tensor, Pose]] = {}
+
+    def loss(self, real: Tensor, fake: Tensor, pose: Pose, generator: torch.Generator) -> Tensor:
+        self.asked["D"] = (real, fake, pose)
+        return super().loss(real, fake, pose, generator)
+
+    def generator_losses(self, real: Tensor, fake: Tensor, pose: Pose) -> dict[str, Tensor]:
+        self.asked["G"] = (real, fake, pose)
+        return super().generator_losses(real, fake, pose)
+
+
+class WatchedPainter(Painter):
+    """Notes what it is given, and what it made of it."""
+
+    def forward(self, source: Tensor, motion: Motion) -> Tensor:
+        self.source, self.motion = source, motion
+        self.image = super().forward(source, motion)
+        return self.image
+
+    def own_losses(self, batch: PosePair, motion: Motion) -> dict[str, Tensor]:
+        self.batch, self.own_motion = batch, motion
+        return super().own_losses(batch, motion)
+
+
+class WatchedEdges(Edges):
+    """Notes the images it is shown."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[Tensor] = []
+
+    def features(self, image: Tensor) -> list[Tensor]:
+        self.seen.append(image)
+        return super().features(image)
+
+
+def same_pose(one: Pose, other: Pose) -> bool:
+    return torch.equal(one.xy, other.xy) and torch.equal(one.visible, other.visible)
+
+
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_who_sees_which_image_and_which_pose_in_task_2(mirrored: bool) -> None:
+    given = pairs(4, 0)
+    pair_augmentation = {**STILL, "mirror": float(mirrored)}
+    everyone = torch.ones(4, dtype=torch.bool)
+    batch = mirror_pairs(given, everyone) if mirrored else given
+    judge, painter, edges = Judge(), WatchedPainter(), WatchedEdges()
+    model, asked, told = EstimatorWithGenerator(tiny(), painter), [], []
+    motion, progress = model.estimator.motion, model.estimator.set_progress
+
+    def watched(source: Tensor, source_pose: Pose, target_pose: Pose) -> Motion:
+        asked.append((source, source_pose, target_pose))
+        return motion(source, source_pose, target_pose)
+
+    def noted(share: float, generator: torch.Generator) -> None:
+        told.append(share)
+        progress(share, generator)
+
+    model.estimator.motion, model.estimator.set_progress = watched, noted  # type: ignore[method-assign]
+    settings = recipe("generation", generator={}, pair_augmentation=pair_augmentation)
+    mine = FlowTrainer(settings, Networks(model, judge, lambda: edges), Accelerator(cpu=True))
+    mine.steps_done = 3
+    mine.step(given)
+    assert told == [0.3]
+    ((source, source_pose, target_pose),) = asked
+    assert torch.equal(source, batch.source)
+    assert same_pose(source_pose, batch.source_pose)
+    assert same_pose(target_pose, batch.target_pose)
+    assert torch.equal(painter.source, batch.source)
+    assert painter.own_motion.flow is painter.motion.flow
+    assert torch.equal(painter.batch.target, batch.target)
+    for player in ("D", "G"):
+        real, fake, pose = judge.asked[player]
+        assert torch.equal(real, batch.target), player
+        assert torch.equal(fake, painter.image), player
+        assert fake.requires_grad == (player == "G")
+        assert same_pose(pose, batch.target_pose), player
+    assert torch.equal(edges.seen[0], batch.target)  # without a gradient, see `perceptual_loss`
+    assert torch.equal(edges.seen[1], painter.image)
+
+
+def test_a_w_that_knows_the_affine_map_has_nothing_to_learn_in_task_1() -> None:
+    networks = Networks(EstimatorWithGenerator(FittedAffine()), None, Edges)
+    mine = FlowTrainer(recipe("affine"), networks, Accelerator(cpu=True))
+    for _ in range(3):
+        assert mine.step(pairs(4, 0))["affine"] < 1e-4

@@ -1,12 +1,29 @@
 import pytest
 import torch
 from flow_figures import SIZE, images, pairs, poses, tiny
+from known_motion import (
+    ELBOW,
+    FOREARM_SHIFT,
+    WRIST,
+    BodyCoordinates,
+    NearestJoint,
+    at_joints,
+    body_moved,
+    forearm_moved,
+    read_joints,
+    standing,
+    there_and_back,
+)
+from known_motion import SIZE as BODY_SIZE
+from seeding import seeded
 from torch import nn
 
 from reidaug.errors import UsageError
-from reidaug.flow.unwarpme.warping import FlowHead, PoseEncoder, UnWarpME
-from reidaug.geometry.flow import endpoint_error, resize
-from reidaug.geometry.pose import Pose, select
+from reidaug.flow.unwarpme import warping
+from reidaug.flow.unwarpme.correlation import EPSILON
+from reidaug.flow.unwarpme.warping import CELL, FlowHead, PoseEncoder, UnWarpME
+from reidaug.geometry.flow import endpoint_error, identity, resize, to_pixels
+from reidaug.geometry.pose import Pose, pose_maps, select
 
 
 def convolution_weights(module: nn.Module) -> int:
@@ -166,3 +183,94 @@ def test_it_overfits_four_pairs(readout: str) -> None:
     still = endpoint_error(torch.zeros_like(flow), batch.flow, SIZE)[batch.visible].mean()
     assert error < 1.0
     assert error < 0.2 * still
+
+
+# Which way the flow leads: with an oracle in the place of M.
+
+
+def told(oracle: type[BodyCoordinates] | type[NearestJoint], **keywords: object) -> UnWarpME:
+    net = tiny(canvas=BODY_SIZE, **keywords).eval()
+    net.encoder = oracle(CELL)  # type: ignore[assignment]
+    with torch.no_grad():
+        net.log_temperature.fill_(6.0)
+    return net
+
+
+@pytest.mark.parametrize("learning", [True, False])
+def test_a_moved_body_is_fetched_from_where_it_is_and_not_sent_back(learning: bool) -> None:
+    net, source = told(BodyCoordinates), torch.zeros(1, 3, *BODY_SIZE)
+    with torch.set_grad_enabled(learning):
+        flow = net(source, body_moved(), standing())
+    there, back = there_and_back(net.grid)
+    inside = (there.abs() <= 1).all(1, keepdim=True) & (back.abs() <= 1).all(1, keepdim=True)
+    wrong, far = (((flow - other).abs() * inside).sum() for other in (there, back))
+    assert wrong < 0.12 * 2 * inside.sum()
+    assert far > 0.3 * 2 * inside.sum()
+    with torch.no_grad():
+        table = net.flow_table(source, body_moved(), standing())
+    torch.testing.assert_close(table[0], flow, atol=1e-3, rtol=0)
+
+
+def test_a_forearm_that_is_elsewhere_is_fetched_from_there() -> None:
+    net = told(NearestJoint)
+    flow = net(torch.zeros(1, 3, *BODY_SIZE), forearm_moved(), standing())
+    places = to_pixels(at_joints(flow, standing()), BODY_SIZE)
+    wanted = forearm_moved().xy
+    # A cell is four pixels: what is read lies within one of where it is.
+    assert (places - wanted)[:, [ELBOW, WRIST]].abs().max() < CELL
+    moved = (places - standing().xy)[:, [ELBOW, WRIST]].mean((0, 1))
+    assert (moved * torch.tensor(FOREARM_SHIFT) > 4).all()
+    legs = [9, 10, 12, 13]
+    assert (places - wanted)[:, legs].abs().max() < CELL
+
+
+@pytest.mark.parametrize("learning", [True, False])
+@pytest.mark.parametrize("unit", ["position", "channel"])
+@pytest.mark.parametrize("readout", ["soft_argmax", "literal"])
+def test_w_is_equations_2_10_and_3_in_this_order(
+    readout: str, unit: str, learning: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All the way from features to flow as printed, a source position (i, j) at a time."""
+    net = tiny(readout=readout, unit=unit, depth=2).eval()
+    for k, layer in enumerate((net.reader.first, net.reader.rest[-1])):
+        nn.init.normal_(layer.weight, std=0.3, generator=seeded(k))
+    net.encoder = BodyCoordinates(CELL)  # type: ignore[assignment]
+    monkeypatch.setattr(warping, "CHUNK", 2 * 32**2)  # two pairs at a time, and a single one
+    source, *both = images(3, 0), poses(3, 1, visible=1.0), poses(3, 2, visible=1.0)
+
+    def read_out(matches: torch.Tensor) -> torch.Tensor:
+        flow: torch.Tensor = net.reader(matches.flatten(1, 2))
+        if readout == "literal":
+            return flow
+        share = (net.log_temperature.exp() * matches.flatten(1, 2)).softmax(1)
+        return flow + torch.einsum("bsvu,cs->bcvu", share, identity(*net.grid).flatten(1))
+
+    with torch.no_grad():
+        z = [net.encoder(pose_maps(p, SIZE, canvas=SIZE, sigma=net.sigma)) for p in both]
+        over = 1 if unit == "position" else (2, 3)
+        z_s, z_t = (x / x.square().sum(over, keepdim=True).sqrt() for x in z)
+        c = torch.einsum("bmij,bmvu->bijvu", z_s, z_t).relu()
+        best_source = c.amax((1, 2), keepdim=True) + EPSILON
+        best_target = c.amax((3, 4), keepdim=True) + EPSILON
+        q = (c / best_source) * (c / best_target) * c
+        expected = read_out(q / (q.square().sum((1, 2), keepdim=True).sqrt() + EPSILON))
+        for less in (c, q, c / c.square().sum((1, 2), keepdim=True).sqrt()):  # each step tells
+            assert (read_out(less) - expected).abs().mean() > 0.005
+    with torch.set_grad_enabled(learning):
+        flow = net(source, *both)
+    torch.testing.assert_close(flow, expected, atol=1e-3, rtol=0)
+
+
+def test_poses_are_drawn_where_they_are_in_the_image() -> None:
+    """In an image twice the canvas's size joints have twice the pixels, and the same place."""
+    net, drawn = tiny(canvas=BODY_SIZE), []
+
+    def note(maps: torch.Tensor) -> torch.Tensor:
+        drawn.append(maps)
+        return maps[:, :, ::CELL, ::CELL]
+
+    net.encoder.forward = note  # type: ignore[method-assign]
+    size = (2 * BODY_SIZE[0] - 1, 2 * BODY_SIZE[1] - 1)
+    net.encode(Pose(2 * standing().xy, standing().visible), size)
+    found = to_pixels(read_joints(drawn[0]), BODY_SIZE)
+    torch.testing.assert_close(found, standing().xy, atol=0.05, rtol=0)

@@ -19,7 +19,9 @@ from small_dgnet import (
 )
 
 from reidaug.reid.batches import Batch
+from reidaug.reid.dgnet import trainer as trainer_module
 from reidaug.reid.dgnet.networks import adapt_dgnet
+from reidaug.reid.dgnet.objective import DGNetObjective
 from reidaug.reid.dgnet.phases import DGNetLossWeights, DGNetOptions, WeightSchedule
 from reidaug.reid.dgnet.swapping import generate_cross_identity
 from reidaug.reid.dgnet.trainer import DGNetTrainer
@@ -345,3 +347,64 @@ def test_a_round_begins_from_the_one_before():
     assert whole.network.encoder.heads[0].classifier.out_features == PEOPLE
     assert whole.steps == 0
     assert same(state(whole.network.generator(B)), state(trained.generator(0)))
+
+
+# Who sees what in a step, from recorded calls: a is of the source and b of the target.
+
+
+def watch(monkeypatch, module, name):
+    """Note the arguments, keywords and results of a function."""
+    function, calls = getattr(module, name), []
+
+    def noted(*arguments, **keywords):
+        calls.append((arguments, keywords, function(*arguments, **keywords)))
+        return calls[-1][2]
+
+    monkeypatch.setattr(module, name, noted)
+    return calls
+
+
+def test_discriminators_learn_real_from_generated_and_source_from_target(monkeypatch):
+    whole = trainer("warmup", weights=DGNetLossWeights(penalty=1e6))
+    a, b = pair((A, B))
+    crossed = watch(monkeypatch, trainer_module, "generate_cross_identity")
+    judged = watch(monkeypatch, trainer_module, "image_discriminator_loss")
+    shown = watch(monkeypatch, whole.network.image_discriminator, "forward")
+    placed = watch(monkeypatch, trainer_module, "domain_discriminator_loss")
+    pooled = watch(monkeypatch, whole.network.domain_discriminator, "forward")
+    slopes = watch(monkeypatch, trainer_module, "real_gradient_penalty")
+    optimised = watch(monkeypatch, whole, "_optimise")
+    record = whole.step(a, b)
+    ((network, *batches), _, cross) = crossed[0]
+    assert (network is whole.network, batches) == (True, [a, b])
+    for i, batch in enumerate((a, b)):
+        (real, fake), _, _ = judged[i]
+        for scores, image, call in (
+            (real, batch.images, shown[2 * i]),
+            (fake, cross.generated[i], shown[2 * i + 1]),
+        ):
+            assert scores is call[2]
+            assert torch.equal(call[0][0], image)
+        assert slopes[i][0][0] is real
+        (scores, domain), _, _ = placed[i]
+        assert scores is pooled[i][2]
+        assert torch.equal(pooled[i][0][0], cross.codes[i].pooled)
+        assert domain == batch.domain
+    penalty = 1e6 * record["gradient_penalty"]  # slopes of untrained networks are small
+    assert penalty > 0.01 * record["discriminator"]
+    total = record["discriminator"] + penalty
+    assert float(optimised[0][0][0].detach()) == pytest.approx(total, rel=1e-4)
+    assert [call[0][1:] for call in optimised] == [
+        ("discriminator",), ("domain",), ("generator", "encoder")
+    ]  # fmt: skip
+
+
+def test_options_reach_the_objective(monkeypatch):
+    identities = watch(monkeypatch, DGNetObjective, "identities")
+    extra_crops = watch(monkeypatch, DGNetObjective, "extra_crops")
+    extra = Batch(crops(7), torch.tensor([0, 1]))
+    trainer("adapt", erase=0.3, extra_smoothing=0.2, margin=0.7).step(*pair((A, B)), extra)
+    assert identities[0][0][1] == 0.3
+    assert extra_crops[0][0][1] is extra
+    assert extra_crops[0][0][2:4] == (0.3, 0.2)
+    assert extra_crops[0][1] == {"margin": 0.7}
