@@ -34,6 +34,8 @@ def write_atomically(path: Path, content: bytes) -> None:
 def atomic_write(path: Path) -> Iterator[Path]:
     """Write a file completely or not at all; its folder must exist.
 
+    A file of the same content stays as it is, with its times.
+
     Yields:
         A temporary path in its folder, renamed afterwards, or removed after an error.
     """
@@ -41,9 +43,25 @@ def atomic_write(path: Path) -> Iterator[Path]:
     try:
         with named_error(path, partial):
             yield partial
-            partial.replace(path)
+            if not _same_content(path, partial):
+                partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def _same_content(path: Path, other: Path) -> bool:
+    """Whether a path is a regular file, and no link, of the content of another."""
+    try:
+        status = path.lstat()
+        if not stat.S_ISREG(status.st_mode) or status.st_size != other.stat().st_size:
+            return False
+        with path.open("rb") as mine, other.open("rb") as theirs:
+            while part := mine.read(1 << 20):
+                if part != theirs.read(1 << 20):
+                    return False
+    except OSError:
+        return False
+    return True
 
 
 @contextmanager

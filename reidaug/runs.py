@@ -18,6 +18,7 @@ import yaml
 
 from reidaug.errors import ReidaugError
 from reidaug.files import named_error, read_text, write_atomically
+from reidaug.fingerprint import Inputs
 from reidaug.locks import LOCK, Lock, lock
 from reidaug.yaml_values import YamlError, parse_yaml
 
@@ -117,6 +118,16 @@ class RunFolder:
         text = json.dumps(finite_or_null(report), indent=1, allow_nan=False)
         write_atomically(path, f"{text}\n".encode())
         return path
+
+    def renew(self, inputs: Inputs) -> None:
+        """Keep the fingerprints of the run's inputs, and tell what changed.
+
+        A run whose inputs changed is not complete any more: its report is removed.
+        """
+        if line := inputs.text():
+            notice(f"{self.path}: {line}; what depends on it is made again")
+            (self.path / "report.json").unlink(missing_ok=True)
+        inputs.save()
 
     def finished(self) -> dict[str, Any] | None:
         """Read ``report.json``; None while the run is incomplete, or where it is damaged."""

@@ -14,10 +14,11 @@ from reidaug.augment.engine import (
     check_size,
     chunk_tasks,
     into_chunks,
+    remove_former,
     remove_leftovers,
 )
 from reidaug.augment.estimated_poses import FOLDER, find_or_estimate
-from reidaug.augment.inputs import AugmentInputs, fingerprint, read_inputs
+from reidaug.augment.inputs import AugmentInputs, read_inputs
 from reidaug.augment.missing_poses import POSE_FROM
 from reidaug.augment.options import AugmentOptions
 from reidaug.augment.outlines import mask_file
@@ -31,6 +32,7 @@ from reidaug.augment.pose_pool import count_flaws
 from reidaug.augment.rare_poses import with_rare_poses
 from reidaug.augment.shipped_poses import is_shipped
 from reidaug.augment.target_poses import POSES, write_poses
+from reidaug.augment.warp_inputs import WarpInputs, same_options
 from reidaug.augment.warp_manifest import MANIFEST, ChunkRecord, Totals, write_warp_manifest
 from reidaug.augment.warp_sheet import SHEET, warp_sheet
 from reidaug.data.image_folders import check_left_out
@@ -157,11 +159,12 @@ def augment_dataset(
         "dataset": str(found.root.resolve()),
         "flow": flow.name,
         **options.recipe(out.resolve()),
-        "inputs": fingerprint(inputs, (*flow.files, *networks)),
     }
-    run = RunFolder.open(out, recipe, resume=True, known=(FOLDER,))
-    job = WarpJob(out.resolve(), flow, options)
-    return _write_warps(run, job, inputs, workers=workers or cores(), backend=backend)
+    made_of = WarpInputs.of(out, inputs, options.masks, (*flow.files, *networks))
+    run = RunFolder.open(out, recipe, resume=True, known=(FOLDER,), grows=same_options)
+    run.renew(made_of.kept)
+    job = WarpJob(out.resolve(), flow, options, made_of.shared)
+    return _write_warps(run, job, inputs, made_of, workers=workers or cores(), backend=backend)
 
 
 def _check_people(people: Sequence[Person], options: AugmentOptions) -> None:
@@ -201,7 +204,13 @@ def _check_doubles(found: ReIDDataset, options: AugmentOptions) -> None:
 
 
 def _write_warps(
-    run: RunFolder, job: WarpJob, inputs: AugmentInputs, *, workers: int, backend: str
+    run: RunFolder,
+    job: WarpJob,
+    inputs: AugmentInputs,
+    made_of: WarpInputs,
+    *,
+    workers: int,
+    backend: str,
 ) -> AugmentReport:
     """Write all warps that are missing, and the files beside them."""
     out, options, targets = job.out, job.options, inputs.targets
@@ -215,17 +224,21 @@ def _write_warps(
     chunks = into_chunks(inputs.sources, targets.size)
     each = options.poses_each or max(len(targets.images), 1)
     work = run_chunks(
-        chunk_tasks(job, targets.size, chunks), min(workers, len(chunks)), backend=backend,
-        total=len(inputs.sources) * each, step=each, what="warp", unit="image",
+        chunk_tasks(job, targets.size, chunks, made_of.of_chunk), min(workers, len(chunks)),
+        backend=backend, total=len(inputs.sources) * each, step=each, what="warp", unit="image",
     )  # fmt: skip
-    originals = copy_originals(inputs.dataset.train, out) if options.keep_original else 0
-    records = (ChunkRecord.of(job.records.read(k)) for k in range(len(chunks)))
+    finished = run.finished()
+    if finished is None or work.pieces:
+        remove_former(job, len(chunks))
+    originals = 0
+    if options.keep_original:
+        originals = copy_originals(inputs.dataset.train, out, made_of.images, job.records)
+    records = (ChunkRecord.read(job.records.read(k)) for k in range(len(chunks)))
     totals = write_warp_manifest(out / MANIFEST, (record for record in records if record))
     left_out = (*inputs.left_out, *totals.left_out)
     write_atomically(out / LEFT_OUT, "".join(f"{line}\n" for line in left_out).encode())
     write_atomically(out / SHEET, warp_sheet(out, inputs.sources, targets))
     remove_leftovers(out)
-    finished = run.finished()
     if finished is not None and not work.pieces:
         return AugmentReport(**finished)
     report = _summarise(

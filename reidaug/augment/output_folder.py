@@ -3,7 +3,7 @@
 import hashlib
 import re
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from reidaug.data.crop_names import PATTERN, ids_in, warp_source
@@ -11,9 +11,12 @@ from reidaug.data.images import encode_jpeg, read_image
 from reidaug.data.market1501 import TRAIN, Person
 from reidaug.errors import ReidaugError, UsageError
 from reidaug.files import write_atomically
+from reidaug.jobs import Records
 
 LONGEST = 180
 """Bytes of a name's stem that are kept: person, camera and pose are added, and 255 is the limit."""
+ORIGINALS = "originals"
+"""Record of the copies of training images, with the digests of what they are of."""
 _MARKET = re.compile(PATTERN)
 
 
@@ -82,24 +85,38 @@ def check_originals(people: Sequence[Person], root: Path) -> None:
         )
 
 
-def copy_originals(people: Iterable[Person], out: Path) -> int:
+def copy_originals(
+    people: Iterable[Person], out: Path, digests: Mapping[Path, str], records: Records
+) -> int:
     """Copy training images beside their warps; returns the number of files that are there now.
 
     Unreadable ones are left out, and those of the name of an earlier one. JPEG files are copied
-    byte for byte, others are stored as JPEG: toolkits read no other.
+    byte for byte, others are stored as JPEG: toolkits read no other. Copies of images that are no
+    more are removed.
+
+    Args:
+        people: The training images.
+        out: The augmented dataset.
+        digests: Digest of the content of each image.
+        records: Of the run; one of them keeps what each copy is of.
     """
-    names = set[str]()
+    before = records.read(ORIGINALS)
+    before = before if isinstance(before, dict) else {}
+    copied = dict[str, str]()
     for person in people:
-        name = base_name(person)
+        name, digest = base_name(person), digests[person.path]
         path = out / TRAIN / name
-        if name in names:
+        if name in copied:
             continue
-        if not path.is_file():
+        if before.get(name) != digest or not path.is_file():
             try:
                 image = read_image(person.path)
             except ReidaugError:
                 continue
             whole = person.path.suffix.lower() in (".jpg", ".jpeg")
             write_atomically(path, person.path.read_bytes() if whole else encode_jpeg(image))
-        names.add(name)
-    return len(names)
+        copied[name] = digest
+    for name in before.keys() - copied.keys():
+        (out / TRAIN / name).unlink(missing_ok=True)
+    records.write(ORIGINALS, copied)
+    return len(copied)

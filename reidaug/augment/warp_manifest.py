@@ -50,12 +50,22 @@ class ChunkRecord(NamedTuple):
 
     rows: list[WarpRow]
     left_out: list[str]
+    of: str = ""  # digest of its inputs, see `reidaug.augment.warp_inputs.WarpInputs`
+    former: tuple[str, ...] = ()  # files that it once had, of other inputs
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the files that are kept."""
+        return [row.file for row in self.rows if row.kept]
 
     @classmethod
-    def of(cls, values: Any) -> "ChunkRecord | None":
+    def read(cls, values: Any) -> "ChunkRecord | None":
         """Take a record from JSON values; None where it is missing or damaged."""
         try:
-            return cls([WarpRow(*row) for row in values["rows"]], values["left_out"])
+            rows = [WarpRow(*row) for row in values["rows"]]
+            return cls(
+                rows, values["left_out"], values.get("of", ""), tuple(values.get("former", ()))
+            )
         except (KeyError, TypeError):
             return None
 

@@ -12,6 +12,7 @@ from torch import Tensor
 from reidaug.data.images import encode_png
 from reidaug.data.market1501 import Person
 from reidaug.errors import UsageError
+from reidaug.experiments.cell_inputs import evaluation_inputs
 from reidaug.experiments.experiment_data import ExperimentData
 from reidaug.experiments.finetune import FinetuneGrid
 from reidaug.experiments.finetune_config import (
@@ -36,6 +37,8 @@ from reidaug.experiments.tables import (
     subset_table,
 )
 from reidaug.files import write_atomically
+from reidaug.fingerprint import Inputs
+from reidaug.flow.builtin import named_flow
 from reidaug.reid.backbones import ReIDModel
 from reidaug.reid.evaluation.metrics import Identities
 from reidaug.reid.evaluation.ranking import Metric, nearest
@@ -164,10 +167,13 @@ def evaluate_checkpoint(
     model = build_checked_network(recipe, len(data.pids), training=False)
     if averaging is not None:
         _check_averaging(recipe, averaging)
-    check_recipe_crops(recipe, data, finished=out if resume else None, training=False)
+    kept = _inputs(recipe, data, averaging, out)
+    finished = out if resume and not kept.changes() else None
+    check_recipe_crops(recipe, data, finished=finished, training=False)
     command = "finetune-eval --eval-only" + f" --rerank {rerank}" * (rerank != "none")
     command += f" {averaging.options()}" if averaging else ""
     folder = RunFolder.open(out, recipe.resolved(command), resume=resume)
+    folder.renew(kept)
     done = folder.finished()
     if done is not None:
         return EvaluationReport.of(done)
@@ -215,6 +221,15 @@ def evaluate_checkpoint(
     return report
 
 
+def _inputs(
+    recipe: FinetuneRecipe, data: ExperimentData, averaging: Averaging | None, out: Path
+) -> Inputs:
+    """Fingerprint all that an evaluation reads."""
+    weights = [recipe.checkpoint] if recipe.checkpoint is not None else []
+    flow = () if averaging is None else named_flow(averaging.flow).files
+    return evaluation_inputs(data, out, unknown=_unknown_queries(recipe), weights=[*weights, *flow])
+
+
 def _check_averaging(recipe: FinetuneRecipe, averaging: Averaging) -> None:
     averaging.check()
     if recipe.metric != "cosine":
@@ -247,17 +262,21 @@ def _averaged(
     return features._replace(query_features=query, gallery_features=gallery)
 
 
+def _unknown_queries(recipe: FinetuneRecipe) -> tuple[Person, ...]:
+    """List the query crops of unknown people."""
+    if recipe.evaluate_on == "held_out":
+        return ()
+    if recipe.test_dataset is not None:
+        return unknown_queries(recipe.test_dataset, recipe.test_pattern)
+    return unknown_queries(recipe.dataset, recipe.pattern)
+
+
 def _every_query(
     grid: FinetuneGrid, model: ReIDModel, features: RetrievalFeatures, plain: Evaluation
 ) -> list[QueryResult]:
     """List the results of all queries, those of unknown people last."""
     recipe, data = grid.recipe, grid.data
-    root, pattern = recipe.dataset, recipe.pattern
-    if recipe.test_dataset is not None:
-        root, pattern = recipe.test_dataset, recipe.test_pattern
-    unknown = unknown_queries(root, pattern)
-    if recipe.evaluate_on == "held_out":
-        unknown = ()
+    unknown = _unknown_queries(recipe)
     own = features.query_features
     if unknown:
         own = torch.cat((own, grid.embed(model, unknown)))

@@ -17,6 +17,7 @@ from torch import Tensor
 from reidaug.data.market1501 import Person
 from reidaug.errors import ReidaugError
 from reidaug.experiments.arm_batches import arm_batches, check_arms
+from reidaug.experiments.cell_inputs import CellInputs, finetune_inputs
 from reidaug.experiments.experiment_data import ExperimentData
 from reidaug.experiments.finetune_config import (
     START,
@@ -63,9 +64,10 @@ def finetune(
     data = read_data(recipe)
     check_arms(recipe, data)
     build_checked_network(recipe, len(data.pids), training=True)
-    check_recipe_crops(recipe, data, finished=out if resume else None)
-    grid = partial(FinetuneGrid, recipe, data)
-    return run_experiment(grid, recipe, FinetuneReport, out, resume=resume, workers=workers)
+    kept, inputs = finetune_inputs(recipe, data, out)
+    check_recipe_crops(recipe, data, finished=out if resume and not kept.changes() else None)
+    grid = partial(FinetuneGrid, recipe, data, inputs=inputs)
+    return run_experiment(grid, recipe, FinetuneReport, out, kept, resume=resume, workers=workers)
 
 
 def dry_run(recipe: FinetuneRecipe) -> FinetuneReport:
@@ -94,6 +96,7 @@ class FinetuneGrid(Grid[FinetuneReport]):
     recipe: FinetuneRecipe
     data: ExperimentData
     folder: RunFolder
+    inputs: CellInputs | None = None
 
     def model_path(self, key: CellKey) -> Path:
         """Name the weight file of a cell."""
@@ -168,6 +171,15 @@ class FinetuneGrid(Grid[FinetuneReport]):
         if key.name != START and not self.recipe.of_arm(key.name).keep_checkpoints:
             self.model_path(key).unlink(missing_ok=True)
         return key
+
+    def forget(self, key: CellKey) -> None:
+        """Remove the weights of a cell."""
+        self.trained.path(str(key)).unlink(missing_ok=True)
+        self.model_path(key).unlink(missing_ok=True)
+
+    def has_weights(self, key: CellKey) -> bool:
+        """Whether a cell is trained and its weights are kept."""
+        return self.trained.read(str(key)) is not None and self.model_path(key).is_file()
 
     @property
     def trained(self) -> Records:

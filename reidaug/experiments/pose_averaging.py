@@ -178,10 +178,16 @@ def make_views(
 
 
 def link_crops(people: Sequence[Person], folder: Path) -> Path:
-    """Link crops into a folder under their numbers: names of two folders may be the same."""
+    """Link crops into a folder under their numbers: names of two folders may be the same.
+
+    Links to what is no crop any more are removed.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    for number, person in enumerate(people):
-        link = folder / f"{number:08d}{person.path.suffix}"
-        if not link.is_symlink():
-            link.symlink_to(person.path.resolve())
+    links = {f"{k:08d}{p.path.suffix}": p.path.resolve() for k, p in enumerate(people)}
+    for link in folder.iterdir():
+        if link.is_symlink() and link.readlink() != links.get(link.name):
+            link.unlink()
+    for name, path in links.items():
+        if not (folder / name).is_symlink():
+            (folder / name).symlink_to(path)
     return folder

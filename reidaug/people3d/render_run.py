@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from reidaug.data.images import encode_jpeg, encode_png
 from reidaug.errors import ReidaugError, UsageError, require_extra
 from reidaug.files import read_text, write_atomically
+from reidaug.fingerprint import Inputs
 from reidaug.geometry.flow import Size
 from reidaug.geometry.pose import Pose
 from reidaug.jobs import Records, Task, run_tasks
@@ -47,6 +48,7 @@ def render_people(
     *,
     crops: int,
     workers: int | None,
+    inputs: Inputs | None = None,
 ) -> dict[str, int]:
     """Render every person that has no record yet, write the tables and return the report.
 
@@ -58,13 +60,18 @@ def render_people(
             the report.
         crops: Number of images in all.
         workers: Processes; by default one per core.
+        inputs: Fingerprints of the files that are read, if any are.
 
     Raises:
-        ReidaugError: The folder holds something else, or a worker was killed.
+        ReidaugError: The folder holds something else or was made from other files, or a worker was
+            killed.
         UsageError: The extra ``synth`` is not installed.
     """
     require_extra("synth", "anny", "warp")
     folder = RunFolder.open(out, recipe, resume=True)
+    if inputs is not None:
+        inputs.check(advice="name another folder with --out")
+        inputs.save()
     if (report := folder.finished()) is not None:
         return report
     load_body()  # builds its cache before the workers need it

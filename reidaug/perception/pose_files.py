@@ -22,6 +22,12 @@ def beside(out: Path, ending: str) -> Path:
     return out.with_name(f"{out.stem}{ending}")
 
 
+def is_outdated(out: Path, inputs: str) -> bool:
+    """Whether the report beside a keypoint file is of other inputs, or the file is gone."""
+    report = _report(out)
+    return report is not None and (report.inputs != inputs or not out.exists())
+
+
 def finished_report(
     job: PoseJob, out: Path, crops: Sequence[Path], inputs: str
 ) -> PoseReport | None:

@@ -21,13 +21,14 @@ from reidaug.flow.score_table import score_pairs
 from reidaug.flow.training.batches import PairBatches
 from reidaug.flow.training.curves import open_curves
 from reidaug.flow.training.networks import build_networks
-from reidaug.flow.training.pair_sources import check_flows, masked_pairs, read_splits
+from reidaug.flow.training.pair_inputs import ADVICE, TRAINED_ON, training_inputs
+from reidaug.flow.training.pair_sources import Splits, check_flows, masked_pairs, read_splits
 from reidaug.flow.training.recipe import TrainFlow, resolved
 from reidaug.flow.training.trainer import FlowTrainer
 from reidaug.jobs import StateFile, States
-from reidaug.runs import RunFolder, progress
+from reidaug.runs import RunFolder, notice, progress
 
-STATE = "training.pt"
+STATE, CHECKPOINT = "training.pt", "checkpoint"
 LAST_GOOD = "last_good"
 """Folder of the checkpoint that a training leaves when it stops at a loss that is not finite."""
 
@@ -64,13 +65,15 @@ def train(
         ReidaugError: Pairs cannot be read, weights cannot be fetched, or training diverges.
         UsageError: The recipe cannot be carried out.
     """
-    training, testing = read_splits(recipe, recipe.more_keypoints)
+    splits = read_splits(recipe, recipe.more_keypoints)
+    training, testing = splits
     check_flows(training, recipe.tasks)
     trainer = build_trainer(recipe)
     main = trainer.accelerator.is_main_process
     run = RunFolder(out, resumed=resume)
     if main:
         run = RunFolder.open(out, resolved(recipe), resume=resume)
+        _check_inputs(recipe, splits, run)
     trainer.accelerator.wait_for_everyone()
     done = run.finished()
     if done is None:
@@ -79,6 +82,20 @@ def train(
             done = _save_and_score(trainer, testing, run)
         trainer.accelerator.wait_for_everyone()
     return TypeAdapter(FlowReport).validate_python(done) if main and done else None
+
+
+def _check_inputs(recipe: TrainFlow, splits: Splits, run: RunFolder) -> None:
+    """Check that a training goes on with the files it began with; score it again on changed ones.
+
+    Raises:
+        ReidaugError: Something that its weights depend on changed.
+    """
+    kept = training_inputs(recipe, splits, run.path)
+    kept.check(*TRAINED_ON, advice=ADVICE)
+    if (changed := kept.text()) and run.finished() is not None:
+        notice(f"{run.path}: {changed}; it is scored again")
+        _score(recipe, splits.testing, run)
+    kept.save()
 
 
 def build_trainer(recipe: TrainFlow) -> FlowTrainer:
@@ -212,16 +229,23 @@ def _restore(states: States, run: RunFolder, trainer: FlowTrainer) -> None:
 
 def _save_and_score(trainer: FlowTrainer, pairs: PairList, run: RunFolder) -> dict[str, Any]:
     """Write the checkpoint, and score it as it was stored, perhaps in 16 bits."""
-    recipe, folder = trainer.recipe, run.path / "checkpoint"
+    recipe = trainer.recipe
     save_checkpoint(
-        folder,
+        run.path / CHECKPOINT,
         trainer.estimator,
         resolved(recipe),
         generator=trainer.image_generator,
         half_precision=recipe.half_precision_weights,
     )
+    report = _score(recipe, pairs, run)
+    States(run.path).remove()
+    return report
+
+
+def _score(recipe: TrainFlow, pairs: PairList, run: RunFolder) -> dict[str, Any]:
+    """Score the checkpoint of a training and write its report."""
     scored = score_pairs(
-        {recipe.row: load_checkpoint(folder)},
+        {recipe.row: load_checkpoint(run.path / CHECKPOINT)},
         pairs,
         size=recipe.size,
         stlpips=recipe.stlpips,
@@ -230,5 +254,4 @@ def _save_and_score(trainer: FlowTrainer, pairs: PairList, run: RunFolder) -> di
     report = scored.as_dict(seed=recipe.seed)
     report |= {"evaluate_on": recipe.evaluate_on, "steps": recipe.schedule.steps}
     run.report(report)
-    States(run.path).remove()
     return report
