@@ -63,6 +63,8 @@ def write_atomically(path: Path, content: bytes, *, lasting: bool = False) -> No
 def atomic_write(path: Path, *, lasting: bool = False) -> Iterator[Path]:
     """Write a file completely or not at all; its folder must exist.
 
+    A file of the same content stays as it is, with its times.
+
     Args:
         path: The file.
         lasting: Whether it is on the disk before it takes its name, also if power fails: for what
@@ -75,10 +77,12 @@ def atomic_write(path: Path, *, lasting: bool = False) -> Iterator[Path]:
     try:
         with named_error(path, partial):
             yield partial
-            if lasting:
-                _sync(partial)
             if (sums := _collected.get()) is not None:
                 sums[path] = checksum(partial)
+            if _same_content(path, partial):
+                return
+            if lasting:
+                _sync(partial)
             partial.replace(path)
             if lasting:
                 with suppress(OSError):  # not every system opens folders
@@ -93,6 +97,21 @@ def _sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _same_content(path: Path, other: Path) -> bool:
+    """Whether a path is a regular file, and no link, of the content of another."""
+    try:
+        status = path.lstat()
+        if not stat.S_ISREG(status.st_mode) or status.st_size != other.stat().st_size:
+            return False
+        with path.open("rb") as mine, other.open("rb") as theirs:
+            while part := mine.read(1 << 20):
+                if part != theirs.read(1 << 20):
+                    return False
+    except OSError:
+        return False
+    return True
 
 
 @contextmanager

@@ -28,6 +28,7 @@ from reidaug.files import (
     remove_partials,
     write_atomically,
 )
+from reidaug.fingerprint import Inputs
 from reidaug.locks import LOCK, Lock, lock, look
 from reidaug.yaml_values import YamlError, parse_yaml
 
@@ -183,6 +184,16 @@ class RunFolder:
         self.checksums.write({**found, **own, **(sums or {})})
         write_atomically(path, content, lasting=True)
         return path
+
+    def renew(self, inputs: Inputs) -> None:
+        """Keep the fingerprints of the run's inputs, and tell what changed.
+
+        A run whose inputs changed is not complete any more: its report is removed.
+        """
+        if line := inputs.text():
+            notice(f"{self.path}: {line}; what depends on it is made again")
+            (self.path / REPORT).unlink(missing_ok=True)
+        inputs.save()
 
     def finished(self, only: Collection[str] | None = None) -> dict[str, Any] | None:
         """Read ``report.json``; None while the run is incomplete, or one of its files is damaged.

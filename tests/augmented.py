@@ -7,6 +7,7 @@ from typing import Any
 
 from reidaug.augment.augmented_dataset import AugmentReport, augment_dataset
 from reidaug.augment.options import AugmentOptions
+from reidaug.fingerprint import FOLDER
 from reidaug.flow.builtin import SHIPPED, named_flow
 
 ON_GREY: dict[str, Any] = {"background": "grey", "min_quality": 0.0}
@@ -27,10 +28,12 @@ TIMES = ("seconds", "images_per_s", "crops_per_s", "workers")
 
 
 def content(out: Path) -> dict[str, bytes]:
-    """Every file of a run by its name, without times."""
+    """Every file of a run by its name, without times, also those of its inputs."""
     files = {}
     for path in sorted(out.rglob("*")):
         name = str(path.relative_to(out))
+        if path.parent.name == FOLDER:
+            continue
         if path.is_symlink():
             files[name] = os.fsencode(path.readlink())
         elif path.is_file() and path.name.endswith("report.json"):

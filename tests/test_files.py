@@ -30,6 +30,22 @@ def test_a_file_is_replaced_as_a_whole(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_a_file_of_the_same_content_stays_untouched(tmp_path: Path) -> None:
+    path, link, other = (tmp_path / name for name in ("a.csv", "link.csv", "other.csv"))
+    path.write_text("same")
+    os.utime(path, ns=(1, 1))
+    write_atomically(path, b"same")
+    assert path.stat().st_mtime_ns == 1
+    write_atomically(path, b"s\0me")  # as long
+    assert path.read_bytes() == b"s\0me"
+    assert path.stat().st_mtime_ns != 1
+    other.write_text("of the user's")
+    link.symlink_to(other)
+    write_atomically(link, b"of the user's")
+    assert not link.is_symlink()
+    assert sorted(tmp_path.iterdir()) == [path, link, other]
+
+
 def test_a_file_that_was_not_finished_leaves_the_old_one(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text("before")

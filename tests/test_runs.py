@@ -5,6 +5,7 @@ import pytest
 
 from reidaug.errors import ReidaugError
 from reidaug.files import write_atomically
+from reidaug.fingerprint import Inputs
 from reidaug.runs import RunFolder, counter, progress, stored_recipe
 
 RECIPE = {"command": "train-flow", "steps": 3}
@@ -224,3 +225,25 @@ def test_a_stored_recipe_is_read_or_empty(tmp_path: Path) -> None:
     for damaged in ("{", "- 1"):
         (tmp_path / "run" / "recipe.yaml").write_text(damaged)
         assert stored_recipe(tmp_path / "run") == {}
+
+
+def test_a_run_of_changed_inputs_is_not_complete(tmp_path: Path, capsys) -> None:
+    image, out = tmp_path / "a.jpg", tmp_path / "run"
+
+    def opened() -> RunFolder:
+        run, inputs = RunFolder.open(out, {"command": "x"}, resume=True), Inputs(out)
+        inputs.add("images", [image])
+        run.renew(inputs)
+        return run
+
+    image.write_text("one")
+    opened().report({"mAP": 1.0})
+    assert opened().finished() == {"mAP": 1.0}
+    assert capsys.readouterr().err == ""
+    image.write_text("two")
+    assert opened().finished() is None
+    assert capsys.readouterr().err == (
+        f"{out}: images: 1 changed (a.jpg); what depends on it is made again\n"
+    )
+    assert opened().finished() is None  # also the next time, until it is
+    assert capsys.readouterr().err == ""

@@ -14,10 +14,11 @@ from reidaug.augment.engine import (
     check_size,
     chunk_tasks,
     into_chunks,
+    remove_former,
     remove_leftovers,
 )
 from reidaug.augment.estimated_poses import FOLDER, find_or_estimate
-from reidaug.augment.inputs import AugmentInputs, fingerprint, read_inputs
+from reidaug.augment.inputs import AugmentInputs, read_inputs
 from reidaug.augment.missing_poses import POSE_FROM
 from reidaug.augment.options import AugmentOptions
 from reidaug.augment.outlines import mask_file
@@ -31,6 +32,7 @@ from reidaug.augment.pose_pool import count_flaws
 from reidaug.augment.rare_poses import with_rare_poses
 from reidaug.augment.shipped_poses import is_shipped
 from reidaug.augment.target_poses import POSES, write_poses
+from reidaug.augment.warp_inputs import WarpInputs, same_options
 from reidaug.augment.warp_manifest import MANIFEST, ChunkRecord, Totals, write_warp_manifest
 from reidaug.augment.warp_sheet import SHEET, warp_sheet
 from reidaug.checksums import check_written
@@ -159,11 +161,12 @@ def augment_dataset(
         "dataset": str(found.root.resolve()),
         "flow": flow.name,
         **options.recipe(out.resolve()),
-        "inputs": fingerprint(inputs, (*flow.files, *networks)),
     }
-    run = RunFolder.open(out, recipe, resume=True, known=(FOLDER,))
-    job = WarpJob(out.resolve(), flow, options)
-    return _write_warps(run, job, inputs, workers=workers or cores(), backend=backend)
+    made_of = WarpInputs.of(out, inputs, options.masks, (*flow.files, *networks))
+    run = RunFolder.open(out, recipe, resume=True, known=(FOLDER,), grows=same_options)
+    run.renew(made_of.kept)
+    job = WarpJob(out.resolve(), flow, options, made_of.shared)
+    return _write_warps(run, job, inputs, made_of, workers=workers or cores(), backend=backend)
 
 
 def _check_people(people: Sequence[Person], options: AugmentOptions) -> None:
@@ -189,7 +192,13 @@ def _check_count(images: int, options: AugmentOptions) -> None:
 
 
 def _write_warps(
-    run: RunFolder, job: WarpJob, inputs: AugmentInputs, *, workers: int, backend: str
+    run: RunFolder,
+    job: WarpJob,
+    inputs: AugmentInputs,
+    made_of: WarpInputs,
+    *,
+    workers: int,
+    backend: str,
 ) -> AugmentReport:
     """Write all warps that are missing, and the files beside them."""
     out, options, targets = job.out, job.options, inputs.targets
@@ -203,10 +212,13 @@ def _write_warps(
     chunks = into_chunks(inputs.sources, targets.size)
     each = options.poses_each or max(len(targets.images), 1)
     work = run_chunks(
-        chunk_tasks(job, targets.size, chunks), min(workers, len(chunks)), backend=backend,
-        total=len(inputs.sources) * each, step=each, what="warp", unit="image",
+        chunk_tasks(job, targets.size, chunks, made_of.of_chunk), min(workers, len(chunks)),
+        backend=backend, total=len(inputs.sources) * each, step=each, what="warp", unit="image",
     )  # fmt: skip
-    originals = copy_originals(inputs.dataset.train, out) if options.keep_original else []
+    remove_former(job, len(chunks))
+    originals = list[Path]()
+    if options.keep_original:
+        originals = copy_originals(inputs.dataset.train, out, made_of.images, job.records)
     sums: dict[str, str] = {}
     records = _collecting(sums, (job.records.read(k) for k in range(len(chunks))))
     totals = write_warp_manifest(out / MANIFEST, records)
@@ -233,7 +245,7 @@ def _write_warps(
 def _collecting(sums: dict[str, str], records: Iterable[Any]) -> Iterator[ChunkRecord]:
     """Pass the records of chunks on, and collect the checksums of their files."""
     for values in records:
-        record = ChunkRecord.of(values)
+        record = ChunkRecord.read(values)
         if record is not None:
             sums.update({f"{TRAIN}/{name}": own for name, own in (record.files or {}).items()})
             yield record

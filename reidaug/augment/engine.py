@@ -5,7 +5,7 @@ same on any run. A finished chunk has a record in ``OUT/.chunks``; a rerun makes
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
@@ -38,6 +38,8 @@ from reidaug.perception.blazepose import BlazePose
 from reidaug.perception.pose_estimator import PoseEstimator
 
 RECORDS = ".chunks"
+STALE = "stale"
+"""In place of the digest of a chunk's inputs: its files may be of others."""
 PIXELS_AT_ONCE = 32 * 128 * 64  # source pixels of a chunk
 DECIMALS = 4
 
@@ -48,6 +50,7 @@ class WarpJob(NamedTuple):
     out: Path  # the augmented dataset; its ``poses.json`` holds the target poses
     flow: NamedFlow
     options: AugmentOptions  # paths absolute, precision chosen
+    of: str = ""  # digest of target poses and weights: a process may have loaded others before
 
     @property
     def records(self) -> Records:
@@ -107,8 +110,16 @@ def _chunk_length(size: Size) -> int:
     return max(1, min(32, PIXELS_AT_ONCE // (size[0] * size[1])))
 
 
-def chunk_tasks(job: WarpJob, size: Size, chunks: Sequence[Sequence[Source]]) -> Iterator[Task]:
-    """Give the task of every chunk of sources, for warps of a (height, width); see `make_chunk`."""
+def chunk_tasks(
+    job: WarpJob,
+    size: Size,
+    chunks: Sequence[Sequence[Source]],
+    digest: Callable[[Sequence[Source], Sequence[Source]], str] | None = None,
+) -> Iterator[Task]:
+    """Give the task of every chunk of sources, for warps of a (height, width); see `make_chunk`.
+
+    ``digest`` is that of the inputs of a chunk and of its pool; None: they do not change.
+    """
     everyone = [source for chunk in chunks for source in chunk]
     people = [source.person.pid for source in everyone]
     for index, chunk in enumerate(chunks):
@@ -117,7 +128,9 @@ def chunk_tasks(job: WarpJob, size: Size, chunks: Sequence[Sequence[Source]]) ->
             mine = [source.person.pid for source in chunk]
             count, seed = max(2, _chunk_length(size)), (job.options.seed, index)
             pool = draw_pool(people, mine, count=count, seed=seed)
-        yield delayed(make_chunk)(job, size, index, chunk, [everyone[k] for k in pool])
+        others = [everyone[k] for k in pool]
+        of = "" if digest is None else digest(chunk, others)
+        yield delayed(make_chunk)(job, size, index, chunk, others, of)
 
 
 def make_chunk(
@@ -126,8 +139,11 @@ def make_chunk(
     index: int,
     sources: Sequence[Source],
     pool: Sequence[Source] = (),
+    of: str = "",
 ) -> tuple[int, int]:
     """Warp the sources of a chunk into every pose, unless that is done already.
+
+    Files that come out as they are stay untouched.
 
     Args:
         job: Output folder, flow and options.
@@ -135,6 +151,7 @@ def make_chunk(
         index: Number of the chunk.
         sources: Its sources.
         pool: Sources of other backgrounds.
+        of: Digest of all that the warps are made of.
 
     Returns:
         Number of sources in the chunk, and number of files written just now.
@@ -142,8 +159,11 @@ def make_chunk(
     Raises:
         ReidaugError: A file cannot be read or written, or there is no background of another person.
     """
-    if _is_done(job, size, index, sources):
+    before = ChunkRecord.read(job.records.read(index))
+    if _is_done(job, size, before, sources, of):
         return len(sources), 0
+    if before is not None and before.of != of:  # its files will be overwritten
+        job.records.write(index, before._replace(of=STALE)._asdict())
     rows: list[WarpRow] = []
     files: dict[str, str] = {}
     with one_thread(), torch.inference_mode():
@@ -157,7 +177,11 @@ def make_chunk(
     order = {crop.source.person.key: k for k, crop in enumerate(crops)}
     rows.sort(key=lambda row: order[row.source])  # with many poses they come a part at a time
     files = {row.file: files[row.file] for row in rows if row.kept}
-    job.records.write(index, ChunkRecord(rows, left_out, files)._asdict())
+    record = ChunkRecord(rows, left_out, files, of)
+    if before is not None:
+        former = {*before.former, *before.names} - {*record.names}
+        record = record._replace(former=tuple(sorted(former)))
+    job.records.write(index, record._asdict())
     return len(sources), sum(row.kept for row in rows)
 
 
@@ -240,18 +264,38 @@ def _known(value: Float[Tensor, ""]) -> float | None:
     return None if value.isnan() else round(float(value), DECIMALS)
 
 
+def remove_former(job: WarpJob, chunks: int) -> None:
+    """Remove the warps of sources that are no more, once all of so many chunks are made."""
+    paths = sorted(job.records.folder.glob("[0-9]*.json"))
+    former = set[str]()
+    for path in paths:
+        if record := ChunkRecord.read(job.records.read(path.stem)):
+            more = record.names if int(path.stem) >= chunks else ()
+            former.update(record.former, more)
+    for path in paths if former else ():
+        record = ChunkRecord.read(job.records.read(path.stem))
+        former.difference_update(record.names if record and int(path.stem) < chunks else ())
+    for name in former:
+        (job.out / TRAIN / name).unlink(missing_ok=True)
+    for path in paths:
+        if int(path.stem) >= chunks:
+            path.unlink()
+
+
 def remove_leftovers(out: Path) -> None:
     """Remove what a killed run left half written in an augmented dataset."""
     for folder in (out, out / TRAIN, out / RECORDS):
         remove_partials(folder)
 
 
-def _is_done(job: WarpJob, size: Size, index: int, sources: Sequence[Source]) -> bool:
-    """Check that a chunk has its record and files as written, and no source was mended since."""
-    record, folder = ChunkRecord.of(job.records.read(index)), job.out / TRAIN
-    if record is None:
+def _is_done(
+    job: WarpJob, size: Size, record: ChunkRecord | None, sources: Sequence[Source], of: str
+) -> bool:
+    """Check that a chunk has its record, its files as written, and that no input changed since."""
+    if record is None or record.of != of:
         return False
-    if record.files is None and not all((folder / r.file).is_file() for r in record.rows if r.kept):
+    folder = job.out / TRAIN
+    if record.files is None and not all((folder / file).is_file() for file in record.names):
         return False
     if any(flaw_of(folder / name, own) for name, own in (record.files or {}).items()):
         return False

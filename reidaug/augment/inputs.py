@@ -1,7 +1,6 @@
 """Inputs of an augmented dataset: training images joined with their poses, and target poses."""
 
-import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -314,21 +313,3 @@ def target_flaw(crop: Candidate, estimator: PoseEstimator | None) -> str | None:
         return flaw
     outline = None if mask is None else mask.numpy()
     return mirror_flaw(mirror_agreement(estimator, channels_last(crop.image), source.pose, outline))
-
-
-def fingerprint(inputs: AugmentInputs, files: Iterable[Path]) -> str:
-    """Hash what decides the warps and can change behind the same paths.
-
-    Names and poses of the inputs count, and where these come from; names and content of files.
-    Folders are skipped.
-    """
-    digest = hashlib.sha256(repr((inputs.targets.size, inputs.targets.images)).encode())
-    for source in inputs.sources:
-        digest.update(f"{source.name} {source.pose_from} {source.mask_fits}".encode())
-        for part in source.pose:
-            digest.update(part.numpy().tobytes())
-    for path in files:
-        if path.is_file():
-            digest.update(path.name.encode())
-            digest.update(path.read_bytes())
-    return digest.hexdigest()[:16]

@@ -3,7 +3,7 @@
 import hashlib
 import re
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from reidaug.checksums import flaw_of
@@ -13,9 +13,12 @@ from reidaug.data.images import encode_jpeg, is_jpeg, read_image
 from reidaug.data.market1501 import TRAIN, Person
 from reidaug.errors import ReidaugError, UsageError
 from reidaug.files import checksum_of, write_atomically
+from reidaug.jobs import Records
 
 LONGEST = 180
 """Bytes of a name's stem that are kept: person, camera and pose are added, and 255 is the limit."""
+ORIGINALS = "originals"
+"""Record of the copies of training images, with the digests of what they are of."""
 _MARKET = re.compile(PATTERN)
 
 
@@ -108,24 +111,40 @@ def check_warp_names(people: Sequence[Person], root: Path, *, allow_left_out: bo
     check_left_out(root, doubles, len(people), allowed=allow_left_out, advice="rename them apart")
 
 
-def copy_originals(people: Iterable[Person], out: Path) -> list[Path]:
+def copy_originals(
+    people: Iterable[Person], out: Path, digests: Mapping[Path, str], records: Records
+) -> list[Path]:
     """Copy training images beside their warps; returns the files that are there now.
 
     Unreadable ones are left out, and those of the name of an earlier one. JPEG files are copied
-    byte for byte, others, whatever their names, are stored as JPEG: toolkits read no other.
+    byte for byte, others, whatever their names, are stored as JPEG: toolkits read no other. Copies
+    of images that are no more are removed, and damaged ones made again.
+
+    Args:
+        people: The training images.
+        out: The augmented dataset.
+        digests: Digest of the content of each image.
+        records: Of the run; one of them keeps what each copy is of, and its checksum.
     """
-    copies = dict[str, Path]()
+    before = records.read(ORIGINALS)
+    before = before if isinstance(before, dict) else {}
+    copied = dict[str, list[str]]()
     for person in people:
-        name = base_name(person)
+        name, digest = base_name(person), digests[person.path]
         path = out / TRAIN / name
-        if name in copies:
+        if name in copied:
             continue
-        try:
-            image, whole = read_image(person.path), is_jpeg(person.path)
-        except ReidaugError:
-            continue
-        content = person.path.read_bytes() if whole else encode_jpeg(image)
-        if flaw_of(path, checksum_of(content)):
+        known = before.get(name)
+        if not isinstance(known, list) or known[:1] != [digest] or flaw_of(path, known[1]):
+            try:
+                image, whole = read_image(person.path), is_jpeg(person.path)
+            except ReidaugError:
+                continue
+            content = person.path.read_bytes() if whole else encode_jpeg(image)
             write_atomically(path, content)
-        copies[name] = path
-    return list(copies.values())
+            known = [digest, checksum_of(content)]
+        copied[name] = known
+    for name in before.keys() - copied.keys():
+        (out / TRAIN / name).unlink(missing_ok=True)
+    records.write(ORIGINALS, copied)
+    return [out / TRAIN / name for name in copied]

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from reidaug.augment.estimated_poses import FOLDER, find_or_estimate
 from reidaug.augment.inputs import Source, join_poses
 from reidaug.augment.output_folder import show_split
+from reidaug.augment.warp_inputs import same_options
 from reidaug.checksums import check_written
 from reidaug.data.crop_names import PATTERN
 from reidaug.data.deepfashion import same_person_pairs, write_pairs_csv
@@ -18,6 +19,7 @@ from reidaug.data.loose_crops import read_people
 from reidaug.data.market1501 import ReIDDataset, names_read
 from reidaug.errors import ReidaugError
 from reidaug.files import collected_checksums, remove_partials, write_atomically
+from reidaug.fingerprint import Inputs
 from reidaug.geometry.pose import Pose
 from reidaug.runs import RunFolder, check_lock, notice
 
@@ -84,12 +86,12 @@ def make_pairs(
         "dataset": str(found.root.resolve()),
         "keypoints": str(known.resolve()),
         "pattern": pattern,
-        "inputs": _fingerprint(people, poses),
     }
     if not (out / FOLDER).is_dir():
         notice(names_read(found))
-    run = RunFolder.open(out, recipe, resume=True, known=(FOLDER,))
+    run = RunFolder.open(out, recipe, resume=True, known=(FOLDER,), grows=same_options)
     remove_partials(out)
+    run.renew(_inputs(out, people, poses))
     show_split(folder.resolve(), out / "train")
     masked = masks is not None and show_split(masks, out / "masks")
     lines = (*found.left_out, *left_out)
@@ -115,12 +117,15 @@ def _distractor(source: Source) -> bool:
     return person.pid == DISTRACTOR and re.match(PATTERN, person.path.name) is not None
 
 
-def _fingerprint(people: Mapping[str, str], poses: Mapping[str, Pose]) -> str:
-    digest = hashlib.sha256(repr(sorted(people.items())).encode())
-    for name in sorted(poses):
-        for part in poses[name]:
-            digest.update(part.numpy().tobytes())
-    return digest.hexdigest()[:16]
+def _inputs(out: Path, people: Mapping[str, str], poses: Mapping[str, Pose]) -> Inputs:
+    """Fingerprint the joints and persons of the images; the images themselves are linked."""
+    kept, digests = Inputs(out), {}
+    for name, pose in poses.items():
+        numbers = b"".join(part.numpy().tobytes() for part in pose)
+        digest = hashlib.sha256(people[name].encode() + numbers)
+        digests[name] = digest.hexdigest()[:32]
+    kept.note("joints", digests)
+    return kept
 
 
 def _folder_of(dataset: ReIDDataset) -> Path:

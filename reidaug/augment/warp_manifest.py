@@ -52,13 +52,21 @@ class ChunkRecord(NamedTuple):
     left_out: list[str]
     # Checksums of the files of its warps by name; None in records of older versions.
     files: dict[str, str] | None = None
+    of: str = ""  # digest of its inputs, see `reidaug.augment.warp_inputs.WarpInputs`
+    former: tuple[str, ...] = ()  # files that it once had, of other inputs
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the files that are kept."""
+        return [row.file for row in self.rows if row.kept]
 
     @classmethod
-    def of(cls, values: Any) -> "ChunkRecord | None":
+    def read(cls, values: Any) -> "ChunkRecord | None":
         """Take a record from JSON values; None where it is missing or damaged."""
         try:
             rows = [WarpRow(*row) for row in values["rows"]]
-            return cls(rows, values["left_out"], values.get("files"))
+            former = tuple(values.get("former", ()))
+            return cls(rows, values["left_out"], values.get("files"), values.get("of", ""), former)
         except (KeyError, TypeError, AttributeError):
             return None
 

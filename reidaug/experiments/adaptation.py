@@ -7,10 +7,16 @@ from pathlib import Path
 import torch
 
 from reidaug.errors import UsageError
-from reidaug.experiments.adaptation_cell import AdaptationCell, clusterings, weight_file
-from reidaug.experiments.adaptation_config import START, WARMUP, AdaptationRecipe
+from reidaug.experiments.adaptation_cell import (
+    AdaptationCell,
+    clusterings,
+    state_file,
+    weight_file,
+)
+from reidaug.experiments.adaptation_config import START, TEACHER, WARMUP, AdaptationRecipe
 from reidaug.experiments.adaptation_data import AdaptationData, read_adaptation_data
 from reidaug.experiments.adaptation_stages import train_stage
+from reidaug.experiments.cell_inputs import CellInputs, adaptation_inputs
 from reidaug.experiments.cluster_views import ViewCounts
 from reidaug.experiments.experiment_data import check_crops
 from reidaug.experiments.finetune import DRY_RUN_CROPS
@@ -99,10 +105,11 @@ def adapt(
     check_lock(out)
     data = read_adaptation_data(recipe)
     check_networks(recipe)
-    if not (resume and recipe.is_finished(out)):
+    kept, inputs = adaptation_inputs(recipe, data, out)
+    if not (resume and recipe.is_finished(out) and not kept.changes()):
         check_crops(data.target, data.source, data.view_crops(), root=recipe.dataset)
-    grid = partial(AdaptationGrid, recipe, data)
-    return run_experiment(grid, recipe, AdaptationReport, out, resume=resume, workers=workers)
+    grid = partial(AdaptationGrid, recipe, data, inputs=inputs)
+    return run_experiment(grid, recipe, AdaptationReport, out, kept, resume=resume, workers=workers)
 
 
 def dry_run(recipe: AdaptationRecipe) -> AdaptationReport:
@@ -161,12 +168,14 @@ class AdaptationGrid(Grid[AdaptationReport]):
         data: Its crops.
         folder: Its run folder.
         singletons: See `reidaug.experiments.adaptation_stages.train_stage`.
+        inputs: Digests of what its cells depend on.
     """
 
     recipe: AdaptationRecipe
     data: AdaptationData
     folder: RunFolder
     singletons: bool = False
+    inputs: CellInputs | None = None
 
     def plan(self) -> dict[CellKey, CellKey | None]:
         """List every cell with the one it goes on from: warm-up from start, arms from warm-up."""
@@ -217,6 +226,18 @@ class AdaptationGrid(Grid[AdaptationReport]):
             evaluation = evaluate(features, metric=recipe.metric, memory_mb=recipe.memory_mb)
         cell.state_file.remove()
         return CellResult(evaluation, weights=checksum(path))
+
+    def forget(self, key: CellKey) -> None:
+        """Remove the weights and the state of a cell, and with the start those of the teacher."""
+        path = weight_file(self.folder, key)
+        teacher = weight_file(self.folder, CellKey(TEACHER, key.seed))
+        state_file(path).remove()
+        for file in (path, teacher) if key.name == START else (path,):
+            file.unlink(missing_ok=True)
+
+    def has_weights(self, key: CellKey) -> bool:
+        """Whether a cell is trained."""
+        return weight_file(self.folder, key).is_file()
 
     def report(self) -> AdaptationReport:
         """Build the report of the finished experiment."""

@@ -215,7 +215,7 @@ class AdaptationCell:
     @property
     def state_file(self) -> StateFile:
         """The file of the latest state."""
-        return StateFile(self.weight_file(self.key.name).with_suffix(".state.pt"))
+        return state_file(self.weight_file(self.key.name))
 
     def read_state(self) -> CellState | None:
         """Read the latest state of an interrupted training, if there is one."""
@@ -287,3 +287,8 @@ def clusterings(folder: RunFolder) -> Records:
 def weight_file(folder: RunFolder, key: CellKey) -> Path:
     """Name the weight file of a cell."""
     return folder.path / "checkpoints" / f"{key}.safetensors"
+
+
+def state_file(weights: Path) -> StateFile:
+    """Name the file of the latest state of a cell by its weight file."""
+    return StateFile(weights.with_suffix(".state.pt"))

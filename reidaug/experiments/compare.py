@@ -23,6 +23,7 @@ from reidaug.data.images import encode_png, to_bytes
 from reidaug.data.pairs import PairDataset, collate
 from reidaug.experiments.compare_config import Compare, Row, plan_rows
 from reidaug.files import write_atomically
+from reidaug.fingerprint import Inputs
 from reidaug.flow.cost import Cost, cost, parameters
 from reidaug.flow.estimator import FlowEstimator
 from reidaug.flow.perceptual_weights import shift_tolerant_weights
@@ -32,7 +33,18 @@ from reidaug.flow.score_table import (
     scored_batches,
 )
 from reidaug.flow.scores import HIGHER_IS_BETTER, Values, paired_difference, summarise
+from reidaug.flow.training.pair_inputs import (
+    ADVICE,
+    TEST,
+    TRAINED_ON,
+    TRAINING,
+    WEIGHTS,
+    add_pairs,
+    checkpoint_files,
+    weight_files,
+)
 from reidaug.flow.training.pair_sources import (
+    Splits,
     check_flows,
     on_grey,
     read_split,
@@ -49,6 +61,7 @@ from reidaug.runs import RunFolder, check_lock, notice
 
 PICTURE = "warps.png"
 NO_EVIDENCE = "no evidence of a difference"
+ROWS, MORE_JOINTS = "rows", "further joints"
 RETRY = "resume with --resume and fewer --jobs"
 
 
@@ -127,11 +140,12 @@ def compare(
         check_lock(out)
     rows = plan_rows(recipe, out)
     trainings = {name: row.training for name, row in rows.items() if row.training is not None}
-    testing = _read_testing(recipe, trainings)
+    splits = _read_splits(recipe, trainings)
     run = RunFolder(out, resumed=resume)
     if main:
         resolved = {"command": "compare", **recipe.model_dump(mode="json")}
         run = RunFolder.open(out, resolved, resume=resume)
+        _check_inputs(recipe, rows, splits, run)
     wait_for_everyone()
     done = run.finished()
     if done is None:
@@ -142,31 +156,52 @@ def compare(
         return None
     if done is not None:
         return Comparison.from_dict(done)
-    report = _score_rows(recipe, rows, testing, run)
-    trained = (run.path / "rows" / name / CHECKPOINT for name in trainings)
-    files = [file for folder in trained for file in folder.iterdir()]
+    report = _score_rows(recipe, rows, splits.testing, run)
+    files = [f for name in trainings for f in (run.path / ROWS / name / CHECKPOINT).iterdir()]
     run.report(report.as_dict(), [run.path / PICTURE, *files])
     return report
 
 
-def _read_testing(recipe: Compare, trainings: Mapping[str, TrainFlow]) -> PairList:
-    """Read the test pairs, and check now what the trainings will read."""
+def _read_splits(recipe: Compare, trainings: Mapping[str, TrainFlow]) -> Splits:
+    """Read the test pairs, and those to train on, if any; check now what trainings will read."""
     if not trainings and recipe.evaluate_on == "test":
         check_written(recipe.pairs)
-        return subsample(read_split(recipe, "test"), recipe.test_pairs)
+        testing = subsample(read_split(recipe, "test"), recipe.test_pairs)
+        return Splits(testing._replace(pairs=()), testing)
     splits = read_splits(recipe)
     for training in trainings.values():
         check_flows(splits.training, training.tasks)
     for more in {t.more_keypoints for t in trainings.values() if t.more_keypoints}:
         read_split(recipe, "train", more)
-    return splits.testing
+    return splits
+
+
+def _check_inputs(recipe: Compare, rows: Mapping[str, Row], splits: Splits, run: RunFolder) -> None:
+    """Check that rows are of the files they were trained on; what is scored may have changed.
+
+    Raises:
+        ReidaugError: Something that a trained row depends on changed.
+    """
+    kept = Inputs(run.path)
+    trainings = [row.training for row in rows.values() if row.training is not None]
+    if trainings:
+        add_pairs(kept, TRAINING, splits.training, recipe)
+        more = {file for training in trainings for file in training.more_keypoints}
+        kept.add(MORE_JOINTS, sorted(more))
+        weights = {file for training in trainings for file in weight_files(training)}
+        kept.add(WEIGHTS, sorted(weights))
+        kept.check(*TRAINED_ON, MORE_JOINTS, advice=ADVICE)
+    add_pairs(kept, TEST, splits.testing, recipe)
+    folders = {row.weights for row in rows.values() if row.weights and row.training is None}
+    given = (folder for folder in folders if run.path / ROWS not in folder.parents)
+    kept.add("checkpoints", [file for folder in given for file in checkpoint_files(folder)])
+    run.renew(kept)
 
 
 def _train_rows(run: RunFolder, trainings: Mapping[str, TrainFlow], jobs: int | None) -> None:
-    folders = {name: run.path / "rows" / name for name in trainings}
-    missing = [
-        name for name in trainings if RunFolder(folders[name], resumed=True).finished() is None
-    ]
+    folders = {name: run.path / ROWS / name for name in trainings}
+    runs = {name: RunFolder(folder, resumed=True) for name, folder in folders.items()}
+    missing = [name for name in trainings if runs[name].finished() is None]
     state = PartialState()
     for name in missing if state.is_main_process else ():
         steps, batch = trainings[name].schedule.steps, trainings[name].batch

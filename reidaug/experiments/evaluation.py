@@ -13,7 +13,8 @@ from reidaug.data.crop_names import JUNK
 from reidaug.data.images import encode_png
 from reidaug.data.market1501 import Person
 from reidaug.errors import UsageError
-from reidaug.experiments.evaluation_data import read_evaluation_data
+from reidaug.experiments.cell_inputs import evaluation_inputs
+from reidaug.experiments.evaluation_data import EvaluationData, read_evaluation_data
 from reidaug.experiments.experiment_data import ExperimentData
 from reidaug.experiments.finetune import FinetuneGrid
 from reidaug.experiments.finetune_config import (
@@ -36,6 +37,8 @@ from reidaug.experiments.tables import (
     subset_table,
 )
 from reidaug.files import collected_checksums, write_atomically
+from reidaug.fingerprint import Inputs
+from reidaug.flow.builtin import named_flow
 from reidaug.reid.backbones import ReIDModel
 from reidaug.reid.evaluation.metrics import Identities
 from reidaug.reid.evaluation.ranking import Metric, nearest
@@ -174,15 +177,11 @@ def evaluate_checkpoint(
     check_lock(out)
     found = read_evaluation_data(recipe)
     data = found.crops
-    model = build_checked_network(recipe, max(len(data.pids), 1), training=False)
-    if averaging is not None:
-        _check_averaging(recipe, averaging)
-    check_recipe_crops(
-        recipe, data, found.unscored, finished=out if resume else None, training=False
-    )
+    model, kept = _check(recipe, found, averaging, out, resume=resume)
     command = "finetune-eval --eval-only" + f" --rerank {rerank}" * (rerank != "none")
     command += f" {averaging.options()}" if averaging else ""
     folder = RunFolder.open(out, recipe.resolved(command), resume=resume)
+    folder.renew(kept)
     done = folder.finished()
     if done is not None:
         return EvaluationReport.of(done)
@@ -244,13 +243,24 @@ def _write(
         write_atomically(folder.path / "ranked.png", encode_png(ranked_sheet(ranked)))
 
 
-def _check_averaging(recipe: FinetuneRecipe, averaging: Averaging) -> None:
-    averaging.check()
-    if recipe.metric != "cosine":
-        raise UsageError(
-            f"metric: {recipe.metric} does not go with --average-poses, which averages the "
-            f"directions of features: leave one of them out"
-        )
+def _check(
+    recipe: FinetuneRecipe,
+    found: EvaluationData,
+    averaging: Averaging | None,
+    out: Path,
+    *,
+    resume: bool,
+) -> tuple[ReIDModel, Inputs]:
+    """Check what can be known before the work; give the model, and fingerprints of what is read."""
+    model = build_checked_network(recipe, max(len(found.crops.pids), 1), training=False)
+    if averaging is not None:
+        averaging.check(recipe.metric)
+    weights = [recipe.checkpoint] if recipe.checkpoint is not None else []
+    flow = () if averaging is None else named_flow(averaging.flow).files
+    kept = evaluation_inputs(found.crops, out, unknown=found.unscored, weights=[*weights, *flow])
+    finished = out if resume and not kept.changes() else None
+    check_recipe_crops(recipe, found.crops, found.unscored, finished=finished, training=False)
+    return model, kept
 
 
 def _averaged(

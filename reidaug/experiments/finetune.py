@@ -18,6 +18,7 @@ from reidaug.checksums import flaw_of
 from reidaug.data.market1501 import Person
 from reidaug.errors import ReidaugError
 from reidaug.experiments.arm_batches import arm_batches, check_arms
+from reidaug.experiments.cell_inputs import CellInputs, finetune_inputs
 from reidaug.experiments.experiment_data import ExperimentData
 from reidaug.experiments.finetune_config import (
     START,
@@ -74,9 +75,10 @@ def finetune(
     data = read_data(recipe)
     check_arms(recipe, data)
     build_checked_network(recipe, len(data.pids), training=True)
-    check_recipe_crops(recipe, data, finished=out if resume else None)
-    grid = partial(FinetuneGrid, recipe, data)
-    return run_experiment(grid, recipe, FinetuneReport, out, resume=resume, workers=workers)
+    kept, inputs = finetune_inputs(recipe, data, out)
+    check_recipe_crops(recipe, data, finished=out if resume and not kept.changes() else None)
+    grid = partial(FinetuneGrid, recipe, data, inputs=inputs)
+    return run_experiment(grid, recipe, FinetuneReport, out, kept, resume=resume, workers=workers)
 
 
 def dry_run(recipe: FinetuneRecipe) -> FinetuneReport:
@@ -105,6 +107,7 @@ class FinetuneGrid(Grid[FinetuneReport]):
     recipe: FinetuneRecipe
     data: ExperimentData
     folder: RunFolder
+    inputs: CellInputs | None = None
 
     def start(self, seed: int) -> CellKey:
         """Name the cell that the arms of a seed are fine-tuned from."""
@@ -179,15 +182,27 @@ class FinetuneGrid(Grid[FinetuneReport]):
         return key
 
     def _trained(self, key: CellKey) -> FinalMetrics | None:
-        """Read the metrics of a cell that is trained; None where its weights are damaged."""
-        record = self.trained.read(str(key))
+        """Read the metrics of a cell whose weights are there, as written; else None."""
         try:
-            own = record.pop("weights", None)
-            metrics, path = FinalMetrics(**record), self.model_path(key)
-        except (AttributeError, TypeError):
-            return None
+            record = dict(self.trained.read(str(key)))
+            own, metrics = record.pop("weights", None), FinalMetrics(**record)
+        except (AttributeError, TypeError, ValueError):
+            result = self.result(key)  # a finished cell that is to be evaluated again
+            if result is None or result.weights is None:
+                return None
+            own, metrics = result.weights, FinalMetrics(result.loss, result.accuracy)
+        path = self.model_path(key)
         whole = path.is_file() if own is None else not flaw_of(path, own)
         return metrics if whole else None
+
+    def forget(self, key: CellKey) -> None:
+        """Remove the weights of a cell."""
+        self.trained.path(str(key)).unlink(missing_ok=True)
+        self.model_path(key).unlink(missing_ok=True)
+
+    def has_weights(self, key: CellKey) -> bool:
+        """Whether a cell is trained and its weights are kept."""
+        return self._trained(key) is not None
 
     @property
     def trained(self) -> Records:

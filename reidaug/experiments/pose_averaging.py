@@ -14,10 +14,11 @@ from reidaug.augment.options import AugmentOptions
 from reidaug.augment.warp_manifest import MANIFEST
 from reidaug.data.manifest import read_manifest
 from reidaug.data.market1501 import TRAIN, Person
-from reidaug.errors import require_extra
+from reidaug.errors import UsageError, require_extra
 from reidaug.flow.builtin import OWN_POSE, SHIPPED, named_flow
 from reidaug.recipes import resolve
 from reidaug.reid.evaluation.averaging import average_features
+from reidaug.reid.evaluation.ranking import Metric
 
 Embed = Callable[[Sequence[Person]], Float[Tensor, "n d"]]
 """Computes the features of crops, those of `reidaug.reid.features.embed`."""
@@ -46,14 +47,19 @@ class Averaging(NamedTuple):
         """Convert from JSON values."""
         return cls(**{name: values[name] for name in cls._fields if name in values})
 
-    def check(self) -> None:
-        """Check before the work that crops can be averaged like this.
+    def check(self, metric: Metric = "cosine") -> None:
+        """Check before the work that crops can be averaged like this, and compared by a metric.
 
         Raises:
-            UsageError: The flow does not exist, there are not as many poses, or poses or masks
-                cannot be estimated.
+            UsageError: The flow does not exist, there are not as many poses, poses or masks cannot
+                be estimated, or the metric is another than that of directions.
         """
         require_extra("pose", "ai_edge_litert")
+        if metric != "cosine":
+            raise UsageError(
+                f"metric: {metric} does not go with --average-poses, which averages the "
+                "directions of features: leave one of them out"
+            )
         named_flow(self.flow).estimator()
         self.augmentations()
 
@@ -178,10 +184,16 @@ def make_views(
 
 
 def link_crops(people: Sequence[Person], folder: Path) -> Path:
-    """Link crops into a folder under their numbers: names of two folders may be the same."""
+    """Link crops into a folder under their numbers: names of two folders may be the same.
+
+    Links to what is no crop any more are removed.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    for number, person in enumerate(people):
-        link = folder / f"{number:08d}{person.path.suffix}"
-        if not link.is_symlink():
-            link.symlink_to(person.path.resolve())
+    links = {f"{k:08d}{p.path.suffix}": p.path.resolve() for k, p in enumerate(people)}
+    for link in folder.iterdir():
+        if link.is_symlink() and link.readlink() != links.get(link.name):
+            link.unlink()
+    for name, path in links.items():
+        if not (folder / name).is_symlink():
+            (folder / name).symlink_to(path)
     return folder

@@ -5,7 +5,7 @@ arms continue from; with a seed it is a cell too.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Generic, NamedTuple, TypeVar
@@ -15,8 +15,10 @@ from joblib import delayed
 
 from reidaug.checksums import flaw_of
 from reidaug.experiments.arms import ExperimentOptions, extends
+from reidaug.experiments.cell_inputs import CellInputs
 from reidaug.experiments.results import CellResult
 from reidaug.files import write_atomically
+from reidaug.fingerprint import Inputs
 from reidaug.jobs import Records, run_tasks
 from reidaug.machine import cores
 from reidaug.report.experiment import ExperimentReport, read_report
@@ -25,6 +27,8 @@ from reidaug.runs import RunFolder, counter, notice
 
 TRAINED = "trained"
 """Folder of records of cells that are trained, and perhaps not evaluated."""
+OF = "of"
+"""Key of a record: digests of what its cell depends on."""
 ADVICE = "finished cells are kept: go on with --resume and fewer --workers"
 R = TypeVar("R", bound=ExperimentReport)
 Advance = Callable[[int], None]
@@ -46,6 +50,7 @@ class Grid(ABC, Generic[R]):
     """An experiment whose cells can be trained one by one, each in any process."""
 
     folder: RunFolder
+    inputs: CellInputs | None  # None: they do not change, as in a dry run
 
     @property
     def records(self) -> Records:
@@ -68,12 +73,30 @@ class Grid(ABC, Generic[R]):
     def report(self) -> R:
         """Build the report of the finished experiment."""
 
+    @abstractmethod
+    def forget(self, key: CellKey) -> None:
+        """Remove what a cell has trained so far: its weights, and states to resume from."""
+
+    @abstractmethod
+    def has_weights(self, key: CellKey) -> bool:
+        """Whether the weights of a cell are kept."""
+
+    @property
+    def begun(self) -> Records:
+        """What the training of each cell that has begun depends on."""
+        return Records(self.folder.path / "begun")
+
+    def of(self, key: CellKey) -> list[str]:
+        """Give the digests of what the training and the evaluation of a cell depend on."""
+        inputs = self.inputs
+        return ["", ""] if inputs is None else [inputs.training[key.name], inputs.evaluation]
+
     def finished(self, key: CellKey) -> bool:
-        """Whether a cell has a record, and the weights that it says are kept are as written."""
+        """Whether a cell has a record of the inputs as they are, and kept weights as written."""
         result = self.result(key)
-        if result is None or result.weights is None:
-            return result is not None
-        flaw = flaw_of(self.model_path(key), result.weights)
+        if result is None or self.stale(key):
+            return False
+        flaw = "" if result.weights is None else flaw_of(self.model_path(key), result.weights)
         if flaw:
             notice(f"{self.model_path(key)} is {flaw}; {key} is trained again")
             self.model_path(key).unlink(missing_ok=True)
@@ -86,13 +109,40 @@ class Grid(ABC, Generic[R]):
     def result(self, key: CellKey) -> CellResult | None:
         """Read the result of a cell; None where it has no record, or a damaged one."""
         try:
-            return CellResult.of_record(self.records.read(str(key)))
-        except (TypeError, KeyError, AttributeError):
+            record = dict(self.records.read(str(key)))
+            record.pop(OF, None)
+            return CellResult.of_record(record)
+        except (TypeError, ValueError, KeyError, AttributeError):
             return None
 
+    def stale(self, key: CellKey) -> bool:
+        """Whether a cell has a record of other inputs."""
+        record = self.records.read(str(key))
+        return isinstance(record, dict) and record.get(OF) != self.of(key)
+
+    def is_trained(self, key: CellKey) -> bool:
+        """Whether the weights of a cell are there, of the inputs as they are."""
+        return self.begun.read(str(key)) == self.of(key)[:1] and self.has_weights(key)
+
+    def adopt(self) -> None:
+        """Take the cells of a run of an earlier version as made of the inputs as they are."""
+        for key in self.plan():
+            record = self.records.read(str(key))
+            if isinstance(record, dict) and OF not in record:
+                self.records.write(str(key), record | {OF: self.of(key)})
+            self.begun.write(str(key), self.of(key)[:1])
+
     def finish(self, key: CellKey, advance: Advance) -> CellKey:
-        """Train and evaluate a cell, and write its record."""
-        self.records.write(str(key), self.train(key, advance).as_record())
+        """Train and evaluate a cell, and write its record.
+
+        What it trained of other inputs is removed first.
+        """
+        of = self.of(key)
+        if self.begun.read(str(key)) != of[:1]:
+            self.records.path(str(key)).unlink(missing_ok=True)
+            self.forget(key)
+            self.begun.write(str(key), of[:1])
+        self.records.write(str(key), self.train(key, advance).as_record() | {OF: of})
         return key
 
     def results(self, name: str) -> list[CellResult]:
@@ -106,6 +156,7 @@ def run_experiment(
     options: ExperimentOptions,
     kind: type[R],
     out: Path,
+    kept: Inputs,
     *,
     resume: bool,
     workers: int | None,
@@ -119,6 +170,8 @@ def run_experiment(
         options: Recipe of the experiment.
         kind: Kind of its report.
         out: Run folder.
+        kept: Fingerprints of its inputs. Cells of inputs that changed are made again: evaluated
+            where their weights are kept, else trained.
         resume: Whether to go on with the run it holds.
         workers: As in `run_grid`.
 
@@ -126,9 +179,15 @@ def run_experiment(
         ReidaugError: The folder holds another run, or training diverges.
     """
     folder = RunFolder.open(out, options.resolved("finetune-eval"), resume=resume, grows=extends)
-    if (finished := folder.finished()) is not None:
-        return read_report(finished, kind)
     experiment = grid(folder)
+    if folder.resumed and not kept.known:
+        experiment.adopt()
+    folder.renew(kept)
+    stale = [key for key in experiment.plan() if experiment.stale(key)]
+    finished = folder.finished()
+    if finished is not None and not stale:
+        return read_report(finished, kind)
+    _tell_stale(experiment, stale)
     run_grid(experiment, workers)
     report = experiment.report()
     write_atomically(folder.path / "cmc.png", cmc_picture(report.cmc))
@@ -138,6 +197,16 @@ def run_experiment(
     folder.report(report.as_dict(), [folder.path / "cmc.png", *cells, *weights])
     Records(folder.path / TRAINED).remove()
     return report
+
+
+def _tell_stale(experiment: Grid[Any], stale: Sequence[CellKey]) -> None:
+    """Say which cells are made again."""
+    again: dict[str, list[str]] = {"trained": [], "evaluated": []}
+    for key in stale:
+        again["evaluated" if experiment.is_trained(key) else "trained"].append(str(key))
+    for what, names in again.items():
+        if names:
+            notice(f"{what} again: {', '.join(names)}")
 
 
 def dry_run_grid(grid: Callable[[RunFolder], Grid[R]]) -> R:

@@ -1,5 +1,6 @@
 """True other views of rendered people: what a perfect warp would give."""
 
+import hashlib
 import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -19,6 +20,7 @@ from reidaug.data.images import read_image, read_mask, to_bytes, to_float
 from reidaug.data.market1501 import GALLERY, QUERY, TRAIN
 from reidaug.errors import ReidaugError, UsageError
 from reidaug.files import read_text
+from reidaug.fingerprint import Inputs
 from reidaug.jobs import Task
 from reidaug.people3d.appearance_sampling import sample_person
 from reidaug.people3d.market_dataset import RenderedMarket, read_rendered_market
@@ -93,10 +95,25 @@ def render_views(
     recipe |= {"background": background}
     crops = len(plans) * len(targets)
     report = render_people(
-        out, recipe, make_tasks, lambda records: {"images": crops}, crops=crops, workers=workers
-    )
+        out, recipe, make_tasks, lambda records: {"images": crops}, crops=crops, workers=workers,
+        inputs=_inputs(market, out, background),
+    )  # fmt: skip
     show_splits()  # also those removed from a finished run
     return report
+
+
+def _inputs(market: RenderedMarket, out: Path, background: Background) -> Inputs:
+    """Fingerprint what views are rendered from."""
+    kept, root = Inputs(out), market.root
+    rows = {name: repr(sorted(row.items())) for name, row in market.training.items()}
+    rows = {name: hashlib.sha256(row.encode()).hexdigest() for name, row in rows.items()}
+    kept.note("rendered images", rows)
+    world = repr((market.world.as_dict(), market.seed, market.size)).encode()
+    kept.note("world", {"of recipe.yaml": hashlib.sha256(world).hexdigest()})
+    names = market.training if background == "other" else ()
+    kept.add("backgrounds", (root / TRAIN / name for name in names))
+    kept.add("masks", (root / MASKS / f"{Path(name).stem}.png" for name in names))
+    return kept
 
 
 def read_target_images(poses: Path, training: Iterable[str]) -> list[str]:

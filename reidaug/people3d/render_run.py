@@ -14,6 +14,7 @@ from reidaug.checksums import check_written, flaw_of
 from reidaug.data.images import encode_jpeg, encode_png
 from reidaug.errors import ReidaugError, UsageError, require_extra
 from reidaug.files import collected_checksums, write_atomically
+from reidaug.fingerprint import Inputs
 from reidaug.geometry.flow import Size
 from reidaug.geometry.pose import Pose
 from reidaug.jobs import Records, Task, run_tasks
@@ -48,6 +49,7 @@ def render_people(
     *,
     crops: int,
     workers: int | None,
+    inputs: Inputs | None = None,
 ) -> dict[str, int]:
     """Render every person that has no record yet, write the tables and return the report.
 
@@ -59,13 +61,18 @@ def render_people(
             the report.
         crops: Number of images in all.
         workers: Processes; by default one per core.
+        inputs: Fingerprints of the files that are read, if any are.
 
     Raises:
-        ReidaugError: The folder holds something else, or a worker was killed.
+        ReidaugError: The folder holds something else or was made from other files, or a worker was
+            killed.
         UsageError: The extra ``synth`` is not installed.
     """
     require_extra("synth", "anny", "warp")
     folder = RunFolder.open(out, recipe, resume=True)
+    if inputs is not None:
+        inputs.check(advice="name another folder with --out")
+        inputs.save()
     if (report := folder.finished()) is not None:
         return report
     load_body()  # builds its cache before the workers need it

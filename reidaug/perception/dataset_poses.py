@@ -27,10 +27,11 @@ from reidaug.data.name_forms import pattern_advice
 from reidaug.errors import ReidaugError, UsageError, require_extra
 from reidaug.files import write_atomically
 from reidaug.geometry.pose import Pose
-from reidaug.jobs import chunks_of, run_chunks
+from reidaug.jobs import run_chunks
 from reidaug.locks import LOCK, lock
 from reidaug.machine import cores
 from reidaug.perception.blazepose import BlazePose
+from reidaug.perception.kept_estimates import KeptEstimates
 from reidaug.perception.pose_files import (
     LEFT_OUT,
     MASKS,
@@ -38,16 +39,20 @@ from reidaug.perception.pose_files import (
     SHEET,
     beside,
     check_own,
-    finish,
     finished_report,
+    is_outdated,
+    note_files,
 )
 from reidaug.perception.pose_records import (
-    CHUNK,
     DECIMALS,
+    CropChunk,
     PoseJob,
     chunk_tasks,
+    crop_digests,
     fingerprint,
+    into_chunks,
     read_chunks,
+    remove_former,
 )
 from reidaug.perception.pose_report import PoseReport, PoseStatistics, trust
 from reidaug.perception.pose_sheet import pose_sheet
@@ -178,16 +183,24 @@ def _estimate(
     job: PoseJob, crops: Sequence[Path], out: Path, workers: int, left_out: Sequence[str]
 ) -> PoseReport:
     """Do the work of `estimate_poses`."""
-    inputs = fingerprint(job.network, crops)
+    kept = KeptEstimates(job, out)
+    seen, found = kept.look(crops)
+    digests = crop_digests(job, crops, found)
+    inputs = fingerprint(digests)
+    if is_outdated(out, inputs):
+        kept.reopen(seen, crops, digests)
     finished = finished_report(job, out, crops, inputs)
     if finished is not None:
+        kept.keep_inputs(seen)
         return finished
     check_own(job, crops, out)
     made = [path for path in (job.masks, job.folder) if path and not path.exists()]
     for path in made:
         path.mkdir(parents=True, exist_ok=True)
+    own_masks = job.records.read(MASKS) == str(job.masks)
     job.records.write(MASKS, str(job.masks))
-    chunks = chunks_of(crops, CHUNK)
+    kept.keep_inputs(seen)
+    chunks = into_chunks(crops, digests)
     tasks, processes = chunk_tasks(job, chunks), min(workers, len(chunks))
     work = run_chunks(tasks, processes, total=len(crops), what="pose", unit="crop")
     statistics = _write(job, chunks, out, made, left_out)
@@ -202,13 +215,15 @@ def _estimate(
     )
     content = json.dumps(report._asdict(), indent=1) + "\n"
     write_atomically(beside(out, REPORT), content.encode())
-    finish(job, out, crops, inputs)
+    remove_former(job, chunks, masks=own_masks)
+    note_files(job, out, crops, inputs)
+    kept.finish()
     return report
 
 
 def _write(
     job: PoseJob,
-    chunks: Sequence[Sequence[Path]],
+    chunks: Sequence[CropChunk],
     out: Path,
     made: Sequence[Path],
     left_out: Sequence[str],
@@ -234,7 +249,7 @@ def _write(
 
 
 def _poses(
-    statistics: PoseStatistics, job: PoseJob, chunks: Sequence[Sequence[Path]]
+    statistics: PoseStatistics, job: PoseJob, chunks: Sequence[CropChunk]
 ) -> Iterator[tuple[str, Pose]]:
     count = 0
     for count, pair in enumerate(statistics.poses(read_chunks(job, chunks)), 1):  # noqa: B007

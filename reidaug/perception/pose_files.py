@@ -24,6 +24,12 @@ def beside(out: Path, ending: str) -> Path:
     return out.with_name(f"{out.stem}{ending}")
 
 
+def is_outdated(out: Path, inputs: str) -> bool:
+    """Whether the report beside a keypoint file is of other inputs, or the file is gone."""
+    report = _report(out)
+    return report is not None and (report.inputs != inputs or not out.exists())
+
+
 def finished_report(
     job: PoseJob, out: Path, crops: Sequence[Path], inputs: str
 ) -> PoseReport | None:
@@ -57,11 +63,10 @@ def finished_report(
     return report if complete else None
 
 
-def finish(job: PoseJob, out: Path, crops: Sequence[Path], inputs: str) -> None:
-    """Write the checksums of the files of a run and remove its records: it is finished."""
+def note_files(job: PoseJob, out: Path, crops: Sequence[Path], inputs: str) -> None:
+    """Write the checksums of the files of a run that is done."""
     masks = (path for path in _masks(job, crops) if path.exists())
     write_sums(out, inputs, [*_files_beside(out), *masks])
-    job.records.remove()
 
 
 def check_own(job: PoseJob, crops: Sequence[Path], out: Path) -> None:

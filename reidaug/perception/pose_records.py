@@ -1,14 +1,14 @@
 """Pose estimates of many crops: records of finished chunks, made by any number of workers.
 
-A chunk depends on the order of the crops alone. It is done when its record is of the same crops
-(names and file sizes) and every mask it lists exists.
+A record is named after the content of its crops. It is done when every mask it lists exists; rows
+of crops that another record has already are taken from there.
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from functools import lru_cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from joblib import delayed
@@ -17,7 +17,7 @@ from reidaug.data.images import channels_last, encode_png, mask_path, read_image
 from reidaug.errors import ReidaugError
 from reidaug.files import write_atomically
 from reidaug.geometry.pose import Pose
-from reidaug.jobs import Records, Task
+from reidaug.jobs import Records, Task, chunks_of
 from reidaug.machine import one_thread
 from reidaug.perception.blazepose import BlazePose
 from reidaug.perception.pose_estimator import shows_outline
@@ -27,7 +27,7 @@ from reidaug.perception.second_tries import (
     PersonSearch,
     find_person,
 )
-from reidaug.perception.unseen_legs import LEAST_IN_LOW_CROP, LEAST_STANDING
+from reidaug.perception.unseen_legs import LEAST_IN_LOW_CROP, LEAST_STANDING, LOW_CROP
 
 CHUNK = 64  # crops; a worker holds one of them at a time
 DECIMALS = 2  # of positions in pixels
@@ -95,24 +95,89 @@ class PoseChunk(NamedTuple):
     left_out: list[str]  # ``file: reason`` for each crop that could not be read
 
 
-def fingerprint(network: str, crops: Sequence[Path]) -> str:
-    """Hash what decides the estimates: network, rules, names and file sizes of the crops."""
-    rules = f"{SECOND_TRIES}{MIN_PERSON_AGAIN}{LEAST_STANDING}{LEAST_IN_LOW_CROP}"
-    digest = hashlib.sha256(f"{network}{rules}".encode())
-    for path in crops:
-        size = path.stat().st_size if path.is_file() else -1
-        digest.update(f"{path.name}\0{size}\0".encode())
-    return digest.hexdigest()[:16]
+class CropChunk(NamedTuple):
+    """Consecutive crops, and what they are: the same ones have the same record."""
+
+    key: str  # name of its record
+    crops: Sequence[Path]
+    digests: Sequence[str]  # of what decides the estimate of each crop
 
 
-def chunk_tasks(job: PoseJob, chunks: Sequence[Sequence[Path]]) -> Iterator[Task]:
+class _Stored(NamedTuple):
+    """A record as it is stored."""
+
+    of: list[str]  # digest of each crop, in order
+    rows: list[PoseRecord]
+    left_out: dict[str, str]  # by digest, ``file: reason``
+
+    @classmethod
+    def read(cls, values: Any) -> "_Stored | None":
+        """Take a record from JSON values; None where it is missing or damaged."""
+        try:
+            rows = [PoseRecord(*row) for row in values["rows"]]
+            return cls(list(values["of"]), rows, dict(values["left_out"]))
+        except (KeyError, TypeError, ValueError):
+            return None
+
+    def by_digest(self) -> dict[str, PoseRecord]:
+        """Give the rows by the digests of their crops."""
+        return dict(zip((d for d in self.of if d not in self.left_out), self.rows, strict=False))
+
+
+def crop_digests(job: PoseJob, crops: Sequence[Path], content: Mapping[Path, str]) -> list[str]:
+    """Digest what decides the estimate of each crop: its name and content, network and rules."""
+    rules = (SECOND_TRIES, MIN_PERSON_AGAIN, LEAST_STANDING, LEAST_IN_LOW_CROP, LOW_CROP)
+    shared = repr((job.network, rules))
+    return [_digest(shared, job.name(path), content[path]) for path in crops]
+
+
+def fingerprint(digests: Sequence[str]) -> str:
+    """Digest the work on crops by their `crop_digests`."""
+    return _digest(*digests)[:16]
+
+
+def into_chunks(crops: Sequence[Path], digests: Sequence[str]) -> list[CropChunk]:
+    """Divide crops into chunks."""
+    parts = zip(chunks_of(crops, CHUNK), chunks_of(digests, CHUNK), strict=True)
+    return [CropChunk(fingerprint(of), paths, of) for paths, of in parts]
+
+
+def chunk_tasks(job: PoseJob, chunks: Sequence[CropChunk]) -> Iterator[Task]:
     """Return the task of every chunk, see `make_chunk`."""
-    for index, chunk in enumerate(chunks):
-        yield delayed(make_chunk)(job, index, chunk)
+    missing = {d for chunk in chunks if not _is_done(job, chunk) for d in chunk.digests}
+    places = _places(job, chunks, missing) if missing else {}
+    for chunk in chunks:
+        known = dict.fromkeys(places[d] for d in chunk.digests if d in places)
+        yield delayed(make_chunk)(job, chunk, tuple(known))
 
 
-def make_chunk(job: PoseJob, index: int, crops: Sequence[Path]) -> tuple[int, int]:
+def _places(job: PoseJob, chunks: Sequence[CropChunk], missing: Set[str]) -> dict[str, str]:
+    """Find the records that have crops which are looked for, by the digests of these.
+
+    What records have of crops that are others now is crossed out first: their masks will be
+    overwritten.
+    """
+    now = {job.name(p): d for c in chunks for p, d in zip(c.crops, c.digests, strict=True)}
+    places: dict[str, str] = {}
+    for path in sorted(job.folder.glob("*.json")):
+        record = _Stored.read(job.records.read(path.stem))
+        if record is None:
+            continue
+        others = {d for d, row in record.by_digest().items() if now.get(row.name, d) != d}
+        if others:
+            record = record._replace(of=["" if d in others else d for d in record.of])
+            job.records.write(path.stem, record._asdict())
+        places.update((d, path.stem) for d in record.of if d in missing)
+    return places
+
+
+def make_chunk(job: PoseJob, chunk: CropChunk, known: Sequence[str] = ()) -> tuple[int, int]:
     """Estimate the poses of some crops, unless already done; the folder of masks exists.
+
+    Args:
+        job: Settings.
+        chunk: The crops.
+        known: Names of records that have some of them.
 
     Returns:
         Number of crops in the chunk, and number of those read just now.
@@ -120,51 +185,101 @@ def make_chunk(job: PoseJob, index: int, crops: Sequence[Path]) -> tuple[int, in
     Raises:
         ReidaugError: A file cannot be written, or the model not be opened.
     """
-    of = fingerprint(job.network, crops)
-    if _is_done(job, index, of):
-        return len(crops), 0
+    if _is_done(job, chunk):
+        return len(chunk.crops), 0
+    found = dict[str, PoseRecord]()
+    for name in (*known, chunk.key):
+        record = _Stored.read(job.records.read(name))
+        found.update({} if record is None else record.by_digest())
+    found = {digest: row for digest, row in found.items() if _has_mask(job, row)}
     rows: list[PoseRecord] = []
-    left_out: list[str] = []
+    left_out: dict[str, str] = {}
+    made = 0
     with one_thread():
-        estimator = _estimator(job.model)
-        for path in crops:
+        for path, digest in zip(chunk.crops, chunk.digests, strict=True):
+            if digest in found:
+                rows.append(found[digest])
+                continue
+            made += 1
             try:
                 image = read_image(path)
             except ReidaugError as error:
-                left_out.append(str(error))
+                left_out[digest] = str(error)
                 continue
-            search = find_person(estimator, channels_last(image))
+            search = find_person(_estimator(job.model, job.network), channels_last(image))
             rows.append(PoseRecord.of(job.name(path), search))
             if job.masks is not None and rows[-1].outlined:
                 content = encode_png(torch.from_numpy(search.estimate.mask))
                 file = mask_path(job.masks, rows[-1].name)
                 file.parent.mkdir(exist_ok=True)
                 write_atomically(file, content)
-    job.records.write(index, {"of": of, "rows": rows, "left_out": left_out})
-    return len(crops), len(crops)
+    job.records.write(chunk.key, _Stored([*chunk.digests], rows, left_out)._asdict())
+    return len(chunk.crops), made
 
 
-def read_chunks(job: PoseJob, chunks: Sequence[Sequence[Path]]) -> Iterator[PoseChunk]:
-    """Read the records of all chunks, one at a time."""
-    records = job.records
-    for index, chunk in enumerate(chunks):
-        record = records.read(index)
-        crops = {job.name(path): path for path in chunk}
-        yield PoseChunk(crops, [PoseRecord(*row) for row in record["rows"]], record["left_out"])
+def read_chunks(job: PoseJob, chunks: Sequence[CropChunk]) -> Iterator[PoseChunk]:
+    """Read the records of all chunks, one at a time; `ReidaugError` where one is damaged."""
+    for chunk in chunks:
+        record = _Stored.read(job.records.read(chunk.key))
+        if record is None:
+            raise ReidaugError(f"{job.records.path(chunk.key)}: damaged; run the command again")
+        crops = {job.name(path): path for path in chunk.crops}
+        yield PoseChunk(crops, record.rows, [*record.left_out.values()])
+
+
+def strange_mask(job: PoseJob, crops: Sequence[Path], digests: Sequence[str]) -> Path | None:
+    """Find a mask that would be overwritten and is of no record."""
+    if job.masks is None:
+        return None
+    known, own = set[str](), set[str]()
+    for path in job.folder.glob("*.json"):
+        if record := _Stored.read(job.records.read(path.stem)):
+            known.update(record.of)
+            own.update(row.name for row in record.rows if row.outlined)
+    for path, digest in zip(crops, digests, strict=True):
+        file = mask_path(job.masks, job.name(path))
+        if digest not in known and job.name(path) not in own and file.exists():
+            return file
+    return None
+
+
+def remove_former(job: PoseJob, chunks: Sequence[CropChunk], *, masks: bool) -> None:
+    """Remove records of crops that are no more, or are others now; with ``masks`` also theirs."""
+    current = {chunk.key for chunk in chunks}
+    former = dict[Path, _Stored]()
+    for path in sorted(job.folder.glob("*.json")):
+        record = _Stored.read(job.records.read(path.stem))
+        if record is not None and path.stem not in current:
+            former[path] = record
+    if former and masks and job.masks is not None:
+        names = {row.name for record in former.values() for row in record.rows if row.outlined}
+        for chunk in read_chunks(job, chunks):
+            names.difference_update(row.name for row in chunk.rows if row.outlined)
+        for name in names:
+            mask_path(job.masks, name).unlink(missing_ok=True)
+    for path in former:
+        path.unlink()
 
 
 @lru_cache(maxsize=1)
-def _estimator(model: Path) -> BlazePose:
+def _estimator(model: Path, network: str) -> BlazePose:
+    """Open a file of a network; another file may have the same path by now."""
     return BlazePose(model)
 
 
-def _is_done(job: PoseJob, index: int, of: str) -> bool:
-    record = job.records.read(index)
-    try:
-        rows = [PoseRecord(*row) for row in record["rows"]] if record["of"] == of else None
-    except (KeyError, TypeError):
-        rows = None
-    masks = job.masks
-    return rows is not None and (
-        masks is None or all(mask_path(masks, row.name).is_file() for row in rows if row.outlined)
-    )
+def _is_done(job: PoseJob, chunk: CropChunk) -> bool:
+    record = _Stored.read(job.records.read(chunk.key))
+    if record is None or record.of != list(chunk.digests):
+        return False
+    return all(_has_mask(job, row) for row in record.rows)
+
+
+def _has_mask(job: PoseJob, row: PoseRecord) -> bool:
+    """Whether the mask of a row is there, if it has one."""
+    return not row.outlined or job.masks is None or mask_path(job.masks, row.name).is_file()
+
+
+def _digest(*parts: str) -> str:
+    return hashlib.blake2b(
+        repr(parts).encode(errors="backslashreplace"), digest_size=16
+    ).hexdigest()

@@ -86,7 +86,7 @@ class Run(NamedTuple):
         return sum(made for _, made in run_tasks(tasks, 1))
 
     def totals(self) -> Totals:
-        record = ChunkRecord.of(self.job.records.read(0))
+        record = ChunkRecord.read(self.job.records.read(0))
         assert record is not None
         return write_warp_manifest(self.out / "manifest.parquet", [record])
 

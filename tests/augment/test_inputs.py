@@ -9,7 +9,6 @@ from stick_market import stick_market
 from reidaug.augment.inputs import (
     AugmentInputs,
     choose_targets,
-    fingerprint,
     join_poses,
     read_inputs,
 )
@@ -141,16 +140,3 @@ def test_poses_of_the_package_have_the_size_of_the_dataset(tmp_path: Path) -> No
         dataset, root / "market-annotation-train.csv", AugmentOptions(poses=9), own_pose=True
     )
     assert (own.targets.size, own.targets.images) == ((64, 32), ())
-
-
-def test_a_fingerprint_changes_with_poses_and_weights(tmp_path: Path) -> None:
-    inputs = inputs_of(stick_market(tmp_path / "market", people=2, images=2), 3)
-    weights = tmp_path / "model.safetensors"
-    weights.write_bytes(b"1")
-    first = fingerprint(inputs, [weights])
-    assert fingerprint(inputs, [weights]) == first
-    weights.write_bytes(b"2")
-    moved = inputs.sources[0]
-    moved = moved._replace(pose=Pose(moved.pose.xy + 1, moved.pose.visible))
-    changed = inputs._replace(sources=(moved, *inputs.sources[1:]))
-    assert len({first, fingerprint(inputs, [weights]), fingerprint(changed, [weights])}) == 3

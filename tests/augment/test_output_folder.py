@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ from reidaug.augment.output_folder import base_name, copy_originals, show_split
 from reidaug.data.crop_names import PATTERN, compile_pattern, id_of, ids_in, warp_name
 from reidaug.data.images import is_jpeg
 from reidaug.data.market1501 import TRAIN, Person
+from reidaug.jobs import Records
 
 
 @pytest.mark.parametrize(
@@ -52,12 +54,35 @@ def test_a_split_is_copied_where_links_are_not_possible(
     assert (tmp_path / "out" / "a.jpg").read_bytes() == b"a"
 
 
+def copies(people: Sequence[Person], out: Path) -> list[Path]:
+    digests = {person.path: person.path.read_bytes().hex() for person in people}
+    return copy_originals(people, out, digests, Records(out / ".chunks"))
+
+
+def test_copies_follow_their_images(tmp_path: Path) -> None:
+    (tmp_path / "out" / TRAIN).mkdir(parents=True)
+    people = [Person(tmp_path / f"000{k}_c1s1_000000_00.jpg", k, 1) for k in range(3)]
+    for person in people:
+        Image.new("RGB", (8, 16)).save(person.path)
+    own = tmp_path / "out" / TRAIN / "mine.jpg"
+    own.write_text("of the user's")
+    assert len(copies(people, tmp_path / "out")) == 3
+    first, second, gone = (tmp_path / "out" / TRAIN / person.path.name for person in people)
+    times = first.stat().st_mtime_ns
+    Image.new("RGB", (8, 16), "red").save(people[1].path)
+    assert len(copies(people[:2], tmp_path / "out")) == 2
+    assert first.stat().st_mtime_ns == times
+    assert second.read_bytes() == people[1].path.read_bytes()
+    assert own.exists()
+    assert not gone.exists()
+
+
 def test_only_images_are_copied_as_originals(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     (tmp_path / "out" / TRAIN).mkdir(parents=True)
     text = tmp_path / "in" / "0001_c1s1_000000_00.jpg"
     text.write_text("not an image")
-    assert copy_originals([Person(text, 1, 1)], tmp_path / "out") == []
+    assert copies([Person(text, 1, 1)], tmp_path / "out") == []
     assert not list((tmp_path / "out" / TRAIN).iterdir())
 
 
@@ -83,10 +108,10 @@ def test_originals_are_counted_as_files(tmp_path: Path) -> None:
         Image.new("RGB", (8, 16)).save(path)
         people.append(Person(path, 1, 1))
     for _ in range(2):
-        (copy,) = copy_originals(people, tmp_path / "out")
+        (copy,) = copies(people, tmp_path / "out")
         before = copy.read_bytes()
         copy.write_bytes(before[:40])  # damaged
-    assert copy_originals(people, tmp_path / "out") == [copy]
+    assert copies(people, tmp_path / "out") == [copy]
     assert copy.read_bytes() == before
     assert len(list((tmp_path / "out" / TRAIN).iterdir())) == 1
 
@@ -98,7 +123,7 @@ def test_the_content_decides_what_is_copied_as_it_is(tmp_path: Path) -> None:
     paths = [tmp_path / "in" / name for name in names]
     Image.new("RGB", (8, 16), "red").save(paths[0], format="PNG")  # each is called as the other
     Image.new("RGB", (8, 16), "red").save(paths[1], format="JPEG")
-    copy_originals([Person(path, k, 1) for k, path in enumerate(paths, 1)], tmp_path / "out")
+    copies([Person(path, k, 1) for k, path in enumerate(paths, 1)], tmp_path / "out")
     first, second = sorted((tmp_path / "out" / TRAIN).iterdir())
     assert is_jpeg(first)
     assert is_jpeg(second)

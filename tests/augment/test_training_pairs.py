@@ -53,3 +53,23 @@ def test_folders_below_the_split_keep_their_names(market: Path, tmp_path: Path) 
     read = read_deepfashion(tmp_path / "pairs", "train")
     assert len(read.pairs) == 24
     assert all("/" in name for name in read.poses)
+
+
+def test_mended_joints_and_persons_are_told_and_listed_again(
+    market: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    root, out = market, tmp_path / "pairs"
+    first = make_pairs(root, out)
+    before = {path: path.stat().st_mtime_ns for path in out.glob("[!.]*.*")}
+    assert make_pairs(root, out) == first
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+    assert "again" not in capfd.readouterr().err
+    wrong = min((root / TRAIN).iterdir())
+    right = wrong.with_name(wrong.name.replace("0001", "0002", 1).replace("_000", "_009", 1))
+    wrong.rename(right)
+    (root / KEYPOINTS).write_text((root / KEYPOINTS).read_text().replace(wrong.name, right.name))
+    second = make_pairs(root, out)
+    assert f"joints: 1 new ({right.name}), 1 gone ({wrong.name})" in capfd.readouterr().err
+    assert second == make_pairs(root, tmp_path / "afresh")
+    for name in ("market-pairs-train.csv", "market-annotation-train.csv", "report.json"):
+        assert (out / name).read_bytes() == (tmp_path / "afresh" / name).read_bytes()

@@ -56,6 +56,6 @@ def test_a_dataset_without_a_warp_is_an_error(tmp_path: Path) -> None:
 
 def test_damaged_records_count_as_none() -> None:
     good = ChunkRecord([row("a", 0)], [])
-    assert ChunkRecord.of({"rows": [list(good.rows[0])], "left_out": []}) == good
+    assert ChunkRecord.read({"rows": [list(good.rows[0])], "left_out": []}) == good
     for damaged in (None, {}, {"rows": [[1, 2]], "left_out": []}, {"rows": []}):
-        assert ChunkRecord.of(damaged) is None
+        assert ChunkRecord.read(damaged) is None

@@ -41,7 +41,7 @@ def test_a_market_root_gets_keypoints_masks_and_a_summary(
     assert "XNNPACK" not in printed.err
     assert {p.name for p in out.parent.iterdir()} == {
         "masks", "poses.csv", "poses.checksums.json", "poses.left_out.txt",
-        "poses.provenance.parquet", "poses.report.json", "poses.sheet.png",
+        "poses.provenance.parquet", "poses.report.json", "poses.sheet.png", ".poses.csv.estimates",
     }  # fmt: skip
     poses = read_keypoints(out).poses
     assert len(poses) == 6
@@ -152,9 +152,12 @@ def test_files_of_another_run_are_never_overwritten(drawn_root: Path, tmp_path: 
         estimate_poses(crops, out, masks=masks, workers=1)
     assert [p.read_bytes() for p in masks.iterdir()] == [b"cut out by hand"]
     estimate_poses(crops, out, workers=1)
-    drawn_person((64, 32), 50)[0].save(crops[0])
+    for k, path in enumerate(crops[:4]):  # of six: another dataset
+        drawn_person((64, 32), 50 + k)[0].save(path)
+    before = content(tmp_path)
     with pytest.raises(ReidaugError, match="is there already, and not of these crops"):
         estimate_poses(crops, out, workers=1)
+    assert content(tmp_path) == before
 
 
 def test_what_is_missing_of_a_finished_run_is_made_again(

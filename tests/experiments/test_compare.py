@@ -266,3 +266,31 @@ def test_rows_with_an_image_generator_are_scored_on_its_images(
     assert not generated & set(report["rows"]["bare"])
     assert not generated & set(report["differences"]["whole"])
     assert "SSIM, generated" in scores_text(Comparison.from_dict(report))
+
+
+def test_what_is_scored_may_change_and_what_was_trained_on_may_not(
+    people: Path, whole: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    pairs, out, given = tmp_path / "pairs", tmp_path / "run", tmp_path / "given"
+    shutil.copytree(people, pairs)
+    shutil.copytree(whole / "rows" / "unwarpme" / "checkpoint", given)
+    settings = recipe(pairs, rows={"unwarpme": {}, "older": {"checkpoint": str(given)}})
+    first = report_of(settings, out, jobs=1)
+    kept = {path: path.stat().st_mtime_ns for path in out.rglob("*.safetensors")}
+    shutil.copy(whole / "rows" / "fomm" / "checkpoint" / "model.safetensors", given)
+    shutil.copy(whole / "rows" / "fomm" / "checkpoint" / "recipe.yaml", given)
+    image = min((pairs / "test").iterdir())
+    image.write_bytes(max((pairs / "test").iterdir()).read_bytes())
+    second = report_of(settings, out, resume=True)
+    told = capfd.readouterr().err
+    assert f"test images: 1 changed ({image.name})" in told
+    assert "checkpoints: 2 changed (model.safetensors, recipe.yaml)" in told
+    assert second["rows"]["older"] != first["rows"]["older"]
+    assert second["rows"]["identity"] != first["rows"]["identity"]
+    assert {path: path.stat().st_mtime_ns for path in out.rglob("*.safetensors")} == kept
+    assert report_of(settings, out, resume=True) == second
+    assert "again" not in capfd.readouterr().err
+    image = min((pairs / "train").iterdir())
+    image.write_bytes(max((pairs / "train").iterdir()).read_bytes())
+    with pytest.raises(ReidaugError, match=rf"training images: 1 changed \({image.name}\); name"):
+        compare(settings, out, resume=True)

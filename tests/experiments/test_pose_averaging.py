@@ -12,7 +12,7 @@ from torch.nn.functional import normalize
 
 from reidaug.augment.warp_manifest import MANIFEST
 from reidaug.data.images import read_image
-from reidaug.data.market1501 import TRAIN, read_market1501
+from reidaug.data.market1501 import TRAIN, Person, read_market1501
 from reidaug.errors import UsageError
 from reidaug.experiments.pose_averaging import (
     Averaging,
@@ -59,6 +59,21 @@ def test_crops_of_the_same_name_are_told_apart(rendered_market, tmp_path):
     assert [path.resolve() for path in sorted(linked.iterdir())] == [
         person.path.resolve() for person in (*first, *first)
     ]
+
+
+def test_links_follow_their_crops(tmp_path):
+    people = []
+    for k in range(4):
+        (tmp_path / f"{k}.jpg").write_text(f"{k}")
+        people.append(Person(tmp_path / f"{k}.jpg", k, 1))
+    folder = tmp_path / "links"
+    first = link_crops(people[:3], folder)
+    kept = {path: path.lstat().st_mtime_ns for path in first.iterdir()}
+    assert {
+        path: path.lstat().st_mtime_ns for path in link_crops(people[:3], folder).iterdir()
+    } == kept
+    link_crops((people[0], people[3]), folder)
+    assert [path.read_text() for path in sorted(folder.iterdir())] == ["0", "3"]
 
 
 def test_the_own_pose_is_one_more_pass_or_one_a_ground():

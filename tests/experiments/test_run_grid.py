@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from reidaug.experiments.cell_inputs import CellInputs
 from reidaug.experiments.results import CellResult
 from reidaug.experiments.run_grid import CellKey, Grid, run_grid
 from reidaug.reid.evaluation.retrieval import Evaluation
@@ -19,6 +20,7 @@ class Squares(Grid):
     """Cells that write down when they were trained."""
 
     folder: RunFolder
+    inputs: CellInputs | None = None
 
     def plan(self):
         return {**dict.fromkeys(ARMS, START), START: None}
@@ -29,8 +31,15 @@ class Squares(Grid):
     def train(self, key, advance):
         with (self.folder.path / "order").open("a") as file:
             file.write(f"{key}\n")
+        (self.folder.path / str(key)).touch()
         advance(1)
         return CellResult(Evaluation({"mAP": float(key.seed)}, [], [None], 0))
+
+    def forget(self, key):
+        (self.folder.path / str(key)).unlink(missing_ok=True)
+
+    def has_weights(self, key):
+        return (self.folder.path / str(key)).exists()
 
     def report(self):
         raise NotImplementedError
@@ -62,3 +71,50 @@ def test_finished_cells_are_not_trained_again(grid: Squares) -> None:
 def test_results_are_in_the_order_of_the_plan(grid: Squares) -> None:
     run_grid(grid, workers=1)
     assert [result.evaluation.scores["mAP"] for result in grid.results("a")] == [0.0, 1.0]
+
+
+def with_inputs(grid: Squares, evaluation: str = "e", **training: str) -> Squares:
+    names = {"start": "s", "a": "a", "b": "b"}
+    return Squares(grid.folder, CellInputs(names | training, evaluation))
+
+
+def test_cells_of_other_inputs_are_stale_and_forgotten_before_they_are_trained(
+    grid: Squares,
+) -> None:
+    run_grid(with_inputs(grid), workers=1)
+    (grid.folder.path / "order").unlink()
+    changed = with_inputs(grid, b="other")
+    assert [key for key in changed.plan() if changed.stale(key)] == [ARMS[2]]
+    assert changed.is_trained(ARMS[0])
+    assert not changed.is_trained(ARMS[2])
+
+    def killed(steps: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        changed.finish(ARMS[2], killed)
+    # What the killed training left is of the new inputs, and nothing is of the old ones.
+    assert not changed.stale(ARMS[2])
+    assert changed.is_trained(ARMS[2])
+    assert not with_inputs(grid).is_trained(ARMS[2])
+    run_grid(with_inputs(grid), workers=1)
+    assert order(grid) == ["b-seed0", "b-seed0"]
+
+
+def test_another_test_set_leaves_the_weights(grid: Squares) -> None:
+    run_grid(with_inputs(grid), workers=1)
+    changed = with_inputs(grid, evaluation="other")
+    assert all(changed.stale(key) and changed.is_trained(key) for key in changed.plan())
+
+
+def test_cells_of_an_earlier_version_are_adopted(grid: Squares) -> None:
+    run_grid(grid, workers=1)
+    for key in grid.plan():
+        record = grid.records.read(str(key))
+        del record["of"]
+        grid.records.write(str(key), record)
+    grid.begun.remove()
+    now = with_inputs(grid)
+    assert all(now.stale(key) for key in now.plan())
+    now.adopt()
+    assert all(now.finished(key) and now.is_trained(key) for key in now.plan())

@@ -1,14 +1,17 @@
 import json
+import shutil
 from dataclasses import replace
 
 import pytest
+from augmented import content
 from rendered import MARKET
 
 from reidaug.data.images import read_image, read_mask
-from reidaug.data.market1501 import read_market1501
+from reidaug.data.manifest import read_manifest, write_manifest
+from reidaug.data.market1501 import TRAIN, read_market1501
 from reidaug.errors import ReidaugError, UsageError
 from reidaug.experiments.true_views import render_views
-from reidaug.people3d.market_dataset import render_market
+from reidaug.people3d.market_dataset import TABLE, render_market
 
 
 def test_true_views_show_every_training_image_in_every_pose(rendered_market, tmp_path):
@@ -77,3 +80,31 @@ def test_views_of_what_was_not_rendered_are_refused(rendered_market, tmp_path):
     (tmp_path / "recipe.yaml").write_text("command: synth market\nworld: [")
     with pytest.raises(ReidaugError, match=r"recipe.yaml: not valid YAML"):
         render_views(tmp_path, tmp_path / "out", poses=poses)
+
+
+def test_views_of_other_files_than_they_were_made_from_are_told(rendered_market, tmp_path):
+    root = tmp_path / "market"
+    shutil.copytree(rendered_market, root)
+    poses = tmp_path / "poses.json"
+    images = sorted(path.name for path in (root / TRAIN).iterdir())
+    poses.write_text(json.dumps({"poses": [{"image": images[0]}]}))
+    for background in ("grey", "other"):
+        render_views(root, tmp_path / background, poses=poses, background=background, workers=1)
+    before = content(tmp_path / "other")
+    for path in (*(root / TRAIN).iterdir(), *(root / "masks").iterdir()):
+        path.touch()
+    assert render_views(root, tmp_path / "other", poses=poses, background="other") == {
+        "crops": 4, "images": 4
+    }  # fmt: skip
+    (root / TRAIN / images[0]).write_bytes((root / TRAIN / images[1]).read_bytes())
+    told = rf"backgrounds: 1 changed \({images[0]}\); name another folder with --out"
+    with pytest.raises(ReidaugError, match=told):
+        render_views(root, tmp_path / "other", poses=poses, background="other")
+    render_views(root, tmp_path / "grey", poses=poses)  # no image is read
+    rows = read_manifest(root / TABLE)
+    turned = next(row for row in rows if row["name"] == images[1])
+    turned["noise_seed"] += 1
+    write_manifest(root / TABLE, rows)
+    with pytest.raises(ReidaugError, match=rf"rendered images: 1 changed \({images[1]}\)"):
+        render_views(root, tmp_path / "grey", poses=poses)
+    assert content(tmp_path / "other").items() >= before.items()

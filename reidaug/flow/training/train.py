@@ -22,11 +22,12 @@ from reidaug.flow.score_table import score_pairs
 from reidaug.flow.training.batches import PairBatches
 from reidaug.flow.training.curves import open_curves
 from reidaug.flow.training.networks import build_networks
-from reidaug.flow.training.pair_sources import check_flows, masked_pairs, read_splits
+from reidaug.flow.training.pair_inputs import ADVICE, TRAINED_ON, training_inputs
+from reidaug.flow.training.pair_sources import Splits, check_flows, masked_pairs, read_splits
 from reidaug.flow.training.recipe import TrainFlow, resolved
 from reidaug.flow.training.trainer import FlowTrainer
 from reidaug.jobs import StateFile, States
-from reidaug.runs import RunFolder, check_lock, progress
+from reidaug.runs import RunFolder, check_lock, notice, progress
 
 STATE = "training.pt"
 CHECKPOINT = "checkpoint"
@@ -69,11 +70,13 @@ def train(
     main = trainer.accelerator.is_main_process
     if main:
         check_lock(out)
-    training, testing = read_splits(recipe, recipe.more_keypoints)
+    splits = read_splits(recipe, recipe.more_keypoints)
+    training, testing = splits
     check_flows(training, recipe.tasks)
     run = RunFolder(out, resumed=resume)
     if main:
         run = RunFolder.open(out, resolved(recipe), resume=resume)
+        _check_inputs(recipe, splits, run)
     trainer.accelerator.wait_for_everyone()
     done = run.finished()
     if done is None:
@@ -92,6 +95,20 @@ def is_trained(run: RunFolder) -> bool:
     sums, start = run.checksums.read() or {}, f"{CHECKPOINT}/"
     known = {n.removeprefix(start): own for n, own in sums.items() if n.startswith(start)}
     return is_whole(run.path / CHECKPOINT, known)
+
+
+def _check_inputs(recipe: TrainFlow, splits: Splits, run: RunFolder) -> None:
+    """Check that a training goes on with the files it began with; score it again on changed ones.
+
+    Raises:
+        ReidaugError: Something that its weights depend on changed.
+    """
+    kept = training_inputs(recipe, splits, run.path)
+    kept.check(*TRAINED_ON, advice=ADVICE)
+    if (changed := kept.text()) and run.finished() is not None:
+        notice(f"{run.path}: {changed}; it is scored again")
+        _score(recipe, splits.testing, run)
+    kept.save()
 
 
 def build_trainer(recipe: TrainFlow) -> FlowTrainer:
@@ -237,8 +254,15 @@ def _save_and_score(trainer: FlowTrainer, pairs: PairList, run: RunFolder) -> di
             generator=trainer.image_generator,
             half_precision=recipe.half_precision_weights,
         )
+    report = _score(recipe, pairs, run)
+    States(run.path).remove()
+    return report
+
+
+def _score(recipe: TrainFlow, pairs: PairList, run: RunFolder) -> dict[str, Any]:
+    """Score the checkpoint of a training and write its report."""
     scored = score_pairs(
-        {recipe.row: load_checkpoint(folder)},
+        {recipe.row: load_checkpoint(run.path / CHECKPOINT)},
         pairs,
         size=recipe.size,
         stlpips=recipe.stlpips,
@@ -246,6 +270,5 @@ def _save_and_score(trainer: FlowTrainer, pairs: PairList, run: RunFolder) -> di
     )
     report = scored.as_dict(seed=recipe.seed)
     report |= {"evaluate_on": recipe.evaluate_on, "steps": recipe.schedule.steps}
-    run.report(report, folder.iterdir())
-    States(run.path).remove()
+    run.report(report, (run.path / CHECKPOINT).iterdir())
     return report

@@ -19,11 +19,13 @@ from reidaug.finite import (
 from reidaug.flow.builtin import load_flow
 from reidaug.flow.checkpoint import build_estimator, load_checkpoint, save_checkpoint
 from reidaug.flow.surface.estimator import SurfaceFlow, shown_in
+from reidaug.flow.surface.training.inputs import TRAINED_ON, training_inputs
 from reidaug.flow.surface.training.losses import Prediction, losses_of
 from reidaug.flow.surface.training.recipe import TrainSurface, resolved
 from reidaug.flow.surface.training.samples import Batch, Samples, read_samples
 from reidaug.flow.surface.training.scores import score_samples
 from reidaug.flow.training.batches import PairBatches, step_generator
+from reidaug.flow.training.pair_inputs import ADVICE
 from reidaug.flow.training.train import CHECKPOINT, is_trained
 from reidaug.geometry.flow import size_of
 from reidaug.geometry.pose import Pose
@@ -164,7 +166,13 @@ def train_surface(recipe: TrainSurface, out: Path, *, resume: bool = False) -> d
     check_lock(out)
     trainer = SurfaceTrainer(recipe)
     run = RunFolder.open(out, resolved(recipe), resume=resume)
+    inputs = training_inputs(recipe, out)
+    inputs.check(*TRAINED_ON, advice=ADVICE)
     report = run.finished()
+    if (changed := inputs.text()) and report is not None:
+        notice(f"{out}: {changed}; it is scored again")
+        report = _score(recipe, run)
+    inputs.save()
     if report is not None:
         return report
     state = StateFile(out / STATE)
@@ -173,16 +181,25 @@ def train_surface(recipe: TrainSurface, out: Path, *, resume: bool = False) -> d
         trainer.restore(kept)
     run.rewind(lambda record: record.get("step", 0) <= trainer.steps_done)
     samples = read_samples(recipe.surfaces, "train", keypoints=recipe.keypoints, masks=recipe.masks)
-    folder, half = out / CHECKPOINT, recipe.half_precision_weights
     if not is_trained(run):
         _fit(trainer, samples, run, state)
-        save_checkpoint(folder, trainer.estimator, resolved(recipe), half_precision=half)
+        save_checkpoint(
+            out / CHECKPOINT, trainer.estimator, resolved(recipe),
+            half_precision=recipe.half_precision_weights,
+        )  # fmt: skip
+    report = _score(recipe, run)
+    state.remove()
+    return report
+
+
+def _score(recipe: TrainSurface, run: RunFolder) -> dict[str, Any]:
+    """Score the checkpoint of a training and write its report."""
+    folder = run.path / CHECKPOINT
     stored = load_checkpoint(folder)
     assert isinstance(stored, SurfaceFlow)
     scores = score_samples(stored, read_samples(recipe.surfaces, "test"), recipe.test_samples)
     report = {"steps": recipe.schedule.steps, "seed": recipe.seed, **scores}
     run.report(report, folder.iterdir())
-    state.remove()
     return report
 
 

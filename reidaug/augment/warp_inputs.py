@@ -1,0 +1,80 @@
+"""What warps are made of: digests of the images, masks, joints and weights behind each chunk."""
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from reidaug.augment.inputs import AugmentInputs, Source
+from reidaug.augment.outlines import mask_file
+from reidaug.fingerprint import Inputs
+from reidaug.geometry.pose import Pose
+
+IMAGES, MASKS, JOINTS = "training images", "masks", "joints"
+TARGETS, WEIGHTS = "target poses", "weights"
+
+
+class WarpInputs(NamedTuple):
+    """Digests of all that decides the warps of a dataset and can change behind the same options."""
+
+    kept: Inputs  # beside those of the run before
+    images: Mapping[Path, str]  # digest of each training image
+    shared: str  # digest of what every warp depends on: target poses and weights
+    sources: Mapping[str, str]  # digest of each source's image, mask and joints, by `Source.name`
+
+    @classmethod
+    def of(
+        cls, out: Path, inputs: AugmentInputs, masks: Path | None, weights: Iterable[Path]
+    ) -> "WarpInputs":
+        """Digest the inputs of a run.
+
+        Args:
+            out: The augmented dataset.
+            inputs: Its sources and target poses.
+            masks: Folder of person masks.
+            weights: Files of the networks; folders are skipped.
+        """
+        kept, targets = Inputs(out), inputs.targets
+        images = kept.each(IMAGES, (person.path for person in inputs.dataset.train))
+        files = {s.person.key: mask_file(s.person.key, masks) for s in inputs.sources}
+        files |= {name: mask_file(name, masks) for name in targets.images}
+        found = kept.each(MASKS, [file for file in files.values() if file is not None])
+        mask = {name: "" if file is None else found[file] for name, file in files.items()}
+        joints = {s.name: _joints(s.pose, s.pose_from, s.mask_fits) for s in inputs.sources}
+        kept.note(JOINTS, joints)
+        chosen = {
+            name: _joints(Pose(targets.pose.xy[k], targets.pose.visible[k]), mask[name])
+            for k, name in enumerate(targets.images)
+        }
+        shared = (
+            f"{targets.size}{targets.images}",
+            kept.note(TARGETS, chosen),
+            kept.add(WEIGHTS, (file for file in weights if file.is_file())),
+        )
+        sources = {
+            s.name: _digest(s.person.key, s.person.pid, s.person.camid, joints[s.name], s.into,
+                            images[s.person.path], mask[s.person.key])
+            for s in inputs.sources
+        }  # fmt: skip
+        return cls(kept, images, _digest(*shared), sources)
+
+    def of_chunk(self, sources: Sequence[Source], pool: Sequence[Source]) -> str:
+        """Digest what decides the warps of a chunk of sources, before backgrounds of a pool."""
+        names = [source.name for source in (*sources, *pool)]
+        return _digest(self.shared, len(sources), *(f"{n} {self.sources[n]}" for n in names))
+
+
+def same_options(begun: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
+    """Whether two recipes differ at most in a digest of inputs, which earlier versions had."""
+    return {key: value for key, value in begun.items() if key != "inputs"} == wanted
+
+
+def _joints(pose: Pose, *more: object) -> str:
+    numbers = b"".join(part.numpy().tobytes() for part in pose)
+    return hashlib.blake2b(numbers + repr(more).encode(), digest_size=16).hexdigest()
+
+
+def _digest(*parts: object) -> str:
+    return hashlib.blake2b(
+        repr(parts).encode(errors="backslashreplace"), digest_size=16
+    ).hexdigest()

@@ -1,0 +1,116 @@
+"""Inputs of an experiment's cells: digests of the crops, masks and weights that decide each."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from reidaug.data.images import mask_path
+from reidaug.data.market1501 import Person
+from reidaug.experiments.adaptation_config import WARMUP, AdaptationRecipe
+from reidaug.experiments.adaptation_data import AdaptationData
+from reidaug.experiments.experiment_data import ExperimentData
+from reidaug.experiments.finetune_config import START, FinetuneRecipe
+from reidaug.fingerprint import Inputs
+
+TRAINING, QUERIES, GALLERY = "training crops", "query crops", "gallery crops"
+SOURCE, MASKS, WEIGHTS = "source crops", "masks", "weights"
+
+
+class CellInputs(NamedTuple):
+    """Digests of what decides the cells of an experiment, beside its recipe."""
+
+    training: Mapping[str, str]  # what the weights of a stage or arm depend on, by its name
+    evaluation: str  # of query and gallery
+
+
+def finetune_inputs(
+    recipe: FinetuneRecipe, data: ExperimentData, out: Path
+) -> tuple[Inputs, CellInputs]:
+    """Fingerprint the inputs of a fine-tuning experiment, and say which cells each decides.
+
+    Raises:
+        ReidaugError: Pre-trained weights cannot be fetched.
+    """
+    kept, file = Inputs(out), recipe.start_file()
+    real = _crops(kept, TRAINING, data.train)
+    start = _digest(real, kept.add(WEIGHTS, [] if file is None else [file]))
+    masks = ""
+    if recipe.masks is not None and any(recipe.of_arm(name).grounds for name in recipe.arms):
+        masks = kept.add(MASKS, [mask_path(recipe.masks, person.key) for person in data.train])
+    training = {START: start}
+    for name in recipe.arms:
+        own = [start, _extra(kept, data, name, real)]
+        training[name] = _digest(*own, masks if recipe.of_arm(name).grounds else "")
+    return kept, CellInputs(training, _evaluation(kept, data))
+
+
+def adaptation_inputs(
+    recipe: AdaptationRecipe, data: AdaptationData, out: Path
+) -> tuple[Inputs, CellInputs]:
+    """Fingerprint the inputs of an adaptation, and say which cells each decides."""
+    kept, file = Inputs(out), recipe.pretrained
+    start = _digest(
+        _crops(kept, SOURCE, data.source), kept.add(WEIGHTS, [] if file is None else [file])
+    )
+    target = _crops(kept, TRAINING, data.target.train)
+    warmup = _digest(start, target, _views(kept, data, WARMUP))
+    arms = {
+        name: _digest(warmup, _extra(kept, data.target, name, target), _views(kept, data, name))
+        for name in recipe.arms
+    }
+    return kept, CellInputs({START: start, WARMUP: warmup, **arms}, _evaluation(kept, data.target))
+
+
+def evaluation_inputs(
+    data: ExperimentData, out: Path, *, unknown: Sequence[Person], weights: Sequence[Path]
+) -> Inputs:
+    """Fingerprint the inputs of an evaluation.
+
+    Args:
+        data: The crops.
+        out: Its run folder.
+        unknown: Query crops of unknown people.
+        weights: Weight files.
+    """
+    kept = Inputs(out)
+    _crops(kept, TRAINING, data.train)
+    _crops(kept, QUERIES, (*data.query, *unknown))
+    _crops(kept, GALLERY, data.gallery)
+    kept.add(WEIGHTS, weights)
+    return kept
+
+
+def _evaluation(kept: Inputs, data: ExperimentData) -> str:
+    query = _crops(kept, QUERIES, data.query)
+    same = data.gallery is data.query
+    return _digest(query, query if same else _crops(kept, GALLERY, data.gallery))
+
+
+def _extra(kept: Inputs, data: ExperimentData, arm: str, real: str) -> str:
+    """Digest the extra crops of an arm, and which of its roots each is from."""
+    crops, roots = data.extra[arm], data.extra_roots.get(arm, ())
+    own = real if crops is data.train else _crops(kept, f"crops of {arm}", crops)
+    return _digest(own, *roots)
+
+
+def _views(kept: Inputs, data: AdaptationData, name: str) -> str:
+    """Digest the views that target crops are averaged with before a stage or arm clusters them."""
+    views = data.views.get(name)
+    if views is None:
+        return ""
+    numbers = (views.crop.tolist(), views.quality.tolist())
+    return _digest(_crops(kept, f"views of {name}", views.people), numbers)
+
+
+def _crops(kept: Inputs, what: str, people: Sequence[Person]) -> str:
+    """Digest crops with persons and cameras, in their order."""
+    digest = hashlib.blake2b(digest_size=16)
+    for person in people:
+        row = f"{person.key!r} {person.pid} {person.camid}\n"
+        digest.update(row.encode(errors="backslashreplace"))
+    return _digest(digest.hexdigest(), kept.add(what, (person.path for person in people)))
+
+
+def _digest(*parts: object) -> str:
+    return hashlib.blake2b(repr(parts).encode(), digest_size=16).hexdigest()

@@ -1,0 +1,82 @@
+"""Kept estimates: the records of a finished keypoint file, for when some of its crops change."""
+
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from reidaug.errors import ReidaugError
+from reidaug.fingerprint import FOLDER, Changes, Inputs, content_digest
+from reidaug.perception.pose_files import MASKS
+from reidaug.perception.pose_records import PoseJob, strange_mask
+from reidaug.runs import notice
+
+WRITTEN = "written"
+"""Record of the digest of a keypoint file as it was written."""
+CROPS = "crops"
+
+
+class KeptEstimates:
+    """The records of a keypoint file, where they are kept once it is finished.
+
+    Args:
+        job: The work; its folder holds the records until then.
+        out: The keypoint file.
+    """
+
+    def __init__(self, job: PoseJob, out: Path) -> None:
+        self.job, self.out = job, out
+        self.folder = out.with_name(f".{out.name}.estimates")
+
+    def look(self, crops: Sequence[Path]) -> tuple[Inputs, dict[Path, str]]:
+        """Fingerprint crops, beside what is kept of them; give the digest of each."""
+        unfinished = self.job.folder.exists()
+        inputs = Inputs(self.job.folder if unfinished else self.folder)
+        return inputs, inputs.each(CROPS, crops)
+
+    def reopen(self, inputs: Inputs, crops: Sequence[Path], digests: Sequence[str]) -> None:
+        """Take a finished file's records up again: only crops that changed are estimated.
+
+        Not where most of its crops are others: then it is probably of another dataset.
+
+        Raises:
+            ReidaugError: The keypoint file is not as it was written, or a mask is not of this
+                command; either would be overwritten.
+        """
+        if self.job.folder.exists() or not self.folder.is_dir():
+            return
+        found = inputs.changes().get(CROPS, Changes())
+        lost = len(found.changed) + len(found.gone)
+        if len(crops) - len(found.changed) - len(found.new) < lost:
+            return
+        job = self.job._replace(folder=self.folder)
+        if self.out.exists() and content_digest(self.out) != job.records.read(WRITTEN):
+            line = inputs.text()
+            raise ReidaugError(
+                f"{self.out} was changed since, and would be overwritten: {line or 'other crops'}; "
+                "name another file with --out, or delete it"
+            )
+        if file := strange_mask(job, crops, digests):
+            raise ReidaugError(f"{file} is there already; name another folder with --masks")
+        if line := inputs.text():
+            notice(f"{self.out}: {line}; only these are estimated again")
+        self.folder.rename(self.job.folder)
+        beside = self.job.records.read(MASKS)
+        masks = (self.out.parent / beside).resolve() if isinstance(beside, str) else None
+        self.job.records.write(MASKS, str(masks))
+
+    def keep_inputs(self, inputs: Inputs) -> None:
+        """Keep the fingerprints of crops beside the records."""
+        folder = self.job.folder if self.job.folder.exists() else self.folder
+        if folder.is_dir():
+            inputs.folder = folder / FOLDER
+            inputs.save()
+
+    def finish(self) -> None:
+        """Keep the records of a file that is finished; it and they can be moved together."""
+        masks = self.job.masks
+        beside = None if masks is None else os.path.relpath(masks, self.out.parent.resolve())
+        self.job.records.write(MASKS, beside)
+        self.job.records.write(WRITTEN, content_digest(self.out))
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self.job.folder.rename(self.folder)

@@ -1,0 +1,242 @@
+"""Augmented datasets whose inputs changed since: what is told, and what is made again."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from augmented import augmented, content
+from stick_market import stick_market
+
+from reidaug.augment import engine
+from reidaug.augment.engine import RECORDS
+from reidaug.augment.target_poses import read_poses
+from reidaug.data.images import encode_jpeg, encode_png, read_image
+from reidaug.data.keypoints import read_keypoints, write_patn
+from reidaug.data.market1501 import TRAIN
+from reidaug.geometry.pose import Pose
+from reidaug.jobs import Records
+
+JOINTS = "market-annotation-train.csv"
+Change = Callable[[Path, list[Path]], str]
+
+
+@pytest.fixture
+def market(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Nine crops with masks, in chunks of two."""
+    monkeypatch.setattr(engine, "PIXELS_AT_ONCE", 2 * 64 * 32)
+    root = stick_market(tmp_path / "market", people=3, images=3)
+    (root / "masks").mkdir()
+    for path in (root / TRAIN).iterdir():
+        write_mask(root / "masks" / f"{path.stem}.png", 6)
+    return root
+
+
+def write_mask(file: Path, left: int) -> None:
+    mask = torch.zeros(64, 32, dtype=torch.bool)
+    mask[5:60, left:26] = True  # whole, and around all joints
+    file.write_bytes(encode_png(mask))
+
+
+def warps(root: Path, out: Path, **options: object) -> None:
+    pool = "good" if "poses_from" in options else "any"
+    keys = {"flow": "torso-affine", "poses": 3, "pool": pool, "background": "grey"}
+    augmented(root, out, **{**keys, "min_quality": 0.0, **options})
+
+
+def times(out: Path) -> dict[str, int]:
+    files = (path for path in out.rglob("*") if path.is_file() and path.parent.name != ".inputs")
+    return {str(path.relative_to(out)): path.stat().st_mtime_ns for path in files}
+
+
+def no_targets(root: Path, out: Path) -> list[Path]:
+    """Training images that give no target pose, in the order of their names."""
+    targets = read_poses(out / "poses.json").images
+    return [path for path in sorted((root / TRAIN).iterdir()) if path.name not in targets]
+
+
+def without_former(files: dict[str, bytes]) -> dict[str, bytes]:
+    """Leave out the records, which remember files of before."""
+    return {name: bytes for name, bytes in files.items() if not name.startswith(RECORDS)}
+
+
+def image(root: Path, others: list[Path]) -> str:
+    others[1].write_bytes(others[0].read_bytes())
+    return f"training images: 1 changed ({others[1].name})"
+
+
+def mask(root: Path, others: list[Path]) -> str:
+    write_mask(root / "masks" / f"{others[1].stem}.png", 4)
+    return f"masks: 1 changed ({others[1].stem}.png)"
+
+
+def no_mask(root: Path, others: list[Path]) -> str:
+    (root / "masks" / f"{others[1].stem}.png").unlink()
+    return f"masks: 1 gone ({others[1].stem}.png)"
+
+
+def joints(root: Path, others: list[Path]) -> str:
+    poses = read_keypoints(root / JOINTS).poses
+    pose = poses[others[1].name]
+    poses[others[1].name] = Pose(pose.xy + 1, pose.visible)
+    write_patn(root / JOINTS, poses)
+    return f"joints: 1 changed ({others[1].name})"
+
+
+@pytest.mark.parametrize("change", [image, mask, no_mask, joints])
+def test_what_changed_is_told_and_made_again(
+    market: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], change: Change
+) -> None:
+    out = tmp_path / "out"
+    warps(market, out)
+    before, others = times(out), no_targets(market, out)
+    assert capfd.readouterr().err.count("made again") == 0
+    told = change(market, others)
+    warps(market, out)
+    assert f"{out}: {told}; what depends on it is made again" in capfd.readouterr().err
+    warps(market, tmp_path / "afresh")
+    assert content(out) == content(tmp_path / "afresh")
+    remade = {name for name, time in times(out).items() if time != before[name]}
+    assert {name for name in remade if name.startswith(TRAIN)} == {
+        f"{TRAIN}/{others[1].stem}_w{k:02d}.jpg" for k in range(3)
+    }
+    warps(market, out)
+    assert "made again" not in capfd.readouterr().err
+
+
+def test_untouched_inputs_redo_nothing(
+    market: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    warps(market, out, keep_original=True)
+    before = times(out)
+    for path in (*(market / TRAIN).iterdir(), *(market / "masks").iterdir(), market / JOINTS):
+        path.touch()
+    warps(market, out, keep_original=True)
+    after = times(out)
+    assert {name for name in after if after[name] != before[name]} == {"log.jsonl"}
+    assert "made again" not in capfd.readouterr().err
+
+
+def test_a_mended_person_number_moves_the_warps(
+    market: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    warps(market, out, poses_from="shipped")
+    own = out / TRAIN / "mine.jpg"
+    own.write_text("of the user's")
+    wrong = min((market / TRAIN).iterdir())
+    right = wrong.with_name(wrong.name.replace("0001", "0003", 1).replace("_000", "_009", 1))
+    wrong.rename(right)
+    table = (market / JOINTS).read_text().replace(wrong.name, right.name)
+    (market / JOINTS).write_text(table)
+    (market / "masks" / f"{wrong.stem}.png").rename(market / "masks" / f"{right.stem}.png")
+    warps(market, out, poses_from="shipped")
+    assert f"1 renamed ({wrong.name} to {right.name})" in capfd.readouterr().err
+    assert not list((out / TRAIN).glob(f"{wrong.stem}*"))
+    assert own.exists()
+    own.unlink()
+    warps(market, tmp_path / "afresh", poses_from="shipped")
+    afresh = without_former(content(tmp_path / "afresh"))
+    assert without_former(content(out)) == afresh
+
+
+@pytest.mark.parametrize("keep", [True, False])
+def test_removed_images_leave_no_warps(market: Path, tmp_path: Path, keep: bool) -> None:
+    out = tmp_path / "out"
+    options = {"poses_from": "shipped", "keep_original": keep}
+    warps(market, out, **options)
+    for path in sorted((market / TRAIN).iterdir())[-3:]:
+        path.unlink()
+    warps(market, out, **options)
+    warps(market, tmp_path / "afresh", **options)
+    assert without_former(content(out)) == without_former(content(tmp_path / "afresh"))
+
+
+def test_a_person_added_half_way_and_a_kill_give_what_a_new_run_gives(
+    market: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, count = tmp_path / "out", [0]
+    warp = engine.warp_crops
+
+    def killed(*args: object) -> object:
+        count[0] += 1
+        if count[0] == 3:
+            raise KeyboardInterrupt
+        return warp(*args)
+
+    monkeypatch.setattr(engine, "warp_crops", killed)
+    with pytest.raises(KeyboardInterrupt):
+        warps(market, out)
+    first = min((market / TRAIN).iterdir())
+    poses = read_keypoints(market / JOINTS).poses
+    for k in range(2):
+        name = f"0000_c{k + 1}s1_00000{k}_01.jpg"
+        (market / TRAIN / name).write_bytes(first.read_bytes())
+        poses[name] = poses[first.name]
+    write_patn(market / JOINTS, poses)
+    count[0] = 1
+    with pytest.raises(KeyboardInterrupt):
+        warps(market, out)
+    count[0] = 10
+    warps(market, out)
+    warps(market, tmp_path / "afresh")
+    assert without_former(content(out)) == without_former(content(tmp_path / "afresh"))
+
+
+def test_what_a_killed_run_overwrote_is_not_taken_for_the_old(
+    market: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+    warps(market, out)
+    first, others = content(out), no_targets(market, out)
+    kept, write = others[1].read_bytes(), Records.write
+    image(market, others)
+
+    def killed(self: Records, key: int | str, record: dict[str, object]) -> None:
+        if record.get("of") not in (None, engine.STALE):
+            raise KeyboardInterrupt
+        write(self, key, record)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Records, "write", killed)
+        with pytest.raises(KeyboardInterrupt):
+            warps(market, out)
+    others[1].write_bytes(kept)
+    warps(market, out)
+    assert content(out) == first
+
+
+def test_other_backgrounds_of_a_changed_image_are_made_again(market: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    warps(market, out, background="other")
+    path = no_targets(market, out)[0]
+    path.write_bytes(encode_jpeg(255 - read_image(path)))
+    warps(market, out, background="other")
+    warps(market, tmp_path / "afresh", background="other")
+    assert content(out) == content(tmp_path / "afresh")
+
+
+def test_poses_that_are_rare_by_now_are_made(market: Path, tmp_path: Path) -> None:
+    out, options = (
+        tmp_path / "out",
+        {"poses_each": 1, "poses_each_by": "rare", "poses_from": "shipped"},
+    )
+    warps(market, out, **options)
+    poses = read_keypoints(market / JOINTS).poses
+    first, second, *_ = sorted(poses)  # of one person
+    poses[first] = poses[second]
+    write_patn(market / JOINTS, poses)
+    warps(market, out, **options)
+    warps(market, tmp_path / "afresh", **options)
+    assert without_former(content(out)) == without_former(content(tmp_path / "afresh"))
+
+
+def test_a_run_of_an_earlier_version_goes_on(market: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    warps(market, out)
+    recipe = out / "recipe.yaml"
+    recipe.write_text(recipe.read_text() + "inputs: 0123456789abcdef\n")
+    before = content(tmp_path / "out")
+    warps(market, out)
+    assert content(out).keys() == before.keys()

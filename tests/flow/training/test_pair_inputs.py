@@ -1,0 +1,141 @@
+"""Flow trainings whose files changed since they began."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from augmented import content
+from safetensors.torch import load_file, save_file
+from small_pairs import write_pairs
+from small_trainings import train_recipe
+
+from reidaug.data.images import encode_png
+from reidaug.data.keypoints import read_keypoints, write_patn
+from reidaug.data.pairs import read_flow, write_flow
+from reidaug.errors import ReidaugError
+from reidaug.flow.training.train import FlowReport, train
+from reidaug.flow.training.trainer import FlowTrainer
+from reidaug.geometry.pose import Pose
+
+SHORT = {"schedule": {"steps": 2, "rate": 1e-3}, "save_every": 1}
+Change = Callable[[Path], str]
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Pairs, and a training on them."""
+    place = tmp_path_factory.mktemp("pairs")
+    pairs, out = write_pairs(place / "pairs"), place / "out"
+    train(train_recipe(pairs, **SHORT), out)
+    return pairs, out
+
+
+@pytest.fixture
+def pairs(drawn: tuple[Path, Path]) -> Iterator[Path]:
+    """The pairs; they are as they were afterwards."""
+    kept = drawn[0].with_name("kept")
+    shutil.copytree(drawn[0], kept)
+    yield drawn[0]
+    shutil.rmtree(drawn[0])
+    kept.rename(drawn[0])
+
+
+@pytest.fixture
+def out(drawn: tuple[Path, Path], tmp_path: Path) -> Path:
+    shutil.copytree(drawn[1], tmp_path / "out")
+    return tmp_path / "out"
+
+
+def again(pairs: Path, out: Path, **keys: object) -> FlowReport:
+    report = train(train_recipe(pairs, **(SHORT | keys)), out, resume=True)
+    assert report is not None
+    return report
+
+
+def image(pairs: Path, split: str = "train") -> str:
+    first, second, *_ = sorted((pairs / split).iterdir())
+    second.write_bytes(first.read_bytes())
+    return f"images: 1 changed ({second.name})"
+
+
+def joints(pairs: Path, split: str = "train") -> str:
+    file = pairs / f"fasion-annotation-{split}.csv"
+    poses = read_keypoints(file).poses
+    name = min(poses)
+    poses[name] = Pose(poses[name].xy * 0.95, poses[name].visible)
+    write_patn(file, poses, decimals=2)
+    return f"joints: 1 changed ({name})"
+
+
+def mask(pairs: Path, split: str = "train") -> str:
+    stem = min((pairs / split).iterdir()).stem
+    (pairs / "masks" / f"{stem}.png").write_bytes(encode_png(torch.ones(32, 16, dtype=torch.bool)))
+    return f"masks: 1 changed ({stem}.png)"
+
+
+def flow(pairs: Path, split: str = "train") -> str:
+    path = min((pairs / "flows" / split).iterdir())
+    known, visible = read_flow(path)
+    write_flow(path, known * 0.9, visible)
+    return f"flows: 1 changed ({path.name})"
+
+
+def pair(pairs: Path, split: str = "train") -> str:
+    table = pairs / f"fasion-pairs-{split}.csv"
+    *lines, last = table.read_text().splitlines()
+    table.write_text("\n".join(lines) + "\n")
+    return f"pairs: 1 gone ({last.replace(',', ' > ')})"
+
+
+@pytest.mark.parametrize("change", [image, joints, mask, flow, pair])
+def test_a_training_on_other_files_is_refused(pairs: Path, out: Path, change: Change) -> None:
+    before = content(out)
+    told = change(pairs)
+    with pytest.raises(ReidaugError) as refused:
+        again(pairs, out)
+    assert str(refused.value).startswith(f"{out} was made from other files: training ")
+    assert told in str(refused.value)
+    assert str(refused.value).endswith(
+        "; name another folder with --out to train on them, or put them back"
+    )
+    assert {name: file for name, file in content(out).items() if name != ".lock"} == before
+
+
+@pytest.mark.parametrize("change", [image, flow, pair])
+def test_changed_test_pairs_are_scored_again(
+    pairs: Path, out: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], change: Change,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    before = again(pairs, out)
+    told = change(pairs, "test")
+    with monkeypatch.context() as patch:
+        patch.setattr(FlowTrainer, "step", None)  # it is not trained
+        report = again(pairs, out)
+        assert f"{out}: test {told}; " in capfd.readouterr().err
+        assert again(pairs, out) == report != before
+    assert "scored again" not in capfd.readouterr().err
+    assert train(train_recipe(pairs, **SHORT), tmp_path / "afresh") == report
+
+
+def test_untouched_pairs_redo_nothing(pairs: Path, out: Path) -> None:
+    def times() -> dict[Path, int]:
+        files = (p for p in out.rglob("*") if p.is_file() and p.parent.name != ".inputs")
+        return {path: path.stat().st_mtime_ns for path in files}
+
+    before = times()
+    for path in pairs.rglob("*"):
+        path.touch()
+    again(pairs, out)
+    assert times() == before
+
+
+def test_other_weights_to_start_from_are_told(pairs: Path, out: Path, tmp_path: Path) -> None:
+    start = tmp_path / "start"
+    shutil.copytree(out / "checkpoint", start)
+    train(train_recipe(pairs, **SHORT, start=str(start)), tmp_path / "more")
+    weights = start / "model.safetensors"
+    save_file({name: value * 2 for name, value in load_file(weights).items()}, weights)
+    with pytest.raises(ReidaugError, match=r"weights: 1 changed \(model\.safetensors\); name"):
+        again(pairs, tmp_path / "more", start=str(start))

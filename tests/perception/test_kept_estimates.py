@@ -1,0 +1,144 @@
+"""Estimated poses whose crops changed since: only these are estimated again."""
+
+from pathlib import Path
+
+import pytest
+from augmented import content
+from drawn_person import drawn_person
+
+from reidaug.errors import ReidaugError
+from reidaug.perception import pose_records
+from reidaug.perception.dataset_poses import crops_of, estimate_poses
+
+pytestmark = pytest.mark.usefixtures("blazepose")
+
+
+@pytest.fixture
+def crops(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of five crops, in chunks of two."""
+    monkeypatch.setattr(pose_records, "CHUNK", 2)
+    folder = tmp_path / "crops"
+    folder.mkdir()
+    for k in range(1, 6):
+        draw(folder / f"{k:03d}.png", k)
+    return folder
+
+
+@pytest.fixture
+def estimated(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Names of the crops whose pose is estimated from here on."""
+    read, names = pose_records.read_image, []
+
+    def noting(path: Path) -> object:
+        names.append(path.name)
+        return read(path)
+
+    monkeypatch.setattr(pose_records, "read_image", noting)
+    return names
+
+
+def draw(path: Path, k: int) -> None:
+    drawn_person((64, 32), k)[0].save(path)
+
+
+def poses(crops: Path, place: Path) -> None:
+    place.mkdir(exist_ok=True)
+    found = crops_of(crops).crops
+    estimate_poses(found, place / "k.csv", masks=place / "masks", workers=1)
+
+
+def times(place: Path) -> dict[str, int]:
+    files = (path for path in place.rglob("*") if path.is_file() and path.parent.name != ".inputs")
+    return {str(path.relative_to(place)): path.stat().st_mtime_ns for path in files}
+
+
+def test_untouched_crops_redo_nothing(
+    crops: Path, tmp_path: Path, estimated: list[str], capfd: pytest.CaptureFixture[str]
+) -> None:
+    poses(crops, tmp_path / "out")
+    assert len(estimated) == 5
+    before = times(tmp_path / "out")
+    for path in crops.iterdir():
+        path.touch()
+    poses(crops, tmp_path / "out")
+    assert times(tmp_path / "out") == before
+    assert len(estimated) == 5
+    assert "again" not in capfd.readouterr().err
+
+
+def test_only_changed_new_and_renamed_crops_are_estimated(
+    crops: Path, tmp_path: Path, estimated: list[str], capfd: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    poses(crops, out)
+    before = times(out)
+    draw(crops / "003.png", 13)
+    draw(crops / "000.png", 14)
+    (crops / "005.png").rename(crops / "006.png")
+    estimated.clear()
+    poses(crops, out)
+    assert (
+        f"{out / 'k.csv'}: crops: 1 changed (003.png), 1 renamed (005.png to 006.png), "
+        "1 new (000.png); only these are estimated again"
+    ) in capfd.readouterr().err
+    assert estimated == ["000.png", "003.png", "006.png"]
+    poses(crops, tmp_path / "afresh")
+    assert content(out) == content(tmp_path / "afresh")
+    after = times(out)
+    assert {n for n in after if n.startswith("masks") and after[n] == before.get(n)} == {
+        "masks/001.png", "masks/002.png", "masks/004.png"
+    }  # fmt: skip
+
+
+def test_a_kill_and_another_change_give_what_a_new_run_gives(
+    crops: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, estimated: list[str]
+) -> None:
+    out = tmp_path / "out"
+    poses(crops, out)
+    first = content(out)
+    kept, noting = (crops / "001.png").read_bytes(), pose_records.read_image
+    draw(crops / "001.png", 11)
+    draw(crops / "005.png", 15)
+
+    def killed(path: Path) -> object:
+        if path.name == "005.png":
+            raise KeyboardInterrupt
+        return noting(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(pose_records, "read_image", killed)
+        with pytest.raises(KeyboardInterrupt):
+            poses(crops, out)
+    (crops / "001.png").write_bytes(kept)
+    draw(crops / "005.png", 5)
+    estimated.clear()
+    poses(crops, out)
+    assert estimated == ["001.png", "005.png"]
+    assert content(out).keys() == first.keys()
+    assert content(out)["k.csv"] == first["k.csv"]
+    poses(crops, tmp_path / "afresh")
+    assert content(out)["masks/001.png"] == content(tmp_path / "afresh")["masks/001.png"]
+
+
+def test_joints_mended_by_hand_are_not_overwritten(crops: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    poses(crops, out)
+    file = out / "k.csv"
+    file.write_text(file.read_text().replace("001.png", "001.PNG"))
+    before = content(out)
+    draw(crops / "003.png", 13)
+    with pytest.raises(ReidaugError, match=r"k\.csv was changed since, and would be overwritten: "
+                       r"crops: 1 changed \(003\.png\); name another file with --out"):  # fmt: skip
+        poses(crops, out)
+    assert content(out) == before
+
+
+def test_a_mask_of_the_users_for_a_new_crop_is_not_overwritten(crops: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    poses(crops, out)
+    draw(crops / "007.png", 17)
+    (out / "masks" / "007.png").write_text("cut out by hand")
+    before = content(out)
+    with pytest.raises(ReidaugError, match=r"masks/007\.png is there already; name another folder"):
+        poses(crops, out)
+    assert content(out) == before
