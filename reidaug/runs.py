@@ -17,7 +17,7 @@ import click
 import yaml
 
 from reidaug.errors import ReidaugError
-from reidaug.files import named_error, read_text, write_atomically
+from reidaug.files import named_error, read_text, remove_partials, write_atomically
 from reidaug.locks import LOCK, Lock, lock
 from reidaug.yaml_values import YamlError, parse_yaml
 
@@ -73,6 +73,7 @@ class RunFolder:
         check_folder(path, known=known)
         path.mkdir(parents=True, exist_ok=True)
         taken = lock(path / LOCK, of=path)
+        remove_partials(path)
         if not file.exists():
             write_atomically(file, text.encode())
             return cls(path, resumed=False, held=taken)

@@ -27,6 +27,8 @@ from reidaug.experiments.beforehand import check_images, check_retrieval, check_
 from reidaug.files import summarise_left_out
 
 MANIFEST = "manifest.parquet"
+QUALITIES = {"file": str, "quality": float}
+"""Columns of a manifest that tell the quality of warps."""
 
 
 class ExperimentData(NamedTuple):
@@ -266,10 +268,8 @@ def _good_crops(root: Path, options: ExperimentOptions) -> ReIDDataset:
     )
     if not min_quality or not table.is_file():
         return dataset
-    rows = read_manifest(table)
-    if any(not {"file", "quality"} <= row.keys() for row in rows[:1]):
-        raise ReidaugError(f"{table}: has no columns 'file' and 'quality' to filter warps by")
-    good = {Path(row["file"]).name for row in rows if (row["quality"] or 0.0) >= min_quality}
+    rows = read_manifest(table, QUALITIES)
+    good = {Path(row["file"]).name for row in rows if row["quality"] >= min_quality}
     crops = tuple(person for person in dataset.train if person.path.name in good)
     if not crops:
         raise ReidaugError(f"{table}: no warp has a quality of {min_quality} or more")

@@ -169,6 +169,11 @@ class FinetuneGrid(Grid[FinetuneReport]):
             self.model_path(key).unlink(missing_ok=True)
         return key
 
+    def rewind(self) -> None:
+        """Drop the lines of cells that are trained from their first step again."""
+        keys = [key for key in self.plan() if self.finished(key) or self.trained.read(str(key))]
+        self.folder.rewind(lambda record: (record.get("stage"), record.get("seed")) in keys)
+
     @property
     def trained(self) -> Records:
         """The last training metrics of cells whose weights are written."""

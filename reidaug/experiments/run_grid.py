@@ -15,7 +15,7 @@ from joblib import delayed
 
 from reidaug.experiments.arms import ExperimentOptions, extends
 from reidaug.experiments.results import CellResult
-from reidaug.files import write_atomically
+from reidaug.files import remove_partials, write_atomically
 from reidaug.jobs import Records, run_tasks
 from reidaug.machine import cores
 from reidaug.report.experiment import ExperimentReport, read_report
@@ -65,6 +65,9 @@ class Grid(ABC, Generic[R]):
     def report(self) -> R:
         """Build the report of the finished experiment."""
 
+    def rewind(self) -> None:
+        """Drop lines of the log that will be written again; cells may do that themselves."""
+
     def finished(self, key: CellKey) -> bool:
         """Whether a cell has a record."""
         return self.records.read(str(key)) is not None
@@ -108,6 +111,11 @@ def run_experiment(
     if (finished := folder.finished()) is not None:
         return read_report(finished, kind)
     experiment = grid(folder)
+    for inner in folder.path.iterdir():
+        if inner.is_dir():
+            remove_partials(inner)
+    if folder.resumed:
+        experiment.rewind()
     run_grid(experiment, workers)
     report = experiment.report()
     write_atomically(folder.path / "cmc.png", cmc_picture(report.cmc))

@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from reidaug.errors import ReidaugError, UsageError
-from reidaug.files import read_text, write_atomically
+from reidaug.files import read_text, remove_partials, write_atomically
 from reidaug.finite import check_weights
 from reidaug.flow.components import build_component, check_source
 from reidaug.flow.estimator import FlowEstimator
@@ -50,6 +50,7 @@ def save_checkpoint(
     if "class" not in (recipe.get("estimator") or {}):
         raise ValueError("a checkpoint's recipe needs 'estimator' with a 'class'")
     folder.mkdir(parents=True, exist_ok=True)
+    remove_partials(folder)
     for name, network in ((WEIGHTS, estimator), (GENERATOR, generator)):
         if network is not None:
             state = network.state_dict().items()

@@ -65,10 +65,11 @@ def render_people(
     """
     require_extra("synth", "anny", "warp")
     folder = RunFolder.open(out, recipe, resume=True)
+    records = Records(out / RECORDS)
     if (report := folder.finished()) is not None:
+        _remove_leftovers(records, out)
         return report
     load_body()  # builds its cache before the workers need it
-    records = Records(out / RECORDS)
     tasks = make_tasks()
     finished = {person: record for person in tasks if (record := records.read(person))}
     # No tasks for finished people: after a task that returns at once, the next one, which loads the
@@ -87,10 +88,15 @@ def render_people(
     report = {"crops": crops, **write_tables(complete)}
     folder.log(persons=len(missing), seconds=round(time.monotonic() - started, 2))
     folder.report(report)
+    _remove_leftovers(records, out)
+    return report
+
+
+def _remove_leftovers(records: Records, out: Path) -> None:
+    """Remove what a finished dataset needs no more, and what killed runs left half written."""
     records.remove()
     for partial in out.rglob(".*.part"):
         partial.unlink()
-    return report
 
 
 def _render_person(records: Records, person: int, task: Task) -> int:

@@ -78,6 +78,8 @@ def train(
         if main:
             done = _save_and_score(trainer, testing, run)
         trainer.accelerator.wait_for_everyone()
+    if main:
+        States(out).remove()
     return TypeAdapter(FlowReport).validate_python(done) if main and done else None
 
 
@@ -230,5 +232,4 @@ def _save_and_score(trainer: FlowTrainer, pairs: PairList, run: RunFolder) -> di
     report = scored.as_dict(seed=recipe.seed)
     report |= {"evaluate_on": recipe.evaluate_on, "steps": recipe.schedule.steps}
     run.report(report)
-    States(run.path).remove()
     return report

@@ -157,10 +157,10 @@ def train_surface(recipe: TrainSurface, out: Path, *, resume: bool = False) -> d
     """
     trainer = SurfaceTrainer(recipe)
     run = RunFolder.open(out, resolved(recipe), resume=resume)
-    report = run.finished()
+    report, state = run.finished(), StateFile(out / STATE)
     if report is not None:
+        state.remove()
         return report
-    state = StateFile(out / STATE)
     kept = state.read(torch.device("cpu"))
     if kept is not None:
         trainer.restore(kept)
