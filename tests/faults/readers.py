@@ -258,7 +258,7 @@ def _read_target_poses(path: Path) -> None:
     targets = read_poses(path)
     assert min(targets.size) > 0 and max(targets.size) < 2**31
     assert targets.pose.xy[targets.pose.visible].isfinite().all()
-    assert len(targets.images) == len(targets.pose.xy) > 0
+    assert len(targets.images) == len(targets.pose.xy)
 
 
 def _recipes(folder: Path) -> Files:

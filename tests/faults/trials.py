@@ -112,7 +112,7 @@ def two_runs(whole: Whole, draw: random.Random) -> Iterator[Ended]:
         with said.open("wb") as file:
             second.append(subprocess.Popen(arguments, stdout=file, stderr=file))
         with suppress(subprocess.TimeoutExpired):
-            second[-1].wait(20)
+            second[-1].wait(90)
         (whole.folder / "second.code").write_text(str(second[-1].poll()))
 
     yield struck(whole, before=(draw.randint(2, whole.ended.changes), strike))
