@@ -2,6 +2,7 @@
 
 python benchmarks/reliability.py commands --kills 50
 python benchmarks/reliability.py files --minutes 10
+python benchmarks/reliability.py files --minutes 10 COCO OpenPose
 
 The trials are those of tests/faults, on inputs of a second or two. They come in rounds, of every
 command a few, and the results so far are written after each: a run that is stopped has tried less.
@@ -17,7 +18,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from provenance import ROOT, write_result
+from provenance import RESULTS, ROOT, about, write_result
 
 FAULTS = ROOT / "tests" / "faults"
 COMMANDS = (
@@ -44,6 +45,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("what", choices=("commands", "files"))
+    parser.add_argument("kinds", nargs="*", help="Kinds of files, the others stay. [default: all]")
     parser.add_argument("--kills", type=int, default=50, help="Trials with kills of each command.")
     parser.add_argument("--minutes", type=float, default=10, help="Minutes for each kind of file.")
     parser.add_argument("--hours", type=float, default=24, help="Begin no round after these.")
@@ -51,10 +53,12 @@ def main() -> None:
     command = f"python benchmarks/reliability.py {arguments.what}"
     if arguments.what == "files":
         command += f" --minutes {arguments.minutes:g}"
-        readers: dict[str, Any] = {}
-        for name in READERS:
-            readers[name] = fuzzed(name, arguments.minutes)
-            write_result("reliability_files", command, readers=readers)
+        path = RESULTS / "reliability_files.json"
+        readers = json.loads(path.read_text())["readers"] if arguments.kinds else {}
+        for name in arguments.kinds or READERS:
+            own = about(command)
+            readers[name] = fuzzed(name, arguments.minutes) | {"commit": own["commit"]}
+            write_result(path.stem, command, readers=readers)
         return
     commands: dict[str, Any] = {}
     for name, fault, trial in trials(arguments.kills, time.monotonic() + 3600 * arguments.hours):

@@ -64,15 +64,15 @@ def _wrong(commands: Mapping[str, Any]) -> list[str]:
 def spoiled(result: Mapping[str, Any]) -> list[str]:
     """Tabulate the reading of spoiled files."""
     lines = [
-        f"`{result['command']}`, {result['hardware']}, commit {result['commit']}, "
-        f"{result['date']}.",
+        f"`{result['command']}`, {result['hardware']}, {result['date']}.",
         "",
-        "| files | minutes | read | refused in one line | otherwise |",
-        "|---|---|---|---|---|",
+        "| files | minutes | read | refused in one line | otherwise | commit |",
+        "|---|---|---|---|---|---|",
     ]
     for name, row in result["readers"].items():
         failures = len(row["failures"]) or ("the process ended" if row.get("died") else 0)
         lines.append(
-            f"| {name} | {row['minutes']:g} | {row['read']:,} | {row['refused']:,} | {failures} |"
+            f"| {name} | {row['minutes']:g} | {row['read']:,} | {row['refused']:,} | {failures} | "
+            f"{row['commit']} |"
         )
     return lines

@@ -23,9 +23,9 @@ def test_trials_are_counted_by_command_and_fault_and_tabulated() -> None:
 
 
 def test_readings_are_tabulated() -> None:
-    row = {"minutes": 10.0, "read": 1234, "refused": 5, "failures": []}
+    row = {"minutes": 10.0, "read": 1234, "refused": 5, "failures": [], "commit": "2"}
     text = "\n".join(spoiled({**FROM, "readers": {"COCO": row}}))
-    assert text.endswith("| COCO | 10 | 1,234 | 5 | 0 |")
+    assert text.endswith("| COCO | 10 | 1,234 | 5 | 0 | 2 |")
 
 
 def test_the_names_are_those_of_the_tests() -> None:

@@ -156,7 +156,10 @@ def _mat(folder: Path) -> Files:
 def _check_keypoints(path: Path) -> None:
     from reidaug.data.keypoints import read_keypoints
 
-    for pose in read_keypoints(path, names=NAMES, size_of=lambda name: (64, 32)).poses.values():
+    found = read_keypoints(path, names=NAMES, size_of=lambda name: (64, 32))
+    assert all(line.encode() for line in (*found.left_out, *found.notes))
+    assert not any("\n" in line for line in found.left_out)
+    for pose in found.poses.values():
         assert pose.xy.isfinite().all() and pose.xy.abs().max() <= 1e6
         assert pose.visible.any()
 
