@@ -23,8 +23,9 @@ from provenance import RESULTS, ROOT, about, write_result
 FAULTS = ROOT / "tests" / "faults"
 COMMANDS = (
     "augment", "pairs", "synth pairs", "train-flow", "finetune-eval", "synth market",
-    "synth surfaces", "pose", "compare", "train-flow, surfaces", "finetune-eval, uda",
+    "synth surfaces", "pose", "compare",
 )  # fmt: skip
+SLOW = ("train-flow, surfaces", "finetune-eval, uda")
 READERS = (
     "images", "keypoints CSV", "COCO", "OpenPose", "MAT", "Parquet", "recipes", "weights",
     "flow checkpoints", "flows", "target poses", "training states", "pair lists", "image lists",
@@ -110,11 +111,11 @@ def trials(kills: int, until: float) -> Iterator[tuple[str, str, dict[str, Any]]
 def _requests(kills: int) -> Iterator[dict[str, Any]]:
     others = {fault: trials for fault, trials in ROUND.items() if fault != "kill"}
     for number in range(-(-kills // ROUND["kill"])):
-        for faults in ({"kill": ROUND["kill"]}, others):
-            for name in COMMANDS:
-                yield {"command": name, "faults": dict(faults), "seed": number}
-        faults = {"worker": 1, "parent": 1} | ({"two runs": 1} if number % 4 == 0 else {})
-        yield {"command": WITH_WORKERS, "faults": faults, "seed": number}
+        first = {name: {"kill": ROUND["kill"]} for name in (*COMMANDS, WITH_WORKERS, *SLOW)}
+        first[WITH_WORKERS] = {"worker": 1, "parent": 1, "two runs": int(number % 4 == 0)}
+        rest = dict.fromkeys((*COMMANDS, *SLOW), others)
+        for name, faults in (*first.items(), *rest.items()):
+            yield {"command": name, "faults": dict(faults), "seed": number}
 
 
 def count(command: dict[str, Any], fault: str, trial: dict[str, Any]) -> None:

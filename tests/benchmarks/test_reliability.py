@@ -1,6 +1,6 @@
 """Counts of trials, and the tables made of them."""
 
-from reliability import COMMANDS, READERS, ROUND, WITH_WORKERS, count
+from reliability import COMMANDS, READERS, ROUND, SLOW, WITH_WORKERS, count
 from reliability_tables import TITLES, spoiled, tried
 
 FROM = {"command": "c", "hardware": "h", "commit": "1", "date": "d"}
@@ -33,7 +33,7 @@ def test_the_names_are_those_of_the_tests() -> None:
 
     folder = Path(__file__).parents[1] / "faults"
     for file, names in (
-        ("small_commands.py", (*COMMANDS, WITH_WORKERS)),
+        ("small_commands.py", (*COMMANDS, *SLOW, WITH_WORKERS)),
         ("readers.py", READERS),
         ("trials.py", (*ROUND, *TITLES)),
     ):

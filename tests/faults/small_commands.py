@@ -10,9 +10,8 @@ from typing import Any, NamedTuple
 from small_trainings import train_recipe
 
 SKIPPED = ("log.jsonl", "said", ".lock")
-TIMES = frozenset(
-    ("seconds", "images_per_s", "crops_per_s", "workers", "ms_per_image", "rate", "peak_mb")
-)
+TIMES = frozenset(("seconds", "images_per_s", "crops_per_s", "workers", "training", "sizes"))
+"""Keys of reports and logs that hold measured times, or how many workers there were."""
 
 
 class SmallCommand(NamedTuple):
