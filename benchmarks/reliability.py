@@ -3,6 +3,7 @@
 python benchmarks/reliability.py commands --kills 50
 python benchmarks/reliability.py files --minutes 10
 python benchmarks/reliability.py files --minutes 10 COCO OpenPose
+python benchmarks/reliability.py commands --kills 50 pose
 
 The trials are those of tests/faults, on inputs of a second or two. They come in rounds, of every
 command a few, and the results so far are written after each: a run that is stopped has tried less.
@@ -15,7 +16,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from provenance import RESULTS, ROOT, about, write_result
@@ -46,7 +47,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("what", choices=("commands", "files"))
-    parser.add_argument("kinds", nargs="*", help="Kinds of files, the others stay. [default: all]")
+    parser.add_argument("only", nargs="*", help="Some of them; results of others stay.")
     parser.add_argument("--kills", type=int, default=50, help="Trials with kills of each command.")
     parser.add_argument("--minutes", type=float, default=10, help="Minutes for each kind of file.")
     parser.add_argument("--hours", type=float, default=24, help="Begin no round after these.")
@@ -55,16 +56,23 @@ def main() -> None:
     if arguments.what == "files":
         command += f" --minutes {arguments.minutes:g}"
         path = RESULTS / "reliability_files.json"
-        readers = json.loads(path.read_text())["readers"] if arguments.kinds else {}
-        for name in arguments.kinds or READERS:
+        readers = json.loads(path.read_text())["readers"] if arguments.only else {}
+        for name in arguments.only or READERS:
             own = about(command)
             readers[name] = fuzzed(name, arguments.minutes) | {"commit": own["commit"]}
             write_result(path.stem, command, readers=readers)
         return
-    commands: dict[str, Any] = {}
-    for name, fault, trial in trials(arguments.kills, time.monotonic() + 3600 * arguments.hours):
+    command += f" --kills {arguments.kills}"
+    path, own = RESULTS / "reliability.json", about(command)["commit"]
+    before = json.loads(path.read_text()) if arguments.only else {"commands": {}, "commits": {}}
+    stay = {name for name in before["commands"] if name not in arguments.only}
+    commands = {name: before["commands"][name] for name in stay}
+    commits = {name: before["commits"][name] for name in stay}
+    until = time.monotonic() + 3600 * arguments.hours
+    for name, fault, trial in trials(arguments.kills, until, only=arguments.only):
         count(commands.setdefault(name, {}), fault, trial)
-        write_result("reliability", f"{command} --kills {arguments.kills}", commands=commands)
+        commits[name] = own
+        write_result(path.stem, command, commands=commands, commits=commits)
 
 
 def fuzzed(name: str, minutes: float) -> dict[str, Any]:
@@ -83,8 +91,10 @@ def fuzzed(name: str, minutes: float) -> dict[str, Any]:
     return {key: result[key] for key in ("minutes", "read", "refused", "failures")}
 
 
-def trials(kills: int, until: float) -> Iterator[tuple[str, str, dict[str, Any]]]:
-    """Yield the trials of all commands, in rounds: command, fault, result."""
+def trials(
+    kills: int, until: float, *, only: Sequence[str]
+) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Yield the trials of all commands, or of some, in rounds: command, fault, result."""
     alone = ["unshare", "-rm"]  # with mounts of its own: small disks
     may = shutil.which("unshare") and subprocess.run([*alone, "true"], check=False).returncode == 0
     command = [*(alone if may else ()), sys.executable, str(FAULTS / "trials.py")]
@@ -94,6 +104,8 @@ def trials(kills: int, until: float) -> Iterator[tuple[str, str, dict[str, Any]]
         assert process.stdin is not None
         assert process.stdout is not None
         for request in _requests(kills):
+            if only and request["command"] not in only:
+                continue
             if time.monotonic() > until:
                 break
             if not may:

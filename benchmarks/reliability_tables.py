@@ -21,8 +21,7 @@ def tried(result: Mapping[str, Any]) -> list[str]:
     """Tabulate the trials of commands, one row for each kind of fault and one for each command."""
     commands = result["commands"]
     lines = [
-        f"`{result['command']}`, {result['hardware']}, commit {result['commit']}, "
-        f"{result['date']}.",
+        f"`{result['command']}`, {result['hardware']}, {result['date']}.",
         "",
         "| what was done | commands | times | trials | as an uninterrupted run |",
         "|---|---|---|---|---|",
@@ -35,13 +34,13 @@ def tried(result: Mapping[str, Any]) -> list[str]:
         "",
         "Kills of each command:",
         "",
-        "| command | times | trials | as an uninterrupted run |",
+        "| command | times | trials | as an uninterrupted run | commit |",
     ]
-    lines.append("|---|---|---|---|")
+    lines.append("|---|---|---|---|---|")
     for name, faults in commands.items():
         rows = [faults[fault] for fault in ("kill", "parent", "worker") if fault in faults]
         if rows:
-            lines.append(f"| `{name}` | {_sums(rows)} |")
+            lines.append(f"| `{name}` | {_sums(rows)} | {result['commits'][name]} |")
     return [*lines, "", *_wrong(commands)]
 
 

@@ -14,9 +14,9 @@ def test_trials_are_counted_by_command_and_fault_and_tabulated() -> None:
     assert (row["trials"], row["times"], row["as whole"]) == (3, 4, 2)
     assert row["wrong"] == {"lost or changed": 1}
     assert row["examples"] == ["lost run/a.csv", "differs run/b.csv"]
-    text = "\n".join(tried({**FROM, "commands": commands}))
+    text = "\n".join(tried({**FROM, "commands": commands, "commits": {"pairs": "2"}}))
     assert f"| {TITLES['kill']} | 1 | 4 | 3 | 2 of 3 |" in text
-    assert "| `pairs` | 4 | 3 | 2 of 3 |" in text
+    assert "| `pairs` | 4 | 3 | 2 of 3 | 2 |" in text
     assert text.endswith(
         "- `pairs`, killed (SIGKILL of all its processes): lost or changed, 1 of 3"
     )

@@ -94,5 +94,5 @@ def test_a_damaged_cache_is_built_again(tmp_path, monkeypatch):
     monkeypatch.setenv("REIDAUG_CACHE", str(tmp_path))
     (tmp_path / kept.name).write_bytes(kept.read_bytes()[:-1000])
     again = load_body.__wrapped__()
-    assert all(np.array_equal(a, b) for a, b in zip(whole, again, strict=True))
-    assert (tmp_path / kept.name).stat().st_size == kept.stat().st_size
+    assert (again.bones, again.parents) == (whole.bones, whole.parents)
+    assert np.allclose(again.template, whole.template, atol=1e-4)
