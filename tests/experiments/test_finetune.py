@@ -1,6 +1,7 @@
 """Fine-tuning experiments on drawn figures: cells, resuming, arms, data."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -303,3 +304,21 @@ def test_weights_that_cannot_be_fetched_leave_no_folder(root, tmp_path, monkeypa
     with pytest.raises(ReidaugError, match=r"pip could not fetch .*weights: PATH"):
         finetune(recipe(root, **changes), tmp_path / "run", workers=1)
     assert not (tmp_path / "run").exists()
+
+
+def test_what_a_killed_run_left_behind_goes_away(root, whole):
+    shutil.copytree(root / "whole", root / "killed")
+    folder = root / "killed"
+    (folder / "report.json").unlink()
+    (folder / "cells" / "warps_grey-seed1.json").unlink()  # killed before its record was written
+    start = folder / "checkpoints" / f"{START}-seed0.safetensors"
+    shutil.copy(start, folder / "checkpoints" / "real_only-seed0.safetensors")
+    (folder / "checkpoints" / f".{start.name}.1.part").touch()
+    shutil.rmtree(folder / "trained", ignore_errors=True)
+    report = finetune(recipe(root), folder, resume=True, workers=1)
+    assert report.as_dict() == whole.as_dict()
+    assert sorted(p.name for p in (folder / "checkpoints").iterdir()) == sorted(
+        p.name for p in (root / "whole" / "checkpoints").iterdir()
+    )
+    lines, once = ((root / f / "log.jsonl").read_text() for f in ("killed", "whole"))
+    assert sorted(lines.splitlines()) == sorted(once.splitlines())

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 import psutil
 
-PATIENCE = 120.0
+PATIENCE = 600.0
 """Seconds that an attempt may take; one that takes longer hangs."""
 _CHANGES = frozenset(
     ("os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.link", "os.symlink", "os.truncate")
