@@ -2,8 +2,8 @@
 
 python benchmarks/reliability.py commands --kills 50
 python benchmarks/reliability.py files --minutes 10
-python benchmarks/reliability.py files --minutes 10 COCO OpenPose
-python benchmarks/reliability.py commands --kills 50 pose
+python benchmarks/reliability.py files COCO OpenPose --minutes 10
+python benchmarks/reliability.py commands pose --kills 50
 
 The trials are those of tests/faults, on inputs of a second or two. They come in rounds, of every
 command a few, and the results so far are written after each: a run that is stopped has tried less.
