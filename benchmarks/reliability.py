@@ -63,7 +63,7 @@ def main() -> None:
             write_result(path.stem, command, readers=readers)
         return
     command += f" --kills {arguments.kills}"
-    path, own = RESULTS / "reliability.json", about(command)["commit"]
+    path, commit = RESULTS / "reliability.json", about(command)["commit"]
     before = json.loads(path.read_text()) if arguments.only else {"commands": {}, "commits": {}}
     stay = {name for name in before["commands"] if name not in arguments.only}
     commands = {name: before["commands"][name] for name in stay}
@@ -71,7 +71,7 @@ def main() -> None:
     until = time.monotonic() + 3600 * arguments.hours
     for name, fault, trial in trials(arguments.kills, until, only=arguments.only):
         count(commands.setdefault(name, {}), fault, trial)
-        commits[name] = own
+        commits[name] = commit
         write_result(path.stem, command, commands=commands, commits=commits)
 
 
