@@ -14,6 +14,7 @@ from flow_tables import TITLES, drawn, page, sizes, table1
 from photograph_arm_tables import beside_rendered, compared, headline, job, settings, source
 from photograph_tables import averaging, round_trips
 from reid_tables import in_short, interval, starts, studies, verdict
+from reliability_tables import spoiled, tried
 from shipped import of_these_weights, shipped
 from surface_tables import by_eye, on_photographs, on_rendered_people
 from uses_tables import training_uses
@@ -68,6 +69,7 @@ def pages() -> dict[Path, Sequence[str]]:
         ),
         ROOT / "docs" / "test-time-averaging.md": (averaged(),),
         ROOT / "docs" / "dgnet.md": (adapted(),),
+        ROOT / "docs" / "reliability.md": reliability(),
         TEMPLATES / "photographs.html": ("\n".join(beside_rendered(RESULTS)),),
     }
 
@@ -141,6 +143,17 @@ def adapted() -> str:
     if not path.exists():
         return "Not measured yet."
     return "\n".join(adaptation_uses(json.loads(path.read_text())))
+
+
+def reliability() -> tuple[str, str]:
+    """Write the results of docs/reliability.md."""
+    tables = {"reliability": tried, "reliability_files": spoiled}
+    paths = {RESULTS / f"{name}.json": table for name, table in tables.items()}
+    commands, files = (
+        "\n".join(table(json.loads(path.read_text()))) if path.exists() else "Not measured yet."
+        for path, table in paths.items()
+    )
+    return commands, files
 
 
 def photographs(name: str, tables: Callable[[dict[str, Any]], list[str]]) -> str:

@@ -16,7 +16,7 @@ import click
 from reidaug import __version__
 from reidaug.children import safe_children
 from reidaug.errors import ReidaugError, require_extra
-from reidaug.locks import release_all
+from reidaug.locks import locks_of_a_command
 
 
 class Entry(NamedTuple):
@@ -101,7 +101,7 @@ def main(argv: list[str] | None = None) -> None:
     """
     argv = sys.argv[1:] if argv is None else argv
     try:
-        with safe_children(), _terminable():
+        with _terminable(), safe_children(), locks_of_a_command():
             group.main(argv, prog_name="reidaug", standalone_mode=False)
     except click.ClickException as error:
         error.show()
@@ -127,8 +127,6 @@ def main(argv: list[str] | None = None) -> None:
             traceback.print_exc()
         click.echo(f"reidaug: {_one_line(error)}", err=True)
         sys.exit(error.exit_code if isinstance(error, ReidaugError) else 1)
-    finally:
-        release_all()  # an error may still refer to the run that it ended
     sys.exit(0)
 
 

@@ -5,6 +5,8 @@ import os
 import socket
 import time
 import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,7 @@ PATIENCE = 3.0
 """Seconds to wait for another run: the workers of a killed one end within them."""
 
 _OPEN = os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
+_kept: list["Lock"] | None = None
 _held: weakref.WeakValueDictionary[Path, "Lock"] = weakref.WeakValueDictionary()
 
 
@@ -80,6 +83,8 @@ def lock(path: Path, *, of: Path) -> Lock:
             continue
         taken = Lock(path, descriptor)
         _held[path] = taken
+        if _kept is not None:
+            _kept.append(taken)
         return taken
 
 
@@ -91,10 +96,21 @@ def look(path: Path, *, of: Path) -> None:
         taken.release()
 
 
-def release_all() -> None:
-    """Give up all locks of this process."""
-    for held in list(_held.values()):
-        held.release()
+@contextmanager
+def locks_of_a_command() -> Iterator[None]:
+    """Keep the locks that this process takes in the block until its end, and give all up then.
+
+    A signal that comes while what refers to a lock is disposed of would be lost: Python prints such
+    exceptions and goes on. An error may still refer to the run that it ended.
+    """
+    global _kept  # noqa: PLW0603 - whoever takes a lock knows nothing of the command
+    before, _kept = _kept, []
+    try:
+        yield
+    finally:
+        _kept = before
+        for held in list(_held.values()):
+            held.release()
 
 
 def _try(path: Path) -> int | None:

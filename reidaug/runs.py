@@ -85,7 +85,7 @@ class RunFolder:
         check_folder(path, known=known)
         path.mkdir(parents=True, exist_ok=True)
         run = cls(path, resumed=False, held=lock(path / LOCK, of=path))
-        remove_partials(path, of=(RECIPE, REPORT, LOG, SUMS))
+        remove_partials(path)
         old = run._stored(text)
         if old is not None:
             run.resumed = True

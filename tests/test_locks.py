@@ -14,7 +14,7 @@ import pytest
 
 from reidaug import locks
 from reidaug.errors import ReidaugError
-from reidaug.locks import LOCK, lock, release_all
+from reidaug.locks import LOCK, lock, locks_of_a_command
 from reidaug.runs import RunFolder, check_lock
 
 RECIPE = {"command": "augment", "poses": 3}
@@ -123,11 +123,13 @@ def test_a_finished_run_is_read_where_nobody_may_write(tmp_path: Path) -> None:
     tmp_path.chmod(0o700)
 
 
-def test_all_locks_are_given_up_together(tmp_path: Path) -> None:
-    held = [lock(tmp_path / name, of=tmp_path) for name in ("a", "b")]
-    release_all()
+def test_the_locks_of_a_command_are_kept_to_its_end_and_given_up_together(tmp_path: Path) -> None:
+    with locks_of_a_command():
+        held = lock(tmp_path / "a", of=tmp_path)
+        lock(tmp_path / "b", of=tmp_path)  # nothing refers to it
+        assert {path.name for path in tmp_path.iterdir()} == {"a", "b"}
     assert not list(tmp_path.iterdir())
-    assert len(held) == 2
+    assert held.path.name == "a"
 
 
 def test_looking_leaves_nothing_and_takes_nothing_from_oneself(tmp_path: Path) -> None:

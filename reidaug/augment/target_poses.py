@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from reidaug.augment.pose_pool import Refusal, count_flaws, describe_flaws
+from reidaug.data.images import LONGEST_SIDE
+from reidaug.data.joint_numbers import FARTHEST
 from reidaug.data.joint_placement import place
 from reidaug.data.keypoints import read_keypoints
 from reidaug.errors import ReidaugError, UsageError
@@ -25,6 +27,11 @@ Choice = Literal["random", "medoids"]
 CHOICES: tuple[str, ...] = get_args(Choice)
 POSES = "poses.json"
 MOST_COMPARED = 2_000  # poses; the table of their distances takes 16 MB
+
+# What a file with other values in it leads to.
+_DAMAGED = (
+    ValueError, KeyError, TypeError, RuntimeError, RecursionError, OverflowError, AttributeError
+)  # fmt: skip
 
 
 class TargetPoses(NamedTuple):
@@ -254,6 +261,14 @@ def read_poses(path: Path) -> TargetPoses:
         pose = Pose(xy.reshape(len(records), joints, 2), visible.reshape(len(records), joints))
         images = tuple(str(r["image"]) for r in records)
         refused = tuple(Refusal(str(r["image"]), str(r["why"])) for r in content.get("refused", ()))
-        return TargetPoses((int(height), int(width)), int(content["seed"]), images, pose, refused)
-    except (ValueError, KeyError, TypeError, RuntimeError) as error:
-        raise ReidaugError(f"{path}: not a file of target poses ({error})") from None
+        targets = TargetPoses(
+            (int(height), int(width)), int(content["seed"]), images, pose, refused
+        )
+    except _DAMAGED as error:
+        reason = " ".join(str(error).split())
+        raise ReidaugError(f"{path}: not a file of target poses ({reason})") from None
+    if not 0 < min(targets.size) <= max(targets.size) <= LONGEST_SIDE:
+        raise ReidaugError(f"{path}: target poses of no image's size")
+    if not (pose.xy[pose.visible].abs() <= FARTHEST).all():
+        raise ReidaugError(f"{path}: a joint lies nowhere")
+    return targets

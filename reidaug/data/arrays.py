@@ -54,7 +54,10 @@ def read_arrays(
                     f"{path}: not read, for it unpacks to over {MOST_BYTES >> 20} MiB"
                 )
         with np.load(path, allow_pickle=False) as arrays:
-            return {name: arrays[name] for name in names}
+            found = {name: arrays[name] for name in names}
+        if not all(isinstance(array, np.ndarray) for array in found.values()):
+            raise ValueError  # NumPy gives the bytes of what is no array
+        return found
     except (
         OSError, ValueError, TypeError, KeyError, EOFError, MemoryError, RuntimeError,
         NotImplementedError, zipfile.BadZipFile, zlib.error,

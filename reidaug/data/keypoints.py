@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from reidaug.data.detected_people import read_coco, read_openpose
+from reidaug.data.image_folders import printable
 from reidaug.data.joint_numbers import FARTHEST, MISSING, Entry, as_pose, converted, numbers
 from reidaug.data.mat_table import read_mat_table
 from reidaug.errors import ReidaugError, UsageError
@@ -142,12 +143,13 @@ def _collect(entries: Iterable[Entry], notes: tuple[str, ...]) -> Keypoints:
     left_out, refused, nobody = [], set(), {}
     for where, name, found in entries:
         if isinstance(found, str):
-            left_out.append(f"{where}: {found}")
+            left_out.append(printable(f"{where}: {found}"))
             refused.add(name)
         elif name in joints:
-            left_out.append(f"{where}: {name} appears a second time; the first one counts")
+            line = f"{where}: {name} appears a second time; the first one counts"
+            left_out.append(printable(line))
         elif not found[:, 2].any():
-            nobody[name] = f"{where}: {name} has no visible joint"
+            nobody[name] = printable(f"{where}: {name} has no visible joint")
             left_out.append(nobody[name])
             refused.add(name)
         else:

@@ -1,8 +1,10 @@
 """Manifests: tables of the files of a dataset, as Parquet files."""
 
+import math
 from collections.abc import Iterable, Mapping
 from itertools import islice
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pyarrow as pa
@@ -13,6 +15,7 @@ from reidaug.files import atomic_write, check_regular
 
 ROWS_AT_ONCE = 50_000
 MOST_BYTES = 2**31  # of a table's unpacked columns
+_WORDS = {str: "text", bool: "yes or no", int: "whole numbers", float: "finite numbers"}
 
 
 def write_manifest(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
@@ -35,11 +38,19 @@ def write_manifest(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
                 writer.write_table(_table(chunk, first.schema))
 
 
-def read_manifest(path: Path) -> list[dict[str, Any]]:
+def read_manifest(
+    path: Path, columns: Mapping[str, type] = MappingProxyType({})
+) -> list[dict[str, Any]]:
     """Read the rows of a table of `write_manifest`, as written.
 
+    Args:
+        path: The file.
+        columns: Columns that it must have, and whether they hold text, booleans, whole numbers
+            (``int``) or finite numbers (``float``); in none of their rows is nothing.
+
     Raises:
-        ReidaugError: The file is missing, no regular or no Parquet file, or claims too many rows.
+        ReidaugError: The file is missing, no regular or no Parquet file, claims too many rows, or
+            a column is missing or holds something else.
     """
     size = check_regular(path, what="table")
     try:
@@ -53,9 +64,21 @@ def read_manifest(path: Path) -> list[dict[str, Any]]:
                     f"{unpacked >> 20:,} MiB"
                 )
             rows: list[dict[str, Any]] = file.read().to_pylist()
-            return rows
-    except (OSError, pa.ArrowException):
+    except ReidaugError:
+        raise
+    except Exception:  # of damaged files, and of dates that no calendar has
         raise ReidaugError(f"{path}: not readable as a Parquet table") from None
+    for name, kind in columns.items():
+        if not all(name in row and _is(row[name], kind) for row in rows):
+            raise ReidaugError(f"{path}: its column {name!r} is missing, or no {_WORDS[kind]}")
+    return rows
+
+
+def _is(value: Any, kind: type) -> bool:
+    """Decide whether a value of a column is of its kind."""
+    if kind is float:
+        return type(value) in (int, float) and math.isfinite(value)
+    return type(value) is kind
 
 
 def _table(rows: list[Mapping[str, Any]], schema: pa.Schema | None) -> pa.Table:

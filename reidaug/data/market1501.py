@@ -5,6 +5,7 @@ A root holds ``bounding_box_train``, ``query`` and ``bounding_box_test``, each w
 may hold a folder for each person, as in layumi's ``pytorch/{train_all,query,gallery}``.
 """
 
+import os
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -305,10 +306,8 @@ def image_names(folder: Path) -> tuple[str, ...]:
     """
     if not folder.is_dir():
         raise ReidaugError(f"{folder.parent}: no folder {folder.name}")
-    found = list_images(folder)
-    if found.shares_names:
-        return tuple(f"{path.parent.name}/{path.name}" for path in found.images)
-    return tuple(path.name for path in found.images)
+    paths, in_folders = (found := list_images(folder)).images, found.shares_names
+    return tuple(f"{p.parent.name}/{p.name}" if in_folders else p.name for p in paths)
 
 
 def _read_list(root: Path, split: str, allow_left_out: bool) -> _Split:
@@ -321,7 +320,7 @@ def _read_list(root: Path, split: str, allow_left_out: bool) -> _Split:
         person = _listed_person(folders[0], text)
         if person is None:
             left_out.append(f"{path}:{line}: expected '0000/0000_000_01_..._0.jpg 0'")
-        elif not person.path.is_file():
+        elif not os.path.isfile(person.path):  # noqa: PTH113 - no error where it is too long
             left_out.append(f"{path}:{line}: no image {printable(person.path)}")
         else:
             people.append(person)
@@ -329,8 +328,8 @@ def _read_list(root: Path, split: str, allow_left_out: bool) -> _Split:
         raise ReidaugError(f"{path}: none of its {len(left_out)} lines names an image")
     total = len(people) + len(left_out)
     check_left_out(path, left_out, total, allowed=allow_left_out, advice="correct these lines")
-    readings = [(p.path, Reading(str(p.pid), str(p.camid))) for p in people]
-    return tuple(people), tuple(left_out), _examples(readings, in_folders=False)
+    read = [(p.path, Reading(str(p.pid), str(p.camid))) for p in people]
+    return tuple(people), tuple(left_out), _examples(read, in_folders=False)
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:

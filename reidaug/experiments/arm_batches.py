@@ -8,7 +8,12 @@ from reidaug.data.images import mask_path
 from reidaug.data.manifest import read_manifest
 from reidaug.data.market1501 import Person
 from reidaug.errors import ReidaugError, UsageError
-from reidaug.experiments.experiment_data import MANIFEST, ExperimentData, has_quality
+from reidaug.experiments.experiment_data import (
+    MANIFEST,
+    QUALITIES,
+    ExperimentData,
+    has_quality,
+)
 from reidaug.experiments.finetune_config import START, FinetuneRecipe
 from reidaug.reid.batches import TrainingBatches
 from reidaug.reid.crops import Crops
@@ -92,8 +97,6 @@ def qualities(extra: Sequence[Person], roots: Sequence[Path | None]) -> list[flo
     known: dict[str, float] = {}
     for table in tables:
         has_quality(table.parent, [p for p in extra if p.path.is_relative_to(table.parent)])
-        for row in read_manifest(table) if table.is_file() else ():
-            if not {"file", "quality"} <= row.keys():
-                raise ReidaugError(f"{table}: has no columns 'file' and 'quality'")
-            known[Path(row["file"]).name] = row["quality"] or 0.0
+        for row in read_manifest(table, QUALITIES) if table.is_file() else ():
+            known[Path(row["file"]).name] = row["quality"]
     return [known.get(person.path.name, 1.0) for person in extra]

@@ -30,6 +30,8 @@ from reidaug.files import summarise_left_out
 from reidaug.runs import stored_recipe
 
 MANIFEST = "manifest.parquet"
+QUALITIES = {"file": str, "quality": float}
+"""Columns of a manifest that tell the quality of warps."""
 
 
 class ExperimentData(NamedTuple):
@@ -306,10 +308,8 @@ def _good_crops(root: Path, options: ExperimentOptions) -> ReIDDataset:
     )
     if not min_quality or not has_quality(root, dataset.train):
         return dataset
-    rows = read_manifest(table)
-    if any(not {"file", "quality"} <= row.keys() for row in rows[:1]):
-        raise ReidaugError(f"{table}: has no columns 'file' and 'quality' to filter warps by")
-    good = {Path(row["file"]).name for row in rows if (row["quality"] or 0.0) >= min_quality}
+    rows = read_manifest(table, QUALITIES)
+    good = {Path(row["file"]).name for row in rows if row["quality"] >= min_quality}
     crops = tuple(person for person in dataset.train if person.path.name in good)
     if not crops:
         raise ReidaugError(f"{table}: no warp has a quality of {min_quality} or more")

@@ -177,9 +177,24 @@ class FinetuneGrid(Grid[FinetuneReport]):
         """Train and evaluate a cell, write its record, and remove weights that nobody needs."""
         super().finish(key, advance)
         self.trained.path(str(key)).unlink(missing_ok=True)
+        self._remove_weights(key)
+        return key
+
+    def _remove_weights(self, key: CellKey) -> None:
+        """Remove the weights of a finished cell, unless they are needed or asked for."""
         if key.name != START and not self.recipe.of_arm(key.name).keep_checkpoints:
             self.model_path(key).unlink(missing_ok=True)
-        return key
+
+    def rewind(self) -> None:
+        """Drop the lines of cells that are trained from their first step again.
+
+        Weights of finished cells are removed, which a killed run had no time for.
+        """
+        finished = [key for key in self.plan() if self.finished(key)]
+        for key in finished:
+            self._remove_weights(key)
+        keys = [k for k in self.plan() if k in finished or self.is_trained(k)]
+        self.folder.rewind(lambda record: (record.get("stage"), record.get("seed")) in keys)
 
     def _trained(self, key: CellKey) -> FinalMetrics | None:
         """Read the metrics of a cell whose weights are there, as written; else None."""

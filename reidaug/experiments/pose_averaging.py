@@ -22,6 +22,8 @@ from reidaug.reid.evaluation.ranking import Metric
 
 Embed = Callable[[Sequence[Person]], Float[Tensor, "n d"]]
 """Computes the features of crops, those of `reidaug.reid.features.embed`."""
+COLUMNS = {"file": str, "source": str, "quality": float, "kept": bool}
+"""Columns of a manifest that tell the warps and what they are of."""
 
 
 GROUNDS = {"grey": "on grey", "other": "on grounds of other crops"}
@@ -172,7 +174,7 @@ def make_views(
         poses = poses or PoseFiles(root.resolve() / KEYPOINTS, root.resolve() / MASKS)
         rows += [
             (int(Path(row["source"]).stem), root / TRAIN / row["file"], row["quality"])
-            for row in read_manifest(root / MANIFEST)
+            for row in read_manifest(root / MANIFEST, COLUMNS)
             if row["kept"]
         ]
     rows.sort(key=lambda row: row[0])

@@ -17,7 +17,7 @@ from reidaug.checksums import flaw_of
 from reidaug.experiments.arms import ExperimentOptions, extends
 from reidaug.experiments.cell_inputs import CellInputs
 from reidaug.experiments.results import CellResult
-from reidaug.files import write_atomically
+from reidaug.files import remove_partials, write_atomically
 from reidaug.fingerprint import Inputs
 from reidaug.jobs import Records, run_tasks
 from reidaug.machine import cores
@@ -91,6 +91,9 @@ class Grid(ABC, Generic[R]):
         inputs = self.inputs
         return ["", ""] if inputs is None else [inputs.training[key.name], inputs.evaluation]
 
+    def rewind(self) -> None:
+        """Drop lines of the log that will be written again; cells may do that themselves."""
+
     def finished(self, key: CellKey) -> bool:
         """Whether a cell has a record of the inputs as they are, and kept weights as written."""
         result = self.result(key)
@@ -99,7 +102,8 @@ class Grid(ABC, Generic[R]):
         flaw = "" if result.weights is None else flaw_of(self.model_path(key), result.weights)
         if flaw:
             notice(f"{self.model_path(key)} is {flaw}; {key} is trained again")
-            self.model_path(key).unlink(missing_ok=True)
+            for file in (self.model_path(key), self.records.path(str(key))):
+                file.unlink(missing_ok=True)
         return not flaw
 
     def model_path(self, key: CellKey) -> Path:
@@ -188,6 +192,11 @@ def run_experiment(
     if finished is not None and not stale:
         return read_report(finished, kind)
     _tell_stale(experiment, stale)
+    for inner in folder.path.iterdir():
+        if inner.is_dir():
+            remove_partials(inner)
+    if folder.resumed:
+        experiment.rewind()
     run_grid(experiment, workers)
     report = experiment.report()
     write_atomically(folder.path / "cmc.png", cmc_picture(report.cmc))

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from reidaug.checksums import SUMS, Checksums, describe, flaw_of
 from reidaug.errors import ReidaugError, UsageError
-from reidaug.files import collected_checksums, read_text, write_atomically
+from reidaug.files import collected_checksums, read_text, remove_partials, write_atomically
 from reidaug.finite import check_weights
 from reidaug.flow.components import build_component, check_source
 from reidaug.flow.estimator import FlowEstimator
@@ -51,6 +51,7 @@ def save_checkpoint(
     if "class" not in (recipe.get("estimator") or {}):
         raise ValueError("a checkpoint's recipe needs 'estimator' with a 'class'")
     folder.mkdir(parents=True, exist_ok=True)
+    remove_partials(folder)
     text = yaml.safe_dump(dict(recipe), sort_keys=False, allow_unicode=True)
     with collected_checksums() as sums:
         for name, network in ((WEIGHTS, estimator), (GENERATOR, generator)):

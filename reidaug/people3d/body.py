@@ -17,7 +17,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from reidaug.errors import require_extra
+from reidaug.data.arrays import read_arrays
+from reidaug.errors import ReidaugError, require_extra
 from reidaug.files import atomic_write, cache_folder
 
 Floats = NDArray[np.floating[Any]]
@@ -97,11 +98,12 @@ def load_body() -> BodyModel:
     """
     require_extra("synth", "anny", "warp")
     path = cache_folder() / f"body-{version('anny')}-{_CACHE_FORMAT}.npz"
-    if not path.exists():
+    try:
+        arrays: dict[str, Any] = read_arrays(path, BodyModel._fields)
+    except ReidaugError:  # not yet built, or damaged
         path.parent.mkdir(parents=True, exist_ok=True)
         _write_cache(path)
-    with np.load(path) as file:
-        arrays = {name: file[name] for name in BodyModel._fields}
+        arrays = read_arrays(path, BodyModel._fields)
     arrays["bones"] = tuple(str(name) for name in arrays["bones"])
     arrays["parents"] = tuple(int(k) for k in arrays["parents"])
     return BodyModel(**arrays)

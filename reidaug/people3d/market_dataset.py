@@ -193,7 +193,7 @@ def read_rendered_market(root: Path) -> RenderedMarket:
         ReidaugError: It was not written by `render_market`, or a file is damaged.
     """
     recipe = read_recipe(root, "synth market", "nobody to render")
-    rows = read_manifest(root / TABLE)
+    rows = read_manifest(root / TABLE, {"name": str, "split": str})
     training = {row["name"]: row for row in rows if row["split"] == TRAIN}
     world = world_from_dict(recipe["world"])
     return RenderedMarket(root, world, recipe["seed"], parse_size(recipe["size"]), training)

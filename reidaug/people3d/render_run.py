@@ -73,10 +73,11 @@ def render_people(
     if inputs is not None:
         inputs.check(advice="name another folder with --out")
         inputs.save()
+    records = Records(out / RECORDS)
     if (report := folder.finished()) is not None:
+        _remove_leftovers(records, out)
         return report
     load_body()  # builds its cache before the workers need it
-    records = Records(out / RECORDS)
     tasks = make_tasks()
     finished = {person: record for person in tasks if (record := _finished(out, records, person))}
     # No tasks for finished people: after a task that returns at once, the next one, which loads the
@@ -97,10 +98,15 @@ def render_people(
     folder.log(persons=len(missing), seconds=round(time.monotonic() - started, 2))
     sums = {name: own for record in complete for name, own in record.files.items()}
     folder.report(report, tables, sums)
+    _remove_leftovers(records, out)
+    return report
+
+
+def _remove_leftovers(records: Records, out: Path) -> None:
+    """Remove what a finished dataset needs no more, and what killed runs left half written."""
     records.remove()
     for partial in out.rglob(".*.part"):
         partial.unlink(missing_ok=True)
-    return report
 
 
 def _render_person(records: Records, person: int, task: Task) -> int:

@@ -53,10 +53,10 @@ def read_provenance(keypoints: Path) -> dict[str, Found]:
         return {}
     known: dict[str, Found] = {kind: kind for kind in get_args(Found)}
     try:
-        rows = [(str(row["name"]), known.get(row["pose_from"])) for row in read_manifest(path)]
-    except (KeyError, TypeError):
-        raise ReidaugError(f"{path}: no table of `reidaug pose`; delete it") from None
-    return {name: found for name, found in rows if found is not None}
+        rows = read_manifest(path, {"name": str, "pose_from": str})
+    except ReidaugError as error:
+        raise ReidaugError(f"{error}; it is no table of `reidaug pose`: delete it") from None
+    return {row["name"]: known[row["pose_from"]] for row in rows if row["pose_from"] in known}
 
 
 def _found(record: PoseRecord) -> Found | None:

@@ -1,5 +1,6 @@
 import itertools
 import json
+import math
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,13 @@ from reidaug.errors import ReidaugError, UsageError
 from reidaug.geometry.pose import TORSO, Pose, select, shows_torso
 
 REFUSED = '{"size": [2, 2], "seed": 0, "poses": [], "refused": [3]}'
+NOWHERE = json.dumps(
+    {
+        "size": [2, 2],
+        "seed": 0,
+        "poses": [{"image": "a.jpg", "xy": [[math.nan, 1]] * 18, "visible": [True] * 18}],
+    }
+)
 
 
 def random_poses(seed: int, count: int) -> Pose:
@@ -203,8 +211,14 @@ def test_poses_json_gives_back_what_was_written(
 
 
 @pytest.mark.parametrize(
-    "content", ["", "[]", '{"size": [2], "poses": []}', '{"poses": 3}', REFUSED]
-)
+    "content",
+    [
+        "", "[]", '{"size": [2], "poses": []}', '{"poses": 3}', REFUSED, "[" * 100_000,
+        '{"size": [0, 2], "seed": 0, "poses": []}', '{"size": [1e9, 2], "seed": 0, "poses": []}',
+        '{"size": [2, 2], "seed": Infinity, "poses": []}', NOWHERE,
+        '{"size": [2, 2], "seed": 0, "poses": [], "refused": [[]]}',
+    ],
+)  # fmt: skip
 def test_a_damaged_poses_json_is_named(tmp_path: Path, content: str) -> None:
     path = tmp_path / "poses.json"
     path.write_text(content)

@@ -66,3 +66,10 @@ def test_a_pipe_is_named(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "a.npz")
     with pytest.raises(ReidaugError, match="is a named pipe"):
         read_arrays(tmp_path / "a.npz", ["flow"])
+
+
+def test_what_is_no_array_is_a_damaged_file(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
+        archive.writestr("flow.npy", b"NUMPY, but not quite")
+    with pytest.raises(ReidaugError, match=r"a\.npz: not readable"):
+        read_arrays(tmp_path / "a.npz", ("flow",))

@@ -75,6 +75,15 @@ def test_rows_that_cannot_be_used_are_reported_with_their_line(tmp_path: Path) -
     ]
 
 
+@pytest.mark.parametrize("name", ["b/" * 3000, f"b/{'9' * 300}"])
+def test_a_name_that_no_file_can_have_is_no_image(tmp_path: Path, name: str) -> None:
+    path = fashion(tmp_path) / "fasion-pairs-train.csv"
+    path.write_text(f"from,to\na.jpg,{name}\nb.jpg,a.jpg\n")
+    pairs = read_deepfashion(tmp_path, "train")
+    assert pairs.pairs == (("b.jpg", "a.jpg"),)
+    assert [line.removeprefix(f"{path}:")[:11] for line in pairs.left_out] == ["2: no image"]
+
+
 def test_damaged_keypoints_are_reported_too(tmp_path: Path) -> None:
     path = fashion(tmp_path) / "fasion-annotation-train.csv"
     path.write_text(path.read_text() + "c.jpg: [: []\n")

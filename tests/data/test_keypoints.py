@@ -215,6 +215,19 @@ def test_damaged_coco_annotations_are_left_out_and_reported(tmp_path: Path) -> N
     assert nobody == {"train/a.jpg": line}
 
 
+def test_names_that_no_text_holds_are_written_so_that_any_file_takes_them(tmp_path: Path) -> None:
+    names = ("a.jpg", "\ud800.jpg", "c\nd.jpg")
+    images = [{"id": k, "file_name": name} for k, name in enumerate(names)]
+    nobody = [{"image_id": k, "keypoints": [0] * 51} for k in (1, 2)]
+    whole = {"image_id": 0, "keypoints": coco_joints()}
+    found = read_keypoints(coco(tmp_path, [whole, *nobody], images))
+    assert list(found.poses) == ["a.jpg"]
+    assert found.nobody.keys() == set(names[1:])
+    assert [line.split(": ", 1)[1] for line in found.left_out] == [
+        r"\ud800.jpg has no visible joint", r"c\nd.jpg has no visible joint"
+    ]  # fmt: skip
+
+
 def test_other_json_is_no_coco_file(tmp_path: Path) -> None:
     path = tmp_path / "a.json"
     for text in ("{", "[]", '{"images": 3, "annotations": []}', '{"images": [{}]}'):

@@ -74,3 +74,27 @@ def test_a_pipe_is_named(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "a.parquet")
     with pytest.raises(ReidaugError, match="is a named pipe; only regular files are read"):
         read_manifest(tmp_path / "a.parquet")
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        pa.array([float("nan")]), pa.array([float("inf")]), pa.array(["0.5"]), pa.array([None]),
+        pa.array([True]), pa.array([2**62], pa.duration("ns")), pa.array([[1]]),
+        pa.array([{"a": 1}]),
+    ],
+)  # fmt: skip
+def test_a_column_that_holds_something_else_is_named(tmp_path: Path, column: pa.Array) -> None:
+    pq.write_table(pa.table({"file": ["a"], "quality": column}), tmp_path / "a.parquet")
+    with pytest.raises(
+        ReidaugError, match=r"a\.parquet: its column 'quality' .* no finite numbers"
+    ):
+        read_manifest(tmp_path / "a.parquet", {"file": str, "quality": float})
+    with pytest.raises(ReidaugError, match=r"a\.parquet: its column 'x' is missing"):
+        read_manifest(tmp_path / "a.parquet", {"x": int})
+
+
+def test_a_date_that_no_calendar_has_is_a_damaged_table(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"a": pa.array([2**60], pa.date64())}), tmp_path / "a.parquet")
+    with pytest.raises(ReidaugError, match="not readable as a Parquet table"):
+        read_manifest(tmp_path / "a.parquet")

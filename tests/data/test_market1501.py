@@ -339,6 +339,9 @@ def test_damaged_lines_of_msmt17_are_reported(tmp_path: Path) -> None:
         "3: expect",
         "5: no ima",
     ]
+    path.write_text(f"{'9' * 300}/0000_000_01_0.jpg 0\n{'a/' * 3000}0000_000_01_0.jpg 0\n")
+    with pytest.raises(ReidaugError, match="none of its 2 lines names an image"):
+        read_market1501(tmp_path)
     path.write_text("nonsense\n")
     with pytest.raises(ReidaugError, match="none of its 1 lines names an image"):
         read_market1501(tmp_path)

@@ -1,6 +1,7 @@
 """Fine-tuning experiments on drawn figures: cells, resuming, arms, data."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -338,3 +339,21 @@ def test_every_cell_is_searched_as_the_recipe_says(root, tmp_path, monkeypatch):
         assert keywords["metric"] == how["metric"] == "euclidean"
         assert features is found
         assert how["memory_mb"] == 64
+
+
+def test_what_a_killed_run_left_behind_goes_away(root, whole):
+    shutil.copytree(root / "whole", root / "killed")
+    folder = root / "killed"
+    (folder / "report.json").unlink()
+    (folder / "cells" / "warps_grey-seed1.json").unlink()  # killed before its record was written
+    start = folder / "checkpoints" / f"{START}-seed0.safetensors"
+    shutil.copy(start, folder / "checkpoints" / "real_only-seed0.safetensors")
+    (folder / "checkpoints" / f".{start.name}.1.part").touch()
+    shutil.rmtree(folder / "trained", ignore_errors=True)
+    report = finetune(recipe(root), folder, resume=True, workers=1)
+    assert report.as_dict() == whole.as_dict()
+    assert sorted(p.name for p in (folder / "checkpoints").iterdir()) == sorted(
+        p.name for p in (root / "whole" / "checkpoints").iterdir()
+    )
+    lines, once = ((root / f / "log.jsonl").read_text() for f in ("killed", "whole"))
+    assert sorted(lines.splitlines()) == sorted(once.splitlines())

@@ -13,12 +13,16 @@ import psutil
 ROOT = Path(__file__).parents[2]
 
 
+def environment() -> dict[str, str]:
+    """Variables of processes that use this package, with one thread each."""
+    return os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+
+
 @contextmanager
 def started(*arguments: object, cwd: Path) -> Iterator[subprocess.Popen[str]]:
     """A command at work; it and its children are killed at the end."""
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     process = subprocess.Popen(
-        [sys.executable, "-m", "reidaug", *map(str, arguments)], cwd=cwd, env=environment,
+        [sys.executable, "-m", "reidaug", *map(str, arguments)], cwd=cwd, env=environment(),
         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True,
     )  # fmt: skip
     children = list[psutil.Process]()

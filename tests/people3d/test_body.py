@@ -3,6 +3,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from reidaug.files import cache_folder
 from reidaug.people3d.body import RIG, TOPOLOGY, Phenotype, load_body, rest_body, skin
 
 AVERAGE = Phenotype(0.5, 0.75, 0.5, 0.5, 0.5, 0.5)
@@ -85,3 +86,13 @@ def test_skinning_equals_a_plain_loop_over_bones(rng):
                 place = place + rotations[up] @ (heads[down] - heads[up])
             slow[v] += weights[v, bone] * (place + rotations[bone] @ (vertices[v] - heads[bone]))
     assert np.allclose(skin(vertices, weights, heads, rotations, parents), slow, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_a_damaged_cache_is_built_again(tmp_path, monkeypatch):
+    whole, kept = load_body(), next(cache_folder().glob("body-*.npz"))
+    monkeypatch.setenv("REIDAUG_CACHE", str(tmp_path))
+    (tmp_path / kept.name).write_bytes(kept.read_bytes()[:-1000])
+    again = load_body.__wrapped__()
+    assert (again.bones, again.parents) == (whole.bones, whole.parents)
+    assert np.allclose(again.template, whole.template, atol=1e-4)

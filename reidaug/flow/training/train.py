@@ -87,6 +87,8 @@ def train(
         if main:
             done = _save_and_score(trainer, testing, run)
         trainer.accelerator.wait_for_everyone()
+    if main:
+        States(out).remove()
     return TypeAdapter(FlowReport).validate_python(done) if main and done else None
 
 

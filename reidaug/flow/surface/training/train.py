@@ -168,14 +168,14 @@ def train_surface(recipe: TrainSurface, out: Path, *, resume: bool = False) -> d
     run = RunFolder.open(out, resolved(recipe), resume=resume)
     inputs = training_inputs(recipe, out)
     inputs.check(*TRAINED_ON, advice=ADVICE)
-    report = run.finished()
+    report, state = run.finished(), StateFile(out / STATE)
     if (changed := inputs.text()) and report is not None:
         notice(f"{out}: {changed}; it is scored again")
         report = _score(recipe, run)
     inputs.save()
     if report is not None:
+        state.remove()
         return report
-    state = StateFile(out / STATE)
     kept = state.read(torch.device("cpu"))
     if kept is not None:
         trainer.restore(kept)

@@ -1,0 +1,152 @@
+"""Break commands off in every way, go on, and compare; read spoiled files: docs/reliability.md.
+
+python benchmarks/reliability.py commands --kills 50
+python benchmarks/reliability.py files --minutes 10
+python benchmarks/reliability.py files COCO OpenPose --minutes 10
+python benchmarks/reliability.py commands pose --kills 50
+
+The trials are those of tests/faults, on inputs of a second or two. They come in rounds, of every
+command a few, and the results so far are written after each: a run that is stopped has tried less.
+"""
+
+import argparse
+import json
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from provenance import RESULTS, ROOT, about, write_result
+
+FAULTS = ROOT / "tests" / "faults"
+COMMANDS = (
+    "augment", "pairs", "synth pairs", "train-flow", "finetune-eval", "synth market",
+    "synth surfaces", "pose", "compare",
+)  # fmt: skip
+SLOW = ("train-flow, surfaces", "finetune-eval, uda")
+READERS = (
+    "images", "keypoints CSV", "COCO", "OpenPose", "MAT", "Parquet", "recipes", "weights",
+    "flow checkpoints", "flows", "target poses", "training states", "pair lists", "image lists",
+    "file names",
+)  # fmt: skip
+WITH_WORKERS = "augment, 2 workers"
+ROUND = {"kill": 5, "SIGINT": 1, "SIGTERM": 1, "full disk": 1, "output gone": 1}
+ROUND |= {"source gone": 1, "source cut": 1}
+KINDS = {
+    "traceback": "traceback", "hang": "hang", "lost": "lost or changed",
+    "differs": "lost or changed", "left over": "left over", "log.jsonl": "log doubled",
+}  # fmt: skip
+
+
+def main() -> None:
+    """Try one or the other, and write benchmarks/results/reliability*.json."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("what", choices=("commands", "files"))
+    parser.add_argument("only", nargs="*", help="Some of them; results of others stay.")
+    parser.add_argument("--kills", type=int, default=50, help="Trials with kills of each command.")
+    parser.add_argument("--minutes", type=float, default=10, help="Minutes for each kind of file.")
+    parser.add_argument("--hours", type=float, default=24, help="Begin no round after these.")
+    arguments = parser.parse_args()
+    command = f"python benchmarks/reliability.py {arguments.what}"
+    if arguments.what == "files":
+        command += f" --minutes {arguments.minutes:g}"
+        path = RESULTS / "reliability_files.json"
+        readers = json.loads(path.read_text())["readers"] if arguments.only else {}
+        for name in arguments.only or READERS:
+            own = about(command)
+            readers[name] = fuzzed(name, arguments.minutes) | {"commit": own["commit"]}
+            write_result(path.stem, command, readers=readers)
+        return
+    command += f" --kills {arguments.kills}"
+    path, commit = RESULTS / "reliability.json", about(command)["commit"]
+    before = json.loads(path.read_text()) if arguments.only else {"commands": {}, "commits": {}}
+    stay = {name for name in before["commands"] if name not in arguments.only}
+    commands = {name: before["commands"][name] for name in stay}
+    commits = {name: before["commits"][name] for name in stay}
+    until = time.monotonic() + 3600 * arguments.hours
+    for name, fault, trial in trials(arguments.kills, until, only=arguments.only):
+        count(commands.setdefault(name, {}), fault, trial)
+        commits[name] = commit
+        write_result(path.stem, command, commands=commands, commits=commits)
+
+
+def fuzzed(name: str, minutes: float) -> dict[str, Any]:
+    """Read spoiled files of a kind in a process of its own."""
+    command = [sys.executable, str(FAULTS / "fuzz.py"), name, "--minutes", str(minutes)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
+    if done.returncode:
+        return {
+            "minutes": minutes,
+            "died": done.returncode,
+            "read": 0,
+            "refused": 0,
+            "failures": [],
+        }
+    result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return {key: result[key] for key in ("minutes", "read", "refused", "failures")}
+
+
+def trials(
+    kills: int, until: float, *, only: Sequence[str]
+) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Yield the trials of all commands, or of some, in rounds: command, fault, result."""
+    alone = ["unshare", "-rm"]  # with mounts of its own: small disks
+    may = shutil.which("unshare") and subprocess.run([*alone, "true"], check=False).returncode == 0
+    command = [*(alone if may else ()), sys.executable, str(FAULTS / "trials.py")]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        for request in _requests(kills):
+            if only and request["command"] not in only:
+                continue
+            if time.monotonic() > until:
+                break
+            if not may:
+                request["faults"].pop("full disk", None)
+            process.stdin.write(json.dumps(request) + "\n")
+            process.stdin.flush()
+            for line in process.stdout:
+                result = json.loads(line)
+                if "done" in result:
+                    break
+                yield request["command"], result["fault"], result
+        process.stdin.close()
+
+
+def _requests(kills: int) -> Iterator[dict[str, Any]]:
+    others = {fault: trials for fault, trials in ROUND.items() if fault != "kill"}
+    for number in range(-(-kills // ROUND["kill"])):
+        first = {name: {"kill": ROUND["kill"]} for name in (*COMMANDS, WITH_WORKERS, *SLOW)}
+        first[WITH_WORKERS] = {"worker": 1, "parent": 1, "two runs": int(number % 4 == 0)}
+        rest = dict.fromkeys((*COMMANDS, *SLOW), others)
+        for name, faults in (*first.items(), *rest.items()):
+            yield {"command": name, "faults": dict(faults), "seed": number}
+
+
+def count(command: dict[str, Any], fault: str, trial: dict[str, Any]) -> None:
+    """Add a trial to the counts of its command and fault."""
+    sums = command.setdefault(fault, {"trials": 0, "times": 0, "as whole": 0, "wrong": {}})
+    sums["trials"] += 1
+    sums["times"] += trial["times"]
+    sums["as whole"] += not trial["wrong"]
+    kinds = {
+        next((kind for start, kind in KINDS.items() if wrong.startswith(start)), "did not go on")
+        for wrong in trial["wrong"]
+    }
+    for kind in kinds:
+        sums["wrong"][kind] = sums["wrong"].get(kind, 0) + 1
+    for wrong in trial["wrong"][:2]:
+        examples = sums.setdefault("examples", [])
+        if len(examples) < 5:
+            examples.append(re.sub(r"/\S*/out/", "", wrong))
+
+
+if __name__ == "__main__":
+    main()
