@@ -179,7 +179,8 @@ class RunFolder:
         text = json.dumps(finite_or_null(report), indent=1, allow_nan=False)
         content = f"{text}\n".encode()
         known = {RECIPE: (self.checksums.read() or {}).get(RECIPE), REPORT: checksum_of(content)}
-        own = {str(file.relative_to(self.path)): checksum(file) for file in files}
+        root = self.path.resolve()
+        own = {str(file.resolve().relative_to(root)): checksum(file) for file in files}
         found = {name: value for name, value in known.items() if value}
         self.checksums.write({**found, **own, **(sums or {})})
         write_atomically(path, content, lasting=True)

@@ -126,15 +126,23 @@ class Grid(ABC, Generic[R]):
 
     def is_trained(self, key: CellKey) -> bool:
         """Whether the weights of a cell are there, of the inputs as they are."""
-        return self.begun.read(str(key)) == self.of(key)[:1] and self.has_weights(key)
+        return self._trained_of(key) == self.of(key)[:1] and self.has_weights(key)
+
+    def _trained_of(self, key: CellKey) -> list[str] | None:
+        """Read what a training that has begun, or has finished, depends on; None: it has not."""
+        begun, record = self.begun.read(str(key)), self.records.read(str(key))
+        if begun is None and isinstance(record, dict):
+            begun = record.get(OF, [])[:1]
+        return begun
 
     def adopt(self) -> None:
         """Take the cells of a run of an earlier version as made of the inputs as they are."""
         for key in self.plan():
             record = self.records.read(str(key))
-            if isinstance(record, dict) and OF not in record:
+            if not isinstance(record, dict):
+                self.begun.write(str(key), self.of(key)[:1])
+            elif OF not in record:
                 self.records.write(str(key), record | {OF: self.of(key)})
-            self.begun.write(str(key), self.of(key)[:1])
 
     def finish(self, key: CellKey, advance: Advance) -> CellKey:
         """Train and evaluate a cell, and write its record.
@@ -142,11 +150,12 @@ class Grid(ABC, Generic[R]):
         What it trained of other inputs is removed first.
         """
         of = self.of(key)
-        if self.begun.read(str(key)) != of[:1]:
+        if self._trained_of(key) != of[:1]:
             self.records.path(str(key)).unlink(missing_ok=True)
             self.forget(key)
             self.begun.write(str(key), of[:1])
         self.records.write(str(key), self.train(key, advance).as_record() | {OF: of})
+        self.begun.path(str(key)).unlink(missing_ok=True)
         return key
 
     def results(self, name: str) -> list[CellResult]:
@@ -204,7 +213,8 @@ def run_experiment(
     weights = [path for key in keys if (path := experiment.model_path(key)).is_file()]
     cells = (experiment.records.path(str(key)) for key in keys)
     folder.report(report.as_dict(), [folder.path / "cmc.png", *cells, *weights])
-    Records(folder.path / TRAINED).remove()
+    for passing in (Records(folder.path / TRAINED), experiment.begun):
+        passing.remove()
     return report
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from augmented import EVERY
 from commandline import reidaug
 from small_pairs import write_pairs
 from stick_market import stick_market
@@ -104,7 +105,7 @@ def test_one_joint_far_outside_costs_its_crop_alone(
     poses[name].xy[4] = torch.tensor([1e6, 3.0])
     write_patn(root / KEYPOINTS, poses)
     out = tmp_path / "out"
-    command = ("augment", root, "--flow", "torso-affine", "--poses", 2, "--workers", 1)
+    command = ("augment", root, "--flow", "torso-affine", "--poses", 2, "--workers", 1, *EVERY)
     assert reidaug(*command, "--missing", "skip", "--out", out) == 0
     assert "22 images: 11 of 12" in capfd.readouterr().out
     assert (out / "left_out.txt").read_text() == (

@@ -274,6 +274,8 @@ def test_what_is_scored_may_change_and_what_was_trained_on_may_not(
     pairs, out, given = tmp_path / "pairs", tmp_path / "run", tmp_path / "given"
     shutil.copytree(people, pairs)
     shutil.copytree(whole / "rows" / "unwarpme" / "checkpoint", given)
+    for folder in (pairs, given):
+        (folder / "checksums.json").unlink(missing_ok=True)  # changes are meant
     settings = recipe(pairs, rows={"unwarpme": {}, "older": {"checkpoint": str(given)}})
     first = report_of(settings, out, jobs=1)
     kept = {path: path.stat().st_mtime_ns for path in out.rglob("*.safetensors")}

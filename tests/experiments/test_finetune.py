@@ -342,8 +342,8 @@ def test_every_cell_is_searched_as_the_recipe_says(root, tmp_path, monkeypatch):
 
 
 def test_what_a_killed_run_left_behind_goes_away(root, whole):
-    shutil.copytree(root / "whole", root / "killed")
-    folder = root / "killed"
+    folder = root / "left"
+    shutil.copytree(root / "whole", folder)
     (folder / "report.json").unlink()
     (folder / "cells" / "warps_grey-seed1.json").unlink()  # killed before its record was written
     start = folder / "checkpoints" / f"{START}-seed0.safetensors"
@@ -355,5 +355,5 @@ def test_what_a_killed_run_left_behind_goes_away(root, whole):
     assert sorted(p.name for p in (folder / "checkpoints").iterdir()) == sorted(
         p.name for p in (root / "whole" / "checkpoints").iterdir()
     )
-    lines, once = ((root / f / "log.jsonl").read_text() for f in ("killed", "whole"))
+    lines, once = ((root / f / "log.jsonl").read_text() for f in ("left", "whole"))
     assert sorted(lines.splitlines()) == sorted(once.splitlines())

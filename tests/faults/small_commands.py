@@ -157,13 +157,16 @@ def content(out: Path) -> dict[str, bytes]:
         name = str(path.relative_to(out))
         if path.is_symlink():
             files[name] = os.fsencode(path.readlink())
-        elif path.name in SKIPPED or "tensorboard" in path.parts or not path.is_file():
+        elif (
+            path.name in SKIPPED or not path.is_file() or {"tensorboard", ".inputs"} & {*path.parts}
+        ):
             continue
         elif path.name.endswith("report.json"):
             files[name] = json.dumps(_timeless(json.loads(path.read_text()))).encode()
         elif path.name.endswith("checksums.json"):  # that of a report with times among them
-            sums = path.read_text().splitlines()
-            files[name] = "\n".join(line for line in sums if "report.json" not in line).encode()
+            value = json.loads(path.read_text())["value"]
+            sums = value.get("files", value)  # of `pose`
+            files[name] = repr({n: own for n, own in sums.items() if "report" not in n}).encode()
         else:
             files[name] = path.read_bytes()
     return files

@@ -9,7 +9,8 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "dgnet.md").read_text()
-TESTS = "".join(path.read_text() for path in sorted((ROOT / "tests" / "reid").rglob("test_*.py")))
+PARTS = (ROOT / "tests" / part for part in ("reid", "experiments"))
+TESTS = "".join(path.read_text() for part in PARTS for path in sorted(part.rglob("test_*.py")))
 
 
 @pytest.mark.parametrize("name", sorted(set(re.findall(r"`(test_\w+)`", PAGE))))

@@ -95,7 +95,7 @@ def test_the_triplet_of_extra_crops_trains_the_encoder_with_target_crops_alone()
             views = step.network.encoder(extra.images).pooled
         own = torch.cat([step.real[i].pooled for i in targets])
         expected = positive_triplet_loss(own, labels, views, extra.labels, margin=None)
-        assert float(losses["positive_triplet"]) == pytest.approx(float(expected), rel=1e-4)
+        assert losses["positive_triplet"].item() == pytest.approx(expected.item(), rel=1e-4)
         assert trained(losses, step.network, "positive_triplet") == {"encoder"}
         assert not any("heads" in name for name in with_gradient(step.network))
 

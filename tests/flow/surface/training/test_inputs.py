@@ -18,6 +18,7 @@ def test_changed_files_are_told(
 ) -> None:
     place, out = tmp_path / "surfaces", tmp_path / "out"
     shutil.copytree(surfaces, place)
+    (place / "checksums.json").unlink()  # changes are meant
     settings = surface_recipe(place, schedule={"steps": 1, "rate": 1e-3}, test_samples=2)
     first = train_surface(settings, out)
     for path in place.rglob("*"):
