@@ -6,13 +6,9 @@ from pathlib import Path
 
 import torch
 
+from reidaug.checksums import flaw_of
 from reidaug.errors import UsageError
-from reidaug.experiments.adaptation_cell import (
-    AdaptationCell,
-    clusterings,
-    state_file,
-    weight_file,
-)
+from reidaug.experiments.adaptation_cell import AdaptationCell, state_file, weight_file
 from reidaug.experiments.adaptation_config import START, TEACHER, WARMUP, AdaptationRecipe
 from reidaug.experiments.adaptation_data import AdaptationData, read_adaptation_data
 from reidaug.experiments.adaptation_stages import train_stage
@@ -207,7 +203,8 @@ class AdaptationGrid(Grid[AdaptationReport]):
         with one_thread(), seeded(key.seed):
             cell = AdaptationCell(recipe, self.data, key, self.folder, advance)
             # Weights are written before the test set is read: what fails there costs no training.
-            if cell.is_trained(key.name):
+            former = self._former(key)
+            if former is not None or cell.is_trained(key.name):
                 network = cell.trained()
                 advance(self.steps(key.name))
             else:
@@ -225,7 +222,15 @@ class AdaptationGrid(Grid[AdaptationReport]):
             )
             evaluation = evaluate(features, metric=recipe.metric, memory_mb=recipe.memory_mb)
         cell.state_file.remove()
-        return CellResult(evaluation, weights=checksum(path))
+        found = cell.clusterings() if former is None else former.clusterings
+        return CellResult(evaluation, weights=checksum(path), clusterings=found)
+
+    def _former(self, key: CellKey) -> CellResult | None:
+        """Read the result of a cell whose weights are as it wrote them: it is evaluated again."""
+        result, path = self.result(key), weight_file(self.folder, key)
+        if result is None or result.weights is None or flaw_of(path, result.weights):
+            return None
+        return result
 
     def forget(self, key: CellKey) -> None:
         """Remove the weights and the state of a cell, and with the start those of the teacher."""
@@ -272,20 +277,14 @@ class AdaptationGrid(Grid[AdaptationReport]):
 
 
 def cluster_counts(grid: AdaptationGrid) -> dict[str, list[list[ClusterCounts]]]:
-    """Read from records what every clustering found, by stage or arm, seed and round."""
-    counts = ("clusters", "outliers", "quality")
-    logged = grid.folder.records()  # what older versions had alone
-    found = {
-        (record["stage"], record["seed"], record["round"]): ClusterCounts(
-            *(record[count] for count in counts)
-        )
-        for record in [*logged, *clusterings(grid.folder).read_all()]
-        if isinstance(record, dict) and {"stage", "seed", "round", *counts} <= record.keys()
-    }
-    return {
-        name: [
-            [found[key] for key in sorted(found) if key[:2] == (name, seed)]
-            for seed in grid.recipe.seeds
-        ]
-        for name in (WARMUP, *grid.recipe.arms)
-    }
+    """Collect what every clustering found, by stage or arm, seed and round."""
+    names = (WARMUP, *grid.recipe.arms)
+    found: dict[CellKey, list[ClusterCounts]] = {}
+    for key in grid.plan():
+        result = grid.result(key)
+        rows = result.clusterings if result else None
+        if rows is None:  # of an older version, which had them in its log alone
+            cell = AdaptationCell(grid.recipe, grid.data, key, grid.folder, lambda steps: None)
+            rows = cell.clusterings()
+        found[key] = [ClusterCounts(**row) for row in rows]
+    return {name: [found[CellKey(name, seed)] for seed in grid.recipe.seeds] for name in names}

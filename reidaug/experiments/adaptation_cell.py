@@ -18,7 +18,14 @@ from reidaug.data.market1501 import Person
 from reidaug.errors import ReidaugError
 from reidaug.experiments.adaptation_config import START, WARMUP, AdaptationRecipe
 from reidaug.experiments.adaptation_data import AdaptationData
-from reidaug.experiments.run_grid import TRAINED, Advance, CellKey
+from reidaug.experiments.run_grid import (
+    CELLS,
+    CHECKPOINTS,
+    CLUSTERINGS,
+    TRAINED,
+    Advance,
+    CellKey,
+)
 from reidaug.files import checksum
 from reidaug.finite import NotFiniteError, first_not_finite
 from reidaug.jobs import Records, StateFile, derive_seed, torch_generator
@@ -33,6 +40,8 @@ from reidaug.reid.dgnet.trainer import DGNetTrainer
 from reidaug.runs import RunFolder, finite_or_null
 
 LOG_EVERY = 20
+COUNTS = ("clusters", "outliers", "quality")
+"""What is recorded of a clustering."""
 N = TypeVar("N", bound=nn.Module)
 
 # Stages, each with random seeds of its own; round n (from 1) is stage ROUNDS + n.
@@ -112,11 +121,23 @@ class AdaptationCell:
     def is_trained(self, name: str) -> bool:
         """Whether the teacher or another cell of this seed has weights, undamaged."""
         path, own = self.weight_file(name), self._trained.read(self._key(name))
-        return path.is_file() and (own is None or not flaw_of(path, str(own)))
+        return own is not None and not flaw_of(path, str(own))
 
     def note_trained(self, name: str) -> None:
         """Keep the checksum of the weights just written of the teacher or a cell of this seed."""
         self._trained.write(self._key(name), checksum(self.weight_file(name)))
+
+    def clusterings(self) -> list[Any]:
+        """Read what the clusterings of this cell found, in the order of the rounds."""
+        records = clusterings(self.folder).read_all()
+        found = {
+            record["round"]: record
+            for record in (*self.folder.records(), *records)  # the log, should one be damaged
+            if isinstance(record, dict)
+            and {"stage", "seed", "round", *COUNTS} <= record.keys()
+            and (record["stage"], record["seed"]) == self.key
+        }
+        return [{count: found[number][count] for count in COUNTS} for number in sorted(found)]
 
     def record_clustering(self, number: int, counts: Mapping[str, Any]) -> None:
         """Keep what the clustering of a round found; finite numbers or null."""
@@ -184,7 +205,7 @@ class AdaptationCell:
         except (SafetensorError, OSError):
             raise ReidaugError(
                 f"{path}: no readable weights; remove it and its record in "
-                f"{self.folder.path / 'cells'}, and {name} is trained again"
+                f"{self.folder.path / CELLS}, and {name} is trained again"
             ) from None
 
     def place(self, network: N) -> N:
@@ -281,12 +302,12 @@ class AdaptationCell:
 
 def clusterings(folder: RunFolder) -> Records:
     """The records of what clusterings found, by cell and round."""
-    return Records(folder.path / "clusterings")
+    return Records(folder.path / CLUSTERINGS)
 
 
 def weight_file(folder: RunFolder, key: CellKey) -> Path:
     """Name the weight file of a cell."""
-    return folder.path / "checkpoints" / f"{key}.safetensors"
+    return folder.path / CHECKPOINTS / f"{key}.safetensors"
 
 
 def state_file(weights: Path) -> StateFile:

@@ -30,6 +30,7 @@ from reidaug.reid.dgnet.teacher import build_teacher
 from reidaug.reid.evaluation.averaging import average_features
 from reidaug.reid.evaluation.cluster import pseudo_labels
 from reidaug.reid.features import embed
+from reidaug.reid.network_modes import seeded
 from reidaug.reid.training_loop import train
 from reidaug.reid.weights import load_weights, save_weights
 
@@ -192,15 +193,16 @@ def trained_teacher(cell: AdaptationCell) -> PersonResNet:
             cell.log(0, part=TEACHER, step=step, **record)
         cell.advance(1)
 
-    train(
-        network,
-        TrainingBatches(*cell.source, *cell.source),
-        recipe.teacher.options(recipe.transforms),
-        steps=recipe.teacher.steps,
-        seed=cell.seed(TEACHER_STAGE, TRANSFORMS),
-        after_step=after_step,
-        bfloat16=cell.bfloat16,
-    )
+    with seeded(cell.key.seed):  # the same teacher, whichever stage needs it
+        train(
+            network,
+            TrainingBatches(*cell.source, *cell.source),
+            recipe.teacher.options(recipe.transforms),
+            steps=recipe.teacher.steps,
+            seed=cell.seed(TEACHER_STAGE, TRANSFORMS),
+            after_step=after_step,
+            bfloat16=cell.bfloat16,
+        )
     save_weights(network, path)
     cell.note_trained(TEACHER)
     return network

@@ -22,6 +22,8 @@ class CellResult(NamedTuple):
     # Share of these training crops that the first head classified right.
     accuracy: float | None = None
     weights: str | None = None  # checksum of the file of the cell's weights, where it is kept
+    # Counts of each clustering of an adaptation, see `reidaug.experiments.adaptation`.
+    clusterings: list[dict[str, Any]] | None = None
 
     def as_record(self) -> dict[str, Any]:
         """Convert to JSON values."""

@@ -25,8 +25,9 @@ from reidaug.report.experiment import ExperimentReport, read_report
 from reidaug.report.reid_section import cmc_picture
 from reidaug.runs import RunFolder, counter, notice
 
-TRAINED = "trained"
-"""Folder of records of cells that are trained, and perhaps not evaluated."""
+TRAINED, CLUSTERINGS, BEGUN = BEFORE = ("trained", "clusterings", "begun")
+"""Folders of what is recorded of cells before they have a record of their own."""
+CELLS, CHECKPOINTS = "cells", "checkpoints"
 OF = "of"
 """Key of a record: digests of what its cell depends on."""
 ADVICE = "finished cells are kept: go on with --resume and fewer --workers"
@@ -55,7 +56,7 @@ class Grid(ABC, Generic[R]):
     @property
     def records(self) -> Records:
         """The records of finished cells, by the text of their keys."""
-        return Records(self.folder.path / "cells")
+        return Records(self.folder.path / CELLS)
 
     @abstractmethod
     def plan(self) -> Mapping[CellKey, CellKey | None]:
@@ -84,7 +85,7 @@ class Grid(ABC, Generic[R]):
     @property
     def begun(self) -> Records:
         """What the training of each cell that has begun depends on."""
-        return Records(self.folder.path / "begun")
+        return Records(self.folder.path / BEGUN)
 
     def of(self, key: CellKey) -> list[str]:
         """Give the digests of what the training and the evaluation of a cell depend on."""
@@ -108,7 +109,7 @@ class Grid(ABC, Generic[R]):
 
     def model_path(self, key: CellKey) -> Path:
         """Name the weight file of a cell."""
-        return self.folder.path / "checkpoints" / f"{key}.safetensors"
+        return self.folder.path / CHECKPOINTS / f"{key}.safetensors"
 
     def result(self, key: CellKey) -> CellResult | None:
         """Read the result of a cell; None where it has no record, or a damaged one."""
@@ -201,9 +202,8 @@ def run_experiment(
     if finished is not None and not stale:
         return read_report(finished, kind)
     _tell_stale(experiment, stale)
-    for inner in folder.path.iterdir():
-        if inner.is_dir():
-            remove_partials(inner)
+    for name in (CELLS, CHECKPOINTS, *BEFORE):  # what a killed run left half written
+        remove_partials(folder.path / name)
     if folder.resumed:
         experiment.rewind()
     run_grid(experiment, workers)
@@ -213,8 +213,8 @@ def run_experiment(
     weights = [path for key in keys if (path := experiment.model_path(key)).is_file()]
     cells = (experiment.records.path(str(key)) for key in keys)
     folder.report(report.as_dict(), [folder.path / "cmc.png", *cells, *weights])
-    for passing in (Records(folder.path / TRAINED), experiment.begun):
-        passing.remove()
+    for name in BEFORE:
+        Records(folder.path / name).remove()
     return report
 
 

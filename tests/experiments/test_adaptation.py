@@ -11,6 +11,7 @@ import pytest
 import torch
 import yaml
 from click.testing import CliRunner
+from damage import spoil
 from safetensors.torch import load_file
 from small_adaptation import draw_roots, recipe, values
 from torch import Tensor
@@ -26,6 +27,7 @@ from reidaug.experiments import adaptation_stages
 from reidaug.experiments.adaptation import AdaptationReport, adapt, dry_run
 from reidaug.experiments.adaptation_config import START, WARMUP
 from reidaug.experiments.adaptation_data import read_adaptation_data
+from reidaug.files import checksum
 from reidaug.finite import NotFiniteError
 from reidaug.jobs import Records
 from reidaug.reid.batches import Batch
@@ -187,6 +189,31 @@ def test_killed_anywhere_and_resumed_gives_the_same_numbers(
     assert adapt(recipe(root), tmp_path / "killed", resume=True, workers=1) == whole
 
 
+@pytest.mark.parametrize("how", ["bit", "half", "removed"])
+def test_weights_damaged_before_a_run_goes_on_are_trained_again(
+    root: Path, whole: AdaptationReport, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, how: str
+) -> None:
+    step, taken, run = DGNetTrainer.step, [], tmp_path / "killed"
+
+    def stumble(self, *batches):
+        taken.append(step(self, *batches))
+        if len(taken) == 4:  # the first step of the warm-up
+            raise KeyboardInterrupt
+        return taken[-1]
+
+    monkeypatch.setattr(DGNetTrainer, "step", stumble)
+    with pytest.raises(KeyboardInterrupt):
+        adapt(recipe(root), run, workers=1)
+    monkeypatch.undo()
+    for name in ("teacher", START):
+        spoil(run / "checkpoints" / f"{name}-seed0.safetensors", how)
+    assert adapt(recipe(root), run, resume=True, workers=1) == whole
+    assert not (run / "trained").exists()
+    for file in ("cells/warmup-seed0.json", "cells/warps_grey-seed0.json", "log.jsonl"):
+        spoil(run / file, how)
+    assert adapt(recipe(root), run, resume=True, workers=1) == whole
+
+
 def test_a_file_lost_after_training_costs_no_training(
     root: Path, whole: AdaptationReport, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -196,6 +223,8 @@ def test_a_file_lost_after_training_costs_no_training(
         of = Records(folder / "cells").read(f"{key}-seed0")["of"]
         Records(folder / "begun").write(f"{key}-seed0", of[:1])
         (folder / "cells" / f"{key}-seed0.json").unlink()
+        weights = folder / "checkpoints" / f"{key}-seed0.safetensors"
+        Records(folder / "trained").write(f"{key}-seed0", checksum(weights))
 
     def step(self, *batches):
         raise AssertionError("trained again")
