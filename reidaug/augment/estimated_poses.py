@@ -7,7 +7,7 @@ from reidaug.augment import options
 from reidaug.data.market1501 import ReIDDataset, names_read
 from reidaug.errors import ReidaugError, UsageError, require_extra
 from reidaug.perception.dataset_poses import estimate_poses
-from reidaug.perception.pose_sums import flaws
+from reidaug.perception.pose_sums import check_poses
 from reidaug.perception.provenance import read_provenance
 from reidaug.perception.weights import find_model
 from reidaug.runs import RECIPE, check_folder, notice, stored_recipe
@@ -81,8 +81,7 @@ def find_or_estimate(
     """
     own_masks, known = find_masks(found.root, masks), find_keypoints(found.root, keypoints)
     if known is not None:
-        for path in flaws(known, [known]):
-            notice(f"{path} was changed since `reidaug pose` wrote it")
+        check_poses(known, own_masks)
         if model and not (model_used or read_provenance(known)):
             raise UsageError(f"--model has nothing to read: keypoints come from {known}")
         return PoseFiles(known, own_masks)

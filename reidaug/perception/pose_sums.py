@@ -5,9 +5,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from reidaug.checksums import describe, flaw_of, sealed, unsealed
+from reidaug.checksums import CHANGED, describe, flaw_of, sealed, unsealed
 from reidaug.errors import ReidaugError
 from reidaug.files import checksum, read_text, write_atomically
+from reidaug.runs import notice
 
 SUMS = ".checksums.json"
 
@@ -53,6 +54,25 @@ def flaws(keypoints: Path, files: Iterable[Path]) -> dict[Path, str]:
     named = ((path, known.get(name_of(keypoints, path))) for path in files)
     found = {path: flaw_of(path, own) for path, own in named if own is not None}
     return {path: flaw for path, flaw in found.items() if flaw}
+
+
+def check_poses(keypoints: Path, masks: Path | None) -> None:
+    """Check a keypoint file and its masks before another command reads them.
+
+    What was changed, perhaps by hand, is told.
+
+    Raises:
+        ReidaugError: A file that `reidaug pose` wrote is missing or empty.
+    """
+    sums, folder = read_sums(keypoints), keypoints.parent.resolve()
+    files = [] if sums is None else [Path(os.path.normpath(folder / name)) for name in sums.files]
+    wanted = {keypoints.resolve(), *([] if masks is None else [masks.resolve()])}
+    used = [path for path in files if not wanted.isdisjoint((path, *path.parents))]
+    found = flaws(keypoints, used)
+    changed = {str(path): flaw for path, flaw in found.items() if flaw == CHANGED}
+    if changed:
+        notice(f"{describe(changed)}: by hand?")
+    check_files(keypoints, *(path for path in found if str(path) not in changed))
 
 
 def check_files(keypoints: Path, *files: Path) -> None:

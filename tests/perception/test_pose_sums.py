@@ -3,7 +3,14 @@ from pathlib import Path
 import pytest
 
 from reidaug.errors import ReidaugError
-from reidaug.perception.pose_sums import check_files, flaws, read_sums, sums_file, write_sums
+from reidaug.perception.pose_sums import (
+    check_files,
+    check_poses,
+    flaws,
+    read_sums,
+    sums_file,
+    write_sums,
+)
 
 
 @pytest.fixture
@@ -35,3 +42,24 @@ def test_damage_is_found_and_told(keypoints: Path, tmp_path: Path) -> None:
     sums_file(keypoints).write_text("{")
     assert read_sums(keypoints) is None
     check_files(keypoints, *files)
+
+
+def test_what_was_changed_by_hand_is_told_and_what_is_gone_is_an_error(
+    keypoints: Path, tmp_path: Path, capsys
+) -> None:
+    mask, masks = tmp_path / "masks/a.png", tmp_path / "masks"
+    check_poses(keypoints, masks)
+    assert capsys.readouterr().err == ""
+    mask.write_text("cut out by hand")
+    (tmp_path / "k.sheet.png").unlink()  # which no command reads
+    check_poses(keypoints, masks)
+    assert capsys.readouterr().err == f"{mask} is not as it was written: by hand?\n"
+    for how in ("empty", "missing"):
+        mask.write_text("")
+        if how == "missing":
+            mask.unlink()
+        with pytest.raises(ReidaugError, match=rf"a\.png is {how}; run `reidaug pose` again"):
+            check_poses(keypoints, masks)
+        check_poses(keypoints, None)  # of nobody's masks
+    sums_file(keypoints).unlink()
+    check_poses(keypoints, masks)
