@@ -176,13 +176,12 @@ def train_surface(recipe: TrainSurface, out: Path, *, resume: bool = False) -> d
     if report is not None:
         state.remove()
         return report
-    kept = state.read(torch.device("cpu"))
-    if kept is not None:
-        trainer.restore(kept)
-    run.rewind(lambda record: record.get("step", 0) <= trainer.steps_done)
-    samples = read_samples(recipe.surfaces, "train", keypoints=recipe.keypoints, masks=recipe.masks)
     if not is_trained(run):
-        _fit(trainer, samples, run, state)
+        kept = state.read(torch.device("cpu"))
+        if kept is not None:
+            trainer.restore(kept)
+        run.rewind(lambda record: record.get("step", 0) <= trainer.steps_done)
+        _fit(trainer, _training_samples(recipe), run, state)
         save_checkpoint(
             out / CHECKPOINT, trainer.estimator, resolved(recipe),
             half_precision=recipe.half_precision_weights,
@@ -190,6 +189,10 @@ def train_surface(recipe: TrainSurface, out: Path, *, resume: bool = False) -> d
     report = _score(recipe, run)
     state.remove()
     return report
+
+
+def _training_samples(recipe: TrainSurface) -> Samples:
+    return read_samples(recipe.surfaces, "train", keypoints=recipe.keypoints, masks=recipe.masks)
 
 
 def _score(recipe: TrainSurface, run: RunFolder) -> dict[str, Any]:

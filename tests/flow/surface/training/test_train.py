@@ -6,6 +6,7 @@ from reidaug.flow.builtin import load_flow
 from reidaug.flow.checkpoint import load_checkpoint
 from reidaug.flow.surface import SurfaceFlow
 from reidaug.flow.surface.estimator import finished
+from reidaug.flow.surface.training import train as train_module
 from reidaug.flow.surface.training.losses import losses_of
 from reidaug.flow.surface.training.samples import take
 from reidaug.flow.surface.training.train import (
@@ -43,6 +44,20 @@ def test_training_writes_a_checkpoint_that_loads_and_resumes_to_the_same_bytes(s
     assert weights[0].read_bytes() == weights[1].read_bytes()
     logs = [(folder / "log.jsonl").read_text() for folder in (whole, parts)]
     assert logs[0] == logs[1] and not (parts / "state.pt").exists()
+
+
+def test_a_training_killed_before_it_was_scored_keeps_its_log(surfaces, tmp_path, monkeypatch):
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    settings = surface_recipe(surfaces, save_every=3, log_every=1)  # the last step has no state
+    report = train_surface(settings, whole)
+    with monkeypatch.context() as patch:
+        patch.setattr(train_module, "score_samples", None)
+        with pytest.raises(TypeError):
+            train_surface(settings, killed)
+    monkeypatch.setattr(SurfaceTrainer, "step", None)  # it is not trained again
+    assert train_surface(settings, killed, resume=True) == report
+    assert (killed / "log.jsonl").read_text() == (whole / "log.jsonl").read_text()
+    assert not (killed / "state.pt").exists()
 
 
 def test_a_loss_that_is_not_finite_stops_the_training_with_step_and_crops(surfaces, tmp_path):
