@@ -57,7 +57,7 @@ from reidaug.geometry.warp import warp
 from reidaug.jobs import run_tasks
 from reidaug.machine import cores, one_thread
 from reidaug.report.figures import Picture, labelled_columns
-from reidaug.runs import RunFolder, check_lock, notice
+from reidaug.runs import RECIPE, REPORT, RunFolder, check_lock, notice
 
 PICTURE = "warps.png"
 NO_EVIDENCE = "no evidence of a difference"
@@ -157,7 +157,9 @@ def compare(
     if done is not None:
         return Comparison.from_dict(done)
     report = _score_rows(recipe, rows, splits.testing, run)
-    files = [f for name in trainings for f in (run.path / ROWS / name / CHECKPOINT).iterdir()]
+    trained = [run.path / ROWS / name for name in trainings]
+    files = [file for folder in trained for file in (folder / CHECKPOINT).iterdir()]
+    files += [folder / name for folder in trained for name in (RECIPE, REPORT)]
     run.report(report.as_dict(), [run.path / PICTURE, *files])
     return report
 

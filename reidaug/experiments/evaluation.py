@@ -183,7 +183,8 @@ def evaluate_checkpoint(
     folder = RunFolder.open(out, recipe.resolved(command), resume=resume)
     folder.renew(kept)
     done = folder.finished()
-    if done is not None:
+    warps = (RunFolder(path, resumed=True) for path in folder.path.glob("averaging/*/warps"))
+    if done is not None and all(run.finished() is not None for run in warps):
         return EvaluationReport.of(done)
     grid = FinetuneGrid(recipe, data, folder)
     features = grid.features(model)
