@@ -157,10 +157,9 @@ def compare(
     if done is not None:
         return Comparison.from_dict(done)
     report = _score_rows(recipe, rows, splits.testing, run)
-    trained = [run.path / ROWS / name for name in trainings]
-    files = [file for folder in trained for file in (folder / CHECKPOINT).iterdir()]
-    files += [folder / name for folder in trained for name in (RECIPE, REPORT)]
-    run.report(report.as_dict(), [run.path / PICTURE, *files])
+    parts = [f"{ROWS}/{n}/{p}" for n in trainings for p in (RECIPE, REPORT, f"{CHECKPOINT}/*")]
+    files = (file for part in (PICTURE, *parts) for file in run.path.glob(part))
+    run.report(report.as_dict(), files)
     return report
 
 

@@ -13,9 +13,10 @@ from typing import Any, NamedTuple
 import torch
 from joblib import delayed
 
+from reidaug.checksums import flaw_of
 from reidaug.data.images import channels_last, encode_png, mask_path, read_image
 from reidaug.errors import ReidaugError
-from reidaug.files import write_atomically
+from reidaug.files import checksum_of, write_atomically
 from reidaug.geometry.pose import Pose
 from reidaug.jobs import Records, Task, chunks_of
 from reidaug.machine import one_thread
@@ -62,6 +63,7 @@ class PoseRecord(NamedTuple):
     share: float  # share of the crop inside the person's outline
     attempt: int  # number of the try that found a person, see `find_person`; 0: none did
     outlined: bool  # whether the outline is probably a person's, see `shows_outline`
+    mask: str = ""  # checksum of the mask file, where one was written
 
     @classmethod
     def of(cls, name: str, search: PersonSearch) -> "PoseRecord":
@@ -213,6 +215,7 @@ def make_chunk(job: PoseJob, chunk: CropChunk, known: Sequence[str] = ()) -> tup
                 file = mask_path(job.masks, rows[-1].name)
                 file.parent.mkdir(exist_ok=True)
                 write_atomically(file, content)
+                rows[-1] = rows[-1]._replace(mask=checksum_of(content))
     job.records.write(chunk.key, _Stored([*chunk.digests], rows, left_out)._asdict())
     return len(chunk.crops), made
 
@@ -275,8 +278,11 @@ def _is_done(job: PoseJob, chunk: CropChunk) -> bool:
 
 
 def _has_mask(job: PoseJob, row: PoseRecord) -> bool:
-    """Whether the mask of a row is there, if it has one."""
-    return not row.outlined or job.masks is None or mask_path(job.masks, row.name).is_file()
+    """Whether the mask of a row is there as it was written, if it has one."""
+    if not row.outlined or job.masks is None:
+        return True
+    file = mask_path(job.masks, row.name)
+    return not flaw_of(file, row.mask) if row.mask else file.is_file()
 
 
 def _digest(*parts: str) -> str:

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from damage import HOWS, spoil
 from drawn_person import drawn_person
 
 from reidaug.data.images import channels_last, read_image, read_mask
@@ -61,8 +62,12 @@ def test_only_what_is_missing_or_changed_is_read_again(job: PoseJob, crops: list
     assert make_chunk(job, first) == (5, 5)
     before = record.read_bytes()
     assert make_chunk(job, first) == (5, 0)
-    next(job.masks.iterdir()).unlink()
-    assert make_chunk(job, first) == (5, 2)  # its crop, and the one that cannot be read
+    mask = next(job.masks.iterdir())
+    drawn = mask.read_bytes()
+    for how in HOWS:
+        spoil(mask, how)
+        assert make_chunk(job, first) == (5, 2)  # its crop, and the one that cannot be read
+        assert mask.read_bytes() == drawn
     record.write_bytes(before[:100])
     assert make_chunk(job, first) == (5, 5)
     assert record.read_bytes() == before
