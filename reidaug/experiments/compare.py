@@ -158,8 +158,7 @@ def compare(
         return Comparison.from_dict(done)
     report = _score_rows(recipe, rows, splits.testing, run)
     parts = [f"{ROWS}/{n}/{p}" for n in trainings for p in (RECIPE, REPORT, f"{CHECKPOINT}/*")]
-    files = (file for part in (PICTURE, *parts) for file in run.path.glob(part))
-    run.report(report.as_dict(), files)
+    run.report(report.as_dict(), (f for p in (PICTURE, *parts) for f in run.path.glob(p)))
     return report
 
 
