@@ -24,9 +24,9 @@ USES = {  # title, own pose, torso-affine, warps
 WARPS = ("warps_grey", "warps_other_ground")
 IN_SHORT = {title: arms for title, arms in USES.items() if "mirrored" not in title}
 COMMANDS = {
-    "identity_grey": "--flow identity",
-    "affine_grey": "--flow torso-affine --poses-each 4",
-    "warps_grey": "--flow market --poses-each 4",
+    "identity_grey": "--paper --flow identity",
+    "affine_grey": "--paper --flow torso-affine --poses-each 4",
+    "warps_grey": "--paper --poses-each 4",
 }
 """Options of `reidaug augment` that make the crops of an arm."""
 

@@ -61,6 +61,11 @@ class Checksums:
             return None
         return sums if isinstance(sums, dict) else None
 
+    @property
+    def damaged(self) -> bool:
+        """Whether there is a file of checksums, and it cannot be read."""
+        return self.path.exists() and self.read() is None
+
     def write(self, sums: Mapping[str, str]) -> None:
         """Write the checksums of files by their names."""
         write_atomically(self.path, sealed(dict(sums)), lasting=True)
@@ -107,6 +112,11 @@ def check_written(folder: Path) -> None:
         ReidaugError: A file is missing or damaged.
     """
     sums = Checksums(folder / SUMS)
+    if sums.damaged:
+        raise ReidaugError(
+            f"{sums.path} is damaged, and what lies beside it cannot be checked; run the command "
+            "that wrote it again, or remove the file"
+        )
     data = {name for name in sums.read() or {} if "/" in name or name.endswith(TABLES)}
     if changed := sums.changed(data):
         raise ReidaugError(

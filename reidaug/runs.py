@@ -98,7 +98,7 @@ class RunFolder:
         if old != new:
             write_atomically(file, text.encode(), lasting=True)
         sums, own = run.checksums.read() or {}, checksum(file)
-        if sums.get(RECIPE) != own:
+        if sums.get(RECIPE) != own and not run.checksums.damaged:
             with suppress(OSError):  # a run on a disk that is read only can still be read
                 run.checksums.write({**sums, RECIPE: own})
         return run
@@ -209,8 +209,9 @@ class RunFolder:
         except (ReidaugError, ValueError, RecursionError):
             report = None
         changed = self.checksums.changed(only)
-        if changed or not isinstance(report, dict):
-            what = describe(changed) if changed else f"{REPORT} is damaged"
+        broken = SUMS if self.checksums.damaged else REPORT
+        if changed or broken == SUMS or not isinstance(report, dict):
+            what = describe(changed) if changed else f"{broken} is damaged"
             notice(f"{self.path}: {what}; what is damaged is made again")
             return None
         return report

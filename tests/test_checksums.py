@@ -88,5 +88,8 @@ def test_whoever_reads_a_run_is_told_what_is_damaged(tmp_path: Path) -> None:
     (tmp_path / "sheet.png").unlink()  # which no command reads
     check_written(tmp_path)
     (tmp_path / "table.csv").unlink()
-    sums.path.write_text("{")
+    sums.path.unlink()
     check_written(tmp_path)
+    sums.path.write_text("{")
+    with pytest.raises(ReidaugError, match="is damaged, and what lies beside it"):
+        check_written(tmp_path)

@@ -140,11 +140,17 @@ def test_a_finished_run_of_damaged_files_is_not_finished(
 
 
 @pytest.mark.parametrize("text", ["", "{", '{"sha256":"0","value":{"report.json":"0"}}', None])
-def test_damaged_checksums_hold_nothing_up(tmp_path: Path, text: str | None) -> None:
+def test_a_run_of_damaged_checksums_is_not_finished(
+    tmp_path: Path, text: str | None, capsys
+) -> None:
+    """Without any, it is one of an earlier version."""
     run = RunFolder.open(tmp_path / "a", RECIPE, resume=False)
     run.report({"mAP": 1.0})
     spoil(run.path / "checksums.json", text)
     again = RunFolder.open(tmp_path / "a", RECIPE, resume=True)
+    assert again.finished() == (None if text is not None else {"mAP": 1.0})
+    assert ("checksums.json is damaged" in capsys.readouterr().err) == (text is not None)
+    again.report({"mAP": 1.0})
     assert again.finished() == {"mAP": 1.0}
 
 

@@ -26,7 +26,7 @@ MASKS = "masks"
 PAPER: Mapping[str, Any] = {
     "pool": "any", "turns": "allow", "background": "grey", "min_quality": 0.0,
 }  # fmt: skip
-"""The paper's setting where the defaults are not: these gained more (docs/does-it-help.md)."""
+"""The paper's setting where the defaults are others (docs/does-it-help.md says why)."""
 
 
 def _known_background(name: str) -> str:

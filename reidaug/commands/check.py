@@ -7,14 +7,13 @@ from pathlib import Path
 import click
 
 from reidaug.augment.options import KEYPOINTS, MASKS
-from reidaug.checksums import check_written
 from reidaug.commands import options
 from reidaug.data.loose_crops import find_crops
 from reidaug.dataset_check.checkup import check_dataset
 from reidaug.errors import ReidaugError, UsageError
 from reidaug.files import write_atomically
 from reidaug.machine import cores
-from reidaug.runs import counter, notice
+from reidaug.runs import counter
 
 
 @click.command("check")
@@ -72,10 +71,6 @@ def command(
     if report is not None:
         content = json.dumps(checkup.as_dict(), indent=1, allow_nan=False) + "\n"
         write_atomically(report, content.encode())
-    try:
-        check_written(root)
-    except ReidaugError as error:
-        notice(str(error))
     unusable = [use for use, fine in checkup.usable().items() if not fine]
     if unusable:
         raise ReidaugError(f"{root}: not usable for {' and '.join(unusable)}; see the problems")

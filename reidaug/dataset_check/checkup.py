@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from reidaug.checksums import check_written
 from reidaug.data.crop_names import PATTERN, compile_pattern
 from reidaug.data.images import mask_path
 from reidaug.data.loose_crops import crops_in, find_crops
@@ -21,6 +22,7 @@ from reidaug.dataset_check.names import (
     list_split,
     name_findings,
 )
+from reidaug.errors import ReidaugError
 
 
 class Checkup(NamedTuple):
@@ -107,6 +109,7 @@ def check_dataset(
         what, where = "a folder of crops has no query and gallery", f"{QUERY}, {GALLERY}"
         advice = "they are training images; a Market-1501 root has all three"
         findings.append(Finding.problem(where, what, advice, Tally(), (EVALUATION,)))
+    findings += _damage(root)
     for listing in splits.values():
         findings += name_findings(listing, listed=listed, allowed=allow_left_out)
     splits = {name: splits.get(name, Listing(name, missing="a folder of crops")) for name in SPLITS}
@@ -137,3 +140,12 @@ def check_dataset(
     counts = {listing.split: count(listing, listed=listed) for listing in present}
     examples = next((listing.examples for listing in present if listing.examples), ())
     return Checkup(root, listed, counts, ranked(findings), examples)
+
+
+def _damage(root: Path) -> Iterator[Finding]:
+    """Find files of a dataset of ours that are not as they were written, if there are any."""
+    try:
+        check_written(root)
+    except ReidaugError as error:
+        what, _, advice = str(error).removeprefix(f"{root}: ").partition("; ")
+        yield Finding.problem("files", what, advice, Tally(), USES)

@@ -241,8 +241,9 @@ class AdaptationGrid(Grid[AdaptationReport]):
             file.unlink(missing_ok=True)
 
     def has_weights(self, key: CellKey) -> bool:
-        """Whether a cell is trained."""
-        return weight_file(self.folder, key).is_file()
+        """Whether a cell is trained, and its weights are as they were written."""
+        cell = AdaptationCell(self.recipe, self.data, key, self.folder, lambda _: None)
+        return self._former(key) is not None or cell.is_trained(key.name)
 
     def report(self) -> AdaptationReport:
         """Build the report of the finished experiment."""

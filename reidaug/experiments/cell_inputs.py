@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from reidaug.data.images import mask_path
-from reidaug.data.market1501 import Person
+from reidaug.data.market1501 import Person, find_root
 from reidaug.experiments.adaptation_config import WARMUP, AdaptationRecipe
 from reidaug.experiments.adaptation_data import AdaptationData
-from reidaug.experiments.experiment_data import ExperimentData
+from reidaug.experiments.experiment_data import MANIFEST, ExperimentData
 from reidaug.experiments.finetune_config import START, FinetuneRecipe
 from reidaug.fingerprint import Inputs
 
@@ -40,7 +40,7 @@ def finetune_inputs(
         masks = kept.add(MASKS, [mask_path(recipe.masks, person.key) for person in data.train])
     training = {START: start}
     for name in recipe.arms:
-        own = [start, _extra(kept, data, name, real)]
+        own = [start, _extra(kept, data, name, real), _qualities(kept, recipe, name)]
         training[name] = _digest(*own, masks if recipe.of_arm(name).grounds else "")
     return kept, CellInputs(training, _evaluation(kept, data))
 
@@ -92,6 +92,14 @@ def _extra(kept: Inputs, data: ExperimentData, arm: str, real: str) -> str:
     crops, roots = data.extra[arm], data.extra_roots.get(arm, ())
     own = real if crops is data.train else _crops(kept, f"crops of {arm}", crops)
     return _digest(own, *roots)
+
+
+def _qualities(kept: Inputs, recipe: FinetuneRecipe, arm: str) -> str:
+    """Digest the tables of the warps of an arm that is trained by their quality."""
+    if not recipe.of_arm(arm).objective.extra_quality:
+        return ""
+    roots = [root for root in recipe.arms[arm].crops if root is not None]
+    return kept.add(f"tables of {arm}", [find_root(root) / MANIFEST for root in roots])
 
 
 def _views(kept: Inputs, data: AdaptationData, name: str) -> str:

@@ -13,14 +13,15 @@ from small_experiment import draw_roots, recipe
 
 import reidaug.experiments.finetune as module
 from reidaug.data.images import encode_png
+from reidaug.data.manifest import write_manifest
 from reidaug.data.market1501 import GALLERY, QUERY, TRAIN
 from reidaug.experiments.adaptation import adapt
 from reidaug.experiments.adaptation_config import WARMUP
 from reidaug.experiments.adaptation_data import read_adaptation_data
-from reidaug.experiments.cell_inputs import adaptation_inputs
+from reidaug.experiments.cell_inputs import adaptation_inputs, finetune_inputs
 from reidaug.experiments.evaluation import evaluate_checkpoint
 from reidaug.experiments.finetune import finetune
-from reidaug.experiments.finetune_config import START, FinetuneRecipe
+from reidaug.experiments.finetune_config import START, FinetuneRecipe, read_data
 from reidaug.report.experiment import FinetuneReport
 
 Change = Callable[[Path], str]
@@ -297,3 +298,22 @@ def test_a_mended_source_of_an_adaptation_trains_all_again(
         for place in (out, tmp_path / "afresh")
     ]
     assert weights[0] == weights[1]
+
+
+def test_the_quality_of_warps_decides_the_cells_that_are_weighed_by_it(
+    root: Path, tmp_path: Path
+) -> None:
+    def digests() -> list[str]:
+        weighed = {"crops": str(root / "warps"), "changes": {"objective": {"extra_quality": 1.0}}}
+        arms = {"real_only": None, "warps_grey": str(root / "warps"), "weighed": weighed}
+        found = small(root, arms=arms)
+        _, inputs = finetune_inputs(found, read_data(found), tmp_path / "out")
+        return [inputs.training[name] for name in (*arms, START)]
+
+    table = root / "warps" / "manifest.parquet"
+    names = sorted(path.name for path in (root / "warps" / TRAIN).iterdir())
+    write_manifest(table, [{"file": name, "quality": 0.8} for name in names])
+    before = digests()
+    write_manifest(table, [{"file": name, "quality": 0.4} for name in names])
+    after = digests()
+    assert [a == b for a, b in zip(after, before, strict=True)] == [True, True, False, True]
