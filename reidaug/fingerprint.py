@@ -62,6 +62,7 @@ class Changes(NamedTuple):
     renamed: tuple[str, ...] = ()  # ``old to new``
     new: tuple[str, ...] = ()
     gone: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()  # what cannot be told: fingerprints that are damaged
 
     def __bool__(self) -> bool:
         return any(self)
@@ -180,7 +181,8 @@ class Inputs:
 
     def _keep(self, what: str, kept: "_Kept", changes: "_Comparison", lines: list[bytes]) -> None:
         self._lines[what] = b"".join((f"{len(lines)}\n".encode(), *lines))
-        self._changes[what] = changes.found() if kept.whole else Changes()
+        damaged = (f"{kept.file.name} is damaged",) if kept.file.exists() else ()
+        self._changes[what] = changes.found() if kept.whole else Changes(unknown=damaged)
 
 
 class _Kept:

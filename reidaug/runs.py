@@ -90,7 +90,11 @@ class RunFolder:
         if old is not None:
             run.resumed = True
             if old != new and (grows is None or not grows(old, new)):
-                raise ReidaugError(f"{path} holds another run; name another folder with --out")
+                other = [key for key in {**old, **new} if old.get(key) != new.get(key)]
+                raise ReidaugError(
+                    f"{path} holds another run; name another folder with --out (other: "
+                    f"{', '.join(other)})"
+                )
             if not resume:
                 raise ReidaugError(f"{path} holds this run already; resume it with --resume")
             if old != new:

@@ -114,6 +114,7 @@ def test_new_gone_and_renamed_files_are_named(photos: Path, tmp_path: Path) -> N
         ("0001_c1.jpg to 0009_c1.jpg",),
         ("0000_c1.jpg",),
         ("0002_c1.jpg",),
+        (),
     )
     assert found.text() == (
         "images: 1 changed (more/0004_c1.jpg), 1 renamed (0001_c1.jpg to 0009_c1.jpg), "
@@ -151,7 +152,7 @@ def test_what_is_no_file_has_a_digest_and_is_not_opened(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", ["", "no number", "3\n", "4\nx y z\n", "\xff\n"])
-def test_what_is_not_known_is_read_again_and_no_change(
+def test_damaged_fingerprints_are_told_and_all_is_read_again(
     photos: Path, tmp_path: Path, damage: str
 ) -> None:
     look(tmp_path / "run", photos)
@@ -159,6 +160,7 @@ def test_what_is_not_known_is_read_again_and_no_change(
     lines = kept.read_text().splitlines(keepends=True)
     kept.write_text(damage + "".join(lines[1:3]), encoding="latin-1")
     (photos / "0001_c1.jpg").write_text("other")
+    assert look(tmp_path / "run", photos).text() == "images: 1 unknown (images.txt is damaged)"
     assert not look(tmp_path / "run", photos).changes()
     (photos / "0001_c1.jpg").write_text("another")
     assert look(tmp_path / "run", photos).changes()

@@ -37,6 +37,7 @@ from reidaug.perception.pose_files import (
     MASKS,
     REPORT,
     SHEET,
+    WRITING,
     beside,
     check_own,
     finished_report,
@@ -203,6 +204,7 @@ def _estimate(
     chunks = into_chunks(crops, digests)
     tasks, processes = chunk_tasks(job, chunks), min(workers, len(chunks))
     work = run_chunks(tasks, processes, total=len(crops), what="pose", unit="crop")
+    job.records.write(WRITING, True)
     statistics = _write(job, chunks, out, made, left_out)
     report = statistics.report(
         network=job.network,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from reidaug.errors import ReidaugError
 from reidaug.fingerprint import FOLDER, Changes, Inputs, content_digest
-from reidaug.perception.pose_files import MASKS
+from reidaug.perception.pose_files import MASKS, WRITING
 from reidaug.perception.pose_records import PoseJob, strange_mask
 from reidaug.runs import notice
 
@@ -61,6 +61,7 @@ class KeptEstimates:
         if line := inputs.text():
             notice(f"{self.out}: {line}; only these are estimated again")
         self.folder.rename(self.job.folder)
+        self.job.records.path(WRITING).unlink(missing_ok=True)
         beside = self.job.records.read(MASKS)
         masks = (self.out.parent / beside).resolve() if isinstance(beside, str) else None
         self.job.records.write(MASKS, str(masks))

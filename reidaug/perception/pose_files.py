@@ -17,6 +17,8 @@ from reidaug.perception.provenance import provenance_file
 REPORT, LEFT_OUT, SHEET = ".report.json", ".left_out.txt", POSE_SHEET
 MASKS = "masks"
 """Record of the folder of masks a run writes to."""
+WRITING = "writing"
+"""Record of whether a run has begun to write its keypoint file and those beside it."""
 
 
 def beside(out: Path, ending: str) -> Path:
@@ -80,18 +82,36 @@ def check_own(job: PoseJob, crops: Sequence[Path], out: Path) -> None:
     beside_out = [*_files_beside(out), sums_file(out)]
     if job.folder.exists():
         remove_partials(out.parent, of=[out.name, *(path.name for path in beside_out)])
+        if not job.records.read(WRITING):
+            _check_unwritten(out, beside_out)
         if job.records.read(MASKS) != str(job.masks):  # those in this folder are of others
             _check_masks(job, out, crops)
         _remove_partial_masks(job, crops)
         return
     if _report(out) is None and read_sums(out) is None:
-        for path in beside_out:
-            if path.exists() or path.is_symlink():
-                raise ReidaugError(
-                    f"{path} is there already, and not of this command; name another file with "
-                    "--out, or move it"
-                )
+        _check_free(beside_out)
     _check_masks(job, out, crops)
+
+
+def _check_unwritten(out: Path, beside_out: Sequence[Path]) -> None:
+    """Check the files of a run that was killed before it wrote them: they are of the run before."""
+    if _report(out) is None and read_sums(out) is None:
+        _check_free([out, *beside_out])
+    for path, flaw in flaws(out, [out, *_files_beside(out)]).items():
+        if flaw == CHANGED:
+            raise ReidaugError(
+                f"{path} was changed since, and would be overwritten; name another file with "
+                "--out, or delete it"
+            )
+
+
+def _check_free(files: Sequence[Path]) -> None:
+    for path in files:
+        if path.exists() or path.is_symlink():
+            raise ReidaugError(
+                f"{path} is there already, and not of this command; name another file with "
+                "--out, or move it"
+            )
 
 
 def _files_beside(out: Path) -> list[Path]:

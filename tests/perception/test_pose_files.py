@@ -10,6 +10,7 @@ from drawn_person import drawn_person
 
 from reidaug.errors import ReidaugError
 from reidaug.jobs import Records
+from reidaug.perception import dataset_poses
 from reidaug.perception.dataset_poses import crops_of, estimate_poses
 from reidaug.perception.pose_files import LEFT_OUT, REPORT, SHEET, beside
 from reidaug.perception.provenance import provenance_file, read_provenance
@@ -39,6 +40,25 @@ def test_a_file_of_the_users_beside_the_keypoints_is_not_overwritten(
         estimate_poses(crops_of(crops).crops, out, workers=1)
     assert content(tmp_path) == before
     assert estimate_poses(crops_of(crops).crops, tmp_path / "l.csv", workers=1).people == 3
+
+
+def test_what_the_user_put_there_after_a_kill_is_not_overwritten(
+    crops: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "k.csv"
+    for first in (True, False):  # the first run, and one that makes a crop again
+        with monkeypatch.context() as patch:
+            patch.setattr(dataset_poses, "run_chunks", None)
+            with pytest.raises(TypeError):
+                estimate_poses(crops_of(crops).crops, out, workers=1)
+        before = b"" if first else out.read_bytes()
+        out.write_bytes(before + b"a year of work")
+        with pytest.raises(ReidaugError, match="not of this" if first else "changed since"):
+            estimate_poses(crops_of(crops).crops, out, workers=1)
+        assert out.read_bytes() == before + b"a year of work"
+        out.unlink() if first else out.write_bytes(before)
+        assert estimate_poses(crops_of(crops).crops, out, workers=1).people == 3
+        drawn_person((64, 32), 7)[0].save(crops / "000.png")
 
 
 def test_a_deleted_keypoint_file_is_made_again(crops: Path, tmp_path: Path) -> None:
