@@ -166,7 +166,8 @@ def content(out: Path) -> dict[str, bytes]:
         elif path.name.endswith("checksums.json"):  # that of a report with times among them
             value = json.loads(path.read_text())["value"]
             sums = value.get("files", value)  # of `pose`
-            files[name] = repr({n: own for n, own in sums.items() if "report" not in n}).encode()
+            known = sorted((n, own) for n, own in sums.items() if "report" not in n)
+            files[name] = repr(known).encode()
         else:
             files[name] = path.read_bytes()
     return files
