@@ -50,10 +50,10 @@ MOST_BYTES = 2**28  # of a file
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 """Mean and standard deviation of ImageNet's RGB in [0, 1]."""
 
-# What Pillow raises on damaged files of any format.
+# What Pillow raises on damaged files of any format; a part of one may claim to have gigabytes.
 _UNREADABLE = (
     OSError, SyntaxError, ValueError, TypeError, KeyError, IndexError, EOFError, OverflowError,
-    struct.error, Image.DecompressionBombError,
+    struct.error, MemoryError, Image.DecompressionBombError,
 )  # fmt: skip
 
 
