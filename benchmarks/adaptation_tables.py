@@ -1,11 +1,10 @@
 """Uses of warps in adaptation as Markdown: docs/dgnet.md."""
 
-from collections.abc import Mapping, Sequence
-from statistics import mean, stdev
+from collections.abc import Mapping
 from typing import Any
 
 from reid_tables import verdict
-from uses_tables import HEAD, KINDS
+from uses_tables import HEAD, KINDS, spread
 
 CELLS = {
     "rendered": "From the rendered world A to B",
@@ -43,8 +42,8 @@ def adaptation_uses(result: Mapping[str, Any]) -> list[str]:
 def _tested(title: str, rows: Mapping[str, Any]) -> list[str]:
     plain = rows["dgnetpp"]
     lines = [
-        f"**{title}**: start {_spread(rows['start']['mAP'])}, after the warm-up "
-        f"{_spread(rows['warmup']['mAP'])}, adapted without views {_spread(plain['mAP'])}, over "
+        f"**{title}**: start {spread(rows['start']['mAP'])}, after the warm-up "
+        f"{spread(rows['warmup']['mAP'])}, adapted without views {spread(plain['mAP'])}, over "
         f"the start {_gain(plain['over_start'])}.",
         "",
         f"| views are | {HEAD} | W: over the best control | surface flow: over the best control |",
@@ -60,17 +59,13 @@ def _tested(title: str, rows: Mapping[str, Any]) -> list[str]:
 
 def _beside_plain(arm: Mapping[str, Any]) -> str:
     low, high = arm["gain"]["interval"]
-    return f"{_spread(arm['mAP'])}; {arm['gain']['mean']:+.1f} ({low:+.1f} to {high:+.1f})"
+    return f"{spread(arm['mAP'])}; {arm['gain']['mean']:+.1f} ({low:+.1f} to {high:+.1f})"
 
 
 def _tuned(title: str, use: str, values: Mapping[str, float]) -> str:
     cells = [f"{values[f'{use}-{kind}']:.1f}" for kind in KINDS]
     before = [f"{values[name]:.1f}" for name in ("start", "dgnetpp")]
     return f"| {' | '.join([title, *before, USES[use], *cells])} |"
-
-
-def _spread(values: Sequence[float]) -> str:
-    return f"{mean(values):.1f} ± {stdev(values):.1f}" if len(values) > 1 else f"{values[0]:.1f}"
 
 
 def _gain(found: Mapping[str, Any]) -> str:

@@ -23,8 +23,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from evidence import Array, compared, holm
+from evidence import Array, compared, holm, mean_of, precision_of, scored
 from photograph_arms import RECIPES, make_crops, warp_crops, warps
 from photograph_crops import NEEDED, link_crops
 from provenance import RESULTS, write_result
@@ -164,16 +163,8 @@ def measure(
     adapt(recipe, folder, resume=True, workers=workers)
     data = read_adaptation_data(recipe)
     grid = AdaptationGrid(recipe, data, RunFolder(folder, resumed=True))
-    rows = {}
-    for arm in (START, WARMUP, *recipe.arms):
-        found = [cell.evaluation.ap for cell in grid.results(arm)]
-        rows[arm] = np.array([[np.array(ap, dtype=float)] for ap in found]) / 100
+    rows = {arm: precision_of(grid, arm) for arm in (START, WARMUP, *recipe.arms)}
     return rows, data.target.query_pids
-
-
-def mean_of(row: Array) -> float:
-    """Mean mAP over seeds, in percent."""
-    return round(100 * float(np.nanmean(row[:, 0])), 2)
 
 
 def summarise(rows: Mapping[str, Array], people: Any) -> dict[str, Any]:
@@ -188,15 +179,8 @@ def summarise(rows: Mapping[str, Array], people: Any) -> dict[str, Any]:
     adapted = compared(rows[PLAIN], rows[START], people)
     for tests in (gains, over, {PLAIN: adapted}):
         holm(tests)
-    found: dict[str, Any] = {}
-    for arm, row in rows.items():
-        found[arm] = {"mAP": [round(100 * float(np.nanmean(one[0])), 2) for one in row]}
-        if arm == PLAIN:
-            found[arm]["over_start"] = adapted
-        if arm in gains:
-            found[arm]["gain"] = gains[arm]
-        if arm in over:
-            found[arm]["over_controls"] = {"vs": against[arm], **over[arm]}
+    found = scored(rows, gains, over, against)
+    found[PLAIN]["over_start"] = adapted
     return {"rows": found}
 
 

@@ -1,14 +1,51 @@
 """Evidence for differences: intervals over people, spread over seeds, and Holm's rule."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from reidaug.bootstrap import RESAMPLES, resampled_ratios
+from reidaug.experiments.run_grid import Grid
 
 LEVEL = 0.05
 Array = NDArray[np.float64]
+
+
+def precision_of(grid: Grid[Any], arm: str) -> Array:
+    """Read the average precision (S, 1, Q) in [0, 1] of an arm or stage with S seeds."""
+    found = [cell.evaluation.ap for cell in grid.results(arm)]
+    return np.array([[np.array(ap, dtype=float)] for ap in found]) / 100
+
+
+def mean_of(row: Array) -> float:
+    """Mean mAP over seeds, in percent."""
+    return round(100 * float(np.nanmean(row[:, 0])), 2)
+
+
+def scored(
+    rows: Mapping[str, Array],
+    gains: Mapping[str, Any],
+    over: Mapping[str, Mapping[str, Any]],
+    against: Mapping[str, str],
+) -> dict[str, dict[str, Any]]:
+    """Collect mAP by seed of all arms, what they gain, and warps over their best control.
+
+    Args:
+        rows: Average precision of each arm (S, 1, Q).
+        gains: Of some arms, see `compared`.
+        over: The same over their controls.
+        against: Names of these controls.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    for arm, row in rows.items():
+        found[arm] = {"mAP": [round(100 * float(np.nanmean(one[0])), 2) for one in row]}
+        if arm in gains:
+            found[arm]["gain"] = gains[arm]
+        if arm in over:
+            found[arm]["over_controls"] = {"vs": against[arm], **over[arm]}
+    return found
 
 
 def compared(row: Array, base: Array, people: NDArray[np.int64]) -> dict[str, Any]:

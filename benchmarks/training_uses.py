@@ -26,8 +26,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
-from evidence import Array, compared, holm
+from evidence import Array, compared, holm, mean_of, precision_of, scored
 from photograph_arms import RECIPES, Setting, make_crops, warp_crops, warps
 from photograph_crops import NEEDED
 from provenance import RESULTS, about, write_result
@@ -214,21 +213,12 @@ def measure(
     folder = options.out / f"{name}-{options.part}"
     finetune(recipe, folder, resume=True, workers=options.workers)
     grid = FinetuneGrid(recipe, read_data(recipe), RunFolder(folder, resumed=True))
-    rows = {}
-    for arm in ("start", *recipe.arms):
-        found = [cell.evaluation.ap for cell in grid.results(arm)]
-        rows[arm] = np.array([[np.array(ap, dtype=float)] for ap in found]) / 100
-    return rows
+    return {arm: precision_of(grid, arm) for arm in ("start", *recipe.arms)}
 
 
 def people_of(cell: Cell) -> Any:
     """The person of every query."""
     return read_data(recipe_of(cell, ["copies"], 1)).query_pids
-
-
-def mean_of(row: Array) -> float:
-    """Mean mAP over seeds, in percent."""
-    return round(100 * float(np.nanmean(row[:, 0])), 2)
 
 
 def warped(rows: Mapping[str, Array]) -> list[str]:
@@ -257,15 +247,7 @@ def summarise(rows: Mapping[str, Array], people: Any) -> dict[str, Any]:
             over[f"{use}-{method}"] = compared(rows[f"{use}-{method}"], rows[control], people)
     for tests in (gains, over):
         holm(tests)
-    found: dict[str, Any] = {}
-    for arm, row in rows.items():
-        by_seed = [round(100 * float(np.nanmean(one[0])), 2) for one in row]
-        found[arm] = {"mAP": by_seed}
-        if arm in gains:
-            found[arm]["gain"] = gains[arm]
-        if arm in over:
-            found[arm]["over_controls"] = {"vs": against[arm], **over[arm]}
-    return {"rows": found}
+    return {"rows": scored(rows, gains, over, against)}
 
 
 def keep(name: str, cell: dict[str, Any], options: argparse.Namespace) -> None:

@@ -63,7 +63,7 @@ def training_uses(result: Mapping[str, Any]) -> list[str]:
 def _tested(title: str, rows: Mapping[str, Any], measured: str) -> list[str]:
     plain = rows["real_only"]["mAP"]
     lines = [
-        f"**{title}** (real crops alone: {_spread(plain)}; {measured}):",
+        f"**{title}** (real crops alone: {spread(plain)}; {measured}):",
         "",
         f"| extra crops are | {HEAD} | better warps over real crops | over the best control |",
         "|---|---|---|---|---|---|---|",
@@ -71,7 +71,7 @@ def _tested(title: str, rows: Mapping[str, Any], measured: str) -> list[str]:
     for use in [use for use in USES if f"{use}-own" in rows]:
         arms = {kind: rows[f"{use}-{kind}"] for kind in KINDS}
         best = max(("market", "surface"), key=lambda kind: mean(arms[kind]["mAP"]))
-        cells = [USES[use], *(_spread(arm["mAP"]) for arm in arms.values())]
+        cells = [USES[use], *(spread(arm["mAP"]) for arm in arms.values())]
         over = arms[best]["over_controls"]
         cells += [
             _gain(arms[best]["gain"]),
@@ -80,7 +80,7 @@ def _tested(title: str, rows: Mapping[str, Any], measured: str) -> list[str]:
         lines.append(f"| {' | '.join(cells)} |")
     for use in [use for use in USES if f"{use}-real" in rows]:
         arm = rows[f"{use}-real"]
-        lines.append(f"| {USES[use]}: {_spread(arm['mAP'])} | | | | | {_gain(arm['gain'])} | |")
+        lines.append(f"| {USES[use]}: {spread(arm['mAP'])} | | | | | {_gain(arm['gain'])} | |")
     return lines
 
 
@@ -98,7 +98,8 @@ def _tuned(title: str, values: Mapping[str, float]) -> list[str]:
     return lines
 
 
-def _spread(values: list[float]) -> str:
+def spread(values: list[float]) -> str:
+    """Write the mean of a figure over seeds, and its deviation."""
     return f"{mean(values):.1f} ± {stdev(values):.1f}" if len(values) > 1 else f"{values[0]:.1f}"
 
 
