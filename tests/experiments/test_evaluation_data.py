@@ -9,11 +9,13 @@ import pytest
 from small_experiment import recipe
 from stick_market import stick_market
 
+from reidaug.checksums import SUMS, Checksums
 from reidaug.data.market1501 import GALLERY, QUERY, TRAIN
 from reidaug.errors import ReidaugError
 from reidaug.experiments.evaluation import EvaluationReport, evaluate_checkpoint
 from reidaug.experiments.evaluation_data import read_evaluation_data, unknown_queries
 from reidaug.experiments.finetune_config import build_network
+from reidaug.files import checksum
 from reidaug.reid.weights import save_weights
 
 
@@ -79,6 +81,15 @@ def test_some_unknown_people_change_no_score(root: Path) -> None:
     (root / "market" / QUERY / "-1_c3s1_000001_00.jpg").write_bytes(first.read_bytes())
     after = evaluated(root)
     assert after.evaluation == before.evaluation
+
+
+def test_damaged_crops_of_a_dataset_of_ours_are_told(root: Path) -> None:
+    image = min((root / "market" / GALLERY).iterdir())
+    Checksums(root / "market" / SUMS).write({f"{GALLERY}/{image.name}": checksum(image)})
+    evaluated(root)
+    image.write_bytes(image.read_bytes() + b"!")
+    with pytest.raises(ReidaugError, match=f"{image.name} is not as it was written"):
+        evaluated(root)
 
 
 def test_damaged_pictures_of_unknown_people_are_told_beforehand(root: Path) -> None:

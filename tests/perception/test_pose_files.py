@@ -61,6 +61,19 @@ def test_what_the_user_put_there_after_a_kill_is_not_overwritten(
         drawn_person((64, 32), 7)[0].save(crops / "000.png")
 
 
+def test_a_run_killed_while_it_wrote_its_files_goes_on(
+    crops: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "k.csv"
+    with monkeypatch.context() as patch:
+        patch.setattr(dataset_poses.PoseStatistics, "report", None)
+        with pytest.raises(TypeError):
+            estimate_poses(crops_of(crops).crops, out, workers=1)
+    before = out.read_bytes()
+    assert estimate_poses(crops_of(crops).crops, out, workers=1).people == 3
+    assert out.read_bytes() == before
+
+
 def test_a_deleted_keypoint_file_is_made_again(crops: Path, tmp_path: Path) -> None:
     out = tmp_path / "k.csv"
     estimate_poses(crops_of(crops).crops, out, workers=1)
