@@ -29,6 +29,12 @@ RECENT = 2_000_000_000  # ns: a file changed so shortly before it was read may c
 AT_ONCE = 1024  # files looked at before the next ones
 
 
+def digest_of(*parts: object) -> str:
+    """Digest plain values, such as names and digests of files, in their order."""
+    text = repr(parts).encode(errors="backslashreplace")
+    return hashlib.blake2b(text, digest_size=16).hexdigest()
+
+
 class Stamp(NamedTuple):
     """A file as it was read."""
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from reidaug.augment.inputs import AugmentInputs, Source
 from reidaug.augment.outlines import mask_file
-from reidaug.fingerprint import Inputs
+from reidaug.fingerprint import Inputs, digest_of
 from reidaug.geometry.pose import Pose
 
 IMAGES, MASKS, JOINTS = "training images", "masks", "joints"
@@ -52,16 +52,16 @@ class WarpInputs(NamedTuple):
             kept.add(WEIGHTS, (file for file in weights if file.is_file())),
         )
         sources = {
-            s.name: _digest(s.person.key, s.person.pid, s.person.camid, joints[s.name], s.into,
+            s.name: digest_of(s.person.key, s.person.pid, s.person.camid, joints[s.name], s.into,
                             images[s.person.path], mask[s.person.key])
             for s in inputs.sources
         }  # fmt: skip
-        return cls(kept, images, _digest(*shared), sources)
+        return cls(kept, images, digest_of(*shared), sources)
 
     def of_chunk(self, sources: Sequence[Source], pool: Sequence[Source]) -> str:
         """Digest what decides the warps of a chunk of sources, before backgrounds of a pool."""
         names = [source.name for source in (*sources, *pool)]
-        return _digest(self.shared, len(sources), *(f"{n} {self.sources[n]}" for n in names))
+        return digest_of(self.shared, len(sources), *(f"{n} {self.sources[n]}" for n in names))
 
 
 def same_options(begun: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
@@ -72,9 +72,3 @@ def same_options(begun: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
 def _joints(pose: Pose, *more: object) -> str:
     numbers = b"".join(part.numpy().tobytes() for part in pose)
     return hashlib.blake2b(numbers + repr(more).encode(), digest_size=16).hexdigest()
-
-
-def _digest(*parts: object) -> str:
-    return hashlib.blake2b(
-        repr(parts).encode(errors="backslashreplace"), digest_size=16
-    ).hexdigest()

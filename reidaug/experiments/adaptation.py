@@ -8,7 +8,7 @@ import torch
 
 from reidaug.checksums import flaw_of
 from reidaug.errors import UsageError
-from reidaug.experiments.adaptation_cell import AdaptationCell, state_file, weight_file
+from reidaug.experiments.adaptation_cell import AdaptationCell, is_trained, state_file
 from reidaug.experiments.adaptation_config import START, TEACHER, WARMUP, AdaptationRecipe
 from reidaug.experiments.adaptation_data import AdaptationData, read_adaptation_data
 from reidaug.experiments.adaptation_stages import train_stage
@@ -198,7 +198,7 @@ class AdaptationGrid(Grid[AdaptationReport]):
         Returns:
             Its result.
         """
-        recipe, target, path = self.recipe, self.data.target, weight_file(self.folder, key)
+        recipe, target, path = self.recipe, self.data.target, self.model_path(key)
         path.parent.mkdir(exist_ok=True)
         with one_thread(), seeded(key.seed):
             cell = AdaptationCell(recipe, self.data, key, self.folder, advance)
@@ -227,23 +227,22 @@ class AdaptationGrid(Grid[AdaptationReport]):
 
     def _former(self, key: CellKey) -> CellResult | None:
         """Read the result of a cell whose weights are as it wrote them: it is evaluated again."""
-        result, path = self.result(key), weight_file(self.folder, key)
+        result, path = self.result(key), self.model_path(key)
         if result is None or result.weights is None or flaw_of(path, result.weights):
             return None
         return result
 
     def forget(self, key: CellKey) -> None:
         """Remove the weights and the state of a cell, and with the start those of the teacher."""
-        path = weight_file(self.folder, key)
-        teacher = weight_file(self.folder, CellKey(TEACHER, key.seed))
+        path = self.model_path(key)
+        teacher = self.model_path(CellKey(TEACHER, key.seed))
         state_file(path).remove()
         for file in (path, teacher) if key.name == START else (path,):
             file.unlink(missing_ok=True)
 
     def has_weights(self, key: CellKey) -> bool:
         """Whether a cell is trained, and its weights are as they were written."""
-        cell = AdaptationCell(self.recipe, self.data, key, self.folder, lambda _: None)
-        return self._former(key) is not None or cell.is_trained(key.name)
+        return self._former(key) is not None or is_trained(self.folder, key)
 
     def report(self) -> AdaptationReport:
         """Build the report of the finished experiment."""

@@ -20,11 +20,11 @@ from reidaug.experiments.adaptation_config import START, WARMUP, AdaptationRecip
 from reidaug.experiments.adaptation_data import AdaptationData
 from reidaug.experiments.run_grid import (
     CELLS,
-    CHECKPOINTS,
     CLUSTERINGS,
     TRAINED,
     Advance,
     CellKey,
+    weight_file,
 )
 from reidaug.files import checksum
 from reidaug.finite import NotFiniteError, first_not_finite
@@ -120,8 +120,7 @@ class AdaptationCell:
 
     def is_trained(self, name: str) -> bool:
         """Whether the teacher or another cell of this seed has weights, undamaged."""
-        path, own = self.weight_file(name), self._trained.read(self._key(name))
-        return own is not None and not flaw_of(path, str(own))
+        return is_trained(self.folder, CellKey(name, self.key.seed))
 
     def note_trained(self, name: str) -> None:
         """Keep the checksum of the weights just written of the teacher or a cell of this seed."""
@@ -305,9 +304,10 @@ def clusterings(folder: RunFolder) -> Records:
     return Records(folder.path / CLUSTERINGS)
 
 
-def weight_file(folder: RunFolder, key: CellKey) -> Path:
-    """Name the weight file of a cell."""
-    return folder.path / CHECKPOINTS / f"{key}.safetensors"
+def is_trained(folder: RunFolder, key: CellKey) -> bool:
+    """Whether a cell that is perhaps not evaluated has weights, as they were written."""
+    own = Records(folder.path / TRAINED).read(str(key))
+    return own is not None and not flaw_of(weight_file(folder, key), str(own))
 
 
 def state_file(weights: Path) -> StateFile:

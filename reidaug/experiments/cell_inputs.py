@@ -11,7 +11,7 @@ from reidaug.experiments.adaptation_config import WARMUP, AdaptationRecipe
 from reidaug.experiments.adaptation_data import AdaptationData
 from reidaug.experiments.experiment_data import MANIFEST, ExperimentData
 from reidaug.experiments.finetune_config import START, FinetuneRecipe
-from reidaug.fingerprint import Inputs
+from reidaug.fingerprint import Inputs, digest_of
 
 TRAINING, QUERIES, GALLERY = "training crops", "query crops", "gallery crops"
 SOURCE, MASKS, WEIGHTS = "source crops", "masks", "weights"
@@ -34,14 +34,14 @@ def finetune_inputs(
     """
     kept, file = Inputs(out), recipe.start_file()
     real = _crops(kept, TRAINING, data.train)
-    start = _digest(real, kept.add(WEIGHTS, [] if file is None else [file]))
+    start = digest_of(real, kept.add(WEIGHTS, [] if file is None else [file]))
     masks = ""
     if recipe.masks is not None and any(recipe.of_arm(name).grounds for name in recipe.arms):
         masks = kept.add(MASKS, [mask_path(recipe.masks, person.key) for person in data.train])
     training = {START: start}
     for name in recipe.arms:
         own = [start, _extra(kept, data, name, real), _qualities(kept, recipe, name)]
-        training[name] = _digest(*own, masks if recipe.of_arm(name).grounds else "")
+        training[name] = digest_of(*own, masks if recipe.of_arm(name).grounds else "")
     return kept, CellInputs(training, _evaluation(kept, data))
 
 
@@ -50,13 +50,13 @@ def adaptation_inputs(
 ) -> tuple[Inputs, CellInputs]:
     """Fingerprint the inputs of an adaptation, and say which cells each decides."""
     kept, file = Inputs(out), recipe.pretrained
-    start = _digest(
+    start = digest_of(
         _crops(kept, SOURCE, data.source), kept.add(WEIGHTS, [] if file is None else [file])
     )
     target = _crops(kept, TRAINING, data.target.train)
-    warmup = _digest(start, target, _views(kept, data, WARMUP))
+    warmup = digest_of(start, target, _views(kept, data, WARMUP))
     arms = {
-        name: _digest(warmup, _extra(kept, data.target, name, target), _views(kept, data, name))
+        name: digest_of(warmup, _extra(kept, data.target, name, target), _views(kept, data, name))
         for name in recipe.arms
     }
     return kept, CellInputs({START: start, WARMUP: warmup, **arms}, _evaluation(kept, data.target))
@@ -84,14 +84,14 @@ def evaluation_inputs(
 def _evaluation(kept: Inputs, data: ExperimentData) -> str:
     query = _crops(kept, QUERIES, data.query)
     same = data.gallery is data.query
-    return _digest(query, query if same else _crops(kept, GALLERY, data.gallery))
+    return digest_of(query, query if same else _crops(kept, GALLERY, data.gallery))
 
 
 def _extra(kept: Inputs, data: ExperimentData, arm: str, real: str) -> str:
     """Digest the extra crops of an arm, and which of its roots each is from."""
     crops, roots = data.extra[arm], data.extra_roots.get(arm, ())
     own = real if crops is data.train else _crops(kept, f"crops of {arm}", crops)
-    return _digest(own, *roots)
+    return digest_of(own, *roots)
 
 
 def _qualities(kept: Inputs, recipe: FinetuneRecipe, arm: str) -> str:
@@ -108,7 +108,7 @@ def _views(kept: Inputs, data: AdaptationData, name: str) -> str:
     if views is None:
         return ""
     numbers = (views.crop.tolist(), views.quality.tolist())
-    return _digest(_crops(kept, f"views of {name}", views.people), numbers)
+    return digest_of(_crops(kept, f"views of {name}", views.people), numbers)
 
 
 def _crops(kept: Inputs, what: str, people: Sequence[Person]) -> str:
@@ -117,8 +117,4 @@ def _crops(kept: Inputs, what: str, people: Sequence[Person]) -> str:
     for person in people:
         row = f"{person.key!r} {person.pid} {person.camid}\n"
         digest.update(row.encode(errors="backslashreplace"))
-    return _digest(digest.hexdigest(), kept.add(what, (person.path for person in people)))
-
-
-def _digest(*parts: object) -> str:
-    return hashlib.blake2b(repr(parts).encode(), digest_size=16).hexdigest()
+    return digest_of(digest.hexdigest(), kept.add(what, (person.path for person in people)))

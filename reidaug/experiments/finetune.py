@@ -237,7 +237,6 @@ class FinetuneGrid(Grid[FinetuneReport]):
 
     def report(self) -> FinetuneReport:
         """Build the report of the finished experiment."""
-        self.trained.remove()  # of what is finished nothing is left in it
         recipe, data, start = self.recipe, self.data, self.results(START)
         cells = {name: self.results(name) for name in recipe.arms}
         last = {key: [getattr(cell, key) for cell in start] for key in ("loss", "accuracy")}

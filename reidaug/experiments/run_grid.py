@@ -47,6 +47,11 @@ class CellKey(NamedTuple):
         return f"{self.name}-seed{self.seed}"
 
 
+def weight_file(folder: RunFolder, key: CellKey) -> Path:
+    """Name the weight file of a cell."""
+    return folder.path / CHECKPOINTS / f"{key}.safetensors"
+
+
 class Grid(ABC, Generic[R]):
     """An experiment whose cells can be trained one by one, each in any process."""
 
@@ -109,7 +114,7 @@ class Grid(ABC, Generic[R]):
 
     def model_path(self, key: CellKey) -> Path:
         """Name the weight file of a cell."""
-        return self.folder.path / CHECKPOINTS / f"{key}.safetensors"
+        return weight_file(self.folder, key)
 
     def result(self, key: CellKey) -> CellResult | None:
         """Read the result of a cell; None where it has no record, or a damaged one."""

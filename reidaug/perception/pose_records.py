@@ -4,7 +4,6 @@ A record is named after the content of its crops. It is done when every mask it 
 of crops that another record has already are taken from there.
 """
 
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence, Set
 from functools import lru_cache
 from pathlib import Path
@@ -17,6 +16,7 @@ from reidaug.checksums import flaw_of
 from reidaug.data.images import channels_last, encode_png, mask_path, read_image
 from reidaug.errors import ReidaugError
 from reidaug.files import checksum_of, write_atomically
+from reidaug.fingerprint import digest_of
 from reidaug.geometry.pose import Pose
 from reidaug.jobs import Records, Task, chunks_of
 from reidaug.machine import one_thread
@@ -130,12 +130,12 @@ def crop_digests(job: PoseJob, crops: Sequence[Path], content: Mapping[Path, str
     """Digest what decides the estimate of each crop: its name and content, network and rules."""
     rules = (SECOND_TRIES, MIN_PERSON_AGAIN, LEAST_STANDING, LEAST_IN_LOW_CROP, LOW_CROP)
     shared = repr((job.network, rules))
-    return [_digest(shared, job.name(path), content[path]) for path in crops]
+    return [digest_of(shared, job.name(path), content[path]) for path in crops]
 
 
 def fingerprint(digests: Sequence[str]) -> str:
     """Digest the work on crops by their `crop_digests`."""
-    return _digest(*digests)[:16]
+    return digest_of(*digests)[:16]
 
 
 def into_chunks(crops: Sequence[Path], digests: Sequence[str]) -> list[CropChunk]:
@@ -283,9 +283,3 @@ def _has_mask(job: PoseJob, row: PoseRecord) -> bool:
         return True
     file = mask_path(job.masks, row.name)
     return not flaw_of(file, row.mask) if row.mask else file.is_file()
-
-
-def _digest(*parts: str) -> str:
-    return hashlib.blake2b(
-        repr(parts).encode(errors="backslashreplace"), digest_size=16
-    ).hexdigest()
