@@ -11,18 +11,19 @@ alone, on the same grounds and stretched alike. Cells are kinds of data: a third
 people seen by one camera each, or by all in four crops; `across`: rendered people to train on,
 photographs to find.
 
-With --part tune every use is trained once and the three best of each cell are kept in DIR (by the
-mAP of their warps). Test people are evaluated with these and with the paper's use, labelled copies,
-with --seeds seeds, each with a start of its own; the result is written to
-results/uses_training.json. `gain`: over the real crops alone; `over_controls`: over the best
-control of the same use. Intervals (95 %) draw people; `evident` says that one is apart from 0 by
-Holm's rule among all of its kind, and beyond twice the deviation over seeds.
+With --part tune every use, or each --use, is trained once, and DIR keeps it beside those tried
+before and the three best of each cell (by the mAP of their warps). Test people are evaluated with
+these and with the paper's use, labelled copies, with --seeds seeds, each with a start of its own;
+the result is written to results/uses_training.json. `gain`: over the real crops alone;
+`over_controls`: over the best control of the same use. Intervals (95 %) draw people; `evident` says
+that one is apart from 0 by Holm's rule among all of its kind, and beyond twice the deviation over
+seeds.
 Needs the extras [pose] and [reid].
 """
 
 import argparse
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -135,8 +136,10 @@ def main() -> None:
         cell = prepare(name, options)
         if options.part == "tune":
             rows = measure(name, cell, list(options.use or USES), 1, options)
-            best = sorted(warped(rows), key=lambda use: -best_mean(rows, use))[:BEST]
-            kept = {"best": best, "mAP": {arm: mean_of(row) for arm, row in rows.items()}}
+            earlier = json.loads(chosen.read_text())["mAP"] if chosen.is_file() else {}
+            means = {**earlier, **{arm: mean_of(row) for arm, row in rows.items()}}
+            best = sorted(warped(means), key=lambda use: -best_mean(means, use))[:BEST]
+            kept = {"best": best, "mAP": means}
             write_atomically(chosen, (json.dumps(kept, indent=1) + "\n").encode())
             print(name, json.dumps(kept, indent=1))
             continue
@@ -221,14 +224,14 @@ def people_of(cell: Cell) -> Any:
     return read_data(recipe_of(cell, ["copies"], 1)).query_pids
 
 
-def warped(rows: Mapping[str, Array]) -> list[str]:
+def warped(rows: Iterable[str]) -> list[str]:
     """List the uses of warps among some arms."""
     return sorted({arm.split("-")[0] for arm in rows if arm.split("-")[-1] in METHODS})
 
 
-def best_mean(rows: Mapping[str, Array], use: str) -> float:
+def best_mean(means: Mapping[str, float], use: str) -> float:
     """The better mAP of both flows in a use."""
-    return max(mean_of(rows[f"{use}-{method}"]) for method in METHODS)
+    return max(means[f"{use}-{method}"] for method in METHODS)
 
 
 def summarise(rows: Mapping[str, Array], people: Any) -> dict[str, Any]:
