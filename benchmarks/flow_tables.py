@@ -35,7 +35,6 @@ NAMES = {
 }
 TITLES = {
     "table1": "Table 1: every method with its own training",
-    "seeds": "Table 1's first and best rival's row with other seeds",
     "parametric": "One generator and one set of losses for four flows",
     "table2": "Table 2: without the affine task",
     "table3": "Table 3: without the refinement network",

@@ -38,13 +38,14 @@ def command(
         budget: 20000
         common: {cycle: [exact+reconstruction], schedule: {rate: 1.0e-3}}
         rows:
-          soft: {estimator: {class: "reidaug.flow.unwarpme:UnWarpME", preset: small}}
+          soft: {estimator: {class: "reidaug.flow.unwarpme:UnWarpME", preset: small_sa}}
           mine: {estimator: {class: "my_flow:Drift"}, batch: 32}
           older: {checkpoint: runs/flow/checkpoint}
           soft_again: {from: soft, estimator: {sigma: 4.0}}
 
-    A row has keys of `reidaug train-flow` recipes, a `checkpoint`, or `from`: the weights of
-    another row, used with other keywords.
+    A row has keys of `reidaug train-flow` recipes, a `checkpoint`, `from`: the weights of another
+    row, used with other keywords, or `untrained`: another row before its training. With `seeds`
+    every row is trained once with each; scores are means over them.
     """  # noqa: D301  # \b is a character to click: it keeps the lines of the recipe
     report = compare(load(recipe, Compare, overrides), out, resume=resume, jobs=jobs)
     if report is not None:

@@ -28,7 +28,8 @@ def arm_batches(recipe: FinetuneRecipe, data: ExperimentData, name: str) -> Trai
         UsageError: Extra crops are of no main crop, and the arm needs to know it.
     """
     own, train, extra = recipe.of_arm(name), data.train, data.extra.get(name, data.train)
-    if name != START and recipe.arms[name].only:
+    replaced = name != START and recipe.arms[name].only
+    if replaced:
         train = extra
     # Main and extra crops share the bound on the cache; where they are the same, it is theirs.
     cache_mb = recipe.cache_mb // (1 if extra is train else 2)
@@ -47,6 +48,8 @@ def arm_batches(recipe: FinetuneRecipe, data: ExperimentData, name: str) -> Trai
         sources(train, extra, name) if own.extra_of == "crop" else (),
         qualities(extra, roots) if own.objective.extra_quality else (),
         grounds,
+        # What is evaluated are real crops: batch norm's statistics are theirs, not those of warps.
+        crops_of(data.train, recipe, cache_mb) if replaced else None,
     )
 
 

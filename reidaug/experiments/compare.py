@@ -4,24 +4,21 @@ import os
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from accelerate import PartialState
 from accelerate.utils import wait_for_everyone
-from jaxtyping import Shaped
 from joblib import delayed
-from numpy import ndarray
-from pydantic import TypeAdapter
 
 from reidaug.checksums import check_written
 from reidaug.data.deepfashion import PairList
 from reidaug.data.images import encode_png, to_bytes
 from reidaug.data.pairs import PairDataset, collate
-from reidaug.experiments.compare_config import Compare, Row, plan_rows
+from reidaug.experiments.compare_config import Compare, Row, plan_rows, seeds_of
+from reidaug.experiments.comparison import Comparison, RowTraining, differences, row_scores
 from reidaug.files import write_atomically
 from reidaug.fingerprint import Inputs
 from reidaug.flow.cost import Cost, cost, parameters
@@ -32,7 +29,6 @@ from reidaug.flow.score_table import (
     score_pairs,
     scored_batches,
 )
-from reidaug.flow.scores import HIGHER_IS_BETTER, Values, paired_difference, summarise
 from reidaug.flow.training.pair_inputs import (
     ADVICE,
     TEST,
@@ -60,57 +56,8 @@ from reidaug.report.figures import Picture, labelled_columns
 from reidaug.runs import RECIPE, REPORT, RunFolder, check_lock, notice
 
 PICTURE = "warps.png"
-NO_EVIDENCE = "no evidence of a difference"
 ROWS, MORE_JOINTS = "rows", "further joints"
 RETRY = "resume with --resume and fewer --jobs"
-
-
-@dataclass(frozen=True)
-class Difference:
-    """Paired difference of a row from the reference in one score."""
-
-    mean: float  # mean over pairs of the row minus the reference
-    ci: tuple[float, float]  # its 95 % bootstrap interval
-    evident: bool  # whether the interval excludes zero; never for pairs of one person
-    words: str  # ``better``, ``worse`` or no evidence of a difference
-
-
-@dataclass(frozen=True)
-class RowTraining:
-    """Training of a row: steps, pairs per step, pairs in all, and its time in seconds."""
-
-    steps: int
-    batch: int
-    pairs: int
-    seconds: float
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """``report.json`` of a comparison."""
-
-    size: tuple[int, int]  # (height, width) of the images
-    pairs: int  # number of scored pairs
-    region: str  # ``foreground`` or ``image``, the pixels compared
-    evaluate_on: str  # ``test`` or ``held_out`` people
-    budget: int | None  # training pairs of every trained row
-    # By row: means, ``<score>_ci`` (95 % intervals), ``parameters``.
-    rows: dict[str, dict[str, Any]]
-    reference: str  # row the others are compared with
-    differences: dict[str, dict[str, Difference]]  # from every other arm
-    training: dict[str, RowTraining]  # by trained row
-    sizes: dict[str, Cost]  # parameters, multiply-adds and time by row
-    # What all intervals draw. Reports that do not say are older: theirs drew single pairs.
-    interval_over: Literal["people", "pairs"] = "pairs"
-
-    def as_dict(self) -> dict[str, Any]:
-        """Give the JSON values of ``report.json``."""
-        return asdict(self) | {"sizes": {name: size._asdict() for name, size in self.sizes.items()}}
-
-    @staticmethod
-    def from_dict(values: Mapping[str, Any]) -> "Comparison":
-        """Read ``report.json`` back."""
-        return TypeAdapter(Comparison).validate_python(values)
 
 
 def compare(
@@ -249,9 +196,12 @@ def _score_rows(
         hidden=True,
         generators={name: net for name, row in rows.items() if (net := row.load_generator())},
     )
+    named = seeds_of(recipe) | {name: [name] for name in CLOSED_FORMS}
+    values = {name: [scored.values[copy] for copy in copies] for name, copies in named.items()}
     estimators |= {name: closed_form() for name, closed_form in CLOSED_FORMS.items()}
-    write_atomically(run.path / PICTURE, encode_png(_figure(recipe, testing, estimators)))
-    reference = recipe.reference or next(iter(estimators))
+    first = {name: estimators[copies[0]] for name, copies in named.items()}
+    write_atomically(run.path / PICTURE, encode_png(_figure(recipe, testing, first)))
+    reference = recipe.reference or next(iter(named))
     return Comparison(
         size=scored.size,
         pairs=scored.pairs,
@@ -259,49 +209,21 @@ def _score_rows(
         evaluate_on=recipe.evaluate_on,
         budget=recipe.budget,
         rows={
-            name: summarise(scored.values[name], scored.people, seed=recipe.seed).as_dict()
-            | {"parameters": parameters(estimator)}
-            for name, estimator in estimators.items()
+            name: row_scores(of_row, scored.people, seed=recipe.seed)
+            | {"parameters": parameters(first[name])}
+            for name, of_row in values.items()
         },
         reference=reference,
         differences={
-            name: differences(
-                scored.values[name], scored.values[reference], scored.people, seed=recipe.seed
-            )
-            for name in estimators
+            name: differences(of_row, values[reference], scored.people, seed=recipe.seed)
+            for name, of_row in values.items()
             if name != reference
         },
         training=_trainings(run, rows),
-        sizes=_costs(recipe, testing, estimators),
+        sizes=_costs(recipe, testing, first),
+        seeds=recipe.seeds or (),
         interval_over="people",
     )
-
-
-def differences(
-    values: Values, reference: Values, people: Shaped[ndarray, "n"], *, seed: int
-) -> dict[str, Difference]:
-    """Compare a row with the reference pair by pair, in the scores that both have.
-
-    Args:
-        values: Scores of the row by pair.
-        reference: Scores of the reference by pair.
-        people: Person (N,) of every pair.
-        seed: Random seed of the bootstrap.
-    """
-    result = {}
-    for score in [name for name in values if name in reference]:
-        found = paired_difference(values[score], reference[score], people, seed=seed)
-        if found is None:
-            continue
-        better = (found.mean > 0) == (score in HIGHER_IS_BETTER)
-        verdict = "better" if better else "worse"
-        result[score] = Difference(
-            mean=round(found.mean, 5),
-            ci=(round(found.low, 5), round(found.high, 5)),
-            evident=found.evident,
-            words=verdict if found.evident else NO_EVIDENCE,
-        )
-    return result
 
 
 def _trainings(run: RunFolder, rows: Mapping[str, Row]) -> dict[str, RowTraining]:

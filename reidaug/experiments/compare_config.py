@@ -1,6 +1,6 @@
 """Recipe and rows of a comparison of flow estimators."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -25,18 +25,23 @@ from reidaug.recipes import Count, resolve
 SHARED = {*PairsRecipe.model_fields, "row"} - {"seed"}
 """Keys of a training recipe that are the same for all rows by design."""
 
+DERIVED = ("from", "untrained")
+"""Keys of rows that another row gives their estimator."""
+
 
 class Compare(PairsRecipe):
     """Recipe of `reidaug compare`; its ``seed`` is that of rows without their own."""
 
+    # Every row is trained once with each; its scores are means over them. Default: ``seed`` alone.
+    seeds: tuple[int, ...] | None = Field(None, min_length=1, max_length=100)
     # Training pairs of every row; its steps are the budget over its batch, rounded up.
     budget: Count | None = None
     # `reidaug train-flow` keys for all trained rows
     common: dict[str, Any] = Field(default_factory=dict)
-    # By name: `train-flow` keys, which override ``common``; or ``checkpoint`` (a folder) or
-    # ``from`` (another row), both optionally with keywords of the ``estimator`` that change how
-    # those weights are used. A mapping is merged with that of ``common`` by key, unless it has
-    # its own ``class``.
+    # By name: `train-flow` keys, which override ``common``; or ``checkpoint`` (a folder),
+    # ``from`` (another row) or ``untrained`` (another row, as it is before its first step), all
+    # optionally with keywords of the ``estimator`` that change how those weights are used. A
+    # mapping is merged with that of ``common`` by key, unless it has its own ``class``.
     rows: dict[str, dict[str, Any]] = Field(min_length=1)
     # Row the others are compared with pair by pair; default: the first.
     reference: str | None = None
@@ -50,16 +55,19 @@ class Row(NamedTuple):
     weights: Path | None  # its checkpoint folder; None for an estimator without parameters
     # Override those of the checkpoint; without one, all of the estimator's.
     keywords: dict[str, Any]
+    seed: int = 0  # of the weights of an untrained estimator
 
     def load(self) -> FlowEstimator:
-        """Load the trained estimator, in ``eval`` mode.
+        """Load the estimator, in ``eval`` mode.
 
         Raises:
             ReidaugError: The checkpoint is missing or damaged.
         """
-        if self.weights is None:
+        if self.weights is not None:
+            return load_checkpoint(self.weights, **self.keywords)
+        with torch.random.fork_rng():  # as in `reidaug.flow.training.networks`
+            torch.default_generator.manual_seed(self.seed)
             return build_estimator(self.keywords).eval()
-        return load_checkpoint(self.weights, **self.keywords)
 
     def load_generator(self) -> ImageGenerator | None:
         """Load the image generator it was trained with, in ``eval`` mode, if there is one."""
@@ -73,18 +81,72 @@ def plan_rows(recipe: Compare, out: Path) -> dict[str, Row]:
         recipe: The comparison.
         out: Its run folder, where trained rows keep their checkpoints.
 
+    Returns:
+        Rows by name; with several seeds by the names of `with_seeds`.
+
     Raises:
         ReidaugError: A checkpoint is missing or damaged.
         UsageError: A row or the reference is wrong.
     """
     _check_names(recipe)
+    recipe = with_seeds(recipe)
     rows = {
-        name: _row(name, recipe, out) for name, keys in recipe.rows.items() if "from" not in keys
+        name: _row(name, recipe, out)
+        for name, keys in recipe.rows.items()
+        if not keys.keys() & set(DERIVED)
     }
     for name, keys in recipe.rows.items():
         if "from" in keys:
             rows[name] = _derived(name, keys, rows)
+        elif "untrained" in keys:
+            rows[name] = _untrained(name, keys, rows)
     return {name: rows[name] for name in recipe.rows}
+
+
+def seeds_of(recipe: Compare) -> dict[str, list[str]]:
+    """Name the rows of `with_seeds` that each row of a recipe is; those of a checkpoint are one."""
+    named = {}
+    for name in recipe.rows:
+        root = name
+        for _ in recipe.rows:  # as many links at most
+            keys = recipe.rows.get(root, {})
+            root = next((str(keys[kind]) for kind in DERIVED if kind in keys), root)
+        once = recipe.seeds is None or "checkpoint" in recipe.rows.get(root, {})
+        named[name] = [name] if once else [f"{name}-seed{seed}" for seed in recipe.seeds or ()]
+    return named
+
+
+def with_seeds(recipe: Compare) -> Compare:
+    """Give each row a copy for every seed; the recipe itself where it has no ``seeds``.
+
+    Raises:
+        UsageError: A row has a seed of its own, or its copies have the names of other rows.
+    """
+    if recipe.seeds is None:
+        return recipe
+    named = seeds_of(recipe)
+    _check_seeds(recipe, recipe.seeds, named)
+    rows: dict[str, dict[str, Any]] = {}
+    for name, copies in named.items():
+        for k, copy in enumerate(copies):
+            rows[copy] = own = dict(recipe.rows[name])
+            for kind in [kind for kind in DERIVED if str(own.get(kind)) in named]:
+                of = named[str(own[kind])]
+                own[kind] = of[k % len(of)]
+            if not own.keys() & {"checkpoint", *DERIVED}:
+                own["seed"] = recipe.seeds[k]
+    return recipe.model_copy(update={"rows": rows, "seeds": None})
+
+
+def _check_seeds(recipe: Compare, seeds: Sequence[int], named: Mapping[str, Sequence[str]]) -> None:
+    if len(set(seeds)) < len(seeds):
+        raise UsageError("seeds: each seed once")
+    for where, keys in {"common": recipe.common, **recipe.rows}.items():
+        if "seed" in keys:
+            raise UsageError(f"{where}: 'seed' has no effect beside 'seeds'")
+    copies = [copy for of_row in named.values() for copy in of_row]
+    if twice := sorted({copy for copy in copies if copies.count(copy) > 1}):
+        raise UsageError(f"rows: '{twice[0]}' would be the name of two rows; rename one")
 
 
 def _check_names(recipe: Compare) -> None:
@@ -139,6 +201,20 @@ def _derived(name: str, keys: Mapping[str, Any], rows: Mapping[str, Row]) -> Row
             f"another changes only how its weights are used"
         )
     return row
+
+
+def _untrained(name: str, keys: Mapping[str, Any], rows: Mapping[str, Row]) -> Row:
+    """Plan a row that is another row's estimator before its training."""
+    keywords, source = _keywords(name, keys, "untrained"), rows.get(str(keys["untrained"]))
+    if source is None or source.training is None:
+        able = [other for other, row in rows.items() if row.training is not None]
+        raise UsageError(
+            f"rows.{name}: 'untrained' names no row that is trained here ({', '.join(able)})"
+        )
+    if source.training.start is not None:
+        raise UsageError(f"rows.{name}: '{keys['untrained']}' starts from weights, not untrained")
+    described = {**without_preset(source.training.estimator), **keywords}
+    return _checked(name, Row(None, None, described, source.training.seed))
 
 
 def _keywords(name: str, keys: Mapping[str, Any], kind: str) -> dict[str, Any]:

@@ -1,11 +1,12 @@
 """Plain-text tables of a comparison of flow estimators, arranged as the paper's Table 1."""
 
 from collections.abc import Sequence
+from statistics import stdev
 from typing import NamedTuple
 
 from tabulate import tabulate
 
-from reidaug.experiments.compare import NO_EVIDENCE, Comparison, Difference
+from reidaug.experiments.comparison import NO_EVIDENCE, Comparison, Difference
 
 
 class Line(NamedTuple):
@@ -38,7 +39,8 @@ images (Table 7 does not say which image it scored)."""
 def scores_text(report: Comparison) -> str:
     """Tabulate scores: scores down, estimators across.
 
-    Per score a line of means, the best with a star, and a line of 95 % intervals.
+    Per score a line of means, the best with a star, a line of 95 % intervals and, with several
+    seeds, a line of standard deviations over them.
     """
     height, width = report.size
     rows = report.rows
@@ -53,15 +55,21 @@ def scores_text(report: Comparison) -> str:
         table.append([title, *(cells.get(name, "- ") for name in rows)])
         intervals = (_interval(row.get(f"{score}_ci"), line) for row in rows.values())
         table.append(["  95 %", *intervals])
+        if report.seeds:
+            spread = (_deviation(row.get(f"{score}_by_seed"), line) for row in rows.values())
+            table.append(["  ± over seeds", *spread])
     region = "the person alone" if report.region == "foreground" else "whole images"
     below = f"{report.pairs} pairs, {region}; * best mean; intervals over {report.interval_over}"
+    if report.seeds:
+        below += f"; means over {len(report.seeds)} seeds"
     return f"{_aligned(table, ['', *rows])}\n{below}"
 
 
 def differences_text(report: Comparison) -> str:
     """List for every row what is better or worse than the reference, then what shows no evidence.
 
-    Differences are paired; intervals are not corrected for multiple comparisons.
+    Differences are paired; intervals are not corrected for multiple comparisons. With several
+    seeds a difference is evident only beyond two standard deviations of it over the seeds.
     """
     lines = [
         f"Pair by pair against {report.reference}, uncorrected 95 % intervals over "
@@ -93,6 +101,10 @@ def _interval(ends: Sequence[float] | None, line: Line) -> str:
     if ends is None:
         return "- "
     return "–".join(f"{end:.{line.decimals}f}" for end in ends) + " "
+
+
+def _deviation(by_seed: Sequence[float] | None, line: Line) -> str:
+    return "- " if by_seed is None else f"{stdev(by_seed):.{line.decimals}f} "
 
 
 def _difference(score: str, found: Difference) -> str:

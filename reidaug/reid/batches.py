@@ -46,6 +46,7 @@ class TrainingBatches(NamedTuple):
     extra_sources: Sequence[int] = ()  # number of the main crop each is of, for ``extra_of: crop``
     extra_quality: Sequence[float] = ()  # quality of each; empty: not known
     grounds: Grounds | None = None  # of the main crops; None: they keep their own
+    calibration: Crops | None = None  # for batch norm's statistics; None: the main crops
 
     def batches(
         self, options: TrainingOptions, *, steps: int, seed: int, device: torch.device

@@ -103,7 +103,8 @@ def train(
         model.load_state_dict(average.module.state_dict())
     if average is not None or (options.recalibrate_norm and steps):
         count = options.people * options.images
-        update_bn(calibration_batches(crops.real, count=count, seed=seed, device=device), model)
+        measured = crops.real if crops.calibration is None else crops.calibration
+        update_bn(calibration_batches(measured, count=count, seed=seed, device=device), model)
     good.check(seed, steps)
     return _final_metrics(records)
 

@@ -38,8 +38,8 @@ class TrainingOptions(Recipe):
     # Extra crops are normalised by their own batch statistics and leave the running ones alone.
     separate_norm: bool = False
     average_share: Share = 0.0  # last share of the steps, whose weights are averaged; 0: none
-    # Batch norm's running statistics are measured on main crops in the end, as always for averaged
-    # weights.
+    # Batch norm's running statistics are measured on real crops in the end, also where extra ones
+    # replace them, as always for averaged weights.
     recalibrate_norm: bool = True
 
     @model_validator(mode="after")

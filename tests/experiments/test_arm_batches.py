@@ -170,3 +170,7 @@ def test_batch_norm_of_warps_alone_is_measured_on_what_the_arm_is_trained_on(
     told = [(o.real_only_share, o.average_share, o.recalibrate_norm) for o in options.values()]
     assert sorted(told) == [(0.25, 0.0, True), (0.75, 0.5, False)]
     assert options[("warps",)].real_only_share == 0.25
+    # Evaluated on real crops, both arms have the statistics of these.
+    by_main = {crops.real.paths[0].parents[1].name: crops.calibration for crops, *_ in seen[1:]}
+    assert by_main["market"] is None and by_main["warps"] is not None
+    assert {path.parents[1].name for path in by_main["warps"].paths} == {"market"}

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from flow_figures import SIZE
 from small_trainings import DISCRIMINATOR, GENERATOR, ROWS
 from small_trainings import compare_recipe as recipe
@@ -16,12 +17,14 @@ from reidaug.data.images import read_image
 from reidaug.data.pairs import flow_name
 from reidaug.errors import ReidaugError, UsageError
 from reidaug.experiments import compare as experiment
-from reidaug.experiments.compare import Comparison, Difference, compare, differences
+from reidaug.experiments.compare import compare
 from reidaug.experiments.compare_config import Compare, plan_rows
 from reidaug.experiments.compare_text import scores_text
+from reidaug.experiments.comparison import Comparison, differences
 from reidaug.flow.checkpoint import load_checkpoint
 from reidaug.flow.score_table import CLOSED_FORMS, score_pairs
 from reidaug.flow.scores import summarise
+from reidaug.flow.training.networks import build_networks
 from reidaug.flow.training.trainer import FlowTrainer
 from reidaug.machine import one_thread
 
@@ -187,32 +190,6 @@ def test_estimators_get_the_background_they_were_trained_on(
     assert reports[0]["rows"] == reports[1]["rows"]  # closed forms do not look at it
 
 
-PEOPLE = np.arange(200)
-
-
-def test_differences_are_paired_and_evident_or_not() -> None:
-    chance = np.random.default_rng(0)
-    hard = chance.normal(20, 8, 200)  # pairs differ far more than the rows do
-    ours = {"l1": hard, "ssim": np.full(200, 0.5), "epe_px": np.full(200, np.nan)}
-    theirs = {
-        "l1": hard + 0.5 + chance.normal(0, 0.5, 200),
-        "ssim": 0.5 + chance.normal(0, 0.1, 200) - 0.001,
-        "epe_px": np.full(200, np.nan),
-    }
-    said = differences(theirs, ours, PEOPLE, seed=0)
-    assert set(said) == {"l1", "ssim"}
-    assert said["l1"].words == "worse"
-    assert abs(said["l1"].mean - 0.5) < 0.1
-    assert 0 < said["l1"].ci[0] < said["l1"].mean < said["l1"].ci[1]
-    assert said["l1"].ci[1] - said["l1"].ci[0] < 0.3  # unpaired it would be about 3
-    assert said["l1"].evident
-    assert not said["ssim"].evident
-    assert said["ssim"].words == "no evidence of a difference"
-    assert differences(ours, theirs, PEOPLE, seed=0)["l1"].words == "better"
-    higher = differences({"ssim": ours["ssim"] + 0.1}, {"ssim": ours["ssim"]}, PEOPLE, seed=0)
-    assert higher["ssim"] == Difference(0.1, (0.1, 0.1), True, "better")
-
-
 def test_every_interval_of_a_report_draws_people(people: Path, tmp_path: Path) -> None:
     """A person with a pair more counts as one still."""
     root = shutil.copytree(people, tmp_path / "people")
@@ -235,7 +212,9 @@ def test_every_interval_of_a_report_draws_people(people: Path, tmp_path: Path) -
             assert ends == means[0][f"{score}_ci"] != means[1][f"{score}_ci"]
         found = report["differences"]["identity"][score]["ci"]
         parts = (
-            differences(values["identity"], values["torso_affine"], w, seed=settings.seed)[score]
+            differences([values["identity"]], [values["torso_affine"]], w, seed=settings.seed)[
+                score
+            ]
             for w in (who, single)
         )
         first, second = (list(part.ci) for part in parts)
@@ -296,3 +275,36 @@ def test_what_is_scored_may_change_and_what_was_trained_on_may_not(
     image.write_bytes(max((pairs / "train").iterdir()).read_bytes())
     with pytest.raises(ReidaugError, match=rf"training images: 1 changed \({image.name}\); name"):
         compare(settings, out, resume=True)
+
+
+def test_a_row_with_several_seeds_has_their_mean_and_stands_beside_its_untrained_self(
+    people: Path, tmp_path: Path
+) -> None:
+    rows = {
+        "unwarpme": {"cycle": ["exact"]},
+        "wider": {"from": "unwarpme", "estimator": {"sigma": 3.0}},
+        "untrained": {"untrained": "unwarpme"},
+    }
+    report = report_of(recipe(people, rows=rows, seeds=(0, 3)), tmp_path / "run", jobs=1)
+    assert list(report["rows"])[:3] == list(rows) and report["seeds"] == [0, 3]
+    assert list(report["training"]) == ["unwarpme-seed0", "unwarpme-seed3"]
+    for name in rows:
+        row = report["rows"][name]
+        assert row["epe_px"] == pytest.approx(np.mean(row["epe_px_by_seed"]), abs=1e-4)
+        assert row["epe_px_by_seed"][0] != row["epe_px_by_seed"][1]
+    assert "epe_px_by_seed" not in report["rows"]["identity"]
+    found = report["differences"]["untrained"]["epe_px"]
+    ours, theirs = (report["rows"][n]["epe_px_by_seed"] for n in ("untrained", "unwarpme"))
+    assert found["by_seed"] == pytest.approx(np.subtract(ours, theirs), abs=1e-4)
+    # Each seed's own run alone gives the same figures, and the same weights before training.
+    alone = recipe(people, rows={"unwarpme": {"cycle": ["exact"]}, "untrained": rows["untrained"]})
+    one = report_of(alone.model_copy(update={"seed": 3}), tmp_path / "one", jobs=1)
+    for name in ("unwarpme", "untrained"):
+        assert one["rows"][name]["epe_px"] == report["rows"][name]["epe_px_by_seed"][1]
+    before = build_networks(
+        plan_rows(alone.model_copy(update={"seed": 3}), tmp_path)["unwarpme"].training,  # type: ignore[arg-type]
+        torch.device("cpu"),
+    )
+    state = plan_rows(alone.model_copy(update={"seed": 3}), tmp_path)["untrained"].load()
+    for name, tensor in before.model.estimator.state_dict().items():
+        assert state.state_dict()[name].equal(tensor)

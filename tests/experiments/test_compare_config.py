@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from small_trainings import compare_recipe as recipe
 
-from reidaug.errors import ReidaugError
+from reidaug.errors import ReidaugError, UsageError
 from reidaug.experiments import compare_config
 from reidaug.experiments.compare import compare
 
@@ -47,6 +47,10 @@ from reidaug.experiments.compare import compare
         ),
         ({"rows": {"identity": {}}}, "'identity' cannot name a row"),
         ({"rows": {"../a": {}}}, "'../a' cannot name a row"),
+        ({"rows": {"a": {}, "b": {"untrained": "c"}}}, r"rows.b: 'untrained' names no row .*\(a\)"),
+        ({"rows": {"a": {}, "b": {"untrained": "a", "batch": 2}}}, "no effect beside 'untrained'"),
+        ({"seeds": (1, 1)}, "seeds: each seed once"),
+        ({"seeds": (0, 1), "rows": {"a": {"seed": 2}}}, "a: 'seed' has no effect beside 'seeds'"),
         ({"reference": "c"}, r"reference: no row 'c' \(rows: unwarpme, "),
     ],
 )
@@ -65,3 +69,17 @@ def test_mappings_of_a_row_are_merged_unless_they_name_a_class() -> None:
     assert join({"class": "a:A", "depth": 2}, {"class": "b:B"}) == {"class": "b:B"}
     assert join(None, {"rate": 3}) == {"rate": 3}
     assert join([1, 2], [3]) == [3]
+
+
+def test_rows_of_several_seeds_have_names_of_their_own(people: Path) -> None:
+    rows = {"a": {}, "b": {"from": "a"}, "c": {"untrained": "a"}}
+    settings = recipe(people, rows=rows, seeds=(4, 7))
+    assert compare_config.seeds_of(settings)["b"] == ["b-seed4", "b-seed7"]
+    found = compare_config.with_seeds(settings).rows
+    assert found["a-seed7"]["seed"] == 7
+    assert (found["b-seed4"], found["c-seed7"]) == ({"from": "a-seed4"}, {"untrained": "a-seed7"})
+    alike = recipe(people, rows={"a": {}, "a-seed4": {"checkpoint": "x"}}, seeds=(4,))
+    with pytest.raises(UsageError, match="'a-seed4' would be the name of two rows"):
+        compare_config.with_seeds(alike)
+    kept = recipe(people, rows={"old": {"checkpoint": "x"}, "as": {"from": "old"}}, seeds=(4, 7))
+    assert compare_config.seeds_of(kept) == {"old": ["old"], "as": ["as"]}

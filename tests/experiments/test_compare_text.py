@@ -3,8 +3,8 @@
 from dataclasses import replace
 from typing import Any
 
-from reidaug.experiments.compare import NO_EVIDENCE, Comparison
 from reidaug.experiments.compare_text import differences_text, scores_text, sizes_text
+from reidaug.experiments.comparison import NO_EVIDENCE, Comparison
 
 VALUES: dict[str, Any] = {
     "evaluate_on": "test",

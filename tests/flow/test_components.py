@@ -25,7 +25,10 @@ def test_presets_become_keywords() -> None:
         ({"class": "reidaug.flow.unwarpme.warping:Nothing"}, "is no flow estimator"),
         ({"class": "reidaug.flow.unwarpme.warping:PoseEncoder"}, "is no flow estimator"),
         ({"class": "reidaug.flow.unwarpme:UnWarpME", "depht": 3}, "depht"),
-        ({"class": "reidaug.flow.unwarpme:UnWarpME", "preset": "huge"}, "paper, market, small"),
+        (
+            {"class": "reidaug.flow.unwarpme:UnWarpME", "preset": "huge"},
+            "paper, paper_sa, market, small, small_sa",
+        ),
         ({"class": "reidaug.flow.closed_form:Identity", "preset": "a"}, "has no presets"),
         ({"class": "torch.nn:ReLU", "preset": "a"}, "has no presets"),
         ({"class": ".warping:UnWarpME"}, "no '.warping:UnWarpME'; write package.module:Class"),

@@ -14,7 +14,7 @@ from reidaug.reid.training_loop import DivergedError, FinalMetrics, train
 from reidaug.reid.training_options import TrainingOptions
 
 
-def trained(steps: int = 4, **changes):
+def trained(steps: int = 4, calibration: DrawnCrops | None = None, **changes):
     crops = DrawnCrops()
     options = TrainingOptions(people=3, images=2, ratio=0.5, **changes)
     chance = torch.Generator().manual_seed(0)
@@ -25,7 +25,7 @@ def trained(steps: int = 4, **changes):
         states.append({key: value.clone() for key, value in model.state_dict().items()})
         seen.append(step)
 
-    batches = TrainingBatches(crops, LABELS, crops, LABELS)
+    batches = TrainingBatches(crops, LABELS, crops, LABELS, calibration=calibration)
     with seeded(0):
         metrics = train(model, batches, options, steps=steps, seed=0, after_step=after_step)
     assert seen == list(range(1, steps + 1))
@@ -117,6 +117,15 @@ def test_batch_norm_is_measured_on_main_crops(monkeypatch, how) -> None:
     found = noted(monkeypatch, real_only_share=0.0, **how)
     assert len(found.extra.read) == 3 * 3
     assert len(found.real.read) - len(found.read) == 20 * len(LABELS)
+
+
+def test_batch_norm_may_be_measured_on_other_crops_than_those_of_the_steps() -> None:
+    """Weights are those of the same steps, statistics those of crops that are all alike."""
+    plain, _, _ = trained()
+    found, _, _ = trained(calibration=DrawnCrops([0] * len(LABELS)))
+    assert torch.equal(found["conv1.weight"], plain["conv1.weight"])
+    assert not torch.equal(found["bn1.running_mean"], plain["bn1.running_mean"])
+    assert found["bn1.running_var"].max() < plain["bn1.running_var"].max()
 
 
 def test_averaged_weights_have_statistics_of_their_own() -> None:

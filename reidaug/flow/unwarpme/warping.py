@@ -28,6 +28,8 @@ CELL = 4  # canvas pixels per feature cell: two of M's convolutions have stride 
 STRIDES = (1, 2, 1, 2, 1, 1, 1, 1, 1, 1, 1)
 PAPER_WIDTHS = (64, 64, 128, 128, 128, 128, 128, 128, 128, 128, 35)
 PAPER_HEAD_WIDTHS = (128, 128, 96, 64, 32)
+SMALL_WIDTHS = (16, 32, 32, 64, 64, 64, 64, 64, 64, 64, 35)
+SMALL_HEAD_WIDTHS = (64, 64, 48, 32, 32)
 WIDE_DILATIONS = (1, 1, 1, 1, 2, 4, 8, 4, 2, 1, 1)
 READOUTS = ("soft_argmax", "literal")
 CHUNK = 2**19  # numbers of a correlation that fit a processor's cache
@@ -148,7 +150,8 @@ class UnWarpME(FlowEstimator):
     """
 
     PRESETS: ClassVar[Presets] = {
-        "paper": {"canvas": (256, 256), "sigma": 6.0},
+        "paper": {"canvas": (256, 256), "sigma": 6.0, "readout": "literal"},
+        "paper_sa": {"canvas": (256, 256), "sigma": 6.0},
         "market": {
             "canvas": (128, 64),
             "sigma": 3.0,
@@ -158,15 +161,24 @@ class UnWarpME(FlowEstimator):
         "small": {
             "canvas": (128, 64),
             "sigma": 3.0,
-            "widths": (16, 32, 32, 64, 64, 64, 64, 64, 64, 64, 35),
+            "widths": SMALL_WIDTHS,
+            "head_widths": SMALL_HEAD_WIDTHS,
+            "readout": "literal",
+        },
+        "small_sa": {
+            "canvas": (128, 64),
+            "sigma": 3.0,
+            "widths": SMALL_WIDTHS,
             "dilations": WIDE_DILATIONS,
-            "head_widths": (64, 64, 48, 32, 32),
+            "head_widths": SMALL_HEAD_WIDTHS,
             "first_kernel": 1,
         },
     }
-    """``paper``: 256x256 canvas, 64x64 grid, the paper's widths; ``market``: 128x64 canvas, 32x16
-    grid, the paper's widths, a receptive field of the whole canvas; ``small``: as ``market``,
-    narrower: minutes on a CPU."""
+    """``paper``: W as the paper has it, literally: 256x256 canvas, 64x64 grid; ``small``: the same,
+    narrower and on a 128x64 canvas, 32x16 grid: minutes on a CPU. UnWarpME-SA, ours, has the
+    soft-argmax readout: ``paper_sa``, else as ``paper``; ``market``, the paper's widths for 128x64
+    crops, with a 1x1 first layer of C_i and a receptive field of the whole canvas; ``small_sa``, as
+    ``market``, narrower."""
 
     def __init__(
         self,

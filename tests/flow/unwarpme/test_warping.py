@@ -38,6 +38,14 @@ def test_the_paper_preset_has_the_papers_size() -> None:
     assert kinds[-2].out_channels == 35
     assert abs(sum(p.numel() for p in net.encoder.parameters()) - 1.20e6) < 0.01e6
     assert abs(convolution_weights(net.reader) - 5.051e6) < 0.001e6
+    # Literal W: no soft argmax, a 3x3 first layer of C_i, no dilation.
+    assert (net.readout, net.reader.first.kernel_size) == ("literal", (3, 3))
+    assert {m.dilation for m in net.encoder if isinstance(m, nn.Conv2d)} == {(1, 1)}
+    small = UnWarpME(**UnWarpME.preset("small"))
+    assert (small.readout, small.reader.first.kernel_size) == ("literal", (3, 3))
+    assert {m.dilation for m in small.encoder if isinstance(m, nn.Conv2d)} == {(1, 1)}
+    for name in ("paper_sa", "market", "small_sa"):
+        assert UnWarpME(**UnWarpME.preset(name)).readout == "soft_argmax"
 
 
 @pytest.mark.parametrize(
@@ -51,7 +59,9 @@ def test_every_depth_of_the_reader_has_the_size_of_table_4(depth: int, millions:
     assert reader.eval()(torch.rand(1, 4096, 2, 3)).shape == (1, 2, 2, 3)
 
 
-@pytest.mark.parametrize(("name", "grid"), [("market", (32, 16)), ("small", (32, 16))])
+@pytest.mark.parametrize(
+    ("name", "grid"), [("market", (32, 16)), ("small", (32, 16)), ("small_sa", (32, 16))]
+)
 def test_presets_for_crops_have_a_grid_of_their_own(name: str, grid: tuple[int, int]) -> None:
     net = UnWarpME(**UnWarpME.preset(name)).eval()
     assert net.grid == grid
@@ -59,7 +69,7 @@ def test_presets_for_crops_have_a_grid_of_their_own(name: str, grid: tuple[int, 
 
 
 def test_wrong_presets_and_keywords_are_errors() -> None:
-    with pytest.raises(UsageError, match=r"'large'.*paper, market, small"):
+    with pytest.raises(UsageError, match=r"'large'.*paper, paper_sa, market, small, small_sa"):
         UnWarpME.preset("large")
     for wrong, words in [
         ({"canvas": (33, 16)}, "multiples of 4"),
