@@ -3,7 +3,6 @@
 python benchmarks/readme.py
 """
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from statistics import mean, stdev
@@ -13,6 +12,7 @@ from adaptation_tables import adaptation_uses
 from flow_tables import TITLES, drawn, page, sizes, table1
 from photograph_arm_tables import beside_rendered, compared, headline, job, settings, source
 from photograph_tables import averaging, round_trips
+from provenance import RESULTS, read_result
 from reid_tables import in_short, interval, starts, studies, verdict
 from reliability_tables import spoiled, tried
 from shipped import of_these_weights, shipped
@@ -21,7 +21,6 @@ from uses_tables import training_uses
 from world_tables import worlds
 
 ROOT = Path(__file__).parents[1]
-RESULTS = ROOT / "benchmarks" / "results"
 TEMPLATES = ROOT / "reidaug" / "report" / "templates"
 START = "<!-- results: written by `python benchmarks/readme.py` -->"
 END = "<!-- end of results -->"
@@ -97,7 +96,7 @@ def arms() -> list[str]:
 
 def results() -> str:
     """Write the results of docs/results.md."""
-    demo = json.loads((RESULTS / "demo.json").read_text())
+    demo = read_result(RESULTS / "demo.json")
     lines = [f"`{demo['command']}`, {demo['hardware']}, {demo['date']}.", ""]
     lines += _flow(demo["flow"]) + shipped(RESULTS)
     if "table1" in (tables := small_tables()):
@@ -109,32 +108,29 @@ def results() -> str:
 def small_tables() -> dict[str, dict[str, Any]]:
     """Read the small tables there are."""
     files = {name: RESULTS / f"{name}_small.json" for name in TITLES}
-    return {name: json.loads(path.read_text()) for name, path in files.items() if path.exists()}
+    return {name: read_result(path) for name, path in files.items() if path.exists()}
 
 
 def paper() -> str:
     """Write the small tables of docs/paper.md."""
     lines, path = page(small_tables()), RESULTS / "sizes.json"
     if path.exists():
-        result = json.loads(path.read_text())
-        lines += ["### Sizes of the presets `paper` at 256 x 256", "", f"`{result['command']}`:"]
+        result = read_result(path)
+        lines += ["### Sizes of the presets `paper` at 256 x 256", ""]
+        lines += [f"`{result['command']}`, {result['hardware']}, {result['date']}:"]
         lines += ["", *sizes(result)]
     return "\n".join(lines)
 
 
 def averaged() -> str:
     """Write the table of docs/test-time-averaging.md."""
-    return "\n".join(averaging(json.loads((RESULTS / "uses_test_time.json").read_text())))
+    return "\n".join(averaging(read_result(RESULTS / "uses_test_time.json")))
 
 
 def used() -> str:
     """Write the results of uses of extra crops in training: docs/does-it-help.md."""
     path = RESULTS / "uses_training.json"
-    return (
-        "\n".join(training_uses(json.loads(path.read_text())))
-        if path.exists()
-        else "Not measured yet."
-    )
+    return "\n".join(training_uses(read_result(path))) if path.exists() else "Not measured yet."
 
 
 def adapted() -> str:
@@ -142,7 +138,7 @@ def adapted() -> str:
     path = RESULTS / "uses_adaptation.json"
     if not path.exists():
         return "Not measured yet."
-    return "\n".join(adaptation_uses(json.loads(path.read_text())))
+    return "\n".join(adaptation_uses(read_result(path)))
 
 
 def reliability() -> tuple[str, str]:
@@ -150,7 +146,7 @@ def reliability() -> tuple[str, str]:
     tables = {"reliability": tried, "reliability_files": spoiled}
     paths = {RESULTS / f"{name}.json": table for name, table in tables.items()}
     commands, files = (
-        "\n".join(table(json.loads(path.read_text()))) if path.exists() else "Not measured yet."
+        "\n".join(table(read_result(path))) if path.exists() else "Not measured yet."
         for path, table in paths.items()
     )
     return commands, files
@@ -159,7 +155,7 @@ def reliability() -> tuple[str, str]:
 def photographs(name: str, tables: Callable[[dict[str, Any]], list[str]]) -> str:
     """Write the results of one section of docs/photographs.md."""
     path = RESULTS / f"photographs_{name}.json"
-    return "\n".join(tables(json.loads(path.read_text()))) if path.exists() else "Not measured yet."
+    return "\n".join(tables(read_result(path))) if path.exists() else "Not measured yet."
 
 
 def quoted(text: str) -> list[str]:
@@ -242,12 +238,13 @@ def _other_worlds(demo: Mapping[str, Any]) -> list[str]:
         lines += [f"`many-poses`, the easy world: {_in_short(result.get('reid', result))}", ""]
     for pattern, title in OTHERS.items():
         for path in sorted(RESULTS.glob(pattern)):
-            result = json.loads(path.read_text())
+            result = read_result(path)
             if path.name.startswith("shipped") and of_these_weights(path) is None:
                 continue
             seeds = f"{len(result['reid']['seeds'])} seeds from {starts(result['reid'])}"
             lines += [
-                f"{title} (`{result['command']}`, {seeds}): {_in_short(result['reid'])}",
+                f"{title} (`{result['command']}`, {result['date']}; {seeds}): "
+                f"{_in_short(result['reid'])}",
                 "",
             ]
     return lines
@@ -265,26 +262,28 @@ def _in_short(reid: Mapping[str, Any]) -> str:
 
 
 def _rates() -> list[str]:
-    render = json.loads((RESULTS / "render_rate.json").read_text())
-    augment = json.loads((RESULTS / "augment_rate.json").read_text())
-    ranking = json.loads((RESULTS / "evaluator_rate.json").read_text())
+    render = read_result(RESULTS / "render_rate.json")
+    augment = read_result(RESULTS / "augment_rate.json")
+    ranking = read_result(RESULTS / "evaluator_rate.json")
     lines = ["**Rates**:", ""]
-    lines.append(
-        f"- rendering {render['crops_per_s']:.0f} crops per second (`{render['command']}`)"
-    )
+    lines.append(f"- rendering {render['crops_per_s']:.0f} crops per second ({_measured(render)})")
     rates = {name: row["images_per_s"] for name, row in augment["rows"].items()}
     listed = ", ".join(f"{name} {rate:.0f}" for name, rate in rates.items())
-    lines.append(f"- warping, images per second: {listed} (`{augment['command']}`)")
+    lines.append(f"- warping, images per second: {listed} ({_measured(augment)})")
     seconds = ranking["rows"]["hard"]["rank_s"][1]
-    lines.append(f"- ranking 3,368 queries in 15,913: {seconds:.2f} s (`{ranking['command']}`)")
-    reranking = json.loads((RESULTS / "rerank.json").read_text())
+    lines.append(f"- ranking 3,368 queries in 15,913: {seconds:.2f} s ({_measured(ranking)})")
+    reranking = read_result(RESULTS / "rerank.json")
     ours, theirs = (reranking["rows"]["middle"][name] for name in ("k_reciprocal", "torchreid"))
     lines.append(
         f"- k-reciprocal re-ranking of {ours['items']:,}: {ours['median_s']:.1f} s and "
         f"{ours['extra_mb']:,} MiB; torchreid's own, of {theirs['items']:,}: "
-        f"{theirs['median_s']:.0f} s and {theirs['extra_mb']:,} MiB (`{reranking['command']}`)"
+        f"{theirs['median_s']:.0f} s and {theirs['extra_mb']:,} MiB ({_measured(reranking)})"
     )
     return lines
+
+
+def _measured(result: Mapping[str, Any]) -> str:
+    return f"`{result['command']}`, {result['hardware'].split(',')[0]}, {result['date']}"
 
 
 if __name__ == "__main__":

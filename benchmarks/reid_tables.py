@@ -1,11 +1,11 @@
 """The re-ID studies in Markdown: Table 5 with and without labels, little data, re-ranking."""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
+from provenance import read_result
 from shipped import of_these_weights
 
 
@@ -221,7 +221,7 @@ def _low_data(path: Path) -> list[str]:
 def _reranked(path: Path) -> list[str]:
     if not path.exists():
         return []
-    run = json.loads(path.read_text())
+    run = read_result(path)
     lines = [
         "### Re-ranking and clustering",
         "",
