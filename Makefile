@@ -22,6 +22,7 @@ check: setup
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python benchmarks/check_results.py
 
 format: setup
 	$(BIN)/ruff check --fix .

@@ -3,6 +3,10 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from multiplicity import RULE, standing
+
+from reidaug.experiments.compare import NO_EVIDENCE
+
 
 class Column(NamedTuple):
     """A score's title and digits."""
@@ -63,11 +67,20 @@ def scores(report: Mapping[str, Any], *, closed: bool = True) -> list[str]:
 
 
 def verdicts(report: Mapping[str, Any]) -> list[str]:
-    """List how every trained row differs from the reference, pair by pair."""
+    """List how every trained row differs from the reference, pair by pair.
+
+    What is called better or worse stands by Holm's rule among all differences of the list.
+    """
     return [
         f"- {title}: {'; '.join(_difference(score, found[score]) for score in found)}"
         for title, found in _trained_differences(report)
     ]
+
+
+def family(report: Mapping[str, Any]) -> str:
+    """Say by which rule, and among how many differences, verdicts are given."""
+    count = sum(len(found) for _, found in _trained_differences(report))
+    return f"by {RULE} among the {count} of this table"
 
 
 def in_words(report: Mapping[str, Any]) -> list[str]:
@@ -105,9 +118,9 @@ def table1(report: Mapping[str, Any]) -> list[str]:
         "",
         "![The same people warped by every estimator](table1.png)",
         "",
-        "Pair by pair against UnWarpME, of the first five scores (the differences with their "
-        "intervals are in [paper.md](paper.md), with the other small tables and what "
-        "they cannot show):",
+        f"Pair by pair against UnWarpME, of the first five scores, {family(report)} (the "
+        "differences with their intervals are in [paper.md](paper.md), with the other small tables "
+        "and what they cannot show):",
         "",
         *in_words(report),
         "",
@@ -125,16 +138,28 @@ def page(reports: Mapping[str, Mapping[str, Any]]) -> list[str]:
             "",
         ]
         lines += [*scores(report, closed=name == "table1"), ""]
-        lines += [f"Pair by pair against `{report['reference']}`:", "", *verdicts(report), ""]
+        lines += [f"Pair by pair against `{report['reference']}`, verdicts {family(report)}:", ""]
+        lines += [*verdicts(report), ""]
     return lines
 
 
 def _trained_differences(report: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
-    """List titles of trained rows, and their differences in the paper's scores."""
-    return [
-        (NAMES.get(name, f"`{name}`"), {score: found[score] for score in OWN if score in found})
+    """List titles of trained rows, and their differences in the paper's scores; see `verdicts`."""
+    rows = {
+        name: {score: found[score] for score in OWN if score in found}
         for name, found in report["differences"].items()
         if name not in CLOSED
+    }
+    stand = standing({(n, score): row[score] for n, row in rows.items() for score in row})
+    return [
+        (
+            NAMES.get(name, f"`{name}`"),
+            {
+                score: dict(found) if (name, score) in stand else {**found, "words": NO_EVIDENCE}
+                for score, found in row.items()
+            },
+        )
+        for name, row in rows.items()
     ]
 
 

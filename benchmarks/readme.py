@@ -3,7 +3,6 @@
 python benchmarks/readme.py
 """
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from statistics import mean, stdev
@@ -11,8 +10,10 @@ from typing import Any
 
 from adaptation_tables import adaptation_uses
 from flow_tables import TITLES, drawn, page, sizes, table1
+from multiplicity import share_words
 from photograph_arm_tables import beside_rendered, compared, headline, job, settings, source
 from photograph_tables import averaging, round_trips
+from provenance import RESULTS, read_result
 from reid_tables import in_short, interval, starts, studies, verdict
 from reliability_tables import spoiled, tried
 from shipped import of_these_weights, shipped
@@ -21,7 +22,6 @@ from uses_tables import training_uses
 from world_tables import worlds
 
 ROOT = Path(__file__).parents[1]
-RESULTS = ROOT / "benchmarks" / "results"
 TEMPLATES = ROOT / "reidaug" / "report" / "templates"
 START = "<!-- results: written by `python benchmarks/readme.py` -->"
 END = "<!-- end of results -->"
@@ -41,6 +41,9 @@ OTHERS = {
     "another_world_*.json": "Nothing changed, other people and cameras",
     "shipped_*.json": "With the flow inside the package",
 }
+_ONE_PIECE = (
+    "Rows that share people and starts, as the first two do, are one piece of evidence, not two."
+)
 ROWS = {
     "unwarpme": "**UnWarpME**",
     "joint_blend": "joint blend",
@@ -90,14 +93,15 @@ def arms() -> list[str]:
         cells = [_spread(reid["arms"][arm]["mAP"]) for arm in list(ARMS)[:4]]
         found = reid["gain_over_best_control"]
         gain = f"{found['mean']:+.1f} ({interval(found)}): {verdict(found)}"
-        lines.append(f"| {title} | {' | '.join([*cells, gain])} |")
+        shared = "; its seeds share one start" if len(reid["start"]["mAP"]) == 1 else ""
+        lines.append(f"| {title}{shared} | {' | '.join([*cells, gain])} |")
         sources.append(source(result))
-    return [*lines, "", f"Measured, from top to bottom, with {'; '.join(sources)}."]
+    return [*lines, "", f"Measured, from top to bottom, with {'; '.join(sources)}. {_ONE_PIECE}"]
 
 
 def results() -> str:
     """Write the results of docs/results.md."""
-    demo = json.loads((RESULTS / "demo.json").read_text())
+    demo = read_result(RESULTS / "demo.json")
     lines = [f"`{demo['command']}`, {demo['hardware']}, {demo['date']}.", ""]
     lines += _flow(demo["flow"]) + shipped(RESULTS)
     if "table1" in (tables := small_tables()):
@@ -109,32 +113,29 @@ def results() -> str:
 def small_tables() -> dict[str, dict[str, Any]]:
     """Read the small tables there are."""
     files = {name: RESULTS / f"{name}_small.json" for name in TITLES}
-    return {name: json.loads(path.read_text()) for name, path in files.items() if path.exists()}
+    return {name: read_result(path) for name, path in files.items() if path.exists()}
 
 
 def paper() -> str:
     """Write the small tables of docs/paper.md."""
     lines, path = page(small_tables()), RESULTS / "sizes.json"
     if path.exists():
-        result = json.loads(path.read_text())
-        lines += ["### Sizes of the presets `paper` at 256 x 256", "", f"`{result['command']}`:"]
+        result = read_result(path)
+        lines += ["### Sizes of the presets `paper` at 256 x 256", ""]
+        lines += [f"`{result['command']}`, {result['hardware']}, {result['date']}:"]
         lines += ["", *sizes(result)]
     return "\n".join(lines)
 
 
 def averaged() -> str:
     """Write the table of docs/test-time-averaging.md."""
-    return "\n".join(averaging(json.loads((RESULTS / "uses_test_time.json").read_text())))
+    return "\n".join(averaging(read_result(RESULTS / "uses_test_time.json")))
 
 
 def used() -> str:
     """Write the results of uses of extra crops in training: docs/does-it-help.md."""
     path = RESULTS / "uses_training.json"
-    return (
-        "\n".join(training_uses(json.loads(path.read_text())))
-        if path.exists()
-        else "Not measured yet."
-    )
+    return "\n".join(training_uses(read_result(path))) if path.exists() else "Not measured yet."
 
 
 def adapted() -> str:
@@ -142,7 +143,7 @@ def adapted() -> str:
     path = RESULTS / "uses_adaptation.json"
     if not path.exists():
         return "Not measured yet."
-    return "\n".join(adaptation_uses(json.loads(path.read_text())))
+    return "\n".join(adaptation_uses(read_result(path)))
 
 
 def reliability() -> tuple[str, str]:
@@ -150,7 +151,7 @@ def reliability() -> tuple[str, str]:
     tables = {"reliability": tried, "reliability_files": spoiled}
     paths = {RESULTS / f"{name}.json": table for name, table in tables.items()}
     commands, files = (
-        "\n".join(table(json.loads(path.read_text()))) if path.exists() else "Not measured yet."
+        "\n".join(table(read_result(path))) if path.exists() else "Not measured yet."
         for path, table in paths.items()
     )
     return commands, files
@@ -159,7 +160,7 @@ def reliability() -> tuple[str, str]:
 def photographs(name: str, tables: Callable[[dict[str, Any]], list[str]]) -> str:
     """Write the results of one section of docs/photographs.md."""
     path = RESULTS / f"photographs_{name}.json"
-    return "\n".join(tables(json.loads(path.read_text()))) if path.exists() else "Not measured yet."
+    return "\n".join(tables(read_result(path))) if path.exists() else "Not measured yet."
 
 
 def quoted(text: str) -> list[str]:
@@ -220,7 +221,7 @@ def _reid(demo: Mapping[str, Any]) -> list[str]:
         f"{interval(best)}, standard deviation of the paired differences "
         f"{best['std']:.1f}, pooled standard deviation {best['pooled_std']:.1f}: "
         f"{verdict(best)}. The ceiling is {ceiling['mean']:+.1f} over the same control; warps "
-        f"reach {100 * ceiling['share_recovered']:.0f} % of it. {_spread_of(reid)}"
+        f"reach {share_words(ceiling)}. {_spread_of(reid)}"
         "`few-poses` as it is and the rate of fine-tuning were fixed by the affine control and the "
         "ceiling alone, in worlds of other seeds; its length by the time a demo may take.",
         "",
@@ -242,12 +243,13 @@ def _other_worlds(demo: Mapping[str, Any]) -> list[str]:
         lines += [f"`many-poses`, the easy world: {_in_short(result.get('reid', result))}", ""]
     for pattern, title in OTHERS.items():
         for path in sorted(RESULTS.glob(pattern)):
-            result = json.loads(path.read_text())
+            result = read_result(path)
             if path.name.startswith("shipped") and of_these_weights(path) is None:
                 continue
             seeds = f"{len(result['reid']['seeds'])} seeds from {starts(result['reid'])}"
             lines += [
-                f"{title} (`{result['command']}`, {seeds}): {_in_short(result['reid'])}",
+                f"{title} (`{result['command']}`, {result['date']}; {seeds}): "
+                f"{_in_short(result['reid'])}",
                 "",
             ]
     return lines
@@ -265,26 +267,28 @@ def _in_short(reid: Mapping[str, Any]) -> str:
 
 
 def _rates() -> list[str]:
-    render = json.loads((RESULTS / "render_rate.json").read_text())
-    augment = json.loads((RESULTS / "augment_rate.json").read_text())
-    ranking = json.loads((RESULTS / "evaluator_rate.json").read_text())
+    render = read_result(RESULTS / "render_rate.json")
+    augment = read_result(RESULTS / "augment_rate.json")
+    ranking = read_result(RESULTS / "evaluator_rate.json")
     lines = ["**Rates**:", ""]
-    lines.append(
-        f"- rendering {render['crops_per_s']:.0f} crops per second (`{render['command']}`)"
-    )
+    lines.append(f"- rendering {render['crops_per_s']:.0f} crops per second ({_measured(render)})")
     rates = {name: row["images_per_s"] for name, row in augment["rows"].items()}
     listed = ", ".join(f"{name} {rate:.0f}" for name, rate in rates.items())
-    lines.append(f"- warping, images per second: {listed} (`{augment['command']}`)")
+    lines.append(f"- warping, images per second: {listed} ({_measured(augment)})")
     seconds = ranking["rows"]["hard"]["rank_s"][1]
-    lines.append(f"- ranking 3,368 queries in 15,913: {seconds:.2f} s (`{ranking['command']}`)")
-    reranking = json.loads((RESULTS / "rerank.json").read_text())
+    lines.append(f"- ranking 3,368 queries in 15,913: {seconds:.2f} s ({_measured(ranking)})")
+    reranking = read_result(RESULTS / "rerank.json")
     ours, theirs = (reranking["rows"]["middle"][name] for name in ("k_reciprocal", "torchreid"))
     lines.append(
         f"- k-reciprocal re-ranking of {ours['items']:,}: {ours['median_s']:.1f} s and "
         f"{ours['extra_mb']:,} MiB; torchreid's own, of {theirs['items']:,}: "
-        f"{theirs['median_s']:.0f} s and {theirs['extra_mb']:,} MiB (`{reranking['command']}`)"
+        f"{theirs['median_s']:.0f} s and {theirs['extra_mb']:,} MiB ({_measured(reranking)})"
     )
     return lines
+
+
+def _measured(result: Mapping[str, Any]) -> str:
+    return f"`{result['command']}`, {result['hardware'].split(',')[0]}, {result['date']}"
 
 
 if __name__ == "__main__":

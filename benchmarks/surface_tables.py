@@ -1,8 +1,9 @@
 """What surface flow is worth, as Markdown: docs/surface-flow.md."""
 
-import json
 from pathlib import Path
 from typing import Any
+
+from provenance import read_result
 
 FLOWS = {
     "own_pose_grey": "own pose on grey",
@@ -100,8 +101,7 @@ def by_eye(results: Path) -> list[str]:
 
 
 def _read(results: Path, name: str) -> dict[str, Any]:
-    values: dict[str, Any] = json.loads((results / f"{name}.json").read_text())
-    return values
+    return read_result(results / f"{name}.json")
 
 
 def _round(value: float, digits: int) -> str:

@@ -1,8 +1,9 @@
 """Rendered worlds beside photographs as Markdown: docs/photographs.md."""
 
-import json
 from pathlib import Path
 from typing import Any
+
+from provenance import read_result
 
 FIGURES = {
     "sharpness": "variance of the Laplacian, median",
@@ -33,7 +34,7 @@ def worlds(results: Path) -> str:
     for name, tables in (("world_statistics", figures), ("world_tau", orders)):
         path = results / f"{name}.json"
         if path.exists():
-            lines += [*tables(json.loads(path.read_text())), ""]
+            lines += [*tables(read_result(path)), ""]
     return "\n".join(lines[:-1]) or "Not measured yet."
 
 

@@ -75,7 +75,7 @@ def resampled_ratios(
 ) -> Float[ndarray, "r"]:
     """Divide sums of rows of groups drawn again, `RESAMPLES` times; see `ratio_of_sums`.
 
-    Draws whose wholes sum to zero are left out.
+    Draws whose wholes sum to no more than zero are left out.
     """
     names, group = np.unique(groups, return_inverse=True)
     above = np.bincount(group, parts.astype(np.float64), minlength=len(names))

@@ -25,7 +25,7 @@ def values(root: Path, **changes) -> dict:
         "controls": ["dgnetpp"],
         "preset": "small",
         "trunk_from_teacher": True,
-        "teacher": {"steps": 2, "people": 3, "images": 2},
+        "teacher": {"steps": 2, "people": 3, "images": 2, "style": "parents"},
         "source_steps": 3,
         "warmup_steps": 2,
         "rounds": 2,

@@ -13,7 +13,7 @@ from reidaug.experiments.adaptation_config import WARMUP, AdaptationRecipe
 from reidaug.experiments.evaluation import evaluate_checkpoint
 from reidaug.experiments.finetune_config import START, FinetuneRecipe
 from reidaug.experiments.pose_averaging import Averaging
-from reidaug.experiments.tables import summary
+from reidaug.experiments.tables import share_sentence, summary
 from reidaug.recipes import read, resolve
 from reidaug.reid.evaluation.retrieval import Rerank
 from reidaug.report.experiment import FinetuneReport
@@ -114,10 +114,8 @@ def _print(report: FinetuneReport) -> None:
         )
     gains = (report.gain_mAP, report.gain_over_best_control, report.ceiling)
     click.echo(summary(report, {START: report.start}, gains))
-    if report.ceiling is not None and report.ceiling.share_recovered is not None:
-        method = report.gain_over_best_control
-        share, ceiling = report.ceiling.share_recovered, report.ceiling.arm
-        click.echo(f"{method.arm if method else ''} recovers {share:.0%} of what {ceiling} gains")
+    if report.gain_over_best_control is not None and report.ceiling is not None:
+        click.echo(share_sentence(report.gain_over_best_control.arm, report.ceiling), nl=False)
 
 
 def _adapt(

@@ -12,6 +12,7 @@ from reidaug.experiments.adaptation_cell import AdaptationCell, is_trained, stat
 from reidaug.experiments.adaptation_config import START, TEACHER, WARMUP, AdaptationRecipe
 from reidaug.experiments.adaptation_data import AdaptationData, read_adaptation_data
 from reidaug.experiments.adaptation_stages import train_stage
+from reidaug.experiments.beforehand import check_grounds
 from reidaug.experiments.cell_inputs import CellInputs, adaptation_inputs
 from reidaug.experiments.cluster_views import ViewCounts
 from reidaug.experiments.experiment_data import check_crops
@@ -103,6 +104,7 @@ def adapt(
     check_networks(recipe)
     kept, inputs = adaptation_inputs(recipe, data, out)
     if not (resume and recipe.is_finished(out) and not kept.changes()):
+        check_grounds(recipe)
         check_crops(data.target, data.source, data.view_crops(), root=recipe.dataset)
     grid = partial(AdaptationGrid, recipe, data, inputs=inputs)
     return run_experiment(grid, recipe, AdaptationReport, out, kept, resume=resume, workers=workers)

@@ -224,7 +224,7 @@ class AdaptationCell:
             network,
             phase,
             self.recipe,
-            teacher=None if teacher is None else Teacher(teacher),
+            teacher=None if teacher is None else Teacher(teacher, style=self.recipe.teacher.style),
             bfloat16=self.bfloat16,
             seed=self.seed(stage, TRAINER),
         )

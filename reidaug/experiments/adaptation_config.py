@@ -13,6 +13,7 @@ from reidaug.reid.crop_transforms import CropTransforms
 from reidaug.reid.dgnet.adaptation import Clustering
 from reidaug.reid.dgnet.networks import Preset, preset
 from reidaug.reid.dgnet.phases import DGNetOptions
+from reidaug.reid.dgnet.teacher import Style
 from reidaug.reid.losses import ReIDLosses
 from reidaug.reid.training_options import TrainingOptions
 
@@ -22,7 +23,7 @@ TEACHER, START, WARMUP = "teacher", "start", "warmup"
 
 @dataclass(frozen=True)
 class TeacherTraining:
-    """Training of the teacher, a plain re-ID model of the source.
+    """Training of the teacher, a plain re-ID model of the source, and what it is asked for.
 
     Attributes:
         steps: Optimiser steps.
@@ -30,6 +31,7 @@ class TeacherTraining:
         images: Crops of each.
         rate: Learning rate of the trunk, by SGD.
         head_rate: Factor of the learning rate for the head.
+        style: How it then labels generated images, see `reidaug.reid.dgnet.teacher.Teacher`.
     """
 
     steps: Count = 24_000
@@ -37,6 +39,7 @@ class TeacherTraining:
     images: Annotated[int, Field(ge=1, le=1024)] = 4
     rate: Rate = 5e-3
     head_rate: Positive = 10.0
+    style: Style = "soft"
 
     __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012  # a misspelt recipe key is an error
 

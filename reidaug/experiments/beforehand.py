@@ -21,6 +21,7 @@ from reidaug.dataset_check.retrieval import (
     unmatched_queries,
 )
 from reidaug.errors import ReidaugError
+from reidaug.experiments.arms import ExperimentOptions
 from reidaug.machine import cores
 from reidaug.runs import counter, notice, stored_recipe
 
@@ -151,6 +152,33 @@ def check_sources(
                 f"{root}: the warps of arm {arm} were made of {other}, whose {mine.name} is "
                 f"another image than that of {dataset}: they show other people"
             )
+
+
+def check_grounds(options: ExperimentOptions) -> None:
+    """Tell where the method is on another ground than all controls that have extra crops.
+
+    What the ground gains would count as its own. Grounds are read from the roots' recipes; roots
+    that were not made by `reidaug augment` tell none, and the sources' own ground is that of the
+    real crops.
+
+    Args:
+        options: The experiment.
+    """
+    known = {name: _grounds(options.arms[name].crops) for name in options.arms}
+    mine = known.get(options.method, set()) - {"source", "keep"}
+    theirs = set().union(*(known[name] for name in options.controls if name in known))
+    if theirs and (alone := mine - theirs):
+        there = ", ".join(sorted(theirs))
+        notice(
+            f"arm {options.method} is on the background {sorted(alone)[0]!r} and its controls on "
+            f"{there}: what the background gains counts as its own; let 'controls' name "
+            f"own-pose and torso-affine crops made with --background {sorted(alone)[0]}"
+        )
+
+
+def _grounds(crops: Iterable[Path | None]) -> set[str]:
+    recipes = [stored_recipe(root) for root in crops if root is not None]
+    return {recipe["background"] for recipe in recipes if isinstance(recipe.get("background"), str)}
 
 
 def _made_of(root: Path) -> Path | None:

@@ -12,6 +12,7 @@ from pydantic import Field, model_validator
 from reidaug.data.market1501 import Person
 from reidaug.errors import UsageError
 from reidaug.experiments.arms import Arm, ExperimentOptions, Side
+from reidaug.experiments.beforehand import check_grounds
 from reidaug.experiments.experiment_data import (
     ExperimentData,
     check_crops,
@@ -174,6 +175,8 @@ def check_recipe_crops(
     """
     if finished is not None and recipe.is_finished(finished):
         return
+    if training:
+        check_grounds(recipe)
     check_crops(
         data,
         *others,

@@ -1,14 +1,18 @@
 """Comparison of arms, paired over seeds and over the people who are searched for."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int
 from numpy import ndarray
 
-from reidaug.bootstrap import grouped_mean
+from reidaug.bootstrap import RESAMPLES, resampled_ratios
 from reidaug.report.experiment import Ceiling, Comparison, Gain
+
+LEVEL = 0.05  # of a test, and of all tests of a family together
+NO_EVIDENCE = "no evidence of a gain"
 
 
 class ArmScores(NamedTuple):
@@ -31,6 +35,9 @@ def compare(
 ) -> Comparison:
     """Compare the method with all other arms.
 
+    Its gains over the baseline and over the best control are asked by themselves; its differences
+    from all arms are many questions, and their verdicts are by Holm's rule, see `among_all`.
+
     Args:
         arms: Scores by name; arms that were not run are missing.
         people: Person (Q,) of every query.
@@ -51,10 +58,8 @@ def compare(
     return Comparison(
         gain_mAP=gain(method, baseline),
         gain_over_best_control=over_control,
-        differences={name: paired_gain(arms, people, method, name) for name in others},
-        ceiling=None
-        if above is None
-        else Ceiling(**vars(above), share_recovered=recovered(over_control, above)),
+        differences=among_all({name: paired_gain(arms, people, method, name) for name in others}),
+        ceiling=None if above is None else _ceiling(arms, people, over_control, above),
     )
 
 
@@ -69,7 +74,8 @@ def paired_gain(
 ) -> Gain:
     """Compare an arm with another (`vs`) that shares its seeds and queries.
 
-    The interval draws people (Q,), each with all their queries, which resemble each other. The
+    The interval draws people (Q,), each with all their queries, which resemble each other; ``p`` is
+    by the same draws. The
     difference is evident when it is more than twice the standard deviation of the paired
     differences over seeds and the interval does not hold 0. One seed says nothing about chance
     between seeds, one person nothing about other people, so nothing is evident from either.
@@ -82,8 +88,13 @@ def paired_gain(
     std = float(np.std(paired, ddof=1)) if several else 0.0
     by_query = (arm.ap - control.ap).mean(0)
     measured = people[~np.isnan(by_query)]
-    found = grouped_mean(by_query, people)
-    low, high = (0.0, 0.0) if found is None else found[1:]
+    low = high = 0.0
+    p = 1.0
+    if len(measured):
+        drawn = _drawn(by_query, np.ones(len(by_query)), people)
+        low, high = (float(end) for end in np.quantile(drawn, (LEVEL / 2, 1 - LEVEL / 2)))
+        against = float(np.mean(drawn <= 0 if mean > 0 else drawn >= 0))
+        p = min(1.0, 2 * max(against, 1 / RESAMPLES))
     chance = not several or len(np.unique(measured)) < 2
     evident = not chance and abs(mean) > 2 * std and (low > 0 or high < 0)
     return Gain(
@@ -96,8 +107,29 @@ def paired_gain(
         interval_over="people",
         by_seed=tuple(paired.tolist()),
         evident=evident,
-        words=("a gain" if mean > 0 else "a loss") if evident else "no evidence of a gain",
+        words=("a gain" if mean > 0 else "a loss") if evident else NO_EVIDENCE,
+        p=p,
     )
+
+
+def among_all(gains: Mapping[str, Gain]) -> dict[str, Gain]:
+    """Keep as evident, of differences that are all looked at, those that Holm's rule lets stand.
+
+    From the least p on, each has to be below `LEVEL` over the number of those left; from the first
+    one above on, none is evident. So the chance that any of them is called evident without being a
+    difference is at most `LEVEL`, however many arms there are. What seeds contradict is not evident
+    either.
+
+    Source:
+        Holm, "A simple sequentially rejective multiple test procedure", 1979.
+    """
+    order = sorted(gains, key=lambda name: _p(gains[name]))
+    stands, found = True, dict(gains)
+    for left, name in zip(range(len(order), 0, -1), order, strict=True):
+        stands = stands and _p(gains[name]) <= LEVEL / left
+        if not stands:
+            found[name] = replace(gains[name], evident=False, words=NO_EVIDENCE)
+    return found
 
 
 def recovered(method: Gain | None, ceiling: Gain) -> float | None:
@@ -108,3 +140,32 @@ def recovered(method: Gain | None, ceiling: Gain) -> float | None:
     if method is None or not ceiling.evident or ceiling.mean <= 0:
         return None
     return method.mean / ceiling.mean
+
+
+def _ceiling(
+    arms: Mapping[str, ArmScores], people: Int[ndarray, "q"], method: Gain | None, above: Gain
+) -> Ceiling:
+    """Add to the ceiling's gain the share that the method recovers, and its interval over people.
+
+    Method and ceiling are drawn together. Draws in which the ceiling gains nothing are left out.
+    """
+    share = recovered(method, above)
+    if method is None or share is None:
+        return Ceiling(**vars(above), share_recovered=None)
+    control = arms[above.vs].ap
+    parts, wholes = ((arms[gain.arm].ap - control).mean(0) for gain in (method, above))
+    drawn = _drawn(parts, wholes, people)
+    low, high = (float(end) for end in np.quantile(drawn, (LEVEL / 2, 1 - LEVEL / 2)))
+    return Ceiling(**vars(above), share_recovered=share, share_ci=(low, high))
+
+
+def _drawn(
+    parts: Float[ndarray, "q"], wholes: Float[ndarray, "q"], people: Int[ndarray, "q"]
+) -> Float[ndarray, "r"]:
+    """Divide sums over the queries of people drawn again; NaN counts as not measured."""
+    known = ~np.isnan(parts)
+    return resampled_ratios(parts[known], wholes[known], people[known])
+
+
+def _p(gain: Gain) -> float:
+    return 1.0 if gain.p is None else gain.p

@@ -8,7 +8,7 @@ from tabulate import tabulate
 
 from reidaug.data.market1501 import Person
 from reidaug.reid.evaluation.retrieval import Evaluation
-from reidaug.report.experiment import ExperimentReport, Gain, Scores
+from reidaug.report.experiment import Ceiling, ExperimentReport, Gain, Scores
 
 COLUMNS = {
     "mAP": "mAP",
@@ -60,7 +60,7 @@ def difference_table(differences: Mapping[str, Gain]) -> str:
     """Markdown table of the gains of the method over every other arm, at least one.
 
     The paired difference in mAP, its standard deviation over seeds, the standard deviation of the
-    two arms pooled, the interval over people, and the verdict.
+    two arms pooled, the interval over people, and the verdict, by Holm's rule among all arms.
     """
     first = next(iter(differences.values()))
     rows = [
@@ -75,7 +75,7 @@ def difference_table(differences: Mapping[str, Gain]) -> str:
         for name, gain in differences.items()
     ]
     interval = f"95 % over {first.interval_over}"
-    head = [f"{first.arm} against", "mAP", "std", "pooled std", interval, ""]
+    head = [f"{first.arm} against", "mAP", "std", "pooled std", interval, "by Holm's rule"]
     return _markdown(head, rows)
 
 
@@ -85,6 +85,17 @@ def sentence(gain: Gain) -> str:
     return (
         f"{gain.arm} against {gain.vs}: {gain.mean:+.2f} mAP, std {gain.std:.2f} over paired "
         f"seeds, 95 % over {gain.interval_over} {low:+.2f} to {high:+.2f}: {gain.words}"
+    )
+
+
+def share_sentence(method: str, ceiling: Ceiling) -> str:
+    """Write which share of the ceiling the method reaches, in a line; nothing without a share."""
+    if ceiling.share_recovered is None:
+        return ""
+    known = ceiling.share_ci
+    interval = "" if known is None else f" (95 % over people {known[0]:.0%} to {known[1]:.0%})"
+    return (
+        f"{method} recovers {ceiling.share_recovered:.0%}{interval} of what {ceiling.arm} gains\n"
     )
 
 

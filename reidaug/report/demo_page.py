@@ -109,10 +109,13 @@ def _tiles(demo: Demo) -> list[Tile]:
             "warps over the original crops alone",
         ),
     ]
-    share = None if world.reid.ceiling is None else world.reid.ceiling.share_recovered
-    if share is not None:
-        label = "of the ceiling recovered: what true other views would add"
-        tiles.append(Tile(number(100 * share, 0), "%", label))
+    ceiling = world.reid.ceiling
+    if ceiling is not None and ceiling.share_recovered is not None:
+        unit, label = "%", "of the ceiling recovered: what true other views would add"
+        if ceiling.share_ci is not None:
+            low, high = (number(100 * end, 0) for end in ceiling.share_ci)
+            unit = f"% ({low} to {high})"
+        tiles.append(Tile(number(100 * ceiling.share_recovered, 0), unit, label))
     affine = number(rows["torso_affine"]["epe_px"])
     label = f"flow error on held-out people; one affine map a pair: {affine} px"
     tiles.append(Tile(number(rows["unwarpme"]["epe_px"]), "px", label))

@@ -25,6 +25,8 @@ class Gain:
     by_seed: tuple[float, ...]  # difference of every seed
     evident: bool  # whether chance between seeds and people does not explain the difference
     words: str  # ``a gain``, ``a loss`` or ``no evidence of a gain``
+    # Twice the share of resamples on the other side of 0; None in older reports.
+    p: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +36,8 @@ class Ceiling(Gain):
     # Gain of the method over the same control, as a share of the ceiling's; None where the method
     # was not run or the ceiling gains nothing beyond chance.
     share_recovered: float | None
+    # Its 95 % interval over resampled people; None without a share, and in older reports.
+    share_ci: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +47,8 @@ class Comparison:
     # Gain over the baseline.
     gain_mAP: Gain | None = None  # noqa: N815
     gain_over_best_control: Gain | None = None  # over the control with the highest mean mAP
-    differences: dict[str, Gain] = field(default_factory=dict)  # from every other arm
+    # From every other arm; evident by Holm's rule among them all.
+    differences: dict[str, Gain] = field(default_factory=dict)
     ceiling: Ceiling | None = None  # of the ceiling over the best control
 
 

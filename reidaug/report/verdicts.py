@@ -2,7 +2,7 @@
 
 import statistics
 
-from reidaug.report.experiment import ExperimentReport, Gain
+from reidaug.report.experiment import Ceiling, ExperimentReport, Gain
 from reidaug.report.html import number, signed
 
 ARM_NAMES = {
@@ -87,9 +87,18 @@ def findings(report: ExperimentReport) -> list[str]:
             f"{sentence} Where true views gain nothing beyond chance, warps have nothing to "
             f"recover."
             if share is None
-            else f"{sentence} The warps recover {number(100 * share, 0)} % of that."
+            else f"{sentence} The warps recover {number(100 * share, 0)} % of that"
+            f"{_between(report.ceiling)}."
         )
     return sentences
+
+
+def _between(ceiling: Ceiling) -> str:
+    """Write the interval of the share that warps recover, where a report has it."""
+    if ceiling.share_ci is None:
+        return ""
+    low, high = (number(100 * end, 0) for end in ceiling.share_ci)
+    return f" (95 % interval over people {low} to {high} %)"
 
 
 def seed_differences(report: ExperimentReport, arm: str, vs: str) -> list[float]:

@@ -45,7 +45,7 @@ class Stage(NamedTuple):
     """A trainer as it was built in the run, and what its steps saw."""
 
     phase: str
-    taught: bool  # whether there is a teacher
+    style: str | None  # of the teacher; None without one
     weights: dict[str, Tensor]  # that it began with
     batches: list[tuple[DomainBatch, DomainBatch, Batch | None]]
 
@@ -58,7 +58,7 @@ def run(root: Path) -> tuple[AdaptationReport, list[Stage]]:
     def built(self, network, phase, *arguments, teacher=None, **keywords):
         build(self, network, phase, *arguments, teacher=teacher, **keywords)
         weights = {name: value.clone() for name, value in network.state_dict().items()}
-        stages.append(Stage(phase, teacher is not None, weights, []))
+        stages.append(Stage(phase, teacher and teacher.style, weights, []))
 
     def stepped(self, a, b, extra=None):
         stages[-1].batches.append((a, b, extra))
@@ -114,9 +114,9 @@ def test_adaptation_is_compared_over_the_people_of_the_target(
 
 
 def test_stages_come_in_order_each_from_the_one_before(root: Path, stages: list[Stage]) -> None:
-    phases = [(stage.phase, stage.taught, len(stage.batches)) for stage in stages]
-    rounds = [("adapt", False, 2)] * 2
-    assert phases == [("source", True, 3), ("warmup", True, 2), *rounds, *rounds]
+    phases = [(stage.phase, stage.style, len(stage.batches)) for stage in stages]
+    rounds = [("adapt", None, 2)] * 2
+    assert phases == [("source", "parents", 3), ("warmup", "parents", 2), *rounds, *rounds]
     files = root / "whole" / "checkpoints"
     # An arm's second round begins with what its first has left; only classifiers are new.
     for stage, name in ((stages[1], START), (stages[2], WARMUP), (stages[4], WARMUP)):

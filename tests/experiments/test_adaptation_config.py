@@ -17,6 +17,7 @@ from reidaug.experiments.adaptation_config import START, WARMUP
         ({"cluster": {"eps": 0.8}}, r"cluster.eps .* cluster.original"),
         ({"cluster": {"k1": 0}}, r"cluster\.k1"),
         ({"teacher": {"images": 0}}, r"teacher\.images"),
+        ({"teacher": {"style": "harsh"}}, r"teacher\.style"),
         ({"weights": {"cycle": -1}}, r"weights\.cycle"),
         ({"rates": {"source": {"encoder": "fast"}}}, r"rates\.source\.encoder"),
         ({"arms": {"a": {"only": True}}}, "'only'"),
@@ -61,3 +62,9 @@ def test_an_arm_averages_views_of_its_own_before_clustering() -> None:
     assert (own.roots, own.weight, own.each) == ((Path("warps"),), 2.0, None)
     assert not experiment.of_arm("dgnetpp").cluster_views.roots
     assert not experiment.of_arm(WARMUP).cluster_views.roots
+
+
+@pytest.mark.parametrize("style", ["soft", "hard", "appearance", "uniform", "parents"])
+def test_a_recipe_names_how_the_teacher_labels(style: str) -> None:
+    assert recipe(Path("nowhere"), teacher={"style": style}).teacher.style == style
+    assert recipe(Path("nowhere"), teacher={}).teacher.style == "soft"

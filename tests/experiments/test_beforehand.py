@@ -13,6 +13,8 @@ from stick_market import copy_as_warps, stick_market
 
 from reidaug.data.market1501 import GALLERY, QUERY, TRAIN
 from reidaug.errors import ReidaugError
+from reidaug.experiments.arms import Arm
+from reidaug.experiments.beforehand import check_grounds
 from reidaug.experiments.evaluation import evaluate_checkpoint
 from reidaug.experiments.finetune import FinetuneGrid, dry_run, finetune
 from reidaug.experiments.finetune_config import START, FinetuneRecipe, build_network
@@ -160,6 +162,30 @@ def test_an_arm_of_warps_of_equally_named_crops(root: Path) -> None:
     stick_market(other, people=6, images=4)
     with pytest.raises(AssertionError, match="a step was taken"):
         finetune(recipe(root), root / "run", workers=1)
+
+
+def test_controls_on_another_ground_are_told(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    grounds = {"warps": "other", "own": "grey", "affine": "other", "source": "source", "made": None}
+    for name, background in grounds.items():
+        (root / name).mkdir(exist_ok=True)
+        made = "" if background is None else f"background: {background}\n"
+        (root / name / "recipe.yaml").write_text(f"command: augment\n{made}")
+
+    def told(method: str, *controls: str) -> str:
+        arms = {name: Arm(crops=(root / name,)) for name in grounds} | {"real_only": Arm()}
+        both = {"arms": arms, "method": method, "controls": ("real_only", *controls)}
+        check_grounds(recipe(root).model_copy(update=both))
+        return capsys.readouterr().err
+
+    line = told("warps", "own")
+    assert "arm warps is on the background 'other' and its controls on grey: " in line
+    assert line.count("\n") == 1
+    assert told("warps", "own", "affine") == told("own", "own") == ""
+    assert (
+        told("source", "own") == told("warps", "made") == told("made", "own") == told("warps") == ""
+    )
 
 
 def test_a_file_lost_after_training_costs_no_training(

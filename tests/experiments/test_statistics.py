@@ -2,11 +2,12 @@
 
 import math
 import statistics
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from reidaug.experiments.statistics import ArmScores, best, compare, paired_gain
+from reidaug.experiments.statistics import ArmScores, among_all, best, compare, paired_gain
 
 
 def arm(*means, spread=None, queries=50):
@@ -116,3 +117,63 @@ def test_comparisons_with_arms_that_were_not_run_are_missing():
     assert found.differences == {}
     assert found.ceiling.share_recovered is None
     assert best(ARMS, ["affine_grey"]) is None
+
+
+def test_the_share_of_the_ceiling_has_an_interval_that_draws_both_together():
+    """Where warps give each person half of what true views give, every draw says one half."""
+    gains = np.linspace(1, 9, 50)  # of true views, person by person
+    arms = {
+        "real_only": arm(10.0, 10.1, 10.2),
+        "warps_grey": ArmScores(np.array([12.5, 12.6, 12.7]), ARMS["real_only"].ap + gains / 2),
+        "true_views_grey": ArmScores(np.array([15.0, 15.1, 15.2]), ARMS["real_only"].ap + gains),
+    }
+    found = compare(arms, PEOPLE, **ROLES).ceiling
+    assert found.share_recovered == pytest.approx(0.5)
+    assert found.share_ci == (pytest.approx(0.5), pytest.approx(0.5))
+    half = np.where(PEOPLE % 2 == 0, gains, 0)  # of half of the people all, of the others nothing
+    arms["warps_grey"] = ArmScores(np.array([12.5, 12.6, 12.7]), ARMS["real_only"].ap + half)
+    low, high = compare(arms, PEOPLE, **ROLES).ceiling.share_ci
+    assert 0.2 < low < 0.4
+    assert 0.6 < high < 0.8
+    none = compare({**ARMS, "true_views_grey": arm(12.0, 12.1, 12.3)}, PEOPLE, **ROLES).ceiling
+    assert none.share_ci is None
+
+
+def with_p(p, mean=1.0):
+    return replace(gain(arm(15, 15.1), arm(10, 10.1)), mean=mean, p=p)
+
+
+def test_many_arms_are_judged_together():
+    """Holm: .05 over 3, 2, 1 in the order of p; what follows one that fails fails."""
+    found = among_all({"a": with_p(0.03), "b": with_p(0.001), "c": with_p(0.024)})
+    assert [found[name].evident for name in "abc"] == [True, True, True]
+    found = among_all({"a": with_p(0.03), "b": with_p(0.001), "c": with_p(0.026)})
+    assert [found[name].evident for name in "abc"] == [False, True, False]
+    assert found["a"].words == "no evidence of a gain"
+    assert found["a"].mean == 1.0
+    assert among_all({"a": with_p(0.04)})["a"].evident
+    assert among_all({}) == {}
+
+
+def test_an_arm_among_many_needs_more_than_alone():
+    """A difference that chance explains in 3 of 100 draws is evident alone, not among twenty."""
+    rng = np.random.default_rng(1)
+    ap = rng.normal(0, 1, 50)
+    ap += 0.31 - ap.mean()  # about 2.2 standard errors
+    close = ArmScores(np.array([10.31, 10.32]), np.stack([10 + ap, 10.01 + ap]))
+    arms = {"warps_grey": close, "real_only": arm(10.0, 10.01, spread=np.zeros(50))}
+    roles = {**ROLES, "controls": ("real_only",), "ceiling": None}
+    alone = compare(arms, PEOPLE, **roles)
+    assert 0.005 < alone.gain_mAP.p < 0.05
+    assert alone.gain_mAP.evident and alone.differences["real_only"].evident
+    same = {f"arm{k}": close for k in range(19)}
+    among = compare(arms | same, PEOPLE, **roles)
+    assert among.gain_mAP.evident  # asked by itself
+    assert not among.differences["real_only"].evident
+
+
+def test_p_is_of_the_same_draws_as_the_interval():
+    assert gain(arm(15, 15.1), arm(10, 10.1)).p == 0.001  # no draw of 2,000 contradicts
+    shifted = np.concatenate((np.full(25, -1.0), np.full(25, 1.0)))
+    even = ArmScores(np.array([10.0, 10.0]), np.array([10 + shifted] * 2))
+    assert gain(even, arm(10.0, 10.0, spread=np.zeros(50))).p > 0.9

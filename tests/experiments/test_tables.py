@@ -12,10 +12,11 @@ from reidaug.experiments.tables import (
     results_block,
     results_table,
     sentence,
+    share_sentence,
     subset_table,
 )
 from reidaug.reid.evaluation.retrieval import Evaluation
-from reidaug.report.experiment import Gain
+from reidaug.report.experiment import Ceiling, Gain
 
 # OSNet on Market-1501 as torchreid's model zoo has it; the rest is made up.
 TESTED = Evaluation(
@@ -77,8 +78,14 @@ def test_an_interval_says_what_it_draws():
         interval_over="people", by_seed=(3.5, 2.5), evident=True, words="a gain",
     )  # fmt: skip
     head, _, row = cells(difference_table({"real_only": gain}))
-    assert head[4] == "95 % over people"
+    assert head[4:] == ["95 % over people", "by Holm's rule"]
     assert row == ["real_only", "+3.00", "0.50", "1.00", "+1.00 to +5.00", "a gain"]
     assert "95 % over people +1.00 to +5.00: a gain" in sentence(gain)
     older = replace(gain, interval_over="queries")
     assert "over queries" in sentence(older) and "over queries" in difference_table({"old": older})
+    ceiling = Ceiling(**vars(gain), share_recovered=0.5, share_ci=(0.25, 0.8))
+    assert share_sentence("warps", ceiling) == (
+        "warps recovers 50% (95 % over people 25% to 80%) of what warps_grey gains\n"
+    )
+    assert "(" not in share_sentence("warps", replace(ceiling, share_ci=None))
+    assert share_sentence("warps", replace(ceiling, share_recovered=None)) == ""

@@ -78,6 +78,10 @@ def test_findings_hold_each_comparison_with_its_numbers() -> None:
     assert "changes it by +4.0" in control
     assert "+3.0 ± 0.0" in control
     assert "The warps recover 50 % of that." in ceiling
+    reid = report(37.0)
+    assert reid.ceiling is not None
+    reid = replace(reid, ceiling=replace(reid.ceiling, share_ci=(0.2, 0.8)))
+    assert "50 % of that (95 % interval over people 20 to 80 %)." in findings(reid)[-1]
 
 
 def test_findings_say_when_there_is_nothing_to_recover() -> None:

@@ -1,0 +1,152 @@
+"""Are the results under benchmarks/results what this repository measured? Part of `make check`.
+
+    python benchmarks/check_results.py [--settle]
+
+A result needs its command, hardware, commit, date and the digests of the code it measures
+(`measured_code`). Its commit must be in the history of this checkout, and hold all that was
+measured: no changes beside it. Whatever lacks that is an error, unless `UNSETTLED` names it with
+the reason; what is named there and lacks nothing is one too, so that the list only gets shorter.
+Results older than their code are listed and are no error: whoever changes code need not measure
+for days before a commit.
+
+A branch that is rebased gives its commits other names. --settle finds, for a result whose commit
+is gone from the history, the newest commit there with the same code, digest by digest, and writes
+that one down; and digests the code of results that lack it at the commit they name.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from measured_code import Commit, WorkingTree, changed, code_of, git, script_of
+from provenance import CLEAN, RESULTS, commits, history, is_here
+
+NEEDED = ("command", "hardware", "commit", "date", "code")
+MEND = "commit first and measure again, or, after a rebase: check_results.py --settle"
+_DIRTY = "measured with changes that were never committed"
+_REBASED = "its branch was rebased, and no commit of the history has the same code"
+_BY_HAND = "what was changed beside the commit was typed into the file"
+UNSETTLED: Mapping[str, str] = {
+    "augment_rate": _REBASED,
+    "checkpoint": _DIRTY,
+    "checkpoint_market": _REBASED,
+    "checkpoint_surface": _REBASED,
+    "domains_11": _DIRTY,
+    "domains_21": _REBASED,
+    "judged_warps": f"{_REBASED}; needs judges",
+    "photographs_grid": _DIRTY,
+    "round_trip_estimated": _DIRTY,
+    "round_trip_mirror": _DIRTY,
+    "shipped_many-poses_1": _DIRTY,
+    "table1_small": _BY_HAND,
+    "table4_small": _BY_HAND,
+    "world_statistics": _REBASED,
+}
+"""Results that cannot be led back to a commit until they are measured again, and why."""
+
+
+def main() -> None:
+    """Check all results, print what is wrong or old, and exit with 1 if something is wrong."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--settle", action="store_true", help="repair what a rebase renamed")
+    options = parser.parse_args()
+    paths = sorted(RESULTS.glob("*.json"))
+    if options.settle:
+        for path in paths:
+            settle(path)
+    results = {path.stem: json.loads(path.read_text()) for path in paths}
+    if not history():
+        print("no whole git history here: commits of results are not checked")
+    old = older(results)
+    for name, rooms in old.items():
+        listed = ", ".join(room.removeprefix("reidaug/") for room in rooms)
+        print(f"older than its code: {name}, {results[name]['date']}; since changed: {listed}")
+    for name, reason in UNSETTLED.items():
+        print(f"not settled: {name}: {reason}")
+    wrong = errors(results, UNSETTLED)
+    print("\n".join(wrong), file=sys.stderr, end="\n" if wrong else "")
+    print(f"{len(results)} results: {len(old)} older than their code, {len(UNSETTLED)} not settled")
+    sys.exit(bool(wrong))
+
+
+def errors(results: Mapping[str, Mapping[str, Any]], unsettled: Mapping[str, str]) -> list[str]:
+    """List what is wrong with results, in a line each.
+
+    Args:
+        results: Values by name.
+        unsettled: Names of those that may lack something, with the reason.
+    """
+    lines = []
+    for name, values in results.items():
+        lacks = lacking(values)
+        if lacks and name not in unsettled:
+            lines.append(f"benchmarks/results/{name}.json: {'; '.join(lacks)} ({MEND})")
+        if not lacks and name in unsettled:
+            lines.append(f"{name} lacks nothing now: take it out of check_results.UNSETTLED")
+    gone = sorted(set(unsettled) - set(results))
+    return lines + [
+        f"{name}: no such result: take it out of check_results.UNSETTLED" for name in gone
+    ]
+
+
+def lacking(values: Mapping[str, Any]) -> list[str]:
+    """List what a result lacks to be led back to the code that it measured."""
+    lacks = [f"no {key}" for key in NEEDED if not values.get(key)]
+    for commit in sorted(set(commits(values))):
+        if not CLEAN.fullmatch(commit):
+            lacks.append(f"commit {commit} does not hold what was measured")
+        elif not is_here(commit):
+            lacks.append(f"commit {commit} is not in the history")
+    try:
+        script_of(str(values.get("command", "")))
+    except ValueError as error:
+        lacks.append(str(error))
+    return lacks
+
+
+def older(results: Mapping[str, Mapping[str, Any]]) -> dict[str, list[str]]:
+    """List the rooms that have changed since each result was measured, where any has."""
+    tree, found = WorkingTree(), {}
+    for name, values in results.items():
+        if values.get("code") and (
+            rooms := changed(values["code"], script_of(values["command"]), tree)
+        ):
+            found[name] = rooms
+    return found
+
+
+def settle(path: Path) -> None:
+    """Digest the code of a result at its commit, and name a commit of the history that has it."""
+    values = json.loads(path.read_text())
+    commit = values["commit"]
+    if not CLEAN.fullmatch(commit):
+        return
+    script = script_of(values["command"])
+    code = values.get("code")
+    if not code:
+        if git("cat-file", "-t", commit).strip() != b"commit":
+            return
+        tree = Commit(commit)
+        if not tree.files(f"benchmarks/{script}.py"):
+            return
+        code = code_of(script, tree)
+    if not is_here(commit):
+        commit = same_code(script, code) or commit
+    if (code, commit) != (values.get("code"), values["commit"]):
+        print(f"{path.stem}: {values['commit']} is {commit}")
+        path.write_text(json.dumps(values | {"commit": commit, "code": code}, indent=1) + "\n")
+
+
+def same_code(script: str, code: Mapping[str, str]) -> str | None:
+    """Find the newest commit of the history whose rooms have these digests."""
+    for name in history():
+        if not changed(code, script, Commit(name)):
+            return name[:7]
+    return None
+
+
+if __name__ == "__main__":
+    main()
