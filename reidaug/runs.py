@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 import click
 import yaml
 
-from reidaug.checksums import SUMS, Checksums, describe
+from reidaug.checksums import DAMAGED, SUMS, Checksums, describe
 from reidaug.errors import ReidaugError
 from reidaug.files import (
     check_regular,
@@ -209,14 +209,15 @@ class RunFolder:
         try:
             if not path.exists():
                 return None
-            report: Any = json.loads(read_text(path))
+            read: Any = json.loads(read_text(path))
+            report = read if isinstance(read, dict) else None
         except (ReidaugError, ValueError, RecursionError):
             report = None
         changed = self.checksums.changed(only)
-        broken = SUMS if self.checksums.damaged else REPORT
-        if changed or broken == SUMS or not isinstance(report, dict):
-            what = describe(changed) if changed else f"{broken} is damaged"
-            notice(f"{self.path}: {what}; what is damaged is made again")
+        if report is None:
+            changed = changed or {REPORT: DAMAGED}
+        if changed:
+            notice(f"{self.path}: {describe(changed)}; what is damaged is made again")
             return None
         return report
 
