@@ -5,6 +5,7 @@ are JSON with a checksum of their own.
 """
 
 import json
+import math
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,17 @@ def unsealed(text: str) -> Any:
 
 def _text(value: Any) -> str:
     return json.dumps(value, separators=(",", ":"), allow_nan=False)
+
+
+def finite_or_null(value: Any) -> Any:
+    """Replace numbers that JSON cannot hold, NaN and infinity, by None in JSON values."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: finite_or_null(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite_or_null(inner) for inner in value]
+    return value
 
 
 class Checksums:

@@ -24,6 +24,11 @@ FOLDER = ".inputs"
 """Folder of a run that keeps the fingerprints of its inputs."""
 ABSENT, UNREADABLE = "absent", "unreadable"
 """Digests of files that are not there, and of those that are none or cannot be read."""
+UNKNOWN = (
+    f"{FOLDER} is missing, as in a copy without hidden files or a run of an earlier version: what "
+    "the files were that it was made of cannot be told, and they are taken as they are now"
+)
+"""What is said of a run that keeps no fingerprints."""
 SHOWN = 3  # names in a message
 RECENT = 2_000_000_000  # ns: a file changed so shortly before it was read may change unnoticed
 AT_ONCE = 1024  # files looked at before the next ones

@@ -22,6 +22,7 @@ from reidaug.files import remove_partials, write_atomically
 from reidaug.fingerprint import Inputs
 from reidaug.jobs import Records, run_tasks
 from reidaug.machine import cores
+from reidaug.recipes import place_keys
 from reidaug.report.experiment import ExperimentReport, read_report
 from reidaug.report.reid_section import cmc_picture
 from reidaug.runs import RunFolder, counter, notice
@@ -211,7 +212,10 @@ def run_experiment(
     Raises:
         ReidaugError: The folder holds another run, or training diverges.
     """
-    folder = RunFolder.open(out, options.resolved("finetune-eval"), resume=resume, grows=extends)
+    folder = RunFolder.open(
+        out, options.resolved("finetune-eval"), resume=resume, grows=extends,
+        inputs=kept, places=place_keys(type(options)),
+    )  # fmt: skip
     experiment = grid(folder)
     if folder.resumed and not kept.known:
         experiment.adopt()

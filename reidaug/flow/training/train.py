@@ -15,6 +15,7 @@ from reidaug.children import end_worker_with_parent
 from reidaug.data.deepfashion import PairList
 from reidaug.data.pairs import PairDataset, PosePair, collate
 from reidaug.errors import ReidaugError, UsageError
+from reidaug.fingerprint import Inputs
 from reidaug.finite import LAST_GOOD, NotFiniteError, first_not_finite, keep_last_good
 from reidaug.flow.checkpoint import is_whole, load_checkpoint, save_checkpoint
 from reidaug.flow.perceptual_weights import shift_tolerant_weights
@@ -22,8 +23,8 @@ from reidaug.flow.score_table import score_pairs
 from reidaug.flow.training.batches import PairBatches
 from reidaug.flow.training.curves import open_curves
 from reidaug.flow.training.networks import build_networks
-from reidaug.flow.training.pair_inputs import ADVICE, TRAINED_ON, training_inputs
-from reidaug.flow.training.pair_sources import Splits, check_flows, masked_pairs, read_splits
+from reidaug.flow.training.pair_inputs import ADVICE, PLACES, TRAINED_ON, training_inputs
+from reidaug.flow.training.pair_sources import check_flows, masked_pairs, read_splits
 from reidaug.flow.training.recipe import TrainFlow, resolved
 from reidaug.flow.training.trainer import FlowTrainer
 from reidaug.jobs import StateFile, States
@@ -75,8 +76,9 @@ def train(
     check_flows(training, recipe.tasks)
     run = RunFolder(out, resumed=resume)
     if main:
-        run = RunFolder.open(out, resolved(recipe), resume=resume)
-        _check_inputs(recipe, splits, run)
+        kept = training_inputs(recipe, splits, out)
+        run = RunFolder.open(out, resolved(recipe), resume=resume, inputs=kept, places=PLACES)
+        _check_inputs(recipe, kept, splits.testing, run)
     trainer.accelerator.wait_for_everyone()
     done = run.finished()
     if done is None:
@@ -99,17 +101,26 @@ def is_trained(run: RunFolder) -> bool:
     return is_whole(run.path / CHECKPOINT, known)
 
 
-def _check_inputs(recipe: TrainFlow, splits: Splits, run: RunFolder) -> None:
+def has_begun(run: RunFolder) -> bool:
+    """Whether a run has a checkpoint, or a state to resume from: something that is of its files."""
+    return States(run.path).latest() is not None or is_trained(run)
+
+
+def _check_inputs(recipe: TrainFlow, kept: Inputs, testing: PairList, run: RunFolder) -> None:
     """Check that a training goes on with the files it began with; score it again on changed ones.
+
+    One without a state begins anew, with the files that are there.
 
     Raises:
         ReidaugError: Something that its weights depend on changed.
     """
-    kept = training_inputs(recipe, splits, run.path)
-    kept.check(*TRAINED_ON, advice=ADVICE)
-    if (changed := kept.text()) and run.finished() is not None:
-        notice(f"{run.path}: {changed}; it is scored again")
-        _score(recipe, splits.testing, run)
+    if has_begun(run):
+        kept.check(*TRAINED_ON, advice=ADVICE)
+        if changed := run.changed(kept):
+            again = run.finished() is not None
+            notice(f"{run.path}: {changed}{'; it is scored again' if again else ''}")
+            if again:
+                _score(recipe, testing, run)
     kept.save()
 
 
