@@ -43,6 +43,7 @@ from reidaug.flow.training.pair_inputs import (
 from reidaug.flow.training.pair_sources import (
     Splits,
     check_flows,
+    check_readable,
     on_grey,
     read_split,
     read_splits,
@@ -141,11 +142,13 @@ def compare(
     run = RunFolder(out, resumed=resume)
     if main:
         resolved = {"command": "compare", **recipe.model_dump(mode="json")}
+        folders = (RunFolder(out / ROWS / name, resumed=True) for name in trainings)
+        begun = any(map(has_begun, folders))
+        if not begun:
+            check_readable(*splits)
         kept = _inputs(recipe, rows, splits, out)
-        places = PLACES | {"checkpoint"}
-        run = RunFolder.open(out, resolved, resume=resume, inputs=kept, places=places)
-        # Rows without a state begin anew, with the files that are there.
-        if any(has_begun(RunFolder(out / ROWS / name, resumed=True)) for name in trainings):
+        run = RunFolder.open(out, resolved, resume=resume, inputs=kept, places=PLACES)
+        if begun:  # else all rows begin with the files that are there
             kept.check(*TRAINED_ON, MORE_JOINTS, advice=ADVICE)
         run.renew(kept)
     wait_for_everyone()
@@ -227,7 +230,7 @@ def _train_row(training: TrainFlow, folder: Path, run: RunFolder, *, lines: bool
     """Train a row, and log its time even if it is interrupted."""
     start = time.monotonic()
     try:
-        train(training, folder, resume=True, lines=lines)
+        train(training, folder, resume=True, lines=lines, checked=True)
     finally:
         if PartialState().is_main_process:
             run.log(row=training.row, seconds=round(time.monotonic() - start, 1))

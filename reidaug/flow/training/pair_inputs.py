@@ -16,7 +16,7 @@ TRAINING, TEST, WEIGHTS = "training", "test", "weights"
 PARTS = ("pairs", "images", "joints", "masks", "flows")
 TRAINED_ON = (*(f"{TRAINING} {part}" for part in PARTS), WEIGHTS)
 """Kinds of inputs that trained weights depend on."""
-PLACES = place_keys(TrainFlow) | {"start"}
+PLACES = place_keys(TrainFlow) | {"start", "checkpoint"}
 """Keys of recipes whose values are paths, or names of checkpoints."""
 ADVICE = "name another folder with --out to train on them"
 

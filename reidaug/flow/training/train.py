@@ -24,7 +24,12 @@ from reidaug.flow.training.batches import PairBatches
 from reidaug.flow.training.curves import open_curves
 from reidaug.flow.training.networks import build_networks
 from reidaug.flow.training.pair_inputs import ADVICE, PLACES, TRAINED_ON, training_inputs
-from reidaug.flow.training.pair_sources import check_flows, masked_pairs, read_splits
+from reidaug.flow.training.pair_sources import (
+    check_flows,
+    check_readable,
+    masked_pairs,
+    read_splits,
+)
 from reidaug.flow.training.recipe import TrainFlow, resolved
 from reidaug.flow.training.trainer import FlowTrainer
 from reidaug.jobs import StateFile, States
@@ -50,7 +55,12 @@ class FlowReport:
 
 
 def train(
-    recipe: TrainFlow, out: Path, *, resume: bool = False, lines: bool = False
+    recipe: TrainFlow,
+    out: Path,
+    *,
+    resume: bool = False,
+    lines: bool = False,
+    checked: bool = False,
 ) -> FlowReport | None:
     """Train an estimator, write its checkpoint and score it.
 
@@ -59,6 +69,7 @@ def train(
         out: Run folder.
         resume: Whether to resume the run in that folder, to the same bytes as without interruption.
         lines: Print progress in lines that name the row, for one of several trainings at a time.
+        checked: Whether all files of the pairs were read already, see `check_readable`.
 
     Returns:
         The report; None in processes other than the main one.
@@ -76,6 +87,8 @@ def train(
     check_flows(training, recipe.tasks)
     run = RunFolder(out, resumed=resume)
     if main:
+        if not (checked or has_begun(run)):
+            check_readable(*splits)
         kept = training_inputs(recipe, splits, out)
         run = RunFolder.open(out, resolved(recipe), resume=resume, inputs=kept, places=PLACES)
         _check_inputs(recipe, kept, splits.testing, run)
