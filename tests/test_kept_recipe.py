@@ -79,7 +79,7 @@ def test_what_moved_has_to_be_what_it_was(tmp_path: Path) -> None:
 
     assert check_moves(run, [], None) == ""
     for unknown in (None, inputs(new)):
-        with pytest.raises(ReidaugError, match="or its files were moved: dataset was .* move them"):
+        with pytest.raises(ReidaugError, match=r"its files were moved: dataset was .* move them"):
             check_moves(run, moves, unknown)
     inputs(old).save()
     line = check_moves(run, moves, inputs(new))

@@ -43,7 +43,6 @@ from reidaug.flow.training.pair_inputs import (
 from reidaug.flow.training.pair_sources import (
     Splits,
     check_flows,
-    check_readable,
     on_grey,
     read_split,
     read_splits,
@@ -141,16 +140,7 @@ def compare(
     splits = _read_splits(recipe, trainings)
     run = RunFolder(out, resumed=resume)
     if main:
-        resolved = {"command": "compare", **recipe.model_dump(mode="json")}
-        folders = (RunFolder(out / ROWS / name, resumed=True) for name in trainings)
-        begun = any(map(has_begun, folders))
-        if not begun:
-            check_readable(*splits)
-        kept = _inputs(recipe, rows, splits, out)
-        run = RunFolder.open(out, resolved, resume=resume, inputs=kept, places=PLACES)
-        if begun:  # else all rows begin with the files that are there
-            kept.check(*TRAINED_ON, MORE_JOINTS, advice=ADVICE)
-        run.renew(kept)
+        run = _open(recipe, rows, splits, out, resume=resume)
     wait_for_everyone()
     done = run.finished()
     if done is None:
@@ -181,21 +171,31 @@ def _read_splits(recipe: Compare, trainings: Mapping[str, TrainFlow]) -> Splits:
     return splits
 
 
-def _inputs(recipe: Compare, rows: Mapping[str, Row], splits: Splits, out: Path) -> Inputs:
-    """Fingerprint what rows are trained on, and what is scored, which may change."""
-    kept = Inputs(out)
-    trainings = [row.training for row in rows.values() if row.training is not None]
+def _open(
+    recipe: Compare, rows: Mapping[str, Row], splits: Splits, out: Path, *, resume: bool
+) -> RunFolder:
+    """Open the run of a comparison; what is scored may have changed since it began.
+
+    Raises:
+        ReidaugError: Something that a row was trained on changed.
+    """
+    kept, values = Inputs(out), {"command": "compare", **recipe.model_dump(mode="json")}
+    trainings = {name: row.training for name, row in rows.items() if row.training is not None}
     if trainings:
         add_pairs(kept, TRAINING, splits.training, recipe)
-        more = {file for training in trainings for file in training.more_keypoints}
+        more = {file for training in trainings.values() for file in training.more_keypoints}
         kept.add(MORE_JOINTS, sorted(more))
-        weights = {file for training in trainings for file in weight_files(training)}
+        weights = {file for training in trainings.values() for file in weight_files(training)}
         kept.add(WEIGHTS, sorted(weights))
     add_pairs(kept, TEST, splits.testing, recipe)
     folders = {row.weights for row in rows.values() if row.weights and row.training is None}
     given = (folder for folder in folders if out / ROWS not in folder.parents)
     kept.add("checkpoints", [file for folder in given for file in checkpoint_files(folder)])
-    return kept
+    run = RunFolder.open(out, values, resume=resume, inputs=kept, places=PLACES)
+    if any(has_begun(RunFolder(out / ROWS / name, resumed=True)) for name in trainings):
+        kept.check(*TRAINED_ON, MORE_JOINTS, advice=ADVICE)
+    run.renew(kept)
+    return run
 
 
 def _train_rows(run: RunFolder, trainings: Mapping[str, TrainFlow], jobs: int | None) -> None:
@@ -230,7 +230,7 @@ def _train_row(training: TrainFlow, folder: Path, run: RunFolder, *, lines: bool
     """Train a row, and log its time even if it is interrupted."""
     start = time.monotonic()
     try:
-        train(training, folder, resume=True, lines=lines, checked=True)
+        train(training, folder, resume=True, lines=lines)
     finally:
         if PartialState().is_main_process:
             run.log(row=training.row, seconds=round(time.monotonic() - start, 1))

@@ -15,7 +15,6 @@ from reidaug.children import end_worker_with_parent
 from reidaug.data.deepfashion import PairList
 from reidaug.data.pairs import PairDataset, PosePair, collate
 from reidaug.errors import ReidaugError, UsageError
-from reidaug.fingerprint import Inputs
 from reidaug.finite import LAST_GOOD, NotFiniteError, first_not_finite, keep_last_good
 from reidaug.flow.checkpoint import is_whole, load_checkpoint, save_checkpoint
 from reidaug.flow.perceptual_weights import shift_tolerant_weights
@@ -25,6 +24,7 @@ from reidaug.flow.training.curves import open_curves
 from reidaug.flow.training.networks import build_networks
 from reidaug.flow.training.pair_inputs import ADVICE, PLACES, TRAINED_ON, training_inputs
 from reidaug.flow.training.pair_sources import (
+    Splits,
     check_flows,
     check_readable,
     masked_pairs,
@@ -55,12 +55,7 @@ class FlowReport:
 
 
 def train(
-    recipe: TrainFlow,
-    out: Path,
-    *,
-    resume: bool = False,
-    lines: bool = False,
-    checked: bool = False,
+    recipe: TrainFlow, out: Path, *, resume: bool = False, lines: bool = False
 ) -> FlowReport | None:
     """Train an estimator, write its checkpoint and score it.
 
@@ -69,7 +64,6 @@ def train(
         out: Run folder.
         resume: Whether to resume the run in that folder, to the same bytes as without interruption.
         lines: Print progress in lines that name the row, for one of several trainings at a time.
-        checked: Whether all files of the pairs were read already, see `check_readable`.
 
     Returns:
         The report; None in processes other than the main one.
@@ -87,11 +81,7 @@ def train(
     check_flows(training, recipe.tasks)
     run = RunFolder(out, resumed=resume)
     if main:
-        if not (checked or has_begun(run)):
-            check_readable(*splits)
-        kept = training_inputs(recipe, splits, out)
-        run = RunFolder.open(out, resolved(recipe), resume=resume, inputs=kept, places=PLACES)
-        _check_inputs(recipe, kept, splits.testing, run)
+        run = _open(recipe, splits, out, resume=resume)
     trainer.accelerator.wait_for_everyone()
     done = run.finished()
     if done is None:
@@ -119,22 +109,28 @@ def has_begun(run: RunFolder) -> bool:
     return States(run.path).latest() is not None or is_trained(run)
 
 
-def _check_inputs(recipe: TrainFlow, kept: Inputs, testing: PairList, run: RunFolder) -> None:
-    """Check that a training goes on with the files it began with; score it again on changed ones.
+def _open(recipe: TrainFlow, splits: Splits, out: Path, *, resume: bool) -> RunFolder:
+    """Open the run of a training, which goes on with the files it began with.
 
-    One without a state begins anew, with the files that are there.
+    One without a state begins anew, with the files that are there; one whose test pairs changed is
+    scored again.
 
     Raises:
-        ReidaugError: Something that its weights depend on changed.
+        ReidaugError: Something that its weights depend on changed, or cannot be read.
     """
+    if not has_begun(RunFolder(out, resumed=True)):
+        check_readable(*splits)
+    kept = training_inputs(recipe, splits, out)
+    run = RunFolder.open(out, resolved(recipe), resume=resume, inputs=kept, places=PLACES)
     if has_begun(run):
         kept.check(*TRAINED_ON, advice=ADVICE)
         if changed := run.changed(kept):
             again = run.finished() is not None
             notice(f"{run.path}: {changed}{'; it is scored again' if again else ''}")
             if again:
-                _score(recipe, testing, run)
+                _score(recipe, splits.testing, run)
     kept.save()
+    return run
 
 
 def build_trainer(recipe: TrainFlow) -> FlowTrainer:

@@ -53,7 +53,9 @@ def test_one_mask_that_is_missing_is_told_and_unmasks_nobody_in_silence(
     root = shutil.copytree(people, tmp_path / "pairs")
     name = {"train": "0005_1", "test": "0101_0"}[split]
     (root / "masks" / f"{name}.png").unlink()
-    with pytest.raises(ReidaugError, match=rf"no mask of 1 of \d+ images of {split}, .* {name}\.jpg"):
+    with pytest.raises(
+        ReidaugError, match=rf"no mask of 1 of \d+ images of {split}, .* {name}\.jpg"
+    ):
         read_splits(train_recipe(root))
     read_splits(train_recipe(root, background="image"))
     assert f"such as {name}.jpg: whole images are compared" in capsys.readouterr().err
