@@ -5,6 +5,7 @@ are JSON with a checksum of their own.
 """
 
 import json
+import math
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from reidaug.files import check_regular, checksum, checksum_of, read_text, write
 
 SUMS = "checksums.json"
 TABLES = (".csv", ".parquet")
-CHANGED = "not as it was written"
+CHANGED, DAMAGED = "not as it was written", "damaged"
 _SUM, _VALUE = "sha256", "value"
 
 
@@ -41,6 +42,17 @@ def unsealed(text: str) -> Any:
 
 def _text(value: Any) -> str:
     return json.dumps(value, separators=(",", ":"), allow_nan=False)
+
+
+def finite_or_null(value: Any) -> Any:
+    """Replace numbers that JSON cannot hold, NaN and infinity, by None in JSON values."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: finite_or_null(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite_or_null(inner) for inner in value]
+    return value
 
 
 class Checksums:
@@ -73,9 +85,13 @@ class Checksums:
     def changed(self, only: Collection[str] | None = None) -> dict[str, str]:
         """List the files that are not as they were written, and how: ``missing``, for one.
 
-        ``only`` are names of files that are looked at; None: all.
+        Damaged checksums are the one file named then: of the others nothing is known. ``only`` are
+        names of files that are looked at; None: all.
         """
-        sums = {n: own for n, own in (self.read() or {}).items() if only is None or n in only}
+        kept = self.read()
+        if kept is None:
+            return {self.path.name: DAMAGED} if self.path.exists() else {}
+        sums = {name: own for name, own in kept.items() if only is None or name in only}
         found = {name: flaw_of(self.path.parent / name, own) for name, own in sums.items()}
         return {name: flaw for name, flaw in found.items() if flaw}
 
@@ -112,13 +128,14 @@ def check_written(folder: Path) -> None:
         ReidaugError: A file is missing or damaged.
     """
     sums = Checksums(folder / SUMS)
-    if sums.damaged:
+    data = {name for name in sums.read() or {} if "/" in name or name.endswith(TABLES)}
+    changed = sums.changed(data)
+    if SUMS in changed:
         raise ReidaugError(
             f"{sums.path} is damaged, and what lies beside it cannot be checked; run the command "
             "that wrote it again, or remove the file"
         )
-    data = {name for name in sums.read() or {} if "/" in name or name.endswith(TABLES)}
-    if changed := sums.changed(data):
+    if changed:
         raise ReidaugError(
             f"{folder}: {describe(changed)}; make it again by the command that wrote it, or "
             f"remove {sums.path} if the change is meant"

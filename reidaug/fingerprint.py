@@ -24,6 +24,11 @@ FOLDER = ".inputs"
 """Folder of a run that keeps the fingerprints of its inputs."""
 ABSENT, UNREADABLE = "absent", "unreadable"
 """Digests of files that are not there, and of those that are none or cannot be read."""
+UNKNOWN = (
+    f"{FOLDER} is missing, as in a copy without hidden files or a run of an earlier version: what "
+    "the files were that it was made of cannot be told, and they are taken as they are now"
+)
+"""What is said of a run that keeps no fingerprints."""
 SHOWN = 3  # names in a message
 RECENT = 2_000_000_000  # ns: a file changed so shortly before it was read may change unnoticed
 AT_ONCE = 1024  # files looked at before the next ones
@@ -125,7 +130,7 @@ class Inputs:
             A digest of all.
         """
         stamps = (Stamp(name, digests[name], 0, 0, 0, 0) for name in sorted(digests))
-        kept, changes, lines = _Kept(self._file(what)), _Comparison(), list[bytes]()
+        kept, changes, lines = _Kept(self.file(what)), _Comparison(), list[bytes]()
         for stamp, old in _merged(((stamp.name, stamp) for stamp in stamps), iter(kept)):
             changes.add(old, stamp and stamp[1])
             if stamp is not None:
@@ -161,14 +166,15 @@ class Inputs:
         self.folder.mkdir(exist_ok=True)
         remove_partials(self.folder)
         for what, lines in self._lines.items():
-            write_atomically(self._file(what), lines)
+            write_atomically(self.file(what), lines)
 
-    def _file(self, what: str) -> Path:
+    def file(self, what: str) -> Path:
+        """Name the file that keeps the fingerprints of a kind."""
         return self.folder / f"{what.replace(' ', '_')}.txt"
 
     def _look(self, what: str, files: Iterable[Path]) -> Iterator[tuple[Path, Stamp]]:
         """Stamp files in the order of their names; note what changed, and the lines to keep."""
-        kept, changes, lines = _Kept(self._file(what)), _Comparison(), list[bytes]()
+        kept, changes, lines = _Kept(self.file(what)), _Comparison(), list[bytes]()
         pairs = _merged(_named(files), iter(kept))
         with ThreadPoolExecutor(cores()) as readers:
             while some := list(islice(pairs, AT_ONCE)):
@@ -189,6 +195,16 @@ class Inputs:
         self._lines[what] = b"".join((f"{len(lines)}\n".encode(), *lines))
         damaged = (f"{kept.file.name} is damaged",) if kept.file.exists() else ()
         self._changes[what] = changes.found() if kept.whole else Changes(unknown=damaged)
+
+
+def kept_digests(run: Path, what: str) -> dict[str, str] | None:
+    """Read the digests that a run keeps of files of one kind, by name; see `Inputs`.
+
+    None where it keeps none, or they are damaged.
+    """
+    kept = _Kept(Inputs(run).file(what))
+    digests = {stamp.name: stamp.digest for stamp in kept}
+    return digests if kept.whole else None
 
 
 class _Kept:

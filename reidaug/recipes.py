@@ -4,8 +4,9 @@ import math
 import os
 import reprlib
 from collections.abc import Mapping, Sequence
+from dataclasses import is_dataclass
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, TypeVar, get_args, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -111,6 +112,25 @@ def resolve(values: dict[str, Any], schema: type[R], *, where: str) -> R:
         return schema.model_validate(values)
     except ValidationError as error:
         raise UsageError(f"{where}: {_problems(error, schema)}") from error
+
+
+def place_keys(kind: Any) -> frozenset[str]:
+    """List the keys of a recipe, at any depth, whose values are paths.
+
+    Args:
+        kind: Class of the recipe, or of a part of it.
+    """
+    parts: dict[str, Any] = {}
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        parts = {name: field.annotation for name, field in kind.model_fields.items()}
+    elif isinstance(kind, type) and is_dataclass(kind):
+        parts = get_type_hints(kind)
+    own = {name for name, part in parts.items() if _holds_path(part)}
+    return frozenset(own).union(*map(place_keys, (*parts.values(), *get_args(kind))))
+
+
+def _holds_path(kind: Any) -> bool:
+    return kind is Path or any(map(_holds_path, get_args(kind)))
 
 
 def senseless(value: Any, key: str = "") -> str | None:

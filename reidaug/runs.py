@@ -5,7 +5,6 @@ A run folder has ``recipe.yaml`` (the resolved recipe), ``log.jsonl`` (one JSON 
 """
 
 import json
-import math
 import sys
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -16,7 +15,7 @@ from typing import Any, TypeVar
 import click
 import yaml
 
-from reidaug.checksums import SUMS, Checksums, describe
+from reidaug.checksums import DAMAGED, SUMS, Checksums, describe, finite_or_null
 from reidaug.errors import ReidaugError
 from reidaug.files import (
     check_regular,
@@ -28,9 +27,17 @@ from reidaug.files import (
     remove_partials,
     write_atomically,
 )
-from reidaug.fingerprint import Inputs
+from reidaug.fingerprint import UNKNOWN, Inputs
+from reidaug.kept_recipe import (
+    COPY,
+    at_new_places,
+    check_moves,
+    keep_copy,
+    read_copy,
+    values_in,
+    values_of,
+)
 from reidaug.locks import LOCK, Lock, lock, look
-from reidaug.yaml_values import YamlError, parse_yaml
 
 RECIPE, REPORT, LOG = "recipe.yaml", "report.json", "log.jsonl"
 SECONDS_BETWEEN_LINES = 10.0
@@ -65,6 +72,8 @@ class RunFolder:
         resume: bool,
         known: Collection[str] = (),
         grows: Callable[[Values, Values], bool] | None = None,
+        inputs: Inputs | None = None,
+        places: Collection[str] = (),
     ) -> "RunFolder":
         """Create a run folder with ``recipe.yaml`` in it, or open the run it holds.
 
@@ -75,13 +84,16 @@ class RunFolder:
             known: Names of files that may be in the folder before the run.
             grows: Whether a run of one recipe can be resumed as another; its report is then
                 removed. None: never.
+            inputs: Fingerprints of all that the recipe's places name: where they are as they were,
+                the same run goes on with its files moved or renamed.
+            places: Keys of the recipe, at any depth, whose values are paths.
 
         Raises:
             ReidaugError: The folder holds another run or other files, or another process is at
                 work on it.
         """
         text = yaml.safe_dump(dict(recipe), sort_keys=False, allow_unicode=True)
-        file, new = path / RECIPE, _mapping(text)
+        file, new = path / RECIPE, values_of(text)
         check_folder(path, known=known)
         path.mkdir(parents=True, exist_ok=True)
         run = cls(path, resumed=False, held=lock(path / LOCK, of=path))
@@ -89,22 +101,26 @@ class RunFolder:
         old = run._stored(text)
         if old is not None:
             run.resumed = True
-            if old != new and (grows is None or not grows(old, new)):
-                other = [key for key in {**old, **new} if old.get(key) != new.get(key)]
+            moved, moves = at_new_places(old, new, places)
+            if moved != new and (grows is None or not grows(moved, new)):
+                other = [key for key in {**moved, **new} if moved.get(key) != new.get(key)]
                 raise ReidaugError(
                     f"{path} holds another run; name another folder with --out (other: "
                     f"{', '.join(other)})"
                 )
             if not resume:
                 raise ReidaugError(f"{path} holds this run already; resume it with --resume")
-            if old != new:
+            if line := check_moves(path, moves, inputs):
+                notice(line)
+            if moved != new:
                 (path / REPORT).unlink(missing_ok=True)
         if old != new:
             write_atomically(file, text.encode(), lasting=True)
         sums, own = run.checksums.read() or {}, checksum(file)
-        if sums.get(RECIPE) != own and not run.checksums.damaged:
-            with suppress(OSError):  # a run on a disk that is read only can still be read
+        with suppress(OSError):  # a run on a disk that is read only can still be read
+            if sums.get(RECIPE) != own and not run.checksums.damaged:
                 run.checksums.write({**sums, RECIPE: own})
+            keep_copy(path, text)
         return run
 
     def _stored(self, text: str) -> Values | None:
@@ -113,25 +129,28 @@ class RunFolder:
         Where the file is missing or damaged and was of this very text, it is written again.
         """
         file, kept = self.path / RECIPE, (self.checksums.read() or {}).get(RECIPE)
+        if kept is None and (copy := read_copy(self.path)) is not None:
+            kept = checksum_of(copy.encode())
         content = file.read_bytes() if file.exists() and check_regular(file) >= 0 else None
         if content is None and kept is None:
             return None
-        beside = (p for p in self.path.iterdir() if p.name not in (RECIPE, LOG, SUMS, LOCK))
+        beside = (p for p in self.path.iterdir() if p.name not in (RECIPE, LOG, SUMS, LOCK, COPY))
         cut_off = content is not None and text.encode().startswith(content)
         if cut_off and content != text.encode() and not any(beside):  # nothing was done
             return None
-        values = _read_mapping(file)
-        if values and (values == _mapping(text) or kept in (None, checksum(file))):
+        values = values_in(file)
+        if values and (values == values_of(text) or kept in (None, checksum(file))):
             return values
         if kept == checksum_of(text.encode()):
             notice(f"{file} is missing or damaged; it is made again")
             write_atomically(file, text.encode(), lasting=True)
-            return _mapping(text)
+            return values_of(text)
         if values:
             return values
+        way = "put it back" if kept is None else "run the command that began it"
         raise ReidaugError(
-            f"{file} is damaged, and no longer tells whose run this is; run the command that "
-            "began it, or name another folder with --out"
+            f"{file} is damaged, and no longer tells whose run this is; {way}, or name another "
+            "folder with --out"
         )
 
     @property
@@ -193,12 +212,23 @@ class RunFolder:
     def renew(self, inputs: Inputs) -> None:
         """Keep the fingerprints of the run's inputs, and tell what changed.
 
-        A run whose inputs changed is not complete any more: its report is removed.
+        A run whose inputs changed, or perhaps did, is not complete any more: its report is removed.
         """
-        if line := inputs.text():
+        if line := self.changed(inputs):
             notice(f"{self.path}: {line}; what depends on it is made again")
             (self.path / REPORT).unlink(missing_ok=True)
         inputs.save()
+
+    def changed(self, inputs: Inputs) -> str:
+        """Say which of the run's inputs changed, or that nobody can tell; empty where none did."""
+        own = (RECIPE, LOG, SUMS, LOCK, COPY)
+        if (
+            self.resumed
+            and not inputs.known
+            and any(p.name not in own for p in self.path.iterdir())
+        ):
+            return UNKNOWN
+        return inputs.text()
 
     def finished(self, only: Collection[str] | None = None) -> dict[str, Any] | None:
         """Read ``report.json``; None while the run is incomplete, or one of its files is damaged.
@@ -209,49 +239,22 @@ class RunFolder:
         try:
             if not path.exists():
                 return None
-            report: Any = json.loads(read_text(path))
+            read: Any = json.loads(read_text(path))
+            report = read if isinstance(read, dict) else None
         except (ReidaugError, ValueError, RecursionError):
             report = None
         changed = self.checksums.changed(only)
-        broken = SUMS if self.checksums.damaged else REPORT
-        if changed or broken == SUMS or not isinstance(report, dict):
-            what = describe(changed) if changed else f"{broken} is damaged"
-            notice(f"{self.path}: {what}; what is damaged is made again")
+        if report is None:
+            changed = changed or {REPORT: DAMAGED}
+        if changed:
+            notice(f"{self.path}: {describe(changed)}; what is damaged is made again")
             return None
         return report
 
 
-def finite_or_null(value: Any) -> Any:
-    """Replace numbers that JSON cannot hold, NaN and infinity, by None in JSON values."""
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, Mapping):
-        return {key: finite_or_null(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [finite_or_null(inner) for inner in value]
-    return value
-
-
 def stored_recipe(path: Path) -> Values:
     """Read the values of a run folder's ``recipe.yaml``; none where it is missing or damaged."""
-    return _read_mapping(path / RECIPE)
-
-
-def _read_mapping(file: Path) -> Values:
-    """Read a recipe file's values; none of a missing or damaged one."""
-    try:
-        return _mapping(read_text(file))
-    except ReidaugError:
-        return {}
-
-
-def _mapping(text: str) -> Values:
-    """Read a recipe's values; none of a damaged one."""
-    try:
-        values = parse_yaml(text)
-    except YamlError:
-        return {}
-    return values if isinstance(values, dict) else {}
+    return values_in(path / RECIPE)
 
 
 def check_folder(path: Path, *, known: Collection[str] = ()) -> None:
@@ -263,10 +266,16 @@ def check_folder(path: Path, *, known: Collection[str] = ()) -> None:
         raise ReidaugError(f"{path} is a file; name a folder with --out")
     if not path.exists() or (path / RECIPE).exists() or Checksums(path / SUMS).read():
         return
-    allowed = (*known, LOCK, SUMS, LOG)
-    others = (entry.name for entry in path.iterdir() if entry.name not in allowed)
-    if any(not is_partial(name, of=(RECIPE, SUMS)) for name in others):
-        raise ReidaugError(f"{path} is not empty and holds no run; name another with --out")
+    if read_copy(path) is not None:
+        return
+    allowed = (*known, LOCK, SUMS, LOG, COPY)
+    others = [entry.name for entry in path.iterdir() if entry.name not in allowed]
+    if found := sorted(name for name in others if not is_partial(name, of=(RECIPE, SUMS, COPY))):
+        shown = ", ".join(found[:3]) + (" ..." if len(found) > 3 else "")
+        raise ReidaugError(
+            f"{path} is not empty and holds no run ({shown}); name another with --out, or put "
+            f"{RECIPE} back where it was one"
+        )
 
 
 def check_lock(path: Path) -> None:

@@ -66,6 +66,9 @@ def test_files_are_compared_with_what_was_written(tmp_path: Path) -> None:
         "folder": "not readable",
     }  # fmt: skip
     assert describe(changed) == "other is not as it was written, and 3 more like it"
+    for only in (None, (), ("same",)):
+        sums.path.write_text("{")
+        assert sums.changed(only) == {SUMS: "damaged"}
 
 
 def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 import reidaug.fingerprint as module
 from reidaug.errors import ReidaugError
-from reidaug.fingerprint import ABSENT, FOLDER, RECENT, UNREADABLE, Inputs
+from reidaug.fingerprint import ABSENT, FOLDER, RECENT, UNREADABLE, Inputs, kept_digests
 
 LONG_AGO = time.time_ns() - 10 * RECENT
 
@@ -22,6 +22,20 @@ def photos(tmp_path: Path) -> Path:
     for name in ("0001_c1.jpg", "0002_c1.jpg", "0003_c2.jpg", "more/0004_c1.jpg"):
         (folder / name).write_text(f"content of {name}")
     return folder
+
+
+def test_digests_that_a_run_keeps_are_read_by_name(tmp_path: Path, photos: Path) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    assert kept_digests(run, "images") is None
+    inputs = Inputs(run)
+    found = inputs.each("images", photos.rglob("*.jpg"))
+    inputs.save()
+    named = {str(path.relative_to(photos)): digest for path, digest in found.items()}
+    assert kept_digests(run, "images") == named
+    file = inputs.file("images")
+    file.write_bytes(file.read_bytes()[:-9])
+    assert kept_digests(run, "images") is None
 
 
 @pytest.fixture

@@ -58,7 +58,7 @@ def test_a_second_run_names_the_first(tmp_path: Path) -> None:
     assert run.resumed and run.records() == []
     del run
     names = {path.name for path in (tmp_path / "a").iterdir()}
-    assert names == {"recipe.yaml", "checksums.json"}
+    assert names == {"recipe.yaml", "checksums.json", ".recipe.json"}
 
 
 def test_who_waits_gets_the_lock_of_a_run_that_ends(tmp_path: Path) -> None:

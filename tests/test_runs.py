@@ -1,4 +1,5 @@
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -6,6 +7,7 @@ import pytest
 from reidaug.errors import ReidaugError
 from reidaug.files import write_atomically
 from reidaug.fingerprint import Inputs
+from reidaug.kept_recipe import COPY
 from reidaug.runs import RunFolder, counter, progress, stored_recipe
 
 RECIPE = {"command": "train-flow", "steps": 3}
@@ -96,15 +98,85 @@ def test_a_damaged_recipe_without_checksum_is_told_unless_nothing_was_done(
         run = RunFolder.open(tmp_path / "a", RECIPE, resume=True)
         spoil(run.path / "recipe.yaml", text)
         spoil(run.path / "checksums.json", "{")
+        spoil(run.path / COPY, text)
         if done:
             (run.path / "work").write_text("of hours")
     with pytest.raises(ReidaugError, match=r"no longer tells whose run|holds another run"):
         RunFolder.open(tmp_path / "a", RECIPE, resume=True)
 
 
+@pytest.mark.parametrize("text", [None, "", "{"])
+def test_a_run_that_lost_its_recipe_and_checksums_goes_on(
+    tmp_path: Path, text: str | None, capsys
+) -> None:
+    run = RunFolder.open(tmp_path / "a", RECIPE, resume=False)
+    run.report({"mAP": 1.0})
+    lost = [run.path / "recipe.yaml", run.path / "checksums.json"]
+    before = lost[0].read_bytes()
+    for file in lost:
+        spoil(file, text)
+    with pytest.raises(ReidaugError, match=r"is damaged, and no longer tells|holds another run"):
+        RunFolder.open(tmp_path / "a", {**RECIPE, "steps": 4}, resume=True)
+    assert RunFolder.open(tmp_path / "a", RECIPE, resume=True).resumed
+    assert lost[0].read_bytes() == before
+    assert "recipe.yaml is missing or damaged; it is made again" in capsys.readouterr().err
+
+
+def test_a_folder_that_lost_all_that_tells_whose_it_is_says_what_to_do(tmp_path: Path) -> None:
+    run = RunFolder.open(tmp_path / "a", RECIPE, resume=False)
+    kept = (run.path / "recipe.yaml").read_bytes()
+    for name in ("recipe.yaml", "checksums.json", COPY):
+        (run.path / name).unlink()
+    (run.path / "checkpoint").mkdir()
+    with pytest.raises(ReidaugError, match=r"holds no run \(checkpoint\); .* put recipe.yaml back"):
+        RunFolder.open(tmp_path / "a", RECIPE, resume=True)
+    (run.path / "recipe.yaml").write_bytes(kept)
+    assert RunFolder.open(tmp_path / "a", RECIPE, resume=True).resumed
+
+
+def test_a_run_goes_on_with_files_that_were_moved(tmp_path: Path, capsys) -> None:
+    data, run = tmp_path / "data", tmp_path / "run"
+    data.mkdir()
+    (data / "a.jpg").write_text("image")
+
+    def opened(**changes: object) -> RunFolder:
+        inputs, recipe = Inputs(run), {**RECIPE, "dataset": str(data), **changes}
+        inputs.add("images", data.glob("*.jpg"))
+        folder = RunFolder.open(run, recipe, resume=True, inputs=inputs, places=("dataset",))
+        inputs.save()
+        return folder
+
+    opened().report({"mAP": 1.0})
+    data = data.rename(tmp_path / "renamed")
+    assert opened().finished() == {"mAP": 1.0}
+    assert stored_recipe(run)["dataset"] == str(data)
+    assert f"dataset was {tmp_path / 'data'} and is {data} now" in capsys.readouterr().err
+    data = data.rename(tmp_path / "again")
+    (data / "a.jpg").write_text("another image")
+    with pytest.raises(ReidaugError, match=r"holds another run: dataset was .* 1 changed"):
+        opened()
+    (data / "a.jpg").write_text("image")
+    with pytest.raises(ReidaugError, match=r"holds another run; .* \(other: steps\)"):
+        opened(steps=4)
+    assert stored_recipe(run)["dataset"] == str(tmp_path / "renamed")
+
+
+def test_a_run_copied_without_hidden_files_is_told(tmp_path: Path, capsys) -> None:
+    run = RunFolder.open(tmp_path / "a", RECIPE, resume=False)
+    run.renew(Inputs(run.path))
+    run.report({"mAP": 1.0})
+    shutil.rmtree(run.path / ".inputs")
+    again = RunFolder.open(tmp_path / "a", RECIPE, resume=True)
+    again.renew(Inputs(run.path))
+    assert ".inputs is missing, as in a copy without hidden files" in capsys.readouterr().err
+    assert again.finished() is None
+    again.renew(Inputs(run.path))
+    assert not capsys.readouterr().err
+
+
 def test_a_file_of_the_users_is_no_damaged_recipe(tmp_path: Path) -> None:
     (tmp_path / "recipe.yaml").write_text("years of work")
-    with pytest.raises(ReidaugError, match="no longer tells whose run this is; run the command"):
+    with pytest.raises(ReidaugError, match="no longer tells whose run this is; put it back"):
         RunFolder.open(tmp_path, RECIPE, resume=True)
     assert (tmp_path / "recipe.yaml").read_text() == "years of work"
 
@@ -117,7 +189,8 @@ def test_a_run_killed_while_its_first_file_was_written_begins_anew(
     (tmp_path / "a" / name).write_text("comm")
     run = RunFolder.open(tmp_path / "a", RECIPE, resume=False)
     assert not run.resumed
-    assert {path.name for path in run.path.iterdir()} == {".lock", "recipe.yaml", "checksums.json"}
+    names = {path.name for path in run.path.iterdir()}
+    assert names == {".lock", "recipe.yaml", "checksums.json", COPY}
 
 
 @pytest.mark.parametrize("text", ["", "{", "[1]", '{"mAP": 2.0}', None])

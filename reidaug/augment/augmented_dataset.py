@@ -163,7 +163,11 @@ def augment_dataset(
         **options.recipe(out.resolve()),
     }
     made_of = WarpInputs.of(out, inputs, options.masks, (*flow.files, *networks))
-    run = RunFolder.open(out, recipe, resume=True, known=(FOLDER,), grows=same_options)
+    places = ("dataset", "keypoints", "masks", *(["flow"] if flow.files else []))
+    run = RunFolder.open(
+        out, recipe, resume=True, known=(FOLDER,), grows=same_options, inputs=made_of.kept,
+        places=places,
+    )  # fmt: skip
     run.renew(made_of.kept)
     job = WarpJob(out.resolve(), flow, options, made_of.shared)
     return _write_warps(run, job, inputs, made_of, workers=workers or cores(), backend=backend)

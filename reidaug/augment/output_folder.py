@@ -55,10 +55,13 @@ def origin_stem(person: Person) -> str:
 def show_split(source: Path, link: Path) -> bool:
     """Show a folder, if there is one, at a link, or by a copy where links are not possible.
 
-    Nothing happens when something is at ``link`` already. Returns whether there is such a folder.
+    Nothing happens when something is at ``link`` already, unless it leads to where the folder was.
+    Returns whether there is such a folder.
     """
     if not source.is_dir():
         return False
+    if link.is_symlink() and not link.exists():
+        link.unlink()
     if link.is_symlink() or link.exists():
         return True
     try:

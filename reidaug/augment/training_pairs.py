@@ -89,9 +89,13 @@ def make_pairs(
     }
     if not (out / FOLDER).is_dir():
         notice(names_read(found))
-    run = RunFolder.open(out, recipe, resume=True, known=(FOLDER,), grows=same_options)
+    kept = _inputs(out, people, poses)
+    run = RunFolder.open(
+        out, recipe, resume=True, known=(FOLDER,), grows=same_options, inputs=kept,
+        places=("dataset", "keypoints"),
+    )  # fmt: skip
     remove_partials(out)
-    run.renew(_inputs(out, people, poses))
+    run.renew(kept)
     show_split(folder.resolve(), out / "train")
     masked = masks is not None and show_split(masks, out / "masks")
     lines = (*found.left_out, *left_out)

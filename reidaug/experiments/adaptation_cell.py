@@ -13,7 +13,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from reidaug.checksums import flaw_of
+from reidaug.checksums import finite_or_null, flaw_of
 from reidaug.data.market1501 import Person
 from reidaug.errors import ReidaugError
 from reidaug.experiments.adaptation_config import START, WARMUP, AdaptationRecipe
@@ -37,7 +37,7 @@ from reidaug.reid.dgnet.networks import DGNet, adapt_dgnet, build_dgnet
 from reidaug.reid.dgnet.phases import Phase
 from reidaug.reid.dgnet.teacher import Teacher
 from reidaug.reid.dgnet.trainer import DGNetTrainer
-from reidaug.runs import RunFolder, finite_or_null
+from reidaug.runs import RunFolder
 
 LOG_EVERY = 20
 COUNTS = ("clusters", "outliers", "quality")

@@ -1,20 +1,14 @@
 """Training batches of an arm: its main and extra crops, and what is known of them."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from reidaug.augment.output_folder import origin_stem, warp_stem
 from reidaug.data.images import mask_path
-from reidaug.data.manifest import read_manifest
 from reidaug.data.market1501 import Person
-from reidaug.errors import ReidaugError, UsageError
-from reidaug.experiments.experiment_data import (
-    MANIFEST,
-    QUALITIES,
-    ExperimentData,
-    has_quality,
-)
+from reidaug.errors import UsageError
+from reidaug.experiments.experiment_data import ExperimentData
 from reidaug.experiments.finetune_config import START, FinetuneRecipe
+from reidaug.experiments.warp_quality import qualities
 from reidaug.reid.batches import TrainingBatches
 from reidaug.reid.crops import Crops
 from reidaug.reid.grounds import Grounds
@@ -84,22 +78,3 @@ def sources(train: Sequence[Person], extra: Sequence[Person], arm: str) -> list[
             "names of warps are those that reidaug augment gives"
         )
     return [number for number in found if number is not None]
-
-
-def qualities(extra: Sequence[Person], roots: Sequence[Path | None]) -> list[float]:
-    """Look the quality of extra crops up in the manifests of their roots; 1 for what is no warp.
-
-    Raises:
-        ReidaugError: No root has a manifest, or it holds no quality.
-    """
-    tables = [root / MANIFEST for root in roots if root is not None]
-    if roots and tables and not any(table.is_file() for table in tables):
-        raise ReidaugError(
-            f"{tables[0]}: no such table, and objective.extra_quality needs the quality of warps"
-        )
-    known: dict[str, float] = {}
-    for table in tables:
-        has_quality(table.parent, [p for p in extra if p.path.is_relative_to(table.parent)])
-        for row in read_manifest(table, QUALITIES) if table.is_file() else ():
-            known[Path(row["file"]).name] = row["quality"]
-    return [known.get(person.path.name, 1.0) for person in extra]

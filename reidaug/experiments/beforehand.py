@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from reidaug.augment.output_folder import origin_stem, warp_stem
+from reidaug.augment.warp_inputs import IMAGES
 from reidaug.data.crop_names import JUNK, warp_source
 from reidaug.data.images import open_image, pixel_digest, read_image, read_mask, upright_rgb
 from reidaug.data.market1501 import Person
@@ -22,6 +23,7 @@ from reidaug.dataset_check.retrieval import (
 )
 from reidaug.errors import ReidaugError
 from reidaug.experiments.arms import ExperimentOptions
+from reidaug.fingerprint import Inputs, content_digest, kept_digests
 from reidaug.machine import cores
 from reidaug.runs import counter, notice, stored_recipe
 
@@ -141,10 +143,12 @@ def check_sources(
             f"named as training crops of {dataset}, such as {unknown[0].path.name}: are they of "
             f"the same people?"
         )
+    sources = [own[name] for name in sorted({origin_stem(p) for p in crops} & own.keys())]
+    if _check_content(root, sources, arm=arm, dataset=dataset):
+        return
     other = _made_of(root)
     if other is None or other.resolve() == dataset.resolve():
         return
-    sources = [own[name] for name in sorted({origin_stem(p) for p in crops} & own.keys())]
     for mine in sources[:: max(1, len(sources) // SAMPLED)]:
         theirs = other / os.path.relpath(mine, dataset)
         if theirs.is_file() and theirs.read_bytes() != mine.read_bytes():
@@ -179,6 +183,50 @@ def check_grounds(options: ExperimentOptions) -> None:
 def _grounds(crops: Iterable[Path | None]) -> set[str]:
     recipes = [stored_recipe(root) for root in crops if root is not None]
     return {recipe["background"] for recipe in recipes if isinstance(recipe.get("background"), str)}
+
+
+def _check_content(root: Path, sources: Sequence[Path], *, arm: str, dataset: Path) -> bool:
+    """Check that warps were made of images as they are now, where their root knows of what.
+
+    Args:
+        root: Their root, a run folder.
+        sources: The images.
+        arm: Name of the arm, for messages.
+        dataset: The dataset of the images.
+
+    Returns:
+        Whether it knows.
+
+    Raises:
+        ReidaugError: An image is another one now.
+    """
+    kept = kept_digests(root, IMAGES)
+    if kept is None:
+        if stored_recipe(root).get("command") == "augment":
+            notice(
+                f"{root}: does not tell any more of which images the warps of arm {arm} were "
+                f"made; whether these changed since is not known"
+            )
+        return False
+    known = [(path, digest) for path in sources if (digest := _kept_of(path, kept)) is not None]
+    with ThreadPoolExecutor(cores()) as readers:
+        digests = readers.map(content_digest, [path for path, _ in known])
+        other = [p.name for (p, old), new in zip(known, digests, strict=True) if new != old]
+    if other:
+        raise ReidaugError(
+            f"{root}: the warps of arm {arm} were made of other images than {dataset} holds: "
+            f"{len(other):,} of {len(known):,} changed ({', '.join(other[:3])}"
+            f"{', ...' if len(other) > 3 else ''}); run `reidaug augment` again as it was, or "
+            f"remove {Inputs(root).file(IMAGES)} if the change is meant"
+        )
+    return True
+
+
+def _kept_of(path: Path, kept: Mapping[str, str]) -> str | None:
+    """Find the digest of an image, whose name there has some of its last folders."""
+    parts = path.parts
+    names = ("/".join(parts[-count:]) for count in range(len(parts), 0, -1))
+    return next((kept[name] for name in names if name in kept), None)
 
 
 def _made_of(root: Path) -> Path | None:

@@ -9,8 +9,9 @@ from reidaug.data.images import mask_path
 from reidaug.data.market1501 import Person, find_root
 from reidaug.experiments.adaptation_config import WARMUP, AdaptationRecipe
 from reidaug.experiments.adaptation_data import AdaptationData
-from reidaug.experiments.experiment_data import MANIFEST, ExperimentData
+from reidaug.experiments.experiment_data import ExperimentData
 from reidaug.experiments.finetune_config import START, FinetuneRecipe
+from reidaug.experiments.warp_quality import MANIFEST
 from reidaug.fingerprint import Inputs, digest_of
 
 TRAINING, QUERIES, GALLERY = "training crops", "query crops", "gallery crops"

@@ -10,11 +10,11 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from reidaug.augment.output_folder import origin_stem, warp_stem
-from reidaug.data.manifest import read_manifest
-from reidaug.data.market1501 import Person, find_root
-from reidaug.errors import ReidaugError, UsageError
+from reidaug.data.market1501 import Person
+from reidaug.errors import UsageError
 from reidaug.experiments.arms import ExperimentOptions
-from reidaug.experiments.experiment_data import MANIFEST, read_extra_crops
+from reidaug.experiments.experiment_data import read_extra_crops
+from reidaug.experiments.warp_quality import qualities
 from reidaug.recipes import Count, Weight
 
 
@@ -116,10 +116,10 @@ def read_cluster_views(
     for root in chosen.roots:
         views = read_extra_crops(root, f"{name}, cluster_views", known, everyone, options)
         left_out += views.left_out
-        quality = qualities(root)
-        for person in views.train:
+        quality = qualities(views.train, [root], needed=False)
+        for person, value in zip(views.train, quality, strict=True):
             if (crop := own.get(origin_stem(person))) is not None:
-                found.append((crop, quality.get(person.path.name, 1.0), person))
+                found.append((crop, value, person))
     if not found:
         roots = ", ".join(str(root) for root in chosen.roots)
         raise UsageError(
@@ -136,21 +136,6 @@ def read_cluster_views(
         torch.tensor([quality for _, quality, _ in found], dtype=torch.float64),
         tuple(left_out),
     )
-
-
-def qualities(root: Path) -> dict[str, float]:
-    """Read the quality of a root's warps by file name; nothing where it has no manifest.
-
-    Raises:
-        ReidaugError: The manifest cannot be read, or holds no quality.
-    """
-    table = find_root(root) / MANIFEST
-    if not table.is_file():
-        return {}
-    rows = read_manifest(table)
-    if any(not {"file", "quality"} <= row.keys() for row in rows[:1]):
-        raise ReidaugError(f"{table}: has no columns 'file' and 'quality' to weigh views by")
-    return {Path(row["file"]).name: row["quality"] or 0.0 for row in rows}
 
 
 def _first(views: list[tuple[int, float, Person]], each: int) -> list[tuple[int, float, Person]]:

@@ -24,13 +24,10 @@ from reidaug.fingerprint import Inputs
 from reidaug.flow.cost import Cost, cost, parameters
 from reidaug.flow.estimator import FlowEstimator
 from reidaug.flow.perceptual_weights import shift_tolerant_weights
-from reidaug.flow.score_table import (
-    CLOSED_FORMS,
-    score_pairs,
-    scored_batches,
-)
+from reidaug.flow.score_table import CLOSED_FORMS, score_pairs, scored_batches
 from reidaug.flow.training.pair_inputs import (
     ADVICE,
+    PLACES,
     TEST,
     TRAINED_ON,
     TRAINING,
@@ -48,7 +45,7 @@ from reidaug.flow.training.pair_sources import (
     subsample,
 )
 from reidaug.flow.training.recipe import TrainFlow
-from reidaug.flow.training.train import CHECKPOINT, train
+from reidaug.flow.training.train import CHECKPOINT, has_begun, train
 from reidaug.geometry.warp import warp
 from reidaug.jobs import run_tasks
 from reidaug.machine import cores, one_thread
@@ -90,9 +87,7 @@ def compare(
     splits = _read_splits(recipe, trainings)
     run = RunFolder(out, resumed=resume)
     if main:
-        resolved = {"command": "compare", **recipe.model_dump(mode="json")}
-        run = RunFolder.open(out, resolved, resume=resume)
-        _check_inputs(recipe, rows, splits, run)
+        run = _open(recipe, rows, splits, out, resume=resume)
     wait_for_everyone()
     done = run.finished()
     if done is None:
@@ -123,26 +118,31 @@ def _read_splits(recipe: Compare, trainings: Mapping[str, TrainFlow]) -> Splits:
     return splits
 
 
-def _check_inputs(recipe: Compare, rows: Mapping[str, Row], splits: Splits, run: RunFolder) -> None:
-    """Check that rows are of the files they were trained on; what is scored may have changed.
+def _open(
+    recipe: Compare, rows: Mapping[str, Row], splits: Splits, out: Path, *, resume: bool
+) -> RunFolder:
+    """Open the run of a comparison; what is scored may have changed since it began.
 
     Raises:
-        ReidaugError: Something that a trained row depends on changed.
+        ReidaugError: Something that a row was trained on changed.
     """
-    kept = Inputs(run.path)
-    trainings = [row.training for row in rows.values() if row.training is not None]
+    kept, values = Inputs(out), {"command": "compare", **recipe.model_dump(mode="json")}
+    trainings = {name: row.training for name, row in rows.items() if row.training is not None}
     if trainings:
         add_pairs(kept, TRAINING, splits.training, recipe)
-        more = {file for training in trainings for file in training.more_keypoints}
+        more = {file for training in trainings.values() for file in training.more_keypoints}
         kept.add(MORE_JOINTS, sorted(more))
-        weights = {file for training in trainings for file in weight_files(training)}
+        weights = {file for training in trainings.values() for file in weight_files(training)}
         kept.add(WEIGHTS, sorted(weights))
-        kept.check(*TRAINED_ON, MORE_JOINTS, advice=ADVICE)
     add_pairs(kept, TEST, splits.testing, recipe)
     folders = {row.weights for row in rows.values() if row.weights and row.training is None}
-    given = (folder for folder in folders if run.path / ROWS not in folder.parents)
+    given = (folder for folder in folders if out / ROWS not in folder.parents)
     kept.add("checkpoints", [file for folder in given for file in checkpoint_files(folder)])
+    run = RunFolder.open(out, values, resume=resume, inputs=kept, places=PLACES)
+    if any(has_begun(RunFolder(out / ROWS / name, resumed=True)) for name in trainings):
+        kept.check(*TRAINED_ON, MORE_JOINTS, advice=ADVICE)
     run.renew(kept)
+    return run
 
 
 def _train_rows(run: RunFolder, trainings: Mapping[str, TrainFlow], jobs: int | None) -> None:

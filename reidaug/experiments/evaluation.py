@@ -39,6 +39,7 @@ from reidaug.experiments.tables import (
 from reidaug.files import collected_checksums, write_atomically
 from reidaug.fingerprint import Inputs
 from reidaug.flow.builtin import named_flow
+from reidaug.recipes import place_keys
 from reidaug.reid.backbones import ReIDModel
 from reidaug.reid.evaluation.metrics import Identities
 from reidaug.reid.evaluation.ranking import Metric, nearest
@@ -180,7 +181,9 @@ def evaluate_checkpoint(
     model, kept = _check(recipe, found, averaging, out, resume=resume)
     command = "finetune-eval --eval-only" + f" --rerank {rerank}" * (rerank != "none")
     command += f" {averaging.options()}" if averaging else ""
-    folder = RunFolder.open(out, recipe.resolved(command), resume=resume)
+    folder = RunFolder.open(
+        out, recipe.resolved(command), resume=resume, inputs=kept, places=place_keys(type(recipe))
+    )
     folder.renew(kept)
     done = folder.finished()
     warps = (RunFolder(path, resumed=True) for path in folder.path.glob("averaging/*/warps"))

@@ -1,7 +1,8 @@
 """Crops of an experiment: training, query and gallery crops, and the extra crops of every arm."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -10,10 +11,8 @@ from numpy import ndarray
 
 from reidaug.augment.output_folder import origin_stem, warp_stem
 from reidaug.checksums import check_written
-from reidaug.data.crop_names import warp_source
 from reidaug.data.images import mask_path
 from reidaug.data.loose_crops import find_crops, read_people
-from reidaug.data.manifest import read_manifest
 from reidaug.data.market1501 import (
     GALLERY,
     QUERY,
@@ -24,14 +23,11 @@ from reidaug.data.market1501 import (
     read_market1501,
 )
 from reidaug.errors import ReidaugError
-from reidaug.experiments.arms import ExperimentOptions
+from reidaug.experiments.arms import Arm, ExperimentOptions
 from reidaug.experiments.beforehand import check_images, check_retrieval, check_sources
+from reidaug.experiments.warp_quality import MANIFEST, has_quality, read_quality
 from reidaug.files import summarise_left_out
-from reidaug.runs import stored_recipe
-
-MANIFEST = "manifest.parquet"
-QUALITIES = {"file": str, "quality": float}
-"""Columns of a manifest that tell the quality of warps."""
+from reidaug.runs import notice
 
 
 class ExperimentData(NamedTuple):
@@ -44,6 +40,8 @@ class ExperimentData(NamedTuple):
     # By arm that mixes roots, the root index of each extra crop.
     extra_roots: dict[str, tuple[int, ...]]
     left_out: tuple[str, ...] = ()  # one line for every image that cannot be used
+    # By arm, the training people of whom it has no extra crop, where there are some.
+    without_extra: Mapping[str, int] = MappingProxyType({})
 
     @property
     def pids(self) -> tuple[int, ...]:
@@ -104,7 +102,7 @@ def read_experiment_data(
     )
     dropped = {warp_stem(person) for person in whole} - {warp_stem(person) for person in train}
     pids = {person.pid for person in train}
-    extra, extra_roots, lines = {}, {}, [*real.left_out]
+    extra, extra_roots, without_extra, lines = {}, {}, {}, [*real.left_out]
     for name, arm in options.arms.items():
         crops: list[Person] = []
         roots: list[int] = []
@@ -117,11 +115,28 @@ def read_experiment_data(
             crops, roots = crops + kept, roots + [index] * len(kept)
         covered = {person.pid for person in crops}
         filling = [person for person in train if fill and person.pid not in covered]
+        if lost := pids - covered:
+            without_extra[name] = len(lost)
+            _tell_without(name, arm, sorted(lost), len(pids), options.min_quality, fill=fill)
         crops, roots = crops + filling, roots + [0] * len(filling)
         extra[name] = train if tuple(crops) == train else tuple(crops)
         if len(arm.crops) > 1:
             extra_roots[name] = tuple(roots)
-    return ExperimentData(train, query, gallery, extra, extra_roots, tuple(lines))
+    left_out = tuple(lines)
+    return ExperimentData(train, query, gallery, extra, extra_roots, left_out, without_extra)
+
+
+def _tell_without(
+    name: str, arm: Arm, lost: Sequence[int], people: int, min_quality: float, *, fill: bool
+) -> None:
+    """Say of how many people an arm has no extra crop, and what it trains on instead."""
+    roots = ", ".join(str(root) for root in arm.crops if root is not None)
+    why = f" of a quality from {min_quality:g}" if min_quality else ""
+    then = "their real crops stand in" if fill else "they have none"
+    notice(
+        f"arm {name}: no crop{why} in {roots} of {len(lost):,} of {people:,} training people, such "
+        f"as {lost[0]}; {then}"
+    )
 
 
 def read_extra_crops(
@@ -275,23 +290,6 @@ def read_test(
     )
 
 
-def has_quality(root: Path, crops: Sequence[Person]) -> bool:
-    """Whether a root has a manifest, which tells the quality of its warps; true views have none.
-
-    Raises:
-        ReidaugError: There are warps among its crops, and the manifest is gone.
-    """
-    table = root / MANIFEST
-    if table.is_file() or stored_recipe(root).get("command") == "synth views":
-        return table.is_file()
-    if warps := [person for person in crops if warp_source(person.path.name)]:
-        raise ReidaugError(
-            f"{table}: no such table, and the quality of {len(warps):,} warps is asked for; "
-            "run `reidaug augment` again as it was"
-        )
-    return False
-
-
 def _good_crops(root: Path, options: ExperimentOptions) -> ReIDDataset:
     """Read the training crops of a root that its manifest, if it has one, calls good enough.
 
@@ -308,8 +306,7 @@ def _good_crops(root: Path, options: ExperimentOptions) -> ReIDDataset:
     )
     if not min_quality or not has_quality(root, dataset.train):
         return dataset
-    rows = read_manifest(table, QUALITIES)
-    good = {Path(row["file"]).name for row in rows if row["quality"] >= min_quality}
+    good = {name for name, quality in read_quality(root).items() if quality >= min_quality}
     crops = tuple(person for person in dataset.train if person.path.name in good)
     if not crops:
         raise ReidaugError(f"{table}: no warp has a quality of {min_quality} or more")

@@ -70,6 +70,7 @@ def shared_report(
         "gallery": len(data.gallery),
         "left_out": len(data.left_out),
         "extra_crops": {name: len(crops) for name, crops in data.extra.items()},
+        "people_without_extra": dict(data.without_extra),
         "arms": {name: scores(results) for name, results in cells.items()},
         "cmc": {
             name: np.mean([cell.evaluation.curve for cell in results], axis=0).tolist()

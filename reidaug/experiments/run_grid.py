@@ -14,6 +14,7 @@ from accelerate import PartialState
 from joblib import delayed
 
 from reidaug.checksums import flaw_of
+from reidaug.errors import ReidaugError
 from reidaug.experiments.arms import ExperimentOptions, extends
 from reidaug.experiments.cell_inputs import CellInputs
 from reidaug.experiments.results import CellResult
@@ -21,6 +22,7 @@ from reidaug.files import remove_partials, write_atomically
 from reidaug.fingerprint import Inputs
 from reidaug.jobs import Records, run_tasks
 from reidaug.machine import cores
+from reidaug.recipes import place_keys
 from reidaug.report.experiment import ExperimentReport, read_report
 from reidaug.report.reid_section import cmc_picture
 from reidaug.runs import RunFolder, counter, notice
@@ -103,6 +105,8 @@ class Grid(ABC, Generic[R]):
     def finished(self, key: CellKey) -> bool:
         """Whether a cell has a record of the inputs as they are, and kept weights as written."""
         result = self.result(key)
+        if result is None and self.records.path(str(key)).exists():
+            notice(f"{self.records.path(str(key))} is damaged; {key} is made again")
         if result is None or self.stale(key):
             return False
         flaw = "" if result.weights is None else flaw_of(self.model_path(key), result.weights)
@@ -165,9 +169,20 @@ class Grid(ABC, Generic[R]):
         return key
 
     def results(self, name: str) -> list[CellResult]:
-        """Read the results of a finished arm or stage, one per seed, in the order of the plan."""
-        found = [self.result(key) for key in self.plan() if key.name == name]
-        return [result for result in found if result is not None]
+        """Read the results of a finished arm or stage, one per seed, in the order of the plan.
+
+        Raises:
+            ReidaugError: The record of a seed is damaged or gone: means over the others would be
+                compared as if of all.
+        """
+        found = {key: self.result(key) for key in self.plan() if key.name == name}
+        lost = [str(self.records.path(str(key))) for key, result in found.items() if result is None]
+        if lost:
+            raise ReidaugError(
+                f"{', '.join(lost)}: damaged or gone since this run wrote it; the same command "
+                "with --resume makes it again, and nothing else"
+            )
+        return [result for result in found.values() if result is not None]
 
 
 def run_experiment(
@@ -197,7 +212,10 @@ def run_experiment(
     Raises:
         ReidaugError: The folder holds another run, or training diverges.
     """
-    folder = RunFolder.open(out, options.resolved("finetune-eval"), resume=resume, grows=extends)
+    folder = RunFolder.open(
+        out, options.resolved("finetune-eval"), resume=resume, grows=extends,
+        inputs=kept, places=place_keys(type(options)),
+    )  # fmt: skip
     experiment = grid(folder)
     if folder.resumed and not kept.known:
         experiment.adopt()

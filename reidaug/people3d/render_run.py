@@ -22,7 +22,7 @@ from reidaug.machine import cores
 from reidaug.people3d.body import load_body
 from reidaug.people3d.render import Render
 from reidaug.recipes import LARGEST_SEED
-from reidaug.runs import RunFolder, counter, stored_recipe
+from reidaug.runs import REPORT, RunFolder, counter, notice, stored_recipe
 
 RECORDS = ".parts"
 MOST = 1_000_000  # people, or images of one
@@ -69,11 +69,14 @@ def render_people(
         UsageError: The extra ``synth`` is not installed.
     """
     require_extra("synth", "anny", "warp")
-    folder = RunFolder.open(out, recipe, resume=True)
-    if inputs is not None:
-        inputs.check(advice="name another folder with --out")
-        inputs.save()
+    folder = RunFolder.open(out, recipe, resume=True, inputs=inputs, places=("dataset",))
     records = Records(out / RECORDS)
+    if inputs is not None:
+        if records.folder.is_dir() or (out / REPORT).exists():  # else nothing is of other files
+            inputs.check(advice="name another folder with --out")
+            if line := folder.changed(inputs):
+                notice(f"{out}: {line}")
+        inputs.save()
     if (report := folder.finished()) is not None:
         _remove_leftovers(records, out)
         return report

@@ -67,6 +67,9 @@ class ExperimentReport(Comparison):
     gallery: int  # gallery crops
     left_out: int = 0  # images of all roots that could not be used
     extra_crops: dict[str, int]  # extra crops of every arm
+    # By arm, the training people of whom it has no extra crop, where there are some: their real
+    # crops stand in, except in adaptations.
+    people_without_extra: dict[str, int] = field(default_factory=dict)
     arms: dict[str, Scores]  # scores of every arm
     # Share of queries (percent) with a match in the first 1, 2, ... ranks, mean over seeds, by arm.
     cmc: dict[str, list[float]]

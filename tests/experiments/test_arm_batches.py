@@ -13,9 +13,9 @@ from reidaug.data.market1501 import TRAIN
 from reidaug.errors import ReidaugError, UsageError
 from reidaug.experiments import finetune as finetune_module
 from reidaug.experiments.arm_batches import arm_batches
-from reidaug.experiments.experiment_data import MANIFEST
 from reidaug.experiments.finetune import finetune
 from reidaug.experiments.finetune_config import START, read_data
+from reidaug.experiments.warp_quality import MANIFEST
 from reidaug.files import write_atomically
 
 

@@ -11,6 +11,7 @@ from safetensors.torch import load_file, save_file
 from small_experiment import recipe
 from stick_market import copy_as_warps, stick_market
 
+from reidaug.augment.warp_inputs import IMAGES
 from reidaug.data.market1501 import GALLERY, QUERY, TRAIN
 from reidaug.errors import ReidaugError
 from reidaug.experiments.arms import Arm
@@ -18,6 +19,7 @@ from reidaug.experiments.beforehand import check_grounds
 from reidaug.experiments.evaluation import evaluate_checkpoint
 from reidaug.experiments.finetune import FinetuneGrid, dry_run, finetune
 from reidaug.experiments.finetune_config import START, FinetuneRecipe, build_network
+from reidaug.fingerprint import Inputs
 from reidaug.reid.weights import save_weights
 
 
@@ -186,6 +188,38 @@ def test_controls_on_another_ground_are_told(
     assert (
         told("source", "own") == told("warps", "made") == told("made", "own") == told("warps") == ""
     )
+
+
+def note_sources(root: Path) -> None:
+    """Keep what the warps were made of, as `reidaug augment` does."""
+    made_of = Inputs(root / "warps")
+    made_of.add(IMAGES, (root / "market" / TRAIN).iterdir())
+    made_of.save()
+
+
+@pytest.mark.usefixtures("no_step")
+def test_an_arm_of_images_that_changed_since(root: Path, capsys) -> None:
+    note_sources(root)
+    with pytest.raises(AssertionError, match="a step was taken"):
+        finetune(recipe(root), root / "run", workers=1)
+    shutil.rmtree(root / "run")
+    first, *_, last = sorted((root / "market" / TRAIN).iterdir())
+    last.write_bytes(first.read_bytes())
+    told = rf"warps_grey were made of other images .*: 1 of 24 changed \({last.name}\); run"
+    with pytest.raises(ReidaugError, match=told):
+        finetune(recipe(root), root / "run", workers=1)
+    assert not (root / "run").exists()
+    # What a subset of the arm is not made of does not count.
+    for path in (root / "warps" / TRAIN).glob(f"{last.stem}_w*"):
+        path.unlink()
+    with pytest.raises(AssertionError, match="a step was taken"):
+        finetune(recipe(root), root / "run", workers=1)
+    assert not capsys.readouterr().err.count("not known")
+    (root / "warps" / "recipe.yaml").write_text("command: augment\n")
+    (root / "warps" / ".inputs" / "training_images.txt").write_text("24\n")
+    with pytest.raises(AssertionError, match="a step was taken"):
+        finetune(recipe(root), root / "run", resume=True, workers=1)
+    assert "warps: does not tell any more of which images the warps" in capsys.readouterr().err
 
 
 def test_a_file_lost_after_training_costs_no_training(

@@ -133,6 +133,22 @@ def test_what_changed_is_told_and_its_cells_made_again(
     assert "again" not in capfd.readouterr().err
 
 
+def test_moved_roots_are_the_same(
+    root: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], trained: list[int]
+) -> None:
+    out, moved = tmp_path / "out", tmp_path / "moved"
+    before = run(root, out)
+    trained.clear()
+    root.rename(moved)
+    assert run(moved, out) == before
+    assert not trained
+    told = capfd.readouterr().err
+    assert f"dataset was {root}/market and is {moved}/market now; " in told
+    assert f"arms.warps_grey.crops was {root}/warps and is {moved}/warps now" in told
+    assert run(moved, out) == before
+    assert "moved" not in capfd.readouterr().err
+
+
 @pytest.mark.parametrize("change", [query_person, gallery_image])
 def test_kept_weights_are_evaluated_again(
     root: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], trained: list[int],

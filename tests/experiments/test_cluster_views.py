@@ -100,7 +100,7 @@ def test_no_view_of_any_training_crop_is_an_error(real: Path, tmp_path: Path) ->
 def test_a_manifest_without_qualities_is_an_error(real: Path, tmp_path: Path) -> None:
     root = root_of(tmp_path / "warps", [warp_name(NAMES[0], 0)])
     write_manifest(root / "manifest.parquet", [{"file": "a.jpg"}])
-    with pytest.raises(ReidaugError, match="'quality' to weigh views by"):
+    with pytest.raises(ReidaugError, match="column 'quality' is missing"):
         read(real, root)
     shutil.rmtree(root / TRAIN)
     with pytest.raises(ReidaugError, match="warps"):

@@ -79,15 +79,23 @@ def test_warps_of_people_outside_the_dataset_are_an_error(roots, tmp_path):
         read(roots[0], {"other": other})
 
 
-def test_people_whose_warps_are_all_filtered_out_get_real_crops(roots):
+def test_people_whose_warps_are_all_filtered_out_get_real_crops_and_are_counted(roots, capsys):
     names = sorted(path.name for path in (roots[1] / TRAIN).iterdir())
     rows = [
         {"file": f"{TRAIN}/{name}", "quality": 0.1 if name.startswith("0001") else 0.9}
         for name in names
     ]
     write_manifest(roots[1] / "manifest.parquet", rows)
-    everything = read(roots[0], {"w": roots[1]}).extra["w"]
-    filtered = read(roots[0], {"w": roots[1]}, min_quality=0.5).extra["w"]
+    data = read(roots[0], {"w": roots[1], "real": None})
+    everything, told = data.extra["w"], capsys.readouterr().err
+    assert not data.without_extra and not told
+    data = read(roots[0], {"w": roots[1], "real": None}, min_quality=0.5)
+    filtered, told = data.extra["w"], capsys.readouterr().err
+    assert data.without_extra == {"w": 1}
+    assert told == (
+        f"arm w: no crop of a quality from 0.5 in {roots[1]} of 1 of 6 training people, such as "
+        "1; their real crops stand in\n"
+    )
     assert len(everything) == 36
     assert len(filtered) == 30 + 2
     assert all("_w" not in p.path.name for p in filtered if p.pid == 1)

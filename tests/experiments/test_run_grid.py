@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from reidaug.errors import ReidaugError
 from reidaug.experiments.cell_inputs import CellInputs
 from reidaug.experiments.results import CellResult
 from reidaug.experiments.run_grid import CellKey, Grid, run_grid
@@ -71,6 +72,22 @@ def test_finished_cells_are_not_trained_again(grid: Squares) -> None:
 def test_results_are_in_the_order_of_the_plan(grid: Squares) -> None:
     run_grid(grid, workers=1)
     assert [result.evaluation.scores["mAP"] for result in grid.results("a")] == [0.0, 1.0]
+
+
+@pytest.mark.parametrize("text", ["", "{", None])
+def test_a_seed_whose_record_is_damaged_is_told_and_counts_in_no_mean(
+    grid: Squares, text: str | None, capsys
+) -> None:
+    run_grid(grid, workers=1)
+    record = grid.records.path("a-seed1")
+    record.unlink() if text is None else record.write_text(text)
+    with pytest.raises(ReidaugError, match=r"cells/a-seed1\.json: damaged or gone .* --resume"):
+        grid.results("a")
+    run_grid(grid, workers=1)
+    told = f"{record} is damaged; a-seed1 is made again"
+    assert (told in capsys.readouterr().err) == (text is not None)
+    assert order(grid)[-2:] == ["b-seed0", "a-seed1"]
+    assert len(grid.results("a")) == 2
 
 
 def with_inputs(grid: Squares, evaluation: str = "e", **training: str) -> Squares:

@@ -234,7 +234,7 @@ def _tables(folder: Path) -> Files:
 def _read_table(path: Path) -> None:
     from reidaug.data.manifest import read_manifest
     from reidaug.data.market1501 import Person
-    from reidaug.experiments.arm_batches import qualities
+    from reidaug.experiments.warp_quality import qualities
     from reidaug.perception.provenance import read_provenance
 
     if path.name == "manifest.parquet":

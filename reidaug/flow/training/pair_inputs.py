@@ -10,11 +10,14 @@ from reidaug.fingerprint import Inputs
 from reidaug.flow.builtin import checkpoint_of
 from reidaug.flow.training.pair_sources import Splits
 from reidaug.flow.training.recipe import PairsRecipe, TrainFlow
+from reidaug.recipes import place_keys
 
 TRAINING, TEST, WEIGHTS = "training", "test", "weights"
 PARTS = ("pairs", "images", "joints", "masks", "flows")
 TRAINED_ON = (*(f"{TRAINING} {part}" for part in PARTS), WEIGHTS)
 """Kinds of inputs that trained weights depend on."""
+PLACES = place_keys(TrainFlow) | {"start", "checkpoint"}
+"""Keys of recipes whose values are paths, or names of checkpoints."""
 ADVICE = "name another folder with --out to train on them"
 
 

@@ -1,6 +1,7 @@
 """Pairs for training and evaluation: splits, and people on grey where there are masks."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,15 +15,17 @@ from torch.utils.data import Dataset
 
 from reidaug.checksums import check_written
 from reidaug.data.deepfashion import PairList, fashion_outfit, market_identity, read_deepfashion
-from reidaug.data.images import read_mask, resize_mask
-from reidaug.data.pairs import PairDataset, PosePair
-from reidaug.errors import UsageError
+from reidaug.data.images import read_image, read_mask, resize_mask
+from reidaug.data.pairs import PairDataset, PosePair, flow_name, read_flow
+from reidaug.errors import ReidaugError, UsageError
 from reidaug.files import summarise_left_out
 from reidaug.flow.training.recipe import PairsRecipe
 from reidaug.geometry.flow import Size
-from reidaug.runs import notice
+from reidaug.machine import cores
+from reidaug.runs import counter, notice
 
 GREY = 0.5
+LONG = 20_000  # files; beyond, opening them takes long enough to show progress
 
 
 class Splits(NamedTuple):
@@ -66,7 +69,30 @@ def read_split(recipe: PairsRecipe, split: str, more_keypoints: tuple[Path, ...]
     left_out = summarise_left_out(pairs.left_out, total, what=f"{split} rows")
     if left_out:
         notice(left_out)
+    _check_masks(pairs, recipe)
     return pairs
+
+
+def _check_masks(pairs: PairList, recipe: PairsRecipe) -> None:
+    """Check that all images have a mask or none has: one that is missing would unmask all.
+
+    Raises:
+        ReidaugError: Some have none, and people are to stand on grey.
+    """
+    masks, without = masks_of(pairs)
+    if masks is None and recipe.background == "grey":
+        notice(f"{pairs.folder.parent}: no folder masks: people keep their backgrounds")
+    if masks is None or not without:
+        return
+    names = {name for pair in pairs.pairs for name in pair}
+    line = f"{masks}: no mask of {len(without):,} of {len(names):,} images of {pairs.folder.name}, "
+    line += f"such as {without[0]}"
+    if recipe.background == "grey":
+        raise ReidaugError(
+            f"{line}; add what is missing, such as by reidaug pose, or leave all backgrounds as "
+            "they are by background: image"
+        )
+    notice(f"{line}: whole images are compared, and not people alone")
 
 
 def check_flows(pairs: PairList, tasks: Sequence[str]) -> None:
@@ -110,11 +136,58 @@ def masked_pairs(pairs: PairList, size: Size | None) -> MaskedPairs | None:
     Returns:
         The pairs, resized to (height, width); None where a mask is missing.
     """
+    masks, without = masks_of(pairs)
+    return None if masks is None or without else MaskedPairs(PairDataset(pairs, size=size), masks)
+
+
+def masks_of(pairs: PairList) -> tuple[Path | None, list[str]]:
+    """Find the folder of the masks of pairs, None without one, and the images that have none."""
     masks = pairs.folder.parent / "masks"
-    there = {file.stem for file in masks.iterdir()} if masks.is_dir() else set()
-    if not all(Path(name).stem in there for pair in pairs.pairs for name in pair):
-        return None
-    return MaskedPairs(PairDataset(pairs, size=size), masks)
+    if not masks.is_dir():
+        return None, []
+    there = {file.stem for file in masks.iterdir()}
+    names = {name for pair in pairs.pairs for name in pair}
+    return masks, sorted(name for name in names if Path(name).stem not in there)
+
+
+def check_readable(*splits: PairList) -> None:
+    """Read every image, mask and flow once: one that is damaged is told now, not after hours.
+
+    Raises:
+        ReidaugError: Files cannot be read.
+    """
+    work: list[tuple[Callable[[Path], object], Path]] = []
+    for pairs in splits:
+        names = sorted({name for pair in pairs.pairs for name in pair})
+        work += [(read_image, pairs.folder / name) for name in names]
+        masks, without = masks_of(pairs)
+        if masks is not None and not without:
+            work += [(read_mask, masks / f"{Path(name).stem}.png") for name in names]
+        if pairs.flows is not None:
+            work += [(read_flow, pairs.flows / flow_name(*pair)) for pair in pairs.pairs]
+    errors = []
+    with (
+        counter(total=len(work) + (len(work) < LONG), what="open files", unit="file") as advance,
+        ThreadPoolExecutor(cores()) as readers,
+    ):
+        for error in readers.map(_error, work):
+            errors += [error] if error else []
+            advance(1)
+    if errors:
+        raise ReidaugError(
+            f"{len(errors):,} of {len(work):,} files of {splits[0].folder.parent} cannot be read: "
+            f"{'; '.join(errors[:3])}{' ...' if len(errors) > 3 else ''}; replace or remove them"
+        )
+
+
+def _error(work: tuple[Callable[[Path], object], Path]) -> str:
+    """Read a file; say what is wrong with it."""
+    read, path = work
+    try:
+        read(path)
+    except ReidaugError as error:
+        return str(error)
+    return ""
 
 
 def on_grey(image: Float[Tensor, "3 H W"], person: Bool[Tensor, "H W"]) -> Float[Tensor, "3 H W"]:

@@ -22,8 +22,14 @@ from reidaug.flow.score_table import score_pairs
 from reidaug.flow.training.batches import PairBatches
 from reidaug.flow.training.curves import open_curves
 from reidaug.flow.training.networks import build_networks
-from reidaug.flow.training.pair_inputs import ADVICE, TRAINED_ON, training_inputs
-from reidaug.flow.training.pair_sources import Splits, check_flows, masked_pairs, read_splits
+from reidaug.flow.training.pair_inputs import ADVICE, PLACES, TRAINED_ON, training_inputs
+from reidaug.flow.training.pair_sources import (
+    Splits,
+    check_flows,
+    check_readable,
+    masked_pairs,
+    read_splits,
+)
 from reidaug.flow.training.recipe import TrainFlow, resolved
 from reidaug.flow.training.trainer import FlowTrainer
 from reidaug.jobs import StateFile, States
@@ -75,8 +81,7 @@ def train(
     check_flows(training, recipe.tasks)
     run = RunFolder(out, resumed=resume)
     if main:
-        run = RunFolder.open(out, resolved(recipe), resume=resume)
-        _check_inputs(recipe, splits, run)
+        run = _open(recipe, splits, out, resume=resume)
     trainer.accelerator.wait_for_everyone()
     done = run.finished()
     if done is None:
@@ -99,18 +104,33 @@ def is_trained(run: RunFolder) -> bool:
     return is_whole(run.path / CHECKPOINT, known)
 
 
-def _check_inputs(recipe: TrainFlow, splits: Splits, run: RunFolder) -> None:
-    """Check that a training goes on with the files it began with; score it again on changed ones.
+def has_begun(run: RunFolder) -> bool:
+    """Whether a run has a checkpoint, or a state to resume from: something that is of its files."""
+    return States(run.path).latest() is not None or is_trained(run)
+
+
+def _open(recipe: TrainFlow, splits: Splits, out: Path, *, resume: bool) -> RunFolder:
+    """Open the run of a training, which goes on with the files it began with.
+
+    One without a state begins anew, with the files that are there; one whose test pairs changed is
+    scored again.
 
     Raises:
-        ReidaugError: Something that its weights depend on changed.
+        ReidaugError: Something that its weights depend on changed, or cannot be read.
     """
-    kept = training_inputs(recipe, splits, run.path)
-    kept.check(*TRAINED_ON, advice=ADVICE)
-    if (changed := kept.text()) and run.finished() is not None:
-        notice(f"{run.path}: {changed}; it is scored again")
-        _score(recipe, splits.testing, run)
+    if not has_begun(RunFolder(out, resumed=True)):
+        check_readable(*splits)
+    kept = training_inputs(recipe, splits, out)
+    run = RunFolder.open(out, resolved(recipe), resume=resume, inputs=kept, places=PLACES)
+    if has_begun(run):
+        kept.check(*TRAINED_ON, advice=ADVICE)
+        if changed := run.changed(kept):
+            again = run.finished() is not None
+            notice(f"{run.path}: {changed}{'; it is scored again' if again else ''}")
+            if again:
+                _score(recipe, splits.testing, run)
     kept.save()
+    return run
 
 
 def build_trainer(recipe: TrainFlow) -> FlowTrainer:

@@ -131,6 +131,38 @@ def test_untouched_pairs_redo_nothing(pairs: Path, out: Path) -> None:
     assert times() == before
 
 
+def test_a_training_in_which_nothing_was_done_begins_with_the_files_that_are_there(
+    pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that stopped at a file that is mended since would be no use in its folder otherwise."""
+    with monkeypatch.context() as patch:
+        patch.setattr(FlowTrainer, "step", None)
+        with pytest.raises(TypeError):
+            train(train_recipe(pairs, **SHORT), tmp_path / "run")
+    image(pairs)
+    assert again(pairs, tmp_path / "run") == train(train_recipe(pairs, **SHORT), tmp_path / "new")
+
+
+def test_moved_pairs_are_the_same_and_a_copy_without_hidden_files_is_told(
+    pairs: Path, out: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(FlowTrainer, "step", None)  # it is not trained
+    before = again(pairs, out)
+    moved = pairs.rename(pairs.with_name("moved"))
+    assert again(moved, out) == before
+    assert f"pairs was {pairs} and is {moved} now; the content is" in capfd.readouterr().err
+    moved.rename(pairs)
+    shutil.rmtree(out / ".inputs")
+    with pytest.raises(ReidaugError, match=f"were moved: pairs was {moved} and is {pairs} now"):
+        again(pairs, out)
+    pairs.rename(moved)
+    assert again(moved, out) == before
+    told = f"{out}: .inputs is missing, as in a copy without hidden files"
+    assert told in capfd.readouterr().err
+    moved.rename(pairs)
+    assert again(pairs, out) == before
+
+
 def test_other_weights_to_start_from_are_told(pairs: Path, out: Path, tmp_path: Path) -> None:
     start = tmp_path / "start"
     shutil.copytree(out / "checkpoint", start)

@@ -3,14 +3,24 @@
 import shutil
 from pathlib import Path
 
+import pytest
 import torch
 from flow_figures import SIZE
+from small_trainings import train_recipe
 
 from reidaug.data.deepfashion import PairList, read_deepfashion
 from reidaug.data.images import encode_png
 from reidaug.data.pairs import PairDataset
+from reidaug.errors import ReidaugError
 from reidaug.flow.score_table import scored_batches
-from reidaug.flow.training.pair_sources import hold_out, masked_pairs, people_of
+from reidaug.flow.training.pair_sources import (
+    check_readable,
+    hold_out,
+    masked_pairs,
+    people_of,
+    read_splits,
+)
+from reidaug.flow.training.train import train
 
 
 def test_pairs_identify_people_where_names_do_not(tmp_path: Path) -> None:
@@ -34,6 +44,40 @@ def test_people_with_masks_stand_on_grey(people: Path, tmp_path: Path) -> None:
     assert torch.equal(pair.source_pose.xy, grey.pairs[0].source_pose.xy)
     (root / "masks" / "0005_1.png").unlink()
     assert masked_pairs(pairs, SIZE) is None
+
+
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_one_mask_that_is_missing_is_told_and_unmasks_nobody_in_silence(
+    people: Path, tmp_path: Path, split: str, capsys
+) -> None:
+    root = shutil.copytree(people, tmp_path / "pairs")
+    name = {"train": "0005_1", "test": "0101_0"}[split]
+    (root / "masks" / f"{name}.png").unlink()
+    with pytest.raises(
+        ReidaugError, match=rf"no mask of 1 of \d+ images of {split}, .* {name}\.jpg"
+    ):
+        read_splits(train_recipe(root))
+    read_splits(train_recipe(root, background="image"))
+    assert f"such as {name}.jpg: whole images are compared" in capsys.readouterr().err
+    shutil.rmtree(root / "masks")
+    read_splits(train_recipe(root))
+    assert "no folder masks: people keep their backgrounds" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "file", ["train/0003_0.jpg", "masks/0003_1.png", "flows/test/0100_0___0100_1.npz"]
+)
+def test_a_damaged_file_is_told_before_the_first_step(
+    people: Path, tmp_path: Path, file: str
+) -> None:
+    root = shutil.copytree(people, tmp_path / "pairs")
+    splits = read_splits(train_recipe(root))
+    check_readable(*splits)
+    content = (root / file).read_bytes()
+    (root / file).write_bytes(content[: len(content) // 2])
+    with pytest.raises(ReidaugError, match=rf"1 of 45 files of .* cannot be read: .*/{file}"):
+        train(train_recipe(root), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 def test_each_image_is_cut_by_its_own_mask(people: Path, tmp_path: Path) -> None:

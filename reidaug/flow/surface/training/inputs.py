@@ -7,10 +7,13 @@ from reidaug.fingerprint import Inputs
 from reidaug.flow.builtin import checkpoint_of
 from reidaug.flow.surface.training.recipe import TrainSurface
 from reidaug.flow.training.pair_inputs import WEIGHTS, checkpoint_files
+from reidaug.recipes import place_keys
 
 TRAINING, TEST, FOUND = "training files", "test files", "found joints and masks"
 TRAINED_ON = (TRAINING, FOUND, WEIGHTS)
 """Kinds of inputs that trained weights depend on."""
+PLACES = place_keys(TrainSurface) | {"start"}
+"""Keys of recipes whose values are paths, or names of checkpoints."""
 
 
 def training_inputs(recipe: TrainSurface, out: Path) -> Inputs:

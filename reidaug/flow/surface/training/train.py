@@ -19,7 +19,7 @@ from reidaug.finite import (
 from reidaug.flow.builtin import load_flow
 from reidaug.flow.checkpoint import build_estimator, load_checkpoint, save_checkpoint
 from reidaug.flow.surface.estimator import SurfaceFlow, shown_in
-from reidaug.flow.surface.training.inputs import TRAINED_ON, training_inputs
+from reidaug.flow.surface.training.inputs import PLACES, TRAINED_ON, training_inputs
 from reidaug.flow.surface.training.losses import Prediction, losses_of
 from reidaug.flow.surface.training.recipe import TrainSurface, resolved
 from reidaug.flow.surface.training.samples import Batch, Samples, read_samples
@@ -164,24 +164,27 @@ def train_surface(recipe: TrainSurface, out: Path, *, resume: bool = False) -> d
         UsageError: The recipe cannot be carried out.
     """
     check_lock(out)
-    trainer = SurfaceTrainer(recipe)
-    run = RunFolder.open(out, resolved(recipe), resume=resume)
+    trainer, state = SurfaceTrainer(recipe), StateFile(out / STATE)
     inputs = training_inputs(recipe, out)
-    inputs.check(*TRAINED_ON, advice=ADVICE)
-    report, state = run.finished(), StateFile(out / STATE)
-    if (changed := inputs.text()) and report is not None:
-        notice(f"{out}: {changed}; it is scored again")
-        report = _score(recipe, run)
-    inputs.save()
+    run = RunFolder.open(out, resolved(recipe), resume=resume, inputs=inputs, places=PLACES)
+    trained, report = is_trained(run), run.finished()
+    if trained or state.path.exists():  # else it begins anew, with the files that are there
+        inputs.check(*TRAINED_ON, advice=ADVICE)
+        if changed := run.changed(inputs):
+            notice(f"{out}: {changed}{'' if report is None else '; it is scored again'}")
+            report = None if report is None else _score(recipe, run)
     if report is not None:
+        inputs.save()
         state.remove()
         return report
-    if not is_trained(run):
+    samples = None if trained else _training_samples(recipe)
+    inputs.save()  # of what could be read
+    if samples is not None:
         kept = state.read(torch.device("cpu"))
         if kept is not None:
             trainer.restore(kept)
         run.rewind(lambda record: record.get("step", 0) <= trainer.steps_done)
-        _fit(trainer, _training_samples(recipe), run, state)
+        _fit(trainer, samples, run, state)
         save_checkpoint(
             out / CHECKPOINT, trainer.estimator, resolved(recipe),
             half_precision=recipe.half_precision_weights,

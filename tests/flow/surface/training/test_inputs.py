@@ -20,7 +20,12 @@ def test_changed_files_are_told(
     shutil.copytree(surfaces, place)
     (place / "checksums.json").unlink()  # changes are meant
     settings = surface_recipe(place, schedule={"steps": 1, "rate": 1e-3}, test_samples=2)
-    first = train_surface(settings, out)
+    gone, aside = min((place / "masks").iterdir()), tmp_path / "aside"
+    gone.rename(aside)
+    with pytest.raises(ReidaugError, match=gone.name):
+        train_surface(settings, out)
+    aside.rename(gone)  # what was missing at the first start is there now
+    first = train_surface(settings, out, resume=True)
     for path in place.rglob("*"):
         path.touch()
     assert train_surface(settings, out, resume=True) == first
