@@ -12,6 +12,7 @@ from reidaug.experiments.adaptation_cell import AdaptationCell, is_trained, stat
 from reidaug.experiments.adaptation_config import START, TEACHER, WARMUP, AdaptationRecipe
 from reidaug.experiments.adaptation_data import AdaptationData, read_adaptation_data
 from reidaug.experiments.adaptation_stages import train_stage
+from reidaug.experiments.adaptation_start import check_start, start_files
 from reidaug.experiments.beforehand import check_grounds
 from reidaug.experiments.cell_inputs import CellInputs, adaptation_inputs
 from reidaug.experiments.cluster_views import ViewCounts
@@ -102,7 +103,8 @@ def adapt(
     check_lock(out)
     data = read_adaptation_data(recipe)
     check_networks(recipe)
-    kept, inputs = adaptation_inputs(recipe, data, out)
+    check_start(recipe, len(data.pids))
+    kept, inputs = adaptation_inputs(recipe, data, out, start_files(recipe))
     if not (resume and recipe.is_finished(out) and not kept.changes()):
         check_grounds(recipe)
         check_crops(data.target, data.source, data.view_crops(), root=recipe.dataset)
@@ -125,6 +127,7 @@ def dry_run(recipe: AdaptationRecipe) -> AdaptationReport:
     """
     data = read_adaptation_data(recipe)
     check_networks(recipe)
+    check_start(recipe, len(data.pids))
     check_crops(data.target, data.source, data.view_crops(), root=recipe.dataset)
     short = dict.fromkeys(("source_steps", "warmup_steps", "rounds", "round_steps"), 1)
     teacher = replace(recipe.teacher, steps=1)

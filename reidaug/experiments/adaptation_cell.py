@@ -18,6 +18,7 @@ from reidaug.data.market1501 import Person
 from reidaug.errors import ReidaugError
 from reidaug.experiments.adaptation_config import START, WARMUP, AdaptationRecipe
 from reidaug.experiments.adaptation_data import AdaptationData
+from reidaug.experiments.adaptation_start import start_weights
 from reidaug.experiments.run_grid import (
     CELLS,
     CLUSTERINGS,
@@ -169,12 +170,12 @@ class AdaptationCell:
         generator = self.generator(SOURCE_STAGE, WEIGHTS)
         return self.place(build_dgnet(self.size, self.people, generator=generator))
 
-    def dgnetpp(self, trained: str) -> DGNet:
+    def dgnetpp(self, trained: str | None = None) -> DGNet:
         """Build DG-Net++ with the weights of another cell.
 
         Args:
             trained: `START`: DG-Net's weights, twice where there are two generators. `WARMUP`:
-                those after the warm-up.
+                those after the warm-up. None: initial weights.
         """
         generator = self.generator(WARMUP_STAGE, WEIGHTS)
         network = build_dgnet(self.size, self.people, generator=generator)
@@ -190,10 +191,19 @@ class AdaptationCell:
 
         Classifiers of pseudo-labels, on which no feature depends, keep initial weights.
         """
-        network = self.dgnet() if self.key.name == START else self.dgnetpp(START)
+        if self.recipe.start is not None:
+            network = self.dgnetpp()
+        else:
+            network = self.dgnet() if self.key.name == START else self.dgnetpp(START)
         own, stored = network.state_dict(), self._stored(self.key.name)
         fits = {key: t for key, t in stored.items() if key in own and own[key].shape == t.shape}
         network.load_state_dict(fits, strict=False)
+        return network
+
+    def started(self) -> DGNet:
+        """Build DG-Net++ as the run ``start`` left it; classifiers have initial weights."""
+        network = self.dgnetpp()
+        network.load_state_dict(start_weights(self.recipe, self.key.seed), strict=False)
         return network
 
     def _stored(self, name: str) -> dict[str, Tensor]:

@@ -80,6 +80,9 @@ class AdaptationRecipe(ExperimentOptions, DGNetOptions):
         trunk_from_teacher: Whether the encoder's trunk starts from the teacher's, where there are
             no weights of ImageNet.
         teacher: Training of the teacher.
+        start: Run folder of an earlier adaptation, whose networks all arms go on from; then there
+            is no training on the source and no warm-up.
+        start_arm: The arm of that run.
         source_steps: Steps of DG-Net on the source.
         warmup_steps: Steps of the warm-up of DG-Net++.
         rounds: Rounds of self-training.
@@ -108,6 +111,8 @@ class AdaptationRecipe(ExperimentOptions, DGNetOptions):
     pretrained: Path | None = None
     trunk_from_teacher: bool = False
     teacher: TeacherTraining = TeacherTraining()
+    start: Path | None = None
+    start_arm: str = "dgnetpp"
     source_steps: Count = 100_000
     warmup_steps: Steps = 70_000
     rounds: Count = 30
@@ -163,6 +168,8 @@ class AdaptationRecipe(ExperimentOptions, DGNetOptions):
 
     def steps(self, name: str) -> int:
         """Optimiser steps of a cell: `START`, `WARMUP` or an arm."""
+        if self.start is not None and name in (START, WARMUP):
+            return 0
         if name == START:
             return self.teacher.steps + self.source_steps
         return self.warmup_steps if name == WARMUP else self.rounds * self.round_steps

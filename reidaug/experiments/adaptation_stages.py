@@ -46,6 +46,8 @@ def train_stage(cell: AdaptationCell, *, singletons: bool = False) -> DGNet:
     Returns:
         The trained networks.
     """
+    if cell.recipe.start is not None and cell.key.name in (START, WARMUP):
+        return cell.started()
     if cell.key.name == START:
         return train_source(cell)
     return warm_up(cell) if cell.key.name == WARMUP else self_train(cell, singletons=singletons)

@@ -47,13 +47,19 @@ def finetune_inputs(
 
 
 def adaptation_inputs(
-    recipe: AdaptationRecipe, data: AdaptationData, out: Path
+    recipe: AdaptationRecipe, data: AdaptationData, out: Path, start: Sequence[Path] = ()
 ) -> tuple[Inputs, CellInputs]:
-    """Fingerprint the inputs of an adaptation, and say which cells each decides."""
+    """Fingerprint the inputs of an adaptation, and say which cells each decides.
+
+    Args:
+        recipe: The experiment.
+        data: Its crops.
+        out: Its run folder.
+        start: Weight files that it goes on from.
+    """
     kept, file = Inputs(out), recipe.pretrained
-    start = digest_of(
-        _crops(kept, SOURCE, data.source), kept.add(WEIGHTS, [] if file is None else [file])
-    )
+    weights = [*([] if file is None else [file]), *start]
+    start = digest_of(_crops(kept, SOURCE, data.source), kept.add(WEIGHTS, weights))
     target = _crops(kept, TRAINING, data.target.train)
     warmup = digest_of(start, target, _views(kept, data, WARMUP))
     arms = {
