@@ -59,14 +59,14 @@ def adaptation_inputs(
     """
     kept, file = Inputs(out), recipe.pretrained
     weights = [*([] if file is None else [file]), *start]
-    start = digest_of(_crops(kept, SOURCE, data.source), kept.add(WEIGHTS, weights))
+    source = digest_of(_crops(kept, SOURCE, data.source), kept.add(WEIGHTS, weights))
     target = _crops(kept, TRAINING, data.target.train)
-    warmup = digest_of(start, target, _views(kept, data, WARMUP))
+    warmup = digest_of(source, target, _views(kept, data, WARMUP))
     arms = {
         name: digest_of(warmup, _extra(kept, data.target, name, target), _views(kept, data, name))
         for name in recipe.arms
     }
-    return kept, CellInputs({START: start, WARMUP: warmup, **arms}, _evaluation(kept, data.target))
+    return kept, CellInputs({START: source, WARMUP: warmup, **arms}, _evaluation(kept, data.target))
 
 
 def evaluation_inputs(
