@@ -23,12 +23,20 @@ USES = {  # title, own pose, torso-affine, warps
 }  # fmt: skip
 WARPS = ("warps_grey", "warps_other_ground")
 IN_SHORT = {title: arms for title, arms in USES.items() if "mirrored" not in title}
-COMMANDS = {
-    "identity_grey": "--paper --flow identity",
-    "affine_grey": "--paper --flow torso-affine --poses-each 4",
-    "warps_grey": "--paper --poses-each 4",
+HEADS = {
+    "real_only": "real crops",
+    "grounds": "real crops on other grounds",
+    "identity_other_ground": "own pose",
+    "affine_kept": "torso affine",
+    "own_body_kept": "surface flow",
 }
-"""Options of `reidaug augment` that make the crops of an arm."""
+COMMANDS = {
+    "grounds": "none",
+    "identity_other_ground": "`--flow identity`",
+    "affine_kept": "`--flow torso-affine --poses-each 4`",
+    "own_body_kept": "`--flow surface --poses-each 4`",
+}
+"""Options of `reidaug augment` that make the crops of an arm of the grid."""
 
 
 def headline(results: Path) -> tuple[list[str], list[str]]:
@@ -78,29 +86,31 @@ def beside_rendered(results: Path) -> list[str]:
 
 def settings(run: Mapping[str, Any]) -> list[str]:
     """Write the grid of docs/does-it-help.md: how much there is, and what to expect of what."""
+    grid, method = run["settings"], run["method"]
+    heads = [HEADS[arm] for arm in grid[0]["rows"] if arm != "start"]
     lines = [
-        f"`{run['command']}`, {run['hardware']}, {run['date']}; mAP of the test people, mean over "
-        f"{len(run['settings'][0]['seeds'])} seeds with a start of their own; in brackets the 95 % "
-        f"interval over people.{_of_whom(run['market'])}",
+        f"`{run['command']}`, {run['hardware']}, commit {run['commit']}, {run['date']}; mAP of the "
+        f"test people, mean over {len(grid[0]['seeds'])} seeds with a start of their own; in "
+        "brackets the 95 % interval over people, verdicts by Holm's rule over the whole "
+        f"table.{_of_whom(run['market'])}",
         "",
-        "| people | crops | cameras of each | real crops | best extra crops | over real crops "
-        "| warps over their best control |",
-        "|---" * 7 + "|",
+        f"| people | crops | cameras of each | {' | '.join(heads)} | surface flow over real crops "
+        "| over its best control |",
+        "|---" * (5 + len(heads)) + "|",
     ]
-    for setting in run["settings"]:
-        arms, compared = setting["arms"], setting["comparisons"]
-        best = max(compared, key=lambda arm: mean(arms[arm]["mAP"]))
+    for setting in grid:
+        rows = setting["rows"]
+        over = rows[method]["over_controls"]
         cells = [
             str(setting["train_people"]),
             f"{setting['train_images']} ({setting['images_each'] or 'all'} of each)",
             str(setting["cameras_each"] or "all"),
-            _spread(arms["real_only"]["mAP"]),
-            f"{best}: {_spread(arms[best]['mAP'])}",
-            _gain(compared[best]["over_real_only"]),
-            _gain(compared["warps_grey"]["over_best_control"]),
+            *(_spread(row["mAP"]) for arm, row in rows.items() if arm != "start"),
+            _judged(rows[method]["gain"]),
+            f"{HEADS[over['vs']]}: {_judged(over)}",
         ]
         lines.append(f"| {' | '.join(cells)} |")
-    return [*lines, "", *_advice(run["settings"])]
+    return [*lines, "", *_advice(grid)]
 
 
 def job(run: Mapping[str, Any]) -> list[str]:
@@ -150,11 +160,11 @@ def _advice(grid: Sequence[Mapping[str, Any]]) -> list[str]:
     lines = ["| extra crops | `reidaug augment CROPS --out OUT ...` | gain over real crops, mean "
              "over settings | settings with a gain | with a loss |", "|---" * 5 + "|"]  # fmt: skip
     for arm, flags in COMMANDS.items():
-        gains = [setting["comparisons"][arm]["over_real_only"] for setting in grid]
-        words = [verdict(gain) for gain in gains]
+        gains = [setting["rows"][arm]["gain"] for setting in grid]
+        better = [gain["mean"] > 0 for gain in gains if gain["evident"]]
         lines.append(
-            f"| {arm} | `{flags}` | {mean(g['mean'] for g in gains):+.1f} "
-            f"| {words.count('a gain')} of {len(gains)} | {words.count('a loss')} |"
+            f"| {HEADS[arm]} | {flags} | {mean(g['mean'] for g in gains):+.1f} "
+            f"| {sum(better)} of {len(gains)} | {len(better) - sum(better)} |"
         )
     return lines
 
@@ -184,6 +194,12 @@ def _uses(run: Mapping[str, Any]) -> list[str]:
 def _gain(found: Mapping[str, Any]) -> str:
     low, high = found["ci"]
     return f"{found['mean']:+.1f} ({low:+.1f} to {high:+.1f}): {verdict(found)}"
+
+
+def _judged(found: Mapping[str, Any]) -> str:
+    low, high = found["interval"]
+    verdict = ("a gain" if found["mean"] > 0 else "a loss") if found["evident"] else "no evidence"
+    return f"{found['mean']:+.1f} ({low:+.1f} to {high:+.1f}): {verdict}"
 
 
 def _spread(values: Sequence[float]) -> str:

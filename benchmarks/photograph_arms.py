@@ -5,12 +5,12 @@ set; the arms' extra crops are made from them by `reidaug augment` with joints a
 BlazePose. Query and gallery are those of the tune or the test people.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-from joblib import delayed
 from photograph_crops import link_crops, write_split
 
 from reidaug.augment.augmented_dataset import augment_dataset
@@ -24,7 +24,6 @@ from reidaug.experiments.finetune_config import FinetuneRecipe, read_data
 from reidaug.experiments.results import arm_scores
 from reidaug.experiments.statistics import best, paired_gain
 from reidaug.flow.builtin import SHIPPED, SURFACE, named_flow
-from reidaug.jobs import run_tasks
 from reidaug.perception.dataset_poses import estimate_poses
 from reidaug.recipes import load
 from reidaug.runs import RunFolder
@@ -64,29 +63,9 @@ CONTROLS: Mapping[str, tuple[str, ...]] = {
     "warps_other_ground": OTHER,
     "good_mirrored_warps_grey": GREY,
     "own_body_grey": GREY,
+    "own_body_kept": ("real_only", "grounds", "identity_other_ground", "affine_kept"),
 }
 """What an arm's gain must not be explained by: the same use of own-pose and torso-affine crops."""
-SHARES, IMAGES, CAMERAS = (0.1, 0.3, 1.0), (2, 4, None), (1, None)
-
-
-class Setting(NamedTuple):
-    """How much of the training data there is; None for all of it."""
-
-    people_share: float  # of the train people
-    images_each: int | None  # crops of each
-    cameras_each: int | None  # cameras that see each
-
-    @property
-    def name(self) -> str:
-        """Name of its run folder."""
-        images, cameras = self.images_each or "all", self.cameras_each or "all"
-        return f"people{self.people_share:.0%}-images_{images}-cameras_{cameras}".replace("%", "")
-
-    def keys(self) -> list[str]:
-        """Changes to the recipe, as in ``--set``."""
-        return [
-            f"{key}={'null' if value is None else value}" for key, value in self._asdict().items()
-        ]
 
 
 def make_crops(
@@ -159,9 +138,12 @@ def recipe_of(
     path: Path, out: Path, part: Part, each: int, settings: Sequence[str] = ()
 ) -> FinetuneRecipe:
     """Read a recipe of this folder for the crops that `make_crops` wrote, with some changes."""
-    names = load(path, FinetuneRecipe).arms.keys() & ARMS.keys()
-    roots = [f"arms.{name}={warps(out, each) / name}" for name in sorted(names)]
-    return load(path, FinetuneRecipe, [f"dataset={out / part}", *roots, *settings])
+    named = load(path, FinetuneRecipe)
+    keys = [f"dataset={out / part}"] + ([f"masks={out / MASKS}"] if named.masks else [])
+    for name in sorted(named.arms.keys() & ARMS.keys()):
+        crops, changes = str(warps(out, each) / name), named.arms[name].changes
+        keys.append(f"arms.{name}={json.dumps({'crops': crops, 'changes': changes})}")
+    return load(path, FinetuneRecipe, [*keys, *settings])
 
 
 def compare_arms(recipe: FinetuneRecipe, folder: Path, *, workers: int | None) -> dict[str, Any]:
@@ -184,37 +166,3 @@ def compare_arms(recipe: FinetuneRecipe, folder: Path, *, workers: int | None) -
         comparisons[name] = {key: asdict(gain) for key, gain in found.items()}
     kept = {key: value for key, value in report.items() if key not in NOT_KEPT}
     return {**kept, "comparisons": comparisons}
-
-
-def compare_settings(
-    recipe: Path, out: Path, part: Part, each: int, *, keys: Sequence[str], workers: int
-) -> list[dict[str, Any]]:
-    """Compare the arms of a recipe with parts of the training data.
-
-    Args:
-        recipe: The recipe.
-        out: Where `make_crops` wrote the crops.
-        part: The people that are evaluated.
-        each: As for `make_crops`.
-        keys: Changes to the recipe, as in ``--set``.
-        workers: Settings trained in parallel.
-    """
-    settings = [
-        Setting(share, images, cameras)
-        for cameras in CAMERAS
-        for share in SHARES
-        for images in IMAGES
-    ]
-    tasks = (
-        delayed(compare_arms)(
-            recipe_of(recipe, out, part, each, [*keys, *setting.keys()]),
-            out / f"{recipe.stem}-{part}" / setting.name,
-            workers=1,
-        )
-        for setting in settings
-    )
-    kept = ("train_people", "train_images", "seeds", "arms", "start", "comparisons", "extra_crops")
-    return [
-        {**setting._asdict(), **{key: report[key] for key in kept}}
-        for setting, report in zip(settings, run_tasks(tasks, workers), strict=True)
-    ]

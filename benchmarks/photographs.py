@@ -5,7 +5,8 @@
 job: the paper's augmentation, every training crop into 25 poses, with estimated joints and masks.
 round-trips: how much of person and pose warps keep (needs --osnet FILE).
 arms: real crops alone, and with warps or their controls, from an ImageNet network.
-grid: the same with a tenth, a third or all of the people, few crops or all, one camera or all.
+grid: copies on other grounds with a tenth, a third or all of the people, two crops or all, one
+camera or all.
 gpu: real crops, own pose and warps at 256 x 128, on a GPU in at most nine minutes.
 
 People are split once and for all (`reidaug.data.people_split`): choices are made on `--part tune`;
@@ -21,8 +22,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from photograph_arms import RECIPES, compare_arms, compare_settings, make_crops, recipe_of
+from photograph_arms import RECIPES, compare_arms, make_crops, recipe_of
 from photograph_crops import NEEDED, sizes
+from photograph_grid import compare_settings
 from photograph_job import warp_everything
 from photograph_round_trips import FULL, ROWS, SMALL, SMALL_ROWS, measure
 from photograph_scores import lines
@@ -31,7 +33,7 @@ from shipped import weights_of
 
 from reidaug.errors import ReidaugError, UsageError
 from reidaug.files import write_atomically
-from reidaug.flow.builtin import SHIPPED
+from reidaug.flow.builtin import SHIPPED, SURFACE
 from reidaug.machine import cores
 
 # Of 25 poses, how many each training crop is warped into: more than the short trainings draw.
@@ -145,8 +147,8 @@ def measure_grid(options: argparse.Namespace) -> dict[str, Any]:
     for setting in settings:
         cameras = "all cameras" if setting["cameras_each"] is None else "one camera"
         size = f"{setting['train_people']} people, {setting['train_images']} crops, {cameras}"
-        print(f"{size}; warps_grey: {in_words(setting['comparisons']['warps_grey'])}")
-    return {"settings": settings}
+        print(f"{size}: {setting['rows'][recipe.method]}")
+    return {"weights": weights_of(SURFACE), "method": recipe.method, "settings": settings}
 
 
 def in_words(found: Mapping[str, Any]) -> str:

@@ -28,8 +28,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from evidence import Array, compared, holm, mean_of, precision_of, scored
-from photograph_arms import RECIPES, Setting, make_crops, warp_crops, warps
+from photograph_arms import RECIPES, make_crops, warp_crops, warps
 from photograph_crops import NEEDED
+from photograph_grid import Setting
 from provenance import RESULTS, about, write_result
 from shipped import weights_of
 

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import photographs
 import pytest
-from photograph_arms import ARMS, CONTROLS, RECIPES, Setting, recipe_of
+from photograph_arms import ARMS, CONTROLS, RECIPES, recipe_of
 from photograph_crops import link_crops, sizes, write_split
+from photograph_grid import Setting
 from stick_market import stick_market
 
 from reidaug.data.market1501 import GALLERY, QUERY, TRAIN, read_market1501
@@ -80,17 +81,20 @@ def test_every_arm_of_a_recipe_is_made_and_has_its_controls(path: Path, tmp_path
     assert recipe.dataset == tmp_path / "tune"
     assert recipe.start_per_seed and str(recipe.weights) == "imagenet"
     for name, arm in recipe.arms.items():
-        root = None if name == "real_only" else tmp_path / "warps-3" / name
+        root = None if name in ("real_only", "grounds") else tmp_path / "warps-3" / name
         assert arm.crops == (root,)
         assert name in ARMS or root is None
-        if "warps" in name:
-            background = "other" if ARMS[name][1].get("background") == "other" else "grey"
+        if name in CONTROLS:
+            background = ARMS[name][1].get("background", "grey")
             own_and_affine = {
                 control for control in CONTROLS[name] if ARMS.get(control, ("",))[0] in
                 ("identity", "torso-affine")
             }  # fmt: skip
             assert len(own_and_affine) == 2
-            assert all(background in control for control in own_and_affine)
+            assert all(
+                ARMS[control][1].get("background", "grey") == background
+                for control in own_and_affine
+            )
             assert "real_only" in CONTROLS[name]
 
 

@@ -1,0 +1,106 @@
+"""The same comparison with parts of the training data: who has little, and what helps there.
+
+Called by `photographs.py`. A setting is a share of the training people, with a number of crops and
+of cameras each; in every setting extra crops are compared with real crops alone and with their own
+controls. Evidence is that of all settings together, by Holm's rule.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from evidence import compared, holm, mean_of, precision_of, scored
+from joblib import delayed
+from photograph_arms import CONTROLS, recipe_of
+
+from reidaug.data.people_split import Part
+from reidaug.experiments.finetune import FinetuneGrid, finetune
+from reidaug.experiments.finetune_config import FinetuneRecipe, read_data
+from reidaug.jobs import run_tasks
+from reidaug.runs import RunFolder
+
+SHARES, IMAGES, CAMERAS = (0.1, 0.3, 1.0), (2, None), (1, None)
+
+
+class Setting(NamedTuple):
+    """How much of the training data there is; None for all of it."""
+
+    people_share: float  # of the train people
+    images_each: int | None  # crops of each
+    cameras_each: int | None  # cameras that see each
+
+    @property
+    def name(self) -> str:
+        """Name of its run folder."""
+        images, cameras = self.images_each or "all", self.cameras_each or "all"
+        return f"people{self.people_share:.0%}-images_{images}-cameras_{cameras}".replace("%", "")
+
+    def keys(self) -> list[str]:
+        """Changes to the recipe, as in ``--set``."""
+        return [
+            f"{key}={'null' if value is None else value}" for key, value in self._asdict().items()
+        ]
+
+
+def compare_settings(
+    recipe: Path, out: Path, part: Part, each: int, *, keys: Sequence[str], workers: int
+) -> list[dict[str, Any]]:
+    """Compare the arms of a recipe with parts of the training data.
+
+    Args:
+        recipe: The recipe.
+        out: Where `photograph_arms.make_crops` wrote the crops.
+        part: The people that are evaluated.
+        each: Poses that each training crop is warped into.
+        keys: Changes to the recipe, as in ``--set``.
+        workers: Settings trained in parallel.
+
+    Returns:
+        For each setting its sizes, and of each arm in ``rows`` mAP by seed, ``gain`` over real
+        crops alone and, where it has controls, ``over_controls``.
+    """
+    settings = [
+        Setting(share, images, cameras)
+        for cameras in CAMERAS
+        for share in SHARES
+        for images in IMAGES
+    ]
+    tasks = (
+        delayed(compare_arms_of)(
+            recipe_of(recipe, out, part, each, [*keys, *setting.keys()]),
+            out / f"{recipe.stem}-{part}" / setting.name,
+        )
+        for setting in settings
+    )
+    found = list(run_tasks(tasks, workers))
+    for kind in ("gain", "over_controls"):
+        holm(
+            {
+                f"{k}/{arm}": row[kind]
+                for k, setting in enumerate(found)
+                for arm, row in setting["rows"].items()
+                if kind in row
+            }
+        )
+    return [
+        {**setting._asdict(), **values} for setting, values in zip(settings, found, strict=True)
+    ]
+
+
+def compare_arms_of(recipe: FinetuneRecipe, folder: Path) -> dict[str, Any]:
+    """Train all arms of a setting, and compare them; without a verdict."""
+    report = finetune(recipe, folder, resume=True, workers=1).as_dict()
+    data = read_data(recipe)
+    grid = FinetuneGrid(recipe, data, RunFolder(folder, resumed=True))
+    rows = {arm: precision_of(grid, arm) for arm in ("start", *recipe.arms)}
+    people, real = data.query_pids, rows["real_only"]
+    extra = [arm for arm in recipe.arms if arm != "real_only"]
+    gains = {arm: compared(rows[arm], real, people) for arm in extra}
+    against = {
+        arm: max((name for name in CONTROLS[arm] if name in rows), key=lambda n: mean_of(rows[n]))
+        for arm in extra
+        if arm in CONTROLS
+    }
+    over = {arm: compared(rows[arm], rows[base], people) for arm, base in against.items()}
+    sizes = {key: report[key] for key in ("train_people", "train_images", "seeds")}
+    return {**sizes, "rows": scored(rows, gains, over, against)}
