@@ -21,10 +21,11 @@ def adaptation_uses(result: Mapping[str, Any]) -> list[str]:
     """Write the tables of uses_adaptation.json: test people, then tune people."""
     setting, cells = result["setting"], result["cells"]
     lines = [
-        f"`{result['command']}`, {result['hardware']}, {result['date']}; W and surface flow as in "
-        f"the package; {result['seeds']} seeds, each with a start of its own; {setting['rounds']} "
-        f"rounds of {setting['round_steps']} steps; {setting['views']} warps of each crop, weight "
-        f"{setting['weight']:g}; 95 % intervals over people, verdicts by Holm's rule.",
+        f"`{result['command']}`, {result['hardware']}, {result['date']}; W-SA and surface flow as "
+        f"in the package; {result['seeds']} seeds, each with a start of its own; "
+        f"{setting['rounds']} rounds of {setting['round_steps']} steps; {setting['views']} warps "
+        f"of each crop, weight {setting['weight']:g}; 95 % intervals over people, verdicts by "
+        "Holm's rule.",
     ]
     for name in [name for name in CELLS if name in cells]:
         lines += ["", *_tested(CELLS[name], cells[name]["rows"])]
@@ -46,7 +47,8 @@ def _tested(title: str, rows: Mapping[str, Any]) -> list[str]:
         f"{spread(rows['warmup']['mAP'])}, adapted without views {spread(plain['mAP'])}, over "
         f"the start {_gain(plain['over_start'])}.",
         "",
-        f"| views are | {HEAD} | W: over the best control | surface flow: over the best control |",
+        f"| views are | {HEAD} | W-SA: over the best control "
+        "| surface flow: over the best control |",
         "|---|---|---|---|---|---|---|",
     ]
     for use in [use for use in USES if f"{use}-own" in rows]:

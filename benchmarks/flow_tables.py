@@ -1,6 +1,7 @@
 """The small tables of flow estimators as Markdown, from the files under benchmarks/results."""
 
 from collections.abc import Mapping
+from statistics import stdev
 from typing import Any, NamedTuple
 
 from multiplicity import RULE, standing
@@ -27,7 +28,18 @@ SCORES = {
 CLOSED = ("joint_blend", "torso_affine", "identity")
 NAMES = {
     "unwarpme": "UnWarpME",
-    "unwarpme_exact": "UnWarpME, exact flows",
+    "unwarpme_affine_only": "UnWarpME, affine task alone",
+    "unwarpme_untrained": "UnWarpME, untrained",
+    "unwarpme_channel": "UnWarpME, unit length per channel",
+    "unwarpme_sa": "UnWarpME-SA",
+    "unwarpme_sa_affine_only": "UnWarpME-SA, affine task alone",
+    "unwarpme_sa_untrained": "UnWarpME-SA, untrained",
+    "unwarpme_sa_exact": "UnWarpME-SA, exact flows",
+    "unwarpme_sa_exact_perceptual": "UnWarpME-SA, exact flows, perceptual loss",
+    "fomm_untrained": "FOMM, untrained",
+    "mraa_untrained": "MRAA, untrained",
+    "tpsmm_untrained": "TPSMM, untrained",
+    "gfla64_untrained": "GFLA64, untrained",
     "fomm": "FOMM",
     "mraa": "MRAA",
     "tpsmm": "TPSMM",
@@ -37,6 +49,8 @@ NAMES = {
     "torso_affine": "torso affine",
     "identity": "identity",
 }
+BEFORE = {"unwarpme": "UnWarpME-SA", "unwarpme_exact": "UnWarpME-SA, exact flows"}
+"""Rows of reports that do not say their seeds: until then ``small`` had the soft argmax."""
 TITLES = {
     "table1": "Table 1: every method with its own training",
     "parametric": "One generator and one set of losses for four flows",
@@ -54,6 +68,18 @@ def drawn(report: Mapping[str, Any]) -> str:
     return f"95 % intervals over {report.get('interval_over', 'pairs')}"
 
 
+def seeds_of(report: Mapping[str, Any]) -> str:
+    """Write with how many seeds rows were trained."""
+    count = len(report.get("seeds", ()))
+    return f"; means ± deviation over {count} seeds" if count else "; one seed"
+
+
+def title_of(report: Mapping[str, Any], name: str) -> str:
+    """Write the name of a row."""
+    names = NAMES if "seeds" in report else {**NAMES, **BEFORE}
+    return names.get(name, f"`{name}`")
+
+
 def scores(report: Mapping[str, Any], *, closed: bool = True) -> list[str]:
     """Tabulate means with 95 % intervals: estimators down, scores across."""
     rows = {n: row for n, row in report["rows"].items() if closed or n not in CLOSED}
@@ -62,7 +88,7 @@ def scores(report: Mapping[str, Any], *, closed: bool = True) -> list[str]:
     lines.append("|---" * (len(present) + 1) + "|")
     for name, row in rows.items():
         cells = [_cell(row, score) for score in present]
-        lines.append(f"| {NAMES.get(name, f'`{name}`')} | {' | '.join(cells)} |")
+        lines.append(f"| {title_of(report, name)} | {' | '.join(cells)} |")
     return lines
 
 
@@ -118,9 +144,9 @@ def table1(report: Mapping[str, Any]) -> list[str]:
         "",
         "![The same people warped by every estimator](table1.png)",
         "",
-        f"Pair by pair against UnWarpME, of the first five scores, {family(report)} (the "
-        "differences with their intervals are in [paper.md](paper.md), with the other small tables "
-        "and what they cannot show):",
+        f"Pair by pair against {title_of(report, report['reference'])}, of the first five scores, "
+        f"{family(report)} (the differences with their intervals are in [paper.md](paper.md), with "
+        "the other small tables and what they cannot show):",
         "",
         *in_words(report),
         "",
@@ -134,7 +160,8 @@ def page(reports: Mapping[str, Mapping[str, Any]]) -> list[str]:
         lines += [f"### {TITLES[name]}", ""]
         lines += [f"`{report['command']}`, {report['hardware']}, {report['date']}; "]
         lines += [
-            f"{report['budget']:,} pairs per row, {report['pairs']} test pairs; {drawn(report)}.",
+            f"{report['budget']:,} pairs per row, {report['pairs']} test pairs; {drawn(report)}"
+            f"{seeds_of(report)}.",
             "",
         ]
         lines += [*scores(report, closed=name == "table1"), ""]
@@ -153,7 +180,7 @@ def _trained_differences(report: Mapping[str, Any]) -> list[tuple[str, dict[str,
     stand = standing({(n, score): row[score] for n, row in rows.items() for score in row})
     return [
         (
-            NAMES.get(name, f"`{name}`"),
+            title_of(report, name),
             {
                 score: dict(found) if (name, score) in stand else {**found, "words": NO_EVIDENCE}
                 for score, found in row.items()
@@ -168,7 +195,9 @@ def _cell(row: Mapping[str, Any], score: str) -> str:
         return "-"
     low, high = row[f"{score}_ci"]
     digits = SCORES[score].digits
-    return f"{row[score]:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
+    by_seed = row.get(f"{score}_by_seed")
+    spread = f" ± {stdev(by_seed):.{digits}f}" if by_seed else ""
+    return f"{row[score]:.{digits}f}{spread} ({low:.{digits}f} to {high:.{digits}f})"
 
 
 def _difference(score: str, found: Mapping[str, Any]) -> str:

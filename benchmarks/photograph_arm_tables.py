@@ -45,7 +45,7 @@ def headline(results: Path) -> tuple[list[str], list[str]]:
     if run is None:
         return [], []
     lines = [
-        "| photographs, mAP | real crops | own pose | torso-affine warps | **UnWarpME warps** "
+        "| photographs, mAP | real crops | own pose | torso-affine warps | **UnWarpME-SA warps** "
         "| warps over the best control, 95 % |",
         "|---|---|---|---|---|---|",
         *_uses(run),

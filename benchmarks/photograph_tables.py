@@ -7,8 +7,8 @@ NAMES = {
     "own_pose_grey": "own pose on grey",
     "torso_affine": "torso affine",
     "joint_blend": "joint blend",
-    "flow_allow": "W (`market`)",
-    "flow_mirror": "W (`market`), half turns mirrored",
+    "flow_allow": "W-SA (`market`)",
+    "flow_mirror": "W-SA (`market`), half turns mirrored",
     "surface_allow": "**surface flow**",
     "surface_mirror": "**surface flow**, half turns mirrored",
 }
@@ -39,11 +39,11 @@ VIEWS = {
     "flip": "mirror image",
     "grey": "crop on grey, own pose",
     "torso_affine": "torso affine",
-    "market": "**W**",
+    "market": "**W-SA**",
     "surface": "**surface flow**",
     "grey_other": "crop on other grounds, own pose",
     "torso_affine_other": "torso affine, on other grounds",
-    "market_other": "**W**, on other grounds",
+    "market_other": "**W-SA**, on other grounds",
     "surface_other": "**surface flow**, on other grounds",
 }
 

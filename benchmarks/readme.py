@@ -30,7 +30,7 @@ ARMS = {
     "real_only": "the real crops once more",
     "identity_grey": "own pose on grey",
     "affine_grey": "torso-affine warps on grey",
-    "warps_grey": "**UnWarpME warps on grey**",
+    "warps_grey": "**UnWarpME-SA warps on grey**",
     "true_views_grey": "true other views on grey (the ceiling)",
 }
 EXPERIMENTS = {
@@ -45,7 +45,7 @@ _ONE_PIECE = (
     "Rows that share people and starts, as the first two do, are one piece of evidence, not two."
 )
 ROWS = {
-    "unwarpme": "**UnWarpME**",
+    "unwarpme": "**UnWarpME-SA**",
     "joint_blend": "joint blend",
     "torso_affine": "torso affine",
     "identity": "identity",
@@ -82,7 +82,7 @@ def arms() -> list[str]:
     lines, sources = headline(RESULTS)
     lines += [
         "| rendered people, mAP | real crops | own pose on grey | torso-affine warps "
-        "| **UnWarpME warps** | warps over the best control on grey, 95 % |",
+        "| **UnWarpME-SA warps** | warps over the best control on grey, 95 % |",
         "|---|---|---|---|---|---|",
     ]
     for name, title in EXPERIMENTS.items():

@@ -8,7 +8,7 @@ from provenance import read_result
 FLOWS = {
     "own_pose_grey": "own pose on grey",
     "torso_affine": "torso affine",
-    "flow_mirror": "W, half turns mirrored",
+    "flow_mirror": "W-SA, half turns mirrored",
     "surface_mirror": "**surface flow**",
 }
 TURNS = ("front or back to side", "side to front or back")
@@ -55,7 +55,7 @@ def on_rendered_people(results: Path) -> list[str]:
     checks = {name: _read(results, f"checkpoint_{name}") for name in ("market", "surface")}
     rows = [
         ("torso affine", checks["surface"], "torso_affine"),
-        ("W", checks["market"], "checkpoint"),
+        ("W-SA", checks["market"], "checkpoint"),
         ("**surface flow**", checks["surface"], "checkpoint"),
     ]
     lines = [
@@ -64,7 +64,7 @@ def on_rendered_people(results: Path) -> list[str]:
         f"joints by {_round(mean['limbs_iou'], 2)}; the flow is {mean['flow_px']:.1f} pixels off "
         f"where the crop shows the place, before it is refined {mean['matched_px']:.1f}.",
         "",
-        f"{_source(checks['surface'])}: {checks['surface']['pairs']} pairs, the same for W.",
+        f"{_source(checks['surface'])}: {checks['surface']['pairs']} pairs, the same for W-SA.",
         "",
         "| | true joints: EPE, ST-LPIPS | BlazePose's joints: EPE, ST-LPIPS |",
         "|---|---|---|",
@@ -81,7 +81,7 @@ def on_rendered_people(results: Path) -> list[str]:
 def by_eye(results: Path) -> list[str]:
     """Tabulate what judges said, and the speed: judged_warps, augment_rate."""
     judged, rate = _read(results, "judged_warps"), _read(results, "augment_rate")
-    rows = {"flow_allow": ("W", "market"), "surface_mirror": ("**surface flow**", "surface")}
+    rows = {"flow_allow": ("W-SA", "market"), "surface_mirror": ("**surface flow**", "surface")}
     lines = [
         f"{_source(judged)}: {judged['warps']} people, agreement {_round(judged['agreement'], 2)}."
         f" Warps a second: {_source(rate)}.",

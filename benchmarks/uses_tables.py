@@ -38,15 +38,15 @@ CONTROLS = {
     "own": "own pose", "affine": "torso affine", "real_only": "real crops",
     "real": "real crops so changed",
 }  # fmt: skip
-HEAD = "own pose | torso affine | W | surface flow"
+HEAD = "own pose | torso affine | W-SA | surface flow"
 
 
 def training_uses(result: Mapping[str, Any]) -> list[str]:
     """Write the tables of uses_training.json: test people, and what was chosen on tune people."""
     lines = [
-        f"`{result['command']}`, {result['hardware']}; W and surface flow as in the package; "
-        f"{result['seeds']} seeds, each with a start of its own; 95 % intervals over people, "
-        "verdicts by Holm's rule.",
+        f"`{result['command']}`, {result['hardware']}; W-SA (UnWarpME-SA) and surface flow as in "
+        f"the package; {result['seeds']} seeds, each with a start of its own; 95 % intervals "
+        "over people, verdicts by Holm's rule.",
     ]
     for name, title in CELLS.items():
         if name in result["cells"]:
