@@ -34,8 +34,6 @@ UNSETTLED: Mapping[str, str] = {
     "checkpoint": _DIRTY,
     "checkpoint_market": _REBASED,
     "checkpoint_surface": _REBASED,
-    "domains_11": _DIRTY,
-    "domains_21": _REBASED,
     "judged_warps": f"{_REBASED}; needs judges",
     "photographs_grid": _DIRTY,
     "round_trip_estimated": _DIRTY,

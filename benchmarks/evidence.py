@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from reidaug.bootstrap import RESAMPLES, resampled_ratios
 from reidaug.experiments.run_grid import Grid
+from reidaug.experiments.statistics import standing
 
-LEVEL = 0.05
 Array = NDArray[np.float64]
 
 
@@ -89,9 +89,6 @@ def holm(tests: dict[str, dict[str, Any]]) -> None:
     By Holm's step-down rule over people and, where there are several seeds, by more than twice the
     standard deviation of the paired differences.
     """
-    left, still = len(tests), True
-    for name in sorted(tests, key=lambda n: tests[n]["p"]):
-        test = tests[name]
-        still = still and test["p"] <= LEVEL / left
-        test["evident"] = bool(still and abs(test["mean"]) > 2 * test.get("std", 0.0))
-        left -= 1
+    stand = standing({name: test["p"] for name, test in tests.items()})
+    for name, test in tests.items():
+        test["evident"] = name in stand and abs(test["mean"]) > 2 * test.get("std", 0.0)

@@ -4,7 +4,9 @@ from collections.abc import Hashable, Mapping
 from statistics import NormalDist
 from typing import Any, TypeVar
 
-LEVEL = 0.05
+from reidaug.experiments import statistics
+from reidaug.experiments.statistics import LEVEL
+
 WIDTH = 2 * NormalDist().inv_cdf(1 - LEVEL / 2)  # of a 95 % interval, in standard errors
 RULE = "Holm's rule"
 
@@ -12,16 +14,12 @@ K = TypeVar("K", bound=Hashable)
 
 
 def standing(tests: Mapping[K, Mapping[str, Any]]) -> set[K]:
-    """Name the differences that stand among all, see `reidaug.experiments.statistics.among_all`.
+    """Name the differences that stand among all, see `reidaug.experiments.statistics.standing`.
 
     Args:
         tests: Differences with ``mean`` and ``ci``, and ``p`` where it was kept.
     """
-    order = sorted(tests, key=lambda name: p_of(tests[name]))
-    for k, name in enumerate(order):
-        if p_of(tests[name]) > LEVEL / (len(order) - k):
-            return set(order[:k])
-    return set(order)
+    return statistics.standing({name: p_of(test) for name, test in tests.items()})
 
 
 def p_of(test: Mapping[str, Any]) -> float:

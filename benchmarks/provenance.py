@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import measured_code
-from measured_code import ROOT, WorkingTree, changed, code_of, git, script_of
+from measured_code import WorkingTree, changed, code_of, git, script_of
 
 from reidaug.machine import describe
 
+ROOT = measured_code.ROOT
 RESULTS = ROOT / "benchmarks" / "results"
 # Environment variables: the commit, on a machine that has its files alone; the machine, where
 # finished work of another one is only summed up.

@@ -13,7 +13,9 @@ from flow_tables import TITLES, drawn, page, sizes, table1
 from multiplicity import share_words
 from photograph_arm_tables import beside_rendered, compared, headline, job, settings, source
 from photograph_tables import averaging, round_trips
+from pose_tables import accuracy, tries
 from provenance import RESULTS, read_result
+from quality_tables import floor, refused, steps, worth
 from reid_tables import in_short, interval, starts, studies, verdict
 from reliability_tables import spoiled, tried
 from shipped import of_these_weights, shipped
@@ -58,6 +60,8 @@ def pages() -> dict[Path, Sequence[str]]:
         ROOT / "README.md": ("\n".join(arms()),),
         ROOT / "docs" / "results.md": (results(),),
         ROOT / "docs" / "paper.md": (paper(),),
+        ROOT / "docs" / "pose.md": poses(),
+        ROOT / "docs" / "quality.md": quality(),
         ROOT / "docs" / "protocols.md": ("\n".join(studies(RESULTS)),),
         ROOT / "docs" / "photographs.md": (
             photographs("job", job),
@@ -125,6 +129,23 @@ def paper() -> str:
         lines += [f"`{result['command']}`, {result['hardware']}, {result['date']}:"]
         lines += ["", *sizes(result)]
     return "\n".join(lines)
+
+
+def poses() -> tuple[str, str]:
+    """Write the tables of docs/pose.md."""
+    return (
+        "\n".join(tries(read_result(RESULTS / "second_tries.json"))),
+        "\n".join(accuracy(read_result(RESULTS / "pose_errors.json"))),
+    )
+
+
+def quality() -> tuple[str, ...]:
+    """Write the tables of docs/quality.md."""
+    warps = read_result(RESULTS / "warp_quality.json")
+    parts = {part: read_result(RESULTS / f"refused_poses_{part}.json") for part in ("test", "tune")}
+    skeletons = read_result(RESULTS / "skeleton_floor.json")
+    written = (worth(warps), refused(parts), steps(warps), floor(skeletons))
+    return tuple("\n".join(lines) for lines in written)
 
 
 def averaged() -> str:

@@ -225,7 +225,7 @@ def _low_data(path: Path) -> list[str]:
 def _seeds(cell: Mapping[str, Any]) -> str:
     """Count the seeds of a cell; older results do not say how many starts they had: one."""
     seeds = len(cell["arms"]["real_only"]["mAP"])
-    return f"{seeds} seeds a cell from {starts({'start': {'mAP': [0.0]}} | cell)}"
+    return f"{seeds} seeds a cell from {starts({'start': {'mAP': [0.0]}, **cell})}"
 
 
 def _reranked(path: Path) -> list[str]:

@@ -1,8 +1,8 @@
 """Comparison of arms, paired over seeds and over the people who are searched for."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -13,6 +13,7 @@ from reidaug.report.experiment import Ceiling, Comparison, Gain
 
 LEVEL = 0.05  # of a test, and of all tests of a family together
 NO_EVIDENCE = "no evidence of a gain"
+K = TypeVar("K", bound=Hashable)
 
 
 class ArmScores(NamedTuple):
@@ -113,23 +114,32 @@ def paired_gain(
 
 
 def among_all(gains: Mapping[str, Gain]) -> dict[str, Gain]:
-    """Keep as evident, of differences that are all looked at, those that Holm's rule lets stand.
+    """Keep as evident, of differences that are all looked at, those that stand by Holm's rule.
 
-    From the least p on, each has to be below `LEVEL` over the number of those left; from the first
-    one above on, none is evident. So the chance that any of them is called evident without being a
-    difference is at most `LEVEL`, however many arms there are. What seeds contradict is not evident
-    either.
+    What seeds contradict is not evident either. See `standing`.
+    """
+    stand = standing({name: 1.0 if gain.p is None else gain.p for name, gain in gains.items()})
+    return {
+        name: gain if name in stand else replace(gain, evident=False, words=NO_EVIDENCE)
+        for name, gain in gains.items()
+    }
+
+
+def standing(p: Mapping[K, float]) -> set[K]:
+    """Name the tests of a family that stand by Holm's rule.
+
+    From the least p on, each has to be at most `LEVEL` over the number of those left; from the
+    first one above on, none stands. So the chance that any stands without a difference is at most
+    `LEVEL`, however many there are.
 
     Source:
         Holm, "A simple sequentially rejective multiple test procedure", 1979.
     """
-    order = sorted(gains, key=lambda name: _p(gains[name]))
-    stands, found = True, dict(gains)
-    for left, name in zip(range(len(order), 0, -1), order, strict=True):
-        stands = stands and _p(gains[name]) <= LEVEL / left
-        if not stands:
-            found[name] = replace(gains[name], evident=False, words=NO_EVIDENCE)
-    return found
+    order = sorted(p, key=lambda name: p[name])
+    for k, name in enumerate(order):
+        if p[name] > LEVEL / (len(order) - k):
+            return set(order[:k])
+    return set(order)
 
 
 def recovered(method: Gain | None, ceiling: Gain) -> float | None:
@@ -165,7 +175,3 @@ def _drawn(
     """Divide sums over the queries of people drawn again; NaN counts as not measured."""
     known = ~np.isnan(parts)
     return resampled_ratios(parts[known], wholes[known], people[known])
-
-
-def _p(gain: Gain) -> float:
-    return 1.0 if gain.p is None else gain.p

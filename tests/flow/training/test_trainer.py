@@ -194,6 +194,22 @@ def test_equation_9_is_the_weighted_sum_of_its_parts() -> None:
     torch.testing.assert_close(losses["perceptual"], expected)
 
 
+def test_a_step_descends_equation_9() -> None:
+    """What the optimiser gets is the weighted sum of what the step reports."""
+    weights = {"perceptual": 2.0, "generative": 0.5, "matching": 0.0, "features": 3.0}
+    mine, descended = whole("generation", weights=weights), []
+    optimise = mine.optimise
+
+    def optimised(total: Tensor, step: int) -> float:
+        descended.append(float(total.detach()))
+        return optimise(total, step)
+
+    mine.optimise = optimised  # type: ignore[assignment]
+    told = mine.step(pairs(4, 0))
+    by_hand = 2 * told["perceptual"] + 0.5 * told["generative"] + 3 * told["features"]
+    assert descended == [pytest.approx(by_hand, rel=1e-5)]
+
+
 def test_parts_of_a_model_learn_at_their_own_rates() -> None:
     mine = whole("generation")
     mine.step(pairs(4, 0))

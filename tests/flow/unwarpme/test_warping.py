@@ -206,9 +206,21 @@ def told(oracle: type[BodyCoordinates] | type[NearestJoint], **keywords: object)
     return net
 
 
+def keep_gradients(net: UnWarpME, learning: bool) -> None:
+    """Let features of an oracle want a gradient, as learnt ones do: training has a way of its own.
+
+    Without this both ways of `filter_matches` would be the one of inference.
+    """
+    if learning:
+        net.encoder.register_forward_hook(
+            lambda module, given, found: found.detach().requires_grad_()
+        )
+
+
 @pytest.mark.parametrize("learning", [True, False])
 def test_a_moved_body_is_fetched_from_where_it_is_and_not_sent_back(learning: bool) -> None:
     net, source = told(BodyCoordinates), torch.zeros(1, 3, *BODY_SIZE)
+    keep_gradients(net, learning)
     with torch.set_grad_enabled(learning):
         flow = net(source, body_moved(), standing())
     there, back = there_and_back(net.grid)
@@ -266,6 +278,7 @@ def test_w_is_equations_2_10_and_3_in_this_order(
         expected = read_out(q / (q.square().sum((1, 2), keepdim=True).sqrt() + EPSILON))
         for less in (c, q, c / c.square().sum((1, 2), keepdim=True).sqrt()):  # each step tells
             assert (read_out(less) - expected).abs().mean() > 0.005
+    keep_gradients(net, learning)
     with torch.set_grad_enabled(learning):
         flow = net(source, *both)
     torch.testing.assert_close(flow, expected, atol=1e-3, rtol=0)
