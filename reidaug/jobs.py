@@ -19,7 +19,7 @@ import torch
 from joblib import Parallel, parallel_config
 
 from reidaug.checksums import sealed, unsealed
-from reidaug.children import end_with_parent, safe_children
+from reidaug.children import deaf_children, end_with_parent, safe_children
 from reidaug.errors import ReidaugError, UsageError, require_extra
 from reidaug.files import check_tensor_file, read_text, write_atomically
 from reidaug.runs import counter
@@ -159,7 +159,9 @@ def run_tasks(
     check_backend(backend)
     return_as = "generator" if ordered else "generator_unordered"
     with safe_children(), _explain_killed_worker(advice), _backend(backend, workers):
-        yield from Parallel(return_as=return_as, batch_size=1)(tasks)
+        with deaf_children():
+            results = Parallel(return_as=return_as, batch_size=1)(tasks)
+        yield from results
 
 
 def check_backend(backend: str) -> None:

@@ -39,6 +39,15 @@ def test_a_killed_worker_is_one_line() -> None:
         list(run_tasks(tasks, 2, advice="try fewer --workers"))
 
 
+def test_workers_do_not_hear_ctrl_c_and_their_parent_does() -> None:
+    """A terminal sends it to all: workers that are being started would print tracebacks."""
+    mine = signal.pthread_sigmask(signal.SIG_BLOCK, [])
+    tasks = [delayed(signal.pthread_sigmask)(signal.SIG_BLOCK, []) for _ in range(2)]
+    for blocked in run_tasks(tasks, 2):
+        assert blocked == {*mine, signal.SIGINT}
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, []) == mine
+
+
 class Unreadable:
     """Raises where it is read."""
 

@@ -81,7 +81,7 @@ def _check_masks(pairs: PairList, recipe: PairsRecipe) -> None:
     """
     masks, without = masks_of(pairs)
     if masks is None and recipe.background == "grey":
-        notice(f"{pairs.folder.parent}: no folder masks: people keep their backgrounds")
+        notice(f"{pairs.folder.parent}: no masks: people keep their backgrounds")
     if masks is None or not without:
         return
     names = {name for pair in pairs.pairs for name in pair}
@@ -141,11 +141,11 @@ def masked_pairs(pairs: PairList, size: Size | None) -> MaskedPairs | None:
 
 
 def masks_of(pairs: PairList) -> tuple[Path | None, list[str]]:
-    """Find the folder of the masks of pairs, None without one, and the images that have none."""
+    """Find the folder of masks, None without any mask, and the images of pairs that have none."""
     masks = pairs.folder.parent / "masks"
-    if not masks.is_dir():
+    there = {file.stem for file in masks.iterdir()} if masks.is_dir() else set()
+    if not there:
         return None, []
-    there = {file.stem for file in masks.iterdir()}
     names = {name for pair in pairs.pairs for name in pair}
     return masks, sorted(name for name in names if Path(name).stem not in there)
 

@@ -61,7 +61,7 @@ def test_one_mask_that_is_missing_is_told_and_unmasks_nobody_in_silence(
     assert f"such as {name}.jpg: whole images are compared" in capsys.readouterr().err
     shutil.rmtree(root / "masks")
     read_splits(train_recipe(root))
-    assert "no folder masks: people keep their backgrounds" in capsys.readouterr().err
+    assert "no masks: people keep their backgrounds" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
