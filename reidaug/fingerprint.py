@@ -155,18 +155,20 @@ class Inputs:
         Raises:
             ReidaugError: A file did: it is named, and the advice is given.
         """
-        if line := self.text(*kinds):
-            raise ReidaugError(
-                f"{self.folder.parent} was made from other files: {line}; {advice}, or put them "
-                "back"
-            )
+        changes = self.changes(*kinds)
+        if not changes:
+            return
+        line = f"{self.folder.parent} was made from other files: {self.text(*kinds)}; {advice}, or "
+        if all(change.unknown for change in changes.values()):
+            raise ReidaugError(f"{line}remove {self.folder} where you know that none changed")
+        raise ReidaugError(f"{line}put them back")
 
     def save(self) -> None:
         """Keep the fingerprints in the run folder, which must exist."""
         self.folder.mkdir(exist_ok=True)
         remove_partials(self.folder)
         for what, lines in self._lines.items():
-            write_atomically(self.file(what), lines)
+            write_atomically(self.file(what), lines, lasting=True)
 
     def file(self, what: str) -> Path:
         """Name the file that keeps the fingerprints of a kind."""

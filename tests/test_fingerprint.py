@@ -174,6 +174,11 @@ def test_damaged_fingerprints_are_told_and_all_is_read_again(
     lines = kept.read_text().splitlines(keepends=True)
     kept.write_text(damage + "".join(lines[1:3]), encoding="latin-1")
     (photos / "0001_c1.jpg").write_text("other")
+    damaged = Inputs(tmp_path / "run")
+    damaged.add("images", photos.rglob("*.jpg"))
+    way = rf"name another, or remove {damaged.folder} where you know that none changed"
+    with pytest.raises(ReidaugError, match=way):
+        damaged.check(advice="name another")
     assert look(tmp_path / "run", photos).text() == "images: 1 unknown (images.txt is damaged)"
     assert not look(tmp_path / "run", photos).changes()
     (photos / "0001_c1.jpg").write_text("another")
