@@ -105,7 +105,10 @@ def adapt(
     if not (resume and recipe.is_finished(out) and not kept.changes()):
         check_crops(data.target, data.source, data.view_crops(), root=recipe.dataset)
     grid = partial(AdaptationGrid, recipe, data, inputs=inputs)
-    return run_experiment(grid, recipe, AdaptationReport, out, kept, resume=resume, workers=workers)
+    return run_experiment(
+        grid, recipe, AdaptationReport, out, kept, resume=resume, workers=workers,
+        look=lambda: adaptation_inputs(recipe, data, out)[0],
+    )  # fmt: skip
 
 
 def dry_run(recipe: AdaptationRecipe) -> AdaptationReport:

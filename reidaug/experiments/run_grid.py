@@ -192,6 +192,7 @@ def run_experiment(
     out: Path,
     kept: Inputs,
     *,
+    look: Callable[[], Inputs],
     resume: bool,
     workers: int | None,
 ) -> R:
@@ -206,11 +207,12 @@ def run_experiment(
         out: Run folder.
         kept: Fingerprints of its inputs. Cells of inputs that changed are made again: evaluated
             where their weights are kept, else trained.
+        look: Fingerprints its inputs once more, when all cells are made.
         resume: Whether to go on with the run it holds.
         workers: As in `run_grid`.
 
     Raises:
-        ReidaugError: The folder holds another run, or training diverges.
+        ReidaugError: The folder holds another run, training diverges, or inputs changed meanwhile.
     """
     folder = RunFolder.open(
         out, options.resolved("finetune-eval"), resume=resume, grows=extends,
@@ -230,6 +232,11 @@ def run_experiment(
     if folder.resumed:
         experiment.rewind()
     run_grid(experiment, workers)
+    if line := look().text():
+        raise ReidaugError(
+            f"{out}: its files changed while it was at work: {line}; the same command with "
+            "--resume makes again what depends on them"
+        )
     report = experiment.report()
     write_atomically(folder.path / "cmc.png", cmc_picture(report.cmc))
     keys = list(experiment.plan())

@@ -143,6 +143,25 @@ def test_a_training_in_which_nothing_was_done_begins_with_the_files_that_are_the
     assert again(pairs, tmp_path / "run") == train(train_recipe(pairs, **SHORT), tmp_path / "new")
 
 
+def test_what_changes_amid_a_training_is_told(
+    pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    step, told = FlowTrainer.step, list[str]()
+
+    def changing(self, batch):
+        told[:] = told or [image(pairs)]
+        return step(self, batch)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(FlowTrainer, "step", changing)
+        train(train_recipe(pairs, **SHORT), tmp_path / "run")
+    line = f"run: changed while it was at work: training {told[0]}; what it learnt is of both"
+    assert line in capfd.readouterr().err
+    with pytest.raises(ReidaugError, match="was made from other files"):
+        again(pairs, tmp_path / "run")
+
+
 def test_moved_pairs_are_the_same_and_a_copy_without_hidden_files_is_told(
     pairs: Path, out: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
