@@ -137,6 +137,18 @@ def test_a_state_is_read_back_until_it_is_removed(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("share", [0.1, 0.4, 0.6, 0.9])
+def test_a_bit_of_a_state_that_changed_is_told(tmp_path: Path, share: float) -> None:
+    """The file is read as it is otherwise, and the training ends with other weights."""
+    state, cpu = StateFile(tmp_path / "arm.state.pt"), torch.device("cpu")
+    state.write({"step": 2, "weights": {"w": torch.ones(4000)}})
+    content = bytearray(state.path.read_bytes())
+    content[int(share * len(content))] ^= 1
+    state.path.write_bytes(content)
+    with pytest.raises(ReidaugError, match="not a readable training state; remove it"):
+        state.read(cpu)
+
+
 @given(count=st.integers(0, 300), length=st.integers(1, 70))
 def test_chunks_keep_the_order(count: int, length: int) -> None:
     items = list(range(count))

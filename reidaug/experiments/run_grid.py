@@ -105,8 +105,6 @@ class Grid(ABC, Generic[R]):
     def finished(self, key: CellKey) -> bool:
         """Whether a cell has a record of the inputs as they are, and kept weights as written."""
         result = self.result(key)
-        if result is None and self.records.path(str(key)).exists():
-            notice(f"{self.records.path(str(key))} is damaged; {key} is made again")
         if result is None or self.stale(key):
             return False
         flaw = "" if result.weights is None else flaw_of(self.model_path(key), result.weights)
@@ -271,6 +269,9 @@ def run_grid(grid: Grid[Any], workers: int | None = None) -> None:
 
     ``workers`` cells are trained in parallel; by default one per core, one on a GPU.
     """
+    for key in grid.plan():
+        if (record := grid.records.path(str(key))).exists() and grid.result(key) is None:
+            notice(f"{record} is damaged; {key} is made again")
     workers = workers or (cores() if PartialState().device.type == "cpu" else 1)
     waves = [[key for key in wave if not grid.finished(key)] for wave in _waves(grid)]
     total = sum(grid.steps(key.name) for wave in waves for key in wave)
