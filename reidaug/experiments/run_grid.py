@@ -95,9 +95,11 @@ class Grid(ABC, Generic[R]):
         return Records(self.folder.path / BEGUN)
 
     def of(self, key: CellKey) -> list[str]:
-        """Give the digests of what the training and the evaluation of a cell depend on."""
+        """Give digests: what training and evaluation of a cell depend on, and what is asked."""
         inputs = self.inputs
-        return ["", ""] if inputs is None else [inputs.training[key.name], inputs.evaluation]
+        if inputs is None:
+            return ["", "", ""]
+        return [inputs.training[key.name], inputs.evaluation, inputs.settings.get(key.name, "")]
 
     def rewind(self) -> None:
         """Drop lines of the log that will be written again; cells may do that themselves."""
@@ -128,27 +130,37 @@ class Grid(ABC, Generic[R]):
             return None
 
     def stale(self, key: CellKey) -> bool:
-        """Whether a cell has a record of other inputs."""
+        """Whether a cell has a record of other inputs, or of another recipe.
+
+        Records of earlier versions do not know of what recipe they are.
+        """
         record = self.records.read(str(key))
-        return isinstance(record, dict) and record.get(OF) != self.of(key)
+        if not isinstance(record, dict):
+            return False
+        own = record.get(OF)
+        return not isinstance(own, list) or len(own) < 2 or own != self.of(key)[: len(own)]
 
     def is_trained(self, key: CellKey) -> bool:
         """Whether the weights of a cell are there, of the inputs as they are."""
-        return self._trained_of(key) == self.of(key)[:1] and self.has_weights(key)
+        return self._is_of_these(key) and self.has_weights(key)
 
-    def _trained_of(self, key: CellKey) -> list[str] | None:
-        """Read what a training that has begun, or has finished, depends on; None: it has not."""
+    def _is_of_these(self, key: CellKey) -> bool:
+        """Whether a training that has begun, or has finished, is of inputs and recipe as they are.
+
+        Those of earlier versions know their inputs alone.
+        """
         begun, record = self.begun.read(str(key)), self.records.read(str(key))
         if begun is None and isinstance(record, dict):
-            begun = record.get(OF, [])[:1]
-        return begun
+            begun = _of_training(record.get(OF) or [])
+        known = isinstance(begun, list) and len(begun) > 0
+        return known and begun == _of_training(self.of(key))[: len(begun)]
 
     def adopt(self) -> None:
         """Take the cells of a run of an earlier version as made of the inputs as they are."""
         for key in self.plan():
             record = self.records.read(str(key))
             if not isinstance(record, dict):
-                self.begun.write(str(key), self.of(key)[:1])
+                self.begun.write(str(key), _of_training(self.of(key)))
             elif OF not in record:
                 self.records.write(str(key), record | {OF: self.of(key)})
 
@@ -158,10 +170,10 @@ class Grid(ABC, Generic[R]):
         What it trained of other inputs is removed first.
         """
         of = self.of(key)
-        if self._trained_of(key) != of[:1]:
+        if not self._is_of_these(key):
             self.records.path(str(key)).unlink(missing_ok=True)
             self.forget(key)
-            self.begun.write(str(key), of[:1])
+            self.begun.write(str(key), _of_training(of))
         self.records.write(str(key), self.train(key, advance).as_record() | {OF: of})
         self.begun.path(str(key)).unlink(missing_ok=True)
         return key
@@ -181,6 +193,11 @@ class Grid(ABC, Generic[R]):
                 "with --resume makes it again, and nothing else"
             )
         return [result for result in found.values() if result is not None]
+
+
+def _of_training(of: Sequence[str]) -> list[str]:
+    """Take from the digests of a cell those that its training depends on."""
+    return [*of[:1], *of[2:]]
 
 
 def run_experiment(
