@@ -208,7 +208,8 @@ def _stopped(
 
 def _loader(trainer: FlowTrainer, pairs: PairList) -> DataLoader[PosePair]:
     recipe = trainer.recipe
-    masked = masked_pairs(pairs, recipe.size) if recipe.background == "grey" else None
+    grey = recipe.background == "grey"
+    masked = masked_pairs(pairs, recipe.size, background="grey") if grey else None
     dataset = PairDataset(pairs, size=recipe.size) if masked is None else masked
     batches = PairBatches(
         len(dataset),
