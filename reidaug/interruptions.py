@@ -10,8 +10,9 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from types import FrameType
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -69,28 +70,34 @@ def interruptible() -> Iterator[None]:
         yield
         return
     _owner, hook = os.getpid(), sys.unraisablehook
-    before = {n: signal.getsignal(n) for n in SIGNALS if signal.getsignal(n) in _DEFAULTS}
-    for number in before:
-        signal.signal(number, _raise)
-
-    def send_again(lost: "sys.UnraisableHookArgs") -> None:
-        if not issubclass(lost.exc_type, KeyboardInterrupt):
-            hook(lost)
-            return
-        number = signal.SIGTERM if issubclass(lost.exc_type, Terminated) else signal.SIGINT
-        signal.signal(number, _raise)
-        again = threading.Timer(SECONDS, os.kill, (os.getpid(), number))
-        again.daemon = True
-        again.start()
-
-    sys.unraisablehook = send_again
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    for number, handler in before.items():
+        if handler in _DEFAULTS:
+            signal.signal(number, _raise)
+    sys.unraisablehook = partial(_send_again, hook)
     try:
         yield
     finally:
         sys.unraisablehook = hook
-        for number in SIGNALS:
-            if signal.getsignal(number) in (_raise, end_at_once):
-                signal.signal(number, before.get(number, signal.SIG_DFL))
+        for number, handler in before.items():
+            if handler in (*_DEFAULTS, _raise):
+                signal.signal(number, handler)
+            elif handler == end_at_once:
+                signal.signal(number, signal.SIG_DFL)
+
+
+def _send_again(
+    hook: Callable[["sys.UnraisableHookArgs"], object], lost: "sys.UnraisableHookArgs"
+) -> None:
+    """Send the signal of an interruption that nobody could catch again; pass others to a hook."""
+    if not issubclass(lost.exc_type, KeyboardInterrupt):
+        hook(lost)
+        return
+    number = signal.SIGTERM if issubclass(lost.exc_type, Terminated) else signal.SIGINT
+    signal.signal(number, _raise)
+    again = threading.Timer(SECONDS, os.kill, (os.getpid(), number))
+    again.daemon = True
+    again.start()
 
 
 def _raise(number: int, frame: FrameType | None) -> None:

@@ -92,6 +92,8 @@ def test_an_interruption_amid_the_disposal_of_an_object_is_not_lost(
     before = [signal.getsignal(n) for n in WORDS]
     kind = Terminated if number == signal.SIGTERM else KeyboardInterrupt
     with pytest.raises(kind), interruptible():
+        with interruptible():  # of a command that runs another
+            pass
         Disposed()
         time.sleep(10)
     assert capfd.readouterr().err == ""
