@@ -155,13 +155,11 @@ class Inputs:
         Raises:
             ReidaugError: A file did: it is named, and the advice is given.
         """
-        changes = self.changes(*kinds)
-        if not changes:
-            return
-        line = f"{self.folder.parent} was made from other files: {self.text(*kinds)}; {advice}, or "
-        if all(change.unknown for change in changes.values()):
-            raise ReidaugError(f"{line}remove {self.folder} where you know that none changed")
-        raise ReidaugError(f"{line}put them back")
+        if line := self.text(*kinds):
+            raise ReidaugError(
+                f"{self.folder.parent} was made from other files: {line}; {advice}, put them back, "
+                f"or remove {self.folder} to go on with those that are there"
+            )
 
     def save(self) -> None:
         """Keep the fingerprints in the run folder, which must exist."""

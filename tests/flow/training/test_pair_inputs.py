@@ -98,7 +98,8 @@ def test_a_training_on_other_files_is_refused(pairs: Path, out: Path, change: Ch
     assert str(refused.value).startswith(f"{out} was made from other files: training ")
     assert told in str(refused.value)
     assert str(refused.value).endswith(
-        "; name another folder with --out to train on them, or put them back"
+        "; name another folder with --out to train on them, put them back, or remove "
+        f"{out}/.inputs to go on with those that are there"
     )
     assert {name: file for name, file in content(out).items() if name != ".lock"} == before
 
