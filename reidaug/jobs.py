@@ -9,7 +9,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from io import BytesIO
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -159,7 +159,7 @@ def run_tasks(
     check_backend(backend)
     return_as = "generator" if ordered else "generator_unordered"
     with safe_children(), _explain_killed_worker(advice), _backend(backend, workers):
-        with deaf_children():
+        with deaf_children() if workers > 1 and backend == "loky" else nullcontext():
             results = Parallel(return_as=return_as, batch_size=1)(tasks)
         yield from results
 

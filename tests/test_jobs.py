@@ -1,5 +1,7 @@
 import pickle
 import signal
+import subprocess
+import sys
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
@@ -39,13 +41,24 @@ def test_a_killed_worker_is_one_line() -> None:
         list(run_tasks(tasks, 2, advice="try fewer --workers"))
 
 
+HEARD = """
+import signal
+from joblib import delayed
+from reidaug.jobs import run_tasks
+look = (signal.SIG_BLOCK, [])
+for _ in range(2):
+    print(list(run_tasks([delayed(signal.pthread_sigmask)(*look)] * 2, 2)))
+print(signal.pthread_sigmask(*look))
+"""
+
+
 def test_workers_do_not_hear_ctrl_c_and_their_parent_does() -> None:
     """A terminal sends it to all: workers that are being started would print tracebacks."""
-    mine = signal.pthread_sigmask(signal.SIG_BLOCK, [])
-    tasks = [delayed(signal.pthread_sigmask)(signal.SIG_BLOCK, []) for _ in range(2)]
-    for blocked in run_tasks(tasks, 2):
-        assert blocked == {*mine, signal.SIGINT}
-    assert signal.pthread_sigmask(signal.SIG_BLOCK, []) == mine
+    ran = subprocess.run(
+        [sys.executable, "-c", HEARD], capture_output=True, text=True, check=True, timeout=120
+    )
+    deaf = "[{<Signals.SIGINT: 2>}, {<Signals.SIGINT: 2>}]"
+    assert ran.stdout.splitlines() == [deaf, deaf, "set()"]
 
 
 class Unreadable:
