@@ -115,6 +115,25 @@ def describe(changed: Mapping[str, str]) -> str:
     return f"{name} is {flaw}" + (f", and {more:,} more like it" if more else "")
 
 
+def check_file(path: Path) -> None:
+    """Check a file that another command reads, such as weights, if it is of a run of ours.
+
+    Args:
+        path: The file, in the run folder or in a folder of it.
+
+    Raises:
+        ReidaugError: It is missing or damaged.
+    """
+    path = path.absolute()
+    for folder in path.parents[:2]:
+        sums, name = Checksums(folder / SUMS), path.relative_to(folder).as_posix()
+        if flaw := sums.changed({name}).get(name):
+            raise ReidaugError(
+                f"{path} is {flaw}; make it again by the command that wrote it, or remove "
+                f"{sums.path} if the change is meant"
+            )
+
+
 def check_written(folder: Path) -> None:
     """Check that the data of a finished run, which another command reads, are as it wrote them.
 

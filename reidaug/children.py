@@ -2,10 +2,12 @@
 
 import os
 import select
+import signal
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from multiprocessing import resource_tracker
 
 SAFE_PATH = "PYTHONSAFEPATH"
 SECONDS_BETWEEN_LOOKS = 0.2
@@ -27,6 +29,25 @@ def safe_children() -> Iterator[None]:
             del os.environ[SAFE_PATH]
         else:
             os.environ[SAFE_PATH] = before
+
+
+@contextmanager
+def deaf_children() -> Iterator[None]:
+    """Let processes that are started in the block, and by threads begun there, not hear Ctrl-C.
+
+    A terminal sends it to them too; those that hear it while they start print a traceback each.
+    They end with their parent, which hears it.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    # Where it is started amid the block, as pools of workers do, it lets this thread hear again.
+    resource_tracker.ensure_running()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def end_with_parent(parent: int | None = None) -> None:

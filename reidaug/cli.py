@@ -1,14 +1,9 @@
 """The command line: `reidaug COMMAND --help` is the manual."""
 
-import os
 import signal
 import sys
-import threading
 import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib import import_module
-from types import FrameType
 from typing import NamedTuple
 
 import click
@@ -16,6 +11,13 @@ import click
 from reidaug import __version__
 from reidaug.children import safe_children
 from reidaug.errors import ReidaugError, require_extra
+from reidaug.interruptions import (
+    Terminated,
+    interruptible,
+    interruption_in,
+    line_of,
+    raise_from_now_on,
+)
 from reidaug.locks import locks_of_a_command
 
 
@@ -52,10 +54,6 @@ EXTRAS = {
 """Modules that an extra brings, as far as commands import them at once."""
 
 
-class Terminated(KeyboardInterrupt):
-    """The process was asked to end, by SIGTERM."""
-
-
 class LazyGroup(click.Group):
     """A group whose commands are imported when they are used: `reidaug --help` answers at once."""
 
@@ -74,6 +72,7 @@ class LazyGroup(click.Group):
             return None
         require_extra(entry.extra, *EXTRAS.get(entry.extra, ()))
         command: click.Command = import_module(f"reidaug.commands.{entry.module}").command
+        raise_from_now_on()
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -101,57 +100,29 @@ def main(argv: list[str] | None = None) -> None:
     """
     argv = sys.argv[1:] if argv is None else argv
     try:
-        with _terminable(), safe_children(), locks_of_a_command():
+        with interruptible(), safe_children(), locks_of_a_command():
             group.main(argv, prog_name="reidaug", standalone_mode=False)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
-    except (click.Abort, KeyboardInterrupt) as error:
-        if isinstance(error.__cause__, EOFError):  # which click takes for the user's Ctrl-D
-            click.echo(
-                f"reidaug: a file is shorter than it should be ({error.__cause__}); "
-                f"reidaug -v {' '.join(argv[:1])} shows which", err=True,
-            )  # fmt: skip
-            if argv[:1] in (["-v"], ["--verbose"]):
-                traceback.print_exception(error.__cause__)
-            sys.exit(1)
-        terminated = isinstance(error.__cause__ or error, Terminated)
-        click.echo(
-            f"reidaug: {'terminated' if terminated else 'interrupted'}; run the same command again "
-            "to continue (with --resume, where it has that option)",
-            err=True,
-        )
-        sys.exit(143 if terminated else 130)
-    except (ReidaugError, OSError) as error:
+    except (Exception, KeyboardInterrupt) as error:
+        interruption = interruption_in(error)
+        if interruption is not None:
+            number = signal.SIGTERM if isinstance(interruption, Terminated) else signal.SIGINT
+            click.echo(line_of(number), err=True)
+            sys.exit(128 + number)
+        if isinstance(error, click.Abort):  # which click makes of an `EOFError`, the user's Ctrl-D
+            line = f"a file is shorter than it should be ({error.__cause__}); reidaug -v "
+            line += f"{' '.join(argv[:1])} shows which"
+        elif isinstance(error, ReidaugError | OSError):
+            line = _one_line(error)
+        else:
+            raise
         if argv[:1] in (["-v"], ["--verbose"]):
-            traceback.print_exc()
-        click.echo(f"reidaug: {_one_line(error)}", err=True)
+            traceback.print_exception(error.__cause__ if isinstance(error, click.Abort) else error)
+        click.echo(f"reidaug: {line}", err=True)
         sys.exit(error.exit_code if isinstance(error, ReidaugError) else 1)
     sys.exit(0)
-
-
-@contextmanager
-def _terminable() -> Iterator[None]:
-    """Let SIGTERM end the command as Ctrl-C does: files are closed, workers ended, locks given up.
-
-    A handler of the caller's stays, and so does the signal's own effect outside the main thread.
-    """
-    main, own = threading.current_thread() is threading.main_thread(), os.getpid()
-    if not main or signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:
-        yield
-        return
-
-    def end(number: int, frame: FrameType | None) -> None:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        if os.getpid() != own:  # a copy of this process, which works for it
-            os.kill(os.getpid(), signal.SIGTERM)
-        raise Terminated
-
-    signal.signal(signal.SIGTERM, end)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def _one_line(error: Exception) -> str:

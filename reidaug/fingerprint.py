@@ -157,8 +157,8 @@ class Inputs:
         """
         if line := self.text(*kinds):
             raise ReidaugError(
-                f"{self.folder.parent} was made from other files: {line}; {advice}, or put them "
-                "back"
+                f"{self.folder.parent} was made from other files: {line}; {advice}, put them back, "
+                f"or remove {self.folder} to go on with those that are there"
             )
 
     def save(self) -> None:
@@ -166,7 +166,7 @@ class Inputs:
         self.folder.mkdir(exist_ok=True)
         remove_partials(self.folder)
         for what, lines in self._lines.items():
-            write_atomically(self.file(what), lines)
+            write_atomically(self.file(what), lines, lasting=True)
 
     def file(self, what: str) -> Path:
         """Name the file that keeps the fingerprints of a kind."""

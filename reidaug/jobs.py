@@ -9,7 +9,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from io import BytesIO
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -19,9 +19,9 @@ import torch
 from joblib import Parallel, parallel_config
 
 from reidaug.checksums import sealed, unsealed
-from reidaug.children import end_with_parent, safe_children
+from reidaug.children import deaf_children, end_with_parent, safe_children
 from reidaug.errors import ReidaugError, UsageError, require_extra
-from reidaug.files import check_tensor_file, read_text, write_atomically
+from reidaug.files import check_tensor_file, is_intact, read_text, write_atomically
 from reidaug.runs import counter
 
 BACKENDS = ("loky", "dask")
@@ -112,10 +112,10 @@ class StateFile:
         if not self.path.exists():
             return None
         check_tensor_file(self.path, what="training state")
-        try:
-            state = torch.load(self.path, map_location=device, weights_only=True)
-        except Exception:  # damaged files make the reader raise anything
-            state = None
+        state = None
+        if is_intact(self.path):
+            with suppress(Exception):  # damaged files make the reader raise anything
+                state = torch.load(self.path, map_location=device, weights_only=True)
         if not isinstance(state, dict):
             raise ReidaugError(
                 f"{self.path}: not a readable training state; remove it, and the same command "
@@ -159,7 +159,9 @@ def run_tasks(
     check_backend(backend)
     return_as = "generator" if ordered else "generator_unordered"
     with safe_children(), _explain_killed_worker(advice), _backend(backend, workers):
-        yield from Parallel(return_as=return_as, batch_size=1)(tasks)
+        with deaf_children() if workers > 1 and backend == "loky" else nullcontext():
+            results = Parallel(return_as=return_as, batch_size=1)(tasks)
+        yield from results
 
 
 def check_backend(backend: str) -> None:

@@ -71,6 +71,13 @@ def at_new_places(
     return settled(begun, wanted, False, ""), tuple(moves)
 
 
+def without_places(values: Any, places: Collection[str]) -> Any:
+    """Leave out the keys of YAML values, at any depth, whose values are paths."""
+    if isinstance(values, Mapping):
+        return {k: without_places(v, places) for k, v in values.items() if k not in places}
+    return [without_places(v, places) for v in values] if isinstance(values, list) else values
+
+
 def check_moves(folder: Path, moves: Sequence[Move], inputs: Inputs | None) -> str:
     """Check that what a recipe names at another place is what its run began with.
 

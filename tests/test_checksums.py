@@ -6,7 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reidaug.checksums import SUMS, Checksums, check_written, describe, flaw_of, sealed, unsealed
+from reidaug.checksums import (
+    SUMS,
+    Checksums,
+    check_file,
+    check_written,
+    describe,
+    flaw_of,
+    sealed,
+    unsealed,
+)
 from reidaug.errors import ReidaugError
 from reidaug.files import checksum, write_atomically
 
@@ -75,6 +84,21 @@ def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     assert flaw_of(tmp_path / "pipe", "0") == "not readable"
     assert flaw_of(tmp_path / "a\0b", "0") == "missing"
+
+
+def test_a_file_of_a_run_is_asked_for_by_whoever_reads_it(tmp_path: Path) -> None:
+    weights = tmp_path / "checkpoints" / "start.safetensors"
+    weights.parent.mkdir()
+    weights.write_bytes(b"weights")
+    check_file(weights)  # of no run of ours
+    sums = Checksums(tmp_path / SUMS)
+    sums.write({"checkpoints/start.safetensors": checksum(weights), "gone": "0"})
+    check_file(weights)
+    weights.write_bytes(b"Weights")
+    with pytest.raises(ReidaugError, match=r"start.safetensors is not as it was written; make it"):
+        check_file(weights)
+    sums.path.unlink()
+    check_file(weights)
 
 
 def test_whoever_reads_a_run_is_told_what_is_damaged(tmp_path: Path) -> None:

@@ -134,7 +134,7 @@ def test_new_gone_and_renamed_files_are_named(photos: Path, tmp_path: Path) -> N
         "images: 1 changed (more/0004_c1.jpg), 1 renamed (0001_c1.jpg to 0009_c1.jpg), "
         "1 new (0000_c1.jpg), 1 gone (0002_c1.jpg)"
     )
-    with pytest.raises(ReidaugError, match=r"0004_c1\.jpg.*; name another folder, or put them"):
+    with pytest.raises(ReidaugError, match=r"0004_c1\.jpg.*; name another folder, put them"):
         found.check(advice="name another folder")
     found.check("masks", advice="name another folder")
 
@@ -174,6 +174,11 @@ def test_damaged_fingerprints_are_told_and_all_is_read_again(
     lines = kept.read_text().splitlines(keepends=True)
     kept.write_text(damage + "".join(lines[1:3]), encoding="latin-1")
     (photos / "0001_c1.jpg").write_text("other")
+    damaged = Inputs(tmp_path / "run")
+    damaged.add("images", photos.rglob("*.jpg"))
+    way = rf"name another, put them back, or remove {damaged.folder} to go on with those that"
+    with pytest.raises(ReidaugError, match=way):
+        damaged.check(advice="name another")
     assert look(tmp_path / "run", photos).text() == "images: 1 unknown (images.txt is damaged)"
     assert not look(tmp_path / "run", photos).changes()
     (photos / "0001_c1.jpg").write_text("another")

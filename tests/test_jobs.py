@@ -1,5 +1,7 @@
 import pickle
 import signal
+import subprocess
+import sys
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
@@ -37,6 +39,26 @@ def test_a_killed_worker_is_one_line() -> None:
     tasks = [delayed(signal.raise_signal)(number) for number in (signal.SIGKILL,)]
     with pytest.raises(ReidaugError, match=r"^a worker was killed.*; try fewer --workers$"):
         list(run_tasks(tasks, 2, advice="try fewer --workers"))
+
+
+HEARD = """
+import signal
+from joblib import delayed
+from reidaug.jobs import run_tasks
+look = (signal.SIG_BLOCK, [])
+for _ in range(2):
+    print(list(run_tasks([delayed(signal.pthread_sigmask)(*look)] * 2, 2)))
+print(signal.pthread_sigmask(*look))
+"""
+
+
+def test_workers_do_not_hear_ctrl_c_and_their_parent_does() -> None:
+    """A terminal sends it to all: workers that are being started would print tracebacks."""
+    ran = subprocess.run(
+        [sys.executable, "-c", HEARD], capture_output=True, text=True, check=True, timeout=120
+    )
+    deaf = "[{<Signals.SIGINT: 2>}, {<Signals.SIGINT: 2>}]"
+    assert ran.stdout.splitlines() == [deaf, deaf, "set()"]
 
 
 class Unreadable:
@@ -126,6 +148,18 @@ def test_a_state_is_read_back_until_it_is_removed(tmp_path: Path) -> None:
     state.remove()
     state.remove()
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("share", [0.1, 0.4, 0.6, 0.9])
+def test_a_bit_of_a_state_that_changed_is_told(tmp_path: Path, share: float) -> None:
+    """The file is read as it is otherwise, and the training ends with other weights."""
+    state, cpu = StateFile(tmp_path / "arm.state.pt"), torch.device("cpu")
+    state.write({"step": 2, "weights": {"w": torch.ones(4000)}})
+    content = bytearray(state.path.read_bytes())
+    content[int(share * len(content))] ^= 1
+    state.path.write_bytes(content)
+    with pytest.raises(ReidaugError, match="not a readable training state; remove it"):
+        state.read(cpu)
 
 
 @given(count=st.integers(0, 300), length=st.integers(1, 70))

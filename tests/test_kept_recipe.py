@@ -12,6 +12,7 @@ from reidaug.kept_recipe import (
     keep_copy,
     read_copy,
     values_of,
+    without_places,
 )
 
 TEXT = "command: train-flow\nsteps: 3\n"
@@ -55,6 +56,11 @@ def test_places_move_at_any_depth_and_nothing_else_does() -> None:
         },
     }  # fmt: skip
     assert begun["dataset"] == "/old"
+
+
+def test_a_recipe_without_places_has_all_other_values() -> None:
+    values = {"dataset": "/a", "arms": {"w": {"crops": ["/b"], "only": True}}, "size": [1, 2]}
+    assert without_places(values, PLACES) == {"arms": {"w": {"only": True}}, "size": [1, 2]}
 
 
 @pytest.mark.parametrize("other", [None, 5, {"a": "b"}, ["/new", "/more"]])

@@ -84,7 +84,8 @@ def test_a_model_of_torchreid_is_evaluated(place: Path) -> None:
     assert ran(commands()[0]) == 0
     files = {path.name for path in (place / "runs" / "osnet").iterdir()}
     assert files == {
-        ".inputs", "recipe.yaml", "report.json", "checksums.json", "cmc.png", "ranked.png",
+        ".inputs", ".recipe.json", "recipe.yaml", "report.json", "checksums.json", "cmc.png",
+        "ranked.png",
         "queries.csv",
     }  # fmt: skip
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from reidaug.checksums import flaw_of
+from reidaug.checksums import check_file, flaw_of
 from reidaug.errors import UsageError
 from reidaug.experiments.adaptation_cell import AdaptationCell, is_trained, state_file
 from reidaug.experiments.adaptation_config import START, TEACHER, WARMUP, AdaptationRecipe
@@ -109,7 +109,10 @@ def adapt(
         check_grounds(recipe)
         check_crops(data.target, data.source, data.view_crops(), root=recipe.dataset)
     grid = partial(AdaptationGrid, recipe, data, inputs=inputs)
-    return run_experiment(grid, recipe, AdaptationReport, out, kept, resume=resume, workers=workers)
+    return run_experiment(
+        grid, recipe, AdaptationReport, out, kept, resume=resume, workers=workers,
+        look=lambda: adaptation_inputs(recipe, data, out)[0],
+    )  # fmt: skip
 
 
 def dry_run(recipe: AdaptationRecipe) -> AdaptationReport:
@@ -149,6 +152,7 @@ def check_networks(recipe: AdaptationRecipe) -> None:
     size = recipe.networks()
     network = build_dgnet(size, 2)
     if recipe.pretrained is not None:
+        check_file(recipe.pretrained)
         load_weights(network.encoder, recipe.pretrained)
     images = torch.zeros(2, 3, *size.size)
     batch = DomainBatch(images, images, torch.arange(2), SOURCE)

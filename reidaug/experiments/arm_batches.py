@@ -12,6 +12,7 @@ from reidaug.experiments.warp_quality import qualities
 from reidaug.reid.batches import TrainingBatches
 from reidaug.reid.crops import Crops
 from reidaug.reid.grounds import Grounds
+from reidaug.runs import notice
 
 
 def arm_batches(recipe: FinetuneRecipe, data: ExperimentData, name: str) -> TrainingBatches:
@@ -48,7 +49,7 @@ def arm_batches(recipe: FinetuneRecipe, data: ExperimentData, name: str) -> Trai
 
 
 def check_arms(recipe: FinetuneRecipe, data: ExperimentData) -> None:
-    """Collect the crops of every arm once, before any work.
+    """Collect the crops of every arm once, before any work, and tell which masks are missing.
 
     Raises:
         ReidaugError: As `arm_batches`.
@@ -56,6 +57,14 @@ def check_arms(recipe: FinetuneRecipe, data: ExperimentData) -> None:
     """
     for name in recipe.arms:
         arm_batches(recipe, data, name)
+    if recipe.masks is None or not any(recipe.of_arm(name).grounds for name in recipe.arms):
+        return
+    masks = recipe.masks
+    if without := [p for p in data.train if not mask_path(masks, p.key).is_file()]:
+        notice(
+            f"{masks}: no mask of {len(without):,} of {len(data.train):,} training crops, such as "
+            f"{without[0].key}; they keep their grounds, and lend none"
+        )
 
 
 def crops_of(people: Sequence[Person], recipe: FinetuneRecipe, cache_mb: int) -> Crops:

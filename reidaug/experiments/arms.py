@@ -1,5 +1,6 @@
 """Arms of an experiment: their training crops, and which ones are compared."""
 
+import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,8 +9,10 @@ from typing import Annotated, Any, ClassVar, Literal, TypeVar
 import torch
 from pydantic import Field, model_validator
 
+from reidaug.fingerprint import digest_of
+from reidaug.kept_recipe import without_places
 from reidaug.machine import fast_precision
-from reidaug.recipes import Megabytes, Part, Recipe, Seed, Weight, merged
+from reidaug.recipes import Megabytes, Part, Recipe, Seed, Weight, merged, place_keys
 from reidaug.reid.evaluation.ranking import Metric
 from reidaug.runs import REPORT, stored_recipe
 
@@ -17,6 +20,8 @@ Side = Annotated[int, Field(ge=16, le=4096)]  # pixels; a ResNet's last map is a
 ARM_NAME = re.compile(r"[^\W_][\w.+-]*")
 E = TypeVar("E", bound="ExperimentOptions")
 ROLES = ("method", "baseline", "controls", "ceiling")
+FREE = frozenset(("arms", "seeds", *ROLES))
+"""Keys of a recipe that may grow or change while its finished cells stay."""
 
 
 class Arm(Recipe):
@@ -129,16 +134,26 @@ class ExperimentOptions(Recipe):
         return precision == "bfloat16"
 
 
+def settings_of(options: ExperimentOptions, name: str) -> str:
+    """Digest what a recipe asks of the cells of an arm, or of a stage before all arms.
+
+    Not its paths, whose content has digests of its own, nor what `extends` leaves free.
+    """
+    values = without_places(options.model_dump(mode="json"), place_keys(type(options)))
+    arm = values["arms"].get(name)
+    shared = {key: value for key, value in values.items() if key not in FREE}
+    return digest_of(json.dumps([shared, arm], sort_keys=True))
+
+
 def extends(begun: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
     """Whether an experiment can go on with the cells of one that has begun; both are YAML values.
 
     It may have more arms, other seeds after the first (which may have trained the start of all),
     and compare other arms.
     """
-    free = {"arms", "seeds", *ROLES}
     if not {"arms", "seeds"} <= begun.keys():  # of another command, or damaged
         return False
-    fixed, same = ({k: v for k, v in r.items() if k not in free} for r in (begun, wanted))
+    fixed, same = ({k: v for k, v in r.items() if k not in FREE} for r in (begun, wanted))
     return (
         fixed == same
         and begun["seeds"][0] == wanted["seeds"][0]

@@ -3,12 +3,14 @@
 import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 from reidaug.data.images import mask_path
 from reidaug.data.market1501 import Person, find_root
 from reidaug.experiments.adaptation_config import WARMUP, AdaptationRecipe
 from reidaug.experiments.adaptation_data import AdaptationData
+from reidaug.experiments.arms import settings_of
 from reidaug.experiments.experiment_data import ExperimentData
 from reidaug.experiments.finetune_config import START, FinetuneRecipe
 from reidaug.experiments.warp_quality import MANIFEST
@@ -23,6 +25,8 @@ class CellInputs(NamedTuple):
 
     training: Mapping[str, str]  # what the weights of a stage or arm depend on, by its name
     evaluation: str  # of query and gallery
+    # What the recipe asks of a stage or arm, by its name; none: it is not known.
+    settings: Mapping[str, str] = MappingProxyType({})
 
 
 def finetune_inputs(
@@ -43,7 +47,8 @@ def finetune_inputs(
     for name in recipe.arms:
         own = [start, _extra(kept, data, name, real), _qualities(kept, recipe, name)]
         training[name] = digest_of(*own, masks if recipe.of_arm(name).grounds else "")
-    return kept, CellInputs(training, _evaluation(kept, data))
+    settings = {name: settings_of(recipe, name) for name in training}
+    return kept, CellInputs(training, _evaluation(kept, data), settings)
 
 
 def adaptation_inputs(
@@ -66,7 +71,9 @@ def adaptation_inputs(
         name: digest_of(warmup, _extra(kept, data.target, name, target), _views(kept, data, name))
         for name in recipe.arms
     }
-    return kept, CellInputs({START: source, WARMUP: warmup, **arms}, _evaluation(kept, data.target))
+    training = {START: source, WARMUP: warmup, **arms}
+    settings = {name: settings_of(recipe, name) for name in training}
+    return kept, CellInputs(training, _evaluation(kept, data.target), settings)
 
 
 def evaluation_inputs(

@@ -78,7 +78,10 @@ def finetune(
     kept, inputs = finetune_inputs(recipe, data, out)
     check_recipe_crops(recipe, data, finished=out if resume and not kept.changes() else None)
     grid = partial(FinetuneGrid, recipe, data, inputs=inputs)
-    return run_experiment(grid, recipe, FinetuneReport, out, kept, resume=resume, workers=workers)
+    return run_experiment(
+        grid, recipe, FinetuneReport, out, kept, resume=resume, workers=workers,
+        look=lambda: finetune_inputs(recipe, data, out)[0],
+    )  # fmt: skip
 
 
 def dry_run(recipe: FinetuneRecipe) -> FinetuneReport:

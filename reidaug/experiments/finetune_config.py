@@ -9,6 +9,7 @@ import torch
 from accelerate import PartialState
 from pydantic import Field, model_validator
 
+from reidaug.checksums import check_file
 from reidaug.data.market1501 import Person
 from reidaug.errors import UsageError
 from reidaug.experiments.arms import Arm, ExperimentOptions, Side
@@ -228,6 +229,8 @@ def build_checked_network(recipe: FinetuneRecipe, people: int, *, training: bool
         UsageError: There is no such network, or it does not keep to `reidaug.reid.model_contract`.
     """
     weights = recipe.start_file()
+    if weights is not None:
+        check_file(weights)
     with seeded(0):
         model, loaded = build_network(recipe, people, 0, weights)
     objectives = [recipe.of_arm(arm).objective for arm in recipe.arms] if training else []

@@ -95,9 +95,11 @@ class Grid(ABC, Generic[R]):
         return Records(self.folder.path / BEGUN)
 
     def of(self, key: CellKey) -> list[str]:
-        """Give the digests of what the training and the evaluation of a cell depend on."""
+        """Give digests: what training and evaluation of a cell depend on, and what is asked."""
         inputs = self.inputs
-        return ["", ""] if inputs is None else [inputs.training[key.name], inputs.evaluation]
+        if inputs is None:
+            return ["", "", ""]
+        return [inputs.training[key.name], inputs.evaluation, inputs.settings.get(key.name, "")]
 
     def rewind(self) -> None:
         """Drop lines of the log that will be written again; cells may do that themselves."""
@@ -105,8 +107,6 @@ class Grid(ABC, Generic[R]):
     def finished(self, key: CellKey) -> bool:
         """Whether a cell has a record of the inputs as they are, and kept weights as written."""
         result = self.result(key)
-        if result is None and self.records.path(str(key)).exists():
-            notice(f"{self.records.path(str(key))} is damaged; {key} is made again")
         if result is None or self.stale(key):
             return False
         flaw = "" if result.weights is None else flaw_of(self.model_path(key), result.weights)
@@ -130,27 +130,37 @@ class Grid(ABC, Generic[R]):
             return None
 
     def stale(self, key: CellKey) -> bool:
-        """Whether a cell has a record of other inputs."""
+        """Whether a cell has a record of other inputs, or of another recipe.
+
+        Records of earlier versions do not know of what recipe they are.
+        """
         record = self.records.read(str(key))
-        return isinstance(record, dict) and record.get(OF) != self.of(key)
+        if not isinstance(record, dict):
+            return False
+        own = record.get(OF)
+        return not isinstance(own, list) or len(own) < 2 or own != self.of(key)[: len(own)]
 
     def is_trained(self, key: CellKey) -> bool:
         """Whether the weights of a cell are there, of the inputs as they are."""
-        return self._trained_of(key) == self.of(key)[:1] and self.has_weights(key)
+        return self._is_of_these(key) and self.has_weights(key)
 
-    def _trained_of(self, key: CellKey) -> list[str] | None:
-        """Read what a training that has begun, or has finished, depends on; None: it has not."""
+    def _is_of_these(self, key: CellKey) -> bool:
+        """Whether a training that has begun, or has finished, is of inputs and recipe as they are.
+
+        Those of earlier versions know their inputs alone.
+        """
         begun, record = self.begun.read(str(key)), self.records.read(str(key))
         if begun is None and isinstance(record, dict):
-            begun = record.get(OF, [])[:1]
-        return begun
+            begun = _of_training(record.get(OF) or [])
+        known = isinstance(begun, list) and len(begun) > 0
+        return known and begun == _of_training(self.of(key))[: len(begun)]
 
     def adopt(self) -> None:
         """Take the cells of a run of an earlier version as made of the inputs as they are."""
         for key in self.plan():
             record = self.records.read(str(key))
             if not isinstance(record, dict):
-                self.begun.write(str(key), self.of(key)[:1])
+                self.begun.write(str(key), _of_training(self.of(key)))
             elif OF not in record:
                 self.records.write(str(key), record | {OF: self.of(key)})
 
@@ -160,10 +170,10 @@ class Grid(ABC, Generic[R]):
         What it trained of other inputs is removed first.
         """
         of = self.of(key)
-        if self._trained_of(key) != of[:1]:
+        if not self._is_of_these(key):
             self.records.path(str(key)).unlink(missing_ok=True)
             self.forget(key)
-            self.begun.write(str(key), of[:1])
+            self.begun.write(str(key), _of_training(of))
         self.records.write(str(key), self.train(key, advance).as_record() | {OF: of})
         self.begun.path(str(key)).unlink(missing_ok=True)
         return key
@@ -185,6 +195,11 @@ class Grid(ABC, Generic[R]):
         return [result for result in found.values() if result is not None]
 
 
+def _of_training(of: Sequence[str]) -> list[str]:
+    """Take from the digests of a cell those that its training depends on."""
+    return [*of[:1], *of[2:]]
+
+
 def run_experiment(
     grid: Callable[[RunFolder], Grid[R]],
     options: ExperimentOptions,
@@ -192,6 +207,7 @@ def run_experiment(
     out: Path,
     kept: Inputs,
     *,
+    look: Callable[[], Inputs],
     resume: bool,
     workers: int | None,
 ) -> R:
@@ -206,11 +222,12 @@ def run_experiment(
         out: Run folder.
         kept: Fingerprints of its inputs. Cells of inputs that changed are made again: evaluated
             where their weights are kept, else trained.
+        look: Fingerprints its inputs once more, when all cells are made.
         resume: Whether to go on with the run it holds.
         workers: As in `run_grid`.
 
     Raises:
-        ReidaugError: The folder holds another run, or training diverges.
+        ReidaugError: The folder holds another run, training diverges, or inputs changed meanwhile.
     """
     folder = RunFolder.open(
         out, options.resolved("finetune-eval"), resume=resume, grows=extends,
@@ -230,6 +247,11 @@ def run_experiment(
     if folder.resumed:
         experiment.rewind()
     run_grid(experiment, workers)
+    if line := look().text():
+        raise ReidaugError(
+            f"{out}: its files changed while it was at work: {line}; the same command with "
+            "--resume makes again what depends on them"
+        )
     report = experiment.report()
     write_atomically(folder.path / "cmc.png", cmc_picture(report.cmc))
     keys = list(experiment.plan())
@@ -264,6 +286,9 @@ def run_grid(grid: Grid[Any], workers: int | None = None) -> None:
 
     ``workers`` cells are trained in parallel; by default one per core, one on a GPU.
     """
+    for key in grid.plan():
+        if (record := grid.records.path(str(key))).exists() and grid.result(key) is None:
+            notice(f"{record} is damaged; {key} is made again")
     workers = workers or (cores() if PartialState().device.type == "cpu" else 1)
     waves = [[key for key in wave if not grid.finished(key)] for wave in _waves(grid)]
     total = sum(grid.steps(key.name) for wave in waves for key in wave)

@@ -103,7 +103,8 @@ def score_pairs(
         generators=generators,
     )
     shape = size_of(PairDataset(pairs, size=size)[0].target)
-    region = "image" if masked_pairs(pairs, size) is None else "foreground"
+    whole = masked_pairs(pairs, size, background=background) is None
+    region = "image" if whole else "foreground"
     return Scored(shape, len(pairs.pairs), region, values, np.array(people_of(pairs.pairs)))
 
 
@@ -113,9 +114,10 @@ def scored_batches(
     """Read pairs in batches of `BATCH` to score; arguments as in `score_pairs`.
 
     Raises:
-        ReidaugError: A file cannot be read.
+        ReidaugError: A file cannot be read, or some masks are missing.
     """
-    plain, masked = PairDataset(pairs, size=size), masked_pairs(pairs, size)
+    plain = PairDataset(pairs, size=size)
+    masked = masked_pairs(pairs, size, background=background)
     for start in range(0, len(plain), BATCH):
         indices = range(start, min(start + BATCH, len(plain)))
         read = [plain[k] for k in indices]

@@ -11,9 +11,11 @@ from stick_market import stick_market
 from reidaug.augment import engine
 from reidaug.augment.engine import RECORDS
 from reidaug.augment.target_poses import read_poses
+from reidaug.augment.training_pairs import make_pairs
 from reidaug.data.images import encode_jpeg, encode_png, read_image
 from reidaug.data.keypoints import read_keypoints, write_patn
 from reidaug.data.market1501 import TRAIN
+from reidaug.errors import ReidaugError
 from reidaug.geometry.pose import Pose
 from reidaug.jobs import Records
 
@@ -240,3 +242,28 @@ def test_a_run_of_an_earlier_version_goes_on(market: Path, tmp_path: Path) -> No
     before = content(tmp_path / "out")
     warps(market, out)
     assert content(out).keys() == before.keys()
+
+
+def test_a_dataset_that_was_moved_is_the_same(
+    market: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    out, pairs = tmp_path / "out", tmp_path / "pairs"
+    warps(market, out)
+    make_pairs(market, pairs)
+    before = {name: time for name, time in times(out).items() if name.startswith(TRAIN)}
+    moved = market.rename(tmp_path / "moved")
+    warps(moved, out)
+    make_pairs(moved, pairs)
+    told = capfd.readouterr().err
+    for run in (out, pairs):
+        assert f"{run}: dataset was {market} and is {moved} now; " in told
+    assert {name: time for name, time in times(out).items() if name.startswith(TRAIN)} == before
+    # Links lead to where the dataset is.
+    assert len(list((out / "query").iterdir())) == len(list((pairs / "train").iterdir())) == 9
+    moved.rename(market)
+    write_patn(market / JOINTS, {
+        name: Pose(pose.xy * 0.9, pose.visible)
+        for name, pose in read_keypoints(market / JOINTS).poses.items()
+    })  # fmt: skip
+    with pytest.raises(ReidaugError, match=r"dataset was .*, with other content \(joints: 9 ch"):
+        warps(market, out)

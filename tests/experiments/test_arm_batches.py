@@ -1,5 +1,6 @@
 """Training batches of arms: what is known of extra crops."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from reidaug.data.manifest import write_manifest
 from reidaug.data.market1501 import TRAIN
 from reidaug.errors import ReidaugError, UsageError
 from reidaug.experiments import finetune as finetune_module
-from reidaug.experiments.arm_batches import arm_batches
+from reidaug.experiments.arm_batches import arm_batches, check_arms
 from reidaug.experiments.finetune import finetune
 from reidaug.experiments.finetune_config import START, read_data
 from reidaug.experiments.warp_quality import MANIFEST
@@ -100,6 +101,19 @@ def test_grounds_belong_to_the_arm_that_asks_for_them(root, masks) -> None:
         assert mask == masks / f"{path.stem}.png"
     assert batches_of(root, "real_only", arms=arms, masks=str(masks)).grounds is None
     assert batches_of(root, START, arms=arms, masks=str(masks)).grounds is None
+
+
+def test_crops_without_a_mask_are_counted(root, masks, tmp_path, capsys) -> None:
+    some = shutil.copytree(masks, tmp_path / "some")
+    first = min(some.iterdir())
+    settings = recipe(root, grounds=0.5, masks=str(some))
+    data = read_data(settings)
+    check_arms(settings, data)
+    assert not capsys.readouterr().err
+    first.unlink()
+    check_arms(settings, data)
+    told = f"{some}: no mask of 1 of {len(data.train)} training crops, such as {first.stem}.jpg; "
+    assert capsys.readouterr().err.startswith(told)
 
 
 def test_grounds_without_one_mask_are_refused_before_anything_is_written(root, tmp_path) -> None:

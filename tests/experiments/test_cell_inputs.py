@@ -15,6 +15,7 @@ import reidaug.experiments.finetune as module
 from reidaug.data.images import encode_png
 from reidaug.data.manifest import write_manifest
 from reidaug.data.market1501 import GALLERY, QUERY, TRAIN
+from reidaug.errors import ReidaugError
 from reidaug.experiments.adaptation import adapt
 from reidaug.experiments.adaptation_config import WARMUP
 from reidaug.experiments.adaptation_data import read_adaptation_data
@@ -251,6 +252,27 @@ def test_a_kill_amid_the_second_training_mixes_nothing(
     assert not (out / "report.json").exists()
     image.write_bytes(old)
     assert run(root, out) == first
+
+
+def test_what_changes_amid_an_experiment_is_told_and_gets_no_report(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trained: list[int]
+) -> None:
+    out, train, told = tmp_path / "out", module.train, list[str]()
+
+    def changing(*args, **options):
+        if options["steps"] == 4 and not told:
+            told.append(warp(root))
+        return train(*args, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "train", changing)
+        with pytest.raises(ReidaugError, match="changed while it was at work: crops of w") as line:
+            run(root, out)
+    assert told[0] in str(line.value)
+    assert not (out / "report.json").exists()
+    trained.clear()
+    assert run(root, out) == run(root, tmp_path / "afresh")
+    assert trained == [4, 6, 4, 4]
 
 
 def test_a_run_of_an_earlier_version_is_taken_as_of_these_inputs(

@@ -94,7 +94,8 @@ def test_everything_is_printed_and_left_behind(
     )
     files = {path.name for path in (tmp_path / "run").iterdir()}
     assert files == {
-        ".inputs", "recipe.yaml", "report.json", "checksums.json", "cmc.png", "ranked.png",
+        ".inputs", ".recipe.json", "recipe.yaml", "report.json", "checksums.json", "cmc.png",
+        "ranked.png",
         "queries.csv",
     }  # fmt: skip
     report = json.loads((tmp_path / "run" / "report.json").read_text())

@@ -90,9 +90,28 @@ def test_a_seed_whose_record_is_damaged_is_told_and_counts_in_no_mean(
     assert len(grid.results("a")) == 2
 
 
-def with_inputs(grid: Squares, evaluation: str = "e", **training: str) -> Squares:
+def with_inputs(
+    grid: Squares, evaluation: str = "e", settings: dict[str, str] | None = None, **training: str
+) -> Squares:
     names = {"start": "s", "a": "a", "b": "b"}
-    return Squares(grid.folder, CellInputs(names | training, evaluation))
+    return Squares(grid.folder, CellInputs(names | training, evaluation, settings or {}))
+
+
+def test_cells_of_another_recipe_are_stale_and_those_of_earlier_versions_are_not(
+    grid: Squares,
+) -> None:
+    asked = with_inputs(grid, settings={"start": "r", "a": "r", "b": "r"})
+    run_grid(asked, workers=1)
+    (grid.folder.path / "order").unlink()
+    other = with_inputs(grid, settings={"start": "r", "a": "other", "b": "r"})
+    assert [key for key in other.plan() if other.stale(key)] == ARMS[:2]
+    assert not other.is_trained(ARMS[0])
+    run_grid(other, workers=1)
+    assert order(grid) == ["a-seed0", "a-seed1"]
+    for key in other.plan():
+        record = other.records.read(str(key))
+        other.records.write(str(key), record | {"of": record["of"][:2]})
+    assert all(asked.finished(key) and asked.is_trained(key) for key in asked.plan())
 
 
 def test_cells_of_other_inputs_are_stale_and_forgotten_before_they_are_trained(

@@ -74,25 +74,14 @@ def read_split(recipe: PairsRecipe, split: str, more_keypoints: tuple[Path, ...]
 
 
 def _check_masks(pairs: PairList, recipe: PairsRecipe) -> None:
-    """Check that all images have a mask or none has: one that is missing would unmask all.
-
-    Raises:
-        ReidaugError: Some have none, and people are to stand on grey.
-    """
+    """Tell which masks are missing, before the work; errors as of `masked_pairs`."""
+    masked = masked_pairs(pairs, recipe.size, background=recipe.background)
     masks, without = masks_of(pairs)
-    if masks is None and recipe.background == "grey":
-        notice(f"{pairs.folder.parent}: no folder masks: people keep their backgrounds")
-    if masks is None or not without:
-        return
-    names = {name for pair in pairs.pairs for name in pair}
-    line = f"{masks}: no mask of {len(without):,} of {len(names):,} images of {pairs.folder.name}, "
-    line += f"such as {without[0]}"
-    if recipe.background == "grey":
-        raise ReidaugError(
-            f"{line}; add what is missing, such as by reidaug pose, or leave all backgrounds as "
-            "they are by background: image"
-        )
-    notice(f"{line}: whole images are compared, and not people alone")
+    if without:
+        line = _without_masks(pairs, masks, without)
+        notice(f"{line}: whole images are compared, and not people alone")
+    elif masked is None and recipe.background == "grey":
+        notice(f"{pairs.folder.parent}: no masks: people keep their backgrounds")
 
 
 def check_flows(pairs: PairList, tasks: Sequence[str]) -> None:
@@ -130,22 +119,44 @@ class MaskedPairs(Dataset[PosePair]):
         return resize_mask(mask, (image.shape[-2], image.shape[-1]))
 
 
-def masked_pairs(pairs: PairList, size: Size | None) -> MaskedPairs | None:
+def masked_pairs(
+    pairs: PairList, size: Size | None, *, background: str = "image"
+) -> MaskedPairs | None:
     """Put people on grey, if every image has a mask in ``masks`` beside the folder of images.
 
+    Args:
+        pairs: The pairs.
+        size: (height, width) that they are resized to.
+        background: As in `PairsRecipe`.
+
     Returns:
-        The pairs, resized to (height, width); None where a mask is missing.
+        The masked pairs; None where masks are missing.
+
+    Raises:
+        ReidaugError: Some masks are missing, which would unmask all, and the background is
+            ``grey``.
     """
     masks, without = masks_of(pairs)
+    if without and background == "grey":
+        raise ReidaugError(
+            f"{_without_masks(pairs, masks, without)}; add what is missing, such as by reidaug "
+            "pose, or leave all backgrounds as they are by background: image"
+        )
     return None if masks is None or without else MaskedPairs(PairDataset(pairs, size=size), masks)
 
 
+def _without_masks(pairs: PairList, masks: Path | None, without: Sequence[str]) -> str:
+    total = len({name for pair in pairs.pairs for name in pair})
+    line = f"{masks}: no mask of {len(without):,} of {total:,} images of {pairs.folder.name}"
+    return f"{line}, such as {without[0]}"
+
+
 def masks_of(pairs: PairList) -> tuple[Path | None, list[str]]:
-    """Find the folder of the masks of pairs, None without one, and the images that have none."""
+    """Find the folder of masks, None without any mask, and the images of pairs that have none."""
     masks = pairs.folder.parent / "masks"
-    if not masks.is_dir():
+    there = {file.stem for file in masks.iterdir()} if masks.is_dir() else set()
+    if not there:
         return None, []
-    there = {file.stem for file in masks.iterdir()}
     names = {name for pair in pairs.pairs for name in pair}
     return masks, sorted(name for name in names if Path(name).stem not in there)
 

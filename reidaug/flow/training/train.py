@@ -77,7 +77,7 @@ def train(
     if main:
         check_lock(out)
     splits = read_splits(recipe, recipe.more_keypoints)
-    training, testing = splits
+    training = splits.training
     check_flows(training, recipe.tasks)
     run = RunFolder(out, resumed=resume)
     if main:
@@ -90,7 +90,7 @@ def train(
         if not is_trained(run):
             _fit(trainer, training, run, lines=lines)
         if main:
-            done = _save_and_score(trainer, testing, run)
+            done = _save_and_score(trainer, splits, run)
         trainer.accelerator.wait_for_everyone()
     if main:
         States(out).remove()
@@ -208,7 +208,8 @@ def _stopped(
 
 def _loader(trainer: FlowTrainer, pairs: PairList) -> DataLoader[PosePair]:
     recipe = trainer.recipe
-    masked = masked_pairs(pairs, recipe.size) if recipe.background == "grey" else None
+    grey = recipe.background == "grey"
+    masked = masked_pairs(pairs, recipe.size, background="grey") if grey else None
     dataset = PairDataset(pairs, size=recipe.size) if masked is None else masked
     batches = PairBatches(
         len(dataset),
@@ -265,8 +266,11 @@ def _restore(states: States, run: RunFolder, trainer: FlowTrainer) -> None:
     accelerator.wait_for_everyone()
 
 
-def _save_and_score(trainer: FlowTrainer, pairs: PairList, run: RunFolder) -> dict[str, Any]:
-    """Write the checkpoint, and score it as it was stored, perhaps in 16 bits."""
+def _save_and_score(trainer: FlowTrainer, splits: Splits, run: RunFolder) -> dict[str, Any]:
+    """Write the checkpoint, and score it as it was stored, perhaps in 16 bits.
+
+    What changed since the training began is told.
+    """
     recipe, folder = trainer.recipe, run.path / CHECKPOINT
     if not is_whole(folder):
         save_checkpoint(
@@ -276,8 +280,10 @@ def _save_and_score(trainer: FlowTrainer, pairs: PairList, run: RunFolder) -> di
             generator=trainer.image_generator,
             half_precision=recipe.half_precision_weights,
         )
-    report = _score(recipe, pairs, run)
+    report = _score(recipe, splits.testing, run)
     States(run.path).remove()
+    if line := training_inputs(recipe, splits, run.path).text():
+        notice(f"{run.path}: changed while it was at work: {line}; what it learnt is of both")
     return report
 
 

@@ -98,7 +98,8 @@ def test_a_training_on_other_files_is_refused(pairs: Path, out: Path, change: Ch
     assert str(refused.value).startswith(f"{out} was made from other files: training ")
     assert told in str(refused.value)
     assert str(refused.value).endswith(
-        "; name another folder with --out to train on them, or put them back"
+        "; name another folder with --out to train on them, put them back, or remove "
+        f"{out}/.inputs to go on with those that are there"
     )
     assert {name: file for name, file in content(out).items() if name != ".lock"} == before
 
@@ -141,6 +142,25 @@ def test_a_training_in_which_nothing_was_done_begins_with_the_files_that_are_the
             train(train_recipe(pairs, **SHORT), tmp_path / "run")
     image(pairs)
     assert again(pairs, tmp_path / "run") == train(train_recipe(pairs, **SHORT), tmp_path / "new")
+
+
+def test_what_changes_amid_a_training_is_told(
+    pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    step, told = FlowTrainer.step, list[str]()
+
+    def changing(self, batch):
+        told[:] = told or [image(pairs)]
+        return step(self, batch)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(FlowTrainer, "step", changing)
+        train(train_recipe(pairs, **SHORT), tmp_path / "run")
+    line = f"run: changed while it was at work: training {told[0]}; what it learnt is of both"
+    assert line in capfd.readouterr().err
+    with pytest.raises(ReidaugError, match="was made from other files"):
+        again(pairs, tmp_path / "run")
 
 
 def test_moved_pairs_are_the_same_and_a_copy_without_hidden_files_is_told(

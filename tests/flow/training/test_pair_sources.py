@@ -57,11 +57,14 @@ def test_one_mask_that_is_missing_is_told_and_unmasks_nobody_in_silence(
         ReidaugError, match=rf"no mask of 1 of \d+ images of {split}, .* {name}\.jpg"
     ):
         read_splits(train_recipe(root))
+    pairs = read_deepfashion(root, split)
+    with pytest.raises(ReidaugError, match="no mask of 1 of"):  # one that vanished meanwhile
+        masked_pairs(pairs, SIZE, background="grey")
     read_splits(train_recipe(root, background="image"))
     assert f"such as {name}.jpg: whole images are compared" in capsys.readouterr().err
     shutil.rmtree(root / "masks")
     read_splits(train_recipe(root))
-    assert "no folder masks: people keep their backgrounds" in capsys.readouterr().err
+    assert "no masks: people keep their backgrounds" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
