@@ -7,7 +7,7 @@ from reidaug.augment import options
 from reidaug.data.market1501 import ReIDDataset, names_read
 from reidaug.errors import ReidaugError, UsageError, require_extra
 from reidaug.perception.dataset_poses import estimate_poses
-from reidaug.perception.pose_sums import check_poses
+from reidaug.perception.pose_sums import check_finished, check_poses
 from reidaug.perception.provenance import read_provenance
 from reidaug.perception.weights import find_model
 from reidaug.runs import RECIPE, check_folder, notice, stored_recipe
@@ -28,8 +28,10 @@ def find_keypoints(root: Path, keypoints: Path | None = None) -> Path | None:
     """Find the keypoint file of a dataset: the given one, or `options.KEYPOINTS` if it is there.
 
     Raises:
+        ReidaugError: `reidaug pose` has not finished it.
         UsageError: The given file does not exist.
     """
+    check_finished(keypoints or root / options.KEYPOINTS)
     return _find(keypoints, root / options.KEYPOINTS, "keypoint file")
 
 

@@ -30,6 +30,7 @@ from reidaug.geometry.flow import Size
 from reidaug.geometry.pose import Pose, shows_torso
 from reidaug.perception.mirror_agreement import mirror_agreement
 from reidaug.perception.pose_estimator import PoseEstimator
+from reidaug.perception.pose_sums import check_crops
 from reidaug.perception.provenance import read_provenance
 
 DAMAGED = "damaged file"
@@ -147,6 +148,7 @@ def _join(dataset: ReIDDataset, keypoints: Path) -> _Joined:
     folder, crops = dataset.root / TRAIN, [person.path for person in dataset.train]
     names = image_names(folder) if folder.is_dir() else [p.key for p in dataset.train]
     read, estimated = read_image_poses(crops, keypoints, names=names), read_provenance(keypoints)
+    check_crops(keypoints, crops)
     known, placed = read.known, read.place(file=keypoints)
     sources: dict[str, Source] = {}
     without, doubles = list[Person](), list[str]()

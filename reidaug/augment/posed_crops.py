@@ -22,6 +22,7 @@ from reidaug.errors import UsageError
 from reidaug.files import summarise_left_out
 from reidaug.geometry.pose import Pose
 from reidaug.perception.pose_estimator import PoseEstimator
+from reidaug.perception.pose_sums import check_poses
 from reidaug.runs import notice
 
 
@@ -112,9 +113,10 @@ class PosedCrops(Dataset[TrainingCrop]):
         if file is None:
             missing = dataset.root / KEYPOINTS
             raise UsageError(f"{missing}: no such keypoint file; give the training images' own")
+        self.masks = find_masks(dataset.root, Path(masks) if masks else None)
+        check_poses(file, self.masks)
         self.sources, left_out = join_poses(dataset, file)
         self.left_out = (*dataset.left_out, *left_out)
-        self.masks = find_masks(dataset.root, Path(masks) if masks else None)
         check_mask_names((source.person.path for source in self.sources), self.masks)
         self.transform = transform
         self._source = {source.person: source for source in self.sources}

@@ -1,4 +1,5 @@
 import json
+import re
 from pathlib import Path
 
 import pandas as pd
@@ -11,6 +12,7 @@ from PIL import Image
 
 from reidaug.augment.inputs import Source
 from reidaug.augment.pose_pool import Refusal
+from reidaug.augment.posed_crops import PosedCrops
 from reidaug.augment.target_poses import read_poses
 from reidaug.augment.warping import put_on_canvas
 from reidaug.data.images import read_image
@@ -18,7 +20,7 @@ from reidaug.data.keypoints import read_keypoints, write_patn
 from reidaug.data.market1501 import TRAIN, Person
 from reidaug.errors import ReidaugError
 from reidaug.geometry.pose import FLIP_18, Pose
-from reidaug.perception.pose_sums import sums_file
+from reidaug.perception.pose_sums import records_folder, sums_file
 from reidaug.perception.provenance import provenance_file
 
 pytestmark = pytest.mark.usefixtures("blazepose")
@@ -156,4 +158,36 @@ def test_nothing_is_left_where_no_image_can_be_read(drawn_root: Path, tmp_path: 
     only_text(drawn_root)
     with pytest.raises(ReidaugError, match="not one of 6 crops can be read"):
         augmented(drawn_root, tmp_path / "out", flow="identity", workers=1)
+    assert not (tmp_path / "out").exists()
+
+
+def test_poses_of_other_crops_or_half_done_are_not_used(
+    drawn_root: Path, tmp_path: Path, capfd
+) -> None:
+    """By no command that reads them, and `check` says so."""
+    poses, masks = drawn_root / "market-annotation-train.csv", drawn_root / "masks"
+    assert reidaug("pose", drawn_root, "--out", poses, "--masks", masks, "--workers", 1) == 0
+    paths = sorted((drawn_root / TRAIN).iterdir())
+    commands = (
+        ("check", drawn_root, "--workers", 1),
+        ("augment", drawn_root, "--out", tmp_path / "out", "--flow", "identity", "--workers", 1),
+        ("pairs", drawn_root, "--out", tmp_path / "pairs"),
+    )
+    first = paths[0].read_bytes()
+    paths[0].write_bytes(paths[-1].read_bytes())
+    half = records_folder(poses)
+    for told in (f"estimated their poses: 1 changed ({paths[0].name})", "has not finished it"):
+        for command in commands:
+            assert reidaug(*command) == 1
+            printed = capfd.readouterr()
+            assert told in printed.err + printed.out, command
+        with pytest.raises(ReidaugError, match=re.escape(told)):
+            PosedCrops(drawn_root)
+        paths[0].write_bytes(first)
+        half.mkdir(exist_ok=True)
+    poses.unlink()  # the default, without it, would be to estimate poses beside half of the masks
+    for command in commands:
+        assert reidaug(*command) == 1
+        printed = capfd.readouterr()
+        assert "has not finished it" in printed.err + printed.out, command
     assert not (tmp_path / "out").exists()
