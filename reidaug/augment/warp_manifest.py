@@ -54,6 +54,7 @@ class ChunkRecord(NamedTuple):
     files: dict[str, str] | None = None
     of: str = ""  # digest of its inputs, see `reidaug.augment.warp_inputs.WarpInputs`
     former: tuple[str, ...] = ()  # files that it once had, of other inputs
+    begun: tuple[str, ...] = ()  # names of the sources whose warps are being written
 
     @property
     def names(self) -> list[str]:
@@ -65,8 +66,9 @@ class ChunkRecord(NamedTuple):
         """Take a record from JSON values; None where it is missing or damaged."""
         try:
             rows = [WarpRow(*row) for row in values["rows"]]
-            former = tuple(values.get("former", ()))
-            return cls(rows, values["left_out"], values.get("files"), values.get("of", ""), former)
+            former, begun = (tuple(values.get(key, ())) for key in ("former", "begun"))
+            files, of = values.get("files"), values.get("of", "")
+            return cls(rows, values["left_out"], files, of, former, begun)
         except (KeyError, TypeError, AttributeError):
             return None
 
