@@ -136,9 +136,14 @@ def join_most(dataset: ReIDDataset, keypoints: Path) -> _Joined:
     """
     joined, total = _join(dataset, keypoints), len(dataset.train)
     if len(joined.without) > MOST_MISSING * total:
+        nobody = by_last_name(joined.nobody)
+        seen = sum(bool(names_of(person.path, nobody)) for person in joined.without)
+        why = "is it theirs?"
+        if seen > MOST_MISSING * len(joined.without):
+            why = f"it has nobody on {seen:,} others, are they crops of whole people?"
         raise ReidaugError(
             f"{keypoints}: poses of only {total - len(joined.without):,} of {total:,} training "
-            f"images{joined.others}; is it theirs? --missing skip warps these alone"
+            f"images{joined.others}; {why} --missing skip warps these alone"
         )
     return joined
 

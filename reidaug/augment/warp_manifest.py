@@ -114,9 +114,12 @@ def write_warp_manifest(path: Path, records: Iterable[ChunkRecord]) -> Totals:
     write_manifest(path, rows())
     images, rejected, dropped = counts[""], counts["quality"], counts["turn"]
     if not images:
-        reason = f"of {rejected + dropped} warps {rejected} are below the minimum quality and "
-        reason += f"{dropped} are half turns"
-        raise ReidaugError(f"not one image could be warped: {left_out[0] if left_out else reason}")
+        reason = f"of {rejected + dropped:,} warps {rejected:,} are below --min-quality (a lower "
+        reason += (
+            f"one keeps more, 0 all) and {dropped:,} are half turns (--turns allow keeps them)"
+        )
+        why = reason if rejected + dropped else left_out[0] if left_out else "there is none"
+        raise ReidaugError(f"not one image could be warped: {why}")
     checked = counts["checked"]
     return Totals(
         counts["sources"], images, rejected, dropped, sums["quality"] / images, counts["poor"],

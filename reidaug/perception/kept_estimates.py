@@ -5,9 +5,8 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from reidaug.errors import ReidaugError
 from reidaug.fingerprint import FOLDER, Changes, Inputs, content_digest
-from reidaug.perception.pose_files import MASKS, WRITING, check_masks
+from reidaug.perception.pose_files import MASKS, WRITING, TakenFileError, check_masks
 from reidaug.perception.pose_records import CropChunk, PoseJob, readable_again
 from reidaug.perception.pose_sums import CROPS, estimates_folder
 from reidaug.runs import notice
@@ -64,9 +63,9 @@ class KeptEstimates:
         told = Changes(changed=tuple(path.name for path in readable)).text()
         line = inputs.text() or told.replace("changed", "readable by now")
         if self.out.exists() and content_digest(self.out) != job.records.read(WRITTEN):
-            raise ReidaugError(
-                f"{self.out} was changed since, and would be overwritten: {line or 'other crops'}; "
-                "name another file with --out, or delete it"
+            raise TakenFileError(
+                f"{self.out} was changed since, and would be overwritten: {line or 'other crops'}",
+                "name another file with --out, or delete it",
             )
         beside = job.records.read(MASKS)
         masks = (self.out.parent / beside).resolve() if isinstance(beside, str) else None

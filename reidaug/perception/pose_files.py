@@ -34,6 +34,14 @@ WRITING = "writing"
 """Record of whether a run has begun to write its keypoint file and those beside it."""
 
 
+class TakenFileError(ReidaugError):
+    """A file is there that a run would overwrite, and that is not its own or was changed since."""
+
+    def __init__(self, what: str, advice: str) -> None:
+        super().__init__(f"{what}; {advice}")
+        self.what = what
+
+
 def beside(out: Path, ending: str) -> Path:
     """Return the path next to a keypoint file with the ending `REPORT`, `LEFT_OUT` or `SHEET`."""
     return out.with_name(f"{out.stem}{ending}")
@@ -64,17 +72,18 @@ def finished_report(
     report, sums = _report(out), read_sums(out)
     known = sums or report
     if known is None or known.inputs != inputs:
-        raise ReidaugError(
+        raise TakenFileError(
             f"{out} is there already, and not of these crops as they are now, or by another "
-            "network or version; name another file with --out, or delete it"
+            "network or version",
+            "name another file with --out, or delete it",
         )
     masks = _masks(job, content)
     found = flaws(out, [out, *_files_beside(out), *masks])
     for path in (out, *masks):  # which may have been mended by hand
         if found.get(path) == CHANGED:
-            raise ReidaugError(
-                f"{path} is {CHANGED} by this command; delete it, and it is made again, or name "
-                "another file with --out"
+            raise TakenFileError(
+                f"{path} is {CHANGED} by this command",
+                "delete it, and it is made again, or name another file with --out",
             )
     complete = report is not None and not found and all(p.exists() for p in _files_beside(out))
     if sums is not None:  # what else is in the folder of masks is the user's
@@ -160,18 +169,18 @@ def _check_unwritten(out: Path, beside_out: Sequence[Path]) -> None:
         _check_free([out, *beside_out])
     for path, flaw in flaws(out, [out, *_files_beside(out)]).items():
         if flaw == CHANGED:
-            raise ReidaugError(
-                f"{path} was changed since, and would be overwritten; name another file with "
-                "--out, or delete it"
+            raise TakenFileError(
+                f"{path} was changed since, and would be overwritten",
+                "name another file with --out, or delete it",
             )
 
 
 def _check_free(files: Sequence[Path]) -> None:
     for path in files:
         if path.exists() or path.is_symlink():
-            raise ReidaugError(
-                f"{path} is there already, and not of this command; name another file with "
-                "--out, or move it"
+            raise TakenFileError(
+                f"{path} is there already, and not of this command",
+                "name another file with --out, or move it",
             )
 
 
@@ -226,9 +235,12 @@ def check_masks(job: PoseJob, chunks: Sequence[CropChunk], out: Path, *, own: bo
         if sums is not None and (mine := sums.files.get(name_of(out, file))) is not None:
             known = {*known, mine}
         if not known:
-            raise ReidaugError(f"{file} is there already; name another folder with --masks")
+            raise TakenFileError(
+                f"{file} is there already", "name another folder with --masks, or move it"
+            )
         if not is_one_of(file, known) and flaw_of(file, min(known)) == CHANGED:
-            raise ReidaugError(
-                f"{file} was changed since, and would be overwritten; delete it, and it is made "
-                "again, or name another file and folder with --out and --masks"
+            raise TakenFileError(
+                f"{file} was changed since, and would be overwritten",
+                "delete it, and it is made again, or name another file and folder with --out and "
+                "--masks",
             )

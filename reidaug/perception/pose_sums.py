@@ -106,16 +106,16 @@ def check_poses(keypoints: Path, masks: Path | None) -> None:
 
 
 def check_finished(keypoints: Path) -> None:
-    """Check that `reidaug pose` is not half done with a keypoint file, there already or not.
+    """Check that no command is half done with a keypoint file, there already or not.
 
     Raises:
-        ReidaugError: It is.
+        ReidaugError: One is.
     """
     if records_folder(keypoints).is_dir():
         raise ReidaugError(
-            f"{keypoints}: `reidaug pose` has not finished it and its masks; run the same command "
-            f"again, it goes on where it stopped (or remove {records_folder(keypoints)} if they "
-            "are fine without)"
+            f"{keypoints}: the command that estimates these poses and masks has not finished them; "
+            f"run it again as it was, it goes on where it stopped (or remove "
+            f"{records_folder(keypoints)} if they are not to be finished)"
         )
 
 

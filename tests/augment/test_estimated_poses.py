@@ -1,5 +1,6 @@
 import json
 import re
+import shutil
 from pathlib import Path
 
 import pandas as pd
@@ -176,7 +177,7 @@ def test_poses_of_other_crops_or_half_done_are_not_used(
     first = paths[0].read_bytes()
     paths[0].write_bytes(paths[-1].read_bytes())
     half = records_folder(poses)
-    for told in (f"estimated their poses: 1 changed ({paths[0].name})", "has not finished it"):
+    for told in (f"estimated their poses: 1 changed ({paths[0].name})", "has not finished them"):
         for command in commands:
             assert reidaug(*command) == 1
             printed = capfd.readouterr()
@@ -189,5 +190,39 @@ def test_poses_of_other_crops_or_half_done_are_not_used(
     for command in commands:
         assert reidaug(*command) == 1
         printed = capfd.readouterr()
-        assert "has not finished it" in printed.err + printed.out, command
+        assert "has not finished them" in printed.err + printed.out, command
     assert not (tmp_path / "out").exists()
+
+
+def test_advice_fits_poses_that_augment_estimates(drawn_root: Path, tmp_path: Path, capfd) -> None:
+    out, paths = tmp_path / "out", sorted((drawn_root / TRAIN).iterdir())
+    command = ("augment", drawn_root, "--out", out, "--flow", "identity", "--workers", 1)
+    first = [path.read_bytes() for path in paths]
+    black = Image.new("RGB", (64, 128))
+    for path in paths[1:]:
+        black.save(path)
+    assert reidaug(*command) == 1
+    line = capfd.readouterr().err.splitlines()[-1]
+    assert "poses of only 1 of 6 training images; it has nobody on 5 others, are they crops" in line
+    assert line.endswith("? --missing skip warps these alone")
+    black.save(paths[0])
+    assert reidaug(*command) == 1
+    line = capfd.readouterr().err.splitlines()[-1]
+    assert "BlazePose found nobody in 6 training images of" in line
+    for path, picture in zip(paths, first, strict=True):
+        path.write_bytes(picture)
+    shutil.rmtree(out)
+    assert reidaug(*command, *EVERY) == 0
+    for file in (out / "pose" / "masks" / f"{paths[0].stem}.png", out / "pose" / "keypoints.csv"):
+        own = file.read_bytes()
+        file.write_bytes(own + b"\n")
+        for change in (False, True):  # nothing else, or a crop too
+            if change:
+                paths[1].write_bytes(first[2])
+            assert reidaug(*command, *EVERY) == 1
+            line = capfd.readouterr().err.splitlines()[-1]
+            assert str(file) in line
+            assert f"delete {out / 'pose'}, and it is made again, or keep joints and masks" in line
+            paths[1].write_bytes(first[1])
+        file.write_bytes(own)
+    assert reidaug(*command, *EVERY) == 0
