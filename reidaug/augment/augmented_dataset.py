@@ -204,14 +204,14 @@ def _write_warps(
     chunks = into_chunks(inputs.sources, targets.size)
     copied = inputs.dataset.train if options.keep_original else ()
     check_strangers(job, chunks, {base_name(person) for person in copied})
+    root = inputs.dataset.root
+    linked = [name for name in (QUERY, GALLERY) if show_split(split_folder(root, name), out / name)]
     run.renew(made_of.kept)
     run.log(event="start", workers=workers, backend=backend, torch=torch.__version__)
     for folder in (out / TRAIN, out / RECORDS):
         folder.mkdir(exist_ok=True)
     remove_leftovers(out)
     write_poses(out / POSES, targets)
-    root = inputs.dataset.root
-    linked = [name for name in (QUERY, GALLERY) if show_split(split_folder(root, name), out / name)]
     each = options.poses_each or max(len(targets.images), 1)
     work = run_chunks(
         chunk_tasks(job, targets.size, chunks, made_of.of_chunk), min(workers, len(chunks)),

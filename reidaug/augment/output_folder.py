@@ -69,14 +69,20 @@ def warps_among(files: Iterable[str], sources: Collection[str]) -> set[str]:
 def show_split(source: Path, link: Path) -> bool:
     """Show a folder, if there is one, at a link, or by a copy where links are not possible.
 
-    Nothing happens when something is at ``link`` already, but a link that leads nowhere is removed
-    with the folder. Returns whether there is such a folder.
+    A link that leads nowhere is removed with the folder. Returns whether there is such a folder.
+
+    Raises:
+        ReidaugError: Something else is at ``link``, or a copy of the folder as it was.
     """
     if not source.is_dir():
         if link.is_symlink() and not link.exists():  # it has led there
             link.unlink()
         return False
     if link.is_symlink() or link.exists():
+        if not _shows(source, link):
+            raise ReidaugError(
+                f"{link} does not show {source} as it is now; remove it, and it is made again"
+            )
         return True
     try:
         link.symlink_to(source.resolve(), target_is_directory=True)
@@ -86,6 +92,17 @@ def show_split(source: Path, link: Path) -> bool:
         shutil.copytree(source, partial)
         partial.replace(link)
     return True
+
+
+def _shows(source: Path, link: Path) -> bool:
+    """Whether a link leads to a folder, or a copy has its files."""
+    if link.is_symlink() or not link.is_dir():
+        return link.resolve() == source.resolve()
+    sizes = []
+    for folder in (source, link):
+        files = (path for path in folder.rglob("*") if path.is_file())
+        sizes.append({path.relative_to(folder): path.stat().st_size for path in files})
+    return sizes[0] == sizes[1]
 
 
 def check_originals(people: Sequence[Person], root: Path) -> None:

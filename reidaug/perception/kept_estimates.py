@@ -7,7 +7,7 @@ from pathlib import Path
 
 from reidaug.fingerprint import FOLDER, Changes, Inputs, content_digest
 from reidaug.perception.pose_files import MASKS, WRITING, TakenFileError, check_masks
-from reidaug.perception.pose_records import CropChunk, PoseJob, readable_again
+from reidaug.perception.pose_records import CropChunk, PoseJob, estimated, readable_again
 from reidaug.perception.pose_sums import CROPS, estimates_folder
 from reidaug.runs import notice
 
@@ -42,7 +42,7 @@ class KeptEstimates:
     ) -> None:
         """Take a finished file's records up again: only crops that changed are estimated.
 
-        Not where most of its crops are others: then it is probably of another dataset.
+        Not where most of its estimates are of others: then it is probably of another dataset.
 
         Args:
             inputs: The fingerprints of the crops.
@@ -56,10 +56,11 @@ class KeptEstimates:
         if self.job.folder.exists() or not self.folder.is_dir():
             return
         found = inputs.changes().get(CROPS, Changes())
-        lost = len(found.changed) + len(found.gone)
-        if sum(len(chunk.crops) for chunk in chunks) - len(found.changed) - len(found.new) < lost:
-            return
         job = self.job._replace(folder=self.folder)
+        before = estimated(job)
+        kept = len(before & {digest for chunk in chunks for digest in chunk.digests})
+        if 2 * (kept + len(found.renamed)) < len(before):
+            return
         told = Changes(changed=tuple(path.name for path in readable)).text()
         line = inputs.text() or told.replace("changed", "readable by now")
         if self.out.exists() and content_digest(self.out) != job.records.read(WRITTEN):

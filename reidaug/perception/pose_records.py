@@ -233,6 +233,12 @@ def read_chunks(job: PoseJob, chunks: Sequence[CropChunk]) -> Iterator[PoseChunk
         yield PoseChunk(crops, record.rows, [*record.left_out.values()])
 
 
+def estimated(job: PoseJob) -> set[str]:
+    """List the `crop_digests` that records have estimates of."""
+    records = (_Stored.read(job.records.read(path.stem)) for path in job.folder.glob("*.json"))
+    return {digest for record in records if record for digest in record.by_digest()} - {""}
+
+
 def own_masks(job: PoseJob, chunks: Sequence[CropChunk]) -> dict[str, set[str]]:
     """List the masks that a run wrote, perhaps for crops as they were: checksums by crop's name.
 

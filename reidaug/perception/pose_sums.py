@@ -29,17 +29,17 @@ class PoseSums(NamedTuple):
 
 def sums_file(keypoints: Path) -> Path:
     """Name the file of checksums beside a keypoint file."""
-    return keypoints.with_name(f"{keypoints.stem}{SUMS}")
+    return keypoints.parent / f"{keypoints.stem}{SUMS}"  # a folder may have no name
 
 
 def records_folder(keypoints: Path) -> Path:
     """Name the folder of records of a run of `reidaug pose` that is not finished."""
-    return keypoints.with_name(f".{keypoints.name}.records")
+    return keypoints.parent / f".{keypoints.name}.records"
 
 
 def estimates_folder(keypoints: Path) -> Path:
     """Name the folder that keeps the records of a finished run, and fingerprints of its crops."""
-    return keypoints.with_name(f".{keypoints.name}.estimates")
+    return keypoints.parent / f".{keypoints.name}.estimates"
 
 
 def write_sums(

@@ -275,3 +275,25 @@ def test_images_left_out_before_are_counted_as_they_are(crops: Path, tmp_path: P
         before = times(out)
         poses(crops, out)
         assert times(out) == before
+
+
+def test_most_crops_may_be_mended_but_not_be_of_another_dataset(
+    crops: Path, tmp_path: Path, capfd
+) -> None:
+    out = tmp_path / "out"
+    for k in range(1, 5):
+        (crops / f"{k:03d}.png").write_text("half a download")
+    poses(crops, out)
+    assert report(out)["people"] == 1
+    for k in range(1, 5):
+        draw(crops / f"{k:03d}.png", k)
+    poses(crops, out)
+    assert "4 changed (001.png, 002.png, 003.png, ...); only these" in capfd.readouterr().err
+    poses(crops, tmp_path / "afresh")
+    assert content(out) == content(tmp_path / "afresh")
+    before = content(out)
+    for k in range(1, 4):
+        draw(crops / f"{k:03d}.png", 20 + k)
+    with pytest.raises(ReidaugError, match=r"k\.csv is there already, and not of these crops"):
+        poses(crops, out)
+    assert content(out) == before

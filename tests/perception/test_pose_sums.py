@@ -99,6 +99,8 @@ def test_a_crop_that_changed_since_is_named(keypoints: Path, tmp_path: Path, cap
 
 def test_half_finished_poses_are_told(keypoints: Path, tmp_path: Path) -> None:
     (tmp_path / "masks/a.png").write_text("of the run that was stopped")
+    for path in (Path(), Path("/"), Path("..")):  # folders, which have no such name
+        check_poses(path, None)
     for path in (keypoints, tmp_path / "other.csv"):
         check_finished(path)
         records_folder(path).mkdir()
