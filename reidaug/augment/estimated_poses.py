@@ -105,8 +105,8 @@ def find_or_estimate(
         )  # fmt: skip
     except TakenFileError as error:
         raise ReidaugError(
-            f"{error.what}; delete {out / FOLDER}, and it is made again, or keep joints and masks "
-            "of your own in another place and name them with --keypoints and --masks"
+            f"{error.what}; delete {out / FOLDER}, and it is made again, or keep joints of your "
+            "own in another place and name them with --keypoints"
         ) from None
     except ReidaugError:
         if fresh and out.is_dir() and not any(out.iterdir()):

@@ -8,7 +8,7 @@ from pathlib import Path
 from reidaug.fingerprint import FOLDER, Changes, Inputs, content_digest
 from reidaug.perception.pose_files import MASKS, WRITING, TakenFileError, check_masks
 from reidaug.perception.pose_records import CropChunk, PoseJob, estimated, readable_again
-from reidaug.perception.pose_sums import CROPS, estimates_folder
+from reidaug.perception.pose_sums import CROPS, estimates_folder, flaws, read_sums
 from reidaug.runs import notice
 
 WRITTEN = "written"
@@ -63,7 +63,7 @@ class KeptEstimates:
             return
         told = Changes(changed=tuple(path.name for path in readable)).text()
         line = inputs.text() or told.replace("changed", "readable by now")
-        if self.out.exists() and content_digest(self.out) != job.records.read(WRITTEN):
+        if self.out.exists() and not self._is_as_written():
             raise TakenFileError(
                 f"{self.out} was changed since, and would be overwritten: {line or 'other crops'}",
                 "name another file with --out, or delete it",
@@ -76,6 +76,12 @@ class KeptEstimates:
         self.folder.rename(self.job.folder)
         self.job.records.path(WRITING).unlink(missing_ok=True)
         self.job.records.write(MASKS, str(masks))
+
+    def _is_as_written(self) -> bool:
+        kept = self.job._replace(folder=self.folder).records.read(WRITTEN)
+        if kept is not None or read_sums(self.out) is None:
+            return content_digest(self.out) == kept
+        return not flaws(self.out, [self.out])  # the record is damaged
 
     def keep_inputs(self, inputs: Inputs) -> None:
         """Keep the fingerprints of crops beside the records."""

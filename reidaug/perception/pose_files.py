@@ -167,8 +167,8 @@ def _check_unwritten(out: Path, beside_out: Sequence[Path]) -> None:
     """Check the files of a run that was killed before it wrote them: they are of the run before."""
     if _report(out) is None and read_sums(out) is None:
         _check_free([out, *beside_out])
-    for path, flaw in flaws(out, [out, *_files_beside(out)]).items():
-        if flaw == CHANGED:
+    for path, flaw in flaws(out, [out]).items():
+        if flaw == CHANGED:  # what lies beside it, and is damaged, is made again
             raise TakenFileError(
                 f"{path} was changed since, and would be overwritten",
                 "name another file with --out, or delete it",

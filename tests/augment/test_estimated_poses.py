@@ -222,7 +222,7 @@ def test_advice_fits_poses_that_augment_estimates(drawn_root: Path, tmp_path: Pa
             assert reidaug(*command, *EVERY) == 1
             line = capfd.readouterr().err.splitlines()[-1]
             assert str(file) in line
-            assert f"delete {out / 'pose'}, and it is made again, or keep joints and masks" in line
+            assert f"delete {out / 'pose'}, and it is made again, or keep joints of" in line
             paths[1].write_bytes(first[1])
         file.write_bytes(own)
     assert reidaug(*command, *EVERY) == 0

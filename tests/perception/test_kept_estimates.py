@@ -297,3 +297,19 @@ def test_most_crops_may_be_mended_but_not_be_of_another_dataset(
     with pytest.raises(ReidaugError, match=r"k\.csv is there already, and not of these crops"):
         poses(crops, out)
     assert content(out) == before
+
+
+@pytest.mark.parametrize("how", ["garbage", "removed"])
+def test_what_lies_beside_is_made_again_when_a_crop_changes(
+    crops: Path, tmp_path: Path, how: str
+) -> None:
+    out = tmp_path / "out"
+    poses(crops, out)
+    for name in (
+        "k.left_out.txt", "k.provenance.parquet", "k.sheet.png", ".k.csv.estimates/written.json",
+    ):  # fmt: skip
+        spoil(out / name, how)
+    draw(crops / "003.png", 13)
+    poses(crops, out)
+    poses(crops, tmp_path / "afresh")
+    assert content(out) == content(tmp_path / "afresh")
