@@ -28,6 +28,7 @@ from reidaug.data.pose_matching import NamesByLast, by_last_name, names_of, othe
 from reidaug.errors import ReidaugError
 from reidaug.geometry.flow import Size
 from reidaug.geometry.pose import Pose, shows_torso
+from reidaug.perception.mask_folders import check_mask_folder
 from reidaug.perception.mirror_agreement import mirror_agreement
 from reidaug.perception.pose_estimator import PoseEstimator
 from reidaug.perception.pose_sums import check_crops
@@ -84,7 +85,9 @@ def read_inputs(
         sources, left_out = _fill_missing(dataset, keypoints, options.masks)
     else:
         sources, left_out = join_poses(dataset, keypoints)
-    check_mask_names((source.person.path for source in sources), options.masks)
+    used = [source.person.path for source in sources]
+    check_mask_names(used, options.masks)
+    check_mask_folder(options.masks, used, keypoints=keypoints)
     if own_pose or options.poses_from == "shipped":
         targets = choose_canvas(sources, count=options.poses, seed=options.seed)
     else:

@@ -21,6 +21,7 @@ from reidaug.data.market1501 import Person
 from reidaug.errors import UsageError
 from reidaug.files import summarise_left_out
 from reidaug.geometry.pose import Pose
+from reidaug.perception.mask_folders import check_mask_folder
 from reidaug.perception.pose_estimator import PoseEstimator
 from reidaug.perception.pose_sums import check_poses
 from reidaug.runs import notice
@@ -117,7 +118,9 @@ class PosedCrops(Dataset[TrainingCrop]):
         check_poses(file, self.masks)
         self.sources, left_out = join_poses(dataset, file)
         self.left_out = (*dataset.left_out, *left_out)
-        check_mask_names((source.person.path for source in self.sources), self.masks)
+        posed = [source.person.path for source in self.sources]
+        check_mask_names(posed, self.masks)
+        check_mask_folder(self.masks, posed, keypoints=file)
         self.transform = transform
         self._source = {source.person: source for source in self.sources}
         self._label = {pid: k for k, pid in enumerate(sorted({p.pid for p in self.people}))}

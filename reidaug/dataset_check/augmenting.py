@@ -12,6 +12,7 @@ from reidaug.data.market1501 import TRAIN, Person, ReIDDataset
 from reidaug.dataset_check.findings import AUGMENT, Finding, Tally
 from reidaug.errors import ReidaugError
 from reidaug.perception.dataset_poses import check_names
+from reidaug.perception.mask_folders import check_mask_folder
 from reidaug.perception.pose_sums import check_finished, check_poses
 
 _MEND = "mend this, and check again"
@@ -44,6 +45,7 @@ def augment_findings(
             check_poses(keypoints, masks)
             joined = join_most(ReIDDataset(root, tuple(people), (), ()), keypoints)
             used = [source.person.path for source in joined.sources]
+            check_mask_folder(masks, used, keypoints=keypoints)
         check_mask_names(used, masks)
     except ReidaugError as error:
         what, _, advice = str(error).rpartition("; ")

@@ -31,9 +31,9 @@ from reidaug.locks import LOCK, lock
 from reidaug.machine import cores
 from reidaug.perception.blazepose import BlazePose
 from reidaug.perception.kept_estimates import KeptEstimates
+from reidaug.perception.mask_folders import MASKS
 from reidaug.perception.pose_files import (
     LEFT_OUT,
-    MASKS,
     SHEET,
     WRITING,
     beside,

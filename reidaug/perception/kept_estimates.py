@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from reidaug.fingerprint import FOLDER, Changes, Inputs, content_digest
-from reidaug.perception.pose_files import MASKS, WRITING, TakenFileError, check_masks
+from reidaug.perception.mask_folders import MASKS
+from reidaug.perception.pose_files import WRITING, TakenFileError, check_masks
 from reidaug.perception.pose_records import CropChunk, PoseJob, estimated, readable_again
 from reidaug.perception.pose_sums import CROPS, estimates_folder, flaws, read_sums
 from reidaug.runs import notice

@@ -9,6 +9,7 @@ from reidaug.data.image_folders import POSE_SHEET
 from reidaug.data.images import mask_path
 from reidaug.errors import ReidaugError
 from reidaug.files import read_text, remove_partials, write_atomically
+from reidaug.perception.mask_folders import MASKS
 from reidaug.perception.pose_records import (
     CropChunk,
     PoseJob,
@@ -28,8 +29,6 @@ from reidaug.perception.pose_sums import (
 from reidaug.perception.provenance import provenance_file
 
 REPORT, LEFT_OUT, SHEET = ".report.json", ".left_out.txt", POSE_SHEET
-MASKS = "masks"
-"""Record of the folder of masks a run writes to."""
 WRITING = "writing"
 """Record of whether a run has begun to write its keypoint file and those beside it."""
 

@@ -131,24 +131,31 @@ def check_crops(keypoints: Path, images: Sequence[Path]) -> None:
     Raises:
         ReidaugError: One was changed, put back or mended since; the first ones are named.
     """
-    sums = read_sums(keypoints)
-    if sums is None or sums.crops is None:
-        return
-    names = match_images(sums.crops, images, file=keypoints)
-    found = Inputs(estimates_folder(keypoints)).each(CROPS, images)
-    changed = [name for path, name in names.items() if sums.crops[name] != found[path]]
-    new = Changes(new=tuple(path.name for path in images if path not in names)).text()
-    if changed:
+    if changed := changed_crops(keypoints, images):
         raise ReidaugError(
             f"{keypoints}: crops are not as they were when `reidaug pose` estimated their poses: "
-            f"{Changes(changed=tuple(changed)).text()}; run it again as it was, and it estimates "
-            f"these again, or remove {sums_file(keypoints)} if their joints are the same"
+            f"{changed}; run it again as it was, and it estimates these again, or remove "
+            f"{sums_file(keypoints)} if their joints are the same"
         )
-    if new and names:
+    sums = read_sums(keypoints)
+    known = match_images((sums and sums.crops) or (), images, file=keypoints)
+    new = Changes(new=tuple(path.name for path in images if path not in known)).text()
+    if new and known:
         notice(
-            f"{keypoints}: `reidaug pose` has not seen all crops: {new}; run it "
-            "again as it was, and it estimates these too"
+            f"{keypoints}: `reidaug pose` has not seen all crops: {new}; run it again as it was, "
+            "and it estimates these too"
         )
+
+
+def changed_crops(keypoints: Path, images: Sequence[Path]) -> str:
+    """Count and name the images that are not what they were when `reidaug pose` read them."""
+    sums = read_sums(keypoints)
+    if sums is None or sums.crops is None:
+        return ""
+    names = match_images(sums.crops, images, file=keypoints)
+    found = Inputs(estimates_folder(keypoints)).each(CROPS, names)
+    changed = (name for path, name in names.items() if sums.crops[name] != found[path])
+    return Changes(changed=tuple(changed)).text()
 
 
 def check_files(keypoints: Path, *files: Path) -> None:

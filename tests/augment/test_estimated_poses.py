@@ -21,6 +21,7 @@ from reidaug.data.keypoints import read_keypoints, write_patn
 from reidaug.data.market1501 import TRAIN, Person
 from reidaug.errors import ReidaugError
 from reidaug.geometry.pose import FLIP_18, Pose
+from reidaug.jobs import Records
 from reidaug.perception.pose_sums import records_folder, sums_file
 from reidaug.perception.provenance import provenance_file
 
@@ -186,6 +187,15 @@ def test_poses_of_other_crops_or_half_done_are_not_used(
             PosedCrops(drawn_root)
         paths[0].write_bytes(first)
         half.mkdir(exist_ok=True)
+    mine = tmp_path / "mine.csv"  # of another estimator, beside the same masks
+    write_patn(mine, read_keypoints(poses).poses)
+    Records(half).write("masks", str(masks.resolve()))
+    for command in commands[:2]:
+        assert reidaug(*command, "--keypoints", mine) == 1
+        printed = capfd.readouterr()
+        assert "has not finished them" in printed.err + printed.out, command
+    with pytest.raises(ReidaugError, match="has not finished them"):
+        PosedCrops(drawn_root, keypoints=mine)
     poses.unlink()  # the default, without it, would be to estimate poses beside half of the masks
     for command in commands:
         assert reidaug(*command) == 1
