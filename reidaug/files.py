@@ -143,14 +143,16 @@ def remove_partials(folder: Path, *, of: Collection[str] | None = None) -> None:
         of: Names of the files that were to be written; None: of all, in a folder of our own.
     """
     for partial in folder.glob(".*.part"):
-        if of is None or is_partial(partial.name, of=of):
+        if is_partial(partial.name, of=of):
             partial.unlink(missing_ok=True)
 
 
-def is_partial(name: str, *, of: Collection[str]) -> bool:
-    """Whether a name is that of the temporary file of `atomic_write` for a file of some names."""
+def is_partial(name: str, *, of: Collection[str] | None = None) -> bool:
+    """Whether a name is that of a temporary file of `atomic_write`, for a file of some names."""
     found = _PARTIAL.fullmatch(name)
-    return found is not None and any(_partial_name(own, found[1]) == name for own in of)
+    return found is not None and (
+        of is None or any(_partial_name(own, found[1]) == name for own in of)
+    )
 
 
 def _partial_name(name: str, pid: int | str) -> str:

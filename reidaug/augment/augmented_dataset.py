@@ -14,8 +14,6 @@ from reidaug.augment.engine import (
     check_size,
     chunk_tasks,
     into_chunks,
-    remove_former,
-    remove_leftovers,
 )
 from reidaug.augment.estimated_poses import FOLDER, find_or_estimate
 from reidaug.augment.inputs import AugmentInputs, read_inputs
@@ -23,11 +21,13 @@ from reidaug.augment.missing_poses import POSE_FROM
 from reidaug.augment.options import AugmentOptions
 from reidaug.augment.outlines import mask_file
 from reidaug.augment.output_folder import (
+    base_name,
     check_originals,
     check_warp_names,
     copy_originals,
     show_split,
 )
+from reidaug.augment.own_files import check_strangers, remove_former, remove_leftovers
 from reidaug.augment.pose_pool import count_flaws
 from reidaug.augment.rare_poses import with_rare_poses
 from reidaug.augment.shipped_poses import is_shipped
@@ -168,7 +168,6 @@ def augment_dataset(
         out, recipe, resume=True, known=(FOLDER,), grows=same_options, inputs=made_of.kept,
         places=places,
     )  # fmt: skip
-    run.renew(made_of.kept)
     job = WarpJob(out.resolve(), flow, options, made_of.shared)
     return _write_warps(run, job, inputs, made_of, workers=workers or cores(), backend=backend)
 
@@ -206,23 +205,24 @@ def _write_warps(
 ) -> AugmentReport:
     """Write all warps that are missing, and the files beside them."""
     out, options, targets = job.out, job.options, inputs.targets
+    chunks = into_chunks(inputs.sources, targets.size)
+    copied = inputs.dataset.train if options.keep_original else ()
+    check_strangers(job, chunks, {base_name(person) for person in copied})
+    root = inputs.dataset.root
+    linked = [name for name in (QUERY, GALLERY) if show_split(split_folder(root, name), out / name)]
+    run.renew(made_of.kept)
     run.log(event="start", workers=workers, backend=backend, torch=torch.__version__)
     for folder in (out / TRAIN, out / RECORDS):
         folder.mkdir(exist_ok=True)
     remove_leftovers(out)
     write_poses(out / POSES, targets)
-    root = inputs.dataset.root
-    linked = [name for name in (QUERY, GALLERY) if show_split(split_folder(root, name), out / name)]
-    chunks = into_chunks(inputs.sources, targets.size)
     each = options.poses_each or max(len(targets.images), 1)
     work = run_chunks(
         chunk_tasks(job, targets.size, chunks, made_of.of_chunk), min(workers, len(chunks)),
         backend=backend, total=len(inputs.sources) * each, step=each, what="warp", unit="image",
     )  # fmt: skip
     remove_former(job, len(chunks))
-    originals = list[Path]()
-    if options.keep_original:
-        originals = copy_originals(inputs.dataset.train, out, made_of.images, job.records)
+    originals = copy_originals(copied, out, made_of.images, job.records) if copied else []
     sums: dict[str, str] = {}
     records = _collecting(sums, (job.records.read(k) for k in range(len(chunks))))
     totals = write_warp_manifest(out / MANIFEST, records)
@@ -232,16 +232,18 @@ def _write_warps(
     remove_leftovers(out)
     files = [*originals, *(out / name for name in (POSES, MANIFEST, LEFT_OUT, SHEET))]
     finished = None if work.pieces else _finished(run)
-    if finished is not None:
-        run.report(finished._asdict(), files, sums)  # the same once more, and what it is of
-        return finished
     report = _summarise(
         inputs, totals, options.masks, flow=job.flow.name, precision=options.precision,
         originals=len(originals), linked=linked, images_per_s=work.rate,
         seconds=round(work.seconds, 1), workers=workers, own_pose=not targets.images,
         poses_each=options.poses_each,
     )  # fmt: skip
+    if finished is not None:  # nothing was made, but other counts may have changed
+        own = ("images_per_s", "seconds", "workers")
+        report = report._replace(**{name: getattr(finished, name) for name in own})
     run.report(report._asdict(), files, sums)
+    if finished is not None:
+        return report
     run.log(event="done", made=work.pieces, seconds=report.seconds)
     return report
 

@@ -19,6 +19,7 @@ from reidaug.augment.background import BACKGROUNDS, BackgroundPool, draw_pool
 from reidaug.augment.inputs import Source
 from reidaug.augment.options import AugmentOptions
 from reidaug.augment.outlines import Targets, target_outlines
+from reidaug.augment.output_folder import files_in, warps_among
 from reidaug.augment.quality import WarpQuality, measure_quality, pck
 from reidaug.augment.target_poses import POSES, read_poses
 from reidaug.augment.warp_manifest import ChunkRecord, WarpRow
@@ -28,7 +29,7 @@ from reidaug.data.crop_names import warp_name
 from reidaug.data.images import channels_last, encode_jpeg
 from reidaug.data.market1501 import TRAIN
 from reidaug.errors import UsageError
-from reidaug.files import checksum_of, remove_partials, write_atomically
+from reidaug.files import checksum_of, write_atomically
 from reidaug.flow.estimator import FlowEstimator, NamedFlow
 from reidaug.geometry.flow import Size
 from reidaug.geometry.pose import Pose, select, stack
@@ -162,8 +163,11 @@ def make_chunk(
     before = ChunkRecord.read(job.records.read(index))
     if _is_done(job, size, before, sources, of):
         return len(sources), 0
-    if before is not None and before.of != of:  # its files will be overwritten
-        job.records.write(index, before._replace(of=STALE)._asdict())
+    if before is None or before.of != of:  # its files will be overwritten
+        names = {source.name for source in sources}
+        begun = before or ChunkRecord([], [], {})
+        begun = begun._replace(of=STALE, begun=tuple(sorted({*begun.begun, *names})))
+        job.records.write(index, begun._asdict())
     rows: list[WarpRow] = []
     files: dict[str, str] = {}
     with one_thread(), torch.inference_mode():
@@ -179,8 +183,10 @@ def make_chunk(
     files = {row.file: files[row.file] for row in rows if row.kept}
     record = ChunkRecord(rows, left_out, files, of)
     if before is not None:
-        former = {*before.former, *before.names} - {*record.names}
-        record = record._replace(former=tuple(sorted(former)))
+        former = {*before.former, *before.names}
+        if before.begun:  # a killed run may have written some of these
+            former |= warps_among(files_in(job.out / TRAIN), {*before.begun})
+        record = record._replace(former=tuple(sorted(former - {*record.names})))
     job.records.write(index, record._asdict())
     return len(sources), sum(row.kept for row in rows)
 
@@ -262,30 +268,6 @@ def _row(
 
 def _known(value: Float[Tensor, ""]) -> float | None:
     return None if value.isnan() else round(float(value), DECIMALS)
-
-
-def remove_former(job: WarpJob, chunks: int) -> None:
-    """Remove the warps of sources that are no more, once all of so many chunks are made."""
-    paths = sorted(job.records.folder.glob("[0-9]*.json"))
-    former = set[str]()
-    for path in paths:
-        if record := ChunkRecord.read(job.records.read(path.stem)):
-            more = record.names if int(path.stem) >= chunks else ()
-            former.update(record.former, more)
-    for path in paths if former else ():
-        record = ChunkRecord.read(job.records.read(path.stem))
-        former.difference_update(record.names if record and int(path.stem) < chunks else ())
-    for name in former:
-        (job.out / TRAIN / name).unlink(missing_ok=True)
-    for path in paths:
-        if int(path.stem) >= chunks:
-            path.unlink()
-
-
-def remove_leftovers(out: Path) -> None:
-    """Remove what a killed run left half written in an augmented dataset."""
-    for folder in (out, out / TRAIN, out / RECORDS):
-        remove_partials(folder)
 
 
 def _is_done(

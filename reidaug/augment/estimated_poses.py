@@ -7,7 +7,8 @@ from reidaug.augment import options
 from reidaug.data.market1501 import ReIDDataset, names_read
 from reidaug.errors import ReidaugError, UsageError, require_extra
 from reidaug.perception.dataset_poses import estimate_poses
-from reidaug.perception.pose_sums import check_poses
+from reidaug.perception.pose_files import TakenFileError
+from reidaug.perception.pose_sums import check_finished, check_poses
 from reidaug.perception.provenance import read_provenance
 from reidaug.perception.weights import find_model
 from reidaug.runs import RECIPE, check_folder, notice, stored_recipe
@@ -28,8 +29,10 @@ def find_keypoints(root: Path, keypoints: Path | None = None) -> Path | None:
     """Find the keypoint file of a dataset: the given one, or `options.KEYPOINTS` if it is there.
 
     Raises:
+        ReidaugError: `reidaug pose` has not finished it.
         UsageError: The given file does not exist.
     """
+    check_finished(keypoints or root / options.KEYPOINTS)
     return _find(keypoints, root / options.KEYPOINTS, "keypoint file")
 
 
@@ -96,14 +99,24 @@ def find_or_estimate(
     new_masks = None if own_masks else out / MASKS
     crops = [person.path for person in found.train]
     try:
-        estimate_poses(
+        report = estimate_poses(
             crops, out / KEYPOINTS, masks=new_masks, model=model, workers=workers,
             in_folders=any(person.folder for person in found.train),
         )  # fmt: skip
+    except TakenFileError as error:
+        raise ReidaugError(
+            f"{error.what}; delete {out / FOLDER}, and it is made again, or keep joints of your "
+            "own in another place and name them with --keypoints"
+        ) from None
     except ReidaugError:
         if fresh and out.is_dir() and not any(out.iterdir()):
             out.rmdir()
         raise
+    if not report.people:
+        raise ReidaugError(
+            f"BlazePose found nobody in {report.crops:,} training images of {found.root}: are they "
+            "crops of whole people? --keypoints takes their joints from another estimator"
+        )
     return PoseFiles(out.resolve() / KEYPOINTS, own_masks or out.resolve() / MASKS)
 
 

@@ -28,8 +28,10 @@ from reidaug.data.pose_matching import NamesByLast, by_last_name, names_of, othe
 from reidaug.errors import ReidaugError
 from reidaug.geometry.flow import Size
 from reidaug.geometry.pose import Pose, shows_torso
+from reidaug.perception.mask_folders import check_mask_folder
 from reidaug.perception.mirror_agreement import mirror_agreement
 from reidaug.perception.pose_estimator import PoseEstimator
+from reidaug.perception.pose_sums import check_crops
 from reidaug.perception.provenance import read_provenance
 
 DAMAGED = "damaged file"
@@ -83,7 +85,9 @@ def read_inputs(
         sources, left_out = _fill_missing(dataset, keypoints, options.masks)
     else:
         sources, left_out = join_poses(dataset, keypoints)
-    check_mask_names((source.person.path for source in sources), options.masks)
+    used = [source.person.path for source in sources]
+    check_mask_names(used, options.masks)
+    check_mask_folder(options.masks, used, keypoints=keypoints)
     if own_pose or options.poses_from == "shipped":
         targets = choose_canvas(sources, count=options.poses, seed=options.seed)
     else:
@@ -135,9 +139,14 @@ def join_most(dataset: ReIDDataset, keypoints: Path) -> _Joined:
     """
     joined, total = _join(dataset, keypoints), len(dataset.train)
     if len(joined.without) > MOST_MISSING * total:
+        nobody = by_last_name(joined.nobody)
+        seen = sum(bool(names_of(person.path, nobody)) for person in joined.without)
+        why = "is it theirs?"
+        if seen > MOST_MISSING * len(joined.without):
+            why = f"it has nobody on {seen:,} others, are they crops of whole people?"
         raise ReidaugError(
             f"{keypoints}: poses of only {total - len(joined.without):,} of {total:,} training "
-            f"images{joined.others}; is it theirs? --missing skip warps these alone"
+            f"images{joined.others}; {why} --missing skip warps these alone"
         )
     return joined
 
@@ -147,6 +156,7 @@ def _join(dataset: ReIDDataset, keypoints: Path) -> _Joined:
     folder, crops = dataset.root / TRAIN, [person.path for person in dataset.train]
     names = image_names(folder) if folder.is_dir() else [p.key for p in dataset.train]
     read, estimated = read_image_poses(crops, keypoints, names=names), read_provenance(keypoints)
+    check_crops(keypoints, crops)
     known, placed = read.known, read.place(file=keypoints)
     sources: dict[str, Source] = {}
     without, doubles = list[Person](), list[str]()

@@ -1,9 +1,10 @@
 """The folder of an augmented dataset: file names, links and copies."""
 
 import hashlib
+import os
 import re
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from reidaug.checksums import flaw_of
@@ -19,6 +20,8 @@ LONGEST = 180
 """Bytes of a name's stem that are kept: person, camera and pose are added, and 255 is the limit."""
 ORIGINALS = "originals"
 """Record of the copies of training images, with the digests of what they are of."""
+AT_ONCE = 2**26
+"""Bytes of originals that are held in memory."""
 _MARKET = re.compile(PATTERN)
 
 
@@ -52,17 +55,35 @@ def origin_stem(person: Person) -> str:
     return warp_stem(person) if source is None else Path(source[0]).stem
 
 
+def files_in(folder: Path) -> list[str]:
+    """List the names of what is in a folder, in no order."""
+    with os.scandir(folder) as entries:  # half a million files
+        return [entry.name for entry in entries]
+
+
+def warps_among(files: Iterable[str], sources: Collection[str]) -> set[str]:
+    """Find the file names that are those of warps of some sources, by `Source.name`."""
+    return {name for name in files if (found := warp_source(name)) and found[0] in sources}
+
+
 def show_split(source: Path, link: Path) -> bool:
     """Show a folder, if there is one, at a link, or by a copy where links are not possible.
 
-    Nothing happens when something is at ``link`` already, unless it leads to where the folder was.
-    Returns whether there is such a folder.
+    A link that leads nowhere, as the folder was moved or is no more, is removed first. Returns
+    whether there is such a folder.
+
+    Raises:
+        ReidaugError: Something else is at ``link``, or a copy of the folder as it was.
     """
-    if not source.is_dir():
-        return False
     if link.is_symlink() and not link.exists():
         link.unlink()
+    if not source.is_dir():
+        return False
     if link.is_symlink() or link.exists():
+        if not _shows(source, link):
+            raise ReidaugError(
+                f"{link} does not show {source} as it is now; remove it, and it is made again"
+            )
         return True
     try:
         link.symlink_to(source.resolve(), target_is_directory=True)
@@ -72,6 +93,17 @@ def show_split(source: Path, link: Path) -> bool:
         shutil.copytree(source, partial)
         partial.replace(link)
     return True
+
+
+def _shows(source: Path, link: Path) -> bool:
+    """Whether a link leads to a folder, or a copy has its files."""
+    if link.is_symlink() or not link.is_dir():
+        return link.resolve() == source.resolve()
+    sizes = []
+    for folder in (source, link):
+        files = (path for path in folder.rglob("*") if path.is_file())
+        sizes.append({path.relative_to(folder): path.stat().st_size for path in files})
+    return sizes[0] == sizes[1]
 
 
 def check_originals(people: Sequence[Person], root: Path) -> None:
@@ -131,7 +163,8 @@ def copy_originals(
     """
     before = records.read(ORIGINALS)
     before = before if isinstance(before, dict) else {}
-    copied = dict[str, list[str]]()
+    copied, unwritten = dict[str, list[str]](), dict[Path, bytes]()
+    size = 0
     for person in people:
         name, digest = base_name(person), digests[person.path]
         path = out / TRAIN / name
@@ -139,15 +172,36 @@ def copy_originals(
             continue
         known = before.get(name)
         if not isinstance(known, list) or known[:1] != [digest] or flaw_of(path, known[1]):
-            try:
-                image, whole = read_image(person.path), is_jpeg(person.path)
-            except ReidaugError:
+            content = _as_jpeg(person.path)
+            if content is None:
                 continue
-            content = person.path.read_bytes() if whole else encode_jpeg(image)
-            write_atomically(path, content)
+            unwritten[path] = content
             known = [digest, checksum_of(content)]
+            size += len(content)
         copied[name] = known
+        if size > AT_ONCE:
+            _write(unwritten, records, before | copied)
+            size = 0
+    _write(unwritten, records, before | copied)
     for name in before.keys() - copied.keys():
         (out / TRAIN / name).unlink(missing_ok=True)
     records.write(ORIGINALS, copied)
     return [out / TRAIN / name for name in copied]
+
+
+def _write(files: dict[Path, bytes], records: Records, record: Mapping[str, list[str]]) -> None:
+    """Write copies, their record first: a killed run's are told from files of the user's."""
+    if files:
+        records.write(ORIGINALS, record)
+    for path, content in files.items():
+        write_atomically(path, content)
+    files.clear()
+
+
+def _as_jpeg(image: Path) -> bytes | None:
+    """Give the JPEG file of an image, its own where it is one; None where it cannot be read."""
+    try:
+        pixels = read_image(image)
+        return image.read_bytes() if is_jpeg(image) else encode_jpeg(pixels)
+    except ReidaugError:
+        return None

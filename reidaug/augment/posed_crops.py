@@ -21,7 +21,9 @@ from reidaug.data.market1501 import Person
 from reidaug.errors import UsageError
 from reidaug.files import summarise_left_out
 from reidaug.geometry.pose import Pose
+from reidaug.perception.mask_folders import check_mask_folder
 from reidaug.perception.pose_estimator import PoseEstimator
+from reidaug.perception.pose_sums import check_poses
 from reidaug.runs import notice
 
 
@@ -112,10 +114,13 @@ class PosedCrops(Dataset[TrainingCrop]):
         if file is None:
             missing = dataset.root / KEYPOINTS
             raise UsageError(f"{missing}: no such keypoint file; give the training images' own")
+        self.masks = find_masks(dataset.root, Path(masks) if masks else None)
+        check_poses(file, self.masks)
         self.sources, left_out = join_poses(dataset, file)
         self.left_out = (*dataset.left_out, *left_out)
-        self.masks = find_masks(dataset.root, Path(masks) if masks else None)
-        check_mask_names((source.person.path for source in self.sources), self.masks)
+        posed = [source.person.path for source in self.sources]
+        check_mask_names(posed, self.masks)
+        check_mask_folder(self.masks, posed, keypoints=file)
         self.transform = transform
         self._source = {source.person: source for source in self.sources}
         self._label = {pid: k for k, pid in enumerate(sorted({p.pid for p in self.people}))}

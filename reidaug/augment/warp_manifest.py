@@ -54,6 +54,7 @@ class ChunkRecord(NamedTuple):
     files: dict[str, str] | None = None
     of: str = ""  # digest of its inputs, see `reidaug.augment.warp_inputs.WarpInputs`
     former: tuple[str, ...] = ()  # files that it once had, of other inputs
+    begun: tuple[str, ...] = ()  # names of the sources whose warps are being written
 
     @property
     def names(self) -> list[str]:
@@ -65,8 +66,9 @@ class ChunkRecord(NamedTuple):
         """Take a record from JSON values; None where it is missing or damaged."""
         try:
             rows = [WarpRow(*row) for row in values["rows"]]
-            former = tuple(values.get("former", ()))
-            return cls(rows, values["left_out"], values.get("files"), values.get("of", ""), former)
+            former, begun = (tuple(values.get(key, ())) for key in ("former", "begun"))
+            files, of = values.get("files"), values.get("of", "")
+            return cls(rows, values["left_out"], files, of, former, begun)
         except (KeyError, TypeError, AttributeError):
             return None
 
@@ -112,9 +114,12 @@ def write_warp_manifest(path: Path, records: Iterable[ChunkRecord]) -> Totals:
     write_manifest(path, rows())
     images, rejected, dropped = counts[""], counts["quality"], counts["turn"]
     if not images:
-        reason = f"of {rejected + dropped} warps {rejected} are below the minimum quality and "
-        reason += f"{dropped} are half turns"
-        raise ReidaugError(f"not one image could be warped: {left_out[0] if left_out else reason}")
+        reason = f"of {rejected + dropped:,} warps {rejected:,} are below --min-quality (a lower "
+        reason += (
+            f"one keeps more, 0 all) and {dropped:,} are half turns (--turns allow keeps them)"
+        )
+        why = reason if rejected + dropped else left_out[0] if left_out else "there is none"
+        raise ReidaugError(f"not one image could be warped: {why}")
     checked = counts["checked"]
     return Totals(
         counts["sources"], images, rejected, dropped, sums["quality"] / images, counts["poor"],

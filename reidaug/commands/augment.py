@@ -89,18 +89,23 @@ def _print(out: Path, report: AugmentReport, min_quality: float) -> None:
     kinds = ((WORDS[kind], report.pose_from.get(kind, 0)) for kind in WORDS)
     poses = ", ".join(f"{count:,} {words}" for words, count in kinds if count)
     click.echo(f"{sum(report.pose_from.values()):,} training images: {poses}")
-    quality = f"below --min-quality {min_quality:g}"
-    for count, why in ((report.rejected, quality), (report.turned, "half turns")):
+    made = report.images + report.rejected + report.turned
+    quality = f"below --min-quality {min_quality:g} (a lower one keeps more, 0 all)"
+    turns = "half turns (--turns allow keeps them)"
+    for count, why in ((report.rejected, quality), (report.turned, turns)):
         if count:
-            click.echo(f"{count:,} warps not kept: {why}")
+            click.echo(f"{count:,} of {made:,} warps not kept: {why}")
     if report.refused:
         count, why = sum(report.refused.values()), describe_flaws(report.refused)
         click.echo(f"{count:,} drawn target {'pose' if count == 1 else 'poses'} refused: {why}")
     targets = f"{report.poses} {'pose' if report.poses == 1 else 'poses'}"
     targets = f"{report.poses_each} of {targets} each" if report.poses_each else targets
     checked = "" if report.pck is None else f", mean PCK {report.pck:.2f}"
+    kept = f"{report.images:,} images"
+    if report.images < made:
+        kept += f" of {made:,} warps"
     click.echo(
-        f"{report.images:,} images: {report.sources:,} of {report.training_images:,} "
+        f"{kept}: {report.sources:,} of {report.training_images:,} "
         f"training images in {'their own pose' if report.own_pose else targets}, "
         f"{report.images_per_s:.0f} images/s; mean quality {report.quality:.2f}{checked}; "
         f"look at {out / SHEET}"

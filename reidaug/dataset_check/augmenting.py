@@ -5,13 +5,15 @@ from pathlib import Path
 
 from reidaug.augment.background import BACKGROUNDS
 from reidaug.augment.inputs import join_most
-from reidaug.augment.options import AugmentOptions
+from reidaug.augment.options import KEYPOINTS, AugmentOptions
 from reidaug.augment.outlines import check_mask_names
 from reidaug.augment.output_folder import check_warp_names
 from reidaug.data.market1501 import TRAIN, Person, ReIDDataset
 from reidaug.dataset_check.findings import AUGMENT, Finding, Tally
 from reidaug.errors import ReidaugError
 from reidaug.perception.dataset_poses import check_names
+from reidaug.perception.mask_folders import check_mask_folder
+from reidaug.perception.pose_sums import check_finished, check_poses
 
 _MEND = "mend this, and check again"
 
@@ -36,11 +38,14 @@ def augment_findings(
     try:
         check_warp_names(people, root, allow_left_out=allow_left_out)
         if keypoints is None:
+            check_finished(root / KEYPOINTS)
             check_names({person.path: person.key for person in people}, masks=masks is None)
             used = [person.path for person in people]
         else:
+            check_poses(keypoints, masks)
             joined = join_most(ReIDDataset(root, tuple(people), (), ()), keypoints)
             used = [source.person.path for source in joined.sources]
+            check_mask_folder(masks, used, keypoints=keypoints)
         check_mask_names(used, masks)
     except ReidaugError as error:
         what, _, advice = str(error).rpartition("; ")

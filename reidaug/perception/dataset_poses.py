@@ -1,6 +1,5 @@
 """Poses and masks of a whole dataset: a keypoint file, and what to check in it."""
 
-import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -32,10 +31,9 @@ from reidaug.locks import LOCK, lock
 from reidaug.machine import cores
 from reidaug.perception.blazepose import BlazePose
 from reidaug.perception.kept_estimates import KeptEstimates
+from reidaug.perception.mask_folders import MASKS
 from reidaug.perception.pose_files import (
     LEFT_OUT,
-    MASKS,
-    REPORT,
     SHEET,
     WRITING,
     beside,
@@ -43,6 +41,8 @@ from reidaug.perception.pose_files import (
     finished_report,
     is_outdated,
     note_files,
+    renew_left_out,
+    write_report,
 )
 from reidaug.perception.pose_records import (
     DECIMALS,
@@ -57,6 +57,7 @@ from reidaug.perception.pose_records import (
 )
 from reidaug.perception.pose_report import PoseReport, PoseStatistics, trust
 from reidaug.perception.pose_sheet import pose_sheet
+from reidaug.perception.pose_sums import records_folder
 from reidaug.perception.provenance import write_provenance
 from reidaug.perception.weights import find_model, model_name
 from reidaug.runs import notice
@@ -165,8 +166,7 @@ def estimate_poses(
         UsageError: An argument is wrong, or the extra ``pose`` is missing.
     """
     require_extra("pose", "ai_edge_litert")
-    folder = out.with_name(f".{out.name}.records")
-    job = PoseJob(folder, masks and masks.resolve(), Path(), "", in_folders)
+    job = PoseJob(records_folder(out), masks and masks.resolve(), Path(), "", in_folders)
     _check_crops(job, crops, out, masks)
     file = find_model(model)
     job = job._replace(model=file, network=model_name(file))
@@ -187,21 +187,22 @@ def _estimate(
     kept = KeptEstimates(job, out)
     seen, found = kept.look(crops)
     digests = crop_digests(job, crops, found)
-    inputs = fingerprint(digests)
-    if is_outdated(out, inputs):
-        kept.reopen(seen, crops, digests)
-    finished = finished_report(job, out, crops, inputs)
+    inputs, content = fingerprint(digests), {job.name(path): found[path] for path in crops}
+    chunks = into_chunks(crops, digests)
+    readable = kept.readable_again(chunks)
+    if readable or is_outdated(out, inputs):
+        kept.reopen(seen, chunks, readable)
+    finished = finished_report(job, out, inputs, content)
     if finished is not None:
         kept.keep_inputs(seen)
-        return finished
-    check_own(job, crops, out)
+        return renew_left_out(out, finished, left_out)
+    check_own(job, chunks, out)
     made = [path for path in (job.masks, job.folder) if path and not path.exists()]
     for path in made:
         path.mkdir(parents=True, exist_ok=True)
     own_masks = job.records.read(MASKS) == str(job.masks)
     job.records.write(MASKS, str(job.masks))
     kept.keep_inputs(seen)
-    chunks = into_chunks(crops, digests)
     tasks, processes = chunk_tasks(job, chunks), min(workers, len(chunks))
     work = run_chunks(tasks, processes, total=len(crops), what="pose", unit="crop")
     job.records.write(WRITING, True)
@@ -215,10 +216,9 @@ def _estimate(
         seconds=round(work.seconds, 1),
         workers=workers,
     )
-    content = json.dumps(report._asdict(), indent=1) + "\n"
-    write_atomically(beside(out, REPORT), content.encode())
+    write_report(out, report)
     remove_former(job, chunks, masks=own_masks)
-    note_files(job, out, crops, inputs)
+    note_files(job, out, chunks, inputs, content)
     kept.finish()
     return report
 

@@ -5,15 +5,15 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from reidaug.errors import ReidaugError
 from reidaug.fingerprint import FOLDER, Changes, Inputs, content_digest
-from reidaug.perception.pose_files import MASKS, WRITING
-from reidaug.perception.pose_records import PoseJob, strange_mask
+from reidaug.perception.mask_folders import MASKS
+from reidaug.perception.pose_files import WRITING, TakenFileError, check_masks
+from reidaug.perception.pose_records import CropChunk, PoseJob, estimated, readable_again
+from reidaug.perception.pose_sums import CROPS, estimates_folder, flaws, read_sums
 from reidaug.runs import notice
 
 WRITTEN = "written"
 """Record of the digest of a keypoint file as it was written."""
-CROPS = "crops"
 
 
 class KeptEstimates:
@@ -26,7 +26,7 @@ class KeptEstimates:
 
     def __init__(self, job: PoseJob, out: Path) -> None:
         self.job, self.out = job, out
-        self.folder = out.with_name(f".{out.name}.estimates")
+        self.folder = estimates_folder(out)
 
     def look(self, crops: Sequence[Path]) -> tuple[Inputs, dict[Path, str]]:
         """Fingerprint crops, beside what is kept of them; give the digest of each."""
@@ -34,37 +34,55 @@ class KeptEstimates:
         inputs = Inputs(self.job.folder if unfinished else self.folder)
         return inputs, inputs.each(CROPS, crops)
 
-    def reopen(self, inputs: Inputs, crops: Sequence[Path], digests: Sequence[str]) -> None:
+    def readable_again(self, chunks: Sequence[CropChunk]) -> list[Path]:
+        """List the crops that a finished file has left out, and that can be read by now."""
+        return readable_again(self.job._replace(folder=self.folder), chunks)
+
+    def reopen(
+        self, inputs: Inputs, chunks: Sequence[CropChunk], readable: Sequence[Path] = ()
+    ) -> None:
         """Take a finished file's records up again: only crops that changed are estimated.
 
-        Not where most of its crops are others: then it is probably of another dataset.
+        Not where most of its estimates are of others: then it is probably of another dataset.
+
+        Args:
+            inputs: The fingerprints of the crops.
+            chunks: The crops.
+            readable: Those of them that the file left out, and that can be read by now.
 
         Raises:
-            ReidaugError: The keypoint file is not as it was written, or a mask is not of this
-                command; either would be overwritten.
+            ReidaugError: The keypoint file or a mask is not as it was written, or a mask is not of
+                this command; they would be overwritten.
         """
         if self.job.folder.exists() or not self.folder.is_dir():
             return
         found = inputs.changes().get(CROPS, Changes())
-        lost = len(found.changed) + len(found.gone)
-        if len(crops) - len(found.changed) - len(found.new) < lost:
-            return
         job = self.job._replace(folder=self.folder)
-        if self.out.exists() and content_digest(self.out) != job.records.read(WRITTEN):
-            line = inputs.text()
-            raise ReidaugError(
-                f"{self.out} was changed since, and would be overwritten: {line or 'other crops'}; "
-                "name another file with --out, or delete it"
+        before = estimated(job)
+        kept = len(before & {digest for chunk in chunks for digest in chunk.digests})
+        if 2 * (kept + len(found.renamed)) < len(before):
+            return
+        told = Changes(changed=tuple(path.name for path in readable)).text()
+        line = inputs.text() or told.replace("changed", "readable by now")
+        if self.out.exists() and not self._is_as_written():
+            raise TakenFileError(
+                f"{self.out} was changed since, and would be overwritten: {line or 'other crops'}",
+                "name another file with --out, or delete it",
             )
-        if file := strange_mask(job, crops, digests):
-            raise ReidaugError(f"{file} is there already; name another folder with --masks")
-        if line := inputs.text():
+        beside = job.records.read(MASKS)
+        masks = (self.out.parent / beside).resolve() if isinstance(beside, str) else None
+        check_masks(job, chunks, self.out, own=masks == self.job.masks)
+        if line:
             notice(f"{self.out}: {line}; only these are estimated again")
         self.folder.rename(self.job.folder)
         self.job.records.path(WRITING).unlink(missing_ok=True)
-        beside = self.job.records.read(MASKS)
-        masks = (self.out.parent / beside).resolve() if isinstance(beside, str) else None
         self.job.records.write(MASKS, str(masks))
+
+    def _is_as_written(self) -> bool:
+        kept = self.job._replace(folder=self.folder).records.read(WRITTEN)
+        if kept is not None or read_sums(self.out) is None:
+            return content_digest(self.out) == kept
+        return not flaws(self.out, [self.out])  # the record is damaged
 
     def keep_inputs(self, inputs: Inputs) -> None:
         """Keep the fingerprints of crops beside the records."""

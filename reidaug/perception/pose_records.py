@@ -196,6 +196,7 @@ def make_chunk(job: PoseJob, chunk: CropChunk, known: Sequence[str] = ()) -> tup
     found = {digest: row for digest, row in found.items() if _has_mask(job, row)}
     rows: list[PoseRecord] = []
     left_out: dict[str, str] = {}
+    masks: dict[Path, bytes] = {}
     made = 0
     with one_thread():
         for path, digest in zip(chunk.crops, chunk.digests, strict=True):
@@ -212,11 +213,13 @@ def make_chunk(job: PoseJob, chunk: CropChunk, known: Sequence[str] = ()) -> tup
             rows.append(PoseRecord.of(job.name(path), search))
             if job.masks is not None and rows[-1].outlined:
                 content = encode_png(torch.from_numpy(search.estimate.mask))
-                file = mask_path(job.masks, rows[-1].name)
-                file.parent.mkdir(exist_ok=True)
-                write_atomically(file, content)
+                masks[mask_path(job.masks, rows[-1].name)] = content
                 rows[-1] = rows[-1]._replace(mask=checksum_of(content))
+    # Before the masks: after a kill it tells them from those of the user.
     job.records.write(chunk.key, _Stored([*chunk.digests], rows, left_out)._asdict())
+    for file, content in masks.items():
+        file.parent.mkdir(exist_ok=True)
+        write_atomically(file, content)
     return len(chunk.crops), made
 
 
@@ -230,20 +233,53 @@ def read_chunks(job: PoseJob, chunks: Sequence[CropChunk]) -> Iterator[PoseChunk
         yield PoseChunk(crops, record.rows, [*record.left_out.values()])
 
 
-def strange_mask(job: PoseJob, crops: Sequence[Path], digests: Sequence[str]) -> Path | None:
-    """Find a mask that would be overwritten and is of no record."""
-    if job.masks is None:
-        return None
-    known, own = set[str](), set[str]()
+def estimated(job: PoseJob) -> set[str]:
+    """List the `crop_digests` that records have estimates of."""
+    records = (_Stored.read(job.records.read(path.stem)) for path in job.folder.glob("*.json"))
+    return {digest for record in records if record for digest in record.by_digest()} - {""}
+
+
+def own_masks(job: PoseJob, chunks: Sequence[CropChunk]) -> dict[str, set[str]]:
+    """List the masks that a run wrote, perhaps for crops as they were: checksums by crop's name.
+
+    An empty checksum stands for any mask: of chunks whose record is damaged, and of records of
+    older versions.
+    """
+    own: dict[str, set[str]] = {}
     for path in job.folder.glob("*.json"):
         if record := _Stored.read(job.records.read(path.stem)):
-            known.update(record.of)
-            own.update(row.name for row in record.rows if row.outlined)
-    for path, digest in zip(crops, digests, strict=True):
-        file = mask_path(job.masks, job.name(path))
-        if digest not in known and job.name(path) not in own and file.exists():
-            return file
-    return None
+            for row in record.rows:
+                if row.outlined:
+                    own.setdefault(row.name, set()).add(row.mask)
+    for chunk in chunks:
+        stored = job.records.path(chunk.key).exists()
+        if stored and _Stored.read(job.records.read(chunk.key)) is None:
+            for crop in chunk.crops:
+                own.setdefault(job.name(crop), set()).add("")
+    return own
+
+
+def readable_again(job: PoseJob, chunks: Sequence[CropChunk]) -> list[Path]:
+    """List the crops that records left out, and that can be read by now or not for other reasons.
+
+    Their content is as it was: a disk was away, or the user was not allowed to read them.
+    """
+    left_out: dict[str, str] = {}
+    for path in job.folder.glob("*.json"):
+        if record := _Stored.read(job.records.read(path.stem)):
+            left_out |= record.left_out
+    return [path for chunk in chunks for path in _readable_again(chunk, left_out)]
+
+
+def _readable_again(chunk: CropChunk, left_out: Mapping[str, str]) -> Iterator[Path]:
+    for path, digest in zip(chunk.crops, chunk.digests, strict=True):
+        if digest in left_out:
+            try:
+                read_image(path)
+            except ReidaugError as error:
+                if str(error) == left_out[digest]:
+                    continue
+            yield path
 
 
 def remove_former(job: PoseJob, chunks: Sequence[CropChunk], *, masks: bool) -> None:
@@ -258,8 +294,11 @@ def remove_former(job: PoseJob, chunks: Sequence[CropChunk], *, masks: bool) -> 
         names = {row.name for record in former.values() for row in record.rows if row.outlined}
         for chunk in read_chunks(job, chunks):
             names.difference_update(row.name for row in chunk.rows if row.outlined)
+        own = own_masks(job, ())
         for name in names:
-            mask_path(job.masks, name).unlink(missing_ok=True)
+            file = mask_path(job.masks, name)
+            if is_one_of(file, own[name]):  # not one that the user put there
+                file.unlink(missing_ok=True)
     for path in former:
         path.unlink()
 
@@ -274,7 +313,14 @@ def _is_done(job: PoseJob, chunk: CropChunk) -> bool:
     record = _Stored.read(job.records.read(chunk.key))
     if record is None or record.of != list(chunk.digests):
         return False
+    if any(_readable_again(chunk, record.left_out)):
+        return False
     return all(_has_mask(job, row) for row in record.rows)
+
+
+def is_one_of(file: Path, sums: Set[str]) -> bool:
+    """Whether a file is there with one of some checksums; an empty one stands for any file."""
+    return any(not own or not flaw_of(file, own) for own in sums)
 
 
 def _has_mask(job: PoseJob, row: PoseRecord) -> bool:

@@ -17,7 +17,7 @@ _NOBODY = "none"
 
 def provenance_file(keypoints: Path) -> Path:
     """Name the table beside a keypoint file."""
-    return keypoints.with_name(f"{keypoints.stem}{POSE_PROVENANCE}")
+    return keypoints.parent / f"{keypoints.stem}{POSE_PROVENANCE}"
 
 
 def write_provenance(keypoints: Path, records: Iterable[PoseRecord]) -> None:

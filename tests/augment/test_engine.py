@@ -23,12 +23,12 @@ from reidaug.augment.engine import (
     WarpJob,
     chunk_tasks,
     into_chunks,
-    remove_leftovers,
     warp_crops,
 )
 from reidaug.augment.inputs import AugmentInputs, Source, read_inputs
 from reidaug.augment.options import AugmentOptions
 from reidaug.augment.outlines import person_mask, target_outlines
+from reidaug.augment.own_files import remove_leftovers
 from reidaug.augment.target_poses import POSES, write_poses
 from reidaug.augment.warp_manifest import ChunkRecord, Totals, WarpRow, write_warp_manifest
 from reidaug.augment.warping import poses_of, read_crops

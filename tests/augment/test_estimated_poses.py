@@ -1,4 +1,6 @@
 import json
+import re
+import shutil
 from pathlib import Path
 
 import pandas as pd
@@ -11,6 +13,7 @@ from PIL import Image
 
 from reidaug.augment.inputs import Source
 from reidaug.augment.pose_pool import Refusal
+from reidaug.augment.posed_crops import PosedCrops
 from reidaug.augment.target_poses import read_poses
 from reidaug.augment.warping import put_on_canvas
 from reidaug.data.images import read_image
@@ -18,7 +21,8 @@ from reidaug.data.keypoints import read_keypoints, write_patn
 from reidaug.data.market1501 import TRAIN, Person
 from reidaug.errors import ReidaugError
 from reidaug.geometry.pose import FLIP_18, Pose
-from reidaug.perception.pose_sums import sums_file
+from reidaug.jobs import Records
+from reidaug.perception.pose_sums import records_folder, sums_file
 from reidaug.perception.provenance import provenance_file
 
 pytestmark = pytest.mark.usefixtures("blazepose")
@@ -157,3 +161,78 @@ def test_nothing_is_left_where_no_image_can_be_read(drawn_root: Path, tmp_path: 
     with pytest.raises(ReidaugError, match="not one of 6 crops can be read"):
         augmented(drawn_root, tmp_path / "out", flow="identity", workers=1)
     assert not (tmp_path / "out").exists()
+
+
+def test_poses_of_other_crops_or_half_done_are_not_used(
+    drawn_root: Path, tmp_path: Path, capfd
+) -> None:
+    """By no command that reads them, and `check` says so."""
+    poses, masks = drawn_root / "market-annotation-train.csv", drawn_root / "masks"
+    assert reidaug("pose", drawn_root, "--out", poses, "--masks", masks, "--workers", 1) == 0
+    paths = sorted((drawn_root / TRAIN).iterdir())
+    commands = (
+        ("check", drawn_root, "--workers", 1),
+        ("augment", drawn_root, "--out", tmp_path / "out", "--flow", "identity", "--workers", 1),
+        ("pairs", drawn_root, "--out", tmp_path / "pairs"),
+    )
+    first = paths[0].read_bytes()
+    paths[0].write_bytes(paths[-1].read_bytes())
+    half = records_folder(poses)
+    for told in (f"estimated their poses: 1 changed ({paths[0].name})", "has not finished them"):
+        for command in commands:
+            assert reidaug(*command) == 1
+            printed = capfd.readouterr()
+            assert told in printed.err + printed.out, command
+        with pytest.raises(ReidaugError, match=re.escape(told)):
+            PosedCrops(drawn_root)
+        paths[0].write_bytes(first)
+        half.mkdir(exist_ok=True)
+    mine = tmp_path / "mine.csv"  # of another estimator, beside the same masks
+    write_patn(mine, read_keypoints(poses).poses)
+    Records(half).write("masks", str(masks.resolve()))
+    for command in commands[:2]:
+        assert reidaug(*command, "--keypoints", mine) == 1
+        printed = capfd.readouterr()
+        assert "has not finished them" in printed.err + printed.out, command
+    with pytest.raises(ReidaugError, match="has not finished them"):
+        PosedCrops(drawn_root, keypoints=mine)
+    poses.unlink()  # the default, without it, would be to estimate poses beside half of the masks
+    for command in commands:
+        assert reidaug(*command) == 1
+        printed = capfd.readouterr()
+        assert "has not finished them" in printed.err + printed.out, command
+    assert not (tmp_path / "out").exists()
+
+
+def test_advice_fits_poses_that_augment_estimates(drawn_root: Path, tmp_path: Path, capfd) -> None:
+    out, paths = tmp_path / "out", sorted((drawn_root / TRAIN).iterdir())
+    command = ("augment", drawn_root, "--out", out, "--flow", "identity", "--workers", 1)
+    first = [path.read_bytes() for path in paths]
+    black = Image.new("RGB", (64, 128))
+    for path in paths[1:]:
+        black.save(path)
+    assert reidaug(*command) == 1
+    line = capfd.readouterr().err.splitlines()[-1]
+    assert "poses of only 1 of 6 training images; it has nobody on 5 others, are they crops" in line
+    assert line.endswith("? --missing skip warps these alone")
+    black.save(paths[0])
+    assert reidaug(*command) == 1
+    line = capfd.readouterr().err.splitlines()[-1]
+    assert "BlazePose found nobody in 6 training images of" in line
+    for path, picture in zip(paths, first, strict=True):
+        path.write_bytes(picture)
+    shutil.rmtree(out)
+    assert reidaug(*command, *EVERY) == 0
+    for file in (out / "pose" / "masks" / f"{paths[0].stem}.png", out / "pose" / "keypoints.csv"):
+        own = file.read_bytes()
+        file.write_bytes(own + b"\n")
+        for change in (False, True):  # nothing else, or a crop too
+            if change:
+                paths[1].write_bytes(first[2])
+            assert reidaug(*command, *EVERY) == 1
+            line = capfd.readouterr().err.splitlines()[-1]
+            assert str(file) in line
+            assert f"delete {out / 'pose'}, and it is made again, or keep joints of" in line
+            paths[1].write_bytes(first[1])
+        file.write_bytes(own)
+    assert reidaug(*command, *EVERY) == 0

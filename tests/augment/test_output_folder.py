@@ -8,6 +8,7 @@ from reidaug.augment.output_folder import base_name, copy_originals, show_split
 from reidaug.data.crop_names import PATTERN, compile_pattern, id_of, ids_in, warp_name
 from reidaug.data.images import is_jpeg
 from reidaug.data.market1501 import TRAIN, Person
+from reidaug.errors import ReidaugError
 from reidaug.jobs import Records
 
 
@@ -38,6 +39,13 @@ def test_a_split_is_linked_once(tmp_path: Path) -> None:
     assert link.is_symlink()
     assert (link / "a.jpg").read_bytes() == b"a"
     assert not show_split(tmp_path / "nowhere", tmp_path / "other")
+    link.unlink()
+    link.symlink_to(tmp_path)
+    with pytest.raises(ReidaugError, match="does not show"):
+        show_split(tmp_path / "query", link)
+    (tmp_path / "query").rename(tmp_path / "away")
+    assert not show_split(tmp_path / "query", link)
+    assert link.is_symlink()
 
 
 def test_a_split_is_copied_where_links_are_not_possible(
@@ -52,6 +60,10 @@ def test_a_split_is_copied_where_links_are_not_possible(
     assert show_split(tmp_path / "query", tmp_path / "out")
     assert not (tmp_path / "out").is_symlink()
     assert (tmp_path / "out" / "a.jpg").read_bytes() == b"a"
+    assert show_split(tmp_path / "query", tmp_path / "out")
+    (tmp_path / "query" / "b.jpg").write_bytes(b"b")
+    with pytest.raises(ReidaugError, match=r"out does not show .*query as it is now; remove it"):
+        show_split(tmp_path / "query", tmp_path / "out")
 
 
 def copies(people: Sequence[Person], out: Path) -> list[Path]:

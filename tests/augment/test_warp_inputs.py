@@ -1,5 +1,6 @@
 """Augmented datasets whose inputs changed since: what is told, and what is made again."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -267,3 +268,23 @@ def test_a_dataset_that_was_moved_is_the_same(
     })  # fmt: skip
     with pytest.raises(ReidaugError, match=r"dataset was .*, with other content \(joints: 9 ch"):
         warps(market, out)
+
+
+def test_counts_follow_what_is_left_out_and_the_splits(market: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    first = augmented(market, out, flow="torso-affine", poses=2, pool="any")
+    before, linked = times(out / TRAIN), [name for name in first.linked if name != "query"]
+    (market / "query").rename(market / "away")
+    (market / TRAIN / "0009_c1s1_000001_01.jpg").symlink_to("nowhere")
+    with (market / JOINTS).open("a") as file:
+        file.write("nobody.jpg:[1, 2]:[3]\n")
+    second = augmented(market, out, flow="torso-affine", poses=2, pool="any")
+    assert second == first._replace(linked=linked, left_out=first.left_out + 2, not_read=1)
+    assert json.loads((out / "report.json").read_text()) == second._asdict()
+    assert not (out / "query").is_symlink()
+    (market / "away").rename(market / "query")
+    (market / TRAIN / "0009_c1s1_000001_01.jpg").unlink()
+    third = augmented(market, out, flow="torso-affine", poses=2, pool="any")
+    assert third == first._replace(left_out=first.left_out + 1)
+    assert (out / "query").is_symlink()
+    assert times(out / TRAIN) == before

@@ -50,7 +50,7 @@ def test_a_dataset_without_a_warp_is_an_error(tmp_path: Path) -> None:
     path = tmp_path / "manifest.parquet"
     with pytest.raises(ReidaugError, match=r"not one image could be warped: a\.jpg: gone"):
         write_warp_manifest(path, [ChunkRecord([], ["a.jpg: gone"])])
-    with pytest.raises(ReidaugError, match="1 warps 1 are below the minimum quality"):
+    with pytest.raises(ReidaugError, match=r"of 1 warps 1 are below --min-quality \(a lower"):
         write_warp_manifest(path, [ChunkRecord([row("a", 0, left_out="quality")], [])])
 
 

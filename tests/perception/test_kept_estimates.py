@@ -1,14 +1,20 @@
 """Estimated poses whose crops changed since: only these are estimated again."""
 
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from augmented import content
+from damage import spoil
 from drawn_person import drawn_person
+from PIL import Image
 
+from reidaug.data.images import read_image
 from reidaug.errors import ReidaugError
 from reidaug.perception import pose_records
 from reidaug.perception.dataset_poses import crops_of, estimate_poses
+from reidaug.perception.pose_sums import read_sums
 
 pytestmark = pytest.mark.usefixtures("blazepose")
 
@@ -43,8 +49,13 @@ def draw(path: Path, k: int) -> None:
 
 def poses(crops: Path, place: Path) -> None:
     place.mkdir(exist_ok=True)
-    found = crops_of(crops).crops
-    estimate_poses(found, place / "k.csv", masks=place / "masks", workers=1)
+    found, left_out, _ = crops_of(crops, allow_left_out=True)
+    estimate_poses(found, place / "k.csv", masks=place / "masks", workers=1, left_out=left_out)
+
+
+def report(place: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((place / "k.report.json").read_text())
+    return found
 
 
 def times(place: Path) -> dict[str, int]:
@@ -142,3 +153,163 @@ def test_a_mask_of_the_users_for_a_new_crop_is_not_overwritten(crops: Path, tmp_
     with pytest.raises(ReidaugError, match=r"masks/007\.png is there already; name another folder"):
         poses(crops, out)
     assert content(out) == before
+
+
+@pytest.mark.parametrize(("how", "changed"), [("garbage", "another"), ("bit", "the same")])
+def test_a_mask_mended_by_hand_is_not_overwritten_when_a_crop_changes(
+    crops: Path, tmp_path: Path, how: str, changed: str
+) -> None:
+    out = tmp_path / "out"
+    poses(crops, out)
+    spoil(out / "masks" / "003.png", how)
+    draw(crops / ("003.png" if changed == "the same" else "007.png"), 17)
+    before = content(out)
+    told = r"masks/003\.png was changed since, and would be overwritten; delete it, and it is made"
+    for _ in range(2):
+        with pytest.raises(ReidaugError, match=told):
+            poses(crops, out)
+        assert content(out) == before
+    (out / "masks" / "003.png").unlink()
+    poses(crops, out)
+    poses(crops, tmp_path / "afresh")
+    assert content(out) == content(tmp_path / "afresh")
+
+
+def test_a_mask_of_the_users_stays_when_its_crop_is_gone(crops: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    poses(crops, out)
+    own = out / "masks" / "005.png"
+    own.write_text("cut out by hand")
+    for name in ("004.png", "005.png"):
+        (crops / name).unlink()
+    poses(crops, out)
+    assert own.read_text() == "cut out by hand"
+    assert not (out / "masks" / "004.png").exists()
+
+
+def test_masks_of_crops_without_an_outline_are_the_users(crops: Path, tmp_path: Path) -> None:
+    Image.new("RGB", (32, 64)).save(crops / "000.png")  # nobody
+    out = tmp_path / "out"
+    poses(crops, out)
+    own = out / "masks" / "000.png"
+    assert not own.exists()
+    own.write_text("cut out by hand")
+    poses(crops, out)  # has nothing to do with it
+    (out / "k.sheet.png").unlink()
+    with pytest.raises(ReidaugError, match=r"000\.png is there already"):
+        poses(crops, out)
+    assert own.read_text() == "cut out by hand"
+    sums = read_sums(out / "k.csv")
+    assert sums is not None
+    assert "masks/000.png" not in sums.files
+
+
+def test_a_crop_that_can_be_read_again_is_estimated(
+    crops: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, estimated: list[str], capfd
+) -> None:
+    out, read = tmp_path / "out", pose_records.read_image
+    for broken in ("003.png", "005.png"):
+        (crops / broken).write_text("half a download")
+
+    def away(path: Path) -> object:
+        if path.name == "001.png":
+            raise ReidaugError(f"{path}: Input/output error")
+        return read(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(pose_records, "read_image", away)
+        poses(crops, out)
+        assert report(out)["not_readable"] == 3
+        before = times(out)
+        poses(crops, out)
+        assert times(out) == before
+    draw(crops / "005.png", 5)
+    for told, done in (
+        ("1 changed (005.png)", ["005.png", "001.png"]), ("", []),
+    ):  # fmt: skip
+        capfd.readouterr()
+        estimated.clear()
+        poses(crops, out)
+        assert told in capfd.readouterr().err
+        assert set(done) <= set(estimated)
+        assert report(out)["not_readable"] == 1
+    poses(crops, tmp_path / "afresh")
+    assert content(out) == content(tmp_path / "afresh")
+
+
+def test_a_crop_that_only_could_not_be_read_is_named(
+    crops: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd
+) -> None:
+    out = tmp_path / "out"
+
+    def away(path: Path) -> object:
+        if path.name == "002.png":
+            raise ReidaugError(f"{path}: Input/output error")
+        return read_image(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(pose_records, "read_image", away)
+        poses(crops, out)
+    poses(crops, out)
+    told = "k.csv: 1 readable by now (002.png); only these are estimated again"
+    assert told in capfd.readouterr().err
+    assert report(out)["people"] == 5
+    assert (out / "k.left_out.txt").read_text() == ""
+
+
+def test_images_left_out_before_are_counted_as_they_are(crops: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    Image.new("RGB", (32, 64)).save(crops / "000.png")  # nobody
+    for more in (0, 2, 1):
+        for k in range(3):
+            path = crops / f"broken{k}.jpg"
+            path.unlink(missing_ok=True)
+            if k < more:
+                path.symlink_to("nowhere")
+        poses(crops, out)
+        assert report(out)["left_out"] == more + 1
+        lines = (out / "k.left_out.txt").read_text().splitlines()
+        assert [line.partition(": ")[2][:12] for line in lines] == [
+            *["a link that "] * more, "nobody found"
+        ]  # fmt: skip
+        before = times(out)
+        poses(crops, out)
+        assert times(out) == before
+
+
+def test_most_crops_may_be_mended_but_not_be_of_another_dataset(
+    crops: Path, tmp_path: Path, capfd
+) -> None:
+    out = tmp_path / "out"
+    for k in range(1, 5):
+        (crops / f"{k:03d}.png").write_text("half a download")
+    poses(crops, out)
+    assert report(out)["people"] == 1
+    for k in range(1, 5):
+        draw(crops / f"{k:03d}.png", k)
+    poses(crops, out)
+    assert "4 changed (001.png, 002.png, 003.png, ...); only these" in capfd.readouterr().err
+    poses(crops, tmp_path / "afresh")
+    assert content(out) == content(tmp_path / "afresh")
+    before = content(out)
+    for k in range(1, 4):
+        draw(crops / f"{k:03d}.png", 20 + k)
+    with pytest.raises(ReidaugError, match=r"k\.csv is there already, and not of these crops"):
+        poses(crops, out)
+    assert content(out) == before
+
+
+@pytest.mark.parametrize("how", ["garbage", "removed"])
+def test_what_lies_beside_is_made_again_when_a_crop_changes(
+    crops: Path, tmp_path: Path, how: str
+) -> None:
+    out = tmp_path / "out"
+    poses(crops, out)
+    for name in (
+        "k.left_out.txt", "k.provenance.parquet", "k.sheet.png", ".k.csv.estimates/written.json",
+    ):  # fmt: skip
+        spoil(out / name, how)
+    draw(crops / "003.png", 13)
+    poses(crops, out)
+    poses(crops, tmp_path / "afresh")
+    assert content(out) == content(tmp_path / "afresh")

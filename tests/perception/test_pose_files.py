@@ -9,8 +9,9 @@ from damage import spoil
 from drawn_person import drawn_person
 
 from reidaug.errors import ReidaugError
+from reidaug.files import write_atomically
 from reidaug.jobs import Records
-from reidaug.perception import dataset_poses
+from reidaug.perception import dataset_poses, pose_records
 from reidaug.perception.dataset_poses import crops_of, estimate_poses
 from reidaug.perception.pose_files import LEFT_OUT, REPORT, SHEET, beside
 from reidaug.perception.provenance import provenance_file, read_provenance
@@ -195,3 +196,53 @@ def test_who_reads_poses_is_told_of_damage(posed, tmp_path: Path) -> None:
         read_provenance(tmp_path / "k.csv")
     (tmp_path / "k.checksums.json").unlink()
     assert read_provenance(tmp_path / "k.csv") == {}
+
+
+def test_a_mask_of_the_users_put_there_after_a_kill_stays(
+    crops: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, masks = tmp_path / "k.csv", tmp_path / "m"
+    monkeypatch.setattr(pose_records, "CHUNK", 1)
+    found = crops_of(crops).crops
+    count = [0]
+
+    def killed(path: Path, content: bytes) -> None:
+        count[0] += 1
+        if count[0] == 2:
+            raise KeyboardInterrupt  # after the record of the second crop, before its mask
+        write_atomically(path, content)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(pose_records, "write_atomically", killed)
+        with pytest.raises(KeyboardInterrupt):
+            estimate_poses(found, out, masks=masks, workers=1)
+    assert [path.name for path in masks.iterdir()] == ["000.png"]
+    before = content(tmp_path)
+    for name in ("000.png", "001.png", "002.png"):  # as estimated, half done, not begun
+        (masks / name).write_text("cut out by hand")
+        with pytest.raises(ReidaugError, match=rf"m/{name} (is there already|was changed since)"):
+            estimate_poses(found, out, masks=masks, workers=1)
+        assert (masks / name).read_text() == "cut out by hand"
+        (masks / name).unlink()
+        if name == "000.png":
+            (masks / name).write_bytes(before["m/000.png"])
+    assert estimate_poses(found, out, masks=masks, workers=1).outlines == 3
+    afresh = tmp_path / "afresh"
+    estimate_poses(found, tmp_path / "l.csv", masks=afresh, workers=1)
+    assert content(masks) == content(afresh)
+
+
+def test_a_record_damaged_after_a_kill_is_made_again(
+    crops: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, masks = tmp_path / "k.csv", tmp_path / "m"
+    found = crops_of(crops).crops
+    with monkeypatch.context() as patch:
+        patch.setattr(dataset_poses, "write_patn", None)
+        with pytest.raises(TypeError):
+            estimate_poses(found, out, masks=masks, workers=1)
+    (record,) = (
+        path for path in (tmp_path / ".k.csv.records").glob("*.json") if len(path.stem) == 16
+    )
+    spoil(record, "half")
+    assert estimate_poses(found, out, masks=masks, workers=1).outlines == 3

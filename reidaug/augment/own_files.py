@@ -1,0 +1,90 @@
+"""Files of an augmented dataset: those of its run, and those that the user put among them.
+
+A file is the run's own where a record of a chunk or of the originals has its name, where the run's
+checksums have it, or where it is a warp that a killed run had begun to write.
+"""
+
+from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
+
+from reidaug.augment.engine import RECORDS, WarpJob
+from reidaug.augment.inputs import Source
+from reidaug.augment.output_folder import ORIGINALS, files_in, warps_among
+from reidaug.augment.warp_manifest import ChunkRecord
+from reidaug.checksums import SUMS, Checksums, describe
+from reidaug.data.market1501 import TRAIN
+from reidaug.errors import ReidaugError
+from reidaug.files import remove_partials
+
+
+def check_strangers(
+    job: WarpJob, chunks: Sequence[Sequence[Source]], originals: Collection[str] = ()
+) -> None:
+    """Check before the work that no file of the user's would be overwritten.
+
+    Args:
+        job: The work; its folder may hold warps already.
+        chunks: Its sources.
+        originals: Names of the copies of training images that belong beside the warps.
+
+    Raises:
+        ReidaugError: A file of the name of a warp or of a copy is of no run; the first are named.
+    """
+    folder = job.out / TRAIN
+    if not folder.is_dir():
+        return
+    there = files_in(folder)
+    sources = {source.name for chunk in chunks for source in chunk}
+    left = {*warps_among(there, sources), *({*originals} & {*there})}
+    known = Checksums(job.out / SUMS).read() or {}
+    left.difference_update(name.removeprefix(f"{TRAIN}/") for name in known)
+    copies = job.records.read(ORIGINALS)
+    left.difference_update(copies if isinstance(copies, dict) else ())
+    for index, record in _records(job) if left else ():
+        if record is not None:
+            left.difference_update(record.names, record.former)
+            left.difference_update(warps_among(left, record.begun))
+        elif index < len(chunks):  # damaged
+            left.difference_update(warps_among(left, {source.name for source in chunks[index]}))
+    if left:
+        why = "not of this run and would be overwritten"
+        told = describe({str(folder / name): why for name in sorted(left)})
+        raise ReidaugError(f"{told}; move it, or name another folder with --out")
+
+
+def remove_former(job: WarpJob, chunks: int) -> None:
+    """Remove the warps of sources that are no more, once all of so many chunks are made."""
+    former, past = set[str](), list[int]()
+    for index, record in _records(job):
+        if index >= chunks or (record is not None and record.former):
+            past.append(index)
+        if record is not None:
+            former.update(record.former, record.names if index >= chunks else ())
+    for index, record in _records(job) if former else ():
+        former.difference_update(record.names if record and index < chunks else ())
+    for name in former:
+        (job.out / TRAIN / name).unlink(missing_ok=True)
+    for index in past:
+        _forget(job, index, whole=index >= chunks)
+
+
+def _forget(job: WarpJob, index: int, *, whole: bool) -> None:
+    """Remove a record, or the names in it that are free for the user now."""
+    record = ChunkRecord.read(job.records.read(index))
+    if whole or record is None:
+        job.records.path(index).unlink()
+    else:
+        job.records.write(index, record._replace(former=())._asdict())
+
+
+def remove_leftovers(out: Path) -> None:
+    """Remove what a killed run left half written in an augmented dataset."""
+    for folder in (out, out / TRAIN, out / RECORDS):
+        remove_partials(folder)
+
+
+def _records(job: WarpJob) -> Iterator[tuple[int, ChunkRecord | None]]:
+    """Read the records of chunks by number; None for each damaged one."""
+    for path in sorted(job.records.folder.glob("[0-9]*.json")):
+        if path.stem.isdecimal():
+            yield int(path.stem), ChunkRecord.read(job.records.read(path.stem))
