@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from multiplicity import RULE, standing
 
-from reidaug.experiments.compare import NO_EVIDENCE
+from reidaug.experiments.comparison import NO_EVIDENCE
 
 
 class Column(NamedTuple):

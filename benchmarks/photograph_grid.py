@@ -19,7 +19,7 @@ from reidaug.experiments.finetune_config import FinetuneRecipe, read_data
 from reidaug.jobs import run_tasks
 from reidaug.runs import RunFolder
 
-SHARES, IMAGES, CAMERAS = (0.1, 0.3, 1.0), (2, None), (1, None)
+SHARES, IMAGES, CAMERAS = (0.1, 0.3), (2, None), (1, None)
 
 
 class Setting(NamedTuple):

@@ -5,8 +5,8 @@
 job: the paper's augmentation, every training crop into 25 poses, with estimated joints and masks.
 round-trips: how much of person and pose warps keep (needs --osnet FILE).
 arms: real crops alone, and with warps or their controls, from an ImageNet network.
-grid: copies on other grounds with a tenth, a third or all of the people, two crops or all, one
-camera or all.
+grid: copies on other grounds with a tenth or a third of the people, two crops or all, one camera or
+all.
 gpu: real crops, own pose and warps at 256 x 128, on a GPU in at most nine minutes.
 
 People are split once and for all (`reidaug.data.people_split`): choices are made on `--part tune`;
@@ -24,7 +24,7 @@ from typing import Any
 
 from photograph_arms import RECIPES, compare_arms, make_crops, recipe_of
 from photograph_crops import NEEDED, sizes
-from photograph_grid import compare_settings
+from photograph_grid import SHARES, compare_settings
 from photograph_job import warp_everything
 from photograph_round_trips import FULL, ROWS, SMALL, SMALL_ROWS, measure
 from photograph_scores import lines
@@ -139,7 +139,8 @@ def arms_of(options: argparse.Namespace, name: str) -> dict[str, Any]:
 def measure_grid(options: argparse.Namespace) -> dict[str, Any]:
     """Compare arms that train on parts of the data."""
     path, out = RECIPES / "grid.yaml", options.out
-    recipe, each = recipe_of(path, out, options.part, EACH_OF_FEW), EACH_OF_FEW
+    each, most = EACH_OF_FEW, [f"people_share={max(SHARES)}"]  # smaller parts lie within it
+    recipe = recipe_of(path, out, options.part, each, most)
     make_crops(options.market, out, options.part, recipe, each=each, workers=options.workers)
     settings = compare_settings(
         path, out, options.part, each, keys=seeds_of(options), workers=options.workers or cores()

@@ -20,7 +20,7 @@ from reidaug.flow.image_generator import ImageGenerator
 from reidaug.flow.score_table import CLOSED_FORMS
 from reidaug.flow.training.recipe import PairsRecipe, TrainFlow
 from reidaug.flow.training.train import build_trainer
-from reidaug.recipes import Count, resolve
+from reidaug.recipes import Count, Seed, resolve
 
 SHARED = {*PairsRecipe.model_fields, "row"} - {"seed"}
 """Keys of a training recipe that are the same for all rows by design."""
@@ -33,7 +33,7 @@ class Compare(PairsRecipe):
     """Recipe of `reidaug compare`; its ``seed`` is that of rows without their own."""
 
     # Every row is trained once with each; its scores are means over them. Default: ``seed`` alone.
-    seeds: tuple[int, ...] | None = Field(None, min_length=1, max_length=100)
+    seeds: tuple[Seed, ...] | None = Field(None, min_length=1, max_length=100)
     # Training pairs of every row; its steps are the budget over its batch, rounded up.
     budget: Count | None = None
     # `reidaug train-flow` keys for all trained rows

@@ -65,6 +65,6 @@ def test_rows_are_compared_with_crops_controls_and_grey(crops: Crops) -> None:
     chosen = {name: {"poses": 12} for name in rows}
     whole = {**about, "people": 8, **result, "reranked": result, "chosen_on_tune": chosen}
     lines = averaging(whole)
-    assert len([line for line in lines if "| **W**, on other grounds | 13 |" in line]) == 2
+    assert len([line for line in lines if "| **W-SA**, on other grounds | 13 |" in line]) == 2
     loss = next(line for line in lines if "**surface flow**, on other grounds" in line)
     assert loss.endswith("-5.0 (-5.0 to -5.0): a loss |")

@@ -4,7 +4,7 @@ from typing import Any
 
 from world_tables import worlds
 
-ABOUT = {"command": "python x.py", "hardware": "here", "date": "2026-11-27"}
+ABOUT = {"command": "python x.py", "hardware": "here", "date": "2026-11-27", "commit": "abc"}
 
 
 def write(folder: Path, name: str, **values: Any) -> None:
