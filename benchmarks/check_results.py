@@ -35,7 +35,6 @@ UNSETTLED: Mapping[str, str] = {
     "checkpoint_market": _REBASED,
     "checkpoint_surface": _REBASED,
     "judged_warps": f"{_REBASED}; needs judges",
-    "photographs_grid": _DIRTY,
     "round_trip_estimated": _DIRTY,
     "round_trip_mirror": _DIRTY,
     "shipped_many-poses_1": _DIRTY,
