@@ -33,7 +33,7 @@ def _take_paper(context: click.Context, option: click.Parameter, chosen: bool) -
     metavar="FLOW",
     default=SURFACE,
     show_default=True,
-    help=f"{SURFACE}, which sees the person, or {SHIPPED}, the paper's W, which both come "
+    help=f"{SURFACE}, which sees the person, or {SHIPPED}, UnWarpME-SA, which both come "
     "with the package; a checkpoint folder of train-flow; or one of those that learn nothing: "
     f"{', '.join(UNTRAINED)}.",
 )
