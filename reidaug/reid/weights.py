@@ -170,7 +170,7 @@ def _holds_layers(fit: _Fit) -> bool:
 
 
 def _is_of_kind(value: Tensor, own: Tensor) -> bool:
-    """Whether a tensor can be one of the model: numbers of its kind and shape, all of them there."""
+    """Whether a tensor can be one of the model: numbers of its kind and shape."""
     if own.is_floating_point() and not _is_plain(value):
         return False
     return own.shape == value.shape and value.layout == torch.strided and not value.is_meta
@@ -181,7 +181,7 @@ def _is_plain(value: Tensor) -> bool:
 
 
 def _inside(state: Mapping[str, Tensor], part: str) -> Iterator[tuple[str, dict[str, Tensor]]]:
-    """Split a part by names of wrappers that we do not know, such as ``student.`` and ``teacher.``."""
+    """Split a part by wrappers that we do not know, such as ``student.`` and ``teacher.``."""
     for depth in (1, 2, 3):
         found: dict[str, dict[str, Tensor]] = {}
         for key, value in state.items():

@@ -631,7 +631,7 @@ def test_networks_that_fit_alike_are_named(tmp_path: Path, nested, names):
 @pytest.mark.filterwarnings("ignore:.*sparse.*|.*quantiz.*|.*TypedStorage.*")
 def test_numbers_that_are_no_weights_are_refused(tmp_path: Path, change):
     torch.save({k: change(v) for k, v in small().state_dict().items()}, tmp_path / "w.pth")
-    with pytest.raises(ReidaugError, match="quantised, whole, complex or sparse|not a readable"):
+    with pytest.raises(ReidaugError, match=r"quantised, whole, complex or sparse|not a readable"):
         load_weights(small(), tmp_path / "w.pth")
 
 
