@@ -31,7 +31,7 @@ from reidaug.reid.features import extract_features
 from reidaug.reid.network_modes import seeded
 from reidaug.reid.weights import load_weights, save_weights
 from reidaug.report.experiment import ExperimentReport, Gain, Scores
-from reidaug.runs import RunFolder, check_lock
+from reidaug.runs import RunFolder, check_lock, notice
 
 
 @dataclass(frozen=True)
@@ -153,7 +153,8 @@ def check_networks(recipe: AdaptationRecipe) -> None:
     network = build_dgnet(size, 2)
     if recipe.pretrained is not None:
         check_file(recipe.pretrained)
-        load_weights(network.encoder, recipe.pretrained)
+        loaded = load_weights(network.encoder, recipe.pretrained)
+        notice(f"{recipe.pretrained}: {loaded.summary}")
     images = torch.zeros(2, 3, *size.size)
     batch = DomainBatch(images, images, torch.arange(2), SOURCE)
     try:

@@ -124,6 +124,16 @@ def read_adaptation_data(recipe: AdaptationRecipe) -> AdaptationData:
         )
     _check_batch(recipe.source, data.source, recipe)
     _check_batch(recipe.dataset, data.target.train, recipe)
+    if {person.path.resolve() for person in data.source} & {p.path.resolve() for p in target.train}:
+        notice(
+            f"{recipe.source}: its labelled crops are those of the target {recipe.dataset} too: "
+            f"what is learnt of them is no adaptation"
+        )
+    if recipe.cluster.min_samples > (count := len(data.target.train)):
+        raise UsageError(
+            f"cluster.min_samples: no cluster of {recipe.cluster.min_samples} crops is among the "
+            f"{count} of {recipe.dataset}"
+        )
     for name in recipe.arms:
         data.origins(name)
     return data

@@ -22,6 +22,8 @@ E = TypeVar("E", bound="ExperimentOptions")
 ROLES = ("method", "baseline", "controls", "ceiling")
 FREE = frozenset(("arms", "seeds", *ROLES))
 """Keys of a recipe that may grow or change while its finished cells stay."""
+MEMORY = ("cache_mb", "memory_mb")
+"""Bounds on memory, which change no result: a run that was killed for memory goes on with less."""
 
 
 class Arm(Recipe):
@@ -142,6 +144,7 @@ def settings_of(options: ExperimentOptions, name: str) -> str:
     values = without_places(options.model_dump(mode="json"), place_keys(type(options)))
     arm = values["arms"].get(name)
     shared = {key: value for key, value in values.items() if key not in FREE}
+    shared |= {key: type(options).model_fields[key].default for key in MEMORY}
     return digest_of(json.dumps([shared, arm], sort_keys=True))
 
 
@@ -149,11 +152,12 @@ def extends(begun: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
     """Whether an experiment can go on with the cells of one that has begun; both are YAML values.
 
     It may have more arms, other seeds after the first (which may have trained the start of all),
-    and compare other arms.
+    compare other arms, and take other memory.
     """
     if not {"arms", "seeds"} <= begun.keys():  # of another command, or damaged
         return False
-    fixed, same = ({k: v for k, v in r.items() if k not in FREE} for r in (begun, wanted))
+    free = {*FREE, *MEMORY}
+    fixed, same = ({k: v for k, v in r.items() if k not in free} for r in (begun, wanted))
     return (
         fixed == same
         and begun["seeds"][0] == wanted["seeds"][0]

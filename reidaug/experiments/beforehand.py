@@ -14,7 +14,8 @@ from reidaug.augment.output_folder import origin_stem, warp_stem
 from reidaug.augment.warp_inputs import IMAGES
 from reidaug.data.crop_names import JUNK, warp_source
 from reidaug.data.images import open_image, pixel_digest, read_image, read_mask, upright_rgb
-from reidaug.data.market1501 import Person
+from reidaug.data.market1501 import LISTS, TRAIN, Person, find_root
+from reidaug.dataset_check.identities import DISTRACTOR
 from reidaug.dataset_check.retrieval import (
     Copies,
     copied_queries,
@@ -43,10 +44,16 @@ def check_retrieval(query: Sequence[Person], gallery: Sequence[Person], *, root:
         root: Their dataset, for messages.
 
     Raises:
-        ReidaugError: No query has a match.
+        ReidaugError: No query has a match, or the gallery shows one person alone.
     """
     query = [person for person in query if person.pid != JUNK]
     lost = unmatched_queries(query, gallery)
+    if lost.total < len(query) and len({p.pid for p in gallery} - {JUNK}) == 1:
+        raise ReidaugError(
+            f"{root}: the gallery shows one person alone, {gallery[0].who}: every search finds "
+            f"that one, whatever the model, and there is nothing to measure; add crops of others, "
+            f"or with evaluate_on: held_out hold out more people"
+        )
     if not lost.total:
         return
     reasons = {
@@ -60,6 +67,24 @@ def check_retrieval(query: Sequence[Person], gallery: Sequence[Person], *, root:
     if lost.total == len(query):
         raise ReidaugError(f"{line}; there is nothing to measure: are cameras read from the names?")
     notice(f"{line}; they do not count")
+
+
+def check_apart(train: Sequence[Person], test: Sequence[Person], *, root: Path) -> None:
+    """Tell where test crops of a dataset are of its training people: scores say too much then.
+
+    Args:
+        train: Training crops.
+        test: Query and gallery crops.
+        root: The dataset; lists of files number the people of each split separately.
+    """
+    shared = {p.pid for p in train} & {p.pid for p in test} - {DISTRACTOR}
+    if shared and not (find_root(root) / LISTS[TRAIN]).is_file():
+        first = next(person for person in test if person.pid in shared)
+        notice(
+            f"{root}: {len(shared)} of {len({p.pid for p in test})} people of query and gallery, "
+            f"such as {first.who}, are training people by their numbers: if they are the same, "
+            f"scores say too much; keep each person in one part"
+        )
 
 
 def check_images(

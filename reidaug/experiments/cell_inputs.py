@@ -15,6 +15,7 @@ from reidaug.experiments.experiment_data import ExperimentData
 from reidaug.experiments.finetune_config import START, FinetuneRecipe
 from reidaug.experiments.warp_quality import MANIFEST
 from reidaug.fingerprint import Inputs, digest_of
+from reidaug.own_code import CODE, own_code
 
 TRAINING, QUERIES, GALLERY = "training crops", "query crops", "gallery crops"
 SOURCE, MASKS, WEIGHTS = "source crops", "masks", "weights"
@@ -39,7 +40,7 @@ def finetune_inputs(
     """
     kept, file = Inputs(out), recipe.start_file()
     real = _crops(kept, TRAINING, data.train)
-    start = digest_of(real, kept.add(WEIGHTS, [] if file is None else [file]))
+    start = digest_of(real, kept.add(WEIGHTS, [] if file is None else [file]), *_code(kept, recipe))
     masks = ""
     if recipe.masks is not None and any(recipe.of_arm(name).grounds for name in recipe.arms):
         masks = kept.add(MASKS, [mask_path(recipe.masks, person.key) for person in data.train])
@@ -77,11 +78,17 @@ def adaptation_inputs(
 
 
 def evaluation_inputs(
-    data: ExperimentData, out: Path, *, unknown: Sequence[Person], weights: Sequence[Path]
+    recipe: FinetuneRecipe,
+    data: ExperimentData,
+    out: Path,
+    *,
+    unknown: Sequence[Person],
+    weights: Sequence[Path],
 ) -> Inputs:
     """Fingerprint the inputs of an evaluation.
 
     Args:
+        recipe: The experiment.
         data: The crops.
         out: Its run folder.
         unknown: Query crops of unknown people.
@@ -92,7 +99,14 @@ def evaluation_inputs(
     _crops(kept, QUERIES, (*data.query, *unknown))
     _crops(kept, GALLERY, data.gallery)
     kept.add(WEIGHTS, weights)
+    _code(kept, recipe)
     return kept
+
+
+def _code(kept: Inputs, recipe: FinetuneRecipe) -> list[str]:
+    """Digest the code of a backbone of the user's own; nothing for all others."""
+    code = own_code([recipe.backbone])
+    return [kept.note(CODE, code)] if code else []
 
 
 def _evaluation(kept: Inputs, data: ExperimentData) -> str:

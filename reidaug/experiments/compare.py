@@ -32,6 +32,7 @@ from reidaug.flow.training.pair_inputs import (
     TRAINED_ON,
     TRAINING,
     WEIGHTS,
+    add_code,
     add_pairs,
     checkpoint_files,
     weight_files,
@@ -134,6 +135,7 @@ def _open(
         kept.add(MORE_JOINTS, sorted(more))
         weights = {file for training in trainings.values() for file in weight_files(training)}
         kept.add(WEIGHTS, sorted(weights))
+    add_code(kept, [recipe])
     add_pairs(kept, TEST, splits.testing, recipe)
     folders = {row.weights for row in rows.values() if row.weights and row.training is None}
     given = (folder for folder in folders if out / ROWS not in folder.parents)

@@ -186,7 +186,8 @@ def _derived(name: str, keys: Mapping[str, Any], rows: Mapping[str, Row]) -> Row
     if source is None or source.weights is None:
         able = [other for other, row in rows.items() if row.weights is not None]
         raise UsageError(
-            f"rows.{name}: 'from' names no row with weights of its own ({', '.join(able)})"
+            f"rows.{name}: 'from' names no row with weights of its own "
+            f"({', '.join(able) or 'there is none'})"
         )
     row = Row(None, source.weights, {**source.keywords, **keywords})
     if source.training is None:
@@ -209,7 +210,8 @@ def _untrained(name: str, keys: Mapping[str, Any], rows: Mapping[str, Row]) -> R
     if source is None or source.training is None:
         able = [other for other, row in rows.items() if row.training is not None]
         raise UsageError(
-            f"rows.{name}: 'untrained' names no row that is trained here ({', '.join(able)})"
+            f"rows.{name}: 'untrained' names no row that is trained here "
+            f"({', '.join(able) or 'there is none'})"
         )
     if source.training.start is not None:
         raise UsageError(f"rows.{name}: '{keys['untrained']}' starts from weights, not untrained")

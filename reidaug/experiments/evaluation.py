@@ -261,7 +261,8 @@ def _check(
         averaging.check(recipe.metric)
     weights = [recipe.checkpoint] if recipe.checkpoint is not None else []
     flow = () if averaging is None else named_flow(averaging.flow).files
-    kept = evaluation_inputs(found.crops, out, unknown=found.unscored, weights=[*weights, *flow])
+    weights, unknown = [*weights, *flow], found.unscored
+    kept = evaluation_inputs(recipe, found.crops, out, unknown=unknown, weights=weights)
     finished = out if resume and not kept.changes() else None
     check_recipe_crops(recipe, found.crops, found.unscored, finished=finished, training=False)
     return model, kept

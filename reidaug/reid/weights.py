@@ -19,6 +19,7 @@ from reidaug.reid.weight_hints import option_hint, resnet_names
 
 # Keys of the weights in checkpoints that hold epoch, scores and optimiser too.
 CONTAINERS = ("state_dict", "model", "model_state_dict", "net")
+AVERAGED = ("_ema", "_averaged")  # ends of the names of containers
 TRAINING = ("optimizer", "optimiser", "optim", "scheduler", "lr_scheduler")  # holds no network
 DEEPEST = 4  # dictionaries in one another
 # Prefixes of wrappers in files, and of adapters in our models.
@@ -52,6 +53,7 @@ class LoadedWeights(NamedTuple):
     extra: tuple[str, ...]
     resized: tuple[str, ...] = ()  # names in the file of position embeddings of another grid
     part: str = ""  # the part that was read of a file with several
+    rivals: tuple[str, ...] = ()  # other parts of the file that fit as well
     hint: str = ""  # the options that the file asks for, where the model has others
 
     @property
@@ -60,6 +62,10 @@ class LoadedWeights(NamedTuple):
         parts = [
             f"{len(self.fitted)} tensors loaded" + f" of its part '{self.part}'" * bool(self.part)
         ]
+        if self.rivals:
+            parts.append(
+                f"'{first_names(self.rivals)}' would fit as well: to take that, save it alone"
+            )
         if self.resized:
             parts.append(f"{len(self.resized)} resized ({first_names(self.resized)})")
         if self.skipped:
@@ -86,14 +92,27 @@ def load_weights(model: ReIDModel, path: Path) -> LoadedWeights:
             one that does is not finite.
     """
     own, parts = model.state_dict(), _read_states(path)
+    count = sum(map(len, parts.values()))
+    if not count:
+        raise ReidaugError(f"{path}: holds no named tensors")
     fits = {name: _Fit.of(model.own_names(state), own) for name, state in parts.items()}
+    if not any(map(_holds_layers, fits.values())):
+        for name, state in [pair for part, inner in parts.items() for pair in _inside(inner, part)]:
+            fit = _Fit.of(model.own_names(state), own)
+            if 2 * len(fit.fitting) > len(own):  # not some layer that happens to fit
+                parts, fits = parts | {name: state}, fits | {name: fit}
     # Of equals the first; names of containers come first.
     part = max(fits, key=lambda name: len(fits[name].fitting))
     stored, (fitting, skipped) = parts[part], fits[part]
+    rivals = tuple(n for n, f in fits.items() if n != part and f.fitting.keys() == fitting.keys())
     hint = option_hint(model, _plain(model.own_names(stored)), path)
-    if not any(value.ndim > 1 for value in fitting.values()):
-        count = sum(map(len, parts.values()))
+    if not _holds_layers(fits[part]):
         asks = f"; {hint}" if hint else ""
+        if odd := [key for key in skipped if key in stored and not _is_plain(stored[key])]:
+            asks += (
+                f"; {len(odd)} of them, such as {odd[0]}, are quantised, whole, complex or sparse "
+                f"numbers, or none at all: {SAVE}"
+            )
         raise ReidaugError(f"{path}: none of its {count} tensors fits this backbone{asks}")
     check_finite(fitting, path)
     model.load_state_dict(fitting, strict=False)
@@ -106,7 +125,14 @@ def load_weights(model: ReIDModel, path: Path) -> LoadedWeights:
         if key in stored and stored[key].shape != value.shape
     )
     return LoadedWeights(
-        tuple(fitting), skipped, missing, extra, resized, part if len(parts) > 1 else "", hint
+        tuple(fitting),
+        skipped,
+        missing,
+        extra,
+        resized,
+        part if len(parts) > 1 else "",
+        rivals,
+        hint,
     )
 
 
@@ -131,11 +157,38 @@ class _Fit(NamedTuple):
         for key, value in stored.items():
             candidates = (*_names(key), *_names(numbered.get(key, key)))
             name = next((n for n in candidates if n in own and n not in fitting), None)
-            if name is None or own[name].shape != value.shape:
+            if name is None or not _is_of_kind(value, own[name]):
                 skipped.append(key)
             else:
                 fitting[name] = value
         return cls(fitting, tuple(skipped))
+
+
+def _holds_layers(fit: _Fit) -> bool:
+    """Whether there is more than vectors, which have the same shapes in many networks."""
+    return any(value.ndim > 1 for value in fit.fitting.values())
+
+
+def _is_of_kind(value: Tensor, own: Tensor) -> bool:
+    """Whether a tensor can be one of the model: numbers of its kind and shape."""
+    if own.is_floating_point() and not _is_plain(value):
+        return False
+    return own.shape == value.shape and value.layout == torch.strided and not value.is_meta
+
+
+def _is_plain(value: Tensor) -> bool:
+    return value.is_floating_point() and value.layout == torch.strided and not value.is_meta
+
+
+def _inside(state: Mapping[str, Tensor], part: str) -> Iterator[tuple[str, dict[str, Tensor]]]:
+    """Split a part by wrappers that we do not know, such as ``student.`` and ``teacher.``."""
+    for depth in (1, 2, 3):
+        found: dict[str, dict[str, Tensor]] = {}
+        for key, value in state.items():
+            *names, rest = key.split(".", depth)
+            if len(names) == depth:
+                found.setdefault(".".join([part, *names] if part else names), {})[rest] = value
+        yield from found.items()
 
 
 def _bare(key: str) -> Iterator[str]:
@@ -202,7 +255,12 @@ def _parts(content: Any, depth: int = 0) -> dict[str, dict[str, Tensor]]:
         return {}
     for key in CONTAINERS:
         if inside := _parts(content.get(key), depth + 1):
-            return inside
+            # The average of the weights, as timm names it, is another network beside them.
+            twins = {f"{key}{end}": content.get(f"{key}{end}") for end in AVERAGED}
+            return {
+                **inside,
+                **{k: t for k, twin in twins.items() for t in _parts(twin, depth + 1).values()},
+            }
     if tensors := _tensors(content):
         return {"": tensors}
     found: dict[str, dict[str, Tensor]] = {}

@@ -80,3 +80,18 @@ def test_each_domain_has_its_own_pattern(root: Path, tmp_path: Path) -> None:
     pattern = r"^(?P<pid>\d+)_7_c(?P<camid>\d+)"
     data = read_adaptation_data(recipe(root, source=str(source), source_pattern=pattern))
     assert data.pids == read_adaptation_data(recipe(root)).pids
+
+
+def test_clusters_larger_than_the_target_are_an_error(root: Path) -> None:
+    cluster = {"eps": 0.69, "min_samples": 21, "k1": 4, "k2": 2}
+    with pytest.raises(UsageError, match=r"min_samples: no cluster of 21 crops is among the 20"):
+        read_adaptation_data(recipe(root, cluster=cluster))
+
+
+def test_a_source_that_is_the_target_is_told(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    read_adaptation_data(recipe(root, source=str(root / "target")))
+    assert "is no adaptation" in capsys.readouterr().err
+    read_adaptation_data(recipe(root))
+    assert "is no adaptation" not in capsys.readouterr().err

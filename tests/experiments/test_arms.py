@@ -7,7 +7,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from reidaug.experiments.arms import Arm, ExperimentOptions, extends
+from reidaug.experiments.arms import Arm, ExperimentOptions, extends, settings_of
 
 
 class Options(ExperimentOptions):
@@ -65,6 +65,7 @@ def test_precision_is_as_the_recipe_says() -> None:
         ({"arms": {"real_only": None, "warps": "warps"}}, True),
         ({"seeds": [0, 5]}, True),
         ({"method": "identity_grey"}, True),
+        ({"cache_mb": 8, "memory_mb": 8}, True),
         ({"seeds": [1, 0]}, False),
         ({"arms": {"warps": "warps"}}, False),
         ({"min_quality": 0.5}, False),
@@ -74,3 +75,9 @@ def test_an_experiment_may_get_more_arms_and_seeds(changes, possible) -> None:
     begun = options(seeds=[0, 1]).resolved("finetune-eval")
     wanted = options(**{"seeds": [0, 1], **changes}).resolved("finetune-eval")
     assert extends(begun, wanted) == possible
+
+
+def test_memory_is_no_part_of_what_is_asked_of_a_cell() -> None:
+    less, other = options(cache_mb=8, memory_mb=8), options(min_quality=0.5)
+    assert settings_of(less, "real_only") == settings_of(options(), "real_only")
+    assert settings_of(other, "real_only") != settings_of(options(), "real_only")

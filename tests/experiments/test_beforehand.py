@@ -18,7 +18,13 @@ from reidaug.experiments.arms import Arm
 from reidaug.experiments.beforehand import check_grounds
 from reidaug.experiments.evaluation import evaluate_checkpoint
 from reidaug.experiments.finetune import FinetuneGrid, dry_run, finetune
-from reidaug.experiments.finetune_config import START, FinetuneRecipe, build_network
+from reidaug.experiments.finetune_config import (
+    START,
+    FinetuneRecipe,
+    build_network,
+    check_recipe_crops,
+    read_data,
+)
 from reidaug.fingerprint import Inputs
 from reidaug.reid.weights import save_weights
 
@@ -77,6 +83,29 @@ def test_queries_that_nothing_can_match(root: Path) -> None:
     for path in (root / "market" / QUERY).iterdir():
         path.rename(path.with_name(f"1{path.name}"))
     refused(root, "24 whose person is not in the gallery")
+
+
+@pytest.mark.usefixtures("no_step")
+def test_a_gallery_of_one_person(root: Path) -> None:
+    refused(root, "the gallery shows one person alone", evaluate_on="held_out", held_out=0.1)
+    for path in (root / "market" / GALLERY).iterdir():
+        if not path.name.startswith("0901"):
+            path.rename(path.with_name(f"-1{path.name[4:]}"))
+    line = refused(root, "the gallery shows one person alone, 901: ")
+    assert "nothing to measure" in line
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_test_people_who_are_training_people_are_told(
+    root: Path, capsys: pytest.CaptureFixture[str], shared: bool
+) -> None:
+    if shared:
+        for path in list((root / "market" / QUERY).glob("0901_*")):
+            path.rename(path.with_name(f"0003{path.name[4:]}"))
+    settings = recipe(root)
+    check_recipe_crops(settings, read_data(settings))
+    told = "1 of 7 people of query and gallery, such as 3, are training people by their numbers"
+    assert (told in capsys.readouterr().err) == shared
 
 
 def test_some_queries_without_a_match_are_told_and_count_as_null(

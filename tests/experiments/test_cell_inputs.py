@@ -1,7 +1,9 @@
 """Experiments whose inputs changed since: which cells are made again."""
 
+import importlib
 import json
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -355,3 +357,28 @@ def test_the_quality_of_warps_decides_the_cells_that_are_weighed_by_it(
     write_manifest(table, [{"file": name, "quality": 0.4} for name in names])
     after = digests()
     assert [a == b for a, b in zip(after, before, strict=True)] == [True, True, False, True]
+
+
+def test_the_code_of_a_backbone_of_ones_own_decides_all_its_cells(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def digests(width: int) -> list[str]:
+        (tmp_path / "net_of_ones_own.py").write_text(f"class Net:\n    width = {width}\n")
+        sys.modules.pop("net_of_ones_own", None)
+        importlib.invalidate_caches()
+        importlib.import_module("net_of_ones_own")
+        found = small(root, backbone="net_of_ones_own:Net")
+        kept, inputs = finetune_inputs(found, read_data(found), tmp_path / "out")
+        (tmp_path / "out").mkdir(exist_ok=True)
+        told.append(kept.text())
+        kept.save()
+        return list(inputs.training.values())
+
+    told: list[str] = []
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    eight, again, nine = digests(8), digests(8), digests(9)
+    assert eight == again
+    assert not set(eight) & set(nine)
+    assert told == ["", "", "code: 1 changed (net_of_ones_own)"]

@@ -587,3 +587,56 @@ def test_person_reids_net_without_a_linear_layer_gives_its_own_features(tmp_path
     images = torch.randn(2, 3, 64, 32, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         torch.testing.assert_close(model.eval()(images).heads[0], trunk.eval()(images))
+
+
+@pytest.mark.parametrize("prefix", ["reid_model.", "encoder_q.", "a.module.backbone."])
+def test_a_network_inside_of_wrappers_that_nobody_knows_loads(tmp_path: Path, prefix):
+    source = small().state_dict()
+    torch.save({f"{prefix}{key}": value for key, value in source.items()}, tmp_path / "w.pth")
+    loaded = load_weights(target := small(), tmp_path / "w.pth")
+    assert (len(loaded.fitted), loaded.skipped) == (len(source), ())
+    assert all(torch.equal(value, source[key]) for key, value in target.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    ("nested", "names"),
+    [
+        (False, ("student", "teacher")),
+        (True, ("student", "teacher")),
+        (True, ("model", "model_ema")),
+        (True, ("state_dict", "state_dict_ema")),
+    ],
+)
+def test_networks_that_fit_alike_are_named(tmp_path: Path, nested, names):
+    first, second = small().state_dict(), {k: 2 * v for k, v in small().state_dict().items()}
+    parts = dict(zip(names, (first, second), strict=True))
+    flat = {f"{part}.{key}": value for part, state in parts.items() for key, value in state.items()}
+    torch.save(parts if nested else flat, tmp_path / "w.pth")
+    loaded = load_weights(target := small(), tmp_path / "w.pth")
+    assert all(torch.equal(value, first[key]) for key, value in target.state_dict().items())
+    assert f"'{names[1]}' would fit as well" in loaded.summary
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda value: (100 * value).to(torch.int8),
+        lambda value: value.to(torch.complex64),
+        lambda value: value.to_sparse(),
+        lambda value: value.to("meta"),
+        lambda value: torch.quantize_per_tensor(value.float(), 0.1, 0, torch.qint8),
+    ],
+    ids=["whole", "complex", "sparse", "meta", "quantised"],
+)
+@pytest.mark.filterwarnings("ignore:.*sparse.*|.*quantiz.*|.*TypedStorage.*")
+def test_numbers_that_are_no_weights_are_refused(tmp_path: Path, change):
+    torch.save({k: change(v) for k, v in small().state_dict().items()}, tmp_path / "w.pth")
+    with pytest.raises(ReidaugError, match=r"quantised, whole, complex or sparse|not a readable"):
+        load_weights(small(), tmp_path / "w.pth")
+
+
+@pytest.mark.parametrize("content", [{}, {"optimizer": {"state": {0: torch.ones(2)}}}])
+def test_a_file_without_a_network_is_told_as_that(tmp_path: Path, content):
+    torch.save(content, tmp_path / "w.pth")
+    with pytest.raises(ReidaugError, match="holds no named tensors"):
+        load_weights(small(), tmp_path / "w.pth")

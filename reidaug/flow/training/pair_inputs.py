@@ -10,11 +10,12 @@ from reidaug.fingerprint import Inputs
 from reidaug.flow.builtin import checkpoint_of
 from reidaug.flow.training.pair_sources import Splits
 from reidaug.flow.training.recipe import PairsRecipe, TrainFlow
-from reidaug.recipes import place_keys
+from reidaug.own_code import CODE, classes_in, own_code
+from reidaug.recipes import Recipe, place_keys
 
 TRAINING, TEST, WEIGHTS = "training", "test", "weights"
 PARTS = ("pairs", "images", "joints", "masks", "flows")
-TRAINED_ON = (*(f"{TRAINING} {part}" for part in PARTS), WEIGHTS)
+TRAINED_ON = (*(f"{TRAINING} {part}" for part in PARTS), WEIGHTS, CODE)
 """Kinds of inputs that trained weights depend on."""
 PLACES = place_keys(TrainFlow) | {"start", "checkpoint"}
 """Keys of recipes whose values are paths, or names of checkpoints."""
@@ -27,7 +28,14 @@ def training_inputs(recipe: TrainFlow, splits: Splits, out: Path) -> Inputs:
     add_pairs(kept, TRAINING, splits.training, recipe)
     add_pairs(kept, TEST, splits.testing, recipe)
     kept.add(WEIGHTS, weight_files(recipe))
+    add_code(kept, [recipe])
     return kept
+
+
+def add_code(kept: Inputs, recipes: Iterable[Recipe]) -> None:
+    """Fingerprint the code of classes of the user's own that recipes name; they are imported."""
+    if code := own_code(classes_in([recipe.model_dump() for recipe in recipes])):
+        kept.note(CODE, code)
 
 
 def weight_files(recipe: TrainFlow) -> Iterator[Path]:

@@ -14,6 +14,7 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 
 from reidaug.data.crop_names import JUNK
+from reidaug.errors import ReidaugError
 
 
 class Identities(NamedTuple):
@@ -69,7 +70,12 @@ def hit_ranks(
         distances: Distances (Q, G) of queries to gallery crops, left unchanged.
         query: Identities of the queries.
         gallery: Identities of the gallery.
+
+    Raises:
+        ReidaugError: A distance is not a number.
+        ValueError: There are more or fewer distances than pairs of a query and a gallery crop.
     """
+    check_distances(distances, query, gallery)
     kept = gallery.pids != JUNK
     if not kept.all():
         distances = distances[:, kept]
@@ -84,6 +90,23 @@ def hit_ranks(
         same_camera = gallery.camids[same_person] == camid
         ranks.append(_count(row, same_person[~same_camera], same_person[same_camera]))
     return ranks
+
+
+def check_distances(
+    distances: Float[ndarray, "q g"], query: Identities, gallery: Identities
+) -> None:
+    """Check distances (Q, G), which no comparison of a NaN would; errors as of `hit_ranks`."""
+    wanted = (len(query.pids), len(gallery.pids))
+    if distances.shape != wanted or any(
+        ids.shape != (count,) for part, count in zip((query, gallery), wanted, strict=True)
+        for ids in part
+    ):  # fmt: skip
+        raise ValueError(
+            f"distances {tuple(distances.shape)} of {wanted[0]} queries and {wanted[1]} gallery "
+            f"crops, with {len(query.camids)} and {len(gallery.camids)} cameras"
+        )
+    if distances.size and np.isnan(np.min(distances)):
+        raise ReidaugError("a distance of a query and a gallery crop is not a number")
 
 
 def _count(

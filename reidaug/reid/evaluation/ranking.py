@@ -1,7 +1,7 @@
 """Gallery search by features or distances, with a bounded part of the distances in memory."""
 
 from collections.abc import Iterable, Iterator
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 import torch
@@ -12,7 +12,7 @@ from torch.nn.functional import normalize
 
 from reidaug.data.crop_names import JUNK
 from reidaug.errors import ReidaugError
-from reidaug.reid.evaluation.metrics import Identities, hit_ranks
+from reidaug.reid.evaluation.metrics import Identities, check_distances, hit_ranks
 
 MEGABYTE = 2**20
 
@@ -49,6 +49,7 @@ def rank_matches(
 
     Raises:
         ReidaugError: A feature is not finite.
+        ValueError: There is no such metric, or not one feature for every person and camera.
     """
     blocks = _blocks(query_features, gallery_features, metric, memory_mb)
     return rank_by_distances(blocks, query, gallery)
@@ -65,7 +66,8 @@ def rank_by_distances(
         gallery: Identities of the gallery.
 
     Raises:
-        ValueError: The blocks have more or fewer rows than there are queries.
+        ReidaugError: A distance is not a number.
+        ValueError: There are more or fewer distances than pairs of a query and a gallery crop.
     """
     ranks = []
     for block, ids in _with_identities(blocks, query):
@@ -89,7 +91,7 @@ def nearest(
 
     Raises:
         ReidaugError: A feature is not finite.
-        ValueError: k is below 1.
+        ValueError: k is below 1, or as of `rank_matches`.
     """
     blocks = _blocks(query_features, gallery_features, metric, memory_mb)
     found = nearest_by_distances(blocks, query, gallery, k)
@@ -123,6 +125,7 @@ def nearest_by_distances(
     person = 0
     junk = gallery.pids == JUNK
     for block, ids in _with_identities(blocks, query):
+        check_distances(block, ids, gallery)
         for row, pid, camid in zip(block, *ids, strict=True):
             removed = junk | ((gallery.pids == pid) & (gallery.camids == camid))
             best = _smallest(np.where(removed, np.inf, row), gallery.pids == pid, k)
@@ -160,6 +163,8 @@ def _blocks(
     memory_mb: int,
 ) -> Iterator[Float[ndarray, "_ g"]]:
     """Yield blocks of -cosine, or of half the square distance, each in the memory of the last."""
+    if metric not in get_args(Metric):
+        raise ValueError(f"metric is one of {', '.join(get_args(Metric))}, got {metric!r}")
     if metric == "cosine":
         queries, crops = -unit(query_features, "query"), unit(gallery_features, "gallery")
     else:
@@ -168,7 +173,7 @@ def _blocks(
         # |a - b|^2 / 2 = |a|^2 / 2 + |b|^2 / 2 - a b
         queries = torch.column_stack((-queries, half_squares(queries), one.expand(len(queries))))
         crops = torch.column_stack((crops, one.expand(len(crops)), half_squares(crops)))
-    rows = rows_within(memory_mb, 4 * len(crops))
+    rows = rows_within(memory_mb, crops.element_size() * len(crops))
     held = crops.new_empty((min(rows, len(queries)), len(crops)))
     for start in range(0, len(queries), rows):
         part = slice(start, min(start + rows, len(queries)))
@@ -182,7 +187,7 @@ def unit(features: Float[Tensor, "n d"], what: str) -> Float[Tensor, "n d"]:
         ReidaugError: A feature is not finite; the message calls it a `what` feature.
     """
     check_finite(features, what)
-    return normalize(scaled(features), dim=1)
+    return normalize(scaled(_numbers(features)), dim=1)
 
 
 def within_unit(
@@ -195,11 +200,16 @@ def within_unit(
     """
     check_finite(query_features, "query")
     check_finite(gallery_features, "gallery")
-    both = torch.cat((query_features, gallery_features))
+    both = _numbers(torch.cat((query_features, gallery_features)))
     if both.numel():
         both = torch.ldexp(both, -torch.frexp(both.abs().max()).exponent)
         both = both / both.norm(dim=1).max().clamp_min(torch.finfo(both.dtype).tiny)
     return both[: len(query_features)], both[len(query_features) :]
+
+
+def _numbers(features: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
+    """Take features as numbers of 32 bits at least, in 16 of which ranks would tie, and no more."""
+    return features.detach().to(torch.promote_types(features.dtype, torch.float32))
 
 
 def half_squares(features: Float[Tensor, "n d"]) -> Float[Tensor, "n"]:

@@ -1,6 +1,6 @@
 """Retrieval evaluation: mAP, mINP and CMC of a model's features, with or without re-ranking."""
 
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 
@@ -66,7 +66,14 @@ def evaluate(
         rerank: ``none`` ranks by `metric`; ``k_reciprocal`` and ``gnn`` by the distances of
             `reidaug.reid.evaluation.rerank` with the parameters of their papers. Junk of the
             gallery never counts, but it is among the neighbours that re-ranking uses.
+
+    Raises:
+        ReidaugError: A feature is not finite.
+        ValueError: There is no such metric or method, or not one feature for every person.
     """
+    for name, value, known in (("metric", metric, Metric), ("rerank", rerank, Rerank)):
+        if value not in get_args(known):
+            raise ValueError(f"{name} is one of {', '.join(get_args(known))}, got {value!r}")
     if rerank == "none":
         ranks = rank_matches(*features, metric=metric, memory_mb=memory_mb)
         return Evaluation.of(score_queries(ranks))

@@ -1,6 +1,8 @@
 """Flow trainings whose files changed since they began."""
 
+import importlib
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -9,12 +11,14 @@ import torch
 from augmented import content
 from safetensors.torch import load_file, save_file
 from small_pairs import write_pairs
-from small_trainings import train_recipe
+from small_trainings import ESTIMATOR, train_recipe
 
 from reidaug.data.images import encode_png
 from reidaug.data.keypoints import read_keypoints, write_patn
 from reidaug.data.pairs import read_flow, write_flow
 from reidaug.errors import ReidaugError
+from reidaug.fingerprint import Inputs
+from reidaug.flow.training.pair_inputs import TRAINED_ON, add_code
 from reidaug.flow.training.train import FlowReport, train
 from reidaug.flow.training.trainer import FlowTrainer
 from reidaug.geometry.pose import Pose
@@ -192,3 +196,22 @@ def test_other_weights_to_start_from_are_told(pairs: Path, out: Path, tmp_path: 
     save_file({name: value * 2 for name, value in load_file(weights).items()}, weights)
     with pytest.raises(ReidaugError, match=r"weights: 1 changed \(model\.safetensors\); name"):
         again(pairs, tmp_path / "more", start=str(start))
+
+
+def test_the_code_of_an_estimator_of_ones_own_is_an_input(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    settings = train_recipe(tmp_path, estimator={**ESTIMATOR, "class": "flow_of_ones_own:Flow"})
+    told = []
+    for size in (1, 2):
+        (tmp_path / "flow_of_ones_own.py").write_text(f"class Flow:\n    size = {size}\n")
+        sys.modules.pop("flow_of_ones_own", None)
+        importlib.invalidate_caches()
+        importlib.import_module("flow_of_ones_own")
+        kept = Inputs(tmp_path)
+        add_code(kept, [settings])
+        told.append(kept.text(*TRAINED_ON))
+        kept.save()
+    assert told == ["", "code: 1 changed (flow_of_ones_own)"]

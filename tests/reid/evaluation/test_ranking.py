@@ -242,3 +242,38 @@ def test_without_the_mirror_image_features_are_the_heads_own(tmp_path: Path):
     with torch.no_grad():
         heads = model(normalise(crops.batch([0]))).heads
     torch.testing.assert_close(features, torch.cat([normalize(h, dim=1) for h in heads], 1))
+
+
+@pytest.mark.parametrize("place", [(0, 0), (0, 2), (1, 3)])
+def test_a_distance_that_is_no_number_ranks_nothing(place):
+    query, gallery = (
+        Identities(*np.array([[1, 2], [1, 1]])),
+        Identities(*np.array([[1, 2, 3, 1]] * 2)),
+    )
+    distances = np.ones((2, 4), dtype=np.float32)
+    distances[place] = np.nan
+    for search in (rank_by_distances, lambda *given: nearest_by_distances(*given, k=2)):
+        with pytest.raises(ReidaugError, match="is not a number"):
+            search([distances], query, gallery)
+
+
+@pytest.mark.parametrize("width", [3, 5])
+@pytest.mark.parametrize("metric", ["cosine", "euclidean"])
+def test_every_feature_has_a_person(width, metric):
+    query, gallery = (
+        Identities(*np.array([[1, 2], [1, 1]])),
+        Identities(*np.array([[1, 2, 3, 1]] * 2)),
+    )
+    with pytest.raises(ValueError, match="2 queries and 4 gallery crops"):
+        rank_matches(torch.ones(2, 8), query, torch.ones(width, 8), gallery, metric=metric)
+
+
+@pytest.mark.parametrize("metric", ["cosine", "euclidean"])
+def test_features_of_16_bits_or_of_a_model_in_training_rank_as_their_numbers(metric):
+    rng, chance = np.random.default_rng(0), torch.Generator().manual_seed(0)
+    query, gallery = (torch.randn(n, 8, generator=chance).half() for n in (5, 60))
+    people, crops = ids(rng, 5), ids(rng, 60)
+    plain = rank_matches(query.float(), people, gallery.float(), crops, metric=metric)
+    for features in (query, query.float().requires_grad_()):
+        found = rank_matches(features, people, gallery, crops, metric=metric)
+        assert all((a == b).all() for a, b in zip(plain, found, strict=True))

@@ -1,5 +1,6 @@
 """A model searches a gallery, by features or re-ranked."""
 
+import inspect
 import json
 from pathlib import Path
 
@@ -125,3 +126,13 @@ def test_a_set_that_searches_itself_counts_everybody_once(people, model, name):
 def test_no_re_ranking_is_what_happens_by_default(people, model):
     plain = evaluate(extract_features(model, people, people, size=SIZE))
     assert plain == evaluate(extract_features(model, people, people, size=SIZE), rerank="none")
+
+
+@pytest.mark.parametrize("wrong", [{"rerank": "k-reciprocal"}, {"metric": "cos"}])
+def test_a_method_that_is_none_is_refused(wrong):
+    one = Identities(*np.ones((2, 1), dtype=int))
+    with pytest.raises(ValueError, match="is one of"):
+        # Tests check types, programs of others do not.
+        inspect.unwrap(evaluate)(
+            RetrievalFeatures(torch.ones(1, 2), one, torch.ones(1, 2), one), **wrong
+        )
