@@ -175,10 +175,18 @@ def mask_path(masks: Path, name: str) -> Path:
 def read_mask(path: Path) -> Bool[Tensor, "H W"]:
     """Read a person mask (H, W) from an image file (255 on the person, 0 off it); True from 128.
 
+    Of an image that is transparent somewhere, such as a person cut out, what is not counts.
+
     Raises:
         ReidaugError: As of `open_image`.
     """
-    return read_image(path).amax(0) >= 128
+    with open_image(path) as file:
+        if file.has_transparency_data:
+            upright = ImageOps.exif_transpose(file) if is_turned(file) else file
+            solid = torch.from_numpy(np.array(upright.convert("RGBA").getchannel("A")) >= 128)
+            if not solid.all():
+                return solid
+        return torch.from_numpy(np.array(upright_rgb(file)).max(-1) >= 128)
 
 
 def encode_jpeg(image: UInt8[Tensor, "3 H W"], quality: int = 95) -> bytes:
