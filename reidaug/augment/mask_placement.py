@@ -55,8 +55,9 @@ def check_masks(masks: Path | None, people: Sequence[Masked]) -> None:
             "limbs drawn from their joints replace it"
         )
     step = max(1, len(found) // SAMPLED)
-    readings = [_reading(masks, person) for person in found[::step]]
-    judged = [reading for reading in readings if reading is not None]
+    judged = [_reading(masks, person) for person in found[::step]]
+    if sum(reading.cause == "unreadable" for reading in judged) == 1:  # its image is left out
+        judged = [reading for reading in judged if reading.cause != "unreadable"]
     wrong = [reading for reading in judged if reading.what]
     if len(wrong) > min(len(judged) / 2, len(judged) / 4 + 1):
         raise ReidaugError(
@@ -86,19 +87,22 @@ def _none(masks: Path, people: Sequence[Masked]) -> str:
     holds = f"; it holds, for instance, {first}" if first else ""
     return (
         f"{masks}: no mask of any of {len(people):,} images, such as {wanted}{holds}; a mask is "
-        "called like its image, ending in .png: rename them, or give another folder with --masks"
+        "called like its image, ending in .png: rename them, give another folder with --masks, or "
+        "move this one away for limbs drawn from the joints"
     )
 
 
-def _reading(masks: Path, person: Masked) -> _Reading | None:
-    """Compare a mask with the joints of its person; None where one cannot be read."""
+def _reading(masks: Path, person: Masked) -> _Reading:
+    """Compare a mask with the joints of its person."""
     path, size = mask_path(masks, person.key), image_size(person.image)
     try:
         mask = read_mask(path)
         brightest = int(read_image(path).max()) if not mask.any() else 255
-    except ReidaugError:
-        return None
-    return None if size is None else _judge(path.name, mask, person.pose, size, brightest)
+    except ReidaugError as error:
+        return _Reading(path.name, str(error).removeprefix(f"{path}: "), "unreadable")
+    if size is None:  # the image is damaged, and told elsewhere
+        return _Reading(path.name, "", covered=1.0)
+    return _judge(path.name, mask, person.pose, size, brightest)
 
 
 def _judge(
@@ -128,6 +132,7 @@ _ADVICE: Mapping[str, str] = {
     "labels": "a mask is 255 on the person and 0 off it, and no number of a class",
     "turned": "they lie on their side: make them of upright images",
     "inverted": "they are white off the person: invert them",
+    "unreadable": "make them anew, with 8 bits",
     "": "a mask is white on its own image's person and black off it: are masks and joints theirs?",
 }
 

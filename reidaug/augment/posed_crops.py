@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import torch
 from torch import Tensor
@@ -173,7 +173,10 @@ class PosedCrops(Dataset[TrainingCrop]):
 
         Raises:
             ReidaugError: Too few crops give good target poses.
+            UsageError: An argument is out of range.
         """
+        if pool not in get_args(Pool):
+            raise UsageError(f"pool is {' or '.join(get_args(Pool))}, not {pool!r}")
         return choose_targets(
             self.sources, masks=self.masks, count=count, how=how, seed=seed, pool=pool,
             estimator=estimator,

@@ -61,6 +61,7 @@ def test_masks_of_these_people_pass_without_a_word(
         (lambda own: 255 - own, r"covers \d+% .*; they are white off the person: invert"),
         (lambda own: own | 255, "white everywhere; a mask is white on its own image's person"),
         (lambda own: own.T, "has 32 x 64 pixels and its image 64 x 32; they lie on their side"),
+        (lambda own: own.astype(np.uint16), "not a readable image .grey values from 0 to 255"),
         (lambda own: own & 0, "brightest value is 0 of 255; a mask is white on"),
         (lambda own: np.roll(own, 20, 1), r"covers \d+% .*: are masks and joints theirs\?"),
     ],
