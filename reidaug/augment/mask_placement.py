@@ -19,6 +19,7 @@ from reidaug.geometry.pose import Pose, on_canvas
 from reidaug.runs import notice
 
 SAMPLED = 200  # masks that are read, evenly taken
+FEW = 3  # masks that are no outlines; fewer are single ones
 LEAST_COVERED = 0.5  # of the visible joints of a person; own masks cover 0.8 and more
 USUAL = 0.85  # of the joints of the median person: below it masks and joints may be of others
 SHAPES = 1.25  # greatest ratio of the aspects of an image and its mask
@@ -41,13 +42,13 @@ def check_masks(masks: Path | None, people: Sequence[Masked]) -> None:
         people: The images whose joints are known.
 
     Raises:
-        ReidaugError: None of them has a mask in it, or more than half of those looked at, or a
-            quarter and one more, are no outline of their person.
+        ReidaugError: It is not empty and none of them has a mask in it; or of those looked at more
+            than half, or a quarter and one more, and at least `FEW` are no outline of their person.
     """
     if masks is None or not people:
         return
     found = [person for person in people if mask_path(masks, person.key).exists()]
-    if not found:
+    if not found and any(masks.iterdir()):
         raise ReidaugError(_none(masks, people))
     if len(found) < len(people):
         notice(
@@ -59,14 +60,14 @@ def check_masks(masks: Path | None, people: Sequence[Masked]) -> None:
     if sum(reading.cause == "unreadable" for reading in judged) == 1:  # its image is left out
         judged = [reading for reading in judged if reading.cause != "unreadable"]
     wrong = [reading for reading in judged if reading.what]
-    if len(wrong) > min(len(judged) / 2, len(judged) / 4 + 1):
+    if len(wrong) >= FEW and len(wrong) > min(len(judged) / 2, len(judged) / 4 + 1):
         raise ReidaugError(
             f"{masks}: {len(wrong):,} of {len(judged):,} masks looked at are no outline of their "
             f"person, such as {wrong[0].name}: {wrong[0].what}; {_advice(wrong)}"
         )
 
     shares = sorted(reading.covered for reading in judged)
-    if shares and shares[len(shares) // 2] < USUAL:
+    if len(shares) >= FEW and shares[len(shares) // 2] < USUAL:
         notice(
             f"{masks}: half of the masks cover {shares[len(shares) // 2]:.0%} or less of their "
             "person's joints; are masks and joints of these very images?"
@@ -87,8 +88,8 @@ def _none(masks: Path, people: Sequence[Masked]) -> str:
     holds = f"; it holds, for instance, {first}" if first else ""
     return (
         f"{masks}: no mask of any of {len(people):,} images, such as {wanted}{holds}; a mask is "
-        "called like its image, ending in .png: rename them, give another folder with --masks, or "
-        "move this one away for limbs drawn from the joints"
+        "called like its image, ending in .png: rename them, or give another folder with --masks "
+        "(an empty one for limbs drawn from the joints)"
     )
 
 

@@ -85,6 +85,9 @@ def test_masks_by_other_names_stop_and_missing_ones_are_counted(
     (masks / "1.png").unlink()
     check_masks(masks, people)
     assert "1 of 6 images have no mask in it; limbs" in capsys.readouterr().err
+    (tmp_path / "empty").mkdir()
+    check_masks(tmp_path / "empty", people)
+    assert "6 of 6 images have no mask in it; limbs" in capsys.readouterr().err
     for path in masks.iterdir():
         path.rename(path.with_suffix(".jpg.png"))
     with pytest.raises(ReidaugError, match=r"no mask of any of 6 images, such as 0\.png; .*jpg\.p"):

@@ -68,8 +68,6 @@ def test_wrong_crops_are_refused(market: Path) -> None:
             warp.warp(crops.posed(0), target)
     with pytest.raises(UsageError, match="no such folder of masks"):
         PoseWarp(Identity(), crops.targets(2), masks=market / "nowhere")
-    with pytest.raises(UsageError, match="pool is good or any, not 'best'"):
-        crops.targets(2, pool="best")  # type: ignore[arg-type]
     for image in (torch.zeros(3, 64, 32), torch.zeros(1, 64, 32, dtype=torch.uint8)):
         with pytest.raises(UsageError, match="a crop is RGB bytes"):
             PosedImage.of(image, crops.sources[0])
