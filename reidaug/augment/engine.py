@@ -37,11 +37,13 @@ from reidaug.jobs import Records, Task, chunks_of
 from reidaug.machine import one_thread
 from reidaug.perception.blazepose import BlazePose
 from reidaug.perception.pose_estimator import PoseEstimator
+from reidaug.runs import notice
 
 RECORDS = ".chunks"
 STALE = "stale"
 """In place of the digest of a chunk's inputs: its files may be of others."""
 PIXELS_AT_ONCE = 32 * 128 * 64  # source pixels of a chunk
+LARGE = 2**18  # pixels of a warp, eight times those that networks see
 DECIMALS = 4
 
 
@@ -97,6 +99,12 @@ def check_size(estimator: FlowEstimator, pose: Pose, size: Size) -> None:
             raise UsageError(f"the flow does not suit images of {text}: {error}") from None
     if min(cells) < 2:
         raise UsageError(f"images of {text}, as most of the poses' are, are too small to be warped")
+    if size[0] * size[1] > LARGE:
+        notice(
+            f"warps have {text} pixels, as most of the poses' images: each takes "
+            f"{size[0] * size[1] // (256 * 128)} times as long as one of 256x128, the size that "
+            "re-ID networks see; smaller crops are enough"
+        )
 
 
 def into_chunks(sources: Sequence[Source], size: Size) -> list[Sequence[Source]]:

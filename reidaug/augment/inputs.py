@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Bool, UInt8
 from torch import Tensor
 
+from reidaug.augment.mask_placement import Masked, check_masks
 from reidaug.augment.missing_poses import STAND_INS, PoseFrom, StandIns
 from reidaug.augment.options import AugmentOptions
 from reidaug.augment.outlines import check_mask_names, mask_file
@@ -88,6 +89,7 @@ def read_inputs(
     used = [source.person.path for source in sources]
     check_mask_names(used, options.masks)
     check_mask_folder(options.masks, used, keypoints=keypoints)
+    check_outlines(sources, options.masks)
     if own_pose or options.poses_from == "shipped":
         targets = choose_canvas(sources, count=options.poses, seed=options.seed)
     else:
@@ -100,6 +102,16 @@ def read_inputs(
             options.poses, size=targets.size, how=options.choose, seed=options.seed
         )
     return AugmentInputs(dataset, sources, targets, (*dataset.left_out, *left_out))
+
+
+def check_outlines(sources: Sequence[Source], masks: Path | None) -> None:
+    """Test that masks are outlines of the people in images with poses of their own.
+
+    Raises:
+        ReidaugError: As of `reidaug.augment.mask_placement.check_masks`.
+    """
+    found = (source for source in sources if source.pose_from not in STAND_INS)
+    check_masks(masks, [Masked(s.person.path, s.person.key, s.pose) for s in found])
 
 
 def join_poses(dataset: ReIDDataset, keypoints: Path) -> tuple[tuple[Source, ...], tuple[str, ...]]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import torch
 from torch import Tensor
@@ -10,7 +10,7 @@ from torch.utils.data import Dataset
 from torchvision import tv_tensors
 
 from reidaug.augment.estimated_poses import find_keypoints, find_masks
-from reidaug.augment.inputs import Source, choose_targets, join_poses
+from reidaug.augment.inputs import Source, check_outlines, choose_targets, join_poses
 from reidaug.augment.options import KEYPOINTS
 from reidaug.augment.outlines import check_mask_names
 from reidaug.augment.pose_pool import Pool
@@ -121,6 +121,7 @@ class PosedCrops(Dataset[TrainingCrop]):
         posed = [source.person.path for source in self.sources]
         check_mask_names(posed, self.masks)
         check_mask_folder(self.masks, posed, keypoints=file)
+        check_outlines(self.sources, self.masks)
         self.transform = transform
         self._source = {source.person: source for source in self.sources}
         self._label = {pid: k for k, pid in enumerate(sorted({p.pid for p in self.people}))}
@@ -172,7 +173,10 @@ class PosedCrops(Dataset[TrainingCrop]):
 
         Raises:
             ReidaugError: Too few crops give good target poses.
+            UsageError: An argument is out of range.
         """
+        if pool not in get_args(Pool):
+            raise UsageError(f"pool is {' or '.join(get_args(Pool))}, not {pool!r}")
         return choose_targets(
             self.sources, masks=self.masks, count=count, how=how, seed=seed, pool=pool,
             estimator=estimator,

@@ -53,6 +53,15 @@ class Chosen(NamedTuple):
     refused: tuple[Refusal, ...]  # those examined and refused, in the order drawn
 
 
+def _check_asked(count: int, how: str, seed: int, *, least: int) -> None:
+    if how not in CHOICES:
+        raise UsageError(f"poses are chosen by {' or '.join(CHOICES)}, not by {how!r}")
+    if not isinstance(count, int) or count < least or seed < 0:
+        raise UsageError(
+            f"a whole number of poses from 1 and a seed from 0, not {count} and {seed}"
+        )
+
+
 def choose(
     poses: Mapping[str, Pose],
     count: int,
@@ -74,14 +83,13 @@ def choose(
 
     Raises:
         ReidaugError: There are fewer good poses than ``count``.
-        UsageError: ``how`` is unknown.
+        UsageError: ``how`` is unknown, or ``count`` or ``seed`` out of range.
 
     Source:
         UnWarpME Sec. 5.6: 25 poses drawn at random from the training set. That they are examined is
         ours: of photographs' estimated poses and outlines one in five is spoiled.
     """
-    if how not in CHOICES:
-        raise UsageError(f"poses are chosen by {' or '.join(CHOICES)}, not by {how!r}")
+    _check_asked(count, how, seed, least=min(1, len(poses)))
     names = draw_order(poses, seed)
     if count > len(names):
         raise ReidaugError(

@@ -1,5 +1,6 @@
 """Augmented datasets in torchreid."""
 
+import math
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -8,12 +9,17 @@ from typing import Any
 
 import numpy as np
 
+from reidaug.augment.output_folder import base_name
+from reidaug.augment.warp_inputs import IMAGES
+from reidaug.checksums import check_written
 from reidaug.data.crop_names import warp_source
+from reidaug.data.image_folders import MOST_LEFT_OUT
 from reidaug.data.loose_crops import read_people
 from reidaug.data.market1501 import GALLERY, QUERY, TRAIN, Person, read_market1501
-from reidaug.errors import UsageError, require_extra
+from reidaug.errors import ReidaugError, UsageError, require_extra
 from reidaug.files import summarise_left_out
-from reidaug.runs import notice
+from reidaug.fingerprint import content_digest, kept_digests
+from reidaug.runs import REPORT, notice, stored_recipe
 
 
 def torchreid_dataset(
@@ -45,14 +51,20 @@ def torchreid_dataset(
         allow_left_out: Whether more than a tenth of a split's images may be left out.
 
     Raises:
-        ReidaugError: A root is missing or holds nothing to read.
+        ReidaugError: A root is missing or holds nothing to read, the warps are not finished or
+            damaged, or were made of other images than ``originals`` holds.
         UsageError: torchreid is not installed, or an argument is out of range.
     """
     require_extra("torchreid", "torchreid")
     from reidaug.augment.torchreid_images import TorchreidDataset
 
-    if repeat < 1 or (ratio is not None and ratio < 0):
-        raise UsageError(f"repeat is at least 1 and ratio at least 0, not {repeat} and {ratio}")
+    fits = ratio is None or (ratio >= 0 and math.isfinite(ratio))
+    if not (isinstance(repeat, int) and repeat >= 1 and fits and seed >= 0):
+        raise UsageError(
+            f"repeat is a whole number from 1, ratio at least 0, seed from 0, not {repeat}, "
+            f"{ratio} and {seed}"
+        )
+    _check_finished(Path(warps))
     read = partial(read_market1501, allow_left_out=allow_left_out)
     made = read(Path(warps), pattern=pattern, splits=(QUERY, GALLERY))
     crops = read(Path(warps), splits=(TRAIN,))
@@ -62,6 +74,7 @@ def torchreid_dataset(
     if originals is not None:
         own = read_people(Path(originals), pattern=pattern, allow_left_out=allow_left_out)
         real, roots = list(own.train), [*roots, own]
+        _check_sources(Path(warps), warped, real, originals=own.root)
     if left_out := [line for root in roots for line in root.left_out]:
         images = sum(len(part) for root in roots for part in (root.train, root.query, root.gallery))
         notice(summarise_left_out(left_out, images + len(left_out), what="images"))
@@ -78,6 +91,39 @@ def torchreid_dataset(
         [(str(p.path), p.pid, camera[p.camid]) for p in made.gallery],
     )
     return partial(TorchreidDataset, *rows)
+
+
+def _check_finished(warps: Path) -> None:
+    """Check that a folder of warps is whole; one that is no run of ours passes."""
+    check_written(warps)
+    if stored_recipe(warps).get("command") == "augment" and not (warps / REPORT).is_file():
+        raise ReidaugError(
+            f"{warps}: `reidaug augment` has not finished it; run it again as it was"
+        )
+
+
+def _check_sources(
+    warps: Path, warped: Sequence[Person], real: Sequence[Person], *, originals: Path
+) -> None:
+    """Check that warps were made of these originals: of their names and, if known, content."""
+    by_name = {base_name(person): person for person in real}
+    sources = {found[0] for person in warped if (found := warp_source(person.path.name))}
+    strange = sorted(sources - by_name.keys())
+    if len(strange) > MOST_LEFT_OUT * len(sources):
+        raise ReidaugError(
+            f"{warps}: {len(strange):,} of {len(sources):,} images that it has warps of, such as "
+            f"{strange[0]}, are not in {originals}; name the dataset they were made of"
+        )
+    kept = kept_digests(warps, IMAGES) or {}
+    paths = [by_name[name].path for name in sorted(sources & by_name.keys())]
+    known = [(path, kept[path.name]) for path in paths if path.name in kept]
+    other = [path.name for path, digest in known if content_digest(path) != digest]
+    if other:
+        raise ReidaugError(
+            f"{warps}: made of other images than {originals} holds: {len(other):,} of "
+            f"{len(known):,} differ, such as {other[0]}; name the dataset they were made of, or "
+            "run `reidaug augment` again"
+        )
 
 
 def draw_warps(warps: Sequence[Person], ratio: float | None, *, seed: int) -> list[Person]:

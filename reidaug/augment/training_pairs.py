@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from reidaug.augment.estimated_poses import FOLDER, find_or_estimate
-from reidaug.augment.inputs import Source, join_poses
+from reidaug.augment.inputs import Source, check_outlines, join_poses
 from reidaug.augment.output_folder import show_split
 from reidaug.augment.warp_inputs import same_options
 from reidaug.checksums import check_written
@@ -69,6 +69,7 @@ def make_pairs(
     check_written(found.root)
     known, masks = find_or_estimate(found, out, keypoints=keypoints, model=model, workers=workers)
     joined, left_out = join_poses(found, known)
+    check_outlines(joined, masks)
     sources = [source for source in joined if pattern is not None or not _distractor(source)]
     if len(sources) < len(joined):
         left_out = (*left_out, f"{found.root}: {len(joined) - len(sources)} distractors (pid 0)")

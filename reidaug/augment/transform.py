@@ -106,8 +106,10 @@ class PoseWarp(Transform):  # type: ignore[misc]
             raise UsageError(f"background {background!r} needs other crops: use reidaug augment")
         if not 0 <= p <= 1:
             raise UsageError(f"p is a probability from 0 to 1, not {p}")
-        if cache_mb < 0:
+        if not cache_mb >= 0:
             raise UsageError(f"cache_mb is not negative, but {cache_mb}")
+        if masks is not None and not Path(masks).is_dir():
+            raise UsageError(f"{masks}: no such folder of masks")
         self.estimator = flow.eval()
         self.options = options.for_estimator(flow)
         self.pool = pool if isinstance(pool, TargetPoses) else _read_pool(Path(pool))
@@ -173,6 +175,8 @@ class PoseWarp(Transform):  # type: ignore[misc]
         source = _source_of(image)
         if source is None:
             raise UsageError("the crop has no pose")
+        if not 0 <= target < len(self.pool.images):
+            raise UsageError(f"the pool has poses 0 to {len(self.pool.images) - 1}, not {target}")
         with torch.no_grad():
             return self._warped(self._crop(image, source), target, self._target(target))
 

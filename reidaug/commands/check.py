@@ -1,6 +1,7 @@
 """`reidaug check`: the problems of a dataset, and what to do about them."""
 
 import json
+import os
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from reidaug.commands import options
 from reidaug.data.loose_crops import find_crops
 from reidaug.dataset_check.checkup import check_dataset
 from reidaug.errors import ReidaugError, UsageError
-from reidaug.files import write_atomically
+from reidaug.files import read_text, write_atomically
 from reidaug.machine import cores
 from reidaug.runs import counter
 
@@ -52,8 +53,8 @@ def command(
     reidaug check crops --pattern '(?P<pid>\d+)_cam(?P<camid>\d+)'
     """
     root, _ = find_crops(dataset)
-    if report is not None and (report.is_dir() or not report.parent.is_dir()):
-        raise UsageError(f"--json {report}: name a file in a folder that is there")
+    if report is not None:
+        _check_report(report)
     with ExitStack() as stack:
         checkup = check_dataset(
             root,
@@ -74,6 +75,27 @@ def command(
     unusable = [use for use, fine in checkup.usable().items() if not fine]
     if unusable:
         raise ReidaugError(f"{root}: not usable for {' and '.join(unusable)}; see the problems")
+
+
+def _check_report(path: Path) -> None:
+    """Check that a report may be written to a file: none is there, or an earlier report.
+
+    Raises:
+        UsageError: It has no folder, or something else of the user's has its name.
+    """
+    if path.is_dir() or not path.parent.is_dir():
+        raise UsageError(f"--json {path}: name a file in a folder that is there")
+    if not os.path.lexists(path):
+        return
+    try:
+        content = json.loads(read_text(path))
+        ours = isinstance(content, dict) and content.keys() >= {"dataset", "findings", "usable"}
+    except (ReidaugError, ValueError, RecursionError):
+        ours = False
+    if not ours:
+        raise UsageError(
+            f"--json {path}: is there already, and no report of check; name another file"
+        )
 
 
 def _existing(given: Path | None, default: Path, option: str) -> Path | None:

@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+import unicodedata
 from pathlib import Path
 from typing import NamedTuple
 
@@ -52,6 +53,11 @@ class Reading(NamedTuple):
             for text, number in zip(self, self.ids, strict=True)
         )
         return person if self.ids[0] else "", camera if self.ids[1] else ""
+
+
+def spelled(name: str) -> str:
+    """Spell a name as most systems do, in NFC; macOS may write ``é`` as two letters, in NFD."""
+    return name if name.isascii() else unicodedata.normalize("NFC", name)
 
 
 def market_name(pid: int, camid: int, sequence: int, frame: int, detection: int) -> str:
@@ -109,6 +115,7 @@ def read_name(pattern: re.Pattern[str], name: str) -> Reading | None:
     is junk: that of ``id-1`` is none. The result is None where the name does not match, an id is
     neither number nor word, or the person's number begins the name and is negative.
     """
+    name = spelled(name)
     found = pattern.search(name)
     if found is None:
         return None

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from reidaug.data.crop_names import spelled
 from reidaug.data.joint_numbers import Entry, converted, numbers
 from reidaug.errors import ReidaugError
 from reidaug.files import read_text
@@ -175,7 +176,7 @@ def read_coco(
         if isinstance(found, str):
             refused.append((where, "", found))
             continue
-        name = known.get(str(annotation.get("image_id")))
+        name = known.get(spelled(_image_id(annotation.get("image_id"))))
         if name is None:
             reason = "no image is called like its image_id" if results else _NOT_LISTED
             refused.append((where, "", reason))
@@ -214,7 +215,7 @@ def _listed_images(path: Path, images: Any) -> tuple[dict[str, str], dict[str, S
     ids: dict[str, str] = {}
     sizes: dict[str, Size] = {}
     for image in images:
-        number, name = str(image["id"]), _posix(image["file_name"])
+        number, name = spelled(_image_id(image["id"])), _posix(image["file_name"])
         if known.get(number, name) != name:
             raise ReidaugError(f"{path}: image {number} is both {known[number]!r} and {name!r}")
         if ids.get(name, number) != number:
@@ -233,18 +234,20 @@ def _result_names(path: Path, results: Sequence[Any], names: Sequence[str]) -> d
     """Find the images of a list of results by their names, stems, or stems as numbers."""
     by_key: dict[str, str] = {}
     for name in names:
-        stem = PurePosixPath(name).stem
+        stem = spelled(PurePosixPath(name).stem)
         for key in {stem, str(int(stem)) if stem.isdecimal() and len(stem) < 20 else stem}:
             if by_key.setdefault(key, name) != name:
                 by_key[key] = ""
     known: dict[str, str] = {}
     for result in results:
-        key = str(result["image_id"])
+        key = spelled(_image_id(result["image_id"]))
         if PurePosixPath(_posix(key)).suffix and not key.isdecimal():
             known[key] = _posix(key)
         elif by_key.get(key) == "":
             both = [
-                name for name in names if PurePosixPath(name).stem.lstrip("0") == key.lstrip("0")
+                name
+                for name in names
+                if spelled(PurePosixPath(name).stem).lstrip("0") == key.lstrip("0")
             ]
             raise ReidaugError(
                 f"{path}: image_id {key!r} may be {both[0]} or {both[-1]}; name images by their "
@@ -253,6 +256,11 @@ def _result_names(path: Path, results: Sequence[Any], names: Sequence[str]) -> d
         elif key in by_key:
             known[key] = by_key[key]
     return known
+
+
+def _image_id(value: Any) -> str:
+    """Write an image's id; tables with gaps make numbers such as 7.0 of it."""
+    return str(int(value)) if type(value) is float and value.is_integer() else str(value)
 
 
 def _posix(path: str) -> str:
@@ -286,11 +294,12 @@ def read_openpose(
                 f"{folder}: {PurePosixPath(stem).name}{_OPENPOSE_ENDING} may be of "
                 f"{stem}{suffixes[stem]} or {name}; rename one of them"
             )
-    by_stem = {PurePosixPath(stem).name: suffix for stem, suffix in suffixes.items()}
+    by_stem = {spelled(PurePosixPath(stem).name): suffix for stem, suffix in suffixes.items()}
     reader, entries = _Reader(MIN_CONFIDENCE, size_of), list[Entry]()
     for path in files:
         stem = path.relative_to(folder).as_posix().removesuffix(_OPENPOSE_ENDING)
-        name = f"{stem}{suffixes.get(stem) or by_stem.get(PurePosixPath(stem).name) or '.jpg'}"
+        ending = suffixes.get(stem) or by_stem.get(spelled(PurePosixPath(stem).name))
+        name = f"{stem}{ending or '.jpg'}"
         people = _openpose_people(path)
         if isinstance(people, str):
             entries.append((f"{path}:1", name, people))

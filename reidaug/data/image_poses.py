@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from reidaug.data.crop_names import spelled
 from reidaug.data.images import image_size
 from reidaug.data.joint_placement import Placed, place
 from reidaug.data.keypoints import Keypoints, read_keypoints
@@ -55,10 +56,10 @@ def read_image_poses(
     """
     by_name: dict[str, list[Path]] = {}
     for path in images:
-        by_name.setdefault(path.name, []).append(path)
+        by_name.setdefault(spelled(path.name), []).append(path)
 
     def size_of(name: str) -> Size | None:
-        same = by_name.get(name.rsplit("/", 1)[-1], [])
+        same = by_name.get(spelled(name.rsplit("/", 1)[-1]), [])
         named = [path for path in same if path.as_posix().endswith(f"/{name}")] or same
         return image_size(named[0]) if named else None
 

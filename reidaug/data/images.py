@@ -6,15 +6,18 @@ In memory an image is RGB, uint8 (3, H, W) or float (..., 3, H, W) in [0, 1].
 import hashlib
 import io
 import struct
+import unicodedata
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, UInt8
+from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageOps, TiffImagePlugin, UnidentifiedImageError
 from torch import Tensor
 
@@ -45,6 +48,7 @@ KINDS = "JPEG, PNG, BMP, WebP, TIFF and GIF"
 MOST_PIXELS = 25_000_000
 LONGEST_SIDE = 2**14  # pixels
 MOST_BYTES = 2**28  # of a file
+LEAST_WHITE = 2**12  # brightest value of 16 bits; cameras of 12 bits stay below, nearly black
 """Limits of an image that is decoded: crops are far smaller, and some 20 kB can claim gigabytes."""
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -60,7 +64,8 @@ _UNREADABLE = (
 def read_image(path: Path) -> UInt8[Tensor, "3 H W"]:
     """Read an image file of any of `FORMATS` as RGB bytes (3, H, W).
 
-    The EXIF orientation is applied; grey, palette, CMYK and 16-bit images become RGB bytes;
+    The EXIF orientation is applied; grey, palette, CMYK and 16-bit images become RGB bytes, grey
+    ones of floating-point numbers in 0..1 or 0..255, too, and others are refused;
     transparent ones are composed with white; of an animation the first frame counts.
 
     Raises:
@@ -168,17 +173,34 @@ def is_turned(image: Image.Image) -> bool:
 
 
 def mask_path(masks: Path, name: str) -> Path:
-    """Name the mask of an image in a folder: the image's name, or FOLDER/NAME, ending in .png."""
-    return masks / Path(name).parent / f"{Path(name).stem}.png"
+    """Name the mask of an image in a folder: the image's name, or FOLDER/NAME, ending in .png.
+
+    Where accents in names can be spelled in two ways, the one that is there counts.
+    """
+    path = masks / Path(name).parent / f"{Path(name).stem}.png"
+    if not name.isascii() and not path.exists():
+        for form in ("NFC", "NFD"):
+            other = masks / unicodedata.normalize(form, str(path.relative_to(masks)))
+            if other.exists():
+                return other
+    return path
 
 
 def read_mask(path: Path) -> Bool[Tensor, "H W"]:
     """Read a person mask (H, W) from an image file (255 on the person, 0 off it); True from 128.
 
+    Of an image that is transparent somewhere, such as a person cut out, what is not counts.
+
     Raises:
         ReidaugError: As of `open_image`.
     """
-    return read_image(path).amax(0) >= 128
+    with open_image(path) as file:
+        if file.has_transparency_data:
+            upright = ImageOps.exif_transpose(file) if is_turned(file) else file
+            solid = torch.from_numpy(np.array(upright.convert("RGBA").getchannel("A")) >= 128)
+            if not solid.all():
+                return solid
+        return torch.from_numpy(np.array(upright_rgb(file)).max(-1) >= 128)
 
 
 def encode_jpeg(image: UInt8[Tensor, "3 H W"], quality: int = 95) -> bytes:
@@ -239,14 +261,27 @@ def _triangles(before: int, after: int) -> Float[Tensor, "after before"]:
 
 
 def _rgb(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I"):
-        grey = np.asarray(image).astype(np.int64).clip(0, 65535)
-        return Image.fromarray(((grey + 128) // 257).astype(np.uint8)).convert("RGB")
+    if image.mode.startswith(("I", "F")):
+        return Image.fromarray(_grey_bytes(np.asarray(image))).convert("RGB")
     if image.has_transparency_data:
         image = image.convert("RGBA")
         white = Image.new("RGBA", image.size, "white")
         return Image.alpha_composite(white, image).convert("RGB")
     return image.convert("RGB")
+
+
+def _grey_bytes(values: NDArray[Any]) -> NDArray[np.uint8]:
+    """Convert grey values of more than 8 bits; `ValueError` where nobody knows which is white."""
+    low, high = float(values.min()), float(values.max())
+    if np.issubdtype(values.dtype, np.floating):
+        if not 0 <= low <= high <= 255:
+            raise ValueError(f"grey values from {low:g} to {high:g}; save it with 8 bits")
+        return np.round(values * (255 if high <= 1 else 1)).astype(np.uint8)
+    if low < 0 or high > 65535 or 0 < high < LEAST_WHITE:
+        raise ValueError(
+            f"grey values from {low:g} to {high:g}, where 65535 is white; save it with 8 bits"
+        )
+    return ((values.astype(np.int64) + 128) // 257).astype(np.uint8)
 
 
 def _encoded(image: Tensor, form: str, **options: int) -> bytes:

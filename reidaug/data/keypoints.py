@@ -78,11 +78,11 @@ def read_keypoints(
     notes: tuple[str, ...] = ()
     if path.is_dir():
         entries, notes = read_openpose(path, names or (), size_of)
-    elif path.suffix == ".json":
+    elif (suffix := path.suffix.lower()) == ".json":
         entries, notes = read_coco(path, names or (), size_of)
-    elif path.suffix == ".mat":
+    elif suffix == ".mat":
         entries = _mat_entries(path, names)
-    elif path.suffix == ".csv":
+    elif suffix == ".csv":
         entries = _patn_entries(path)
     else:
         raise UsageError(f"{path}: keypoints are .csv, .json, .mat or a folder of OpenPose JSON")

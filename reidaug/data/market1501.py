@@ -7,6 +7,7 @@ may hold a folder for each person, as in layumi's ``pytorch/{train_all,query,gal
 
 import os
 import re
+import unicodedata
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -19,7 +20,7 @@ from reidaug.data.image_folders import (
     list_images,
     printable,
 )
-from reidaug.data.name_forms import pattern_advice
+from reidaug.data.name_forms import holds_many, pattern_advice
 from reidaug.errors import ReidaugError
 from reidaug.files import read_text
 
@@ -43,10 +44,7 @@ FOLDERS = {
     GALLERY: (GALLERY, "gallery"),
 }
 """Folders of the splits; the first one that is there counts."""
-_NO_PEOPLE = {
-    "crops", "data", "frames", "images", "image", "img", "imgs", "jpg", "jpgs", "masks", "png",
-    "test", "val", "valid", "validation",
-}.union(*FOLDERS.values())  # fmt: skip
+_SPLIT_FOLDERS = frozenset(name for names in FOLDERS.values() for name in names)
 LISTS = {TRAIN: "list_train.txt", QUERY: "list_query.txt", GALLERY: "list_gallery.txt"}
 _LIST_FOLDERS = {
     TRAIN: ("train", "mask_train_v2"),
@@ -243,8 +241,8 @@ def _reading(pattern: re.Pattern[str], path: Path, *, in_folder: bool) -> Readin
 
 
 def _folder_reading(path: Path) -> Reading:
-    folder = path.parent.name
-    if folder.lower() in _NO_PEOPLE:
+    folder = unicodedata.normalize("NFC", path.parent.name)
+    if folder.lower() in _SPLIT_FOLDERS or holds_many(folder):
         raise ReidaugError(
             f"{printable(path.parent.parent)}: names give no persons, and folders such as {folder} "
             "are none; name the folder whose folders are persons, or give a --pattern"

@@ -22,8 +22,21 @@ FORMS = (
 )
 """Common forms of file names, the most specific ones first."""
 
+_NO_PERSON = re.compile(
+    r"(?i)crops|data|images?|imgs?|jpgs?|masks|png|test|val|valid|validation|frames"
+    r"|persons?|people|pedestrians?|bicycle|car|motorcycle"  # classes of a detector
+    r"|(?:cam(?:era)?|view|video|vid|clip|seq(?:uence)?|session|scene|day|date|batch|part|split"
+    r"|fold|frames?|images?|img)s?(?:[-_ .]?\d[-_.\d]*|[-_ .][a-z])"
+)
+
 MOST_CAMERAS = 64
 MOST_NAMES = 2_000
+FEW = 5  # names; people may well be as many
+
+
+def holds_many(folder: str) -> bool:
+    """Decide by its name whether a folder holds many people: ``images``, ``cam_a``, ``video 2``."""
+    return _NO_PERSON.fullmatch(folder) is not None
 
 
 def pattern_advice(names: Sequence[str]) -> str:
@@ -42,8 +55,9 @@ def suggest_pattern(names: Sequence[str]) -> str | None:
     """Find a pattern that reads person and camera from names; the first `MOST_NAMES` count.
 
     Returns:
-        The first of `FORMS` that reads every name, finds a plausible number of cameras, and leaves
-        no differing words before the person (a number after them may be another person's), or None.
+        The first of `FORMS` that reads every name, finds a plausible number of cameras, leaves no
+        differing words before the person (a number after them may be another person's) and, of more
+        than `FEW` names, finds several people with several names each, or None.
     """
     names = names[:MOST_NAMES]
     for form in FORMS:
@@ -51,8 +65,10 @@ def suggest_pattern(names: Sequence[str]) -> str | None:
         found = [ids_in(compiled, name) for name in names]
         if names and all(found):
             people, cameras = ({ids[k] for ids in found if ids} for k in (0, 1))
-            if form == _NUMBERS and len(people) == len(names) > 1:
+            if len(people) == len(names) > (1 if form == _NUMBERS else FEW):
                 continue  # they count the images
+            if len(people) == 1 and len(names) > FEW:
+                continue  # a date, or the dataset
             before = {_words_before(compiled, name) for name in names}
             if len(before) == 1 and len(cameras) <= min(MOST_CAMERAS, max(2, len(names) // 2)):
                 return form

@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from reidaug.data.crop_names import spelled
 from reidaug.errors import ReidaugError
 
 
@@ -14,7 +15,8 @@ def match_images(keys: Iterable[str], images: Sequence[Path], *, file: Path) -> 
     path below the folder of all images ends the name: ``train/a.jpg`` and ``a.jpg`` both mean
     ``root/bounding_box_train/a.jpg``, and only ``x/a.jpg`` or ``a.jpg`` mean ``root/x/a.jpg`` where
     there is a ``root/y`` too. Of several names the one counts that shares most folders with the
-    path, and of these one that ends it.
+    path, and of these one that ends it. A letter with an accent is the same in either of its
+    spellings, see `reidaug.data.crop_names.spelled`.
 
     Args:
         keys: Names in the keypoint file, with ``/``.
@@ -29,7 +31,7 @@ def match_images(keys: Iterable[str], images: Sequence[Path], *, file: Path) -> 
     """
     by_name: dict[str, list[tuple[str, ...]]] = {}
     for key in keys:
-        parts = tuple(key.replace("\\", "/").split("/"))
+        parts = tuple(spelled(key).replace("\\", "/").split("/"))
         by_name.setdefault(parts[-1], []).append((key, *parts))
     if not images:
         return {}
@@ -37,8 +39,10 @@ def match_images(keys: Iterable[str], images: Sequence[Path], *, file: Path) -> 
     found: dict[Path, str] = {}
     owner: dict[str, Path] = {}
     for image in images:
-        own = image.absolute().parts
-        best = _longest(by_name.get(image.name, ()), own, own[common:])
+        own = _parts(image)
+        candidates = by_name.get(own[-1], ())
+        same = [one for one in candidates if one[0].endswith(image.name)]
+        best = _longest(same or candidates, own, own[common:])
         if len(best) > 1:
             raise ReidaugError(
                 f"{file}: {image} may be {best[0]} or {best[1]}; name images by their paths below "
@@ -54,6 +58,10 @@ def match_images(keys: Iterable[str], images: Sequence[Path], *, file: Path) -> 
             )
         found[image], owner[key] = key, image
     return found
+
+
+def _parts(image: Path) -> tuple[str, ...]:
+    return tuple(spelled(part) for part in image.absolute().parts)
 
 
 def _longest(
@@ -81,9 +89,9 @@ def other_ending(images: Iterable[Path], keys: Iterable[str]) -> str:
 
     Images that were converted have such names: ``a.png`` where the file says ``a.jpg``.
     """
-    stems = {Path(key.replace("\\", "/")).stem: key for key in keys}
+    stems = {spelled(Path(key.replace("\\", "/")).stem): key for key in keys}
     for image in images:
-        key = stems.get(image.stem)
+        key = stems.get(spelled(image.stem))
         if key is not None and Path(key).suffix != image.suffix:
             return f" ({image.name} is called {key} in it: give both one ending)"
     return ""
@@ -97,16 +105,19 @@ def by_last_name(names: Iterable[str]) -> NamesByLast:
     """Arrange names of a keypoint file by their last part."""
     arranged: dict[str, list[str]] = {}
     for name in names:
-        arranged.setdefault(name.replace("\\", "/").rsplit("/", 1)[-1], []).append(name)
+        last = spelled(name).replace("\\", "/").rsplit("/", 1)[-1]
+        arranged.setdefault(last, []).append(name)
     return arranged
 
 
 def names_of(image: Path, names: NamesByLast) -> list[str]:
     """List the names that may mean an image: they end its path, or its path ends them."""
-    own = image.absolute().parts
+    own = _parts(image)
     found = []
-    for name in names.get(image.name, ()):
-        parts = [part for part in name.replace("\\", "/").split("/") if part not in ("", ".")]
+    for name in names.get(own[-1], ()):
+        parts = [
+            part for part in spelled(name).replace("\\", "/").split("/") if part not in ("", ".")
+        ]
         if all(a == b for a, b in zip(reversed(parts), reversed(own), strict=False)):
             found.append(name)
     return found

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from reidaug.augment.background import BACKGROUNDS
-from reidaug.augment.inputs import join_most
+from reidaug.augment.inputs import check_outlines, join_most
 from reidaug.augment.options import KEYPOINTS, AugmentOptions
 from reidaug.augment.outlines import check_mask_names
 from reidaug.augment.output_folder import check_warp_names
@@ -46,6 +46,7 @@ def augment_findings(
             joined = join_most(ReIDDataset(root, tuple(people), (), ()), keypoints)
             used = [source.person.path for source in joined.sources]
             check_mask_folder(masks, used, keypoints=keypoints)
+            check_outlines(joined.sources, masks)
         check_mask_names(used, masks)
     except ReidaugError as error:
         what, _, advice = str(error).rpartition("; ")

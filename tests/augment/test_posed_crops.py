@@ -63,6 +63,11 @@ def test_wrong_crops_are_refused(market: Path) -> None:
     warp = PoseWarp(Identity(), crops.targets(2), p=1.0)
     with pytest.raises(UsageError, match="no pose"):
         warp.warp(PosedImage.of(read_image(crops.people[0].path), None), 0)
+    for target in (-1, 2):
+        with pytest.raises(UsageError, match=f"the pool has poses 0 to 1, not {target}"):
+            warp.warp(crops.posed(0), target)
+    with pytest.raises(UsageError, match="no such folder of masks"):
+        PoseWarp(Identity(), crops.targets(2), masks=market / "nowhere")
     for image in (torch.zeros(3, 64, 32), torch.zeros(1, 64, 32, dtype=torch.uint8)):
         with pytest.raises(UsageError, match="a crop is RGB bytes"):
             PosedImage.of(image, crops.sources[0])

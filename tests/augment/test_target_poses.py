@@ -112,6 +112,9 @@ def test_too_few_poses_and_unknown_ways_are_refused() -> None:
         choose(poses, 4, how="random", seed=0)
     with pytest.raises(UsageError, match="random or medoids"):
         choose(poses, 2, how="best", seed=0)
+    for count, seed in ((0, 0), (-1, 0), (2, -1)):
+        with pytest.raises(UsageError, match="whole number of poses from 1 and a seed from 0"):
+            choose(poses, count, how="random", seed=seed)
 
 
 def test_a_pose_without_a_hip_is_no_candidate() -> None:

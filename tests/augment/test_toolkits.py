@@ -1,3 +1,4 @@
+import shutil
 import warnings
 from collections import Counter
 from collections.abc import Callable
@@ -123,7 +124,10 @@ def test_originals_kept_beside_the_warps_are_found(
     ("options", "says"),
     [
         ({"ratio": -1.0}, "ratio at least 0"),
-        ({"repeat": 0}, "repeat is at least 1"),
+        ({"ratio": float("nan")}, "ratio at least 0"),
+        ({"ratio": float("inf")}, "ratio at least 0"),
+        ({"seed": -1}, "seed from 0"),
+        ({"repeat": 0}, "repeat is a whole number from 1"),
         ({"ratio": 0.0}, "leaves nothing to train on"),
         ({"originals": "nowhere"}, "nowhere: no such folder"),
     ],
@@ -162,3 +166,37 @@ def test_one_pattern_reads_originals_query_and_gallery(torchreid: Any, tmp_path:
         assert f"_c{camera + 1}_" in path
     with pytest.raises(ReidaugError, match="try --pattern"):
         made(torchreid, roots, originals=market)
+
+
+def test_warps_of_other_images_are_refused(
+    torchreid: Any, roots: tuple[Path, Path], tmp_path: Path
+) -> None:
+    market, warps = roots
+    other = tmp_path / "other"
+    shutil.copytree(market, other)
+    torchreid_dataset(warps, originals=other)
+    first, second = sorted((other / TRAIN).iterdir())[:2]
+    content = first.read_bytes()
+    first.write_bytes(second.read_bytes())
+    with pytest.raises(ReidaugError, match=rf"1 of 6 differ, such as {first.name}; name the data"):
+        torchreid_dataset(warps, originals=other)
+    first.write_bytes(content)
+    for path in (other / TRAIN).iterdir():
+        path.rename(path.with_name(f"1{path.name}"))
+    for originals in (other, warps):
+        with pytest.raises(ReidaugError, match="6 of 6 images that it has warps of, such as 0001_"):
+            torchreid_dataset(warps, originals=originals)
+
+
+def test_warps_that_are_not_whole_are_refused(
+    torchreid: Any, roots: tuple[Path, Path], tmp_path: Path
+) -> None:
+    warps = tmp_path / "warps"
+    shutil.copytree(roots[1], warps)
+    next((warps / TRAIN).iterdir()).write_bytes(b"")
+    with pytest.raises(ReidaugError, match=r"warps: .*; make it again by the command that wrote"):
+        torchreid_dataset(warps)
+    for name in ("checksums.json", "report.json"):
+        (warps / name).unlink()
+    with pytest.raises(ReidaugError, match="has not finished it; run it again as it was"):
+        torchreid_dataset(warps)

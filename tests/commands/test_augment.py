@@ -92,7 +92,10 @@ def test_refused_target_poses_are_counted_and_named(market: Path, tmp_path: Path
     assert run(market, "--out", tmp_path / "more", *flags, "--poses", 5) == 1
     error = capfd.readouterr().err
     assert "only 4 of 6 training images" in error and "2 refused: 2 no outline" in error
-    assert "--pool any" in error and error.count("\n") == 1
+    assert "--pool any" in error and error.count("\n") == 2
+    assert error.splitlines()[0].endswith(
+        "have no mask in it; limbs drawn from their joints replace it"
+    )
     assert not (tmp_path / "more").exists()
     assert run(market, "--out", tmp_path / "more", *flags, "--poses", 5, "--pool", "any") == 0
     assert "refused:" not in capfd.readouterr().out

@@ -47,6 +47,11 @@ def test_an_unusable_one_ends_with_1_and_says_why(market: Path, tmp_path: Path, 
     assert printed.out.endswith("usable for augment: yes; training: yes; evaluation: no\n")
     assert f"reidaug: {market}: not usable for evaluation; see the problems" in printed.err
     written = json.loads(report.read_text())
+    assert run(market, "--workers", 1, "--json", report) == 1  # its own it writes again
+    mine = tmp_path / "mine.json"
+    mine.write_text("[1]")
+    assert run(market, "--workers", 1, "--json", mine) == 2
+    assert mine.read_text() == "[1]"
     assert written["usable"] == {"augment": True, "training": True, "evaluation": False}
     assert set(written["splits"]) == set(SPLITS)
     assert written["splits"][TRAIN]["images"] == 6

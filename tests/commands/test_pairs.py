@@ -55,10 +55,11 @@ def test_masks_are_linked_and_other_inputs_need_another_folder(
     market: Path, tmp_path: Path, capfd
 ) -> None:
     (market / "masks").mkdir(exist_ok=True)
-    (market / "masks" / "0001_c1.png").write_bytes(b"mask")
+    name = f"{next((market / TRAIN).iterdir()).stem}.png"
+    (market / "masks" / name).write_bytes(b"mask")
     out = tmp_path / "pairs"
     assert make_pairs(market, out).masks
-    assert (out / "masks" / "0001_c1.png").read_bytes() == b"mask"
+    assert (out / "masks" / name).read_bytes() == b"mask"
     assert run(market, "--out", out, "--pattern", r"c(?P<pid>\d)") == 1
     assert "holds another run" in capfd.readouterr().err
     assert run(market, "--out", tmp_path / "x", "--model", "none.tflite") == 2

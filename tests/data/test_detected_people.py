@@ -171,6 +171,14 @@ def test_images_of_one_name_are_refused(tmp_path: Path) -> None:
         read_keypoints(tmp_path / "r.json", names=["7.jpg"])
 
 
+def test_numbers_of_images_may_be_floating_point(tmp_path: Path) -> None:
+    joints = [v for k in range(17) for v in (k, k, 2)]
+    found = [{"image_id": 7.0, "keypoints": joints}]
+    assert coco(tmp_path, found, [{"id": 7, "file_name": "a.jpg"}]).poses.keys() == {"a.jpg"}
+    (tmp_path / "r.json").write_text(json.dumps(found))
+    assert read_keypoints(tmp_path / "r.json", names=["7.jpg"]).poses.keys() == {"7.jpg"}
+
+
 def test_images_of_one_stem_are_refused(tmp_path: Path) -> None:
     (tmp_path / "x").mkdir()
     (tmp_path / "x" / "a_keypoints.json").write_text(

@@ -25,6 +25,7 @@ from reidaug.data.images import (
     encode_jpeg,
     encode_png,
     image_size,
+    mask_path,
     read_image,
     read_mask,
     resize,
@@ -102,7 +103,7 @@ def test_a_damaged_exif_block_does_not_hide_the_picture(tmp_path: Path) -> None:
     assert read_image(tmp_path / "a.jpg").shape == (3, 8, 8)
 
 
-@pytest.mark.parametrize("mode", ["1", "L", "P", "CMYK", "YCbCr", "LA", "RGBA", "F", "I"])
+@pytest.mark.parametrize("mode", ["1", "L", "P", "CMYK", "YCbCr", "LA", "RGBA", "F"])
 def test_every_mode_becomes_rgb_bytes(tmp_path: Path, mode: str) -> None:
     grey = Image.new("L", (4, 6), 255)
     grey.convert(mode).save(tmp_path / "a.tiff" if mode not in {"LA"} else tmp_path / "a.png")
@@ -110,14 +111,39 @@ def test_every_mode_becomes_rgb_bytes(tmp_path: Path, mode: str) -> None:
     image = read_image(path)
     assert image.shape == (3, 6, 4)
     assert image.dtype == torch.uint8
-    if mode != "I":  # 255 of 65535 is dark
-        assert (image == 255).all()
+    assert (image == 255).all()
 
 
 def test_sixteen_bits_become_eight(tmp_path: Path) -> None:
     values = np.array([[0, 257, 128 * 257, 65535]], dtype=np.uint16)
     Image.fromarray(values).save(tmp_path / "a.png")
     assert read_image(tmp_path / "a.png")[0].tolist() == [[0, 1, 128, 255]]
+
+
+@pytest.mark.parametrize("brightest", [1.0, 255.0])
+def test_floating_point_grey_has_its_range(tmp_path: Path, brightest: float) -> None:
+    grey = np.linspace(0, brightest, 12, dtype=np.float32).reshape(4, 3)
+    Image.fromarray(grey).save(tmp_path / "a.tif")
+    image = read_image(tmp_path / "a.tif")
+    assert int(image.min()) == 0
+    assert int(image.max()) == 255
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        np.full((4, 3), 4095, np.uint16),  # 12 bits
+        np.full((4, 3), 255, np.uint16),
+        np.full((4, 3), 70_000, np.int32),
+        np.full((4, 3), -1, np.int32),
+        np.full((4, 3), 300, np.float32),
+        np.array([[0.5, np.nan]], np.float32),
+    ],
+)
+def test_grey_values_of_an_unknown_range_are_refused(tmp_path: Path, values: np.ndarray) -> None:
+    Image.fromarray(values).save(tmp_path / "a.tif")
+    with pytest.raises(ReidaugError, match=r"a\.tif: .*grey values from .* to .* with 8 bits"):
+        read_image(tmp_path / "a.tif")
 
 
 def test_what_is_transparent_shows_white(tmp_path: Path) -> None:
@@ -174,6 +200,20 @@ def test_a_mask_is_bright_on_the_person(tmp_path: Path) -> None:
     assert torch.equal(read_mask(tmp_path / "a.png"), mask)
     with pytest.raises(ReidaugError, match=r"b\.png: no such image"):
         read_mask(tmp_path / "b.png")
+    grey = torch.where(mask, 40, 255)[..., None].expand(-1, -1, 3)  # dark on a white wall
+    cut = torch.cat((grey, mask[..., None] * 255), -1).to(torch.uint8)
+    Image.fromarray(cut.numpy()).save(tmp_path / "c.png")
+    assert torch.equal(read_mask(tmp_path / "c.png"), mask)
+    Image.fromarray(mask.to(torch.uint8).numpy() * 255).convert("LA").save(tmp_path / "d.png")
+    assert torch.equal(read_mask(tmp_path / "d.png"), mask)
+
+
+@pytest.mark.parametrize("there", ["é.png", "e\u0301.png"])
+def test_a_mask_is_found_by_either_spelling(tmp_path: Path, there: str) -> None:
+    (tmp_path / there).touch()
+    for name in ("é.jpg", "e\u0301.jpg"):
+        assert mask_path(tmp_path, name) == tmp_path / there
+    assert mask_path(tmp_path, "x/é.jpg") == tmp_path / "x" / "é.png"
 
 
 @given(st.integers(2, 30), st.integers(2, 30), st.integers(2, 30), st.integers(2, 30))

@@ -122,6 +122,8 @@ def test_a_missing_column_is_named(tmp_path: Path, header: str) -> None:
 def test_what_is_no_keypoint_file_is_said(tmp_path: Path) -> None:
     with pytest.raises(ReidaugError, match="no such keypoint file"):
         read_keypoints(tmp_path / "a.csv")
+    patn(tmp_path, f"a.jpg: {ZEROS}: {ZEROS}").rename(tmp_path / "A.CSV")
+    assert read_keypoints(tmp_path / "A.CSV").poses.keys() == {"a.jpg"}
     (tmp_path / "a.txt").touch()
     with pytest.raises(UsageError, match=r"\.csv, \.json, \.mat or a folder"):
         read_keypoints(tmp_path / "a.txt")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from reidaug.data.crop_names import PATTERN
+from reidaug.data.crop_names import PATTERN, compile_pattern, ids_in
 from reidaug.data.market1501 import (
     GALLERY,
     QUERY,
@@ -248,9 +248,25 @@ def test_folders_are_persons_where_names_give_nobody(tmp_path: Path) -> None:
     assert "anna/img_01.png: person anna, camera 1" in dataset.examples
     pattern = r"^(?P<pid>[^/]+)/img_(?P<camid>\d+)"
     assert {p.camid for p in read_market1501(tmp_path, pattern=pattern).train} == {1}
-    (tmp_path / TRAIN / "bert").rename(tmp_path / TRAIN / "masks")
-    with pytest.raises(ReidaugError, match="folders such as masks are none"):
-        read_market1501(tmp_path)
+    before = tmp_path / TRAIN / "bert"
+    for name in ("masks", "Person", "cam_a", "camera 2", "video3", "date_2024-03-12", "images_1"):
+        before = before.rename(tmp_path / TRAIN / name)
+        with pytest.raises(ReidaugError, match=f"folders such as {name} are none"):
+            read_market1501(tmp_path)
+    for name in ("Parth", "Daya", "c1", "id2", "viewer 1a"):
+        before = before.rename(tmp_path / TRAIN / name)
+        assert name in {person.words[0] for person in read_market1501(tmp_path).train}
+
+
+def test_a_person_is_the_same_in_either_spelling(tmp_path: Path) -> None:
+    for k, person in enumerate(("Zo\u00eb", "Zoe\u0308", "Ana")):
+        (tmp_path / TRAIN / person).mkdir(parents=True)
+        (tmp_path / TRAIN / person / f"{k}.png").touch()
+    people = read_market1501(tmp_path, splits=(TRAIN,)).train
+    assert [person.who for person in people] == ["Ana", "Zo\u00eb", "Zo\u00eb"]
+    assert len({person.pid for person in people}) == 2
+    pattern = compile_pattern(r"^(?P<pid>[^_]+)_")
+    assert ids_in(pattern, "Zo\u00eb_1.jpg") == ids_in(pattern, "Zoe\u0308_1.jpg")
 
 
 def test_files_that_are_no_images_are_left_out(tmp_path: Path) -> None:

@@ -40,7 +40,13 @@ def test_a_pattern_is_suggested_that_reads_the_names(
 
 @pytest.mark.parametrize(
     "names",
-    [["anna.jpg", "0002_c1.jpg"], ["anna7.jpg", "bert7.jpg"], ["crop_000.jpg", "crop_001.jpg"], []],
+    [
+        [f"2024-03-01_cam{k % 2}_{k:04d}.jpg" for k in range(8)],
+        ["anna.jpg", "0002_c1.jpg"],
+        ["anna7.jpg", "bert7.jpg"],
+        ["crop_000.jpg", "crop_001.jpg"],
+        [],
+    ],
 )
 def test_no_pattern_is_suggested_where_names_say_nothing(names: list[str]) -> None:
     assert suggest_pattern(names) is None

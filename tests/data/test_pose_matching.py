@@ -23,6 +23,19 @@ def test_names_and_paths_mean_images() -> None:
     assert match_images(["a.jpg"], [], file=FILE) == {}
 
 
+def test_accents_may_be_spelled_in_two_ways() -> None:
+    one, two = "\u00e9.jpg", "e\u0301.jpg"
+    folder = ROOT / "Zoe\u0308"
+    for image, key in ((one, two), (two, one)):
+        assert match_images([key], [ROOT / image], file=FILE) == {ROOT / image: key}
+        keys = [f"Zo\u00eb/{key}"]
+        assert match_images(keys, [folder / image], file=FILE) == {folder / image: keys[0]}
+        assert names_of(folder / image, by_last_name(keys)) == keys
+    both = [ROOT / one, ROOT / two]
+    assert match_images([one, two], both, file=FILE) == {ROOT / one: one, ROOT / two: two}
+    assert f"{one} is called" in other_ending([ROOT / one], ["e\u0301.png"])
+
+
 def test_folders_tell_equal_names_apart() -> None:
     images = [ROOT / "x" / "a.jpg", ROOT / "y" / "a.jpg", ROOT / "y" / "b.jpg"]
     found = match_images(["y/a.jpg", "x/a.jpg", "b.jpg"], images, file=FILE)
