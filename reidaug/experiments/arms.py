@@ -23,7 +23,7 @@ ROLES = ("method", "baseline", "controls", "ceiling")
 FREE = frozenset(("arms", "seeds", *ROLES))
 """Keys of a recipe that may grow or change while its finished cells stay."""
 MEMORY = ("cache_mb", "memory_mb")
-"""Bounds on memory, which change no more than last digits: a run that was killed for memory goes on with less."""
+"""Bounds on memory: a run that was killed for memory goes on with less, alike to last digits."""
 
 
 class Arm(Recipe):
