@@ -1,6 +1,7 @@
 """Test-time averaging: features of crops with those of their warps, also through the command."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -12,7 +13,7 @@ from torch.nn.functional import normalize
 
 from reidaug.augment.warp_manifest import MANIFEST
 from reidaug.data.images import read_image
-from reidaug.data.market1501 import TRAIN, Person, read_market1501
+from reidaug.data.market1501 import GALLERY, TRAIN, Person, read_market1501
 from reidaug.errors import UsageError
 from reidaug.experiments.pose_averaging import (
     Averaging,
@@ -178,12 +179,25 @@ def test_held_out_people_stay_one_set(rendered_market, tmp_path, monkeypatch):
         searched.append(features)
         return evaluate(features, **keywords)
 
+    market = shutil.copytree(rendered_market, tmp_path / "market")
+    (market / "checksums.json").unlink()
+    for crop in (market / GALLERY).glob("000[34]*"):  # more people to hold out
+        shutil.copy(crop, market / TRAIN)
     file, trained = recipe(rendered_market, tmp_path), tmp_path / "trained"
     assert reidaug("finetune-eval", file, "--out", trained, "--workers", 1) == 0
     start = next((trained / "checkpoints").glob("start*.safetensors"))
     monkeypatch.setattr("reidaug.experiments.evaluation.evaluate", scored)
     options = ["--eval-only", "--out", tmp_path / "run", "--set", f"checkpoint={start}"]
-    options += ["--set", "evaluate_on=held_out", "--set", "held_out=0.5", "--workers", 1]
+    options += [
+        "--set",
+        f"dataset={market}",
+        "--set",
+        "evaluate_on=held_out",
+        "--set",
+        "held_out=0.7",
+        "--workers",
+        1,
+    ]
     options += ["--average-poses", 2, "--average-flow", "torso-affine", "--rerank", "k_reciprocal"]
     assert reidaug("finetune-eval", file, *options) == 0
     assert len(searched) == 4
