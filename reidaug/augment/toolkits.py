@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from reidaug.augment.output_folder import base_name
-from reidaug.augment.warp_inputs import IMAGES
+from reidaug.augment.warp_inputs import KnownImages
 from reidaug.checksums import check_written
 from reidaug.data.crop_names import warp_source
 from reidaug.data.image_folders import MOST_LEFT_OUT
@@ -18,7 +18,6 @@ from reidaug.data.loose_crops import read_people
 from reidaug.data.market1501 import GALLERY, QUERY, TRAIN, Person, read_market1501
 from reidaug.errors import ReidaugError, UsageError, require_extra
 from reidaug.files import summarise_left_out
-from reidaug.fingerprint import content_digest, kept_digests
 from reidaug.runs import REPORT, notice, stored_recipe
 
 
@@ -114,15 +113,12 @@ def _check_sources(
             f"{warps}: {len(strange):,} of {len(sources):,} images that it has warps of, such as "
             f"{strange[0]}, are not in {originals}; name the dataset they were made of"
         )
-    kept = kept_digests(warps, IMAGES) or {}
-    paths = [by_name[name].path for name in sorted(sources & by_name.keys())]
-    known = [(path, kept[path.name]) for path in paths if path.name in kept]
-    other = [path.name for path, digest in known if content_digest(path) != digest]
-    if other:
+    kept = KnownImages.of(warps, (by_name[name].path for name in sorted(sources & by_name.keys())))
+    if kept is not None and kept.changed:
         raise ReidaugError(
-            f"{warps}: made of other images than {originals} holds: {len(other):,} of "
-            f"{len(known):,} differ, such as {other[0]}; name the dataset they were made of, or "
-            "run `reidaug augment` again"
+            f"{warps}: made of other images than {originals} holds: {len(kept.changed):,} of "
+            f"{kept.known:,} differ, such as {kept.changed[0]}; name the dataset they were made "
+            "of, or run `reidaug augment` again"
         )
 
 

@@ -2,13 +2,15 @@
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from reidaug.augment.inputs import AugmentInputs, Source
 from reidaug.augment.outlines import mask_file
-from reidaug.fingerprint import Inputs, digest_of
+from reidaug.fingerprint import Inputs, content_digest, digest_of, kept_digests
 from reidaug.geometry.pose import Pose
+from reidaug.machine import cores
 
 IMAGES, MASKS, JOINTS = "training images", "masks", "joints"
 TARGETS, WEIGHTS = "target poses", "weights"
@@ -64,9 +66,43 @@ class WarpInputs(NamedTuple):
         return digest_of(self.shared, len(sources), *(f"{n} {self.sources[n]}" for n in names))
 
 
+class KnownImages(NamedTuple):
+    """Images of which a root of warps keeps digests, compared with what they are now."""
+
+    known: int  # how many of them it keeps digests of
+    changed: tuple[str, ...]  # names of those that are others now
+
+    @classmethod
+    def of(cls, root: Path, images: Iterable[Path]) -> "KnownImages | None":
+        """Compare images with those that the warps of a root were made of.
+
+        Args:
+            root: The root, a run folder of `reidaug augment`.
+            images: The images; a root may know them by some of their last folders.
+
+        Returns:
+            None where the root keeps no digests, or they are damaged.
+        """
+        kept = kept_digests(root, IMAGES)
+        if kept is None:
+            return None
+        known = [(path, own) for path in images if (own := _kept_of(path, kept)) is not None]
+        with ThreadPoolExecutor(cores()) as readers:
+            digests = readers.map(content_digest, [path for path, _ in known])
+            changed = [p.name for (p, own), new in zip(known, digests, strict=True) if new != own]
+        return cls(len(known), tuple(changed))
+
+
 def same_options(begun: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
     """Whether two recipes differ at most in a digest of inputs, which earlier versions had."""
     return {key: value for key, value in begun.items() if key != "inputs"} == wanted
+
+
+def _kept_of(path: Path, kept: Mapping[str, str]) -> str | None:
+    """Find the digest of an image, whose name there has some of its last folders."""
+    parts = path.parts
+    names = ("/".join(parts[-count:]) for count in range(len(parts), 0, -1))
+    return next((kept[name] for name in names if name in kept), None)
 
 
 def _joints(pose: Pose, *more: object) -> str:

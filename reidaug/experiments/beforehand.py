@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from reidaug.augment.output_folder import origin_stem, warp_stem
-from reidaug.augment.warp_inputs import IMAGES
+from reidaug.augment.warp_inputs import IMAGES, KnownImages
 from reidaug.data.crop_names import JUNK, warp_source
 from reidaug.data.images import open_image, pixel_digest, read_image, read_mask, upright_rgb
 from reidaug.data.market1501 import LISTS, TRAIN, Person, find_root
@@ -24,7 +24,7 @@ from reidaug.dataset_check.retrieval import (
 )
 from reidaug.errors import ReidaugError
 from reidaug.experiments.arms import ExperimentOptions
-from reidaug.fingerprint import Inputs, content_digest, kept_digests
+from reidaug.fingerprint import Inputs
 from reidaug.machine import cores
 from reidaug.runs import counter, notice, stored_recipe
 
@@ -225,33 +225,22 @@ def _check_content(root: Path, sources: Sequence[Path], *, arm: str, dataset: Pa
     Raises:
         ReidaugError: An image is another one now.
     """
-    kept = kept_digests(root, IMAGES)
-    if kept is None:
+    found = KnownImages.of(root, sources)
+    if found is None:
         if stored_recipe(root).get("command") == "augment":
             notice(
                 f"{root}: does not tell any more of which images the warps of arm {arm} were "
                 f"made; whether these changed since is not known"
             )
         return False
-    known = [(path, digest) for path in sources if (digest := _kept_of(path, kept)) is not None]
-    with ThreadPoolExecutor(cores()) as readers:
-        digests = readers.map(content_digest, [path for path, _ in known])
-        other = [p.name for (p, old), new in zip(known, digests, strict=True) if new != old]
-    if other:
+    if found.changed:
         raise ReidaugError(
             f"{root}: the warps of arm {arm} were made of other images than {dataset} holds: "
-            f"{len(other):,} of {len(known):,} changed ({', '.join(other[:3])}"
-            f"{', ...' if len(other) > 3 else ''}); run `reidaug augment` again as it was, or "
-            f"remove {Inputs(root).file(IMAGES)} if the change is meant"
+            f"{len(found.changed):,} of {found.known:,} changed ({', '.join(found.changed[:3])}"
+            f"{', ...' if len(found.changed) > 3 else ''}); run `reidaug augment` again as it "
+            f"was, or remove {Inputs(root).file(IMAGES)} if the change is meant"
         )
     return True
-
-
-def _kept_of(path: Path, kept: Mapping[str, str]) -> str | None:
-    """Find the digest of an image, whose name there has some of its last folders."""
-    parts = path.parts
-    names = ("/".join(parts[-count:]) for count in range(len(parts), 0, -1))
-    return next((kept[name] for name in names if name in kept), None)
 
 
 def _made_of(root: Path) -> Path | None:

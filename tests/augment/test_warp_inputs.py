@@ -13,10 +13,12 @@ from reidaug.augment import engine
 from reidaug.augment.engine import RECORDS
 from reidaug.augment.target_poses import read_poses
 from reidaug.augment.training_pairs import make_pairs
+from reidaug.augment.warp_inputs import IMAGES, KnownImages
 from reidaug.data.images import encode_jpeg, encode_png, read_image
 from reidaug.data.keypoints import read_keypoints, write_patn
 from reidaug.data.market1501 import TRAIN
 from reidaug.errors import ReidaugError
+from reidaug.fingerprint import Inputs
 from reidaug.geometry.pose import Pose
 from reidaug.jobs import Records
 
@@ -288,3 +290,21 @@ def test_counts_follow_what_is_left_out_and_the_splits(market: Path, tmp_path: P
     assert third == first._replace(left_out=first.left_out + 1)
     assert (out / "query").is_symlink()
     assert times(out / TRAIN) == before
+
+
+def test_images_of_equal_names_are_known_by_their_folders(tmp_path: Path) -> None:
+    root, images = tmp_path / "root", tmp_path / "images"
+    files = [images / person / "a.jpg" for person in ("p1", "p2")]
+    for file in files:
+        file.parent.mkdir(parents=True)
+        file.write_text(str(file))
+    root.mkdir()
+    assert KnownImages.of(root, files) is None
+    kept = Inputs(root)
+    kept.add(IMAGES, files)
+    kept.save()
+    assert KnownImages.of(root, files) == (2, ())
+    moved = images.rename(tmp_path / "moved")
+    (moved / "p2" / "a.jpg").write_text("another")
+    assert KnownImages.of(root, sorted(moved.rglob("*.jpg"))) == (2, ("a.jpg",))
+    assert KnownImages.of(root, [moved / "p1" / "a.jpg"]) == (1, ())
