@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 from pydantic import Field
@@ -25,6 +25,7 @@ from reidaug.recipes import Count, Seed, resolve
 SHARED = {*PairsRecipe.model_fields, "row"} - {"seed"}
 """Keys of a training recipe that are the same for all rows by design."""
 
+T = TypeVar("T")
 DERIVED = ("from", "untrained")
 """Keys of rows that another row gives their estimator."""
 
@@ -182,13 +183,9 @@ def _row(name: str, recipe: Compare, out: Path) -> Row:
 
 def _derived(name: str, keys: Mapping[str, Any], rows: Mapping[str, Row]) -> Row:
     """Plan a row that uses another row's weights with other keywords."""
-    keywords, source = _keywords(name, keys, "from"), rows.get(str(keys["from"]))
-    if source is None or source.weights is None:
-        able = [other for other, row in rows.items() if row.weights is not None]
-        raise UsageError(
-            f"rows.{name}: 'from' names no row with weights of its own "
-            f"({', '.join(able) or 'there is none'})"
-        )
+    keywords = _keywords(name, keys, "from")
+    able = {other: row for other, row in rows.items() if row.weights is not None}
+    source = _named(name, keys, "from", able, "with weights of its own")
     row = Row(None, source.weights, {**source.keywords, **keywords})
     if source.training is None:
         return _checked(name, row)
@@ -206,17 +203,22 @@ def _derived(name: str, keys: Mapping[str, Any], rows: Mapping[str, Row]) -> Row
 
 def _untrained(name: str, keys: Mapping[str, Any], rows: Mapping[str, Row]) -> Row:
     """Plan a row that is another row's estimator before its training."""
-    keywords, source = _keywords(name, keys, "untrained"), rows.get(str(keys["untrained"]))
-    if source is None or source.training is None:
-        able = [other for other, row in rows.items() if row.training is not None]
-        raise UsageError(
-            f"rows.{name}: 'untrained' names no row that is trained here "
-            f"({', '.join(able) or 'there is none'})"
-        )
-    if source.training.start is not None:
+    keywords = _keywords(name, keys, "untrained")
+    able = {other: row.training for other, row in rows.items() if row.training is not None}
+    training = _named(name, keys, "untrained", able, "that is trained here")
+    if training.start is not None:
         raise UsageError(f"rows.{name}: '{keys['untrained']}' starts from weights, not untrained")
-    described = {**without_preset(source.training.estimator), **keywords}
-    return _checked(name, Row(None, None, described, source.training.seed))
+    described = {**without_preset(training.estimator), **keywords}
+    return _checked(name, Row(None, None, described, training.seed))
+
+
+def _named(name: str, keys: Mapping[str, Any], kind: str, able: Mapping[str, T], what: str) -> T:
+    """Find what a row is made of among those that it can be made of."""
+    if (found := able.get(str(keys[kind]))) is None:
+        raise UsageError(
+            f"rows.{name}: '{kind}' names no row {what} ({', '.join(able) or 'there is none'})"
+        )
+    return found
 
 
 def _keywords(name: str, keys: Mapping[str, Any], kind: str) -> dict[str, Any]:
