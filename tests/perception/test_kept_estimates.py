@@ -1,6 +1,8 @@
 """Estimated poses whose crops changed since: only these are estimated again."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,6 @@ from damage import spoil
 from drawn_person import drawn_person
 from PIL import Image
 
-from reidaug.data.images import read_image
 from reidaug.errors import ReidaugError
 from reidaug.perception import pose_records
 from reidaug.perception.dataset_poses import crops_of, estimate_poses
@@ -204,20 +205,29 @@ def test_masks_of_crops_without_an_outline_are_the_users(crops: Path, tmp_path: 
     assert "masks/000.png" not in sums.files
 
 
+@contextmanager
+def away(monkeypatch: pytest.MonkeyPatch, name: str) -> Iterator[None]:
+    """Let a crop be unreadable for a while, its file as it is."""
+    before = pose_records.read_image
+
+    def read(path: Path) -> object:
+        if path.name == name:
+            raise ReidaugError(f"{path}: Input/output error")
+        return before(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(pose_records, "read_image", read)
+        yield
+
+
 def test_a_crop_that_can_be_read_again_is_estimated(
     crops: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, estimated: list[str], capfd
 ) -> None:
-    out, read = tmp_path / "out", pose_records.read_image
+    out = tmp_path / "out"
     for broken in ("003.png", "005.png"):
         (crops / broken).write_text("half a download")
 
-    def away(path: Path) -> object:
-        if path.name == "001.png":
-            raise ReidaugError(f"{path}: Input/output error")
-        return read(path)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(pose_records, "read_image", away)
+    with away(monkeypatch, "001.png"):
         poses(crops, out)
         assert report(out)["not_readable"] == 3
         before = times(out)
@@ -241,14 +251,7 @@ def test_a_crop_that_only_could_not_be_read_is_named(
     crops: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd
 ) -> None:
     out = tmp_path / "out"
-
-    def away(path: Path) -> object:
-        if path.name == "002.png":
-            raise ReidaugError(f"{path}: Input/output error")
-        return read_image(path)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(pose_records, "read_image", away)
+    with away(monkeypatch, "002.png"):
         poses(crops, out)
     poses(crops, out)
     told = "k.csv: 1 readable by now (002.png); only these are estimated again"
