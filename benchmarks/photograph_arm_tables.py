@@ -3,12 +3,14 @@
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from statistics import mean, stdev
+from statistics import mean
 from typing import Any
 
 from photograph_crops import PEOPLE
 from reid_tables import interval, verdict
 from shipped import of_these_weights
+from uses_tables import gain as gain_in_words
+from uses_tables import spread
 
 from reidaug.augment.missing_poses import WORDS
 
@@ -105,9 +107,9 @@ def settings(run: Mapping[str, Any]) -> list[str]:
             str(setting["train_people"]),
             f"{setting['train_images']} ({setting['images_each'] or 'all'} of each)",
             str(setting["cameras_each"] or "all"),
-            *(_spread(row["mAP"]) for arm, row in rows.items() if arm != "start"),
-            _judged(rows[method]["gain"]),
-            f"{HEADS[over['vs']]}: {_judged(over)}",
+            *(spread(row["mAP"]) for arm, row in rows.items() if arm != "start"),
+            gain_in_words(rows[method]["gain"]),
+            f"{HEADS[over['vs']]}: {gain_in_words(over)}",
         ]
         lines.append(f"| {' | '.join(cells)} |")
     return [*lines, "", *_advice(grid)]
@@ -136,7 +138,7 @@ def compared(run: Mapping[str, Any]) -> list[str]:
         f"`{run['command']}`, {run['hardware']}, {run['date']}; {run['train_people']} people with "
         f"{run['train_images']:,} crops, {run['queries']} queries and {run['gallery']:,} gallery "
         f"crops of {run['part']} people; {len(run['seeds'])} seeds, each with a start of its own "
-        f"of {run['pretrain_steps']} steps (mAP {_spread(run['start']['mAP'])}) and "
+        f"of {run['pretrain_steps']} steps (mAP {spread(run['start']['mAP'])}) and "
         f"{run['steps']} steps an arm.",
         "",
         *_arms(run),
@@ -175,7 +177,7 @@ def _arms(run: Mapping[str, Any]) -> list[str]:
     for arm, scores in run["arms"].items():
         found = run["comparisons"].get(arm, {})
         kinds = ("over_real_only", "over_best_control")
-        cells = [arm, _spread(scores["mAP"]), _spread(scores["rank1"])]
+        cells = [arm, spread(scores["mAP"]), spread(scores["rank1"])]
         cells += [_gain(found[kind]) if kind in found else "" for kind in kinds]
         lines.append(f"| {' | '.join(cells)} |")
     return lines
@@ -184,7 +186,7 @@ def _arms(run: Mapping[str, Any]) -> list[str]:
 def _uses(run: Mapping[str, Any]) -> list[str]:
     lines = []
     for title, arms in IN_SHORT.items():
-        cells = [_spread(run["arms"][arm]["mAP"]) for arm in ("real_only", *arms)]
+        cells = [spread(run["arms"][arm]["mAP"]) for arm in ("real_only", *arms)]
         found = run["comparisons"][arms[-1]]["over_best_control"]
         gain = f"{found['mean']:+.1f} ({interval(found)}): {verdict(found)}"
         lines.append(f"| {title} | {' | '.join([*cells, gain])} |")
@@ -194,13 +196,3 @@ def _uses(run: Mapping[str, Any]) -> list[str]:
 def _gain(found: Mapping[str, Any]) -> str:
     low, high = found["ci"]
     return f"{found['mean']:+.1f} ({low:+.1f} to {high:+.1f}): {verdict(found)}"
-
-
-def _judged(found: Mapping[str, Any]) -> str:
-    low, high = found["interval"]
-    verdict = ("a gain" if found["mean"] > 0 else "a loss") if found["evident"] else "no evidence"
-    return f"{found['mean']:+.1f} ({low:+.1f} to {high:+.1f}): {verdict}"
-
-
-def _spread(values: Sequence[float]) -> str:
-    return f"{mean(values):.1f} ± {stdev(values):.1f}" if len(values) > 1 else f"{values[0]:.1f}"

@@ -146,6 +146,14 @@ def recipe_of(
     return load(path, FinetuneRecipe, [*keys, *settings])
 
 
+def trained(
+    recipe: FinetuneRecipe, folder: Path, *, workers: int | None
+) -> tuple[dict[str, Any], FinetuneGrid]:
+    """Train all arms, what is there is kept; give the report, and the results behind it."""
+    report = finetune(recipe, folder, resume=True, workers=workers).as_dict()
+    return report, FinetuneGrid(recipe, read_data(recipe), RunFolder(folder, resumed=True))
+
+
 def compare_arms(recipe: FinetuneRecipe, folder: Path, *, workers: int | None) -> dict[str, Any]:
     """Train all arms, and compare each with real crops alone and with its own controls.
 
@@ -153,16 +161,15 @@ def compare_arms(recipe: FinetuneRecipe, folder: Path, *, workers: int | None) -
         The report; ``comparisons`` holds, for each arm but ``real_only``, its gain over that and,
         for warps, over the best of `CONTROLS`.
     """
-    report = finetune(recipe, folder, resume=True, workers=workers).as_dict()
-    data = read_data(recipe)
-    grid = FinetuneGrid(recipe, data, RunFolder(folder, resumed=True))
+    report, grid = trained(recipe, folder, workers=workers)
+    people = grid.data.query_pids
     arms = arm_scores({name: grid.results(name) for name in recipe.arms})
     comparisons = {}
     for name in [name for name in recipe.arms if name != "real_only"]:
         controls = [control for control in CONTROLS.get(name, ()) if control in arms]
-        found = {"over_real_only": paired_gain(arms, data.query_pids, name, "real_only")}
+        found = {"over_real_only": paired_gain(arms, people, name, "real_only")}
         if (control := best(arms, controls)) is not None:
-            found["over_best_control"] = paired_gain(arms, data.query_pids, name, control)
+            found["over_best_control"] = paired_gain(arms, people, name, control)
         comparisons[name] = {key: asdict(gain) for key, gain in found.items()}
     kept = {key: value for key, value in report.items() if key not in NOT_KEPT}
     return {**kept, "comparisons": comparisons}

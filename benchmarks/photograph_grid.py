@@ -5,19 +5,19 @@ of cameras each; in every setting extra crops are compared with real crops alone
 controls. Evidence is that of all settings together, by Holm's rule.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from evidence import compared, holm, mean_of, precision_of, scored
+import numpy as np
+from evidence import Array, compared, holm, mean_of, precision_of, scored
 from joblib import delayed
-from photograph_arms import CONTROLS, recipe_of
+from numpy.typing import NDArray
+from photograph_arms import CONTROLS, recipe_of, trained
 
 from reidaug.data.people_split import Part
-from reidaug.experiments.finetune import FinetuneGrid, finetune
-from reidaug.experiments.finetune_config import FinetuneRecipe, read_data
+from reidaug.experiments.finetune_config import FinetuneRecipe
 from reidaug.jobs import run_tasks
-from reidaug.runs import RunFolder
 
 SHARES, IMAGES, CAMERAS = (0.1, 0.3), (2, None), (1, None)
 
@@ -89,18 +89,25 @@ def compare_settings(
 
 def compare_arms_of(recipe: FinetuneRecipe, folder: Path) -> dict[str, Any]:
     """Train all arms of a setting, and compare them; without a verdict."""
-    report = finetune(recipe, folder, resume=True, workers=1).as_dict()
-    data = read_data(recipe)
-    grid = FinetuneGrid(recipe, data, RunFolder(folder, resumed=True))
+    report, grid = trained(recipe, folder, workers=1)
     rows = {arm: precision_of(grid, arm) for arm in ("start", *recipe.arms)}
-    people, real = data.query_pids, rows["real_only"]
-    extra = [arm for arm in recipe.arms if arm != "real_only"]
-    gains = {arm: compared(rows[arm], real, people) for arm in extra}
+    sizes = {key: report[key] for key in ("train_people", "train_images", "seeds")}
+    return {**sizes, "rows": compare_rows(rows, grid.data.query_pids)}
+
+
+def compare_rows(rows: Mapping[str, Array], people: NDArray[np.int64]) -> dict[str, Any]:
+    """Compare arms with real crops alone, and with the best of their `CONTROLS`.
+
+    Args:
+        rows: Average precision (S, 1, Q) in [0, 1] of the start and of every arm.
+        people: Person (Q,) of every query.
+    """
+    extra = [arm for arm in rows if arm not in ("start", "real_only")]
+    gains = {arm: compared(rows[arm], rows["real_only"], people) for arm in extra}
     against = {
         arm: max((name for name in CONTROLS[arm] if name in rows), key=lambda n: mean_of(rows[n]))
         for arm in extra
         if arm in CONTROLS
     }
     over = {arm: compared(rows[arm], rows[base], people) for arm, base in against.items()}
-    sizes = {key: report[key] for key in ("train_people", "train_images", "seeds")}
-    return {**sizes, "rows": scored(rows, gains, over, against)}
+    return scored(rows, gains, over, against)

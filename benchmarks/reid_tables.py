@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from statistics import mean, stdev
+from statistics import mean
 from typing import Any
 
 from multiplicity import RULE, share_words, standing
 from provenance import read_result
 from shipped import of_these_weights
+from uses_tables import spread
 
 
 def studies(results: Path) -> list[str]:
@@ -176,7 +177,7 @@ def _arms(rows: Mapping[str, Mapping[str, Sequence[float]]], reid: Mapping[str, 
         "|---|---|---|---|---|---|",
     ]
     for name, scores in rows.items():
-        cells = [_spread(scores[key]) for key in ("mAP", "mAP_trapezoid", "rank1")]
+        cells = [spread(scores[key]) for key in ("mAP", "mAP_trapezoid", "rank1")]
         found = differences.get(name)
         beside = ["", ""]
         if found:
@@ -185,10 +186,6 @@ def _arms(rows: Mapping[str, Mapping[str, Sequence[float]]], reid: Mapping[str, 
             beside = [f"{found['mean']:+.1f} ({low:+.1f} to {high:+.1f})", words]
         lines.append(f"| {' | '.join([name, *cells, *beside])} |")
     return [*lines, ""]
-
-
-def _spread(values: Sequence[float]) -> str:
-    return f"{mean(values):.1f} ± {stdev(values):.1f}" if len(values) > 1 else f"{values[0]:.1f}"
 
 
 def _low_data(path: Path) -> list[str]:

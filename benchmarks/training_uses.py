@@ -28,18 +28,16 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from evidence import Array, compared, holm, mean_of, precision_of, scored
-from photograph_arms import RECIPES, make_crops, warp_crops, warps
+from photograph_arms import RECIPES, make_crops, trained, warp_crops, warps
 from photograph_crops import NEEDED
 from photograph_grid import Setting
 from provenance import RESULTS, about, write_result
 from shipped import weights_of
 
-from reidaug.experiments.finetune import FinetuneGrid, finetune
 from reidaug.experiments.finetune_config import FinetuneRecipe, read_data
 from reidaug.files import write_atomically
 from reidaug.flow.builtin import SHIPPED, SURFACE
 from reidaug.recipes import load
-from reidaug.runs import RunFolder
 
 GREY = {"own": "identity_grey", "affine": "affine_grey", "market": "warps_grey",
         "surface": "own_body_grey"}  # fmt: skip
@@ -215,8 +213,7 @@ def measure(
     """Train every arm; average precision (S, 1, Q) in [0, 1] of each, and of the start."""
     recipe = recipe_of(cell, uses, seeds)
     folder = options.out / f"{name}-{options.part}"
-    finetune(recipe, folder, resume=True, workers=options.workers)
-    grid = FinetuneGrid(recipe, read_data(recipe), RunFolder(folder, resumed=True))
+    _, grid = trained(recipe, folder, workers=options.workers)
     return {arm: precision_of(grid, arm) for arm in ("start", *recipe.arms)}
 
 

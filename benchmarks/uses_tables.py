@@ -1,6 +1,6 @@
 """Uses of extra crops in training as Markdown: docs/does-it-help.md."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from statistics import mean, stdev
 from typing import Any
 
@@ -74,13 +74,13 @@ def _tested(title: str, rows: Mapping[str, Any], measured: str) -> list[str]:
         cells = [USES[use], *(spread(arm["mAP"]) for arm in arms.values())]
         over = arms[best]["over_controls"]
         cells += [
-            _gain(arms[best]["gain"]),
-            f"{CONTROLS[over['vs'].split('-')[-1]]}: {_gain(over)}",
+            gain(arms[best]["gain"]),
+            f"{CONTROLS[over['vs'].split('-')[-1]]}: {gain(over)}",
         ]
         lines.append(f"| {' | '.join(cells)} |")
     for use in [use for use in USES if f"{use}-real" in rows]:
         arm = rows[f"{use}-real"]
-        lines.append(f"| {USES[use]}: {spread(arm['mAP'])} | | | | | {_gain(arm['gain'])} | |")
+        lines.append(f"| {USES[use]}: {spread(arm['mAP'])} | | | | | {gain(arm['gain'])} | |")
     return lines
 
 
@@ -98,12 +98,13 @@ def _tuned(title: str, values: Mapping[str, float]) -> list[str]:
     return lines
 
 
-def spread(values: list[float]) -> str:
+def spread(values: Sequence[float]) -> str:
     """Write the mean of a figure over seeds, and its deviation."""
     return f"{mean(values):.1f} ± {stdev(values):.1f}" if len(values) > 1 else f"{values[0]:.1f}"
 
 
-def _gain(found: Mapping[str, Any]) -> str:
+def gain(found: Mapping[str, Any]) -> str:
+    """Write a difference with its interval, and whether it is evident."""
     low, high = found["interval"]
     verdict = ("a gain" if found["mean"] > 0 else "a loss") if found["evident"] else "no evidence"
     return f"{found['mean']:+.1f} ({low:+.1f} to {high:+.1f}): {verdict}"

@@ -8,7 +8,7 @@ import pytest
 from photograph_arm_tables import settings
 from photograph_arms import CONTROLS, RECIPES, compare_arms, recipe_of, warps
 from photograph_crops import write_split
-from photograph_grid import compare_settings
+from photograph_grid import compare_rows, compare_settings
 from stick_market import copy_as_warps, stick_market
 
 TINY = (
@@ -72,3 +72,17 @@ def test_every_setting_has_its_controls_and_a_verdict(
     })  # fmt: skip
     rows_written = [line for line in lines if line.startswith(f"| {found[0]['train_people']} |")]
     assert len(rows_written) == 2 and "commit abc" in lines[0]
+
+
+def test_an_arm_of_the_grid_is_compared_the_right_way_round() -> None:
+    means = {
+        "start": 0.1, "real_only": 0.2, "grounds": 0.25, "identity_other_ground": 0.3,
+        "affine_kept": 0.4, "own_body_kept": 0.35,
+    }  # fmt: skip
+    rows = {arm: np.full((2, 1, 40), value) for arm, value in means.items()}
+    found = compare_rows(rows, np.repeat(np.arange(8), 5))
+    assert found["own_body_kept"]["gain"]["mean"] == pytest.approx(15)
+    assert found["grounds"]["gain"]["mean"] == pytest.approx(5)
+    over = found["own_body_kept"]["over_controls"]
+    assert (over["vs"], over["mean"]) == ("affine_kept", pytest.approx(-5))
+    assert "gain" not in found["real_only"] and "over_controls" not in found["affine_kept"]
