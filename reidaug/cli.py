@@ -41,12 +41,14 @@ COMMANDS = {
     "compare": Entry(
         "compare", "Train flow estimators on equal terms and score them side by side.", "train"
     ),
+    "study": Entry("study", "Let people judge warps by eye, blind, as in the paper.", "app"),
     "synth": Entry("synth", "Render people: pairs with exact flow, or a dataset."),
     "demo": Entry("demo", "Run the whole pipeline on rendered people.", "demo"),
 }
 """The commands in the order a newcomer meets them."""
 
 EXTRAS = {
+    "app": ("jinja2", "starlette", "uvicorn"),
     "train": ("accelerate", "tabulate", "tensorboard", "torchmetrics"),
     "reid": ("accelerate", "matplotlib", "sklearn"),
     "demo": ("accelerate", "anny", "jinja2", "matplotlib", "sklearn", "torchmetrics", "warp"),

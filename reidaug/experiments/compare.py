@@ -18,13 +18,14 @@ from reidaug.data.deepfashion import PairList
 from reidaug.data.images import encode_png, to_bytes
 from reidaug.data.pairs import PairDataset, collate
 from reidaug.experiments.compare_config import Compare, Row, plan_rows, seeds_of
+from reidaug.experiments.compared_warps import warped_pairs
 from reidaug.experiments.comparison import Comparison, RowTraining, differences, row_scores
 from reidaug.files import write_atomically
 from reidaug.fingerprint import Inputs
 from reidaug.flow.cost import Cost, cost, parameters
 from reidaug.flow.estimator import FlowEstimator
 from reidaug.flow.perceptual_weights import shift_tolerant_weights
-from reidaug.flow.score_table import CLOSED_FORMS, score_pairs, scored_batches
+from reidaug.flow.score_table import CLOSED_FORMS, score_pairs
 from reidaug.flow.training.pair_inputs import (
     ADVICE,
     PLACES,
@@ -40,14 +41,12 @@ from reidaug.flow.training.pair_inputs import (
 from reidaug.flow.training.pair_sources import (
     Splits,
     check_flows,
-    on_grey,
     read_split,
     read_splits,
     subsample,
 )
 from reidaug.flow.training.recipe import TrainFlow
 from reidaug.flow.training.train import CHECKPOINT, has_begun, train
-from reidaug.geometry.warp import warp
 from reidaug.jobs import run_tasks
 from reidaug.machine import cores, one_thread
 from reidaug.report.figures import Picture, labelled_columns
@@ -259,16 +258,9 @@ def _figure(recipe: Compare, testing: PairList, estimators: Mapping[str, FlowEst
     """Show pairs beside their warps by every estimator."""
     columns: dict[str, list[Picture]] = {"source": [], "target": []}
     columns |= {name: [] for name in estimators}
-    shown = subsample(testing, recipe.shown)
-    for batch in scored_batches(shown, recipe.size, background=recipe.background):
-        pairs = batch.pairs
+    for pairs, warps in warped_pairs(recipe, subsample(testing, recipe.shown), estimators):
         columns["source"] += to_bytes(pairs.source)
         columns["target"] += to_bytes(pairs.target)
-        for name, estimator in estimators.items():
-            with torch.inference_mode():
-                flow = estimator(batch.input(), pairs.source_pose, pairs.target_pose)
-                warped = warp(pairs.source, flow)
-            if batch.person is not None:
-                warped = torch.stack([*map(on_grey, warped, batch.person)])
+        for name, warped in warps.items():
             columns[name] += to_bytes(warped)
     return labelled_columns(columns)
