@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
@@ -15,6 +15,7 @@ from reidaug.commands import options
 from reidaug.errors import UsageError
 from reidaug.runs import notice
 
+Command = TypeVar("Command", bound=Callable[..., Any])
 PORT = 8765
 MOST_INVITED = 1000
 MOST_LINKS = 50
@@ -34,13 +35,12 @@ def command() -> None:
 _study = click.argument("study", type=options.PATH)
 
 
-def _participants(default: int, text: str) -> Callable[[Any], Any]:
+def _count(
+    name: str, default: int | None, limits: tuple[int, int], text: str
+) -> Callable[[Command], Command]:
+    kind = click.IntRange(*limits)
     return click.option(
-        "--participants",
-        type=click.IntRange(0, MOST_INVITED),
-        default=default,
-        show_default=True,
-        help=text,
+        name, type=kind, default=default, show_default=default is not None, help=text
     )
 
 
@@ -50,13 +50,12 @@ def _participants(default: int, text: str) -> Callable[[Any], Any]:
 @click.option(
     "--method", "methods", multiple=True, help="Row of a comparison, the reference first."
 )
-@click.option("--samples", type=click.IntRange(1, 10_000), default=80, show_default=True,
-              help="Pairs of a source and a target pose that count, at most.")  # fmt: skip
-@click.option("--practice", type=click.IntRange(0, 1000), default=17, show_default=True,
-              help="Rounds of practice, of samples of their own.")  # fmt: skip
-@click.option("--rounds", type=click.IntRange(1, 100_000),
-              help="Rounds of each participant. [default: each sample beside each rival]")  # fmt: skip
-@_participants(6, "Participants to invite.")
+@_count("--samples", 80, (1, 10_000), "Sources in a target pose that count, at most.")
+@_count("--practice", 17, (0, 1000), "Rounds of practice, with samples of their own.")
+@_count(
+    "--rounds", None, (1, 100_000), "Rounds of each. [default: every sample beside every rival]"
+)
+@_count("--participants", 6, (0, MOST_INVITED), "Participants to invite.")
 @click.option("--title", default="Which result looks better?", show_default=True, help="Its title.")
 @click.option("--text", type=options.PATH, help="Text to read first: consent, and whom to ask.")
 @click.option("--dataset", type=options.PATH, help="What roots were made of, where it was moved.")
@@ -79,7 +78,7 @@ def new(out: Path, participants: int, **chosen: Any) -> None:
 
 @command.command()
 @_study
-@_participants(1, "Participants to add.")
+@_count("--participants", 1, (1, MOST_INVITED), "Participants to add.")
 def invite(study: Path, participants: int) -> None:
     """Add participants to STUDY, also while it is served, and print their paths."""
     made = read_study(study)
@@ -102,8 +101,7 @@ def remove(study: Path, number: int) -> None:
 @command.command(name="serve")
 @_study
 @click.option("--host", default=LOOPBACK, show_default=True, help="Address to listen at.")
-@click.option("--port", type=click.IntRange(0, 65_535), default=PORT, show_default=True,
-              help="Port; 0 takes a free one.")  # fmt: skip
+@_count("--port", PORT, (0, 65_535), "Port; 0 takes a free one.")
 @click.option("--name", "names", multiple=True, help="Host name that a proxy passes on.")
 def serve_study(study: Path, host: str, port: int, names: tuple[str, ...]) -> None:
     """Serve STUDY to its participants until Ctrl-C, and print their links."""

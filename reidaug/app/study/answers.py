@@ -213,6 +213,9 @@ class Answers:
                 ).fetchall()
             )
             asked = max(known, default=-1) + 1
+            there = "SELECT 1 FROM participants WHERE number = ?"
+            if self._rows.execute(there, (participant.number,)).fetchone() is None:
+                raise OutOfOrderError("the participant was removed")
             if step == asked < participant.steps:
                 self._rows.execute(
                     "INSERT INTO answers VALUES (?, ?, ?)", (participant.number, step, side)

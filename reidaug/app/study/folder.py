@@ -87,11 +87,11 @@ def read_study(path: Path) -> Study:
         ReidaugError: The folder holds none, or files of it are missing or damaged.
     """
     advice = f"{path}: no study; make one with  reidaug study new ... --out {path}"
+    if not (path / REPORT).is_file():
+        raise ReidaugError(advice)
     try:
         values = json.loads(read_text(path / REPORT))
         settings = Settings.model_validate(values)
-    except FileNotFoundError:
-        raise ReidaugError(advice) from None
     except (ValidationError, ValueError, RecursionError):
         raise ReidaugError(f"{advice} ({REPORT} is no study's, or damaged)") from None
     if changed := Checksums(path / SUMS).changed():

@@ -43,7 +43,8 @@ def plan(design: Design, participant: int) -> list[Round]:
 
     Every rival is shown as often as any other, and the reference as often on the left as on the
     right beside each; where the numbers do not divide, the one more goes round from participant to
-    participant. No sample is shown twice beside one rival while others have not been shown.
+    participant. No sample that counts is shown twice beside one rival, and none of practice twice
+    while others were not shown.
 
     Args:
         design: The study.
@@ -68,12 +69,15 @@ def _balanced(
 ) -> list[Round]:
     each, more = divmod(rounds, len(design.rivals))
     turn = participant // (len(design.rivals) // math.gcd(len(design.rivals), more))
+    # Each sample once beside each rival; in practice, each once.
+    apart = _draw(rng, samples, rounds) if practice else []
     found = list[Round]()
     for k, rival in enumerate(design.rivals):
         count = each + ((k - participant * more) % len(design.rivals) < more)
         on_left = count // 2 + count % 2 * ((turn + k) % 2)
         left = rng.permutation(count) < on_left
-        for sample, reference_left in zip(_draw(rng, samples, count), left, strict=True):
+        drawn = apart[len(found) :][:count] if practice else _draw(rng, samples, count)
+        for sample, reference_left in zip(drawn, left, strict=True):
             pair = (design.reference, rival) if reference_left else (rival, design.reference)
             found.append(Round(practice, sample, *pair))
     return [found[k] for k in rng.permutation(len(found))]
