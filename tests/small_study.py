@@ -12,7 +12,7 @@ from PIL import Image
 
 from reidaug.app.study.folder import SOURCE, TARGET, Settings, Study
 
-METHODS = ("ours", "theirs", "third")
+METHODS = ("unwarpme", "fomm", "tpsmm")
 ROOT = Path(__file__).parents[1]
 
 

@@ -16,14 +16,14 @@ def test_practice_is_kept_apart_and_the_table_counts_the_rest(tmp_path: Path) ->
         for one in kept.participants()[:2]:
             for step in range(one.steps - 2 * (one.number == 2)):  # the second one is under way
                 shown = kept.round(one, step // len(QUESTIONS))
-                kept.answer(one, step, SIDES[shown.right == "ours"])
+                kept.answer(one, step, SIDES[shown.right == "unwarpme"])
     text = export_study(study, tmp_path / "out")
     assert "14 answers of 2 participants (1 finished, 3 invited); 8 of practice" in text
-    assert text.splitlines()[1].startswith("ours / theirs")
+    assert text.splitlines()[1].startswith("unwarpme / fomm")
     assert "100.0 / 0.0" in text
     rows = list(csv.DictReader((tmp_path / "out" / "answers.csv").read_text().splitlines()))
     assert len(rows) == 14
-    assert {row["preferred"] for row in rows} == {"ours"}
+    assert {row["preferred"] for row in rows} == {"unwarpme"}
     assert {row["practice"] for row in rows} == {"0"}
     practice = list(csv.DictReader((tmp_path / "out" / "practice.csv").read_text().splitlines()))
     assert len(practice) == 8

@@ -15,10 +15,10 @@ from reidaug.files import checksum
 def test_a_study_is_read_back(tmp_path: Path) -> None:
     made = write_study(tmp_path / "study")
     assert read_study(made.path) == made
-    assert made.design.reference == "ours"
-    assert made.design.rivals == ("theirs", "third")
+    assert made.design.reference == "unwarpme"
+    assert made.design.rivals == ("fomm", "tpsmm")
     assert made.sample_name(4) == "practice 0"
-    assert made.image(3, "third").name == "result_third.png"
+    assert made.image(3, "tpsmm").name == "result_tpsmm.png"
     assert (made.path / ANSWERS).stat().st_mode & 0o077 == 0
 
 
@@ -38,10 +38,10 @@ def test_another_folder_is_no_study(tmp_path: Path) -> None:
 
 def test_a_damaged_image_is_named(tmp_path: Path) -> None:
     made = write_study(tmp_path / "study")
-    image = made.image(0, "theirs")
+    image = made.image(0, "fomm")
     name = image.relative_to(made.path).as_posix()
     Checksums(made.path / SUMS).write({name: checksum(image)})
     read_study(made.path)
     image.write_bytes(b"other")
-    with pytest.raises(ReidaugError, match="result_theirs"):
+    with pytest.raises(ReidaugError, match="result_fomm"):
         read_study(made.path)
