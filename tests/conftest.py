@@ -36,6 +36,20 @@ def people(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def warped_twice(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Stick figures in three poses by two flows, and, above them, their ``market``; read only."""
+    from augmented import augmented
+    from stick_market import stick_market
+
+    folder = tmp_path_factory.mktemp("warped_twice")
+    market = stick_market(folder / "market", people=3, images=2)
+    roots = {flow: folder / flow for flow in ("joint-blend", "torso-affine")}
+    for flow, root in roots.items():
+        augmented(market, root, flow=flow, poses=3, pool="any", turns="allow")
+    return roots
+
+
+@pytest.fixture(scope="session")
 def blazepose() -> None:
     """BlazePose's network, fetched before the tests that run it."""
     from drawn_person import model_file

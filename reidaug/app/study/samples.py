@@ -27,7 +27,7 @@ from reidaug.report.figures import Picture, blank, draw_skeleton
 from reidaug.runs import REPORT, stored_recipe
 
 DARK = (40, 44, 52)
-READABLE_HEIGHT = 384
+READABLE_HEIGHT = 256
 
 
 class Sample(NamedTuple):
