@@ -8,7 +8,6 @@ import click
 
 from reidaug.app.server import LOOPBACK, address_of, is_loopback, listen, serve
 from reidaug.app.study.answers import Participant
-from reidaug.app.study.export import export_study
 from reidaug.app.study.folder import read_study
 from reidaug.app.study.pages import study_application
 from reidaug.commands import options
@@ -125,6 +124,8 @@ def serve_study(study: Path, host: str, port: int, names: tuple[str, ...]) -> No
 @click.option("--out", type=options.PATH, help="Folder to write into. [default: STUDY/export]")
 def export(study: Path, out: Path | None) -> None:
     """Write the answers of STUDY as CSV, and print the paper's Table 6 with intervals."""
+    from reidaug.app.study.export import export_study
+
     click.echo(export_study(read_study(study), out or study / "export"))
 
 
