@@ -42,6 +42,7 @@ COMMANDS = {
         "compare", "Train flow estimators on equal terms and score them side by side.", "train"
     ),
     "synth": Entry("synth", "Render people: pairs with exact flow, or a dataset."),
+    "play": Entry("play", "Draw a pose in a browser and see a crop warped into it.", "app"),
     "demo": Entry("demo", "Run the whole pipeline on rendered people.", "demo"),
 }
 """The commands in the order a newcomer meets them."""
@@ -49,6 +50,7 @@ COMMANDS = {
 EXTRAS = {
     "train": ("accelerate", "tabulate", "tensorboard", "torchmetrics"),
     "reid": ("accelerate", "matplotlib", "sklearn"),
+    "app": ("jinja2", "starlette", "uvicorn"),
     "demo": ("accelerate", "anny", "jinja2", "matplotlib", "sklearn", "torchmetrics", "warp"),
 }
 """Modules that an extra brings, as far as commands import them at once."""
