@@ -191,9 +191,16 @@ class Playground:
             joints, quality = field_quality(field)
             flow = upsample_flow(field.flow, wish.crop.size, where=field.targets.outline)
             return Warped(
-                pixels[0], flow[0], field.targets.outline[0], targets.outline[0],
-                _places(field, flow), field.origin is not None, float(joints), quality, bool(field.half_turn[0]),
-            )  # fmt: skip
+                pixels=pixels[0],
+                flow=flow[0],
+                outline=field.targets.outline[0],
+                asked=targets.outline[0],
+                places=_places(field, flow),
+                tells_origin=field.origin is not None,
+                joints=float(joints),
+                quality=quality,
+                half_turn=bool(field.half_turn[0]),
+            )
 
     def outline(
         self, name: str, size: Size, *, mirrored: bool = False
