@@ -4,9 +4,9 @@ from pathlib import Path
 
 import click
 
-from reidaug.app.play_pages import play_application
-from reidaug.app.playground import PlayedCrop, Playground
-from reidaug.app.rendered_people import rendered_people
+from reidaug.app.play.pages import play_application
+from reidaug.app.play.playground import PlayedCrop, Playground
+from reidaug.app.play.rendered_people import rendered_people
 from reidaug.app.server import LOOPBACK, address_of, listen, serve
 from reidaug.augment.outlines import mask_file
 from reidaug.commands import options
@@ -40,7 +40,7 @@ FLOWS = (SURFACE, SHIPPED, "torso-affine")
     f"{', '.join(UNTRAINED)}; give the option several times. [default: {', '.join(FLOWS)}]",
 )
 @options.model
-@click.option("--port", type=click.IntRange(0, 65535), default=8018, show_default=True,
+@click.option("--port", type=click.IntRange(0, 65535), default=8766, show_default=True,
               help="Port of this machine; 0 for a free one.")  # fmt: skip
 def command(
     crop: Path | None,

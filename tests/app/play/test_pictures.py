@@ -6,7 +6,7 @@ import pytest
 import torch
 from PIL import Image
 
-from reidaug.app.play_pictures import (
+from reidaug.app.play.pictures import (
     PLACES,
     flow_picture,
     overlay,
@@ -14,7 +14,7 @@ from reidaug.app.play_pictures import (
     shares,
     uri,
 )
-from reidaug.app.playground import BESIDE, Warped
+from reidaug.app.play.playground import BESIDE, Warped
 from reidaug.augment.quality import WarpQuality
 from reidaug.flow.estimator import Origin
 from reidaug.geometry.flow import identity

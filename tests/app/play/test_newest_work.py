@@ -3,7 +3,7 @@ import threading
 
 import pytest
 
-from reidaug.app.newest_work import BusyError, NewestWork, SupersededError
+from reidaug.app.play.newest_work import BusyError, NewestWork, SupersededError
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from reidaug.data.images import mask_path, read_image, read_mask
 from reidaug.data.keypoints import read_keypoints
 from reidaug.geometry.pose import Pose
 
-FOLDER = Path(str(files("reidaug.app"))) / "people"
+FOLDER = Path(str(files("reidaug.app.play"))) / "people"
 KEYPOINTS, MASKS = FOLDER / "keypoints.csv", FOLDER / "masks"
 
 

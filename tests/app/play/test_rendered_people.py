@@ -1,4 +1,4 @@
-from reidaug.app.rendered_people import rendered_people
+from reidaug.app.play.rendered_people import rendered_people
 from reidaug.augment.pose_pool import covered
 from reidaug.geometry.pose import shows_torso
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import torch
 
-from reidaug.app.playground import CROP, TARGET, Playground, Warped, Wish
-from reidaug.app.rendered_people import rendered_people
+from reidaug.app.play.playground import CROP, TARGET, Playground, Warped, Wish
+from reidaug.app.play.rendered_people import rendered_people
 from reidaug.augment.background import BACKGROUNDS
 from reidaug.augment.target_poses import POSES, TargetPoses, poses_content
 from reidaug.data.images import encode_png

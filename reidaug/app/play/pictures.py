@@ -10,7 +10,7 @@ from jaxtyping import Bool, UInt8
 from PIL import Image
 from torch import Tensor
 
-from reidaug.app.playground import BESIDE, OUTSIDE, Warped
+from reidaug.app.play.playground import BESIDE, OUTSIDE, Warped
 from reidaug.data.images import encode_png
 from reidaug.flow.estimator import Origin
 from reidaug.geometry.silhouette import without_edge
@@ -35,7 +35,7 @@ PLACES = {
     BESIDE: Place((204, 121, 167), "beside the person"),
     OUTSIDE: Place((110, 80, 190), "outside the picture"),
 }
-"""The kinds by their numbers, see `reidaug.app.playground.Warped`."""
+"""The kinds by their numbers, see `reidaug.app.play.playground.Warped`."""
 
 
 class Share(NamedTuple):

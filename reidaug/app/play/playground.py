@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
-from reidaug.app.rendered_people import rendered_people
+from reidaug.app.play.rendered_people import rendered_people
 from reidaug.augment.background import BACKGROUNDS, BackgroundPool
 from reidaug.augment.missing_poses import PoseFrom, standing
 from reidaug.augment.options import AugmentOptions

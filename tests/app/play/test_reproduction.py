@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from reidaug.app.playground import PlayedCrop, Playground, Wish
-from reidaug.app.rendered_people import rendered_people
-from reidaug.app.reproduction import SCRIPT, WARP, archive, lines
+from reidaug.app.play.playground import PlayedCrop, Playground, Wish
+from reidaug.app.play.rendered_people import rendered_people
+from reidaug.app.play.reproduction import SCRIPT, WARP, archive, lines
 from reidaug.augment.shipped_poses import SIZE, load_shipped
 from reidaug.data.images import encode_png
 from reidaug.geometry.pose import Pose, on_canvas, select

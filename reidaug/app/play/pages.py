@@ -1,4 +1,4 @@
-"""Pages of the playground: requests on one side, `reidaug.app.playground` on the other."""
+"""Pages of the playground: requests on one side, `reidaug.app.play.playground` on the other."""
 
 import math
 from collections.abc import AsyncIterator, Callable, Hashable, Sequence
@@ -17,8 +17,8 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 from torch import Tensor
 
-from reidaug.app.newest_work import BusyError, NewestWork, SupersededError
-from reidaug.app.play_pictures import (
+from reidaug.app.play.newest_work import BusyError, NewestWork, SupersededError
+from reidaug.app.play.pictures import (
     LONGEST_MOVE,
     flow_picture,
     overlay,
@@ -26,8 +26,8 @@ from reidaug.app.play_pictures import (
     shares,
     uri,
 )
-from reidaug.app.playground import SHOWN_TURNS, PlayedCrop, Playground, Warped, Wish
-from reidaug.app.reproduction import archive, lines
+from reidaug.app.play.playground import SHOWN_TURNS, PlayedCrop, Playground, Warped, Wish
+from reidaug.app.play.reproduction import archive, lines
 from reidaug.app.server import application, asset, page, read_json
 from reidaug.augment.missing_poses import WORDS
 from reidaug.augment.quality import POOR
@@ -102,7 +102,7 @@ def play_application(playground: Playground, crops: Sequence[PlayedCrop]) -> ASG
         yield
         pages.work.close()
 
-    static = files("reidaug.app") / "static"
+    static = files("reidaug.app.play") / "static"
     names = (*SCRIPTS, "play.css")
     routes = [
         Route("/", pages.start_page),

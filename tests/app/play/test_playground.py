@@ -5,7 +5,7 @@ import torch
 from drawn_person import model_file, pixels
 from PIL import Image
 
-from reidaug.app.playground import (
+from reidaug.app.play.playground import (
     BESIDE,
     CROPS_KEPT,
     OUTSIDE,
@@ -14,7 +14,7 @@ from reidaug.app.playground import (
     Wish,
     other_grounds,
 )
-from reidaug.app.rendered_people import KEYPOINTS, MASKS, rendered_people
+from reidaug.app.play.rendered_people import KEYPOINTS, MASKS, rendered_people
 from reidaug.augment import PosedImage, PoseWarp, as_source
 from reidaug.augment.engine import Models, warp_crops
 from reidaug.augment.inputs import Source
