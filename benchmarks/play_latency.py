@@ -49,6 +49,7 @@ class Server:
     """
 
     def __init__(self, address: str, process: psutil.Process) -> None:
+        self.address = address
         self._place = urlsplit(address).netloc
         self._process = process
 

@@ -16,7 +16,7 @@ from stick_market import stick_market
 from torch import Tensor
 from torch.nn.functional import max_pool2d
 
-from reidaug.augment import engine, warping
+from reidaug.augment import warping
 from reidaug.augment.engine import (
     RECORDS,
     Models,

@@ -205,7 +205,7 @@ def test_content_is_decoded_and_refused_as_files_are(tmp_path: Path) -> None:
 def test_content_that_claims_gigabytes_is_not_decoded() -> None:
     bomb = io.BytesIO()
     Image.new("1", (2**14, 2**13)).save(bomb, "PNG")
-    with pytest.raises(ReidaugError, match="upload.png: not decoded, for it has 16,384 x 8,192"):
+    with pytest.raises(ReidaugError, match=r"upload\.png: not decoded, for it has 16,384 x 8,192"):
         decode_image(bomb.getvalue(), "upload.png")
 
 

@@ -36,6 +36,7 @@ from reidaug.geometry.silhouette import resized
 from reidaug.geometry.upsampling import upsample_flow
 from reidaug.perception.pose_estimator import PoseEstimator, shows_outline
 from reidaug.perception.second_tries import find_person
+from reidaug.recipes import resolve
 
 CROP, TARGET = "crop.png", "target.png"
 """File names of the crop and of the person whose pose is the target."""
@@ -147,8 +148,9 @@ class Playground:
         size = _canvas(before, name)
         small = image if size == before else to_bytes(resize(to_float(image), size))
         own = None if mask is None or not mask.any() else resized(mask, size)
+        pose_from: PoseFrom = "given"
         if pose is not None:
-            pose, pose_from = on_canvas(pose, before, size), "given"
+            pose = on_canvas(pose, before, size)
         else:
             pose, found, pose_from = self._find(small)
             own = found if own is None else own
@@ -235,7 +237,8 @@ class Playground:
             raise UsageError("the target: show both shoulders and both hips")
         if not wish.source.visible.any():
             raise UsageError("the crop: show at least one joint")
-        options = AugmentOptions(background=wish.background, turns=wish.turns)
+        chosen = {"background": wish.background, "turns": wish.turns}
+        options = resolve(chosen, AugmentOptions, where="play")
         return options.for_estimator(self.flows[wish.flow])
 
     def _find(

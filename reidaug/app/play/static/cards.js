@@ -45,7 +45,7 @@ export class Card {
     this.warn(answer.half_turn ? "A half turn: the crop shows the other side of the person." : "");
     this.part(".shares").replaceChildren(...answer.shares.map(shareRow));
     this.part(".numbers").replaceChildren(
-      ...row("shown by the crop", percent(answer.shown)),
+      ...row("crop shows", percent(answer.shown)),
       ...row("joints shown", percent(answer.joints)),
       ...row("folded", percent(answer.folded)),
       ...row("stretch", answer.stretch === null ? "–" : `× ${answer.stretch.toFixed(2)}`),
