@@ -15,10 +15,12 @@ from browser import PHONE, is_too_wide, opened, serious_faults
 from commandline import reidaug
 from PIL import Image
 
+from reidaug.app.play.pages import MOST_BODY
 from reidaug.app.play.playground import Playground
 from reidaug.app.play.rendered_people import KEYPOINTS, MASKS, rendered_people
 from reidaug.app.play.reproduction import SCRIPT, WARP
 from reidaug.commands import play
+from reidaug.errors import UsageError
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Locator, Page
@@ -126,6 +128,37 @@ def test_a_joint_is_dragged_and_moved_by_keys(browser: "Browser", address: str) 
         assert "left wrist" in str(page.evaluate("document.activeElement.ariaLabel"))
 
 
+def test_a_finger_drags_a_joint_and_does_not_scroll(browser: "Browser", address: str) -> None:
+    context = browser.new_context(viewport=PHONE, has_touch=True, is_mobile=True)
+    page = context.new_page()
+    page.goto(address + "/")
+    answered(page)
+    elbow = dot(page, "left elbow")
+    label, box = elbow.get_attribute("aria-label"), elbow.locator(".reach").bounding_box()
+    assert box is not None
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    fingers = context.new_cdp_session(page)
+
+    def touch(kind: str, *at: float) -> None:
+        points = [{"x": at[0], "y": at[1]}] if at else []
+        fingers.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+    touch("touchStart", x, y)
+    for step in range(1, 6):
+        touch("touchMove", x, y - 10 * step)
+    touch("touchEnd")
+    assert page.evaluate("scrollY") == 0
+    across, down = (int(part.split()[0]) for part in str(label).split(", ")[1:])
+    moved = str(elbow.get_attribute("aria-label")).split(", ")
+    assert abs(int(moved[1].split()[0]) - across) <= 2
+    assert down - int(moved[2].split()[0]) > 20
+    for _ in range(2):
+        touch("touchStart", x, y - 50)
+        touch("touchEnd")
+    page.get_by_role("button", name="+ left elbow").wait_for()
+    context.close()
+
+
 def test_poses_grounds_and_crops_are_chosen_and_warps_are_saved(
     browser: "Browser", address: str, tmp_path: Path
 ) -> None:
@@ -167,11 +200,15 @@ def test_the_page_is_for_everybody(browser: "Browser", address: str, dark: bool)
 def test_a_refusal_is_a_line_on_the_page(browser: "Browser", address: str, tmp_path: Path) -> None:
     (tmp_path / "text.jpg").write_text("no image")
     Image.new("RGB", (64, 128)).save(tmp_path / "good.png")
+    with (tmp_path / "huge.jpg").open("wb") as file:
+        file.truncate(MOST_BODY + 1)
     page = browser.new_page()
     page.goto(address + "/")
     answered(page)
     page.locator("#load").set_input_files(str(tmp_path / "text.jpg"))
     page.get_by_text("text.jpg: not a readable image").wait_for()
+    page.locator("#load").set_input_files(str(tmp_path / "huge.jpg"))
+    page.get_by_text("huge.jpg has more than 16 MiB").wait_for()
     page.locator("#load").set_input_files(str(tmp_path / "good.png"))
     page.get_by_text("good.png, 64 × 128 px").wait_for()
     assert page.locator("#line").inner_text() == ""
@@ -180,3 +217,16 @@ def test_a_refusal_is_a_line_on_the_page(browser: "Browser", address: str, tmp_p
         page.keyboard.press("Delete")
     page.get_by_text("the target: show both shoulders and both hips").first.wait_for()
     page.close()
+
+
+def test_without_the_extra_joints_are_those_of_a_person_standing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def missing(*_: str) -> None:
+        raise UsageError("ai_edge_litert is not installed")
+
+    monkeypatch.setattr(play, "require_extra", missing)
+    assert play._pose_estimator(None) is None
+    assert "drag them: ai_edge_litert is not installed" in capsys.readouterr().err
+    with pytest.raises(UsageError):
+        play._pose_estimator(Path("model.tflite"))

@@ -180,7 +180,7 @@ class _Pages:
             raise HTTPException(429, "too many requests are waiting") from None
         except KeyError:
             raise HTTPException(
-                404, "the server no longer has this crop or pose; load it again"
+                404, "the server no longer has this crop or pose; load it, or the page, again"
             ) from None
         except ReidaugError as error:
             raise HTTPException(422, " ".join(str(error).split())) from None
@@ -208,6 +208,7 @@ def _start(playground: Playground, crops: Sequence[dict[str, Any]]) -> dict[str,
         "turns": SHOWN_TURNS,
         "poor": POOR,
         "move": LONGEST_MOVE,
+        "most": MOST_BODY,
         "wheel": uri(colour_wheel(96)),
         "crops": crops,
         "poses": {

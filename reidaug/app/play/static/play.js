@@ -67,6 +67,10 @@ function mirror() {
 
 // Sends an image file; a refusal is one line on the page.
 async function send(file) {
+  if (file.size > start.most) {
+    say(`${file.name} has more than ${start.most >> 20} MiB: crop the person`);
+    return null;
+  }
   say(`Looking for the person in ${file.name} …`);
   try {
     const path = `/crops?name=${encodeURIComponent(file.name)}`;

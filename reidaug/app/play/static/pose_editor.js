@@ -1,6 +1,7 @@
 // A picture with 18 joints that can be dragged, moved by arrow keys, hidden and shown again.
 
 const SVG = "http://www.w3.org/2000/svg";
+const TWO_TAPS = 350; // milliseconds between the taps of a finger that hide a joint
 
 export function element(name, attributes = {}) {
   const made = document.createElementNS(SVG, name);
@@ -38,6 +39,8 @@ export class PoseEditor {
   dot(name, joint) {
     const dot = element("g", { class: "dot", tabindex: 0, role: "button" });
     dot.append(element("circle", { class: "reach" }), element("circle", { class: "point" }));
+    // A finger on a joint drags it, and does not scroll the page.
+    dot.addEventListener("touchstart", (event) => event.preventDefault(), { passive: false });
     dot.addEventListener("pointerdown", (event) => this.take(event, joint));
     dot.addEventListener("pointermove", (event) => this.drag(event, joint));
     dot.addEventListener("lostpointercapture", () => dot.classList.remove("held"));
@@ -120,6 +123,9 @@ export class PoseEditor {
 
   take(event, joint) {
     event.preventDefault();
+    const tapped = event.pointerType === "touch" && this.last?.joint === joint;
+    if (tapped && event.timeStamp - this.last.when < TWO_TAPS) return this.hide(joint);
+    this.last = { joint, when: event.timeStamp };
     const dot = this.dots[joint];
     dot.focus();
     dot.setPointerCapture(event.pointerId);
