@@ -14,7 +14,7 @@ from play_latency import served
 from provenance import ROOT
 
 PICTURE = ROOT / "docs" / "pictures" / "play.png"
-SIZE = {"width": 1280, "height": 1010}
+WIDTH, HEIGHT = 1280, 1010  # pixels of the window
 COLOURS = 256
 DRAGS = {"left elbow": (18, -6), "left wrist": (34, -130)}  # pixels of the page
 
@@ -27,7 +27,7 @@ def main() -> None:
     with served() as server, sync_playwright() as playwright:
         program = shutil.which("chromium") or shutil.which("google-chrome")
         browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
-        page = browser.new_page(viewport=SIZE)
+        page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT})
         page.goto(server.address)
         page.wait_for_selector("#cards .card:nth-child(3)[data-answers]")
         for joint, (across, down) in DRAGS.items():
