@@ -41,6 +41,7 @@ ROOMS: Mapping[str, tuple[str, ...]] = {
     "mutants": ("reidaug/geometry", "reidaug/flow", "reidaug/reid", "reidaug/augment", "tests"),
     "neighbours": (_SEARCH,),
     "photographs": (*_WARPS, *_RETRIEVAL, _POSE, "recipes/photographs"),
+    "play_latency": (*_WARPS, "reidaug/app/play"),
     "pose_errors": (_PEOPLE, _POSE),
     "refused_poses": ("reidaug/augment/pose_pool.py", _POSE),
     "reliability": ("reidaug", "tests/faults"),

@@ -43,6 +43,7 @@ COMMANDS = {
     ),
     "study": Entry("study", "Let people judge warps by eye, blind, as in the paper.", "app"),
     "synth": Entry("synth", "Render people: pairs with exact flow, or a dataset."),
+    "play": Entry("play", "Draw a pose in a browser and see a crop warped into it.", "app"),
     "demo": Entry("demo", "Run the whole pipeline on rendered people.", "demo"),
 }
 """The commands in the order a newcomer meets them."""
@@ -51,6 +52,7 @@ EXTRAS = {
     "app": ("jinja2", "starlette", "uvicorn"),
     "train": ("accelerate", "tabulate", "tensorboard", "torchmetrics"),
     "reid": ("accelerate", "matplotlib", "sklearn"),
+    "app": ("jinja2", "starlette", "uvicorn"),
     "demo": ("accelerate", "anny", "jinja2", "matplotlib", "sklearn", "torchmetrics", "warp"),
 }
 """Modules that an extra brings, as far as commands import them at once."""

@@ -20,10 +20,17 @@ from reidaug.augment.inputs import Source
 from reidaug.augment.options import AugmentOptions
 from reidaug.augment.outlines import Targets, target_outlines
 from reidaug.augment.output_folder import files_in, warps_among
-from reidaug.augment.quality import WarpQuality, measure_quality, pck
+from reidaug.augment.quality import WarpQuality, pck
 from reidaug.augment.target_poses import POSES, read_poses
 from reidaug.augment.warp_manifest import ChunkRecord, WarpRow
-from reidaug.augment.warping import Crop, WarpField, estimate_flows, read_crops, warp_pixels
+from reidaug.augment.warping import (
+    Crop,
+    WarpField,
+    estimate_flows,
+    field_quality,
+    read_crops,
+    warp_pixels,
+)
 from reidaug.checksums import flaw_of
 from reidaug.data.crop_names import warp_name
 from reidaug.data.images import channels_last, encode_jpeg
@@ -221,11 +228,7 @@ def _warp_crop(
 ) -> Iterator[tuple[WarpRow, bytes | None]]:
     crop, targets, flow = field.crop, field.targets, field.flow
     names = [warp_name(crop.source.name, number) for number in field.poses]
-    visible = targets.pose.visible
-    joints = (crop.pose.visible & visible).sum(-1) / visible.sum(-1).clamp_min(1)
-    quality = measure_quality(
-        flow, targets.outline, crop.mask, field.agreement, joints, field.origin
-    )
+    joints, quality = field_quality(field)
     warps = warp_pixels(crop, flow, targets, names, options, pool)
     for k, pixels in enumerate(warps):
         row = _row(names[k], k, field, float(joints[k]), quality, options)

@@ -81,12 +81,8 @@ def measure_quality(
         origin: Where the texture of each cell comes from, if the flow tells.
     """
     size = (outline.shape[1], outline.shape[2])
-    grid = (flow.shape[2], flow.shape[3])
-    cells = outline_weights(outline, grid)
-    # A pixel reaches half a pixel beyond its centre.
-    edge = torch.tensor([1 + 1 / (size[1] - 1), 1 + 1 / (size[0] - 1)], device=flow.device)
-    inside = (flow.abs() <= edge[:, None, None]).all(1).float()
-    person = warp(mask[None, None].float().expand(len(flow), -1, -1, -1), flow, size=grid)[:, 0]
+    cells = outline_weights(outline, (flow.shape[2], flow.shape[3]))
+    person, inside = sampled_places(flow, mask)
     # Scale and folds are known between four points of the grid.
     between = avg_pool2d(cells[:, None], 2, stride=1)[:, 0]
     strained = strain(flow, size)
@@ -120,6 +116,26 @@ def measure_quality(
         other_face=shares[Origin.OPPOSITE],
         invented=shares[Origin.INVENTED],
     )
+
+
+def sampled_places(
+    flow: Float[Tensor, "b 2 h w"], mask: Bool[Tensor, "H W"]
+) -> tuple[Float[Tensor, "b h w"], Float[Tensor, "b h w"]]:
+    """Find what the cells of flows sample: how far the person, and whether the image at all.
+
+    Args:
+        flow: Flow (B, 2, h, w).
+        mask: The source's person (H, W).
+
+    Returns:
+        Two tables (B, h, w) in [0, 1].
+    """
+    grid, (height, width) = (flow.shape[2], flow.shape[3]), mask.shape
+    # A pixel reaches half a pixel beyond its centre.
+    edge = torch.tensor([1 + 1 / (width - 1), 1 + 1 / (height - 1)], device=flow.device)
+    inside = (flow.abs() <= edge[:, None, None]).all(1).float()
+    person = warp(mask[None, None].float().expand(len(flow), -1, -1, -1), flow, size=grid)[:, 0]
+    return person, inside
 
 
 def pck(found: Pose, target: Pose, size: Size) -> float:

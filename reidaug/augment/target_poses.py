@@ -233,6 +233,11 @@ def on_common_canvas(
 
 def write_poses(path: Path, targets: TargetPoses) -> None:
     """Write ``poses.json`` into a folder that exists."""
+    write_atomically(path, poses_content(targets))
+
+
+def poses_content(targets: TargetPoses) -> bytes:
+    """Make the content of ``poses.json``."""
     records = [
         {"index": k, "image": name, "xy": xy, "visible": visible}
         for k, (name, xy, visible) in enumerate(
@@ -250,7 +255,7 @@ def write_poses(path: Path, targets: TargetPoses) -> None:
         "poses": records,
         "refused": [refusal._asdict() for refusal in targets.refused],
     }
-    write_atomically(path, (json.dumps(content, allow_nan=False) + "\n").encode())
+    return (json.dumps(content, allow_nan=False) + "\n").encode()
 
 
 def read_poses(path: Path) -> TargetPoses:

@@ -14,6 +14,7 @@ from reidaug.augment.inputs import Source
 from reidaug.augment.options import AugmentOptions
 from reidaug.augment.outlines import Targets, carry_outline, person_mask
 from reidaug.augment.painting import paint, spread_person
+from reidaug.augment.quality import WarpQuality, measure_quality
 from reidaug.augment.viewpoint import (
     exchange_left_right,
     group_by_view,
@@ -239,6 +240,19 @@ def targets_of(
     if not estimator.to_target_pose:
         return carry_outline(crop.mask, crop.pose, flow, targets.images)
     return targets
+
+
+def field_quality(field: WarpField) -> tuple[Float[Tensor, "t"], WarpQuality]:
+    """Measure the warps along a field.
+
+    Returns:
+        Share (T,) of each target's joints that the crop shows, in [0, 1], and the quality.
+    """
+    visible = field.targets.pose.visible
+    joints = (field.crop.pose.visible & visible).sum(-1) / visible.sum(-1).clamp_min(1)
+    return joints, measure_quality(
+        field.flow, field.targets.outline, field.crop.mask, field.agreement, joints, field.origin
+    )
 
 
 def warp_pixels(

@@ -72,8 +72,25 @@ def read_image(path: Path) -> UInt8[Tensor, "3 H W"]:
         ReidaugError: As of `open_image`.
     """
     with open_image(path) as file:
-        pixels = np.array(upright_rgb(file))
-    return torch.from_numpy(pixels).permute(2, 0, 1).contiguous()
+        return _as_tensor(upright_rgb(file))
+
+
+def decode_image(content: bytes, name: str) -> UInt8[Tensor, "3 H W"]:
+    """Decode the content of an image file, as `read_image` reads files: RGB bytes (3, H, W).
+
+    Args:
+        content: The bytes of the file.
+        name: What errors call it.
+
+    Raises:
+        ReidaugError: As of `open_image`.
+    """
+    try:
+        with _checked(io.BytesIO(content), name) as file:
+            file.load()
+            return _as_tensor(upright_rgb(file))
+    except _UNREADABLE as error:
+        raise _unreadable(name, error, empty=not content) from None
 
 
 def is_jpeg(path: Path) -> bool:
@@ -124,24 +141,35 @@ def open_image(path: Path, *, decode: bool = True) -> Iterator[Image.Image]:
                 f"{path}: not read, for it is a file of more than {MOST_BYTES >> 20} MiB; crop the "
                 "person"
             )
-        with _opened(path) as file:
-            _check_area(path, file)
+        with _checked(path, path) as file:
             if decode:
                 file.load()
             yield file
     except _UNREADABLE as error:
-        reason = "empty file" if path.is_file() and not path.stat().st_size else _reason(error)
-        raise ReidaugError(f"{path}: not a readable image ({reason})") from None
+        empty = path.is_file() and not path.stat().st_size
+        raise _unreadable(path, error, empty=empty) from None
 
 
-def _opened(path: Path) -> Image.Image:
+def _checked(file: Path | io.BytesIO, name: Path | str) -> Image.Image:
+    """Open an image of the closed list of formats and of a tolerable size; nothing is decoded."""
     with warnings.catch_warnings():
         # Our own limit is lower than the one that Pillow warns of.
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-        return Image.open(path, formats=tuple(FORMATS))
+        image = Image.open(file, formats=tuple(FORMATS))
+    try:
+        _check_area(name, image)
+    except BaseException:
+        image.close()
+        raise
+    return image
 
 
-def _check_area(path: Path, image: Image.Image) -> None:
+def _unreadable(name: Path | str, error: Exception, *, empty: bool) -> ReidaugError:
+    reason = "empty file" if empty else _reason(error)
+    return ReidaugError(f"{name}: not a readable image ({reason})")
+
+
+def _check_area(name: Path | str, image: Image.Image) -> None:
     """Check the size of an image, and of the tiles of a TIFF, before any pixel is decoded."""
     tags = getattr(image, "tag_v2", {})
     tile = tuple(
@@ -150,7 +178,7 @@ def _check_area(path: Path, image: Image.Image) -> None:
     for width, height in (image.size, tile):
         if width * height > MOST_PIXELS or max(width, height) > LONGEST_SIDE:
             raise ReidaugError(
-                f"{path}: not decoded, for it has {width:,} x {height:,} pixels; at most "
+                f"{name}: not decoded, for it has {width:,} x {height:,} pixels; at most "
                 f"{MOST_PIXELS // 10**6} million, and {LONGEST_SIDE:,} on a side, are read: crop "
                 "the person"
             )
@@ -258,6 +286,10 @@ def _triangles(before: int, after: int) -> Float[Tensor, "after before"]:
     reach = max(1.0, (before - 1) / max(after - 1, 1))
     weights = (1 - (torch.arange(before) - centres[:, None]).abs() / reach).clamp_min(0)
     return weights / weights.sum(1, keepdim=True)
+
+
+def _as_tensor(image: Image.Image) -> UInt8[Tensor, "3 H W"]:
+    return torch.from_numpy(np.array(image)).permute(2, 0, 1).contiguous()
 
 
 def _rgb(image: Image.Image) -> Image.Image:

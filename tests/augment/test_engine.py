@@ -16,7 +16,7 @@ from stick_market import stick_market
 from torch import Tensor
 from torch.nn.functional import max_pool2d
 
-from reidaug.augment import engine, warping
+from reidaug.augment import warping
 from reidaug.augment.engine import (
     RECORDS,
     Models,
@@ -317,13 +317,13 @@ def test_poses_of_the_warps_that_are_kept_are_checked(start: Callable[..., Run])
 def test_a_quality_that_is_no_number_is_below_every_minimum(
     start: Callable[..., Run], monkeypatch: pytest.MonkeyPatch, bound: float
 ) -> None:
-    measure = engine.measure_quality
+    measure = warping.measure_quality
 
     def broken(*given: Any, **named: Any) -> Any:
         found = measure(*given, **named)
         return found._replace(quality=found.quality * torch.nan)
 
-    monkeypatch.setattr(engine, "measure_quality", broken)
+    monkeypatch.setattr(warping, "measure_quality", broken)
     run = start()
     targets = run.inputs.targets
     models = Models(NeckToNeck(), target_outlines(targets, None), None)

@@ -13,6 +13,7 @@ from reidaug.augment.quality import (
     measure_quality,
     outline_weights,
     pck,
+    sampled_places,
 )
 from reidaug.flow.estimator import Origin
 from reidaug.geometry.flow import from_affine, identity
@@ -84,6 +85,9 @@ def test_leaving_the_image_and_missing_the_person_are_counted() -> None:
     assert float(found.inside) == pytest.approx(0.5)
     assert 0.3 < float(found.foreground) < 0.5
     assert float(found.quality) < 0.4
+    person, inside = sampled_places(flow, box()[0])
+    assert inside[0, :, 0].tolist() == [1.0] * 8 + [0.0] * 8
+    assert person[0, :, 3].gt(0.5).tolist() == [True] * 6 + [False] * 10
 
 
 @given(seed=st.integers(0, 999))

@@ -22,6 +22,7 @@ from reidaug.data.images import (
     LONGEST_SIDE,
     SUFFIXES,
     channels_last,
+    decode_image,
     encode_jpeg,
     encode_png,
     image_size,
@@ -178,6 +179,34 @@ def test_damaged_files_are_named_in_one_line(tmp_path: Path) -> None:
         with pytest.raises(ReidaugError, match=name) as caught:
             read_image(tmp_path / name)
         assert "\n" not in str(caught.value)
+
+
+def test_content_is_decoded_and_refused_as_files_are(tmp_path: Path) -> None:
+    turned = Image.Exif()
+    turned[ExifTags.Base.Orientation] = 6
+    stream = io.BytesIO()
+    pil(colours(8, 4)).save(stream, "JPEG", exif=turned)
+    jpeg = stream.getvalue()
+    contents = {"turned.jpg": jpeg, "cut.jpg": jpeg[:-90], "text.jpg": b"no image", "none.jpg": b""}
+    for name, content in contents.items():
+        (tmp_path / name).write_bytes(content)
+        try:
+            expected: Tensor | str = read_image(tmp_path / name)
+        except ReidaugError as error:
+            expected = str(error).replace(str(tmp_path / name), name)
+        if isinstance(expected, Tensor):
+            assert torch.equal(decode_image(content, name), expected)
+        else:
+            with pytest.raises(ReidaugError) as refused:
+                decode_image(content, name)
+            assert str(refused.value) == expected
+
+
+def test_content_that_claims_gigabytes_is_not_decoded() -> None:
+    bomb = io.BytesIO()
+    Image.new("1", (2**14, 2**13)).save(bomb, "PNG")
+    with pytest.raises(ReidaugError, match=r"upload\.png: not decoded, for it has 16,384 x 8,192"):
+        decode_image(bomb.getvalue(), "upload.png")
 
 
 @given(st.binary(max_size=60), st.integers(0, 600))
