@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from reidaug.checksums import check_written
-from reidaug.errors import ReidaugError, UsageError
+from reidaug.errors import ReidaugError, UsageError, unknown
 from reidaug.experiments.adaptation_config import AdaptationRecipe
 from reidaug.experiments.run_grid import CellKey, weight_file
 from reidaug.reid.dgnet.networks import adapt_dgnet, build_dgnet
@@ -64,9 +64,9 @@ def check_start(recipe: AdaptationRecipe, people: int) -> None:
     check_written(recipe.start)
     arms = earlier.get("arms") or {}
     if recipe.start_arm not in arms:
-        raise UsageError(
-            f"start_arm: {recipe.start} has no arm {recipe.start_arm!r} (arms: {', '.join(arms)})"
-        )
+        name = recipe.start_arm
+        told = unknown(f"arm {name!r}", name, arms, kind="arms")
+        raise UsageError(f"start_arm: {recipe.start} has {told}")
     for seed, path in zip(recipe.seeds, start_files(recipe), strict=True):
         if not path.is_file():
             raise UsageError(

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, TypeVar
 import torch
 from pydantic import Field
 
-from reidaug.errors import UsageError
+from reidaug.errors import UsageError, unknown
 from reidaug.flow.checkpoint import (
     build_estimator,
     load_checkpoint,
@@ -161,9 +161,9 @@ def _check_names(recipe: Compare) -> None:
                 f"rows: '{name}' cannot name a row: letters, digits, _ and -, and none of "
                 f"{', '.join(CLOSED_FORMS)}, which are always included"
             )
-    known = [*recipe.rows, *CLOSED_FORMS]
-    if recipe.reference is not None and recipe.reference not in known:
-        raise UsageError(f"reference: no row '{recipe.reference}' (rows: {', '.join(known)})")
+    known, name = [*recipe.rows, *CLOSED_FORMS], recipe.reference
+    if name is not None and name not in known:
+        raise UsageError(f"reference: {unknown(f'row {name!r}', name, known, kind='rows')}")
 
 
 def _row(name: str, recipe: Compare, out: Path) -> Row:
@@ -215,9 +215,8 @@ def _untrained(name: str, keys: Mapping[str, Any], rows: Mapping[str, Row]) -> R
 def _named(name: str, keys: Mapping[str, Any], kind: str, able: Mapping[str, T], what: str) -> T:
     """Find what a row is made of among those that it can be made of."""
     if (found := able.get(str(keys[kind]))) is None:
-        raise UsageError(
-            f"rows.{name}: '{kind}' names no row {what} ({', '.join(able) or 'there is none'})"
-        )
+        told = unknown(f"row {what}", str(keys[kind]), able, kind="rows")
+        raise UsageError(f"rows.{name}: '{kind}' names {told}")
     return found
 
 
