@@ -21,7 +21,6 @@ from reidaug.augment.missing_poses import POSE_FROM
 from reidaug.augment.options import AugmentOptions
 from reidaug.augment.outlines import mask_file
 from reidaug.augment.output_folder import (
-    base_name,
     check_originals,
     check_warp_names,
     copy_originals,
@@ -207,7 +206,7 @@ def _write_warps(
     out, options, targets = job.out, job.options, inputs.targets
     chunks = into_chunks(inputs.sources, targets.size)
     copied = inputs.dataset.train if options.keep_original else ()
-    check_strangers(job, chunks, {base_name(person) for person in copied})
+    check_strangers(job, chunks, copied)
     root = inputs.dataset.root
     linked = [name for name in (QUERY, GALLERY) if show_split(split_folder(root, name), out / name)]
     run.renew(made_of.kept)

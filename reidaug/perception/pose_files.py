@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from reidaug.checksums import CHANGED, flaw_of
+from reidaug.checksums import CHANGED, flaw_of, is_one_of
 from reidaug.data.image_folders import POSE_SHEET
 from reidaug.data.images import mask_path
 from reidaug.errors import ReidaugError
@@ -13,7 +13,6 @@ from reidaug.perception.mask_folders import MASKS
 from reidaug.perception.pose_records import (
     CropChunk,
     PoseJob,
-    is_one_of,
     own_masks,
     read_chunks,
 )
