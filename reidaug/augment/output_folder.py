@@ -196,11 +196,6 @@ def read_copies(records: Records) -> dict[str, list[str]]:
     return {name: known[1:] for name, known in _copies(records).items()}
 
 
-def copies_unknown(records: Records) -> bool:
-    """Whether the record of copies is damaged."""
-    return records.path(ORIGINALS).exists() and not isinstance(records.read(ORIGINALS), dict)
-
-
 def shows_copy(file: Path, image: Path) -> bool:
     """Whether a file has the content that the copy of a training image has."""
     content = _as_jpeg(image)

@@ -11,8 +11,8 @@ from reidaug.augment.chunk_files import check_owned, is_own
 from reidaug.augment.engine import RECORDS, WarpJob
 from reidaug.augment.inputs import Source
 from reidaug.augment.output_folder import (
+    ORIGINALS,
     base_name,
-    copies_unknown,
     files_in,
     read_copies,
     shows_copy,
@@ -46,7 +46,7 @@ def check_strangers(
     left = {*warps_among(there, sources), *originals}
     known = Checksums(job.out / SUMS).read() or {}
     left.difference_update(name.removeprefix(f"{TRAIN}/") for name in known)
-    if copies_unknown(job.records):
+    if job.records.damaged(ORIGINALS):
         copies = {*originals} & left
         left.difference_update(n for n in copies if shows_copy(folder / n, originals[n]))
     begun = [(name, own) for name, own in read_copies(job.records).items() if name in left]
