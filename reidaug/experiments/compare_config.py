@@ -21,6 +21,7 @@ from reidaug.flow.score_table import CLOSED_FORMS
 from reidaug.flow.training.recipe import PairsRecipe, TrainFlow
 from reidaug.flow.training.train import build_trainer
 from reidaug.recipes import Count, Seed, resolve
+from reidaug.weight_places import flow_folder
 
 SHARED = {*PairsRecipe.model_fields, "row"} - {"seed"}
 """Keys of a training recipe that are the same for all rows by design."""
@@ -169,7 +170,8 @@ def _check_names(recipe: Compare) -> None:
 def _row(name: str, recipe: Compare, out: Path) -> Row:
     keys = recipe.rows[name]
     if "checkpoint" in keys:
-        row = Row(None, Path(str(keys["checkpoint"])), _keywords(name, keys, "checkpoint"))
+        folder = flow_folder(Path(str(keys["checkpoint"])))
+        row = Row(None, folder, _keywords(name, keys, "checkpoint"))
         return _checked(name, row)
     training = _training(name, recipe)
     with _errors_of(name):

@@ -17,6 +17,7 @@ from reidaug.finite import check_weights
 from reidaug.flow.components import build_component, check_source
 from reidaug.flow.estimator import FlowEstimator
 from reidaug.flow.image_generator import ImageGenerator
+from reidaug.weight_places import instead_of_flow
 from reidaug.yaml_values import YamlError, parse_yaml
 
 Network = TypeVar("Network", bound=nn.Module)
@@ -93,7 +94,8 @@ def load_checkpoint(folder: Path, **keywords: Any) -> FlowEstimator:
     """
     for name in (WEIGHTS, RECIPE):
         if not (folder / name).is_file():
-            raise ReidaugError(f"{folder}: no flow checkpoint here ({name} is missing)")
+            meant = instead_of_flow(folder)
+            raise ReidaugError(f"{folder}: no flow checkpoint here ({name} is missing){meant}")
     if changed := Checksums(folder / SUMS).changed():
         raise ReidaugError(
             f"{folder}: {describe(changed)}; train it again, or remove {SUMS} beside it if the "
