@@ -50,6 +50,7 @@ from reidaug.files import write_atomically
 from reidaug.flow.estimator import FlowEstimator, NamedFlow
 from reidaug.jobs import check_backend, run_chunks
 from reidaug.machine import cores
+from reidaug.own_code import own_code
 from reidaug.perception.blazepose import BlazePose
 from reidaug.perception.pose_estimator import PoseEstimator
 from reidaug.perception.provenance import read_provenance
@@ -161,7 +162,8 @@ def augment_dataset(
         "flow": flow.name,
         **options.recipe(out.resolve()),
     }
-    made_of = WarpInputs.of(out, inputs, options.masks, (*flow.files, *networks))
+    code = own_code({type(part).__module__ for part in estimator.modules()})
+    made_of = WarpInputs.of(out, inputs, options.masks, (*flow.files, *networks), code)
     places = ("dataset", "keypoints", "masks", *(["flow"] if flow.files else []))
     run = RunFolder.open(
         out, recipe, resume=True, known=(FOLDER,), grows=same_options, inputs=made_of.kept,
