@@ -162,9 +162,9 @@ def _check_names(recipe: Compare) -> None:
                 f"rows: '{name}' cannot name a row: letters, digits, _ and -, and none of "
                 f"{', '.join(CLOSED_FORMS)}, which are always included"
             )
-    known, name = [*recipe.rows, *CLOSED_FORMS], recipe.reference
-    if name is not None and name not in known:
-        raise UsageError(f"reference: {unknown(f'row {name!r}', name, known, kind='rows')}")
+    known, wanted = [*recipe.rows, *CLOSED_FORMS], recipe.reference
+    if wanted is not None and wanted not in known:
+        raise UsageError(f"reference: {unknown(f'row {wanted!r}', wanted, known, kind='rows')}")
 
 
 def _row(name: str, recipe: Compare, out: Path) -> Row:

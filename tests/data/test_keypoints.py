@@ -281,7 +281,7 @@ def test_damaged_openpose_files_are_left_out_and_reported(tmp_path: Path) -> Non
 
 
 def test_a_folder_without_openpose_files_is_said(tmp_path: Path) -> None:
-    with pytest.raises(ReidaugError, match="no folder of OpenPose's"):
+    with pytest.raises(ReidaugError, match="neither OpenPose's"):
         read_keypoints(tmp_path)
 
 
