@@ -20,6 +20,7 @@ from reidaug.data.joint_numbers import Entry, read_joints
 from reidaug.errors import ReidaugError
 from reidaug.geometry.flow import Size
 
+PERSON = "person"
 _FLAGS = (-1, 0, 1, 2)  # COCO's visibility: not labelled, hidden, visible; some write -1 for none
 _LARGEST_SCORE = 1.5  # networks' scores exceed 1 by a little
 
@@ -49,15 +50,19 @@ def read_coco(
         isinstance(item, dict) and "image_id" in item for item in content
     )
     sizes: dict[str, Size] = {}
+    others: set[str] = set()
     try:
         if results and content:
             known, annotations = _result_names(path, content, names), _single(content)
         else:
             known, sizes = _listed_images(path, content["images"])
             annotations = list(content["annotations"])
+            others = _other_categories(content)
     except (TypeError, KeyError, AttributeError):
         told = _other_form(content) or "no COCO file; it has lists 'images' and 'annotations'"
         raise ReidaugError(f"{path}: {told}") from None
+    counted = len(annotations)
+    annotations = [a for a in annotations if not _is_of(a, others)]
     refused: list[Entry] = []
     people: dict[str, list[Detection]] = {}
     for number, annotation in enumerate(annotations):
@@ -75,8 +80,23 @@ def read_coco(
     least = _least_score(path, [person for found in people.values() for person in found])
     reader = PersonChoice(least, size_of)
     entries = [reader.entry(name, found, sizes.get(name)) for name, found in people.items()]
-    notes = tuple(reader.notes(of="third numbers of joints are scores"))
-    return Reading((*refused, *entries), notes)
+    notes = [*reader.notes(of="third numbers of joints are scores")]
+    if left := counted - len(annotations):
+        notes.append(f"{left:,} of {counted:,} annotations are of other categories than person")
+    return Reading((*refused, *entries), tuple(notes))
+
+
+def _other_categories(content: Any) -> set[str]:
+    """List the ids of categories that are not people, in a file that names people."""
+    found = content.get("categories")
+    named = [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
+    kinds = {str(one.get("id")): str(one.get("name")).strip().lower() for one in named}
+    return {k for k, kind in kinds.items() if kind != PERSON} if PERSON in kinds.values() else set()
+
+
+def _is_of(annotation: Any, categories: set[str]) -> bool:
+    kind = annotation.get("category_id") if isinstance(annotation, dict) else None
+    return kind is not None and str(kind) in categories
 
 
 _NOT_LISTED = "its image is not in 'images'"

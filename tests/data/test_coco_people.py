@@ -74,3 +74,19 @@ PERSON = {"keypoints": XY[:17], "keypoint_scores": [0.9] * 17}
 def test_other_forms_are_named(tmp_path: Path, content: object, told: str) -> None:
     with pytest.raises(ReidaugError, match=told):
         read(tmp_path, content)
+
+
+def test_annotations_of_animals_do_not_count(tmp_path: Path) -> None:
+    joints = [value for x, y in XY[:17] for value in (x, y, 2)]
+    dog = [value for k in range(17) for value in (3 * k, 4 * k, 2)]
+    annotations = [
+        {"image_id": 1, "keypoints": dog, "category_id": 2},
+        {"image_id": 1, "keypoints": joints, "category_id": 1},
+    ]
+    images = [{"id": 1, "file_name": "a.jpg", "height": 40, "width": 20}]
+    categories = [{"id": 1, "name": "person"}, {"id": 2, "name": "dog"}]
+    content = {"images": images, "annotations": annotations}
+    found = read(tmp_path, {**content, "categories": categories})
+    assert found.poses["a.jpg"].xy[0].tolist() == XY[0]
+    assert found.notes == ("1 of 2 annotations are of other categories than person",)
+    assert read(tmp_path, {**content, "categories": categories[1:]}).notes[0].startswith("1 of 1")
