@@ -1,5 +1,7 @@
 """Errors a user can fix: one line that says what is wrong, where, and how to fix it."""
 
+from collections.abc import Iterable
+from difflib import get_close_matches
 from importlib.util import find_spec
 
 
@@ -20,6 +22,25 @@ class UsageError(ReidaugError):
     """A wrong option or argument; the command ends with exit code 2."""
 
     exit_code = 2
+
+
+def unknown(what: str, name: str, known: Iterable[str], *, kind: str) -> str:
+    """Say that a name is not known, which names are, and the nearest of them.
+
+    Args:
+        what: The name that is not known, with its kind, such as ``arm 'warp'``.
+        name: The name alone.
+        known: The names that are.
+        kind: What these are, in the plural.
+    """
+    names = list(known)
+    return f"no {what} ({kind}: {', '.join(names) or 'none'}){nearest(name, names)}"
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Ask whether the nearest of some names was meant; empty where none is near."""
+    near = get_close_matches(name, list(known), n=1)
+    return f"; did you mean {near[0]!r}?" if near else ""
 
 
 def require_extra(extra: str, *modules: str) -> None:

@@ -49,6 +49,14 @@ class Records:
         except (ReidaugError, ValueError):
             return None
 
+    def damaged(self, key: int | str) -> bool:
+        """Whether a record is there and cannot be read."""
+        try:
+            unsealed(read_text(self.path(key)))
+        except (ReidaugError, ValueError):
+            return self.path(key).exists()
+        return False
+
     def read_all(self) -> list[Any]:
         """Read all records in the order of their names; None for each damaged one."""
         return [self.read(path.stem) for path in sorted(self.folder.glob("[!.]*.json"))]

@@ -10,7 +10,7 @@ from typing import Annotated, Any, TypeVar, get_args, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from reidaug.errors import ReidaugError, UsageError
+from reidaug.errors import ReidaugError, UsageError, nearest
 from reidaug.files import read_text
 from reidaug.yaml_values import YamlError, parse_yaml
 
@@ -191,7 +191,8 @@ def _problem(error: dict[str, Any], schema: type[Recipe]) -> str:
     key = ".".join(str(part) for part in error["loc"]) or "recipe"
     if error["type"] == "extra_forbidden":
         known = ", ".join(schema.model_fields) if len(error["loc"]) == 1 else ""
-        return f"unknown key '{key}'" + (f" (known: {known})" if known else "")
+        near = nearest(key, schema.model_fields) if known else ""
+        return f"unknown key '{key}'" + (f" (known: {known}){near}" if known else "")
     if error["type"] == "missing":
         return f"key '{key}' is missing"
     if error["type"] == "value_error":

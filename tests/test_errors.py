@@ -1,6 +1,6 @@
 import pytest
 
-from reidaug.errors import ReidaugError, UsageError, require_extra
+from reidaug.errors import ReidaugError, UsageError, require_extra, unknown
 
 
 def test_a_missing_extra_is_told_with_the_command_that_brings_it() -> None:
@@ -15,3 +15,10 @@ def test_what_a_worker_hands_on_is_still_one_line() -> None:
         "call last):\n  File ...\nreidaug.errors.ReidaugError: a.jpg: no such image\n"
     )
     assert str(ReidaugError(text)) == "a.jpg: no such image"
+
+
+def test_an_unknown_name_is_told_with_those_that_are_known() -> None:
+    known = ["real_only", "warps_grey"]
+    told = "no arm warp_grey (arms: real_only, warps_grey); did you mean 'warps_grey'?"
+    assert unknown("arm warp_grey", "warp_grey", known, kind="arms") == told
+    assert unknown("arm x", "x", [], kind="arms") == "no arm x (arms: none)"

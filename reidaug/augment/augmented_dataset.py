@@ -21,7 +21,6 @@ from reidaug.augment.missing_poses import POSE_FROM
 from reidaug.augment.options import AugmentOptions
 from reidaug.augment.outlines import mask_file
 from reidaug.augment.output_folder import (
-    base_name,
     check_originals,
     check_warp_names,
     copy_originals,
@@ -51,6 +50,7 @@ from reidaug.files import write_atomically
 from reidaug.flow.estimator import FlowEstimator, NamedFlow
 from reidaug.jobs import check_backend, run_chunks
 from reidaug.machine import cores
+from reidaug.own_code import own_code
 from reidaug.perception.blazepose import BlazePose
 from reidaug.perception.pose_estimator import PoseEstimator
 from reidaug.perception.provenance import read_provenance
@@ -162,7 +162,8 @@ def augment_dataset(
         "flow": flow.name,
         **options.recipe(out.resolve()),
     }
-    made_of = WarpInputs.of(out, inputs, options.masks, (*flow.files, *networks))
+    code = own_code({type(part).__module__ for part in estimator.modules()})
+    made_of = WarpInputs.of(out, inputs, options.masks, (*flow.files, *networks), code)
     places = ("dataset", "keypoints", "masks", *(["flow"] if flow.files else []))
     run = RunFolder.open(
         out, recipe, resume=True, known=(FOLDER,), grows=same_options, inputs=made_of.kept,
@@ -207,7 +208,7 @@ def _write_warps(
     out, options, targets = job.out, job.options, inputs.targets
     chunks = into_chunks(inputs.sources, targets.size)
     copied = inputs.dataset.train if options.keep_original else ()
-    check_strangers(job, chunks, {base_name(person) for person in copied})
+    check_strangers(job, chunks, copied)
     root = inputs.dataset.root
     linked = [name for name in (QUERY, GALLERY) if show_split(split_folder(root, name), out / name)]
     run.renew(made_of.kept)

@@ -16,10 +16,10 @@ from joblib import delayed
 from torch import Tensor
 
 from reidaug.augment.background import BACKGROUNDS, BackgroundPool, draw_pool
+from reidaug.augment.chunk_files import ChunkFiles
 from reidaug.augment.inputs import Source
 from reidaug.augment.options import AugmentOptions
 from reidaug.augment.outlines import Targets, target_outlines
-from reidaug.augment.output_folder import files_in, warps_among
 from reidaug.augment.quality import WarpQuality, pck
 from reidaug.augment.target_poses import POSES, read_poses
 from reidaug.augment.warp_manifest import ChunkRecord, WarpRow
@@ -36,7 +36,6 @@ from reidaug.data.crop_names import warp_name
 from reidaug.data.images import channels_last, encode_jpeg
 from reidaug.data.market1501 import TRAIN
 from reidaug.errors import UsageError
-from reidaug.files import checksum_of, write_atomically
 from reidaug.flow.estimator import FlowEstimator, NamedFlow
 from reidaug.geometry.flow import Size
 from reidaug.geometry.pose import Pose, select, stack
@@ -47,8 +46,6 @@ from reidaug.perception.pose_estimator import PoseEstimator
 from reidaug.runs import notice
 
 RECORDS = ".chunks"
-STALE = "stale"
-"""In place of the digest of a chunk's inputs: its files may be of others."""
 PIXELS_AT_ONCE = 32 * 128 * 64  # source pixels of a chunk
 LARGE = 2**18  # pixels of a warp, eight times those that networks see
 DECIMALS = 4
@@ -175,33 +172,22 @@ def make_chunk(
     Raises:
         ReidaugError: A file cannot be read or written, or there is no background of another person.
     """
-    before = ChunkRecord.read(job.records.read(index))
-    if _is_done(job, size, before, sources, of):
+    files = ChunkFiles(job.out, job.records, index, of)
+    if _is_done(job, size, files.before, sources, of):
         return len(sources), 0
-    if before is None or before.of != of:  # its files will be overwritten
-        names = {source.name for source in sources}
-        begun = before or ChunkRecord([], [], {})
-        begun = begun._replace(of=STALE, begun=tuple(sorted({*begun.begun, *names})))
-        job.records.write(index, begun._asdict())
     rows: list[WarpRow] = []
-    files: dict[str, str] = {}
     with one_thread(), torch.inference_mode():
         crops, left_out = read_crops(sources, size, job.options.masks)
         others, _ = read_crops(pool if crops else (), size, job.options.masks)
         for row, jpeg in warp_crops(load_models(job), crops, job.options, others) if crops else ():
             if jpeg is not None:
-                write_atomically(job.out / TRAIN / row.file, jpeg)
-                files[row.file] = checksum_of(jpeg)
+                files.add(row.file, jpeg)
             rows.append(row)
+        files.write()
     order = {crop.source.person.key: k for k, crop in enumerate(crops)}
     rows.sort(key=lambda row: order[row.source])  # with many poses they come a part at a time
-    files = {row.file: files[row.file] for row in rows if row.kept}
-    record = ChunkRecord(rows, left_out, files, of)
-    if before is not None:
-        former = {*before.former, *before.names}
-        if before.begun:  # a killed run may have written some of these
-            former |= warps_among(files_in(job.out / TRAIN), {*before.begun})
-        record = record._replace(former=tuple(sorted(former - {*record.names})))
+    sums = {row.file: files.sums[row.file] for row in rows if row.kept}
+    record = ChunkRecord(rows, left_out, sums, of, files.former({*sums}))
     job.records.write(index, record._asdict())
     return len(sources), sum(row.kept for row in rows)
 

@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
+from reidaug.augment.chunk_files import is_own
 from reidaug.checksums import flaw_of
 from reidaug.data.crop_names import PATTERN, ids_in, warp_source
 from reidaug.data.image_folders import check_left_out
@@ -161,8 +162,7 @@ def copy_originals(
         digests: Digest of the content of each image.
         records: Of the run; one of them keeps what each copy is of, and its checksum.
     """
-    before = records.read(ORIGINALS)
-    before = before if isinstance(before, dict) else {}
+    before = _copies(records)
     copied, unwritten = dict[str, list[str]](), dict[Path, bytes]()
     size = 0
     for person in people:
@@ -171,12 +171,13 @@ def copy_originals(
         if name in copied:
             continue
         known = before.get(name)
-        if not isinstance(known, list) or known[:1] != [digest] or flaw_of(path, known[1]):
+        if known is None or known[0] != digest or flaw_of(path, known[1]):
             content = _as_jpeg(person.path)
             if content is None:
                 continue
             unwritten[path] = content
-            known = [digest, checksum_of(content)]
+            former = () if known is None else known[1:]
+            known = [*dict.fromkeys((digest, checksum_of(content), *former))]
             size += len(content)
         copied[name] = known
         if size > AT_ONCE:
@@ -184,9 +185,28 @@ def copy_originals(
             size = 0
     _write(unwritten, records, before | copied)
     for name in before.keys() - copied.keys():
-        (out / TRAIN / name).unlink(missing_ok=True)
-    records.write(ORIGINALS, copied)
+        if is_own(out / TRAIN / name, {*before[name][1:]}):
+            (out / TRAIN / name).unlink(missing_ok=True)
+    records.write(ORIGINALS, {name: known[:2] for name, known in copied.items()})
     return [out / TRAIN / name for name in copied]
+
+
+def read_copies(records: Records) -> dict[str, list[str]]:
+    """Give the checksums that each copy of a training image has, or had, by its name."""
+    return {name: known[1:] for name, known in _copies(records).items()}
+
+
+def shows_copy(file: Path, image: Path) -> bool:
+    """Whether a file has the content that the copy of a training image has."""
+    content = _as_jpeg(image)
+    return content is not None and is_own(file, {checksum_of(content)})
+
+
+def _copies(records: Records) -> dict[str, list[str]]:
+    """Read the record of copies: the digest of what each is of, its checksum, and former ones."""
+    found = records.read(ORIGINALS)
+    found = found if isinstance(found, dict) else {}
+    return {k: v for k, v in found.items() if isinstance(v, list) and len(v) > 1}
 
 
 def _write(files: dict[Path, bytes], records: Records, record: Mapping[str, list[str]]) -> None:

@@ -1,31 +1,38 @@
 """Files of an augmented dataset: those of its run, and those that the user put among them.
 
 A file is the run's own where a record of a chunk or of the originals has its name, where the run's
-checksums have it, or where it is a warp that a killed run had begun to write.
+checksums have it, or where it has the content that a killed run was about to write.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from reidaug.augment.chunk_files import check_owned, is_own
 from reidaug.augment.engine import RECORDS, WarpJob
 from reidaug.augment.inputs import Source
-from reidaug.augment.output_folder import ORIGINALS, files_in, warps_among
+from reidaug.augment.output_folder import (
+    ORIGINALS,
+    base_name,
+    files_in,
+    read_copies,
+    shows_copy,
+    warps_among,
+)
 from reidaug.augment.warp_manifest import ChunkRecord
-from reidaug.checksums import SUMS, Checksums, describe
-from reidaug.data.market1501 import TRAIN
-from reidaug.errors import ReidaugError
+from reidaug.checksums import SUMS, Checksums
+from reidaug.data.market1501 import TRAIN, Person
 from reidaug.files import remove_partials
 
 
 def check_strangers(
-    job: WarpJob, chunks: Sequence[Sequence[Source]], originals: Collection[str] = ()
+    job: WarpJob, chunks: Sequence[Sequence[Source]], copied: Sequence[Person] = ()
 ) -> None:
     """Check before the work that no file of the user's would be overwritten.
 
     Args:
         job: The work; its folder may hold warps already.
         chunks: Its sources.
-        originals: Names of the copies of training images that belong beside the warps.
+        copied: Training images whose copies belong beside the warps.
 
     Raises:
         ReidaugError: A file of the name of a warp or of a copy is of no run; the first are named.
@@ -33,23 +40,24 @@ def check_strangers(
     folder = job.out / TRAIN
     if not folder.is_dir():
         return
-    there = files_in(folder)
+    there = {*files_in(folder)}
     sources = {source.name for chunk in chunks for source in chunk}
-    left = {*warps_among(there, sources), *({*originals} & {*there})}
+    originals = {name: one.path for one in reversed(copied) if (name := base_name(one)) in there}
+    left = {*warps_among(there, sources), *originals}
     known = Checksums(job.out / SUMS).read() or {}
     left.difference_update(name.removeprefix(f"{TRAIN}/") for name in known)
-    copies = job.records.read(ORIGINALS)
-    left.difference_update(copies if isinstance(copies, dict) else ())
+    if job.records.damaged(ORIGINALS):
+        copies = {*originals} & left
+        left.difference_update(n for n in copies if shows_copy(folder / n, originals[n]))
+    begun = [(name, own) for name, own in read_copies(job.records).items() if name in left]
     for index, record in _records(job) if left else ():
         if record is not None:
             left.difference_update(record.names, record.former)
-            left.difference_update(warps_among(left, record.begun))
-        elif index < len(chunks):  # damaged
+            begun.extend((name, [own]) for name, own in record.begun)
+        elif index < len(chunks):  # damaged: its warps are compared when they are made again
             left.difference_update(warps_among(left, {source.name for source in chunks[index]}))
-    if left:
-        why = "not of this run and would be overwritten"
-        told = describe({str(folder / name): why for name in sorted(left)})
-        raise ReidaugError(f"{told}; move it, or name another folder with --out")
+    left.difference_update(name for name, own in begun if is_own(folder / name, {*own}))
+    check_owned([folder / name for name in sorted(left)])
 
 
 def remove_former(job: WarpJob, chunks: int) -> None:

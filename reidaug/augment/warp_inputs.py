@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from reidaug.augment.inputs import AugmentInputs, Source
@@ -11,6 +12,7 @@ from reidaug.augment.outlines import mask_file
 from reidaug.fingerprint import Inputs, content_digest, digest_of, kept_digests
 from reidaug.geometry.pose import Pose
 from reidaug.machine import cores
+from reidaug.own_code import CODE
 
 IMAGES, MASKS, JOINTS = "training images", "masks", "joints"
 TARGETS, WEIGHTS = "target poses", "weights"
@@ -26,7 +28,12 @@ class WarpInputs(NamedTuple):
 
     @classmethod
     def of(
-        cls, out: Path, inputs: AugmentInputs, masks: Path | None, weights: Iterable[Path]
+        cls,
+        out: Path,
+        inputs: AugmentInputs,
+        masks: Path | None,
+        weights: Iterable[Path],
+        code: Mapping[str, str] = MappingProxyType({}),
     ) -> "WarpInputs":
         """Digest the inputs of a run.
 
@@ -35,6 +42,7 @@ class WarpInputs(NamedTuple):
             inputs: Its sources and target poses.
             masks: Folder of person masks.
             weights: Files of the networks; folders are skipped.
+            code: Digests of the code of an estimator of the user's own, see `own_code`.
         """
         kept, targets = Inputs(out), inputs.targets
         images = kept.each(IMAGES, (person.path for person in inputs.dataset.train))
@@ -52,6 +60,7 @@ class WarpInputs(NamedTuple):
             f"{targets.size}{targets.images}",
             kept.note(TARGETS, chosen),
             kept.add(WEIGHTS, (file for file in weights if file.is_file())),
+            *([kept.note(CODE, code)] if code else []),
         )
         sources = {
             s.name: digest_of(s.person.key, s.person.pid, s.person.camid, joints[s.name], s.into,

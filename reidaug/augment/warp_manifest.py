@@ -54,7 +54,8 @@ class ChunkRecord(NamedTuple):
     files: dict[str, str] | None = None
     of: str = ""  # digest of its inputs, see `reidaug.augment.warp_inputs.WarpInputs`
     former: tuple[str, ...] = ()  # files that it once had, of other inputs
-    begun: tuple[str, ...] = ()  # names of the sources whose warps are being written
+    # Names and checksums of files that are being written, or that a killed run began to write.
+    begun: tuple[tuple[str, str], ...] = ()
 
     @property
     def names(self) -> list[str]:
@@ -66,10 +67,11 @@ class ChunkRecord(NamedTuple):
         """Take a record from JSON values; None where it is missing or damaged."""
         try:
             rows = [WarpRow(*row) for row in values["rows"]]
-            former, begun = (tuple(values.get(key, ())) for key in ("former", "begun"))
+            former = tuple(values.get("former", ()))
+            begun = tuple((str(name), str(own)) for name, own in values.get("begun", ()))
             files, of = values.get("files"), values.get("of", "")
             return cls(rows, values["left_out"], files, of, former, begun)
-        except (KeyError, TypeError, AttributeError):
+        except (KeyError, TypeError, ValueError, AttributeError):
             return None
 
 

@@ -20,6 +20,8 @@ OUTSIDE = 0.1  # tolerated share of visible joints outside their image
 LEAST_JOINTS = 4  # visible joints of a person whose place and build are judged
 LEAST_SIDE = 8  # pixels of an image on which they are: smaller ones are too coarse
 LEAST_SPAN = 0.2  # of the image's height or width that a person's joints span
+SPOT = 0.05  # of the image's height and width: joints of no person on a crop
+LEAST_REPEATED = 5  # people with the same joints
 UPPER_LEFT = 0.4  # middle of a person, as a share of the image, in both axes; above it is central
 UPPER_LEFT_OF_FEW = 0.35  # the same of fewer than `FEW` people
 UPPER_LEFT_OF_MOST = 0.42  # the same of the median person, of `MANY` or more
@@ -85,8 +87,9 @@ def misplacement(poses: Pose, sizes: Float[Tensor, "n 2"]) -> Misplacement | Non
     They are not where more than `OUTSIDE` of the visible joints are outside their image, or where
     more than half of the people, or a quarter and one more, lie on their side, span less than
     `LEAST_SPAN` of their image, or have their middle in its upper left or at its side; nor where
-    the median of many is. People with fewer than `LEAST_JOINTS` visible joints, or on images
-    with a side below `LEAST_SIDE`, are judged by the first of these alone.
+    the median of many is, or where more than half have the joints of one person. People with fewer
+    than `LEAST_JOINTS` visible joints, or on images with a side below `LEAST_SIDE`, are judged by
+    the first of these alone.
 
     Args:
         poses: Joints (N, 18, 2) in pixels.
@@ -96,18 +99,34 @@ def misplacement(poses: Pose, sizes: Float[Tensor, "n 2"]) -> Misplacement | Non
     poses, sizes = Pose(poses.xy[known], poses.visible[known]), sizes[known]
     what = _misplaced(poses, sizes)
     if what is None:
-        return None
+        same = _repeated(poses)
+        own = "each image needs joints of its own: was one pose written for all?"
+        return Misplacement(same, own) if same else None
     for change, advice in _CAUSES:
         if _misplaced(Pose(change(poses, sizes), poses.visible), sizes) is None:
             return Misplacement(what, advice)
     return Misplacement(what, f"were they made for images of another size? {_EXPECTED}")
 
 
+def _repeated(poses: Pose) -> str:
+    """Say how many people have the same joints, where these are most; empty where not."""
+    judged = poses.visible.sum(1) >= LEAST_JOINTS
+    seen = poses.visible[judged, :, None]
+    rows = torch.cat((poses.xy[judged].where(seen, torch.tensor(-1.0)), seen), -1).flatten(1)
+    if len(rows) < LEAST_REPEATED:
+        return ""
+    most = int(torch.unique(rows, dim=0, return_counts=True)[1].max())
+    if most < LEAST_REPEATED or most * 2 <= len(rows):
+        return ""
+    return f"{most:,} of {len(rows):,} people have one and the same joints"
+
+
 def strays(poses: Pose, sizes: Float[Tensor, "n 2"]) -> list[str]:
     """Say of each of N poses why it does not lie on its image; empty where it does.
 
-    It does not where more than half of its visible joints are outside, or any of them is `FAR`
-    beyond the edge. Arguments as in `misplacement`.
+    It does not where more than half of its visible joints are outside, any of them is `FAR`
+    beyond the edge, or all of several lie on a spot, as shares of the image do. Arguments as in
+    `misplacement`.
     """
     sides = sizes.flip(-1)[:, None]
     known = poses.visible & (sizes[:, :1] > 0)
@@ -116,7 +135,7 @@ def strays(poses: Pose, sizes: Float[Tensor, "n 2"]) -> list[str]:
     far = known & ~((over <= FAR).all(-1) & finite)
     outside = known & ~_inside(poses, sizes)
     most = outside.sum(1) * 2 > known.sum(1)
-    reasons = [""] * len(sizes)
+    reasons = _on_a_spot(poses, sizes)
     for k in (far.any(1) | most).nonzero().flatten().tolist():
         height, width = (int(side) for side in sizes[k].tolist())
         joints = far[k] if far[k].any() else outside[k]
@@ -127,6 +146,17 @@ def strays(poses: Pose, sizes: Float[Tensor, "n 2"]) -> list[str]:
             f"as {int(outside[k].sum())} of {int(known[k].sum())} visible joints are"
         )
     return reasons
+
+
+def _on_a_spot(poses: Pose, sizes: Float[Tensor, "n 2"]) -> list[str]:
+    """Say of each of N poses that its joints lie on a spot of its image; empty where not."""
+    count, (low, high) = poses.visible.sum(1), _box(poses)
+    span = ((high - low) / sizes.flip(-1).clamp_min(1)).amax(1)
+    tiny = (count >= LEAST_JOINTS) & (sizes.amin(1) >= LEAST_SIDE) & (span < SPOT)
+    return [
+        f"its {n} visible joints lie within {SPOT:.0%} of the image" if one else ""
+        for one, n in zip(tiny.tolist(), count.tolist(), strict=True)
+    ]
 
 
 def outside_share(poses: Pose, sizes: Float[Tensor, "n 2"]) -> float:

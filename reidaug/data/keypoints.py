@@ -12,10 +12,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from reidaug.data.detected_people import read_coco, read_openpose
+from reidaug.data.coco_people import read_coco
 from reidaug.data.image_folders import printable
 from reidaug.data.joint_numbers import FARTHEST, MISSING, Entry, as_pose, converted, numbers
 from reidaug.data.mat_table import read_mat_table
+from reidaug.data.mmpose_people import read_mmpose
+from reidaug.data.openpose_people import holds_openpose, read_openpose
 from reidaug.errors import ReidaugError, UsageError
 from reidaug.files import atomic_write, check_regular, read_text
 from reidaug.geometry.flow import Size
@@ -42,13 +44,15 @@ def read_keypoints(
     names: Sequence[str] | None = None,
     size_of: Callable[[str], Size | None] | None = None,
 ) -> Keypoints:
-    """Read a keypoint file in any of four formats.
+    """Read a keypoint file in any of five formats.
 
     - ``.csv``: PATN's ``name:keypoints_y:keypoints_x``; a joint is missing where either is -1.
-    - ``.json``: COCO's 17 joints, see `reidaug.data.detected_people.read_coco`: visible where the
+    - ``.json``: COCO's 17 joints, see `reidaug.data.coco_people.read_coco`: visible where the
       third number is above 0 or, where these are scores, from `MIN_SCORE`.
     - a folder: OpenPose's ``<stem>_keypoints.json``, 18 or 25 joints, see
-      `reidaug.data.detected_people.read_openpose`: visible from a confidence of `MIN_CONFIDENCE`.
+      `reidaug.data.openpose_people.read_openpose`: visible from a confidence of `MIN_CONFIDENCE`.
+    - a folder: MMPose's ``<stem>.json``, see `reidaug.data.mmpose_people.read_mmpose`: visible from
+      a score of `MIN_SCORE`.
     - ``.mat``: 14 joints per image in HDF5, ``28 x N``: 14 x then 14 y, counted from 1.
 
     Of several people on an image the largest, most central and most certain one counts, see
@@ -77,7 +81,8 @@ def read_keypoints(
     entries: Iterable[Entry]
     notes: tuple[str, ...] = ()
     if path.is_dir():
-        entries, notes = read_openpose(path, names or (), size_of)
+        read_folder = read_openpose if holds_openpose(path) else read_mmpose
+        entries, notes = read_folder(path, names or (), size_of)
     elif (suffix := path.suffix.lower()) == ".json":
         entries, notes = read_coco(path, names or (), size_of)
     elif suffix == ".mat":
@@ -85,7 +90,9 @@ def read_keypoints(
     elif suffix == ".csv":
         entries = _patn_entries(path)
     else:
-        raise UsageError(f"{path}: keypoints are .csv, .json, .mat or a folder of OpenPose JSON")
+        raise UsageError(
+            f"{path}: keypoints are .csv, .json, .mat or a folder of OpenPose's or MMPose's JSON"
+        )
     keypoints = _collect(entries, notes)
     if not keypoints.poses:
         first = f"; first: {keypoints.left_out[0]}" if keypoints.left_out else ""

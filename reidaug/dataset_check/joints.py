@@ -19,7 +19,7 @@ from reidaug.geometry.pose import OPENPOSE_18, TORSO, Pose, shows_torso, stack
 
 SELDOM = 0.5  # share of images; a joint visible in fewer is reported
 POSES = 25  # target poses of `reidaug augment` by default
-_EXPECTED = "PATN's CSV, COCO or OpenPose JSON, 14-joint .mat"
+_EXPECTED = "PATN's CSV, COCO, OpenPose or MMPose JSON, 14-joint .mat"
 
 
 def joint_findings(

@@ -13,7 +13,7 @@ from reidaug.experiments.adaptation_config import START, TEACHER, WARMUP, Adapta
 from reidaug.experiments.adaptation_data import AdaptationData, read_adaptation_data
 from reidaug.experiments.adaptation_stages import train_stage
 from reidaug.experiments.adaptation_start import check_start, start_files
-from reidaug.experiments.beforehand import check_grounds
+from reidaug.experiments.beforehand import check_compared, check_grounds
 from reidaug.experiments.cell_inputs import CellInputs, adaptation_inputs
 from reidaug.experiments.cluster_views import ViewCounts
 from reidaug.experiments.experiment_data import check_crops
@@ -106,6 +106,7 @@ def adapt(
     check_start(recipe, len(data.pids))
     kept, inputs = adaptation_inputs(recipe, data, out, start_files(recipe))
     if not (resume and recipe.is_finished(out) and not kept.changes()):
+        check_compared(recipe)
         check_grounds(recipe)
         check_crops(data.target, data.source, data.view_crops(), root=recipe.dataset)
     grid = partial(AdaptationGrid, recipe, data, inputs=inputs)

@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from reidaug.checksums import check_written
-from reidaug.errors import ReidaugError, UsageError
+from reidaug.errors import ReidaugError, UsageError, unknown
 from reidaug.experiments.adaptation_config import AdaptationRecipe
 from reidaug.experiments.run_grid import CellKey, weight_file
 from reidaug.reid.dgnet.networks import adapt_dgnet, build_dgnet
@@ -42,6 +42,15 @@ def start_weights(recipe: AdaptationRecipe, seed: int) -> dict[str, Tensor]:
     return {name: tensor for name, tensor in stored.items() if PSEUDO not in name}
 
 
+def _meant(recipe: AdaptationRecipe) -> str:
+    """Name the run folder around a file or folder of one; else what to name."""
+    around = () if recipe.start is None else recipe.start.absolute().parents[:2]
+    for folder in around:
+        if stored_recipe(folder).get("protocol") == recipe.protocol:
+            return f"did you mean {folder}, which it is in?"
+    return "name the --out of one"
+
+
 def check_start(recipe: AdaptationRecipe, people: int) -> None:
     """Check, before any work, that every seed has networks to start from, and that they fit.
 
@@ -58,15 +67,15 @@ def check_start(recipe: AdaptationRecipe, people: int) -> None:
     earlier = stored_recipe(recipe.start)
     if earlier.get("protocol") != recipe.protocol:
         raise UsageError(
-            f"start: {recipe.start} is no run folder of an adaptation (protocol uda); name the "
-            "--out of one"
+            f"start: {recipe.start} is no run folder of an adaptation (protocol uda); "
+            + _meant(recipe)
         )
     check_written(recipe.start)
     arms = earlier.get("arms") or {}
     if recipe.start_arm not in arms:
-        raise UsageError(
-            f"start_arm: {recipe.start} has no arm {recipe.start_arm!r} (arms: {', '.join(arms)})"
-        )
+        name = recipe.start_arm
+        told = unknown(f"arm {name!r}", name, arms, kind="arms")
+        raise UsageError(f"start_arm: {recipe.start} has {told}")
     for seed, path in zip(recipe.seeds, start_files(recipe), strict=True):
         if not path.is_file():
             raise UsageError(

@@ -9,6 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal, TypeVar
 import torch
 from pydantic import Field, model_validator
 
+from reidaug.errors import nearest, unknown
 from reidaug.fingerprint import digest_of
 from reidaug.kept_recipe import without_places
 from reidaug.machine import fast_precision
@@ -103,7 +104,22 @@ class ExperimentOptions(Recipe):
             self.of_arm(name)
         if len(set(self.seeds)) != len(self.seeds):
             raise ValueError("seeds differ")
+        self._check_roles()
         return self
+
+    def _check_roles(self) -> None:
+        """Check that names of arms are of arms; those that are meant by default may have none."""
+        for role, names in self.roles().items():
+            default = _names(type(self).model_fields[role].default)
+            for name in names:
+                if name not in self.arms and name not in default:
+                    raise ValueError(
+                        f"{role}: {unknown(f'arm {name!r}', name, self.arms, kind='arms')}"
+                    )
+
+    def roles(self) -> dict[str, tuple[str, ...]]:
+        """List the arms that each of `ROLES` names, which need not be run."""
+        return {role: _names(getattr(self, role)) for role in ROLES}
 
     def of_arm(self: E, name: str) -> E:
         """Apply the changes of an arm; a stage before all arms, such as the start, has none.
@@ -115,7 +131,7 @@ class ExperimentOptions(Recipe):
         if not changes:
             return self
         if wrong := sorted(set(changes) - set(self.CHANGEABLE)):
-            known = ", ".join(self.CHANGEABLE)
+            known = ", ".join(self.CHANGEABLE) + nearest(wrong[0], self.CHANGEABLE)
             raise ValueError(f"arm {name} cannot change {wrong[0]}, only {known}")
         values = self.model_dump()
         values["arms"] = {key: arm | {"changes": {}} for key, arm in values["arms"].items()}
@@ -134,6 +150,10 @@ class ExperimentOptions(Recipe):
         """Whether the networks compute in bfloat16 on a device."""
         precision = fast_precision(device) if self.precision == "auto" else self.precision
         return precision == "bfloat16"
+
+
+def _names(value: str | tuple[str, ...] | None) -> tuple[str, ...]:
+    return value if isinstance(value, tuple) else () if value is None else (value,)
 
 
 def settings_of(options: ExperimentOptions, name: str) -> str:

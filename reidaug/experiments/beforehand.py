@@ -183,6 +183,23 @@ def check_sources(
             )
 
 
+def check_compared(options: ExperimentOptions) -> None:
+    """Tell where arms that are compared by default are none of a recipe's, which names no others.
+
+    No gain is then computed. A recipe of one arm compares nothing.
+    """
+    roles = options.roles()
+    lost = [role for role in ("method", "baseline", "controls") if roles[role]]
+    lost = [role for role in lost if not options.arms.keys() & {*roles[role]}]
+    if lost and len(options.arms) > 1:
+        meant = [f"the {role} ({', '.join(roles[role])})" for role in lost]
+        asked = ", ".join(repr(role) for role in lost)
+        notice(
+            f"no arm is {' or '.join(meant)}, which is meant by default: no gain of or over it is "
+            f"computed; say which of {', '.join(options.arms)} it is with {asked}"
+        )
+
+
 def check_grounds(options: ExperimentOptions) -> None:
     """Tell where the method is on another ground than all controls that have extra crops.
 

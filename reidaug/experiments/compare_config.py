@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, TypeVar
 import torch
 from pydantic import Field
 
-from reidaug.errors import UsageError
+from reidaug.errors import UsageError, unknown
 from reidaug.flow.checkpoint import (
     build_estimator,
     load_checkpoint,
@@ -21,6 +21,7 @@ from reidaug.flow.score_table import CLOSED_FORMS
 from reidaug.flow.training.recipe import PairsRecipe, TrainFlow
 from reidaug.flow.training.train import build_trainer
 from reidaug.recipes import Count, Seed, resolve
+from reidaug.weight_places import flow_folder
 
 SHARED = {*PairsRecipe.model_fields, "row"} - {"seed"}
 """Keys of a training recipe that are the same for all rows by design."""
@@ -161,15 +162,16 @@ def _check_names(recipe: Compare) -> None:
                 f"rows: '{name}' cannot name a row: letters, digits, _ and -, and none of "
                 f"{', '.join(CLOSED_FORMS)}, which are always included"
             )
-    known = [*recipe.rows, *CLOSED_FORMS]
-    if recipe.reference is not None and recipe.reference not in known:
-        raise UsageError(f"reference: no row '{recipe.reference}' (rows: {', '.join(known)})")
+    known, wanted = [*recipe.rows, *CLOSED_FORMS], recipe.reference
+    if wanted is not None and wanted not in known:
+        raise UsageError(f"reference: {unknown(f'row {wanted!r}', wanted, known, kind='rows')}")
 
 
 def _row(name: str, recipe: Compare, out: Path) -> Row:
     keys = recipe.rows[name]
     if "checkpoint" in keys:
-        row = Row(None, Path(str(keys["checkpoint"])), _keywords(name, keys, "checkpoint"))
+        folder = flow_folder(Path(str(keys["checkpoint"])))
+        row = Row(None, folder, _keywords(name, keys, "checkpoint"))
         return _checked(name, row)
     training = _training(name, recipe)
     with _errors_of(name):
@@ -215,9 +217,8 @@ def _untrained(name: str, keys: Mapping[str, Any], rows: Mapping[str, Row]) -> R
 def _named(name: str, keys: Mapping[str, Any], kind: str, able: Mapping[str, T], what: str) -> T:
     """Find what a row is made of among those that it can be made of."""
     if (found := able.get(str(keys[kind]))) is None:
-        raise UsageError(
-            f"rows.{name}: '{kind}' names no row {what} ({', '.join(able) or 'there is none'})"
-        )
+        told = unknown(f"row {what}", str(keys[kind]), able, kind="rows")
+        raise UsageError(f"rows.{name}: '{kind}' names {told}")
     return found
 
 

@@ -13,7 +13,7 @@ from reidaug.checksums import check_file
 from reidaug.data.market1501 import Person
 from reidaug.errors import UsageError
 from reidaug.experiments.arms import Arm, ExperimentOptions, Side
-from reidaug.experiments.beforehand import check_apart, check_grounds
+from reidaug.experiments.beforehand import check_apart, check_compared, check_grounds
 from reidaug.experiments.experiment_data import (
     ExperimentData,
     check_crops,
@@ -177,6 +177,7 @@ def check_recipe_crops(
     if finished is not None and recipe.is_finished(finished):
         return
     if training:
+        check_compared(recipe)
         check_grounds(recipe)
         if recipe.test_dataset is None and recipe.evaluate_on == "test":
             check_apart(data.train, (*data.query, *data.gallery), root=recipe.dataset)

@@ -47,7 +47,7 @@ def compare(
         controls: Arms that could explain a gain away, the baseline among them.
         ceiling: The arm no augmentation of this kind can beat.
     """
-    control = best(arms, controls)
+    control = best(arms, [name for name in controls if name != method])
 
     def gain(arm: str | None, vs: str | None) -> Gain | None:
         if arm is None or vs is None or not {arm, vs} <= arms.keys():

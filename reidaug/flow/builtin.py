@@ -3,11 +3,12 @@
 from importlib.resources import files
 from pathlib import Path
 
-from reidaug.errors import UsageError
+from reidaug.errors import UsageError, nearest
 from reidaug.flow.checkpoint import load_checkpoint
 from reidaug.flow.closed_form import Identity, JointBlend, TorsoAffine
 from reidaug.flow.estimator import FlowEstimator, NamedFlow
 from reidaug.flow.random_warps import RandomAffine, RandomTPS
+from reidaug.weight_places import flow_folder, instead_of_flow
 
 OWN_POSE = "identity"
 CLOSED_FORMS: dict[str, type[FlowEstimator]] = {
@@ -34,7 +35,8 @@ def load_flow(flow: str) -> FlowEstimator:
     """Load an estimator by its name, on the CPU and ready for use.
 
     Args:
-        flow: A key of `UNTRAINED`, `SHIPPED`, or a folder; one of such a name needs ``./``.
+        flow: A key of `UNTRAINED`, `SHIPPED`, or a folder; one of such a name needs ``./``. The run
+            folder of a training stands for its checkpoint.
 
     Raises:
         ReidaugError: The checkpoint is damaged.
@@ -45,7 +47,8 @@ def load_flow(flow: str) -> FlowEstimator:
         return UNTRAINED[flow]()
     if not folder.is_dir():
         known = ", ".join((*INSIDE, *UNTRAINED))
-        raise UsageError(f"flow {flow}: no such checkpoint folder, nor one of {known}")
+        meant = nearest(flow, (*INSIDE, *UNTRAINED)) or instead_of_flow(folder)
+        raise UsageError(f"flow {flow}: no such checkpoint folder, nor one of {known}{meant}")
     return load_checkpoint(folder)
 
 
@@ -55,12 +58,12 @@ def checkpoint_of(flow: str) -> Path | None:
         return None
     if flow in INSIDE:
         return Path(str(files("reidaug"))) / "checkpoints" / flow
-    return Path(flow)
+    return flow_folder(Path(flow))
 
 
 def resolved(flow: str) -> str:
     """Make a name independent of the working directory: folders become absolute paths."""
-    return flow if flow in (*UNTRAINED, *INSIDE) else str(Path(flow).resolve())
+    return flow if flow in (*UNTRAINED, *INSIDE) else str(flow_folder(Path(flow)).resolve())
 
 
 def named_flow(flow: str) -> NamedFlow:

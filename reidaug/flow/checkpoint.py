@@ -1,6 +1,9 @@
 """Checkpoints of flow estimators: weights, and the recipe that rebuilds the model."""
 
+import sys
 from collections.abc import Mapping
+from functools import cache
+from multiprocessing import current_process
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -10,17 +13,24 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
-from reidaug.checksums import SUMS, Checksums, describe, flaw_of
+from reidaug.checksums import SUMS, Checksums, describe, flaw_of, sealed, unsealed
 from reidaug.errors import ReidaugError, UsageError
 from reidaug.files import collected_checksums, read_text, remove_partials, write_atomically
 from reidaug.finite import check_weights
 from reidaug.flow.components import build_component, check_source
 from reidaug.flow.estimator import FlowEstimator
 from reidaug.flow.image_generator import ImageGenerator
+from reidaug.own_code import classes_in, own_code
+from reidaug.runs import notice
+from reidaug.weight_places import instead_of_flow
 from reidaug.yaml_values import YamlError, parse_yaml
 
 Network = TypeVar("Network", bound=nn.Module)
+VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
+"""Of Python, on which digests of code depend."""
 WEIGHTS, GENERATOR, RECIPE = "model.safetensors", "generator.safetensors", "recipe.yaml"
+CODE = "code.json"
+"""Digests of the code of own classes that a checkpoint was trained by; see `reidaug.own_code`."""
 
 
 def build_estimator(description: Mapping[str, Any]) -> FlowEstimator:
@@ -36,7 +46,7 @@ def save_checkpoint(
     generator: ImageGenerator | None = None,
     half_precision: bool = False,
 ) -> None:
-    """Write a checkpoint folder: ``model.safetensors`` and ``recipe.yaml``.
+    """Write a checkpoint folder: ``model.safetensors``, ``recipe.yaml``, of own code ``code.json``.
 
     Args:
         folder: The folder; created if missing.
@@ -60,6 +70,9 @@ def save_checkpoint(
                 stored = {key: _stored(key, value, half_precision) for key, value in state}
                 write_atomically(folder / name, save(stored), lasting=True)
         write_atomically(folder / RECIPE, text.encode(), lasting=True)
+        if code := own_code(classes_in(recipe)):
+            kept = {"python": VERSION, "modules": code}
+            write_atomically(folder / CODE, sealed(kept), lasting=True)
     Checksums(folder / SUMS).write({path.name: own for path, own in sums.items()})
 
 
@@ -93,14 +106,41 @@ def load_checkpoint(folder: Path, **keywords: Any) -> FlowEstimator:
     """
     for name in (WEIGHTS, RECIPE):
         if not (folder / name).is_file():
-            raise ReidaugError(f"{folder}: no flow checkpoint here ({name} is missing)")
+            meant = instead_of_flow(folder)
+            raise ReidaugError(f"{folder}: no flow checkpoint here ({name} is missing){meant}")
     if changed := Checksums(folder / SUMS).changed():
         raise ReidaugError(
             f"{folder}: {describe(changed)}; train it again, or remove {SUMS} beside it if the "
             "change is meant"
         )
     kind: type[FlowEstimator] = FlowEstimator  # type: ignore[type-abstract]
-    return _load(folder, WEIGHTS, kind, keywords, key="estimator")
+    estimator = _load(folder, WEIGHTS, kind, keywords, key="estimator")
+    if current_process().name == "MainProcess":  # and not once more in each worker
+        _tell_changed_code(folder.resolve(), changed_code(folder))
+    return estimator
+
+
+def changed_code(folder: Path) -> tuple[str, ...]:
+    """Name the modules of the user's own whose code is not what a checkpoint was trained by.
+
+    None where the checkpoint, whose classes are imported, does not tell.
+    """
+    try:
+        kept = unsealed(read_text(folder / CODE))
+        known = dict(kept["modules"]) if kept["python"] == VERSION else {}
+        now = own_code(classes_in(parse_yaml(read_text(folder / RECIPE))))
+    except (ReidaugError, YamlError, ValueError, KeyError, TypeError):
+        return ()
+    return tuple(name for name, own in known.items() if now.get(name, own) != own)
+
+
+@cache
+def _tell_changed_code(folder: Path, modules: tuple[str, ...]) -> None:
+    if modules:
+        notice(
+            f"{folder}: the code of {', '.join(modules)} is not what it was trained by: its "
+            "weights may mean something else there; train it again if more than words changed"
+        )
 
 
 def load_generator(folder: Path) -> ImageGenerator | None:

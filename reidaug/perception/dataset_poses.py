@@ -190,9 +190,11 @@ def _estimate(
     inputs, content = fingerprint(digests), {job.name(path): found[path] for path in crops}
     chunks = into_chunks(crops, digests)
     readable = kept.readable_again(chunks)
-    if readable or is_outdated(out, inputs):
+    outdated = bool(readable) or is_outdated(out, inputs)
+    finished = None if outdated else finished_report(job, out, inputs, content)
+    if finished is None:
         kept.reopen(seen, chunks, readable)
-    finished = finished_report(job, out, inputs, content)
+        finished = finished_report(job, out, inputs, content)
     if finished is not None:
         kept.keep_inputs(seen)
         return renew_left_out(out, finished, left_out)

@@ -7,13 +7,10 @@ from pathlib import Path
 
 from reidaug.fingerprint import FOLDER, Changes, Inputs, content_digest
 from reidaug.perception.mask_folders import MASKS
-from reidaug.perception.pose_files import WRITING, TakenFileError, check_masks
+from reidaug.perception.pose_files import WRITING, WRITTEN, TakenFileError, check_masks
 from reidaug.perception.pose_records import CropChunk, PoseJob, estimated, readable_again
 from reidaug.perception.pose_sums import CROPS, estimates_folder, flaws, read_sums
 from reidaug.runs import notice
-
-WRITTEN = "written"
-"""Record of the digest of a keypoint file as it was written."""
 
 
 class KeptEstimates:
@@ -71,6 +68,8 @@ class KeptEstimates:
             )
         beside = job.records.read(MASKS)
         masks = (self.out.parent / beside).resolve() if isinstance(beside, str) else None
+        if job.records.damaged(MASKS):  # masks are compared with the records of each
+            masks = self.job.masks
         check_masks(job, chunks, self.out, own=masks == self.job.masks)
         if line:
             notice(f"{self.out}: {line}; only these are estimated again")
@@ -79,6 +78,8 @@ class KeptEstimates:
         self.job.records.write(MASKS, str(masks))
 
     def _is_as_written(self) -> bool:
+        if not self.out.stat().st_size:
+            return True  # nobody's work
         kept = self.job._replace(folder=self.folder).records.read(WRITTEN)
         if kept is not None or read_sums(self.out) is None:
             return content_digest(self.out) == kept

@@ -4,16 +4,16 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from reidaug.checksums import CHANGED, flaw_of
+from reidaug.checksums import CHANGED, flaw_of, is_one_of
 from reidaug.data.image_folders import POSE_SHEET
 from reidaug.data.images import mask_path
 from reidaug.errors import ReidaugError
 from reidaug.files import read_text, remove_partials, write_atomically
+from reidaug.fingerprint import content_digest
 from reidaug.perception.mask_folders import MASKS
 from reidaug.perception.pose_records import (
     CropChunk,
     PoseJob,
-    is_one_of,
     own_masks,
     read_chunks,
 )
@@ -29,6 +29,8 @@ from reidaug.perception.pose_sums import (
 from reidaug.perception.provenance import provenance_file
 
 REPORT, LEFT_OUT, SHEET = ".report.json", ".left_out.txt", POSE_SHEET
+WRITTEN = "written"
+"""Record of the digest of a keypoint file as it was written."""
 WRITING = "writing"
 """Record of whether a run has begun to write its keypoint file and those beside it."""
 
@@ -47,9 +49,13 @@ def beside(out: Path, ending: str) -> Path:
 
 
 def is_outdated(out: Path, inputs: str) -> bool:
-    """Whether the report beside a keypoint file is of other inputs, or the file is gone."""
-    report = _report(out)
-    return report is not None and (report.inputs != inputs or not out.exists())
+    """Whether a keypoint file is of other inputs, is gone, or what lies beside it cannot tell.
+
+    Checksums that were removed do not count: changes are then meant.
+    """
+    known = read_sums(out) or _report(out)
+    damaged = sums_file(out).exists() and read_sums(out) is None
+    return known is None or known.inputs != inputs or not out.exists() or damaged
 
 
 def finished_report(
@@ -84,7 +90,7 @@ def finished_report(
                 f"{path} is {CHANGED} by this command",
                 "delete it, and it is made again, or name another file with --out",
             )
-    complete = report is not None and not found and all(p.exists() for p in _files_beside(out))
+    complete = report is not None and not found and _are_whole(out)
     if sums is not None:  # what else is in the folder of masks is the user's
         masks = [path for path in masks if name_of(out, path) in sums.files]
     if complete and report is not None and job.masks is not None:
@@ -153,7 +159,7 @@ def check_own(job: PoseJob, chunks: Sequence[CropChunk], out: Path) -> None:
     if job.folder.exists():
         remove_partials(out.parent, of=[out.name, *(path.name for path in beside_out)])
         if not job.records.read(WRITING):
-            _check_unwritten(out, beside_out)
+            _check_unwritten(job, out, beside_out)
         check_masks(job, chunks, out, own=job.records.read(MASKS) == str(job.masks))
         _remove_partial_masks(job, chunks)
         return
@@ -162,10 +168,12 @@ def check_own(job: PoseJob, chunks: Sequence[CropChunk], out: Path) -> None:
     check_masks(job, chunks, out, own=False)
 
 
-def _check_unwritten(out: Path, beside_out: Sequence[Path]) -> None:
+def _check_unwritten(job: PoseJob, out: Path, beside_out: Sequence[Path]) -> None:
     """Check the files of a run that was killed before it wrote them: they are of the run before."""
     if _report(out) is None and read_sums(out) is None:
-        _check_free([out, *beside_out])
+        written = job.records.read(WRITTEN)
+        if written is None or content_digest(out) != written:
+            _check_free([out, *beside_out])
     for path, flaw in flaws(out, [out]).items():
         if flaw == CHANGED:  # what lies beside it, and is damaged, is made again
             raise TakenFileError(
@@ -186,6 +194,15 @@ def _check_free(files: Sequence[Path]) -> None:
 def _files_beside(out: Path) -> list[Path]:
     """List the files that a finished run leaves beside a keypoint file."""
     return [*(beside(out, ending) for ending in (REPORT, LEFT_OUT, SHEET)), provenance_file(out)]
+
+
+def _are_whole(out: Path) -> bool:
+    """Whether the files beside a keypoint file are there, and the list of them can be read."""
+    try:
+        read_text(beside(out, LEFT_OUT))
+    except ReidaugError:
+        return False
+    return all(path.exists() for path in _files_beside(out))
 
 
 def _masks(job: PoseJob, names: Iterable[str]) -> list[Path]:

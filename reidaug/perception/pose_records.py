@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import torch
 from joblib import delayed
 
-from reidaug.checksums import flaw_of
+from reidaug.checksums import flaw_of, is_one_of
 from reidaug.data.images import channels_last, encode_png, mask_path, read_image
 from reidaug.errors import ReidaugError
 from reidaug.files import checksum_of, write_atomically
@@ -316,11 +316,6 @@ def _is_done(job: PoseJob, chunk: CropChunk) -> bool:
     if any(_readable_again(chunk, record.left_out)):
         return False
     return all(_has_mask(job, row) for row in record.rows)
-
-
-def is_one_of(file: Path, sums: Set[str]) -> bool:
-    """Whether a file is there with one of some checksums; an empty one stands for any file."""
-    return any(not own or not flaw_of(file, own) for own in sums)
 
 
 def _has_mask(job: PoseJob, row: PoseRecord) -> bool:

@@ -6,7 +6,7 @@ import pytest
 from augmented import augmented, content
 from stick_market import stick_market
 
-from reidaug.augment import engine, output_folder
+from reidaug.augment import chunk_files, engine, output_folder
 from reidaug.augment.engine import RECORDS
 from reidaug.data.market1501 import TRAIN
 from reidaug.errors import ReidaugError
@@ -64,7 +64,7 @@ def test_a_file_of_the_name_of_an_original_is_no_warp(market: Path, tmp_path: Pa
     assert own.read_text() == "a year of work"
 
 
-@pytest.mark.parametrize("where", [engine, output_folder])
+@pytest.mark.parametrize("where", [chunk_files, output_folder])
 def test_what_a_killed_run_wrote_is_its_own(
     market: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: object
 ) -> None:
@@ -87,6 +87,42 @@ def test_what_a_killed_run_wrote_is_its_own(
     first, second, *_, last = sorted((market / TRAIN).iterdir())
     first.write_bytes(last.read_bytes())
     second.unlink()
+    warps(market, out)
+    warps(market, tmp_path / "afresh")
+    assert without_records(content(out)) == without_records(content(tmp_path / "afresh"))
+
+
+@pytest.mark.parametrize("damaged", [False, True])
+@pytest.mark.parametrize("where", [chunk_files, output_folder])
+def test_a_file_put_among_those_of_a_killed_run_stays(
+    market: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: object, *, damaged: bool
+) -> None:
+    out, count = tmp_path / "out", [0]
+
+    def killed(path: Path, content: bytes) -> None:
+        count[0] += 1
+        if count[0] == 3:
+            raise KeyboardInterrupt
+        write_atomically(path, content)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(where, "write_atomically", killed)
+        with pytest.raises(KeyboardInterrupt):
+            warps(market, out)
+    images = sorted((market / TRAIN).iterdir())
+    second, third = (image.stem for image in images[1:3])
+    # As it would be written next by the run that was killed.
+    own = out / TRAIN / (f"{third}.jpg" if where is output_folder else f"{second}_w01.jpg")
+    assert not own.exists()
+    own.write_text("a year of work")
+    if damaged:
+        for record in (out / RECORDS).iterdir():
+            record.write_text("{")
+    for _ in range(2):
+        with pytest.raises(ReidaugError, match=f"{own.name} is not of this run and would be over"):
+            warps(market, out)
+        assert own.read_text() == "a year of work"
+    own.rename(tmp_path / "moved.jpg")
     warps(market, out)
     warps(market, tmp_path / "afresh")
     assert without_records(content(out)) == without_records(content(tmp_path / "afresh"))

@@ -1,6 +1,8 @@
 """Augmented datasets whose inputs changed since: what is told, and what is made again."""
 
+import importlib
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,6 +21,7 @@ from reidaug.data.keypoints import read_keypoints, write_patn
 from reidaug.data.market1501 import TRAIN
 from reidaug.errors import ReidaugError
 from reidaug.fingerprint import Inputs
+from reidaug.flow.checkpoint import save_checkpoint
 from reidaug.geometry.pose import Pose
 from reidaug.jobs import Records
 
@@ -308,3 +311,29 @@ def test_images_of_equal_names_are_known_by_their_folders(tmp_path: Path) -> Non
     (moved / "p2" / "a.jpg").write_text("another")
     assert KnownImages.of(root, sorted(moved.rglob("*.jpg"))) == (2, ("a.jpg",))
     assert KnownImages.of(root, [moved / "p1" / "a.jpg"]) == (1, ())
+
+
+def test_warps_of_other_code_are_made_again(
+    market: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    head = "from reidaug.flow.closed_form import TorsoAffine\n\nclass Mine(TorsoAffine):\n"
+    shift = "    def forward(self, *given):\n        return super().forward(*given) * "
+    for code in ("    pass\n", f"{shift}0.5\n"):
+        (tmp_path / "users_warps.py").write_text(head + code)
+        sys.modules.pop("users_warps", None)
+        importlib.invalidate_caches()
+        mine = importlib.import_module("users_warps").Mine
+        if not (tmp_path / "flow").exists():
+            save_checkpoint(tmp_path / "flow", mine(), {"estimator": {"class": "users_warps:Mine"}})
+        warps(market, tmp_path / "out", flow=str(tmp_path / "flow"))
+    told = capsys.readouterr().err
+    assert "the code of users_warps is not what it was trained by" in told
+    assert "code: 1 changed (users_warps); what depends on it is made again" in told
+    warps(market, tmp_path / "afresh", flow=str(tmp_path / "flow"))
+    assert content(tmp_path / "out").keys() == content(tmp_path / "afresh").keys()
+    name = next((tmp_path / "afresh" / TRAIN).iterdir()).name
+    both = [(tmp_path / place / TRAIN / name).read_bytes() for place in ("out", "afresh")]
+    assert both[0] == both[1]
+    sys.modules.pop("users_warps")

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from standing_people import standing_people
 
-from reidaug.data.detected_people import MIN_CONFIDENCE, MIN_SCORE, prominence, read_openpose
+from reidaug.data.detected_people import MIN_SCORE, prominence
 from reidaug.data.keypoints import Keypoints, read_keypoints
 from reidaug.errors import ReidaugError
 from reidaug.geometry.pose import COCO_17, OPENPOSE_18, Pose, select
@@ -143,17 +143,6 @@ def test_third_numbers_that_are_neither_are_refused(tmp_path: Path, third: list[
         coco(tmp_path, [{"image_id": 1, "keypoints": joints}], [{"id": 1, "file_name": "a.jpg"}])
 
 
-def test_low_confidences_of_openpose_are_not_visible(tmp_path: Path) -> None:
-    joints = [v for k in range(18) for v in (k, k, 0.05 if k % 2 else 0.5)]
-    (tmp_path / "a_keypoints.json").write_text(
-        json.dumps({"people": [{"pose_keypoints_2d": joints}]})
-    )
-    read = read_keypoints(tmp_path)
-    assert read.poses["a.jpg"].visible.tolist() == [k % 2 == 0 for k in range(18)]
-    says = f"joints below {MIN_CONFIDENCE} count as not visible, 9 of 18"
-    assert read.notes[0].endswith(says)
-
-
 def test_images_of_one_name_are_refused(tmp_path: Path) -> None:
     joints = [v for k in range(17) for v in (k, k, 2)]
     both = [{"image_id": k, "keypoints": joints} for k in (1, 2)]
@@ -177,13 +166,3 @@ def test_numbers_of_images_may_be_floating_point(tmp_path: Path) -> None:
     assert coco(tmp_path, found, [{"id": 7, "file_name": "a.jpg"}]).poses.keys() == {"a.jpg"}
     (tmp_path / "r.json").write_text(json.dumps(found))
     assert read_keypoints(tmp_path / "r.json", names=["7.jpg"]).poses.keys() == {"7.jpg"}
-
-
-def test_images_of_one_stem_are_refused(tmp_path: Path) -> None:
-    (tmp_path / "x").mkdir()
-    (tmp_path / "x" / "a_keypoints.json").write_text(
-        json.dumps({"people": [{"pose_keypoints_2d": [5, 5, 1] * 18}]})
-    )
-    with pytest.raises(ReidaugError, match=r"a_keypoints\.json may be of a\.jpg or a\.png"):
-        read_openpose(tmp_path, ["a.jpg", "a.png"])
-    assert list(read_keypoints(tmp_path, names=["a.png"]).poses) == ["x/a.png"]

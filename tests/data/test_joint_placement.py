@@ -98,7 +98,7 @@ def test_a_few_odd_crops_refuse_nothing(seed: int, way: str) -> None:
     xy = torch.cat((WAYS[way][0](odd.xy, sizes[:3]), poses.xy[3:]))
     assert misplacement(Pose(xy, poses.visible), sizes) is None
     away = [k for k, why in enumerate(strays(Pose(xy, poses.visible), sizes)) if why]
-    assert away == ([0, 1, 2] if way in ("frame", "far") else [])
+    assert away == ([0, 1, 2] if way in ("frame", "far", "shares") else [])
 
 
 @given(SEEDS, st.sampled_from(["half", "exchanged", "shares", "frame", "twice"]))
@@ -198,3 +198,23 @@ def test_the_edge_of_a_picture_is_half_a_pixel_beyond_its_centres() -> None:
     assert outside_share(Pose(xy, seen), size) == 0
     assert outside_share(Pose(xy - 0.1, seen), size) == 0.5
     assert outside_share(Pose(xy - 0.1, seen), torch.zeros_like(size)) == 0
+
+
+def test_one_pose_for_most_images_is_refused() -> None:
+    poses, sizes = standing_people(12, 3, (128, 64))
+    one = torch.zeros(12, dtype=torch.long)
+    assert misplacement(poses, sizes) is None
+    for same, refused in ((12, True), (7, True), (6, False), (4, False)):
+        which = torch.where(torch.arange(12) < same, one, torch.arange(12))
+        found = misplacement(Pose(poses.xy[which], poses.visible[which]), sizes)
+        assert (found is not None) == refused
+        if found is not None:
+            assert found.what == f"{same} of 12 people have one and the same joints"
+
+
+def test_a_few_people_in_shares_of_the_image_are_left_out() -> None:
+    poses, sizes = standing_people(12, 3, (128, 64))
+    shares = poses.xy[:2] / torch.tensor([64.0, 128.0])
+    found = strays(Pose(torch.cat((shares, poses.xy[2:])), poses.visible), sizes)
+    assert [bool(line) for line in found] == [True] * 2 + [False] * 10
+    assert "visible joints lie within 5% of the image" in found[0]

@@ -52,6 +52,27 @@ def test_wrong_arms_are_an_error(arms) -> None:
         options(arms=arms)
 
 
+@pytest.mark.parametrize(
+    ("role", "name"),
+    [
+        ("method", "real_onlyy"),
+        ("baseline", "nope"),
+        ("controls", ["real_only", "nope"]),
+        ("ceiling", "nope"),
+    ],
+)
+def test_a_name_of_no_arm_is_refused(role, name) -> None:
+    near = r"; did you mean 'real_only'\?" if role == "method" else ""
+    with pytest.raises(ValidationError, match=rf"{role}: no arm '.*' \(arms: real_only\){near}"):
+        options(**{role: name})
+
+
+def test_arms_that_are_compared_by_default_need_not_be_run() -> None:
+    arms = {"real_only": None, "strict": {"changes": {"min_quality": 0.5}}}
+    assert options(arms=arms).of_arm("strict").method == "warps_grey"
+    assert options(arms=arms, method="strict", controls=["identity_grey"]).method == "strict"
+
+
 def test_precision_is_as_the_recipe_says() -> None:
     cpu = torch.device("cpu")
     assert options(precision="bfloat16").bfloat16(cpu)
@@ -64,7 +85,7 @@ def test_precision_is_as_the_recipe_says() -> None:
         ({}, True),
         ({"arms": {"real_only": None, "warps": "warps"}}, True),
         ({"seeds": [0, 5]}, True),
-        ({"method": "identity_grey"}, True),
+        ({"method": "real_only"}, True),
         ({"cache_mb": 8, "memory_mb": 8}, True),
         ({"seeds": [1, 0]}, False),
         ({"arms": {"warps": "warps"}}, False),

@@ -15,7 +15,7 @@ from reidaug.augment.warp_inputs import IMAGES
 from reidaug.data.market1501 import GALLERY, QUERY, TRAIN
 from reidaug.errors import ReidaugError
 from reidaug.experiments.arms import Arm
-from reidaug.experiments.beforehand import check_grounds
+from reidaug.experiments.beforehand import check_compared, check_grounds
 from reidaug.experiments.evaluation import evaluate_checkpoint
 from reidaug.experiments.finetune import FinetuneGrid, dry_run, finetune
 from reidaug.experiments.finetune_config import (
@@ -217,6 +217,20 @@ def test_controls_on_another_ground_are_told(
     assert (
         told("source", "own") == told("warps", "made") == told("made", "own") == told("warps") == ""
     )
+
+
+def test_arms_that_no_default_means_are_told(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def told(*arms: str, **changes) -> str:
+        check_compared(recipe(root, arms=dict.fromkeys(arms), **changes))
+        return capsys.readouterr().err
+
+    line = told("mine", "plain")
+    assert "no arm is the method (warps_grey) or the baseline (real_only) or the controls" in line
+    assert line.endswith("it is with 'method', 'baseline', 'controls'\n")
+    assert "the method (warps_grey), which" in told("real_only", "mine")
+    assert told("real_only", "mine", method="mine") == told("mine") == ""
 
 
 def note_sources(root: Path) -> None:

@@ -27,7 +27,7 @@ from reidaug.experiments.compare import compare
         ({"budget": None}, "key 'budget' is missing"),
         ({"rows": {"a": {"checkpoint": "nowhere"}}}, "nowhere: no flow checkpoint here"),
         ({"rows": {"a": {"checkpoint": "x", "batch": 3}}}, "'batch' has no effect beside 'checkp"),
-        ({"rows": {"a": {}, "b": {"from": "c"}}}, r"rows.b: 'from' names no row .*\(a\)"),
+        ({"rows": {"a": {}, "b": {"from": "c"}}}, r"rows.b: 'from' names no row .*\(rows: a\)"),
         ({"rows": {"a": {}, "b": {"from": "b"}}}, "rows.b: 'from' names no row"),
         (
             {"rows": {"a": {}, "b": {"from": "a", "batch": 2}}},
@@ -47,7 +47,10 @@ from reidaug.experiments.compare import compare
         ),
         ({"rows": {"identity": {}}}, "'identity' cannot name a row"),
         ({"rows": {"../a": {}}}, "'../a' cannot name a row"),
-        ({"rows": {"a": {}, "b": {"untrained": "c"}}}, r"rows.b: 'untrained' names no row .*\(a\)"),
+        (
+            {"rows": {"a": {}, "b": {"untrained": "c"}}},
+            r"rows.b: 'untrained' names no row .*\(rows: a\)",
+        ),
         ({"rows": {"a": {}, "b": {"untrained": "a", "batch": 2}}}, "no effect beside 'untrained'"),
         ({"seeds": (1, 1)}, "seeds: each seed once"),
         ({"seeds": (0, 1), "rows": {"a": {"seed": 2}}}, "a: 'seed' has no effect beside 'seeds'"),

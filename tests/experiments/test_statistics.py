@@ -177,3 +177,12 @@ def test_p_is_of_the_same_draws_as_the_interval():
     shifted = np.concatenate((np.full(25, -1.0), np.full(25, 1.0)))
     even = ArmScores(np.array([10.0, 10.0]), np.array([10 + shifted] * 2))
     assert gain(even, arm(10.0, 10.0, spread=np.zeros(50))).p > 0.9
+
+
+def test_the_method_is_no_control_of_its_own():
+    arms = {"a": arm(12, 15), "b": arm(10, 14)}
+    found = compare(
+        arms, np.arange(50), method="a", baseline="b", controls=("a", "b"), ceiling=None
+    )
+    assert found.gain_over_best_control is not None
+    assert found.gain_over_best_control.vs == "b"

@@ -1,3 +1,6 @@
+import importlib
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -7,9 +10,11 @@ from flow_figures import images, poses, tiny
 
 from reidaug.errors import ReidaugError
 from reidaug.files import checksum
-from reidaug.flow.checkpoint import is_whole, load_checkpoint, save_checkpoint
+from reidaug.flow.checkpoint import changed_code, is_whole, load_checkpoint, save_checkpoint
+from reidaug.flow.closed_form import Identity
 from reidaug.flow.unwarpme.warping import UnWarpME
 
+CLOSED = "reidaug.flow.closed_form:Identity"
 RECIPE = {
     "estimator": {
         "class": "reidaug.flow.unwarpme:UnWarpME",
@@ -100,3 +105,38 @@ def test_checksums_kept_elsewhere_mend_those_of_a_checkpoint(tmp_path: Path) -> 
     spoil(sums, "half")
     spoil(tmp_path / "model.safetensors", "bit")
     assert not is_whole(tmp_path, known)
+
+
+@pytest.fixture
+def own_class(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
+    """Write the module of an estimator of the user's own, as a new process finds it."""
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+
+    def write(shift: str) -> None:
+        source = "from reidaug.flow.closed_form import Identity\n\nclass Mine(Identity):\n"
+        (tmp_path / "users_flow.py").write_text(f"{source}    shift = {shift}\n")
+        sys.modules.pop("users_flow", None)
+        importlib.invalidate_caches()
+        importlib.import_module("users_flow")
+
+    yield write
+    sys.modules.pop("users_flow", None)
+
+
+def test_code_that_changed_since_the_training_is_told(
+    tmp_path: Path, own_class: Callable[[str], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    own_class("1")
+    estimator = importlib.import_module("users_flow").Mine()
+    recipe = {"estimator": {"class": "users_flow:Mine"}}
+    save_checkpoint(tmp_path / "flow", estimator, recipe)
+    for shift, told in (("1  # a word", 0), ("2", 1), ("2", 0)):  # once in a process
+        own_class(shift)
+        load_checkpoint(tmp_path / "flow")
+        assert changed_code(tmp_path / "flow") == (("users_flow",) if shift == "2" else ())
+        assert capsys.readouterr().err.count("the code of users_flow is not what") == told
+    save_checkpoint(tmp_path / "closed", Identity(), {"estimator": {"class": CLOSED}})
+    assert {path.name for path in (tmp_path / "closed").iterdir()} == {
+        "model.safetensors", "recipe.yaml", "checksums.json",
+    }  # fmt: skip

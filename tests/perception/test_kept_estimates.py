@@ -316,3 +316,64 @@ def test_what_lies_beside_is_made_again_when_a_crop_changes(
     poses(crops, out)
     poses(crops, tmp_path / "afresh")
     assert content(out) == content(tmp_path / "afresh")
+
+
+@pytest.mark.parametrize(
+    ("names", "changed"),
+    [
+        (["k.report.json"], True),
+        (["k.report.json", "k.checksums.json"], True),
+        (["k.checksums.json", "k.sheet.png", "k.left_out.txt"], False),
+        (["k.checksums.json", ".k.csv.estimates/masks.json"], False),
+    ],
+)
+def test_two_faults_at_once_heal(
+    crops: Path, tmp_path: Path, names: list[str], *, changed: bool
+) -> None:
+    out, before = tmp_path / "out", (crops / "002.png").read_bytes()
+    poses(crops, out)
+    whole = shown(out)
+    if changed:
+        draw(crops / "002.png", 77)
+    for name in names:
+        spoil(out / name, "garbage")
+    poses(crops, out)
+    assert (shown(out) != whole) == changed
+    if changed:
+        (crops / "002.png").write_bytes(before)
+        poses(crops, out)
+        assert shown(out) == whole
+
+
+def shown(place: Path) -> dict[str, bytes]:
+    """What a user sees of a run."""
+    return {name: own for name, own in content(place).items() if not name.startswith(".")}
+
+
+def test_poses_damaged_with_their_checksums_are_told_and_made_again(
+    crops: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    poses(crops, out)
+    before = (out / "k.csv").read_bytes()
+    for name in ("k.csv", "k.checksums.json", "k.report.json"):
+        spoil(out / name, "garbage")
+    with pytest.raises(ReidaugError, match=r"k.csv was changed since.*, or delete it"):
+        poses(crops, out)
+    (out / "k.csv").unlink()
+    for name in ("k.report.json", "k.checksums.json"):
+        assert "move it" in (told := message(crops, out)), told
+        (out / name).unlink()
+    while "move it" in (told := message(crops, out)):
+        Path(told.split()[0]).unlink()
+    assert told == ""
+    assert (out / "k.csv").read_bytes() == before
+
+
+def message(crops: Path, out: Path) -> str:
+    """What a run ends with; nothing where it ends well."""
+    try:
+        poses(crops, out)
+    except ReidaugError as error:
+        return str(error)
+    return ""

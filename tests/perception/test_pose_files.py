@@ -182,7 +182,9 @@ def test_damaged_files_of_poses_are_made_again_or_told(posed, tmp_path: Path, ca
 def test_other_work_stays_when_the_report_is_damaged(posed, tmp_path: Path, capfd) -> None:
     spoil(tmp_path / "k.report.json", "half")
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
-    drawn_person((64, 32), 9)[0].save(tmp_path / "crops" / "009.png")
+    for k, crop in enumerate(sorted((tmp_path / "crops").iterdir())):
+        drawn_person((64, 32), 9 + k)[0].save(crop)
+        before[crop] = crop.read_bytes()
     assert reidaug(*posed) == 1
     assert "k.csv is there already, and not of these crops" in capfd.readouterr().err
     assert {path: path.read_bytes() for path in before} == before

@@ -602,6 +602,10 @@ def test_a_network_inside_of_wrappers_that_nobody_knows_loads(tmp_path: Path, pr
     ("nested", "names"),
     [
         (False, ("student", "teacher")),
+        (False, ("model", "net")),
+        (False, ("model", "ema")),
+        (False, ("module.backbone", "module.teacher")),
+        (False, ("", "ema")),
         (True, ("student", "teacher")),
         (True, ("model", "model_ema")),
         (True, ("state_dict", "state_dict_ema")),
@@ -611,10 +615,23 @@ def test_networks_that_fit_alike_are_named(tmp_path: Path, nested, names):
     first, second = small().state_dict(), {k: 2 * v for k, v in small().state_dict().items()}
     parts = dict(zip(names, (first, second), strict=True))
     flat = {f"{part}.{key}": value for part, state in parts.items() for key, value in state.items()}
+    flat = {key.removeprefix("."): value for key, value in flat.items()}
     torch.save(parts if nested else flat, tmp_path / "w.pth")
     loaded = load_weights(target := small(), tmp_path / "w.pth")
     assert all(torch.equal(value, first[key]) for key, value in target.state_dict().items())
     assert f"'{names[1]}' would fit as well" in loaded.summary
+
+
+def test_networks_are_not_mixed_where_one_lacks_something(tmp_path: Path):
+    first, second = small().state_dict(), {k: 2 * v for k, v in small().state_dict().items()}
+    lacking = next(key for key in first if key.endswith("running_mean"))
+    del first[lacking]
+    flat = {f"model.{key}": value for key, value in first.items()}
+    torch.save(flat | {f"net.{key}": v for key, v in second.items()}, tmp_path / "w.pth")
+    loaded = load_weights(target := small(), tmp_path / "w.pth")
+    assert loaded.part == "net"
+    assert "'model' would fit as well: to take that, save it alone" in loaded.summary
+    assert all(torch.equal(value, second[key]) for key, value in target.state_dict().items())
 
 
 @pytest.mark.parametrize(
