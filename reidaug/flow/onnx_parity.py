@@ -62,7 +62,7 @@ def parity(
     worst = max(found, key=lambda row: np.nan_to_num(row.mean, nan=np.inf))
     if not worst.mean <= LIMIT:
         raise ReidaugError(
-            f"the graph is not its estimator: flows of {worst.pairs} pairs differ by "
+            f"the graph is not its estimator: flows of a batch of {worst.pairs} differ by "
             f"{worst.mean:.3g} pixels on average, more than {LIMIT:g}; nothing is written"
         )
     return found
