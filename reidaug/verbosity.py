@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from enum import Enum
 from pathlib import Path
-from typing import TextIO
 
 VARIABLE = "REIDAUG_VERBOSITY"
 FILES_SHOWN = 3  # of one folder
@@ -75,7 +74,7 @@ def detail(line: str) -> None:
 def progress_line(line: str, *, beside: bool = True) -> None:
     """Print a line about the work, unless --quiet hides it: beside the result, or with it."""
     if not is_quiet():
-        _print(line, sys.stderr if beside else sys.stdout)
+        _print(line, beside=beside)
 
 
 def reading(path: Path) -> None:
@@ -119,7 +118,7 @@ def in_lines(total: int, what: str, unit: str, *, every: float) -> Callable[[int
     return advance
 
 
-def _print(line: str, stream: TextIO | None = None) -> None:
-    stream = stream or sys.stderr
+def _print(line: str, *, beside: bool = True) -> None:
+    stream = sys.stderr if beside else sys.stdout
     stream.write(f"{line}\n")
     stream.flush()

@@ -1,0 +1,106 @@
+"""`reidaug export`, and what docs/onnx.md does with the file, where torch cannot be imported."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from commandline import reidaug
+from docs_page import listings
+from exported_graph import NAME
+from PIL import Image
+
+from reidaug.data.keypoints import read_keypoints
+from reidaug.flow.builtin import load_flow
+from reidaug.geometry.pose import Pose, on_canvas
+from reidaug.geometry.warp import warp
+
+WITHOUT = """\
+import runpy, sys
+class Nothing:
+    def find_spec(self, name, path=None, target=None):
+        if name.split('.')[0] in ('torch', 'reidaug'):
+            raise ImportError(name)
+sys.meta_path.insert(0, Nothing())
+sys.argv = sys.argv[1:]
+runpy.run_path(sys.argv[0], run_name='__main__')
+"""
+
+
+@pytest.fixture(scope="module")
+def graph(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file = tmp_path_factory.mktemp("graph") / "flow.onnx"
+    assert reidaug("export", NAME, "--out", file, "--size", "64x32") == 0
+    return file
+
+
+def test_the_command_writes_a_graph_and_prints_its_parity(
+    graph: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert onnx.load(graph).producer_name == "reidaug"
+    assert reidaug("export", NAME, "--out", graph, "--size", "64x32") == 0  # the earlier one
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("1 pair: flow within ") and " px of torch's, " in lines[0]
+    assert lines[1].startswith("3 pairs: flow within ") and lines[1].endswith(" of 255")
+    assert lines[2:] == [
+        f"{graph}: 0.0 MB, opset 18, images 64x32",
+        "gives flow batch x 2 x 64 x 32, warp batch x 3 x 64 x 32",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--size", "128"], "height x width such as 128x64"),
+        (["--size", "4x9999"], "each 8 to 2048"),
+        (["--opset", "9"], "18<=x<=23"),
+        (["--out", "missing/flow.onnx"], "name a file in a folder that is there"),
+    ],
+)
+def test_what_a_user_gets_wrong_is_one_line(
+    arguments: list[str], says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert reidaug("export", NAME, "--out", tmp_path / "flow.onnx", *arguments) == 2
+    error = capsys.readouterr().err
+    assert says in error and "Traceback" not in error
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_random_warp_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert reidaug("export", "random-tps", "--out", tmp_path / "flow.onnx") == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_the_page_warps_a_rendered_crop_without_torch(
+    graph: Path, rendered_market: Path, tmp_path: Path
+) -> None:
+    (text,) = listings("onnx.md", "python")
+    script = tmp_path / text.splitlines()[0].removeprefix("# ")
+    script.write_text(text)
+    crops, file = rendered_market / "bounding_box_train", keypoints_of(rendered_market)
+    source, target = (path.name for path in sorted(crops.glob("*.jpg"))[:3:2])
+    out = tmp_path / "warp.png"
+    arguments = [str(part) for part in (script, graph, crops, file, source, target, out)]
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT, *arguments], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    image = Image.open(crops / source).convert("RGB")
+    size = (image.height, image.width)
+    pixels = torch.from_numpy(np.array(image.resize((32, 64)), np.float32))
+    pixels = pixels.permute(2, 0, 1)[None] / 255
+    known = read_keypoints(file).poses
+    poses = [on_canvas(known[name], size, (64, 32)) for name in (source, target)]
+    flow = load_flow(NAME)(pixels, *(Pose(p.xy[None], p.visible[None]) for p in poses))
+    expected = warp(pixels, flow)[0].permute(1, 2, 0) * 255
+    found = np.asarray(Image.open(out), np.float32)
+    assert np.abs(found - expected.numpy()).max() <= 1
+    assert np.abs(found - pixels[0].permute(1, 2, 0).numpy() * 255).mean() > 2
+
+
+def keypoints_of(root: Path) -> Path:
+    (file,) = root.glob("*annotation-train.csv")
+    return file
