@@ -145,6 +145,8 @@ def write_graph(
         ReidaugError: No graph can hold the estimator.
         UsageError: It takes no images of this size.
     """
+    import onnx
+
     if estimator.no_graph:
         raise UsageError(f"flow {name}: no graph can hold it: {estimator.no_graph}")
     graph = graph_of(estimator)
@@ -173,11 +175,15 @@ def write_graph(
             f"flow {name}: no graph can hold it as it is written: {reason[0][:300]}"
         ) from error
     assert written is not None
-    content = _finished(written.model_proto, name, size, about)
-    if len(content) > MOST_BYTES:
-        raise ReidaugError(
-            f"flow {name}: {len(content):,} bytes; an ONNX file holds {MOST_BYTES:,}"
-        )
+    model = written.model_proto
+    if (count := model.ByteSize()) > MOST_BYTES:
+        raise ReidaugError(f"flow {name}: {count:,} bytes; an ONNX file holds {MOST_BYTES:,}")
+    content = _finished(model, name, size, about)
+    try:
+        onnx.checker.check_model(model)
+    except onnx.checker.ValidationError as error:
+        reason = str(error).splitlines()[0][:300]
+        raise ReidaugError(f"flow {name}: opset {opset} does not hold it: {reason}") from None
     return content
 
 

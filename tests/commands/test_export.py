@@ -12,9 +12,11 @@ from commandline import reidaug
 from docs_page import listings
 from exported_graph import NAME
 from PIL import Image
+from small_surfaces import ESTIMATOR
 
 from reidaug.data.keypoints import read_keypoints
 from reidaug.flow.builtin import load_flow
+from reidaug.flow.checkpoint import build_estimator, save_checkpoint
 from reidaug.geometry.pose import Pose, on_canvas
 from reidaug.geometry.warp import warp
 
@@ -74,20 +76,32 @@ def test_a_random_warp_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert capsys.readouterr().err.count("\n") == 1
 
 
+def run_page(folder: Path, *arguments: object) -> Path:
+    """Run the page's script; gives what it writes."""
+    (text,) = listings("onnx.md", "python")
+    script = folder / text.splitlines()[0].removeprefix("# ")
+    script.write_text(text)
+    words = [str(part) for part in (script, *arguments)]
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT, *words], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return folder / "warp.png"
+
+
+def crops_of(root: Path) -> tuple[Path, Path, str, str]:
+    """Folder of crops, their keypoints, and two of their names."""
+    crops = root / "bounding_box_train"
+    source, target = (path.name for path in sorted(crops.glob("*.jpg"))[:3:2])
+    (file,) = root.glob("*annotation-train.csv")
+    return crops, file, source, target
+
+
 def test_the_page_warps_a_rendered_crop_without_torch(
     graph: Path, rendered_market: Path, tmp_path: Path
 ) -> None:
-    (text,) = listings("onnx.md", "python")
-    script = tmp_path / text.splitlines()[0].removeprefix("# ")
-    script.write_text(text)
-    crops, file = rendered_market / "bounding_box_train", keypoints_of(rendered_market)
-    source, target = (path.name for path in sorted(crops.glob("*.jpg"))[:3:2])
-    out = tmp_path / "warp.png"
-    arguments = [str(part) for part in (script, graph, crops, file, source, target, out)]
-    done = subprocess.run(
-        [sys.executable, "-c", WITHOUT, *arguments], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
+    crops, file, source, target = crops_of(rendered_market)
+    out = run_page(tmp_path, graph, crops, file, source, target, tmp_path / "warp.png")
     image = Image.open(crops / source).convert("RGB")
     size = (image.height, image.width)
     pixels = torch.from_numpy(np.array(image.resize((32, 64)), np.float32))
@@ -101,6 +115,18 @@ def test_the_page_warps_a_rendered_crop_without_torch(
     assert np.abs(found - pixels[0].permute(1, 2, 0).numpy() * 255).mean() > 2
 
 
-def keypoints_of(root: Path) -> Path:
-    (file,) = root.glob("*annotation-train.csv")
-    return file
+@pytest.mark.slow
+def test_the_page_cuts_people_whom_surface_flow_sees(rendered_market: Path, tmp_path: Path) -> None:
+    network = ESTIMATOR | {"canvas": [64, 32]}
+    torch.default_generator.manual_seed(0)
+    save_checkpoint(tmp_path / "own", build_estimator(network), {"estimator": network})
+    graph = tmp_path / "own.onnx"
+    assert reidaug("export", tmp_path / "own", "--out", graph, "--size", "64x32") == 0
+    crops, file, source, target = crops_of(rendered_market)
+    mask = rendered_market / "masks" / f"{Path(source).stem}.png"
+    out = tmp_path / "warp.png"
+    found = np.asarray(
+        Image.open(run_page(tmp_path, graph, crops, file, source, target, out, mask))
+    )
+    grey = (found == 128).all(-1).mean()
+    assert found.shape == (64, 32, 3) and 0.05 < grey < 1
