@@ -2,7 +2,6 @@
 
 import re
 from pathlib import Path
-from typing import Any
 
 import click
 import torch
@@ -19,22 +18,19 @@ from reidaug.geometry.silhouette import resized
 SIDES = range(8, 2049)
 
 
-class SizeType(click.ParamType):
-    """(height, width) of images, written HxW."""
-
-    name = "HxW"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Size:
-        """Convert an option's text."""
-        found = re.fullmatch(r"(\d{1,5})x(\d{1,5})", str(value))
-        height, width = map(int, found.groups()) if found else (0, 0)
-        if height not in SIDES or width not in SIDES:
-            self.fail(
-                f"{value}: height x width such as 128x64, each {SIDES[0]} to {SIDES[-1]}.",
-                param,
-                ctx,
-            )
-        return (height, width)
+def _size(context: click.Context, option: click.Parameter, text: str | None) -> Size | None:
+    """Read (height, width) of images, written HxW."""
+    if text is None:
+        return None
+    found = re.fullmatch(r"(\d{1,5})x(\d{1,5})", text)
+    height, width = map(int, found.groups()) if found else (0, 0)
+    if height not in SIDES or width not in SIDES:
+        raise click.BadParameter(
+            f"{text}: height x width such as 128x64, each {SIDES[0]} to {SIDES[-1]}.",
+            context,
+            option,
+        )
+    return (height, width)
 
 
 @click.command("export")
@@ -49,7 +45,8 @@ class SizeType(click.ParamType):
 )
 @click.option(
     "--size",
-    type=SizeType(),
+    metavar="HxW",
+    callback=_size,
     help="Height and width of the images. [default: those of FLOW's training, else 128x64]",
 )
 def command(flow: str, out: Path, opset: int, size: Size | None) -> None:

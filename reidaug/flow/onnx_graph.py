@@ -6,6 +6,7 @@ Any number of pairs goes through a graph at once; the size of the images is fixe
 import contextlib
 import io
 import logging
+import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -170,9 +171,8 @@ def write_graph(
                 optimize=False,  # it takes numbers such as 1e-12 for 0 and leaves them out
             )
     except Exception as error:  # torch raises whatever an operator or a guard raises
-        reason = str(error.__cause__ or error).strip().splitlines() or [type(error).__name__]
         raise ReidaugError(
-            f"flow {name}: no graph can hold it as it is written: {reason[0][:300]}"
+            f"flow {name}: no graph can hold it as it is written: {_reason(error)}"
         ) from error
     assert written is not None
     model = written.model_proto
@@ -203,6 +203,18 @@ def example_inputs(graph: FlowGraph | PersonGraph, size: Size) -> tuple[Tensor, 
     return tuple(values[name] for name in graph.inputs)
 
 
+def _reason(error: Exception) -> str:
+    """Say in one line why a graph cannot hold an estimator."""
+    text = str(error.__cause__ or error).strip()
+    if "data-dependent" in text:
+        return "it asks the inputs which way to go (write torch.where in place of if)"
+    if "Constraints violated" in text:
+        return "it takes the number of pairs for a constant (a loop over pairs, or len)"
+    if operator := re.search(r"torch\.ops\.(aten\.\w+)", text):
+        return f"ONNX has no operator for {operator[1]}"
+    return (text.splitlines() or [type(error).__name__])[0][:300]
+
+
 def _same_batch(first: Tensor, *rest: Tensor) -> None:
     """Tell the tracer at once that all inputs have the same number of pairs."""
     for part in rest:
@@ -212,10 +224,15 @@ def _same_batch(first: Tensor, *rest: Tensor) -> None:
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
     """Silence what torch and onnxscript say of their own work."""
-    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+    nowhere = io.StringIO()
+    with (
+        warnings.catch_warnings(),
+        contextlib.redirect_stdout(nowhere),
+        contextlib.redirect_stderr(nowhere),
+    ):
         warnings.simplefilter("ignore")
         before = logging.root.manager.disable
-        logging.disable(logging.WARNING)
+        logging.disable(logging.CRITICAL)
         try:
             yield
         finally:

@@ -1,5 +1,7 @@
 """`reidaug export`, and what docs/onnx.md does with the file, where torch cannot be imported."""
 
+import contextlib
+import io
 import subprocess
 import sys
 from pathlib import Path
@@ -10,10 +12,11 @@ import pytest
 import torch
 from commandline import reidaug
 from docs_page import listings
-from exported_graph import NAME
+from exported_graph import NAME, small_graph
 from PIL import Image
 from small_surfaces import ESTIMATOR
 
+from reidaug import __version__
 from reidaug.data.keypoints import read_keypoints
 from reidaug.flow.builtin import load_flow
 from reidaug.flow.checkpoint import build_estimator, save_checkpoint
@@ -33,18 +36,25 @@ runpy.run_path(sys.argv[0], run_name='__main__')
 
 
 @pytest.fixture(scope="module")
-def graph(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def exported(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A graph, written over an earlier one, and what the command printed."""
     file = tmp_path_factory.mktemp("graph") / "flow.onnx"
-    assert reidaug("export", NAME, "--out", file, "--size", "64x32") == 0
-    return file
+    file.write_bytes(small_graph())
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        assert reidaug("export", NAME, "--out", file, "--size", "64x32") == 0
+    return file, printed.getvalue()
 
 
-def test_the_command_writes_a_graph_and_prints_its_parity(
-    graph: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert onnx.load(graph).producer_name == "reidaug"
-    assert reidaug("export", NAME, "--out", graph, "--size", "64x32") == 0  # the earlier one
-    lines = capsys.readouterr().out.splitlines()
+@pytest.fixture(scope="module")
+def graph(exported: tuple[Path, str]) -> Path:
+    return exported[0]
+
+
+def test_the_command_writes_a_graph_and_prints_its_parity(exported: tuple[Path, str]) -> None:
+    graph, printed = exported
+    model = onnx.load(graph)
+    assert model.producer_name == "reidaug" and model.producer_version == __version__
+    lines = printed.splitlines()
     assert lines[0].startswith("1 pair: flow within ") and " px of torch's, " in lines[0]
     assert lines[1].startswith("3 pairs: flow within ") and lines[1].endswith(" of 255")
     assert lines[2:] == [
