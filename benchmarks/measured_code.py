@@ -40,6 +40,9 @@ ROOMS: Mapping[str, tuple[str, ...]] = {
     "low_data": _FEW_POSES,
     "mutants": ("reidaug/geometry", "reidaug/flow", "reidaug/reid", "reidaug/augment", "tests"),
     "neighbours": (_SEARCH,),
+    "onnx_rate": (
+        *_ESTIMATORS, "reidaug/flow/graph_operators.py", "reidaug/flow/onnx_graph.py"
+    ),
     "photographs": (*_WARPS, *_RETRIEVAL, _POSE, "recipes/photographs"),
     "play_latency": (*_WARPS, "reidaug/app/play"),
     "pose_errors": (_PEOPLE, _POSE),
@@ -71,7 +74,8 @@ KEEPING = {
     "torchreid_images warp_inputs warp_manifest warp_sheet",
     "experiments": "beforehand cell_inputs compare_text demo demo_report demo_samples run_grid "
     "tables query_results",
-    "flow": "builtin checkpoint class_sources components",
+    "flow": "builtin checkpoint class_sources components graph_operators onnx_file onnx_graph "
+    "onnx_parity",
     "people3d": "render_run",
     "perception": "dataset_poses kept_estimates pose_files pose_records pose_report pose_sheet "
     "pose_sums provenance weights",

@@ -11,6 +11,7 @@ from typing import Any
 from adaptation_tables import adaptation_uses
 from flow_tables import TITLES, drawn, page, sizes, table1
 from multiplicity import share_words
+from onnx_rate import rates
 from photograph_arm_tables import beside_rendered, compared, headline, job, settings, source
 from photograph_tables import averaging, round_trips
 from pose_tables import accuracy, tries
@@ -76,6 +77,7 @@ def pages() -> dict[Path, Sequence[str]]:
         ),
         ROOT / "docs" / "test-time-averaging.md": (averaged(),),
         ROOT / "docs" / "dgnet.md": (adapted(),),
+        ROOT / "docs" / "onnx.md": ("\n".join(rates(RESULTS)),),
         ROOT / "docs" / "reliability.md": reliability(),
         TEMPLATES / "photographs.html": ("\n".join(beside_rendered(RESULTS)),),
     }

@@ -2,15 +2,17 @@
 
 import signal
 import sys
+import time
 import traceback
 from importlib import import_module
 from typing import NamedTuple
 
 import click
+from click.shell_completion import CompletionItem
 
 from reidaug import __version__
 from reidaug.children import safe_children
-from reidaug.errors import ReidaugError, require_extra
+from reidaug.errors import ReidaugError, UsageError, require_extra
 from reidaug.interruptions import (
     Terminated,
     interruptible,
@@ -19,6 +21,14 @@ from reidaug.interruptions import (
     raise_from_now_on,
 )
 from reidaug.locks import locks_of_a_command
+from reidaug.verbosity import (
+    Verbosity,
+    detail,
+    is_verbose,
+    of_a_command,
+    set_verbosity,
+    verbosity,
+)
 
 
 class Entry(NamedTuple):
@@ -41,6 +51,7 @@ COMMANDS = {
     "compare": Entry(
         "compare", "Train flow estimators on equal terms and score them side by side.", "train"
     ),
+    "export": Entry("export", "Write a flow estimator as an ONNX graph.", "onnx"),
     "study": Entry("study", "Let people judge warps by eye, blind, as in the paper.", "app"),
     "synth": Entry("synth", "Render people: pairs with exact flow, or a dataset."),
     "play": Entry("play", "Draw a pose in a browser and see a crop warped into it.", "app"),
@@ -49,6 +60,7 @@ COMMANDS = {
 """The commands in the order a newcomer meets them."""
 
 EXTRAS = {
+    "onnx": ("onnx", "onnxruntime", "onnxscript"),
     "app": ("jinja2", "starlette", "uvicorn"),
     "train": ("accelerate", "tabulate", "tensorboard", "torchmetrics"),
     "reid": ("accelerate", "matplotlib", "sklearn"),
@@ -56,6 +68,40 @@ EXTRAS = {
     "demo": ("accelerate", "anny", "jinja2", "matplotlib", "sklearn", "torchmetrics", "warp"),
 }
 """Modules that an extra brings, as far as commands import them at once."""
+
+FIRST = """\
+Try first:
+  reidaug demo                          the whole pipeline on rendered people, 15 to 25 minutes
+  reidaug check DATASET                 what is wrong with your crops, and what to do about it
+  reidaug augment DATASET --out warps   your crops in the poses of others
+reidaug --help lists all commands, reidaug COMMAND --help what each can do.
+"""
+COMPLETION = """\
+Completion of commands, options and values: put  eval "$(_REIDAUG_COMPLETE=bash_source reidaug)"
+into ~/.bashrc; in zsh and fish it is zsh_source and fish_source."""
+
+
+def _choose(context: click.Context, option: click.Parameter, chosen: bool) -> None:
+    """Take --quiet or --verbose, before the command's name or after it."""
+    if not chosen:
+        return
+    level = Verbosity(option.name)
+    if verbosity() not in (Verbosity.NORMAL, level):
+        raise click.UsageError("--quiet and --verbose: choose one", context)
+    set_verbosity(level)
+
+
+LOUDNESS: list[click.Parameter] = [
+    click.Option(
+        ["-q", "--quiet"], is_flag=True, expose_value=False, is_eager=True, callback=_choose,
+        help="Print results, warnings and errors alone.",
+    ),
+    click.Option(
+        ["-v", "--verbose"], is_flag=True, expose_value=False, is_eager=True, callback=_choose,
+        help="Also print which files are read, how long it takes, and an error's traceback.",
+    ),
+]  # fmt: skip
+"""Options of all commands."""
 
 
 class LazyGroup(click.Group):
@@ -74,10 +120,22 @@ class LazyGroup(click.Group):
         entry = COMMANDS.get(cmd_name)
         if entry is None:
             return None
-        require_extra(entry.extra, *EXTRAS.get(entry.extra, ()))
+        try:
+            require_extra(entry.extra, *EXTRAS.get(entry.extra, ()))
+        except UsageError:
+            if ctx.resilient_parsing:  # a shell asks for completions
+                return None
+            raise
         command: click.Command = import_module(f"reidaug.commands.{entry.module}").command
+        with_loudness(command)
         raise_from_now_on()
         return command
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Complete the name of a command, without importing any."""
+        names = [name for name in COMMANDS if name.startswith(incomplete)]
+        options = click.Command.shell_complete(self, ctx, incomplete)
+        return [CompletionItem(name, help=COMMANDS[name].help) for name in names] + options
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands without importing them."""
@@ -85,11 +143,29 @@ class LazyGroup(click.Group):
             formatter.write_dl([(name, entry.help) for name, entry in COMMANDS.items()])
 
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+def with_loudness(command: click.Command) -> click.Command:
+    """Give a command, and those that it is a group of, the options of all commands."""
+    command.params += [option for option in LOUDNESS if option not in command.params]
+    for inner in command.commands.values() if isinstance(command, click.Group) else ():
+        with_loudness(inner)
+    return command
+
+
+@click.group(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    invoke_without_command=True,
+    epilog=COMPLETION,
+)
 @click.version_option(__version__, prog_name="reidaug")
-@click.option("-v", "--verbose", is_flag=True, help="Show the traceback of an error.")
-def group(verbose: bool) -> None:
+@click.pass_context
+def group(context: click.Context) -> None:
     """More poses for person re-identification: learn a flow, warp a dataset, measure honestly."""
+    if context.invoked_subcommand is None:
+        click.echo(FIRST, nl=False)
+
+
+with_loudness(group)
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -103,18 +179,27 @@ def main(argv: list[str] | None = None) -> None:
             143 terminated.
     """
     argv = sys.argv[1:] if argv is None else argv
+    with of_a_command():
+        started = time.monotonic()
+        code = _run(argv)
+        detail(f"reidaug: {time.monotonic() - started:.1f} s")
+    sys.exit(code)
+
+
+def _run(argv: list[str]) -> int:
+    """Run a command; gives its exit code."""
     try:
         with interruptible(), safe_children(), locks_of_a_command():
             group.main(argv, prog_name="reidaug", standalone_mode=False)
     except click.ClickException as error:
         error.show()
-        sys.exit(error.exit_code)
+        return error.exit_code
     except (Exception, KeyboardInterrupt) as error:
         interruption = interruption_in(error)
         if interruption is not None:
             number = signal.SIGTERM if isinstance(interruption, Terminated) else signal.SIGINT
             click.echo(line_of(number), err=True)
-            sys.exit(128 + number)
+            return 128 + number
         if isinstance(error, click.Abort):  # which click makes of an `EOFError`, the user's Ctrl-D
             line = f"a file is shorter than it should be ({error.__cause__}); reidaug -v "
             line += f"{' '.join(argv[:1])} shows which"
@@ -122,11 +207,11 @@ def main(argv: list[str] | None = None) -> None:
             line = _one_line(error)
         else:
             raise
-        if argv[:1] in (["-v"], ["--verbose"]):
+        if is_verbose():
             traceback.print_exception(error.__cause__ if isinstance(error, click.Abort) else error)
         click.echo(f"reidaug: {line}", err=True)
-        sys.exit(error.exit_code if isinstance(error, ReidaugError) else 1)
-    sys.exit(0)
+        return error.exit_code if isinstance(error, ReidaugError) else 1
+    return 0
 
 
 def _one_line(error: Exception) -> str:

@@ -12,6 +12,7 @@ from contextvars import ContextVar
 from pathlib import Path
 
 from reidaug.errors import ReidaugError
+from reidaug.verbosity import reading
 
 LONGEST_NAME = 255
 """Bytes of the longest file name of usual file systems."""
@@ -184,6 +185,7 @@ def check_regular(path: Path, *, what: str = "file") -> int:
     if not stat.S_ISREG(status.st_mode):
         kind = _KINDS.get(stat.S_IFMT(status.st_mode), "no regular file")
         raise ReidaugError(f"{path}: is {kind}; only regular files are read")
+    reading(path)
     return status.st_size
 
 

@@ -38,6 +38,7 @@ from reidaug.kept_recipe import (
     values_of,
 )
 from reidaug.locks import LOCK, Lock, lock, look
+from reidaug.verbosity import detail, in_lines, is_quiet
 
 RECIPE, REPORT, LOG = "recipe.yaml", "report.json", "log.jsonl"
 SECONDS_BETWEEN_LINES = 10.0
@@ -322,8 +323,10 @@ def counter(
     *, total: int, what: str, unit: str = "it", lines: bool = False
 ) -> Iterator[Callable[[int], None]]:
     """Yield a function for the number of items just done; for the arguments see `progress`."""
-    if sys.stderr.isatty() and not lines:
-        started = time.monotonic()
+    started = time.monotonic()
+    if is_quiet():
+        yield lambda done: None
+    elif sys.stderr.isatty() and not lines:
 
         def rate(done: int | None) -> str:
             return f"{(done or 0) / max(time.monotonic() - started, 1e-9):.1f} {unit}/s"
@@ -332,18 +335,6 @@ def counter(
             length=total, label=what, show_pos=True, file=sys.stderr, item_show_func=rate
         ) as bar:
             yield lambda done: bar.update(done, bar.pos + done)
-        return
-    started = shown = time.monotonic()
-    count = 0
-
-    def advance(done: int) -> None:
-        nonlocal count, shown
-        count += done
-        now = time.monotonic()
-        if count >= total or now - shown >= SECONDS_BETWEEN_LINES:
-            shown = now
-            rate = count / max(now - started, 1e-9)
-            left = (total - count) / max(rate, 1e-9)
-            notice(f"{what}: {count}/{total} ({rate:.1f} {unit}/s, {left:.0f} s left)")
-
-    yield advance
+    else:
+        yield in_lines(total, what, unit, every=SECONDS_BETWEEN_LINES)
+    detail(f"{what}: {time.monotonic() - started:.1f} s for {total} {unit}")

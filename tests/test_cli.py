@@ -1,10 +1,12 @@
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import click
 import pytest
+from commandline import reidaug
 
 from reidaug import cli
 
@@ -67,6 +69,76 @@ def test_an_interruption_that_a_library_made_an_error_of_is_one_line(
         cli.main(["augment"])
     assert stop.value.code == 130
     assert capsys.readouterr().err.startswith("reidaug: interrupted; run the same command again")
+
+
+def test_without_a_command_it_says_what_to_try_first(capsys) -> None:
+    assert reidaug() == 0
+    lines = capsys.readouterr().out.splitlines()
+    tried = [line.split()[1] for line in lines if line.startswith("  reidaug ")]
+    assert tried == ["demo", "check", "augment"]
+    assert all(name in cli.COMMANDS for name in tried)
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_loudness_is_chosen_before_or_after_the_command(before: bool, tmp_path, capsys) -> None:
+    crops = tmp_path / "crops"
+    crops.mkdir()
+    (crops / "a.jpg").write_bytes(b"no image")
+    command = ["check", str(crops), "--workers", "1"]
+    for option, said in (("-q", False), ("--quiet", False), ("-v", True), ("--verbose", True)):
+        reidaug(*([option, *command] if before else [*command, option]))
+        error = capsys.readouterr().err
+        assert (f"reading {crops / 'a.jpg'}" in error) == said
+        assert ("Traceback" in error) == said
+        assert error.splitlines()[-1].endswith(" s") == said
+    assert reidaug("-q", "check", "-v", crops) == 2
+    assert "choose one" in capsys.readouterr().err
+
+
+def test_commands_and_those_below_them_have_the_options_of_all() -> None:
+    for name in ("check", "synth", "synth"):  # taken twice, they have the options once
+        command = cli.group.get_command(click.Context(cli.group), name)
+        inner = getattr(command, "commands", {}).values()
+        for found in (command, *inner):
+            flags = [flag for option in found.params for flag in option.opts]
+            assert len(flags) == len(set(flags))
+            assert {"--quiet", "-q", "--verbose", "-v"} <= set(flags)
+
+
+def completed(words: str, monkeypatch, capsys) -> list[str]:
+    monkeypatch.setenv("_REIDAUG_COMPLETE", "bash_complete")
+    monkeypatch.setenv("COMP_WORDS", words)
+    monkeypatch.setenv("COMP_CWORD", str(len(words.split(" ")) - 1))
+    reidaug()
+    told = capsys.readouterr()
+    assert told.err == ""
+    return [line.split(",")[1] for line in told.out.splitlines() if line]
+
+
+def test_shells_complete_commands_and_options(monkeypatch, capsys) -> None:
+    assert completed("reidaug ", monkeypatch, capsys)[: len(cli.COMMANDS)] == [*cli.COMMANDS]
+    assert completed("reidaug au", monkeypatch, capsys) == ["augment"]
+    assert "--keypoints" in completed("reidaug check --k", monkeypatch, capsys)
+    monkeypatch.setitem(cli.EXTRAS, "onnx", ("no_such_module",))
+    assert "--out" not in completed("reidaug export --o", monkeypatch, capsys)
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_the_script_of_completion_is_offered_as_the_help_says(
+    shell: str, monkeypatch, capsys
+) -> None:
+    assert reidaug("--help") == 0
+    assert f"{shell}_source" in capsys.readouterr().out
+    monkeypatch.setenv("_REIDAUG_COMPLETE", f"{shell}_source")
+    reidaug()
+    assert "_REIDAUG_COMPLETE" in capsys.readouterr().out
+
+
+def test_nothing_is_coloured() -> None:
+    """NO_COLOR asks for what is so anyway: no module styles what it prints."""
+    package = Path(cli.__file__).parent
+    for path in package.rglob("*.py"):
+        assert not re.search(r"click\.(style|secho)|\\033\[|\\x1b\[", path.read_text()), path
 
 
 def test_a_file_of_the_current_folder_is_no_module_of_the_start(tmp_path: Path) -> None:

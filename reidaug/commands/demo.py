@@ -17,6 +17,7 @@ from reidaug.experiments.demo_report import Shown, make_page
 from reidaug.files import collected_checksums, read_text, write_atomically
 from reidaug.report.html import duration
 from reidaug.runs import RunFolder
+from reidaug.verbosity import progress_line
 
 COMMANDS: dict[str, click.Command] = {
     "augment": augment.command,
@@ -62,7 +63,7 @@ def run_demo(
     started = time.monotonic()
     for number, stage in enumerate(stages, 1):
         _do(run, stage, f"[{number}/{len(stages)}]", started)
-    click.echo(f"Writing the report ({duration(time.monotonic() - started)} so far)")
+    progress_line(f"Writing the report ({_so_far(started)})", beside=False)
     page = make_page(
         out,
         chosen,
@@ -100,15 +101,20 @@ def _do(run: RunFolder, stage: Stage, number: str, started: float) -> None:
     logged = [r for r in run.records() if r.get("stage") == stage.title]
     ended = RunFolder(stage.folder, resumed=True)
     if any(r.get("done") for r in logged) and ended.finished() is not None:
-        click.echo(f"{number} {stage.title}: done before in {duration(_seconds(run, stage))}")
+        before = duration(_seconds(run, stage))
+        progress_line(f"{number} {stage.title}: done before in {before}", beside=False)
         return
-    click.echo(f"{number} {stage.title} ({duration(time.monotonic() - started)} so far)")
+    progress_line(f"{number} {stage.title} ({_so_far(started)})", beside=False)
     began, done = time.monotonic(), False
     try:
         run_stage(stage)
         done = True
     finally:
         run.log(stage=stage.title, seconds=round(time.monotonic() - began, 2), done=done)
+
+
+def _so_far(started: float) -> str:
+    return f"{duration(time.monotonic() - started)} so far"
 
 
 def _seconds(run: RunFolder, stage: Stage) -> float:

@@ -273,11 +273,16 @@ def resize(image: Float[Tensor, "*b H W"], size: Size) -> Float[Tensor, "*b h w"
 
 def resize_mask(mask: Bool[Tensor, "H W"], size: Size) -> Bool[Tensor, "h w"]:
     """Resize a mask (H, W) by the nearest pixel, with aligned corners."""
+    return resize_masks(mask[None], size)[0]
+
+
+def resize_masks(mask: Bool[Tensor, "b H W"], size: Size) -> Bool[Tensor, "b h w"]:
+    """Resize masks (B, H, W) by the nearest pixel, with aligned corners."""
     rows, columns = (
         torch.linspace(0, before - 1, after).round().long()
-        for before, after in zip(mask.shape, size, strict=True)
+        for before, after in zip(mask.shape[1:], size, strict=True)
     )
-    return mask[rows[:, None], columns]
+    return mask[:, rows[:, None], columns]
 
 
 @lru_cache(maxsize=64)

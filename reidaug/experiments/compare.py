@@ -50,7 +50,8 @@ from reidaug.flow.training.train import CHECKPOINT, has_begun, train
 from reidaug.jobs import run_tasks
 from reidaug.machine import cores, one_thread
 from reidaug.report.figures import Picture, labelled_columns
-from reidaug.runs import RECIPE, REPORT, RunFolder, check_lock, notice
+from reidaug.runs import RECIPE, REPORT, RunFolder, check_lock
+from reidaug.verbosity import progress_line
 
 PICTURE = "warps.png"
 ROWS, MORE_JOINTS = "rows", "further joints"
@@ -153,7 +154,7 @@ def _train_rows(run: RunFolder, trainings: Mapping[str, TrainFlow], jobs: int | 
     state = PartialState()
     for name in missing if state.is_main_process else ():
         steps, batch = trainings[name].schedule.steps, trainings[name].batch
-        notice(f"{name}: {steps} steps of {batch} pairs")
+        progress_line(f"{name}: {steps} steps of {batch} pairs")
     alone = state.num_processes > 1 or state.device.type != "cpu"
     # Of all rows, not of the missing ones: with as many threads, sums round alike.
     jobs = 1 if alone else min(jobs or cores(), len(trainings))

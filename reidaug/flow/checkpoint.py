@@ -143,6 +143,16 @@ def _tell_changed_code(folder: Path, modules: tuple[str, ...]) -> None:
         )
 
 
+def trained_size(folder: Path) -> tuple[int, int] | None:
+    """Read at which (height, width) a checkpoint was trained; None where its recipe has no size."""
+    try:
+        size = parse_yaml(read_text(folder / RECIPE))["size"]
+        height, width = (int(side) for side in size)
+    except (ReidaugError, YamlError, KeyError, TypeError, ValueError):
+        return None
+    return (height, width)
+
+
 def load_generator(folder: Path) -> ImageGenerator | None:
     """Read a checkpoint folder's image generator, None without one; see `load_checkpoint`."""
     if not (folder / GENERATOR).is_file():

@@ -45,6 +45,8 @@ class FlowEstimator(Component, ABC):
     # Whether every person stays as they are, whatever the target: a dataset then gets one warp an
     # image, cut by the person's own outline.
     keeps_pose: bool = False
+    # Why `reidaug export` cannot write the estimator as a graph; empty where it can.
+    no_graph: str = ""
 
     @abstractmethod
     def forward(self, source: Images, source_pose: Pose, target_pose: Pose) -> Flow:
@@ -148,6 +150,20 @@ class PersonFlowEstimator(FlowEstimator):
             target_pose: Joints of other people (T, 18, 2), in pixels of images of the same size.
             pairs: Numbers of source and target of each of P pairs.
         """
+
+    def own_flows(
+        self,
+        source: Float[Tensor, "s 3 H W"],
+        mask: Bool[Tensor, "s H W"],
+        source_pose: Pose,
+        target_pose: Pose,
+    ) -> PersonFlows:
+        """Estimate one flow a source, to a target pose of its own; see `person_flows`.
+
+        `reidaug export` needs an implementation without a loop over the pairs.
+        """
+        pairs = [(k, k) for k in range(len(source))]
+        return self.person_flows(source, mask, source_pose, target_pose, pairs)
 
 
 class NamedFlow(NamedTuple):

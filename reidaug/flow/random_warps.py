@@ -23,6 +23,7 @@ from reidaug.geometry.spline import thin_plate_flow
 
 GRID = (5, 3)
 BEND = 0.4
+NO_GRAPH = "it draws a warp from a digest of the poses' bytes, for which ONNX has no operator"
 
 
 class RandomAffine(FlowEstimator):
@@ -41,6 +42,7 @@ class RandomAffine(FlowEstimator):
     """
 
     to_target_pose = False
+    no_graph = NO_GRAPH
 
     def __init__(self, *, seed: int = 0) -> None:
         super().__init__()
@@ -72,6 +74,7 @@ class RandomTPS(FlowEstimator):
     """
 
     to_target_pose = False
+    no_graph = NO_GRAPH
 
     def __init__(self, *, seed: int = 0, bend: float = BEND) -> None:
         super().__init__()

@@ -84,7 +84,8 @@ class FOMM(ParametricEstimator):
         jacobians = self.jacobians(torch.cat(scene.maps)) if self.jacobians else None
         with torch.autocast(p_s.device.type, enabled=False):
             if jacobians is not None:
-                matrix = jacobian_ratio(*jacobians.chunk(2))
+                pairs = p_s.shape[0]
+                matrix = jacobian_ratio(jacobians[:pairs], jacobians[pairs:])
             elif self.jacobian == "analytic":
                 matrix = analytic_jacobians(p_s, p_t, known)
             else:

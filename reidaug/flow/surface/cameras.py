@@ -36,7 +36,7 @@ def fit_cameras(
         pose: Joints (B, 18, 2) in pixels of the canvas.
         canvas: (height, width) of the crops.
     """
-    count = len(places)
+    count = places.shape[0]
     with torch.autocast(places.device.type, enabled=False):
         joints, shares, numbers = _joints()
         joints, shares = joints.to(places.device), shares.to(places.device)

@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
-from reidaug.data.images import resize_mask
+from reidaug.data.images import resize_masks
 from reidaug.flow.components import Presets
 from reidaug.flow.estimator import Flow, Images, PersonFlowEstimator, PersonFlows
 from reidaug.flow.surface.cameras import fit_cameras
@@ -37,18 +37,19 @@ AT_ONCE = 32
 
 
 def person_cells(
-    mask: Bool[Tensor, "H W"] | None, odds: Float[Tensor, "h w"]
-) -> Bool[Tensor, "h w"]:
-    """Decide which cells of a crop show the person: those of the mask, or likely ones; never none.
+    mask: Bool[Tensor, "b H W"], known: Bool[Tensor, "b"], odds: Float[Tensor, "b h w"]
+) -> Bool[Tensor, "b h w"]:
+    """Decide which cells of crops show the person: those of the mask, or likely ones; never none.
 
     Args:
-        mask: The person, without whose edge the cells are; None: the network decides.
+        mask: The people, without whose edge the cells are.
+        known: Which masks are known; for the others the network decides.
         odds: Log-odds of the person by the source network.
     """
-    person = odds > 0
-    if mask is not None:
-        person = resize_mask(without_edge(mask[None])[0], size_of(odds))
-    return person if person.any() else odds >= odds.max()
+    of_mask = resize_masks(without_edge(mask), size_of(odds))
+    person = torch.where(known[:, None, None], of_mask, odds > 0)
+    likeliest = odds >= odds.amax((1, 2), keepdim=True)
+    return torch.where(person.any(2).any(1)[:, None, None], person, likeliest)
 
 
 def shown_in(
@@ -63,12 +64,7 @@ def shown_in(
         pose: Joints (B, 18, 2) in pixels of the canvas.
         canvas: (height, width) of the crops.
     """
-    person = torch.stack(
-        [
-            person_cells(mask[k] if known[k] else None, odds)
-            for k, odds in enumerate(seen.person.detach())
-        ]
-    ).float()
+    person = person_cells(mask, known, seen.person.detach()).float()
     surface = seen.surface.float()
     return Shown(fit_cameras(surface[:, :3], person, pose, canvas), surface, person)
 
@@ -162,8 +158,7 @@ class SurfaceFlow(PersonFlowEstimator):
         crops = self._see(source, None, source_pose)
         pose = on_canvas(target_pose, size_of(source), self.canvas)
         imagined = self.target(pose, crops.seen.code, self.canvas)
-        everyone = list(range(len(source)))
-        return self._join(crops, everyone, imagined, pose)[0].flow
+        return self._join(crops, imagined, pose)[0].flow
 
     def person_flows(
         self,
@@ -185,13 +180,29 @@ class SurfaceFlow(PersonFlowEstimator):
         parts = list(self._pairs(crops, asked, pairs))
         pose, flow, outline, origin = zip(*parts, strict=True)
         whole = Pose(*(torch.cat(part) for part in zip(*pose, strict=True)))
-        outlines = torch.cat(outline)
+        return self._of_size(size, whole, torch.cat(flow), torch.cat(outline), torch.cat(origin))
+
+    def own_flows(
+        self,
+        source: Float[Tensor, "s 3 H W"],
+        mask: Bool[Tensor, "s H W"],
+        source_pose: Pose,
+        target_pose: Pose,
+    ) -> PersonFlows:
+        """Estimate one flow a source, all pairs at once; see `PersonFlowEstimator`."""
+        check_kinds(source, mask)
+        size = size_of(source)
+        crops = self._see(source, mask, source_pose)
+        return self._of_size(size, *self._move(crops, on_canvas(target_pose, size, self.canvas)))
+
+    def _of_size(
+        self, size: Size, pose: Pose, flow: Tensor, outline: Tensor, origin: Tensor
+    ) -> PersonFlows:
+        """Bring joints and log-odds of outlines from the canvas to a size."""
         if size != self.canvas:
-            here = identity(*size, device=source.device).expand(len(outlines), -1, -1, -1)
-            outlines = warp(outlines[:, None], here, size=size)[:, 0]
-        return PersonFlows(
-            torch.cat(flow), on_canvas(whole, self.canvas, size), outlines > 0, torch.cat(origin)
-        )
+            here = identity(*size, device=outline.device).expand(outline.shape[0], -1, -1, -1)
+            outline = warp(outline[:, None], here, size=size)[:, 0]
+        return PersonFlows(flow, on_canvas(pose, self.canvas, size), outline > 0, origin)
 
     def _pairs(
         self, crops: Crops, asked: Pose, pairs: Sequence[tuple[int, int]]
@@ -201,21 +212,26 @@ class SurfaceFlow(PersonFlowEstimator):
             sources, targets = (
                 list(part) for part in zip(*pairs[start : start + AT_ONCE], strict=True)
             )
-            code, own = crops.seen.code[sources], select(crops.pose, sources)
-            pose = self.retargeting(own, select(asked, targets), code, self.canvas)
-            imagined = self.target(pose, code, self.canvas)
-            refined, origin = self._join(crops, sources, imagined, pose)
-            yield pose, refined.flow, refined.outline, origin
+            few = Crops(
+                select(crops.pose, sources),
+                Seen(*(part[sources] for part in crops.seen)),
+                Shown(*(part[sources] for part in crops.shown)),
+            )
+            yield self._move(few, select(asked, targets))
+
+    def _move(self, crops: Crops, asked: Pose) -> tuple[Pose, Tensor, Tensor, Tensor]:
+        """Move each source into a target pose; pose, flow, log-odds of the outline, origin."""
+        pose = self.retargeting(crops.pose, asked, crops.seen.code, self.canvas)
+        imagined = self.target(pose, crops.seen.code, self.canvas)
+        refined, origin = self._join(crops, imagined, pose)
+        return pose, refined.flow, refined.outline, origin
 
     def _join(
-        self, crops: Crops, sources: list[int], imagined: Imagined, pose: Pose
+        self, crops: Crops, imagined: Imagined, pose: Pose
     ) -> tuple[Refined, UInt8[Tensor, "b h w"]]:
-        """Join what some sources show and what is imagined of them; with origins."""
-        shown = Shown(*(part[sources] for part in crops.shown))
-        seen = Seen(*(part[sources] for part in crops.seen))
-        own = select(crops.pose, sources)
-        matched, refined = self.join(shown, seen, imagined, own, pose, self.canvas)
-        return finished(refined), matched.origin
+        """Join what sources show and what is imagined of each; with origins."""
+        found = self.join(crops.shown, crops.seen, imagined, crops.pose, pose, self.canvas)
+        return finished(found[1]), found[0].origin
 
     def join(
         self,
@@ -238,14 +254,16 @@ class SurfaceFlow(PersonFlowEstimator):
         size = size_of(source)
         image, known = source, mask is not None
         masks = (
-            torch.zeros(len(source), *size, device=source.device) if mask is None else mask.float()
+            torch.zeros(source.shape[0], *size, device=source.device)
+            if mask is None
+            else mask.float()
         )
         if size != self.canvas:
-            here = identity(*self.canvas, device=source.device).expand(len(source), -1, -1, -1)
+            here = identity(*self.canvas, device=source.device).expand(source.shape[0], -1, -1, -1)
             image, masks = (warp(part, here, size=self.canvas) for part in (source, masks[:, None]))
             masks = (masks[:, 0] >= 0.5).float()
         own = on_canvas(pose, size, self.canvas)
-        flags = torch.full((len(source),), known, device=source.device)
+        flags = torch.full((source.shape[0],), known, device=source.device)
         seen = self.source(image, masks, flags, own)
         shown = shown_in(seen, masks > 0.5, flags, own, self.canvas)
         return Crops(own, seen, shown)

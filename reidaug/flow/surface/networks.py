@@ -184,7 +184,7 @@ class TargetNetwork(nn.Module):
         """Imagine people, (B, 18, 2) in pixels of a canvas of (height, width), of codes (B, D)."""
         quarter = (size[0] // 4, size[1] // 4)
         maps = pose_maps(pose, size, canvas=quarter, sigma=SIGMA / 4 * 1.4)
-        here = identity(*quarter, device=maps.device).expand(len(maps), -1, -1, -1)
+        here = identity(*quarter, device=maps.device).expand(maps.shape[0], -1, -1, -1)
         features, levels = _channels_last(torch.cat((maps, here), 1)), []
         for block, condition in zip(self.down, self.conditions, strict=True):
             features = condition(block(features), code)

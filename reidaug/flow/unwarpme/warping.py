@@ -225,8 +225,8 @@ class UnWarpME(FlowEstimator):
     def forward(self, source: Images, source_pose: Pose, target_pose: Pose) -> Flow:
         """Estimate one flow per pair; of the source image only the size is used."""
         both = Pose(*(torch.cat(parts) for parts in zip(source_pose, target_pose, strict=True)))
-        z_source, z_target = self.encode(both, size_of(source)).chunk(2)
-        return self._flow(z_source, z_target)
+        features, pairs = self.encode(both, size_of(source)), source.shape[0]
+        return self._flow(features[:pairs], features[pairs:])
 
     def flow_table(
         self, source: Float[Tensor, "s 3 H W"], source_pose: Pose, target_pose: Pose
@@ -241,9 +241,12 @@ class UnWarpME(FlowEstimator):
     ) -> Float[Tensor, "b 2 h w"]:
         # A few pairs at a time as far as C_i's first convolution: matches of a whole batch are
         # far larger than the processor's cache, and what comes after is small.
-        few = max(1, CHUNK // (self.grid[0] * self.grid[1]) ** 2)
+        pairs = [(z_source, z_target)]
+        if not torch.compiler.is_compiling():  # a graph has no loop over a batch of any size
+            few = max(1, CHUNK // (self.grid[0] * self.grid[1]) ** 2)
+            pairs = list(zip(z_source.split(few), z_target.split(few), strict=True))
         hidden, expected = [], []
-        for z_s, z_t in zip(z_source.split(few), z_target.split(few), strict=True):
+        for z_s, z_t in pairs:
             matches = filter_matches(correlate(z_s, z_t))
             hidden.append(self.reader.first(matches))
             if self.readout == "soft_argmax":

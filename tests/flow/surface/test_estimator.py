@@ -4,12 +4,13 @@ import torch
 from reidaug.data.images import resize_mask
 from reidaug.errors import UsageError
 from reidaug.flow.checkpoint import build_estimator
-from reidaug.flow.estimator import Origin
+from reidaug.flow.estimator import Origin, PersonFlowEstimator
 from reidaug.flow.surface import SurfaceFlow
-from reidaug.flow.surface.estimator import LENIENCE, check_kinds, finished
+from reidaug.flow.surface.estimator import LENIENCE, check_kinds, finished, person_cells
 from reidaug.flow.surface.networks import Refined
 from reidaug.geometry.flow import identity
 from reidaug.geometry.pose import Pose, select
+from reidaug.geometry.silhouette import without_edge
 from reidaug.testing import check_flow_estimator
 from tests.seeding import seeded
 from tests.small_surfaces import ESTIMATOR
@@ -171,3 +172,33 @@ def test_a_mask_is_sampled_at_the_nearest_pixel_of_each_cell():
     mask = torch.zeros(5, 3, dtype=torch.bool)
     mask[4, 2] = mask[2, 0] = True
     assert resize_mask(mask, (3, 2)).tolist() == [[False, False], [True, False], [False, True]]
+
+
+def test_the_cells_of_people_are_those_of_one_person_after_another():
+    """A mask where it is known, else the network; the likeliest cells where that is nobody."""
+    odds = torch.randn(6, 16, 8, generator=seeded(1))
+    odds[2] -= 10
+    masks = torch.rand(6, 32, 16, generator=seeded(2)) > 0.3
+    masks[4] = False
+    known = torch.tensor([True, True, False, False, True, False])
+    for k, found in enumerate(person_cells(masks, known, odds)):
+        person = odds[k] > 0
+        if known[k]:
+            person = resize_mask(without_edge(masks[k : k + 1])[0], (16, 8))
+        expected = person if person.any() else odds[k] >= odds[k].max()
+        assert found.equal(expected) and found.any()
+
+
+@pytest.mark.parametrize("size", [SIZE, (64, 32)])
+def test_a_target_of_their_own_moves_people_as_pairs_do(estimator, size):
+    image, mask = crops(3, size)
+    source, target = poses(3, 1), poses(3, 2)
+    with torch.inference_mode():
+        own = estimator.own_flows(image, mask, source, target)
+        pairs = [(k, k) for k in range(3)]
+        expected = estimator.person_flows(image, mask, source, target, pairs)
+    torch.testing.assert_close(own.flow, expected.flow, atol=1e-5, rtol=0)
+    torch.testing.assert_close(own.pose.xy, expected.pose.xy, atol=1e-3, rtol=0)
+    assert own.outline.equal(expected.outline) and own.origin.equal(expected.origin)
+    plain = PersonFlowEstimator.own_flows(estimator, image, mask, source, target)
+    assert plain.flow.equal(expected.flow)
