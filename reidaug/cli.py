@@ -61,7 +61,6 @@ COMMANDS = {
 
 EXTRAS = {
     "onnx": ("onnx", "onnxruntime", "onnxscript"),
-    "app": ("jinja2", "starlette", "uvicorn"),
     "train": ("accelerate", "tabulate", "tensorboard", "torchmetrics"),
     "reid": ("accelerate", "matplotlib", "sklearn"),
     "app": ("jinja2", "starlette", "uvicorn"),
