@@ -52,7 +52,7 @@ def test_an_image_with_a_damaged_mask_is_left_out(market: Path, tmp_path: Path) 
     damaged = sorted((market / TRAIN).iterdir())[0]
     (masks / f"{damaged.stem}.png").write_bytes(b"no mask")
     options = {"flow": "torso-affine", "poses": 5}
-    with pytest.raises(ReidaugError, match="1 of 6 images would be left out, such as .*masks"):
+    with pytest.raises(ReidaugError, match="1 of 6 images would be left out"):
         augmented(market, tmp_path / "out", **options)
     report = augmented(market, tmp_path / "out", **options, allow_left_out=True)
     assert (report.sources, report.left_out) == (5, 1)
