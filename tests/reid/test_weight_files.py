@@ -30,9 +30,7 @@ def test_the_content_and_not_the_name_tells_the_format(tmp_path: Path) -> None:
     save_file(TENSORS, tmp_path / "w.pth")
     assert read_networks(tmp_path / "w.pth")[""].keys() == TENSORS.keys()
     (tmp_path / "w.pth").write_text("<!DOCTYPE html>")
-    with pytest.raises(
-        ReidaugError, match=r"not a readable weight file \(it is a web page"
-    ):
+    with pytest.raises(ReidaugError, match=r"not a readable weight file \(it is a web page"):
         read_networks(tmp_path / "w.pth")
 
 
