@@ -404,7 +404,10 @@ def test_damaged_images_are_counted_and_named(market: Path, tmp_path: Path, capf
     images[1].write_bytes(images[1].read_bytes()[:200])
     images[2].write_bytes(b"")
     flags = ("--flow", "torso-affine", "--poses", 2, "--workers", 1)
-    assert run(market, "--out", tmp_path / "out", *flags) == 0
+    assert run(market, "--out", tmp_path / "out", *flags) == 1
+    assert "3 of 6 images would be left out" in capfd.readouterr().err
+    assert not (tmp_path / "out").exists()
+    assert run(market, "--out", tmp_path / "out", *flags, "--allow-left-out") == 0
     printed = capfd.readouterr()
     assert "6 images: 3 of 6 training images" in printed.out
     for image in images[:3]:
