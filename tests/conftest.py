@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from browser import browser  # noqa: F401 - a fixture
 from hypothesis import settings
 
 # One thread a process: the suite runs several processes, and results do not depend on their number.
