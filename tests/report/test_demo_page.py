@@ -4,7 +4,7 @@ from html.parser import HTMLParser
 from reidaug.report.demo_page import Demo, demo_page
 from reidaug.report.html import mean_and_spread
 
-VOID = {"meta", "img", "source", "br"}
+VOID = {"meta", "img", "source", "br", "input"}
 
 
 class Reader(HTMLParser):
