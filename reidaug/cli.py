@@ -41,6 +41,7 @@ COMMANDS = {
     "compare": Entry(
         "compare", "Train flow estimators on equal terms and score them side by side.", "train"
     ),
+    "report": Entry("report", "Make one page of any run, or of several side by side.", "plots"),
     "synth": Entry("synth", "Render people: pairs with exact flow, or a dataset."),
     "demo": Entry("demo", "Run the whole pipeline on rendered people.", "demo"),
 }
@@ -48,6 +49,7 @@ COMMANDS = {
 
 EXTRAS = {
     "train": ("accelerate", "tabulate", "tensorboard", "torchmetrics"),
+    "plots": ("jinja2", "matplotlib"),
     "reid": ("accelerate", "matplotlib", "sklearn"),
     "demo": ("accelerate", "anny", "jinja2", "matplotlib", "sklearn", "torchmetrics", "warp"),
 }

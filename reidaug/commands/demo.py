@@ -13,9 +13,12 @@ from reidaug import __version__
 from reidaug.commands import augment, finetune_eval, options, synth, train_flow
 from reidaug.errors import UsageError
 from reidaug.experiments.demo import WORLDS, DemoSizes, Stage, demo_stages
-from reidaug.experiments.demo_report import Shown, make_page
+from reidaug.experiments.demo_report import demo_of, make_report, warps_picture
+from reidaug.experiments.run_report import PAGE
 from reidaug.files import collected_checksums, read_text, write_atomically
+from reidaug.report.demo_page import demo_content
 from reidaug.report.html import duration
+from reidaug.report.page import render_page
 from reidaug.runs import RunFolder
 
 COMMANDS: dict[str, click.Command] = {
@@ -63,19 +66,20 @@ def run_demo(
     for number, stage in enumerate(stages, 1):
         _do(run, stage, f"[{number}/{len(stages)}]", started)
     click.echo(f"Writing the report ({duration(time.monotonic() - started)} so far)")
-    page = make_page(
+    report = make_report(
         out,
         chosen,
         times={stage.title: _seconds(run, stage) for stage in stages},
         commands=[stage.command for stage in stages],
-        shown=Shown(sizes.people_shown, sizes.poses_shown, sizes.pairs_shown),
     )
+    shown = demo_of(out, report, recipe | {"sizes": sizes.model_dump(mode="json")})
+    page = demo_content(shown)
     with collected_checksums() as files:
-        write_atomically(out / "warps.png", page.warps)
-        write_atomically(out / "report.html", page.html.encode())
-    run.report(page.report, files)
-    click.echo(page.headline)
-    return out / "report.html"
+        write_atomically(out / "warps.png", warps_picture(shown))
+        write_atomically(out / PAGE, render_page(page).encode())
+    run.report(report, files)
+    click.echo(page.title)
+    return out / PAGE
 
 
 def run_stage(stage: Stage) -> dict[str, Any]:

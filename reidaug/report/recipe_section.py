@@ -1,0 +1,72 @@
+"""Recipe and environment of a run on its page, and what differs between the recipes of several."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import yaml
+
+from reidaug.report.page import Block, Cell, Code, Heading, Row, Section, Table, Text, numbers_table
+from reidaug.report.run_record import RunRecord
+
+MOST_LINES = 400  # of a recipe
+MOST_KEYS = 60  # of a table of differences
+LONGEST = 80  # letters of a value in it
+EVENTS = ("torch", "workers", "backend", "machine")
+"""What events of a log tell of the machine."""
+REPORTED = ("workers", "precision", "feature_precision", "network", "hardware")
+"""What reports tell of it."""
+
+
+def recipe_section(record: RunRecord) -> Section:
+    """Show the resolved recipe of a run, and what it tells of its environment."""
+    blocks: list[Block] = []
+    if record.recipe:
+        text = yaml.safe_dump(dict(record.recipe), sort_keys=False, allow_unicode=True)
+        lines = text.splitlines()
+        if len(lines) > MOST_LINES:
+            left = len(lines) - MOST_LINES
+            lines = [*lines[:MOST_LINES], f"... and {left} more lines in recipe.yaml"]
+        blocks.append(Code("Resolved recipe", "\n".join(lines)))
+    if known := environment(record):
+        blocks += [Heading("Environment"), numbers_table("Environment of the run", known)]
+    return Section("recipe", "Recipe", blocks or [Text(["This command keeps no recipe."])])
+
+
+def environment(record: RunRecord) -> dict[str, str]:
+    """Collect what a run's log and report tell of the machine."""
+    known: dict[str, str] = {}
+    for event in record.log:
+        if "event" in event:
+            known |= {key: str(event[key]) for key in EVENTS if key in event}
+    known |= {
+        key.replace("_", " "): str(record.report[key]) for key in REPORTED if key in record.report
+    }
+    return known
+
+
+def differences(records: Sequence[RunRecord], names: Sequence[str]) -> list[Block]:
+    """Tabulate the recipe keys in which runs differ; `MOST_KEYS` of them."""
+    flat = [_flat(record.recipe) for record in records]
+    keys = list(dict.fromkeys(key for values in flat for key in values))
+    other = [key for key in keys if len({values.get(key, "–") for values in flat}) > 1]
+    if not other:
+        return [Text(["The recipes of these runs do not differ."])]
+    rows = [Row(key, [Cell(v.get(key, "–")) for v in flat]) for key in other[:MOST_KEYS]]
+    more = len(other) - MOST_KEYS
+    caption = f"{more} more keys differ." if more > 0 else ""
+    return [
+        Heading("Differences of the recipes"),
+        Table("Recipe keys that differ", ("Key", *names), rows, caption),
+    ]
+
+
+def _flat(values: Mapping[str, Any], above: str = "") -> dict[str, str]:
+    """Write nested values under dotted keys."""
+    found: dict[str, str] = {}
+    for key, value in values.items():
+        if isinstance(value, Mapping) and value:
+            found |= _flat(value, f"{above}{key}.")
+        else:
+            text = str(value)
+            found[f"{above}{key}"] = text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
+    return found
