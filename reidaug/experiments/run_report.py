@@ -9,11 +9,10 @@ from reidaug.files import read_text, write_atomically
 from reidaug.report.demo_page import demo_content
 from reidaug.report.page import GENERATOR, Page, render_page
 from reidaug.report.run_page import SHEET_PIXELS, RunPage, page_of, pages_of
-from reidaug.report.run_record import RunRecord, read_run
+from reidaug.report.run_record import DEMO, RunRecord, read_run
 
 PAGE = "report.html"
 MOST_RUNS = 12
-DEMO = "demo"
 
 
 def report_page(paths: Sequence[Path]) -> str:

@@ -94,7 +94,7 @@ def _differences(report: Mapping[str, Any]) -> list[Block]:
     )
     if not bars:
         return [table]
-    unit = f"{score.name} of a row minus that of {report['reference']}"
+    unit = f"{score.name} minus that of {report['reference']}"
     image = chart(
         partial(charts.intervals, bars, unit=unit),
         f"Differences in {score.name} with their intervals; the table holds them",

@@ -12,6 +12,8 @@ from reidaug.report.html import PageImage, render
 GENERATOR = '<meta name="generator" content="reidaug">'
 """Line of the head by which a page of ours is known."""
 
+RECIPE = "recipe"  # the anchor of the last section
+
 
 class Tile(NamedTuple):
     """A number at the head of a page: its value, its unit, what it is."""
@@ -81,7 +83,7 @@ class Crops(NamedTuple):
 
 
 class Sheet(NamedTuple):
-    """A large picture, which can be looked at in full size."""
+    """A large picture, which can be enlarged."""
 
     image: PageImage
     caption: str = ""
@@ -185,12 +187,13 @@ class Group(NamedTuple):
 
 
 def grouped(parts: Iterable[Part]) -> list[Group]:
-    """Bring sections of one name together, in the order in which they first occur."""
+    """Bring sections of one name together, in the order in which they first occur, recipes last."""
     found: dict[str, list[tuple[str, Section]]] = {}
     for part in parts:
         for section in part.sections:
             found.setdefault(section.id, []).append((part.name, section))
-    return [Group(key, some[0][1].title, some) for key, some in found.items()]
+    order = sorted(found, key=lambda key: key == RECIPE)
+    return [Group(key, found[key][0][1].title, found[key]) for key in order]
 
 
 def render_page(page: Page) -> str:

@@ -5,7 +5,18 @@ from typing import Any
 
 import yaml
 
-from reidaug.report.page import Block, Cell, Code, Heading, Row, Section, Table, Text, numbers_table
+from reidaug.report.page import (
+    RECIPE,
+    Block,
+    Cell,
+    Code,
+    Heading,
+    Row,
+    Section,
+    Table,
+    Text,
+    numbers_table,
+)
 from reidaug.report.run_record import RunRecord
 
 MOST_LINES = 400  # of a recipe
@@ -17,8 +28,8 @@ REPORTED = ("workers", "precision", "feature_precision", "network", "hardware")
 """What reports tell of it."""
 
 
-def recipe_section(record: RunRecord) -> Section:
-    """Show the resolved recipe of a run, and what it tells of its environment."""
+def recipe_sections(record: RunRecord) -> list[Section]:
+    """Show the resolved recipe of a run and what is known of its environment; or nothing."""
     blocks: list[Block] = []
     if record.recipe:
         text = yaml.safe_dump(dict(record.recipe), sort_keys=False, allow_unicode=True)
@@ -29,7 +40,7 @@ def recipe_section(record: RunRecord) -> Section:
         blocks.append(Code("Resolved recipe", "\n".join(lines)))
     if known := environment(record):
         blocks += [Heading("Environment"), numbers_table("Environment of the run", known)]
-    return Section("recipe", "Recipe", blocks or [Text(["This command keeps no recipe."])])
+    return [Section(RECIPE, "Recipe", blocks)] if blocks else []
 
 
 def environment(record: RunRecord) -> dict[str, str]:
@@ -45,7 +56,9 @@ def environment(record: RunRecord) -> dict[str, str]:
 
 
 def differences(records: Sequence[RunRecord], names: Sequence[str]) -> list[Block]:
-    """Tabulate the recipe keys in which runs differ; `MOST_KEYS` of them."""
+    """Tabulate the recipe keys in which runs of one command differ; `MOST_KEYS` of them."""
+    if len({record.kind for record in records}) > 1:
+        return []
     flat = [_flat(record.recipe) for record in records]
     keys = list(dict.fromkeys(key for values in flat for key in values))
     other = [key for key in keys if len({values.get(key, "–") for values in flat}) > 1]

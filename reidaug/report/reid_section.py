@@ -165,9 +165,9 @@ def training_blocks(records: Sequence[Mapping[str, Any]], key: str = "loss") -> 
     lines: dict[str, list[tuple[float, float]]] = {}
     seeds: dict[str, Any] = {}
     for record in records:
-        stage, step, value = (record.get(name) for name in ("stage", "step", key))
-        usable = isinstance(step, int | float) and isinstance(value, int | float)
-        if not isinstance(stage, str) or not usable:
+        stage, step, value = record.get("stage"), record.get("step"), record.get(key)
+        numbers = isinstance(step, int | float) and isinstance(value, int | float)
+        if not isinstance(stage, str) or step is None or value is None or not numbers:
             continue
         if seeds.setdefault(stage, record.get("seed")) == record.get("seed"):
             points = lines.setdefault(stage, [])
@@ -244,7 +244,7 @@ def _differences(reid: ExperimentReport) -> list[Block]:
     ]
     bars = {name: (g.mean, *g.ci, g.evident) for name, g in gains.items()}
     image = chart(
-        partial(charts.intervals, bars, unit=f"mAP of {method} minus that of the other arm"),
+        partial(charts.intervals, bars, unit="mAP gained over the other arm"),
         "mAP differences with their intervals; the table holds them",
     )
     return [

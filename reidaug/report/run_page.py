@@ -40,9 +40,9 @@ from reidaug.report.experiment import ExperimentReport, FinetuneReport, Scores, 
 from reidaug.report.flow_section import training_section
 from reidaug.report.html import number, signed, thousands
 from reidaug.report.page import Block, Cell, Page, Part, Row, Section, Table, Text, Tile
-from reidaug.report.recipe_section import differences, recipe_section
+from reidaug.report.recipe_section import differences, recipe_sections
 from reidaug.report.reid_section import experiment_blocks, finetune_blocks, training_blocks
-from reidaug.report.run_record import EVALUATE, RunRecord
+from reidaug.report.run_record import DEMO, EVALUATE, RunRecord
 from reidaug.report.verdicts import name_of, verdict
 
 SHEET_PIXELS = 3_000_000  # of a contact sheet; of those of several runs together
@@ -68,12 +68,12 @@ def page_of(record: RunRecord, *, pixels: int = SHEET_PIXELS) -> RunPage:
         ReidaugError: It is of an unknown kind, or its report or files are not those of one.
     """
     make = KINDS.get(record.kind)
-    if make is None:
-        known = ", ".join([*KINDS, "demo"])
+    if make is None and (record.kind != DEMO or record.finished):
+        known = ", ".join([*KINDS, DEMO])
         raise ReidaugError(
             f"{record.path}: a run of {record.kind!r}, of which no page is made; of {known} one is"
         )
-    if not record.finished:
+    if make is None or not record.finished:
         return RunPage(f"{record.kind}: not finished", (), [*_so_far(record)])
     try:
         shown = make(record, pixels)
@@ -82,7 +82,7 @@ def page_of(record: RunRecord, *, pixels: int = SHEET_PIXELS) -> RunPage:
         raise ReidaugError(
             f"{record.path}: its report is damaged, or of another version ({what})"
         ) from None
-    return shown._replace(sections=[*shown.sections, recipe_section(record)])
+    return shown._replace(sections=[*shown.sections, *recipe_sections(record)])
 
 
 def _so_far(record: RunRecord) -> list[Section]:
@@ -91,7 +91,7 @@ def _so_far(record: RunRecord) -> list[Section]:
     if not blocks:
         blocks = [*training_section({}, record.log).blocks[1:]]
     sections = [Section("progress", "So far", blocks)] if blocks else []
-    return [*sections, recipe_section(record)]
+    return [*sections, *recipe_sections(record)]
 
 
 def pages_of(

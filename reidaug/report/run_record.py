@@ -1,7 +1,6 @@
 """Records of runs: what a page is made of, read from a run folder or a command's own file."""
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,10 +9,10 @@ from reidaug.checksums import describe
 from reidaug.data.image_folders import printable
 from reidaug.errors import ReidaugError
 from reidaug.files import read_text
-from reidaug.runs import LOG, RECIPE, REPORT, RunFolder, stored_recipe
+from reidaug.runs import RECIPE, REPORT, RunFolder, stored_recipe
 
 EVALUATE = "finetune-eval --eval-only"
-CHECK, POSE = "check", "pose"
+CHECK, POSE, DEMO = "check", "pose", "demo"
 CHECK_KEYS = {"dataset", "splits", "findings", "usable"}
 POSE_KEYS = {"crops", "people", "joints", "without_person"}
 POSE_REPORT = ".report.json"  # beside the keypoint file of `reidaug pose`
@@ -34,11 +33,6 @@ class RunRecord(NamedTuple):
     report: Mapping[str, Any]  # content of ``report.json``; nothing while it is unfinished
     log: Sequence[Mapping[str, Any]]  # its log
     finished: bool
-
-    @property
-    def folder(self) -> Path:
-        """The folder with its files."""
-        return self.path if self.path.is_dir() else self.path.parent
 
 
 def read_run(path: Path) -> RunRecord:
@@ -95,13 +89,3 @@ def _report(path: Path) -> dict[str, Any]:
     if not isinstance(values, dict) or not values:
         raise ReidaugError(f"{printable(path)}: damaged; run its command again")
     return values
-
-
-def is_number(value: Any) -> bool:
-    """Whether a JSON value is a finite number."""
-    return type(value) in (int, float) and math.isfinite(value)
-
-
-def log_file(record: RunRecord) -> Path:
-    """Name the log of a run."""
-    return record.folder / LOG
