@@ -1,5 +1,6 @@
 """What the whole suite shares."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,15 @@ def pretrained() -> None:
             weight_file(backbone, IMAGENET)
     except ReidaugError as error:
         pytest.skip(str(error))
+
+
+@pytest.fixture(autouse=True)
+def few_pages() -> Iterator[None]:
+    """Commands leave a page in the tests of pages alone: each takes the time of a small run."""
+    from reidaug.commands.pages import pages_wanted
+
+    with pages_wanted(False):
+        yield
 
 
 @pytest.fixture

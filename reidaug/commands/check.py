@@ -73,12 +73,12 @@ def command(
                 counter(total=total, what="check", unit="image")
             ),
         )
-    for line in checkup.lines():
-        click.echo(line)
     if report is not None:
         content = json.dumps(checkup.as_dict(), indent=1, allow_nan=False) + "\n"
         write_atomically(report, content.encode())
         leave_page(report, report.with_suffix(".html"))
+    for line in checkup.lines():
+        click.echo(line)
     unusable = [use for use, fine in checkup.usable().items() if not fine]
     if unusable:
         raise ReidaugError(f"{root}: not usable for {' and '.join(unusable)}; see the problems")

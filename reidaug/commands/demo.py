@@ -11,7 +11,7 @@ import click
 
 from reidaug import __version__
 from reidaug.commands import augment, finetune_eval, options, synth, train_flow
-from reidaug.commands.pages import without_pages
+from reidaug.commands.pages import pages_wanted
 from reidaug.errors import UsageError
 from reidaug.experiments.demo import WORLDS, DemoSizes, Stage, demo_stages
 from reidaug.experiments.demo_report import demo_of, make_report, warps_picture
@@ -95,7 +95,7 @@ def run_stage(stage: Stage) -> dict[str, Any]:
             str(recipes / word.removeprefix(RECIPES)) if word.startswith(RECIPES) else word
             for word in arguments
         ]
-        with without_pages():
+        with pages_wanted(False):
             COMMANDS[name].main(arguments, prog_name=f"reidaug {name}", standalone_mode=False)
     report: dict[str, Any] = json.loads(read_text(stage.folder / "report.json"))
     return report

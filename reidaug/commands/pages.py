@@ -16,9 +16,9 @@ _wanted: ContextVar[bool] = ContextVar("wanted", default=True)
 
 
 @contextmanager
-def without_pages() -> Iterator[None]:
-    """Leave no pages in the block, whose runs are parts of another one."""
-    token = _wanted.set(False)
+def pages_wanted(wanted: bool) -> Iterator[None]:
+    """Leave pages in the block, or none, where its runs are parts of another one."""
+    token = _wanted.set(wanted)
     try:
         yield
     finally:
@@ -42,10 +42,9 @@ def leave_page(run: Path, page: Path | None = None, *, numbers: str = "") -> Pat
         return None
     try:
         require_extra("plots", *NEEDED)
-        from reidaug.experiments.run_report import PAGE, write_page
+        from reidaug.experiments import run_report
 
-        page = page or run / PAGE
-        write_page([run], page)
+        page = run_report.leave_page(run, page)
     except (ReidaugError, OSError) as error:
         notice(f"this run gets no page: {error}")
         return None

@@ -1,15 +1,19 @@
 """Page of any run, or of several side by side: `reidaug report`, and what commands leave behind."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from reidaug import __version__
+from reidaug.checksums import SUMS
 from reidaug.errors import ReidaugError, UsageError
 from reidaug.experiments.demo_report import demo_of
-from reidaug.files import read_text, write_atomically
+from reidaug.files import checksum, read_text, write_atomically
+from reidaug.machine import describe
 from reidaug.report.demo_page import demo_content
 from reidaug.report.page import GENERATOR, Page, render_page
 from reidaug.report.run_page import SHEET_PIXELS, RunPage, page_of, pages_of
-from reidaug.report.run_record import DEMO, RunRecord, read_run
+from reidaug.report.run_record import DEMO, KEPT, RunRecord, read_kept, read_run
 
 PAGE = "report.html"
 MOST_RUNS = 12
@@ -52,6 +56,36 @@ def write_page(paths: Sequence[Path], out: Path) -> int:
     return len(content)
 
 
+def leave_page(run: Path, out: Path | None = None) -> Path:
+    """Write the page of a run that has just ended, unless it is there and nothing changed.
+
+    Args:
+        run: Its folder, or the file that it wrote.
+        out: The page; by default `PAGE` in the folder.
+
+    Returns:
+        The page.
+
+    Raises:
+        ReidaugError: As `report_page`.
+        UsageError: As `write_page`.
+    """
+    page = out or run / PAGE
+    if not run.is_dir():
+        write_page([run], page)
+        return page
+    sums, kept = run / SUMS, read_kept(run)
+    state = f"{__version__} {checksum(sums) if sums.exists() else ''}"
+    if kept.get("of") == state and page.is_file() and checksum(page) == kept.get("page"):
+        return page
+    check_page(page)
+    new = {"of": state, "machine": describe()}
+    write_atomically(run / KEPT, json.dumps(new).encode())
+    write_page([run], page)
+    write_atomically(run / KEPT, json.dumps(new | {"page": checksum(page)}).encode())
+    return page
+
+
 def check_page(out: Path) -> None:
     """Check that a page may be written to a file: none is there, or an earlier page.
 
@@ -62,8 +96,9 @@ def check_page(out: Path) -> None:
         raise UsageError(f"{out}: name a file in a folder that is there")
     if not out.exists() and not out.is_symlink():
         return
+    ours = out.name == PAGE and (out.parent / KEPT).is_file()
     try:
-        ours = GENERATOR in read_text(out)[:2000]
+        ours = ours or GENERATOR in read_text(out)[:2000]
     except ReidaugError:
         ours = False
     if not ours:

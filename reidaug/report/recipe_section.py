@@ -22,10 +22,8 @@ from reidaug.report.run_record import RunRecord
 MOST_LINES = 400  # of a recipe
 MOST_KEYS = 60  # of a table of differences
 LONGEST = 80  # letters of a value in it
-EVENTS = ("torch", "workers", "backend", "machine")
-"""What events of a log tell of the machine."""
-REPORTED = ("workers", "precision", "feature_precision", "network", "hardware")
-"""What reports tell of it."""
+REPORTED = ("precision", "feature_precision", "network", "hardware")
+"""What reports tell of the machine. The number of workers changes no result, and no page."""
 
 
 def recipe_sections(record: RunRecord) -> list[Section]:
@@ -44,15 +42,10 @@ def recipe_sections(record: RunRecord) -> list[Section]:
 
 
 def environment(record: RunRecord) -> dict[str, str]:
-    """Collect what a run's log and report tell of the machine."""
-    known: dict[str, str] = {}
-    for event in record.log:
-        if "event" in event:
-            known |= {key: str(event[key]) for key in EVENTS if key in event}
-    known |= {
-        key.replace("_", " "): str(record.report[key]) for key in REPORTED if key in record.report
-    }
-    return known
+    """Collect what a run and its report tell of the machine."""
+    known = {"machine": record.machine} if record.machine else {}
+    told = {key: str(record.report[key]) for key in REPORTED if record.report.get(key)}
+    return known | {key.replace("_", " "): text for key, text in told.items()}
 
 
 def differences(records: Sequence[RunRecord], names: Sequence[str]) -> list[Block]:

@@ -39,6 +39,9 @@ ARM_CURVES = {
     "true_views_grey": Curve(ARM_NAMES["true_views_grey"], 2, stroke=1),
 }
 
+Place = tuple[int, int, str, float]
+"""Seed, round, part and step of a logged value."""
+
 
 class Gallery(NamedTuple):
     """People warped into poses, as files."""
@@ -162,18 +165,17 @@ def cmc_chart(cmc: Mapping[str, Sequence[float]]) -> PageImage:
 
 def training_blocks(records: Sequence[Mapping[str, Any]], key: str = "loss") -> list[Block]:
     """Show the loss of every stage and arm in one chart, of its first seed; or nothing."""
-    lines: dict[str, list[tuple[float, float]]] = {}
-    seeds: dict[str, Any] = {}
+    # By stage, the values by seed, round, part and step: a step that was taken again counts once.
+    found: dict[str, dict[Place, float]] = {}
     for record in records:
         stage, step, value = record.get("stage"), record.get("step"), record.get(key)
         numbers = isinstance(step, int | float) and isinstance(value, int | float)
         if not isinstance(stage, str) or step is None or value is None or not numbers:
             continue
-        if seeds.setdefault(stage, record.get("seed")) == record.get("seed"):
-            points = lines.setdefault(stage, [])
-            # Rounds of an adaptation count from one again.
-            before = points[-1][0] if points and step <= points[-1][0] else 0
-            points.append((float(before + step), float(value)))
+        part = str(record.get("part") or "~")  # those with a name come before the rest
+        place = (record.get("seed") or 0, record.get("round") or 0, part, float(step))
+        found.setdefault(stage, {})[place] = float(value)
+    lines = {stage: _one_after_another(found[stage]) for stage in sorted(found)}
     if not any(len(points) > 1 for points in lines.values()):
         return []
     image = chart(
@@ -181,6 +183,19 @@ def training_blocks(records: Sequence[Mapping[str, Any]], key: str = "loss") -> 
     )
     some = [(image, "Running mean of the loss of every stage and arm, with its first seed.")]
     return [Heading("Training curves"), Charts(some)]
+
+
+def _one_after_another(values: Mapping[Place, float]) -> list[tuple[float, float]]:
+    """Order the values of the first seed; rounds and parts, which count steps anew, follow on."""
+    first = min(values)[0]
+    points: list[tuple[float, float]] = []
+    before, last = 0.0, None
+    for place in sorted(place for place in values if place[0] == first):
+        if place[:3] != last and points:
+            before = points[-1][0]
+        last = place[:3]
+        points.append((before + place[3], values[place]))
+    return points
 
 
 def _arm_table(

@@ -13,6 +13,8 @@ from reidaug.runs import RECIPE, REPORT, RunFolder, stored_recipe
 
 EVALUATE = "finetune-eval --eval-only"
 CHECK, POSE, DEMO = "check", "pose", "demo"
+KEPT = ".page.json"
+"""What a run keeps of its page: of which state of the run it is, its checksum, and the machine."""
 CHECK_KEYS = {"dataset", "splits", "findings", "usable"}
 POSE_KEYS = {"crops", "people", "joints", "without_person"}
 POSE_REPORT = ".report.json"  # beside the keypoint file of `reidaug pose`
@@ -33,6 +35,7 @@ class RunRecord(NamedTuple):
     report: Mapping[str, Any]  # content of ``report.json``; nothing while it is unfinished
     log: Sequence[Mapping[str, Any]]  # its log
     finished: bool
+    machine: str = ""  # where its page was left; nothing where it is not known
 
 
 def read_run(path: Path) -> RunRecord:
@@ -61,7 +64,17 @@ def read_run(path: Path) -> RunRecord:
         )
     report = _report(path / REPORT) if (path / REPORT).exists() else {}
     kind = EVALUATE if command.startswith(EVALUATE) else command.partition(" --")[0]
-    return RunRecord(path, kind, command, recipe, report, run.records(), bool(report))
+    machine = str(read_kept(path).get("machine", ""))
+    return RunRecord(path, kind, command, recipe, report, run.records(), bool(report), machine)
+
+
+def read_kept(folder: Path) -> dict[str, Any]:
+    """Read what a run keeps of its page; nothing where it is missing or damaged."""
+    try:
+        values = json.loads(read_text(folder / KEPT))
+    except (ReidaugError, ValueError, RecursionError):
+        return {}
+    return values if isinstance(values, dict) else {}
 
 
 def _of_file(path: Path) -> RunRecord:

@@ -58,9 +58,16 @@ def test_arms_of_any_name_have_lines_verdicts_and_differences(demo: Demo) -> Non
 
 
 def test_losses_are_drawn_by_stage_and_rounds_follow_each_other() -> None:
-    log = [{"stage": "start", "seed": 0, "step": k, "loss": 1 / k} for k in (1, 2, 1, 2)]
-    _, charts = training_blocks([*log, {"stage": "a", "seed": 1}, {"step": 3}, *log[:1]])
+    log = [
+        {"stage": "start", "seed": 0, "round": r, "step": k, "loss": 1 / k + r}
+        for r in (0, 1)
+        for k in (1, 2)
+    ]
+    heading, charts = training_blocks([*log, {"stage": "a", "seed": 1}, {"step": 3}])
     assert isinstance(charts, Charts)
+    # Steps that were taken again, and lines in another order, change nothing.
+    assert training_blocks([*log[::-1], *log]) == [heading, charts]
+    assert training_blocks(log[1:]) != [heading, charts]
     assert training_blocks(log[:1]) == []
 
 
