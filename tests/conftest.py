@@ -67,6 +67,15 @@ def few_pages() -> Iterator[None]:
 
 
 @pytest.fixture
+def left_pages(few_pages: None) -> Iterator[None]:
+    """Commands leave their pages."""
+    from reidaug.commands.pages import pages_wanted
+
+    with pages_wanted(True):
+        yield
+
+
+@pytest.fixture
 def drawn_root(tmp_path: Path) -> Path:
     """A Market-1501 root of drawn people, writable."""
     from drawn_person import drawn_market
