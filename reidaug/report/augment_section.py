@@ -32,7 +32,9 @@ def augment_tiles(report: Mapping[str, Any]) -> list[Tile]:
     made = report["images"] + report["rejected"] + report["turned"]
     each = f"of {thousands(report['sources'])} training images"
     kept = 100 * report["images"] / max(made, 1)
-    why = "of all warps are kept; the others are poor or half turns"
+    why = "of all warps are kept"
+    if made > report["images"]:
+        why += "; the others are poor or half turns"
     return [
         Tile(thousands(report["images"]), "warps", each, main=True),
         Tile(number(report["quality"], 2), "", "mean quality, 1 is an image in its own pose"),

@@ -22,13 +22,17 @@ from reidaug.report.page import (
 )
 
 PICTURE = "warps.png"
+MOST_TILES = 5
+UNTRAINED = ("identity", "torso_affine", "joint_blend")  # beside every trained row
 
 
 def compare_title(report: Mapping[str, Any]) -> str:
     """Say in one line which row differs from the reference, in the first score there is."""
     key = first_score(report).key
-    found = {name: d[key] for name, d in report["differences"].items() if key in d}
-    evident = [f"{name} {d['words']}" for name, d in found.items() if d["evident"]]
+    known = {name: d for name, d in report["differences"].items() if name not in UNTRAINED}
+    found = {name: d[key] for name, d in known.items() if key in d}
+    against = report["reference"]
+    evident = [f"{name} {d['words']} than {against}" for name, d in found.items() if d["evident"]]
     told = ", ".join(evident) if evident else "no evidence of a difference"
     return f"{len(report['rows'])} flow estimators, by {first_score(report).name}: {told}"
 
@@ -36,18 +40,16 @@ def compare_title(report: Mapping[str, Any]) -> str:
 def compare_tiles(report: Mapping[str, Any]) -> list[Tile]:
     """Give the best score of every trained row."""
     score = first_score(report)
-    trained = [
-        name for name in report["rows"] if name in report["sizes"] or name in report["training"]
-    ]
-    names = [name for name in trained if report["rows"][name].get(score.key) is not None][:5]
+    rows = report["rows"]
+    own = [name for name in rows if name not in UNTRAINED and rows[name].get(score.key) is not None]
     return [
         Tile(
-            number(report["rows"][name][score.key], score.decimals),
+            number(rows[name][score.key], score.decimals),
             score.unit,
             f"{name}: {score.name}",
             main=name == report["reference"],
         )
-        for name in names
+        for name in own[:MOST_TILES]
     ]
 
 
