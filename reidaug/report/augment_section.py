@@ -30,15 +30,11 @@ VIEWS = ("front", "side", "back", UNKNOWN)
 def augment_tiles(report: Mapping[str, Any]) -> list[Tile]:
     """Give the three numbers of an augmented dataset that matter: images, quality, what is kept."""
     made = report["images"] + report["rejected"] + report["turned"]
-    each = f"of {thousands(report['sources'])} training images"
     kept = 100 * report["images"] / max(made, 1)
-    why = "of all warps are kept"
-    if made > report["images"]:
-        why += "; the others are poor or half turns"
     return [
-        Tile(thousands(report["images"]), "warps", each, main=True),
+        Tile(thousands(report["images"]), "warps", "written", main=True),
         Tile(number(report["quality"], 2), "", "mean quality, 1 is an image in its own pose"),
-        Tile(number(kept, 0), "%", why),
+        Tile(number(kept, 0), "%", "of the warps that were made are kept"),
     ]
 
 

@@ -81,7 +81,8 @@ def _finding(finding: Mapping[str, Any]) -> Text:
 def pose_tiles(report: Mapping[str, Any]) -> list[Tile]:
     """Count crops and people."""
     return [
-        Tile(thousands(report["people"]), "people", f"on {thousands(report['crops'])} crops", True),
+        Tile(thousands(report["people"]), "", "people found", main=True),
+        Tile(thousands(report["crops"]), "", "crops"),
         Tile(thousands(report["without_person"]), "", "crops without a person"),
         Tile(thousands(report["at_second_try"]), "", "people found at a second try"),
     ]

@@ -228,8 +228,8 @@ def _gain_tiles(reid: ExperimentReport) -> list[Tile]:
     return [
         Tile(
             signed(gain.mean),
-            f"± {number(gain.std)} mAP",
-            f"{name_of(gain.arm)} over {name_of(vs).lower()}: {gain.words}",
+            f"± {number(gain.std)} mAP, {gain.words}",
+            f"{name_of(gain.arm)} over {name_of(vs).lower()}",
             main=k == 0,
         )
         for k, (vs, gain) in enumerate(gains.items())
