@@ -57,9 +57,9 @@ def pretrained() -> None:
         pytest.skip(str(error))
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(autouse=True, scope="session")
 def few_pages() -> Iterator[None]:
-    """Commands leave a page in the tests of pages alone: each takes the time of a small run."""
+    """Commands leave a page in tests that ask for it: each takes the time of a small run."""
     from reidaug.commands.pages import pages_wanted
 
     with pages_wanted(False):

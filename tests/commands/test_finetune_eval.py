@@ -10,6 +10,7 @@ from page_reader import check_self_contained
 from small_experiment import draw_roots, recipe
 
 from reidaug.commands.finetune_eval import command
+from reidaug.commands.pages import pages_wanted
 from reidaug.errors import UsageError
 from reidaug.experiments.finetune import dry_run
 from reidaug.experiments.finetune_config import START
@@ -31,7 +32,8 @@ def run(root):
     """One run, and what it printed."""
     folder = root / "run"
     arguments = [write(root, root), "--out", str(folder), "--workers", "1"]
-    result = CliRunner().invoke(command, arguments, catch_exceptions=False)
+    with pages_wanted(True):
+        result = CliRunner().invoke(command, arguments, catch_exceptions=False)
     assert result.exit_code == 0
     return folder, result.output
 

@@ -6,13 +6,13 @@ from reidaug.report.demo_page import Demo, demo_page
 from reidaug.report.html import mean_and_spread
 
 
-def test_the_page_is_one_file_for_everybody(demo: Demo) -> None:
-    reader = check_self_contained(demo_page(demo))
+def test_the_page_is_one_file_for_everybody(demo_html: str) -> None:
+    reader = check_self_contained(demo_html)
     assert len(reader.images) > 20
 
 
-def test_the_page_holds_the_numbers(demo: Demo) -> None:
-    text = Reader(demo_page(demo)).text
+def test_the_page_holds_the_numbers(demo: Demo, demo_html: str) -> None:
+    text = Reader(demo_html).text
     for shown in ("2.70", "15.50", "0.771", "6 000", "resnet50", "4 min 30 s", "55 %"):
         assert shown in text
     for arm in demo.worlds[0].reid.arms.values():
@@ -20,15 +20,15 @@ def test_the_page_holds_the_numbers(demo: Demo) -> None:
     assert demo.hardware in text
 
 
-def test_the_page_says_what_photographs_say_before_anything_else(demo: Demo) -> None:
-    text = Reader(demo_page(demo)).text
+def test_the_page_says_what_photographs_say_before_anything_else(demo_html: str) -> None:
+    text = Reader(demo_html).text
     said = text.index("On photographs of")
     assert said < text.index("Everybody here is rendered")
     assert "over people" in text[said : said + 400]
 
 
-def test_the_same_run_gives_the_same_page(demo: Demo) -> None:
-    assert demo_page(demo) == demo_page(demo)
+def test_the_same_run_gives_the_same_page(demo: Demo, demo_html: str) -> None:
+    assert demo_page(demo) == demo_html
 
 
 def test_a_second_world_gets_its_own_table(demo: Demo) -> None:
