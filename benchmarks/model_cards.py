@@ -12,7 +12,10 @@ from reidaug.files import read_text
 from reidaug.flow.builtin import checkpoint_of
 from reidaug.yaml_values import parse_yaml
 
-ROUND_TRIPS = {"market": ("weights", "flow_mirror"), "surface": ("surface_weights", "surface_mirror")}
+ROUND_TRIPS = {
+    "market": ("weights", "flow_mirror"),
+    "surface": ("surface_weights", "surface_mirror"),
+}
 """Of each flow in the round trips of photographs: where its weights' hash is, and its row."""
 
 

@@ -63,8 +63,6 @@ API: Mapping[str, tuple[str, Sequence[str]]] = {
 def api_pages() -> dict[str, str]:
     """Write the pages; gives Markdown by the page's path."""
     return {
-        f"api/{name}.md": "\n".join(
-            [f"# {title}", "", *(f"::: {thing}\n" for thing in things)]
-        )
+        f"api/{name}.md": "\n".join([f"# {title}", "", *(f"::: {thing}\n" for thing in things)])
         for name, (title, things) in API.items()
     }

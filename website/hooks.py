@@ -58,6 +58,11 @@ def on_files(files: Files, *, config: MkDocsConfig) -> Files:
     return files
 
 
+def on_post_page(output: str, **_: object) -> str:
+    """Name the dialog of the search, for screen readers."""
+    return output.replace('role="dialog">', 'role="dialog" aria-label="Search">')
+
+
 def on_page_markdown(markdown: str, *, page: Page, **_: object) -> str:
     """Lead links to files of the repository to their pages."""
     return with_links(markdown, page.file.src_uri)

@@ -4,12 +4,12 @@ import ast
 import inspect
 import re
 import tokenize
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import MISSING, fields, is_dataclass
-from functools import cache
 from io import StringIO
 from pathlib import Path
 from textwrap import dedent
+from types import UnionType
 from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin, get_type_hints
 
 from pydantic import BaseModel
@@ -32,7 +32,13 @@ RECIPES: Mapping[str, tuple[type[BaseModel], str]] = {
 }
 
 _BOUNDS = {"ge": "from {}", "gt": "above {}", "le": "to {}", "lt": "below {}"}
-_NAMES = {str: "text", int: "whole number", float: "number", bool: "`true` or `false`", Path: "path"}
+_NAMES = {
+    str: "text",
+    int: "whole number",
+    float: "number",
+    bool: "`true` or `false`",
+    Path: "path",
+}
 
 
 class Key(NamedTuple):
@@ -93,7 +99,6 @@ def parts_of(schema: type[Any]) -> list[type[Any]]:
     return list(found)
 
 
-@cache
 def comments(schema: type[Any]) -> dict[str, str]:
     """Read what a class says of its fields: comments above and beside them, or ``Attributes``."""
     found: dict[str, str] = {}
@@ -152,24 +157,39 @@ def _annotated(field: FieldInfo) -> Any:
 
 
 def _kind(hint: Any) -> str:
-    origin, inner = get_origin(hint), get_args(hint)
-    if origin is Annotated:
-        return f"{_kind(inner[0])}{_bounds(inner[1:])}"
-    if origin is Literal:
-        return " or ".join(f"`{value}`" for value in inner)
-    if origin is Union or isinstance(hint, type(int | str)):
-        return " or ".join("`null`" if part is type(None) else _kind(part) for part in inner)
-    if origin is tuple:
-        if len(inner) == 2 and inner[1] is Ellipsis:
-            return f"list, each: {_kind(inner[0])}"
-        same = len(set(map(str, inner))) == 1
-        what = f"each: {_kind(inner[0])}" if same else ", ".join(map(_kind, inner))
-        return f"list of {len(inner)}, {what}"
-    if origin is dict or origin is Mapping:
-        return f"names with values{'' if inner[1] is Any else f', each: {_kind(inner[1])}'}"
+    """Say of a type what values it has."""
+    composed = _COMPOSED.get(get_origin(hint))
+    if composed is not None:
+        return composed(get_args(hint))
     if _is_part(hint):
         return f"the keys of [{hint.__name__}](#{hint.__name__.lower()})"
     return _NAMES.get(hint, "anything")
+
+
+def _either(inner: tuple[Any, ...]) -> str:
+    return " or ".join("`null`" if part is type(None) else _kind(part) for part in inner)
+
+
+def _list(inner: tuple[Any, ...]) -> str:
+    if len(inner) == 2 and inner[1] is Ellipsis:
+        return f"list, each: {_kind(inner[0])}"
+    same = len(set(map(str, inner))) == 1
+    what = f"each: {_kind(inner[0])}" if same else ", ".join(map(_kind, inner))
+    return f"list of {len(inner)}, {what}"
+
+
+def _mapping(inner: tuple[Any, ...]) -> str:
+    return f"names with values{'' if inner[1] is Any else f', each: {_kind(inner[1])}'}"
+
+
+_COMPOSED: Mapping[Any, Callable[[tuple[Any, ...]], str]] = {
+    Annotated: lambda inner: f"{_kind(inner[0])}{_bounds(inner[1:])}",
+    Literal: lambda inner: " or ".join(f"`{value}`" for value in inner),
+    Union: _either,
+    UnionType: _either,
+    tuple: _list,
+    dict: _mapping,
+}
 
 
 def _bounds(metadata: tuple[Any, ...]) -> str:
@@ -179,14 +199,16 @@ def _bounds(metadata: tuple[Any, ...]) -> str:
             for name, form in _BOUNDS.items():
                 value = getattr(part, name, None)
                 if value is not None:
-                    words[name] = form.format(f"{value:,}" if isinstance(value, int) else f"{value:g}")
+                    words[name] = form.format(
+                        f"{value:,}" if isinstance(value, int) else f"{value:g}"
+                    )
     return " " + " ".join(words[name] for name in _BOUNDS if name in words) if words else ""
 
 
 def _default(field: FieldInfo) -> str:
     if field.default_factory is not None:
         if field.default_factory in (dict, list):
-            return _yaml(field.default_factory())  # type: ignore[call-arg]
+            return _yaml(field.default_factory())
         return "auto"
     return "" if field.default is PydanticUndefined else _yaml(field.default)
 

@@ -13,7 +13,7 @@ PAGES = {
 }
 """Files beside docs/ that are pages of the site."""
 
-_LINK = re.compile(r"(\]\(|<img src=\")([^)\s\"]+)([)\"])")
+_LINK = re.compile(r"\[([^\[\]]*)\]\(([^)\s]+)\)")
 
 
 def place_of(path: str) -> str | None:
@@ -44,6 +44,8 @@ def source_of(page: str) -> str:
 def with_links(markdown: str, page: str) -> str:
     """Lead the links of a page from files of the repository to the pages that show them.
 
+    Links that are named after a file of Markdown get its title.
+
     Args:
         markdown: Text of the page.
         page: Path of the page in the site's sources.
@@ -51,17 +53,27 @@ def with_links(markdown: str, page: str) -> str:
     folder = posixpath.dirname(source_of(page))
 
     def led(link: "re.Match[str]") -> str:
-        before, target, after = link.groups()
+        text, target = link.groups()
         path, hash_, anchor = target.partition("#")
         if not path or ":" in path:
             return link[0]
-        place = place_of(posixpath.normpath(posixpath.join(folder, path)))
+        file = posixpath.normpath(posixpath.join(folder, path))
+        place = place_of(file)
         if place is None:  # left as it is: an error of the strict build
             return link[0]
         near = posixpath.relpath(place, posixpath.dirname(page) or ".")
-        return f"{before}{near}{hash_}{anchor}{after}"
+        shown = title_of(file) if posixpath.basename(text) == posixpath.basename(file) else text
+        return f"[{shown}]({near}{hash_}{anchor})"
 
     return _LINK.sub(led, markdown)
+
+
+def title_of(path: str) -> str:
+    """Read the title of a file of Markdown; other files have their name."""
+    file = ROOT / path
+    if file.suffix != ".md" or not file.is_file():
+        return file.name
+    return file.read_text().splitlines()[0].removeprefix("# ")
 
 
 def recipe_files() -> dict[str, str]:
