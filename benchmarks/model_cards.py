@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from provenance import read_result
+from provenance import ROOT, read_result
 from safetensors.torch import load_file
 from shipped import JOINTS, weights_of
 
@@ -36,12 +36,12 @@ def card(flow: str, results: Path) -> list[str]:
     recipe: dict[str, Any] = parse_yaml(read_text(folder / "recipe.yaml"))
     schedule = recipe["schedule"]
     rows = {
-        "file": f"`reidaug/checkpoints/{flow}/model.safetensors`, {path.stat().st_size / 1e6:.1f} MB",
+        "file": f"`{path.relative_to(ROOT)}`, {path.stat().st_size / 1e6:.1f} MB",
         "SHA-256 begins": f"`{weights_of(flow)}`",
         "numbers in it": f"{count:,}{' of 16 bits' if half else ''}",
         "class": f"`{recipe['estimator']['class']}`",
-        "last training": f"{schedule['steps']:,} steps of {recipe['batch']}, in {recipe['precision']}, "
-        "from weights of an earlier one",
+        "last training": f"{schedule['steps']:,} steps of {recipe['batch']}, in "
+        f"{recipe['precision']}, from weights of an earlier one",
         **_on_rendered_people(flow, results),
         **_on_photographs(flow, results),
     }
