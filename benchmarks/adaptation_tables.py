@@ -22,7 +22,7 @@ def adaptation_uses(result: Mapping[str, Any]) -> list[str]:
     setting, cells = result["setting"], result["cells"]
     lines = [
         f"`{result['command']}`, {result['hardware']}, {result['date']}; W-SA and surface flow as "
-        f"in the package; {result['seeds']} seeds, each with a start of its own; "
+        "in the package; each seed has a start of its own; "
         f"{setting['rounds']} rounds of {setting['round_steps']} steps; {setting['views']} warps "
         f"of each crop, weight {setting['weight']:g}; 95 % intervals over people, verdicts by "
         "Holm's rule.",
@@ -43,7 +43,7 @@ def adaptation_uses(result: Mapping[str, Any]) -> list[str]:
 def _tested(title: str, rows: Mapping[str, Any]) -> list[str]:
     plain = rows["dgnetpp"]
     lines = [
-        f"**{title}**: start {spread(rows['start']['mAP'])}, after the warm-up "
+        f"**{title}**, {len(plain['mAP'])} seeds: start {spread(rows['start']['mAP'])}, after the warm-up "
         f"{spread(rows['warmup']['mAP'])}, adapted without views {spread(plain['mAP'])}, over "
         f"the start {_gain(plain['over_start'])}.",
         "",

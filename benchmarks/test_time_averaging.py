@@ -152,7 +152,7 @@ def main() -> None:
     write_result(
         "uses_test_time",
         "python benchmarks/test_time_averaging.py --market Market-1501 "
-        f"--osnet {options.osnet.name}",
+        f"--osnet {options.osnet.name} --poses {options.poses}",
         weights={
             name: weights_of(flow) for name, flow in FLOWS.items() if flow in (SHIPPED, SURFACE)
         },

@@ -52,6 +52,7 @@ COMMANDS = {
         "compare", "Train flow estimators on equal terms and score them side by side.", "train"
     ),
     "export": Entry("export", "Write a flow estimator as an ONNX graph.", "onnx"),
+    "report": Entry("report", "Make one page of any run, or of several side by side.", "plots"),
     "study": Entry("study", "Let people judge warps by eye, blind, as in the paper.", "app"),
     "synth": Entry("synth", "Render people: pairs with exact flow, or a dataset."),
     "play": Entry("play", "Draw a pose in a browser and see a crop warped into it.", "app"),
@@ -62,6 +63,7 @@ COMMANDS = {
 EXTRAS = {
     "onnx": ("onnx", "onnxruntime", "onnxscript"),
     "train": ("accelerate", "tabulate", "tensorboard", "torchmetrics"),
+    "plots": ("jinja2", "matplotlib"),
     "reid": ("accelerate", "matplotlib", "sklearn"),
     "app": ("jinja2", "starlette", "uvicorn"),
     "demo": ("accelerate", "anny", "jinja2", "matplotlib", "sklearn", "torchmetrics", "warp"),

@@ -24,15 +24,16 @@ def augmented(
     return augment_dataset(dataset, out, named_flow(flow), chosen, workers=workers)
 
 
+PAGES = ("report.html", ".page.json")
 TIMES = ("seconds", "images_per_s", "crops_per_s", "workers")
 
 
 def content(out: Path) -> dict[str, bytes]:
-    """Every file of a run by its name, without times, also those of its inputs."""
+    """Every file of a run by its name, without times and pages, also those of its inputs."""
     files = {}
     for path in sorted(out.rglob("*")):
         name = str(path.relative_to(out))
-        if path.parent.name == FOLDER:
+        if path.parent.name == FOLDER or path.name in PAGES:
             continue
         if path.is_symlink():
             files[name] = os.fsencode(path.readlink())

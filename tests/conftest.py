@@ -1,5 +1,6 @@
 """What the whole suite shares."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -68,6 +69,24 @@ def pretrained() -> None:
             weight_file(backbone, IMAGENET)
     except ReidaugError as error:
         pytest.skip(str(error))
+
+
+@pytest.fixture(autouse=True, scope="session")
+def few_pages() -> Iterator[None]:
+    """Commands leave a page in tests that ask for it: each takes the time of a small run."""
+    from reidaug.commands.pages import pages_wanted
+
+    with pages_wanted(False):
+        yield
+
+
+@pytest.fixture
+def left_pages(few_pages: None) -> Iterator[None]:
+    """Commands leave their pages."""
+    from reidaug.commands.pages import pages_wanted
+
+    with pages_wanted(True):
+        yield
 
 
 @pytest.fixture

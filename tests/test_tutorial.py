@@ -45,10 +45,10 @@ def commands() -> list[list[str]]:
     return [shlex.split(line)[1:] for line in lines if line.startswith("reidaug ")]
 
 
-def run(*names: str) -> None:
-    """Run the page's commands of these names, in its order."""
+def run(*names: str, dry: bool | None = None) -> None:
+    """Run the page's commands of these names, in its order, dry ones or others alone."""
     for name, *rest in commands():
-        if name in names:
+        if name in names and dry in (None, "--dry-run" in rest):
             assert reidaug(name, *rest, *SHORT[name]) == (1 if name == "check" else 0), rest
 
 
@@ -78,10 +78,16 @@ def test_crops_are_warped_and_there_are_sheets_to_look_at(warped: Path) -> None:
         assert (warped / "runs" / shown).is_file()
 
 
+def test_the_recipe_fits_the_crops(warped: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run("finetune-eval", dry=True)
+    assert "dry run: 5 arms x 1 seeds" in capsys.readouterr().out
+
+
+@pytest.mark.slow
 def test_the_recipe_compares_warps_with_controls(
     warped: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    run("finetune-eval")
+    run("finetune-eval", dry=False)
     report = json.loads((warped / "runs/reid/report.json").read_text())
     assert list(report["arms"]) == ["real_only", "grounds", "own_pose", "torso_affine", "warps"]
     assert "real_only" in capsys.readouterr().out

@@ -35,6 +35,7 @@ from reidaug.augment.warp_inputs import WarpInputs, same_options
 from reidaug.augment.warp_manifest import MANIFEST, ChunkRecord, Totals, write_warp_manifest
 from reidaug.augment.warp_sheet import SHEET, warp_sheet
 from reidaug.checksums import check_written
+from reidaug.data.image_folders import check_left_out, check_readable
 from reidaug.data.loose_crops import read_training
 from reidaug.data.market1501 import (
     FOLDERS,
@@ -138,6 +139,8 @@ def augment_dataset(
     if not estimator.keeps_pose:
         _check_count(len(found.train), options)
     check_warp_names(found.train, found.root, allow_left_out=options.allow_left_out)
+    crops = [person.path for person in found.train]
+    check_readable(found.root, crops, allowed=options.allow_left_out)
     if options.keep_original:
         check_originals(found.train, found.root)
     pose_files = find_or_estimate(
@@ -229,6 +232,8 @@ def _write_warps(
     totals = write_warp_manifest(out / MANIFEST, records)
     left_out = (*inputs.left_out, *totals.left_out)
     write_atomically(out / LEFT_OUT, "".join(f"{line}\n" for line in left_out).encode())
+    allowed = options.allow_left_out  # files that are cut off are noticed by now
+    check_left_out(inputs.dataset.root, totals.left_out, len(inputs.sources), allowed=allowed)
     write_atomically(out / SHEET, warp_sheet(out, inputs.sources, targets))
     remove_leftovers(out)
     files = [*originals, *(out / name for name in (POSES, MANIFEST, LEFT_OUT, SHEET))]

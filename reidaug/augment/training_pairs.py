@@ -14,6 +14,8 @@ from reidaug.augment.warp_inputs import same_options
 from reidaug.checksums import check_written
 from reidaug.data.crop_names import PATTERN
 from reidaug.data.deepfashion import same_person_pairs, write_pairs_csv
+from reidaug.data.image_folders import check_readable
+from reidaug.data.images import image_size
 from reidaug.data.keypoints import write_patn
 from reidaug.data.loose_crops import read_people
 from reidaug.data.market1501 import ReIDDataset, names_read
@@ -67,9 +69,14 @@ def make_pairs(
     check_lock(out)
     found = read_people(dataset, pattern=pattern, allow_left_out=allow_left_out)
     check_written(found.root)
+    crops = [person.path for person in found.train]
+    damaged = check_readable(found.root, crops, allowed=allow_left_out)
     known, masks = find_or_estimate(found, out, keypoints=keypoints, model=model, workers=workers)
     joined, left_out = join_poses(found, known)
     check_outlines(joined, masks)
+    if damaged:
+        joined = tuple(s for s in joined if image_size(s.person.path) is not None)
+        left_out = (*left_out, *damaged)
     sources = [source for source in joined if pattern is not None or not _distractor(source)]
     if len(sources) < len(joined):
         left_out = (*left_out, f"{found.root}: {len(joined) - len(sources)} distractors (pid 0)")

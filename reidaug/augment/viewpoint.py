@@ -94,6 +94,12 @@ def group_by_view(source: Pose, target: Pose, turns: str) -> list[tuple[list[int
     ]
 
 
+def view_names(pose: Pose) -> list[str]:
+    """Name the views of people (B, 18, 2): ``front``, ``side`` or ``back``, see `SIDE`."""
+    names = {1: "front", 0: "side", -1: "back"}
+    return [names[int(side)] for side in _side(pose).tolist()]
+
+
 def _side(pose: Pose) -> Tensor:
     """-1 from behind, 1 from the front, 0 from either side."""
     faces = facing(pose)

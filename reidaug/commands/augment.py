@@ -13,6 +13,7 @@ from reidaug.augment.pose_pool import describe_flaws
 from reidaug.augment.quality import POOR
 from reidaug.augment.warp_sheet import SHEET
 from reidaug.commands import options
+from reidaug.commands.pages import leave_page
 from reidaug.flow.builtin import SHIPPED, SURFACE, UNTRAINED, named_flow
 from reidaug.jobs import BACKENDS
 from reidaug.recipes import resolve
@@ -62,7 +63,8 @@ def command(
     DATASET is a Market-1501 root, or any folder of crops. OUT becomes a Market-1501 root:
     bounding_box_train holds the warps, named 0002_c1s1_000451_03_w07.jpg after their source and
     pose; query and bounding_box_test are links. Beside them: manifest.parquet (where each file
-    comes from, and its quality), poses.json, contact_sheet.png, left_out.txt. The same command
+    comes from, and its quality), poses.json, contact_sheet.png, left_out.txt, and report.html,
+    a page of it all (extra 'plots'). The same command
     goes on after an interruption; the same inputs give the same bytes.
 
     Warps stand on the grounds of other people, and poor ones are left out: that gained most where
@@ -81,6 +83,9 @@ def command(
         dataset, out, named_flow(flow), recipe, workers=workers, backend=backend
     )
     _print(out, report, recipe.min_quality)
+    made = report.images + report.rejected + report.turned
+    numbers = f"{report.images:,} warps, mean quality {report.quality:.2f}, "
+    leave_page(out, numbers=f"{numbers}{report.images / max(made, 1):.0%} of all kept")
 
 
 def _print(out: Path, report: AugmentReport, min_quality: float) -> None:

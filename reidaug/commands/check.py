@@ -9,6 +9,7 @@ import click
 
 from reidaug.augment.options import KEYPOINTS, MASKS
 from reidaug.commands import options
+from reidaug.commands.pages import leave_page
 from reidaug.data.loose_crops import find_crops
 from reidaug.dataset_check.checkup import check_dataset
 from reidaug.errors import ReidaugError, UsageError
@@ -31,7 +32,12 @@ from reidaug.runs import counter
 )
 @options.pattern
 @options.allow_left_out
-@click.option("--json", "report", type=options.PATH, help="Write the findings to this file, too.")
+@click.option(
+    "--json",
+    "report",
+    type=options.PATH,
+    help="Write the findings to this file, too, and a page of them beside it, FILE.html.",
+)
 @options.workers
 def command(
     dataset: Path,
@@ -67,11 +73,12 @@ def command(
                 counter(total=total, what="check", unit="image")
             ),
         )
-    for line in checkup.lines():
-        click.echo(line)
     if report is not None:
         content = json.dumps(checkup.as_dict(), indent=1, allow_nan=False) + "\n"
         write_atomically(report, content.encode())
+        leave_page(report, report.with_suffix(".html"))
+    for line in checkup.lines():
+        click.echo(line)
     unusable = [use for use, fine in checkup.usable().items() if not fine]
     if unusable:
         raise ReidaugError(f"{root}: not usable for {' and '.join(unusable)}; see the problems")

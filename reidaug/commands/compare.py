@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from reidaug.commands import options
+from reidaug.commands.pages import leave_page
 from reidaug.experiments.compare import compare
 from reidaug.experiments.compare_config import Compare
 from reidaug.experiments.compare_text import differences_text, scores_text, sizes_text
@@ -14,7 +15,7 @@ from reidaug.recipes import load
 @click.command("compare")
 @options.run_of_recipe(
     "runs/compare",
-    contents="Run folder: report.json, warps.png, rows/NAME/checkpoint.",
+    contents="Run folder: report.html, report.json, warps.png, rows/NAME/checkpoint.",
     resume="Resume the run in --out; finished rows are kept.",
 )
 @click.option(
@@ -52,3 +53,4 @@ def command(
         click.echo(scores_text(report))
         click.echo(f"\n{differences_text(report)}\n\n{sizes_text(report)}")
         click.echo(f"\nwarps: {out / 'warps.png'}")
+        leave_page(out)

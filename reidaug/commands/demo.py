@@ -11,11 +11,15 @@ import click
 
 from reidaug import __version__
 from reidaug.commands import augment, finetune_eval, options, synth, train_flow
+from reidaug.commands.pages import pages_wanted
 from reidaug.errors import UsageError
 from reidaug.experiments.demo import WORLDS, DemoSizes, Stage, demo_stages
-from reidaug.experiments.demo_report import Shown, make_page
+from reidaug.experiments.demo_report import demo_of, make_report, warps_picture
+from reidaug.experiments.run_report import PAGE
 from reidaug.files import collected_checksums, read_text, write_atomically
+from reidaug.report.demo_page import demo_content
 from reidaug.report.html import duration
+from reidaug.report.page import render_page
 from reidaug.runs import RunFolder
 from reidaug.verbosity import progress_line
 
@@ -64,19 +68,20 @@ def run_demo(
     for number, stage in enumerate(stages, 1):
         _do(run, stage, f"[{number}/{len(stages)}]", started)
     progress_line(f"Writing the report ({_so_far(started)})", beside=False)
-    page = make_page(
+    report = make_report(
         out,
         chosen,
         times={stage.title: _seconds(run, stage) for stage in stages},
         commands=[stage.command for stage in stages],
-        shown=Shown(sizes.people_shown, sizes.poses_shown, sizes.pairs_shown),
     )
+    shown = demo_of(out, report, recipe | {"sizes": sizes.model_dump(mode="json")})
+    page = demo_content(shown)
     with collected_checksums() as files:
-        write_atomically(out / "warps.png", page.warps)
-        write_atomically(out / "report.html", page.html.encode())
-    run.report(page.report, files)
-    click.echo(page.headline)
-    return out / "report.html"
+        write_atomically(out / "warps.png", warps_picture(shown))
+        write_atomically(out / PAGE, render_page(page).encode())
+    run.report(report, files)
+    click.echo(page.title)
+    return out / PAGE
 
 
 def run_stage(stage: Stage) -> dict[str, Any]:
@@ -91,7 +96,8 @@ def run_stage(stage: Stage) -> dict[str, Any]:
             str(recipes / word.removeprefix(RECIPES)) if word.startswith(RECIPES) else word
             for word in arguments
         ]
-        COMMANDS[name].main(arguments, prog_name=f"reidaug {name}", standalone_mode=False)
+        with pages_wanted(False):
+            COMMANDS[name].main(arguments, prog_name=f"reidaug {name}", standalone_mode=False)
     report: dict[str, Any] = json.loads(read_text(stage.folder / "report.json"))
     return report
 

@@ -52,10 +52,11 @@ def _size(context: click.Context, option: click.Parameter, text: str | None) -> 
 def command(flow: str, out: Path, opset: int, size: Size | None) -> None:
     """Write the estimator FLOW as an ONNX graph: crops and poses in, flow and warped crops out.
 
-    The graph takes any number of pairs of one size at once and runs without torch and reidaug. Its
-    metadata say what its inputs and outputs are, where the weights are from, and the convention of
-    coordinates. Its flows are compared with torch's on random pairs of the poses that come with the
-    package; where they differ, nothing is written.
+    FLOW is surface, market, identity, torso-affine, joint-blend or a checkpoint folder of
+    train-flow. The graph takes any number of pairs of one size at once and runs without torch and
+    reidaug. Its metadata say what its inputs and outputs are, where the weights are from, and the
+    convention of coordinates. Its flows are compared with torch's on random pairs of the poses that
+    come with the package; where they differ, nothing is written.
 
     \b
     reidaug export market --out market.onnx

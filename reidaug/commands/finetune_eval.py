@@ -7,6 +7,7 @@ import click
 
 from reidaug.commands import options
 from reidaug.commands.averaging_options import averaging as averaging_options
+from reidaug.commands.pages import leave_page
 from reidaug.errors import UsageError
 from reidaug.experiments import adaptation, finetune
 from reidaug.experiments.adaptation_config import WARMUP, AdaptationRecipe
@@ -84,6 +85,7 @@ def command(
             experiment, out, rerank=rerank, averaging=averaging, resume=resume, workers=workers
         )
         click.echo(report.text())
+        leave_page(out)
     elif dry:
         found = finetune.dry_run(experiment)
         click.echo(
@@ -93,6 +95,7 @@ def command(
         )
     else:
         _print(finetune.finetune(experiment, out, resume=resume, workers=workers))
+        leave_page(out)
 
 
 def _check_modes(
@@ -137,3 +140,4 @@ def _adapt(
         click.echo(
             f"{idle} rounds found no clusters and trained nothing: see 'cluster' in the recipe"
         )
+    leave_page(out)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from reidaug.data.images import SUFFIXES
+from reidaug.data.images import SUFFIXES, open_image
 from reidaug.errors import ReidaugError
 from reidaug.files import check_regular
 
@@ -98,6 +98,49 @@ def check_left_out(
         f"{left_out[0]}; {mend} go on without them by --allow-left-out (in a recipe "
         "allow_left_out: true)"
     )
+
+
+def check_readable(where: Path, images: Sequence[Path], *, allowed: bool) -> tuple[str, ...]:
+    """Check before the work that no more than `MOST_LEFT_OUT` of some images are no images.
+
+    Their pixels are not decoded: what is cut off in the middle is not noticed.
+
+    Args:
+        where: Folder of the images.
+        images: The images.
+        allowed: Whether the user allows more to be left out.
+
+    Returns:
+        A line for each that is none.
+
+    Raises:
+        ReidaugError: More are none, and it is not allowed.
+    """
+    lines = list[str]()
+    for path in images:
+        try:
+            with open_image(path, decode=False):
+                pass
+        except ReidaugError as error:
+            lines.append(str(error))
+    check_left_out(where, lines, len(images), allowed=allowed)
+    return tuple(lines)
+
+
+def beside(found: ImageFolder) -> tuple[str, ...]:
+    """Write a line for each folder with images beside those of a folder, which is not read.
+
+    Not for one whose images have the names of those beside it, as masks have.
+    """
+    stems, lines = {path.stem for path in found.images}, list[str]()
+    for folder in (found.images[0].parent / name for name in found.folders if found.images):
+        images = _direct(folder)[0]
+        if {path.stem for path in images} - stems:
+            lines.append(
+                f"{printable(folder)}: {len(images):,} images in a folder beside "
+                f"{len(found.images):,} others, not read"
+            )
+    return tuple(lines)
 
 
 def _direct(folder: Path) -> tuple[list[Path], list[str], list[str]]:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from reidaug.data.crop_names import PATTERN, compile_pattern
-from reidaug.data.image_folders import ImageFolder, check_left_out, list_images, printable
+from reidaug.data.image_folders import ImageFolder, beside, check_left_out, list_images, printable
 from reidaug.data.market1501 import (
     SPLITS,
     TRAIN,
@@ -112,6 +112,7 @@ def _loose(
             + (f"; {advice}" if advice else "")
         )
     check_left_out(folder, left_out, files.total, allowed=allow_left_out, advice=advice)
+    left_out = (*left_out, *beside(crops))
     dataset = ReIDDataset(folder, files.people, (), (), left_out, files.examples)
     return dataset, pattern is None and not files.examples
 

@@ -1,7 +1,7 @@
 """Manifests: tables of the files of a dataset, as Parquet files."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from types import MappingProxyType
@@ -72,6 +72,30 @@ def read_manifest(
         if not all(name in row and _is(row[name], kind) for row in rows):
             raise ReidaugError(f"{path}: its column {name!r} is missing, or no {_WORDS[kind]}")
     return rows
+
+
+def manifest_parts(path: Path, columns: Sequence[str]) -> Iterator[dict[str, list[Any]]]:
+    """Read some columns of a table of `write_manifest`, `ROWS_AT_ONCE` rows at a time.
+
+    Args:
+        path: The file.
+        columns: Columns that it must have.
+
+    Yields:
+        The values of some rows by column.
+
+    Raises:
+        ReidaugError: The file is missing or damaged, or lacks a column.
+    """
+    check_regular(path, what="table")
+    try:
+        with pq.ParquetFile(path) as file:
+            if missing := [name for name in columns if name not in file.schema_arrow.names]:
+                raise ReidaugError(f"{path}: its column {missing[0]!r} is missing")
+            for part in file.iter_batches(batch_size=ROWS_AT_ONCE, columns=list(columns)):
+                yield part.to_pydict()
+    except (pa.ArrowException, OSError, ValueError):
+        raise ReidaugError(f"{path}: not readable as a Parquet table") from None
 
 
 def _is(value: Any, kind: type) -> bool:

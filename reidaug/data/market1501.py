@@ -15,6 +15,7 @@ from typing import NamedTuple
 from reidaug.data.crop_names import JUNK, PATTERN, Reading, compile_pattern, id_of, read_name
 from reidaug.data.image_folders import (
     ImageFolder,
+    beside,
     check_left_out,
     has_images,
     list_images,
@@ -94,6 +95,7 @@ class SplitFiles(NamedTuple):
     folders: tuple[str, ...] = ()  # folders beside the images, which are not read
     by_folder: bool = False  # whether folders, and not names, give the persons
     examples: tuple[str, ...] = ()  # what was read from three names
+    beside: tuple[str, ...] = ()  # a line for each folder with images beside those that count
 
     @property
     def total(self) -> int:
@@ -229,7 +231,7 @@ def read_crops(found: ImageFolder, pattern: re.Pattern[str]) -> SplitFiles:
             kept.append((path, reading))
     return SplitFiles(
         tuple(people), junk, tuple(unmatched), found.unusable, found.folders, by_folder,
-        _examples(kept, in_folders=found.in_folders),
+        _examples(kept, in_folders=found.in_folders), beside(found),
     )  # fmt: skip
 
 
@@ -285,7 +287,7 @@ def _read_folder(folder: Path, pattern: re.Pattern[str], allow_left_out: bool) -
         )
     advice = pattern_advice(files.unmatched) if files.unmatched else ""
     check_left_out(folder, left_out, files.total, allowed=allow_left_out, advice=advice)
-    return files.people, left_out, files.examples
+    return files.people, (*left_out, *files.beside), files.examples
 
 
 def left_out_lines(folder: Path, files: SplitFiles, pattern: re.Pattern[str]) -> tuple[str, ...]:

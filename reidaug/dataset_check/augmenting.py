@@ -8,6 +8,7 @@ from reidaug.augment.inputs import check_outlines, join_most
 from reidaug.augment.options import KEYPOINTS, AugmentOptions
 from reidaug.augment.outlines import check_mask_names
 from reidaug.augment.output_folder import check_warp_names
+from reidaug.data.image_folders import check_readable
 from reidaug.data.market1501 import TRAIN, Person, ReIDDataset
 from reidaug.dataset_check.findings import AUGMENT, Finding, Tally
 from reidaug.errors import ReidaugError
@@ -37,6 +38,7 @@ def augment_findings(
     """
     try:
         check_warp_names(people, root, allow_left_out=allow_left_out)
+        check_readable(root, [person.path for person in people], allowed=allow_left_out)
         if keypoints is None:
             check_finished(root / KEYPOINTS)
             check_names({person.path: person.key for person in people}, masks=masks is None)

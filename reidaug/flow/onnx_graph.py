@@ -76,7 +76,7 @@ class FlowGraph(nn.Module):
     ) -> tuple[Float[Tensor, "b 2 h w"], Images]:
         """Estimate one flow a pair, and warp the source along it."""
         _same_batch(source, source_xy, source_visible, target_xy, target_visible)
-        with GraphOperators():
+        with _operators():
             poses = Pose(source_xy, source_visible), Pose(target_xy, target_visible)
             flow = self.estimator(source, *poses)
             return flow, warp(source, flow)
@@ -113,7 +113,7 @@ class PersonGraph(nn.Module):
     ]:
         """Estimate one flow a source, to another person's pose, and warp the source along it."""
         _same_batch(source, mask, source_xy, source_visible, target_xy, target_visible)
-        with GraphOperators():
+        with _operators():
             poses = Pose(source_xy, source_visible), Pose(target_xy, target_visible)
             found = self.estimator.own_flows(source, mask, *poses)
             moved = warp(source, found.flow)
@@ -213,6 +213,11 @@ def _reason(error: Exception) -> str:
     if operator := re.search(r"torch\.ops\.(aten\.\w+)", text):
         return f"ONNX has no operator for {operator[1]}"
     return (text.splitlines() or [type(error).__name__])[0][:300]
+
+
+def _operators() -> contextlib.AbstractContextManager[object]:
+    """Restrict torch to ONNX's operators while a graph is traced; otherwise it does as always."""
+    return GraphOperators() if torch.compiler.is_compiling() else contextlib.nullcontext()
 
 
 def _same_batch(first: Tensor, *rest: Tensor) -> None:

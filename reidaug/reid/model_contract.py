@@ -11,7 +11,8 @@ from reidaug.geometry.flow import Size
 from reidaug.reid.backbones import Embedding, ReIDModel
 from reidaug.reid.model_factory import error_line
 from reidaug.reid.network_modes import seeded, without_onednn
-from reidaug.reid.weights import LoadedWeights, first_names
+from reidaug.reid.weight_files import first_names
+from reidaug.reid.weights import LoadedWeights
 
 MAX_CHANGE = 0.01  # relative, of a crop's features alone and in a batch: rounding, no more
 CAUSES = "is it of another network, or did backbone_options differ?"

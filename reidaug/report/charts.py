@@ -176,6 +176,66 @@ def arm_points(
     return figure
 
 
+def intervals(
+    rows: Mapping[str, tuple[float, float, float, bool]], theme: Theme, *, unit: str
+) -> Figure:
+    """Draw means with their intervals, a row each from the top, and a line at 0.
+
+    Args:
+        rows: Mean, low and high end, and whether chance does not explain it, by name.
+        theme: Colours.
+        unit: Unit of the numbers.
+    """
+    with _style(theme):
+        figure, cell = _canvas((4.4, 0.7 + 0.36 * len(rows)))
+        for row, (mean, low, high, evident) in enumerate(rows.values()):
+            colour = theme.series[0] if evident else theme.muted
+            cell.plot([low, high], [-row] * 2, color=colour, linewidth=2.2, solid_capstyle="round")
+            fill = colour if evident else "none"
+            cell.plot([mean], [-row], "o", color=colour, mfc=fill, markersize=7, zorder=5)
+        cell.axvline(0.0, color=theme.muted, lw=1, ls=":")
+        cell.set_yticks([-row for row in range(len(rows))], list(rows))
+        cell.set_ylim(-len(rows) + 0.4, 0.6)
+        cell.set_xlabel(unit)
+        _frame(cell, theme)
+        cell.grid(visible=False, axis="y")
+        cell.tick_params(axis="y", labelcolor=theme.ink, labelsize=9)
+    return figure
+
+
+def training_lines(
+    lines: Mapping[str, Sequence[tuple[float, float]]],
+    curves: Mapping[str, Curve],
+    title: str,
+    theme: Theme,
+) -> Figure:
+    """Draw the running means of several trainings in one chart.
+
+    Args:
+        lines: Points (step, value) of each.
+        curves: How each is drawn.
+        title: Title of the chart.
+        theme: Colours.
+    """
+    with _style(theme):
+        figure, cell = _canvas((4.4, 3.1))
+        for name, points in lines.items():
+            curve = curves[name]
+            cell.plot(
+                [step for step, _ in points],
+                running_mean([value for _, value in points]),
+                color=theme.series[curve.colour],
+                linestyle=STROKES[curve.stroke],
+                linewidth=2.2 if curve.strong else 1.4,
+                label=curve.label,
+            )
+        cell.set_title(title)
+        cell.xaxis.set_major_locator(MaxNLocator(nbins=5, integer=True))
+        _frame(cell, theme)
+        cell.legend(frameon=False, labelcolor=theme.ink, fontsize=8)
+    return figure
+
+
 def _style(theme: Theme) -> Any:
     settings: dict[Any, Any] = {
         "font.family": "DejaVu Sans",

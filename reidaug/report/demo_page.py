@@ -7,26 +7,25 @@ from typing import Any, NamedTuple
 from reidaug.geometry.pose import Pose
 from reidaug.report import figures
 from reidaug.report.experiment import FinetuneReport
-from reidaug.report.flow_colours import colour_wheel
-from reidaug.report.flow_section import (
-    FlowSample,
-    flow_charts,
-    flow_rows,
-    longest_displacement,
-    score_columns,
-    score_rows,
+from reidaug.report.flow_section import FlowSample, curves, flow_pictures, score_table
+from reidaug.report.html import PageImage, drawing, number, photo, signed, spelt, thousands
+from reidaug.report.page import (
+    Block,
+    Code,
+    Crops,
+    Heading,
+    Page,
+    Part,
+    Section,
+    Text,
+    Tile,
+    Times,
+    render_page,
 )
-from reidaug.report.html import (
-    PageImage,
-    drawing,
-    number,
-    photo,
-    render,
-    signed,
-    thousands,
-)
-from reidaug.report.reid_section import Gallery, gallery_rows, pose_header, world_section
+from reidaug.report.reid_section import Gallery, finetune_blocks, people_in_poses
 from reidaug.report.verdicts import ARM_NAMES, headline, main_gains
+
+SIDES = {"few-poses": "from one side only, while the test looks for them from all sides"}
 
 
 class World(NamedTuple):
@@ -53,43 +52,112 @@ class Demo(NamedTuple):
     hardware: str  # machine it ran on
 
 
-class Tile(NamedTuple):
-    """A number at the head of the page: its value, its unit, what it is."""
-
-    value: str
-    unit: str
-    label: str
-    main: bool = False
-
-
 def demo_page(demo: Demo) -> str:
     """Fill the page; it is self-contained HTML."""
+    return render_page(demo_content(demo))
+
+
+def demo_content(demo: Demo) -> Page:
+    """Put the page together."""
     world = demo.worlds[0]
-    longest = max(seconds for _, seconds in demo.times)
-    return render(
-        "demo.html",
-        {
-            "headline": headline(world.reid),
-            "tiles": _tiles(demo),
-            "world": world,
-            "crops": [_crop(path, pose) for path, pose in world.crops],
-            "flow": demo.flow,
-            "flow_tables": _halves(flow_rows(demo.flow_samples)),
-            "flow_longest": longest_displacement(demo.flow_samples),
-            "wheel": drawing(colour_wheel(168), "Colour wheel of directions"),
-            "flow_charts": flow_charts(demo.flow_records, demo.flow_panels),
-            "score_columns": score_columns(demo.flow),
-            "score_rows": score_rows(demo.flow),
-            "poses": pose_header(world.gallery),
-            "gallery": gallery_rows(world.gallery),
-            "arms": len(world.reid.arms),
-            "worlds": [world_section(w.name, w.reid) for w in demo.worlds],
-            "times": [(name, s, 100 * s / longest) for name, s in demo.times],
-            "total": sum(seconds for _, seconds in demo.times),
-            "commands": demo.commands,
-            "hardware": demo.hardware,
-        },
+    reid, seeds = world.reid, len(world.reid.seeds)
+    lede = (
+        "A flow estimator learned from rendered people how pixels move when a body changes its "
+        f"pose. It then warped each of {thousands(world.augment['sources'])} training crops of "
+        f"{thousands(world.people)} other people into {world.augment['poses']} poses. One re-ID "
+        f"model, trained on the crops alone, was fine-tuned in {spelt(len(reid.arms))} ways, each "
+        f"for {thousands(reid.steps)} steps with {spelt(seeds)} seed{'s' if seeds != 1 else ''}, "
+        "and had to find people it was not trained on."
     )
+    return Page(
+        "reidaug demo",
+        headline(reid),
+        (lede,),
+        [Part("", demo_sections(demo))],
+        _tiles(demo),
+        include="photographs.html",
+        footer="Made by reidaug demo. The numbers of this page are in report.json beside it.",
+    )
+
+
+def demo_sections(demo: Demo) -> list[Section]:
+    """Make the sections: people, flow, warps, re-identification, and how to do it again."""
+    world = demo.worlds[0]
+    sides = SIDES.get(world.name, "from all sides")
+    people: list[Block] = [
+        Text(
+            [
+                "Everybody here is rendered, so nothing had to be downloaded and everything is "
+                "known exactly: the joints, the outline, and where each point of the body was "
+                f"before it moved. In this world, {world.name}, each person is seen {sides}."
+            ]
+        ),
+        Crops(
+            [_crop(path, pose) for path, pose in world.crops],
+            "Training crops and their 18 joints. Hidden joints are missing, as in real "
+            "annotations.",
+        ),
+    ]
+    return [
+        Section("people", "People", people),
+        _flow(demo),
+        _warps(world),
+        Section("reid", "Re-identification", _experiments(demo.worlds)),
+        Section("reproduce", "Reproduce", _reproduce(demo)),
+    ]
+
+
+def _flow(demo: Demo) -> Section:
+    height, width = demo.flow["size"]
+    intro = (
+        "The estimator is given two poses and no picture. For every pixel of the new pose it "
+        f"gives the point of the source to sample. Scored on {demo.flow['pairs']} pairs of people "
+        f"it was never trained on, at {height} × {width}."
+    )
+    blocks: list[Block] = [Text([intro]), flow_pictures(demo.flow_samples)]
+    blocks += [Heading("Scores on held-out people"), score_table(demo.flow)]
+    return Section("flow", "Flow", [*blocks, *curves(demo.flow_records, demo.flow_panels)])
+
+
+def _warps(world: World) -> Section:
+    poses = world.augment["poses"]
+    intro = (
+        f"Every training crop goes into the same {poses} poses, drawn from the training crops "
+        "themselves, on a grey background."
+    )
+    if any(path is not None for row in world.gallery.truths for path in row):
+        intro += (
+            " Below each row of warps: the same person rendered again in that pose, which no "
+            "photograph could give."
+        )
+    shown = world.gallery.poses.xy.shape[0]
+    caption = (
+        f"{shown} of the {poses} poses. A warp can only move what the source shows: a back cannot "
+        "become a face."
+    )
+    label = "Warps of several people into several poses"
+    return Section(
+        "warps", "Warps", [Text([intro]), people_in_poses(world.gallery, label, caption)]
+    )
+
+
+def _experiments(worlds: Sequence[World]) -> list[Block]:
+    blocks: list[Block] = []
+    for world in worlds:
+        if len(worlds) > 1:
+            blocks.append(Heading(f"World {world.name}"))
+        blocks += finetune_blocks(world.reid)
+    return blocks
+
+
+def _reproduce(demo: Demo) -> list[Block]:
+    return [
+        Text(["The demo is these commands in a row; each one's --help is its manual."]),
+        Code("Commands of the demo", demo.commands),
+        Heading("How long it took"),
+        Times(demo.times),
+        Text([demo.hardware]),
+    ]
 
 
 def _tiles(demo: Demo) -> list[Tile]:
@@ -122,12 +190,6 @@ def _tiles(demo: Demo) -> list[Tile]:
     label = f"made at {thousands(world.augment['images_per_s'])} per second"
     tiles.append(Tile(thousands(world.augment["images"]), "warps", label))
     return tiles
-
-
-def _halves(rows: list[list[PageImage]]) -> list[list[list[PageImage]]]:
-    """Split a long table in two that stand side by side where there is room."""
-    middle = -(-len(rows) // 2)
-    return [half for half in (rows[:middle], rows[middle:]) if half]
 
 
 def _crop(path: Path, pose: Pose) -> tuple[PageImage, PageImage]:

@@ -10,8 +10,9 @@ from torch import Tensor
 from reidaug.geometry.pose import Pose
 from reidaug.report import charts, figures
 from reidaug.report.figures import Picture
-from reidaug.report.flow_colours import displacement, flow_colours
+from reidaug.report.flow_colours import colour_wheel, displacement, flow_colours
 from reidaug.report.html import PageImage, chart, drawing, number
+from reidaug.report.page import Block, Cell, Charts, Heading, Pictures, Row, Section, Table, Text
 
 ROW_NAMES = {
     "unwarpme": ("UnWarpME", "learned"),
@@ -19,6 +20,19 @@ ROW_NAMES = {
     "torso_affine": ("Torso affine", "one least-squares affine on the joints"),
     "identity": ("Identity", "the source as it is"),
 }
+COLOURS = (
+    "Hue: the direction in which the source is sampled; to the right is red, down is yellow-green. "
+    "Saturation: how far; the rim is {} px, white is not at all. Grey: {}"
+)
+PANELS = {
+    "exact": "Distance to the exact flow",
+    "l1": "Warp against target: l1",
+    "structure": "Warp against target: 1 \N{MINUS SIGN} SSIM",
+    "affine": "Affine task",
+    "perceptual": "Warp against target: perceptual",
+    "loss": "Loss",
+}
+"""Titles of the logged values of a training that are worth a curve."""
 GREY = (128, 128, 128)  # background of warps, as `reidaug augment` leaves it by default
 
 
@@ -41,23 +55,6 @@ SCORES = (
     Score("stlpips_vgg", "ST-LPIPS", "VGG-16", 3),
     Score("lpips", "LPIPS", "", 3),
 )
-
-
-class Cell(NamedTuple):
-    """A score as the table shows it: the number, its interval, whether it is the best."""
-
-    text: str
-    interval: str
-    best: bool
-
-
-class ScoreRow(NamedTuple):
-    """An estimator's row of the score table."""
-
-    name: str
-    note: str
-    strong: bool
-    cells: tuple[Cell, ...]
 
 
 class FlowSample(NamedTuple):
@@ -86,6 +83,24 @@ def longest_displacement(samples: Sequence[FlowSample]) -> float:
         if moved.numel():
             lengths.append(float(moved.quantile(0.98)))
     return max([*lengths, 1.0])
+
+
+def flow_pictures(samples: Sequence[FlowSample]) -> Pictures:
+    """Show test pairs in a table with the wheel of directions below."""
+    hidden = "in the exact flow what the source does not show, in the estimate not the person."
+    return Pictures(
+        "Flow of several test pairs",
+        ("source", "new pose", "exact flow", "estimate", "warp", "truth"),
+        halves(flow_rows(samples)),
+        drawing(colour_wheel(168), "Colour wheel of directions"),
+        COLOURS.format(number(longest_displacement(samples), 0), hidden),
+    )
+
+
+def halves(rows: list[list[PageImage]]) -> list[list[list[PageImage]]]:
+    """Split a long table in two that stand side by side where there is room."""
+    middle = -(-len(rows) // 2)
+    return [half for half in (rows[:middle], rows[middle:]) if half]
 
 
 def flow_rows(samples: Sequence[FlowSample]) -> list[list[PageImage]]:
@@ -129,16 +144,69 @@ def flow_charts(records: Sequence[Mapping[str, Any]], panels: Mapping[str, str])
     ]
 
 
+def curves(records: Sequence[Mapping[str, Any]], panels: Mapping[str, str]) -> list[Block]:
+    """Show the logged training curves under a heading; nothing where there are none."""
+    images = [(image, "") for image in flow_charts(records, panels)]
+    caption = "Over training steps. Faint: every logged step; strong: running mean."
+    return [Heading("Training curves"), Charts(images, caption, small=True)] if images else []
+
+
+def training_section(
+    report: Mapping[str, Any], records: Sequence[Mapping[str, Any]], where: str = ""
+) -> Section:
+    """Show what `reidaug train-flow` reports, and its log.
+
+    Args:
+        report: Its report: of pairs with rows of scores, or of surfaces with one number a score.
+        records: Its log.
+        where: What was scored, in a sentence.
+    """
+    blocks: list[Block] = [Text((where,))] if where else []
+    if "rows" in report:
+        blocks.append(score_table(report))
+    else:
+        values = {
+            key: number(value, 3) if isinstance(value, float) else str(value)
+            for key, value in report.items()
+            if isinstance(value, int | float | str)
+        }
+        rows = [Row(key.replace("_", " "), (Cell(text),)) for key, text in values.items()]
+        blocks.append(Table("Scores of the estimator", ("Score", "Value"), rows))
+    return Section("flow", "Flow", [*blocks, *curves(records, PANELS)])
+
+
+def score_table(report: Mapping[str, Any], strong: str = "unwarpme") -> Table:
+    """Show the scores of all estimators of a report, that in question stressed."""
+    columns = score_columns(report)
+    head = [
+        f"{c.name}{f' ({c.unit})' if c.unit else ''}\n{'higher' if c.higher else 'lower'} is better"
+        for c in columns
+    ]
+    person = report.get("region") == "foreground"
+    return Table(
+        "Scores of the flow estimators",
+        ("Estimator", *head),
+        score_rows(report, strong),
+        "EPE is the distance between estimated and exact sampling points, over pixels the source "
+        "shows. "
+        + ("The other scores compare the person alone, on grey. " if person else "")
+        + f"Small print: 95 % bootstrap intervals over {report.get('interval_over', 'pairs')}. "
+        "Bold: best of the column.",
+    )
+
+
 def score_columns(flow: Mapping[str, Any]) -> list[Score]:
     """List the scores that every estimator in a report of `reidaug train-flow` has."""
-    return [s for s in SCORES if all(s.key in row for row in flow["rows"].values())]
+    rows = flow["rows"].values()
+    return [s for s in SCORES if all(row.get(s.key) is not None for row in rows)]
 
 
-def score_rows(flow: Mapping[str, Any]) -> list[ScoreRow]:
+def score_rows(flow: Mapping[str, Any], strong: str = "unwarpme") -> list[Row]:
     """Fill the score table of a report of `reidaug train-flow`, the learned estimator first."""
     rows, columns = flow["rows"], score_columns(flow)
     best = {s.key: (max if s.higher else min)(row[s.key] for row in rows.values()) for s in columns}
-    order = [*(k for k in ROW_NAMES if k in rows), *(k for k in rows if k not in ROW_NAMES)]
+    own = [name for name in rows if name not in ROW_NAMES]
+    order = [*own, *(name for name in ROW_NAMES if name in rows)]
     table = []
     for key in order:
         name, note = ROW_NAMES.get(key, (key, ""))
@@ -150,7 +218,7 @@ def score_rows(flow: Mapping[str, Any]) -> list[ScoreRow]:
             )
             for s in columns
         )
-        table.append(ScoreRow(name, note, key == "unwarpme", cells))
+        table.append(Row(name, cells, note, key == strong))
     return table
 
 

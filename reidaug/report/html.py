@@ -5,7 +5,9 @@ import io
 import math
 import statistics
 import struct
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,9 +16,13 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from reidaug.data.images import encode_png
+from reidaug.errors import ReidaugError
+from reidaug.files import check_regular
 from reidaug.report.charts import DARK, LIGHT, Theme, png
 from reidaug.report.figures import Picture
 
+QUALITY = 85  # of JPEGs that are made smaller
+MOST_PIXELS = 10**8  # of a contact sheet that is read
 MINUS = "\N{MINUS SIGN}"
 
 
@@ -36,6 +42,42 @@ def photo(path: Path, alt: str) -> PageImage:
     with Image.open(io.BytesIO(content), formats=("JPEG", "PNG")) as image:
         (width, height), kind = image.size, image.get_format_mimetype()
     return PageImage(_data_uri(content, kind or "image/jpeg"), alt, width, height)
+
+
+def scaled(path: Path, alt: str, most: int) -> PageImage:
+    """Embed an image file of at most so many pixels; a larger one as a smaller JPEG.
+
+    The file as it is where it is a small JPEG or PNG already.
+
+    Raises:
+        ReidaugError: It cannot be read as an image.
+    """
+    with open_picture(path) as image:
+        pixels = image.width * image.height
+        if pixels <= most and path.stat().st_size <= most // 2:
+            return photo(path, alt)
+        share = min(1.0, math.sqrt(most / pixels))
+        size = (max(1, round(image.width * share)), max(1, round(image.height * share)))
+        content = io.BytesIO()
+        image.convert("RGB").resize(size, Image.Resampling.LANCZOS).save(
+            content, "JPEG", quality=QUALITY
+        )
+    return PageImage(_data_uri(content.getvalue(), "image/jpeg"), alt, *size)
+
+
+@contextmanager
+def open_picture(path: Path) -> Iterator[Image.Image]:
+    """Open a JPEG or PNG file of at most `MOST_PIXELS`; `ReidaugError` where there is none."""
+    check_regular(path, what="picture")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            with Image.open(path, formats=("JPEG", "PNG")) as image:
+                if image.width * image.height > MOST_PIXELS:
+                    raise ReidaugError(f"{path}: more than {MOST_PIXELS:,} pixels")
+                yield image
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        raise ReidaugError(f"{path}: not readable as a picture") from None
 
 
 def drawing(picture: Picture, alt: str) -> PageImage:

@@ -5,19 +5,29 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from itertools import cycle, product
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from reidaug.geometry.pose import Pose, select
 from reidaug.report import charts, figures
 from reidaug.report.charts import Curve
 from reidaug.report.experiment import ExperimentReport, FinetuneReport, Scores
-from reidaug.report.html import PageImage, chart, drawing, photo
+from reidaug.report.html import (
+    PageImage,
+    chart,
+    drawing,
+    mean_and_spread,
+    number,
+    photo,
+    signed,
+    thousands,
+)
+from reidaug.report.page import Block, Cell, Charts, GridRow, Heading, People, Row, Table, Text
 from reidaug.report.verdicts import (
     ARM_NAMES,
     ARM_NOTES,
     findings,
-    main_gains,
     mean_and_std,
+    name_of,
     seed_differences,
 )
 
@@ -29,6 +39,9 @@ ARM_CURVES = {
     "true_views_grey": Curve(ARM_NAMES["true_views_grey"], 2, stroke=1),
 }
 
+Place = tuple[int, int, str, float]
+"""Seed, round, part and step of a logged value."""
+
 
 class Gallery(NamedTuple):
     """People warped into poses, as files."""
@@ -38,37 +51,6 @@ class Gallery(NamedTuple):
     sources: Sequence[Path]  # one source image a person
     warps: Sequence[Sequence[Path]]  # per person one warp a pose
     truths: Sequence[Sequence[Path | None]]  # per person the true view in each pose, if any
-
-
-class GridRow(NamedTuple):
-    """A row of the gallery: its name, the source where a person begins, one image a pose."""
-
-    name: str
-    source: PageImage | None
-    cells: tuple[PageImage | None, ...]
-
-
-class ArmRow(NamedTuple):
-    """An arm's row of the table: its scores, and its mAP gains with their standard deviation."""
-
-    name: str
-    note: str
-    scores: Scores
-    over_real: str | None = None
-    over_control: str | None = None
-    strong: bool = False
-
-
-class WorldSection(NamedTuple):
-    """Section of the page about one rendered world."""
-
-    name: str  # its name
-    findings: list[str]  # sentences
-    points: PageImage  # chart of every arm's mAP
-    cmc: PageImage  # chart of every arm's CMC curve
-    rows: list[ArmRow]  # the table
-    control: str  # name of the best control
-    reid: FinetuneReport  # report of `reidaug finetune-eval`
 
 
 def cmc_picture(cmc: Mapping[str, Sequence[float]]) -> bytes:
@@ -101,6 +83,11 @@ def pose_header(gallery: Gallery) -> list[PageImage]:
     ]
 
 
+def people_in_poses(gallery: Gallery, label: str, caption: str) -> People:
+    """Show a gallery: the poses above, a row of warps a person, true views below where known."""
+    return People(label, pose_header(gallery), gallery_rows(gallery), caption)
+
+
 def gallery_rows(gallery: Gallery) -> list[GridRow]:
     """Arrange the gallery: a row of warps per person and, where known, a row of true views."""
     rows = []
@@ -119,34 +106,168 @@ def gallery_rows(gallery: Gallery) -> list[GridRow]:
     return rows
 
 
-def world_section(name: str, reid: FinetuneReport) -> WorldSection:
-    """Present the experiment in one world from its report of `reidaug finetune-eval`."""
-    scores = {arm: reid.arms[arm]["mAP"] for arm in ARM_CURVES if arm in reid.arms}
-    cmc = {arm: reid.cmc[arm] for arm in scores if arm in reid.cmc}
-    control = main_gains(reid)[1].vs
-    means = ", ".join(f"{ARM_NAMES[a]} {statistics.fmean(v):.1f}" for a, v in scores.items())
-    start = ArmRow("Before fine-tuning", "what the arms start from", reid.start)
-    return WorldSection(
-        name,
-        findings(reid),
-        chart(
-            partial(charts.arm_points, scores, ARM_CURVES, reference=control),
-            f"mAP in percent by arm, mean over seeds: {means}",
-        ),
-        chart(
-            partial(charts.cmc_curves, cmc, ARM_CURVES),
-            "Cumulative match curves by arm, mean over seeds; the table holds Rank-1 and Rank-5",
-        ),
-        [start, *(_arm_row(reid, arm, control) for arm in scores)],
-        ARM_NAMES[control],
-        reid,
+def experiment_blocks(
+    reid: ExperimentReport, before: Mapping[str, Scores], facts: str
+) -> list[Block]:
+    """Present an experiment: verdicts, charts, the table of its arms, and all differences.
+
+    Args:
+        reid: Its report.
+        before: Scores of the stages before the arms, by name.
+        facts: How it was made, in a line.
+    """
+    order = [
+        *(a for a in ARM_CURVES if a in reid.arms),
+        *(a for a in reid.arms if a not in ARM_CURVES),
+    ]
+    scores = {arm: reid.arms[arm]["mAP"] for arm in order}
+    lines = lines_of(dict.fromkeys([*order, *reid.cmc]))
+    best = reid.gain_over_best_control
+    control = None if best is None else best.vs
+    means = ", ".join(f"{name_of(a)} {statistics.fmean(v):.1f}" for a, v in scores.items())
+    dotted = (
+        "" if control is None else f" Dotted line: the best control ({name_of(control).lower()})."
+    )
+    points = chart(
+        partial(charts.arm_points, scores, lines, reference=control),
+        f"mAP in percent by arm, mean over seeds: {means}",
+    )
+    blocks: list[Block] = [Text(findings(reid))]
+    images = [
+        (
+            points,
+            f"Small dots: single seeds. Large: their mean; band: ± one standard deviation.{dotted}",
+        )
+    ]
+    if cmc := {arm: reid.cmc[arm] for arm in lines if arm in reid.cmc}:
+        images.append((cmc_chart(cmc), "Share of queries with a right match among the first "
+                       "results; mean over seeds."))  # fmt: skip
+    blocks += [Charts(images), _arm_table(reid, before, order, control, facts)]
+    return blocks + _differences(reid)
+
+
+def finetune_blocks(reid: FinetuneReport) -> list[Block]:
+    """Present a fine-tuning experiment."""
+    facts = (
+        f"{reid.backbone}, {reid.protocol}; every arm starts from the same model and takes "
+        f"{thousands(reid.steps)} steps"
+    )
+    return experiment_blocks(reid, {"Before fine-tuning": reid.start}, facts)
+
+
+def cmc_chart(cmc: Mapping[str, Sequence[float]]) -> PageImage:
+    """Embed the CMC curves of arms or models."""
+    return chart(
+        partial(charts.cmc_curves, cmc, lines_of(cmc)),
+        "Cumulative match curves, mean over seeds; the table holds Rank-1 and Rank-5",
     )
 
 
-def _arm_row(reid: ExperimentReport, arm: str, control: str) -> ArmRow:
-    over_real, over_control = (
-        None if arm == reference else mean_and_std(seed_differences(reid, arm, reference))
-        for reference in ("real_only", control)
+def training_blocks(records: Sequence[Mapping[str, Any]], key: str = "loss") -> list[Block]:
+    """Show the loss of every stage and arm in one chart, of its first seed; or nothing."""
+    # By stage, the values by seed, round, part and step: a step that was taken again counts once.
+    found: dict[str, dict[Place, float]] = {}
+    for record in records:
+        stage, step, value = record.get("stage"), record.get("step"), record.get(key)
+        numbers = isinstance(step, int | float) and isinstance(value, int | float)
+        if not isinstance(stage, str) or step is None or value is None or not numbers:
+            continue
+        part = str(record.get("part") or "~")  # those with a name come before the rest
+        place = (record.get("seed") or 0, record.get("round") or 0, part, float(step))
+        found.setdefault(stage, {})[place] = float(value)
+    lines = {stage: _one_after_another(found[stage]) for stage in sorted(found)}
+    if not any(len(points) > 1 for points in lines.values()):
+        return []
+    image = chart(
+        partial(charts.training_lines, lines, lines_of(lines), "Loss"), "Loss by optimiser step"
     )
-    strong = arm == "warps_grey"
-    return ArmRow(ARM_NAMES[arm], ARM_NOTES[arm], reid.arms[arm], over_real, over_control, strong)
+    some = [(image, "Running mean of the loss of every stage and arm, with its first seed.")]
+    return [Heading("Training curves"), Charts(some)]
+
+
+def _one_after_another(values: Mapping[Place, float]) -> list[tuple[float, float]]:
+    """Order the values of the first seed; rounds and parts, which count steps anew, follow on."""
+    first = min(values)[0]
+    points: list[tuple[float, float]] = []
+    before, last = 0.0, None
+    for place in sorted(place for place in values if place[0] == first):
+        if place[:3] != last and points:
+            before = points[-1][0]
+        last = place[:3]
+        points.append((before + place[3], values[place]))
+    return points
+
+
+def _arm_table(
+    reid: ExperimentReport,
+    before: Mapping[str, Scores],
+    order: Sequence[str],
+    control: str | None,
+    facts: str,
+) -> Table:
+    rows = [
+        _arm_row(name, scores, note="what the arms start from") for name, scores in before.items()
+    ]
+    method = None if reid.gain_mAP is None else reid.gain_mAP.arm
+    base = "real_only" if reid.gain_mAP is None else reid.gain_mAP.vs
+    for arm in order:
+        gains = [
+            mean_and_std(seed_differences(reid, arm, vs)) if vs in reid.arms and vs != arm else "–"
+            for vs in (base, control)
+        ]
+        note = ARM_NOTES.get(arm, "")
+        rows.append(_arm_row(name_of(arm), reid.arms[arm], gains, note, strong=arm == method))
+    return Table(
+        "Scores of the arms",
+        ("Trained on", "mAP, %", "each seed", "Rank-1, %", "Rank-5, %",
+         f"mAP gain over\n{name_of(base).lower()}", "mAP gain over\nbest control"),
+        rows,
+        f"{facts}; seeds {', '.join(map(str, reid.seeds))}. ± is one standard deviation over "
+        "seeds; gains are taken seed by seed.",
+    )  # fmt: skip
+
+
+def _arm_row(
+    name: str, scores: Scores, gains: Sequence[str] = (), note: str = "", *, strong: bool = False
+) -> Row:
+    seeds = " · ".join(number(value) for value in scores["mAP"])
+    ranks = [
+        mean_and_spread(values) if (values := scores.get(key)) else "–"
+        for key in ("rank1", "rank5")
+    ]
+    texts = (mean_and_spread(scores["mAP"]), seeds, *ranks, *(gains or ("–", "–")))
+    return Row(name, tuple(Cell(text) for text in texts), note, strong)
+
+
+def _differences(reid: ExperimentReport) -> list[Block]:
+    """Show the method beside every other arm, with intervals and verdicts by Holm's rule."""
+    if not reid.differences:
+        return []
+    gains = {name_of(vs): gain for vs, gain in reid.differences.items()}
+    first = next(iter(gains.values()))
+    method = name_of(first.arm)
+    rows = [
+        Row(
+            name,
+            (
+                Cell(signed(gain.mean, 2), f"± {number(gain.std, 2)}"),
+                Cell(f"{signed(gain.ci[0], 2)} to {signed(gain.ci[1], 2)}"),
+                Cell(gain.words, best=gain.evident),
+            ),
+        )
+        for name, gain in gains.items()
+    ]
+    bars = {name: (g.mean, *g.ci, g.evident) for name, g in gains.items()}
+    image = chart(
+        partial(charts.intervals, bars, unit="mAP gained over the other arm"),
+        "mAP differences with their intervals; the table holds them",
+    )
+    return [
+        Heading(f"{method} against every other arm"),
+        Charts([(image, "Filled: more than chance explains, by Holm's rule among all arms.")]),
+        Table(
+            f"{method} against every other arm",
+            ("Against", "mAP", f"95 % interval over {first.interval_over}", "by Holm's rule"),
+            rows,
+        ),
+    ]

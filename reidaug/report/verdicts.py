@@ -26,6 +26,29 @@ _CONTROLS = {
 }
 
 
+def name_of(arm: str) -> str:
+    """Name an arm for a page: known ones in words, others as the recipe does."""
+    return ARM_NAMES.get(arm, arm)
+
+
+def is_known(report: ExperimentReport) -> bool:
+    """Whether an experiment compares the arms of the demo, which sentences name in words."""
+    gains = (report.gain_mAP, report.gain_over_best_control)
+    return all(g is not None and g.arm == "warps_grey" and g.vs in _CONTROLS for g in gains)
+
+
+def verdict(report: ExperimentReport) -> str:
+    """Summarise any experiment in one line; arms that nothing was compared with are counted."""
+    if is_known(report):
+        return headline(report)
+    gain = report.gain_over_best_control or report.gain_mAP
+    if gain is None:
+        some = ", ".join(f"{name_of(arm)}" for arm in report.arms)
+        return f"{report.protocol}: {some}, compared with no control"
+    against = f"{name_of(gain.arm)} against {name_of(gain.vs)}: {signed(gain.mean)} mAP"
+    return f"{against}, {gain.words}"
+
+
 def headline(report: ExperimentReport) -> str:
     """Summarise in one line whether warps helped; a gain that chance could explain is called that.
 
@@ -59,9 +82,13 @@ def main_gains(report: ExperimentReport) -> tuple[Gain, Gain]:
 def findings(report: ExperimentReport) -> list[str]:
     """Describe the result of each comparison in a sentence with its numbers.
 
-    The report has run the warps, the baseline and a control; without true views no sentence is
-    about them.
+    Arms of the demo are described in words, others by their names, and those that were not run not
+    at all.
     """
+    if not is_known(report):
+        gains = (report.gain_mAP, report.gain_over_best_control, report.ceiling)
+        some = {(g.arm, g.vs): g for g in gains if g is not None}
+        return [f"{name_of(g.arm)} against {name_of(g.vs)}: {_in_full(g)}." for g in some.values()]
     over_real, over_control = main_gains(report)
     sentences = [
         f"Against fine-tuning on the original crops alone, adding warps changes mAP by "

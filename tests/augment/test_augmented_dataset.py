@@ -8,7 +8,7 @@ from augmented import augmented, content
 from stick_market import stick_market
 
 from reidaug.data.market1501 import TRAIN, read_market1501
-from reidaug.errors import UsageError
+from reidaug.errors import ReidaugError, UsageError
 
 
 @pytest.fixture
@@ -51,7 +51,10 @@ def test_an_image_with_a_damaged_mask_is_left_out(market: Path, tmp_path: Path) 
     masks.mkdir(exist_ok=True)
     damaged = sorted((market / TRAIN).iterdir())[0]
     (masks / f"{damaged.stem}.png").write_bytes(b"no mask")
-    report = augmented(market, tmp_path / "out", flow="torso-affine", poses=5, workers=1)
+    options = {"flow": "torso-affine", "poses": 5}
+    with pytest.raises(ReidaugError, match="1 of 6 images would be left out"):
+        augmented(market, tmp_path / "out", **options)
+    report = augmented(market, tmp_path / "out", **options, allow_left_out=True)
     assert (report.sources, report.left_out) == (5, 1)
     targets = json.loads((tmp_path / "out/poses.json").read_text())["poses"]
     assert damaged.name not in {pose["image"] for pose in targets}

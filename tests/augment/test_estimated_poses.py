@@ -158,7 +158,7 @@ def test_other_runs_and_folders_stay_as_they_are(drawn_root: Path, tmp_path: Pat
 
 def test_nothing_is_left_where_no_image_can_be_read(drawn_root: Path, tmp_path: Path) -> None:
     only_text(drawn_root)
-    with pytest.raises(ReidaugError, match="not one of 6 crops can be read"):
+    with pytest.raises(ReidaugError, match="6 of 6 images would be left out"):
         augmented(drawn_root, tmp_path / "out", flow="identity", workers=1)
     assert not (tmp_path / "out").exists()
 

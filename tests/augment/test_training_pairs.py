@@ -6,6 +6,7 @@ from stick_market import stick_market
 from reidaug.augment.training_pairs import make_pairs
 from reidaug.data.deepfashion import read_deepfashion
 from reidaug.data.market1501 import TRAIN
+from reidaug.errors import ReidaugError
 from reidaug.flow.training.recipe import TrainFlow
 from reidaug.flow.training.train import train
 from reidaug.recipes import load
@@ -73,3 +74,15 @@ def test_mended_joints_and_persons_are_told_and_listed_again(
     assert second == make_pairs(root, tmp_path / "afresh")
     for name in ("market-pairs-train.csv", "market-annotation-train.csv", "report.json"):
         assert (out / name).read_bytes() == (tmp_path / "afresh" / name).read_bytes()
+
+
+def test_images_that_cannot_be_read_are_in_no_pair(market: Path, tmp_path: Path) -> None:
+    first, second, *_ = sorted((market / TRAIN).iterdir())
+    first.write_bytes(b"")
+    report = make_pairs(market, tmp_path / "pairs")
+    assert (report.pairs, report.images, report.left_out) == (3 * 6 + 2, 11, 1)
+    assert first.name in (tmp_path / "pairs" / "left_out.txt").read_text()
+    second.write_bytes(b"")
+    with pytest.raises(ReidaugError, match="2 of 12 images would be left out"):
+        make_pairs(market, tmp_path / "other")
+    assert make_pairs(market, tmp_path / "other", allow_left_out=True).left_out == 2

@@ -11,6 +11,7 @@ from reidaug.augment.viewpoint import (
     group_by_view,
     half_turns,
     view_agreement,
+    view_names,
 )
 from reidaug.geometry.pose import Pose, mirror, stack
 
@@ -87,3 +88,8 @@ def test_every_source_is_in_one_group_and_mirroring_leaves_no_half_turn(
             assert not half_turns(mine, target).any()
         else:
             assert torch.equal(target.xy, targets.xy)
+
+
+def test_views_have_names() -> None:
+    poses = stack([standing(turn) for turn in (1, 0.1, -1)])
+    assert view_names(poses) == ["front", "side", "back"]

@@ -11,7 +11,7 @@ import torch
 from augmented import augmented, content
 from stick_market import stick_market
 
-from reidaug.augment import engine
+from reidaug.augment import chunk_files, engine
 from reidaug.augment.engine import RECORDS
 from reidaug.augment.target_poses import read_poses
 from reidaug.augment.training_pairs import make_pairs
@@ -202,7 +202,7 @@ def test_what_a_killed_run_overwrote_is_not_taken_for_the_old(
     image(market, others)
 
     def killed(self: Records, key: int | str, record: dict[str, object]) -> None:
-        if record.get("of") not in (None, engine.STALE):
+        if record.get("of") not in (None, chunk_files.STALE):
             raise KeyboardInterrupt
         write(self, key, record)
 

@@ -14,6 +14,7 @@ import pytest
 import yaml
 from augmented import EVERY, augmented, content
 from commandline import reidaug
+from page_reader import check_self_contained
 from PIL import Image
 from stick_market import stick_market
 
@@ -37,7 +38,9 @@ def market(tmp_path: Path) -> Path:
     return stick_market(tmp_path / "market")
 
 
-def test_a_run_makes_a_market_root_with_report_and_log(market: Path, tmp_path: Path, capfd) -> None:
+def test_a_run_makes_a_market_root_with_report_log_and_page(
+    market: Path, tmp_path: Path, capfd, left_pages
+) -> None:
     out = tmp_path / "out"
     flags = ("--flow", "torso-affine", "--poses", 3, "--workers", 1, "--keep-original")
     assert run(market, "--out", out, *flags) == 0
@@ -48,6 +51,8 @@ def test_a_run_makes_a_market_root_with_report_and_log(market: Path, tmp_path: P
     printed = capfd.readouterr()
     assert "18 images: 6 of 6 training images in 3 poses" in printed.out
     assert "warp: 18/18" in printed.err
+    assert printed.out.endswith(f"page: {out / 'report.html'}\n")
+    check_self_contained((out / "report.html").read_text())
 
     dataset = read_market1501(out)
     assert Counter(p.pid for p in dataset.train) == {1: 8, 2: 8, 3: 8}
@@ -404,7 +409,10 @@ def test_damaged_images_are_counted_and_named(market: Path, tmp_path: Path, capf
     images[1].write_bytes(images[1].read_bytes()[:200])
     images[2].write_bytes(b"")
     flags = ("--flow", "torso-affine", "--poses", 2, "--workers", 1)
-    assert run(market, "--out", tmp_path / "out", *flags) == 0
+    assert run(market, "--out", tmp_path / "out", *flags) == 1
+    assert "3 of 6 images would be left out" in capfd.readouterr().err
+    assert not (tmp_path / "out").exists()
+    assert run(market, "--out", tmp_path / "out", *flags, "--allow-left-out") == 0
     printed = capfd.readouterr()
     assert "6 images: 3 of 6 training images" in printed.out
     for image in images[:3]:

@@ -2,6 +2,7 @@ import json
 from pathlib import Path
 
 import pytest
+from page_reader import check_self_contained
 from stick_market import stick_market
 
 from reidaug import cli
@@ -34,7 +35,9 @@ def test_a_usable_dataset_ends_with_0_and_is_left_as_it_was(market: Path, capfd)
     assert "Traceback" not in printed.err
 
 
-def test_an_unusable_one_ends_with_1_and_says_why(market: Path, tmp_path: Path, capfd) -> None:
+def test_an_unusable_one_ends_with_1_and_says_why(
+    market: Path, tmp_path: Path, capfd, left_pages
+) -> None:
     for path in sorted((market / QUERY).iterdir()):
         path.write_bytes(b"")
     report = tmp_path / "report.json"
@@ -47,6 +50,8 @@ def test_an_unusable_one_ends_with_1_and_says_why(market: Path, tmp_path: Path, 
     assert printed.out.endswith("usable for augment: yes; training: yes; evaluation: no\n")
     assert f"reidaug: {market}: not usable for evaluation; see the problems" in printed.err
     written = json.loads(report.read_text())
+    page = check_self_contained(report.with_suffix(".html").read_text())
+    assert "query: 6 of 6 images cannot be read (stops evaluation)" in page.text
     assert run(market, "--workers", 1, "--json", report) == 1  # its own it writes again
     mine = tmp_path / "mine.json"
     mine.write_text("[1]")

@@ -5,13 +5,16 @@ from pathlib import Path
 import pytest
 import yaml
 from click.testing import CliRunner
+from page_reader import check_self_contained
 from small_trainings import check_error, comparison
 
 from reidaug.cli import main
 from reidaug.commands import compare as command
 
 
-def test_the_command_line(people: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_line(
+    people: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], left_pages: None
+) -> None:
     path, out = tmp_path / "recipe.yaml", tmp_path / "run"
     path.write_text(yaml.safe_dump(comparison(people, budget=4), sort_keys=False))
     with pytest.raises(SystemExit) as ended:
@@ -21,6 +24,9 @@ def test_the_command_line(people: Path, tmp_path: Path, capsys: pytest.CaptureFi
     for words in ("l1-norm, 32x16", "against unwarpme", "GMAC", "fomm", "joint_blend"):
         assert words in printed.out
     assert "fomm: 2 steps of 2 pairs" in printed.err
+    assert (
+        "Differences from unwarpme" in check_self_contained((out / "report.html").read_text()).text
+    )
     for wrong, code, words in (
         (["--set", "row.a={}"], 2, "unknown key 'row'"),
         (["--set", "rows.fomm=3"], 2, "'rows.fomm'"),

@@ -27,6 +27,11 @@ if TYPE_CHECKING:
 
 PERSON = rendered_people()[2]
 CROP = KEYPOINTS.parent / PERSON.name
+DROP = """() => {
+  const dataTransfer = new DataTransfer();
+  dataTransfer.items.add(new File(["no image"], "dropped.jpg"));
+  dispatchEvent(new DragEvent("drop", { dataTransfer, cancelable: true }));
+}"""
 
 
 def test_a_crop_is_read_with_its_joints_and_mask() -> None:
@@ -212,6 +217,8 @@ def test_a_refusal_is_a_line_on_the_page(browser: "Browser", address: str, tmp_p
     page.locator("#load").set_input_files(str(tmp_path / "good.png"))
     page.get_by_text("good.png, 64 × 128 px").wait_for()
     assert page.locator("#line").inner_text() == ""
+    page.evaluate(DROP)
+    page.get_by_text("dropped.jpg: not a readable image").wait_for()
     for hidden in ("right hip", "left hip"):
         dot(page, hidden).focus()
         page.keyboard.press("Delete")

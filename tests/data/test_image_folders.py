@@ -6,7 +6,9 @@ from PIL import Image
 
 from reidaug.data.image_folders import (
     FOREIGN,
+    beside,
     check_left_out,
+    check_readable,
     has_images,
     list_images,
     printable,
@@ -76,3 +78,24 @@ def test_a_tenth_may_be_left_out(count: int, total: int, stops: bool) -> None:
         r"mend them, or go on without them by --allow-left-out",
     ):
         check_left_out(Path("crops"), lines, total, allowed=False)
+
+
+def test_images_in_folders_beside_others_are_told(tmp_path: Path) -> None:
+    picture = Image.new("RGB", (4, 8))
+    for name in ("a.png", "b.png", "masks/a.png", "more/a.png", "more/c.png", "none/d.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        if name.endswith(".png"):
+            picture.save(tmp_path / name)
+    (line,) = beside(list_images(tmp_path))
+    assert line == f"{tmp_path / 'more'}: 2 images in a folder beside 2 others, not read"
+    assert beside(list_images(tmp_path / "more")) == ()
+
+
+def test_files_that_are_no_images_stop_more_than_a_tenth(tmp_path: Path) -> None:
+    files = [tmp_path / f"{k:02d}.png" for k in range(20)]
+    for k, file in enumerate(files):
+        file.write_text("<html>") if k < 3 else Image.new("RGB", (4, 8)).save(file)
+    with pytest.raises(ReidaugError, match=r"3 of 20 images would be left out, such as .*00\.png"):
+        check_readable(tmp_path, files, allowed=False)
+    assert len(check_readable(tmp_path, files, allowed=True)) == 3
+    assert len(check_readable(tmp_path, files[1:], allowed=True)) == 2

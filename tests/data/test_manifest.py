@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import reidaug.data.manifest
-from reidaug.data.manifest import read_manifest, write_manifest
+from reidaug.data.manifest import manifest_parts, read_manifest, write_manifest
 from reidaug.errors import ReidaugError
 
 ROWS = st.lists(
@@ -98,3 +98,20 @@ def test_a_date_that_no_calendar_has_is_a_damaged_table(tmp_path: Path) -> None:
     pq.write_table(pa.table({"a": pa.array([2**60], pa.date64())}), tmp_path / "a.parquet")
     with pytest.raises(ReidaugError, match="not readable as a Parquet table"):
         read_manifest(tmp_path / "a.parquet")
+
+
+def test_some_columns_are_read_piece_by_piece(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reidaug.data.manifest, "ROWS_AT_ONCE", 4)
+    rows = [{"file": f"{k}.jpg", "pid": k, "kept": k % 2 == 0} for k in range(10)]
+    path = tmp_path / "a.parquet"
+    write_manifest(path, rows)
+    parts = list(manifest_parts(path, ("pid", "kept")))
+    assert all(part.keys() == {"pid", "kept"} and len(part["pid"]) <= 4 for part in parts)
+    assert [pid for part in parts for pid in part["pid"]] == list(range(10))
+    with pytest.raises(ReidaugError, match="column 'camid' is missing"):
+        list(manifest_parts(path, ("camid",)))
+    path.write_bytes(path.read_bytes()[:50])
+    with pytest.raises(ReidaugError, match="not readable as a Parquet table"):
+        list(manifest_parts(path, ("pid",)))

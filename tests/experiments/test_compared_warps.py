@@ -75,6 +75,15 @@ def test_the_reference_comes_first_and_rows_are_named(run: Path) -> None:
         compared_estimators(recipe, run, ["other"])
 
 
+def test_of_several_seeds_the_first_is_taken(people: Path, tmp_path: Path) -> None:
+    recipe = compare_recipe(people, rows=ROWS, common={}, budget=10, seeds=[3, 4])
+    assert list(compared_estimators(recipe, tmp_path, ["affine", "identity"])) == [
+        "affine",
+        "identity",
+    ]
+    assert list(compared_estimators(recipe, tmp_path)) == ["blend", "affine"]
+
+
 def test_an_unfinished_or_other_folder_is_told(run: Path, tmp_path: Path) -> None:
     assert not is_comparison(tmp_path)
     (tmp_path / "recipe.yaml").write_bytes((run / "recipe.yaml").read_bytes())

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 
 from small_trainings import train_recipe
 
-SKIPPED = ("log.jsonl", "said", ".lock")
+# A page shows measured times, and how often it was made is no matter.
+SKIPPED = ("log.jsonl", "said", ".lock", "report.html", ".page.json")
 TIMES = frozenset(("seconds", "images_per_s", "crops_per_s", "workers", "training", "sizes"))
 """Keys of reports and logs that hold measured times, or how many workers there were."""
 

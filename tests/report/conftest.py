@@ -10,7 +10,7 @@ from small_report import MEANS, reid_report
 from reidaug.data.images import encode_jpeg
 from reidaug.geometry.flow import identity, to_pixels
 from reidaug.geometry.pose import Pose, stack
-from reidaug.report.demo_page import Demo, World
+from reidaug.report.demo_page import Demo, World, demo_page
 from reidaug.report.figures import Picture
 from reidaug.report.flow_section import FlowSample
 from reidaug.report.reid_section import Gallery
@@ -58,10 +58,16 @@ def flow_sample(generator: np.random.Generator) -> FlowSample:
     )
 
 
-@pytest.fixture
-def demo(tmp_path: Path) -> Demo:
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
     """Five arms, two people in three poses, one of them with true views."""
-    return drawn_demo(tmp_path, people=2, poses=3)
+    return drawn_demo(tmp_path_factory.mktemp("demo"), people=2, poses=3)
+
+
+@pytest.fixture(scope="session")
+def demo_html(demo: Demo) -> str:
+    """Its page; charts take time."""
+    return demo_page(demo)
 
 
 def drawn_demo(folder: Path, *, people: int, poses: int) -> Demo:

@@ -12,9 +12,11 @@ from reidaug.report.charts import (
     Curve,
     arm_points,
     cmc_curves,
+    intervals,
     png,
     running_mean,
     training_curve,
+    training_lines,
 )
 
 CURVES = {"a": Curve("first", 0, strong=True), "b": Curve("second", 1, stroke=1)}
@@ -68,3 +70,20 @@ def test_names_are_no_formulas() -> None:
     names = {"$x_{": Curve("$x_{", 0), "a$b$": Curve("a$b$", 1)}
     png(cmc_curves({"$x_{": [1.0, 2.0], "a$b$": [2.0, 3.0]}, names, LIGHT))
     png(arm_points({"$x_{": [1.0], "a$b$": [2.0]}, names, LIGHT, reference="$x_{"))
+
+
+def test_intervals_are_filled_where_chance_does_not_explain_them() -> None:
+    rows = {"a": (1.0, 0.5, 1.5, True), "b": (0.1, -0.4, 0.6, False)}
+    (axes,) = intervals(rows, LIGHT, unit="mAP").axes
+    ends = [line.get_xdata() for line in axes.lines if len(line.get_xdata()) == 2]
+    assert [list(some) for some in ends[:2]] == [[0.5, 1.5], [-0.4, 0.6]]
+    fills = [line.get_markerfacecolor() for line in axes.lines if line.get_marker() == "o"]
+    assert [fill == "none" for fill in fills] == [False, True]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["a", "b"]
+
+
+def test_every_training_has_a_line_of_its_own() -> None:
+    lines = {"a": [(1.0, 3.0), (2.0, 1.0)], "b": [(1.0, 2.0)]}
+    (axes,) = training_lines(lines, CURVES, "Loss", DARK).axes
+    assert [line.get_label() for line in axes.lines] == ["first", "second"]
+    assert list(axes.lines[0].get_ydata()) == [3.0, 1.0]

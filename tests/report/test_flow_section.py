@@ -31,7 +31,7 @@ def test_scores_come_with_intervals_and_the_best_is_marked(demo: Demo) -> None:
     assert [row.strong for row in rows] == [True, False, False, False]
     assert all(cell.best == row.strong for row in rows for cell in row.cells)
     assert rows[0].cells[0].text == "2.70"
-    assert rows[0].cells[0].interval.count("–") == 1
+    assert rows[0].cells[0].small.count("–") == 1
 
 
 def test_a_score_that_one_row_lacks_is_left_out(demo: Demo) -> None:

@@ -303,7 +303,7 @@ def _rounded(pose: Pose) -> Pose:
 def _crop(wish: Wish) -> Crop:
     mask = wish.crop.mask
     if mask is None:
-        mask = person_mask(CROP, wish.source, wish.crop.size, None)
+        mask = _limbs(wish.source, wish.crop.size)
     source = as_source(wish.source, Path(CROP))
     return Crop(source, to_float(wish.crop.image), wish.source, mask)
 
@@ -311,8 +311,20 @@ def _crop(wish: Wish) -> Crop:
 def _targets(wish: Wish) -> Targets:
     outline = wish.outline
     if outline is None or not outline.any():
-        outline = person_mask(TARGET, wish.target, wish.crop.size, None)
+        outline = _limbs(wish.target, wish.crop.size)
     return Targets.cut((TARGET,), stack([wish.target]), outline[None])
+
+
+def _limbs(pose: Pose, size: Size) -> Bool[Tensor, "height width"]:
+    """Draw the limbs of a pose (18, 2); those of the last poses are kept for other estimators."""
+    return _drawn(pose.xy.numpy().tobytes(), pose.visible.numpy().tobytes(), size)
+
+
+@lru_cache(maxsize=8)
+def _drawn(xy: bytes, visible: bytes, size: Size) -> Bool[Tensor, "height width"]:
+    joints = torch.frombuffer(bytearray(xy), dtype=torch.float32).view(-1, 2)
+    pose = Pose(joints, torch.frombuffer(bytearray(visible), dtype=torch.bool))
+    return person_mask(TARGET, pose, size, None)
 
 
 def _places(field: WarpField, flow: Float[Tensor, "1 2 H W"]) -> UInt8[Tensor, "H W"]:

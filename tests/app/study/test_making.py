@@ -48,14 +48,6 @@ def test_a_study_is_whole_without_its_runs_and_stays_as_it_is(
         assert (again.path / image.relative_to(made.path)).read_bytes() == image.read_bytes()
 
 
-def test_practice_takes_samples_away_where_there_are_few(
-    roots: tuple[Path, ...], tmp_path: Path
-) -> None:
-    made = make_study(StudyOptions(roots, practice=14, rounds=3), tmp_path / "study")
-    assert len(made.settings.samples) == 4
-    assert made.settings.rounds == 3
-
-
 @pytest.mark.parametrize(
     ("options", "words"),
     [

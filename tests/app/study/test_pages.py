@@ -1,5 +1,6 @@
 """Pages and requests of a study: blind, in order, and unmoved by hostile requests."""
 
+import http.client
 import json
 import re
 import threading
@@ -185,7 +186,7 @@ HEADERS = st.dictionaries(
 )
 
 
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(METHODS_OF_HTTP, PLACES, BODIES, HEADERS)
 def test_hostile_requests_get_no_5xx_and_change_nothing(
     client: TestClient, study: Study, method: str, place: str, body: bytes, headers: dict[str, str]
@@ -222,7 +223,7 @@ def _take_part(server: StudyServer, token: str, acknowledged: list[tuple[int, st
                 after = json.load(answer)
         except urllib.error.HTTPError:
             raise
-        except OSError:
+        except (OSError, http.client.HTTPException, ValueError):  # none, or half an answer
             time.sleep(0.02)
             continue
         acknowledged.append((state["step"], side))
@@ -256,7 +257,7 @@ def test_twenty_at_once_lose_no_answer_though_the_server_is_killed(tmp_path: Pat
         assert 0 < sum(map(len, acknowledged.values())) < sum(one.steps for one in people)
         server.start()
         for thread in threads:
-            thread.join(timeout=30)
+            thread.join(timeout=60)
     answers = all_answers(study)
     for one in people:
         mine = [answer.side for answer in answers if answer.participant == one.number]
