@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup demo test check format layers test-fast test-all mutants bench clean
+.PHONY: setup demo test check format layers test-fast test-all mutants bench docs clean
 
 setup: .venv/.ready
 
@@ -52,6 +52,11 @@ bench: setup
 	$(BIN)/python benchmarks/pose_errors.py runs/market-pairs
 	$(BIN)/python benchmarks/second_tries.py runs/market-pairs
 	$(BIN)/python benchmarks/readme.py
+
+# The documentation as a site that needs no server: open runs/site/index.html.
+docs: setup
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --config-file website/mkdocs.yml
+	@echo runs/site/index.html
 
 clean:
 	rm -rf .venv runs

@@ -10,6 +10,7 @@ from typing import Any
 
 from adaptation_tables import adaptation_uses
 from flow_tables import TITLES, drawn, page, sizes, table1
+from model_cards import card
 from multiplicity import share_words
 from onnx_rate import rates
 from photograph_arm_tables import beside_rendered, compared, headline, job, settings, source
@@ -77,6 +78,9 @@ def pages() -> dict[Path, Sequence[str]]:
         ),
         ROOT / "docs" / "test-time-averaging.md": (averaged(),),
         ROOT / "docs" / "dgnet.md": (adapted(),),
+        ROOT / "docs" / "model-cards.md": tuple(
+            "\n".join(card(flow, RESULTS)) for flow in ("surface", "market")
+        ),
         ROOT / "docs" / "onnx.md": ("\n".join(rates(RESULTS)),),
         ROOT / "docs" / "reliability.md": reliability(),
         TEMPLATES / "photographs.html": ("\n".join(beside_rendered(RESULTS)),),

@@ -16,10 +16,8 @@ from reidaug.data.loose_crops import find_crops, read_people
 from reidaug.data.market1501 import (
     GALLERY,
     QUERY,
-    TRAIN,
     Person,
     ReIDDataset,
-    find_root,
     read_market1501,
 )
 from reidaug.errors import ReidaugError
@@ -117,7 +115,8 @@ def read_experiment_data(
         filling = [person for person in train if fill and person.pid not in covered]
         if lost := pids - covered:
             without_extra[name] = len(lost)
-            _tell_without(name, arm, sorted(lost), len(pids), options.min_quality, fill=fill)
+            names = sorted({person.who for person in train if person.pid in lost})
+            _tell_without(name, arm, names, len(pids), options.min_quality, fill=fill)
         crops, roots = crops + filling, roots + [0] * len(filling)
         extra[name] = train if tuple(crops) == train else tuple(crops)
         if len(arm.crops) > 1:
@@ -127,7 +126,7 @@ def read_experiment_data(
 
 
 def _tell_without(
-    name: str, arm: Arm, lost: Sequence[int], people: int, min_quality: float, *, fill: bool
+    name: str, arm: Arm, lost: Sequence[str], people: int, min_quality: float, *, fill: bool
 ) -> None:
     """Say of how many people an arm has no extra crop, and what it trains on instead."""
     roots = ", ".join(str(root) for root in arm.crops if root is not None)
@@ -162,7 +161,9 @@ def read_extra_crops(
             f"{root}: {len(unknown)} people of arm {arm} are not among the training people of "
             f"{options.dataset}, such as {first.who} of {first.path.name}"
         )
-    check_sources(dataset.root, dataset.train, real, arm=arm, dataset=find_root(options.dataset))
+    check_sources(
+        dataset.root, dataset.train, real, arm=arm, dataset=find_crops(options.dataset)[0]
+    )
     return dataset
 
 
@@ -296,12 +297,11 @@ def _good_crops(root: Path, options: ExperimentOptions) -> ReIDDataset:
     Names in a root with a manifest are those that `reidaug augment` gives; others are as in the
     experiment's dataset.
     """
-    root = find_root(root)
+    root, _ = find_crops(root)
     table, min_quality = root / MANIFEST, options.min_quality
-    dataset = read_market1501(
+    dataset = read_people(
         root,
         pattern=None if table.is_file() else options.pattern,
-        splits=(TRAIN,),
         allow_left_out=options.allow_left_out,
     )
     if not min_quality or not has_quality(root, dataset.train):

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from reidaug.data.crop_names import warp_source
+from reidaug.data.loose_crops import find_crops
 from reidaug.data.manifest import read_manifest
-from reidaug.data.market1501 import Person, find_root
+from reidaug.data.market1501 import Person
 from reidaug.errors import ReidaugError
 from reidaug.runs import notice, stored_recipe
 
@@ -55,7 +56,7 @@ def qualities(
     Raises:
         ReidaugError: A manifest is missing where it is needed, or holds no quality.
     """
-    places = [find_root(root) for root in roots if root is not None]
+    places = [find_crops(root)[0] for root in roots if root is not None]
     if needed and places and not any((place / MANIFEST).is_file() for place in places):
         raise ReidaugError(
             f"{places[0] / MANIFEST}: no such table, and objective.extra_quality needs the quality "

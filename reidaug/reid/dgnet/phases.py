@@ -231,7 +231,13 @@ class AdaptationRates(WarmupRates):
 
 @dataclass(frozen=True)
 class PhaseRates:
-    """Learning rates by phase; those that a recipe does not name are the paper's."""
+    """Learning rates by phase; those that a recipe does not name are the paper's.
+
+    Attributes:
+        source: Of DG-Net, on the source alone.
+        warmup: Of DG-Net++ before the target has pseudo-labels.
+        adapt: Of DG-Net++ in its rounds of self-training.
+    """
 
     source: LearningRates = LearningRates()
     warmup: WarmupRates = WarmupRates()

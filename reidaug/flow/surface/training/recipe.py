@@ -45,7 +45,7 @@ class TrainSurface(Recipe):
     # Joints and masks of the training crops as a network finds them, see `reidaug pose`; null:
     # true ones alone.
     keypoints: Path | None = None
-    masks: Path | None = None
+    masks: Path | None = None  # folder with such masks, which go with ``keypoints``
     estimator: dict[str, Any]  # ``class``, optionally ``preset``, and keywords
     # Networks that are trained; the others stay as they are.
     parts: tuple[Part, ...] = Field(PARTS, min_length=1)
