@@ -35,6 +35,7 @@ ROOMS: Mapping[str, tuple[str, ...]] = {
     "crops_at_once": (*_WARPS, *_MADE, _POSE, "reidaug/perception/dataset_poses.py"),
     "demo": (*_FEW_POSES, "reidaug/flow"),
     "domains": (*_WARPS, *_ADAPTATION, _PEOPLE),
+    "drawing_task": (*_FLOW, _PEOPLE),
     "evaluator_rate": (_SEARCH,),
     "judged_warps": (*_WARPS, _POSE),
     "low_data": _FEW_POSES,

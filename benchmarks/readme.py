@@ -9,6 +9,7 @@ from statistics import mean, stdev
 from typing import Any
 
 from adaptation_tables import adaptation_uses
+from drawing_tables import drawing
 from flow_tables import TITLES, drawn, page, sizes, table1
 from model_cards import card
 from multiplicity import share_words
@@ -129,6 +130,8 @@ def small_tables() -> dict[str, dict[str, Any]]:
 def paper() -> str:
     """Write the small tables of docs/paper.md."""
     lines, path = page(small_tables()), RESULTS / "sizes.json"
+    if (task := RESULTS / "drawing_task.json").exists():
+        lines += drawing(read_result(task))
     if path.exists():
         result = read_result(path)
         lines += ["### Sizes of the presets `paper` at 256 x 256", ""]

@@ -4,6 +4,7 @@ import pickle
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
@@ -26,7 +27,14 @@ VGG19 = ((64,), (64, 128), (128, 256), (256, 256, 256, 512), (512, 512, 512, 512
 
 
 class FeatureNetwork(nn.Module):
-    """A frozen network with features at several depths: the phi_i of UnWarpME Eq. 6."""
+    """A frozen network with features at several depths: the phi_i of UnWarpME Eq. 6.
+
+    Attributes:
+        relative: Whether differences count in relation to the size of each depth's features, as
+            they must where one depth's are far larger than the others'.
+    """
+
+    relative: ClassVar[bool] = False
 
     def __init__(self) -> None:
         super().__init__()
@@ -61,6 +69,10 @@ class ShiftTolerantLPIPS(FeatureNetwork):
         the names and shapes in the published weight files; strides and paddings were found by
         matching the published program's distances, which they reproduce to 1e-9.
     """
+
+    # The last slice's features are far larger than the others': in absolute terms it would be
+    # nearly all that counts, and it hardly knows where anything is.
+    relative: ClassVar[bool] = True
 
     def __init__(self, network: str) -> None:
         if network not in ("vgg", "alex"):

@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from reidaug.flow.gaussian_filter import downsample
-from reidaug.flow.perceptual_networks import FeatureNetwork, ShiftTolerantLPIPS
+from reidaug.flow.perceptual_networks import FeatureNetwork, ShiftTolerantLPIPS, Vgg19
 from reidaug.flow.unwarpme.affine_task import affine_preserving_loss, random_upright_affine
 from reidaug.flow.unwarpme.losses import PYRAMID, perceptual_loss
 from reidaug.geometry import affine, flow
@@ -65,6 +65,31 @@ def test_equation_6_sums_four_scales_and_all_depths() -> None:
         squares = (mine[..., 1:, :] ** 2 - other[..., 1:, :] ** 2).abs().mean()
         expected += 10 * float(edges) + 10 * float(squares)
     assert abs(float(perceptual_loss(image, target, Edges())) - expected) < 1e-3
+
+
+class Brighter(Edges):
+    """The second depth is a thousand times as large as the first."""
+
+    relative = True
+
+    def features(self, image: Float[Tensor, "b 3 H W"]) -> list[Tensor]:
+        edges, squares = super().features(image)
+        return [edges, 1000 * squares]
+
+
+def test_depths_of_a_relative_network_count_alike_whatever_their_size() -> None:
+    image, target = images(0, 32, 16), images(1, 32, 16)
+    expected = 0.0
+    for mine, other in zip(Edges().features(image), Edges().features(target), strict=True):
+        size = sum(abs(value) for value in other.flatten().tolist()) / other.numel()
+        expected += 10 * float((mine - other).abs().mean()) / size
+    found = perceptual_loss(image, target, Brighter(), scales=(1.0,))
+    assert abs(float(found) - expected) < 1e-3
+    assert perceptual_loss(target, torch.zeros_like(target), Brighter()).isfinite()
+
+
+def test_the_stand_in_for_vgg19_counts_in_relation_and_vgg19_does_not() -> None:
+    assert ShiftTolerantLPIPS.relative and not Vgg19.relative
 
 
 def test_equation_6_is_zero_for_equal_images_and_gives_gradients_to_the_first_alone() -> None:

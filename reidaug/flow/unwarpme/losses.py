@@ -12,6 +12,7 @@ from reidaug.flow.perceptual_networks import FeatureNetwork
 
 PYRAMID = (1.0, 0.5, 0.25, 0.125)
 LAYER_WEIGHT = 10.0
+SMALLEST = 1e-6  # mean size of features that are as good as none
 
 
 def perceptual_loss(
@@ -30,18 +31,23 @@ def perceptual_loss(
         scales: Resolutions, as shares of the image's own.
 
     Returns:
-        The sum over scales and layers of 10 times the mean absolute difference of features.
+        The sum over scales and layers of 10 times the mean absolute difference of features; of a
+        network that is ``relative``, as a share of the mean size of the target's.
 
     Source:
         UnWarpME Eq. 6, with FOMM's four scales and weights. The paper compares the output of its
-        refinement network; without one, ``image`` is the warped source.
+        refinement network; without one, ``image`` is the warped source. Shares of a layer's size
+        are ours, for the stand-in of VGG-19, see `ShiftTolerantLPIPS`.
     """
     total = image.new_zeros(())
     for scale in scales:
         with torch.no_grad():
             targets = network.features(downsample(target, scale))
         for mine, wanted in zip(network.features(downsample(image, scale)), targets, strict=True):
-            total = total + LAYER_WEIGHT * (mine.float() - wanted.float()).abs().mean()
+            difference = (mine.float() - wanted.float()).abs().mean()
+            if network.relative:
+                difference = difference / wanted.float().abs().mean().clamp_min(SMALLEST)
+            total = total + LAYER_WEIGHT * difference
     return total
 
 
