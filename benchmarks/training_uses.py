@@ -197,13 +197,13 @@ def control_arms(use: str) -> list[str]:
 
 def recipe_of(cell: Cell, uses: list[str], seeds: int) -> FinetuneRecipe:
     """Read the recipe of a cell with the arms of some uses."""
-    arms = []
+    arms, method = [], f"{uses[0]}-{next(iter(USES[uses[0]].crops))}"
     for use in uses:
         for kind, crops in USES[use].crops.items():
             root = None if crops is None else str(cell.crops / crops)
             arm = {"crops": [root], "changes": dict(USES[use].changes)}
             arms.append(f"arms.{use}-{kind}={json.dumps(arm)}")
-    chosen = [f"seeds={list(range(seeds))}", f"method={uses[0]}"]
+    chosen = [f"seeds={list(range(seeds))}", f"method={method}"]
     return load(RECIPES / "uses.yaml", FinetuneRecipe, [*cell.settings, *chosen, *arms])
 
 
