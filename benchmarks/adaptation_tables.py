@@ -44,8 +44,8 @@ def _tested(title: str, rows: Mapping[str, Any]) -> list[str]:
     plain = rows["dgnetpp"]
     lines = [
         f"**{title}**, {len(plain['mAP'])} seeds: start {spread(rows['start']['mAP'])}, "
-        f"after the warm-up {spread(rows['warmup']['mAP'])}, adapted without views {spread(plain['mAP'])}, over "
-        f"the start {_gain(plain['over_start'])}.",
+        f"after the warm-up {spread(rows['warmup']['mAP'])}, adapted without views "
+        f"{spread(plain['mAP'])}, over the start {_gain(plain['over_start'])}.",
         "",
         f"| views are | {HEAD} | W-SA: over the best control "
         "| surface flow: over the best control |",
