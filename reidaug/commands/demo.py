@@ -23,11 +23,8 @@ from reidaug.report.page import render_page
 from reidaug.runs import RunFolder
 from reidaug.verbosity import progress_line
 
-COMMANDS: dict[str, click.Command] = {
-    "augment": augment.command,
-    "finetune-eval": finetune_eval.command,
-    "synth": synth.command,
-    "train-flow": train_flow.command,
+COMMANDS: dict[str | None, click.Command] = {
+    module.command.name: module.command for module in (augment, finetune_eval, synth, train_flow)
 }
 RECIPES = "recipes/demo/"  # of the repository; the package carries these files with it
 
