@@ -178,10 +178,16 @@ def test_what_is_missing_of_a_finished_run_is_made_again(
     (tmp_path / "p.report.json").write_text("[]")
     assert reidaug("pose", drawn_root, "--out", out, "--workers", 1) == 0
     assert json.loads((tmp_path / "p.report.json").read_text())["people"] == 6
-    for name in ("p.report.json", "p.checksums.json"):  # nothing tells that these are its own
-        (tmp_path / name).write_text("[]")
+    both = [tmp_path / name for name in ("p.report.json", "p.checksums.json")]
+    for path in both:  # the record of the keypoint file tells that these are its own
+        path.write_text("[]")
+    assert reidaug("pose", drawn_root, "--out", out, "--workers", 1) == 0
+    assert json.loads((tmp_path / "p.report.json").read_text())["people"] == 6
+    for path in (out, *both):  # nothing tells that
+        path.write_text("[]")
     assert reidaug("pose", drawn_root, "--out", out, "--workers", 1) == 1
     assert "name another file with --out" in capfd.readouterr().err
+    assert out.read_text() == "[]"
 
 
 def test_without_the_extra_both_commands_name_it(
