@@ -149,3 +149,11 @@ def test_a_file_of_the_current_folder_is_no_module_of_the_start(tmp_path: Path) 
         cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(Path(cli.__file__).parents[1])},
     )  # fmt: skip
     assert ran.stdout.startswith("reidaug, version"), ran.stderr
+
+
+def test_examples_stand_on_lines_of_their_own() -> None:
+    context = click.Context(cli.group)
+    for name in cli.group.list_commands(context):
+        command = cli.group.get_command(context, name)
+        for found in (command, *getattr(command, "commands", {}).values()):
+            assert "\\b" not in found.get_help(click.Context(found)), found.name

@@ -319,6 +319,11 @@ def _check_out(root: Path, out: Path) -> None:
     if out == root:
         raise UsageError(f"--out {out} is the dataset itself; name another folder")
     splits = [name for names in FOLDERS.values() for name in names]
+    if root in out.parents and not any((root / name).is_dir() for name in splits):
+        raise UsageError(
+            f"--out {out} lies in the folder of crops, of which it would be read as a part; name "
+            "a folder beside it"
+        )
     inside = [name for name in splits if (root / name) in (out, *out.parents)]
     if inside:
         raise UsageError(f"--out {out} lies in the dataset's {inside[0]}; name another folder")

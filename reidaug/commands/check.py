@@ -48,7 +48,7 @@ def command(
     report: Path | None,
     workers: int | None,
 ) -> None:
-    r"""Check DATASET, a re-ID dataset or a folder of crops, and say how to mend it.
+    """Check DATASET, a re-ID dataset or a folder of crops, and say how to mend it.
 
     Checks names, persons, cameras, every image, keypoints and masks. A problem stops augment,
     training or evaluation; advice costs accuracy or images; a remark is good to know. Ends with 0
@@ -56,8 +56,8 @@ def command(
 
     \b
     reidaug check Market-1501
-    reidaug check crops --pattern '(?P<pid>\d+)_cam(?P<camid>\d+)'
-    """
+    reidaug check crops --pattern '(?P<pid>\\d+)_cam(?P<camid>\\d+)'
+    """  # noqa: D301 - click asks for this character
     root, _ = find_crops(dataset)
     if report is not None:
         _check_report(report)

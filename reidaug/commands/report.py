@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from reidaug.commands import options
+from reidaug.errors import UsageError
 from reidaug.experiments.run_report import PAGE, write_page
 
 
@@ -30,6 +31,8 @@ def command(runs: tuple[Path, ...], out: Path | None) -> None:
     reidaug report runs/warps
     reidaug report runs/reid runs/reid_other_seeds --out both.html
     """  # noqa: D301 - click asks for this character
+    if len({run.resolve() for run in runs}) < len(runs):
+        raise UsageError("the same run is named twice")
     page = out or (runs[0] / PAGE if len(runs) == 1 and runs[0].is_dir() else Path(PAGE))
     size = write_page(runs, page)
     click.echo(f"{page}: {size / 2**20:.1f} MB")

@@ -70,8 +70,8 @@ def new(out: Path, participants: int, **chosen: Any) -> None:
     first, *others = study.settings.methods
     click.echo(
         f"{out}: {first} beside {', '.join(others)}; {len(study.settings.samples)} samples, "
-        f"{study.settings.practice} rounds of practice and {study.settings.rounds} that count for "
-        f"each of {invited} participants; next: reidaug study serve {out}"
+        f"{study.settings.practice} of practice before {study.settings.rounds} rounds that count "
+        f"for each of {invited} participants; next: reidaug study serve {out}"
     )
 
 
@@ -110,7 +110,7 @@ def serve_study(study: Path, host: str, port: int, names: tuple[str, ...]) -> No
     opened = listen(host, port)
     address = address_of(opened)
     for one in unfinished[:MOST_LINKS]:
-        click.echo(f"{one.number}  {address}{_path(one)}  {one.answered}/{one.steps}")
+        click.echo(f"{one.number}  {address}{_path(one)}  {one.answered} of {one.steps} answers")
     if len(unfinished) > MOST_LINKS:
         notice(f"and {len(unfinished) - MOST_LINKS:,} more")
     if not is_loopback(host):

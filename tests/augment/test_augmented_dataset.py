@@ -79,3 +79,17 @@ def test_torchreid_reads_the_result(market: Path, tmp_path: Path) -> None:
         assert camid == row["camid"] - 1
         assert labels.setdefault(label, row["pid"]) == row["pid"]
     assert sorted(labels.values()) == [1, 2, 3]
+
+
+def test_the_result_is_no_part_of_what_is_read(market: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="is the dataset itself"):
+        augmented(market, market, flow="identity")
+    with pytest.raises(UsageError, match=f"lies in the dataset's {TRAIN}"):
+        augmented(market, market / TRAIN / "warps", flow="identity")
+    crops = tmp_path / "crops"
+    crops.mkdir()
+    for path in sorted((market / TRAIN).iterdir()):
+        (crops / path.name).write_bytes(path.read_bytes())
+    with pytest.raises(UsageError, match="lies in the folder of crops"):
+        augmented(crops, crops / "warps", flow="identity")
+    assert not (crops / "warps").exists() and not (market / TRAIN / "warps").exists()

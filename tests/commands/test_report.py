@@ -16,6 +16,8 @@ def test_one_run_has_its_page_beside_it_and_several_where_they_are_told(
     assert "2 runs side by side" in Path("report.html").read_text()
     assert reidaug("report", "a", "b", "--out", "c.html") == 0
     assert Path("c.html").read_bytes() == Path("report.html").read_bytes()
+    assert reidaug("report", "a", "b/../a") == 2
+    assert "the same run is named twice" in capsys.readouterr().err
 
 
 def test_what_is_no_run_ends_in_one_line(tmp_path: Path, capsys) -> None:

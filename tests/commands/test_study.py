@@ -30,7 +30,7 @@ def test_a_study_from_two_roots_to_its_table(
     assert reidaug(*new) == 0
     told = capsys.readouterr().out
     assert "joint-blend beside torso-affine; 2 samples" in told
-    assert "1 rounds of practice and 2 that count for each of 2 participants" in told
+    assert "1 of practice before 2 rounds that count for each of 2 participants" in told
     assert reidaug(*new) == 0  # again: nobody is invited twice
     assert "each of 2 participants" in capsys.readouterr().out
     assert reidaug("study", "invite", out, "--participants", 1) == 0
@@ -88,7 +88,7 @@ def test_serving_prints_links_that_work_and_ends_on_sigint(
     visitor.join()
     assert (ended, statuses) == (0, [200, 200])
     printed = capsys.readouterr()
-    links = [f"{k}  {address}{path}  0/8" for k, path in enumerate(paths, 1)]
+    links = [f"{k}  {address}{path}  0 of 8 answers" for k, path in enumerate(paths, 1)]
     assert printed.out.splitlines()[:2] == links
     assert "Ctrl-C ends it" in printed.out
     assert printed.err == ""
