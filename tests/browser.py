@@ -32,7 +32,12 @@ def browser() -> "Iterator[Browser]":
 
 @contextmanager
 def opened(
-    browser: "Browser", url: str, *, size: dict[str, int] | None = None, dark: bool = False
+    browser: "Browser",
+    url: str,
+    *,
+    size: dict[str, int] | None = None,
+    dark: bool = False,
+    restarts: bool = False,
 ) -> "Iterator[Page]":
     """Open a page; at its end it must have logged no error and asked no other place for anything.
 
@@ -41,13 +46,19 @@ def opened(
         url: Its address: ``file://`` or a server of this machine.
         size: Width and height of the window; by default that of a desk.
         dark: Whether the system is in dark colours.
+        restarts: Whether its server is away for a while, which Chromium logs as errors.
     """
     context = browser.new_context(
         viewport=size or DESK, color_scheme="dark" if dark else "light", reduced_motion="reduce"
     )
     faults: list[str] = []
     page = context.new_page()
-    page.on("console", lambda m: faults.append(m.text) if m.type == "error" else None)
+
+    def logged(kind: str, text: str) -> None:
+        if kind == "error" and not (restarts and "ERR_CONNECTION" in text):
+            faults.append(text)
+
+    page.on("console", lambda message: logged(message.type, message.text))
     page.on("pageerror", lambda error: faults.append(str(error)))
     origin = url.split("/", 3)[2]
 

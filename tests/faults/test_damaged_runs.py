@@ -73,7 +73,19 @@ def files_of(root: Path) -> Iterator[str]:
             kinds.setdefault((path.parent, path.suffix), []).append(path)
     for paths in kinds.values():
         names = {str(path.relative_to(root)) for path in (paths[0], paths[-1], *paths[:4])}
-        yield from sorted(names if paths[0].parent == root else list(names)[:1])
+        yield from sorted(names)[: None if paths[0].parent == root else 1]
+
+
+@pytest.mark.parametrize("how", ["empty", "garbage"])
+def test_what_a_flow_was_trained_on_is_not_guessed(folder: Path, how: str, capfd) -> None:
+    run = again(folder, "train-flow")
+    spoil(run / ".inputs" / "weights.txt", how)
+    capfd.readouterr()
+    assert reidaug(*command(folder, "train-flow")) == 1
+    (line,) = capfd.readouterr().err.splitlines()
+    assert "weights.txt is damaged" in line and f"or remove {run / '.inputs'}" in line
+    shutil.rmtree(run / ".inputs")
+    assert reidaug(*command(folder, "train-flow")) == 0
 
 
 @pytest.mark.parametrize("how", HOWS)

@@ -55,7 +55,7 @@ def test_a_whole_study_by_keys_through_a_restart_of_the_server(
     browser: "Browser", study: Study, server: StudyServer
 ) -> None:
     url = link(study, server, 1)
-    with opened(browser, url) as page:
+    with opened(browser, url, restarts=True) as page:
         assert serious_faults(page) == []
         page.keyboard.press("1")  # nothing is asked yet
         page.get_by_role("button", name="Begin").click()
