@@ -223,9 +223,7 @@ def is_of_this_host(header: str, names: Collection[str]) -> bool:
 @cache
 def theme() -> str:
     """Read the style of every page of the package, as CSS."""
-    base = Environment(loader=PackageLoader("reidaug.report"), autoescape=True)
-    styles = re.findall(r"<style>(.*?)</style>", base.get_template("base.html").render(), re.DOTALL)
-    return "".join(styles)
+    return (files("reidaug.report") / "templates" / "theme.css").read_text(encoding="utf-8")
 
 
 @cache

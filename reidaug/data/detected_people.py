@@ -75,6 +75,10 @@ class PersonChoice:
         self._count(people[best], seen[best])
         return people[best].where, name, converted(seen[best], people[best].skeleton)
 
+    def entry_of_file(self, path: Path, name: str, people: Sequence[Detection] | str) -> Entry:
+        """Choose among the people of an image with a file of its own, or say why it has none."""
+        return (f"{path}:1", name, people) if isinstance(people, str) else self.entry(name, people)
+
     def _visible(self, person: Detection) -> NDArray[np.float64]:
         joints = person.joints.copy()
         joints[:, 2] = joints[:, 2] > 0 if self.least is None else joints[:, 2] >= self.least

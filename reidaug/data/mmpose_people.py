@@ -53,11 +53,7 @@ def read_mmpose(
         stem = path.relative_to(folder).with_suffix("")
         if not images.has(stem.name):
             stem = stem.with_name(stem.name.removeprefix(_DEMO) or stem.name)
-        name, people = images.of(stem.as_posix()), _people(path)
-        if isinstance(people, str):
-            entries.append((f"{path}:1", name, people))
-        else:
-            entries.append(choice.entry(name, people))
+        entries.append(choice.entry_of_file(path, images.of(stem.as_posix()), _people(path)))
     notes = choice.notes(of="third numbers of joints are scores")
     return Reading(tuple(entries), tuple(notes))
 

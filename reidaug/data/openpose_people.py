@@ -60,15 +60,11 @@ def read_openpose(
     if not files:
         raise ReidaugError(f"{folder}: no *{_ENDING}, so no folder of OpenPose's")
     images = ImageNames(folder, names, _ENDING)
-    reader, entries = PersonChoice(MIN_CONFIDENCE, size_of), list[Entry]()
+    choice, entries = PersonChoice(MIN_CONFIDENCE, size_of), list[Entry]()
     for path in files:
         name = images.of(path.relative_to(folder).as_posix().removesuffix(_ENDING))
-        people = _openpose_people(path)
-        if isinstance(people, str):
-            entries.append((f"{path}:1", name, people))
-        else:
-            entries.append(reader.entry(name, people))
-    notes = reader.notes(of="third numbers of joints are confidences")
+        entries.append(choice.entry_of_file(path, name, _openpose_people(path)))
+    notes = choice.notes(of="third numbers of joints are confidences")
     return Reading(tuple(entries), tuple(notes))
 
 
