@@ -13,7 +13,7 @@ from torch import Tensor
 from reidaug.checksums import check_written
 from reidaug.data.deepfashion import PairList
 from reidaug.data.pairs import PosePair
-from reidaug.errors import ReidaugError, UsageError
+from reidaug.errors import ReidaugError, UsageError, unknown
 from reidaug.experiments.compare_config import Compare, plan_rows, seeds_of
 from reidaug.flow.estimator import FlowEstimator
 from reidaug.flow.score_table import CLOSED_FORMS, scored_batches
@@ -88,9 +88,9 @@ def compared_estimators(
         ReidaugError: A checkpoint is missing or damaged.
     """
     named = {name: copies[0] for name, copies in seeds_of(recipe).items()}
-    if unknown := [name for name in names if name not in named and name not in CLOSED_FORMS]:
-        known = ", ".join([*named, *CLOSED_FORMS])
-        raise UsageError(f"{run}: no row '{unknown[0]}' (rows: {known})")
+    known = [*named, *CLOSED_FORMS]
+    if lost := [name for name in names if name not in known]:
+        raise UsageError(f"{run}: {unknown(f'row {lost[0]!r}', lost[0], known, kind='rows')}")
     reference = recipe.reference or next(iter(named))
     rows = plan_rows(recipe, run)
     asked = names or dict.fromkeys((reference, *named))
