@@ -54,6 +54,19 @@ def test_warps_are_those_of_the_figure(run: Path) -> None:
     assert mine[:, :, : mine.shape[2] // 2].equal(figure[:, :, : mine.shape[2] // 2])
 
 
+def test_sources_are_warped_into_the_targets_pose_and_not_back(run: Path) -> None:
+    recipe, blend = finished_comparison(run), JointBlend()
+    estimators = compared_estimators(recipe, run, ["blend"])
+    ((pairs, warps),) = warped_pairs(recipe, compared_pairs(recipe), estimators)
+    person = torch.zeros(SIZE, dtype=torch.bool)
+    person[4:28, 2:14] = True
+    there = warp(pairs.source, blend(pairs.source, pairs.source_pose, pairs.target_pose))
+    back = warp(pairs.source, blend(pairs.source, pairs.target_pose, pairs.source_pose))
+    found = warps["blend"][:, :, person]
+    assert torch.allclose(found, there[:, :, person], atol=1e-5)
+    assert not torch.allclose(found, back[:, :, person], atol=0.05)
+
+
 def test_people_are_on_grey_where_they_have_masks(run: Path) -> None:
     recipe = finished_comparison(run)
     estimators = compared_estimators(recipe, run, ["identity"])
