@@ -1,6 +1,5 @@
 """`reidaug export`: a flow estimator as an ONNX graph, compared with torch."""
 
-import re
 from pathlib import Path
 
 import click
@@ -11,7 +10,7 @@ from reidaug.commands import options
 from reidaug.flow.builtin import named_flow
 from reidaug.flow.onnx_file import export, size_for
 from reidaug.flow.onnx_graph import OPSETS
-from reidaug.geometry.flow import Size
+from reidaug.geometry.flow import Size, size_from
 from reidaug.geometry.pose import on_canvas
 from reidaug.geometry.silhouette import resized
 
@@ -22,15 +21,14 @@ def _size(context: click.Context, option: click.Parameter, text: str | None) -> 
     """Read (height, width) of images, written HxW."""
     if text is None:
         return None
-    found = re.fullmatch(r"(\d{1,5})x(\d{1,5})", text)
-    height, width = map(int, found.groups()) if found else (0, 0)
-    if height not in SIDES or width not in SIDES:
+    size = size_from(text)
+    if size is None or not {*size} <= {*SIDES}:
         raise click.BadParameter(
             f"{text}: height x width such as 128x64, each {SIDES[0]} to {SIDES[-1]}.",
             context,
             option,
         )
-    return (height, width)
+    return size
 
 
 @click.command("export")

@@ -6,6 +6,8 @@ Convention of the whole package: a flow is a backward map, absolute and normalis
 bilinearly without a change of unit, and resizing an affine flow is exact.
 """
 
+import re
+
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
@@ -13,6 +15,12 @@ from torch.nn.functional import interpolate
 
 # (height, width) in pixels or cells, always in this order.
 Size = tuple[int, int]
+
+
+def size_from(text: str) -> Size | None:
+    """Read (height, width) from a text like ``128x64``; None where it has another form."""
+    found = re.fullmatch(r"([0-9]{1,9})[xX]([0-9]{1,9})", text)
+    return (int(found[1]), int(found[2])) if found else None
 
 
 def size_of(image: Tensor) -> Size:

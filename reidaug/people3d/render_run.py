@@ -15,7 +15,7 @@ from reidaug.data.images import encode_jpeg, encode_png
 from reidaug.errors import ReidaugError, UsageError, require_extra
 from reidaug.files import collected_checksums, write_atomically
 from reidaug.fingerprint import Inputs
-from reidaug.geometry.flow import Size
+from reidaug.geometry.flow import Size, size_from
 from reidaug.geometry.pose import Pose
 from reidaug.jobs import Records, Task, run_tasks
 from reidaug.machine import cores
@@ -233,7 +233,7 @@ def parse_size(text: str) -> Size:
     Raises:
         UsageError: The text has another form, or a side is shorter than 32.
     """
-    parts = text.lower().split("x")
-    if len(parts) != 2 or not all(part.isdecimal() and int(part) >= 32 for part in parts):
+    size = size_from(text)
+    if size is None or min(size) < 32:
         raise UsageError(f"--size {text}: give height x width, at least 32, such as 128x64")
-    return int(parts[0]), int(parts[1])
+    return size

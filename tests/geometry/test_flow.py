@@ -109,3 +109,9 @@ def test_fold_over_marks_a_fold_and_nothing_else() -> None:
 
 def test_a_flow_of_one_column_is_finite() -> None:
     assert torch.equal(flow.identity(3, 1)[0], torch.zeros(3, 1))
+
+
+@given(SIZES)
+def test_sizes_are_read_as_they_are_written(size: tuple[int, int]) -> None:
+    assert flow.size_from(f"{size[0]}x{size[1]}") == size
+    assert flow.size_from(f"{size[0]}X{size[1]} ") is None

@@ -20,7 +20,7 @@ from reidaug.people3d.render_run import (
 def test_sizes_are_read_or_refused():
     assert parse_size("256x256") == (256, 256)
     assert size_text((128, 64)) == "128x64"
-    for wrong in ("128", "128x", "ax64", "8x8", "128x64x3"):
+    for wrong in ("128", "128x", "ax64", "8x8", "128x64x3", f"64x{5000 * chr(57)}"):
         with pytest.raises(UsageError, match="such as 128x64"):
             parse_size(wrong)
 
