@@ -14,8 +14,8 @@ from reidaug.geometry.warp import warp
 class Colours(FeatureNetwork):
     """Two depths, the second ten times as large."""
 
-    def features(self, image: Tensor) -> list[Tensor]:
-        return [image, 10 * image]
+    def features(self, image: Tensor, *, depths: int | None = None) -> list[Tensor]:
+        return [image, 10 * image][:depths]
 
 
 @pytest.mark.parametrize("name", ROWS)
