@@ -2,7 +2,7 @@
 
     python benchmarks/learning_rates.py [--pairs runs/small-pairs] [--out runs/learning_rates]
 
-The six estimators of recipes/tables/table1_small.yaml are trained for a quarter of the table's pairs
+The six estimators of recipes/tables/table1_small.yaml are trained for a quarter of its pairs
 with every rate of `RATES`, and scored on training people who are held out for it. What the tables
 use is the rate with the lowest l1 there. One seed.
 """
