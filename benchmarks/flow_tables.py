@@ -30,7 +30,6 @@ NAMES = {
     "unwarpme": "UnWarpME",
     "unwarpme_affine_only": "UnWarpME, affine task alone",
     "unwarpme_untrained": "UnWarpME, untrained",
-    "unwarpme_all_depths": "UnWarpME, five depths of Eq. 6",
     "unwarpme_channel": "UnWarpME, unit length per channel",
     "unwarpme_sa": "UnWarpME-SA",
     "unwarpme_sa_affine_only": "UnWarpME-SA, affine task alone",
