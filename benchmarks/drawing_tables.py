@@ -6,7 +6,7 @@ from typing import Any
 ROWS = {
     "affine_only": "task 1 alone",
     "affine_half": "task 1 alone, as many steps of it as below",
-    "warped_2": "both tasks, the warped source for R's image, two depths of the network of Eq. 6",
+    "warped": "both tasks, the warped source for R's image, two depths of the network of Eq. 6",
     "drawn_1": "both tasks, with R and D, one depth",
     "drawn_2": "**both tasks, with R and D, two depths**",
     "drawn_3": "both tasks, with R and D, three depths",

@@ -49,7 +49,7 @@ DRAWN = {"cycle": ("affine", "generation"), "generator": R, "discriminator": D}
 ROWS: dict[str, dict[str, Any]] = {
     "affine_only": {"cycle": ("affine",)},
     "affine_half": {"cycle": ("affine",)},  # half of the steps
-    "warped_2": {"cycle": ("affine", "perceptual"), "depths": 2},
+    "warped": {"cycle": ("affine", "perceptual")},
     **{f"drawn_{depths}": {**DRAWN, "depths": depths} for depths in (1, 2, 3, 5)},
 }
 BATCHES, BATCH = 8, 8

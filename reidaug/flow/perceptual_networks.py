@@ -32,9 +32,11 @@ class FeatureNetwork(nn.Module):
     Attributes:
         relative: Whether differences count in relation to the size of each depth's features, as
             they must where one depth's are far larger than the others'.
+        counted: Number of depths, the shallow ones, that count in Eq. 6 unless more are asked for.
     """
 
     relative: ClassVar[bool] = False
+    counted: ClassVar[int] = 5
 
     def __init__(self) -> None:
         super().__init__()
@@ -77,6 +79,9 @@ class ShiftTolerantLPIPS(FeatureNetwork):
     # The last slice's features are far larger than the others': in absolute terms it would be
     # nearly all that counts, and it hardly knows where anything is.
     relative: ClassVar[bool] = True
+    # Made to tolerate shifts, which a flow must not: the deeper a slice, the less its gradient says
+    # where anything goes (benchmarks/drawing_task.py).
+    counted: ClassVar[int] = 2
 
     def __init__(self, network: str) -> None:
         if network not in ("vgg", "alex"):

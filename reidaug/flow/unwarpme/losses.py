@@ -30,7 +30,8 @@ def perceptual_loss(
         target: Target images I_t (B, 3, H, W).
         network: Frozen network that gives the features phi_i.
         scales: Resolutions, as shares of the image's own.
-        depths: Number of layers that count, shallow ones first; None: all, as in the paper.
+        depths: Number of layers that count, shallow ones first; by default the network's
+            ``counted``, which for VGG-19 is all.
 
     Returns:
         The sum over scales and layers of 10 times the mean absolute difference of features; of a
@@ -39,9 +40,10 @@ def perceptual_loss(
     Source:
         UnWarpME Eq. 6, with FOMM's four scales and weights. The paper compares the output of its
         refinement network; without one, ``image`` is the warped source. Shares of a layer's size
-        are ours, for the stand-in of VGG-19, see `ShiftTolerantLPIPS`.
+        and fewer layers are ours, for the stand-in of VGG-19, see `ShiftTolerantLPIPS`.
     """
     total = image.new_zeros(())
+    depths = depths or network.counted
     for scale in scales:
         with torch.no_grad():
             targets = network.features(downsample(target, scale), depths=depths)

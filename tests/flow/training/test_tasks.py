@@ -71,9 +71,9 @@ def test_features_are_loaded_only_when_a_loss_needs_them() -> None:
             make(task)
 
 
-@pytest.mark.parametrize(("depths", "counted"), [(1, 1), (2, 2), (5, 2)])
+@pytest.mark.parametrize(("depths", "counted"), [(1, 1), (2, 2), (5, 2), (None, 2)])
 def test_the_perceptual_loss_counts_as_many_depths_as_the_recipe_says(
-    depths: int, counted: int
+    depths: int | None, counted: int
 ) -> None:
     values = {"pairs": "x", "estimator": {}, "schedule": {"steps": 1}, "cycle": ["perceptual"]}
     recipe = resolve(values | {"scales": [1.0], "depths": depths}, TrainFlow, where="test")
