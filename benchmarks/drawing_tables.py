@@ -6,8 +6,11 @@ from typing import Any
 ROWS = {
     "affine_only": "task 1 alone",
     "affine_half": "task 1 alone, as many steps of it as below",
-    "warped": "both tasks, the warped source for R's image",
-    "drawn": "**both tasks, with R and D**",
+    "warped": "both tasks, the warped source for R's image, two depths of the network of Eq. 6",
+    "drawn_1": "both tasks, with R and D, one depth",
+    "drawn_2": "**both tasks, with R and D, two depths**",
+    "drawn_3": "both tasks, with R and D, three depths",
+    "drawn_5": "both tasks, with R and D, all five depths, as the paper",
     "torso_affine": "torso affine",
     "identity": "identity",
 }

@@ -4,10 +4,11 @@
 
 On rendered people that no table uses, at 64 x 32. UnWarpME's W, as the paper has it, is trained by
 task 1 alone; by half as many steps of it; by both tasks with the warped source in the place of R's
-image; and by both with R and D. Held-out people are scored. Then, for the W of task 1, the gradient
-of each depth and resolution of the perceptual loss of the warped source is compared with that of
-the exact flow: what share of the loss it is, and the cosine of the two. A loss whose gradient does
-not point along the exact flow's cannot teach it. One seed.
+image; and by both with R and D, with one to all five depths of the perceptual network. Held-out
+people are scored. Then, for the W of task 1, the gradient of each depth and resolution of the
+perceptual loss of the warped source is compared with that of the exact flow: what share of the loss
+it is, and the cosine of the two. A loss whose gradient does not point along the exact flow's cannot
+teach it. One seed.
 """
 
 import argparse
@@ -44,11 +45,12 @@ D = {
     "widths": (16, 32, 64),
     "sigma": 1.5,
 }
+DRAWN = {"cycle": ("affine", "generation"), "generator": R, "discriminator": D}
 ROWS: dict[str, dict[str, Any]] = {
     "affine_only": {"cycle": ("affine",)},
     "affine_half": {"cycle": ("affine",)},  # half of the steps
     "warped": {"cycle": ("affine", "perceptual")},
-    "drawn": {"cycle": ("affine", "generation"), "generator": R, "discriminator": D},
+    **{f"drawn_{depths}": {**DRAWN, "depths": depths} for depths in (1, 2, 3, 5)},
 }
 BATCHES, BATCH = 8, 8
 

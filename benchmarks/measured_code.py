@@ -38,6 +38,7 @@ ROOMS: Mapping[str, tuple[str, ...]] = {
     "drawing_task": (*_FLOW, _PEOPLE),
     "evaluator_rate": (_SEARCH,),
     "judged_warps": (*_WARPS, _POSE),
+    "learning_rates": (*_FLOW, _PEOPLE, "reidaug/experiments/compare.py", "recipes/tables"),
     "low_data": _FEW_POSES,
     "mutants": ("reidaug/geometry", "reidaug/flow", "reidaug/reid", "reidaug/augment", "tests"),
     "neighbours": (_SEARCH,),

@@ -1,6 +1,6 @@
 """The paper's tables at the small size: flow estimators trained on equal terms on rendered people.
 
-    python benchmarks/tables.py [--tables table1,...] [--pairs runs/pairs] [--out runs/tables]
+    python benchmarks/tables.py [--tables table1,...] [--pairs runs/small-pairs] [--out runs/tables]
 
 Renders the pairs if they are not there, runs `reidaug compare recipes/tables/NAME_small.yaml` for
 each table, prints the paper's figures below rows of the same name, and keeps the report with
@@ -29,16 +29,17 @@ from reidaug.runs import RunFolder
 RECIPES = Path(__file__).parents[1] / "recipes" / "tables"
 TABLES = ("table1", "parametric", "table2", "table3", "table4", "table7", "skip")
 WIDTH = 1000  # pixels of the figure in the README
+SIZE = (64, 32)  # (height, width) of the small tables
 
 
 def main() -> None:
     """Run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--tables", default=",".join(TABLES))
-    parser.add_argument("--pairs", type=Path, default=Path("runs/pairs"))
+    parser.add_argument("--pairs", type=Path, default=Path("runs/small-pairs"))
     parser.add_argument("--out", type=Path, default=Path("runs/tables"))
     options = parser.parse_args()
-    render_pairs(options.pairs, PairOptions(people=250, test_people=40, seed=0))
+    render_pairs(options.pairs, PairOptions(people=250, test_people=40, seed=0, size=SIZE))
     for table in options.tables.split(","):
         recipe = load(RECIPES / f"{table}_small.yaml", Compare, (f"pairs={options.pairs}",))
         take_over(recipe, options.out / table)

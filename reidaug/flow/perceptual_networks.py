@@ -32,9 +32,11 @@ class FeatureNetwork(nn.Module):
     Attributes:
         relative: Whether differences count in relation to the size of each depth's features, as
             they must where one depth's are far larger than the others'.
+        counted: Number of depths, the shallow ones, that count in Eq. 6 unless more are asked for.
     """
 
     relative: ClassVar[bool] = False
+    counted: ClassVar[int] = 5
 
     def __init__(self) -> None:
         super().__init__()
@@ -44,10 +46,14 @@ class FeatureNetwork(nn.Module):
         """Stay in evaluation mode, whatever the mode."""
         return super().train(False)
 
-    def features(self, image: Float[Tensor, "b 3 H W"]) -> list[Tensor]:
+    def features(
+        self, image: Float[Tensor, "b 3 H W"], *, depths: int | None = None
+    ) -> list[Tensor]:
         """Compute the features (B, C, h, w) of images (B, 3, H, W) in [0, 1], shallow ones first.
 
-        Images too small for the deep features get fewer.
+        Args:
+            image: The images; those too small for the deep features get fewer.
+            depths: Number of depths, the shallow ones; None gives all.
         """
         raise NotImplementedError
 
@@ -73,6 +79,9 @@ class ShiftTolerantLPIPS(FeatureNetwork):
     # The last slice's features are far larger than the others': in absolute terms it would be
     # nearly all that counts, and it hardly knows where anything is.
     relative: ClassVar[bool] = True
+    # Made to tolerate shifts, which a flow must not: the deeper a slice, the less its gradient says
+    # where anything goes (benchmarks/drawing_task.py).
+    counted: ClassVar[int] = 2
 
     def __init__(self, network: str) -> None:
         if network not in ("vgg", "alex"):
@@ -111,10 +120,12 @@ class ShiftTolerantLPIPS(FeatureNetwork):
         _fill(built, tensors, path, f"shift-tolerant LPIPS {network}")
         return built
 
-    def features(self, image: Float[Tensor, "b 3 H W"]) -> list[Tensor]:
-        """Compute the features after each of the five slices."""
-        x = _standardise(2 * image - 1, SHIFT, SCALE)
-        return self._vgg(x) if self.network == "vgg" else self._alex(x)
+    def features(
+        self, image: Float[Tensor, "b 3 H W"], *, depths: int | None = None
+    ) -> list[Tensor]:
+        """Compute the features after each of the five slices, or after the first ``depths``."""
+        x, slices = _standardise(2 * image - 1, SHIFT, SCALE), self.slices[:depths]
+        return _vgg(x, slices) if self.network == "vgg" else _alex(x, slices)
 
     def distance(
         self, image: Float[Tensor, "b 3 H W"], other: Float[Tensor, "b 3 H W"]
@@ -163,33 +174,6 @@ class ShiftTolerantLPIPS(FeatureNetwork):
             for mine, other, head in zip(features, others, self.heads, strict=False)
         ]
 
-    def _vgg(self, x: Tensor) -> list[Tensor]:
-        found: list[Tensor] = []
-        for part in self.slices:
-            if found:
-                if min(x.shape[-2:]) < 4:
-                    break
-                x = _blur(max_pool2d(x, 2, 1))
-            for convolution in part:
-                x = relu(convolution(x))
-            found.append(x)
-        return found
-
-    def _alex(self, x: Tensor) -> list[Tensor]:
-        found: list[Tensor] = []
-        for depth, (convolution,) in enumerate(self.slices):
-            if depth == 0:
-                x = _blur(convolution(x))
-            elif depth < 3:
-                if min(x.shape[-2:]) < 5:
-                    break
-                x = convolution(_blur(max_pool2d(x, 3, 1)))
-            else:
-                x = convolution(x)
-            x = relu(x)
-            found.append(x)
-        return found
-
 
 class Vgg19(FeatureNetwork):
     """VGG-19 up to relu5_1, with torchvision's ImageNet weights.
@@ -214,11 +198,13 @@ class Vgg19(FeatureNetwork):
         _fill(built, tensors[: len(built.state_dict())], path, "torchvision's VGG-19")
         return built
 
-    def features(self, image: Float[Tensor, "b 3 H W"]) -> list[Tensor]:
-        """Compute the features at relu1_1, relu2_1, relu3_1, relu4_1 and relu5_1."""
+    def features(
+        self, image: Float[Tensor, "b 3 H W"], *, depths: int | None = None
+    ) -> list[Tensor]:
+        """Compute the features at the first ``depths`` of relu1_1, 2_1, 3_1, 4_1 and 5_1."""
         x = _standardise(image, IMAGENET_MEAN, IMAGENET_STD)
         found: list[Tensor] = []
-        for part in self.slices:
+        for part in self.slices[:depths]:
             for k, convolution in enumerate(part):
                 # A stage ends before the convolution that ends the slice: reluN_1 follows a pool.
                 if found and k == len(part) - 1:
@@ -228,6 +214,35 @@ class Vgg19(FeatureNetwork):
                 x = relu(convolution(x))
             found.append(x)
         return found
+
+
+def _vgg(x: Tensor, slices: Sequence[Sequence[nn.Module]]) -> list[Tensor]:
+    found: list[Tensor] = []
+    for part in slices:
+        if found:
+            if min(x.shape[-2:]) < 4:
+                break
+            x = _blur(max_pool2d(x, 2, 1))
+        for convolution in part:
+            x = relu(convolution(x))
+        found.append(x)
+    return found
+
+
+def _alex(x: Tensor, slices: Sequence[Sequence[nn.Module]]) -> list[Tensor]:
+    found: list[Tensor] = []
+    for depth, (convolution,) in enumerate(slices):
+        if depth == 0:
+            x = _blur(convolution(x))
+        elif depth < 3:
+            if min(x.shape[-2:]) < 5:
+                break
+            x = convolution(_blur(max_pool2d(x, 3, 1)))
+        else:
+            x = convolution(x)
+        x = relu(x)
+        found.append(x)
+    return found
 
 
 def _convolution(channels: tuple[int, int], shape: tuple[int, int]) -> nn.Conv2d:

@@ -14,15 +14,16 @@ from reidaug.geometry.warp import warp
 class Colours(FeatureNetwork):
     """Two depths, the second ten times as large."""
 
-    def features(self, image: Tensor) -> list[Tensor]:
-        return [image, 10 * image]
+    def features(self, image: Tensor, *, depths: int | None = None) -> list[Tensor]:
+        return [image, 10 * image][:depths]
 
 
 @pytest.mark.parametrize("name", ROWS)
 def test_rows_differ_in_what_trains_them_alone(name: str, tmp_path: Path) -> None:
     recipe, first = recipe_of(name, tmp_path, 100), recipe_of("affine_only", tmp_path, 100)
     assert recipe.schedule.steps == (50 if name == "affine_half" else 100)
-    changed = {"cycle", "generator", "discriminator", "schedule"}
+    assert recipe.depths == (int(name[-1]) if name[-1].isdigit() else None)
+    changed = {"cycle", "generator", "discriminator", "schedule", "depths"}
     one, other = (r.model_dump(exclude=changed) for r in (recipe, first))
     assert one == other
     assert recipe.evaluate_on == "held_out"

@@ -15,7 +15,7 @@ from flow_figures import images
 
 from reidaug.errors import ReidaugError
 from reidaug.flow import perceptual_weights
-from reidaug.flow.perceptual_networks import ShiftTolerantLPIPS, Vgg19
+from reidaug.flow.perceptual_networks import FeatureNetwork, ShiftTolerantLPIPS, Vgg19
 
 PUBLISHED = {
     "alex": [0.005562880542129278, 0.006676999852061272],
@@ -74,6 +74,18 @@ def test_a_distance_is_zero_for_equal_images_symmetric_and_one_a_pair(network: s
     torch.testing.assert_close(there, back)
     assert (there > 0).all()
     torch.testing.assert_close(net.distance(image[:1], other[:1])[0], there[0])
+
+
+@pytest.mark.parametrize(
+    "network", [ShiftTolerantLPIPS("vgg"), ShiftTolerantLPIPS("alex"), Vgg19()]
+)
+def test_fewer_depths_are_the_first_of_all(network: FeatureNetwork) -> None:
+    image = torch.rand(1, 3, 64, 32)
+    everything = network.features(image)
+    for depths in (1, 3):
+        found = network.features(image, depths=depths)
+        assert len(found) == depths
+        assert all(map(torch.equal, found, everything))
 
 
 def test_small_images_have_fewer_depths() -> None:

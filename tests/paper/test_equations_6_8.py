@@ -16,8 +16,10 @@ from reidaug.geometry import affine, flow
 class Edges(FeatureNetwork):
     """Two depths one can work out by hand."""
 
-    def features(self, image: Float[Tensor, "b 3 H W"]) -> list[Tensor]:
-        return [image[..., 1:] - image[..., :-1], image[..., 1:, :] ** 2]
+    def features(
+        self, image: Float[Tensor, "b 3 H W"], *, depths: int | None = None
+    ) -> list[Tensor]:
+        return [image[..., 1:] - image[..., :-1], image[..., 1:, :] ** 2][:depths]
 
 
 def images(seed: int, *size: int) -> Float[Tensor, "2 3 H W"]:
@@ -67,14 +69,33 @@ def test_equation_6_sums_four_scales_and_all_depths() -> None:
     assert abs(float(perceptual_loss(image, target, Edges())) - expected) < 1e-3
 
 
+class Shallow(Edges):
+    counted = 1
+
+
+def test_fewer_depths_are_the_shallow_ones() -> None:
+    image, target = images(0, 32, 16), images(1, 32, 16)
+    edges = (image.diff(dim=-1) - target.diff(dim=-1)).abs().mean()
+    found = perceptual_loss(image, target, Edges(), scales=(1.0,), depths=1)
+    torch.testing.assert_close(found, 10 * edges)
+    shallow = Shallow()
+    torch.testing.assert_close(perceptual_loss(image, target, shallow, scales=(1.0,)), 10 * edges)
+    both = perceptual_loss(image, target, Edges(), scales=(1.0,))
+    torch.testing.assert_close(
+        perceptual_loss(image, target, shallow, scales=(1.0,), depths=2), both
+    )
+
+
 class Brighter(Edges):
     """The second depth is a thousand times as large as the first."""
 
     relative = True
 
-    def features(self, image: Float[Tensor, "b 3 H W"]) -> list[Tensor]:
+    def features(
+        self, image: Float[Tensor, "b 3 H W"], *, depths: int | None = None
+    ) -> list[Tensor]:
         edges, squares = super().features(image)
-        return [edges, 1000 * squares]
+        return [edges, 1000 * squares][:depths]
 
 
 def test_depths_of_a_relative_network_count_alike_whatever_their_size() -> None:
@@ -90,6 +111,7 @@ def test_depths_of_a_relative_network_count_alike_whatever_their_size() -> None:
 
 def test_the_stand_in_for_vgg19_counts_in_relation_and_vgg19_does_not() -> None:
     assert ShiftTolerantLPIPS.relative and not Vgg19.relative
+    assert (ShiftTolerantLPIPS.counted, Vgg19.counted) == (2, 5)
 
 
 def test_equation_6_is_zero_for_equal_images_and_gives_gradients_to_the_first_alone() -> None:

@@ -32,7 +32,7 @@ def test_the_function_of_an_equation_is_called_where_the_page_says(row: list[str
     assert callable(found(function))
     name = function.strip("`").rpartition(".")[2]
     source = inspect.getsource(inspect.getmodule(found(caller)))
-    calls = re.findall(rf"(?<!def )\b{name}\b\(|partial\({name}\b", source)
+    calls = re.findall(rf"(?<!def )\b{name}\b\(|partial\(\s*{name}\b", source)
     assert calls, f"{caller} does not call {name}"
 
 

@@ -105,6 +105,9 @@ class TrainFlow(PairsRecipe):
     weights: LossWeights = LossWeights()  # loss weights
     # resolutions of the perceptual loss, as fractions of the images' own
     scales: tuple[Scale, ...] = Field(PYRAMID, min_length=1)
+    # Depths of its network that count, shallow ones first. Default: all five of VGG-19, as in the
+    # paper; the first two of the VGG-16 that stands in for it.
+    depths: int | None = Field(None, ge=1, le=5)
     windows: tuple[Window, ...] = (3, 5)  # window sizes of GFLA's affine loss, coarse to fine
     pair_augmentation: PairAugmentation = PairAugmentation()  # random changes of training pairs
     schedule: Schedule  # steps and learning rate

@@ -49,7 +49,12 @@ class Criteria:
         autocast, tasks = networks.model.autocast, set(recipe.tasks)
         perceptual = sampling = None
         if recipe.weights.perceptual and {"perceptual", "generation"} & tasks:
-            perceptual = partial(perceptual_loss, network=networks.features(), scales=recipe.scales)
+            perceptual = partial(
+                perceptual_loss,
+                network=networks.features(),
+                scales=recipe.scales,
+                depths=recipe.depths,
+            )
         if "sampling" in tasks:
             sampling = SamplingLosses(
                 networks.features(), windows=recipe.windows, autocast=autocast

@@ -21,6 +21,7 @@ def perceptual_loss(
     network: FeatureNetwork,
     *,
     scales: Sequence[float] = PYRAMID,
+    depths: int | None = None,
 ) -> Float[Tensor, ""]:
     """Compare images by the features of a frozen network, at several resolutions.
 
@@ -29,6 +30,8 @@ def perceptual_loss(
         target: Target images I_t (B, 3, H, W).
         network: Frozen network that gives the features phi_i.
         scales: Resolutions, as shares of the image's own.
+        depths: Number of layers that count, shallow ones first; by default the network's
+            ``counted``, which for VGG-19 is all.
 
     Returns:
         The sum over scales and layers of 10 times the mean absolute difference of features; of a
@@ -37,13 +40,15 @@ def perceptual_loss(
     Source:
         UnWarpME Eq. 6, with FOMM's four scales and weights. The paper compares the output of its
         refinement network; without one, ``image`` is the warped source. Shares of a layer's size
-        are ours, for the stand-in of VGG-19, see `ShiftTolerantLPIPS`.
+        and fewer layers are ours, for the stand-in of VGG-19, see `ShiftTolerantLPIPS`.
     """
     total = image.new_zeros(())
+    depths = depths or network.counted
     for scale in scales:
         with torch.no_grad():
-            targets = network.features(downsample(target, scale))
-        for mine, wanted in zip(network.features(downsample(image, scale)), targets, strict=True):
+            targets = network.features(downsample(target, scale), depths=depths)
+        found = network.features(downsample(image, scale), depths=depths)
+        for mine, wanted in zip(found, targets, strict=True):
             difference = (mine.float() - wanted.float()).abs().mean()
             if network.relative:
                 difference = difference / wanted.float().abs().mean().clamp_min(SMALLEST)

@@ -198,7 +198,9 @@ def test_regularity_is_in_cells_of_the_flows_own_grid() -> None:
 class Patches(FeatureNetwork):
     """Features without weights: small patches of the image, less its mean colour."""
 
-    def features(self, image: Float[Tensor, "b 3 H W"]) -> list[Tensor]:
+    def features(
+        self, image: Float[Tensor, "b 3 H W"], *, depths: int | None = None
+    ) -> list[Tensor]:
         found = []
         for cell in (1, 2, 4, 8):
             patch = pixel_unshuffle(avg_pool2d(image - image.mean((2, 3), keepdim=True), 2), 2)

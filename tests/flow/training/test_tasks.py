@@ -44,6 +44,13 @@ def criteria(**weights: float) -> Criteria:
     return Criteria(LossWeights(**weights), None, None, None, nullcontext)
 
 
+class Colours(FeatureNetwork):
+    """Two depths that are alike."""
+
+    def features(self, image: Tensor, *, depths: int | None = None) -> list[Tensor]:
+        return [image, image][:depths]
+
+
 def test_features_are_loaded_only_when_a_loss_needs_them() -> None:
     class LoadedError(Exception):
         pass
@@ -62,6 +69,19 @@ def test_features_are_loaded_only_when_a_loss_needs_them() -> None:
     for task in ("perceptual", "sampling"):
         with pytest.raises(LoadedError):
             make(task)
+
+
+@pytest.mark.parametrize(("depths", "counted"), [(1, 1), (2, 2), (5, 2), (None, 2)])
+def test_the_perceptual_loss_counts_as_many_depths_as_the_recipe_says(
+    depths: int | None, counted: int
+) -> None:
+    values = {"pairs": "x", "estimator": {}, "schedule": {"steps": 1}, "cycle": ["perceptual"]}
+    recipe = resolve(values | {"scales": [1.0], "depths": depths}, TrainFlow, where="test")
+    model = EstimatorWithGenerator(tiny())
+    found = Criteria.make(recipe, Networks(model, None, Colours)).compare_features(
+        torch.full((1, 3, 8, 8), 0.25), torch.zeros(1, 3, 8, 8)
+    )
+    assert found["perceptual"].item() == pytest.approx(10 * 0.25 * counted)
 
 
 def test_every_task_of_a_recipe_has_losses() -> None:

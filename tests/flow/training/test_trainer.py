@@ -46,7 +46,7 @@ class Painter(ImageGenerator):
 
 
 class Edges(FeatureNetwork):
-    def features(self, image: Tensor) -> list[Tensor]:
+    def features(self, image: Tensor, *, depths: int | None = None) -> list[Tensor]:
         return [image.diff(dim=-1)]
 
 
@@ -256,7 +256,7 @@ class WatchedEdges(Edges):
         super().__init__()
         self.seen: list[Tensor] = []
 
-    def features(self, image: Tensor) -> list[Tensor]:
+    def features(self, image: Tensor, *, depths: int | None = None) -> list[Tensor]:
         self.seen.append(image)
         return super().features(image)
 

@@ -42,7 +42,9 @@ class Shallow(FeatureNetwork):
         self.second = nn.Parameter(torch.randn(5, 6, 3, 3, generator=generator))
         self.requires_grad_(False)
 
-    def features(self, image: Float[Tensor, "b 3 H W"]) -> list[Tensor]:
+    def features(
+        self, image: Float[Tensor, "b 3 H W"], *, depths: int | None = None
+    ) -> list[Tensor]:
         half = nn.functional.conv2d(image, self.first, stride=2, padding=1).relu()
         if min(half.shape[-2:]) < 2:
             return [half]
@@ -52,7 +54,9 @@ class Shallow(FeatureNetwork):
 class TwoPoints(FeatureNetwork):
     """Bright images are one point of the embedding, dark ones another, at right angles."""
 
-    def features(self, image: Float[Tensor, "b 3 H W"]) -> list[Tensor]:
+    def features(
+        self, image: Float[Tensor, "b 3 H W"], *, depths: int | None = None
+    ) -> list[Tensor]:
         bright = (image.mean((1, 2, 3)) > 0.5).float()
         return [torch.stack((bright, 1 - bright), 1)[..., None, None].expand(-1, -1, 2, 2)]
 
