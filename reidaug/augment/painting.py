@@ -31,8 +31,9 @@ def paint(
     pixel apart are averaged, with binomial weights. Where it is torn, see `blend_tears`.
 
     On 320 rendered pairs (the demo's flow, with `reidaug.geometry.upsampling.upsample_flow`;
-    `benchmarks/warp_quality.py`) this takes the colour error over the person from 23.28 to 23.11 of 255,
-    SSIM from 0.7422 to 0.7448 and ST-LPIPS from 0.1193 to 0.1180. Averaging everywhere blurs.
+    `benchmarks/warp_quality.py`) this takes the colour error over the person from 23.28 to 23.11
+    of 255, SSIM from 0.7422 to 0.7448 and ST-LPIPS from 0.1193 to 0.1180. Averaging everywhere
+    blurs.
 
     Args:
         image: Image, with its mask as a further channel or without (C, H, W).
