@@ -150,7 +150,7 @@ def settle(path: Path) -> None:
     if not CLEAN.fullmatch(commit):
         return
     script = script_of(values["command"])
-    code = values.get("code")
+    code = values.get("code") or {}
     if not _in_this_form(code):
         if git("cat-file", "-t", commit).strip() != b"commit":
             return
@@ -165,9 +165,9 @@ def settle(path: Path) -> None:
         path.write_text(json.dumps(values | {"commit": commit, "code": code}, indent=1) + "\n")
 
 
-def _in_this_form(code: Mapping[str, str] | None) -> bool:
+def _in_this_form(code: Mapping[str, str]) -> bool:
     """Whether a result has digests of each definition, not of whole rooms as older ones."""
-    return bool(code) and all(_DIGESTS.fullmatch(digests) for digests in code.values())
+    return bool(code) and all(map(_DIGESTS.fullmatch, code.values()))
 
 
 def same_code(script: str, code: Mapping[str, str]) -> str | None:
