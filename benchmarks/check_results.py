@@ -1,6 +1,6 @@
 """Are the results under benchmarks/results what this repository measured? Part of `make check`.
 
-    python benchmarks/check_results.py [--settle]
+    python benchmarks/check_results.py [--settle | --edits NAME]
 
 A result needs its command, hardware, commit, date and the digests of the code it measures
 (`measured_code`). Its commit must be in the history of this checkout, and hold all that was
@@ -11,21 +11,33 @@ for days before a commit.
 
 A branch that is rebased gives its commits other names. --settle finds, for a result whose commit
 is gone from the history, the newest commit there with the same code, digest by digest, and writes
-that one down; and digests the code of results that lack it at the commit they name.
+that one down; and digests the code of results that lack it at the commit they name. --edits lists
+the definitions that are not as they were when a result was measured.
 """
 
 import argparse
 import json
+import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from measured_code import Commit, WorkingTree, changed, code_of, git, script_of
+from measured_code import (
+    Commit,
+    Since,
+    WorkingTree,
+    code_of,
+    definitions_of,
+    git,
+    script_of,
+    since,
+)
 from provenance import CLEAN, RESULTS, commits, history, is_here
 
 NEEDED = ("command", "hardware", "commit", "date", "code")
 MEND = "commit first and measure again, or, after a rebase: check_results.py --settle"
+_DIGESTS = re.compile(r"([0-9a-f]{5}( [0-9a-f]{5})*)?")
 _DIRTY = "measured with changes that were never committed"
 _REBASED = "its branch was rebased, and no commit of the history has the same code"
 _BY_HAND = "what was changed beside the commit was typed into the file"
@@ -34,7 +46,6 @@ UNSETTLED: Mapping[str, str] = {
     "checkpoint": _DIRTY,
     "checkpoint_market": _REBASED,
     "checkpoint_surface": _REBASED,
-    "judged_warps": f"{_REBASED}; needs judges",
     "round_trip_estimated": _DIRTY,
     "round_trip_mirror": _DIRTY,
     "shipped_many-poses_1": _DIRTY,
@@ -49,7 +60,12 @@ def main() -> None:
     """Check all results, print what is wrong or old, and exit with 1 if something is wrong."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--settle", action="store_true", help="repair what a rebase renamed")
+    parser.add_argument("--edits", metavar="NAME", help="what was edited since a result")
     options = parser.parse_args()
+    if options.edits:
+        values = json.loads((RESULTS / f"{options.edits}.json").read_text())
+        print("\n".join(edits_since(values["commit"], script_of(values["command"]))))
+        return
     paths = sorted(RESULTS.glob("*.json"))
     if options.settle:
         for path in paths:
@@ -58,9 +74,10 @@ def main() -> None:
     if not history():
         print("no whole git history here: commits of results are not checked")
     old = older(results)
-    for name, rooms in old.items():
-        listed = ", ".join(room.removeprefix("reidaug/") for room in rooms)
-        print(f"older than its code: {name}, {results[name]['date']}; since changed: {listed}")
+    for name, found in old.items():
+        listed = ", ".join(room.removeprefix("reidaug/") for room in found.rooms)
+        share = f"{found.edited} of its {found.definitions} definitions since edited"
+        print(f"older than its code: {name}, {results[name]['date']}; {share}: {listed}")
     for name, reason in UNSETTLED.items():
         print(f"not settled: {name}: {reason}")
     wrong = errors(results, UNSETTLED)
@@ -104,15 +121,26 @@ def lacking(values: Mapping[str, Any]) -> list[str]:
     return lacks
 
 
-def older(results: Mapping[str, Mapping[str, Any]]) -> dict[str, list[str]]:
-    """List the rooms that have changed since each result was measured, where any has."""
-    tree, found = WorkingTree(), {}
-    for name, values in results.items():
-        if values.get("code") and (
-            rooms := changed(values["code"], script_of(values["command"]), tree)
-        ):
-            found[name] = rooms
-    return found
+def older(results: Mapping[str, Mapping[str, Any]]) -> dict[str, Since]:
+    """Say what has changed since each result was measured, where anything has."""
+    tree = WorkingTree()
+    found = {
+        name: since(values["code"], script_of(values["command"]), tree)
+        for name, values in results.items()
+        if values.get("code")
+    }
+    return {name: each for name, each in found.items() if each.rooms}
+
+
+def edits_since(commit: str, script: str) -> list[str]:
+    """Name the definitions that a script measured at a commit and that are not so now."""
+    was, now = definitions_of(script, Commit(commit)), definitions_of(script, WorkingTree())
+    return [
+        f"{room}: {name}"
+        for room, digests in was.items()
+        for name, digest in digests.items()
+        if now.get(room, {}).get(name) != digest
+    ]
 
 
 def settle(path: Path) -> None:
@@ -122,8 +150,8 @@ def settle(path: Path) -> None:
     if not CLEAN.fullmatch(commit):
         return
     script = script_of(values["command"])
-    code = values.get("code")
-    if not code:
+    code = values.get("code") or {}
+    if not _in_this_form(code):
         if git("cat-file", "-t", commit).strip() != b"commit":
             return
         tree = Commit(commit)
@@ -137,10 +165,15 @@ def settle(path: Path) -> None:
         path.write_text(json.dumps(values | {"commit": commit, "code": code}, indent=1) + "\n")
 
 
+def _in_this_form(code: Mapping[str, str]) -> bool:
+    """Whether a result has digests of each definition, not of whole rooms as older ones."""
+    return bool(code) and all(map(_DIGESTS.fullmatch, code.values()))
+
+
 def same_code(script: str, code: Mapping[str, str]) -> str | None:
     """Find the newest commit of the history whose rooms have these digests."""
     for name in history():
-        if not changed(code, script, Commit(name)):
+        if not since(code, script, Commit(name)).rooms:
             return name[:7]
     return None
 

@@ -1,17 +1,20 @@
-"""The code that a result measures: which rooms, and a digest of each.
+"""The code that a result measures: which rooms, and a digest of each definition in them.
 
-Comments, docstrings and blank lines do not count: they change no number.
+Of a room count the definitions that the script reaches (`code_reach`). Comments, docstrings,
+layout and what only refuses bad input do not count: they change no number.
 """
 
-import ast
 import hashlib
 import subprocess
-from collections.abc import Iterable, Iterator, Mapping
-from functools import cache
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
+
+from code_reach import Find, Key, reached
 
 ROOT = Path(__file__).parents[1]
+DIGITS = 5  # of a digest: one edit in a few thousand goes unseen
 CODE = (".py", ".yaml")  # the weights of flows have a digest of their own in results
 
 _ESTIMATORS = (
@@ -89,11 +92,32 @@ ABOUT = ("measured_code", "provenance", "shipped")
 _KEEPING = {f"reidaug/{room}/{name}.py" for room in KEEPING for name in KEEPING[room].split()}
 
 
+_COMMANDS = "reidaug.commands"
+RUN: Mapping[str, tuple[Key, ...]] = {
+    "crops_at_once": ((f"{_COMMANDS}.augment", "*"),),
+    "photographs": ((f"{_COMMANDS}.augment", "*"),),
+    "play_latency": ((f"{_COMMANDS}.play", "*"),),
+}
+"""Commands that a script runs as processes."""
+WHOLE = ("mutants", "reliability")
+"""Scripts that measure all of their rooms."""
+HIDDEN: Mapping[str, tuple[Key, ...]] = {
+    "reidaug.flow.checkpoint": (
+        ("reidaug.flow.unwarpme", "UnWarpME"), ("reidaug.flow.surface.estimator", "SurfaceFlow")
+    ),  # the classes of the weights inside the package
+    "reidaug.people3d.raster": (("reidaug.people3d.kernels", "*"),),  # loaded as a file
+}  # fmt: skip
+"""What modules lead to without naming it."""
+
+
 class Tree(Protocol):
     """The files of the working tree, or of a commit."""
 
     def files(self, room: str) -> list[str]:
         """List paths below a folder, or the file of this name; sorted."""
+
+    def holds(self, path: str) -> bool:
+        """Whether there is a file of this name."""
 
     def read(self, path: str) -> bytes:
         """Read a file."""
@@ -105,6 +129,7 @@ class WorkingTree:
     def __init__(self) -> None:
         self._lists: dict[str, list[str]] = {}
         self._contents: dict[str, bytes] = {}
+        self._there: dict[str, bool] = {}
 
     def files(self, room: str) -> list[str]:
         """List paths below a folder, or the file of this name; sorted."""
@@ -115,6 +140,12 @@ class WorkingTree:
                 room, (str(path.relative_to(ROOT)) for path in found if path.is_file())
             )
         return self._lists[room]
+
+    def holds(self, path: str) -> bool:
+        """Whether there is a file of this name."""
+        if path not in self._there:
+            self._there[path] = (ROOT / path).is_file()
+        return self._there[path]
 
     def read(self, path: str) -> bytes:
         """Read a file."""
@@ -135,9 +166,15 @@ class Commit:
         """List paths below a folder, or the file of this name; sorted."""
         return _counted(room, self.blobs)
 
+    def holds(self, path: str) -> bool:
+        """Whether there is a file of this name."""
+        return path in self.blobs
+
     def read(self, path: str) -> bytes:
         """Read a file."""
-        return _blob(self.blobs[path])
+        if self.blobs[path] not in _BLOBS:
+            _read_blobs(name for file, name in self.blobs.items() if file.endswith(CODE))
+        return _BLOBS[self.blobs[path]]
 
 
 def script_of(command: str) -> str:
@@ -155,55 +192,76 @@ def script_of(command: str) -> str:
     return name
 
 
+class Since(NamedTuple):
+    """What has become of the code that a result measured."""
+
+    rooms: list[str]  # that are not as they were, those not digested among them
+    edited: int  # definitions that are no longer as they were
+    definitions: int  # all that were measured
+
+
 def code_of(script: str, tree: Tree) -> dict[str, str]:
-    """Digest the rooms that a script measures, and the script with the scripts it imports.
+    """Digest what a script measures, and the script with the scripts it imports.
 
     Args:
         script: Its name.
         tree: Where its code is.
 
     Returns:
-        Room to the first digits of a SHA-256.
+        By room the first digits of a SHA-256 of each definition, and of each file of values,
+        without their names: code that only moves within a room is the same code.
     """
+    return {
+        room: " ".join(sorted(hashlib.sha256(f"{name} {said}".encode()).hexdigest()[:DIGITS]
+                              for name, said in found.items()))
+        for room, found in definitions_of(script, tree).items()
+    }  # fmt: skip
+
+
+def definitions_of(script: str, tree: Tree) -> dict[str, dict[str, str]]:
+    """Find the definitions that a script measures.
+
+    Returns:
+        By room the digest of each, by its name; several of one name together.
+    """
+    own = f"benchmarks/{script}.py"
     rooms = {room: tree.files(room) for room in ROOMS[script]}
-    rooms[f"benchmarks/{script}.py"] = sorted(_imported(script, tree))
-    return {room: _joined(tree, paths) for room, paths in rooms.items()}
+    found: dict[str, dict[str, str]] = {room: {} for room in (*rooms, own)}
+    places = {path: room for room, paths in rooms.items() for path in paths}
+    starts = [(script, ""), *RUN.get(script, ())]
+    if script in WHOLE:
+        starts += [(_module_of(path), "*") for path in places if path.endswith(".py")]
+    for (module, name), digest in sorted(reached(starts, _finder(tree), hidden=HIDDEN).items()):
+        path = _find(module, tree) or ""
+        room = own if path.startswith("benchmarks/") else places.get(path)
+        if room:
+            found[room][name] = f"{found[room].get(name, '')} {digest}"
+    for path, room in places.items():
+        if path.endswith(".yaml"):
+            lines = (line.split(b" #")[0].rstrip() for line in tree.read(path).splitlines())
+            told = b"\n".join(line for line in lines if line and line.lstrip()[:1] != b"#")
+            found[room][path] = hashlib.sha256(told).hexdigest()
+    return found
 
 
-def changed(code: Mapping[str, str], script: str, tree: Tree) -> list[str]:
-    """List the rooms that are not as they were, rooms that were not digested among them."""
+def since(code: Mapping[str, str], script: str, tree: Tree) -> Since:
+    """Compare the code that a result measured with that of a tree."""
     now = code_of(script, tree)
-    return [room for room, digest in now.items() if code.get(room) != digest]
+    was = {room: Counter(code.get(room, "").split()) for room in now}
+    edited = sum((was[room] - Counter(now[room].split())).total() for room in now)
+    rooms = [room for room, digests in now.items() if code.get(room) != digests]
+    return Since(rooms, edited, sum(each.total() for each in was.values()))
 
 
-def git(*words: str) -> bytes:
-    """Give what git prints; nothing where it cannot answer."""
+def git(*words: str, given: bytes = b"") -> bytes:
+    """Give what git prints, perhaps on something that it reads; nothing where it cannot answer."""
     try:
-        done = subprocess.run(["git", *words], capture_output=True, check=False, cwd=ROOT)
+        done = subprocess.run(
+            ["git", *words], input=given, capture_output=True, check=False, cwd=ROOT
+        )
     except FileNotFoundError:
         return b""
     return done.stdout if done.returncode == 0 else b""
-
-
-def said(source: bytes) -> bytes:
-    """Leave out comments, docstrings, blank lines and space at the end of lines of a module."""
-    lines = source.splitlines()
-    for text in _lone_strings(ast.parse(source)):
-        first, last = text.lineno - 1, text.end_lineno or text.lineno
-        lines[first:last] = [b""] * (last - first)
-    kept = (line if b'"' in line or b"'" in line else line.split(b"#")[0] for line in lines)
-    return b"\n".join(line.rstrip() for line in kept if line.strip() and line.strip()[:1] != b"#")
-
-
-def _lone_strings(node: ast.AST) -> Iterator[ast.Expr]:
-    """Yield the statements that are nothing but a string."""
-    for part in ("body", "orelse", "finalbody", "handlers"):
-        inner = getattr(node, part, [])
-        for statement in inner if isinstance(inner, list) else []:
-            yield from _lone_strings(statement)
-            value = getattr(statement, "value", None)
-            if isinstance(statement, ast.Expr) and isinstance(value, ast.Constant):
-                yield statement
 
 
 def _counted(room: str, paths: Iterable[str]) -> list[str]:
@@ -219,36 +277,37 @@ def _counted(room: str, paths: Iterable[str]) -> list[str]:
     )  # fmt: skip
 
 
-def _imported(script: str, tree: Tree) -> set[str]:
-    """Find a script and the scripts that it imports, those left out that only write things down."""
-    left, found = [f"benchmarks/{script}.py"], set[str]()
-    while left:
-        path = left.pop()
-        if path in found or not tree.files(path):
-            continue
-        found.add(path)
-        for node in ast.walk(ast.parse(tree.read(path))):
-            names = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
-            names += [name.name for name in node.names] if isinstance(node, ast.Import) else []
-            names = [name for name in names if name not in ABOUT and not name.endswith("_tables")]
-            left += [f"benchmarks/{name}.py" for name in names]
-    return found
+def _find(module: str, tree: Tree) -> str | None:
+    """Find the file of a module, or of a script; not of those that only write things down."""
+    inside = module.partition(".")[0] in ("reidaug", "tests")
+    if not inside and (module in ABOUT or module.endswith("_tables") or "." in module):
+        return None
+    base = f"{'' if inside else 'benchmarks/'}{module.replace('.', '/')}"
+    paths = (f"{base}.py", f"{base}/__init__.py") if inside else (f"{base}.py",)
+    return next((path for path in paths if tree.holds(path)), None)
 
 
-@cache
-def _blob(name: str) -> bytes:
-    return git("cat-file", "blob", name)
+def _finder(tree: Tree) -> Find:
+    def find(module: str) -> bytes | None:
+        path = _find(module, tree)
+        return tree.read(path) if path else None
+
+    return find
 
 
-@cache
-def _digest(path: str, content: bytes) -> bytes:
-    if path.endswith(".py"):
-        content = said(content)
-    return hashlib.sha256(content).digest()
+def _module_of(path: str) -> str:
+    return path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
 
 
-def _joined(tree: Tree, paths: list[str]) -> str:
-    whole = hashlib.sha256()
-    for path in paths:
-        whole.update(path.encode() + b"\0" + _digest(path, tree.read(path)))
-    return whole.hexdigest()[:12]
+_BLOBS: dict[str, bytes] = {}
+
+
+def _read_blobs(names: Iterable[str]) -> None:
+    """Read what is not known yet in one call: a call for each file takes minutes."""
+    wanted = [name for name in dict.fromkeys(names) if name not in _BLOBS]
+    told = git("cat-file", "--batch", given="\n".join(wanted).encode())
+    at = 0
+    for name in wanted:
+        first, size = told.index(b"\n", at) + 1, int(told[at : told.index(b"\n", at)].split()[-1])
+        _BLOBS[name] = told[first : first + size]
+        at = first + size + 1

@@ -73,6 +73,6 @@ def _on_photographs(flow: str, results: Path) -> dict[str, str]:
     found, own = (result["identity"][name] for name in (row, "own_pose_grey"))
     return {
         "the right photograph first": f"for {found['rank1']:.1f} % of its warps of test people, "
-        f"for {own['rank1']:.1f} % of the same crops in their own pose",
+        f"half turns mirrored, for {own['rank1']:.1f} % of the same crops in their own pose",
         "found with": f"`{result['command']}` ({result['date']})",
     }

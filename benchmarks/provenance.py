@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import measured_code
-from measured_code import WorkingTree, changed, code_of, git, script_of
+from measured_code import WorkingTree, code_of, git, script_of, since
 
 from reidaug.machine import describe
 
@@ -69,13 +69,26 @@ def read_result(path: Path, *, code: bool = True) -> dict[str, Any]:
         code: Whether to say so where the code it measures has changed since.
 
     Returns:
-        Its values; ``date`` reads such as ``commit 4d14cc0, 2026-11-28; code since changed``.
+        Its values; ``date`` reads such as
+        ``commit 4d14cc0, 2026-11-28; 3 % of its code since edited``.
     """
     values: dict[str, Any] = json.loads(path.read_text())
     words = f"{in_words(values['commit'])}, {values['date']}"
-    if code and "code" in values and _changed(values):
-        words += "; code since changed"
+    if code and values.get("code"):
+        words += edits(values)
     return values | {"date": words}
+
+
+def edits(values: Mapping[str, Any]) -> str:
+    """Write the share of the code of a result that was edited since; nothing where none was."""
+    found = since(values["code"], script_of(values["command"]), _tree())
+    share = 100 * found.edited / max(found.definitions, 1)
+    return f"; {share_of_code(share)} of its code since edited" if found.rooms else ""
+
+
+def share_of_code(percent: float) -> str:
+    """Write a share: 1 to 99 %, under or over which nothing is rounded to none or to all."""
+    return "under 1 %" if percent < 1 else f"{min(percent, 99.0) if percent < 100 else 100:.0f} %"
 
 
 def in_words(commit: str) -> str:
@@ -128,7 +141,3 @@ def history() -> tuple[str, ...]:
 @cache
 def _tree() -> WorkingTree:
     return WorkingTree()
-
-
-def _changed(values: Mapping[str, Any]) -> bool:
-    return bool(changed(values["code"], script_of(values["command"]), _tree()))

@@ -67,8 +67,9 @@ def command(
     a page of it all (extra 'plots'). The same command
     goes on after an interruption; the same inputs give the same bytes.
 
-    Warps stand on the grounds of other people, and poor ones are left out: that gained most where
-    people were seen by one camera. --paper makes what the paper trains on: every warp, on grey.
+    Warps stand on the grounds of other people, and poor ones are left out: that gained more than
+    grey where people were seen by one camera. --paper makes what the paper trains on: every warp,
+    on grey.
 
     With --flow identity each image keeps its own pose and only its background changes (one copy
     an image): the control that every gain should be compared with. random-affine and random-tps

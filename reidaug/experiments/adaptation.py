@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from shutil import copyfile
 
 import torch
 
@@ -211,6 +212,10 @@ class AdaptationGrid(Grid[AdaptationReport]):
         """
         recipe, target, path = self.recipe, self.data.target, self.model_path(key)
         path.parent.mkdir(exist_ok=True)
+        begun = CellKey(START, key.seed)
+        if recipe.start is not None and key.name == WARMUP and (same := self._former(begun)):
+            _share(self.model_path(begun), path)
+            return same  # no warm-up: the start's networks, kept and evaluated once
         with one_thread(), seeded(key.seed):
             cell = AdaptationCell(recipe, self.data, key, self.folder, advance)
             # Weights are written before the test set is read: what fails there costs no training.
@@ -285,6 +290,15 @@ class AdaptationGrid(Grid[AdaptationReport]):
                 name: views.counts(len(data.target.train)) for name, views in data.views.items()
             },
         )
+
+
+def _share(file: Path, name: Path) -> None:
+    """Give a file a second name; a copy of it where the disk knows no such names."""
+    name.unlink(missing_ok=True)
+    try:
+        name.hardlink_to(file)
+    except OSError:
+        copyfile(file, name)
 
 
 def cluster_counts(grid: AdaptationGrid) -> dict[str, list[list[ClusterCounts]]]:

@@ -15,10 +15,8 @@ and of two lie from each other. No training took part in that.
 bodies and clothes and share no identity. Render them with ``--train-crops 14`` or so: several views
 by several cameras. Their parameters were fixed by `benchmarks/domains.py` with seed 11: a model
 of one domain should reach in the other between a third and a half of the mAP of a model trained
-there, and each domain should be learnable. The first attempt, with stronger colour casts and noise
-and with vivid colours in A alone, left a tenth to a fifth. Warps played no part in the choice. With
-five or six cameras another seed gives another gap: relative to the supervised mAP, A's model
-reached 34 % in B with seed 11 and 65 % with seed 21, B's model in A 43 % and 42 %.
+there, and each domain should be learnable. Warps played no part in the choice. With
+five or six cameras another seed gives another gap (no figures were kept).
 """
 
 from dataclasses import asdict, dataclass, field

@@ -7,9 +7,9 @@ from pathlib import Path
 import measured_code
 import provenance
 import pytest
-from check_results import errors, lacking, older, settle
+from check_results import edits_since, errors, lacking, older, settle
 from measured_code import git
-from provenance import in_words, read_result
+from provenance import in_words, read_result, share_of_code
 
 HERE = "1234567"
 GOOD = {
@@ -17,7 +17,7 @@ GOOD = {
     "hardware": "two cores",
     "commit": HERE,
     "date": "2026-11-28",
-    "code": {"reidaug/reid/evaluation": "0"},
+    "code": {"reidaug/reid/evaluation": "00000 00001"},
 }
 
 
@@ -29,6 +29,14 @@ def history(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     provenance.is_here.cache_clear()
     yield
     provenance.is_here.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("percent", "words"),
+    [(0, "under 1 %"), (0.9, "under 1 %"), (1, "1 %"), (99.8, "99 %"), (100, "100 %")],
+)
+def test_a_share_is_not_rounded_to_none_or_all(percent: float, words: str) -> None:
+    assert share_of_code(percent) == words
 
 
 @pytest.mark.parametrize(
@@ -59,12 +67,13 @@ def test_the_list_of_exceptions_only_gets_shorter() -> None:
 
 
 def test_a_result_older_than_its_code_is_listed_and_marked(tmp_path: Path) -> None:
-    assert list(older({"a": GOOD})) == ["a"]
+    rooms = ["reidaug/reid/evaluation", "benchmarks/rerank.py"]
+    assert older({"a": GOOD}) == {"a": (rooms, 2, 2)}
     now = measured_code.code_of("rerank", measured_code.WorkingTree())
     assert older({"a": GOOD | {"code": now}, "b": GOOD | {"code": {}}}) == {}
     path = tmp_path / "a.json"
     path.write_text(json.dumps(GOOD))
-    assert read_result(path)["date"] == f"commit {HERE}, 2026-11-28; code since changed"
+    assert read_result(path)["date"] == f"commit {HERE}, 2026-11-28; 100 % of its code since edited"
     assert read_result(path, code=False)["date"] == f"commit {HERE}, 2026-11-28"
     path.write_text(json.dumps(GOOD | {"code": now}))
     assert read_result(path)["date"] == f"commit {HERE}, 2026-11-28"
@@ -98,16 +107,23 @@ def test_a_commit_that_a_rebase_renamed_is_found_by_its_code(
     for path in (module, script):
         path.parent.mkdir(parents=True)
         path.write_text("a = 1\n")
+    script.write_text("from reidaug.reid.evaluation import ranking\nprint(ranking.a)\n")
     measured = commit()
     path = tmp_path / "a.json"
     path.write_text(json.dumps(GOOD | {"commit": measured, "code": {}}))
     settle(path)  # older results have no digests: taken at their commit
     code = json.loads(path.read_text())["code"]
-    assert set(code) == {"reidaug/reid/evaluation", "benchmarks/rerank.py"}
+    assert code["reidaug/reid/evaluation"]
+    former = {"code": {"reidaug/reid/evaluation": "0123456789ab"}}  # one digest for a whole room
+    path.write_text(json.dumps(GOOD | {"commit": measured} | former))
+    settle(path)
+    assert json.loads(path.read_text())["code"] == code
+    assert edits_since(measured, "rerank") == []
     (tmp_path / "other.txt").write_text("what others did")
     renamed = commit("--amend")
     module.write_text("a = 2\n")
     commit()
+    assert edits_since(measured, "rerank") == ["reidaug/reid/evaluation: a"]
     for cached in (provenance.history, provenance.is_here):
         cached.cache_clear()
     assert lacking(json.loads(path.read_text())) != []

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from measured_code import ROOMS, ROOT, WorkingTree, changed, code_of, said, script_of
+from measured_code import HIDDEN, ROOMS, ROOT, RUN, WHOLE, WorkingTree, code_of, script_of, since
 
 WRITERS = [
     path.stem
@@ -14,41 +14,77 @@ WRITERS = [
 ]
 
 
+RANKING = "reidaug/reid/evaluation/ranking.py"
+
+
 class Files:
     """Files in memory."""
 
     def __init__(self, **contents: str) -> None:
         self.contents = {f"benchmarks/{name}.py": text for name, text in contents.items()}
-        self.contents |= {"reidaug/reid/evaluation/ranking.py": "a = 1\n"}
+        self.contents[RANKING] = "a = 1\nb = 2\n"
 
     def files(self, room: str) -> list[str]:
         return [path for path in self.contents if path == room or path.startswith(f"{room}/")]
+
+    def holds(self, path: str) -> bool:
+        return path in self.contents
 
     def read(self, path: str) -> bytes:
         return self.contents[path].encode()
 
 
-def test_comments_and_docstrings_say_nothing() -> None:
-    plain = b"def f(a):\n    b = '#'\n    return a  \n"
-    told = b"""'Module.'\n# line\n\ndef f(a):  # why\n    'Do.'\n\n    b = '#'\n    return a\n"""
-    assert said(told) == said(plain)
-    assert said(plain) != said(plain.replace(b"return a", b"return b"))
-    assert said(b"a = '''\nx\n'''\n") != said(b"a = '''\ny\n'''\n")
+RERANK = """
+from picture_scores import c
+from reidaug.reid.evaluation.ranking import a
+from provenance import write_result
+def main(): write_result(a, c)
+main()
+"""
 
 
 def test_a_changed_room_is_named_and_no_other() -> None:
-    before = Files(rerank="import picture_scores\n", picture_scores="a = 1\n")
-    code = code_of("rerank", before)
-    assert set(code) == {"reidaug/reid/evaluation", "benchmarks/rerank.py"}
-    assert changed(code, "rerank", before) == []
-    before.contents["benchmarks/neighbours.py"] = "other\n"
+    before = Files(rerank=RERANK, picture_scores="c = 1\n", provenance="said = 1\n")
+    rooms, code = ["reidaug/reid/evaluation", "benchmarks/rerank.py"], code_of("rerank", before)
+    assert list(code) == rooms
+    assert since(code, "rerank", before) == ([], 0, 4)  # a, c, main, and that it is called
+    before.contents[RANKING] = '"""Ranks."""\nb = 3  # not used\na = 1\n'
     before.contents["benchmarks/rerank.py"] += "# a comment\n"
-    assert changed(code, "rerank", before) == []
-    before.contents["benchmarks/picture_scores.py"] = "a = 2\n"  # what the script imports
-    assert changed(code, "rerank", before) == ["benchmarks/rerank.py"]
-    before.contents["reidaug/reid/evaluation/ranking.py"] = "a = 2\n"
-    assert changed(code, "rerank", before) == ["reidaug/reid/evaluation", "benchmarks/rerank.py"]
-    assert changed({}, "rerank", before) == list(code)
+    before.contents["benchmarks/provenance.py"] = "said = 2\n"
+    assert since(code, "rerank", before) == ([], 0, 4)
+    before.contents["benchmarks/picture_scores.py"] = "c = 2\n"  # what the script imports
+    assert since(code, "rerank", before) == (rooms[1:], 1, 4)
+    before.contents[RANKING] = "a = 2\n"
+    assert since(code, "rerank", before) == (rooms, 2, 4)
+    assert since({}, "rerank", before) == (rooms, 0, 0)
+
+
+def test_code_that_moves_within_a_room_is_the_same_code() -> None:
+    files = Files(rerank=RERANK)
+    code = code_of("rerank", files)
+    files.contents[RANKING] = "from reidaug.reid.evaluation.other import a\n"
+    files.contents["reidaug/reid/evaluation/other.py"] = "a = 1\n"
+    assert since(code, "rerank", files).rooms == []
+
+
+def test_of_recipes_the_values_count() -> None:
+    recipe = "recipes/market1501/world_tau.yaml"
+    files = Files(world_tau="main()\n")
+    files.contents[recipe] = "a: 1\n"
+    code = code_of("world_tau", files)
+    files.contents[recipe] = "# why\n\na: 1  # how\n"
+    assert since(code, "world_tau", files).rooms == []
+    files.contents[recipe] = "a: 2\n"
+    assert since(code, "world_tau", files).rooms == [recipe]
+
+
+def test_modules_reached_without_being_named_are_there() -> None:
+    tree = WorkingTree()
+    named = [key for keys in (*HIDDEN.values(), *RUN.values()) for key in keys]
+    for module in (*HIDDEN, *(module for module, _ in named)):
+        path = module.replace(".", "/")
+        assert tree.holds(f"{path}.py") or tree.holds(f"{path}/__init__.py"), module
+    assert set(RUN) | set(WHOLE) <= set(ROOMS)
 
 
 @pytest.mark.parametrize("script", WRITERS)

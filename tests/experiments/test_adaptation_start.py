@@ -9,6 +9,7 @@ from safetensors.torch import load_file, save_file
 from small_adaptation import draw_roots, recipe
 
 from reidaug.errors import ReidaugError, UsageError
+from reidaug.experiments import adaptation
 from reidaug.experiments.adaptation import AdaptationReport, adapt, dry_run
 from reidaug.experiments.adaptation_config import START, WARMUP
 from reidaug.reid.dgnet.trainer import DGNetTrainer
@@ -35,6 +36,10 @@ def test_all_arms_go_on_from_the_same_trained_networks(
         begun.append((phase, {k: v.clone() for k, v in network.state_dict().items()}))
 
     monkeypatch.setattr(DGNetTrainer, "__init__", built)
+    search, searched = adaptation.extract_features, []
+    monkeypatch.setattr(
+        adaptation, "extract_features", lambda *a, **k: searched.append(a) or search(*a, **k)
+    )
     settings = recipe(root, start=str(root / "first"))
     report = adapt(settings, root / "on", workers=1)
     assert [phase for phase, _ in begun] == ["adapt"] * 4  # no source training, no warm-up
@@ -45,6 +50,9 @@ def test_all_arms_go_on_from_the_same_trained_networks(
         assert all(torch.equal(weights[name].cpu(), stored[name]) for name in known)
     assert report.steps == {START: 0, WARMUP: 0, "dgnetpp": 4, "warps_grey": 4}
     assert report.start["mAP"] == report.warmup["mAP"] == first.arms["dgnetpp"]["mAP"]
+    assert len(searched) == 3  # the start, which is also what is left of the warm-up, and each arm
+    networks = root / "on" / "checkpoints"
+    assert (networks / "start-seed0.safetensors").samefile(networks / "warmup-seed0.safetensors")
     monkeypatch.undo()
     (root / "on" / "report.json").unlink()
     assert adapt(settings, root / "on", resume=True, workers=1) == report

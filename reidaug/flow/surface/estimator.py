@@ -30,7 +30,7 @@ from reidaug.geometry.warp import warp
 
 LENIENCE = 0.4
 """Added to the log-odds of outlines: where joints are doubtful, the likeliest outline is too thin.
-Areas are right within 5 % with it, on rendered people and on photographs of tune people.
+Areas are right within 5 % with it on rendered people (`benchmarks/surface_flow.py`).
 """
 AT_ONCE = 32
 """Pairs that go through the target network together."""
