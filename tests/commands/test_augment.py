@@ -445,7 +445,7 @@ def others_keypoints(market: Path) -> None:
 @pytest.mark.parametrize(
     ("spoil", "flags", "code", "says"),
     [
-        (None, ["--flow", "nowhere"], 2, "nowhere: no such checkpoint folder"),
+        (None, ["--flow", "nowhere"], 2, "reidaug: flow 'nowhere': neither a flow of the package"),
         (None, ["--flow", "."], 1, "no flow checkpoint here"),
         (None, ["--flow", "identity", "--masks", "nowhere"], 2, "nowhere: no such folder"),
         (None, ["--flow", "identity", "--keypoints", "no.csv"], 2, "no.csv: no such keypoint file"),
