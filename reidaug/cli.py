@@ -118,7 +118,7 @@ class LazyGroup(click.Group):
         """Find a command; where there is none of the name, ask whether a like one was meant."""
         name = args[0]
         if name not in COMMANDS and not name.startswith("-") and not ctx.resilient_parsing:
-            raise click.UsageError(f"no such command {name!r}{nearest(name, COMMANDS)}", ctx)
+            raise click.UsageError(f"No such command {name!r}{nearest(name, COMMANDS)}", ctx)
         return super().resolve_command(ctx, args)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:

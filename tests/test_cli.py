@@ -74,9 +74,9 @@ def test_an_interruption_that_a_library_made_an_error_of_is_one_line(
 @pytest.mark.parametrize(
     ("typed", "asked"),
     [
-        (["augmnet"], "no such command 'augmnet'; did you mean 'augment'?"),
-        (["finetune", "x.yaml"], "no such command 'finetune'; did you mean 'finetune-eval'?"),
-        (["my_crops"], "no such command 'my_crops'\n"),
+        (["augmnet"], "No such command 'augmnet'; did you mean 'augment'?"),
+        (["finetune", "x.yaml"], "No such command 'finetune'; did you mean 'finetune-eval'?"),
+        (["my_crops"], "No such command 'my_crops'\n"),
         (["check", "--patern", "x"], "'--pattern'"),
         (["study", "srve"], "'serve'"),
     ],

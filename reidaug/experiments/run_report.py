@@ -8,7 +8,7 @@ from reidaug import __version__
 from reidaug.checksums import SUMS
 from reidaug.errors import ReidaugError, UsageError
 from reidaug.experiments.demo_report import demo_of
-from reidaug.files import checksum, checksum_of, read_text, write_atomically
+from reidaug.files import check_writable, checksum, checksum_of, read_text, write_atomically
 from reidaug.machine import describe
 from reidaug.report.demo_page import demo_content
 from reidaug.report.page import GENERATOR, Page, render_page
@@ -109,8 +109,7 @@ def check_page(out: Path) -> None:
     Raises:
         UsageError: It has no folder, or something else of the user's has its name.
     """
-    if out.is_dir() or not out.parent.is_dir():
-        raise UsageError(f"{out}: name a file in a folder that is there")
+    check_writable(out, what="page")
     if not out.exists() and not out.is_symlink():
         return
     ours = out.name == PAGE and (out.parent / KEPT).is_file()
