@@ -76,7 +76,7 @@ def _path(element: ET.Element, style: Style, transform: str = "") -> Markup:
 def _text(element: ET.Element, style: Style) -> Markup:
     x, y = (element.attrib[name] for name in "xy")
     transform = element.attrib.get("transform", "")
-    turned = not transform.startswith(("rotate(-0 ", "rotate(0 ")) and transform
+    turned = "" if transform.startswith(("rotate(-0 ", "rotate(0 ")) else transform
     moved = Markup(' transform="{}"').format(_short(turned)) if turned else ""
     words = escape("".join(element.itertext()))
     return Markup('<text x="{}" y="{}"{} style="{}">{}</text>\n').format(
