@@ -12,7 +12,7 @@ from click.shell_completion import CompletionItem
 
 from reidaug import __version__
 from reidaug.children import safe_children
-from reidaug.errors import ReidaugError, UsageError, require_extra
+from reidaug.errors import ReidaugError, UsageError, nearest, require_extra
 from reidaug.interruptions import (
     Terminated,
     interruptible,
@@ -111,6 +111,15 @@ class LazyGroup(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         """List the names of the commands."""
         return list(COMMANDS)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find a command; where there is none of the name, ask whether a like one was meant."""
+        name = args[0]
+        if name not in COMMANDS and not name.startswith("-") and not ctx.resilient_parsing:
+            raise click.UsageError(f"No such command {name!r}{nearest(name, COMMANDS)}", ctx)
+        return super().resolve_command(ctx, args)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import a command.

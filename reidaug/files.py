@@ -10,8 +10,9 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from pathlib import Path
+from tempfile import TemporaryFile
 
-from reidaug.errors import ReidaugError
+from reidaug.errors import ReidaugError, UsageError
 from reidaug.verbosity import reading
 
 LONGEST_NAME = 255
@@ -161,6 +162,24 @@ def _partial_name(name: str, pid: int | str) -> str:
     own = f".{pid}.part"
     cut = name.encode(errors="surrogateescape")[: LONGEST_NAME - 1 - len(own)]
     return f".{cut.decode(errors='ignore')}{own}"
+
+
+def check_writable(path: Path, *, what: str = "file") -> None:
+    """Check before the work that a file of a name may be written, in a folder that is there.
+
+    Nothing is written: an earlier file stays as it is.
+
+    Raises:
+        UsageError: There is no such folder, it is not writable, or the path is a folder itself.
+    """
+    if path.is_dir() or not path.parent.is_dir():
+        raise UsageError(f"{what} {path}: name a file in a folder that is there")
+    try:
+        with TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        why = error.strerror or "not writable"
+        raise UsageError(f"{what} {path}: no file can be written here ({why})") from None
 
 
 def check_regular(path: Path, *, what: str = "file") -> int:

@@ -225,7 +225,7 @@ def run_chunks(
     started, count = time.monotonic(), 0
     with counter(total=total, what=what, unit=unit) as advance:
         for items, made in run_tasks(tasks, workers, backend=backend):
-            advance(items * step)
+            advance(items * step, before=not made)
             count += made
     return Made(count, time.monotonic() - started)
 

@@ -38,7 +38,7 @@ from reidaug.kept_recipe import (
     values_of,
 )
 from reidaug.locks import LOCK, Lock, lock, look
-from reidaug.verbosity import detail, in_lines, is_quiet
+from reidaug.verbosity import Advance, detail, in_lines, is_quiet, rate_of
 
 RECIPE, REPORT, LOG = "recipe.yaml", "report.json", "log.jsonl"
 SECONDS_BETWEEN_LINES = 10.0
@@ -319,22 +319,27 @@ def progress(
 
 
 @contextmanager
-def counter(
-    *, total: int, what: str, unit: str = "it", lines: bool = False
-) -> Iterator[Callable[[int], None]]:
+def counter(*, total: int, what: str, unit: str = "it", lines: bool = False) -> Iterator[Advance]:
     """Yield a function for the number of items just done; for the arguments see `progress`."""
     started = time.monotonic()
     if is_quiet():
-        yield lambda done: None
+        yield lambda done, /, *, before=False: None
     elif sys.stderr.isatty() and not lines:
 
-        def rate(done: int | None) -> str:
-            return f"{(done or 0) / max(time.monotonic() - started, 1e-9):.1f} {unit}/s"
+        def rate(fresh: int | None) -> str:
+            return rate_of(fresh or 0, time.monotonic() - started, unit)
 
         with click.progressbar(
             length=total, label=what, show_pos=True, file=sys.stderr, item_show_func=rate
         ) as bar:
-            yield lambda done: bar.update(done, bar.pos + done)
+            fresh = 0
+
+            def advance(done: int, /, *, before: bool = False) -> None:
+                nonlocal fresh
+                fresh += 0 if before else done
+                bar.update(done, fresh)
+
+            yield advance
     else:
         yield in_lines(total, what, unit, every=SECONDS_BETWEEN_LINES)
     detail(f"{what}: {time.monotonic() - started:.1f} s for {total} {unit}")

@@ -7,11 +7,12 @@ import os
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from enum import Enum
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 VARIABLE = "REIDAUG_VERBOSITY"
 FILES_SHOWN = 3  # of one folder
@@ -93,8 +94,23 @@ def reading(path: Path) -> None:
         _print(f"reading more files of {folder}")
 
 
-def in_lines(total: int, what: str, unit: str, *, every: float) -> Callable[[int], None]:
+@runtime_checkable
+class Advance(Protocol):
+    """A function that is told how many items were just done, or had been done before."""
+
+    def __call__(self, done: int, /, *, before: bool = False) -> None:
+        """Count items; those that an earlier run had done say nothing about the rate."""
+
+
+def rate_of(fresh: int, seconds: float, unit: str) -> str:
+    """Say how many items a second were done; nothing where all had been done before."""
+    return f"{fresh / max(seconds, 1e-9):.1f} {unit}/s" if fresh else ""
+
+
+def in_lines(total: int, what: str, unit: str, *, every: float) -> Advance:
     """Make a function that is told how many items were just done, and prints a line now and then.
+
+    The rate is that of the items done now, without those of an earlier run.
 
     Args:
         total: Number of items.
@@ -103,17 +119,19 @@ def in_lines(total: int, what: str, unit: str, *, every: float) -> Callable[[int
         every: Seconds between lines; the last one comes at once.
     """
     started = shown = time.monotonic()
-    count = 0
+    count = fresh = 0
 
-    def advance(done: int) -> None:
-        nonlocal count, shown
+    def advance(done: int, /, *, before: bool = False) -> None:
+        nonlocal count, fresh, shown
         count += done
+        fresh += 0 if before else done
         now = time.monotonic()
-        if count >= total or now - shown >= every:
+        if (count >= total or now - shown >= every) and (done or count < total):
             shown = now
-            rate = count / max(now - started, 1e-9)
-            left = (total - count) / max(rate, 1e-9)
-            progress_line(f"{what}: {count}/{total} ({rate:.1f} {unit}/s, {left:.0f} s left)")
+            left = (total - count) * (now - started) / max(fresh, 1)
+            rate = rate_of(fresh, now - started, unit)
+            told = f"{rate}, {left:.0f} s left" if rate else "done before"
+            progress_line(f"{what}: {count}/{total} ({told})")
 
     return advance
 

@@ -12,6 +12,7 @@ class Reader(HTMLParser):
     def __init__(self, page: str) -> None:
         super().__init__()
         self.images: list[dict[str, str | None]] = []
+        self.charts: list[dict[str, str | None]] = []
         self.fetched: list[str] = []
         self.headings: list[int] = []
         self.ids: set[str] = set()
@@ -27,6 +28,8 @@ class Reader(HTMLParser):
             self.open.append(tag)
         if tag == "img":
             self.images.append(values)
+        if tag == "svg":
+            self.charts.append(values)
         self.fetched += [v for k, v in attrs if k in ("src", "srcset") and v is not None]
         if tag in ("link", "script", "iframe", "object"):
             self.fetched.append(tag)
@@ -60,6 +63,8 @@ def check_self_contained(page: str) -> Reader:
         assert int(image["height"] or 0) > 0
     assert reader.headings[0] == 1
     assert reader.headings.count(1) == 1
+    for chart in reader.charts:
+        assert chart["role"] == "img" and len(chart["aria-label"] or "") > 5
     steps = zip(reader.headings, reader.headings[1:], strict=False)
     assert all(later - earlier <= 1 for earlier, later in steps)
     assert reader.links

@@ -71,6 +71,21 @@ def test_an_interruption_that_a_library_made_an_error_of_is_one_line(
     assert capsys.readouterr().err.startswith("reidaug: interrupted; run the same command again")
 
 
+@pytest.mark.parametrize(
+    ("typed", "asked"),
+    [
+        (["augmnet"], "No such command 'augmnet'; did you mean 'augment'?"),
+        (["finetune", "x.yaml"], "No such command 'finetune'; did you mean 'finetune-eval'?"),
+        (["my_crops"], "No such command 'my_crops'\n"),
+        (["check", "--patern", "x"], "'--pattern'"),
+        (["study", "srve"], "'serve'"),
+    ],
+)
+def test_a_misspelt_command_or_option_is_asked_about(typed: list[str], asked: str, capsys) -> None:
+    assert reidaug(*typed) == 2
+    assert asked in capsys.readouterr().err
+
+
 def test_without_a_command_it_says_what_to_try_first(capsys) -> None:
     assert reidaug() == 0
     lines = capsys.readouterr().out.splitlines()

@@ -6,11 +6,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from reidaug.errors import ReidaugError
+from reidaug.errors import ReidaugError, UsageError
 from reidaug.files import (
     atomic_write,
     cache_folder,
     check_tensor_file,
+    check_writable,
     checksum,
     checksum_of,
     collected_checksums,
@@ -20,6 +21,22 @@ from reidaug.files import (
     summarise_left_out,
     write_atomically,
 )
+
+
+@pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="needs a folder nobody can write to")
+def test_where_no_file_can_be_written_it_is_told_beforehand(tmp_path: Path) -> None:
+    (tmp_path / "own.txt").write_text("mine")
+    for name in ("own.txt", "new.txt"):
+        check_writable(tmp_path / name)
+    assert [path.name for path in tmp_path.iterdir()] == ["own.txt"]
+    assert (tmp_path / "own.txt").read_text() == "mine"
+    for place, why in (
+        (tmp_path, "name a file in a folder"),
+        (tmp_path / "no" / "a", "name a file in a folder"),
+        (Path("/proc/a"), "no file can be written here"),
+    ):
+        with pytest.raises(UsageError, match=f"^--out {place}: {why}"):
+            check_writable(place, what="--out")
 
 
 def test_a_file_is_replaced_as_a_whole(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from reidaug.verbosity import (
     in_lines,
     of_a_command,
     progress_line,
+    rate_of,
     set_verbosity,
     verbosity,
 )
@@ -89,6 +90,16 @@ def test_progress_is_hidden_shown_or_timed(level, lines, capsys) -> None:
     assert len(told) == lines
     assert all(line.startswith("work: ") for line in told)
     assert not lines or told[0].startswith("work: 2/2 (")
+
+
+def test_what_an_earlier_run_had_done_has_no_rate(capsys) -> None:
+    advance = in_lines(3, "work", "item", every=0.0)
+    advance(2, before=True)
+    advance(1)
+    first, second = capsys.readouterr().err.splitlines()
+    assert first == "work: 2/3 (done before)"
+    assert second.startswith("work: 3/3 (") and second.endswith(" item/s, 0 s left)")
+    assert rate_of(1, 2.0, "item") == "0.5 item/s" and rate_of(0, 2.0, "item") == ""
 
 
 def test_the_last_line_of_progress_comes_at_once(capsys) -> None:

@@ -57,6 +57,7 @@ from reidaug.perception.pose_estimator import PoseEstimator
 from reidaug.perception.provenance import read_provenance
 from reidaug.perception.weights import find_model
 from reidaug.runs import REPORT, RunFolder, check_lock, notice
+from reidaug.verbosity import progress_line
 
 LEFT_OUT = "left_out.txt"
 
@@ -155,7 +156,7 @@ def augment_dataset(
     if options.poses_each is not None and options.poses_each_by == "rare":
         inputs = with_rare_poses(inputs, options.poses_each)
     if not (out / FOLDER).is_dir() and found.examples:
-        notice(names_read(found))
+        progress_line(names_read(found))
     check_size(estimator, inputs.sources[0].pose, inputs.targets.size)
     _check_people([source.person for source in inputs.sources], options)
     networks = (options.model,) if options.check_poses and options.model else ()

@@ -11,7 +11,8 @@ from reidaug.perception.pose_files import TakenFileError
 from reidaug.perception.pose_sums import check_finished, check_poses
 from reidaug.perception.provenance import read_provenance
 from reidaug.perception.weights import find_model
-from reidaug.runs import RECIPE, check_folder, notice, stored_recipe
+from reidaug.runs import RECIPE, check_folder, stored_recipe
+from reidaug.verbosity import progress_line
 
 FOLDER = "pose"
 KEYPOINTS = Path(FOLDER, "keypoints.csv")
@@ -90,12 +91,12 @@ def find_or_estimate(
         return PoseFiles(known, own_masks)
     _check(out, model)
     fresh, what = not out.exists(), "poses" if own_masks else "poses and masks"
-    notice(
+    progress_line(
         f"no keypoint file: {what} of {len(found.train):,} images are estimated by BlazePose, into "
         f"{out / FOLDER}"
     )
     if found.examples:
-        notice(names_read(found))
+        progress_line(names_read(found))
     new_masks = None if own_masks else out / MASKS
     crops = [person.path for person in found.train]
     try:

@@ -23,7 +23,8 @@ from reidaug.errors import ReidaugError
 from reidaug.files import collected_checksums, remove_partials, write_atomically
 from reidaug.fingerprint import Inputs
 from reidaug.geometry.pose import Pose
-from reidaug.runs import RunFolder, check_lock, notice
+from reidaug.runs import RunFolder, check_lock
+from reidaug.verbosity import progress_line
 
 DISTRACTOR = 0
 DECIMALS = 2
@@ -96,7 +97,7 @@ def make_pairs(
         "pattern": pattern,
     }
     if not (out / FOLDER).is_dir():
-        notice(names_read(found))
+        progress_line(names_read(found))
     kept = _inputs(out, people, poses)
     run = RunFolder.open(
         out, recipe, resume=True, known=(FOLDER,), grows=same_options, inputs=kept,

@@ -13,7 +13,7 @@ from reidaug.commands.pages import leave_page
 from reidaug.data.loose_crops import find_crops
 from reidaug.dataset_check.checkup import check_dataset
 from reidaug.errors import ReidaugError, UsageError
-from reidaug.files import read_text, write_atomically
+from reidaug.files import check_writable, read_text, write_atomically
 from reidaug.machine import cores
 from reidaug.runs import counter
 
@@ -90,8 +90,7 @@ def _check_report(path: Path) -> None:
     Raises:
         UsageError: It has no folder, or something else of the user's has its name.
     """
-    if path.is_dir() or not path.parent.is_dir():
-        raise UsageError(f"--json {path}: name a file in a folder that is there")
+    check_writable(path, what="--json")
     if not os.path.lexists(path):
         return
     try:

@@ -63,11 +63,13 @@ def command(
     """  # noqa: D301 - click asks for this character
     if crop is None and (keypoints or masks):
         raise UsageError("--keypoints and --masks are of CROP; name it")
-    playground = Playground(flows or FLOWS, _pose_estimator(model))
-    crops = [] if crop is None else [_read(playground, crop, keypoints, masks)]
-    for person in rendered_people():
-        crops.append(playground.add(person.image, person.name, pose=person.pose, mask=person.mask))
-    with listen(LOOPBACK, port) as opened:
+    with listen(LOOPBACK, port) as opened:  # first: before networks are loaded
+        playground = Playground(flows or FLOWS, _pose_estimator(model))
+        crops = [] if crop is None else [_read(playground, crop, keypoints, masks)]
+        crops += [
+            playground.add(person.image, person.name, pose=person.pose, mask=person.mask)
+            for person in rendered_people()
+        ]
         click.echo(f"{address_of(opened)}  (open it in a browser; Ctrl-C ends it)")
         serve(play_application(playground, crops), opened)
 

@@ -58,8 +58,8 @@ def _print(out: Path, report: PoseReport, images: int) -> None:
     click.echo(
         f"{report.crops:,} crops: {report.people:,} with a person "
         f"({report.at_second_try:,} of them found at a second try), "
-        f"{report.without_person:,} without, {report.not_readable:,} not readable; "
-        f"{report.crops_per_s:.0f} crops/s"
+        f"{report.without_person:,} without, {report.not_readable:,} not readable"
+        + (f"; {report.crops_per_s:.0f} crops/s" if report.crops_per_s else "")
     )
     if report.people:
         shares = [f"{k.replace('_', ' ')} {share:.0%}" for k, share in report.joints.items()]

@@ -50,7 +50,12 @@ def _count(
     "--method", "methods", multiple=True, help="Row of a comparison, the reference first."
 )
 @_count("--samples", 80, (1, 10_000), "Sources in a target pose that count, at most.")
-@_count("--practice", 17, (0, 1000), "Rounds of practice, with samples of their own.")
+@_count(
+    "--practice",
+    None,
+    (0, 1000),
+    "Rounds of practice, with samples of their own. [default: 17, fewer where samples are few]",
+)
 @_count(
     "--rounds", None, (1, 100_000), "Rounds of each. [default: every sample beside every rival]"
 )

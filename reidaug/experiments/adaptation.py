@@ -20,7 +20,7 @@ from reidaug.experiments.cluster_views import ViewCounts
 from reidaug.experiments.experiment_data import check_crops
 from reidaug.experiments.finetune import DRY_RUN_CROPS
 from reidaug.experiments.results import CellResult, arm_scores, scores, shared_report
-from reidaug.experiments.run_grid import Advance, CellKey, Grid, dry_run_grid, run_experiment
+from reidaug.experiments.run_grid import CellKey, Grid, dry_run_grid, run_experiment
 from reidaug.experiments.statistics import paired_gain
 from reidaug.files import checksum
 from reidaug.machine import one_thread
@@ -33,6 +33,7 @@ from reidaug.reid.network_modes import seeded
 from reidaug.reid.weights import load_weights, save_weights
 from reidaug.report.experiment import ExperimentReport, Gain, Scores
 from reidaug.runs import RunFolder, check_lock, notice
+from reidaug.verbosity import Advance, progress_line
 
 
 @dataclass(frozen=True)
@@ -156,7 +157,8 @@ def check_networks(recipe: AdaptationRecipe) -> None:
     if recipe.pretrained is not None:
         check_file(recipe.pretrained)
         loaded = load_weights(network.encoder, recipe.pretrained)
-        notice(f"{recipe.pretrained}: {loaded.summary}")
+        say = notice if loaded.doubtful else progress_line
+        say(f"{recipe.pretrained}: {loaded.summary}")
     images = torch.zeros(2, 3, *size.size)
     batch = DomainBatch(images, images, torch.arange(2), SOURCE)
     try:
@@ -222,7 +224,7 @@ class AdaptationGrid(Grid[AdaptationReport]):
             former = self._former(key)
             if former is not None or cell.is_trained(key.name):
                 network = cell.trained()
-                advance(self.steps(key.name))
+                advance(self.steps(key.name), before=True)
             else:
                 network = train_stage(cell, singletons=self.singletons)
                 save_weights(network, path)

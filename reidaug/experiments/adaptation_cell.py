@@ -23,7 +23,6 @@ from reidaug.experiments.run_grid import (
     CELLS,
     CLUSTERINGS,
     TRAINED,
-    Advance,
     CellKey,
     weight_file,
 )
@@ -39,6 +38,7 @@ from reidaug.reid.dgnet.phases import Phase
 from reidaug.reid.dgnet.teacher import Teacher
 from reidaug.reid.dgnet.trainer import DGNetTrainer
 from reidaug.runs import RunFolder
+from reidaug.verbosity import Advance
 
 LOG_EVERY = 20
 COUNTS = ("clusters", "outliers", "quality")
@@ -279,7 +279,7 @@ class AdaptationCell:
         """
         number = max(0, stage - ROUNDS)
         before = max(0, number - 1) * self.recipe.round_steps
-        self.advance(trainer.steps)
+        self.advance(trainer.steps, before=True)
         seed, start = self.seed(stage, TRANSFORMS), trainer.steps
         for batches in loader.batches(steps, seed=seed, start=start, device=self.device):
             try:

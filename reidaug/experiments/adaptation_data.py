@@ -17,6 +17,7 @@ from reidaug.experiments.experiment_data import (
     read_experiment_data,
 )
 from reidaug.runs import notice
+from reidaug.verbosity import progress_line
 
 
 class AdaptationData(NamedTuple):
@@ -155,7 +156,7 @@ def _read_views(recipe: AdaptationRecipe, target: ExperimentData) -> dict[str, T
             continue
         if chosen not in known:
             found = read_cluster_views(chosen, recipe, target.train, held_out, name=name)
-            notice(f"cluster_views of {name}: {found.counts(len(target.train)).text()}")
+            progress_line(f"cluster_views of {name}: {found.counts(len(target.train)).text()}")
             known[chosen] = found
         views[name] = known[chosen]
     return views

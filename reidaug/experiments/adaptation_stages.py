@@ -92,7 +92,7 @@ def self_train(cell: AdaptationCell, *, singletons: bool) -> DGNet:
     """
     network, state, steps = cell.dgnetpp(WARMUP), cell.read_state(), cell.recipe.round_steps
     first = 1 if state is None else state.round
-    cell.advance((first - 1) * steps)
+    cell.advance((first - 1) * steps, before=True)
     for number in range(first, cell.recipe.rounds + 1):
         clusters = None if state is None else state.clusters
         if clusters is None:
@@ -101,7 +101,7 @@ def self_train(cell: AdaptationCell, *, singletons: bool) -> DGNet:
         if singletons and not found:
             clusters, found = np.arange(len(clusters)), True
         if not found:
-            cell.advance(steps)
+            cell.advance(steps, before=True)
             continue
         stage = ROUNDS + number
         labels = start_round(network, clusters, cell.people, cell.generator(stage, WEIGHTS))
@@ -185,7 +185,7 @@ def trained_teacher(cell: AdaptationCell) -> PersonResNet:
     if cell.is_trained(TEACHER):
         load_weights(network, path)
         if cell.key.name == START:
-            cell.advance(recipe.teacher.steps)
+            cell.advance(recipe.teacher.steps, before=True)
         return network
     if recipe.pretrained is not None:
         load_weights(network, recipe.pretrained)

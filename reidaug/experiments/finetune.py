@@ -31,7 +31,6 @@ from reidaug.experiments.finetune_config import (
 from reidaug.experiments.results import CellResult, scores, shared_report
 from reidaug.experiments.run_grid import (
     TRAINED,
-    Advance,
     CellKey,
     Grid,
     dry_run_grid,
@@ -50,6 +49,7 @@ from reidaug.reid.training_loop import DivergedError, FinalMetrics, train
 from reidaug.reid.weights import save_weights
 from reidaug.report.experiment import FinetuneReport
 from reidaug.runs import RunFolder, check_lock
+from reidaug.verbosity import Advance
 
 LOG_EVERY = 20
 DRY_RUN_CROPS = 64  # queries and gallery crops of a dry run, each
@@ -154,7 +154,7 @@ class FinetuneGrid(Grid[FinetuneReport]):
             model, _ = build_network(recipe, len(self.data.pids), key.seed, weights)
             if trained is not None:
                 metrics = trained
-                advance(steps)
+                advance(steps, before=True)
             else:
                 try:
                     metrics = train(

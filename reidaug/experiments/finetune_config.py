@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-import click
 import torch
 from accelerate import PartialState
 from pydantic import Field, model_validator
@@ -28,6 +27,8 @@ from reidaug.reid.network_modes import seeded
 from reidaug.reid.pretrained import IMAGENET, check_pretrained, weight_file
 from reidaug.reid.training_options import TrainingOptions
 from reidaug.reid.weights import LoadedWeights, load_weights
+from reidaug.runs import notice
+from reidaug.verbosity import progress_line
 
 START = "start"  # the stage before all arms, which trains the model they are fine-tuned from
 INITIAL_WEIGHTS = 5  # purpose of a generator; those of `reidaug.reid.batches` are 0 to 4
@@ -153,7 +154,7 @@ def read_data(recipe: FinetuneRecipe) -> ExperimentData:
         cameras_each=recipe.cameras_each,
     )
     if data.left_out:
-        click.echo(data.summary_of_left_out(), err=True)
+        notice(data.summary_of_left_out())
     if recipe.arms and len(data.pids) < recipe.people:
         raise UsageError(
             f"people: {recipe.people} a batch, but {recipe.dataset} has {len(data.pids)} training "
@@ -250,5 +251,6 @@ def build_checked_network(recipe: FinetuneRecipe, people: int, *, training: bool
     if weights is not None and loaded is not None:
         if recipe.checkpoint is not None:
             check_weights(model, loaded, weights, name=recipe.backbone, size=recipe.size)
-        click.echo(f"{weights}: {loaded.summary}", err=True)
+        say = notice if loaded.doubtful else progress_line
+        say(f"{weights}: {loaded.summary}")
     return model

@@ -26,6 +26,7 @@ from reidaug.recipes import place_keys
 from reidaug.report.experiment import ExperimentReport, read_report
 from reidaug.report.reid_section import cmc_picture
 from reidaug.runs import RunFolder, counter, notice
+from reidaug.verbosity import Advance
 
 TRAINED, CLUSTERINGS, BEGUN = BEFORE = ("trained", "clusterings", "begun")
 """Folders of what is recorded of cells before they have a record of their own."""
@@ -34,7 +35,6 @@ OF = "of"
 """Key of a record: digests of what its cell depends on."""
 ADVICE = "finished cells are kept: go on with --resume and fewer --workers"
 R = TypeVar("R", bound=ExperimentReport)
-Advance = Callable[[int], None]
 """Called with the number of optimiser steps just taken."""
 
 
@@ -292,13 +292,14 @@ def run_grid(grid: Grid[Any], workers: int | None = None) -> None:
     workers = workers or (cores() if PartialState().device.type == "cpu" else 1)
     waves = [[key for key in wave if not grid.finished(key)] for wave in _waves(grid)]
     total = sum(grid.steps(key.name) for wave in waves for key in wave)
+    trained = {key for wave in waves for key in wave if grid.is_trained(key)}
     with counter(total=total, what="re-ID", unit="step") as advance:
         for wave in waves:
             alone = workers == 1  # then steps are counted as they are taken
             tasks = (delayed(grid.finish)(key, advance if alone else _ignore) for key in wave)
             for key in run_tasks(tasks, workers, ordered=False, advice=ADVICE):
                 if not alone:
-                    advance(grid.steps(key.name))
+                    advance(grid.steps(key.name), before=key in trained)
 
 
 def _waves(grid: Grid[Any]) -> Iterator[list[CellKey]]:
@@ -310,5 +311,5 @@ def _waves(grid: Grid[Any]) -> Iterator[list[CellKey]]:
         wave = [key for key, parent in plan.items() if parent in wave]
 
 
-def _ignore(steps: int) -> None:
+def _ignore(steps: int, /, *, before: bool = False) -> None:
     """Count nothing: another process does."""

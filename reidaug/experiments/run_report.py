@@ -8,15 +8,32 @@ from reidaug import __version__
 from reidaug.checksums import SUMS
 from reidaug.errors import ReidaugError, UsageError
 from reidaug.experiments.demo_report import demo_of
-from reidaug.files import checksum, read_text, write_atomically
+from reidaug.files import check_writable, checksum, checksum_of, read_text, write_atomically
 from reidaug.machine import describe
 from reidaug.report.demo_page import demo_content
 from reidaug.report.page import GENERATOR, Page, render_page
-from reidaug.report.run_page import SHEET_PIXELS, RunPage, page_of, pages_of
+from reidaug.report.run_page import SHEET_PIXELS, RunPage, page_of, pages_of, run_names
 from reidaug.report.run_record import DEMO, KEPT, RunRecord, read_kept, read_run
 
 PAGE = "report.html"
 MOST_RUNS = 12
+LONGEST_NAME = 100  # characters of the names of runs in that of their page
+
+
+def page_for(paths: Sequence[Path]) -> Path:
+    """Name the page of some runs: inside the folder of one, or here, after several.
+
+    That of a file, such as the keypoints of `reidaug pose`, is beside it.
+    """
+    if len(paths) == 1:
+        beside = paths[0].with_suffix(".html") if paths[0].is_file() else Path(PAGE)
+        return paths[0] / PAGE if paths[0].is_dir() else beside
+    names = [name.strip("/").replace("/", "-") for name in run_names(paths)]
+    joined = "_".join(names)
+    if len(joined) > LONGEST_NAME:
+        first = names[0][: LONGEST_NAME // 2]
+        joined = f"{first}_and_{len(names) - 1}_more_{checksum_of(joined.encode())[:8]}"
+    return Path(f"report_{joined}.html")
 
 
 def report_page(paths: Sequence[Path]) -> str:
@@ -92,8 +109,7 @@ def check_page(out: Path) -> None:
     Raises:
         UsageError: It has no folder, or something else of the user's has its name.
     """
-    if out.is_dir() or not out.parent.is_dir():
-        raise UsageError(f"{out}: name a file in a folder that is there")
+    check_writable(out, what="page")
     if not out.exists() and not out.is_symlink():
         return
     ours = out.name == PAGE and (out.parent / KEPT).is_file()

@@ -45,11 +45,20 @@ def load_flow(flow: str) -> FlowEstimator:
     folder = checkpoint_of(flow)
     if folder is None:
         return UNTRAINED[flow]()
-    if not folder.is_dir():
-        known = ", ".join((*INSIDE, *UNTRAINED))
-        meant = nearest(flow, (*INSIDE, *UNTRAINED)) or instead_of_flow(folder)
-        raise UsageError(f"flow {flow}: no such checkpoint folder, nor one of {known}{meant}")
+    _check(flow, folder)
     return load_checkpoint(folder)
+
+
+def _check(flow: str, folder: Path) -> None:
+    """Raise `UsageError`, which names what was typed, where it is neither a name nor a folder."""
+    if folder.is_dir():
+        return
+    known = (*INSIDE, *UNTRAINED)
+    meant = nearest(flow, known) or instead_of_flow(Path(flow))
+    raise UsageError(
+        f"flow {flow!r}: neither a flow of the package ({', '.join(known)}) nor a checkpoint "
+        f"folder{meant}"
+    )
 
 
 def checkpoint_of(flow: str) -> Path | None:
@@ -67,6 +76,12 @@ def resolved(flow: str) -> str:
 
 
 def named_flow(flow: str) -> NamedFlow:
-    """Name an estimator, with its loader and the folder of its weights, for other processes."""
+    """Name an estimator, with its loader and the folder of its weights, for other processes.
+
+    Raises:
+        UsageError: It is neither a name nor a folder.
+    """
+    if (folder := checkpoint_of(flow)) is not None:
+        _check(flow, folder)
     name = resolved(flow)
     return NamedFlow(name, load_flow, checkpoint_of(name))

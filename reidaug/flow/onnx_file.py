@@ -10,7 +10,7 @@ from torch import Tensor
 
 from reidaug import __version__
 from reidaug.errors import UsageError
-from reidaug.files import write_atomically
+from reidaug.files import check_writable, write_atomically
 from reidaug.flow.builtin import INSIDE, UNTRAINED
 from reidaug.flow.checkpoint import WEIGHTS, trained_size
 from reidaug.flow.estimator import NamedFlow
@@ -92,8 +92,7 @@ def check_place(out: Path) -> None:
     Raises:
         UsageError: It may not.
     """
-    if out.is_dir() or not out.parent.is_dir():
-        raise UsageError(f"--out {out}: name a file in a folder that is there")
+    check_writable(out, what="--out")
     if out.exists() and not is_export(out):
         raise UsageError(f"--out {out}: is there already, and no earlier export; name another file")
 

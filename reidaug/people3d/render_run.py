@@ -92,7 +92,7 @@ def render_people(
     ]
     started = time.monotonic()
     with counter(total=crops, what="rendering", unit="crops") as advance:
-        advance(sum(record.crops for record in finished.values()))
+        advance(sum(record.crops for record in finished.values()), before=True)
         for count in run_tasks(missing, min(workers or cores(), len(missing))):
             advance(count)
     complete = [PersonRecord(**records.read(person)) for person in tasks]

@@ -60,7 +60,7 @@ from reidaug.perception.pose_sheet import pose_sheet
 from reidaug.perception.pose_sums import records_folder
 from reidaug.perception.provenance import write_provenance
 from reidaug.perception.weights import find_model, model_name
-from reidaug.runs import notice
+from reidaug.verbosity import progress_line
 
 SPLIT_NAMES = {"train": TRAIN, "query": QUERY, "gallery": GALLERY, "test": GALLERY}
 
@@ -133,7 +133,7 @@ def _list(folder: Path, found: ImageFolder, pattern: str | None, allow_left_out:
         crops = [path for path in crops if path not in unmatched]
         advice = pattern_advice(files.unmatched) if files.unmatched else ""
         if files.examples:
-            notice(f"names are read so: {'; '.join(files.examples)}")
+            progress_line(f"names are read so: {'; '.join(files.examples)}")
     total = len(crops) + len(left_out)
     check_left_out(folder, left_out, total, allowed=allow_left_out and bool(crops), advice=advice)
     return CropList(crops, left_out, found.shares_names)

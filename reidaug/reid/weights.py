@@ -41,6 +41,11 @@ class LoadedWeights(NamedTuple):
     hint: str = ""  # the options that the file asks for, where the model has others
 
     @property
+    def doubtful(self) -> bool:
+        """Whether the file may not be what was meant: tensors are not in it, or others fit too."""
+        return bool(self.missing or self.rivals or self.hint)
+
+    @property
     def summary(self) -> str:
         """Loaded, skipped and missing tensors in one line."""
         parts = [

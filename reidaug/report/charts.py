@@ -44,15 +44,10 @@ class Curve(NamedTuple):
     strong: bool = False  # whether it stands out
 
 
-def png(figure: Figure, *, clear: bool = True) -> bytes:
-    """Render a figure as PNG without a date; the same figure gives the same bytes.
-
-    Args:
-        figure: A figure of this module.
-        clear: Whether the background is transparent, for a page; otherwise it is white.
-    """
+def png(figure: Figure) -> bytes:
+    """Render a figure as PNG, on white and without a date; the same figure gives the same bytes."""
     file = io.BytesIO()
-    figure.savefig(file, format="png", dpi=DPI, transparent=clear, metadata={"Software": None})
+    figure.savefig(file, format="png", dpi=DPI, metadata={"Software": None})
     return file.getvalue()
 
 

@@ -187,7 +187,8 @@ def _tiles(demo: Demo) -> list[Tile]:
     affine = number(rows["torso_affine"]["epe_px"])
     label = f"flow error on held-out people; one affine map a pair: {affine} px"
     tiles.append(Tile(number(rows["unwarpme"]["epe_px"]), "px", label))
-    label = f"made at {thousands(world.augment['images_per_s'])} per second"
+    rate = world.augment["images_per_s"]  # 0: an earlier run was killed after the last of them
+    label = f"made at {thousands(rate)} per second" if rate else "made in an earlier run"
     tiles.append(Tile(thousands(world.augment["images"]), "warps", label))
     return tiles
 

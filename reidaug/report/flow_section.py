@@ -11,7 +11,7 @@ from reidaug.geometry.pose import Pose
 from reidaug.report import charts, figures
 from reidaug.report.figures import Picture
 from reidaug.report.flow_colours import colour_wheel, displacement, flow_colours
-from reidaug.report.html import PageImage, chart, drawing, number
+from reidaug.report.html import PageChart, PageImage, chart, drawing, number
 from reidaug.report.page import Block, Cell, Charts, Heading, Pictures, Row, Section, Table, Text
 
 ROW_NAMES = {
@@ -130,7 +130,7 @@ def _with_pose(picture: Picture, pose: Pose, alt: str) -> PageImage:
     return drawing(figures.draw_skeleton(picture, pose, scale=2), alt)
 
 
-def flow_charts(records: Sequence[Mapping[str, Any]], panels: Mapping[str, str]) -> list[PageImage]:
+def flow_charts(records: Sequence[Mapping[str, Any]], panels: Mapping[str, str]) -> list[PageChart]:
     """Draw the logged training curves.
 
     Args:

@@ -4,7 +4,6 @@ import base64
 import io
 import math
 import statistics
-import struct
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -12,14 +11,16 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 from matplotlib.figure import Figure
 from PIL import Image
 
 from reidaug.data.images import encode_png
 from reidaug.errors import ReidaugError
 from reidaug.files import check_regular
-from reidaug.report.charts import DARK, LIGHT, Theme, png
+from reidaug.report.charts import LIGHT, Theme
 from reidaug.report.figures import Picture
+from reidaug.report.svg import chart_colours, drawn
 
 QUALITY = 85  # of JPEGs that are made smaller
 MOST_PIXELS = 10**8  # of a contact sheet that is read
@@ -33,7 +34,15 @@ class PageImage(NamedTuple):
     alt: str  # what it shows, in words
     width: int  # columns of the file
     height: int  # rows of the file
-    dark: str | None = None  # data URI for dark pages, where it differs
+
+
+class PageChart(NamedTuple):
+    """A chart inside a page."""
+
+    svg: Markup  # its paths and texts
+    alt: str  # what it shows, in words
+    width: int  # of its coordinates
+    height: int
 
 
 def photo(path: Path, alt: str) -> PageImage:
@@ -86,18 +95,15 @@ def drawing(picture: Picture, alt: str) -> PageImage:
     return PageImage(_data_uri(encode_png(picture), "image/png"), alt, width, height)
 
 
-def chart(draw: Callable[[Theme], Figure], alt: str) -> PageImage:
-    """Embed a chart in a light and a dark theme, at half its size in pixels.
+def chart(draw: Callable[[Theme], Figure], alt: str) -> PageChart:
+    """Embed a chart, whose colours are those of the page, light or dark.
 
     Args:
         draw: Draws the chart in a theme.
         alt: Its content in words; the numbers themselves belong into a table.
     """
-    light, dark = png(draw(LIGHT)), png(draw(DARK))
-    width, height = struct.unpack(">II", light[16:24])
-    return PageImage(
-        _data_uri(light, "image/png"), alt, width // 2, height // 2, _data_uri(dark, "image/png")
-    )
+    content, width, height = drawn(draw(LIGHT))
+    return PageChart(content, alt, width, height)
 
 
 def render(template: str, values: dict[str, Any]) -> str:
@@ -117,6 +123,7 @@ def render(template: str, values: dict[str, Any]) -> str:
         thousands=thousands,
         spelt=spelt,
     )
+    environment.globals["chart_colours"] = chart_colours()
     return environment.get_template(template).render(values)
 
 

@@ -7,7 +7,7 @@ blocks. Several runs on one page stand side by side, section by section.
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from reidaug.report.html import PageImage, render
+from reidaug.report.html import PageChart, PageImage, render
 
 GENERATOR = '<meta name="generator" content="reidaug">'
 """Line of the head by which a page of ours is known."""
@@ -68,7 +68,7 @@ class Table(NamedTuple):
 class Charts(NamedTuple):
     """Charts beside each other, each with a caption."""
 
-    images: Sequence[tuple[PageImage, str]]
+    images: Sequence[tuple[PageChart, str]]
     caption: str = ""
     small: bool = False
     macro: str = "charts"

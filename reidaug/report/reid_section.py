@@ -12,6 +12,7 @@ from reidaug.report import charts, figures
 from reidaug.report.charts import Curve
 from reidaug.report.experiment import ExperimentReport, FinetuneReport, Scores
 from reidaug.report.html import (
+    PageChart,
     PageImage,
     chart,
     drawing,
@@ -59,7 +60,7 @@ def cmc_picture(cmc: Mapping[str, Sequence[float]]) -> bytes:
     Args:
         cmc: Per arm or model: percent of queries with a match within the first 1, 2, ... ranks.
     """
-    return charts.png(charts.cmc_curves(cmc, lines_of(cmc), charts.LIGHT), clear=False)
+    return charts.png(charts.cmc_curves(cmc, lines_of(cmc), charts.LIGHT))
 
 
 def lines_of(names: Iterable[str]) -> dict[str, Curve]:
@@ -155,7 +156,7 @@ def finetune_blocks(reid: FinetuneReport) -> list[Block]:
     return experiment_blocks(reid, {"Before fine-tuning": reid.start}, facts)
 
 
-def cmc_chart(cmc: Mapping[str, Sequence[float]]) -> PageImage:
+def cmc_chart(cmc: Mapping[str, Sequence[float]]) -> PageChart:
     """Embed the CMC curves of arms or models."""
     return chart(
         partial(charts.cmc_curves, cmc, lines_of(cmc)),

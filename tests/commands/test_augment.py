@@ -38,6 +38,23 @@ def market(tmp_path: Path) -> Path:
     return stick_market(tmp_path / "market")
 
 
+def test_quiet_says_results_alone_and_work_done_before_has_no_rate(
+    market: Path, tmp_path: Path, capfd
+) -> None:
+    names = ("--pattern", r"^(?P<pid>\d+)_c(?P<camid>\d+)", "--flow", "identity", "--workers", 1)
+    assert run(market, "--out", tmp_path / "out", *names, "-q") == 0
+    printed = capfd.readouterr()
+    assert printed.err == ""
+    assert "6 images: " in printed.out and " images/s; mean" in printed.out
+    (tmp_path / "out" / "report.json").unlink()
+    assert run(market, "--out", tmp_path / "out", *names) == 0
+    printed = capfd.readouterr()
+    assert printed.err.splitlines()[-1] == "warp: 6/6 (done before)"
+    assert "/s" not in printed.out + printed.err
+    assert run(market, "--out", tmp_path / "other", *names) == 0
+    assert "names are read so: " in capfd.readouterr().err
+
+
 def test_a_run_makes_a_market_root_with_report_log_and_page(
     market: Path, tmp_path: Path, capfd, left_pages
 ) -> None:
@@ -445,7 +462,7 @@ def others_keypoints(market: Path) -> None:
 @pytest.mark.parametrize(
     ("spoil", "flags", "code", "says"),
     [
-        (None, ["--flow", "nowhere"], 2, "nowhere: no such checkpoint folder"),
+        (None, ["--flow", "nowhere"], 2, "reidaug: flow 'nowhere': neither a flow of the package"),
         (None, ["--flow", "."], 1, "no flow checkpoint here"),
         (None, ["--flow", "identity", "--masks", "nowhere"], 2, "nowhere: no such folder"),
         (None, ["--flow", "identity", "--keypoints", "no.csv"], 2, "no.csv: no such keypoint file"),

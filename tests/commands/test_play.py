@@ -19,6 +19,7 @@ from reidaug.app.play.pages import MOST_BODY
 from reidaug.app.play.playground import Playground
 from reidaug.app.play.rendered_people import KEYPOINTS, MASKS, rendered_people
 from reidaug.app.play.reproduction import SCRIPT, WARP
+from reidaug.app.server import LOOPBACK, listen
 from reidaug.commands import play
 from reidaug.errors import UsageError
 
@@ -66,6 +67,15 @@ def test_what_cannot_be_shown_is_refused_in_one_line(
     said = capsys.readouterr().err.splitlines()
     assert line in said[-1]
     assert said[-1].startswith("reidaug: ")
+
+
+def test_a_port_that_is_taken_is_told_before_networks_are_loaded(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with listen(LOOPBACK, 0) as taken:
+        port = taken.getsockname()[1]
+        assert reidaug("play", "--flow", "no/such", "--port", port) == 1
+    assert f"127.0.0.1, port {port}: Address already in use" in capsys.readouterr().err
 
 
 @pytest.fixture(scope="module")

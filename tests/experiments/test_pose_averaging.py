@@ -134,7 +134,7 @@ def test_grounds_are_those_of_other_crops(rendered_market, tmp_path, flow):
 def test_what_cannot_be_averaged_is_told_before_the_work():
     with pytest.raises(UsageError, match="--average-poses: poses: only 50 poses come with"):
         Averaging(51).check()
-    with pytest.raises(UsageError, match="no such checkpoint folder"):
+    with pytest.raises(UsageError, match="nor a checkpoint folder"):
         Averaging(3, flow="nothing").check()
 
 

@@ -5,7 +5,14 @@ from page_reader import check_self_contained
 from small_runs import write_run
 
 from reidaug.errors import ReidaugError, UsageError
-from reidaug.experiments.run_report import MOST_RUNS, report_page, write_page
+from reidaug.experiments.run_report import (
+    LONGEST_NAME,
+    MOST_RUNS,
+    PAGE,
+    page_for,
+    report_page,
+    write_page,
+)
 
 
 def test_the_same_runs_give_the_same_bytes(tmp_path: Path) -> None:
@@ -19,6 +26,19 @@ def test_the_same_runs_give_the_same_bytes(tmp_path: Path) -> None:
     check_self_contained(first.decode())
     with pytest.raises(UsageError, match=f"{MOST_RUNS} are the most"):
         report_page(runs * MOST_RUNS)
+
+
+def test_pages_of_several_runs_are_named_after_them(tmp_path: Path) -> None:
+    file = tmp_path / "keypoints.csv"
+    file.touch()
+    assert page_for([tmp_path]) == tmp_path / PAGE
+    assert page_for([file]) == tmp_path / "keypoints.html"
+    assert page_for([tmp_path / "gone"]) == Path(PAGE)
+    assert page_for([Path("x/a"), Path("x/b")]) == Path("report_a_b.html")
+    assert page_for([Path("x/reid"), Path("y/reid")]) == Path("report_x-reid_y-reid.html")
+    many = [Path(f"{k}{'long' * 20}") for k in range(6)]
+    names = {page_for(many).name, page_for(many[:5]).name, page_for([*many[:5], Path("b")]).name}
+    assert len(names) == 3 and all(len(name) < LONGEST_NAME for name in names)
 
 
 def test_a_file_of_the_users_is_not_overwritten(tmp_path: Path) -> None:

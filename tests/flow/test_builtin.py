@@ -31,8 +31,32 @@ def test_an_unknown_flow_is_an_error(
     name: str, error: type[ReidaugError], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(error, match=r"no such checkpoint folder|no flow checkpoint here"):
+    with pytest.raises(error, match=r"nor a checkpoint folder|no flow checkpoint here"):
         load_flow(name)
+
+
+@pytest.mark.parametrize("load", [load_flow, named_flow])
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("surfcae", "did you mean 'surface'?"),
+        ("runs/traind", "did you mean 'trained'?"),
+        ("runs/weights.pt", "it is a file, and a flow estimator is a folder"),
+        ("nope", "nor a checkpoint folder"),
+    ],
+)
+def test_an_unknown_flow_is_named_as_it_was_typed(
+    load, typed: str, meant: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "runs" / "trained").mkdir(parents=True)
+    (tmp_path / "runs" / "weights.pt").touch()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError) as told:
+        load(typed)
+    line = str(told.value)
+    assert line.startswith(f"flow {typed!r}: neither a flow of the package (market, surface, ")
+    assert line.endswith(meant) or meant in line
+    assert str(tmp_path) not in line
 
 
 def test_a_named_flow_is_the_same_from_any_folder(

@@ -28,7 +28,7 @@ from reidaug.augment.warping import Crop, WarpField, estimate_flows, field_quali
 from reidaug.data.crop_names import warp_name
 from reidaug.data.images import channels_last, decode_image, resize, to_bytes, to_float
 from reidaug.errors import ReidaugError, UsageError
-from reidaug.flow.builtin import load_flow, resolved
+from reidaug.flow.builtin import named_flow
 from reidaug.flow.estimator import FlowEstimator, Origin
 from reidaug.geometry.flow import Size
 from reidaug.geometry.pose import OPENPOSE_18, Pose, on_canvas, shows_torso, stack
@@ -110,10 +110,10 @@ class Playground:
     """
 
     def __init__(self, flows: Sequence[str], pose_estimator: PoseEstimator | None = None) -> None:
-        names = [resolved(flow) for flow in flows]
-        if len(set(names)) < len(names) or not names:
+        named = [named_flow(flow) for flow in flows]
+        if len({one.name for one in named}) < len(named) or not named:
             raise UsageError("--flow: name each flow estimator once")
-        self.flows: Mapping[str, FlowEstimator] = {name: load_flow(name).eval() for name in names}
+        self.flows: Mapping[str, FlowEstimator] = {o.name: o.estimator().eval() for o in named}
         self._pose_estimator = pose_estimator
         self._crops: OrderedDict[str, PlayedCrop] = OrderedDict()
 

@@ -10,7 +10,8 @@ from reidaug.app.study.table6 import (
     table6_csv,
     table6_text,
 )
-from reidaug.files import write_atomically
+from reidaug.errors import ReidaugError, UsageError
+from reidaug.files import read_text, write_atomically
 
 ANSWERS_CSV, PRACTICE_CSV, TABLE_CSV = "answers.csv", "practice.csv", "table6.csv"
 
@@ -27,6 +28,7 @@ def export_study(study: Study, out: Path) -> str:
 
     Raises:
         ReidaugError: The answers cannot be read.
+        UsageError: A file of the user's has the name of one of them.
         OSError: The folder cannot be written to.
     """
     with study.answers() as kept:
@@ -37,13 +39,16 @@ def export_study(study: Study, out: Path) -> str:
     names = (*settings.samples, *settings.practice_samples)
     practice = [answer for answer in answers if answer.shown.practice]
     counted = [answer for answer in answers if not answer.shown.practice]
+    tables = {
+        out / ANSWERS_CSV: answers_csv(counted, names),
+        out / PRACTICE_CSV: answers_csv(practice, names),
+        out / TABLE_CSV: table6_csv(rows),
+    }
+    for file, text in tables.items():
+        _check_own(file, text)
     out.mkdir(parents=True, exist_ok=True)
-    for name, text in (
-        (ANSWERS_CSV, answers_csv(counted, names)),
-        (PRACTICE_CSV, answers_csv(practice, names)),
-        (TABLE_CSV, table6_csv(rows)),
-    ):
-        write_atomically(out / name, text.encode())
+    for file, text in tables.items():
+        write_atomically(file, text.encode())
     begun = sum(one.answered > 0 for one in participants)
     finished = sum(one.finished for one in participants)
     return "\n".join(
@@ -58,3 +63,17 @@ def export_study(study: Study, out: Path) -> str:
             f"answers, are in {out}",
         )
     )
+
+
+def _check_own(file: Path, text: str) -> None:
+    """Check that a file is missing, or has the columns of the table that is written to it."""
+    if not file.exists() and not file.is_symlink():
+        return
+    try:
+        own = read_text(file).splitlines()[:1] == text.splitlines()[:1]
+    except ReidaugError:
+        own = False
+    if not own:
+        raise UsageError(
+            f"{file}: is there already, and no export of a study; name another folder with --out"
+        )

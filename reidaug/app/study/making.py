@@ -11,7 +11,7 @@ from reidaug.data.images import encode_png
 from reidaug.errors import UsageError
 from reidaug.experiments.compared_warps import is_comparison
 from reidaug.files import read_text, write_atomically
-from reidaug.runs import RunFolder, progress
+from reidaug.runs import RunFolder, notice, progress
 
 PAPER_SAMPLES = 80
 """Samples of the paper's study that count."""
@@ -25,7 +25,9 @@ class StudyOptions(NamedTuple):
     runs: tuple[Path, ...]  # one run of `reidaug compare`, or augmented datasets
     methods: tuple[str, ...] = ()  # of a comparison: its rows; the first is the reference
     samples: int = PAPER_SAMPLES  # samples that count, at most
-    practice: int = PRACTICE  # rounds of practice, and samples that are kept apart for them
+    # Rounds of practice, and samples that are kept apart for them; None: `PRACTICE`, fewer where
+    # there are few samples.
+    practice: int | None = None
     rounds: int | None = None  # rounds of each participant; None: every sample beside every rival
     dataset: Path | None = None  # of augmented datasets, where they do not tell
     title: str = TITLE
@@ -46,11 +48,13 @@ def make_study(options: StudyOptions, out: Path) -> Study:
     """
     text = _paragraphs(options.text)
     samples = _samples(options)
-    total = min(options.samples + options.practice, samples.available)
-    rounds = _rounds(options, samples, total)
+    practice = _practice(options, samples.available)
+    total = min(options.samples + practice, samples.available)
+    rounds = _rounds(options, samples, total, practice)
     recipe = {
         "command": "study",
         **options._asdict(),
+        "practice": practice,
         "runs": [str(run.resolve()) for run in options.runs],
         "methods": list(samples.methods),
         "dataset": options.dataset and str(options.dataset.resolve()),
@@ -59,8 +63,10 @@ def make_study(options: StudyOptions, out: Path) -> Study:
     run = RunFolder.open(out, recipe, resume=True)
     if (done := run.finished()) is not None:
         return Study(out, Settings.model_validate(done))
+    if total < options.samples + practice or (options.practice is None and practice < PRACTICE):
+        notice(_few(options, samples.available, practice))
     names, files = dict[int, str](), list[Path]()
-    numbers = _numbers(total, options.practice)
+    numbers = _numbers(total, practice)
     read = progress(samples.read, total=total, what="study", unit="sample")
     for number, sample in zip(numbers, read, strict=True):
         names[number] = sample.name
@@ -70,10 +76,10 @@ def make_study(options: StudyOptions, out: Path) -> Study:
         title=options.title,
         text=text,
         methods=samples.methods,
-        samples=tuple(ordered[: total - options.practice]),
-        practice_samples=tuple(ordered[total - options.practice :]),
+        samples=tuple(ordered[: total - practice]),
+        practice_samples=tuple(ordered[total - practice :]),
         rounds=rounds,
-        practice=options.practice,
+        practice=practice,
         seed=options.seed,
     )
     run.report(settings.model_dump(mode="json"), files)
@@ -81,7 +87,7 @@ def make_study(options: StudyOptions, out: Path) -> Study:
 
 
 def _samples(options: StudyOptions) -> Samples:
-    count = options.samples + options.practice
+    count = options.samples + (PRACTICE if options.practice is None else options.practice)
     first, *others = options.runs
     if is_comparison(first):
         if others:
@@ -112,13 +118,36 @@ def _check_methods(methods: Sequence[str]) -> None:
             )
 
 
-def _rounds(options: StudyOptions, samples: Samples, total: int) -> int:
+def _practice(options: StudyOptions, available: int) -> int:
+    """Count the rounds of practice; of few samples the paper's share, unless they were chosen."""
+    if options.practice is not None:
+        return options.practice
+    share = available * PRACTICE // (PAPER_SAMPLES + PRACTICE)
+    return min(PRACTICE, max(available - options.samples, share))
+
+
+def _few(options: StudyOptions, available: int, practice: int) -> str:
+    """Say that there are fewer samples than a study needs, and what it does instead."""
+    wanted = PRACTICE if options.practice is None else options.practice
+    return (
+        f"{_counted(available)} in all of the methods, and {options.samples + wanted} are needed "
+        f"for {options.samples} that count after {wanted} of practice: here "
+        f"{min(options.samples, available - practice)} count, after {practice} of practice "
+        "(--samples and --practice choose; more sources, poses or test pairs give more)"
+    )
+
+
+def _counted(samples: int) -> str:
+    return "1 sample is" if samples == 1 else f"{samples} samples are"
+
+
+def _rounds(options: StudyOptions, samples: Samples, total: int, practice: int) -> int:
     """Count the rounds of each participant."""
-    counted = total - options.practice
+    counted = total - practice
     if counted < 1:
         raise UsageError(
-            f"--practice {options.practice}: of {samples.available} samples none is left to count; "
-            f"at most --practice {samples.available - 1}"
+            f"--practice {practice}: {_counted(samples.available)} in all of the methods, and none "
+            f"is left to count; at most --practice {samples.available - 1}"
         )
     most = counted * (len(samples.methods) - 1)
     rounds = most if options.rounds is None else options.rounds

@@ -3,11 +3,13 @@
 import csv
 from pathlib import Path
 
+import pytest
 from small_study import write_study
 
 from reidaug.app.study.answers import QUESTIONS
 from reidaug.app.study.export import export_study
 from reidaug.app.study.schedule import SIDES
+from reidaug.errors import UsageError
 
 
 def test_practice_is_kept_apart_and_the_table_counts_the_rest(tmp_path: Path) -> None:
@@ -35,3 +37,12 @@ def test_practice_is_kept_apart_and_the_table_counts_the_rest(tmp_path: Path) ->
     everything = text + "".join(p.read_text() for p in (tmp_path / "out").iterdir())
     assert not any(token in everything for token in tokens)
     assert export_study(study, tmp_path / "out") == text
+
+
+def test_a_table_of_the_users_is_not_overwritten(tmp_path: Path) -> None:
+    study = write_study(tmp_path / "study")
+    (tmp_path / "table6.csv").write_text("mine,alone\n")
+    with pytest.raises(UsageError, match="no export of a study"):
+        export_study(study, tmp_path)
+    assert (tmp_path / "table6.csv").read_text() == "mine,alone\n"
+    assert not (tmp_path / "answers.csv").exists()

@@ -65,6 +65,21 @@ def test_what_cannot_be_is_told_before_a_folder_is_made(
     assert not (tmp_path / "study").exists()
 
 
+def test_of_few_samples_some_are_practice_and_it_is_told(
+    roots: tuple[Path, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = make_study(StudyOptions(roots), tmp_path / "study").settings
+    assert (len(made.samples), made.practice, len(made.practice_samples)) == (15, 3, 3)
+    line = capsys.readouterr().err.splitlines()[0]
+    assert line.startswith("18 samples are in all of the methods, and 97 are needed for 80 that")
+    assert "here 15 count, after 3 of practice" in line
+    make_study(StudyOptions(roots), tmp_path / "study")
+    assert "97 are needed" not in capsys.readouterr().err
+    kept = make_study(StudyOptions(roots, samples=4), tmp_path / "other").settings
+    assert (len(kept.samples), kept.practice) == (4, 14)
+    assert "here 4 count, after 14 of practice" in capsys.readouterr().err
+
+
 def test_methods_have_names_of_their_own(roots: tuple[Path, ...], tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="two methods"):
         make_study(StudyOptions(roots[:1], practice=1), tmp_path / "study")
