@@ -90,3 +90,26 @@ def test_a_recipe_of_aliases_is_one_line_of_the_command(tmp_path) -> None:
         f"reidaug: {recipe}: not valid YAML: more than 200,000 values, with its aliases written "
         "out\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("steps: 4\nseed: 1\nsteps: 7", "key 'steps' is there twice, in lines 1 and 3"),
+        ("a: [1, {b: 1, b: 2}]", "key 'b' is there twice, in lines 1 and 1"),
+        ("a: &x {b: 1, b: 1}\nc: *x", "key 'b' is there twice"),
+        ("steps: 010", "line 1: 010 is no decimal number"),
+        ("a:\n- 1:30", "line 2: 1:30 is no decimal number"),
+        ("rate: 1:30.5", "line 1: 1:30.5 is no decimal number"),
+    ],
+)
+def test_what_is_read_as_something_else_is_refused(text: str, says: str) -> None:
+    with pytest.raises(YamlError, match=says):
+        parse_yaml(text)
+
+
+def test_keys_may_be_equal_in_several_places() -> None:
+    text = "a: &x {k: 1, 1: a}\nb: {k: 2, <<: *x}\nc: {1: a, '1': b}\nd: 0.5\ne: '010'\nf: 00:x"
+    found = parse_yaml(text)
+    assert found["b"] == {"k": 2, 1: "a"}
+    assert found["c"] == {1: "a", "1": "b"}

@@ -28,7 +28,12 @@ UPPER_LEFT_OF_MOST = 0.42  # the same of the median person, of `MANY` or more
 FEW, MANY = 4, 16
 BESIDE = 0.25  # middle of a person from the left edge, or from the right one
 SHARES = 1.5  # greatest coordinate of joints given as shares of the image, 0 to 1
+ABOVE = 0.05  # of a person's height by which a part of the body may be above one it hangs from
+THIN = 0.01  # of the image's width: joints so narrow are on one line
 FAR = 1.0  # image sides that a joint may lie beyond the edge, by a network that guesses
+_LYING = "lie on their side or stand on their head"
+_UP = "have parts of the body above those they hang from"
+_ORDER = "joints have another order: PATN's CSV has OpenPose's 18, COCO its own 17"
 _EXPECTED = "keypoints count pixels of these very files"
 
 # The joints from head to foot: of a person upright, those of a later group are below.
@@ -86,7 +91,8 @@ def misplacement(poses: Pose, sizes: Float[Tensor, "n 2"]) -> Misplacement | Non
 
     They are not where more than `OUTSIDE` of the visible joints are outside their image, or where
     more than half of the people, or a quarter and one more, lie on their side, span less than
-    `LEAST_SPAN` of their image, or have their middle in its upper left or at its side; nor where
+    `LEAST_SPAN` of their image, have legs above their trunk or all joints on one upright line, or
+    have their middle in its upper left or at its side; nor where
     the median of many is, or where more than half have the joints of one person. People with fewer
     than `LEAST_JOINTS` visible joints, or on images with a side below `LEAST_SIDE`, are judged by
     the first of these alone.
@@ -105,7 +111,8 @@ def misplacement(poses: Pose, sizes: Float[Tensor, "n 2"]) -> Misplacement | Non
     for change, advice in _CAUSES:
         if _misplaced(Pose(change(poses, sizes), poses.visible), sizes) is None:
             return Misplacement(what, advice)
-    return Misplacement(what, f"were they made for images of another size? {_EXPECTED}")
+    advice = f"were they made for images of another size? {_EXPECTED}"
+    return Misplacement(what, _ORDER if _UP in what or _LYING in what else advice)
 
 
 def _repeated(poses: Pose) -> str:
@@ -197,7 +204,11 @@ def _odd_people(poses: Pose, sizes: Float[Tensor, "n 2"]) -> Iterator[tuple[int,
     down = _head_to_foot(poses)
     known = down.isfinite().all(1)
     lying = known & ~(down[:, 1] > down[:, 0].abs())
-    yield int(lying.sum()), int(known.sum()), "lie on their side or stand on their head"
+    yield int(lying.sum()), int(known.sum()), _LYING
+    ordered = _out_of_order(poses)
+    yield int(ordered.sum()), total, _UP
+    line = ((high - low)[:, 0] / sides[:, 0] < THIN) & (poses.visible.sum(1) > LEAST_JOINTS)
+    yield int(line.sum()), total, "have all their joints on one upright line"
     middle = (low + high + 1) / 2 / sides
     limit = UPPER_LEFT if total >= FEW else UPPER_LEFT_OF_FEW
     if total >= MANY and (middle.median(0).values < UPPER_LEFT_OF_MOST).all():
@@ -215,14 +226,30 @@ def _box(poses: Pose) -> tuple[Float[Tensor, "n 2"], Float[Tensor, "n 2"]]:
     return low, torch.where(seen, poses.xy, -endless).amax(1)
 
 
+def _levels(poses: Pose) -> Iterator[Float[Tensor, "n 2"]]:
+    """Middles of the visible joints of each part of the body, from head to foot; NaN without."""
+    for joints in _LEVELS:
+        seen = poses.visible[:, joints, None].float()
+        mean = (poses.xy[:, joints] * seen).sum(1) / seen.sum(1).clamp_min(1)
+        yield torch.where(seen.sum(1) > 0, mean, torch.nan)
+
+
+def _out_of_order(poses: Pose) -> Bool[Tensor, " n"]:
+    """Whether parts of the body are above those before them, as where joints have other names."""
+    low, high = _box(poses)
+    lowest = torch.full((len(poses.xy),), -torch.inf)
+    wrong = torch.zeros(len(poses.xy), dtype=torch.bool)
+    for y in (level[:, 1] for level in _levels(poses)):
+        wrong |= y < lowest - ABOVE * (high - low)[:, 1]
+        lowest = torch.where(y > lowest, y, lowest)
+    return wrong
+
+
 def _head_to_foot(poses: Pose) -> Float[Tensor, "n 2"]:
     """Way from the uppermost part of the body that is visible to the lowest one, NaN if one is."""
     first = last = torch.full((len(poses.xy), 2), torch.nan)
-    for joints in _LEVELS:
-        seen = poses.visible[:, joints, None].float()
-        some = seen.sum(1) > 0
-        mean = (poses.xy[:, joints] * seen).sum(1) / seen.sum(1).clamp_min(1)
-        mean = torch.where(some, mean, torch.nan)
+    for mean in _levels(poses):
+        some = ~mean.isnan()
         first, last = torch.where(first.isnan(), mean, first), torch.where(some, mean, last)
     way = last - first
     return torch.where((way == 0).all(1, keepdim=True), torch.nan, way)

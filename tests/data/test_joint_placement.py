@@ -45,6 +45,33 @@ WAYS = {
 }
 
 
+# Joints of other skeletons by the numbers of ours at their places.
+ORDERS = {
+    "COCO's and a neck": [0, 15, 14, 17, 16, 5, 2, 6, 3, 7, 4, 11, 8, 12, 9, 13, 10, 1],
+    "from foot to head": list(range(17, -1, -1)),
+    "limbs by sides": [0, 1, 2, 8, 9, 10, 3, 4, 5, 11, 12, 13, 6, 7, 14, 15, 16, 17],
+    "knees and ankles exchanged": [*range(9), 10, 9, 11, 13, 12, *range(14, 18)],
+}
+
+
+@pytest.mark.parametrize("order", ORDERS)
+@settings(max_examples=10)
+@given(st.integers(3, 40), SEEDS)
+def test_joints_in_another_order_are_refused(order: str, count: int, seed: int) -> None:
+    poses, sizes = standing_people(count, seed, visible=1)
+    wrong = misplacement(Pose(poses.xy[:, ORDERS[order]], poses.visible), sizes)
+    assert wrong is not None
+    assert "another order" in wrong.advice or "y counts" in wrong.advice
+
+
+def test_joints_on_one_upright_line_are_refused() -> None:
+    poses, sizes = standing_people(12, 0)
+    xy = torch.stack((torch.full_like(poses.xy[..., 0], 31.0), poses.xy[..., 1]), -1)
+    wrong = misplacement(Pose(xy, poses.visible), sizes)
+    assert wrong is not None
+    assert wrong.what == "12 of 12 people have all their joints on one upright line"
+
+
 @given(COUNTS, SEEDS, SIZES, st.floats(0.2, 1))
 def test_people_who_stand_are_plausible(
     count: int, seed: int, size: tuple[int, int], visible: float
