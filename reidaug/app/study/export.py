@@ -10,7 +10,8 @@ from reidaug.app.study.table6 import (
     table6_csv,
     table6_text,
 )
-from reidaug.files import write_atomically
+from reidaug.errors import ReidaugError, UsageError
+from reidaug.files import read_text, write_result
 
 ANSWERS_CSV, PRACTICE_CSV, TABLE_CSV = "answers.csv", "practice.csv", "table6.csv"
 
@@ -27,6 +28,7 @@ def export_study(study: Study, out: Path) -> str:
 
     Raises:
         ReidaugError: The answers cannot be read.
+        UsageError: A file of the user's has the name of one of these.
         OSError: The folder cannot be written to.
     """
     with study.answers() as kept:
@@ -38,12 +40,15 @@ def export_study(study: Study, out: Path) -> str:
     practice = [answer for answer in answers if answer.shown.practice]
     counted = [answer for answer in answers if not answer.shown.practice]
     out.mkdir(parents=True, exist_ok=True)
-    for name, text in (
-        (ANSWERS_CSV, answers_csv(counted, names)),
-        (PRACTICE_CSV, answers_csv(practice, names)),
-        (TABLE_CSV, table6_csv(rows)),
-    ):
-        write_atomically(out / name, text.encode())
+    tables = {
+        out / ANSWERS_CSV: answers_csv(counted, names),
+        out / PRACTICE_CSV: answers_csv(practice, names),
+        out / TABLE_CSV: table6_csv(rows),
+    }
+    for path, text in tables.items():
+        _check_free(path, text)
+    for path, text in tables.items():
+        write_result(path, text.encode())
     begun = sum(one.answered > 0 for one in participants)
     finished = sum(one.finished for one in participants)
     return "\n".join(
@@ -58,3 +63,15 @@ def export_study(study: Study, out: Path) -> str:
             f"answers, are in {out}",
         )
     )
+
+
+def _check_free(path: Path, text: str) -> None:
+    """Check that no file, or an earlier export with the columns of this one, has a name."""
+    if not path.exists() and not path.is_symlink():
+        return
+    try:
+        ours = read_text(path).partition("\n")[0] == text.partition("\n")[0]
+    except ReidaugError:
+        ours = False
+    if not ours:
+        raise UsageError(f"{path}: is there already, and no export of a study; name another --out")

@@ -3,11 +3,13 @@
 import csv
 from pathlib import Path
 
+import pytest
 from small_study import write_study
 
 from reidaug.app.study.answers import QUESTIONS
 from reidaug.app.study.export import export_study
 from reidaug.app.study.schedule import SIDES
+from reidaug.errors import UsageError
 
 
 def test_practice_is_kept_apart_and_the_table_counts_the_rest(tmp_path: Path) -> None:
@@ -35,3 +37,19 @@ def test_practice_is_kept_apart_and_the_table_counts_the_rest(tmp_path: Path) ->
     everything = text + "".join(p.read_text() for p in (tmp_path / "out").iterdir())
     assert not any(token in everything for token in tokens)
     assert export_study(study, tmp_path / "out") == text
+
+
+def test_a_file_of_the_users_stays_and_what_a_killed_export_left_is_removed(
+    tmp_path: Path,
+) -> None:
+    study, out = write_study(tmp_path / "study"), tmp_path / "out"
+    export_study(study, out)
+    (out / ".answers.csv.999999999.part").write_text("part")
+    export_study(study, out)
+    assert len([*out.iterdir()]) == 3
+    (out / "answers.csv").unlink()
+    (out / "table6.csv").write_text("mine\n")
+    with pytest.raises(UsageError, match=r"table6\.csv: is there already, and no export"):
+        export_study(study, out)
+    assert {path.name for path in out.iterdir()} == {"practice.csv", "table6.csv"}
+    assert (out / "table6.csv").read_text() == "mine\n"
