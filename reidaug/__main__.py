@@ -1,14 +1,19 @@
 """`python -m reidaug` is `reidaug`."""
 
 import os
+import signal
 import sys
 
 
 def main() -> None:
     """Run the command line as a process of its own, which ends in one line from the start on."""
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # no traceback out of the next imports
     from reidaug.interruptions import end_while_importing
+    from reidaug.streams import make_usable
 
     end_while_importing()
+    make_usable()
     from reidaug.cli import main as run
 
     run()

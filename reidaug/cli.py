@@ -1,5 +1,7 @@
 """The command line: `reidaug COMMAND --help` is the manual."""
 
+import errno
+import os
 import signal
 import sys
 import time
@@ -77,6 +79,9 @@ Try first:
   reidaug augment DATASET --out warps   your crops in the poses of others
 reidaug --help lists all commands, reidaug COMMAND --help what each can do.
 """
+NO_MEMORY = ("can't allocate memory", "can't start new thread", "Cannot allocate memory")
+"""Words of errors of torch and Python about memory that the system does not give."""
+LESS_MEMORY = "end other programs, or take less at a time: fewer --workers, smaller batches"
 COMPLETION = """\
 Completion of commands, options and values: put  eval "$(_REIDAUG_COMPLETE=bash_source reidaug)"
 into ~/.bashrc; in zsh and fish it is zsh_source and fish_source."""
@@ -215,6 +220,8 @@ def _run(argv: list[str]) -> int:
             line += f"{' '.join(argv[:1])} shows which"
         elif isinstance(error, ReidaugError | OSError):
             line = _one_line(error)
+        elif _is_lack_of_memory(error):
+            line = f"not enough memory{f' ({error})' if str(error) else ''}; {LESS_MEMORY}"
         else:
             raise
         if is_verbose():
@@ -226,5 +233,23 @@ def _run(argv: list[str]) -> int:
 
 def _one_line(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
+        if error.filename is None and error.errno == errno.ENOENT and _is_nowhere():
+            return "the current folder was removed; change to one that is there"
         return f"{error.filename or 'file'}: {error.strerror}"
     return " ".join(str(error).split())
+
+
+def _is_nowhere() -> bool:
+    """Whether the current folder is no more."""
+    try:
+        os.getcwd()  # noqa: PTH109 - `Path.cwd` does the same
+    except FileNotFoundError:
+        return True
+    return False
+
+
+def _is_lack_of_memory(error: BaseException) -> bool:
+    """Whether an error is that of Python, torch or the system that memory is not enough."""
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return True
+    return isinstance(error, RuntimeError) and any(word in str(error) for word in NO_MEMORY)

@@ -62,6 +62,29 @@ def write_atomically(path: Path, content: bytes, *, lasting: bool = False) -> No
         partial.write_bytes(content)
 
 
+def write_result(path: Path, content: bytes) -> None:
+    """Write a file among the user's completely, and remove what killed commands left of it.
+
+    Nothing locks such a place: temporary files of processes at work on this machine stay.
+    """
+    for partial in path.parent.glob(".*.part"):
+        if is_partial(partial.name, of=[path.name]) and not _is_at_work(partial):
+            partial.unlink(missing_ok=True)
+    write_atomically(path, content)
+
+
+def _is_at_work(partial: Path) -> bool:
+    """Whether the process that a temporary file is of, by its number, may be at work."""
+    found = _PARTIAL.fullmatch(partial.name)
+    try:
+        os.kill(int(found[1]) if found else 0, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        pass
+    return True
+
+
 @contextmanager
 def atomic_write(path: Path, *, lasting: bool = False) -> Iterator[Path]:
     """Write a file completely or not at all; its folder must exist.
@@ -266,10 +289,21 @@ def read_text(path: Path) -> str:
 
 
 def cache_folder() -> Path:
-    """Return ``$REIDAUG_CACHE``, or ``reidaug`` in ``$XDG_CACHE_HOME`` or in ``~/.cache``."""
-    if folder := os.environ.get("REIDAUG_CACHE"):
-        return Path(folder).expanduser()
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "reidaug"
+    """Return ``$REIDAUG_CACHE``, or ``reidaug`` in ``$XDG_CACHE_HOME`` or in ``~/.cache``.
+
+    Raises:
+        ReidaugError: There is no home folder, or none of the user that ``$REIDAUG_CACHE`` names.
+    """
+    folder = os.environ.get("REIDAUG_CACHE")
+    try:
+        if folder:
+            return Path(folder).expanduser()
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "reidaug"
+    except RuntimeError:
+        whose = f" of {folder.split(os.sep)[0]}" if folder else ""
+        raise ReidaugError(
+            f"there is no home folder{whose}: name a folder for weights in REIDAUG_CACHE"
+        ) from None
 
 
 def summarise_left_out(lines: Sequence[str], total: int, *, what: str = "rows") -> str:

@@ -1,5 +1,6 @@
 """Locks: one run at a time in a folder; the lock of a run that was killed holds nobody up."""
 
+import errno
 import json
 import os
 import socket
@@ -23,7 +24,8 @@ LOCK = ".lock"
 PATIENCE = 3.0
 """Seconds to wait for another run: the workers of a killed one end within them."""
 
-_OPEN = os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
+_OPEN = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
+_NOT_THIS_FILE = (errno.EACCES, errno.EPERM, errno.ELOOP, errno.EISDIR)
 _kept: list["Lock"] | None = None
 _held: weakref.WeakValueDictionary[Path, "Lock"] = weakref.WeakValueDictionary()
 
@@ -118,10 +120,8 @@ def _try(path: Path) -> int | None:
     if fcntl is None:
         return None
     while True:
-        try:
-            descriptor = os.open(path, _OPEN, 0o644)
-        except OSError:
-            return None  # what cannot be written is not changed; whoever tries, says why
+        if (descriptor := _open(path)) is None:
+            return None
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
@@ -140,6 +140,31 @@ def _try(path: Path) -> int | None:
     except OSError:  # a full disk: the lock holds without the name
         pass
     return descriptor
+
+
+def _open(path: Path) -> int | None:
+    """Open the file of a lock; None where nothing can be written to its folder.
+
+    What cannot be written is not changed; whoever tries, says why. In a folder that several users
+    write to, the file may be that of another one: it can be locked where it can be read.
+
+    Raises:
+        ReidaugError: The folder can be written to, and its lock cannot be opened.
+    """
+    try:
+        return os.open(path, os.O_RDWR | os.O_CREAT | _OPEN, 0o644)
+    except OSError as error:
+        if error.errno not in _NOT_THIS_FILE or not os.access(path.parent, os.W_OK | os.X_OK):
+            return None
+    try:
+        return os.open(path, os.O_RDONLY | _OPEN)
+    except FileNotFoundError:
+        return _open(path)  # its run has just ended
+    except OSError as error:
+        raise ReidaugError(
+            f"{path}: cannot be opened ({error.strerror}), and so nobody knows whether another run "
+            "is at work here; remove it if none is"
+        ) from None
 
 
 def _is(path: Path, descriptor: int) -> bool:

@@ -172,3 +172,30 @@ def test_examples_stand_on_lines_of_their_own() -> None:
         command = cli.group.get_command(context, name)
         for found in (command, *getattr(command, "commands", {}).values()):
             assert "\\b" not in found.get_help(click.Context(found)), found.name
+
+
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [
+        (MemoryError(), "not enough memory; end other programs"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried"), "not enough memory"),
+        (RuntimeError("can't start new thread"), "not enough memory (can't start new thread)"),
+    ],
+)
+def test_a_lack_of_memory_is_one_line(error: Exception, says: str, capsys, monkeypatch) -> None:
+    def fail(*arguments: object, **options: object) -> None:
+        raise error
+
+    monkeypatch.setattr(cli.group, "main", fail)
+    assert reidaug("check", "crops") == 1
+    told = capsys.readouterr().err
+    assert told.startswith(f"reidaug: {says}") and told.count("\n") == 1
+
+
+def test_a_current_folder_that_was_removed_is_told(tmp_path: Path, capsys, monkeypatch) -> None:
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    assert reidaug("check", "crops") == 1
+    told = capsys.readouterr().err
+    assert told == "reidaug: the current folder was removed; change to one that is there\n"

@@ -20,6 +20,7 @@ from reidaug.files import (
     remove_partials,
     summarise_left_out,
     write_atomically,
+    write_result,
 )
 
 
@@ -166,6 +167,24 @@ def test_temporary_files_of_some_names_are_removed(tmp_path: Path) -> None:
     assert {path.name for path in tmp_path.iterdir()} == kept
     remove_partials(tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == kept - {".b.csv.7.part"}
+
+
+def test_what_a_killed_command_left_of_a_file_is_removed_and_what_is_being_written_stays(
+    tmp_path: Path,
+) -> None:
+    ended = os.fork() or os._exit(0)
+    os.waitpid(ended, 0)
+    for name in (f".a.csv.{ended}.part", f".b.csv.{ended}.part", ".a.csv.1.part", ".a.csv.x.part"):
+        (tmp_path / name).write_text("h")
+    write_result(tmp_path / "a.csv", b"a")
+    kept = {"a.csv", f".b.csv.{ended}.part", ".a.csv.1.part", ".a.csv.x.part"}
+    assert {path.name for path in tmp_path.iterdir()} == kept
+
+
+def test_without_a_home_folder_the_cache_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REIDAUG_CACHE", "~nobody-of-this-name/weights")
+    with pytest.raises(ReidaugError, match="no home folder of ~nobody-of-this-name: name a folder"):
+        cache_folder()
 
 
 def test_an_error_of_writing_names_the_file(tmp_path: Path) -> None:

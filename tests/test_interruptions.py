@@ -118,3 +118,24 @@ def test_an_interruption_is_found_in_what_it_became() -> None:
             raise SystemError from None
     except SystemError as error:
         assert interruption_in(error) is not None
+
+
+EARLY = """
+import signal, sys, reidaug.__main__ as start
+
+class Interrupted:
+    def find_spec(self, name, path=None, target=None):
+        if name == "reidaug.interruptions":
+            signal.raise_signal(int(sys.argv[1]))
+
+sys.meta_path.insert(0, Interrupted())
+start.main()
+"""
+
+
+@pytest.mark.parametrize("number", WORDS)
+def test_before_anything_is_imported_a_signal_ends_it_without_a_word(
+    number: signal.Signals,
+) -> None:
+    ended = run(EARLY, number)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (-number, "", "")

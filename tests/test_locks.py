@@ -9,6 +9,7 @@ import sys
 import time
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -141,3 +142,24 @@ def test_looking_leaves_nothing_and_takes_nothing_from_oneself(tmp_path: Path) -
     with lock(tmp_path / ".lock", of=tmp_path):
         check_lock(tmp_path)
         assert (tmp_path / ".lock").exists()
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize(
+    ("mode", "says"),
+    [(0o644, "another run is at work"), (0o600, r"\.lock: cannot be opened \(Permission denied\)")],
+)
+def test_the_lock_of_another_user_counts(mode: int, says: str) -> None:
+    if os.geteuid():
+        pytest.skip("only root can be another user")
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o777)
+        with another_run(folder):
+            (folder / LOCK).chmod(mode)
+            os.seteuid(65534)
+            try:
+                with pytest.raises(ReidaugError, match=says):
+                    lock(folder / LOCK, of=folder)
+            finally:
+                os.seteuid(0)

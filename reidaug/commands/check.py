@@ -13,7 +13,7 @@ from reidaug.commands.pages import leave_page
 from reidaug.data.loose_crops import find_crops
 from reidaug.dataset_check.checkup import check_dataset
 from reidaug.errors import ReidaugError, UsageError
-from reidaug.files import check_writable, read_text, write_atomically
+from reidaug.files import check_writable, read_text, write_result
 from reidaug.machine import cores
 from reidaug.runs import counter
 
@@ -75,7 +75,7 @@ def command(
         )
     if report is not None:
         content = json.dumps(checkup.as_dict(), indent=1, allow_nan=False) + "\n"
-        write_atomically(report, content.encode())
+        write_result(report, content.encode())
         leave_page(report, report.with_suffix(".html"))
     for line in checkup.lines():
         click.echo(line)

@@ -18,6 +18,10 @@ class SafePath(click.Path):
         """Make a `Path` of a command's argument; `UsageError` where it is none."""
         path = Path(os.fsdecode(super().convert(value, param, ctx)))
         try:
+            path.expanduser()
+        except RuntimeError:
+            raise UsageError(f"{printable(path)}: there is no such user") from None
+        try:
             path.stat()
         except OSError as error:
             if error.errno == errno.ELOOP:

@@ -8,7 +8,14 @@ from reidaug import __version__
 from reidaug.checksums import SUMS
 from reidaug.errors import ReidaugError, UsageError
 from reidaug.experiments.demo_report import demo_of
-from reidaug.files import check_writable, checksum, checksum_of, read_text, write_atomically
+from reidaug.files import (
+    check_writable,
+    checksum,
+    checksum_of,
+    read_text,
+    write_atomically,
+    write_result,
+)
 from reidaug.machine import describe
 from reidaug.report.demo_page import demo_content
 from reidaug.report.page import GENERATOR, Page, render_page
@@ -69,7 +76,7 @@ def write_page(paths: Sequence[Path], out: Path) -> int:
     """
     check_page(out)
     content = report_page(paths).encode()
-    write_atomically(out, content)
+    write_result(out, content)
     return len(content)
 
 

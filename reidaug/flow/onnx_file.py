@@ -10,7 +10,7 @@ from torch import Tensor
 
 from reidaug import __version__
 from reidaug.errors import UsageError
-from reidaug.files import check_writable, write_atomically
+from reidaug.files import check_writable, write_result
 from reidaug.flow.builtin import INSIDE, UNTRAINED
 from reidaug.flow.checkpoint import WEIGHTS, trained_size
 from reidaug.flow.estimator import NamedFlow
@@ -65,7 +65,7 @@ def export(
     content = write_graph(estimator, label(flow), size=size, opset=opset, about=about(flow))
     rows = parity(content, estimator, pose, outline)
     told = open_session(content).get_outputs()
-    write_atomically(out, content)
+    write_result(out, content)
     shapes = {value.name: " x ".join(map(str, value.shape)) for value in told}
     return Exported(len(content), shapes, rows)
 

@@ -170,11 +170,12 @@ def training_blocks(records: Sequence[Mapping[str, Any]], key: str = "loss") -> 
     found: dict[str, dict[Place, float]] = {}
     for record in records:
         stage, step, value = record.get("stage"), record.get("step"), record.get(key)
-        numbers = isinstance(step, int | float) and isinstance(value, int | float)
+        seed, turn = record.get("seed") or 0, record.get("round") or 0
+        numbers = all(isinstance(one, int | float) for one in (step, value, seed, turn))
         if not isinstance(stage, str) or step is None or value is None or not numbers:
             continue
         part = str(record.get("part") or "~")  # those with a name come before the rest
-        place = (record.get("seed") or 0, record.get("round") or 0, part, float(step))
+        place = (seed, turn, part, float(step))
         found.setdefault(stage, {})[place] = float(value)
     lines = {stage: _one_after_another(found[stage]) for stage in sorted(found)}
     if not any(len(points) > 1 for points in lines.values()):

@@ -73,16 +73,19 @@ def page_of(record: RunRecord, *, pixels: int = SHEET_PIXELS) -> RunPage:
         raise ReidaugError(
             f"{record.path}: a run of {record.kind!r}, of which no page is made; of {known} one is"
         )
-    if make is None or not record.finished:
-        return RunPage(f"{record.kind}: not finished", (), [*_so_far(record)])
     try:
+        if make is None or not record.finished:
+            return RunPage(f"{record.kind}: not finished", (), [*_so_far(record)])
         shown = make(record, pixels)
-    except (ValidationError, KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        return shown._replace(sections=[*shown.sections, *recipe_sections(record)])
+    except (
+        ValidationError, KeyError, TypeError, ValueError, AttributeError, IndexError,
+        ArithmeticError,
+    ) as error:  # fmt: skip
         what = f"{type(error).__name__}: {error}".splitlines()[0]
         raise ReidaugError(
-            f"{record.path}: its report is damaged, or of another version ({what})"
+            f"{record.path}: its report, log or recipe is damaged, or of another version ({what})"
         ) from None
-    return shown._replace(sections=[*shown.sections, *recipe_sections(record)])
 
 
 def _so_far(record: RunRecord) -> list[Section]:

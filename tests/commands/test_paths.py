@@ -20,6 +20,7 @@ def test_paths_that_no_report_can_hold_are_refused(tmp_path: Path) -> None:
         (tmp_path / "loop", "a link that leads round in a circle"),
         (tmp_path / os.fsdecode(b"a\xff"), "not UTF-8 or with a line break"),
         (tmp_path / ("a" * 300), "File name too long"),
+        ("~nobody-of-this-name/crops", "there is no such user"),
     ):
         with pytest.raises(UsageError, match=why):
             CliRunner().invoke(show, [str(path)], catch_exceptions=False)

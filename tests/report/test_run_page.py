@@ -108,3 +108,15 @@ def test_large_pictures_are_made_smaller(runs: dict[str, Path]) -> None:
     assert small.source.startswith("data:image/jpeg")
     with pytest.raises(ReidaugError, match="not readable as a picture"):
         scaled(runs["check"], "no picture", 100)
+
+
+def test_a_damaged_log_is_drawn_as_far_as_it_can_be_read(tmp_path: Path) -> None:
+    good = [{"step": k, "loss": 1 / k} for k in (1, 2)]
+    bad = [[], {}, "x", None, True, 10**400, [1]]
+    log = [*good, *({"step": 3, "loss": value} for value in bad)]
+    log += [{"step": value, "loss": 1.0} for value in bad]
+    log += [{"stage": "start", "seed": value, "step": 3, "loss": 0.5} for value in bad]
+    for kind in ("finetune-eval", "train-flow"):
+        reader = check_self_contained(page(write_run(tmp_path / kind, kind, None, log)))
+        assert f"{kind}: this run is not finished" in reader.text
+        assert "Training curves" in reader.text

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from reidaug.app.study.schedule import Round, Side
 from reidaug.errors import ReidaugError, UsageError
@@ -88,12 +88,13 @@ class Answers:
     Args:
         path: The database.
         make: Whether to make it where it is missing.
+        of: Number of the study, from 1 to 2^31 - 1; the database is marked with it.
 
     Raises:
-        ReidaugError: It is missing, damaged or no such database.
+        ReidaugError: It is missing, empty, damaged, no such database, or that of another study.
     """
 
-    def __init__(self, path: Path, *, make: bool = False) -> None:
+    def __init__(self, path: Path, *, make: bool = False, of: int = 1) -> None:
         self._path = path
         self._lock = threading.Lock()
         if not make and not path.is_file():
@@ -102,10 +103,36 @@ class Answers:
             self._rows = sqlite3.connect(
                 path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
             )
-            # An acknowledged answer survives the end of the process (WAL) and of power (FULL).
-            for pragma in _PRAGMAS:
-                self._rows.execute(f"PRAGMA {pragma}")
-            self._rows.executescript(_TABLES)
+        try:
+            with self._named():
+                self._prepare(make, of)
+        except BaseException:
+            self._rows.close()
+            raise
+
+    def _prepare(self, make: bool, of: int) -> None:
+        """Check the database, or make its tables."""
+        # An acknowledged answer survives the end of the process (WAL) and of power (FULL).
+        for pragma in _PRAGMAS:
+            self._rows.execute(f"PRAGMA {pragma}")
+        names = {name for (name,) in self._rows.execute("SELECT name FROM sqlite_master")}
+        marked, empty = self._value("PRAGMA user_version"), not names
+        if marked not in (0, of):
+            raise ReidaugError(f"{self._path}: holds the answers of another study; put its own back")
+        if not (make and empty) and not names.issuperset(("participants", "rounds", "answers")):
+            raise ReidaugError(
+                f"{self._path}: holds no participants and answers, or lost them; put a copy of it "
+                "back, or remove it and run reidaug study new again, which invites anew"
+            )
+        if (flaw := self._value("PRAGMA quick_check(1)")) != "ok":
+            raise sqlite3.DatabaseError(flaw)
+        if empty:
+            self._rows.executescript(f"BEGIN; {_TABLES} PRAGMA user_version = {of}; COMMIT")
+        elif not marked:
+            self._rows.execute(f"PRAGMA user_version = {of}")
+
+    def _value(self, question: str) -> Any:
+        return self._rows.execute(question).fetchone()[0]
 
     def __enter__(self) -> "Answers":
         return self
@@ -242,15 +269,19 @@ class Answers:
             self._rows.execute("BEGIN IMMEDIATE")
             try:
                 yield
+                self._rows.execute("COMMIT")
             except BaseException:
-                self._rows.execute("ROLLBACK")
+                if self._rows.in_transaction:  # a full disk ends it
+                    self._rows.execute("ROLLBACK")
                 raise
-            self._rows.execute("COMMIT")
 
     @contextmanager
     def _named(self) -> Iterator[None]:
         """Name the file in errors of the database."""
         try:
             yield
-        except sqlite3.Error as error:
+        except (sqlite3.OperationalError, sqlite3.ProgrammingError) as error:
             raise ReidaugError(f"{self._path}: {error}") from error
+        except (sqlite3.Error, UnicodeDecodeError) as error:
+            what = error if isinstance(error, sqlite3.Error) else "no UTF-8 text"
+            raise ReidaugError(f"{self._path}: damaged ({what}); put a copy of it back") from error

@@ -11,7 +11,7 @@ from reidaug.app.study.table6 import (
     table6_text,
 )
 from reidaug.errors import ReidaugError, UsageError
-from reidaug.files import read_text, write_atomically
+from reidaug.files import read_text, write_result
 
 ANSWERS_CSV, PRACTICE_CSV, TABLE_CSV = "answers.csv", "practice.csv", "table6.csv"
 
@@ -48,7 +48,7 @@ def export_study(study: Study, out: Path) -> str:
         _check_own(file, text)
     out.mkdir(parents=True, exist_ok=True)
     for file, text in tables.items():
-        write_atomically(file, text.encode())
+        write_result(file, text.encode())
     begun = sum(one.answered > 0 for one in participants)
     finished = sum(one.finished for one in participants)
     return "\n".join(

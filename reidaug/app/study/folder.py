@@ -12,6 +12,7 @@ from reidaug.app.study.schedule import Design, Round, plan
 from reidaug.checksums import SUMS, Checksums, describe
 from reidaug.errors import ReidaugError
 from reidaug.files import read_text
+from reidaug.fingerprint import digest_of
 
 ANSWERS = "answers.sqlite"
 IMAGES = "images"
@@ -63,7 +64,15 @@ class Study(NamedTuple):
         path = self.path / ANSWERS
         if make and not path.exists():
             os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
-        return Answers(path, make=make)
+        return Answers(path, make=make, of=self.number)
+
+    @property
+    def number(self) -> int:
+        """Number that its answers are marked with: of what they refer to, from 1 to 2^31 - 1."""
+        own = self.settings
+        samples = (own.samples, own.practice_samples)
+        digest = digest_of(own.methods, *samples, own.rounds, own.practice, own.seed)
+        return int(digest, 16) % (2**31 - 1) + 1
 
     def sample_name(self, sample: int) -> str:
         """Return the name of a sample by its number."""

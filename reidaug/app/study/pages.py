@@ -113,7 +113,10 @@ class _Pages:
         except IndexError:
             raise HTTPException(404) from None
         method = {"left": shown.left, "right": shown.right}.get(image, image)
-        content = await run_in_threadpool(self._study.image(shown.sample, method).read_bytes)
+        try:
+            content = await run_in_threadpool(self._study.image(shown.sample, method).read_bytes)
+        except OSError as error:
+            raise HTTPException(503, "an image of the study cannot be read now") from error
         return Response(
             content, media_type="image/png", headers={"Cache-Control": "private, max-age=3600"}
         )

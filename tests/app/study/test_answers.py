@@ -1,5 +1,7 @@
 """The answers of a study in their database."""
 
+import resource
+import signal
 import sqlite3
 import threading
 from pathlib import Path
@@ -136,9 +138,55 @@ def test_a_file_that_is_no_study_s_is_one_line(tmp_path: Path, content: bytes | 
     path = tmp_path / ANSWERS
     if content is not None:
         path.write_bytes(content)
-    if content == b"":
-        with Answers(path) as kept:  # SQLite's empty database
-            assert kept.participants() == []
-        return
     with pytest.raises(ReidaugError, match=ANSWERS):
         Answers(path)
+
+
+def test_answers_that_were_lost_or_are_of_another_study_are_no_answers(tmp_path: Path) -> None:
+    study, other = write_study(tmp_path / "a"), write_study(tmp_path / "b", rounds=4)
+    file = study.path / ANSWERS
+    for content, says in (
+        (b"", "holds no participants and answers, or lost them"),
+        (b"S", "holds no participants and answers, or lost them"),
+        ((other.path / ANSWERS).read_bytes(), "holds the answers of another study"),
+        (file.read_bytes()[:-4096], r"damaged \(.*\); put a copy of it back"),
+        (file.read_bytes().replace(b"TABLE", b"T\xffBLE"), r"damaged \(.*\); put a copy of it back"),
+    ):
+        file.write_bytes(content)
+        with pytest.raises(ReidaugError, match=says) as told:
+            study.answers()
+        assert str(told.value).startswith(str(file)) and "\n" not in str(told.value)
+    file.write_bytes(b"")  # of `study new`, killed before it made the tables
+    with study.answers(make=True) as kept:
+        assert kept.participants() == []
+
+
+def test_a_value_that_no_answer_has_is_damage(study: Study) -> None:
+    with study.answers() as kept:
+        kept.answer(kept.participants()[0], 0, "right")
+    file = study.path / ANSWERS
+    at = file.read_bytes().rindex(b"right")
+    with file.open("r+b") as content:
+        content.seek(at)
+        content.write(b"wrong")
+    with pytest.raises(ReidaugError, match="damaged"):
+        study.answers()
+
+
+def test_a_full_disk_keeps_what_was_acknowledged_and_goes_on(study: Study) -> None:
+    with study.answers() as kept:
+        one = kept.answer(kept.participants()[0], 0, "left")
+        ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+        full = Path(f"{study.path / ANSWERS}-wal").stat().st_size
+        resource.setrlimit(resource.RLIMIT_FSIZE, (full, limits[1]))
+        try:
+            for _ in range(2):
+                with pytest.raises(ReidaugError, match="disk"):
+                    kept.answer(one, 1, "left")
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+            signal.signal(signal.SIGXFSZ, ignored)
+        with study.answers() as elsewhere:
+            assert [len([*kept]), len([*elsewhere])] == [1, 1]
+        assert kept.answer(one, 1, "left").answered == 2

@@ -39,10 +39,17 @@ def test_practice_is_kept_apart_and_the_table_counts_the_rest(tmp_path: Path) ->
     assert export_study(study, tmp_path / "out") == text
 
 
-def test_a_table_of_the_users_is_not_overwritten(tmp_path: Path) -> None:
-    study = write_study(tmp_path / "study")
-    (tmp_path / "table6.csv").write_text("mine,alone\n")
-    with pytest.raises(UsageError, match="no export of a study"):
-        export_study(study, tmp_path)
-    assert (tmp_path / "table6.csv").read_text() == "mine,alone\n"
-    assert not (tmp_path / "answers.csv").exists()
+def test_a_file_of_the_users_stays_and_what_a_killed_export_left_is_removed(
+    tmp_path: Path,
+) -> None:
+    study, out = write_study(tmp_path / "study"), tmp_path / "out"
+    export_study(study, out)
+    (out / ".answers.csv.999999999.part").write_text("part")
+    export_study(study, out)
+    assert len([*out.iterdir()]) == 3
+    (out / "answers.csv").unlink()
+    (out / "table6.csv").write_text("mine\n")
+    with pytest.raises(UsageError, match=r"table6\.csv: is there already, and no export"):
+        export_study(study, out)
+    assert {path.name for path in out.iterdir()} == {"practice.csv", "table6.csv"}
+    assert (out / "table6.csv").read_text() == "mine\n"

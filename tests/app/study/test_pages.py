@@ -3,6 +3,7 @@
 import http.client
 import json
 import re
+import shutil
 import threading
 import time
 import urllib.error
@@ -197,6 +198,16 @@ def test_hostile_requests_get_no_5xx_and_change_nothing(
     assert "nosniff" in answer.headers["x-content-type-options"]
     if method != "POST" or answer.status_code != 200:
         assert participant(study, 6) == one
+
+
+def test_an_image_that_is_gone_is_503_and_no_traceback(tmp_path: Path) -> None:
+    own = write_study(tmp_path / "study")
+    with TestClient(study_application(own), base_url="http://127.0.0.1") as client:
+        one = participant(own, 0)
+        shutil.rmtree(own.path / "images")
+        got = client.get(f"/study/{one.token}/0/left", headers=JSON)
+    assert got.status_code == 503
+    assert "cannot be read now" in got.json()["error"]
 
 
 def test_a_database_that_fails_is_503_and_no_traceback(tmp_path: Path) -> None:
