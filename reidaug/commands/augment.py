@@ -14,6 +14,7 @@ from reidaug.augment.quality import POOR
 from reidaug.augment.warp_sheet import SHEET
 from reidaug.commands import options
 from reidaug.commands.pages import leave_page
+from reidaug.data.layouts import LAYOUTS
 from reidaug.flow.builtin import SHIPPED, SURFACE, UNTRAINED, named_flow
 from reidaug.jobs import BACKENDS
 from reidaug.recipes import resolve
@@ -48,7 +49,11 @@ def _take_paper(context: click.Context, option: click.Parameter, chosen: bool) -
     + " ".join(f"--{name.replace('_', '-')} {value}" for name, value in PAPER_FLAGS.items())
     + ". Options that are given count.",
 )
-@options.of_recipe(AugmentOptions, choices={"background": BACKGROUNDS}, leave_out=("jpeg_quality",))
+@options.of_recipe(
+    AugmentOptions,
+    choices={"background": BACKGROUNDS, "layout": LAYOUTS},
+    leave_out=("jpeg_quality",),
+)
 @options.workers
 @options.choice(
     "--backend",

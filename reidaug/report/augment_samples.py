@@ -128,7 +128,9 @@ def _samples(
     rows: Sequence[tuple[str, str, int]],
 ) -> list[WarpSample]:
     """Estimate the flows of some warps again."""
-    found, _ = read_training(Path(recipe["dataset"]), pattern=options.pattern, allow_left_out=True)
+    found, _ = read_training(
+        Path(recipe["dataset"]), pattern=options.pattern, layout=options.layout, allow_left_out=True
+    )
     people = {person.key: person for person in found.train}
     flow = named_flow(str(recipe["flow"]))
     estimator = flow.estimator()

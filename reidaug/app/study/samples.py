@@ -162,9 +162,9 @@ def _sources(roots: Mapping[str, Path], names: set[str], dataset: Path | None) -
     recipes = {root: stored_recipe(root) for root in roots.values()}
     first = next(iter(recipes))
     place = dataset or Path(str(recipes[first].get("dataset", "")))
-    pattern = recipes[first].get("pattern")
+    pattern, layout = (recipes[first].get(key) for key in ("pattern", "layout"))
     try:
-        crops = read_training(place, pattern=pattern, allow_left_out=True)[0].train
+        crops = read_training(place, pattern=pattern, layout=layout, allow_left_out=True)[0].train
     except ReidaugError as error:
         raise UsageError(f"{error}; name the dataset of the warps with --dataset") from None
     found = {person.key: person.path for person in crops if person.key in names}
