@@ -37,7 +37,7 @@ def check_strangers(
     Raises:
         ReidaugError: A file of the name of a warp or of a copy is of no run; the first are named.
     """
-    folder = job.out / TRAIN
+    folder = job.folder
     if not folder.is_dir():
         return
     there = {*files_in(folder)}
@@ -45,7 +45,7 @@ def check_strangers(
     originals = {name: one.path for one in reversed(copied) if (name := base_name(one)) in there}
     left = {*warps_among(there, sources), *originals}
     known = Checksums(job.out / SUMS).read() or {}
-    left.difference_update(name.removeprefix(f"{TRAIN}/") for name in known)
+    left.difference_update(name.removeprefix(f"{job.train}/") for name in known)
     if job.records.damaged(ORIGINALS):
         copies = {*originals} & left
         left.difference_update(n for n in copies if shows_copy(folder / n, originals[n]))
@@ -71,9 +71,17 @@ def remove_former(job: WarpJob, chunks: int) -> None:
     for index, record in _records(job) if former else ():
         former.difference_update(record.names if record and index < chunks else ())
     for name in former:
-        (job.out / TRAIN / name).unlink(missing_ok=True)
+        (job.folder / name).unlink(missing_ok=True)
+    _remove_empty({(job.folder / name).parent for name in former} - {job.folder})
     for index in past:
         _forget(job, index, whole=index >= chunks)
+
+
+def _remove_empty(folders: set[Path]) -> None:
+    """Remove folders of persons that have no warp any more."""
+    for folder in folders:
+        if folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()
 
 
 def _forget(job: WarpJob, index: int, *, whole: bool) -> None:
@@ -85,9 +93,10 @@ def _forget(job: WarpJob, index: int, *, whole: bool) -> None:
         job.records.write(index, record._replace(former=())._asdict())
 
 
-def remove_leftovers(out: Path) -> None:
-    """Remove what a killed run left half written in an augmented dataset."""
-    for folder in (out, out / TRAIN, out / RECORDS):
+def remove_leftovers(out: Path, train: str = TRAIN) -> None:
+    """Remove what a killed run left half written in an augmented dataset; ``train``: its warps."""
+    people = [path for path in (out / train).glob("*") if path.is_dir()] if train != TRAIN else []
+    for folder in (out, out / train, *people, out / RECORDS):
         remove_partials(folder)
 
 

@@ -78,9 +78,9 @@ def frame_of(name: str) -> Frame | None:
 def warp_name(name: str, pose: int) -> str:
     """Name a warp of an image, such as ``0002_c1s1_000451_03_w07.jpg`` for target pose 7.
 
-    Every toolkit still reads person and camera from it.
+    Every toolkit still reads person and camera from it. A folder before the name stays.
     """
-    return f"{Path(name).stem}_w{pose:02d}.jpg"
+    return f"{name.removesuffix(Path(name).suffix)}_w{pose:02d}.jpg"
 
 
 def warp_source(name: str) -> tuple[str, int] | None:

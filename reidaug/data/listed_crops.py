@@ -1,7 +1,7 @@
 """Crops that lists name, as MSMT17's do: a path below a folder and a person on each line."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
@@ -58,6 +58,11 @@ def read_lists(
         check_left_out(path, wrong, total, allowed=allow_left_out, advice=advice)
     read = [(p.path, Reading(str(p.pid), str(p.camid))) for p in people]
     return ListedCrops(tuple(people), tuple(left_out), examples(read, in_folders=False))
+
+
+def list_lines(people: Mapping[str, int]) -> str:
+    """Write the list of a split: a line for each file below its folder, with the person."""
+    return "".join(f"{name} {pid}\n" for name, pid in sorted(people.items()))
 
 
 def _read(folder: Path, path: Path, *, keep_places: bool) -> tuple[list[Person], list[str]]:
