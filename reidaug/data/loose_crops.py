@@ -21,7 +21,11 @@ class FoundCrops(NamedTuple):
 
 
 def find_crops(
-    dataset: Path, *, pattern: str | None = None, layout: str | None = None
+    dataset: Path,
+    *,
+    pattern: str | None = None,
+    layout: str | None = None,
+    one_split: bool = False,
 ) -> FoundCrops:
     """Find the root of a dataset, or else a folder of crops.
 
@@ -30,6 +34,7 @@ def find_crops(
         pattern: Regular expression that reads person and camera from names.
         layout: A layout of `reidaug.data.layouts.LAYOUTS`, see
             `reidaug.data.dataset_roots.find_dataset`.
+        one_split: Whether one split of a root may count as a folder of crops.
 
     Raises:
         ReidaugError: There is no such folder, or it is one split of a root.
@@ -41,7 +46,8 @@ def find_crops(
         return FoundCrops(DatasetRoot(find_root(dataset, kind), rule), is_root=True)
     except ReidaugError:
         loose = kind is None or kind.loose
-        if not loose or dataset.name in SPLITS or not dataset.expanduser().is_dir():
+        split = dataset.name in SPLITS and not one_split
+        if not loose or split or not dataset.expanduser().is_dir():
             raise
         return FoundCrops(DatasetRoot(dataset.expanduser(), rule), is_root=False)
 

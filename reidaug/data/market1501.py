@@ -28,7 +28,7 @@ from reidaug.data.named_crops import (
     names_expected,
     read_crops,
 )
-from reidaug.data.tracklets import read_test_frames
+from reidaug.data.tracklets import read_query_frames
 from reidaug.errors import ReidaugError
 
 __all__ = (
@@ -164,7 +164,7 @@ def scan_split(place: DatasetRoot, split: str) -> SplitFiles:
 
 def _test_part(root: Path, split: str, tracks: Tracks, files: SplitFiles) -> SplitFiles:
     """Take queries, or gallery, of the crops of a test folder that holds both."""
-    frames = read_test_frames(root, tracks)
+    frames = read_query_frames(root, tracks)
     if split == QUERY:
         people = [person for person in files.people if person.path.name in frames.queries]
     else:

@@ -4,6 +4,7 @@ MARS and MEVID name tracklets as queries. Here crops are searched for, so the fi
 tracklet is the query, its other frames are left out, and all other frames are the gallery.
 """
 
+import warnings
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,17 +16,17 @@ from reidaug.data.layouts import Tracks
 from reidaug.errors import ReidaugError
 from reidaug.files import check_regular, read_text
 
+MOST = 2**48  # beyond are no numbers of lines, persons or cameras
 
-class TestFrames(NamedTuple):
-    """Frames of a test folder, by file name."""
 
-    __test__ = False  # for pytest
+class QueryFrames(NamedTuple):
+    """Frames of the query tracklets of a test folder, by file name."""
 
     queries: frozenset[str]  # the first frame of each query tracklet
     others: frozenset[str]  # the other frames of these
 
 
-def read_test_frames(root: Path, tracks: Tracks) -> TestFrames:
+def read_query_frames(root: Path, tracks: Tracks) -> QueryFrames:
     """Read which frames are queries.
 
     Args:
@@ -53,19 +54,20 @@ def read_test_frames(root: Path, tracks: Tracks) -> TestFrames:
             )
         queries.add(names[first])
         others.update(names[first + 1 : last + 1])
-    return TestFrames(frozenset(queries), frozenset(others - queries))
+    return QueryFrames(frozenset(queries), frozenset(others - queries))
 
 
 def _numbers(path: Path) -> Int[ndarray, "..."]:
     """Read whole numbers from text, or from the one array of a MATLAB file."""
     check_regular(path)
     try:
-        values = _array_of(path) if path.suffix == ".mat" else np.loadtxt(path, ndmin=1)
+        with warnings.catch_warnings(action="ignore"):  # of empty files
+            values = _array_of(path) if path.suffix == ".mat" else np.loadtxt(path, ndmin=1)
         numbers = np.asarray(values, dtype=np.float64)
-        if numbers.size and not (np.isfinite(numbers).all() and (numbers % 1 == 0).all()):
+        if not (np.abs(numbers) < MOST).all() or (numbers % 1).any():
             raise ValueError
         return numbers.astype(np.int64)
-    except (OSError, ValueError, TypeError, KeyError, IndexError, NotImplementedError, MemoryError):
+    except Exception:  # scipy raises what it likes about files that are none of MATLAB's
         raise ReidaugError(f"{path}: not readable as a table of whole numbers") from None
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from reidaug.experiments.arms import ExperimentOptions, Side
+from reidaug.experiments.arms import ExperimentOptions, LayoutName, Side
 from reidaug.experiments.cluster_views import ClusterViews
 from reidaug.recipes import LARGEST_BATCH, Count, Positive, Rate, Steps
 from reidaug.reid.crop_transforms import CropTransforms

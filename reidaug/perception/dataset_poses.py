@@ -90,7 +90,7 @@ def crops_of(
     for name in names:
         if name not in SPLITS:
             raise UsageError(f"--splits {name}: there are train, query and gallery")
-    place, is_root = find_crops(dataset, pattern=pattern, layout=layout)
+    place, is_root = find_crops(dataset, pattern=pattern, layout=layout, one_split=True)
     own = pattern is not None or place.layout is not None
     if not is_root:
         return _list(place.folder, crops_in(place.folder), place.rule, allow_left_out, own=own)
