@@ -67,7 +67,8 @@ def command(
 
     DATASET is a Market-1501 root, or any folder of crops. OUT becomes a Market-1501 root:
     bounding_box_train holds the warps, named 0002_c1s1_000451_03_w07.jpg after their source and
-    pose; query and bounding_box_test are links. Beside them: manifest.parquet (where each file
+    pose; query and bounding_box_test are links. A dataset in another --layout gives OUT that
+    layout. Beside them: manifest.parquet (where each file
     comes from, and its quality), poses.json, contact_sheet.png, left_out.txt, and report.html,
     a page of it all (extra 'plots'). The same command
     goes on after an interruption; the same inputs give the same bytes.

@@ -18,7 +18,6 @@ from reidaug.data.layouts import (
     TRAIN,
     Layout,
     check_names,
-    find_layout_root,
 )
 from reidaug.data.listed_crops import LISTS
 from reidaug.data.named_crops import FOLDERS, NameRule
@@ -102,7 +101,7 @@ def layout_of(
         return LAYOUTS[layout]
     if pattern is not None:
         return None
-    kept = stored_recipe(root)
+    kept = stored_recipe(root.expanduser())
     if kept.get("command") == "augment" and kept.get("layout") in LAYOUTS:
         return LAYOUTS[str(kept["layout"])]
     return recognise(root.expanduser())
@@ -120,7 +119,7 @@ def find_root(root: Path, layout: Layout | None = None) -> Path:
         UsageError: A layout's folders are not there.
     """
     if layout is not None:
-        return find_layout_root(root, layout)
+        return _find_layout_root(root, layout)
     root = root.expanduser()
     if not root.is_dir():
         what = "a file, and no folder" if root.is_file() else "no such folder"
@@ -165,6 +164,28 @@ def recognise(root: Path) -> Layout | None:
         options = " or ".join(f"--layout {layout.name}" for layout in fitting)
         raise UsageError(f"{root}: folders and names fit several layouts; {options} decides")
     return fitting[0]
+
+
+def _find_layout_root(root: Path, layout: Layout) -> Path:
+    """Find the folder in which a layout's splits are: the given one, or one of its usual folders.
+
+    Raises:
+        ReidaugError: There is no such folder.
+        UsageError: The layout's folders are not there; what was looked for, and what fits, is told.
+    """
+    root = root.expanduser()
+    if not root.is_dir():
+        what = "a file, and no folder" if root.is_file() else "no such folder"
+        raise ReidaugError(f"{root}: {what}; --layout {layout.name} looks for {layout.parts()}")
+    for below in ("", *layout.below):
+        if layout.lies_in(root / below):
+            return root / below
+    others = [name for name, other in LAYOUTS.items() if _fits(other, root)]
+    fits = f"what is here fits --layout {' or '.join(others)}" if others else "no layout fits"
+    raise UsageError(
+        f"{root}: --layout {layout.name} looks for {layout.parts()}, as in {layout.example}, and "
+        f"none is here; {fits}"
+    )
 
 
 def _fits(layout: Layout, root: Path) -> bool:

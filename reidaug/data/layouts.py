@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from reidaug.data.crop_names import JUNK, Reading, is_id, spelled
-from reidaug.errors import ReidaugError, UsageError, unknown
+from reidaug.errors import UsageError, unknown
 
 TRAIN, QUERY, GALLERY = SPLITS = ("bounding_box_train", "query", "bounding_box_test")
 
@@ -276,25 +276,3 @@ def check_names(pattern: str | None, layout: str | None) -> None:
                 f"layout {layout} and pattern {pattern!r} exclude each other: a layout has names "
                 "of its own"
             )
-
-
-def find_layout_root(root: Path, layout: Layout) -> Path:
-    """Find the folder in which a layout's splits are: the given one, or one of its usual folders.
-
-    Raises:
-        ReidaugError: There is no such folder.
-        UsageError: The layout's folders are not there; what was looked for, and what fits, is told.
-    """
-    root = root.expanduser()
-    if not root.is_dir():
-        what = "a file, and no folder" if root.is_file() else "no such folder"
-        raise ReidaugError(f"{root}: {what}; --layout {layout.name} looks for {layout.parts()}")
-    for below in ("", *layout.below):
-        if layout.lies_in(root / below):
-            return root / below
-    others = [name for name, other in LAYOUTS.items() if other.lies_in(root)]
-    fits = f"the folders fit --layout {' or '.join(others)}" if others else "no layout fits"
-    raise UsageError(
-        f"{root}: --layout {layout.name} looks for {layout.parts()}, as in {layout.example}, and "
-        f"none is here; {fits}"
-    )

@@ -138,7 +138,7 @@ def names_read(dataset: ReIDDataset) -> str:
 
 def reading_line(layout: str, examples: Sequence[str]) -> str:
     """Say how names are read: ``layout`` of `LAYOUTS` or empty, and what was read from some."""
-    how = f"as {LAYOUTS[layout].title}'s (--layout {layout})" if layout else "so"
+    how = f"as in {LAYOUTS[layout].title} (--layout {layout})" if layout else "so"
     return f"names are read {how}: {'; '.join(examples)}"
 
 

@@ -20,7 +20,7 @@ from reidaug.data.market1501 import (
     ReIDDataset,
     read_market1501,
 )
-from reidaug.errors import ReidaugError
+from reidaug.errors import ReidaugError, UsageError
 from reidaug.experiments.arms import Arm, ExperimentOptions
 from reidaug.experiments.beforehand import check_images, check_retrieval, check_sources
 from reidaug.experiments.warp_quality import MANIFEST, has_quality, read_quality
@@ -154,17 +154,23 @@ def read_extra_crops(
 
     Raises:
         ReidaugError: The root cannot be read, or holds warps of other crops or people.
+        UsageError: It is in another layout than the dataset is read in.
     """
     dataset = _good_crops(root, options)
     check_written(dataset.root)
+    place = find_crops(options.dataset, pattern=options.pattern, layout=options.layout).place
+    if dataset.layout and (place.layout is None or place.layout.name != dataset.layout):
+        raise UsageError(
+            f"{root}: arm {arm} is in the layout {dataset.layout}, in which {options.dataset} is "
+            f"not read; set layout: {dataset.layout}, or make warps of it as it is read"
+        )
     if unknown := {person.pid for person in dataset.train} - known:
         first = min((p for p in dataset.train if p.pid in unknown), key=lambda p: p.pid)
         raise ReidaugError(
             f"{root}: {len(unknown)} people of arm {arm} are not among the training people of "
             f"{options.dataset}, such as {first.who} of {first.path.name}"
         )
-    place = find_folder(options.dataset, pattern=options.pattern, layout=options.layout)
-    check_sources(dataset.root, dataset.train, real, arm=arm, dataset=place)
+    check_sources(dataset.root, dataset.train, real, arm=arm, dataset=place.folder)
     return dataset
 
 

@@ -2,6 +2,7 @@ import re
 from pathlib import Path
 
 import pytest
+from docs_page import DOCS
 from layout_roots import CAMERAS, PEOPLE, layout_root, name_in, who
 
 from reidaug.data.layouts import GALLERY, LAYOUTS, QUERY, SPLITS, TRAIN, check_names, known_layout
@@ -69,24 +70,10 @@ def test_a_small_dataset_is_read(tmp_path: Path, layout: str) -> None:
     assert f"--layout {layout}" in names_read(found)
 
 
-@pytest.mark.parametrize("layout", [name for name in LAYOUTS if LAYOUTS[name].recognised])
-def test_some_are_recognised_and_told(tmp_path: Path, layout: str) -> None:
-    root = layout_root(tmp_path / "root", layout)
-    found = read_market1501(root)
-    assert found == read_market1501(root, layout=layout)
-    assert f"names are read as {LAYOUTS[layout].title}'s (--layout {layout}): " in names_read(found)
-
-
-@pytest.mark.parametrize("layout", [name for name in LAYOUTS if not LAYOUTS[name].recognised])
-def test_the_others_are_read_as_ever(tmp_path: Path, layout: str) -> None:
-    root = layout_root(tmp_path / "root", layout)
-    assert read_market1501(root, splits=(TRAIN,)).layout == ""
-
-
 def test_a_layout_whose_folders_are_not_there_tells_what_fits(tmp_path: Path) -> None:
     root = layout_root(tmp_path / "root", "mars")
     told = r"--layout ltcc looks for train, query, test, as in train/001_1_c1_015833.png, and none "
-    with pytest.raises(UsageError, match=told + "is here; the folders fit --layout mevid or mars"):
+    with pytest.raises(UsageError, match=told + "is here; what is here fits --layout mars"):
         read_market1501(root, layout="ltcc")
     with pytest.raises(UsageError, match="none is here; no layout fits"):
         read_people(tmp_path, layout="mars")
@@ -104,46 +91,13 @@ def test_a_layout_and_a_pattern_exclude_each_other() -> None:
     check_names("x", None)
 
 
-def test_folders_that_fit_two_layouts_are_refused(tmp_path: Path) -> None:
-    root = layout_root(layout_root(tmp_path / "root", "mars"), "veri")
-    with pytest.raises(UsageError, match="--layout veri or --layout mars decides"):
-        read_people(root)
-    assert read_people(root, layout="veri").layout == "veri"
-
-
-def test_names_that_contradict_their_folders_are_refused(tmp_path: Path) -> None:
-    for split in SPLITS:
-        for folder, person in ((11, 1), (12, 2)):
-            path = tmp_path / split / f"{folder:04d}" / f"{person:04d}_c1s1_000001_01.jpg"
-            path.parent.mkdir(parents=True)
-            path.touch()
-    told = "person 1 by its name and of person 11 by its folder; --layout market1501 reads the"
-    with pytest.raises(UsageError, match=told):
-        read_market1501(tmp_path)
-    assert who(read_market1501(tmp_path, layout="market1501").train) == [("1", 1), ("2", 1)]
-    assert who(read_market1501(tmp_path, layout="image-folder").train) == [("11", 1), ("12", 1)]
-
-
-def test_a_folder_of_persons_alone_is_an_image_folder(tmp_path: Path) -> None:
-    for name in ("anna/1.jpg", "ben/1.jpg"):
-        (tmp_path / name).parent.mkdir()
-        (tmp_path / name).touch()
-    found = read_people(tmp_path, layout="image-folder")
-    assert who(found.train) == [("anna", 1), ("ben", 1)]
-    assert [person.place for person in found.train] == ["anna/1.jpg", "ben/1.jpg"]
-    (tmp_path / "masks").mkdir()
-    (tmp_path / "masks/1.png").touch()
-    with pytest.raises(ReidaugError, match="folders such as masks are none"):
-        read_people(tmp_path, layout="image-folder")
-
-
-def test_what_a_layout_does_not_read_is_told(tmp_path: Path) -> None:
-    root = layout_root(tmp_path / "root", "mars")
-    for path in sorted((root / "bbox_train").rglob("*.jpg"))[:3]:
-        path.rename(path.with_name(f"x{path.name}"))
-    with pytest.raises(ReidaugError, match=r"3 of 6 images.*not as in bbox_train/0001/0001C1T"):
-        read_people(root, layout="mars")
-
-
 def test_names_are_as_the_layout_has_them() -> None:
     assert name_in("mars", TRAIN, 1, 1) == LAYOUTS["mars"].example
+
+
+def test_the_page_has_a_line_for_each() -> None:
+    lines = (DOCS / "layouts.md").read_text().splitlines()
+    for layout in LAYOUTS.values():
+        told = "recognised" if layout.recognised else ""
+        cells = (f"`{layout.name}`", layout.title, f"`{layout.example}`", layout.says, told)
+        assert f"| {' | '.join(cells)} |" in lines
