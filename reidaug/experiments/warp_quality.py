@@ -6,7 +6,7 @@ from pathlib import Path
 from reidaug.data.crop_names import warp_source
 from reidaug.data.loose_crops import find_folder
 from reidaug.data.manifest import read_manifest
-from reidaug.data.market1501 import Person
+from reidaug.data.market1501 import TRAIN, Person
 from reidaug.errors import ReidaugError
 from reidaug.runs import notice, stored_recipe
 
@@ -18,7 +18,7 @@ QUALITIES = {"file": str, "quality": float}
 def read_quality(root: Path) -> dict[str, float]:
     """Read the quality in [0, 1] of a root's warps by `Person.file`; `ReidaugError` without it."""
     rows = read_manifest(root / MANIFEST, QUALITIES)
-    return {row["file"]: row["quality"] for row in rows}
+    return {row["file"].removeprefix(f"{TRAIN}/"): row["quality"] for row in rows}
 
 
 def has_quality(root: Path, crops: Sequence[Person]) -> bool:
