@@ -21,7 +21,8 @@ def show_beside(dataset: ReIDDataset, out: Path) -> list[str]:
         ReidaugError: Something else is in the place, or a copy of it as it was.
     """
     if not dataset.layout:
-        names = {name: split_folder(dataset.root, name) for name in (QUERY, GALLERY)}
+        folders = {name: split_folder(dataset.root, name) for name in (QUERY, GALLERY)}
+        names = {name: folder for name, folder in folders.items() if not folder.is_file()}
     else:
         names = {name: dataset.root / name for name in LAYOUTS[dataset.layout].beside}
     return [name for name, source in names.items() if show_split(source, out / name)]

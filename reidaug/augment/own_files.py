@@ -4,6 +4,7 @@ A file is the run's own where a record of a chunk or of the originals has its na
 checksums have it, or where it has the content that a killed run was about to write.
 """
 
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -95,7 +96,8 @@ def _forget(job: WarpJob, index: int, *, whole: bool) -> None:
 
 def remove_leftovers(out: Path, train: str = TRAIN) -> None:
     """Remove what a killed run left half written in an augmented dataset; ``train``: its warps."""
-    people = [path for path in (out / train).glob("*") if path.is_dir()] if train != TRAIN else []
+    with os.scandir(out / train) as entries:
+        people = [Path(entry.path) for entry in entries if entry.is_dir(follow_symlinks=False)]
     for folder in (out, out / train, *people, out / RECORDS):
         remove_partials(folder)
 

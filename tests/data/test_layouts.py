@@ -3,8 +3,11 @@ from pathlib import Path
 
 import pytest
 from docs_page import DOCS
+from hypothesis import given
+from hypothesis import strategies as st
 from layout_roots import CAMERAS, PEOPLE, layout_root, name_in, who
 
+from reidaug.data.crop_names import warp_name, warp_source
 from reidaug.data.layouts import GALLERY, LAYOUTS, QUERY, SPLITS, TRAIN, check_names, known_layout
 from reidaug.data.loose_crops import read_people
 from reidaug.data.market1501 import names_read, read_market1501
@@ -93,6 +96,25 @@ def test_a_layout_and_a_pattern_exclude_each_other() -> None:
 
 def test_names_are_as_the_layout_has_them() -> None:
     assert name_in("mars", TRAIN, 1, 1) == LAYOUTS["mars"].example
+
+
+@given(
+    layout=st.sampled_from(list(LAYOUTS)),
+    split=st.sampled_from(SPLITS),
+    person=st.integers(1, 99_999),
+    camera=st.integers(1, 3),
+    number=st.integers(0, 999),
+    pose=st.integers(0, 9_999),
+)
+def test_a_warp_is_of_the_person_and_camera_of_its_crop(
+    layout: str, split: str, person: int, camera: int, number: int, pose: int
+) -> None:
+    name = name_in(layout, split, person, camera, number)
+    reading, of_warp = (LAYOUTS[layout].read(Path(n)) for n in (name, warp_name(name, pose)))
+    assert reading is not None and of_warp == reading
+    if layout not in ("mevid", "prcc", "image-folder"):
+        assert reading.ids == (person, camera)
+    assert warp_source(warp_name(name, pose)) == (str(Path(name).with_suffix(".jpg")), pose)
 
 
 def test_the_page_has_a_line_for_each() -> None:
