@@ -17,6 +17,7 @@ from reidaug.augment.engine import (
 )
 from reidaug.augment.estimated_poses import FOLDER, find_or_estimate
 from reidaug.augment.inputs import AugmentInputs, read_inputs
+from reidaug.augment.layout_files import show_beside, write_lists
 from reidaug.augment.missing_poses import POSE_FROM
 from reidaug.augment.options import AugmentOptions
 from reidaug.augment.outlines import mask_file
@@ -24,7 +25,6 @@ from reidaug.augment.output_folder import (
     check_originals,
     check_warp_names,
     copy_originals,
-    show_split,
 )
 from reidaug.augment.own_files import check_strangers, remove_former, remove_leftovers
 from reidaug.augment.pose_pool import count_flaws
@@ -36,16 +36,9 @@ from reidaug.augment.warp_manifest import MANIFEST, ChunkRecord, Totals, write_w
 from reidaug.augment.warp_sheet import SHEET, warp_sheet
 from reidaug.checksums import check_written
 from reidaug.data.image_folders import check_left_out, check_readable
+from reidaug.data.layouts import LAYOUTS
 from reidaug.data.loose_crops import read_training
-from reidaug.data.market1501 import (
-    FOLDERS,
-    GALLERY,
-    QUERY,
-    TRAIN,
-    Person,
-    names_read,
-    split_folder,
-)
+from reidaug.data.market1501 import FOLDERS, Person, ReIDDataset, names_read
 from reidaug.errors import ReidaugError, UsageError, require_extra
 from reidaug.files import write_atomically
 from reidaug.flow.estimator import FlowEstimator, NamedFlow
@@ -122,14 +115,18 @@ def augment_dataset(
     check_lock(out)
     check_backend(backend)
     found, numbered = read_training(
-        dataset, pattern=options.pattern, allow_left_out=options.allow_left_out
+        dataset,
+        pattern=options.pattern,
+        layout=options.layout,
+        allow_left_out=options.allow_left_out,
     )
+    options = options.model_copy(update={"layout": found.layout or None})
     if numbered:
         notice(
             f"names in {found.root}, such as {found.train[0].path.name}, give no person ids: each "
             "crop counts as a person of its own (--pattern reads persons and cameras from names)"
         )
-    _check_out(found.root, out)
+    _check_out(found, out)
     _check_people(found.train, options)
     check_written(found.root)
     if options.check_poses:
@@ -173,7 +170,7 @@ def augment_dataset(
         out, recipe, resume=True, known=(FOLDER,), grows=same_options, inputs=made_of.kept,
         places=places,
     )  # fmt: skip
-    job = WarpJob(out.resolve(), flow, options, made_of.shared)
+    job = WarpJob(out.resolve(), flow, options, found.train_folder, made_of.shared)
     return _write_warps(run, job, inputs, made_of, workers=workers or cores(), backend=backend)
 
 
@@ -213,13 +210,12 @@ def _write_warps(
     chunks = into_chunks(inputs.sources, targets.size)
     copied = inputs.dataset.train if options.keep_original else ()
     check_strangers(job, chunks, copied)
-    root = inputs.dataset.root
-    linked = [name for name in (QUERY, GALLERY) if show_split(split_folder(root, name), out / name)]
+    linked = show_beside(inputs.dataset, out)
     run.renew(made_of.kept)
     run.log(event="start", workers=workers, backend=backend, torch=torch.__version__)
-    for folder in (out / TRAIN, out / RECORDS):
-        folder.mkdir(exist_ok=True)
-    remove_leftovers(out)
+    for folder in (job.folder, out / RECORDS):
+        folder.mkdir(parents=True, exist_ok=True)
+    remove_leftovers(out, job.train)
     write_poses(out / POSES, targets)
     each = options.poses_each or max(len(targets.images), 1)
     work = run_chunks(
@@ -227,17 +223,22 @@ def _write_warps(
         backend=backend, total=len(inputs.sources) * each, step=each, what="warp", unit="image",
     )  # fmt: skip
     remove_former(job, len(chunks))
-    originals = copy_originals(copied, out, made_of.images, job.records) if copied else []
+    originals = (
+        copy_originals(copied, out, made_of.images, job.records, job.train) if copied else []
+    )
     sums: dict[str, str] = {}
-    records = _collecting(sums, (job.records.read(k) for k in range(len(chunks))))
+    people: dict[str, int] = {}
+    read = (job.records.read(k) for k in range(len(chunks)))
+    records = _collecting(sums, people, read, job.train)
     totals = write_warp_manifest(out / MANIFEST, records)
     left_out = (*inputs.left_out, *totals.left_out)
     write_atomically(out / LEFT_OUT, "".join(f"{line}\n" for line in left_out).encode())
     allowed = options.allow_left_out  # files that are cut off are noticed by now
     check_left_out(inputs.dataset.root, totals.left_out, len(inputs.sources), allowed=allowed)
-    write_atomically(out / SHEET, warp_sheet(out, inputs.sources, targets))
-    remove_leftovers(out)
-    files = [*originals, *(out / name for name in (POSES, MANIFEST, LEFT_OUT, SHEET))]
+    write_atomically(out / SHEET, warp_sheet(out, inputs.sources, targets, job.train))
+    lists = write_lists(out, inputs.dataset, people, originals)
+    remove_leftovers(out, job.train)
+    files = [*lists, *originals, *(out / name for name in (POSES, MANIFEST, LEFT_OUT, SHEET))]
     finished = None if work.pieces else _finished(run)
     report = _summarise(
         inputs, totals, options.masks, flow=job.flow.name, precision=options.precision,
@@ -255,12 +256,15 @@ def _write_warps(
     return report
 
 
-def _collecting(sums: dict[str, str], records: Iterable[Any]) -> Iterator[ChunkRecord]:
-    """Pass the records of chunks on, and collect the checksums of their files."""
+def _collecting(
+    sums: dict[str, str], people: dict[str, int], records: Iterable[Any], train: str
+) -> Iterator[ChunkRecord]:
+    """Pass the records of chunks on, and collect checksums and persons of their files."""
     for values in records:
         record = ChunkRecord.read(values)
         if record is not None:
-            sums.update({f"{TRAIN}/{name}": own for name, own in (record.files or {}).items()})
+            sums.update({f"{train}/{name}": own for name, own in (record.files or {}).items()})
+            people.update({row.file: row.pid for row in record.rows if row.kept})
             yield record
 
 
@@ -315,11 +319,12 @@ def _mirror_judge(options: AugmentOptions, keypoints: Path) -> PoseEstimator | N
         return None
 
 
-def _check_out(root: Path, out: Path) -> None:
-    root, out = root.resolve(), out.resolve()
+def _check_out(found: ReIDDataset, out: Path) -> None:
+    root, out = found.root.resolve(), out.resolve()
     if out == root:
         raise UsageError(f"--out {out} is the dataset itself; name another folder")
-    splits = [name for names in FOLDERS.values() for name in names]
+    folders = LAYOUTS[found.layout].folders if found.layout else FOLDERS
+    splits = [name for names in folders.values() for name in names]
     if root in out.parents and not any((root / name).is_dir() for name in splits):
         raise UsageError(
             f"--out {out} lies in the folder of crops, of which it would be read as a part; name "

@@ -26,9 +26,13 @@ class ChunkFiles:
         records: Records of its chunks.
         index: Number of the chunk.
         of: Digest of what its warps are made of.
+        train: The folder of the warps in the dataset.
     """
 
-    def __init__(self, out: Path, records: Records, index: int, of: str) -> None:
+    def __init__(
+        self, out: Path, records: Records, index: int, of: str, train: str = TRAIN
+    ) -> None:
+        self.train, self.folder = train, out / train
         self.out, self.records, self.index = out, records, index
         self.before = ChunkRecord.read(records.read(index))
         self.same = self.before is not None and self.before.of == of
@@ -58,25 +62,27 @@ class ChunkFiles:
             begun = tuple(sorted(self._begun))
             self.records.write(self.index, record._replace(of=STALE, begun=begun)._asdict())
         for name, content in self._unwritten.items():
-            write_atomically(self.out / TRAIN / name, content)
+            if "/" in name:
+                (self.folder / name).parent.mkdir(exist_ok=True)
+            write_atomically(self.folder / name, content)
         self._unwritten.clear()
 
     def _check_strangers(self) -> None:
         """Check what would be overwritten where no record tells whose it is."""
         known = Checksums(self.out / SUMS).read() or {}
-        files = {name: self.out / TRAIN / name for name in self._unwritten}
-        left = [
-            files[name]
-            for name in sorted(files)
-            if f"{TRAIN}/{name}" not in known and files[name].exists()
-        ]
-        check_owned([file for file in left if not is_own(file, {self.sums[file.name]})])
+        files = {name: self.folder / name for name in sorted(self._unwritten)}
+        left = {
+            name: file
+            for name, file in files.items()
+            if f"{self.train}/{name}" not in known and file.exists()
+        }
+        check_owned([file for name, file in left.items() if not is_own(file, {self.sums[name]})])
 
     def former(self, kept: set[str]) -> tuple[str, ...]:
         """Name the files that the chunk had, or had begun to write, without those it keeps."""
         if self.before is None:
             return ()
-        begun = {name for name, own in self.before.begun if is_own(self.out / TRAIN / name, {own})}
+        begun = {name for name, own in self.before.begun if is_own(self.folder / name, {own})}
         return tuple(sorted({*self.before.former, *self.before.names, *begun} - kept))
 
 

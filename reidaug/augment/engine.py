@@ -57,7 +57,13 @@ class WarpJob(NamedTuple):
     out: Path  # the augmented dataset; its ``poses.json`` holds the target poses
     flow: NamedFlow
     options: AugmentOptions  # paths absolute, precision chosen
+    train: str = TRAIN  # the folder of the warps in it
     of: str = ""  # digest of target poses and weights: a process may have loaded others before
+
+    @property
+    def folder(self) -> Path:
+        """The folder of the warps."""
+        return self.out / self.train
 
     @property
     def records(self) -> Records:
@@ -172,7 +178,7 @@ def make_chunk(
     Raises:
         ReidaugError: A file cannot be read or written, or there is no background of another person.
     """
-    files = ChunkFiles(job.out, job.records, index, of)
+    files = ChunkFiles(job.out, job.records, index, of, job.train)
     if _is_done(job, size, files.before, sources, of):
         return len(sources), 0
     rows: list[WarpRow] = []
@@ -273,7 +279,7 @@ def _is_done(
     """Check that a chunk has its record, its files as written, and that no input changed since."""
     if record is None or record.of != of:
         return False
-    folder = job.out / TRAIN
+    folder = job.folder
     if record.files is None and not all((folder / file).is_file() for file in record.names):
         return False
     if any(flaw_of(folder / name, own) for name, own in (record.files or {}).items()):

@@ -15,6 +15,7 @@ from reidaug.augment.target_poses import Choice
 from reidaug.augment.viewpoint import Turns
 from reidaug.data.crop_names import PATTERN_HELP
 from reidaug.data.image_folders import ALLOW_HELP
+from reidaug.data.layouts import LAYOUT_HELP, known_layout
 from reidaug.flow.estimator import FlowEstimator, PersonFlowEstimator
 from reidaug.machine import fast_precision
 from reidaug.recipes import LARGEST_SEED, Recipe
@@ -61,6 +62,9 @@ class AugmentOptions(Recipe):
         "manifest.parquet), or skip them.",
     )
     pattern: str | None = Field(default=None, description=PATTERN_HELP)
+    layout: Annotated[str, AfterValidator(known_layout)] | None = Field(
+        default=None, description=LAYOUT_HELP
+    )
     allow_left_out: bool = Field(default=False, description=ALLOW_HELP)
     poses: int = Field(
         default=25,
@@ -132,6 +136,12 @@ class AugmentOptions(Recipe):
     )
 
     @model_validator(mode="after")
+    def _check_names(self) -> "AugmentOptions":
+        if self.pattern is not None and self.layout is not None:
+            raise ValueError("layout and pattern exclude each other: a layout has its own names")
+        return self
+
+    @model_validator(mode="after")
     def _check_poses_each(self) -> "AugmentOptions":
         if self.poses_each is not None and self.poses_each > self.poses:
             each, poses = self.poses_each, self.poses
@@ -173,6 +183,8 @@ class AugmentOptions(Recipe):
     def recipe(self, out: Path) -> dict[str, Any]:
         """Write the options as plain values, paths inside a run's folder relative to it."""
         values = self.model_dump(mode="json", exclude={"model", "allow_left_out"})
+        if self.layout is None:
+            del values["layout"]
         for key in ("keypoints", "masks"):
             path = getattr(self, key)
             if path is not None and path.is_relative_to(out):

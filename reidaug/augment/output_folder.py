@@ -12,10 +12,12 @@ from reidaug.checksums import flaw_of
 from reidaug.data.crop_names import PATTERN, ids_in, warp_source
 from reidaug.data.image_folders import check_left_out
 from reidaug.data.images import encode_jpeg, is_jpeg, read_image
+from reidaug.data.layouts import LAYOUTS
 from reidaug.data.market1501 import TRAIN, Person
 from reidaug.errors import ReidaugError, UsageError
 from reidaug.files import checksum_of, write_atomically
 from reidaug.jobs import Records
+from reidaug.runs import stored_recipe
 
 LONGEST = 180
 """Bytes of a name's stem that are kept: person, camera and pose are added, and 255 is the limit."""
@@ -31,35 +33,52 @@ def base_name(person: Person) -> str:
 
     It is the image's own name where that gives both; otherwise person and camera come before it,
     and the person as written where the name does not tell. A name too long for what is added to it
-    is cut, and stays one of its own.
+    is cut, and stays one of its own. A crop of a dataset in a layout keeps its place in it.
     """
+    if person.place:
+        folder, slash, name = person.place.rpartition("/")
+        return f"{folder}{slash}{_shortened(name.removesuffix('.jpg'))}.jpg"
     stem = person.path.stem
     word = re.sub(r"[^\w.-]", "-", person.words[0])
     if word not in stem:
         stem = f"{word}_{stem}"
-    if len(stem.encode()) > LONGEST:
-        digest = hashlib.sha256(stem.encode()).hexdigest()[:12]
-        stem = f"{stem.encode()[: LONGEST - 13].decode(errors='ignore')}-{digest}"
+    stem = _shortened(stem)
     if _MARKET.match(stem) and ids_in(_MARKET, stem) == (person.pid, person.camid):
         return f"{stem}.jpg"
     return f"{person.pid:04d}_c{person.camid}_{stem}.jpg"
 
 
+def _shortened(stem: str) -> str:
+    if len(stem.encode()) <= LONGEST:
+        return stem
+    digest = hashlib.sha256(stem.encode()).hexdigest()[:12]
+    return f"{stem.encode()[: LONGEST - 13].decode(errors='ignore')}-{digest}"
+
+
 def warp_stem(person: Person) -> str:
     """Name, without its ending, that the warps of a crop begin with."""
-    return Path(base_name(person)).stem
+    return base_name(person).removesuffix(".jpg")
 
 
 def origin_stem(person: Person) -> str:
     """Find the `warp_stem` of the crop that a warp was made of; a crop's own where it is none."""
-    source = warp_source(person.path.name)
-    return warp_stem(person) if source is None else Path(source[0]).stem
+    source = warp_source(person.file)
+    return warp_stem(person) if source is None else source[0].removesuffix(".jpg")
+
+
+def training_folder(out: Path) -> Path:
+    """Find the folder of the warps of an augmented dataset, as its layout has it."""
+    layout = LAYOUTS.get(str(stored_recipe(out).get("layout")))
+    return out / TRAIN if layout is None else layout.folder(out, TRAIN)
 
 
 def files_in(folder: Path) -> list[str]:
-    """List the names of what is in a folder, in no order."""
+    """List what is in a folder and in folders of it, as NAME or FOLDER/NAME, in no order."""
     with os.scandir(folder) as entries:  # half a million files
-        return [entry.name for entry in entries]
+        found = [(entry.name, entry.is_dir()) for entry in entries]
+    within = [f"{name}/{one}" for name, is_folder in found if is_folder
+              for one in files_in(folder / name)]  # fmt: skip
+    return [*(name for name, _ in found), *within]
 
 
 def warps_among(files: Iterable[str], sources: Collection[str]) -> set[str]:
@@ -68,7 +87,7 @@ def warps_among(files: Iterable[str], sources: Collection[str]) -> set[str]:
 
 
 def show_split(source: Path, link: Path) -> bool:
-    """Show a folder, if there is one, at a link, or by a copy where links are not possible.
+    """Show a folder or file, if it is there, at a link, or by a copy where links are not possible.
 
     A link that leads nowhere, as the folder was moved or is no more, is removed first. Returns
     whether there is such a folder.
@@ -78,8 +97,9 @@ def show_split(source: Path, link: Path) -> bool:
     """
     if link.is_symlink() and not link.exists():
         link.unlink()
-    if not source.is_dir():
+    if not source.exists():
         return False
+    link.parent.mkdir(parents=True, exist_ok=True)
     if link.is_symlink() or link.exists():
         if not _shows(source, link):
             raise ReidaugError(
@@ -87,17 +107,22 @@ def show_split(source: Path, link: Path) -> bool:
             )
         return True
     try:
-        link.symlink_to(source.resolve(), target_is_directory=True)
+        link.symlink_to(source.resolve(), target_is_directory=source.is_dir())
     except OSError:
         partial = link.with_name(f".{link.name}.part")
         shutil.rmtree(partial, ignore_errors=True)
-        shutil.copytree(source, partial)
+        if source.is_dir():
+            shutil.copytree(source, partial)
+        else:
+            shutil.copy2(source, partial)
         partial.replace(link)
     return True
 
 
 def _shows(source: Path, link: Path) -> bool:
     """Whether a link leads to a folder, or a copy has its files."""
+    if link.is_file() and source.is_file():
+        return link.read_bytes() == source.read_bytes()
     if link.is_symlink() or not link.is_dir():
         return link.resolve() == source.resolve()
     sizes = []
@@ -148,7 +173,11 @@ def check_warp_names(people: Sequence[Person], root: Path, *, allow_left_out: bo
 
 
 def copy_originals(
-    people: Iterable[Person], out: Path, digests: Mapping[Path, str], records: Records
+    people: Iterable[Person],
+    out: Path,
+    digests: Mapping[Path, str],
+    records: Records,
+    train: str = TRAIN,
 ) -> list[Path]:
     """Copy training images beside their warps; returns the files that are there now.
 
@@ -161,13 +190,14 @@ def copy_originals(
         out: The augmented dataset.
         digests: Digest of the content of each image.
         records: Of the run; one of them keeps what each copy is of, and its checksum.
+        train: The folder of the warps in it.
     """
     before = _copies(records)
     copied, unwritten = dict[str, list[str]](), dict[Path, bytes]()
     size = 0
     for person in people:
         name, digest = base_name(person), digests[person.path]
-        path = out / TRAIN / name
+        path = out / train / name
         if name in copied:
             continue
         known = before.get(name)
@@ -185,10 +215,10 @@ def copy_originals(
             size = 0
     _write(unwritten, records, before | copied)
     for name in before.keys() - copied.keys():
-        if is_own(out / TRAIN / name, {*before[name][1:]}):
-            (out / TRAIN / name).unlink(missing_ok=True)
+        if is_own(out / train / name, {*before[name][1:]}):
+            (out / train / name).unlink(missing_ok=True)
     records.write(ORIGINALS, {name: known[:2] for name, known in copied.items()})
-    return [out / TRAIN / name for name in copied]
+    return [out / train / name for name in copied]
 
 
 def read_copies(records: Records) -> dict[str, list[str]]:
@@ -214,6 +244,7 @@ def _write(files: dict[Path, bytes], records: Records, record: Mapping[str, list
     if files:
         records.write(ORIGINALS, record)
     for path, content in files.items():
+        path.parent.mkdir(exist_ok=True)
         write_atomically(path, content)
     files.clear()
 

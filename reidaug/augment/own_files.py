@@ -4,6 +4,7 @@ A file is the run's own where a record of a chunk or of the originals has its na
 checksums have it, or where it has the content that a killed run was about to write.
 """
 
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -37,7 +38,7 @@ def check_strangers(
     Raises:
         ReidaugError: A file of the name of a warp or of a copy is of no run; the first are named.
     """
-    folder = job.out / TRAIN
+    folder = job.folder
     if not folder.is_dir():
         return
     there = {*files_in(folder)}
@@ -45,7 +46,7 @@ def check_strangers(
     originals = {name: one.path for one in reversed(copied) if (name := base_name(one)) in there}
     left = {*warps_among(there, sources), *originals}
     known = Checksums(job.out / SUMS).read() or {}
-    left.difference_update(name.removeprefix(f"{TRAIN}/") for name in known)
+    left.difference_update(name.removeprefix(f"{job.train}/") for name in known)
     if job.records.damaged(ORIGINALS):
         copies = {*originals} & left
         left.difference_update(n for n in copies if shows_copy(folder / n, originals[n]))
@@ -71,9 +72,17 @@ def remove_former(job: WarpJob, chunks: int) -> None:
     for index, record in _records(job) if former else ():
         former.difference_update(record.names if record and index < chunks else ())
     for name in former:
-        (job.out / TRAIN / name).unlink(missing_ok=True)
+        (job.folder / name).unlink(missing_ok=True)
+    _remove_empty({(job.folder / name).parent for name in former} - {job.folder})
     for index in past:
         _forget(job, index, whole=index >= chunks)
+
+
+def _remove_empty(folders: set[Path]) -> None:
+    """Remove folders of persons that have no warp any more."""
+    for folder in folders:
+        if folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()
 
 
 def _forget(job: WarpJob, index: int, *, whole: bool) -> None:
@@ -85,9 +94,11 @@ def _forget(job: WarpJob, index: int, *, whole: bool) -> None:
         job.records.write(index, record._replace(former=())._asdict())
 
 
-def remove_leftovers(out: Path) -> None:
-    """Remove what a killed run left half written in an augmented dataset."""
-    for folder in (out, out / TRAIN, out / RECORDS):
+def remove_leftovers(out: Path, train: str = TRAIN) -> None:
+    """Remove what a killed run left half written in an augmented dataset; ``train``: its warps."""
+    with os.scandir(out / train) as entries:
+        people = [Path(entry.path) for entry in entries if entry.is_dir(follow_symlinks=False)]
+    for folder in (out, out / train, *people, out / RECORDS):
         remove_partials(folder)
 
 

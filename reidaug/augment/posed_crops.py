@@ -80,6 +80,7 @@ class PosedCrops(Dataset[TrainingCrop]):
             ``market-annotation-train.csv``.
         masks: Folder of person masks; by default ``masks`` in the root, where there is one.
         pattern: Regular expression that reads person and camera from file names.
+        layout: The layout of the dataset, of `reidaug.data.layouts.LAYOUTS`, in place of it.
         allow_left_out: Whether more than a tenth of the images may be left out.
         transform: Applied to a `PosedImage`; by default images are bytes of their own size.
 
@@ -102,10 +103,13 @@ class PosedCrops(Dataset[TrainingCrop]):
         keypoints: Path | str | None = None,
         masks: Path | str | None = None,
         pattern: str | None = None,
+        layout: str | None = None,
         allow_left_out: bool = False,
         transform: Callable[[PosedImage], Tensor] | None = None,
     ) -> None:
-        dataset = read_people(Path(root), pattern=pattern, allow_left_out=allow_left_out)
+        dataset = read_people(
+            Path(root), pattern=pattern, layout=layout, allow_left_out=allow_left_out
+        )
         if dataset.left_out:
             total = len(dataset.train) + len(dataset.left_out)
             notice(summarise_left_out(dataset.left_out, total, what="images"))

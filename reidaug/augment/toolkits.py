@@ -29,6 +29,7 @@ def torchreid_dataset(
     repeat: int = 1,
     seed: int = 0,
     pattern: str | None = None,
+    layout: str | None = None,
     allow_left_out: bool = False,
 ) -> Callable[..., Any]:
     """Make the factory that ``torchreid.data.register_image_dataset`` takes.
@@ -47,6 +48,7 @@ def torchreid_dataset(
         seed: Random seed.
         pattern: Regular expression for the file names of ``originals``, and of query and gallery,
             which are those of the dataset that was augmented.
+        layout: The layout of ``originals``, in place of a pattern; ``warps`` tell their own.
         allow_left_out: Whether more than a tenth of a split's images may be left out.
 
     Raises:
@@ -68,10 +70,12 @@ def torchreid_dataset(
     made = read(Path(warps), pattern=pattern, splits=(QUERY, GALLERY))
     crops = read(Path(warps), splits=(TRAIN,))
     roots = [made, crops]
-    real = [person for person in crops.train if warp_source(person.path.name) is None]
-    warped = [person for person in crops.train if warp_source(person.path.name) is not None]
+    real = [person for person in crops.train if warp_source(person.file) is None]
+    warped = [person for person in crops.train if warp_source(person.file) is not None]
     if originals is not None:
-        own = read_people(Path(originals), pattern=pattern, allow_left_out=allow_left_out)
+        own = read_people(
+            Path(originals), pattern=pattern, layout=layout, allow_left_out=allow_left_out
+        )
         real, roots = list(own.train), [*roots, own]
         _check_sources(Path(warps), warped, real, originals=own.root)
     if left_out := [line for root in roots for line in root.left_out]:
@@ -106,7 +110,7 @@ def _check_sources(
 ) -> None:
     """Check that warps were made of these originals: of their names and, if known, content."""
     by_name = {base_name(person): person for person in real}
-    sources = {found[0] for person in warped if (found := warp_source(person.path.name))}
+    sources = {found[0] for person in warped if (found := warp_source(person.file))}
     strange = sorted(sources - by_name.keys())
     if len(strange) > MOST_LEFT_OUT * len(sources):
         raise ReidaugError(
@@ -134,8 +138,8 @@ def draw_warps(warps: Sequence[Person], ratio: float | None, *, seed: int) -> li
         return list(warps)
     of_source: dict[str, list[Person]] = defaultdict(list)
     for person in warps:
-        found = warp_source(person.path.name)
-        of_source[found[0] if found else person.path.name].append(person)
+        found = warp_source(person.file)
+        of_source[found[0] if found else person.file].append(person)
     rng, kept = np.random.default_rng(seed), list[Person]()
     for own in of_source.values():
         count = int(ratio) + int(rng.random() < ratio - int(ratio))

@@ -17,6 +17,7 @@ from reidaug.data.deepfashion import same_person_pairs, write_pairs_csv
 from reidaug.data.image_folders import check_readable
 from reidaug.data.images import image_size
 from reidaug.data.keypoints import write_patn
+from reidaug.data.layouts import LAYOUTS
 from reidaug.data.loose_crops import read_people
 from reidaug.data.market1501 import ReIDDataset, names_read
 from reidaug.errors import ReidaugError
@@ -49,6 +50,7 @@ def make_pairs(
     keypoints: Path | None = None,
     model: Path | None = None,
     pattern: str | None = None,
+    layout: str | None = None,
     allow_left_out: bool = False,
     workers: int | None = None,
 ) -> PairsReport:
@@ -60,6 +62,7 @@ def make_pairs(
         keypoints: Keypoint file; default as in `reidaug.augment.augmented_dataset.augment_dataset`.
         model: File of the network that estimates poses; None finds it.
         pattern: Regular expression that reads person and camera from file names.
+        layout: The layout of the dataset, of `reidaug.data.layouts.LAYOUTS`, in place of it.
         allow_left_out: Whether more than a tenth of the images may be left out.
         workers: Processes that estimate poses; by default one per core.
 
@@ -68,7 +71,7 @@ def make_pairs(
         UsageError: An argument is wrong.
     """
     check_lock(out)
-    found = read_people(dataset, pattern=pattern, allow_left_out=allow_left_out)
+    found = read_people(dataset, pattern=pattern, layout=layout, allow_left_out=allow_left_out)
     check_written(found.root)
     crops = [person.path for person in found.train]
     damaged = check_readable(found.root, crops, allowed=allow_left_out)
@@ -78,7 +81,8 @@ def make_pairs(
     if damaged:
         joined = tuple(s for s in joined if image_size(s.person.path) is not None)
         left_out = (*left_out, *damaged)
-    sources = [source for source in joined if pattern is not None or not _distractor(source)]
+    kept = pattern is not None or not (LAYOUTS[found.layout].nobody if found.layout else True)
+    sources = [source for source in joined if kept or not _distractor(source)]
     if len(sources) < len(joined):
         left_out = (*left_out, f"{found.root}: {len(joined) - len(sources)} distractors (pid 0)")
     folder = _folder_of(found)
@@ -95,6 +99,7 @@ def make_pairs(
         "dataset": str(found.root.resolve()),
         "keypoints": str(known.resolve()),
         "pattern": pattern,
+        **({"layout": found.layout} if found.layout else {}),
     }
     if not (out / FOLDER).is_dir():
         progress_line(names_read(found))

@@ -35,7 +35,9 @@ def pick(sources: Sequence[Source], people: int) -> list[Source]:
     return [found[k * len(found) // shown] for k in range(shown)]
 
 
-def warp_sheet(out: Path, sources: Sequence[Source], targets: TargetPoses) -> bytes:
+def warp_sheet(
+    out: Path, sources: Sequence[Source], targets: TargetPoses, train: str = TRAIN
+) -> bytes:
     """PNG of people in every pose: a row a person, a column a pose, the skeletons above.
 
     Above the skeletons are the images that the poses come from, or the outlines of shipped poses.
@@ -46,6 +48,7 @@ def warp_sheet(out: Path, sources: Sequence[Source], targets: TargetPoses) -> by
         out: The augmented dataset.
         sources: All sources, see `pick`.
         targets: The poses; without any, each person's only warp is shown.
+        train: The folder of the warps in the dataset.
     """
     shrunk = min(1.0, LONGEST_SIDE / max(targets.size))
     size = (max(1, round(targets.size[0] * shrunk)), max(1, round(targets.size[1] * shrunk)))
@@ -63,7 +66,7 @@ def warp_sheet(out: Path, sources: Sequence[Source], targets: TargetPoses) -> by
     for row, source in enumerate(people, header):
         sheet.place(_picture(source.person.path, size), row, 0)
         for column in range(columns):
-            path = out / TRAIN / warp_name(source.name, column)
+            path = out / train / warp_name(source.name, column)
             if path.exists():
                 sheet.place(_picture(path, size), row, column + 1)
     return sheet.png()

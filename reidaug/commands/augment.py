@@ -14,6 +14,7 @@ from reidaug.augment.quality import POOR
 from reidaug.augment.warp_sheet import SHEET
 from reidaug.commands import options
 from reidaug.commands.pages import leave_page
+from reidaug.data.layouts import LAYOUTS
 from reidaug.flow.builtin import SHIPPED, SURFACE, UNTRAINED, named_flow
 from reidaug.jobs import BACKENDS
 from reidaug.recipes import resolve
@@ -48,7 +49,11 @@ def _take_paper(context: click.Context, option: click.Parameter, chosen: bool) -
     + " ".join(f"--{name.replace('_', '-')} {value}" for name, value in PAPER_FLAGS.items())
     + ". Options that are given count.",
 )
-@options.of_recipe(AugmentOptions, choices={"background": BACKGROUNDS}, leave_out=("jpeg_quality",))
+@options.of_recipe(
+    AugmentOptions,
+    choices={"background": BACKGROUNDS, "layout": LAYOUTS},
+    leave_out=("jpeg_quality",),
+)
 @options.workers
 @options.choice(
     "--backend",
@@ -62,7 +67,8 @@ def command(
 
     DATASET is a Market-1501 root, or any folder of crops. OUT becomes a Market-1501 root:
     bounding_box_train holds the warps, named 0002_c1s1_000451_03_w07.jpg after their source and
-    pose; query and bounding_box_test are links. Beside them: manifest.parquet (where each file
+    pose; query and bounding_box_test are links. A dataset in another --layout gives OUT that
+    layout. Beside them: manifest.parquet (where each file
     comes from, and its quality), poses.json, contact_sheet.png, left_out.txt, and report.html,
     a page of it all (extra 'plots'). The same command
     goes on after an interruption; the same inputs give the same bytes.

@@ -10,7 +10,7 @@ import click
 from reidaug.augment.options import KEYPOINTS, MASKS
 from reidaug.commands import options
 from reidaug.commands.pages import leave_page
-from reidaug.data.loose_crops import find_crops
+from reidaug.data.loose_crops import find_folder
 from reidaug.dataset_check.checkup import check_dataset
 from reidaug.errors import ReidaugError, UsageError
 from reidaug.files import check_writable, read_text, write_result
@@ -31,6 +31,7 @@ from reidaug.runs import counter
     help=f"Folder of person masks, STEM.png. [default: DATASET/{MASKS}, if it is there]",
 )
 @options.pattern
+@options.layout
 @options.allow_left_out
 @click.option(
     "--json",
@@ -44,6 +45,7 @@ def command(
     keypoints: Path | None,
     masks: Path | None,
     pattern: str | None,
+    layout: str | None,
     allow_left_out: bool,
     report: Path | None,
     workers: int | None,
@@ -58,13 +60,14 @@ def command(
     reidaug check Market-1501
     reidaug check crops --pattern '(?P<pid>\\d+)_cam(?P<camid>\\d+)'
     """  # noqa: D301 - click asks for this character
-    root, _ = find_crops(dataset)
+    root = find_folder(dataset, pattern=pattern, layout=layout)
     if report is not None:
         _check_report(report)
     with ExitStack() as stack:
         checkup = check_dataset(
             root,
             pattern=pattern,
+            layout=layout,
             keypoints=_existing(keypoints, root / KEYPOINTS, "--keypoints"),
             allow_left_out=allow_left_out,
             masks=_folder(_existing(masks, root / MASKS, "--masks")),

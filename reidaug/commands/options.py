@@ -11,6 +11,7 @@ from pydantic.fields import FieldInfo
 from reidaug.commands.paths import SafePath
 from reidaug.data.crop_names import PATTERN_HELP
 from reidaug.data.image_folders import ALLOW_HELP
+from reidaug.data.layouts import LAYOUT_HELP, LAYOUTS
 from reidaug.files import summarise_left_out
 from reidaug.recipes import LARGEST_SEED, Recipe
 
@@ -50,6 +51,7 @@ model = click.option(
     help="BlazePose's pose_landmark_full.tflite (or lite, heavy); without it, it is fetched once.",
 )
 pattern = click.option("--pattern", help=PATTERN_HELP)
+layout = click.option("--layout", type=click.Choice(list(LAYOUTS)), help=LAYOUT_HELP)
 allow_left_out = click.option("--allow-left-out", is_flag=True, help=ALLOW_HELP)
 
 Command = TypeVar("Command", bound=Callable[..., Any])

@@ -21,6 +21,7 @@ from reidaug.commands import options
 )
 @options.model
 @options.pattern
+@options.layout
 @options.allow_left_out
 @options.workers
 def command(dataset: Path, out: Path, **chosen: Any) -> None:

@@ -24,6 +24,7 @@ from reidaug.perception.pose_report import PoseReport
     help="Which folders of a Market-1501 root: train, query, gallery.",
 )
 @options.pattern
+@options.layout
 @options.allow_left_out
 @options.workers
 def command(
@@ -31,6 +32,7 @@ def command(
     out: Path,
     splits: str,
     pattern: str | None,
+    layout: str | None,
     allow_left_out: bool,
     **chosen: Any,
 ) -> None:
@@ -47,7 +49,11 @@ def command(
     reidaug pose Market-1501 --out market-annotation-train.csv --masks masks
     """  # noqa: D301 - click asks for this character
     crops, left_out, in_folders = crops_of(
-        dataset, splits.split(","), pattern=pattern, allow_left_out=allow_left_out
+        dataset,
+        splits.split(","),
+        pattern=pattern,
+        layout=layout,
+        allow_left_out=allow_left_out,
     )
     report = estimate_poses(crops, out, in_folders=in_folders, left_out=left_out, **chosen)
     _print(out, report, report.crops + len(left_out))

@@ -78,9 +78,9 @@ def frame_of(name: str) -> Frame | None:
 def warp_name(name: str, pose: int) -> str:
     """Name a warp of an image, such as ``0002_c1s1_000451_03_w07.jpg`` for target pose 7.
 
-    Every toolkit still reads person and camera from it.
+    Every toolkit still reads person and camera from it. A folder before the name stays.
     """
-    return f"{Path(name).stem}_w{pose:02d}.jpg"
+    return f"{name.removesuffix(Path(name).suffix)}_w{pose:02d}.jpg"
 
 
 def warp_source(name: str) -> tuple[str, int] | None:
@@ -126,8 +126,8 @@ def read_name(pattern: re.Pattern[str], name: str) -> Reading | None:
     else:
         camid = found[2]
     if pid == str(JUNK) and found.start(person) == 0 and name.startswith(_JUNK):
-        return Reading(pid, camid) if _is_id(camid) else None
-    if not _is_id(pid) or not _is_id(camid) or (found.start(person) == 0 and pid[0] == "-"):
+        return Reading(pid, camid) if is_id(camid) else None
+    if not is_id(pid) or not is_id(camid) or (found.start(person) == 0 and pid[0] == "-"):
         return None
     return Reading(pid.lstrip("-"), camid.lstrip("-"))
 
@@ -153,5 +153,6 @@ def id_of(text: str) -> int:
     return HASHED + int.from_bytes(digest[:6])
 
 
-def _is_id(text: str | None) -> bool:
+def is_id(text: str | None) -> bool:
+    """Decide whether a text can name a person or camera: it has a letter or digit."""
     return text is not None and any(character.isalnum() for character in text)

@@ -1,40 +1,68 @@
 """Training images of a dataset, or a folder of crops with any names."""
 
 from pathlib import Path
+from typing import NamedTuple
 
 from reidaug.data.crop_names import PATTERN, compile_pattern
+from reidaug.data.dataset_roots import DatasetRoot, find_root, layout_of
 from reidaug.data.image_folders import ImageFolder, beside, check_left_out, list_images, printable
-from reidaug.data.market1501 import (
-    SPLITS,
-    TRAIN,
-    Person,
-    ReIDDataset,
-    SplitFiles,
-    find_root,
-    left_out_lines,
-    read_crops,
-    read_market1501,
-)
+from reidaug.data.layouts import Layout
+from reidaug.data.market1501 import SPLITS, TRAIN, Person, ReIDDataset, read_market1501
 from reidaug.data.name_forms import pattern_advice
+from reidaug.data.named_crops import SplitFiles, left_out_lines, names_advice, read_crops
 from reidaug.errors import ReidaugError, UsageError
 
 
-def find_crops(dataset: Path) -> tuple[Path, bool]:
-    """Find the root of a dataset, or else a folder of crops: its path, and whether it is a root.
+class FoundCrops(NamedTuple):
+    """A dataset, or a folder of crops."""
+
+    place: DatasetRoot
+    is_root: bool  # whether it has splits
+
+
+def find_crops(
+    dataset: Path,
+    *,
+    pattern: str | None = None,
+    layout: str | None = None,
+    one_split: bool = False,
+) -> FoundCrops:
+    """Find the root of a dataset, or else a folder of crops.
+
+    Args:
+        dataset: Its folder, or one of its usual parents.
+        pattern: Regular expression that reads person and camera from names.
+        layout: A layout of `reidaug.data.layouts.LAYOUTS`, see
+            `reidaug.data.dataset_roots.find_dataset`.
+        one_split: Whether one split of a root may count as a folder of crops.
 
     Raises:
         ReidaugError: There is no such folder, or it is one split of a root.
+        UsageError: Pattern or layout are wrong, or the layout's folders are not there.
     """
+    kind = layout_of(dataset, pattern=pattern, layout=layout)
+    rule = kind or compile_pattern(pattern or PATTERN)
     try:
-        return find_root(dataset), True
+        return FoundCrops(DatasetRoot(find_root(dataset, kind), rule), is_root=True)
     except ReidaugError:
-        if dataset.name in SPLITS or not dataset.expanduser().is_dir():
+        loose = kind is None or kind.loose
+        split = dataset.name in SPLITS and not one_split
+        if not loose or split or not dataset.expanduser().is_dir():
             raise
-        return dataset.expanduser(), False
+        return FoundCrops(DatasetRoot(dataset.expanduser(), rule), is_root=False)
+
+
+def find_folder(dataset: Path, *, pattern: str | None = None, layout: str | None = None) -> Path:
+    """Find the folder of a dataset's splits, or of crops; arguments and errors of `find_crops`."""
+    return find_crops(dataset, pattern=pattern, layout=layout).place.folder
 
 
 def read_training(
-    dataset: Path, *, pattern: str | None = None, allow_left_out: bool = False
+    dataset: Path,
+    *,
+    pattern: str | None = None,
+    layout: str | None = None,
+    allow_left_out: bool = False,
 ) -> tuple[ReIDDataset, bool]:
     """Read the training images of a dataset, or a folder of crops.
 
@@ -45,6 +73,7 @@ def read_training(
             `reidaug.data.market1501.read_market1501`. Without it, where no name in a folder of
             crops is like Market-1501's, each folder in it is a person; where there are none, each
             crop counts as a person of its own, numbered from 1 by name, under camera 1.
+        layout: The layout of the dataset, see `reidaug.data.market1501.read_market1501`.
         allow_left_out: Whether more than a tenth of the images may be left out.
 
     Returns:
@@ -52,19 +81,29 @@ def read_training(
 
     Raises:
         ReidaugError: There is no such folder, nothing in it to read, or too much is left out.
-        UsageError: The pattern is no regular expression with these groups.
+        UsageError: The pattern is no regular expression with these groups, there is no such layout,
+            or its folders are not there.
     """
-    folder, is_root = find_crops(dataset)
+    place, is_root = find_crops(dataset, pattern=pattern, layout=layout)
     if is_root:
+        layout = place.layout.name if place.layout else None
         found = read_market1501(
-            folder, pattern=pattern, splits=(TRAIN,), allow_left_out=allow_left_out
+            place.folder,
+            pattern=pattern,
+            layout=layout,
+            splits=(TRAIN,),
+            allow_left_out=allow_left_out,
         )
         return found, False
-    return _loose(folder, crops_in(folder), pattern, allow_left_out)
+    return _loose(place, crops_in(place.folder), pattern is None, allow_left_out)
 
 
 def read_people(
-    dataset: Path, *, pattern: str | None = None, allow_left_out: bool = False
+    dataset: Path,
+    *,
+    pattern: str | None = None,
+    layout: str | None = None,
+    allow_left_out: bool = False,
 ) -> ReIDDataset:
     """Read the training images of a dataset, or a folder of crops, that tells who they show.
 
@@ -73,7 +112,9 @@ def read_people(
     Raises:
         UsageError: Neither names nor folders give the persons.
     """
-    found, numbered = read_training(dataset, pattern=pattern, allow_left_out=allow_left_out)
+    found, numbered = read_training(
+        dataset, pattern=pattern, layout=layout, allow_left_out=allow_left_out
+    )
     if numbered:
         advice = pattern_advice([person.path.name for person in found.train])
         raise UsageError(f"{found.root}: names such as {_first(found)} give no person; {advice}")
@@ -97,24 +138,31 @@ def crops_in(folder: Path) -> ImageFolder:
 
 
 def _loose(
-    folder: Path, crops: ImageFolder, pattern: str | None, allow_left_out: bool
+    place: DatasetRoot, crops: ImageFolder, free: bool, allow_left_out: bool
 ) -> tuple[ReIDDataset, bool]:
-    compiled = compile_pattern(pattern or PATTERN)
-    files = read_crops(crops, compiled)
-    if pattern is None and not files.people and not files.junk:
+    """Read a folder of crops; ``free``: names that give nobody are no error."""
+    folder, kind, free = place.folder, place.layout, free and place.layout is None
+    files = read_crops(crops, place.rule)
+    if free and not files.people and not files.junk:
         people = tuple(Person(path, number, 1) for number, path in enumerate(crops.images, 1))
         files = SplitFiles(people, unusable=crops.unusable)
-    left_out = left_out_lines(folder, files, compiled)
-    advice = pattern_advice(files.unmatched) if files.unmatched else ""
+    left_out = left_out_lines(folder, files, place.rule)
+    advice = names_advice(place.rule, files.unmatched)
     if not files.people:
+        fits = f"lies as in {kind.example}" if kind else f"has a name that matches {_text(place)}"
         raise ReidaugError(
-            f"{folder}: of {files.total} images none has a name that matches {compiled.pattern}"
-            + (f"; {advice}" if advice else "")
+            f"{folder}: of {files.total} images none {fits}" + (f"; {advice}" if advice else "")
         )
     check_left_out(folder, left_out, files.total, allowed=allow_left_out, advice=advice)
     left_out = (*left_out, *beside(crops))
     dataset = ReIDDataset(folder, files.people, (), (), left_out, files.examples)
-    return dataset, pattern is None and not files.examples
+    if kind is not None:
+        dataset = dataset._replace(layout=kind.name, train_folder="train")
+    return dataset, free and not files.examples
+
+
+def _text(place: DatasetRoot) -> str:
+    return "" if isinstance(place.rule, Layout) else place.rule.pattern
 
 
 def _first(found: ReIDDataset) -> str:

@@ -5,10 +5,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from reidaug.checksums import check_written
-from reidaug.data.crop_names import PATTERN, compile_pattern
 from reidaug.data.images import mask_path
 from reidaug.data.loose_crops import crops_in, find_crops
-from reidaug.data.market1501 import GALLERY, QUERY, SPLITS, TRAIN
+from reidaug.data.market1501 import GALLERY, QUERY, SPLITS, TRAIN, reading_line
 from reidaug.dataset_check.augmenting import augment_findings
 from reidaug.dataset_check.duplicates import duplicate_findings
 from reidaug.dataset_check.findings import AUGMENT, EVALUATION, USES, Finding, Tally, ranked
@@ -17,12 +16,13 @@ from reidaug.dataset_check.image_files import image_findings, inspect_images
 from reidaug.dataset_check.joints import POSES, joint_findings
 from reidaug.dataset_check.names import (
     Listing,
-    is_listed,
     list_crops,
     list_split,
     name_findings,
 )
 from reidaug.errors import ReidaugError
+
+MARKET = "market1501"
 
 
 class Checkup(NamedTuple):
@@ -33,6 +33,7 @@ class Checkup(NamedTuple):
     counts: Mapping[str, Counts]  # size of each split that exists, by name
     findings: tuple[Finding, ...]  # problems, then advice, then remarks
     examples: tuple[str, ...] = ()  # what was read from three names
+    layout: str = ""  # the layout it was read in; empty: Market-1501's or a pattern's
 
     def stopped(self, use: str) -> tuple[Finding, ...]:
         """Return the findings that stop a use, of `reidaug.dataset_check.findings.USES`."""
@@ -52,7 +53,7 @@ class Checkup(NamedTuple):
             yield f"{split:20}{ids:>8}{images:>10}{cameras:>9}{junk:>8}{distractors:>13}"
         if self.examples:
             yield ""
-            yield f"names are read so: {'; '.join(self.examples)}"
+            yield reading_line(self.layout, self.examples)
         for finding in self.findings:
             yield ""
             yield from finding.lines()
@@ -75,6 +76,7 @@ def check_dataset(
     root: Path,
     *,
     pattern: str | None = None,
+    layout: str | None = None,
     keypoints: Path | None = None,
     masks: Path | None = None,
     allow_left_out: bool = False,
@@ -86,6 +88,7 @@ def check_dataset(
     Args:
         root: The dataset, see `reidaug.data.market1501.find_root`, or a folder of crops.
         pattern: Regular expression that reads person and camera from file names.
+        layout: The layout of the dataset, see `reidaug.data.market1501.read_market1501`.
         keypoints: Keypoint file of the training images, or None.
         masks: Folder of person masks of the training images, or None.
         allow_left_out: Whether more than a tenth of a split's images may be left out.
@@ -95,25 +98,32 @@ def check_dataset(
 
     Raises:
         ReidaugError: There is no such folder, no dataset in it, or a worker was killed.
-        UsageError: The pattern is no regular expression, or lacks the needed groups.
+        UsageError: The pattern is no regular expression, or lacks the needed groups; there is no
+            such layout, or its folders are not there.
     """
-    compiled = compile_pattern(pattern or PATTERN)
-    root, is_root = find_crops(root)
-    listed = is_root and is_listed(root)
+    place, is_root = find_crops(root, pattern=pattern, layout=layout)
+    root, listed = place.folder, is_root and place.listed
+    nobody = place.layout.nobody if place.layout else not listed
+    layout = place.layout.name if place.layout else None
     findings = []
     if is_root:
-        splits = {name: list_split(root, name, compiled) for name in SPLITS}
+        splits = {name: list_split(place, name) for name in SPLITS}
     else:
         crops_in(root)
-        splits = {TRAIN: list_crops(root, compiled)}
+        splits = {TRAIN: list_crops(root, place.rule)}
         what, where = "a folder of crops has no query and gallery", f"{QUERY}, {GALLERY}"
         advice = "they are training images; a Market-1501 root has all three"
         findings.append(Finding.problem(where, what, advice, Tally(), (EVALUATION,)))
     findings += _damage(root)
     for listing in splits.values():
-        findings += name_findings(listing, listed=listed, allowed=allow_left_out)
+        findings += name_findings(listing, rule=place.rule, listed=listed, allowed=allow_left_out)
     splits = {name: splits.get(name, Listing(name, missing="a folder of crops")) for name in SPLITS}
-    findings += identity_findings(splits, listed=listed)
+    findings += identity_findings(
+        splits,
+        listed=listed,
+        nobody=nobody,
+        market=not listed and layout in (None, MARKET),
+    )
     advance = announce(sum(len(listing.people) for listing in splits.values()))
     images = {}
     for name, listing in splits.items():
@@ -137,9 +147,9 @@ def check_dataset(
             train, root, keypoints=keypoints, masks=masks, allow_left_out=allow_left_out
         )
     present = [listing for listing in splits.values() if not listing.missing]
-    counts = {listing.split: count(listing, listed=listed) for listing in present}
+    counts = {listing.split: count(listing, nobody=nobody) for listing in present}
     examples = next((listing.examples for listing in present if listing.examples), ())
-    return Checkup(root, listed, counts, ranked(findings), examples)
+    return Checkup(root, listed, counts, ranked(findings), examples, layout or "")
 
 
 def _damage(root: Path) -> Iterator[Finding]:

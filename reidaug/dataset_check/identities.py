@@ -25,13 +25,13 @@ class Counts(NamedTuple):
     distractors: int  # images of pid 0
 
 
-def count(listing: Listing, *, listed: bool) -> Counts:
+def count(listing: Listing, *, nobody: bool) -> Counts:
     """Count identities, images and cameras of a split.
 
-    ``listed``: MSMT17's lists name the persons, where pid 0 is a person.
+    ``nobody``: Person 0 is nobody, a distractor.
     """
     people = listing.people
-    distractors = 0 if listed else sum(p.pid == DISTRACTOR for p in people)
+    distractors = sum(p.pid == DISTRACTOR for p in people) if nobody else 0
     return Counts(
         ids=len({p.pid for p in people}) - (distractors > 0),
         images=len(people),
@@ -41,18 +41,31 @@ def count(listing: Listing, *, listed: bool) -> Counts:
     )
 
 
-def identity_findings(splits: Mapping[str, Listing], *, listed: bool) -> list[Finding]:
+def identity_findings(
+    splits: Mapping[str, Listing],
+    *,
+    listed: bool,
+    nobody: bool | None = None,
+    market: bool | None = None,
+) -> list[Finding]:
     """Report problems of identities and cameras.
 
-    ``listed``: MSMT17's lists name the persons; they number each split separately.
+    Args:
+        splits: The splits, by name.
+        listed: Whether MSMT17's lists name the persons; they number each split separately.
+        nobody: Whether person 0 is nobody, a distractor; by default where no lists name persons.
+        market: Whether torchreid and fastreid read the names as Market-1501's; likewise.
     """
+    nobody = not listed if nobody is None else nobody
+    market = not listed if market is None else market
     train, query, gallery = (splits[name].people for name in (TRAIN, QUERY, GALLERY))
     findings = _training(train) if train else []
     if query and gallery:
         findings += _queries(query, gallery)
-    findings += _shared(train, (*query, *gallery), listed=listed)
-    if not listed:
+    findings += _shared(train, (*query, *gallery), listed=listed, nobody=nobody)
+    if nobody:
         findings += _distractors(train, query, gallery)
+    if market:
         findings += _other_readers((*train, *query, *gallery))
     return findings
 
@@ -114,8 +127,10 @@ def _queries(query: Sequence[Person], gallery: Sequence[Person]) -> list[Finding
     return findings
 
 
-def _shared(train: Sequence[Person], test: Sequence[Person], *, listed: bool) -> list[Finding]:
-    shared = {p.pid for p in train} & {p.pid for p in test} - {DISTRACTOR}
+def _shared(
+    train: Sequence[Person], test: Sequence[Person], *, listed: bool, nobody: bool
+) -> list[Finding]:
+    shared = {p.pid for p in train} & {p.pid for p in test} - ({DISTRACTOR} if nobody else set())
     if not shared:
         return []
     names = {person.pid: person.who for person in test}

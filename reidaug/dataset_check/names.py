@@ -1,23 +1,15 @@
 """Checks of the file names of a dataset: what they give, and what is left out."""
 
-import re
 from pathlib import Path
 from typing import NamedTuple
 
 from reidaug.data.crop_names import PATTERN
+from reidaug.data.dataset_roots import DatasetRoot
 from reidaug.data.image_folders import MOST_LEFT_OUT, list_images
-from reidaug.data.market1501 import (
-    LISTS,
-    QUERY,
-    TRAIN,
-    Person,
-    SplitFiles,
-    read_crops,
-    read_market1501,
-    scan_split,
-    split_folder,
-)
-from reidaug.data.name_forms import pattern_advice
+from reidaug.data.layouts import Layout
+from reidaug.data.listed_crops import read_lists
+from reidaug.data.market1501 import QUERY, TRAIN, Person, scan_split
+from reidaug.data.named_crops import NameRule, SplitFiles, names_advice, read_crops
 from reidaug.dataset_check.findings import (
     AUGMENT,
     EVALUATION,
@@ -26,7 +18,7 @@ from reidaug.dataset_check.findings import (
     Tally,
     number,
 )
-from reidaug.errors import ReidaugError
+from reidaug.errors import ReidaugError, UsageError
 
 _JPEG = "torchreid and fastreid list *.jpg alone; here images of every format are read"
 _ALLOWED = "they are left out with --allow-left-out"
@@ -61,47 +53,51 @@ class Listing(NamedTuple):
         return left_out > MOST_LEFT_OUT * (len(self.people) + self.junk + left_out)
 
 
-def is_listed(root: Path) -> bool:
-    """Decide whether MSMT17's lists name the crops of a root, and not their file names."""
-    return (root / LISTS[TRAIN]).is_file()
-
-
-def list_split(root: Path, split: str, pattern: re.Pattern[str]) -> Listing:
+def list_split(place: DatasetRoot, split: str) -> Listing:
     """List the files of one split, or why there are none.
 
     Args:
-        root: As `reidaug.data.market1501.find_root` returns it.
+        place: The dataset.
         split: One of `reidaug.data.market1501.SPLITS`.
-        pattern: Reads person and camera from file names; ignored where there are lists.
+
+    Raises:
+        UsageError: Names and folders number different persons.
     """
     try:
-        if not is_listed(root):
-            return Listing.of(split, scan_split(split_folder(root, split), pattern))
-        dataset = read_market1501(root, splits=(split,), allow_left_out=True)
+        if not place.listed:
+            return Listing.of(split, scan_split(place, split))
+        found = read_lists(place.folder, split, layout=place.layout, allow_left_out=True)
+    except UsageError:
+        raise
     except (ReidaugError, OSError) as error:
         return Listing(split, missing=str(error))
-    people = (*dataset.train, *dataset.query, *dataset.gallery)
-    return Listing(split, people, unmatched=dataset.left_out, examples=dataset.examples)
+    return Listing(split, found.people, unmatched=found.left_out, examples=found.examples)
 
 
-def list_crops(folder: Path, pattern: re.Pattern[str]) -> Listing:
+def list_crops(folder: Path, rule: NameRule) -> Listing:
     """List a folder of crops as training images; see `reidaug.data.loose_crops.read_training`."""
     found = list_images(folder)
     try:
-        listing = Listing.of(TRAIN, read_crops(found, pattern))
+        listing = Listing.of(TRAIN, read_crops(found, rule))
+    except UsageError:
+        raise
     except ReidaugError as error:
         return Listing(TRAIN, missing=str(error))
-    if pattern.pattern != PATTERN or listing.people or listing.junk:
+    own = isinstance(rule, Layout) or rule.pattern != PATTERN
+    if own or listing.people or listing.junk:
         return listing
     people = tuple(Person(path, count, 1) for count, path in enumerate(found.images, 1))
     return listing._replace(people=people, numbered=bool(people))
 
 
-def name_findings(listing: Listing, *, listed: bool, allowed: bool = False) -> list[Finding]:
+def name_findings(
+    listing: Listing, *, rule: NameRule, listed: bool, allowed: bool = False
+) -> list[Finding]:
     """Report the names of a split that cannot be used.
 
     Args:
         listing: The split.
+        rule: What reads its names.
         listed: Whether they are lines of a list.
         allowed: Whether more than a tenth of the images may be left out.
     """
@@ -109,7 +105,7 @@ def name_findings(listing: Listing, *, listed: bool, allowed: bool = False) -> l
     if listing.missing:
         advice = "without it only the other splits can be used"
         return [Finding.problem(split, listing.missing, advice, Tally(), stops)]
-    findings = _left_out(listing, listed=listed, allowed=allowed)
+    findings = _left_out(listing, rule, listed=listed, allowed=allowed)
     if not listing.people and not findings:
         what = f"no image that counts, {number(listing.junk, 'junk image')} (person -1)"
         advice = "put the images, or a folder of them for each person, directly into this folder"
@@ -133,9 +129,11 @@ def name_findings(listing: Listing, *, listed: bool, allowed: bool = False) -> l
     return findings
 
 
-def _left_out(listing: Listing, *, listed: bool, allowed: bool) -> list[Finding]:
+def _left_out(listing: Listing, rule: NameRule, *, listed: bool, allowed: bool) -> list[Finding]:
     split, stops = listing.split, uses_of(listing.split)
-    correction = "correct these lines of the list" if listed else pattern_advice(listing.unmatched)
+    correction = (
+        "correct these lines of the list" if listed else names_advice(rule, listing.unmatched)
+    )
     findings = []
     if listing.numbered:
         what = f"all {number(len(listing.unmatched), 'name')} give no person: each crop is its own"

@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from reidaug.experiments.arms import ExperimentOptions, Side
+from reidaug.experiments.arms import ExperimentOptions, LayoutName, Side
 from reidaug.experiments.cluster_views import ClusterViews
 from reidaug.recipes import LARGEST_BATCH, Count, Positive, Rate, Steps
 from reidaug.reid.crop_transforms import CropTransforms
@@ -72,6 +72,7 @@ class AdaptationRecipe(ExperimentOptions, DGNetOptions):
         protocol: ``uda``.
         source: Market-1501-format root of the source, of which the training crops are used.
         source_pattern: As ``pattern``, for the names of the source.
+        source_layout: As ``layout``, for the source.
         dataset: Root of the target.
         preset: Sizes of crops, batches and networks, see `reidaug.reid.dgnet.networks.preset`.
         size: (height, width) of the crops, where not the preset's.
@@ -103,6 +104,7 @@ class AdaptationRecipe(ExperimentOptions, DGNetOptions):
     protocol: Literal["uda"]
     source: Path
     source_pattern: str | None = None
+    source_layout: LayoutName | None = None
     baseline: str = "dgnetpp"
     controls: tuple[str, ...] = ("dgnetpp", "real_only", "identity_grey", "affine_grey")
     preset: Literal["paper", "small"] = "paper"
@@ -125,6 +127,8 @@ class AdaptationRecipe(ExperimentOptions, DGNetOptions):
 
     @model_validator(mode="after")
     def _check_adaptation(self) -> "AdaptationRecipe":
+        if self.source_pattern is not None and self.source_layout is not None:
+            raise ValueError("source_layout and source_pattern exclude each other")
         if self.cluster.eps >= 1 - self.cluster.original:
             raise ValueError(
                 "cluster.eps is less than 1 - cluster.original, or all crops are neighbours"

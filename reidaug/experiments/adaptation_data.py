@@ -108,7 +108,10 @@ def read_adaptation_data(recipe: AdaptationRecipe) -> AdaptationData:
             from no crop of the target, or no crop of it has a view for clustering.
     """
     source = read_people(
-        recipe.source, pattern=recipe.source_pattern, allow_left_out=recipe.allow_left_out
+        recipe.source,
+        pattern=recipe.source_pattern,
+        layout=recipe.source_layout,
+        allow_left_out=recipe.allow_left_out,
     )
     check_written(source.root)
     target = read_experiment_data(recipe, fill=False)

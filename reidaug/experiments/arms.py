@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 import torch
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
+from reidaug.data.layouts import known_layout
 from reidaug.errors import nearest, unknown
 from reidaug.fingerprint import digest_of
 from reidaug.kept_recipe import without_places
@@ -19,6 +20,7 @@ from reidaug.runs import REPORT, stored_recipe
 
 Side = Annotated[int, Field(ge=16, le=4096)]  # pixels; a ResNet's last map is a sixteenth of it
 ARM_NAME = re.compile(r"[^\W_][\w.+-]*")
+LayoutName = Annotated[str, AfterValidator(known_layout)]
 E = TypeVar("E", bound="ExperimentOptions")
 ROLES = ("method", "baseline", "controls", "ceiling")
 FREE = frozenset(("arms", "seeds", *ROLES))
@@ -64,6 +66,9 @@ class ExperimentOptions(Recipe):
     # ``--pattern`` of other commands, see `reidaug.data.market1501.read_market1501`; arms made by
     # `reidaug augment` need none.
     pattern: str | None = None
+    # How ``dataset`` lies on disk, as ``--layout`` of other commands, in place of ``pattern``, see
+    # `reidaug.data.layouts.LAYOUTS`; arms made by `reidaug augment` need none.
+    layout: LayoutName | None = None
     # Whether more than a tenth of a split's images may be left out, see ``left_out`` in the report.
     allow_left_out: bool = False
     arms: dict[str, Arm] = Field(min_length=1)  # by name
@@ -91,6 +96,12 @@ class ExperimentOptions(Recipe):
     # Bound on the decoded training crops that a process keeps, main and extra ones together.
     cache_mb: Megabytes = 2048
     memory_mb: int = Field(256, ge=1, le=2**24)  # bound on the distances held at a time
+
+    @model_validator(mode="after")
+    def _check_names(self: E) -> E:
+        if self.pattern is not None and self.layout is not None:
+            raise ValueError("layout and pattern exclude each other: a layout has its own names")
+        return self
 
     @model_validator(mode="after")
     def _check_arms(self: E) -> E:

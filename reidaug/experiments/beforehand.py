@@ -13,8 +13,9 @@ from typing import TypeVar
 from reidaug.augment.output_folder import origin_stem, warp_stem
 from reidaug.augment.warp_inputs import IMAGES, KnownImages
 from reidaug.data.crop_names import JUNK, warp_source
+from reidaug.data.dataset_roots import DatasetRoot
 from reidaug.data.images import open_image, pixel_digest, read_image, read_mask, upright_rgb
-from reidaug.data.market1501 import LISTS, TRAIN, Person, find_root
+from reidaug.data.market1501 import Person
 from reidaug.dataset_check.identities import DISTRACTOR
 from reidaug.dataset_check.retrieval import (
     Copies,
@@ -69,16 +70,20 @@ def check_retrieval(query: Sequence[Person], gallery: Sequence[Person], *, root:
     notice(f"{line}; they do not count")
 
 
-def check_apart(train: Sequence[Person], test: Sequence[Person], *, root: Path) -> None:
+def check_apart(
+    train: Sequence[Person], test: Sequence[Person], *, root: Path, place: DatasetRoot
+) -> None:
     """Tell where test crops of a dataset are of its training people: scores say too much then.
 
     Args:
         train: Training crops.
         test: Query and gallery crops.
-        root: The dataset; lists of files number the people of each split separately.
+        root: The dataset, for messages.
+        place: How it is read; lists of files number the people of each split separately.
     """
-    shared = {p.pid for p in train} & {p.pid for p in test} - {DISTRACTOR}
-    if shared and not (find_root(root) / LISTS[TRAIN]).is_file():
+    nobody = {DISTRACTOR} if place.nobody else set[int]()
+    shared = {p.pid for p in train} & {p.pid for p in test} - nobody
+    if shared and not place.listed:
         first = next(person for person in test if person.pid in shared)
         notice(
             f"{root}: {len(shared)} of {len({p.pid for p in test})} people of query and gallery, "

@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from reidaug.data.images import mask_path
-from reidaug.data.loose_crops import find_crops
+from reidaug.data.loose_crops import find_folder
 from reidaug.data.market1501 import Person
 from reidaug.experiments.adaptation_config import WARMUP, AdaptationRecipe
 from reidaug.experiments.adaptation_data import AdaptationData
@@ -128,7 +128,7 @@ def _qualities(kept: Inputs, recipe: FinetuneRecipe, arm: str) -> str:
     if not recipe.of_arm(arm).objective.extra_quality:
         return ""
     roots = [root for root in recipe.arms[arm].crops if root is not None]
-    return kept.add(f"tables of {arm}", [find_crops(root)[0] / MANIFEST for root in roots])
+    return kept.add(f"tables of {arm}", [find_folder(root) / MANIFEST for root in roots])
 
 
 def _views(kept: Inputs, data: AdaptationData, name: str) -> str:

@@ -4,19 +4,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from reidaug.checksums import check_written
-from reidaug.data.crop_names import JUNK, PATTERN, compile_pattern, ids_in
+from reidaug.data.crop_names import JUNK
+from reidaug.data.dataset_roots import find_dataset
 from reidaug.data.image_folders import list_images
 from reidaug.data.loose_crops import read_people
-from reidaug.data.market1501 import (
-    GALLERY,
-    LISTS,
-    QUERY,
-    TRAIN,
-    Person,
-    find_root,
-    read_crops,
-    split_folder,
-)
+from reidaug.data.market1501 import GALLERY, QUERY, Person
+from reidaug.data.named_crops import crop_readings, read_crops, shown_name
 from reidaug.errors import ReidaugError
 from reidaug.experiments.experiment_data import ExperimentData, read_test, subset
 from reidaug.experiments.finetune_config import FinetuneRecipe, read_data
@@ -43,16 +36,19 @@ def read_evaluation_data(recipe: FinetuneRecipe) -> EvaluationData:
     """
     if recipe.evaluate_on == "held_out":
         return EvaluationData(read_data(recipe.model_copy(update={"arms": {}})), ())
-    root, pattern = recipe.dataset, recipe.pattern
+    root, pattern, layout = recipe.dataset, recipe.pattern, recipe.layout
     if recipe.test_dataset is not None:
-        root, pattern = recipe.test_dataset, recipe.test_pattern
-    gallery = read_test(recipe, recipe.test_dataset, recipe.test_pattern, (GALLERY,))
+        root, pattern, layout = recipe.test_dataset, recipe.test_pattern, recipe.test_layout
+    test = (recipe.test_dataset, recipe.test_pattern, recipe.test_layout)
+    gallery = read_test(recipe, *test, splits=(GALLERY,))
     check_written(gallery.root)
-    unknown, some_known = unknown_queries(root, pattern, unnamed=recipe.allow_left_out)
+    unknown, some_known = unknown_queries(
+        root, pattern, layout=layout, unnamed=recipe.allow_left_out
+    )
     query, left_out = unknown, tuple[str, ...]()
     if some_known or not unknown:
         try:
-            found = read_test(recipe, recipe.test_dataset, recipe.test_pattern, (QUERY,))
+            found = read_test(recipe, *test, splits=(QUERY,))
         except ReidaugError as error:
             if some_known:
                 raise
@@ -78,29 +74,31 @@ def read_evaluation_data(recipe: FinetuneRecipe) -> EvaluationData:
 
 
 def unknown_queries(
-    root: Path, pattern: str | None = None, *, unnamed: bool = False
+    root: Path, pattern: str | None = None, *, layout: str | None = None, unnamed: bool = False
 ) -> tuple[tuple[Person, ...], bool]:
     """List the query crops of unknown people, of person -1, and say whether there are others.
 
-    None for datasets that are lists of files.
+    None for datasets that are lists of files or tracklets.
 
     Args:
         root: The dataset.
         pattern: Regular expression that reads person and camera from its names; None: Market's.
+        layout: The layout of the dataset.
         unnamed: Whether those count as well whose names give no person.
     """
-    root = find_root(root)
-    folder = split_folder(root, QUERY)
-    if (root / LISTS[TRAIN]).is_file() or not folder.is_dir():
+    place = find_dataset(root, pattern=pattern, layout=layout)
+    folder = place.split(QUERY)
+    tracks = place.layout is not None and place.layout.tracks is not None
+    if place.listed or tracks or not folder.is_dir():
         return (), True
-    compiled, found = compile_pattern(pattern or PATTERN), list_images(folder)
-    files = read_crops(found, compiled)
+    found = list_images(folder)
+    files, readings = read_crops(found, place.rule), crop_readings(found, place.rule)
     known, nobody = {person.path for person in files.people}, set(files.unmatched)
     unknown = []
-    for path in found.images:
-        name = f"{path.parent.name}/{path.name}" if found.in_folders else path.name
+    for path, reading in zip(found.images, readings, strict=True):
+        name = shown_name(path, in_folders=found.in_folders)
         if path not in known and (unnamed or name not in nobody):
-            camera = (ids_in(compiled, path.name) or (JUNK, JUNK))[1]
+            camera = reading.ids[1] if reading else JUNK
             above = path.parent.name if found.shares_names else ""
             unknown.append(Person(path, JUNK, camera, above))
     return tuple(unknown), bool(known)
@@ -110,7 +108,10 @@ def _training_people(recipe: FinetuneRecipe) -> tuple[Person, ...]:
     """Read the training crops, whose numbers are shown; an evaluation can do without them."""
     try:
         whole = read_people(
-            recipe.dataset, pattern=recipe.pattern, allow_left_out=recipe.allow_left_out
+            recipe.dataset,
+            pattern=recipe.pattern,
+            layout=recipe.layout,
+            allow_left_out=recipe.allow_left_out,
         )
     except ReidaugError as error:
         notice(f"no training crops are counted: {error}")

@@ -12,7 +12,7 @@ from numpy import ndarray
 from reidaug.augment.output_folder import origin_stem, warp_stem
 from reidaug.checksums import check_written
 from reidaug.data.images import mask_path
-from reidaug.data.loose_crops import find_crops, read_people
+from reidaug.data.loose_crops import find_crops, find_folder, read_people
 from reidaug.data.market1501 import (
     GALLERY,
     QUERY,
@@ -20,7 +20,7 @@ from reidaug.data.market1501 import (
     ReIDDataset,
     read_market1501,
 )
-from reidaug.errors import ReidaugError
+from reidaug.errors import ReidaugError, UsageError
 from reidaug.experiments.arms import Arm, ExperimentOptions
 from reidaug.experiments.beforehand import check_images, check_retrieval, check_sources
 from reidaug.experiments.warp_quality import MANIFEST, has_quality, read_quality
@@ -70,6 +70,7 @@ def read_experiment_data(
     *,
     test: Path | None = None,
     test_pattern: str | None = None,
+    test_layout: str | None = None,
     people_share: float = 1.0,
     images_each: int | None = None,
     cameras_each: int | None = None,
@@ -81,6 +82,7 @@ def read_experiment_data(
         options: The experiment.
         test: Root of query and gallery; None for the experiment's dataset.
         test_pattern: Pattern of the names there; the experiment's dataset has its own.
+        test_layout: Layout of the dataset there, likewise.
         people_share: Share of the training people that is left.
         images_each: Crops that are left of a training person; None for all. Warps of crops that
             are not left are left out too.
@@ -91,7 +93,7 @@ def read_experiment_data(
         ReidaugError: A root cannot be read, holds people that the dataset does not, or nothing is
             left of it.
     """
-    real = _real_crops(options, test, test_pattern)
+    real = _real_crops(options, test, test_pattern, test_layout)
     whole, query, gallery = real.train, real.query, real.gallery
     everyone = (*whole, *query) if options.evaluate_on == "held_out" else whole
     known = {person.pid for person in everyone}
@@ -152,18 +154,23 @@ def read_extra_crops(
 
     Raises:
         ReidaugError: The root cannot be read, or holds warps of other crops or people.
+        UsageError: It is in another layout than the dataset is read in.
     """
     dataset = _good_crops(root, options)
     check_written(dataset.root)
+    place = find_crops(options.dataset, pattern=options.pattern, layout=options.layout).place
+    if dataset.layout and (place.layout is None or place.layout.name != dataset.layout):
+        raise UsageError(
+            f"{root}: arm {arm} is in the layout {dataset.layout}, in which {options.dataset} is "
+            f"not read; set layout: {dataset.layout}, or make warps of it as it is read"
+        )
     if unknown := {person.pid for person in dataset.train} - known:
         first = min((p for p in dataset.train if p.pid in unknown), key=lambda p: p.pid)
         raise ReidaugError(
             f"{root}: {len(unknown)} people of arm {arm} are not among the training people of "
             f"{options.dataset}, such as {first.who} of {first.path.name}"
         )
-    check_sources(
-        dataset.root, dataset.train, real, arm=arm, dataset=find_crops(options.dataset)[0]
-    )
+    check_sources(dataset.root, dataset.train, real, arm=arm, dataset=place.folder)
     return dataset
 
 
@@ -251,16 +258,21 @@ def subset(
 
 
 def _real_crops(
-    options: ExperimentOptions, test: Path | None, test_pattern: str | None
+    options: ExperimentOptions,
+    test: Path | None,
+    test_pattern: str | None,
+    test_layout: str | None,
 ) -> ReIDDataset:
     """Read training, query and gallery crops."""
     allow = options.allow_left_out
-    whole = read_people(options.dataset, pattern=options.pattern, allow_left_out=allow)
+    whole = read_people(
+        options.dataset, pattern=options.pattern, layout=options.layout, allow_left_out=allow
+    )
     check_written(whole.root)
     if options.evaluate_on == "held_out":
         train, query = hold_out(whole.train, options.held_out, seed=options.split_seed)
         return whole._replace(train=train, query=query, gallery=query)
-    people = read_test(options, test, test_pattern)
+    people = read_test(options, test, test_pattern, test_layout)
     if people.root != whole.root:
         check_written(people.root)
     left_out = (*whole.left_out, *people.left_out)
@@ -271,6 +283,7 @@ def read_test(
     options: ExperimentOptions,
     test: Path | None,
     test_pattern: str | None,
+    test_layout: str | None,
     splits: Sequence[str] = (QUERY, GALLERY),
 ) -> ReIDDataset:
     """Read query and gallery crops, or one of both; see `read_experiment_data`.
@@ -278,14 +291,18 @@ def read_test(
     Raises:
         ReidaugError: A split cannot be read, or is none of a folder of crops.
     """
-    if test is None and not find_crops(options.dataset)[1]:
+    pattern, layout = options.pattern, options.layout
+    if test is not None:
+        pattern, layout = test_pattern, test_layout
+    elif not find_crops(options.dataset, pattern=pattern, layout=layout).is_root:
         raise ReidaugError(
             f"{options.dataset}: a folder of crops has no query and gallery; name a Market-1501 "
             "root, or evaluate_on: held_out"
         )
     return read_market1501(
         test or options.dataset,
-        pattern=test_pattern if test else options.pattern,
+        pattern=pattern,
+        layout=layout,
         splits=splits,
         allow_left_out=options.allow_left_out,
     )
@@ -297,17 +314,19 @@ def _good_crops(root: Path, options: ExperimentOptions) -> ReIDDataset:
     Names in a root with a manifest are those that `reidaug augment` gives; others are as in the
     experiment's dataset.
     """
-    root, _ = find_crops(root)
+    root = find_folder(root)
     table, min_quality = root / MANIFEST, options.min_quality
+    own = table.is_file()
     dataset = read_people(
         root,
-        pattern=None if table.is_file() else options.pattern,
+        pattern=None if own else options.pattern,
+        layout=None if own else options.layout,
         allow_left_out=options.allow_left_out,
     )
     if not min_quality or not has_quality(root, dataset.train):
         return dataset
     good = {name for name, quality in read_quality(root).items() if quality >= min_quality}
-    crops = tuple(person for person in dataset.train if person.path.name in good)
+    crops = tuple(person for person in dataset.train if person.file in good)
     if not crops:
         raise ReidaugError(f"{table}: no warp has a quality of {min_quality} or more")
     return dataset._replace(train=crops)

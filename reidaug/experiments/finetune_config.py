@@ -9,9 +9,10 @@ from accelerate import PartialState
 from pydantic import Field, model_validator
 
 from reidaug.checksums import check_file
+from reidaug.data.dataset_roots import find_dataset
 from reidaug.data.market1501 import Person
 from reidaug.errors import UsageError
-from reidaug.experiments.arms import Arm, ExperimentOptions, Side
+from reidaug.experiments.arms import Arm, ExperimentOptions, LayoutName, Side
 from reidaug.experiments.beforehand import check_apart, check_compared, check_grounds
 from reidaug.experiments.experiment_data import (
     ExperimentData,
@@ -48,6 +49,7 @@ class FinetuneRecipe(TrainingOptions, ExperimentOptions):
     protocol: Literal["supervised", "cross_domain"] = "supervised"
     test_dataset: Path | None = None  # root with query and gallery of another domain
     test_pattern: str | None = None  # as ``pattern``, of ``test_dataset``
+    test_layout: LayoutName | None = None  # as ``layout``, of ``test_dataset``
     arms: dict[str, Arm] = Field({"real_only": Arm(crops=(None,))}, min_length=1)
     ceiling: str | None = "true_views_grey"
     people_share: float = Field(1.0, gt=0, le=1)  # share of the training people that is used
@@ -90,6 +92,10 @@ class FinetuneRecipe(TrainingOptions, ExperimentOptions):
             raise ValueError("test_dataset belongs to the protocol cross_domain, and that needs it")
         if not across and self.test_pattern is not None:
             raise ValueError("test_pattern is for test_dataset; 'pattern' reads names of 'dataset'")
+        if not across and self.test_layout is not None:
+            raise ValueError("test_layout is for test_dataset; 'layout' is that of 'dataset'")
+        if self.test_pattern is not None and self.test_layout is not None:
+            raise ValueError("test_layout and test_pattern exclude each other")
         if across and self.evaluate_on == "held_out":
             raise ValueError(
                 "held-out people are of dataset's domain; tune with protocol: supervised"
@@ -149,6 +155,7 @@ def read_data(recipe: FinetuneRecipe) -> ExperimentData:
         recipe,
         test=recipe.test_dataset,
         test_pattern=recipe.test_pattern,
+        test_layout=recipe.test_layout,
         people_share=recipe.people_share,
         images_each=recipe.images_each,
         cameras_each=recipe.cameras_each,
@@ -181,7 +188,9 @@ def check_recipe_crops(
         check_compared(recipe)
         check_grounds(recipe)
         if recipe.test_dataset is None and recipe.evaluate_on == "test":
-            check_apart(data.train, (*data.query, *data.gallery), root=recipe.dataset)
+            place = find_dataset(recipe.dataset, pattern=recipe.pattern, layout=recipe.layout)
+            test = (*data.query, *data.gallery)
+            check_apart(data.train, test, root=recipe.dataset, place=place)
     check_crops(
         data,
         *others,

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from reidaug.data.crop_names import warp_source
-from reidaug.data.loose_crops import find_crops
+from reidaug.data.loose_crops import find_folder
 from reidaug.data.manifest import read_manifest
-from reidaug.data.market1501 import Person
+from reidaug.data.market1501 import TRAIN, Person
 from reidaug.errors import ReidaugError
 from reidaug.runs import notice, stored_recipe
 
@@ -16,9 +16,9 @@ QUALITIES = {"file": str, "quality": float}
 
 
 def read_quality(root: Path) -> dict[str, float]:
-    """Read the quality in [0, 1] of a root's warps by file name; `ReidaugError` without a table."""
+    """Read the quality in [0, 1] of a root's warps by `Person.file`; `ReidaugError` without it."""
     rows = read_manifest(root / MANIFEST, QUALITIES)
-    return {Path(row["file"]).name: row["quality"] for row in rows}
+    return {row["file"].removeprefix(f"{TRAIN}/"): row["quality"] for row in rows}
 
 
 def has_quality(root: Path, crops: Sequence[Person]) -> bool:
@@ -56,7 +56,7 @@ def qualities(
     Raises:
         ReidaugError: A manifest is missing where it is needed, or holds no quality.
     """
-    places = [find_crops(root)[0] for root in roots if root is not None]
+    places = [find_folder(root) for root in roots if root is not None]
     if needed and places and not any((place / MANIFEST).is_file() for place in places):
         raise ReidaugError(
             f"{places[0] / MANIFEST}: no such table, and objective.extra_quality needs the quality "
@@ -68,7 +68,7 @@ def qualities(
         if not (has_quality(place, own) if needed else (place / MANIFEST).is_file()):
             continue
         found = read_quality(place)
-        listed = {p.path: found[p.path.name] for p in own if p.path.name in found}
+        listed = {p.path: found[p.file] for p in own if p.file in found}
         if unlisted := [p for p in _warps(own) if p.path not in listed]:
             notice(
                 f"{place / MANIFEST}: does not list {len(unlisted):,} of {len(own):,} warps, such "

@@ -5,24 +5,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from reidaug.data.crop_names import compile_pattern
 from reidaug.data.image_folders import ImageFolder, check_left_out, list_images
 from reidaug.data.images import mask_path
 from reidaug.data.keypoints import fits_patn, write_patn
-from reidaug.data.loose_crops import crops_in
-from reidaug.data.market1501 import (
-    GALLERY,
-    LISTS,
-    QUERY,
-    SPLITS,
-    TRAIN,
-    find_root,
-    left_out_lines,
-    read_crops,
-    read_market1501,
-    split_folder,
-)
-from reidaug.data.name_forms import pattern_advice
+from reidaug.data.layouts import Layout
+from reidaug.data.listed_crops import read_lists
+from reidaug.data.loose_crops import crops_in, find_crops
+from reidaug.data.market1501 import GALLERY, QUERY, SPLITS, TRAIN, reading_line
+from reidaug.data.named_crops import NameRule, left_out_lines, names_advice, read_crops
 from reidaug.errors import ReidaugError, UsageError, require_extra
 from reidaug.files import write_atomically
 from reidaug.geometry.pose import Pose
@@ -78,6 +68,7 @@ def crops_of(
     splits: Sequence[str] = (TRAIN,),
     *,
     pattern: str | None = None,
+    layout: str | None = None,
     allow_left_out: bool = False,
 ) -> CropList:
     """List the crops of a dataset, junk included, whatever their names.
@@ -88,33 +79,34 @@ def crops_of(
         splits: Which splits of a root: of `SPLITS`, or ``train``, ``query``, ``gallery``, ``test``.
         pattern: Regular expression: only crops count whose names it reads person and camera from,
             see `reidaug.data.market1501.read_market1501`.
+        layout: The layout of the dataset, see there.
         allow_left_out: Whether more than a tenth of a split's images may be left out.
 
     Raises:
         ReidaugError: There is no such folder, no image in it, or too much is left out.
-        UsageError: There is no such split, or the pattern is none.
+        UsageError: There is no such split or layout, or the pattern is none.
     """
     names = list(dict.fromkeys(SPLIT_NAMES.get(name.strip(), name.strip()) for name in splits))
     for name in names:
         if name not in SPLITS:
             raise UsageError(f"--splits {name}: there are train, query and gallery")
-    try:
-        root = find_root(dataset)
-    except ReidaugError:
-        if not dataset.expanduser().is_dir():
-            raise
-        return _list(dataset.expanduser(), crops_in(dataset), pattern, allow_left_out)
-    if (root / LISTS[TRAIN]).is_file():  # MSMT17
-        found = read_market1501(root, splits=names, allow_left_out=allow_left_out)
-        people = (*found.train, *found.query, *found.gallery)
-        return CropList([person.path for person in people], found.left_out)
-    parts = []
-    for name in names:
-        folder = split_folder(root, name)
+    place, is_root = find_crops(dataset, pattern=pattern, layout=layout, one_split=True)
+    own = pattern is not None or place.layout is not None
+    if not is_root:
+        return _list(place.folder, crops_in(place.folder), place.rule, allow_left_out, own=own)
+    if place.listed:  # MSMT17
+        lists = [
+            read_lists(place.folder, name, layout=place.layout, allow_left_out=allow_left_out)
+            for name in names
+        ]
+        left_out = tuple(line for part in lists for line in part.left_out)
+        return CropList([person.path for part in lists for person in part.people], left_out)
+    parts, folders = list[CropList](), dict.fromkeys(place.split(name) for name in names)
+    for folder in folders:
         images = list_images(folder) if folder.is_dir() else None
         if images is None or not images.images:
             raise ReidaugError(f"{folder}: no folder with images; leave it out of --splits")
-        parts.append(_list(folder, images, pattern, allow_left_out))
+        parts.append(_list(folder, images, place.rule, allow_left_out, own=own))
     return CropList(
         [path for part in parts for path in part.crops],
         tuple(line for part in parts for line in part.left_out),
@@ -122,18 +114,21 @@ def crops_of(
     )
 
 
-def _list(folder: Path, found: ImageFolder, pattern: str | None, allow_left_out: bool) -> CropList:
-    """List the crops of one folder."""
+def _list(
+    folder: Path, found: ImageFolder, rule: NameRule, allow_left_out: bool, *, own: bool
+) -> CropList:
+    """List the crops of one folder; ``own``: only those whose names the rule reads count."""
     crops, left_out, advice = list(found.images), found.unusable, ""
-    if pattern is not None:
-        compiled = compile_pattern(pattern)
-        files = read_crops(found, compiled)
-        left_out = left_out_lines(folder, files, compiled)
+    if own:
+        files = read_crops(found, rule)
+        left_out = left_out_lines(folder, files, rule)
         unmatched = {folder / name for name in files.unmatched}
         crops = [path for path in crops if path not in unmatched]
-        advice = pattern_advice(files.unmatched) if files.unmatched else ""
+        advice = names_advice(rule, files.unmatched)
         if files.examples:
-            progress_line(f"names are read so: {'; '.join(files.examples)}")
+            progress_line(
+                reading_line(rule.name if isinstance(rule, Layout) else "", files.examples)
+            )
     total = len(crops) + len(left_out)
     check_left_out(folder, left_out, total, allowed=allow_left_out and bool(crops), advice=advice)
     return CropList(crops, left_out, found.shares_names)

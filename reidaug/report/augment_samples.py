@@ -11,7 +11,7 @@ from torch import Tensor
 from reidaug.augment.inputs import Source
 from reidaug.augment.options import AugmentOptions
 from reidaug.augment.outlines import target_outlines
-from reidaug.augment.output_folder import base_name
+from reidaug.augment.output_folder import base_name, training_folder
 from reidaug.augment.target_poses import POSES, TargetPoses, read_poses
 from reidaug.augment.viewpoint import view_names
 from reidaug.augment.warp_manifest import MANIFEST
@@ -19,7 +19,7 @@ from reidaug.augment.warping import estimate_flows, read_crops
 from reidaug.data.keypoints import read_keypoints
 from reidaug.data.loose_crops import read_training
 from reidaug.data.manifest import manifest_parts
-from reidaug.data.market1501 import TRAIN, Person
+from reidaug.data.market1501 import Person
 from reidaug.errors import ReidaugError
 from reidaug.flow.builtin import named_flow
 from reidaug.geometry.flow import resize
@@ -128,7 +128,9 @@ def _samples(
     rows: Sequence[tuple[str, str, int]],
 ) -> list[WarpSample]:
     """Estimate the flows of some warps again."""
-    found, _ = read_training(Path(recipe["dataset"]), pattern=options.pattern, allow_left_out=True)
+    found, _ = read_training(
+        Path(recipe["dataset"]), pattern=options.pattern, layout=options.layout, allow_left_out=True
+    )
     people = {person.key: person for person in found.train}
     flow = named_flow(str(recipe["flow"]))
     estimator = flow.estimator()
@@ -146,7 +148,7 @@ def _samples(
                         select(field.targets.pose, 0),
                         resize(field.flow, targets.size)[0].clone(),
                         field.targets.outline[0].clone(),
-                        out / TRAIN / file,
+                        training_folder(out) / file,
                     )
                 )
     if not samples:

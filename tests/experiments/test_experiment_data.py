@@ -5,12 +5,14 @@ import shutil
 from pathlib import Path
 
 import pytest
+from augmented import augmented
+from layout_roots import layout_root
 
-from reidaug.augment.output_folder import base_name
+from reidaug.augment.output_folder import base_name, origin_stem, warp_stem
 from reidaug.data.crop_names import warp_name
 from reidaug.data.manifest import write_manifest
 from reidaug.data.market1501 import TRAIN, read_market1501
-from reidaug.errors import ReidaugError
+from reidaug.errors import ReidaugError, UsageError
 from reidaug.experiments.arms import ExperimentOptions
 from reidaug.experiments.experiment_data import hold_out, read_experiment_data, subset
 
@@ -202,3 +204,25 @@ def test_folders_of_persons_are_held_out(tmp_path):
         read(tmp_path / "people", {"real_only": None})
     data = read(tmp_path / "people", {"real_only": None}, evaluate_on="held_out")
     assert (len(data.train), len(data.query)) == (2, 1)
+
+
+@pytest.mark.parametrize("layout", ["mars", "image-folder", "prcc"])
+def test_an_arm_in_the_layout_of_the_dataset_needs_no_names(tmp_path, layout):
+    root, out = layout_root(tmp_path / "root", layout), tmp_path / "out"
+    augmented(root, out, flow="identity", layout=layout)
+    data = read(root, {"real": None, "w": out}, layout=layout, min_quality=0.01)
+    assert data.labels(data.extra["w"]) == data.labels(data.train) == [0, 0, 1, 1, 2, 2]
+    assert len(data.query) == 2 and not data.without_extra
+    quarter = read(root, {"w": out}, layout=layout, images_each=1)
+    assert len(quarter.extra["w"]) == len(quarter.train) == 3
+    assert [origin_stem(p) for p in quarter.extra["w"]] == [warp_stem(p) for p in quarter.train]
+    if layout == "image-folder":
+        with pytest.raises(UsageError, match=r"arm w is in the layout image-folder.*set layout"):
+            read(root, {"w": out})
+
+
+def test_a_layout_and_a_pattern_exclude_each_other(tmp_path):
+    with pytest.raises(ValueError, match="layout and pattern exclude each other"):
+        read(tmp_path, {"w": None}, layout="mars", pattern="x")
+    with pytest.raises(ValueError, match="did you mean 'mars'"):
+        read(tmp_path, {"w": None}, layout="marz")

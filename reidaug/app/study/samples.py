@@ -6,13 +6,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from reidaug.augment.output_folder import training_folder
 from reidaug.augment.target_poses import POSES, TargetPoses, read_poses
 from reidaug.augment.warp_inputs import KnownImages
 from reidaug.augment.warp_manifest import MANIFEST
 from reidaug.data.images import read_image, to_bytes
 from reidaug.data.loose_crops import read_training
 from reidaug.data.manifest import read_manifest
-from reidaug.data.market1501 import TRAIN
 from reidaug.errors import ReidaugError, UsageError
 from reidaug.experiments.compared_warps import (
     compared_estimators,
@@ -105,13 +105,15 @@ def samples_of_roots(
     drawn = _draw(sorted(shared), count, seed)
     sources = _sources(roots, {source for source, _ in drawn}, dataset)
 
+    folders = {method: training_folder(root) for method, root in roots.items()}
+
     def read() -> Iterator[Sample]:
         for source, pose in drawn:
             yield Sample(
                 f"{source} -> {targets.images[pose]}",
                 read_image(sources[source]),
                 skeleton(select(targets.pose, pose), targets.size),
-                {m: read_image(roots[m] / TRAIN / files[m][source, pose]) for m in roots},
+                {m: read_image(folders[m] / files[m][source, pose]) for m in roots},
             )
 
     return Samples(tuple(roots), len(shared), read())
@@ -162,9 +164,9 @@ def _sources(roots: Mapping[str, Path], names: set[str], dataset: Path | None) -
     recipes = {root: stored_recipe(root) for root in roots.values()}
     first = next(iter(recipes))
     place = dataset or Path(str(recipes[first].get("dataset", "")))
-    pattern = recipes[first].get("pattern")
+    pattern, layout = (recipes[first].get(key) for key in ("pattern", "layout"))
     try:
-        crops = read_training(place, pattern=pattern, allow_left_out=True)[0].train
+        crops = read_training(place, pattern=pattern, layout=layout, allow_left_out=True)[0].train
     except ReidaugError as error:
         raise UsageError(f"{error}; name the dataset of the warps with --dataset") from None
     found = {person.key: person.path for person in crops if person.key in names}

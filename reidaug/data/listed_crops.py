@@ -1,0 +1,100 @@
+"""Crops that lists name, as MSMT17's do: a path below a folder and a person on each line."""
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
+
+from reidaug.data.crop_names import Reading, id_of
+from reidaug.data.image_folders import check_left_out, printable
+from reidaug.data.layouts import LAYOUTS, Layout
+from reidaug.data.named_crops import Person, examples
+from reidaug.errors import ReidaugError
+from reidaug.files import read_text
+
+MSMT17 = LAYOUTS["msmt17"]
+LISTS = {split: names[0] for split, names in MSMT17.lists.items()}
+"""The list of each split."""
+
+
+class ListedCrops(NamedTuple):
+    """The crops of a split that lists name."""
+
+    people: tuple[Person, ...]  # in their order
+    left_out: tuple[str, ...]  # one line for each line that names no image
+    examples: tuple[str, ...]  # what was read from three lines
+
+
+def read_lists(
+    root: Path, split: str, *, layout: Layout | None = None, allow_left_out: bool = False
+) -> ListedCrops:
+    """Read the crops that the lists of a split name.
+
+    Args:
+        root: The folder with the lists.
+        split: One of `reidaug.data.layouts.SPLITS`.
+        layout: The layout that names the lists, where it was asked for: crops keep their places.
+            None: MSMT17's.
+        allow_left_out: Whether more than a tenth of the lines may name no image.
+
+    Raises:
+        ReidaugError: A list or folder is missing, or names nothing, or too much is left out.
+    """
+    kind = layout or MSMT17
+    folders = [root / name for name in kind.folders[split] if (root / name).is_dir()]
+    first = root / kind.lists[split][0]
+    if not folders:
+        raise ReidaugError(f"{root}: no folder {kind.folders[split][0]} beside {first.name}")
+    read_each = [
+        (root / name, *_read(folders[0], root / name, keep_places=layout is not None))
+        for name in kind.lists[split]
+    ]
+    people = [person for _, crops, _ in read_each for person in crops]
+    left_out = [line for _, _, wrong in read_each for line in wrong]
+    if not people:
+        raise ReidaugError(f"{first}: none of its {len(left_out)} lines names an image")
+    for path, crops, wrong in read_each:
+        total, advice = len(crops) + len(wrong), "correct these lines"
+        check_left_out(path, wrong, total, allowed=allow_left_out, advice=advice)
+    read = [(p.path, Reading(str(p.pid), str(p.camid))) for p in people]
+    return ListedCrops(tuple(people), tuple(left_out), examples(read, in_folders=False))
+
+
+def list_lines(people: Mapping[str, int]) -> str:
+    """Write the list of a split: a line for each file below its folder, with the person."""
+    return "".join(f"{name} {pid}\n" for name, pid in sorted(people.items()))
+
+
+def _read(folder: Path, path: Path, *, keep_places: bool) -> tuple[list[Person], list[str]]:
+    people, left_out = list[Person](), list[str]()
+    for line, text in _lines(path):
+        person = _listed_person(folder, text, keep_places=keep_places)
+        if person is None:
+            left_out.append(f"{path}:{line}: expected '0000/0000_000_01_..._0.jpg 0'")
+        elif not os.path.isfile(person.path):  # noqa: PTH113 - no error where it is too long
+            left_out.append(f"{path}:{line}: no image {printable(person.path)}")
+        else:
+            people.append(person)
+    return people, left_out
+
+
+def _lines(path: Path) -> Iterator[tuple[int, str]]:
+    for number, text in enumerate(read_text(path).split("\n"), 1):
+        if text.strip():
+            yield number, text.strip()
+
+
+def _listed_person(folder: Path, text: str, *, keep_places: bool) -> Person | None:
+    try:
+        name, pid = text.rsplit(maxsplit=1)
+        camid = Path(name).name.split("_")[2]
+        if not (pid.isdecimal() and camid.isdecimal()) or "\0" in name:
+            return None
+        place = PurePosixPath(name).with_suffix(".jpg") if keep_places else PurePosixPath()
+        if place.is_absolute() or ".." in place.parts:
+            return None
+        return Person(
+            folder / name, id_of(pid), id_of(camid), place=place.as_posix() if keep_places else ""
+        )
+    except (ValueError, IndexError):
+        return None
