@@ -73,7 +73,7 @@ def train_model(
     folder = RunFolder.open(out / "reid", recipe.resolved("finetune-eval"), resume=True)
     grid, key = FinetuneGrid(recipe, read_data(recipe), folder), CellKey(START, 0)
     if not grid.finished(key):
-        grid.finish(key, lambda _: None)
+        grid.finish(key, lambda _, /, *, before=False: None)
     (result,) = grid.results(START)
     scores = result.evaluation.scores
     print(f"re-ID model trained here: Rank-1 {scores['rank1']:.1f}, mAP {scores['mAP']:.1f}")

@@ -81,8 +81,8 @@ def make_pairs(
     if damaged:
         joined = tuple(s for s in joined if image_size(s.person.path) is not None)
         left_out = (*left_out, *damaged)
-    kept = pattern is not None or not (LAYOUTS[found.layout].nobody if found.layout else True)
-    sources = [source for source in joined if kept or not _distractor(source)]
+    everyone = pattern is not None or not (LAYOUTS[found.layout].nobody if found.layout else True)
+    sources = [source for source in joined if everyone or not _distractor(source)]
     if len(sources) < len(joined):
         left_out = (*left_out, f"{found.root}: {len(joined) - len(sources)} distractors (pid 0)")
     folder = _folder_of(found)

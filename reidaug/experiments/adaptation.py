@@ -311,7 +311,9 @@ def cluster_counts(grid: AdaptationGrid) -> dict[str, list[list[ClusterCounts]]]
         result = grid.result(key)
         rows = result.clusterings if result else None
         if rows is None:  # of an older version, which had them in its log alone
-            cell = AdaptationCell(grid.recipe, grid.data, key, grid.folder, lambda steps: None)
+            cell = AdaptationCell(
+                grid.recipe, grid.data, key, grid.folder, lambda _, /, *, before=False: None
+            )
             rows = cell.clusterings()
         found[key] = [ClusterCounts(**row) for row in rows]
     return {name: [found[CellKey(name, seed)] for seed in grid.recipe.seeds] for name in names}
