@@ -63,13 +63,16 @@ class Layout(NamedTuple):
         return root / next((name for name in names if (root / name).is_dir()), names[0])
 
     def lies_in(self, root: Path) -> bool:
-        """Decide whether a folder has a split of the layout: its lists, or any of its folders."""
+        """Decide whether a folder is a root of the layout: with training crops, or all others."""
         if self.lists:
             return any((root / name).is_file() for names in self.lists.values() for name in names)
-        folders = [self.folder(root, split) for split in SPLITS]
-        if self.person_folders:
-            return any(any(map(Path.is_dir, one.iterdir())) for one in folders if one.is_dir())
-        return any(folder.is_dir() for folder in folders)
+        train, query, gallery = (self._is_there(self.folder(root, split)) for split in SPLITS)
+        return train or (query and gallery)
+
+    def _is_there(self, folder: Path) -> bool:
+        return folder.is_dir() and (
+            not self.person_folders or any(path.is_dir() for path in folder.iterdir())
+        )
 
     def parts(self) -> str:
         """Name what a root of the layout holds."""

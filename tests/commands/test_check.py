@@ -75,6 +75,9 @@ def test_an_unusable_one_ends_with_1_and_says_why(
         (["--json", "nowhere/r.json"], 2, "name a file in a folder that is there"),
         (["--pattern", "("], 2, "pattern '('"),
         (["--pattern", "x"], 2, "name its groups"),
+        (["--layout", "marz"], 2, "is not one of 'market1501'"),
+        (["--layout", "ltcc"], 2, "what is here fits --layout market1501"),
+        (["--layout", "mars", "--pattern", "x"], 2, "exclude each other"),
     ],
 )
 def test_wrong_usage_is_said_in_a_line(

@@ -11,6 +11,7 @@ from reidaug.cli import main
 from reidaug.commands import options
 from reidaug.data.crop_names import PATTERN_HELP
 from reidaug.data.image_folders import ALLOW_HELP
+from reidaug.data.layouts import LAYOUT_HELP
 from reidaug.recipes import Recipe, resolve
 
 
@@ -106,4 +107,5 @@ def test_every_command_reads_names_by_the_same_options(name: str) -> None:
     command = import_module(f"reidaug.commands.{name}").command
     texts = {option.name: option.help for option in command.params if hasattr(option, "help")}
     assert texts["pattern"] == PATTERN_HELP
+    assert texts["layout"] == LAYOUT_HELP
     assert texts["allow_left_out"] == ALLOW_HELP
