@@ -163,7 +163,10 @@ def test_examples_stand_on_lines_of_their_own() -> None:
     ("error", "says"),
     [
         (MemoryError(), "not enough memory; end other programs"),
-        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried"), "not enough memory"),
+        (
+            RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried"),
+            "not enough memory",
+        ),
         (RuntimeError("can't start new thread"), "not enough memory (can't start new thread)"),
     ],
 )

@@ -80,6 +80,14 @@ def training_curve(
     return figure
 
 
+def are_numbers(*values: object) -> bool:
+    """Whether values of a log can be drawn; one that is damaged may hold anything."""
+    return all(
+        isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < LARGEST
+        for value in values
+    )
+
+
 def running_mean(values: Sequence[float], *, share: float = 0.06) -> list[float]:
     """Mean over a centred window, ``share`` of the curve on either side, smaller at both ends."""
     half = max(1, round(len(values) * share))

@@ -118,7 +118,9 @@ class Answers:
         names = {name for (name,) in self._rows.execute("SELECT name FROM sqlite_master")}
         marked, empty = self._value("PRAGMA user_version"), not names
         if marked not in (0, of):
-            raise ReidaugError(f"{self._path}: holds the answers of another study; put its own back")
+            raise ReidaugError(
+                f"{self._path}: holds the answers of another study; put its own back"
+            )
         if not (make and empty) and not names.issuperset(("participants", "rounds", "answers")):
             raise ReidaugError(
                 f"{self._path}: holds no participants and answers, or lost them; put a copy of it "

@@ -150,7 +150,10 @@ def test_answers_that_were_lost_or_are_of_another_study_are_no_answers(tmp_path:
         (b"S", "holds no participants and answers, or lost them"),
         ((other.path / ANSWERS).read_bytes(), "holds the answers of another study"),
         (file.read_bytes()[:-4096], r"damaged \(.*\); put a copy of it back"),
-        (file.read_bytes().replace(b"TABLE", b"T\xffBLE"), r"damaged \(.*\); put a copy of it back"),
+        (
+            file.read_bytes().replace(b"TABLE", b"T\xffBLE"),
+            r"damaged \(.*\); put a copy of it back",
+        ),
     ):
         file.write_bytes(content)
         with pytest.raises(ReidaugError, match=says) as told:
