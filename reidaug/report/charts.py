@@ -14,6 +14,7 @@ from matplotlib.ticker import MaxNLocator
 DPI = 192
 STROKES = ("-", (0, (4, 2)), (0, (1, 1.3)), (0, (6, 1.5, 1, 1.5)))
 LEGEND_INSIDE = 8  # lines whose names find room beside the curves
+LARGEST = 1e30  # of numbers that are drawn
 
 
 class Theme(NamedTuple):
