@@ -300,7 +300,7 @@ def cache_folder() -> Path:
             return Path(folder).expanduser()
         return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "reidaug"
     except RuntimeError:
-        whose = f" of {folder.split(os.sep)[0]}" if folder else ""
+        whose = f" of {Path(folder).parts[0]}" if folder else ""
         raise ReidaugError(
             f"there is no home folder{whose}: name a folder for weights in REIDAUG_CACHE"
         ) from None

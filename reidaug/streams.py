@@ -1,4 +1,4 @@
-"""Standard streams of a command: closed ones lead nowhere, and any text can be written to others."""
+"""Standard streams of a command: closed ones lead nowhere, the others take any text."""
 
 import io
 import os
@@ -12,7 +12,7 @@ def make_usable() -> None:
 
     The number of a stream that the caller closed (``2>&-``) would be that of the next file that is
     opened: what libraries print would be written into it. Characters that a stream's encoding lacks
-    are written as ``\\u2013``.
+    are written as their numbers.
     """
     for number, name in enumerate(_NAMES):
         stream = getattr(sys, name)

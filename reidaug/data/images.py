@@ -100,9 +100,9 @@ def is_jpeg(path: Path) -> bool:
 
 
 def pixel_digest(image: Image.Image) -> int:
-    """Hash the pixels of an upright RGB image to 64 bits, never 0.
+    """Digest the pixels of an upright RGB image into 64 bits, never 0.
 
-    Copies in another lossless format, or with other metadata, have the same hash.
+    Copies in another lossless format, or with other metadata, have the same digest.
     """
     digest = hashlib.blake2b(repr(image.size).encode(), digest_size=8)
     digest.update(image.tobytes())

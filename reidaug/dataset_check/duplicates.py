@@ -75,7 +75,7 @@ def _report(where: str, what: str, advice: str, copies: Copies) -> Iterator[Find
 
 
 def equal_groups(digests: NDArray[np.uint64]) -> list[list[int]]:
-    """Return the indices of each hash (N,) that occurs more than once, rising; 0 is no hash."""
+    """Return the indices of each digest (N,) that occurs more than once, rising; 0 is none."""
     order = np.argsort(digests, kind="stable")
     starts = np.flatnonzero(np.r_[True, digests[order][1:] != digests[order][:-1]])
     groups = np.split(order, starts[1:]) if len(order) else []

@@ -61,7 +61,7 @@ _SPOILT = {
 class ImageFacts(NamedTuple):
     """Facts of one image file."""
 
-    digest: int  # hash of the pixels, see `reidaug.data.images.pixel_digest`; 0: not readable
+    digest: int  # of the pixels, see `reidaug.data.images.pixel_digest`; 0: not readable
     height: int  # rows of the upright image; 0 when it cannot be read
     width: int  # columns of the upright image
     marks: tuple[str, ...] = ()  # keys of the findings it belongs to
@@ -90,7 +90,7 @@ class ImageSummary:
             self.errors.add(facts.error)
 
     def digests(self) -> NDArray[np.uint64]:
-        """Return the hashes (N,) in the files' order; 0 where unknown."""
+        """Return the digests (N,) in the files' order; 0 where unknown."""
         return np.array(self._digests, dtype=np.uint64)
 
     def sizes(self) -> NDArray[np.int64]:

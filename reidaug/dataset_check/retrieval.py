@@ -59,7 +59,7 @@ def copied_queries(
 
     Args:
         query: Q query crops.
-        query_digests: The hash of the pixels of each (Q,); 0 where it cannot be read.
+        query_digests: The digest of the pixels of each (Q,); 0 where it cannot be read.
         gallery: G gallery crops.
         gallery_digests: The same of these (G,).
     """

@@ -298,8 +298,8 @@ def _check_copies(
     train: Sequence[Person],
     digests: Mapping[Path, int],
 ) -> None:
-    hashes = [[digests[person.path] for person in part] for part in (query, gallery, train)]
-    copied = copied_queries(query, hashes[0], gallery, hashes[1])
+    of_pixels = [[digests[person.path] for person in part] for part in (query, gallery, train)]
+    copied = copied_queries(query, of_pixels[0], gallery, of_pixels[1])
     _tell(
         copied,
         f"{len(copied.pairs)} of {len(query)} queries are copies of gallery crops of their person",
@@ -307,7 +307,7 @@ def _check_copies(
         "take queries out of the gallery, or give both the same camera",
     )
     test = (*query, *gallery) if gallery is not query else query
-    leaked = leaked_images(test, [digests[person.path] for person in test], train, hashes[2])
+    leaked = leaked_images(test, [digests[person.path] for person in test], train, of_pixels[2])
     _tell(
         leaked,
         f"{len(leaked.pairs)} of {len(test)} query and gallery crops are training crops too",

@@ -29,7 +29,7 @@ class PoseReport(NamedTuple):
     least_certain: list[str]  # names of the least certain crops
     network: str  # name of the network
     masks: bool  # whether masks were written
-    inputs: str  # hash of network and crops
+    inputs: str  # digest of network and crops
     crops_per_s: float  # rate of the crops read just now
     seconds: float  # time they took
     workers: int  # processes

@@ -20,7 +20,7 @@ CROPS = "crops"
 class PoseSums(NamedTuple):
     """What a finished run of `reidaug pose` wrote."""
 
-    inputs: str  # hash of network and crops
+    inputs: str  # digest of network and crops
     files: dict[str, str]  # checksum of each file by its path from the keypoint file's folder
     # Digest of the content of each crop by its name in the keypoint file; None in those of older
     # versions.

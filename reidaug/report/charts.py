@@ -14,6 +14,7 @@ from matplotlib.ticker import MaxNLocator
 DPI = 192
 STROKES = ("-", (0, (4, 2)), (0, (1, 1.3)), (0, (6, 1.5, 1, 1.5)))
 LEGEND_INSIDE = 8  # lines whose names find room beside the curves
+LARGEST = 1e30  # of numbers that are drawn
 
 
 class Theme(NamedTuple):
@@ -73,6 +74,14 @@ def training_curve(
         cell.xaxis.set_major_locator(MaxNLocator(nbins=4, integer=True))
         _frame(cell, theme)
     return figure
+
+
+def are_numbers(*values: object) -> bool:
+    """Whether values of a log can be drawn; one that is damaged may hold anything."""
+    return all(
+        isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < LARGEST
+        for value in values
+    )
 
 
 def running_mean(values: Sequence[float], *, share: float = 0.06) -> list[float]:

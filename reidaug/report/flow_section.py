@@ -33,7 +33,6 @@ PANELS = {
     "loss": "Loss",
 }
 """Titles of the logged values of a training that are worth a curve."""
-LARGEST = 1e30  # of numbers that are drawn; a damaged log may hold any
 GREY = (128, 128, 128)  # background of warps, as `reidaug augment` leaves it by default
 
 
@@ -141,19 +140,13 @@ def flow_charts(records: Sequence[Mapping[str, Any]], panels: Mapping[str, str])
     drawn = []
     for key, title in panels.items():
         # A log may be damaged, or be written to.
-        shown = [record for record in records if _are_numbers(record.get("step"), record.get(key))]
+        shown = [
+            record for record in records if charts.are_numbers(record.get("step"), record.get(key))
+        ]
         if shown:
             draw = partial(charts.training_curve, shown, key, title)
             drawn.append(chart(draw, f"Training curve: {title}"))
     return drawn
-
-
-def _are_numbers(*values: object) -> bool:
-    """Whether values can be drawn."""
-    return all(
-        isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < LARGEST
-        for value in values
-    )
 
 
 def curves(records: Sequence[Mapping[str, Any]], panels: Mapping[str, str]) -> list[Block]:
