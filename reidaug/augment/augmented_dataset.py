@@ -165,10 +165,9 @@ def augment_dataset(
     }
     code = own_code({type(part).__module__ for part in estimator.modules()})
     made_of = WarpInputs.of(out, inputs, options.masks, (*flow.files, *networks), code)
-    places = ("dataset", "keypoints", "masks", *(["flow"] if flow.files else []))
     run = RunFolder.open(
         out, recipe, resume=True, known=(FOLDER,), grows=same_options, inputs=made_of.kept,
-        places=places,
+        places=("dataset", "keypoints", "masks", *(["flow"] if flow.files else [])),
     )  # fmt: skip
     job = WarpJob(out.resolve(), flow, options, found.train_folder, made_of.shared)
     return _write_warps(run, job, inputs, made_of, workers=workers or cores(), backend=backend)

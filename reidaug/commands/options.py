@@ -38,13 +38,8 @@ overrides = click.option(
 workers = click.option(
     "--workers", type=click.IntRange(1, MOST_WORKERS), help="Processes. [default: one per core]"
 )
-seed = click.option(
-    "--seed",
-    type=click.IntRange(0, LARGEST_SEED),
-    default=0,
-    show_default=True,
-    help="Random seed.",
-)
+_SEEDS = click.IntRange(0, LARGEST_SEED)
+seed = click.option("--seed", type=_SEEDS, default=0, show_default=True, help="Random seed.")
 model = click.option(
     "--model",
     type=PATH,

@@ -171,7 +171,9 @@ def training_blocks(records: Sequence[Mapping[str, Any]], key: str = "loss") -> 
     for record in records:
         stage, step, value = record.get("stage"), record.get("step"), record.get(key)
         seed, turn = record.get("seed") or 0, record.get("round") or 0
-        if not isinstance(stage, str) or not charts.are_numbers(step, value, seed, turn):
+        if not isinstance(stage, str) or step is None or value is None:
+            continue
+        if not charts.are_numbers(step, value, seed, turn):
             continue
         part = str(record.get("part") or "~")  # those with a name come before the rest
         place = (seed, turn, part, float(step))
