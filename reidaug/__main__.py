@@ -1,12 +1,13 @@
 """`python -m reidaug` is `reidaug`."""
 
 import os
-import signal
 import sys
 
 
 def main() -> None:
     """Run the command line as a process of its own, which ends in one line from the start on."""
+    import signal  # not before the current folder is out of the path, see below
+
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # no traceback out of the next imports
     from reidaug.interruptions import end_while_importing
