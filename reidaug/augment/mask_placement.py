@@ -22,6 +22,10 @@ SAMPLED = 200  # masks that are read, evenly taken
 FEW = 3  # masks that are no outlines; fewer are single ones
 LEAST_COVERED = 0.5  # of the visible joints of a person; own masks cover 0.8 and more
 USUAL = 0.85  # of the joints of the median person: below it masks and joints may be of others
+MANY = 16  # masks and joints that are compared with each other's; fewer tell too little
+OWN = 0.95  # of the joints of the median person that own masks cover; those of others 0.87
+BETTER = 0.06  # by which masks cover joints of their own people more than others': 0.16 and more
+BOX, BOX_PIXELS = 0.97, 64  # share of its box that a mask fills, people half of it; least box
 SHAPES = 1.25  # greatest ratio of the aspects of an image and its mask
 LABELS = 64  # brightest value of masks that hold numbers of classes or people instead of white
 
@@ -43,7 +47,8 @@ def check_masks(masks: Path | None, people: Sequence[Masked]) -> None:
 
     Raises:
         ReidaugError: It is not empty and none of them has a mask in it; or of those looked at more
-            than half, or a quarter and one more, and at least `FEW` are no outline of their person.
+            than half, or a quarter and one more, and at least `FEW` are no outline of their person;
+            or they cover few joints, and those of others about as well as their own.
     """
     if masks is None or not people:
         return
@@ -67,6 +72,12 @@ def check_masks(masks: Path | None, people: Sequence[Masked]) -> None:
         )
 
     shares = sorted(reading.covered for reading in judged)
+    if len(shares) >= MANY and shares[len(shares) // 2] < OWN and _of_others(judged):
+        raise ReidaugError(
+            f"{masks}: its masks cover the joints of other people as well as their own, "
+            f"{shares[len(shares) // 2]:.0%} of them; masks or joints are of other images, "
+            "mirrored or turned: are both of these very images?"
+        )
     if len(shares) >= FEW and shares[len(shares) // 2] < USUAL:
         notice(
             f"{masks}: half of the masks cover {shares[len(shares) // 2]:.0%} or less of their "
@@ -79,6 +90,8 @@ class _Reading(NamedTuple):
     what: str  # what is wrong with it; empty where nothing is
     cause: str = ""  # of `_ADVICE`
     covered: float = 0.0  # share of the visible joints
+    mask: Bool[Tensor, "h w"] | None = None  # where it is an outline
+    pose: Pose | None = None  # the joints in its pixels
 
 
 def _none(masks: Path, people: Sequence[Masked]) -> str:
@@ -120,16 +133,34 @@ def _judge(
         turned = 1 / SHAPES <= height * size[0] / (width * size[1]) <= SHAPES
         shape = f"it has {height} x {width} pixels and its image {size[0]} x {size[1]}"
         return _Reading(name, shape, "turned" if turned else "")
+    rows, columns = mask.any(1).nonzero(), mask.any(0).nonzero()
+    box = mask[int(rows[0]) : int(rows[-1]) + 1, int(columns[0]) : int(columns[-1]) + 1]
+    if box.numel() > BOX_PIXELS and float(box.float().mean()) >= BOX:
+        return _Reading(name, "it is a box", "box")
     pose = on_canvas(pose, size, (height, width))
     share = covered(pose, mask)
     if share >= LEAST_COVERED:
-        return _Reading(name, "", covered=share)
+        return _Reading(name, "", "", share, mask, pose)
     inverted = float(mask.float().mean()) > 0.5 and covered(pose, ~mask) >= USUAL
     cause = "inverted" if inverted else ""
     return _Reading(name, f"it covers {share:.0%} of its person's joints", cause, share)
 
 
+def _of_others(readings: Sequence[_Reading]) -> bool:
+    """Whether masks cover the joints of other people about as well as those of their own."""
+    known = [(r.mask, r.pose) for r in readings if r.mask is not None and r.pose is not None]
+    gains = []
+    for k, (mask, pose) in enumerate(known):
+        # Of another one of the same shape, some steps away: neighbours may be of one person.
+        others = (p for m, p in (*known[k + 5 :], *known[:k]) if m.shape == mask.shape)
+        other = next(others, None)
+        if other is not None:
+            gains.append(covered(pose, mask) - covered(other, mask))
+    return len(gains) >= MANY and sum(gains) / len(gains) < BETTER
+
+
 _ADVICE: Mapping[str, str] = {
+    "box": "an outline is white on the person alone; an empty folder draws limbs from the joints",
     "labels": "a mask is 255 on the person and 0 off it, and no number of a class",
     "turned": "they lie on their side: make them of upright images",
     "inverted": "they are white off the person: invert them",

@@ -19,6 +19,7 @@ from reidaug.data.detected_people import (
 from reidaug.data.joint_numbers import Entry, read_joints
 from reidaug.errors import ReidaugError
 from reidaug.geometry.flow import Size
+from reidaug.geometry.pose import COCO_17
 
 PERSON = "person"
 _FLAGS = (-1, 0, 1, 2)  # COCO's visibility: not labelled, hidden, visible; some write -1 for none
@@ -58,6 +59,8 @@ def read_coco(
             known, sizes = _listed_images(path, content["images"])
             annotations = list(content["annotations"])
             others = _other_categories(content)
+            if order := _other_order(content):
+                raise ReidaugError(f"{path}: {order}")
     except (TypeError, KeyError, AttributeError):
         told = _other_form(content) or "no COCO file; it has lists 'images' and 'annotations'"
         raise ReidaugError(f"{path}: {told}") from None
@@ -92,6 +95,21 @@ def _other_categories(content: Any) -> set[str]:
     named = [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
     kinds = {str(one.get("id")): str(one.get("name")).strip().lower() for one in named}
     return {k for k, kind in kinds.items() if kind != PERSON} if PERSON in kinds.values() else set()
+
+
+def _other_order(content: Any) -> str:
+    """Say whether the names of a category's joints are others than COCO's; empty where not."""
+    found = content.get("categories")
+    kinds = [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
+    people = [one for one in kinds if str(one.get("name")).strip().lower() == PERSON] or kinds
+    for kind in people:
+        names = kind.get("keypoints")
+        if isinstance(names, list) and len(names) >= len(COCO_17):
+            first = [str(name).strip().lower().replace(" ", "_") for name in names[: len(COCO_17)]]
+            if any({"left", "right"} & set(a.split("_")) for a in first) and first != [*COCO_17]:
+                named = ", ".join(first[:3])
+                return f"joints of {kind.get('name')} begin with {named}; they are not COCO's 17"
+    return ""
 
 
 def _is_of(annotation: Any, categories: set[str]) -> bool:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reidaug.data.crop_names import spelled
-from reidaug.data.joint_numbers import Entry, converted
+from reidaug.data.joint_numbers import Entry, at_origin, converted
 from reidaug.errors import ReidaugError
 from reidaug.files import read_text
 from reidaug.geometry.flow import Size
@@ -82,10 +82,11 @@ class PersonChoice:
     def _visible(self, person: Detection) -> NDArray[np.float64]:
         joints = person.joints.copy()
         joints[:, 2] = joints[:, 2] > 0 if self.least is None else joints[:, 2] >= self.least
+        joints[at_origin(joints), 2] = 0
         return joints
 
     def _count(self, person: Detection, seen: NDArray[np.float64]) -> None:
-        found = person.joints[:, 2] > 0
+        found = (person.joints[:, 2] > 0) & ~at_origin(person.joints)
         self.joints += int(found.sum())
         self.dropped += int((found & (seen[:, 2] == 0)).sum())
 

@@ -32,6 +32,16 @@ def numbers(values: Any, count: int) -> NDArray[np.float64] | str:
     return np.array(values, dtype=np.float64)
 
 
+def at_origin(joints: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Whether each joint (J, 2 or 3) of a person is one of several, but not all, at exactly (0, 0).
+
+    None is there: many programs write zeros for a joint that they did not find, some of them with a
+    score or a visibility.
+    """
+    zero: NDArray[np.bool_] = (joints[:, :2] == 0).all(-1)
+    return zero & (1 < zero.sum() < len(zero))
+
+
 def as_pose(table: Float[torch.Tensor, "*n j 3"]) -> Pose:
     """Convert joints (..., J, 3) as x, y, visible (0 or 1) to a pose; missing ones lie at -1."""
     visible = table[..., 2] > 0

@@ -14,7 +14,15 @@ from numpy.typing import NDArray
 
 from reidaug.data.coco_people import read_coco
 from reidaug.data.image_folders import printable
-from reidaug.data.joint_numbers import FARTHEST, MISSING, Entry, as_pose, converted, numbers
+from reidaug.data.joint_numbers import (
+    FARTHEST,
+    MISSING,
+    Entry,
+    as_pose,
+    at_origin,
+    converted,
+    numbers,
+)
 from reidaug.data.mat_table import read_mat_table
 from reidaug.data.mmpose_people import read_mmpose
 from reidaug.data.openpose_people import holds_openpose, read_openpose
@@ -54,6 +62,8 @@ def read_keypoints(
     - a folder: MMPose's ``<stem>.json``, see `reidaug.data.mmpose_people.read_mmpose`: visible from
       a score of `MIN_SCORE`.
     - ``.mat``: 14 joints per image in HDF5, ``28 x N``: 14 x then 14 y, counted from 1.
+
+    Several joints of a person at exactly (0, 0) are missing, whatever is said of them.
 
     Of several people on an image the largest, most central and most certain one counts, see
     `reidaug.data.detected_people.prominence`; ``notes`` say how often.
@@ -139,6 +149,7 @@ def _rounded(pose: Pose, decimals: int) -> list[list[int | float]]:
     xy = xy.round(decimals)
     # A visible joint at -1 would be read as a missing one: move it by one step.
     xy[xy == MISSING] = MISSING + 10.0**-decimals
+    xy[at_origin(xy)] = 10.0**-decimals  # nor is one in the corner, see `at_origin`
     xy = np.where(visible[:, None], xy.round(decimals), MISSING)
     if decimals <= 0:
         return xy.astype(np.int64).T.tolist()
@@ -210,7 +221,8 @@ def _patn_joints(y: str, x: str) -> NDArray[np.float64] | str:
             return f"{column}: {axis}"
         axes.append(axis)
     xy = np.stack(axes, -1)
-    return np.concatenate((xy, (xy != MISSING).all(-1, keepdims=True)), -1)
+    seen = (xy != MISSING).all(-1) & ~at_origin(xy)
+    return np.concatenate((xy, seen[:, None]), -1)
 
 
 def _mat_entries(path: Path, names: Sequence[str] | None) -> Iterator[Entry]:
@@ -220,6 +232,8 @@ def _mat_entries(path: Path, names: Sequence[str] | None) -> Iterator[Entry]:
     xy = np.stack((table[:, : len(MARKET_14)], table[:, len(MARKET_14) :]), -1) - 1
     visible = np.isfinite(xy).all(-1, keepdims=True)
     near = np.abs(np.where(visible, xy, 0)).max((1, 2)) <= FARTHEST
+    # Counted from 1, so that 0 and less are no pixels: joints that were not found.
+    visible &= (xy > -1).any(-1, keepdims=True)
     whole = np.concatenate((np.where(visible & near[:, None, None], xy, 0), visible), -1)
     joints = converted(whole, MARKET_14)
     for number, name in enumerate(sorted(names)):

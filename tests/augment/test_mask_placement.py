@@ -63,6 +63,7 @@ def test_masks_of_these_people_pass_without_a_word(
         (lambda own: own.T, "has 32 x 64 pixels and its image 64 x 32; they lie on their side"),
         (lambda own: own.astype(np.uint16), "not a readable image .grey values from 0 to 255"),
         (lambda own: own & 0, "brightest value is 0 of 255; a mask is white on"),
+        (lambda own: np.pad(own[2:-2, 2:-2] | 255, 2), "it is a box; an outline is white on the"),
         (lambda own: np.roll(own, 20, 1), r"covers \d+% .*: are masks and joints theirs\?"),
     ],
 )
@@ -102,3 +103,34 @@ def test_masks_that_cover_few_joints_are_told(
     masks = masks_of(people, tmp_path / "masks", lambda own: own * legs.numpy())
     check_masks(masks, people)
     assert "half of the masks cover" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("change", "passes"),
+    [
+        (lambda masks: masks, True),
+        (lambda masks: masks[7:] + masks[:7], False),
+        (lambda masks: [mask[:, ::-1] for mask in masks], False),
+        (lambda masks: masks[:1] * len(masks), False),
+    ],
+    ids=["own", "others", "mirrored", "one for all"],
+)
+def test_masks_that_fit_others_as_well_as_their_own_people_stop(
+    change: Callable[[list[np.ndarray]], list[np.ndarray]], passes: bool, tmp_path: Path
+) -> None:
+    rng, people, masks = np.random.default_rng(5), list[Masked](), list[np.ndarray]()
+    for k in range(24):
+        pose = figure(rng, SIZE)
+        pose.xy[:, 0] += 4 * (-1) ** (k // 5) + float(rng.normal(0, 1))
+        people.append(Masked(tmp_path / f"{k}.jpg", f"{k}.jpg", pose))
+        Image.new("RGB", SIZE[::-1]).save(people[-1].image)
+        masks.append(silhouette(stack([pose]), SIZE)[0].numpy().astype(np.uint8) * 255)
+    folder = tmp_path / "masks"
+    folder.mkdir()
+    for k, mask in enumerate(change(masks)):
+        Image.fromarray(np.ascontiguousarray(mask)).save(folder / f"{k}.png")
+    if passes:
+        check_masks(folder, people)
+        return
+    with pytest.raises(ReidaugError, match=r"joints of other people as well|no outline"):
+        check_masks(folder, people)

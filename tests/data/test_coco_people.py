@@ -90,3 +90,26 @@ def test_annotations_of_animals_do_not_count(tmp_path: Path) -> None:
     assert found.poses["a.jpg"].xy[0].tolist() == XY[0]
     assert found.notes == ("1 of 2 annotations are of other categories than person",)
     assert read(tmp_path, {**content, "categories": categories[1:]}).notes[0].startswith("1 of 1")
+
+
+@pytest.mark.parametrize("third", [2, 0.9])
+def test_joints_that_were_not_found_are_zeros_whatever_is_said(
+    tmp_path: Path, third: float
+) -> None:
+    joints = [value for x, y in XY[1:18] for value in (x, y, third)]
+    for joint in (5, 9):  # left shoulder, left wrist
+        joints[3 * joint : 3 * joint + 2] = 0, 0
+    pose = read(tmp_path, [{"image_id": "a.jpg", "keypoints": joints}]).poses["a.jpg"]
+    missing = [name for name, seen in zip(OPENPOSE_18, pose.visible, strict=True) if not seen]
+    assert missing == ["neck", "left_shoulder", "left_wrist"]
+
+
+def test_joints_that_a_file_names_otherwise_are_refused(tmp_path: Path) -> None:
+    annotations = [{**alphapose(17), "image_id": 1}]
+    people = {"images": [{"id": 1, "file_name": "a.jpg"}], "annotations": annotations}
+    kind = {"id": 1, "name": "person", "keypoints": list(COCO_17)}
+    assert read(tmp_path, {**people, "categories": [kind]}).poses
+    assert read(tmp_path, {**people, "categories": [{**kind, "keypoints": ["a"] * 17}]}).poses
+    other = {**kind, "name": "horse", "keypoints": ["left_eye", "right_eye", "nose", *COCO_17[3:]]}
+    with pytest.raises(ReidaugError, match="joints of horse begin with left_eye, right_eye, nose"):
+        read(tmp_path, {**people, "categories": [other]})

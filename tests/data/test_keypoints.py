@@ -433,3 +433,15 @@ def test_the_real_joints_of_market_1501(split: str, count: int) -> None:
     # Necks are above hips, hips above ankles.
     middle = xy.median(0).values
     assert middle[0, 1] < middle[7, 1] < middle[9, 1]
+
+
+def test_joints_in_the_corner_are_missing(tmp_path: Path) -> None:
+    y, x = [9.5] * 18, [3] * 18
+    y[2] = x[2] = y[4] = x[4] = 0
+    path = patn(tmp_path, f"a.jpg: {json.dumps(y)}: {json.dumps(x)}")
+    assert (~read_keypoints(path).poses["a.jpg"].visible).nonzero().flatten().tolist() == [2, 4]
+    table = np.full((28, 1), 7.0)
+    table[[3, 17]], table[[5, 19]] = 0, -1
+    visible = read_keypoints(mat(tmp_path, table), names=["a.jpg"]).poses["a.jpg"].visible
+    missing = [OPENPOSE_18.index(MARKET_14[k]) for k in (3, 5) if MARKET_14[k] in OPENPOSE_18]
+    assert not visible[missing].any() and visible.sum() == 18 - 5 - len(missing)
