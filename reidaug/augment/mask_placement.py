@@ -47,8 +47,8 @@ def check_masks(masks: Path | None, people: Sequence[Masked]) -> None:
 
     Raises:
         ReidaugError: It is not empty and none of them has a mask in it; or of those looked at more
-            than half, or a quarter and one more, and at least `FEW` are no outline of their person;
-            or they cover few joints, and those of others about as well as their own.
+            than half, or a quarter and one more, and at least `FEW` are no outline of their person
+            (boxes count among `MANY`); or they cover few joints, and those of others about as well as their own.
     """
     if masks is None or not people:
         return
@@ -64,7 +64,8 @@ def check_masks(masks: Path | None, people: Sequence[Masked]) -> None:
     judged = [_reading(masks, person) for person in found[::step]]
     if sum(reading.cause == "unreadable" for reading in judged) == 1:  # its image is left out
         judged = [reading for reading in judged if reading.cause != "unreadable"]
-    wrong = [reading for reading in judged if reading.what]
+    many = len(judged) >= MANY  # a few people may fill their boxes
+    wrong = [reading for reading in judged if reading.what and (many or reading.cause != "box")]
     if len(wrong) >= FEW and len(wrong) > min(len(judged) / 2, len(judged) / 4 + 1):
         raise ReidaugError(
             f"{masks}: {len(wrong):,} of {len(judged):,} masks looked at are no outline of their "
@@ -136,7 +137,7 @@ def _judge(
     rows, columns = mask.any(1).nonzero(), mask.any(0).nonzero()
     box = mask[int(rows[0]) : int(rows[-1]) + 1, int(columns[0]) : int(columns[-1]) + 1]
     if box.numel() > BOX_PIXELS and float(box.float().mean()) >= BOX:
-        return _Reading(name, "it is a box", "box")
+        return _Reading(name, "it is a box", "box", 1.0)
     pose = on_canvas(pose, size, (height, width))
     share = covered(pose, mask)
     if share >= LEAST_COVERED:

@@ -149,8 +149,8 @@ def _rounded(pose: Pose, decimals: int) -> list[list[int | float]]:
     xy = xy.round(decimals)
     # A visible joint at -1 would be read as a missing one: move it by one step.
     xy[xy == MISSING] = MISSING + 10.0**-decimals
-    xy[at_origin(xy)] = 10.0**-decimals  # nor is one in the corner, see `at_origin`
     xy = np.where(visible[:, None], xy.round(decimals), MISSING)
+    xy[at_origin(xy)] = 10.0**-decimals  # nor are several in the corner there
     if decimals <= 0:
         return xy.astype(np.int64).T.tolist()
     return [[MISSING if v == MISSING else v for v in axis] for axis in xy.T.tolist()]

@@ -63,7 +63,6 @@ def test_masks_of_these_people_pass_without_a_word(
         (lambda own: own.T, "has 32 x 64 pixels and its image 64 x 32; they lie on their side"),
         (lambda own: own.astype(np.uint16), "not a readable image .grey values from 0 to 255"),
         (lambda own: own & 0, "brightest value is 0 of 255; a mask is white on"),
-        (lambda own: np.pad(own[2:-2, 2:-2] | 255, 2), "it is a box; an outline is white on the"),
         (lambda own: np.roll(own, 20, 1), r"covers \d+% .*: are masks and joints theirs\?"),
     ],
 )
@@ -76,6 +75,15 @@ def test_masks_that_are_no_outlines_stop_with_what_is_wrong(
     masks = masks_of(people, tmp_path / "masks", change)
     with pytest.raises(ReidaugError, match=rf"masks: [456] of 6 .* outline.*{says}"):
         check_masks(masks, people)
+
+
+def test_boxes_are_no_outlines_but_a_few_people_may_fill_theirs(
+    people: list[Masked], tmp_path: Path
+) -> None:
+    boxes = masks_of(people, tmp_path / "masks", lambda own: np.pad(own[2:-2, 2:-2] | 255, 2))
+    check_masks(boxes, people)
+    with pytest.raises(ReidaugError, match="18 of 18 .*: it is a box; an outline is white on the"):
+        check_masks(boxes, people * 3)
 
 
 def test_masks_by_other_names_stop_and_missing_ones_are_counted(
