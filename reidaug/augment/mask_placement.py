@@ -48,7 +48,8 @@ def check_masks(masks: Path | None, people: Sequence[Masked]) -> None:
     Raises:
         ReidaugError: It is not empty and none of them has a mask in it; or of those looked at more
             than half, or a quarter and one more, and at least `FEW` are no outline of their person
-            (boxes count among `MANY`); or they cover few joints, and those of others about as well as their own.
+            (boxes count among `MANY`); or they cover few joints, and those of others about as well
+            as their own.
     """
     if masks is None or not people:
         return

@@ -82,7 +82,7 @@ def test_boxes_are_no_outlines_but_a_few_people_may_fill_theirs(
 ) -> None:
     boxes = masks_of(people, tmp_path / "masks", lambda own: np.pad(own[2:-2, 2:-2] | 255, 2))
     check_masks(boxes, people)
-    with pytest.raises(ReidaugError, match="18 of 18 .*: it is a box; an outline is white on the"):
+    with pytest.raises(ReidaugError, match=r"18 of 18 .*: it is a box; an outline is white on the"):
         check_masks(boxes, people * 3)
 
 

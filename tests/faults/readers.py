@@ -205,8 +205,13 @@ def _names(folder: Path) -> Files:
 
 
 def _read_names(path: Path) -> None:
-    from reidaug.data.crop_names import compile_pattern, frame_of, read_name, warp_source
-    from reidaug.data.crop_names import PATTERN
+    from reidaug.data.crop_names import (
+        PATTERN,
+        compile_pattern,
+        frame_of,
+        read_name,
+        warp_source,
+    )
 
     pattern = compile_pattern(PATTERN if isinstance(PATTERN, str) else PATTERN.pattern)
     for name in path.read_bytes().decode(errors="surrogateescape").split("\n"):
