@@ -160,8 +160,8 @@ def page(reports: Mapping[str, Mapping[str, Any]]) -> list[str]:
         lines += [f"### {TITLES[name]}", ""]
         lines += [f"`{report['command']}`, {report['hardware']}, {report['date']}; "]
         lines += [
-            f"{report['budget']:,} pairs per row, {report['pairs']} test pairs; {drawn(report)}"
-            f"{seeds_of(report)}.",
+            f"{' x '.join(map(str, report['size']))}; {report['budget']:,} pairs per row, "
+            f"{report['pairs']} test pairs; {drawn(report)}{seeds_of(report)}.",
             "",
         ]
         lines += [*scores(report, closed=name == "table1"), ""]
