@@ -47,7 +47,6 @@ UNSETTLED: Mapping[str, str] = {
     "round_trip_estimated": f"{_DIRTY}; trains a network of re-identification",
     "round_trip_mirror": f"{_DIRTY}; trains a network of re-identification",
     "shipped_many-poses_1": f"{_DIRTY}; trains networks of re-identification",
-    "table1_small": f"{_BY_HAND}; trains networks",
     "table4_small": f"{_BY_HAND}; trains networks",
     "world_statistics": f"{_REBASED}; needs photographs and every rendered world",
 }
