@@ -67,8 +67,10 @@ def difference_table(differences: Mapping[str, Gain]) -> str:
         [
             name,
             f"{gain.mean:+.2f}",
-            f"{gain.std:.2f}",
-            f"{gain.pooled_std:.2f}",
+            *(
+                f"{std:.2f}" if len(gain.by_seed) > 1 else "-"
+                for std in (gain.std, gain.pooled_std)
+            ),
             f"{gain.ci[0]:+.2f} to {gain.ci[1]:+.2f}",
             gain.words,
         ]
@@ -82,9 +84,10 @@ def difference_table(differences: Mapping[str, Gain]) -> str:
 def sentence(gain: Gain) -> str:
     """Write a gain in one line."""
     low, high = gain.ci
+    seeds = f"std {gain.std:.2f} over paired seeds" if len(gain.by_seed) > 1 else "one seed"
     return (
-        f"{gain.arm} against {gain.vs}: {gain.mean:+.2f} mAP, std {gain.std:.2f} over paired "
-        f"seeds, 95 % over {gain.interval_over} {low:+.2f} to {high:+.2f}: {gain.words}"
+        f"{gain.arm} against {gain.vs}: {gain.mean:+.2f} mAP, {seeds}, "
+        f"95 % over {gain.interval_over} {low:+.2f} to {high:+.2f}: {gain.words}"
     )
 
 

@@ -23,7 +23,7 @@ from reidaug.report.page import (
     render_page,
 )
 from reidaug.report.reid_section import Gallery, finetune_blocks, people_in_poses
-from reidaug.report.verdicts import ARM_NAMES, headline, main_gains
+from reidaug.report.verdicts import ARM_NAMES, headline, main_gains, spread
 
 SIDES = {"few-poses": "from one side only, while the test looks for them from all sides"}
 
@@ -167,13 +167,13 @@ def _tiles(demo: Demo) -> list[Tile]:
     tiles = [
         Tile(
             signed(over_control.mean),
-            f"± {number(over_control.std)} mAP",
+            f"mAP, {spread(over_control)}",
             f"warps over the best control ({control})",
             main=True,
         ),
         Tile(
             signed(over_real.mean),
-            f"± {number(over_real.std)} mAP",
+            f"mAP, {spread(over_real)}",
             "warps over the original crops alone",
         ),
     ]

@@ -30,6 +30,7 @@ from reidaug.report.verdicts import (
     mean_and_std,
     name_of,
     seed_differences,
+    spread,
 )
 
 ARM_CURVES = {
@@ -253,7 +254,7 @@ def _differences(reid: ExperimentReport) -> list[Block]:
         Row(
             name,
             (
-                Cell(signed(gain.mean, 2), f"± {number(gain.std, 2)}"),
+                Cell(signed(gain.mean, 2), spread(gain, 2)),
                 Cell(f"{signed(gain.ci[0], 2)} to {signed(gain.ci[1], 2)}"),
                 Cell(gain.words, best=gain.evident),
             ),

@@ -43,7 +43,7 @@ from reidaug.report.page import Block, Cell, Page, Part, Row, Section, Table, Te
 from reidaug.report.recipe_section import differences, recipe_sections
 from reidaug.report.reid_section import experiment_blocks, finetune_blocks, training_blocks
 from reidaug.report.run_record import DEMO, EVALUATE, RunRecord
-from reidaug.report.verdicts import name_of, verdict
+from reidaug.report.verdicts import name_of, spread, verdict
 
 SHEET_PIXELS = 3_000_000  # of a contact sheet; of those of several runs together
 FOOTER = "Made by reidaug report: one file, which fetches nothing."
@@ -231,7 +231,7 @@ def _gain_tiles(reid: ExperimentReport) -> list[Tile]:
     return [
         Tile(
             signed(gain.mean),
-            f"± {number(gain.std)} mAP, {gain.words}",
+            f"mAP, {spread(gain)}, {gain.words}",
             f"{name_of(gain.arm)} over {name_of(vs).lower()}",
             main=k == 0,
         )

@@ -135,9 +135,14 @@ def seed_differences(report: ExperimentReport, arm: str, vs: str) -> list[float]
 
 
 def mean_and_std(values: list[float]) -> str:
-    """Write the mean of signed numbers with their standard deviation, which is 0 for one."""
-    std = statistics.stdev(values) if len(values) > 1 else 0.0
-    return f"{signed(statistics.fmean(values))} ± {number(std)}"
+    """Write the mean of signed numbers with their standard deviation, which one does not have."""
+    mean = signed(statistics.fmean(values))
+    return f"{mean} ± {number(statistics.stdev(values))}" if len(values) > 1 else mean
+
+
+def spread(gain: Gain, decimals: int = 1) -> str:
+    """Write the standard deviation of a gain over seeds, or that there is one seed alone."""
+    return f"± {number(gain.std, decimals)}" if len(gain.by_seed) > 1 else "one seed"
 
 
 def _in_full(gain: Gain) -> str:

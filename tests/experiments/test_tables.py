@@ -81,6 +81,9 @@ def test_an_interval_says_what_it_draws():
     assert head[4:] == ["95 % over people", "by Holm's rule"]
     assert row == ["real_only", "+3.00", "0.50", "1.00", "+1.00 to +5.00", "a gain"]
     assert "95 % over people +1.00 to +5.00: a gain" in sentence(gain)
+    one = replace(gain, by_seed=(3.0,), std=0.0, pooled_std=0.0)  # one seed has no spread
+    assert cells(difference_table({"real_only": one}))[2][2:4] == ["-", "-"]
+    assert "+3.00 mAP, one seed, 95 %" in sentence(one)
     older = replace(gain, interval_over="queries")
     assert "over queries" in sentence(older) and "over queries" in difference_table({"old": older})
     ceiling = Ceiling(**vars(gain), share_recovered=0.5, share_ci=(0.25, 0.8))

@@ -7,7 +7,7 @@ import pytest
 from small_report import reid_report
 
 from reidaug.report.experiment import Ceiling, FinetuneReport, Gain
-from reidaug.report.verdicts import findings, headline, mean_and_std, seed_differences
+from reidaug.report.verdicts import findings, headline, mean_and_std, seed_differences, spread
 
 MEANS = {"real_only": 30.0, "identity_grey": 34.0, "true_views_grey": 40.0}
 
@@ -42,7 +42,11 @@ def test_gains_are_taken_seed_by_seed() -> None:
 
 
 def test_one_seed_has_no_spread() -> None:
-    assert mean_and_std([1.0]) == "+1.0 ± 0.0"
+    assert mean_and_std([1.0]) == "+1.0"
+    gain = report(37.0).gain_mAP
+    assert gain is not None
+    assert spread(gain, 2) == f"± {gain.std:.2f}"
+    assert spread(replace(gain, by_seed=(1.0,))) == "one seed"
 
 
 def test_arms_with_other_seeds_cannot_be_compared() -> None:
