@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from provenance import write_result
-from tables import RECIPES, SIZE
+from tables import PAIRS, RECIPES, SIZE
 
 from reidaug.experiments.compare import compare
 from reidaug.experiments.compare_config import Compare
-from reidaug.people3d.pair_dataset import PairOptions, render_pairs
+from reidaug.people3d.pair_dataset import render_pairs
 from reidaug.recipes import load
 
 ROWS = ("unwarpme", "unwarpme_sa", "fomm", "mraa", "tpsmm", "gfla64")
@@ -31,7 +31,7 @@ def main() -> None:
     parser.add_argument("--pairs", type=Path, default=Path("runs/small-pairs"))
     parser.add_argument("--out", type=Path, default=Path("runs/learning_rates"))
     options = parser.parse_args()
-    render_pairs(options.pairs, PairOptions(people=250, test_people=40, seed=0, size=SIZE))
+    render_pairs(options.pairs, PAIRS)
     recipe = grid(options.pairs)
     report = compare(recipe, options.out, resume=True)
     assert report is not None

@@ -30,6 +30,7 @@ RECIPES = Path(__file__).parents[1] / "recipes" / "tables"
 TABLES = ("table1", "parametric", "table2", "table3", "table4", "table7", "skip")
 WIDTH = 1000  # pixels of the figure in the README
 SIZE = (64, 32)  # (height, width) of the small tables
+PAIRS = PairOptions(people=250, test_people=40, seed=0, size=SIZE)
 
 
 def main() -> None:
@@ -39,7 +40,7 @@ def main() -> None:
     parser.add_argument("--pairs", type=Path, default=Path("runs/small-pairs"))
     parser.add_argument("--out", type=Path, default=Path("runs/tables"))
     options = parser.parse_args()
-    render_pairs(options.pairs, PairOptions(people=250, test_people=40, seed=0, size=SIZE))
+    render_pairs(options.pairs, PAIRS)
     for table in options.tables.split(","):
         recipe = load(RECIPES / f"{table}_small.yaml", Compare, (f"pairs={options.pairs}",))
         take_over(recipe, options.out / table)
