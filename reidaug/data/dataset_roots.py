@@ -26,17 +26,8 @@ from reidaug.runs import stored_recipe
 
 ALL_SPLITS = f"{TRAIN}, {QUERY} and {GALLERY}"
 
-_BELOW = (
-    "",
-    "Market-1501-v15.09.15",
-    "market1501/Market-1501-v15.09.15",
-    "market1501",
-    "MSMT17_V2",
-    "MSMT17_V1",
-    "msmt17/MSMT17_V2",
-    "msmt17/MSMT17_V1",
-    "pytorch",
-)
+_UNASKED = ("market1501", "msmt17", "image-folder")  # layouts that are read where none is asked for
+_BELOW = ("", *(below for name in _UNASKED for below in LAYOUTS[name].below))
 SAMPLED = 64  # images whose names decide whether a layout fits
 FITS = 0.9  # share of them that it reads
 
@@ -120,10 +111,7 @@ def find_root(root: Path, layout: Layout | None = None) -> Path:
     """
     if layout is not None:
         return _find_layout_root(root, layout)
-    root = root.expanduser()
-    if not root.is_dir():
-        what = "a file, and no folder" if root.is_file() else "no such folder"
-        raise ReidaugError(f"{root}: {what}; a Market-1501 root holds {ALL_SPLITS}")
+    root = _folder(root, f"a Market-1501 root holds {ALL_SPLITS}")
     for below in _BELOW:
         folder = root / below
         if any((folder / name).is_dir() for name in SPLITS) or (folder / LISTS[TRAIN]).is_file():
@@ -173,13 +161,9 @@ def _find_layout_root(root: Path, layout: Layout) -> Path:
         ReidaugError: There is no such folder.
         UsageError: The layout's folders are not there; what was looked for, and what fits, is told.
     """
-    root = root.expanduser()
-    if not root.is_dir():
-        what = "a file, and no folder" if root.is_file() else "no such folder"
-        raise ReidaugError(f"{root}: {what}; --layout {layout.name} looks for {layout.parts()}")
-    for below in ("", *layout.below):
-        if layout.lies_in(root / below):
-            return root / below
+    root = _folder(root, f"--layout {layout.name} looks for {layout.parts()}")
+    if (found := _place_of(layout, root)) is not None:
+        return found
     others = [name for name, other in LAYOUTS.items() if _fits(other, root)]
     fits = f"what is here fits --layout {' or '.join(others)}" if others else "no layout fits"
     raise UsageError(
@@ -188,12 +172,27 @@ def _find_layout_root(root: Path, layout: Layout) -> Path:
     )
 
 
+def _folder(root: Path, holds: str) -> Path:
+    """Check that there is a folder; what it should hold is told where there is none."""
+    root = root.expanduser()
+    if not root.is_dir():
+        what = "a file, and no folder" if root.is_file() else "no such folder"
+        raise ReidaugError(f"{root}: {what}; {holds}")
+    return root
+
+
+def _place_of(layout: Layout, root: Path) -> Path | None:
+    """Find a layout's folders in a folder, or in a usual one below it."""
+    places = (root / below for below in ("", *layout.below))
+    return next((place for place in places if layout.lies_in(place)), None)
+
+
 def _fits(layout: Layout, root: Path) -> bool:
     """Whether a layout's folders are there and it reads the names in them."""
-    roots = [root / below for below in ("", *layout.below) if layout.lies_in(root / below)]
-    if not roots:
+    place = _place_of(layout, root)
+    if place is None:
         return False
-    train = layout.folder(roots[0], TRAIN)
+    train = layout.folder(place, TRAIN)
     sample = _sample(train) if train.is_dir() else []
     return sum(layout.read(path) is not None for path in sample) >= max(1, FITS * len(sample))
 

@@ -83,17 +83,28 @@ class Layout(NamedTuple):
 
 _MARKET = {TRAIN: (TRAIN,), QUERY: (QUERY,), GALLERY: (GALLERY,)}
 _TRACKLETS = {TRAIN: ("bbox_train",), QUERY: ("bbox_test",), GALLERY: ("bbox_test",)}
-_MSMT17 = {
-    TRAIN: ("train", "mask_train_v2"),
-    QUERY: ("test", "mask_test_v2"),
-    GALLERY: ("test", "mask_test_v2"),
-}
-_MSMT17_LISTS = {
-    TRAIN: ("list_train.txt",),
-    QUERY: ("list_query.txt",),
-    GALLERY: ("list_gallery.txt",),
-}
-_MSMT17_BESIDE = ("test", "mask_test_v2", "list_query.txt", "list_gallery.txt")
+_MSMT17 = Layout(
+    name="msmt17",
+    title="MSMT17",
+    folders={
+        TRAIN: ("train", "mask_train_v2"),
+        QUERY: ("test", "mask_test_v2"),
+        GALLERY: ("test", "mask_test_v2"),
+    },
+    names=(r"(?:^|/)(?P<pid>\d+)_\d+_(?P<camid>\d+)_[^/]*$",),
+    example="train/0000/0000_000_01_0303morning_0008_0.jpg",
+    reads=("0000", "01"),
+    says="`list_train.txt` gives the person, the third number of the name the camera; "
+    "`list_val.txt` is not read, as in fast-reid",
+    below=("MSMT17_V2", "MSMT17_V1", "msmt17/MSMT17_V2", "msmt17/MSMT17_V1"),
+    beside=("test", "mask_test_v2", "list_query.txt", "list_gallery.txt"),
+    lists={
+        TRAIN: ("list_train.txt",),
+        QUERY: ("list_query.txt",),
+        GALLERY: ("list_gallery.txt",),
+    },
+    nobody=False,
+)
 
 _ALL = (
     Layout(
@@ -158,33 +169,15 @@ _ALL = (
         person_folders=True,
         loose=True,
     ),
-    Layout(
-        name="msmt17",
-        title="MSMT17",
-        folders=_MSMT17,
-        names=(r"(?:^|/)(?P<pid>\d+)_\d+_(?P<camid>\d+)_[^/]*$",),
-        example="train/0000/0000_000_01_0303morning_0008_0.jpg",
-        reads=("0000", "01"),
-        says="`list_train.txt` gives the person, the third number of the name the camera; "
-        "`list_val.txt` is not read, as in fast-reid",
-        below=("MSMT17_V2", "MSMT17_V1", "msmt17/MSMT17_V2", "msmt17/MSMT17_V1"),
-        beside=_MSMT17_BESIDE,
-        lists=_MSMT17_LISTS,
-        nobody=False,
-    ),
-    Layout(
+    _MSMT17,
+    _MSMT17._replace(
         name="msmt17-val",
         title="MSMT17 with its validation crops",
-        folders=_MSMT17,
-        names=(r"(?:^|/)(?P<pid>\d+)_\d+_(?P<camid>\d+)_[^/]*$",),
         example="train/0002/0002_017_05_0303noon_0511_1.jpg",
         reads=("0002", "05"),
         says="as msmt17, and the crops of `list_val.txt` are training crops too, as with "
         "torchreid's `combineall`",
-        below=("MSMT17_V2", "MSMT17_V1", "msmt17/MSMT17_V2", "msmt17/MSMT17_V1"),
-        beside=_MSMT17_BESIDE,
-        lists=_MSMT17_LISTS | {TRAIN: ("list_train.txt", "list_val.txt")},
-        nobody=False,
+        lists={**_MSMT17.lists, TRAIN: ("list_train.txt", "list_val.txt")},
     ),
     Layout(
         name="ltcc",

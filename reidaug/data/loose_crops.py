@@ -7,7 +7,7 @@ from reidaug.data.crop_names import PATTERN, compile_pattern
 from reidaug.data.dataset_roots import DatasetRoot, find_root, layout_of
 from reidaug.data.image_folders import ImageFolder, beside, check_left_out, list_images, printable
 from reidaug.data.layouts import Layout
-from reidaug.data.market1501 import SPLITS, TRAIN, Person, ReIDDataset, read_market1501
+from reidaug.data.market1501 import SPLITS, TRAIN, Person, ReIDDataset, read_splits
 from reidaug.data.name_forms import pattern_advice
 from reidaug.data.named_crops import SplitFiles, left_out_lines, names_advice, read_crops
 from reidaug.errors import ReidaugError, UsageError
@@ -86,15 +86,7 @@ def read_training(
     """
     place, is_root = find_crops(dataset, pattern=pattern, layout=layout)
     if is_root:
-        layout = place.layout.name if place.layout else None
-        found = read_market1501(
-            place.folder,
-            pattern=pattern,
-            layout=layout,
-            splits=(TRAIN,),
-            allow_left_out=allow_left_out,
-        )
-        return found, False
+        return read_splits(place, (TRAIN,), allow_left_out=allow_left_out), False
     return _loose(place, crops_in(place.folder), pattern is None, allow_left_out)
 
 

@@ -44,6 +44,7 @@ __all__ = (
     "image_names",
     "names_read",
     "read_market1501",
+    "read_splits",
     "reading_line",
     "scan_split",
     "split_folder",
@@ -103,6 +104,13 @@ def read_market1501(
             or its folders are not there.
     """
     place = find_dataset(root, pattern=pattern, layout=layout)
+    return read_splits(place, splits, allow_left_out=allow_left_out)
+
+
+def read_splits(
+    place: DatasetRoot, splits: Sequence[str], *, allow_left_out: bool = False
+) -> ReIDDataset:
+    """Read splits of a dataset that was found; see `read_market1501`."""
     read: dict[str, _Split] = {}
     for name in splits:
         if place.listed:

@@ -103,7 +103,6 @@ def check_dataset(
     """
     place, is_root = find_crops(root, pattern=pattern, layout=layout)
     root, listed = place.folder, is_root and place.listed
-    nobody = place.layout.nobody if place.layout else not listed
     layout = place.layout.name if place.layout else None
     findings = []
     if is_root:
@@ -121,7 +120,7 @@ def check_dataset(
     findings += identity_findings(
         splits,
         listed=listed,
-        nobody=nobody,
+        nobody=place.nobody,
         market=not listed and layout in (None, MARKET),
     )
     advance = announce(sum(len(listing.people) for listing in splits.values()))
@@ -147,7 +146,7 @@ def check_dataset(
             train, root, keypoints=keypoints, masks=masks, allow_left_out=allow_left_out
         )
     present = [listing for listing in splits.values() if not listing.missing]
-    counts = {listing.split: count(listing, nobody=nobody) for listing in present}
+    counts = {listing.split: count(listing, nobody=place.nobody) for listing in present}
     examples = next((listing.examples for listing in present if listing.examples), ())
     return Checkup(root, listed, counts, ranked(findings), examples, layout or "")
 

@@ -170,11 +170,9 @@ def training_blocks(records: Sequence[Mapping[str, Any]], key: str = "loss") -> 
     # By stage, the values by seed, round, part and step: a step that was taken again counts once.
     found: dict[str, dict[Place, float]] = {}
     for record in records:
-        stage, step, value = record.get("stage"), record.get("step"), record.get(key)
+        stage, step, value = record.get("stage"), record.get("step", ""), record.get(key, "")
         seed, turn = record.get("seed") or 0, record.get("round") or 0
-        if not isinstance(stage, str) or step is None or value is None:
-            continue
-        if not charts.are_numbers(step, value, seed, turn):
+        if not isinstance(stage, str) or not charts.are_numbers(step, value, seed, turn):
             continue
         part = str(record.get("part") or "~")  # those with a name come before the rest
         place = (seed, turn, part, float(step))
