@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from provenance import write_result
-from tables import PAIRS, RECIPES, SIZE
+from tables import PAIRS, RECIPES, SIZE, take_over
 
 from reidaug.experiments.compare import compare
 from reidaug.experiments.compare_config import Compare
@@ -33,6 +33,7 @@ def main() -> None:
     options = parser.parse_args()
     render_pairs(options.pairs, PAIRS)
     recipe = grid(options.pairs)
+    take_over(recipe, options.out)
     report = compare(recipe, options.out, resume=True)
     assert report is not None
     rows: dict[str, dict[str, Any]] = {}

@@ -64,6 +64,7 @@ ROOMS: Mapping[str, tuple[str, ...]] = {
     "table5_uda": (
         *_WARPS, *_ADAPTATION, _PEOPLE, "recipes/market1501/table5_uda_small.yaml"
     ),
+    "task_balance": (*_FLOW, _PEOPLE, "reidaug/experiments/compare.py", "recipes/tables"),
     "tables": (*_FLOW, _PEOPLE, "reidaug/experiments/compare.py", "recipes/tables"),
     "test_time_averaging": (*_WARPS, _POSE, _SEARCH),
     "training_uses": (*_WARPS, *_RETRIEVAL, _POSE, "recipes/photographs/uses.yaml"),

@@ -19,7 +19,7 @@ from photograph_tables import averaging, round_trips
 from pose_tables import accuracy, tries
 from provenance import RESULTS, read_result
 from quality_tables import floor, refused, steps, worth
-from rate_tables import rate_grid
+from rate_tables import balance_grid, rate_grid
 from reid_tables import in_short, interval, starts, studies, verdict
 from reliability_tables import spoiled, tried
 from shipped import of_these_weights, shipped
@@ -133,6 +133,8 @@ def paper() -> str:
     lines, path = page(small_tables()), RESULTS / "sizes.json"
     if (task := RESULTS / "drawing_task.json").exists():
         lines += drawing(read_result(task))
+    if (balance := RESULTS / "task_balance.json").exists():
+        lines += balance_grid(read_result(balance))
     if (grid := RESULTS / "learning_rates.json").exists():
         lines += rate_grid(read_result(grid))
     if path.exists():

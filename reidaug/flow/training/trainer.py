@@ -132,7 +132,7 @@ class FlowTrainer:
         steps_done: Steps taken so far.
 
     Source:
-        UnWarpME Sec. 4.1.2 and 4.2: ``affine`` and ``generation`` alternate, 1:1.
+        UnWarpME Sec. 4.1.2 and 4.2: ``affine`` and ``generation`` alternate, 1:1; Eq. 9 sums them.
     """
 
     def __init__(self, recipe: TrainFlow, networks: Networks, accelerator: Accelerator) -> None:
