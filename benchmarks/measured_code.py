@@ -40,6 +40,7 @@ ROOMS: Mapping[str, tuple[str, ...]] = {
     "domains": (*_WARPS, *_ADAPTATION, _PEOPLE),
     "drawing_task": (*_FLOW, _PEOPLE),
     "evaluator_rate": (_SEARCH,),
+    "gpu_tables": (*_FLOW, _PEOPLE, "reidaug/experiments/compare.py", "recipes/tables"),
     "judged_warps": (*_WARPS, _POSE),
     "learning_rates": (*_FLOW, _PEOPLE, "reidaug/experiments/compare.py", "recipes/tables"),
     "low_data": _FEW_POSES,
