@@ -149,6 +149,24 @@ class Inputs:
         """Say in a line what `changes`; empty where nothing did."""
         return "; ".join(f"{what}: {c.text()}" for what, c in self.changes(*kinds).items())
 
+    def since(self, now: "Inputs", *kinds: str) -> str:
+        """Say in a line how files of some kinds, or of all, changed from these to others.
+
+        Empty where nothing did. ``now`` are fingerprints of the same kinds, of any time.
+        """
+        lines = []
+        for what in kinds or self._lines:
+            old, new = (
+                {stamp.name: stamp for stamp in map(Stamp.of, inputs._lines[what].splitlines()[1:])}
+                for inputs in (self, now)
+            )
+            changes = _Comparison()
+            for name in sorted(old.keys() | new.keys()):
+                changes.add(old.get(name), new.get(name))
+            if found := changes.found():
+                lines.append(f"{what}: {found.text()}")
+        return "; ".join(lines)
+
     def check(self, *kinds: str, advice: str) -> None:
         """Check that nothing of some kinds changed, or of any.
 
