@@ -38,6 +38,8 @@ ROUND |= {"source gone": 1, "source cut": 1}
 KINDS = {
     "traceback": "traceback", "hang": "hang", "lost": "lost or changed",
     "differs": "lost or changed", "left over": "left over", "log.jsonl": "log doubled",
+    "exit code": "another exit code", "full disk told": "told otherwise",
+    "processes left": "processes left",
 }  # fmt: skip
 
 
