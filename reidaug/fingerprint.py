@@ -24,6 +24,8 @@ FOLDER = ".inputs"
 """Folder of a run that keeps the fingerprints of its inputs."""
 ABSENT, UNREADABLE = "absent", "unreadable"
 """Digests of files that are not there, and of those that are none or cannot be read."""
+MIXED = "mixed"
+"""Digest of a file that changed while a run was made of it."""
 UNKNOWN = (
     f"{FOLDER} is missing, as in a copy without hidden files or a run of an earlier version: what "
     "the files were that it was made of cannot be told, and they are taken as they are now"
@@ -156,10 +158,7 @@ class Inputs:
         """
         lines = []
         for what in kinds or self._lines:
-            old, new = (
-                {stamp.name: stamp for stamp in map(Stamp.of, inputs._lines[what].splitlines()[1:])}
-                for inputs in (self, now)
-            )
+            old, new = ({s.name: s for s in inputs._stamps(what)} for inputs in (self, now))
             changes = _Comparison()
             for name in sorted(old.keys() | new.keys()):
                 changes.add(old.get(name), new.get(name))
@@ -185,6 +184,25 @@ class Inputs:
         remove_partials(self.folder)
         for what, lines in self._lines.items():
             write_atomically(self.file(what), lines, lasting=True)
+
+    def save_mixed(self) -> None:
+        """Keep that files which changed meanwhile are none of those that a run was made of.
+
+        They count as changed from now on. Those that cannot be read do not: no work was made of it.
+        """
+        for what, found in self._changes.items():
+            now = {s.name for s in self._stamps(what) if s.digest not in (ABSENT, UNREADABLE)}
+            mixed = now.intersection(found.changed)
+            stamps = [
+                stamp._replace(digest=MIXED, inode=-1) if stamp.name in mixed else stamp
+                for stamp in (_Kept(self.file(what)) if mixed else ())
+            ]
+            if stamps:
+                lines = (f"{len(stamps)}\n".encode(), *(stamp.line() for stamp in stamps))
+                write_atomically(self.file(what), b"".join(lines), lasting=True)
+
+    def _stamps(self, what: str) -> list[Stamp]:
+        return [Stamp.of(line) for line in self._lines[what].splitlines()[1:]]
 
     def file(self, what: str) -> Path:
         """Name the file that keeps the fingerprints of a kind."""

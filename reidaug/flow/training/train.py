@@ -289,7 +289,9 @@ def _save_and_score(trainer: FlowTrainer, splits: Splits, run: RunFolder) -> dic
         )
     report = _score(recipe, splits, run)
     States(run.path).remove()
-    if line := training_inputs(recipe, splits, run.path).text():
+    now = training_inputs(recipe, splits, run.path)
+    if line := now.text():
+        now.save_mixed()
         notice(f"{run.path}: changed while it was at work: {line}; what it learnt is of both")
     return report
 
