@@ -152,10 +152,7 @@ class Inputs:
         return "; ".join(f"{what}: {c.text()}" for what, c in self.changes(*kinds).items())
 
     def since(self, now: "Inputs", *kinds: str) -> str:
-        """Say in a line how files of some kinds, or of all, changed from these to others.
-
-        Empty where nothing did. ``now`` are fingerprints of the same kinds, of any time.
-        """
+        """Say in a line how files of some kinds, or of all, differ now; empty where none does."""
         lines = []
         for what in kinds or self._lines:
             old, new = ({s.name: s for s in inputs._stamps(what)} for inputs in (self, now))
@@ -190,16 +187,18 @@ class Inputs:
 
         They count as changed from now on. Those that cannot be read do not: no work was made of it.
         """
-        for what, found in self._changes.items():
-            now = {s.name for s in self._stamps(what) if s.digest not in (ABSENT, UNREADABLE)}
-            mixed = now.intersection(found.changed)
-            stamps = [
-                stamp._replace(digest=MIXED, inode=-1) if stamp.name in mixed else stamp
-                for stamp in (_Kept(self.file(what)) if mixed else ())
-            ]
-            if stamps:
-                lines = (f"{len(stamps)}\n".encode(), *(stamp.line() for stamp in stamps))
-                write_atomically(self.file(what), b"".join(lines), lasting=True)
+        for what in filter(self.replaced, self._changes):
+            lines, mixed = [], self.replaced(what)
+            for stamp in _Kept(self.file(what)):
+                new = stamp._replace(digest=MIXED, inode=-1) if stamp.name in mixed else stamp
+                lines.append(new.line())
+            content = b"".join((f"{len(lines)}\n".encode(), *lines))
+            write_atomically(self.file(what), content, lasting=True)
+
+    def replaced(self, what: str) -> set[str]:
+        """Name the files of one kind that changed and can be read."""
+        now = {s.name for s in self._stamps(what) if s.digest not in (ABSENT, UNREADABLE)}
+        return now.intersection(self._changes[what].changed)
 
     def _stamps(self, what: str) -> list[Stamp]:
         return [Stamp.of(line) for line in self._lines[what].splitlines()[1:]]
