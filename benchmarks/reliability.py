@@ -4,6 +4,7 @@ python benchmarks/reliability.py commands --kills 50
 python benchmarks/reliability.py files --minutes 10
 python benchmarks/reliability.py files COCO OpenPose --minutes 10
 python benchmarks/reliability.py commands pose --kills 50
+python benchmarks/reliability.py commands --faults "source gone" "full disk" --kills 50
 
 The trials are those of tests/faults, on inputs of a second or two. They come in rounds, of every
 command a few, and the results so far are written after each: a run that is stopped has tried less.
@@ -16,7 +17,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 from provenance import RESULTS, ROOT, about, write_result
@@ -35,9 +36,12 @@ READERS = (
 WITH_WORKERS = "augment, 2 workers"
 ROUND = {"kill": 5, "SIGINT": 1, "SIGTERM": 1, "full disk": 1, "output gone": 1}
 ROUND |= {"source gone": 1, "source cut": 1}
+WORKERS = {"worker": 1, "parent": 1, "two runs": 1}
 KINDS = {
     "traceback": "traceback", "hang": "hang", "lost": "lost or changed",
     "differs": "lost or changed", "left over": "left over", "log.jsonl": "log doubled",
+    "exit code": "another exit code", "full disk told": "told otherwise",
+    "processes left": "processes left",
 }  # fmt: skip
 
 
@@ -48,6 +52,10 @@ def main() -> None:
     )
     parser.add_argument("what", choices=("commands", "files"))
     parser.add_argument("only", nargs="*", help="Some of them; results of others stay.")
+    parser.add_argument(
+        "--faults", nargs="+", choices=[*ROUND, *WORKERS], default=[],
+        help="Some of them; results of others stay.",
+    )  # fmt: skip
     parser.add_argument("--kills", type=int, default=50, help="Trials with kills of each command.")
     parser.add_argument("--minutes", type=float, default=10, help="Minutes for each kind of file.")
     parser.add_argument("--hours", type=float, default=24, help="Begin no round after these.")
@@ -64,13 +72,17 @@ def main() -> None:
         return
     command += f" --kills {arguments.kills}"
     path, commit = RESULTS / "reliability.json", about(command)["commit"]
-    before = json.loads(path.read_text()) if arguments.only else {"commands": {}, "commits": {}}
-    stay = {name for name in before["commands"] if name not in arguments.only}
-    commands = {name: before["commands"][name] for name in stay}
-    commits = {name: before["commits"][name] for name in stay}
+    only, chosen = arguments.only, arguments.faults
+    before = json.loads(path.read_text()) if only or chosen else {"commands": {}, "commits": {}}
+    commands = {
+        name: {f: row for f, row in faults.items() if chosen and f not in chosen}
+        if not only or name in only else faults
+        for name, faults in before["commands"].items()
+    }  # fmt: skip
+    commits = {name: before["commits"][name] for name, faults in commands.items() if faults}
     until = time.monotonic() + 3600 * arguments.hours
-    for name, fault, trial in trials(arguments.kills, until, only=arguments.only):
-        count(commands.setdefault(name, {}), fault, trial)
+    for name, fault, trial in trials(arguments.kills, until, only=only, faults=chosen):
+        count(commands.setdefault(name, {}), fault, trial)["commit"] = commit
         commits[name] = commit
         write_result(path.stem, command, commands=commands, commits=commits)
 
@@ -92,7 +104,7 @@ def fuzzed(name: str, minutes: float) -> dict[str, Any]:
 
 
 def trials(
-    kills: int, until: float, *, only: Sequence[str]
+    kills: int, until: float, *, only: Sequence[str], faults: Sequence[str] = ()
 ) -> Iterator[tuple[str, str, dict[str, Any]]]:
     """Yield the trials of all commands, or of some, in rounds: command, fault, result."""
     alone = ["unshare", "-rm"]  # with mounts of its own: small disks
@@ -103,13 +115,12 @@ def trials(
     ) as process:
         assert process.stdin is not None
         assert process.stdout is not None
-        for request in _requests(kills):
+        chosen = {f for f in faults or (*ROUND, *WORKERS) if may or f != "full disk"}
+        for request in _requests(kills, chosen):
             if only and request["command"] not in only:
                 continue
             if time.monotonic() > until:
                 break
-            if not may:
-                request["faults"].pop("full disk", None)
             process.stdin.write(json.dumps(request) + "\n")
             process.stdin.flush()
             for line in process.stdout:
@@ -120,19 +131,22 @@ def trials(
         process.stdin.close()
 
 
-def _requests(kills: int) -> Iterator[dict[str, Any]]:
+def _requests(kills: int, chosen: Collection[str]) -> Iterator[dict[str, Any]]:
     others = {fault: trials for fault, trials in ROUND.items() if fault != "kill"}
     for number in range(-(-kills // ROUND["kill"])):
         first = {name: {"kill": ROUND["kill"]} for name in (*COMMANDS, WITH_WORKERS, *SLOW)}
-        first[WITH_WORKERS] = {"worker": 1, "parent": 1, "two runs": int(number % 4 == 0)}
+        first[WITH_WORKERS] = {**WORKERS, "two runs": int(number % 4 == 0)}
         rest = dict.fromkeys((*COMMANDS, *SLOW), others)
         for name, faults in (*first.items(), *rest.items()):
-            yield {"command": name, "faults": dict(faults), "seed": number}
+            if some := {fault: count for fault, count in faults.items() if fault in chosen}:
+                yield {"command": name, "faults": some, "seed": number}
 
 
-def count(command: dict[str, Any], fault: str, trial: dict[str, Any]) -> None:
-    """Add a trial to the counts of its command and fault."""
-    sums = command.setdefault(fault, {"trials": 0, "times": 0, "as whole": 0, "wrong": {}})
+def count(command: dict[str, Any], fault: str, trial: dict[str, Any]) -> dict[str, Any]:
+    """Add a trial to the counts of its command and fault, and give these."""
+    sums: dict[str, Any] = command.setdefault(
+        fault, {"trials": 0, "times": 0, "as whole": 0, "wrong": {}}
+    )
     sums["trials"] += 1
     sums["times"] += trial["times"]
     sums["as whole"] += not trial["wrong"]
@@ -146,6 +160,7 @@ def count(command: dict[str, Any], fault: str, trial: dict[str, Any]) -> None:
         examples = sums.setdefault("examples", [])
         if len(examples) < 5:
             examples.append(re.sub(r"/\S*/out/", "", wrong))
+    return sums
 
 
 if __name__ == "__main__":

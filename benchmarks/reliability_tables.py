@@ -40,7 +40,8 @@ def tried(result: Mapping[str, Any]) -> list[str]:
     for name, faults in commands.items():
         rows = [faults[fault] for fault in ("kill", "parent", "worker") if fault in faults]
         if rows:
-            lines.append(f"| `{name}` | {_sums(rows)} | {result['commits'][name]} |")
+            commit = rows[0].get("commit", result["commits"][name])
+            lines.append(f"| `{name}` | {_sums(rows)} | {commit} |")
     return [*lines, "", *_wrong(commands)]
 
 

@@ -24,6 +24,8 @@ FOLDER = ".inputs"
 """Folder of a run that keeps the fingerprints of its inputs."""
 ABSENT, UNREADABLE = "absent", "unreadable"
 """Digests of files that are not there, and of those that are none or cannot be read."""
+MIXED = "mixed"
+"""Digest of a file that changed while a run was made of it."""
 UNKNOWN = (
     f"{FOLDER} is missing, as in a copy without hidden files or a run of an earlier version: what "
     "the files were that it was made of cannot be told, and they are taken as they are now"
@@ -149,6 +151,18 @@ class Inputs:
         """Say in a line what `changes`; empty where nothing did."""
         return "; ".join(f"{what}: {c.text()}" for what, c in self.changes(*kinds).items())
 
+    def since(self, now: "Inputs", *kinds: str) -> str:
+        """Say in a line how files of some kinds, or of all, differ now; empty where none does."""
+        lines = []
+        for what in kinds or self._lines:
+            old, new = ({s.name: s for s in inputs._stamps(what)} for inputs in (self, now))
+            changes = _Comparison()
+            for name in sorted(old.keys() | new.keys()):
+                changes.add(old.get(name), new.get(name))
+            if found := changes.found():
+                lines.append(f"{what}: {found.text()}")
+        return "; ".join(lines)
+
     def check(self, *kinds: str, advice: str) -> None:
         """Check that nothing of some kinds changed, or of any.
 
@@ -167,6 +181,27 @@ class Inputs:
         remove_partials(self.folder)
         for what, lines in self._lines.items():
             write_atomically(self.file(what), lines, lasting=True)
+
+    def save_mixed(self) -> None:
+        """Keep that files which changed meanwhile are none of those that a run was made of.
+
+        They count as changed from now on. Those that cannot be read do not: no work was made of it.
+        """
+        for what in filter(self.replaced, self._changes):
+            lines, mixed = [], self.replaced(what)
+            for stamp in _Kept(self.file(what)):
+                new = stamp._replace(digest=MIXED, inode=-1) if stamp.name in mixed else stamp
+                lines.append(new.line())
+            content = b"".join((f"{len(lines)}\n".encode(), *lines))
+            write_atomically(self.file(what), content, lasting=True)
+
+    def replaced(self, what: str) -> set[str]:
+        """Name the files of one kind that changed and can be read."""
+        now = {s.name for s in self._stamps(what) if s.digest not in (ABSENT, UNREADABLE)}
+        return now.intersection(self._changes[what].changed)
+
+    def _stamps(self, what: str) -> list[Stamp]:
+        return [Stamp.of(line) for line in self._lines[what].splitlines()[1:]]
 
     def file(self, what: str) -> Path:
         """Name the file that keeps the fingerprints of a kind."""

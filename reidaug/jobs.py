@@ -7,6 +7,7 @@ task leaves a record, so that the same command, run again, does only the rest.
 import os
 import shutil
 import time
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, nullcontext, suppress
@@ -25,6 +26,12 @@ from reidaug.files import check_tensor_file, is_intact, read_text, write_atomica
 from reidaug.runs import counter
 
 BACKENDS = ("loky", "dask")
+REPLACED = "A worker stopped while some jobs were given to the executor"
+"""joblib's warning of a process that it replaces; nothing is lost.
+
+One that has loaded a network since its first task counts as leaking memory, and one that was idle
+for minutes leaves.
+"""
 RETRY = "run the same command with fewer --workers, it continues where it stopped"
 Task = tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]
 
@@ -245,6 +252,8 @@ def _explain_killed_worker(advice: str) -> Iterator[None]:
 def _backend(backend: str, workers: int) -> Iterator[None]:
     if backend == "loky":
         if workers > 1:
+            # Of the process: the thread of the pool warns, perhaps when this block is over.
+            warnings.filterwarnings("ignore", REPLACED, UserWarning, r"joblib\.externals\.loky\.")
             ending = {"initializer": end_with_parent, "initargs": (os.getpid(),)}
             with parallel_config("loky", n_jobs=workers, **ending):
                 yield

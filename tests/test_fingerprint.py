@@ -147,6 +147,35 @@ def test_new_gone_and_renamed_files_are_named(photos: Path, tmp_path: Path) -> N
     found.check("masks", advice="name another folder")
 
 
+def test_what_changed_since_is_told_and_mixed_files_stay_changed(
+    photos: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+
+    def look() -> Inputs:
+        inputs = Inputs(run)
+        inputs.add("images", images)
+        inputs.note("joints", {"0001_c1.jpg": "a"})
+        return inputs
+
+    images = sorted(photos.rglob("*.jpg"))
+    before = look()
+    before.save()
+    assert before.since(look()) == ""
+    kept, gone = images[0].read_bytes(), images[1].read_bytes()
+    images[0].write_text("other")
+    images[1].unlink()
+    told = "images: 2 changed (0001_c1.jpg, 0002_c1.jpg)"
+    assert before.since(look()) == before.since(look(), "images") == look().text() == told
+    assert before.since(look(), "joints") == ""
+    look().save_mixed()
+    for content in (b"other", kept):
+        images[0].write_bytes(content)
+        images[1].write_bytes(gone)
+        assert look().text() == "images: 1 changed (0001_c1.jpg)"
+
+
 def test_three_names_are_shown(photos: Path, tmp_path: Path) -> None:
     look(tmp_path / "run", photos)
     for path in photos.rglob("*.jpg"):

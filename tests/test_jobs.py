@@ -2,6 +2,7 @@ import pickle
 import signal
 import subprocess
 import sys
+import warnings
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from damage import HOWS, spoil
 from hypothesis import given
 from hypothesis import strategies as st
 from joblib import delayed
+from joblib.externals.loky import process_executor
 
 from reidaug.errors import ReidaugError, UsageError
 from reidaug.jobs import (
@@ -41,9 +43,26 @@ def test_a_killed_worker_is_one_line() -> None:
         list(run_tasks(tasks, 2, advice="try fewer --workers"))
 
 
+SEEM_TO_LEAK = f"""(
+    vars(__import__("{process_executor.__name__}", fromlist=["_"])).update(
+        _MEMORY_LEAK_CHECK_DELAY=-1.0, _MAX_MEMORY_LEAK_SIZE=-(10**12)
+    )
+    or __import__("os").getpid()
+)"""
+
+
+def test_a_worker_that_is_replaced_is_no_warning() -> None:
+    """One that loads a network in its second task seems to leak memory."""
+    workers = list(run_tasks([delayed(eval)(SEEM_TO_LEAK)] * 5, 2))
+    assert len({*workers}) > 2
+    with pytest.raises(UserWarning, match="another"):  # nothing else is hidden
+        warnings.warn_explicit("another", UserWarning, "", 1, process_executor.__name__)
+
+
 HEARD = """
 import signal
 from joblib import delayed
+from joblib.externals.loky import process_executor
 from reidaug.jobs import run_tasks
 look = (signal.SIG_BLOCK, [])
 for _ in range(2):

@@ -152,7 +152,7 @@ def augment_dataset(
     )
     if options.poses_each is not None and options.poses_each_by == "rare":
         inputs = with_rare_poses(inputs, options.poses_each)
-    if not (out / FOLDER).is_dir() and found.examples:
+    if found.examples and not (out / FOLDER).is_dir():
         progress_line(names_read(found))
     check_size(estimator, inputs.sources[0].pose, inputs.targets.size)
     _check_people([source.person for source in inputs.sources], options)
@@ -169,7 +169,7 @@ def augment_dataset(
         out, recipe, resume=True, known=(FOLDER,), grows=same_options, inputs=made_of.kept,
         places=("dataset", "keypoints", "masks", *(["flow"] if flow.files else [])),
     )  # fmt: skip
-    job = WarpJob(out.resolve(), flow, options, found.train_folder, made_of.shared)
+    job = WarpJob(out.resolve(), flow, options, found.train_folder, *made_of.of_targets)
     return _write_warps(run, job, inputs, made_of, workers=workers or cores(), backend=backend)
 
 
@@ -218,7 +218,7 @@ def _write_warps(
     write_poses(out / POSES, targets)
     each = options.poses_each or max(len(targets.images), 1)
     work = run_chunks(
-        chunk_tasks(job, targets.size, chunks, made_of.of_chunk), min(workers, len(chunks)),
+        chunk_tasks(job, targets.size, chunks, made_of), min(workers, len(chunks)),
         backend=backend, total=len(inputs.sources) * each, step=each, what="warp", unit="image",
     )  # fmt: skip
     remove_former(job, len(chunks))

@@ -6,7 +6,7 @@ same on any run. A finished chunk has a record in ``OUT/.chunks``; a rerun makes
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,6 +22,7 @@ from reidaug.augment.options import AugmentOptions
 from reidaug.augment.outlines import Targets, target_outlines
 from reidaug.augment.quality import WarpQuality, pck
 from reidaug.augment.target_poses import POSES, read_poses
+from reidaug.augment.warp_inputs import ChunkInputs, WarpInputs, mask_content
 from reidaug.augment.warp_manifest import ChunkRecord, WarpRow
 from reidaug.augment.warping import (
     Crop,
@@ -35,7 +36,8 @@ from reidaug.checksums import flaw_of
 from reidaug.data.crop_names import warp_name
 from reidaug.data.images import channels_last, encode_jpeg
 from reidaug.data.market1501 import TRAIN
-from reidaug.errors import UsageError
+from reidaug.errors import ReidaugError, UsageError
+from reidaug.fingerprint import digest_of
 from reidaug.flow.estimator import FlowEstimator, NamedFlow
 from reidaug.geometry.flow import Size
 from reidaug.geometry.pose import Pose, select, stack
@@ -49,6 +51,8 @@ RECORDS = ".chunks"
 PIXELS_AT_ONCE = 32 * 128 * 64  # source pixels of a chunk
 LARGE = 2**18  # pixels of a warp, eight times those that networks see
 DECIMALS = 4
+NO_DIGESTS = ChunkInputs()
+Reads = Callable[[], tuple[list[Crop], list[str]]]
 
 
 class WarpJob(NamedTuple):
@@ -59,6 +63,7 @@ class WarpJob(NamedTuple):
     options: AugmentOptions  # paths absolute, precision chosen
     train: str = TRAIN  # the folder of the warps in it
     of: str = ""  # digest of target poses and weights: a process may have loaded others before
+    outlines: str = ""  # digest of the masks of the target poses; empty: they are not compared
 
     @property
     def folder(self) -> Path:
@@ -84,9 +89,15 @@ def load_models(job: WarpJob) -> Models:
     """Load the estimators and the target poses of a job.
 
     Raises:
-        ReidaugError: The poses cannot be read or an estimator cannot be built.
+        ReidaugError: The poses cannot be read, their masks are others by now, or an estimator
+            cannot be built.
     """
-    targets = target_outlines(read_poses(job.out / POSES), job.options.masks)
+    targets = target_outlines(read_poses(job.out / POSES), masks := job.options.masks)
+    if job.outlines not in ("", digest_of(*(mask_content(n, masks) for n in targets.images))):
+        raise ReidaugError(
+            f"{masks}: masks of target poses were changed or removed while this command was at "
+            "work; run the same command again"
+        )
     model = job.options.model
     pose_estimator = BlazePose(model) if job.options.check_poses and model else None
     return Models(job.flow.estimator(), targets, pose_estimator)
@@ -133,11 +144,11 @@ def chunk_tasks(
     job: WarpJob,
     size: Size,
     chunks: Sequence[Sequence[Source]],
-    digest: Callable[[Sequence[Source], Sequence[Source]], str] | None = None,
+    made_of: WarpInputs | None = None,
 ) -> Iterator[Task]:
     """Give the task of every chunk of sources, for warps of a (height, width); see `make_chunk`.
 
-    ``digest`` is that of the inputs of a chunk and of its pool; None: they do not change.
+    ``made_of`` has the digests of its inputs; None: they do not change.
     """
     everyone = [source for chunk in chunks for source in chunk]
     people = [source.person.pid for source in everyone]
@@ -148,8 +159,8 @@ def chunk_tasks(
             count, seed = max(2, _chunk_length(size)), (job.options.seed, index)
             pool = draw_pool(people, mine, count=count, seed=seed)
         others = [everyone[k] for k in pool]
-        of = "" if digest is None else digest(chunk, others)
-        yield delayed(make_chunk)(job, size, index, chunk, others, of)
+        inputs = NO_DIGESTS if made_of is None else made_of.of_chunk(chunk, others)
+        yield delayed(make_chunk)(job, size, index, chunk, others, inputs)
 
 
 def make_chunk(
@@ -158,7 +169,7 @@ def make_chunk(
     index: int,
     sources: Sequence[Source],
     pool: Sequence[Source] = (),
-    of: str = "",
+    inputs: ChunkInputs = NO_DIGESTS,
 ) -> tuple[int, int]:
     """Warp the sources of a chunk into every pose, unless that is done already.
 
@@ -170,7 +181,7 @@ def make_chunk(
         index: Number of the chunk.
         sources: Its sources.
         pool: Sources of other backgrounds.
-        of: Digest of all that the warps are made of.
+        inputs: Digests of all that the warps are made of.
 
     Returns:
         Number of sources in the chunk, and number of files written just now.
@@ -178,13 +189,16 @@ def make_chunk(
     Raises:
         ReidaugError: A file cannot be read or written, or there is no background of another person.
     """
-    files = ChunkFiles(job.out, job.records, index, of, job.train)
-    if _is_done(job, size, files.before, sources, of):
-        return len(sources), 0
+    files = ChunkFiles(job.out, job.records, index, inputs.of, job.train)
+    masks, count = job.options.masks, len(sources)
+    read = partial(read_crops, sources, size, masks, inputs.content[:count])
+    read_pool = partial(read_crops, pool, size, masks, inputs.content[count:])
+    if _is_done(job, files.before, inputs.of) and _reads_the_same(files.before, read, read_pool):
+        return count, 0
     rows: list[WarpRow] = []
     with one_thread(), torch.inference_mode():
-        crops, left_out = read_crops(sources, size, job.options.masks)
-        others, _ = read_crops(pool if crops else (), size, job.options.masks)
+        crops, left_out = read()
+        others, unread = read_pool() if crops else ([], [])
         for row, jpeg in warp_crops(load_models(job), crops, job.options, others) if crops else ():
             if jpeg is not None:
                 files.add(row.file, jpeg)
@@ -193,9 +207,11 @@ def make_chunk(
     order = {crop.source.person.key: k for k, crop in enumerate(crops)}
     rows.sort(key=lambda row: order[row.source])  # with many poses they come a part at a time
     sums = {row.file: files.sums[row.file] for row in rows if row.kept}
-    record = ChunkRecord(rows, left_out, sums, of, files.former({*sums}))
+    record = ChunkRecord(
+        rows, left_out, sums, inputs.of, files.former({*sums}), unread=tuple(unread)
+    )
     job.records.write(index, record._asdict())
-    return len(sources), sum(row.kept for row in rows)
+    return count, sum(row.kept for row in rows)
 
 
 def warp_crops(
@@ -273,16 +289,18 @@ def _known(value: Float[Tensor, ""]) -> float | None:
     return None if value.isnan() else round(float(value), DECIMALS)
 
 
-def _is_done(
-    job: WarpJob, size: Size, record: ChunkRecord | None, sources: Sequence[Source], of: str
-) -> bool:
+def _is_done(job: WarpJob, record: ChunkRecord | None, of: str) -> bool:
     """Check that a chunk has its record, its files as written, and that no input changed since."""
     if record is None or record.of != of:
         return False
     folder = job.folder
     if record.files is None and not all((folder / file).is_file() for file in record.names):
         return False
-    if any(flaw_of(folder / name, own) for name, own in (record.files or {}).items()):
-        return False
-    left_out = record.left_out
-    return not left_out or read_crops(sources, size, job.options.masks)[1] == left_out
+    return not any(flaw_of(folder / name, own) for name, own in (record.files or {}).items())
+
+
+def _reads_the_same(record: ChunkRecord | None, read: Reads, read_pool: Reads) -> bool:
+    """Check that what could not be read of sources and pool is as it was."""
+    if record is None or not (record.left_out or record.unread):
+        return record is not None
+    return (read()[1], read_pool()[1]) == (record.left_out, [*record.unread])

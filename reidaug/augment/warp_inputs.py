@@ -18,6 +18,18 @@ IMAGES, MASKS, JOINTS = "training images", "masks", "joints"
 TARGETS, WEIGHTS = "target poses", "weights"
 
 
+Content = tuple[str, str]
+"""Digests of the content of an image and of its mask; empty where it has none."""
+
+
+class ChunkInputs(NamedTuple):
+    """Digests of what the warps of a chunk are made of."""
+
+    of: str = ""  # of all of it
+    # Of the images of its sources, and of those of its pool; none: they are not compared.
+    content: tuple[Content, ...] = ()
+
+
 class WarpInputs(NamedTuple):
     """Digests of all that decides the warps of a dataset and can change behind the same options."""
 
@@ -25,6 +37,8 @@ class WarpInputs(NamedTuple):
     images: Mapping[Path, str]  # digest of each training image
     shared: str  # digest of what every warp depends on: target poses and weights
     sources: Mapping[str, str]  # digest of each source's image, mask and joints, by `Source.name`
+    content: Mapping[str, Content]  # of each source, by `Source.name`
+    outlines: str  # digest of the masks of the target poses
 
     @classmethod
     def of(
@@ -62,17 +76,36 @@ class WarpInputs(NamedTuple):
             kept.add(WEIGHTS, (file for file in weights if file.is_file())),
             *([kept.note(CODE, code)] if code else []),
         )
+        content = {s.name: (images[s.person.path], mask[s.person.key]) for s in inputs.sources}
         sources = {
             s.name: digest_of(s.person.key, s.person.pid, s.person.camid, joints[s.name], s.into,
-                            images[s.person.path], mask[s.person.key])
+                            *content[s.name])
             for s in inputs.sources
         }  # fmt: skip
-        return cls(kept, images, digest_of(*shared), sources)
+        outlines = digest_of(*(mask[name] for name in targets.images))
+        return cls(kept, images, digest_of(*shared), sources, content, outlines)
 
-    def of_chunk(self, sources: Sequence[Source], pool: Sequence[Source]) -> str:
+    @property
+    def of_targets(self) -> tuple[str, str]:
+        """Digests of target poses and weights, and of the masks of the target poses alone."""
+        return self.shared, self.outlines
+
+    def of_chunk(self, sources: Sequence[Source], pool: Sequence[Source]) -> ChunkInputs:
         """Digest what decides the warps of a chunk of sources, before backgrounds of a pool."""
         names = [source.name for source in (*sources, *pool)]
-        return digest_of(self.shared, len(sources), *(f"{n} {self.sources[n]}" for n in names))
+        of = digest_of(self.shared, len(sources), *(f"{n} {self.sources[n]}" for n in names))
+        return ChunkInputs(of, tuple(self.content[name] for name in names))
+
+
+def content_of(image: Path, key: str, masks: Path | None) -> Content:
+    """Digest an image, called ``key`` among the masks, and its mask as they are now."""
+    return content_digest(image), mask_content(key, masks)
+
+
+def mask_content(key: str, masks: Path | None) -> str:
+    """Digest the mask of an image as it is now; empty where it has none."""
+    file = mask_file(key, masks)
+    return "" if file is None else content_digest(file)
 
 
 class KnownImages(NamedTuple):

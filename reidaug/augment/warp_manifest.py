@@ -56,6 +56,7 @@ class ChunkRecord(NamedTuple):
     former: tuple[str, ...] = ()  # files that it once had, of other inputs
     # Names and checksums of files that are being written, or that a killed run began to write.
     begun: tuple[tuple[str, str], ...] = ()
+    unread: tuple[str, ...] = ()  # ``file: reason`` for each unreadable image of its pool
 
     @property
     def names(self) -> list[str]:
@@ -70,7 +71,8 @@ class ChunkRecord(NamedTuple):
             former = tuple(values.get("former", ()))
             begun = tuple((str(name), str(own)) for name, own in values.get("begun", ()))
             files, of = values.get("files"), values.get("of", "")
-            return cls(rows, values["left_out"], files, of, former, begun)
+            unread = tuple(values.get("unread", ()))
+            return cls(rows, values["left_out"], files, of, former, begun, unread)
         except (KeyError, TypeError, ValueError, AttributeError):
             return None
 

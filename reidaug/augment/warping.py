@@ -2,6 +2,7 @@
 
 import zlib
 from collections.abc import Iterator, Sequence
+from itertools import zip_longest
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,6 +22,7 @@ from reidaug.augment.viewpoint import (
     half_turns,
     view_agreement,
 )
+from reidaug.augment.warp_inputs import Content, content_of
 from reidaug.data.compositing import composite
 from reidaug.data.images import read_image, resize, to_bytes, to_float
 from reidaug.errors import ReidaugError
@@ -60,18 +62,31 @@ class WarpField(NamedTuple):
 
 
 def read_crops(
-    sources: Sequence[Source], size: Size, masks: Path | None
+    sources: Sequence[Source],
+    size: Size,
+    masks: Path | None,
+    content: Sequence[Content] = (),
 ) -> tuple[list[Crop], list[str]]:
     """Read sources and bring them to one (height, width), with masks of a folder or of the joints.
+
+    Args:
+        sources: The sources.
+        size: (height, width) of the crops.
+        masks: Folder of masks, or None.
+        content: What image and mask of each must be; none: anything.
 
     Returns:
         The crops, and ``file: reason`` for each source that could not be read.
     """
     crops, left_out = [], []
-    for source in sources:
+    for source, known in zip_longest(sources, content):
+        path = source.person.path
         try:
-            image = read_image(source.person.path)
-            crops.append(put_on_canvas(source, image, size, masks))
+            crop = put_on_canvas(source, read_image(path), size, masks)
+            # A mask that is gone by now would be that of the joints.
+            if known is not None and content_of(path, source.person.key, masks) != known:
+                raise ReidaugError(f"{path}: it or its mask was changed while this was at work")
+            crops.append(crop)
         except ReidaugError as error:
             left_out.append(str(error))
     return crops, left_out

@@ -114,7 +114,7 @@ def adapt(
     grid = partial(AdaptationGrid, recipe, data, inputs=inputs)
     return run_experiment(
         grid, recipe, AdaptationReport, out, kept, resume=resume, workers=workers,
-        look=lambda: adaptation_inputs(recipe, data, out, start_files(recipe))[0],
+        look=lambda: adaptation_inputs(recipe, data, out, start_files(recipe)),
     )  # fmt: skip
 
 

@@ -17,6 +17,7 @@ from reidaug.checksums import check_written
 from reidaug.data.deepfashion import PairList
 from reidaug.data.images import encode_png, to_bytes
 from reidaug.data.pairs import PairDataset, collate
+from reidaug.errors import ReidaugError
 from reidaug.experiments.compare_config import Compare, Row, plan_rows, seeds_of
 from reidaug.experiments.compared_warps import warped_pairs
 from reidaug.experiments.comparison import Comparison, RowTraining, differences, row_scores
@@ -29,6 +30,7 @@ from reidaug.flow.score_table import CLOSED_FORMS, score_pairs
 from reidaug.flow.training.pair_inputs import (
     ADVICE,
     PLACES,
+    SCORED_ON,
     TEST,
     TRAINED_ON,
     TRAINING,
@@ -54,7 +56,7 @@ from reidaug.runs import RECIPE, REPORT, RunFolder, check_lock
 from reidaug.verbosity import progress_line
 
 PICTURE = "warps.png"
-ROWS, MORE_JOINTS = "rows", "further joints"
+ROWS, MORE_JOINTS, GIVEN = "rows", "further joints", "checkpoints"
 RETRY = "resume with --resume and fewer --jobs"
 
 
@@ -100,6 +102,7 @@ def compare(
     if done is not None:
         return Comparison.from_dict(done)
     report = _score_rows(recipe, rows, splits.testing, run)
+    _check_still(recipe, rows, splits, out)
     parts = [f"{ROWS}/{n}/{p}" for n in trainings for p in (RECIPE, REPORT, f"{CHECKPOINT}/*")]
     run.report(report.as_dict(), (f for p in (PICTURE, *parts) for f in run.path.glob(p)))
     return report
@@ -128,6 +131,17 @@ def _open(
         ReidaugError: Something that a row was trained on changed.
     """
     kept, values = Inputs(out), {"command": "compare", **recipe.model_dump(mode="json")}
+    _add_inputs(kept, recipe, rows, splits)
+    run = RunFolder.open(out, values, resume=resume, inputs=kept, places=PLACES)
+    trained = [name for name, row in rows.items() if row.training is not None]
+    if any(has_begun(RunFolder(out / ROWS / name, resumed=True)) for name in trained):
+        kept.check(*TRAINED_ON, MORE_JOINTS, advice=ADVICE)
+    run.renew(kept)
+    return run
+
+
+def _add_inputs(kept: Inputs, recipe: Compare, rows: Mapping[str, Row], splits: Splits) -> None:
+    """Fingerprint what rows are trained and scored on, and the checkpoints that are given."""
     trainings = {name: row.training for name, row in rows.items() if row.training is not None}
     if trainings:
         add_pairs(kept, TRAINING, splits.training, recipe)
@@ -138,13 +152,20 @@ def _open(
     add_code(kept, [recipe])
     add_pairs(kept, TEST, splits.testing, recipe)
     folders = {row.weights for row in rows.values() if row.weights and row.training is None}
-    given = (folder for folder in folders if out / ROWS not in folder.parents)
-    kept.add("checkpoints", [file for folder in given for file in checkpoint_files(folder)])
-    run = RunFolder.open(out, values, resume=resume, inputs=kept, places=PLACES)
-    if any(has_begun(RunFolder(out / ROWS / name, resumed=True)) for name in trainings):
-        kept.check(*TRAINED_ON, MORE_JOINTS, advice=ADVICE)
-    run.renew(kept)
-    return run
+    own = kept.folder.parent / ROWS
+    given = (folder for folder in folders if own not in folder.parents)
+    kept.add(GIVEN, [file for folder in given for file in checkpoint_files(folder)])
+
+
+def _check_still(recipe: Compare, rows: Mapping[str, Row], splits: Splits, out: Path) -> None:
+    """Check that the test pairs and checkpoints are what the run began with; else raise."""
+    now = Inputs(out)
+    _add_inputs(now, recipe, rows, splits)
+    if line := now.text(*SCORED_ON, GIVEN):
+        raise ReidaugError(
+            f"{out}: changed while it was at work: {line}; the same command with --resume scores "
+            "again"
+        )
 
 
 def _train_rows(run: RunFolder, trainings: Mapping[str, TrainFlow], jobs: int | None) -> None:

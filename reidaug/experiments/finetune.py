@@ -80,7 +80,7 @@ def finetune(
     grid = partial(FinetuneGrid, recipe, data, inputs=inputs)
     return run_experiment(
         grid, recipe, FinetuneReport, out, kept, resume=resume, workers=workers,
-        look=lambda: finetune_inputs(recipe, data, out)[0],
+        look=lambda: finetune_inputs(recipe, data, out),
     )  # fmt: skip
 
 

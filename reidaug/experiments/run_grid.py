@@ -19,7 +19,7 @@ from reidaug.experiments.arms import ExperimentOptions, extends
 from reidaug.experiments.cell_inputs import CellInputs
 from reidaug.experiments.results import CellResult
 from reidaug.files import remove_partials, write_atomically
-from reidaug.fingerprint import Inputs
+from reidaug.fingerprint import MIXED, Inputs
 from reidaug.jobs import Records, run_tasks
 from reidaug.machine import cores
 from reidaug.recipes import place_keys
@@ -155,6 +155,21 @@ class Grid(ABC, Generic[R]):
         known = isinstance(begun, list) and len(begun) > 0
         return known and begun == _of_training(self.of(key))[: len(begun)]
 
+    def doubt(self, now: CellInputs) -> None:
+        """Let cells be made again whose inputs are others now: they may be made of both.
+
+        Also where the inputs will be as they were.
+        """
+        for key in self.plan():
+            own = self.of(key)
+            other = own[:1] != [now.training[key.name]], own[1:2] != [now.evaluation]
+            of = [MIXED if differs else one for one, differs in zip(own, other, strict=False)]
+            record = self.records.read(str(key))
+            if any(other) and isinstance(record, dict):
+                self.records.write(str(key), record | {OF: [*of, *own[2:]]})
+            if other[0] and self.begun.read(str(key)) is not None:
+                self.begun.write(str(key), _of_training([*of, *own[2:]]))
+
     def adopt(self) -> None:
         """Take the cells of a run of an earlier version as made of the inputs as they are."""
         for key in self.plan():
@@ -207,7 +222,7 @@ def run_experiment(
     out: Path,
     kept: Inputs,
     *,
-    look: Callable[[], Inputs],
+    look: Callable[[], tuple[Inputs, CellInputs]],
     resume: bool,
     workers: int | None,
 ) -> R:
@@ -247,7 +262,10 @@ def run_experiment(
     if folder.resumed:
         experiment.rewind()
     run_grid(experiment, workers)
-    if line := look().text():
+    now, inputs = look()
+    if line := now.text():
+        if any(map(now.replaced, now.changes())):
+            experiment.doubt(inputs)
         raise ReidaugError(
             f"{out}: its files changed while it was at work: {line}; the same command with "
             "--resume makes again what depends on them"

@@ -1,7 +1,7 @@
 """Poses and masks of a whole dataset: a keypoint file, and what to check in it."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from pathlib import Path
 from typing import NamedTuple
 
@@ -41,6 +41,7 @@ from reidaug.perception.pose_records import (
     crop_digests,
     fingerprint,
     into_chunks,
+    is_as_digested,
     read_chunks,
     remove_former,
 )
@@ -237,8 +238,20 @@ def _write(
     doubtful = statistics.doubtful()
     captions = [f"{trust(row):.2f} {path.stem}" for path, row in doubtful]
     sheet = pose_sheet(BlazePose(job.model), [path for path, _ in doubtful], captions)
+    _check_shown(job, chunks, {path for path, _ in doubtful})
     write_atomically(beside(out, SHEET), sheet)
     return statistics
+
+
+def _check_shown(job: PoseJob, chunks: Sequence[CropChunk], shown: Set[Path]) -> None:
+    """Check that crops on the sheet are those whose poses were estimated; else it shows others."""
+    pairs = (pair for chunk in chunks for pair in zip(chunk.crops, chunk.digests, strict=True))
+    for path, digest in pairs:
+        if path in shown and not is_as_digested(job, path, digest):
+            raise ReidaugError(
+                f"{path} was changed or removed while this command was at work; run the same "
+                "command again: estimates of other crops are kept"
+            )
 
 
 def _poses(

@@ -10,13 +10,15 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
+from jaxtyping import UInt8
 from joblib import delayed
+from torch import Tensor
 
 from reidaug.checksums import flaw_of, is_one_of
 from reidaug.data.images import channels_last, encode_png, mask_path, read_image
 from reidaug.errors import ReidaugError
 from reidaug.files import checksum_of, write_atomically
-from reidaug.fingerprint import digest_of
+from reidaug.fingerprint import content_digest, digest_of
 from reidaug.geometry.pose import Pose
 from reidaug.jobs import Records, Task, chunks_of
 from reidaug.machine import one_thread
@@ -133,6 +135,11 @@ def crop_digests(job: PoseJob, crops: Sequence[Path], content: Mapping[Path, str
     return [digest_of(shared, job.name(path), content[path]) for path in crops]
 
 
+def is_as_digested(job: PoseJob, crop: Path, digest: str) -> bool:
+    """Whether a crop is what its `crop_digests` was made of."""
+    return crop_digests(job, [crop], {crop: content_digest(crop)}) == [digest]
+
+
 def fingerprint(digests: Sequence[str]) -> str:
     """Digest the work on crops by their `crop_digests`."""
     return digest_of(*digests)[:16]
@@ -205,7 +212,7 @@ def make_chunk(job: PoseJob, chunk: CropChunk, known: Sequence[str] = ()) -> tup
                 continue
             made += 1
             try:
-                image = read_image(path)
+                image = _read(job, path, digest)
             except ReidaugError as error:
                 left_out[digest] = str(error)
                 continue
@@ -221,6 +228,14 @@ def make_chunk(job: PoseJob, chunk: CropChunk, known: Sequence[str] = ()) -> tup
         file.parent.mkdir(exist_ok=True)
         write_atomically(file, content)
     return len(chunk.crops), made
+
+
+def _read(job: PoseJob, crop: Path, digest: str) -> UInt8[Tensor, "3 H W"]:
+    """Read a crop; `ReidaugError` where it cannot be read, or is not what was digested."""
+    image = read_image(crop)
+    if not is_as_digested(job, crop, digest):
+        raise ReidaugError(f"{crop}: was changed while this command was at work")
+    return image
 
 
 def read_chunks(job: PoseJob, chunks: Sequence[CropChunk]) -> Iterator[PoseChunk]:

@@ -4,14 +4,16 @@ import importlib
 import json
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from augmented import augmented, content
 from stick_market import stick_market
 
-from reidaug.augment import chunk_files, engine
+from reidaug.augment import augmented_dataset, chunk_files, engine
 from reidaug.augment.engine import RECORDS
 from reidaug.augment.target_poses import read_poses
 from reidaug.augment.training_pairs import make_pairs
@@ -223,6 +225,51 @@ def test_other_backgrounds_of_a_changed_image_are_made_again(market: Path, tmp_p
     warps(market, out, background="other")
     warps(market, tmp_path / "afresh", background="other")
     assert content(out) == content(tmp_path / "afresh")
+
+
+def ground(root: Path, others: list[Path]) -> Path:
+    return others[-1]  # of nobody in the first chunk
+
+
+def source(root: Path, others: list[Path]) -> Path:
+    return others[0]
+
+
+def outline(root: Path, others: list[Path]) -> Path:
+    return root / "masks" / f"{others[0].stem}.png"
+
+
+def target(root: Path, others: list[Path]) -> Path:
+    some = min(path for path in (root / TRAIN).iterdir() if path not in others)
+    return root / "masks" / f"{some.stem}.png"
+
+
+@pytest.mark.parametrize(
+    ("which", "gone"), [(source, False), (ground, True), (outline, True), (target, True)]
+)
+def test_what_is_back_after_a_run_is_as_if_it_had_stayed(
+    market: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    which: Callable[[Path, list[Path]], Path], gone: bool,
+) -> None:  # fmt: skip
+    afresh, out = tmp_path / "afresh", tmp_path / "out"
+    warps(market, afresh, background="other")
+    file = which(market, no_targets(market, afresh))
+    before, run = file.read_bytes(), augmented_dataset.run_chunks
+    engine.load_models.cache_clear()
+
+    def strike(*given: Any, **options: Any) -> Any:
+        if gone:
+            file.unlink()
+        else:
+            file.write_bytes(encode_png(torch.full((3, 64, 32), 255, dtype=torch.uint8)))
+        return run(*given, **options)
+
+    with monkeypatch.context() as patch, suppress(ReidaugError):  # for a tenth is left out
+        patch.setattr(augmented_dataset, "run_chunks", strike)
+        warps(market, out, background="other")
+    file.write_bytes(before)
+    warps(market, out, background="other")
+    assert content(out) == content(afresh)
 
 
 def test_poses_that_are_rare_by_now_are_made(market: Path, tmp_path: Path) -> None:

@@ -32,6 +32,19 @@ def _crops(folder: Path) -> None:
     stick_market(folder / "market", people=4, images=3, size=(128, 64))
 
 
+def _masked_crops(folder: Path) -> None:
+    import torch
+
+    from reidaug.data.images import encode_png
+
+    _crops(folder)
+    masks, person = folder / "market" / "masks", torch.zeros(128, 64, dtype=torch.bool)
+    person[10:120, 12:52] = True  # whole, and around all joints
+    masks.mkdir()
+    for crop in (folder / "market" / "bounding_box_train").iterdir():
+        (masks / f"{crop.stem}.png").write_bytes(encode_png(person))
+
+
 def _many_crops(folder: Path) -> None:
     from stick_market import stick_market
 
@@ -102,7 +115,8 @@ def _nothing(folder: Path) -> None:
 _AUGMENT = ("--flow", "torso-affine", "--poses", 3, "--pool", "any")
 COMMANDS = {
     "augment": SmallCommand(
-        _crops, lambda folder, out: ("augment", folder / "market", "--out", out / "run", *_AUGMENT)
+        _masked_crops,
+        lambda folder, out: ("augment", folder / "market", "--out", out / "run", *_AUGMENT),
     ),
     "augment, 2 workers": SmallCommand(
         _many_crops,

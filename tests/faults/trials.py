@@ -210,7 +210,7 @@ def _wrong(fault: str, ended: Ended) -> Iterator[str]:
     if "Traceback" in ended.said:
         yield f"traceback: {_last_line(ended)}"
     if ended.left:
-        yield f"{ended.left} processes left"
+        yield f"processes left: {ended.left}"
     if ended.code not in (None, 0, 1, -signal.SIGKILL, ENDS.get(fault)):
         yield f"exit code {ended.code}: {_last_line(ended)}"
     if fault == "full disk" and ended.code == 1 and "No space left on device" not in ended.said:
@@ -252,8 +252,8 @@ def _source(whole: Whole, draw: random.Random) -> Path:
 
 
 def _early(whole: Whole, draw: random.Random) -> int:
-    """Draw one of the first changes: later ones come when everything was read."""
-    return draw.randint(1, max(1, whole.ended.changes // 3))
+    """Draw one of the first changes or, as often, of all: later on less is read, such as sheets."""
+    return draw.randint(1, max(1, whole.ended.changes // draw.choice((1, 3))))
 
 
 def _moment(whole: Whole, draw: random.Random) -> float:

@@ -13,7 +13,7 @@ from drawn_person import drawn_person
 from PIL import Image
 
 from reidaug.errors import ReidaugError
-from reidaug.perception import pose_records
+from reidaug.perception import dataset_poses, pose_records
 from reidaug.perception.dataset_poses import crops_of, estimate_poses
 from reidaug.perception.pose_sums import read_sums
 
@@ -258,6 +258,33 @@ def test_a_crop_that_only_could_not_be_read_is_named(
     assert told in capfd.readouterr().err
     assert report(out)["people"] == 5
     assert (out / "k.left_out.txt").read_text() == ""
+
+
+@pytest.mark.parametrize("at", ["estimate", "sheet"])
+@pytest.mark.parametrize("how", ["gone", "another"])
+def test_a_crop_that_is_back_after_a_run_is_as_if_it_had_stayed(
+    crops: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: str, how: str
+) -> None:
+    crop, out = crops / "003.png", tmp_path / "out"
+    before, (module, name) = crop.read_bytes(), {
+        "estimate": (pose_records, "find_person"), "sheet": (dataset_poses, "BlazePose")
+    }[at]  # fmt: skip
+    work = getattr(module, name)
+
+    def strike(*given: Any) -> Any:
+        draw(crop, 99) if how == "another" else crop.unlink(missing_ok=True)
+        return work(*given)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, name, strike)
+        told = message(crops, out)
+    assert ("003.png was changed or removed while" in told) == (at == "sheet")
+    if at == "estimate":
+        assert "003.png" in (out / "k.left_out.txt").read_text()
+    crop.write_bytes(before)
+    poses(crops, out)
+    poses(crops, tmp_path / "afresh")
+    assert content(out) == content(tmp_path / "afresh")
 
 
 def test_images_left_out_before_are_counted_as_they_are(crops: Path, tmp_path: Path) -> None:

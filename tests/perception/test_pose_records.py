@@ -7,6 +7,7 @@ from damage import HOWS, spoil
 from drawn_person import drawn_person
 
 from reidaug.data.images import channels_last, read_image, read_mask
+from reidaug.fingerprint import content_digest
 from reidaug.perception import pose_records
 from reidaug.perception.blazepose import BlazePose
 from reidaug.perception.pose_estimator import shows_outline
@@ -31,7 +32,7 @@ def job(tmp_path: Path, model: Path) -> PoseJob:
 
 
 def chunk(job: PoseJob, crops: list[Path]) -> CropChunk:
-    content = {path: path.read_bytes().hex() for path in crops}
+    content = {path: content_digest(path) for path in crops}
     (only,) = into_chunks(crops, crop_digests(job, crops, content))
     return only
 

@@ -17,6 +17,8 @@ TRAINING, TEST, WEIGHTS = "training", "test", "weights"
 PARTS = ("pairs", "images", "joints", "masks", "flows")
 TRAINED_ON = (*(f"{TRAINING} {part}" for part in PARTS), WEIGHTS, CODE)
 """Kinds of inputs that trained weights depend on."""
+SCORED_ON = tuple(f"{TEST} {part}" for part in PARTS)
+"""Kinds of inputs that scores depend on."""
 PLACES = place_keys(TrainFlow) | {"start", "checkpoint"}
 """Keys of recipes whose values are paths, or names of checkpoints."""
 ADVICE = "name another folder with --out to train on them"
@@ -67,7 +69,8 @@ def add_pairs(kept: Inputs, split: str, pairs: PairList, recipe: PairsRecipe) ->
         joints[name] = digest.hexdigest()
     kept.note(f"{split} joints", joints)
     masks = pairs.folder.parent / "masks"
-    masked = recipe.background == "grey" and masks.is_dir()
+    # Where the background stays, masks still tell which part of the test images is scored.
+    masked = (recipe.background == "grey" or split == TEST) and masks.is_dir()
     files = (masks / f"{Path(name).stem}.png" for name in names) if masked else ()
     kept.add(f"{split} masks", files)
     flows = pairs.flows

@@ -15,6 +15,7 @@ from reidaug.children import end_worker_with_parent
 from reidaug.data.deepfashion import PairList
 from reidaug.data.pairs import PosePair, collate
 from reidaug.errors import ReidaugError, UsageError
+from reidaug.fingerprint import Inputs
 from reidaug.finite import LAST_GOOD, NotFiniteError, first_not_finite, keep_last_good
 from reidaug.flow.checkpoint import is_whole, load_checkpoint, save_checkpoint
 from reidaug.flow.perceptual_weights import shift_tolerant_weights
@@ -22,7 +23,13 @@ from reidaug.flow.score_table import score_pairs
 from reidaug.flow.training.batches import PairBatches
 from reidaug.flow.training.curves import open_curves
 from reidaug.flow.training.networks import build_networks
-from reidaug.flow.training.pair_inputs import ADVICE, PLACES, TRAINED_ON, training_inputs
+from reidaug.flow.training.pair_inputs import (
+    ADVICE,
+    PLACES,
+    SCORED_ON,
+    TRAINED_ON,
+    training_inputs,
+)
 from reidaug.flow.training.pair_sources import (
     Splits,
     check_flows,
@@ -128,7 +135,7 @@ def _open(recipe: TrainFlow, splits: Splits, out: Path, *, resume: bool) -> RunF
             again = run.finished() is not None
             notice(f"{run.path}: {changed}{'; it is scored again' if again else ''}")
             if again:
-                _score(recipe, splits.testing, run)
+                _score(recipe, splits, run, kept)
     kept.save()
     return run
 
@@ -277,22 +284,39 @@ def _save_and_score(trainer: FlowTrainer, splits: Splits, run: RunFolder) -> dic
             generator=trainer.image_generator,
             half_precision=recipe.half_precision_weights,
         )
-    report = _score(recipe, splits.testing, run)
+    report = _score(recipe, splits, run)
     States(run.path).remove()
-    if line := training_inputs(recipe, splits, run.path).text():
+    now = training_inputs(recipe, splits, run.path)
+    if line := now.text():
+        now.save_mixed()
         notice(f"{run.path}: changed while it was at work: {line}; what it learnt is of both")
     return report
 
 
-def _score(recipe: TrainFlow, pairs: PairList, run: RunFolder) -> dict[str, Any]:
-    """Score the checkpoint of a training and write its report."""
+def _score(
+    recipe: TrainFlow, splits: Splits, run: RunFolder, kept: Inputs | None = None
+) -> dict[str, Any]:
+    """Score the checkpoint of a training and write its report.
+
+    ``kept`` are the inputs as they were before; None: those that the run keeps.
+
+    Raises:
+        ReidaugError: A file of the test pairs is another by now: without a mask, whole images would
+            be compared.
+    """
     scored = score_pairs(
         {recipe.row: load_checkpoint(run.path / CHECKPOINT)},
-        pairs,
+        splits.testing,
         size=recipe.size,
         stlpips=recipe.stlpips,
         background=recipe.background,
     )
+    now = training_inputs(recipe, splits, run.path)
+    if line := now.text(*SCORED_ON) if kept is None else kept.since(now, *SCORED_ON):
+        raise ReidaugError(
+            f"{run.path}: changed while it was at work: {line}; the same command with --resume "
+            "scores again"
+        )
     report = scored.as_dict(seed=recipe.seed)
     report |= {"evaluate_on": recipe.evaluate_on, "steps": recipe.schedule.steps}
     run.report(report, (run.path / CHECKPOINT).iterdir())

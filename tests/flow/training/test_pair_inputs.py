@@ -5,6 +5,7 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -18,6 +19,7 @@ from reidaug.data.keypoints import read_keypoints, write_patn
 from reidaug.data.pairs import read_flow, write_flow
 from reidaug.errors import ReidaugError
 from reidaug.fingerprint import Inputs
+from reidaug.flow.training import train as train_module
 from reidaug.flow.training.pair_inputs import TRAINED_ON, add_code
 from reidaug.flow.training.train import FlowReport, train
 from reidaug.flow.training.trainer import FlowTrainer
@@ -152,7 +154,8 @@ def test_what_changes_amid_a_training_is_told(
     pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
-    step, told = FlowTrainer.step, list[str]()
+    step, told, kept = FlowTrainer.step, list[str](), tmp_path / "kept"
+    shutil.copytree(pairs, kept)
 
     def changing(self, batch):
         told[:] = told or [image(pairs)]
@@ -163,8 +166,33 @@ def test_what_changes_amid_a_training_is_told(
         train(train_recipe(pairs, **SHORT), tmp_path / "run")
     line = f"run: changed while it was at work: training {told[0]}; what it learnt is of both"
     assert line in capfd.readouterr().err
-    with pytest.raises(ReidaugError, match="was made from other files"):
-        again(pairs, tmp_path / "run")
+    for _ in ("as it is now", "as it was"):
+        with pytest.raises(
+            ReidaugError, match=r"was made from other files: training images: 1 changed"
+        ):
+            again(pairs, tmp_path / "run")
+        shutil.copytree(kept, pairs, dirs_exist_ok=True)
+
+
+def test_a_mask_that_is_gone_while_it_is_scored_is_no_score_of_whole_images(
+    pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings, away = {**SHORT, "background": "image"}, tmp_path / "away"
+    mask, score = min((pairs / "masks").glob("01*.png")), train_module.score_pairs
+
+    def gone(*given: Any, **options: Any) -> Any:
+        mask.rename(away)
+        return score(*given, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(train_module, "score_pairs", gone)
+        told = rf"test masks: 1 changed \({mask.name}\); the same command with --resume scores"
+        with pytest.raises(ReidaugError, match=told):
+            train(train_recipe(pairs, **settings), tmp_path / "run")
+    away.rename(mask)
+    report = again(pairs, tmp_path / "run", background="image")
+    assert report.region == "foreground"
+    assert report == train(train_recipe(pairs, **settings), tmp_path / "afresh")
 
 
 def test_moved_pairs_are_the_same_and_a_copy_without_hidden_files_is_told(

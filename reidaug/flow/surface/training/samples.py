@@ -80,7 +80,8 @@ def read_samples(
     files = sorted((root / "surfaces" / split).glob("*.npz"))
     if not files:
         raise ReidaugError(f"{root}: no rendered surfaces here; reidaug synth surfaces makes them")
-    true = read_keypoints(root / f"fasion-annotation-{split}.csv").poses
+    annotation = root / f"fasion-annotation-{split}.csv"
+    true = read_keypoints(annotation).poses
     surfaces: list[Tensor] = []
     targets: list[Targets] = []
     names: list[str] = []
@@ -89,6 +90,8 @@ def read_samples(
         targets.append(target._replace(source=target.source + len(names)))
         names += [f"{file.stem}_{k}.jpg" for k in range(len(crop))]
         surfaces.append(crop)
+    if without := [name for name in names if name not in true]:
+        raise ReidaugError(f"{annotation}: no joints of {without[0]}, of {len(without):,} crops")
     image = torch.stack([read_image(root / split / name) for name in names])
     poses, outlines = [_poses(names, true)], [_masks(names, root / "masks")]
     if keypoints:

@@ -9,6 +9,7 @@ import torch
 from torch.nn.utils import clip_grad_norm_
 
 from reidaug.errors import ReidaugError, UsageError
+from reidaug.fingerprint import Inputs
 from reidaug.finite import (
     LAST_GOOD,
     NotFiniteError,
@@ -19,7 +20,7 @@ from reidaug.finite import (
 from reidaug.flow.builtin import load_flow
 from reidaug.flow.checkpoint import build_estimator, load_checkpoint, save_checkpoint
 from reidaug.flow.surface.estimator import SurfaceFlow, shown_in
-from reidaug.flow.surface.training.inputs import PLACES, TRAINED_ON, training_inputs
+from reidaug.flow.surface.training.inputs import PLACES, TEST, TRAINED_ON, training_inputs
 from reidaug.flow.surface.training.losses import Prediction, losses_of
 from reidaug.flow.surface.training.recipe import TrainSurface, resolved
 from reidaug.flow.surface.training.samples import Batch, Samples, read_samples
@@ -172,12 +173,14 @@ def train_surface(recipe: TrainSurface, out: Path, *, resume: bool = False) -> d
         inputs.check(*TRAINED_ON, advice=ADVICE)
         if changed := run.changed(inputs):
             notice(f"{out}: {changed}{'' if report is None else '; it is scored again'}")
-            report = None if report is None else _score(recipe, run)
+            report = None if report is None else _score(recipe, run, inputs)
     if report is not None:
         inputs.save()
         state.remove()
         return report
     samples = None if trained else _training_samples(recipe)
+    if samples is not None:
+        _check_still(recipe, out, inputs)
     inputs.save()  # of what could be read
     if samples is not None:
         kept = state.read(torch.device("cpu"))
@@ -189,7 +192,7 @@ def train_surface(recipe: TrainSurface, out: Path, *, resume: bool = False) -> d
             out / CHECKPOINT, trainer.estimator, resolved(recipe),
             half_precision=recipe.half_precision_weights,
         )  # fmt: skip
-    report = _score(recipe, run)
+    report = _score(recipe, run, inputs)
     state.remove()
     return report
 
@@ -198,12 +201,24 @@ def _training_samples(recipe: TrainSurface) -> Samples:
     return read_samples(recipe.surfaces, "train", keypoints=recipe.keypoints, masks=recipe.masks)
 
 
-def _score(recipe: TrainSurface, run: RunFolder) -> dict[str, Any]:
+def _check_still(recipe: TrainSurface, out: Path, inputs: Inputs, *kinds: str) -> None:
+    """Check that files of some kinds, or of all, are what was fingerprinted; else raise.
+
+    A mask of a network that is gone is one that there never was.
+    """
+    if line := inputs.since(training_inputs(recipe, out), *kinds):
+        raise ReidaugError(
+            f"{out}: changed while it was read: {line}; run the same command again, with --resume"
+        )
+
+
+def _score(recipe: TrainSurface, run: RunFolder, inputs: Inputs) -> dict[str, Any]:
     """Score the checkpoint of a training and write its report."""
     folder = run.path / CHECKPOINT
     stored = load_checkpoint(folder)
     assert isinstance(stored, SurfaceFlow)
     scores = score_samples(stored, read_samples(recipe.surfaces, "test"), recipe.test_samples)
+    _check_still(recipe, run.path, inputs, TEST)
     report = {"steps": recipe.schedule.steps, "seed": recipe.seed, **scores}
     run.report(report, folder.iterdir())
     return report

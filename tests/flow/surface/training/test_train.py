@@ -1,3 +1,5 @@
+import shutil
+
 import pytest
 import torch
 
@@ -58,6 +60,37 @@ def test_a_training_killed_before_it_was_scored_keeps_its_log(surfaces, tmp_path
     assert train_surface(settings, killed, resume=True) == report
     assert (killed / "log.jsonl").read_text() == (whole / "log.jsonl").read_text()
     assert not (killed / "state.pt").exists()
+
+
+def test_a_mask_that_is_gone_while_it_is_read_is_not_one_that_never_was(
+    surfaces, tmp_path, monkeypatch
+):
+    masks, away, run = tmp_path / "masks", tmp_path / "away.png", tmp_path / "run"
+    shutil.copytree(surfaces / "masks", masks)
+    settings, read = surface_recipe(surfaces, masks=str(masks)), train_module.read_samples
+    file = min(masks.glob("*.png"))
+
+    def gone(*given, **options):
+        file.rename(away)
+        return read(*given, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(train_module, "read_samples", gone)
+        told = rf"found joints and masks: 1 gone \({file.name}\); run the same command again"
+        with pytest.raises(ReidaugError, match=told):
+            train_surface(settings, run)
+    away.rename(file)
+    assert train_surface(settings, run, resume=True)["steps"] == 4
+
+
+def test_a_table_of_joints_that_is_cut_off_is_one_line(surfaces, tmp_path):
+    root = tmp_path / "surfaces"
+    shutil.copytree(surfaces, root)
+    (root / "checksums.json").unlink()
+    table = root / "fasion-annotation-train.csv"
+    table.write_text("".join(table.read_text().splitlines(keepends=True)[:2]))
+    with pytest.raises(ReidaugError, match=r"train\.csv: no joints of 0000\d_\d\.jpg, of \d crops"):
+        train_surface(surface_recipe(root), tmp_path / "run")
 
 
 def test_a_loss_that_is_not_finite_stops_the_training_with_step_and_crops(surfaces, tmp_path):
