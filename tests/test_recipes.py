@@ -87,7 +87,7 @@ def test_arguments_are_tested_by_their_types() -> None:
         """Take them."""
 
     check_arguments(make, {"width": 1, "flag": True, "any_kind": True, "no": True}, where="x")
-    with pytest.raises(UsageError, match="^x: 'share': a number is asked for, got false"):
+    with pytest.raises(UsageError, match=r"^x: 'share': a number is asked for, got false"):
         check_arguments(make, {"width": 1, "share": False}, where="x")
 
 
