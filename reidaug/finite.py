@@ -8,10 +8,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from reidaug.errors import ReidaugError
 
+VARIANCE = "running_var"  # end of the names of batch norm's variances
 LAST_GOOD = "last_good"
 """Name of what a training keeps that stops at a loss that is not finite."""
 
@@ -32,11 +34,16 @@ def check_losses(losses: Mapping[str, Tensor]) -> None:
 
 
 def first_not_finite(state: Mapping[str, Any]) -> str | None:
-    """Name the first tensor of weights that holds NaN or infinity; None where all are finite."""
+    """Name the first tensor of weights that holds NaN or infinity; None where all are finite.
+
+    Networks compute in 32 bits: larger numbers, of 64 bits, are infinite there.
+    """
     for name, value in state.items():
         if not isinstance(value, Tensor) or not value.is_floating_point() or value.is_meta:
             continue
-        if not bool(value.isfinite().all()):
+        # Those of 8 bits have no test of their own.
+        known = value if value.dtype in (torch.float16, torch.bfloat16) else value.float()
+        if not bool(known.isfinite().all()):
             return name
     return None
 
@@ -62,10 +69,17 @@ def check_weights(state: Mapping[str, Any], path: Path) -> None:
     """Test the weights of a file.
 
     Raises:
-        ReidaugError: A number in them is NaN or infinite.
+        ReidaugError: A number in them is NaN or infinite, or a variance of batch norm below 0.
     """
     if (name := first_not_finite(state)) is not None:
         raise ReidaugError(
             f"{path}: the tensor {name} holds numbers that are not finite: the training of this "
             f"file has diverged, or it is damaged"
         )
+    for name, value in state.items():
+        plain = isinstance(value, Tensor) and value.is_floating_point() and not value.is_meta
+        if name.endswith(VARIANCE) and plain and bool((value.float() < 0).any()):
+            raise ReidaugError(
+                f"{path}: the tensor {name} holds a variance below 0: the file is damaged, or is "
+                f"of another network"
+            )

@@ -3,10 +3,11 @@
 import math
 import os
 import reprlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import is_dataclass
+from inspect import signature
 from pathlib import Path
-from typing import Annotated, Any, TypeVar, get_args, get_type_hints
+from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -39,6 +40,13 @@ class Recipe(BaseModel):
     """Base of every command's recipe: unknown keys are errors, values are frozen."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _check_numbers(cls, values: Any) -> Any:
+        if problem := truth_for_number(cls, values):
+            raise ValueError(problem)
+        return values
 
     @model_validator(mode="after")
     def _check_paths(self) -> "Recipe":
@@ -120,11 +128,7 @@ def place_keys(kind: Any) -> frozenset[str]:
     Args:
         kind: Class of the recipe, or of a part of it.
     """
-    parts: dict[str, Any] = {}
-    if isinstance(kind, type) and issubclass(kind, BaseModel):
-        parts = {name: field.annotation for name, field in kind.model_fields.items()}
-    elif isinstance(kind, type) and is_dataclass(kind):
-        parts = get_type_hints(kind)
+    parts = _parts(kind)
     own = {name for name, part in parts.items() if _holds_path(part)}
     return frozenset(own).union(*map(place_keys, (*parts.values(), *get_args(kind))))
 
@@ -181,6 +185,62 @@ def merged(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, A
         both = isinstance(old, Mapping) and isinstance(value, Mapping)
         result[key] = merged(old, value) if both else value  # type: ignore[arg-type]
     return result
+
+
+def truth_for_number(kind: Any, value: Any, key: str = "") -> str | None:
+    """Find a true or false where a number is asked for, at any depth; None where there is none.
+
+    To Python, and to pydantic, they are 1 and 0, and YAML reads yes, no, on and off as them.
+
+    Args:
+        kind: The type that is asked for: of a recipe, a part of it, or an argument.
+        value: Plain YAML values.
+        key: The key of the value.
+
+    Returns:
+        What is wrong, with its key.
+    """
+    kinds = set(_plain_kinds(kind))
+    if isinstance(value, bool):
+        wrong = kinds & {int, float} and not kinds & {bool, Any}
+        said = f"'{key}': a number is asked for, got {str(value).lower()}"
+        return f"{said} (as YAML reads yes, no, on and off)" if wrong else None
+    if isinstance(value, Mapping):
+        parts = {name: part for one in kinds for name, part in _parts(one).items()}
+        named = ((parts.get(k, kind), v, f"{key}.{k}" if key else str(k)) for k, v in value.items())
+        return next(filter(None, (truth_for_number(*one) for one in named)), None)
+    if isinstance(value, list | tuple):
+        numbered = ((kind, v, f"{key}.{k}") for k, v in enumerate(value))
+        return next(filter(None, (truth_for_number(*one) for one in numbered)), None)
+    return None
+
+
+def check_arguments(make: Callable[..., Any], keywords: Mapping[Any, Any], *, where: str) -> None:
+    """Raise `UsageError` where a class or function would get true or false for a number."""
+    known = signature(make).parameters
+    named = ((known[k].annotation, v, k) for k, v in keywords.items() if k in known)
+    if problem := next(filter(None, (truth_for_number(*one) for one in named)), None):
+        raise UsageError(f"{where}: {problem}")
+
+
+def _plain_kinds(kind: Any) -> Iterator[Any]:
+    """List the types that a type is made of."""
+    inside = get_args(kind)
+    if get_origin(kind) is Annotated:
+        inside = inside[:1]
+    if not inside:
+        yield kind
+    for one in inside:
+        yield from _plain_kinds(one)
+
+
+def _parts(kind: Any) -> dict[str, Any]:
+    """List the keys of a recipe, or of a part of it, with their types."""
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        return {name: field.annotation for name, field in kind.model_fields.items()}
+    if isinstance(kind, type) and is_dataclass(kind):
+        return get_type_hints(kind)
+    return {}
 
 
 def _problems(error: ValidationError, schema: type[Recipe]) -> str:

@@ -1,19 +1,31 @@
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from reidaug.errors import UsageError
-from reidaug.recipes import Recipe, load
+from reidaug.recipes import Count, Recipe, Weight, check_arguments, load
 
 
 class Inner(Recipe):
     rate: float = 0.1
 
 
+@dataclass(frozen=True)
+class Part:
+    weight: Weight = 1.0
+    flag: bool = False
+
+
 class Outer(Recipe):
     steps: int
     name: str = "small"
     inner: Inner = Inner()
+    part: Part = Part()
+    sizes: tuple[Count | None, ...] = ()
+    flags: tuple[bool, ...] = ()
+    options: dict[str, Any] = {}  # noqa: RUF012 - pydantic copies it
 
 
 def written(folder: Path, text: str) -> Path:
@@ -45,6 +57,10 @@ def test_overrides_reach_inner_keys_and_keep_their_types(tmp_path: Path) -> None
         ("steps: 3", ["steps"], "expected key=value"),
         ("steps: 3", ["steps.more=1"], "has no keys of its own"),
         ("steps: 3", ["name=["], "not valid YAML"),
+        ("steps: yes", [], r"yaml: 'steps': a number is asked for, got true \(as YAML reads yes"),
+        ("steps: 3", ["inner.rate=off"], "'inner.rate': a number is asked for, got false"),
+        ("steps: 3\npart: {weight: true, flag: true}", [], "'part.weight': a number is asked for"),
+        ("steps: 3\nsizes: [1, no]", [], "'sizes.1': a number is asked for, got false"),
     ],
 )
 def test_what_is_wrong_is_one_line_with_file_and_key(
@@ -54,6 +70,25 @@ def test_what_is_wrong_is_one_line_with_file_and_key(
         load(written(tmp_path, text), Outer, overrides)
     assert overrides or "recipe.yaml" in str(caught.value)
     assert caught.value.exit_code == 2
+
+
+def test_what_is_true_or_false_stays_so(tmp_path: Path) -> None:
+    text = "steps: 3\npart: {flag: yes}\nflags: [on, no]\noptions: {layers: yes}\nsizes: [null]"
+    recipe = load(written(tmp_path, text), Outer)
+    assert (recipe.part.flag, recipe.flags, recipe.options) == (
+        True,
+        (True, False),
+        {"layers": True},
+    )
+
+
+def test_arguments_are_tested_by_their_types() -> None:
+    def make(width: int, flag: bool = False, share: float | None = None, any_kind: Any = 1) -> None:
+        """Take them."""
+
+    check_arguments(make, {"width": 1, "flag": True, "any_kind": True, "no": True}, where="x")
+    with pytest.raises(UsageError, match=r"^x: 'share': a number is asked for, got false"):
+        check_arguments(make, {"width": 1, "share": False}, where="x")
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:

@@ -107,6 +107,7 @@ def check_size(estimator: FlowEstimator, pose: Pose, size: Size) -> None:
     """Check before the work that an estimator takes images of a size, by any pose (18, 2) in one.
 
     Raises:
+        ReidaugError: Its flow is not finite.
         UsageError: It does not.
     """
     text = f"{size[0]}x{size[1]}"
@@ -115,9 +116,14 @@ def check_size(estimator: FlowEstimator, pose: Pose, size: Size) -> None:
         one = stack([pose])
         try:
             with torch.inference_mode():
-                cells = estimator(torch.zeros(1, 3, *size), one, one).shape[-2:]
+                flow = estimator(torch.zeros(1, 3, *size), one, one)
         except ValueError as error:
             raise UsageError(f"the flow does not suit images of {text}: {error}") from None
+        if not bool(flow.isfinite().all()):
+            raise ReidaugError(
+                "the flow is not finite: its weights are damaged, or their training has diverged"
+            )
+        cells = flow.shape[-2:]
     if min(cells) < 2:
         raise UsageError(f"images of {text}, as most of the poses' are, are too small to be warped")
     if size[0] * size[1] > LARGE:
@@ -263,7 +269,7 @@ def _row(
     left_out = "turn" if turned and options.turns == "drop" else ""
     if not numbers["quality"] >= options.min_quality:  # not `<`: NaN is below every minimum
         left_out = left_out or "quality"
-    numbers = {part: 0.0 if math.isnan(number) else number for part, number in numbers.items()}
+    numbers = {part: number if math.isfinite(number) else 0.0 for part, number in numbers.items()}
     return WarpRow(
         file=name,
         source=person.key,
@@ -286,7 +292,7 @@ def _row(
 
 
 def _known(value: Float[Tensor, ""]) -> float | None:
-    return None if value.isnan() else round(float(value), DECIMALS)
+    return round(float(value), DECIMALS) if value.isfinite() else None
 
 
 def _is_done(job: WarpJob, record: ChunkRecord | None, of: str) -> bool:

@@ -1,6 +1,6 @@
 """COCO's files of people: ground truth, and lists of results, as of AlphaPose and MMPose."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -66,6 +66,7 @@ def read_coco(
         raise ReidaugError(f"{path}: {told}") from None
     counted = len(annotations)
     annotations = [a for a in annotations if not _is_of(a, others)]
+    _check_ids(path, () if results else annotations)
     refused: list[Entry] = []
     people: dict[str, list[Detection]] = {}
     for number, annotation in enumerate(annotations):
@@ -87,6 +88,21 @@ def read_coco(
     if left := counted - len(annotations):
         notes.append(f"{left:,} of {counted:,} annotations are of other categories than person")
     return Reading((*refused, *entries), tuple(notes))
+
+
+def _check_ids(path: Path, annotations: Sequence[Any]) -> None:
+    """Raise `ReidaugError` where two annotations have one id, and are not the same."""
+    first: dict[str, tuple[int, Any]] = {}
+    for number, annotation in enumerate(annotations):
+        own = annotation.get("id") if isinstance(annotation, dict) else None
+        if own is None:
+            continue
+        before, other = first.setdefault(_image_id(own), (number, annotation))
+        if any(annotation.get(key) != other.get(key) for key in ("image_id", "keypoints")):
+            raise ReidaugError(
+                f"{path}: annotations {before} and {number} have one id, {own}, and other joints "
+                "or images: is it of two files? give each an id of its own"
+            )
 
 
 def _other_categories(content: Any) -> set[str]:
@@ -214,7 +230,19 @@ def _result_names(path: Path, results: Sequence[Any], names: Sequence[str]) -> d
             )
         elif key in by_key:
             known[key] = by_key[key]
+    _check_named_once(path, known)
     return known
+
+
+def _check_named_once(path: Path, known: Mapping[str, str]) -> None:
+    """Raise `ReidaugError` where two ids mean one image."""
+    owner: dict[str, str] = {}
+    for key, name in known.items():
+        if owner.setdefault(name, key) != key:
+            raise ReidaugError(
+                f"{path}: image_id {owner[name]!r} and {key!r} both mean {name}: is it of two "
+                "programs? call each image by one name"
+            )
 
 
 def _image_id(value: Any) -> str:

@@ -59,11 +59,22 @@ class PersonChoice:
 
     def __init__(self, least: float | None, size_of: Callable[[str], Size | None] | None) -> None:
         self.least, self.size_of = least, size_of
-        self.several = self.images = self.joints = self.dropped = 0
+        self.several = self.images = self.joints = self.dropped = self.repeated = 0
 
     def entry(self, name: str, people: Sequence[Detection], size: Size | None = None) -> Entry:
-        """Choose among the people on an image, and mark their visible joints."""
+        """Choose among the people on an image, and mark their visible joints.
+
+        A person who is there twice, joint for joint, is one.
+        """
         self.images += 1
+        once: dict[bytes, Detection] = {}
+        for person in people:
+            kept = once.setdefault(person.joints.tobytes(), person)
+            if kept is not person:
+                self.repeated += 1
+                if (person.score or 0.0) > (kept.score or 0.0):
+                    once[person.joints.tobytes()] = person
+        people = list(once.values())
         seen = [self._visible(person) for person in people]
         shown = [k for k, joints in enumerate(seen) if joints[:, 2].any()]
         best = shown[0] if shown else 0
@@ -97,6 +108,8 @@ class PersonChoice:
                 f"{self.several:,} of {self.images:,} images show several people; the largest, "
                 "most central and most certain one counts"
             )
+        if self.repeated:
+            yield f"{self.repeated:,} people are there twice, joint for joint, and count once"
         if self.least is not None and self.dropped:
             yield (
                 f"{of}: joints below {self.least} count as not visible, "

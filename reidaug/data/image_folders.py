@@ -1,6 +1,7 @@
 """Folders of images: the files that count, and why others do not."""
 
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -17,6 +18,12 @@ FOREIGN = frozenset(
     )
 ) - SUFFIXES  # fmt: skip
 """Endings of pictures in formats that are not read."""
+
+_STARTS = re.compile(
+    rb"\xff\xd8\xff|\x89PNG\r\n\x1a\n|BM.{4}\0{4}|RIFF.{4}WEBP|II\*\0|MM\0\*|GIF8", re.DOTALL
+)
+"""First bytes of the images that are read."""
+_UNNAMED = "an image whose name has no ending of images, such as .jpg: rename it"
 
 MOST_LEFT_OUT = 0.1
 """Share of the images that may be left out without being asked."""
@@ -44,8 +51,8 @@ def list_images(folder: Path) -> ImageFolder:
     """List the images directly in a folder; where there are none, those of the folders in it.
 
     Files whose names begin with a dot do not count, nor do contact sheets of ``reidaug pose``. A
-    file cannot be used whose name is not UTF-8 or has a line break, or that is no regular file: a
-    broken link, a pipe, a device.
+    file cannot be used whose name is not UTF-8 or has a line break, that is no regular file: a
+    broken link, a pipe, a device, or that begins as an image and is not called like one.
 
     Raises:
         OSError: The folder cannot be read.
@@ -157,7 +164,27 @@ def _direct(folder: Path) -> tuple[list[Path], list[str], list[str]]:
                 unusable.append(f"{printable(path)}: {why}")
             else:
                 images.append(path)
+        elif not _is_copy(path) and _begins_as_image(path):
+            unusable.append(f"{printable(path)}: {_UNNAMED}")
     return images, unusable, folders
+
+
+def _begins_as_image(path: Path) -> bool:
+    """Whether a regular file begins as images do that are read, whatever its name ends in."""
+    if not path.is_file():
+        return False
+    try:
+        with path.open("rb") as file:
+            return _STARTS.match(file.read(16)) is not None
+    except OSError:
+        return False
+
+
+def _is_copy(path: Path) -> bool:
+    """Whether a file beside an image has its name with something after it, as backups have."""
+    last = "~" if path.name.endswith("~") else path.suffix
+    whole = path.with_name(path.name.removesuffix(last) or path.name)
+    return whole != path and whole.suffix.lower() in SUFFIXES and whole.exists()
 
 
 def _is_pose_sheet(path: Path) -> bool:

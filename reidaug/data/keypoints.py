@@ -77,11 +77,11 @@ def read_keypoints(
             asked where there are several people and the file does not say.
 
     Returns:
-        The poses; entries left out are damaged, repeated, or without a visible joint.
+        The poses; entries left out are damaged, or without a visible joint.
 
     Raises:
-        ReidaugError: The file is missing or damaged as a whole, two images have one name in it, or
-            nothing is left.
+        ReidaugError: The file is missing or damaged as a whole, two images have one name in it, an
+            image has two entries with different joints, or nothing is left.
         UsageError: ``names`` is needed, or the suffix is unknown.
     """
     if not path.exists():
@@ -159,13 +159,13 @@ def _rounded(pose: Pose, decimals: int) -> list[list[int | float]]:
 def _collect(entries: Iterable[Entry], notes: tuple[str, ...]) -> Keypoints:
     joints: dict[str, NDArray[np.float64]] = {}
     left_out, refused, nobody = [], set(), {}
+    entries, repeated = _single(entries)
+    if repeated:
+        notes = (*notes, f"{repeated:,} entries repeat another one word for word, and count once")
     for where, name, found in entries:
         if isinstance(found, str):
             left_out.append(printable(f"{where}: {found}"))
             refused.add(name)
-        elif name in joints:
-            line = f"{where}: {name} appears a second time; the first one counts"
-            left_out.append(printable(line))
         elif not found[:, 2].any():
             nobody[name] = printable(f"{where}: {name} has no visible joint")
             left_out.append(nobody[name])
@@ -187,6 +187,32 @@ def _collect(entries: Iterable[Entry], notes: tuple[str, ...]) -> Keypoints:
         nobody,
         notes,
     )
+
+
+def _single(entries: Iterable[Entry]) -> tuple[list[Entry], int]:
+    """Take one entry of each image with joints, and count those that repeat it.
+
+    Raises:
+        ReidaugError: Two entries of an image have different joints.
+    """
+    first: dict[str, tuple[str, NDArray[np.float64]]] = {}
+    single, torn, repeated = list[Entry](), dict[str, str](), 0
+    for where, name, found in entries:
+        if isinstance(found, str) or name not in first:
+            single.append((where, name, found))
+            if not isinstance(found, str):
+                first[name] = where, found
+            continue
+        before, other = first[name]
+        if np.array_equal(*(np.where(one[:, 2:] > 0, one, 0) for one in (found, other))):
+            repeated += 1
+        else:
+            torn.setdefault(name, f"{before} and {where.rpartition('/')[2]}: {name}")
+    if torn:
+        more = f", and so have {len(torn) - 1:,} other images" if len(torn) > 1 else ""
+        line = f"{next(iter(torn.values()))} has different joints there{more}"
+        raise ReidaugError(printable(f"{line}; give each image one entry"))
+    return single, repeated
 
 
 def _patn_entries(path: Path) -> Iterator[Entry]:

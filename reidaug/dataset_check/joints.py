@@ -43,7 +43,7 @@ def joint_findings(
         findings.append(Finding.remark(where, note, "look at the poses of a few", Tally()))
     if known.left_out:
         what = f"{number(len(known.left_out), 'entry', 'entries')} cannot be used"
-        advice = "these images are left out, or the first entry of an image counts"
+        advice = "these images are left out"
         findings.append(Finding.advise(where, what, advice, Tally(known.left_out)))
     if with_pose:
         poses = stack([known.poses[key] for _, key in with_pose])

@@ -174,6 +174,8 @@ def _load(
         network = build_component(description, kind, key=key)
         state = load_file(folder / name)
         check_weights(state, folder / name)
+        if flaw := _flaw(state, network.state_dict()):
+            raise ReidaugError(f"{folder / name}: does not fit {RECIPE}: {flaw}")
         network.load_state_dict(
             {name: t.float() if t.is_floating_point() else t for name, t in state.items()}
         )
@@ -183,6 +185,21 @@ def _load(
         reason = str(error).splitlines()[0].rstrip(":")
         raise ReidaugError(f"{folder / name}: does not fit {RECIPE}: {reason}") from None
     return network.eval()
+
+
+def _flaw(state: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> str:
+    """Say why tensors cannot be those of a network; empty where they can."""
+    if lacking := [name for name in own if name not in state]:
+        return f"it lacks {len(lacking)} of {len(own)} tensors, such as {lacking[0]}"
+    if unknown := [name for name in state if name not in own]:
+        return f"the network has no place for {len(unknown)} tensors, such as {unknown[0]}"
+    for name, value in state.items():
+        if value.shape != own[name].shape:
+            return f"{name} is {tuple(value.shape)}, not {tuple(own[name].shape)}"
+        if value.is_floating_point() != own[name].is_floating_point():
+            kind, wanted = (str(v.dtype).removeprefix("torch.") for v in (value, own[name]))
+            return f"{name} holds numbers of the kind {kind}, not {wanted}"
+    return ""
 
 
 def _stored(name: str, tensor: Tensor, half_precision: bool) -> Tensor:

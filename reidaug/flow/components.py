@@ -12,6 +12,7 @@ from torch import nn
 from reidaug.errors import ReidaugError, UsageError
 from reidaug.flow.class_sources import derives
 from reidaug.network_size import check_size
+from reidaug.recipes import check_arguments
 
 Kind = TypeVar("Kind", bound=nn.Module)
 Presets = Mapping[str, Mapping[str, Any]]
@@ -56,6 +57,7 @@ def build_component(
     if not (isinstance(found, type) and issubclass(found, kind)):
         raise UsageError(f"{key}.class: {path} is no {_as_words(kind)}")
     known = signature(found).parameters
+    check_arguments(found, keywords, where=key)
     keywords |= {name: make() for name, make in arguments.items() if name in known}
     try:
         check_size(

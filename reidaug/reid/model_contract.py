@@ -1,5 +1,6 @@
 """Contract of re-ID models, checked by one small forward pass before anything is written."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -15,6 +16,7 @@ from reidaug.reid.weight_files import first_names
 from reidaug.reid.weights import LoadedWeights
 
 MAX_CHANGE = 0.01  # relative, of a crop's features alone and in a batch: rounding, no more
+LEAST_CHANGE = 1e-5  # relative, of the features of one crop and another: less is rounding
 CAUSES = "is it of another network, or did backbone_options differ?"
 
 
@@ -91,7 +93,8 @@ def check_weights(
         size: (height, width) of the crops.
 
     Raises:
-        ReidaugError: A tensor is missing, or part of the file's network is not in the model.
+        ReidaugError: A tensor is missing, part of the file's network is not in the model, or the
+            features are not finite, or the same for any crop.
     """
     was, frozen = model.training, [p for p in model.parameters() if not p.requires_grad]
     model.requires_grad_(True)
@@ -126,6 +129,20 @@ def check_weights(
         )
     if loaded.hint:
         raise ReidaugError(f"{path}: was trained otherwise than backbone {name}: {loaded.hint}")
+    _check_features([head.detach() for head in heads], path)
+
+
+def _check_features(heads: Sequence[Float[Tensor, "2 _"]], path: Path) -> None:
+    """Check that the features of two crops, by a finished model, are finite and not the same."""
+    if not all(bool(head.isfinite().all()) for head in heads):
+        raise ReidaugError(
+            f"{path}: features by it are not finite: its training has diverged, or it is damaged"
+        )
+    if all(bool((head[0] - head[1]).norm() <= LEAST_CHANGE * head.norm()) for head in heads):
+        raise ReidaugError(
+            f"{path}: features by it are the same for any crop: layers of it are zeros, so that it "
+            "was never trained or is damaged"
+        )
 
 
 def _crops(model: ReIDModel, size: Size) -> Float[Tensor, "2 3 H W"]:

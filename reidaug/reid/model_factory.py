@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from reidaug.data.images import IMAGENET_MEAN, IMAGENET_STD
 from reidaug.errors import ReidaugError, UsageError, require_extra
 from reidaug.network_size import check_size
+from reidaug.recipes import check_arguments
 from reidaug.reid import fastreid_resnets
 from reidaug.reid.backbones import PRESETS, Embedding, PersonResNet, ReIDModel, Renormalise
 from reidaug.reid.efficientnet_lite import PersonEfficientNetLite0
@@ -209,6 +210,7 @@ def build(
     if name not in OURS:
         raise UsageError(f"no backbone '{name}': one of {KNOWN}")
     kind, preset = OURS[name]
+    check_arguments(kind, options, where=f"backbone {name}")
     try:
         keywords = {**preset, **options}
         check_size(

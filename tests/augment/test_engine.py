@@ -21,6 +21,7 @@ from reidaug.augment.engine import (
     RECORDS,
     Models,
     WarpJob,
+    check_size,
     chunk_tasks,
     into_chunks,
     warp_crops,
@@ -37,6 +38,7 @@ from reidaug.data.crop_names import warp_name
 from reidaug.data.images import encode_jpeg, encode_png, read_image, read_mask, to_bytes, to_float
 from reidaug.data.market1501 import TRAIN, Person, read_market1501
 from reidaug.errors import ReidaugError
+from reidaug.flow.closed_form import Identity
 from reidaug.flow.estimator import FlowEstimator, NamedFlow
 from reidaug.geometry.flow import from_affine
 from reidaug.geometry.pose import Pose, normalised, select
@@ -432,3 +434,20 @@ def test_memory_does_not_grow_with_the_poses(start: Callable[..., Run]) -> None:
         assert len({row.file for row in rows}) == len(rows) == len(many) * len(crops)
         asked[times] = max(estimator.pairs)
     assert asked[100] <= 64 * len(crops) < 300 * len(crops)
+
+
+class _Endless(Identity):
+    """A flow that is infinite somewhere, as of weights of a diverged training."""
+
+    def forward(self, source: Tensor, source_pose: Pose, target_pose: Pose) -> Tensor:
+        """Give it."""
+        flow = super().forward(source, source_pose, target_pose)
+        flow[..., 0, 0] = torch.inf
+        return flow
+
+
+def test_a_flow_that_is_not_finite_is_refused_before_the_work() -> None:
+    pose = Pose(torch.ones(18, 2), torch.ones(18, dtype=torch.bool))
+    check_size(Identity(), pose, (64, 32))
+    with pytest.raises(ReidaugError, match="the flow is not finite: its weights are damaged"):
+        check_size(_Endless(), pose, (64, 32))

@@ -113,3 +113,37 @@ def test_joints_that_a_file_names_otherwise_are_refused(tmp_path: Path) -> None:
     other = {**kind, "name": "horse", "keypoints": ["left_eye", "right_eye", "nose", *COCO_17[3:]]}
     with pytest.raises(ReidaugError, match="joints of horse begin with left_eye, right_eye, nose"):
         read(tmp_path, {**people, "categories": [other]})
+
+
+def _annotated(*changes: dict[str, Any]) -> dict[str, Any]:
+    """Annotations of one image, which differ as told."""
+    joints = {"image_id": 7, "keypoints": [5, 9, 2] * 17}
+    images = [{"id": 7, "file_name": "a.jpg"}, {"id": 8, "file_name": "b.jpg"}]
+    return {"images": images, "annotations": [joints | change for change in changes]}
+
+
+def test_a_person_who_is_there_twice_counts_once_and_is_told(tmp_path: Path) -> None:
+    found = read(tmp_path, _annotated({"id": 1}, {"id": 1}, {"id": 2}))
+    assert found.notes == ("2 people are there twice, joint for joint, and count once",)
+    assert found.poses["a.jpg"].xy[0].tolist() == [5, 9]
+    scored = [
+        {"id": k, "score": score, "keypoints": [5, 9, 0.9] * 17}
+        for k, score in enumerate((0.2, 0.8))
+    ]
+    other = {"id": 3, "score": 0.7, "keypoints": [6, 9, 0.9] * 17}
+    assert read(tmp_path, _annotated(*scored, other)).poses["a.jpg"].xy[0].tolist() == [5, 9]
+
+
+@pytest.mark.parametrize("change", [{"keypoints": [6, 9, 2] * 17}, {"image_id": 8}])
+def test_an_id_of_two_annotations_is_refused(tmp_path: Path, change: dict[str, Any]) -> None:
+    with pytest.raises(ReidaugError, match="annotations 0 and 1 have one id, 4, and other joints"):
+        read(tmp_path, _annotated({"id": 4}, {"id": 4} | change))
+
+
+def test_results_that_call_an_image_by_two_names_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    path.write_text(
+        json.dumps([{"image_id": k, "keypoints": [5, 9, 1] * 17} for k in ("a", "a.jpg")])
+    )
+    with pytest.raises(ReidaugError, match=r"image_id 'a' and 'a\.jpg' both mean a\.jpg"):
+        read_keypoints(path, names=["a.jpg"])

@@ -13,7 +13,7 @@ from reidaug.data.image_folders import (
     list_images,
     printable,
 )
-from reidaug.data.images import SUFFIXES, read_image
+from reidaug.data.images import FORMATS, SUFFIXES, read_image
 from reidaug.errors import ReidaugError
 
 
@@ -37,6 +37,26 @@ def test_pictures_of_other_formats_are_told(tmp_path: Path) -> None:
     assert found.images == ()
     assert found.unusable == (f"{tmp_path}/a.heic: pictures that end in .heic are not read",)
     assert not FOREIGN & SUFFIXES
+
+
+@pytest.mark.parametrize("form", list(FORMATS))
+@pytest.mark.parametrize("name", ["0001_c1_1", "0001.c1.1", "0001.jpg_"])
+def test_images_that_are_not_called_so_are_told(tmp_path: Path, form: str, name: str) -> None:
+    Image.new("RGB", (4, 6)).save(tmp_path / name, format=form)
+    found = list_images(tmp_path)
+    assert (found.images, len(found.unusable)) == ((), 1)
+    assert f"{name}: an image whose name has no ending of images" in found.unusable[0]
+    assert has_images(tmp_path)
+
+
+def test_other_files_and_backups_beside_images_are_none(tmp_path: Path) -> None:
+    Image.new("RGB", (4, 6)).save(tmp_path / "a.jpg")
+    for name in ("a.jpg~", "a.jpg.bak"):
+        (tmp_path / name).write_bytes((tmp_path / "a.jpg").read_bytes())
+    (tmp_path / "readme").write_text("BM: a benchmark")
+    (tmp_path / "Thumbs.db").write_bytes(b"\xd0\xcf")
+    os.mkfifo(tmp_path / "pipe")
+    assert list_images(tmp_path)[:2] == ((tmp_path / "a.jpg",), ())
 
 
 def test_images_of_folders_count_only_where_there_are_no_others(tmp_path: Path) -> None:

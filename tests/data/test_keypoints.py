@@ -87,7 +87,6 @@ def test_columns_come_in_any_order_and_lines_end_as_on_windows(tmp_path: Path) -
         (f"b.jpg: {json.dumps([0] * 17)}: {ZEROS}", "keypoints_y: 18 numbers expected, 17 found"),
         (f"b.jpg: {ZEROS}", "3 columns expected, 2 found"),
         (f"b.jpg: {ZEROS}: {ZEROS}: 7", "3 columns expected, 4 found"),
-        (f"a.jpg: {ZEROS}: {ZEROS}", "a.jpg appears a second time"),
         (f"b.jpg: {json.dumps([-1] * 18)}: {ZEROS}", "b.jpg has no visible joint"),
         (f": {ZEROS}: {ZEROS}", "no image name"),
         (f"b.jpg: 18: {ZEROS}", "keypoints_y: not a list"),
@@ -104,6 +103,28 @@ def test_a_damaged_row_is_left_out_and_reported(tmp_path: Path, row: str, reason
     assert len(read.left_out) == 1
     assert read.left_out[0].startswith(f"{path}:3: ")
     assert reason in read.left_out[0]
+
+
+@pytest.mark.parametrize("other", [[7] * 18, [-1] * 18], ids=["other joints", "nobody"])
+@pytest.mark.parametrize("turned", [1, -1])
+def test_rows_that_contradict_each_other_are_refused(
+    tmp_path: Path, other: list[int], turned: int
+) -> None:
+    rows = [f"a.jpg: {ZEROS}: {ZEROS}", f"a.jpg: {other}: {other}"][::turned]
+    path = patn(tmp_path, *rows, f"b.jpg: {ZEROS}: {ZEROS}", rows[0])
+    said = rf"{path}:2 and {path.name}:3: a\.jpg has different joints there"
+    with pytest.raises(ReidaugError, match=f"{said}; give each image one entry"):
+        read_keypoints(path)
+    both = (row.replace("a.jpg", "c.jpg") for row in rows)
+    with pytest.raises(ReidaugError, match=f"{said}, and so have 1 other images"):
+        read_keypoints(patn(tmp_path, *rows, *both))
+
+
+def test_rows_that_repeat_others_count_once_and_are_told(tmp_path: Path) -> None:
+    row = f"a.jpg: {ZEROS}: {ZEROS}"
+    read = read_keypoints(patn(tmp_path, row, f"b.jpg: {ZEROS}: {ZEROS}", row, row))
+    assert (list(read.poses), read.left_out) == (["a.jpg", "b.jpg"], ())
+    assert read.notes == ("2 entries repeat another one word for word, and count once",)
 
 
 def test_nothing_left_is_an_error_that_shows_the_first_reason(tmp_path: Path) -> None:

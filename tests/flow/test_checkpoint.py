@@ -7,10 +7,17 @@ import pytest
 import torch
 from damage import spoil
 from flow_figures import images, poses, tiny
+from safetensors.torch import load_file, save_file
 
 from reidaug.errors import ReidaugError
 from reidaug.files import checksum
-from reidaug.flow.checkpoint import changed_code, is_whole, load_checkpoint, save_checkpoint
+from reidaug.flow.checkpoint import (
+    WEIGHTS,
+    changed_code,
+    is_whole,
+    load_checkpoint,
+    save_checkpoint,
+)
 from reidaug.flow.closed_form import Identity
 from reidaug.flow.unwarpme.warping import UnWarpME
 
@@ -77,6 +84,33 @@ def test_a_wrong_checkpoint_is_an_error(tmp_path: Path) -> None:
     recipe.write_text("- a list")
     with pytest.raises(ReidaugError, match="names no estimator"):
         load_checkpoint(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda value: value.long(), "holds numbers of the kind int64, not float32"),
+        (lambda value: value > 0, "holds numbers of the kind bool, not float32"),
+        (lambda value: value.to(torch.complex64), "holds numbers of the kind complex64, not float"),
+        (lambda value: value[:1].contiguous(), r"is \(1, .*\), not \("),
+        (None, r"it lacks 1 of \d+ tensors, such as {name}"),
+    ],
+)
+def test_a_tensor_of_another_kind_is_named(tmp_path: Path, change, message: str) -> None:
+    save_checkpoint(tmp_path, tiny(), RECIPE)
+    (tmp_path / "checksums.json").unlink()
+    state = load_file(tmp_path / WEIGHTS)
+    name = next(key for key, value in state.items() if value.ndim == 4)
+    value = state.pop(name)
+    save_file(state | ({} if change is None else {name: change(value)}), tmp_path / WEIGHTS)
+    with pytest.raises(
+        ReidaugError, match="does not fit recipe.yaml: .*" + message.format(name=name)
+    ):
+        load_checkpoint(tmp_path)
+    if change is None:
+        save_file(state | {name: value, "more": value.clone()}, tmp_path / WEIGHTS)
+        with pytest.raises(ReidaugError, match="no place for 1 tensors, such as more"):
+            load_checkpoint(tmp_path)
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "recipe.yaml"])

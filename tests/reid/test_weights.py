@@ -264,6 +264,24 @@ def test_only_what_the_features_need_has_to_be_in_a_checkpoint():
 
 
 @pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda weight: weight.zero_(), "w: features by it are the same for any crop"),
+        (lambda weight: weight.fill_(3e38), "w: features by it are not finite"),
+    ],
+)
+def test_a_checkpoint_gives_features_that_tell_crops_apart(spoil, message):
+    model = small().eval()
+    with torch.no_grad():
+        for name, weight in model.named_parameters():
+            if name.startswith("layer") or "head" in name:
+                spoil(weight)
+    loaded = LoadedWeights(tuple(model.state_dict()), (), (), ())
+    with pytest.raises(ReidaugError, match=message):
+        check_weights(model, loaded, Path("w"), name="resnet18", size=(64, 32))
+
+
+@pytest.mark.parametrize(
     ("name", "stored", "built", "extra"),
     [
         ("fastreid:resnet18", {"nonlocal_blocks": [0, 1, 0, 0]}, {}, "backbone.NL_2.0.g.weight"),
