@@ -1,12 +1,13 @@
 """Mutants of geometry, flow, reid and augment: how many small faults the tests notice.
 
-A sample of each room's mutants, drawn by a seed, is run one after another in a copy of the
-repository: first the test file of the mutated module, then the room's other tests. Operators are
+A sample of each room's mutants, drawn by a seed, is tried one after another in a copy of the
+repository by those of the room's tests that reach the change (`mutant_trials`). Operators are
 Cosmic Ray's, and one of ours that Cosmic Ray lacks: two arguments of a call change places.
 """
 
 import argparse
 import ast
+import json
 import os
 import random
 import shutil
@@ -14,10 +15,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import yaml
+from mutant_trials import WARM
 from provenance import ROOT, write_result
 
 ROOMS = ("geometry", "flow", "reid", "augment")
@@ -29,7 +32,9 @@ LEFT_OUT = (  # what a mutant of it says nothing about the tests
     "core/Variable",  # takes names of variables
 )
 SWAPPED = "swapped arguments"
-SLOWER = 4.0  # a mutant that takes as many times as long as the unchanged code hangs: it is killed
+TRIALS = str(Path(__file__).with_name("mutant_trials.py"))
+REASONS = Path(__file__).with_name("mutant_reasons.yaml")
+EITHER_WAY = ("min", "max", "minimum", "maximum")  # the order of what they take says nothing
 KILLED = ("killed", "timed out")
 
 
@@ -68,7 +73,7 @@ def swapped_arguments(source: str) -> Iterator[str]:
         starts.append(starts[-1] + len(line))
     text = b"".join(lines)
     for call in ast.walk(ast.parse(source)):
-        if not isinstance(call, ast.Call):
+        if not isinstance(call, ast.Call) or _name(call) in EITHER_WAY:
             continue
         for one, other in zip(call.args, call.args[1:], strict=False):
             if not all(isinstance(part, ast.Name | ast.Attribute) for part in (one, other)):
@@ -77,6 +82,10 @@ def swapped_arguments(source: str) -> Iterator[str]:
             if text[a:b] != text[c:d]:
                 swapped = text[:a] + text[c:d] + text[b:c] + text[a:b] + text[d:]
                 yield swapped.decode()
+
+
+def _name(call: ast.Call) -> str:
+    return ast.unparse(call.func).split(".")[-1]
 
 
 def _span(node: ast.expr, starts: Sequence[int]) -> tuple[int, int]:
@@ -171,7 +180,10 @@ def _mutant(
     root: Path, path: Path, operator: str, before: str, after: str | None
 ) -> tuple[Mutant, ...]:
     """Make a mutant of a changed module; none where nothing changed that a test could notice."""
-    if after is None or behaviour(before) == behaviour(after):
+    try:
+        if after is None or behaviour(before) == behaviour(after):
+            return ()
+    except SyntaxError:  # such as ``def f(a, ^, b)``: no module
         return ()
     old, new = before.splitlines(), after.splitlines()
     line = next(k for k, (one, other) in enumerate(zip(old, new, strict=False)) if one != other)
@@ -179,88 +191,109 @@ def _mutant(
     return (Mutant(module, line + 1, operator, old[line].strip(), new[line].strip(), after),)
 
 
-def runs_of(root: Path, module: str) -> list[list[str]]:
-    """List what is run for a mutant, in turn: its module's own test file, then the whole room's."""
+def own_test(root: Path, module: str) -> str:
+    """Name the test file of a module; empty where there is none."""
     name = Path(module).relative_to("reidaug")
     own = Path("tests") / name.with_name(f"test_{name.name}")
-    room = name.parts[0]
-    whole = [f"tests/{room}", *MORE_TESTS.get(room, ())]
-    return [[str(own)], whole] if (root / own).is_file() else [whole]
+    return own.as_posix() if (root / own).is_file() else ""
 
 
-class Copy:
-    """A copy of the repository, in which modules are changed and tests run.
+def copied(root: Path, folder: Path) -> None:
+    """Copy a repository, so that its modules can be changed while others work."""
+    for name in COPIED:
+        source = root / name
+        if source.is_dir():
+            ignored = shutil.ignore_patterns("__pycache__")
+            shutil.copytree(source, folder / name, ignore=ignored)
+        elif source.is_file():
+            shutil.copy(source, folder / name)
+
+
+def judge(
+    folder: Path,
+    room: str,
+    mutants: Iterable[Mutant],
+    *,
+    kept: Path | None = None,
+    fails: list[str] | None = None,
+    warm: Sequence[str] = WARM,
+) -> Iterator[Outcome]:
+    """Run the tests of a room on mutants.
 
     Args:
-        root: The repository.
-        folder: Where the copy is made.
+        folder: A copy of the repository.
+        room: A folder of ``reidaug``.
+        mutants: Taken one at a time.
+        kept: File that keeps what the tests reach, for a next time.
+        fails: Receives the tests that fail without a mutant; they take no part.
+        warm: Packages that are imported once, before any test.
+
+    Raises:
+        SystemExit: The tests cannot be collected.
     """
-
-    def __init__(self, root: Path, folder: Path) -> None:
-        self.root, self.folder = root, folder
-        self.seconds: dict[tuple[str, ...], float] = {}  # of the tests of unchanged modules
-        for name in COPIED:
-            source = root / name
-            if source.is_dir():
-                ignored = shutil.ignore_patterns("__pycache__")
-                shutil.copytree(source, folder / name, ignore=ignored)
-            elif source.is_file():
-                shutil.copy(source, folder / name)
-
-    def run(self, tests: Sequence[str], seconds: float | None = None) -> str:
-        """Run tests until the first fails; ``survived`` if none does."""
-        threads = {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(self.folder)}
-        command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *tests]
-        try:
-            done = subprocess.run(
-                command,
-                cwd=self.folder,
-                env={**os.environ, **threads},
-                capture_output=True,
-                timeout=seconds,
-                check=False,
-            )
-        except subprocess.TimeoutExpired:
-            return "timed out"
-        return "killed" if done.returncode else "survived"
-
-    def limit(self, tests: Sequence[str]) -> float:
-        """Measure once how long unchanged modules take, and allow mutants several times that.
-
-        Raises:
-            SystemExit: The tests fail without a mutant.
-        """
-        key = tuple(tests)
-        if key not in self.seconds:
-            start = time.monotonic()
-            if self.run(tests) != "survived":
-                raise SystemExit(f"{' '.join(tests)}: fail without a mutant")
-            self.seconds[key] = time.monotonic() - start
-        return 10 + SLOWER * self.seconds[key]
-
-    def judge(self, mutant: Mutant) -> Outcome:
-        """Run the tests of a mutant."""
-        for tests in runs_of(self.root, mutant.module):
-            limit = self.limit(tests)
-            (self.folder / mutant.module).write_text(mutant.source)
-            try:
-                result = self.run(tests, limit)
-            finally:
-                shutil.copy(self.root / mutant.module, self.folder / mutant.module)
-            if result in KILLED:
-                break
-        return Outcome(mutant, result)
+    tests = [f"tests/{room}", *MORE_TESTS.get(room, ())]
+    threads = {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(folder), "PYTHONHASHSEED": "0"}
+    with subprocess.Popen(
+        [sys.executable, TRIALS],
+        cwd=folder,
+        env={**os.environ, **threads},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        bufsize=1,
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        first = {"tests": tests, "kept": kept and str(kept), "warm": list(warm)}
+        print(json.dumps(first), file=process.stdin)
+        about = json.loads(process.stdout.readline() or "null")
+        if about is None:
+            raise SystemExit(f"{' '.join(tests)}: cannot be collected")
+        if fails is not None:
+            fails += about["failed"]
+        for mutant in mutants:
+            own = own_test(folder, mutant.module)
+            order = {"module": mutant.module, "source": mutant.source, "own": own}
+            print(json.dumps(order), file=process.stdin)
+            yield Outcome(mutant, json.loads(process.stdout.readline()))
 
 
-def summary(outcomes: Sequence[Outcome]) -> dict[str, Any]:
-    """Count the mutants of a room that were killed, and list the others."""
+def summary(
+    outcomes: Sequence[Outcome], reasons: Mapping[str, Mapping[str, str]], fails: Sequence[str] = ()
+) -> dict[str, Any]:
+    """Count the mutants of a room that were killed, and list the others.
+
+    Args:
+        outcomes: What became of the mutants.
+        reasons: Why mutants live, by their module and `change`.
+        fails: Tests that fail without a mutant.
+    """
     killed = sum(outcome.result in KILLED for outcome in outcomes)
     return {
         "mutants": len(outcomes),
         "killed": killed,
         "share": round(killed / len(outcomes), 3) if outcomes else None,
-        "survivors": [o.as_dict() for o in outcomes if o.result not in KILLED],
+        "tests_left_out": list(fails),
+        "survivors": [
+            o.as_dict() | {"reason": reasons.get(o.mutant.module, {}).get(change(o.mutant))}
+            for o in outcomes
+            if o.result not in KILLED
+        ],
     }
+
+
+def change(mutant: Mutant) -> str:
+    """Write a change in one line, by which its reason is found."""
+    return f"{mutant.before} -> {mutant.after}"
+
+
+def until(end: float, mutants: Iterable[Mutant]) -> Iterator[Mutant]:
+    """Give mutants as long as there is time."""
+    for mutant in mutants:
+        if time.monotonic() > end:
+            return
+        yield mutant
 
 
 def main() -> None:
@@ -269,21 +302,28 @@ def main() -> None:
     parser.add_argument("--rooms", nargs="+", choices=ROOMS, default=ROOMS)
     parser.add_argument("--mutants", type=int, default=40, help="mutants of each room")
     parser.add_argument("--seed", type=int, default=0, help="of the sample")
-    parser.add_argument("--minutes", type=float, default=120.0, help="no mutant is begun later")
+    parser.add_argument("--minutes", type=float, default=120.0, help="shared among the rooms")
+    parser.add_argument("--kept", type=Path, help="file that keeps what each test reaches")
     options = parser.parse_args()
-    os.nice(10)
+    os.nice(3)
     end, rooms = time.monotonic() + 60 * options.minutes, {}
-    with tempfile.TemporaryDirectory() as folder:
-        copy = Copy(ROOT, Path(folder))
-        for room in options.rooms:
-            chance = random.Random(f"{options.seed} {room}")
-            outcomes: list[Outcome] = []
-            for mutant in draw(ROOT, room, options.mutants, chance):
-                if time.monotonic() > end:
-                    break
-                outcomes.append(copy.judge(mutant))
-                print(f"{outcomes[-1].result:10}{mutant.module}:{mutant.line} {mutant.after}")
-            rooms[room] = summary(outcomes)
+    reasons = yaml.safe_load(REASONS.read_text()) if REASONS.is_file() else {}
+    for k, room in enumerate(options.rooms):
+        left = end - time.monotonic()
+        room_end = time.monotonic() + left / (len(options.rooms) - k)
+        mutants = draw(ROOT, room, options.mutants, random.Random(f"{options.seed} {room}"))
+        outcomes: list[Outcome] = []
+        fails: list[str] = []
+        with tempfile.TemporaryDirectory() as folder:
+            copied(ROOT, Path(folder))
+            timely = until(room_end, mutants)
+            for outcome in judge(Path(folder), room, timely, kept=options.kept, fails=fails):
+                outcomes.append(outcome)
+                print(
+                    f"{outcome.result:10}{outcome.mutant.module}: {change(outcome.mutant)}",
+                    flush=True,
+                )
+        rooms[room] = summary(outcomes, reasons, fails)
     command = f"python benchmarks/mutants.py --mutants {options.mutants} --seed {options.seed}"
     if tuple(options.rooms) != ROOMS:
         command += f" --rooms {' '.join(options.rooms)}"
