@@ -2,7 +2,6 @@
 
 import functools
 import gc
-import hashlib
 import json
 import sys
 import threading
@@ -58,29 +57,22 @@ class Reached:
 
     Args:
         root: The copy of the repository.
-        kept: File with what the tests reached before, by digests of their files; or None.
     """
 
-    def __init__(self, root: Path, kept: Path | None) -> None:
-        self.root, self.kept = root, kept
+    def __init__(self, root: Path) -> None:
+        self.root = root
         self.tracer = Tracer(root)
         self.of_fixtures: dict[str, Seen] = {}
         self.caches: list[tuple[Any, Seen]] = []
         self.started = False
 
-    def measure(self, session: Any, file: Path) -> int:
-        """Run the tests of a session on the unchanged code, and write what each reaches."""
+    def measure(self, session: Any, items: Sequence[Any], file: Path) -> int:
+        """Run tests of a session on the unchanged code, and write what each reaches."""
         sys.addaudithook(self._audit)
-        kept = json.loads(self.kept.read_text()) if self.kept and self.kept.is_file() else {}
-        digests = _digests(self.root, session.items)
-        keys = {item.nodeid: f"{digests[item.path]} {item.nodeid}" for item in session.items}
         self.caches = [(one, {}) for one in gc.get_objects() if type(one) is CACHE]
-        items = [item for item in session.items if keys[item.nodeid] not in kept]
-        for item, after in zip(items, [*items[1:], None], strict=False):
-            kept[keys[item.nodeid]] = self._test(session, item, after)
-        file.write_text(json.dumps({name: kept[key] for name, key in keys.items()}))
-        if self.kept:
-            self.kept.write_text(json.dumps(kept))
+        reach = {item.nodeid: self._test(session, item, after)
+                 for item, after in zip(items, [*items[1:], None], strict=True)}  # fmt: skip
+        file.write_text(json.dumps(reach))
         return 0
 
     def _test(self, session: Any, item: Any, after: Any) -> Reach:
@@ -119,14 +111,3 @@ class Reached:
         known = self.of_fixtures.setdefault(fixturedef.argname, {})
         known |= mine
         self.tracer.seen = outer | mine
-
-
-def _digests(root: Path, items: Sequence[Any]) -> dict[Path, str]:
-    """Digest each test file together with all that it may import."""
-    shared = hashlib.sha256()
-    for path in (*sorted((root / "reidaug").rglob("*.py")), *sorted((root / "tests").glob("*.py"))):
-        shared.update(path.read_bytes())
-    return {
-        path: hashlib.sha256(shared.digest() + path.read_bytes()).hexdigest()[:16]
-        for path in {item.path for item in items}
-    }

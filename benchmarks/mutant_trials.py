@@ -1,10 +1,10 @@
 """Trials of mutants: the tests that reach a changed function, run on it, in a process of its own.
 
-The tests of a room are collected once, and run once to see which functions each of them reaches.
-For a mutant a process is forked in which the code of the changed functions is replaced, and the
-tests that reach one of them are run until the first fails. What cannot be replaced in this way,
-constants, classes and what is called while modules are imported, is tried by all tests of the room
-on a module that is imported anew.
+The tests of a room are collected once, and a test file is run once, when it is first asked for, to
+see which functions its tests reach. For a mutant a process is forked in which the code of the
+changed functions is replaced, and the tests that reach one of them are run until the first fails.
+What cannot be replaced in this way, constants, classes and what is called while modules are
+imported, is tried by all tests on a module that is imported anew.
 """
 
 import contextlib
@@ -29,6 +29,7 @@ import pytest
 from mutant_reach import Reach, Reached
 
 SLOWER = 4.0  # a mutant that takes as many times as long as the unchanged code hangs: it is killed
+HANGS = 300.0  # seconds of processor time of tests whose time nobody knows
 WALL = 10.0  # seconds of a second of processor time, where others use the machine
 MEMORY = 12 << 30  # bytes of addresses: a mutant must not take the machine
 FRESH = "fresh"  # answer: the module must be imported anew
@@ -140,8 +141,10 @@ class Trials:
 
     Args:
         reached: The plugin that sees what tests reach.
-        orders: Gives mutants: ``module``, ``source`` and ``own``, its test file.
-        answer: Takes what the tests say: ``killed``, ``timed out``, ``survived`` or `FRESH`.
+        orders: Gives mutants: ``module``, ``source`` and ``stages``, the test files that are run,
+            in lists, each where those before found nothing.
+        answer: Takes ``result``: ``killed``, ``timed out``, ``survived`` or `FRESH`; and
+            ``failed``, tests that fail without a mutant, and take no part.
     """
 
     def __init__(
@@ -149,6 +152,7 @@ class Trials:
     ) -> None:
         self.root, self.reached, self.tracer = reached.root, reached, reached.tracer
         self.orders, self.answer = orders, answer
+        self.known: dict[str, Reach] = {}
 
     def pytest_sessionstart(self) -> None:
         """See what runs while test files are imported: code that is replaced later would not."""
@@ -161,27 +165,17 @@ class Trials:
         if session.testsfailed:
             self.answer(None)
             return True
-        imported = self.tracer.functions(self.tracer.seen)
-        items = {item.nodeid: item for item in session.items}
-        with tempfile.TemporaryDirectory() as folder:
-            file = Path(folder) / "reach.json"
-            forked(lambda: self.reached.measure(session, file), 3600)
-            reach: dict[str, Reach] = json.loads(file.read_text())
-        failed = [name for name in items if "failed" in reach[name]]
-        self.answer({"failed": failed, "seconds": sum(r["seconds"] for r in reach.values())})
+        self.imported = self.tracer.functions(self.tracer.seen)
         self.functions = Functions(self.tracer.prefix)
         gc.freeze()  # processes that are forked share what is there
+        self.answer("collected")
         for order in self.orders:
-            self.answer(self._try(session, order, reach, imported))
+            result = self._try(session, order)
+            failed = [name for name, reach in self.known.items() if "failed" in reach]
+            self.answer({"result": result, "failed": failed})
         return True
 
-    def _try(
-        self,
-        session: Any,
-        order: Mapping[str, str],
-        reach: Mapping[str, Reach],
-        imported: set[tuple[str, str]],
-    ) -> str:
+    def _try(self, session: Any, order: Mapping[str, Any]) -> str:
         path = str(self.root / order["module"])
         name = order["module"].removesuffix(".py").removesuffix("/__init__").replace("/", ".")
         if name not in sys.modules:
@@ -190,36 +184,55 @@ class Trials:
         pairs = changed_functions(
             make(Path(path).read_bytes(), path), make(order["source"].encode(), path)
         )
-        if pairs is None:
+        touched = {(order["module"], old.co_qualname) for old, _ in pairs or ()}
+        if pairs is None or touched & self.imported:
             return FRESH
-        touched = {(order["module"], old.co_qualname) for old, _ in pairs}
-        if touched & imported:
-            return FRESH
-        chosen = []
-        for item in session.items:
-            of_item = reach[item.nodeid]
-            if of_item["starts"] or touched & set(map(tuple, of_item["functions"])):
-                chosen += [item] if "failed" not in of_item else []
-        if not chosen:
-            return "survived"
-        ordered = _in_order(chosen, order["own"], reach)
-        seconds = sum(reach[item.nodeid]["seconds"] for item in ordered)
+        result = "survived"
+        for files in order["stages"]:
+            chosen = [
+                item
+                for item in self._measured(session, files)
+                if self.known[item.nodeid]["starts"]
+                or touched & set(map(tuple, self.known[item.nodeid]["functions"]))
+            ]
+            chosen = [item for item in chosen if "failed" not in self.known[item.nodeid]]
+            if chosen:
+                with swapped_file(Path(path), order["source"]):
+                    result = self._result(session, pairs, _in_order(chosen, self.known))
+            if result != "survived":
+                break
+        return result
+
+    def _measured(self, session: Any, files: Sequence[str]) -> list[Any]:
+        """List the tests of some files, after seeing what those reach that were not run before."""
+        items = [item for item in session.items if item.nodeid.split("::")[0] in files]
+        new = [item for item in items if item.nodeid not in self.known]
+        if new:
+            with tempfile.TemporaryDirectory() as folder:
+                file = Path(folder) / "reach.json"
+                forked(lambda: self.reached.measure(session, new, file), 3600)
+                self.known |= json.loads(file.read_text())
+        return items
+
+    def _result(
+        self, session: Any, pairs: list[tuple[CodeType, CodeType]], items: Sequence[Any]
+    ) -> str:
+        seconds = sum(self.known[item.nodeid]["seconds"] for item in items)
 
         def work() -> int:
             self.functions.replace(pairs)
-            return _run(session, ordered)
+            return _run(session, items)
 
-        with swapped_file(Path(path), order["source"]):
-            return forked(work, 10 + SLOWER * seconds)
+        return forked(work, 10 + SLOWER * seconds)
 
 
-def _in_order(items: Sequence[Any], own: str, reach: Mapping[str, Reach]) -> list[Any]:
-    """Sort tests: those of the module's own file first, then file by file, the fastest first."""
+def _in_order(items: Sequence[Any], reach: Mapping[str, Reach]) -> list[Any]:
+    """Sort tests file by file, the fastest first."""
     seconds: dict[str, float] = {}
     for item in items:
         file = item.nodeid.split("::")[0]
         seconds[file] = seconds.get(file, 0.0) + reach[item.nodeid]["seconds"]
-    files = sorted(seconds, key=lambda file: (file != own, seconds[file], file))
+    files = sorted(seconds, key=lambda file: (seconds[file], file))
     return [item for file in files for item in items if item.nodeid.split("::")[0] == file]
 
 
@@ -270,8 +283,7 @@ def main() -> None:
         lines = (json.loads(line) for line in os.fdopen(to))
         os.close(orders)
         out = os.fdopen(back, "w", buffering=1)
-        kept = Path(first["kept"]) if first["kept"] else None
-        reached = Reached(root, kept)
+        reached = Reached(root)
         trials = Trials(reached, lines, lambda said: print(json.dumps(said), file=out))
         pytest.main([*OPTIONS, *first["tests"]], plugins=[reached, trials, Unshrunk()])
         os._exit(0)
@@ -283,13 +295,16 @@ def main() -> None:
     for line in stdin if about else ():
         order = json.loads(line)
         print(line.strip(), file=tell)
-        result = json.loads(said.readline())
-        if result == FRESH:
-            left_out = [f"--deselect={name}" for name in about["failed"]]
-            tests = [*OPTIONS, *left_out, *filter(None, [order["own"]]), *first["tests"]]
+        answer = json.loads(said.readline())
+        if answer["result"] == FRESH:
             with swapped_file(root / order["module"], order["source"]):
-                result = forked(functools.partial(_anew, tests), 60 + SLOWER * about["seconds"])
-        print(json.dumps(result), file=stdout)
+                for files in filter(None, order["stages"]):
+                    options = [f"--deselect={name}" for name in answer["failed"]]
+                    work = functools.partial(_anew, [*OPTIONS, *options, *files])
+                    answer["result"] = forked(work, HANGS)
+                    if answer["result"] != "survived":
+                        break
+        print(json.dumps(answer), file=stdout)
     os.kill(server, signal.SIGKILL)
 
 

@@ -8,14 +8,16 @@ Cosmic Ray's, and one of ours that Cosmic Ray lacks: two arguments of a call cha
 import argparse
 import ast
 import json
+import math
 import os
 import random
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -191,11 +193,32 @@ def _mutant(
     return (Mutant(module, line + 1, operator, old[line].strip(), new[line].strip(), after),)
 
 
-def own_test(root: Path, module: str) -> str:
-    """Name the test file of a module; empty where there is none."""
+def files_of_tests(root: Path, room: str, module: str, *, near: bool) -> list[list[str]]:
+    """List the test files that are run for a mutant, in two stages.
+
+    Args:
+        root: The repository.
+        room: A folder of ``reidaug``.
+        module: The changed one.
+        near: Whether only those of the room's test files follow that import the module, or
+            something shared by tests that does; all of them otherwise.
+
+    Returns:
+        The module's own test file, if it has one, and the others.
+    """
     name = Path(module).relative_to("reidaug")
-    own = Path("tests") / name.with_name(f"test_{name.name}")
-    return own.as_posix() if (root / own).is_file() else ""
+    own = (Path("tests") / name.with_name(f"test_{name.name}")).as_posix()
+    folders = [root / "tests" / room, *(root / more for more in MORE_TESTS.get(room, ()))]
+    files = {path.relative_to(root).as_posix(): path.read_text()
+             for folder in folders for path in sorted(folder.rglob("test_*.py"))}  # fmt: skip
+    if near:
+        folder, stem = ".".join(("reidaug", *name.parent.parts)), name.stem
+        sought = rf"\b{folder}\.{stem}\b|from {folder} import .*\b{stem}\b"
+        shared = [path.stem for path in sorted((root / "tests").glob("*.py"))
+                  if path.stem != "conftest" and re.search(sought, path.read_text())]  # fmt: skip
+        sought = "|".join((sought, *(rf"from {one} import" for one in shared)))
+        files = {path: text for path, text in files.items() if re.search(sought, text)}
+    return [[own] if (root / own).is_file() else [], [path for path in files if path != own]]
 
 
 def copied(root: Path, folder: Path) -> None:
@@ -212,9 +235,10 @@ def copied(root: Path, folder: Path) -> None:
 def judge(
     folder: Path,
     room: str,
-    mutants: Iterable[Mutant],
+    mutants: Sequence[Mutant],
     *,
-    kept: Path | None = None,
+    near: bool = False,
+    end: float = math.inf,
     fails: list[str] | None = None,
     warm: Sequence[str] = WARM,
 ) -> Iterator[Outcome]:
@@ -223,15 +247,17 @@ def judge(
     Args:
         folder: A copy of the repository.
         room: A folder of ``reidaug``.
-        mutants: Taken one at a time.
-        kept: File that keeps what the tests reach, for a next time.
+        mutants: In turn.
+        near: Which tests are run (`files_of_tests`).
+        end: Time of the monotonic clock at which no mutant is begun any more.
         fails: Receives the tests that fail without a mutant; they take no part.
         warm: Packages that are imported once, before any test.
 
     Raises:
         SystemExit: The tests cannot be collected.
     """
-    tests = [f"tests/{room}", *MORE_TESTS.get(room, ())]
+    stages = {m.module: files_of_tests(folder, room, m.module, near=near) for m in mutants}
+    tests = sorted({file for lists in stages.values() for files in lists for file in files})
     threads = {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(folder), "PYTHONHASHSEED": "0"}
     with subprocess.Popen(
         [sys.executable, TRIALS],
@@ -245,18 +271,18 @@ def judge(
     ) as process:
         assert process.stdin is not None
         assert process.stdout is not None
-        first = {"tests": tests, "kept": kept and str(kept), "warm": list(warm)}
-        print(json.dumps(first), file=process.stdin)
-        about = json.loads(process.stdout.readline() or "null")
-        if about is None:
-            raise SystemExit(f"{' '.join(tests)}: cannot be collected")
-        if fails is not None:
-            fails += about["failed"]
+        print(json.dumps({"tests": tests, "warm": list(warm)}), file=process.stdin)
+        if json.loads(process.stdout.readline() or "null") is None:
+            raise SystemExit(f"tests/{room}: cannot be collected")
         for mutant in mutants:
-            own = own_test(folder, mutant.module)
-            order = {"module": mutant.module, "source": mutant.source, "own": own}
-            print(json.dumps(order), file=process.stdin)
-            yield Outcome(mutant, json.loads(process.stdout.readline()))
+            if time.monotonic() > end:
+                return
+            order = {"module": mutant.module, "source": mutant.source}
+            print(json.dumps(order | {"stages": stages[mutant.module]}), file=process.stdin)
+            answer = json.loads(process.stdout.readline())
+            if fails is not None:
+                fails[:] = answer["failed"]
+            yield Outcome(mutant, answer["result"])
 
 
 def summary(
@@ -288,14 +314,6 @@ def change(mutant: Mutant) -> str:
     return f"{mutant.before} -> {mutant.after}"
 
 
-def until(end: float, mutants: Iterable[Mutant]) -> Iterator[Mutant]:
-    """Give mutants as long as there is time."""
-    for mutant in mutants:
-        if time.monotonic() > end:
-            return
-        yield mutant
-
-
 def main() -> None:
     """Draw mutants, run the tests on each, and write benchmarks/results/mutants.json."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -303,7 +321,11 @@ def main() -> None:
     parser.add_argument("--mutants", type=int, default=40, help="mutants of each room")
     parser.add_argument("--seed", type=int, default=0, help="of the sample")
     parser.add_argument("--minutes", type=float, default=120.0, help="shared among the rooms")
-    parser.add_argument("--kept", type=Path, help="file that keeps what each test reaches")
+    parser.add_argument(
+        "--near",
+        action="store_true",
+        help="only tests that import the module; others may kill more",
+    )
     options = parser.parse_args()
     os.nice(3)
     end, rooms = time.monotonic() + 60 * options.minutes, {}
@@ -316,8 +338,10 @@ def main() -> None:
         fails: list[str] = []
         with tempfile.TemporaryDirectory() as folder:
             copied(ROOT, Path(folder))
-            timely = until(room_end, mutants)
-            for outcome in judge(Path(folder), room, timely, kept=options.kept, fails=fails):
+            judged = judge(
+                Path(folder), room, mutants, near=options.near, end=room_end, fails=fails
+            )
+            for outcome in judged:
                 outcomes.append(outcome)
                 print(
                     f"{outcome.result:10}{outcome.mutant.module}: {change(outcome.mutant)}",
@@ -327,7 +351,15 @@ def main() -> None:
     command = f"python benchmarks/mutants.py --mutants {options.mutants} --seed {options.seed}"
     if tuple(options.rooms) != ROOMS:
         command += f" --rooms {' '.join(options.rooms)}"
-    write_result("mutants", command, seed=options.seed, drawn=options.mutants, rooms=rooms)
+    command += " --near" if options.near else ""
+    write_result(
+        "mutants",
+        command,
+        seed=options.seed,
+        drawn=options.mutants,
+        tests="that import the module" if options.near else "of the room",
+        rooms=rooms,
+    )
 
 
 if __name__ == "__main__":

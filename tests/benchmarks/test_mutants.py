@@ -12,13 +12,12 @@ from mutants import (
     change,
     copied,
     draw,
+    files_of_tests,
     judge,
     mutate,
-    own_test,
     places,
     summary,
     swapped_arguments,
-    until,
 )
 
 MODULE = '''"""Say 1 + 1."""
@@ -106,8 +105,6 @@ def test_types_and_docstrings_are_no_behaviour() -> None:
 
 def test_the_tests_decide_what_becomes_of_a_mutant(root: Path, tmp_path: Path) -> None:
     copied(root, tmp_path)
-    assert own_test(root, "reidaug/geometry/small.py") == "tests/geometry/test_small.py"
-    assert own_test(root, "reidaug/geometry/other.py") == ""
     mutants = [
         changed("other + one"),  # found through a cached value, by another test than computed it
         changed("0 + other - one"),
@@ -115,18 +112,12 @@ def test_the_tests_decide_what_becomes_of_a_mutant(root: Path, tmp_path: Path) -
         changed("= 1.5", "= 0.5"),  # not in a function
         changed("= 0.25", "= 0.5"),
     ]
-    kept, fails = tmp_path / "kept.json", ["others"]
-    found = list(judge(tmp_path, "geometry", mutants, kept=kept, fails=fails, warm=()))
+    fails = ["others"]
+    found = list(judge(tmp_path, "geometry", mutants, fails=fails, warm=()))
     results = ["killed", "survived", "killed", "killed", "survived"]
     assert [outcome.result for outcome in found] == results
-    assert fails == ["others"]
+    assert fails == []
     assert (tmp_path / "reidaug/geometry/small.py").read_text() == MODULE
-    assert [
-        outcome.result for outcome in judge(tmp_path, "geometry", mutants[:2], kept=kept, warm=())
-    ] == [
-        "killed",
-        "survived",
-    ]
     reasons = {mutants[1].module: {change(mutants[1]): "it says the same"}}
     timed_out = found[0]._replace(result="timed out")
     assert summary([*found[:2], timed_out], reasons, ["t"]) == {
@@ -136,6 +127,23 @@ def test_the_tests_decide_what_becomes_of_a_mutant(root: Path, tmp_path: Path) -
         "tests_left_out": ["t"],
         "survivors": [found[1].as_dict() | {"reason": "it says the same"}],
     }
+
+
+def test_near_tests_import_the_module(root: Path) -> None:
+    module, own = "reidaug/geometry/small.py", "tests/geometry/test_small.py"
+    for name, text in {
+        "tests/small_people.py": "from reidaug.geometry import small",
+        "tests/geometry/test_far.py": "from reidaug.geometry.smaller import one",
+        "tests/geometry/deep/test_near.py": "from reidaug.geometry.small import less",
+        "tests/geometry/test_shared.py": "from small_people import ann",
+    }.items():
+        (root / name).parent.mkdir(exist_ok=True)
+        (root / name).write_text(text)
+    far, near = "tests/geometry/test_far.py", "tests/geometry/deep/test_near.py"
+    shared = "tests/geometry/test_shared.py"
+    assert files_of_tests(root, "geometry", module, near=True) == [[own], [near, shared]]
+    assert files_of_tests(root, "geometry", module, near=False) == [[own], [near, far, shared]]
+    assert files_of_tests(root, "geometry", "reidaug/geometry/x.py", near=True) == [[], []]
 
 
 @pytest.mark.slow
@@ -159,7 +167,6 @@ def test_tests_that_cannot_be_collected_are_told(root: Path, tmp_path: Path) -> 
 
 def test_no_mutants_have_no_share() -> None:
     assert summary([], {})["share"] is None
-    assert list(until(0.0, [changed("x")])) == []
     assert Outcome(changed("x"), "survived").as_dict()["result"] == "survived"
 
 
