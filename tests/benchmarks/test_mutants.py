@@ -4,21 +4,8 @@ import random
 from pathlib import Path
 
 import pytest
-from mutants import (
-    SWAPPED,
-    Mutant,
-    Outcome,
-    behaviour,
-    change,
-    copied,
-    draw,
-    files_of_tests,
-    judge,
-    mutate,
-    places,
-    summary,
-    swapped_arguments,
-)
+from mutant_draw import SWAPPED, Mutant, behaviour, draw, mutate, places, swapped_arguments
+from mutants import Outcome, change, copied, files_of_tests, judge, summary
 
 MODULE = '''"""Say 1 + 1."""
 
