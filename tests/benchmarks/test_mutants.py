@@ -4,23 +4,13 @@ import random
 from pathlib import Path
 
 import pytest
-from mutants import (
-    SWAPPED,
-    Copy,
-    Mutant,
-    Outcome,
-    behaviour,
-    draw,
-    mutate,
-    places,
-    runs_of,
-    summary,
-    swapped_arguments,
-)
+from mutant_draw import SWAPPED, Mutant, behaviour, draw, mutate, places, swapped_arguments
+from mutants import Outcome, change, copied, files_of_tests, judge, summary
 
 MODULE = '''"""Say 1 + 1."""
 
 HALF: float | None = 0.5
+ONE = min(2, 1)
 
 
 def less(one: int, other: int | None) -> int:
@@ -31,10 +21,37 @@ def less(one: int, other: int | None) -> int:
 def both(a: int, b: int) -> int:
     return less(a, b) + less(a, a)
 '''
-TEST = """from reidaug.geometry.small import both, less
+TEST = """from functools import cache
 
-def test_less() -> None:
-    assert less(2, 5) == 3
+import pytest
+
+from reidaug.geometry.small import HALF, both, less
+
+
+@cache
+def three() -> int:
+    return less(2, 5)
+
+
+def test_once() -> None:
+    three()
+
+
+def test_again() -> None:
+    assert three() == 3
+
+
+@pytest.fixture(scope="module")
+def two() -> int:
+    return both(1, 3)
+
+
+def test_first(two: int) -> None:
+    assert HALF < 1
+
+
+def test_second(two: int) -> None:
+    assert two == 2
 """
 
 
@@ -55,15 +72,15 @@ def root(tmp_path: Path) -> Path:
     return repository
 
 
-def changed(after: str) -> Mutant:
-    source = MODULE.replace("other - one", after)
-    return Mutant("reidaug/geometry/small.py", 8, "by hand", "", "", source)
+def changed(after: str, before: str = "other - one") -> Mutant:
+    source = MODULE.replace(before, after)
+    return Mutant("reidaug/geometry/small.py", 9, "by hand", before, after, source)
 
 
 def test_neighbouring_arguments_change_places_where_they_differ() -> None:
     assert list(swapped_arguments(MODULE)) == [MODULE.replace("less(a, b)", "less(b, a)")]
-    wide = 'f("ä", x.y, z, 1)\n'
-    assert list(swapped_arguments(wide)) == ['f("ä", z, x.y, 1)\n']
+    wide = 'f("ä", x.y, z, 1)\nmax(x, z)\ntorch.minimum(x, z)\n'
+    assert list(swapped_arguments(wide)) == [wide.replace("x.y, z", "z, x.y")]
 
 
 def test_types_and_docstrings_are_no_behaviour() -> None:
@@ -74,34 +91,69 @@ def test_types_and_docstrings_are_no_behaviour() -> None:
 
 
 def test_the_tests_decide_what_becomes_of_a_mutant(root: Path, tmp_path: Path) -> None:
-    (tmp_path / "copy").mkdir()
-    copy = Copy(root, tmp_path / "copy")
-    assert runs_of(root, "reidaug/geometry/small.py") == [
-        ["tests/geometry/test_small.py"],
-        ["tests/geometry"],
+    copied(root, tmp_path)
+    mutants = [
+        changed("other + one"),  # found through a cached value, by another test than computed it
+        changed("0 + other - one"),
+        changed("less(a, b) + 1", "less(a, b) + less(a, a)"),  # found through a fixture
+        changed("= 1.5", "= 0.5"),  # not in a function
+        changed("= 0.25", "= 0.5"),
     ]
-    dead = copy.judge(changed("other + one"))
-    assert dead.result == "killed"
-    alive = copy.judge(changed("0 + other - one"))
-    assert alive.result == "survived"
-    assert (tmp_path / "copy" / "reidaug/geometry/small.py").read_text() == MODULE
-    assert summary([dead, alive, dead._replace(result="timed out")]) == {
+    fails = ["others"]
+    found = list(judge(tmp_path, "geometry", mutants, fails=fails, warm=()))
+    results = ["killed", "survived", "killed", "killed", "survived"]
+    assert [outcome.result for outcome in found] == results
+    assert fails == []
+    assert (tmp_path / "reidaug/geometry/small.py").read_text() == MODULE
+    reasons = {mutants[1].module: {change(mutants[1]): "it says the same"}}
+    timed_out = found[0]._replace(result="timed out")
+    assert summary([*found[:2], timed_out], reasons, ["t"]) == {
         "mutants": 3,
         "killed": 2,
         "share": 0.667,
-        "survivors": [alive.as_dict()],
+        "tests_left_out": ["t"],
+        "survivors": [found[1].as_dict() | {"reason": "it says the same"}],
     }
 
 
-def test_tests_that_fail_without_a_mutant_are_told(root: Path, tmp_path: Path) -> None:
-    (root / "tests/geometry/test_small.py").write_text("def test() -> None:\n    assert False\n")
-    (tmp_path / "copy").mkdir()
-    with pytest.raises(SystemExit, match="fail without a mutant"):
-        Copy(root, tmp_path / "copy").judge(changed("other + one"))
+def test_near_tests_import_the_module(root: Path) -> None:
+    module, own = "reidaug/geometry/small.py", "tests/geometry/test_small.py"
+    for name, text in {
+        "tests/small_people.py": "from reidaug.geometry import small",
+        "tests/geometry/test_far.py": "from reidaug.geometry.smaller import one",
+        "tests/geometry/deep/test_near.py": "from reidaug.geometry.small import less",
+        "tests/geometry/test_shared.py": "from small_people import ann",
+    }.items():
+        (root / name).parent.mkdir(exist_ok=True)
+        (root / name).write_text(text)
+    far, near = "tests/geometry/test_far.py", "tests/geometry/deep/test_near.py"
+    shared = "tests/geometry/test_shared.py"
+    assert files_of_tests(root, "geometry", module, near=True) == [[own], [near, shared]]
+    assert files_of_tests(root, "geometry", module, near=False) == [[own], [near, far, shared]]
+    assert files_of_tests(root, "geometry", "reidaug/geometry/x.py", near=True) == [[], []]
+
+
+@pytest.mark.slow
+def test_tests_that_fail_without_a_mutant_take_no_part(root: Path, tmp_path: Path) -> None:
+    test = root / "tests/geometry/test_small.py"
+    test.write_text(TEST.replace("== 3", "== 4"))
+    copied(root, tmp_path)
+    fails: list[str] = []
+    outcome = next(judge(tmp_path, "geometry", [changed("other + one")], fails=fails, warm=()))
+    assert fails == ["tests/geometry/test_small.py::test_again"]
+    assert outcome.result == "killed"
+
+
+@pytest.mark.slow
+def test_tests_that_cannot_be_collected_are_told(root: Path, tmp_path: Path) -> None:
+    (root / "tests/geometry/test_small.py").write_text("import nothing_of_this_name\n")
+    copied(root, tmp_path)
+    with pytest.raises(SystemExit, match="tests/geometry: cannot be collected"):
+        next(judge(tmp_path, "geometry", [changed("other + one")], warm=()))
 
 
 def test_no_mutants_have_no_share() -> None:
-    assert summary([])["share"] is None
+    assert summary([], {})["share"] is None
     assert Outcome(changed("x"), "survived").as_dict()["result"] == "survived"
 
 
