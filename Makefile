@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup demo test check format layers test-fast test-all mutants bench docs clean
+.PHONY: setup demo test check format test-all mutants bench pictures docs clean
 
 setup: .venv/.ready
 
@@ -39,6 +39,7 @@ mutants: setup
 	$(BIN)/python benchmarks/mutants.py
 
 # In this order: another_world takes up the demo's flow, and readme, the last, writes down what all found.
+# Others need photographs, as photographs.py does, or a GPU, as gpu_tables.py.
 BENCHMARKS := render_rate augment_rate transform_rate onnx_rate play_latency evaluator_rate neighbours rerank joint_statistics demo warp_quality \
 	quality_pictures skeleton_floor another_world drawing_task task_balance learning_rates tables sizes checkpoint surface_flow surface_pictures round_trip crops_at_once domains table5 table5_uda \
 	low_data
@@ -52,6 +53,14 @@ bench: setup
 	$(BIN)/python benchmarks/pose_errors.py runs/market-pairs
 	$(BIN)/python benchmarks/second_tries.py runs/market-pairs
 	$(BIN)/python benchmarks/readme.py
+
+# Screenshots in the documentation, of the page of `play` and of a study of the demo's people;
+# Chromium must be on the path.
+pictures: demo
+	rm -rf runs/pictured-study
+	$(BIN)/reidaug study new runs/demo/few-poses/warps_grey runs/demo/few-poses/affine_grey --out runs/pictured-study
+	$(BIN)/python benchmarks/study_picture.py runs/pictured-study
+	$(BIN)/python benchmarks/play_picture.py
 
 # The documentation as a site that needs no server: open runs/site/index.html.
 docs: setup

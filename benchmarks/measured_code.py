@@ -40,6 +40,7 @@ ROOMS: Mapping[str, tuple[str, ...]] = {
     "domains": (*_WARPS, *_ADAPTATION, _PEOPLE),
     "drawing_task": (*_FLOW, _PEOPLE),
     "evaluator_rate": (_SEARCH,),
+    "gpu_tables": (*_FLOW, _PEOPLE, "reidaug/experiments/compare.py", "recipes/tables"),
     "judged_warps": (*_WARPS, _POSE),
     "learning_rates": (*_FLOW, _PEOPLE, "reidaug/experiments/compare.py", "recipes/tables"),
     "low_data": _FEW_POSES,
@@ -49,6 +50,10 @@ ROOMS: Mapping[str, tuple[str, ...]] = {
         *_ESTIMATORS, "reidaug/flow/graph_operators.py", "reidaug/flow/onnx_graph.py"
     ),
     "photographs": (*_WARPS, *_RETRIEVAL, _POSE, "recipes/photographs"),
+    "placement": (
+        "reidaug/augment/mask_placement.py", "reidaug/augment/pose_pool.py",
+        "reidaug/data/joint_placement.py",
+    ),
     "play_latency": (*_WARPS, "reidaug/app/play"),
     "pose_errors": (_PEOPLE, _POSE),
     "refused_poses": ("reidaug/augment/pose_pool.py", _POSE),

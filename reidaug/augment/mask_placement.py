@@ -1,7 +1,8 @@
 """Placement of masks: are they outlines of these very people, white on black?
 
 One test for every command that reads masks beside joints. It looks at many at once, so that a few
-odd masks refuse nothing.
+odd masks refuse nothing. What own masks and those of others cover on photographs, and so the room
+that its limits leave, is in benchmarks/results/placement.json.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,11 +21,11 @@ from reidaug.runs import notice
 
 SAMPLED = 200  # masks that are read, evenly taken
 FEW = 3  # masks that are no outlines; fewer are single ones
-LEAST_COVERED = 0.5  # of the visible joints of a person; own masks cover 0.8 and more
+LEAST_COVERED = 0.5  # of the visible joints of a person; below it a mask is no outline of it
 USUAL = 0.85  # of the joints of the median person: below it masks and joints may be of others
 MANY = 16  # masks and joints that are compared with each other's; fewer tell too little
-OWN = 0.95  # of the joints of the median person that own masks cover; those of others 0.87
-BETTER = 0.06  # by which masks cover joints of their own people more than others': 0.16 and more
+OWN = 0.95  # of the joints of the median person: masks that cover as many are not doubted
+BETTER = 0.06  # by which own masks cover more of the joints than those of other people, at least
 BOX, BOX_PIXELS = 0.97, 64  # share of its box that a mask fills, people half of it; least box
 SHAPES = 1.25  # greatest ratio of the aspects of an image and its mask
 LABELS = 64  # brightest value of masks that hold numbers of classes or people instead of white

@@ -31,8 +31,8 @@ COVERED = 0.88  # least share of the visible joints
 LEAST_HEIGHT = 2.6  # torso heights of an outline down to the shins
 AT_EDGE = 0.02  # of the height: an outline that ends so near to the lower edge is cut off by it
 LIMB_RADIUS = 0.1  # torso heights
-AREA = (1.15, 3.4)  # outline over limbs: in 95 % of the crops; 1.17 is a slim rendered person
-LARGEST_AREA = 4.2  # squared torso heights: in 99 % of the crops
+AREA = (1.15, 3.4)  # outline over limbs: of slim people, and of people in wide clothes
+LARGEST_AREA = 4.2  # squared torso heights: more is somebody else's too
 ANKLES = [OPENPOSE_18.index(f"{side}_ankle") for side in ("right", "left")]
 MIRRORED_JOINTS, MIRRORED_OUTLINE = 0.8, 0.75  # least agreement
 

@@ -7,24 +7,15 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
-from reidaug.data.crop_names import PATTERN, compile_pattern, read_name
+from reidaug.data.crop_names import PATTERN, read_name
 from reidaug.data.image_folders import has_images
 from reidaug.data.images import SUFFIXES
-from reidaug.data.layouts import (
-    GALLERY,
-    LAYOUTS,
-    QUERY,
-    SPLITS,
-    TRAIN,
-    Layout,
-    check_names,
-)
-from reidaug.data.listed_crops import LISTS
-from reidaug.data.named_crops import FOLDERS, NameRule
+from reidaug.data.layouts import LAYOUTS, SPLITS, TRAIN, Layout, check_names, first_folder
+from reidaug.data.listed_crops import LISTS, MSMT17
+from reidaug.data.name_patterns import FOLDERS, NamePattern
+from reidaug.data.named_crops import NameRule
 from reidaug.errors import ReidaugError, UsageError
 from reidaug.runs import stored_recipe
-
-ALL_SPLITS = f"{TRAIN}, {QUERY} and {GALLERY}"
 
 _UNASKED = ("market1501", "msmt17", "image-folder")  # layouts that are read where none is asked for
 _BELOW = ("", *(below for name in _UNASKED for below in LAYOUTS[name].below))
@@ -36,28 +27,16 @@ class DatasetRoot(NamedTuple):
     """A dataset, and how it is read."""
 
     folder: Path  # that of the splits
-    rule: NameRule  # what reads persons and cameras
-
-    @property
-    def layout(self) -> Layout | None:
-        """The layout that was asked for, kept or recognised; None: Market-1501's or a pattern's."""
-        return self.rule if isinstance(self.rule, Layout) else None
+    rule: NameRule  # what reads persons and cameras: the layout asked for, kept or recognised
 
     @property
     def listed(self) -> bool:
         """Whether lists, and not folders, tell the crops."""
-        return bool(self.layout.lists) if self.layout else (self.folder / LISTS[TRAIN]).is_file()
-
-    @property
-    def nobody(self) -> bool:
-        """Whether person 0 is nobody, a distractor."""
-        return self.layout.nobody if self.layout else not self.listed
+        return bool(self.rule.lists)
 
     def split(self, split: str) -> Path:
         """Name the folder of a split; one that is not there where there is none."""
-        if self.layout is not None:
-            return self.layout.folder(self.folder, split)
-        return split_folder(self.folder, split)
+        return first_folder(self.folder, self.rule.folders[split])
 
 
 def find_dataset(
@@ -75,8 +54,19 @@ def find_dataset(
         ReidaugError: There is no such folder.
         UsageError: Pattern or layout are wrong, or the layout's folders are not there.
     """
-    kind = layout_of(root, pattern=pattern, layout=layout)
-    return DatasetRoot(find_root(root, kind), kind or compile_pattern(pattern or PATTERN))
+    return read_by(root, layout_of(root, pattern=pattern, layout=layout), pattern)
+
+
+def read_by(root: Path, layout: Layout | None, pattern: str | None) -> DatasetRoot:
+    """Find a dataset that is read in a layout, or else by MSMT17's lists or a pattern.
+
+    Raises:
+        ReidaugError: There is no such folder.
+        UsageError: The pattern is wrong, or the layout's folders are not there.
+    """
+    names, folder = NamePattern.of(pattern), find_root(root, layout)
+    listed = MSMT17 if (folder / LISTS[TRAIN]).is_file() else None
+    return DatasetRoot(folder, layout or listed or names)
 
 
 def layout_of(
@@ -111,7 +101,7 @@ def find_root(root: Path, layout: Layout | None = None) -> Path:
     """
     if layout is not None:
         return _find_layout_root(root, layout)
-    root = _folder(root, f"a Market-1501 root holds {ALL_SPLITS}")
+    root = _folder(root, NamePattern.holds)
     for below in _BELOW:
         folder = root / below
         if any((folder / name).is_dir() for name in SPLITS) or (folder / LISTS[TRAIN]).is_file():
@@ -122,14 +112,13 @@ def find_root(root: Path, layout: Layout | None = None) -> Path:
         raise ReidaugError(f"{root}: this is one split; point at the folder above, {root.parent}")
     raise ReidaugError(
         f"{root}: no folder {TRAIN} here or in {_BELOW[1]} or {_BELOW[2]} below; "
-        f"a Market-1501 root holds {ALL_SPLITS}"
+        f"{NamePattern.holds}"
     )
 
 
 def split_folder(root: Path, split: str) -> Path:
     """Name the folder of a split, of `FOLDERS`; ``ROOT/SPLIT`` where there is none."""
-    names = (name for name in FOLDERS[split] if (root / name).is_dir())
-    return root / next(names, split)
+    return first_folder(root, FOLDERS[split])
 
 
 def list_people(folder: Path) -> bool:
@@ -161,15 +150,12 @@ def _find_layout_root(root: Path, layout: Layout) -> Path:
         ReidaugError: There is no such folder.
         UsageError: The layout's folders are not there; what was looked for, and what fits, is told.
     """
-    root = _folder(root, f"--layout {layout.name} looks for {layout.parts()}")
+    root = _folder(root, layout.holds)
     if (found := _place_of(layout, root)) is not None:
         return found
     others = [name for name, other in LAYOUTS.items() if _fits(other, root)]
     fits = f"what is here fits --layout {' or '.join(others)}" if others else "no layout fits"
-    raise UsageError(
-        f"{root}: --layout {layout.name} looks for {layout.parts()}, as in {layout.example}, and "
-        f"none is here; {fits}"
-    )
+    raise UsageError(f"{root}: {layout.holds}, as in {layout.example}, and none is here; {fits}")
 
 
 def _folder(root: Path, holds: str) -> Path:

@@ -5,11 +5,13 @@ included, so a folder can tell the person, as in torchvision's ``ImageFolder``, 
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from reidaug.data.crop_names import JUNK, Reading, is_id, spelled
+from reidaug.data.image_folders import ImageFolder
+from reidaug.data.name_forms import check_person_folder
 from reidaug.errors import UsageError, unknown
 
 TRAIN, QUERY, GALLERY = SPLITS = ("bounding_box_train", "query", "bounding_box_test")
@@ -43,6 +45,19 @@ class Layout(NamedTuple):
     nobody: bool = True  # whether person 0 is nobody, a distractor
     recognised: bool = False  # whether it is recognised where it is not asked for
 
+    def readings(self, found: ImageFolder) -> list[Reading | None]:
+        """Read person and camera of each image of a folder; None where it does not fit.
+
+        Raises:
+            ReidaugError: Persons are to be read from folders that are none.
+        """
+        if self.person_folders and not found.in_folders:
+            return [None] * len(found.images)
+        if self.loose:
+            for path in found.images:
+                check_person_folder(path.parent, self.folders)
+        return [self.read(path) for path in found.images]
+
     def read(self, path: Path) -> Reading | None:
         """Read person and camera of a crop from its path; None where it does not fit.
 
@@ -59,8 +74,7 @@ class Layout(NamedTuple):
 
     def folder(self, root: Path, split: str) -> Path:
         """Name the folder of a split; that of the first name where there is none."""
-        names = self.folders[split]
-        return root / next((name for name in names if (root / name).is_dir()), names[0])
+        return first_folder(root, self.folders[split])
 
     def lies_in(self, root: Path) -> bool:
         """Decide whether a folder is a root of the layout: with training crops, or all others."""
@@ -79,6 +93,41 @@ class Layout(NamedTuple):
         if self.lists:
             return ", ".join(dict.fromkeys(n for names in self.lists.values() for n in names))
         return ", ".join(dict.fromkeys(" or ".join(self.folders[split]) for split in SPLITS))
+
+    @property
+    def falls_back(self) -> bool:
+        """Whether folders, or else numbers, are the persons where names give none."""
+        return False
+
+    @property
+    def holds(self) -> str:
+        """What its roots hold, for messages."""
+        return f"--layout {self.name} looks for {self.parts()}"
+
+    @property
+    def expects(self) -> str:
+        """What it reads."""
+        return f"paths are like {self.example}, --layout {self.name}"
+
+    @property
+    def fits(self) -> str:
+        """What is true of a crop that it reads."""
+        return f"lies as in {self.example}"
+
+    @property
+    def unlike(self) -> str:
+        """Why a crop is not read."""
+        return f"its place or name is not as in {self.example}, --layout {self.name}"
+
+    def advice(self, names: Sequence[str]) -> str:
+        """Advise how names that it does not read can be read; empty where there are none."""
+        others = ", ".join(name for name in LAYOUTS if name != self.name)
+        return f"other layouts are {others}; a --pattern reads any names" if names else ""
+
+
+def first_folder(root: Path, names: Sequence[str]) -> Path:
+    """Take the first of some folders below a root that is there; where there is none, the first."""
+    return root / next((name for name in names if (root / name).is_dir()), names[0])
 
 
 _MARKET = {TRAIN: (TRAIN,), QUERY: (QUERY,), GALLERY: (GALLERY,)}

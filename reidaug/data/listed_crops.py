@@ -7,12 +7,13 @@ from typing import NamedTuple
 
 from reidaug.data.crop_names import Reading, id_of
 from reidaug.data.image_folders import check_left_out, printable
-from reidaug.data.layouts import LAYOUTS, Layout
-from reidaug.data.named_crops import Person, examples
+from reidaug.data.layouts import LAYOUTS, first_folder
+from reidaug.data.named_crops import NameRule, Person, examples
 from reidaug.errors import ReidaugError
 from reidaug.files import read_text
 
-MSMT17 = LAYOUTS["msmt17"]
+MSMT17 = LAYOUTS["msmt17"]._replace(name="")
+"""MSMT17's lists where nobody asked for them: warps are named as in Market-1501."""
 LISTS = {split: names[0] for split, names in MSMT17.lists.items()}
 """The list of each split."""
 
@@ -26,28 +27,25 @@ class ListedCrops(NamedTuple):
 
 
 def read_lists(
-    root: Path, split: str, *, layout: Layout | None = None, allow_left_out: bool = False
+    root: Path, split: str, *, rule: NameRule = MSMT17, allow_left_out: bool = False
 ) -> ListedCrops:
     """Read the crops that the lists of a split name.
 
     Args:
         root: The folder with the lists.
         split: One of `reidaug.data.layouts.SPLITS`.
-        layout: The layout that names the lists, where it was asked for: crops keep their places.
-            None: MSMT17's.
+        rule: What names the lists; crops of a layout that has a name keep their places.
         allow_left_out: Whether more than a tenth of the lines may name no image.
 
     Raises:
         ReidaugError: A list or folder is missing, or names nothing, or too much is left out.
     """
-    kind = layout or MSMT17
-    folders = [root / name for name in kind.folders[split] if (root / name).is_dir()]
-    first = root / kind.lists[split][0]
-    if not folders:
-        raise ReidaugError(f"{root}: no folder {kind.folders[split][0]} beside {first.name}")
+    folder, lists = first_folder(root, rule.folders[split]), rule.lists[split]
+    first = root / lists[0]
+    if not folder.is_dir():
+        raise ReidaugError(f"{root}: no folder {folder.name} beside {first.name}")
     read_each = [
-        (root / name, *_read(folders[0], root / name, keep_places=layout is not None))
-        for name in kind.lists[split]
+        (root / name, *_read(folder, root / name, keep_places=bool(rule.name))) for name in lists
     ]
     people = [person for _, crops, _ in read_each for person in crops]
     left_out = [line for _, _, wrong in read_each for line in wrong]

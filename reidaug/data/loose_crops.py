@@ -3,13 +3,12 @@
 from pathlib import Path
 from typing import NamedTuple
 
-from reidaug.data.crop_names import PATTERN, compile_pattern
-from reidaug.data.dataset_roots import DatasetRoot, find_root, layout_of
+from reidaug.data.dataset_roots import DatasetRoot, layout_of, read_by
 from reidaug.data.image_folders import ImageFolder, beside, check_left_out, list_images, printable
-from reidaug.data.layouts import Layout
 from reidaug.data.market1501 import SPLITS, TRAIN, Person, ReIDDataset, read_splits
 from reidaug.data.name_forms import pattern_advice
-from reidaug.data.named_crops import SplitFiles, left_out_lines, names_advice, read_crops
+from reidaug.data.name_patterns import NamePattern
+from reidaug.data.named_crops import SplitFiles, left_out_lines, read_crops
 from reidaug.errors import ReidaugError, UsageError
 
 
@@ -41,14 +40,14 @@ def find_crops(
         UsageError: Pattern or layout are wrong, or the layout's folders are not there.
     """
     kind = layout_of(dataset, pattern=pattern, layout=layout)
-    rule = kind or compile_pattern(pattern or PATTERN)
     try:
-        return FoundCrops(DatasetRoot(find_root(dataset, kind), rule), is_root=True)
+        return FoundCrops(read_by(dataset, kind, pattern), is_root=True)
     except ReidaugError:
         loose = kind is None or kind.loose
         split = dataset.name in SPLITS and not one_split
         if not loose or split or not dataset.expanduser().is_dir():
             raise
+        rule = kind or NamePattern.of(pattern)
         return FoundCrops(DatasetRoot(dataset.expanduser(), rule), is_root=False)
 
 
@@ -87,7 +86,7 @@ def read_training(
     place, is_root = find_crops(dataset, pattern=pattern, layout=layout)
     if is_root:
         return read_splits(place, (TRAIN,), allow_left_out=allow_left_out), False
-    return _loose(place, crops_in(place.folder), pattern is None, allow_left_out)
+    return _loose(place, crops_in(place.folder), allow_left_out)
 
 
 def read_people(
@@ -130,31 +129,24 @@ def crops_in(folder: Path) -> ImageFolder:
 
 
 def _loose(
-    place: DatasetRoot, crops: ImageFolder, free: bool, allow_left_out: bool
+    place: DatasetRoot, crops: ImageFolder, allow_left_out: bool
 ) -> tuple[ReIDDataset, bool]:
-    """Read a folder of crops; ``free``: names that give nobody are no error."""
-    folder, kind, free = place.folder, place.layout, free and place.layout is None
-    files = read_crops(crops, place.rule)
-    if free and not files.people and not files.junk:
+    """Read a folder of crops."""
+    folder, rule = place
+    files = read_crops(crops, rule)
+    if rule.falls_back and not files.people and not files.junk:
         people = tuple(Person(path, number, 1) for number, path in enumerate(crops.images, 1))
         files = SplitFiles(people, unusable=crops.unusable)
-    left_out = left_out_lines(folder, files, place.rule)
-    advice = names_advice(place.rule, files.unmatched)
+    left_out, advice = left_out_lines(folder, files, rule), rule.advice(files.unmatched)
     if not files.people:
-        fits = f"lies as in {kind.example}" if kind else f"has a name that matches {_text(place)}"
-        raise ReidaugError(
-            f"{folder}: of {files.total} images none {fits}" + (f"; {advice}" if advice else "")
-        )
+        what = f"{folder}: of {files.total} images none {rule.fits}"
+        raise ReidaugError(what + (f"; {advice}" if advice else ""))
     check_left_out(folder, left_out, files.total, allowed=allow_left_out, advice=advice)
     left_out = (*left_out, *beside(crops))
     dataset = ReIDDataset(folder, files.people, (), (), left_out, files.examples)
-    if kind is not None:
-        dataset = dataset._replace(layout=kind.name, train_folder="train")
-    return dataset, free and not files.examples
-
-
-def _text(place: DatasetRoot) -> str:
-    return "" if isinstance(place.rule, Layout) else place.rule.pattern
+    if rule.name:
+        dataset = dataset._replace(layout=rule.name, train_folder="train")
+    return dataset, rule.falls_back and not files.examples
 
 
 def _first(found: ReIDDataset) -> str:

@@ -9,25 +9,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from reidaug.data.dataset_roots import (
-    ALL_SPLITS,
-    DatasetRoot,
-    find_dataset,
-    find_root,
-    split_folder,
-)
+from reidaug.data.dataset_roots import DatasetRoot, find_dataset, find_root, split_folder
 from reidaug.data.image_folders import check_left_out, list_images, printable
 from reidaug.data.layouts import GALLERY, LAYOUTS, QUERY, SPLITS, TRAIN, Tracks
 from reidaug.data.listed_crops import LISTS, read_lists
-from reidaug.data.named_crops import (
-    FOLDERS,
-    Person,
-    SplitFiles,
-    left_out_lines,
-    names_advice,
-    names_expected,
-    read_crops,
-)
+from reidaug.data.name_patterns import FOLDERS
+from reidaug.data.named_crops import Person, SplitFiles, left_out_lines, read_crops
 from reidaug.data.tracklets import read_query_frames
 from reidaug.errors import ReidaugError
 
@@ -115,7 +102,7 @@ def read_splits(
     for name in splits:
         if place.listed:
             read[name] = read_lists(
-                place.folder, name, layout=place.layout, allow_left_out=allow_left_out
+                place.folder, name, rule=place.rule, allow_left_out=allow_left_out
             )
         else:
             read[name] = _read_folder(place, name, allow_left_out)
@@ -127,14 +114,14 @@ def read_splits(
         gallery=people.get(GALLERY, ()),
         left_out=tuple(line for _, left_out, _ in read.values() for line in left_out),
         examples=next((examples for _, _, examples in read.values()), ()),
-        layout=place.layout.name if place.layout else "",
+        layout=place.rule.name,
         train_folder=written_folder(place),
     )
 
 
 def written_folder(place: DatasetRoot) -> str:
     """Name the folder of training crops in datasets that are written in the layout of one read."""
-    if place.layout is None:
+    if not place.rule.name:
         return TRAIN
     return place.split(TRAIN).relative_to(place.folder).as_posix()
 
@@ -160,14 +147,13 @@ def scan_split(place: DatasetRoot, split: str) -> SplitFiles:
     """
     folder = place.split(split)
     if not folder.is_dir():
-        holds = f"a Market-1501 root holds {ALL_SPLITS}"
-        if place.layout is not None:
-            holds = f"--layout {place.layout.name} looks for {place.layout.parts()}"
-        raise ReidaugError(f"{printable(folder.parent)}: no folder {folder.name}; {holds}")
+        raise ReidaugError(
+            f"{printable(folder.parent)}: no folder {folder.name}; {place.rule.holds}"
+        )
     files = read_crops(list_images(folder), place.rule)
-    if place.layout is None or place.layout.tracks is None or split == TRAIN:
+    if place.rule.tracks is None or split == TRAIN:
         return files
-    return _test_part(place.folder, split, place.layout.tracks, files)
+    return _test_part(place.folder, split, place.rule.tracks, files)
 
 
 def _test_part(root: Path, split: str, tracks: Tracks, files: SplitFiles) -> SplitFiles:
@@ -184,13 +170,12 @@ def _test_part(root: Path, split: str, tracks: Tracks, files: SplitFiles) -> Spl
 def _read_folder(place: DatasetRoot, split: str, allow_left_out: bool) -> _Split:
     folder, files = place.split(split), scan_split(place, split)
     left_out = left_out_lines(folder, files, place.rule)
-    advice = names_advice(place.rule, files.unmatched)
+    advice = place.rule.advice(files.unmatched)
     if not files.people:
         first = f", such as {left_out[0]}" if left_out else ""
         raise ReidaugError(
             f"{printable(folder)}: {files.total} images, {files.junk} of them junk (pid -1), and "
-            f"none that counts{first}; {names_expected(place.rule)}"
-            + (f"; {advice}" if advice else "")
+            f"none that counts{first}; {place.rule.expects}" + (f"; {advice}" if advice else "")
         )
     check_left_out(folder, left_out, files.total, allowed=allow_left_out, advice=advice)
     return files.people, (*left_out, *files.beside), files.examples

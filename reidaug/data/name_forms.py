@@ -1,9 +1,13 @@
 """Forms of file names that datasets use, and the pattern that reads them."""
 
 import re
-from collections.abc import Sequence
+import unicodedata
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from reidaug.data.crop_names import PATTERN, ids_in, read_name
+from reidaug.data.image_folders import printable
+from reidaug.errors import ReidaugError
 
 _NUMBERS = r"^(?P<pid>\d+)(?=\D)"
 FORMS = (
@@ -37,6 +41,20 @@ FEW = 5  # names; people may well be as many
 def holds_many(folder: str) -> bool:
     """Decide by its name whether a folder holds many people: ``images``, ``cam_a``, ``video 2``."""
     return _NO_PERSON.fullmatch(folder) is not None
+
+
+def check_person_folder(folder: Path, splits: Mapping[str, Sequence[str]]) -> None:
+    """Check that a folder may be a person's by its name: no split's, none that holds many people.
+
+    Raises:
+        ReidaugError: It is none.
+    """
+    name = unicodedata.normalize("NFC", folder.name)
+    if holds_many(name) or any(name.lower() in names for names in splits.values()):
+        raise ReidaugError(
+            f"{printable(folder.parent)}: names give no persons, and folders such as {name} "
+            "are none; name the folder whose folders are persons, or give a --pattern"
+        )
 
 
 def pattern_advice(names: Sequence[str]) -> str:

@@ -1,27 +1,19 @@
 """Crops whose persons and cameras are read from their names, or from the folders they lie in."""
 
-import re
 import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from reidaug.data.crop_names import JUNK, PATTERN, Reading, read_name
+from reidaug.data.crop_names import JUNK, Reading
 from reidaug.data.image_folders import ImageFolder, beside, printable
-from reidaug.data.layouts import GALLERY, LAYOUTS, QUERY, TRAIN, Layout
-from reidaug.data.name_forms import holds_many, pattern_advice
-from reidaug.errors import ReidaugError, UsageError
+from reidaug.data.layouts import Layout
+from reidaug.data.name_forms import check_person_folder
+from reidaug.data.name_patterns import NamePattern
+from reidaug.errors import UsageError
 
-NameRule = re.Pattern[str] | Layout
-"""What reads person and camera of a crop: a pattern, see `read_name`, or a layout."""
-
-FOLDERS = {
-    TRAIN: (TRAIN, "train_all", "train"),
-    QUERY: (QUERY,),
-    GALLERY: (GALLERY, "gallery"),
-}
-"""Folders of the splits where no layout tells them; the first one that is there counts."""
-_SPLIT_FOLDERS = frozenset(name for names in FOLDERS.values() for name in names)
+NameRule = NamePattern | Layout
+"""What reads persons and cameras; both have the same methods, and nobody asks which it is."""
 
 
 class Person(NamedTuple):
@@ -71,18 +63,17 @@ class SplitFiles(NamedTuple):
 
 
 def read_crops(found: ImageFolder, rule: NameRule) -> SplitFiles:
-    """Read persons and cameras of images; for a pattern see `read_market1501`.
+    """Read persons and cameras of images; see `reidaug.data.market1501.read_market1501`.
 
     Raises:
         ReidaugError: Persons are to be read from folders that are named like splits.
         UsageError: Names and folders number different persons, and nothing says which count.
     """
-    readings = crop_readings(found, rule)
-    default = isinstance(rule, re.Pattern) and rule.pattern == PATTERN
-    by_folder = found.in_folders and default and not any(readings)
+    readings = rule.readings(found)
+    by_folder = found.in_folders and rule.falls_back and not any(readings)
     if by_folder:
-        readings = [_folder_reading(path) for path in found.images]
-    elif found.in_folders and default:
+        readings = [_folder_reading(path.parent, rule) for path in found.images]
+    elif found.in_folders and rule.falls_back:
         _check_agreement(found, readings)
     people, unmatched, kept, junk = [], [], list[tuple[Path, Reading]](), 0
     shared = found.shares_names
@@ -93,7 +84,7 @@ def read_crops(found: ImageFolder, rule: NameRule) -> SplitFiles:
             junk += 1
         else:
             folder = path.parent.name if shared else ""
-            place = _place(path, found) if isinstance(rule, Layout) else ""
+            place = _place(path, found) if rule.name else ""
             people.append(Person(path, *reading.ids, folder, reading.words, place))
             kept.append((path, reading))
     return SplitFiles(
@@ -102,32 +93,9 @@ def read_crops(found: ImageFolder, rule: NameRule) -> SplitFiles:
     )  # fmt: skip
 
 
-def crop_readings(found: ImageFolder, rule: NameRule) -> list[Reading | None]:
-    """Read person and camera of each image of a folder; None where its name gives neither.
-
-    Raises:
-        ReidaugError: A layout's persons are to be read from folders that are no persons.
-    """
-    if isinstance(rule, re.Pattern):
-        return [_reading(rule, path, in_folder=found.in_folders) for path in found.images]
-    if rule.person_folders and not found.in_folders:
-        return [None] * len(found.images)
-    if rule.loose:
-        for path in found.images:
-            _check_person_folder(path)
-    return [rule.read(path) for path in found.images]
-
-
 def shown_name(path: Path, *, in_folders: bool) -> str:
     """Name an image in messages: FOLDER/NAME where images lie in folders."""
     return f"{path.parent.name}/{path.name}" if in_folders else path.name
-
-
-def _reading(pattern: re.Pattern[str], path: Path, *, in_folder: bool) -> Reading | None:
-    reading = read_name(pattern, path.name)
-    if reading is None and in_folder:
-        reading = read_name(pattern, f"{path.parent.name}/{path.name}")
-    return reading
 
 
 def _place(path: Path, found: ImageFolder) -> str:
@@ -135,18 +103,9 @@ def _place(path: Path, found: ImageFolder) -> str:
     return f"{path.parent.name}/{name}" if found.in_folders else name
 
 
-def _folder_reading(path: Path) -> Reading:
-    _check_person_folder(path)
-    return Reading(unicodedata.normalize("NFC", path.parent.name), "1")
-
-
-def _check_person_folder(path: Path) -> None:
-    folder = unicodedata.normalize("NFC", path.parent.name)
-    if folder.lower() in _SPLIT_FOLDERS or holds_many(folder):
-        raise ReidaugError(
-            f"{printable(path.parent.parent)}: names give no persons, and folders such as {folder} "
-            "are none; name the folder whose folders are persons, or give a --pattern"
-        )
+def _folder_reading(folder: Path, rule: NameRule) -> Reading:
+    check_person_folder(folder, rule.folders)
+    return Reading(unicodedata.normalize("NFC", folder.name), "1")
 
 
 def _check_agreement(found: ImageFolder, readings: Sequence[Reading | None]) -> None:
@@ -186,25 +145,4 @@ def plain(text: str) -> str:
 
 def left_out_lines(folder: Path, files: SplitFiles, rule: NameRule) -> tuple[str, ...]:
     """Write a line for every image of a split that is left out, junk excepted."""
-    if isinstance(rule, Layout):
-        why = f"its place or name is not as in {rule.example}, --layout {rule.name}"
-    else:
-        why = f"the name does not match {rule.pattern}"
-    return (*(f"{folder / name}: {why}" for name in files.unmatched), *files.unusable)
-
-
-def names_advice(rule: NameRule, names: Sequence[str]) -> str:
-    """Advise how names that a rule does not read can be read; empty where there are none."""
-    if not names:
-        return ""
-    if isinstance(rule, Layout):
-        others = [name for name in LAYOUTS if name != rule.name]
-        return f"other layouts are {', '.join(others)}; a --pattern reads any names"
-    return pattern_advice(names)
-
-
-def names_expected(rule: NameRule) -> str:
-    """Say what names a rule reads."""
-    if isinstance(rule, Layout):
-        return f"paths are like {rule.example}, --layout {rule.name}"
-    return f"names are like 0002_c1s1_000451_03.jpg, pattern {rule.pattern}"
+    return (*(f"{folder / name}: {rule.unlike}" for name in files.unmatched), *files.unusable)

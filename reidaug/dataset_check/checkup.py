@@ -103,7 +103,7 @@ def check_dataset(
     """
     place, is_root = find_crops(root, pattern=pattern, layout=layout)
     root, listed = place.folder, is_root and place.listed
-    layout = place.layout.name if place.layout else None
+    layout = place.rule.name
     findings = []
     if is_root:
         splits = {name: list_split(place, name) for name in SPLITS}
@@ -120,8 +120,8 @@ def check_dataset(
     findings += identity_findings(
         splits,
         listed=listed,
-        nobody=place.nobody,
-        market=not listed and layout in (None, MARKET),
+        nobody=place.rule.nobody,
+        market=not listed and layout in ("", MARKET),
     )
     advance = announce(sum(len(listing.people) for listing in splits.values()))
     images = {}
@@ -146,9 +146,9 @@ def check_dataset(
             train, root, keypoints=keypoints, masks=masks, allow_left_out=allow_left_out
         )
     present = [listing for listing in splits.values() if not listing.missing]
-    counts = {listing.split: count(listing, nobody=place.nobody) for listing in present}
+    counts = {listing.split: count(listing, nobody=place.rule.nobody) for listing in present}
     examples = next((listing.examples for listing in present if listing.examples), ())
-    return Checkup(root, listed, counts, ranked(findings), examples, layout or "")
+    return Checkup(root, listed, counts, ranked(findings), examples, layout)
 
 
 def _damage(root: Path) -> Iterator[Finding]:

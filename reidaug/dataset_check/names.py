@@ -3,13 +3,11 @@
 from pathlib import Path
 from typing import NamedTuple
 
-from reidaug.data.crop_names import PATTERN
 from reidaug.data.dataset_roots import DatasetRoot
 from reidaug.data.image_folders import MOST_LEFT_OUT, list_images
-from reidaug.data.layouts import Layout
 from reidaug.data.listed_crops import read_lists
 from reidaug.data.market1501 import QUERY, TRAIN, Person, scan_split
-from reidaug.data.named_crops import NameRule, SplitFiles, names_advice, read_crops
+from reidaug.data.named_crops import NameRule, SplitFiles, read_crops
 from reidaug.dataset_check.findings import (
     AUGMENT,
     EVALUATION,
@@ -66,7 +64,7 @@ def list_split(place: DatasetRoot, split: str) -> Listing:
     try:
         if not place.listed:
             return Listing.of(split, scan_split(place, split))
-        found = read_lists(place.folder, split, layout=place.layout, allow_left_out=True)
+        found = read_lists(place.folder, split, rule=place.rule, allow_left_out=True)
     except UsageError:
         raise
     except (ReidaugError, OSError) as error:
@@ -83,8 +81,7 @@ def list_crops(folder: Path, rule: NameRule) -> Listing:
         raise
     except ReidaugError as error:
         return Listing(TRAIN, missing=str(error))
-    own = isinstance(rule, Layout) or rule.pattern != PATTERN
-    if own or listing.people or listing.junk:
+    if not rule.falls_back or listing.people or listing.junk:
         return listing
     people = tuple(Person(path, count, 1) for count, path in enumerate(found.images, 1))
     return listing._replace(people=people, numbered=bool(people))
@@ -131,9 +128,7 @@ def name_findings(
 
 def _left_out(listing: Listing, rule: NameRule, *, listed: bool, allowed: bool) -> list[Finding]:
     split, stops = listing.split, uses_of(listing.split)
-    correction = (
-        "correct these lines of the list" if listed else names_advice(rule, listing.unmatched)
-    )
+    correction = "correct these lines of the list" if listed else rule.advice(listing.unmatched)
     findings = []
     if listing.numbered:
         what = f"all {number(len(listing.unmatched), 'name')} give no person: each crop is its own"

@@ -81,7 +81,7 @@ def check_apart(
         root: The dataset, for messages.
         place: How it is read; lists of files number the people of each split separately.
     """
-    nobody = {DISTRACTOR} if place.nobody else set[int]()
+    nobody = {DISTRACTOR} if place.rule.nobody else set[int]()
     shared = {p.pid for p in train} & {p.pid for p in test} - nobody
     if shared and not place.listed:
         first = next(person for person in test if person.pid in shared)

@@ -9,7 +9,7 @@ from reidaug.data.dataset_roots import find_dataset
 from reidaug.data.image_folders import list_images
 from reidaug.data.loose_crops import read_people
 from reidaug.data.market1501 import GALLERY, QUERY, Person
-from reidaug.data.named_crops import crop_readings, read_crops, shown_name
+from reidaug.data.named_crops import read_crops, shown_name
 from reidaug.errors import ReidaugError
 from reidaug.experiments.experiment_data import ExperimentData, read_test, subset
 from reidaug.experiments.finetune_config import FinetuneRecipe, read_data
@@ -88,11 +88,10 @@ def unknown_queries(
     """
     place = find_dataset(root, pattern=pattern, layout=layout)
     folder = place.split(QUERY)
-    tracks = place.layout is not None and place.layout.tracks is not None
-    if place.listed or tracks or not folder.is_dir():
+    if place.listed or place.rule.tracks is not None or not folder.is_dir():
         return (), True
     found = list_images(folder)
-    files, readings = read_crops(found, place.rule), crop_readings(found, place.rule)
+    files, readings = read_crops(found, place.rule), place.rule.readings(found)
     known, nobody = {person.path for person in files.people}, set(files.unmatched)
     unknown = []
     for path, reading in zip(found.images, readings, strict=True):

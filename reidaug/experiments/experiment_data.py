@@ -159,7 +159,7 @@ def read_extra_crops(
     dataset = _good_crops(root, options)
     check_written(dataset.root)
     place = find_crops(options.dataset, pattern=options.pattern, layout=options.layout).place
-    if dataset.layout and (place.layout is None or place.layout.name != dataset.layout):
+    if dataset.layout and place.rule.name != dataset.layout:
         raise UsageError(
             f"{root}: arm {arm} is in the layout {dataset.layout}, in which {options.dataset} is "
             f"not read; set layout: {dataset.layout}, or make warps of it as it is read"

@@ -8,11 +8,10 @@ from typing import NamedTuple
 from reidaug.data.image_folders import ImageFolder, check_left_out, list_images
 from reidaug.data.images import mask_path
 from reidaug.data.keypoints import fits_patn, write_patn
-from reidaug.data.layouts import Layout
 from reidaug.data.listed_crops import read_lists
 from reidaug.data.loose_crops import crops_in, find_crops
 from reidaug.data.market1501 import GALLERY, QUERY, SPLITS, TRAIN, reading_line
-from reidaug.data.named_crops import NameRule, left_out_lines, names_advice, read_crops
+from reidaug.data.named_crops import NameRule, left_out_lines, read_crops
 from reidaug.errors import ReidaugError, UsageError, require_extra
 from reidaug.files import write_atomically
 from reidaug.geometry.pose import Pose
@@ -91,12 +90,11 @@ def crops_of(
         if name not in SPLITS:
             raise UsageError(f"--splits {name}: there are train, query and gallery")
     place, is_root = find_crops(dataset, pattern=pattern, layout=layout, one_split=True)
-    own = pattern is not None or place.layout is not None
     if not is_root:
-        return _list(place.folder, crops_in(place.folder), place.rule, allow_left_out, own=own)
+        return _list(place.folder, crops_in(place.folder), place.rule, allow_left_out)
     if place.listed:  # MSMT17
         lists = [
-            read_lists(place.folder, name, layout=place.layout, allow_left_out=allow_left_out)
+            read_lists(place.folder, name, rule=place.rule, allow_left_out=allow_left_out)
             for name in names
         ]
         left_out = tuple(line for part in lists for line in part.left_out)
@@ -106,7 +104,7 @@ def crops_of(
         images = list_images(folder) if folder.is_dir() else None
         if images is None or not images.images:
             raise ReidaugError(f"{folder}: no folder with images; leave it out of --splits")
-        parts.append(_list(folder, images, place.rule, allow_left_out, own=own))
+        parts.append(_list(folder, images, place.rule, allow_left_out))
     return CropList(
         [path for part in parts for path in part.crops],
         tuple(line for part in parts for line in part.left_out),
@@ -114,21 +112,17 @@ def crops_of(
     )
 
 
-def _list(
-    folder: Path, found: ImageFolder, rule: NameRule, allow_left_out: bool, *, own: bool
-) -> CropList:
-    """List the crops of one folder; ``own``: only those whose names the rule reads count."""
+def _list(folder: Path, found: ImageFolder, rule: NameRule, allow_left_out: bool) -> CropList:
+    """List the crops of one folder; names that a pattern or layout of the user's reads count."""
     crops, left_out, advice = list(found.images), found.unusable, ""
-    if own:
+    if not rule.falls_back:
         files = read_crops(found, rule)
         left_out = left_out_lines(folder, files, rule)
         unmatched = {folder / name for name in files.unmatched}
         crops = [path for path in crops if path not in unmatched]
-        advice = names_advice(rule, files.unmatched)
+        advice = rule.advice(files.unmatched)
         if files.examples:
-            progress_line(
-                reading_line(rule.name if isinstance(rule, Layout) else "", files.examples)
-            )
+            progress_line(reading_line(rule.name, files.examples))
     total = len(crops) + len(left_out)
     check_left_out(folder, left_out, total, allowed=allow_left_out and bool(crops), advice=advice)
     return CropList(crops, left_out, found.shares_names)

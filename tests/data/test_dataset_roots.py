@@ -40,10 +40,10 @@ def test_a_dataset_is_found_below_its_usual_folders(tmp_path: Path) -> None:
         root, root / "train", root / "query",
     )  # fmt: skip
     assert recognise(tmp_path) == LAYOUTS["ltcc"]
-    assert not place.nobody and not place.listed
+    assert not place.rule.nobody and not place.listed
     assert find_dataset(layout_root(tmp_path / "m", "msmt17")).listed
 
 
 def test_a_pattern_is_no_layout(tmp_path: Path) -> None:
     root = layout_root(tmp_path / "root", "ltcc")
-    assert find_dataset(root, pattern=r"^(?P<pid>\d+)").layout is None
+    assert find_dataset(root, pattern=r"^(?P<pid>\d+)").rule.name == ""

@@ -12,12 +12,12 @@ def test_validation_crops_are_training_crops_where_asked_for(tmp_path: Path) -> 
     root = layout_root(tmp_path / "root", "msmt17-val")
     without = read_lists(root, TRAIN)
     assert [person.place for person in without.people] == [""] * 5
-    found = read_lists(root, TRAIN, layout=LAYOUTS["msmt17-val"])
+    found = read_lists(root, TRAIN, rule=LAYOUTS["msmt17-val"])
     assert len(found.people) == 6
     assert found.people[-1].place == "0003/0003_001_03_0303morning_0008_0.jpg"
     (root / "list_val.txt").unlink()
     with pytest.raises(ReidaugError, match="list_val"):
-        read_lists(root, TRAIN, layout=LAYOUTS["msmt17-val"])
+        read_lists(root, TRAIN, rule=LAYOUTS["msmt17-val"])
 
 
 @pytest.mark.parametrize("name", ["../0001_001_01_x.jpg", "/tmp/0001_001_01_x.jpg"])
@@ -26,13 +26,13 @@ def test_a_place_outside_of_the_folder_is_none(tmp_path: Path, name: str) -> Non
     (root / "0001_001_01_x.jpg").touch()
     text = (root / "list_train.txt").read_text()
     (root / "list_train.txt").write_text(f"{name} 1\n{text}")
-    found = read_lists(root, TRAIN, layout=LAYOUTS["msmt17"], allow_left_out=True)
+    found = read_lists(root, TRAIN, rule=LAYOUTS["msmt17"], allow_left_out=True)
     assert len(found.people) == 5 and len(found.left_out) == 1
 
 
 def test_what_is_written_is_read_back(tmp_path: Path) -> None:
     root = layout_root(tmp_path / "root", "msmt17")
-    before = read_lists(root, TRAIN, layout=LAYOUTS["msmt17"])
+    before = read_lists(root, TRAIN, rule=LAYOUTS["msmt17"])
     lines = list_lines({person.place: person.pid for person in before.people})
     (root / "list_train.txt").write_text(lines)
-    assert read_lists(root, TRAIN, layout=LAYOUTS["msmt17"]) == before
+    assert read_lists(root, TRAIN, rule=LAYOUTS["msmt17"]) == before

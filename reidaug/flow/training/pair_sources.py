@@ -19,7 +19,7 @@ from reidaug.data.images import read_image, read_mask, resize_mask
 from reidaug.data.pairs import PairDataset, PosePair, flow_name, read_flow
 from reidaug.errors import ReidaugError, UsageError
 from reidaug.files import summarise_left_out
-from reidaug.flow.training.recipe import PairsRecipe
+from reidaug.flow.training.recipe import PairsRecipe, TrainFlow
 from reidaug.geometry.flow import Size
 from reidaug.machine import cores
 from reidaug.runs import counter, notice
@@ -143,6 +143,19 @@ def masked_pairs(
             "pose, or leave all backgrounds as they are by background: image"
         )
     return None if masks is None or without else MaskedPairs(PairDataset(pairs, size=size), masks)
+
+
+def trained_pairs(recipe: TrainFlow, pairs: PairList) -> MaskedPairs | PairDataset:
+    """Read pairs as a training needs them: flows for the task ``exact`` alone.
+
+    Raises:
+        ReidaugError: Some masks are missing, and the background is ``grey``.
+    """
+    if "exact" not in recipe.tasks:
+        pairs = pairs._replace(flows=None)
+    grey = recipe.background == "grey"
+    masked = masked_pairs(pairs, recipe.size, background="grey") if grey else None
+    return PairDataset(pairs, size=recipe.size) if masked is None else masked
 
 
 def _without_masks(pairs: PairList, masks: Path | None, without: Sequence[str]) -> str:

@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader
 
 from reidaug.children import end_worker_with_parent
 from reidaug.data.deepfashion import PairList
-from reidaug.data.pairs import PairDataset, PosePair, collate
+from reidaug.data.pairs import PosePair, collate
 from reidaug.errors import ReidaugError, UsageError
 from reidaug.finite import LAST_GOOD, NotFiniteError, first_not_finite, keep_last_good
 from reidaug.flow.checkpoint import is_whole, load_checkpoint, save_checkpoint
@@ -27,8 +27,8 @@ from reidaug.flow.training.pair_sources import (
     Splits,
     check_flows,
     check_readable,
-    masked_pairs,
     read_splits,
+    trained_pairs,
 )
 from reidaug.flow.training.recipe import TrainFlow, resolved
 from reidaug.flow.training.trainer import FlowTrainer
@@ -207,10 +207,7 @@ def _stopped(
 
 
 def _loader(trainer: FlowTrainer, pairs: PairList) -> DataLoader[PosePair]:
-    recipe = trainer.recipe
-    grey = recipe.background == "grey"
-    masked = masked_pairs(pairs, recipe.size, background="grey") if grey else None
-    dataset = PairDataset(pairs, size=recipe.size) if masked is None else masked
+    recipe, dataset = trainer.recipe, trained_pairs(trainer.recipe, pairs)
     batches = PairBatches(
         len(dataset),
         recipe.batch,

@@ -19,6 +19,7 @@ from reidaug.flow.training.pair_sources import (
     masked_pairs,
     people_of,
     read_splits,
+    trained_pairs,
 )
 from reidaug.flow.training.train import train
 
@@ -106,3 +107,14 @@ def test_each_image_is_cut_by_its_own_mask(people: Path, tmp_path: Path) -> None
     assert torch.equal(batch.input()[0], grey[0].source)
     assert torch.equal(batch.pairs.source[0], plain.source)
     assert torch.equal(batch.pairs.target[0], plain.target)
+
+
+def test_flows_are_read_for_a_task_that_needs_them_alone(people: Path) -> None:
+    pairs = read_deepfashion(people, "train")
+    with_flow, without = (
+        trained_pairs(train_recipe(people, cycle=cycle), pairs)[0]
+        for cycle in (["affine", "exact+reconstruction"], ["affine", "reconstruction"])
+    )
+    assert with_flow.flow is not None
+    assert without.flow is without.visible is None
+    assert torch.equal(with_flow.source, without.source)

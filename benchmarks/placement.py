@@ -1,0 +1,119 @@
+"""Masks and joints of photographs on their crops: the room that the tests of their place leave.
+
+    python benchmarks/placement.py --market ROOT --keypoints FILE --masks FOLDER
+
+ROOT is Market-1501, FILE and FOLDER what `reidaug pose` made of its training crops. Tune people.
+Of masks: the share of a person's visible joints that the own mask covers, and that of somebody
+else does; and by how much more the own one does, in the mean of many draws of as few crops as
+`reidaug.augment.mask_placement` compares. The same for masks that are all somebody else's, which it
+must refuse. Of joints: where the middle of a person is, as a share of the crop, and how much of it
+a person spans, for `reidaug.data.joint_placement`. The result is benchmarks/results/placement.json.
+"""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from photograph_crops import NEEDED
+from provenance import write_result
+
+from reidaug.augment.inputs import Source, join_poses
+from reidaug.augment.mask_placement import MANY
+from reidaug.augment.pose_pool import covered
+from reidaug.data.images import image_size, mask_path, read_mask
+from reidaug.data.joint_placement import outside_share
+from reidaug.data.market1501 import TRAIN, read_market1501
+from reidaug.data.people_split import split_people
+from reidaug.geometry.pose import Pose, stack
+
+SHARES = (0.01, 0.05, 0.5, 0.95, 0.99)  # of the crops, below which a figure is
+DRAWS, SEED = 10_000, 0
+Floats = NDArray[np.float64]
+
+
+def main() -> None:
+    """Measure, print, and write the result."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--market", type=Path)
+    parser.add_argument("--keypoints", type=Path)
+    parser.add_argument("--masks", type=Path)
+    options = parser.parse_args()
+    if options.market is None or options.keypoints is None or options.masks is None:
+        print(NEEDED)
+        return
+    sources = people_of(options.market, options.keypoints, options.masks)
+    found = {"crops": len(sources), "shares": SHARES, "compared": MANY, "draws": DRAWS}
+    found |= {"masks": of_masks(sources, options.masks), "joints": of_joints(sources)}
+    print(found)
+    write_result("placement", "python benchmarks/placement.py", **found)
+
+
+def people_of(market: Path, keypoints: Path, masks: Path) -> list[Source]:
+    """List the crops of tune people that have joints and a mask, in an order drawn by the seed."""
+    dataset = read_market1501(market, splits=(TRAIN,))
+    split = split_people(dataset.train, "tune")
+    people = {*split.query, *split.gallery}
+    known = [
+        source
+        for source in join_poses(dataset, keypoints)[0]
+        if source.person in people and mask_path(masks, source.person.key).exists()
+    ]
+    return [known[k] for k in np.random.default_rng(SEED).permutation(len(known)).tolist()]
+
+
+def of_masks(sources: Sequence[Source], masks: Path) -> dict[str, Any]:
+    """Compare the joints of each person with the own mask and with those of the next two."""
+    poses = [source.pose for source in sources]
+    read = [read_mask(mask_path(masks, source.person.key)) for source in sources]
+    own, other, third = (
+        np.array([covered(p, read[(k + away) % len(read)]) for k, p in enumerate(poses)])
+        for away in range(3)
+    )
+    return {
+        "covered_by_own": below(own),
+        "covered_by_others": below(other),
+        "own_over_others": drawn(own - other),
+        "others_over_others": drawn(other - third),
+    }
+
+
+def of_joints(sources: Sequence[Source]) -> dict[str, Any]:
+    """Measure where people are on their crops, from their visible joints."""
+    poses = stack([source.pose for source in sources])
+    sizes = torch.tensor([image_size(source.person.path) for source in sources]).float()
+    seen, end = poses.visible[..., None], torch.tensor(torch.inf)
+    low, high = (
+        torch.where(seen, poses.xy, end).amin(1),
+        torch.where(seen, poses.xy, -end).amax(1),
+    )
+    middle, span = (low + high + 1) / 2 / sizes.flip(-1), (high - low) / sizes.flip(-1)
+    return {
+        "outside": round(outside_share(Pose(poses.xy, poses.visible), sizes), 4),
+        "middle_across": below(middle[:, 0].double().numpy()),
+        "middle_down": below(middle[:, 1].double().numpy()),
+        "span": below(span.amax(1).double().numpy()),
+    }
+
+
+def below(values: Floats) -> list[float]:
+    """Find the values that `SHARES` of all are below."""
+    return [round(float(value), 3) for value in np.quantile(values, SHARES)]
+
+
+def drawn(gains: Floats) -> dict[str, float]:
+    """Draw crops many times: the mean gain of all, and the least and greatest mean of a draw."""
+    rng = np.random.default_rng(SEED)
+    means = gains[rng.integers(len(gains), size=(DRAWS, MANY))].mean(1)
+    return {
+        "mean": round(float(gains.mean()), 3),
+        "least": round(float(means.min()), 3),
+        "greatest": round(float(means.max()), 3),
+    }
+
+
+if __name__ == "__main__":
+    main()
