@@ -128,6 +128,8 @@ def trials(
                 if "done" in result:
                     break
                 yield request["command"], result["fault"], result
+            else:
+                raise SystemExit("the process of the trials ended; see above")
         process.stdin.close()
 
 

@@ -244,11 +244,15 @@ def _happened(fault: str, ended: Ended) -> bool:
 
 
 def _source(whole: Whole, draw: random.Random) -> Path:
-    """Draw one of the files that a command reads."""
+    return draw.choice(_sources(whole))
+
+
+def _sources(whole: Whole) -> list[Path]:
+    """List the files that a command reads; some read none."""
     files = [p for p in sorted(whole.folder.rglob("*")) if p.is_file() and not p.is_symlink()]
     own = (whole.out, whole.folder / "said", whole.folder / "changes")
     inputs = [p for p in files if not any(p == o or o in p.parents for o in own)]
-    return draw.choice([p for p in inputs if p.name != "recipe.yaml"])
+    return [p for p in inputs if p.name != "recipe.yaml"]
 
 
 def _early(whole: Whole, draw: random.Random) -> int:
@@ -297,7 +301,8 @@ def main() -> None:
             if name not in wholes and not missing:
                 wholes[name] = whole_run(name, place / name.replace(" ", "_"))
             for fault, count in request["faults"].items() if not missing else ():
-                for k in range(count):
+                alone = fault.startswith("source") and not _sources(wholes[name])
+                for k in range(0 if alone else count):
                     seed = f"{request['seed']} {name} {fault} {k}"
                     _say(trial(wholes[name], fault, seed))
             _say({"done": name, "missing": bool(missing)})
