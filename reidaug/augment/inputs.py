@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Bool, UInt8
 from torch import Tensor
 
+from reidaug.augment.limb_edges import doubtful_joints
 from reidaug.augment.mask_placement import Masked, check_masks
 from reidaug.augment.missing_poses import STAND_INS, PoseFrom, StandIns
 from reidaug.augment.options import AugmentOptions
@@ -34,6 +35,7 @@ from reidaug.perception.mirror_agreement import mirror_agreement
 from reidaug.perception.pose_estimator import PoseEstimator
 from reidaug.perception.pose_sums import check_crops
 from reidaug.perception.provenance import read_provenance
+from reidaug.runs import notice
 
 DAMAGED = "damaged file"
 SECOND = "found in a second try only"  # it agrees with the mirrored crop if that was the try
@@ -107,11 +109,20 @@ def read_inputs(
 def check_outlines(sources: Sequence[Source], masks: Path | None) -> None:
     """Test that masks are outlines of the people in images with poses of their own.
 
+    What the images' edges say against the joints is told: see `reidaug.augment.limb_edges`.
+
     Raises:
         ReidaugError: As of `reidaug.augment.mask_placement.check_masks`.
     """
+    check_masks(masks, with_own_poses(sources))
+    if doubt := doubtful_joints(with_own_poses(sources)):
+        notice(doubt)
+
+
+def with_own_poses(sources: Sequence[Source]) -> list[Masked]:
+    """List the images that have poses of their own."""
     found = (source for source in sources if source.pose_from not in STAND_INS)
-    check_masks(masks, [Masked(s.person.path, s.person.key, s.pose) for s in found])
+    return [Masked(s.person.path, s.person.key, s.pose) for s in found]
 
 
 def join_poses(dataset: ReIDDataset, keypoints: Path) -> tuple[tuple[Source, ...], tuple[str, ...]]:

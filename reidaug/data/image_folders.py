@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from reidaug.data.images import SUFFIXES, open_image
+from reidaug.data.plain_images import check_not_plain
 from reidaug.errors import ReidaugError
 from reidaug.files import check_regular
 
@@ -110,7 +111,7 @@ def check_left_out(
 def check_readable(where: Path, images: Sequence[Path], *, allowed: bool) -> tuple[str, ...]:
     """Check before the work that no more than `MOST_LEFT_OUT` of some images are no images.
 
-    Their pixels are not decoded: what is cut off in the middle is not noticed.
+    Pixels are not decoded, but for a few images: what is cut off in the middle is not noticed.
 
     Args:
         where: Folder of the images.
@@ -121,7 +122,7 @@ def check_readable(where: Path, images: Sequence[Path], *, allowed: bool) -> tup
         A line for each that is none.
 
     Raises:
-        ReidaugError: More are none, and it is not allowed.
+        ReidaugError: More are none, and it is not allowed, or most show one plain colour.
     """
     lines = list[str]()
     for path in images:
@@ -131,6 +132,7 @@ def check_readable(where: Path, images: Sequence[Path], *, allowed: bool) -> tup
         except ReidaugError as error:
             lines.append(str(error))
     check_left_out(where, lines, len(images), allowed=allowed)
+    check_not_plain(where, images)
     return tuple(lines)
 
 

@@ -204,7 +204,8 @@ def _single(entries: Iterable[Entry]) -> tuple[list[Entry], int]:
                 first[name] = where, found
             continue
         before, other = first[name]
-        if np.array_equal(*(np.where(one[:, 2:] > 0, one, 0) for one in (found, other))):
+        now, then = (np.where(one[:, 2:] > 0, one, 0) for one in (found, other))
+        if np.array_equal(now, then):
             repeated += 1
         else:
             torn.setdefault(name, f"{before} and {where.rpartition('/')[2]}: {name}")

@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from reidaug.augment.background import BACKGROUNDS
-from reidaug.augment.inputs import check_outlines, join_most
+from reidaug.augment.inputs import join_most, with_own_poses
+from reidaug.augment.limb_edges import doubtful_joints
+from reidaug.augment.mask_placement import check_masks
 from reidaug.augment.options import KEYPOINTS, AugmentOptions
 from reidaug.augment.outlines import check_mask_names
 from reidaug.augment.output_folder import check_warp_names
@@ -16,6 +18,7 @@ from reidaug.perception.dataset_poses import check_names
 from reidaug.perception.mask_folders import check_mask_folder
 from reidaug.perception.pose_sums import check_finished, check_poses
 
+_LOOK = "look at the joints of a few images; with masks of the same images more is known"
 _MEND = "mend this, and check again"
 
 
@@ -36,6 +39,7 @@ def augment_findings(
         masks: Their folder of masks, or None.
         allow_left_out: Whether more than a tenth of the images may be left out.
     """
+    doubt, findings = "", list[Finding]()
     try:
         check_warp_names(people, root, allow_left_out=allow_left_out)
         check_readable(root, [person.path for person in people], allowed=allow_left_out)
@@ -48,15 +52,18 @@ def augment_findings(
             joined = join_most(ReIDDataset(root, tuple(people), (), ()), keypoints)
             used = [source.person.path for source in joined.sources]
             check_mask_folder(masks, used, keypoints=keypoints)
-            check_outlines(joined.sources, masks)
+            check_masks(masks, with_own_poses(joined.sources))
+            doubt = doubtful_joints(with_own_poses(joined.sources))
         check_mask_names(used, masks)
     except ReidaugError as error:
         what, _, advice = str(error).rpartition("; ")
         return [
             Finding.problem(TRAIN, what or advice, advice if what else _MEND, Tally(), (AUGMENT,))
         ]
+    if doubt and keypoints is not None:
+        findings.append(Finding.advise(keypoints.name, doubt, _LOOK, Tally()))
     background = AugmentOptions().background
     if BACKGROUNDS[background].needs_pool and len({person.pid for person in people}) < 2:
         what = f"only one person, and augment's --background {background} takes others' grounds"
-        return [Finding.advise(TRAIN, what, "augment with --background grey", Tally())]
-    return []
+        findings.append(Finding.advise(TRAIN, what, "augment with --background grey", Tally()))
+    return findings

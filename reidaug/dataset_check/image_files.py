@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from reidaug.data.images import JPEG, is_turned, open_image, pixel_digest, read_mask, upright_rgb
+from reidaug.data.plain_images import FEW, SAMPLED, is_plain
 from reidaug.dataset_check.findings import Finding, Tally, number
 from reidaug.dataset_check.names import uses_of
 from reidaug.errors import ReidaugError
@@ -20,9 +21,7 @@ AT_ONCE = 128  # files of one task
 TINY = 32  # rows; below, joints are a pixel or two apart
 LARGE = 2**20  # pixels
 ASPECTS = (1.0, 4.5)  # least and greatest height over width of a standing person
-SAMPLED = 256  # rows and columns sampled for colour
 GREY_WITHIN = 6  # greatest difference of the channels of a grey image after JPEG, in bytes
-FLAT_WITHIN = 4  # greatest range of a channel of an empty image, in bytes
 LEAST_PERSON = 0.02  # least share of an image that a person's mask covers
 
 # What is found and advised for each mark: of how a file is stored, and of what spoils an image.
@@ -176,7 +175,7 @@ def _shape_marks(width: int, height: int) -> Iterator[str]:
 def _colour_marks(image: Image.Image) -> Iterator[str]:
     step = max(1, *(side // SAMPLED for side in image.size))
     pixels = np.asarray(image)[::step, ::step].astype(np.int16)
-    if int((pixels.max((0, 1)) - pixels.min((0, 1))).max()) <= FLAT_WITHIN:
+    if is_plain(image):
         yield "flat"
     elif int((pixels.max(-1) - pixels.min(-1)).max()) <= GREY_WITHIN:
         yield "grey"
@@ -208,8 +207,12 @@ def image_findings(split: str, images: ImageSummary, total: int) -> list[Finding
     for marks, report in ((_SPOILT, Finding.advise), (_STORED, Finding.remark)):
         for mark, (says, advice) in marks.items():
             tally = images.marks.get(mark)
-            if tally is not None:
-                what = f"{tally.count:,} of {number(total, 'image')} {says}"
+            if tally is None:
+                continue
+            what = f"{tally.count:,} of {number(total, 'image')} {says}"
+            if mark == "flat" and total >= FEW and 2 * tally.count > total:
+                findings.append(Finding.problem(split, what, advice, tally, uses_of(split)))
+            else:
                 findings.append(report(split, what, advice, tally))
     return findings + _size_findings(split, images)
 

@@ -16,6 +16,7 @@ from reidaug.data.crop_names import JUNK, warp_source
 from reidaug.data.dataset_roots import DatasetRoot
 from reidaug.data.images import open_image, pixel_digest, read_image, read_mask, upright_rgb
 from reidaug.data.market1501 import Person
+from reidaug.data.plain_images import check_not_plain
 from reidaug.dataset_check.identities import DISTRACTOR
 from reidaug.dataset_check.retrieval import (
     Copies,
@@ -109,11 +110,12 @@ def check_images(
         masks: Person masks.
 
     Raises:
-        ReidaugError: A file cannot be read, or more than a hundredth of the queries are copies of
-            their matches, or of query and gallery crops of training crops.
+        ReidaugError: A file cannot be read, most images of a part show one plain colour, or more
+            than a hundredth of the queries are copies of their matches, or of query and gallery
+            crops of training crops.
     """
     searched = list(dict.fromkeys(person.path for person in (*query, *gallery, *train)))
-    known = set(searched)
+    known, others = set(searched), tuple(others)
     rest = list(dict.fromkeys(p.path for part in others for p in part if p.path not in known))
     errors: list[str] = []
     total = len(searched) + len(rest) + len(masks)
@@ -140,6 +142,9 @@ def check_images(
             f"{len(errors)} of {total} images cannot be read: {'; '.join(errors[:3])}"
             f"{' ...' if len(errors) > 3 else ''}; replace or remove them"
         )
+    for part in (query, gallery, train, *others):
+        if part:
+            check_not_plain(part[0].path.parent, [person.path for person in part])
     _check_copies(query, gallery, train, digests)
 
 

@@ -23,7 +23,7 @@ from reidaug.data.market1501 import (
 from reidaug.errors import ReidaugError, UsageError
 from reidaug.experiments.arms import Arm, ExperimentOptions
 from reidaug.experiments.beforehand import check_images, check_retrieval, check_sources
-from reidaug.experiments.warp_quality import MANIFEST, has_quality, read_quality
+from reidaug.experiments.warp_quality import MANIFEST, good_crops, has_quality
 from reidaug.files import summarise_left_out
 from reidaug.runs import notice
 
@@ -315,8 +315,7 @@ def _good_crops(root: Path, options: ExperimentOptions) -> ReIDDataset:
     experiment's dataset.
     """
     root = find_folder(root)
-    table, min_quality = root / MANIFEST, options.min_quality
-    own = table.is_file()
+    min_quality, own = options.min_quality, (root / MANIFEST).is_file()
     dataset = read_people(
         root,
         pattern=None if own else options.pattern,
@@ -325,8 +324,5 @@ def _good_crops(root: Path, options: ExperimentOptions) -> ReIDDataset:
     )
     if not min_quality or not has_quality(root, dataset.train):
         return dataset
-    good = {name for name, quality in read_quality(root).items() if quality >= min_quality}
-    crops = tuple(person for person in dataset.train if person.file in good)
-    if not crops:
-        raise ReidaugError(f"{table}: no warp has a quality of {min_quality} or more")
+    crops = good_crops(root, dataset.train, min_quality, allow_left_out=options.allow_left_out)
     return dataset._replace(train=crops)

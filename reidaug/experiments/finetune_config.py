@@ -12,6 +12,7 @@ from reidaug.checksums import check_file
 from reidaug.data.dataset_roots import find_dataset
 from reidaug.data.market1501 import Person
 from reidaug.errors import UsageError
+from reidaug.experiments.arm_slips import tell_shapes, tell_slips
 from reidaug.experiments.arms import Arm, ExperimentOptions, LayoutName, Side
 from reidaug.experiments.beforehand import check_apart, check_compared, check_grounds
 from reidaug.experiments.experiment_data import (
@@ -187,10 +188,12 @@ def check_recipe_crops(
     if training:
         check_compared(recipe)
         check_grounds(recipe)
+        tell_slips(recipe)
         if recipe.test_dataset is None and recipe.evaluate_on == "test":
             place = find_dataset(recipe.dataset, pattern=recipe.pattern, layout=recipe.layout)
             test = (*data.query, *data.gallery)
             check_apart(data.train, test, root=recipe.dataset, place=place)
+    tell_shapes(recipe.size, data.train if training else data.gallery, data.extra)
     check_crops(
         data,
         *others,

@@ -14,7 +14,7 @@ from reidaug.augment.options import AugmentOptions
 from reidaug.augment.warp_manifest import MANIFEST
 from reidaug.data.manifest import read_manifest
 from reidaug.data.market1501 import TRAIN, Person
-from reidaug.errors import UsageError, require_extra
+from reidaug.errors import ReidaugError, UsageError, require_extra
 from reidaug.flow.builtin import OWN_POSE, SHIPPED, named_flow
 from reidaug.recipes import resolve
 from reidaug.reid.evaluation.averaging import average_features
@@ -189,12 +189,19 @@ def link_crops(people: Sequence[Person], folder: Path) -> Path:
     """Link crops into a folder under their numbers: names of two folders may be the same.
 
     Links to what is no crop any more are removed.
+
+    Raises:
+        ReidaugError: Something else is there.
     """
     folder.mkdir(parents=True, exist_ok=True)
     links = {f"{k:08d}{p.path.suffix}": p.path.resolve() for k, p in enumerate(people)}
     for link in folder.iterdir():
         if link.is_symlink() and link.readlink() != links.get(link.name):
             link.unlink()
+        elif not link.is_symlink():
+            raise ReidaugError(
+                f"{link}: is no link to a crop, as all in this folder are; remove it"
+            )
     for name, path in links.items():
         if not (folder / name).is_symlink():
             (folder / name).symlink_to(path)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from reidaug.data.crop_names import warp_source
+from reidaug.data.image_folders import check_left_out
 from reidaug.data.loose_crops import find_folder
 from reidaug.data.manifest import read_manifest
 from reidaug.data.market1501 import TRAIN, Person
@@ -13,12 +14,48 @@ from reidaug.runs import notice, stored_recipe
 MANIFEST = "manifest.parquet"
 QUALITIES = {"file": str, "quality": float}
 """Columns of a manifest that tell the quality of warps."""
+_AGAIN = "run `reidaug augment` again as it was"
 
 
 def read_quality(root: Path) -> dict[str, float]:
-    """Read the quality in [0, 1] of a root's warps by `Person.file`; `ReidaugError` without it."""
-    rows = read_manifest(root / MANIFEST, QUALITIES)
-    return {row["file"].removeprefix(f"{TRAIN}/"): row["quality"] for row in rows}
+    """Read the quality in [0, 1] of a root's warps by `Person.file`.
+
+    Raises:
+        ReidaugError: There is no such table, or it gives a warp none in [0, 1], or two.
+    """
+    table, known = root / MANIFEST, dict[str, float]()
+    for row in read_manifest(table, QUALITIES):
+        name, quality = row["file"].removeprefix(f"{TRAIN}/"), row["quality"]
+        if not 0 <= quality <= 1:
+            raise ReidaugError(
+                f"{table}: {name} has a quality of {quality:g}, and all are from 0 to 1; {_AGAIN}"
+            )
+        if known.setdefault(name, quality) != quality:
+            raise ReidaugError(
+                f"{table}: {name} is there twice, of quality {known[name]:g} and {quality:g}; "
+                f"{_AGAIN}"
+            )
+    return known
+
+
+def good_crops(
+    root: Path, crops: Sequence[Person], least: float, *, allow_left_out: bool
+) -> tuple[Person, ...]:
+    """Choose the crops of a root that are no warps, or of a quality from ``least`` on.
+
+    Raises:
+        ReidaugError: The manifest is damaged, no warp is so good, or the manifest does not list
+            more than a tenth of the warps, and ``allow_left_out`` is not said.
+    """
+    table, known, warps = root / MANIFEST, read_quality(root), _warps(crops)
+    lines = [f"{p.path}: not in {MANIFEST}" for p in warps if p.file not in known]
+    if not any(known.get(person.file, -1.0) >= least for person in warps):
+        raise ReidaugError(f"{table}: no warp has a quality of {least} or more")
+    check_left_out(root, lines, len(warps), allowed=allow_left_out, advice=_AGAIN)
+    if lines:
+        notice(f"{table}: does not list {len(lines):,} of {len(warps):,} warps, left out")
+    bad = {p.path for p in warps if not known.get(p.file, -1.0) >= least}
+    return tuple(person for person in crops if person.path not in bad)
 
 
 def has_quality(root: Path, crops: Sequence[Person]) -> bool:
@@ -33,7 +70,7 @@ def has_quality(root: Path, crops: Sequence[Person]) -> bool:
     if warps := _warps(crops):
         raise ReidaugError(
             f"{table}: no such table, and the quality of {len(warps):,} warps is asked for; "
-            "run `reidaug augment` again as it was"
+            f"{_AGAIN}"
         )
     return False
 

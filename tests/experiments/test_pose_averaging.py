@@ -14,7 +14,7 @@ from torch.nn.functional import normalize
 from reidaug.augment.warp_manifest import MANIFEST
 from reidaug.data.images import read_image
 from reidaug.data.market1501 import GALLERY, TRAIN, Person, read_market1501
-from reidaug.errors import UsageError
+from reidaug.errors import ReidaugError, UsageError
 from reidaug.experiments.pose_averaging import (
     Averaging,
     average_with_warps,
@@ -75,6 +75,10 @@ def test_links_follow_their_crops(tmp_path):
     } == kept
     link_crops((people[0], people[3]), folder)
     assert [path.read_text() for path in sorted(folder.iterdir())] == ["0", "3"]
+    (folder / "00000001.jpg").unlink()
+    (folder / "00000001.jpg").write_bytes(b"a crop of somebody else")
+    with pytest.raises(ReidaugError, match=r"00000001.jpg: is no link to a crop"):
+        link_crops((people[0], people[3]), folder)
 
 
 def test_the_own_pose_is_one_more_pass_or_one_a_ground():
