@@ -272,7 +272,13 @@ def test_learning_rates_drop():
 
 
 def test_every_network_is_trained_at_its_own_rate():
-    rates = {"encoder": 1e-1, "heads": 3.0, "generator": 1e-2, "discriminator": 1e-3, "domain": 1e-4}
+    rates = {
+        "encoder": 1e-1,
+        "heads": 3.0,
+        "generator": 1e-2,
+        "discriminator": 1e-3,
+        "domain": 1e-4,
+    }
     whole = trainer("warmup", rates={**rates, "decay": 1e-5})
     groups = {name: one.param_groups for name, one in whole.optimisers.items()}
     network = whole.network
