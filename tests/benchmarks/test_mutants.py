@@ -79,7 +79,7 @@ def changed(after: str, before: str = "other - one") -> Mutant:
 
 def test_neighbouring_arguments_change_places_where_they_differ() -> None:
     assert list(swapped_arguments(MODULE)) == [MODULE.replace("less(a, b)", "less(b, a)")]
-    wide = 'f("ä", x.y, z, 1)\nmax(x, z)\ntorch.minimum(x, z)\n'
+    wide = 'f("ä", x.y, z, 1)\nmax(x, z)\ntorch.minimum(x, z)\nisinstance(x, z)\n'
     assert list(swapped_arguments(wide)) == [wide.replace("x.y, z", "z, x.y")]
 
 
