@@ -34,7 +34,8 @@ test: check
 test-all: check
 	$(BIN)/python -m pytest -n 2 -m 'not gpu'
 
-# How many small faults the tests notice, in a sample of each room; hours, one process.
+# How many small faults the tests notice, in a sample of each room; one process. Reasons of survivors:
+# benchmarks/mutant_reasons.yaml.
 mutants: setup
 	$(BIN)/python benchmarks/mutants.py
 

@@ -101,10 +101,11 @@ _KEEPING = {f"reidaug/{room}/{name}.py" for room in KEEPING for name in KEEPING[
 _COMMANDS = "reidaug.commands"
 RUN: Mapping[str, tuple[Key, ...]] = {
     "crops_at_once": ((f"{_COMMANDS}.augment", "*"),),
+    "mutants": (("mutant_trials", "*"),),
     "photographs": ((f"{_COMMANDS}.augment", "*"),),
     "play_latency": ((f"{_COMMANDS}.play", "*"),),
 }
-"""Commands that a script runs as processes."""
+"""Commands and scripts that a script runs as processes."""
 WHOLE = ("mutants", "reliability")
 """Scripts that measure all of their rooms."""
 HIDDEN: Mapping[str, tuple[Key, ...]] = {

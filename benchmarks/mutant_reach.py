@@ -43,7 +43,7 @@ class Tracer:
     def stop(self) -> None:
         """Trace no more."""
         sys.settrace(None)
-        threading.settrace(None)  # type: ignore[arg-type]
+        threading.settrace(None)
 
     def functions(self, seen: Mapping[int, CodeType]) -> set[tuple[str, str]]:
         """List modules, below the folder, and names of functions."""

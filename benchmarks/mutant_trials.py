@@ -32,6 +32,7 @@ SLOWER = 4.0  # a mutant that takes as many times as long as the unchanged code 
 HANGS = 300.0  # seconds of processor time of tests whose time nobody knows
 WALL = 10.0  # seconds of a second of processor time, where others use the machine
 MEMORY = 12 << 30  # bytes of addresses: a mutant must not take the machine
+ERRORS = [sys.stderr]  # the last one is captured by no test
 FRESH = "fresh"  # answer: the module must be imported anew
 WARM = (  # what every module needs
     "torch", "torchvision", "numpy", "scipy.spatial", "scipy.ndimage", "sklearn.cluster",
@@ -120,7 +121,7 @@ def forked(work: Callable[[], int], seconds: float) -> str:
                 tempfile.tempdir = folder
                 code = work()
             except BaseException:  # told in the log; the work counts as failed
-                traceback.print_exc(file=sys.__stderr__)
+                traceback.print_exc(file=ERRORS[-1])
             finally:
                 os._exit(code)
         end = time.monotonic() + WALL * seconds
@@ -271,7 +272,7 @@ class Unshrunk:
 def main() -> None:
     """Read orders, one a line, from the standard input; answer each with a line."""
     stdin, stdout = os.fdopen(os.dup(0)), os.fdopen(os.dup(1), "w", buffering=1)
-    sys.__stderr__ = os.fdopen(os.dup(2), "w", buffering=1)  # which no test captures
+    ERRORS.append(os.fdopen(os.dup(2), "w", buffering=1))
     os.dup2(2, 1)  # answers alone go to the standard output
     root, first = Path.cwd(), json.loads(stdin.readline())
     for name in first["warm"]:

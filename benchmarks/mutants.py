@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 import yaml
 from mutant_draw import Mutant, draw
 from mutant_trials import WARM
-from provenance import ROOT, write_result
+from provenance import RESULTS, ROOT, write_result
 
 ROOMS = ("geometry", "flow", "reid", "augment")
 MORE_TESTS = {"flow": ("tests/paper",)}  # of a room beside those in its own folder
@@ -153,12 +153,28 @@ def summary(
         "killed": killed,
         "share": round(killed / len(outcomes), 3) if outcomes else None,
         "tests_left_out": list(fails),
-        "survivors": [
-            o.as_dict() | {"reason": reasons.get(o.mutant.module, {}).get(change(o.mutant))}
-            for o in outcomes
-            if o.result not in KILLED
-        ],
+        "survivors": with_reasons(
+            [o.as_dict() for o in outcomes if o.result not in KILLED], reasons
+        ),
     }
+
+
+def with_reasons(
+    survivors: Sequence[Mapping[str, Any]], reasons: Mapping[str, Mapping[str, str]]
+) -> list[dict[str, Any]]:
+    """Say of survivors why they live, None where nobody has looked yet."""
+    return [
+        {**one, "reason": reasons.get(one["module"], {}).get(f"{one['before']} -> {one['after']}")}
+        for one in survivors
+    ]
+
+
+def explain(result: Path, reasons: Mapping[str, Mapping[str, str]]) -> None:
+    """Write reasons into a result file, and nothing else."""
+    values = json.loads(result.read_text())
+    for room in values["rooms"].values():
+        room["survivors"] = with_reasons(room["survivors"], reasons)
+    result.write_text(json.dumps(values, indent=1) + "\n")
 
 
 def change(mutant: Mutant) -> str:
@@ -178,10 +194,16 @@ def main() -> None:
         action="store_true",
         help="only tests that import the module; others may kill more",
     )
+    parser.add_argument(
+        "--reasons", action="store_true", help="only write the reasons anew into the result"
+    )
     options = parser.parse_args()
+    reasons = yaml.safe_load(REASONS.read_text()) if REASONS.is_file() else {}
+    if options.reasons:
+        explain(RESULTS / "mutants.json", reasons)
+        return
     os.nice(3)
     end, rooms = time.monotonic() + 60 * options.minutes, {}
-    reasons = yaml.safe_load(REASONS.read_text()) if REASONS.is_file() else {}
     for k, room in enumerate(options.rooms):
         left = end - time.monotonic()
         room_end = time.monotonic() + left / (len(options.rooms) - k)

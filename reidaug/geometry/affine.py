@@ -42,7 +42,7 @@ def fit(
     Args:
         source: Normalised points (B, N, 2) to reach.
         target: Normalised points (B, N, 2) to start from.
-        weight: (B, N) weights, 0 leaves a pair out (its coordinates may be anything finite).
+        weight: (B, N) weights, 0 leaves a pair out (its coordinates may be anything, also NaN).
         ridge: Weight of the pull, relative to one point one unit from the centre.
 
     Returns:

@@ -1,11 +1,12 @@
 """Mutants: which are drawn, and what the tests say to them."""
 
+import json
 import random
 from pathlib import Path
 
 import pytest
 from mutant_draw import SWAPPED, Mutant, behaviour, draw, mutate, places, swapped_arguments
-from mutants import Outcome, change, copied, files_of_tests, judge, summary
+from mutants import Outcome, change, copied, explain, files_of_tests, judge, summary
 
 MODULE = '''"""Say 1 + 1."""
 
@@ -79,7 +80,7 @@ def changed(after: str, before: str = "other - one") -> Mutant:
 
 def test_neighbouring_arguments_change_places_where_they_differ() -> None:
     assert list(swapped_arguments(MODULE)) == [MODULE.replace("less(a, b)", "less(b, a)")]
-    wide = 'f("ä", x.y, z, 1)\nmax(x, z)\ntorch.minimum(x, z)\n'
+    wide = 'f("ä", x.y, z, 1)\nmax(x, z)\ntorch.minimum(x, z)\nisinstance(x, z)\n'
     assert list(swapped_arguments(wide)) == [wide.replace("x.y, z", "z, x.y")]
 
 
@@ -150,6 +151,16 @@ def test_tests_that_cannot_be_collected_are_told(root: Path, tmp_path: Path) -> 
     copied(root, tmp_path)
     with pytest.raises(SystemExit, match="tests/geometry: cannot be collected"):
         next(judge(tmp_path, "geometry", [changed("other + one")], warm=()))
+
+
+def test_reasons_are_written_into_a_result(tmp_path: Path) -> None:
+    mutant, result = changed("x"), tmp_path / "mutants.json"
+    rooms = {"geometry": summary([Outcome(mutant, "survived")], {})}
+    assert rooms["geometry"]["survivors"][0]["reason"] is None
+    result.write_text(json.dumps({"rooms": rooms, "date": "today"}, indent=1))
+    explain(result, {mutant.module: {change(mutant): "equivalent"}})
+    rooms["geometry"]["survivors"][0]["reason"] = "equivalent"
+    assert json.loads(result.read_text()) == {"rooms": rooms, "date": "today"}
 
 
 def test_no_mutants_have_no_share() -> None:

@@ -2,10 +2,13 @@
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torchvision.models import resnet18, resnet50
 
+from reidaug.data.images import IMAGENET_MEAN, IMAGENET_STD
 from reidaug.errors import UsageError
-from reidaug.reid.backbones import PersonResNet
+from reidaug.reid.backbones import PersonResNet, Renormalise
 from reidaug.reid.model_factory import build
 
 SMALL = {"width": 4, "blocks": [1, 1, 1, 1], "embedding": 8}
@@ -78,3 +81,16 @@ def test_every_parameter_gets_a_gradient():
 def test_an_unknown_network_is_an_error(name, options, message):
     with pytest.raises(UsageError, match=message):
         build(name, 3, **options)
+
+
+THREE = st.tuples(*(st.floats(0.1, 1.0) for _ in range(3)))
+
+
+@given(THREE, THREE, THREE)
+def test_crops_are_as_if_normalised_by_the_other_numbers(colour, mean, std):
+    pixel, ours, scale, theirs, other = (
+        torch.tensor(values).view(1, 3, 1, 1)
+        for values in (colour, IMAGENET_MEAN, IMAGENET_STD, mean, std)
+    )
+    found = Renormalise(mean, std)((pixel - ours) / scale)
+    torch.testing.assert_close(found, (pixel - theirs) / other, atol=1e-5, rtol=1e-5)

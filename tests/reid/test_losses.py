@@ -152,3 +152,36 @@ def test_consistency_counts_beside_the_rest():
     torch.testing.assert_close(parts["consistency"], expected)
     total = parts["identity"] + 3 * parts["consistency"] + parts["triplet"]
     torch.testing.assert_close(parts["loss"], total)
+
+
+@pytest.mark.parametrize("in_triplet", [True, False])
+def test_every_part_of_the_loss_has_its_own_options(in_triplet):
+    real, extra = (
+        output._replace(logits=(output.logits[0], -output.logits[0]))  # heads that disagree
+        for output in (output_of(0, 4), output_of(1, 3))
+    )
+    scores = output_of(2, 3).pooled
+    parts = ReIDLosses(
+        smoothing=0.1,
+        fine_weight=0.7,
+        triplet_weight=2.0,
+        margin=1.5,
+        extra_weight=0.25,
+        extra_smoothing=0.4,
+        extra_teacher=0.3,
+        extra_in_triplet=in_triplet,
+    ).losses(real, LABELS, extra, EXTRA_LABELS, Knowledge(scores=scores))
+    labelled = identity_loss(extra.logits, EXTRA_LABELS, smoothing=0.4, fine_weight=0.7)
+    distilled = soft_identity_loss(extra.logits, scores, fine_weight=0.7)
+    together = torch.cat((real.pooled, extra.pooled)), torch.cat((LABELS, EXTRA_LABELS))
+    expected = {
+        "identity": identity_loss(real.logits, LABELS, smoothing=0.1, fine_weight=0.7),
+        "extra_identity": 0.7 * labelled + 0.3 * distilled,
+        "triplet": batch_hard_triplet(
+            *(together if in_triplet else (real.pooled, LABELS)), margin=1.5
+        ),
+    }
+    expected["loss"] = (
+        expected["identity"] + 0.25 * expected["extra_identity"] + 2 * expected["triplet"]
+    )
+    torch.testing.assert_close(parts, expected)

@@ -273,12 +273,15 @@ def test_timm_sees_crops_normalised_as_its_weights_want_them() -> None:
     import timm
 
     name = "vit_tiny_patch16_224"
-    model = checked(f"timm:{name}", img_size=[64, 32], depth=1).eval()
     assert tuple(timm.get_pretrained_cfg(name).mean) == (0.5, 0.5, 0.5)
+    mean, std = (0.1, 0.4, 0.7), (0.2, 0.5, 0.3)  # each channel its own, and no mean a deviation
+    wanted = {"mean": mean, "std": std}
+    options = {"img_size": [64, 32], "depth": 1, "pretrained_cfg_overlay": wanted}
+    model = checked(f"timm:{name}", **options).eval()
     images = torch.rand(2, 3, 64, 32, generator=torch.Generator().manual_seed(0))
-    expected = model.network(normalize(images, (0.5,) * 3, (0.5,) * 3))
+    expected = model.network(normalize(images, mean, std))
     model.network.reset_classifier(0)
-    bare = model.network(normalize(images, (0.5,) * 3, (0.5,) * 3))
+    bare = model.network(normalize(images, mean, std))
     assert expected.shape == (2, 5)
     torch.testing.assert_close(model(normalize(images, IMAGENET_MEAN, IMAGENET_STD)).heads[0], bare)
 

@@ -271,6 +271,31 @@ def test_learning_rates_drop():
     assert rates == pytest.approx([2e-2, 2e-3, 2e-4])
 
 
+def test_every_network_is_trained_at_its_own_rate():
+    rates = {
+        "encoder": 1e-1,
+        "heads": 3.0,
+        "generator": 1e-2,
+        "discriminator": 1e-3,
+        "domain": 1e-4,
+    }
+    whole = trainer("warmup", rates={**rates, "decay": 1e-5})
+    groups = {name: one.param_groups for name, one in whole.optimisers.items()}
+    network = whole.network
+    for name, module, expected in (
+        ("generator", network.generators, [1e-2]),
+        ("encoder", network.encoder, [1e-1, pytest.approx(3e-1)]),
+        ("discriminator", network.image_discriminator, [1e-3]),
+        ("domain", network.domain_discriminator, [1e-4]),
+    ):
+        assert [group["lr"] for group in groups[name]] == expected
+        assert {group["weight_decay"] for group in groups[name]} == {1e-5}
+        trained = {id(p) for group in groups[name] for p in group["params"]}
+        assert trained == {id(p) for p in module.parameters()}
+        if name != "encoder":
+            assert groups[name][0]["betas"] == (0.0, 0.999)
+
+
 def test_bfloat16_gives_about_the_same_losses():
     domains = (A, B)
     exact = trainer("warmup", erase=0.0).step(*pair(domains))
