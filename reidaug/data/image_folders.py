@@ -161,7 +161,9 @@ def _direct(folder: Path) -> tuple[list[Path], list[str], list[str]]:
         path = folder / name
         if path.is_dir():
             folders.append(name)
-        elif path.suffix.lower() in SUFFIXES | FOREIGN and not _is_pose_sheet(path):
+        elif _is_pose_sheet(path):
+            continue
+        elif path.suffix.lower() in SUFFIXES | FOREIGN:
             if why := _flaw(path):
                 unusable.append(f"{printable(path)}: {why}")
             else:
