@@ -138,6 +138,26 @@ def test_other_sizes_are_brought_to_the_canvas_and_back(estimator):
     assert large.origin.shape == (1, 64, 32) and large.pose.xy[..., 0].amax() > 64
 
 
+def test_joints_of_other_sizes_are_brought_to_the_canvas():
+    torch.default_generator.manual_seed(0)
+    model = build_estimator(ESTIMATOR).eval()
+    told = []
+
+    def refinement(flow, seen, imagined, source_pose, target_pose, size):
+        told.append((source_pose, target_pose))
+        return Refined(flow, imagined.outline)
+
+    model.refinement = Told(refinement)
+    image, _ = crops(1, (256, 192))
+    scale = torch.tensor([191 / 63, 255 / 127])
+    own, asked = poses(1, 1), poses(1, 2)
+    with torch.inference_mode():
+        model(image, *(Pose(pose.xy * scale, pose.visible) for pose in (own, asked)))
+    ((first, second),) = told
+    assert torch.allclose(first.xy, own.xy, atol=1e-3)
+    assert torch.allclose(second.xy, asked.xy, atol=1e-3)
+
+
 def test_a_person_without_a_cell_is_the_likeliest_one(estimator):
     image, mask = crops(1)
     with torch.inference_mode():
