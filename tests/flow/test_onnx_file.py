@@ -1,6 +1,7 @@
 from hashlib import sha256
 from pathlib import Path
 
+import onnx
 import pytest
 import torch
 from exported_graph import NAME, SMALL, posed_people, small_graph
@@ -42,6 +43,11 @@ def test_a_file_of_the_users_is_not_overwritten(tmp_path: Path) -> None:
     earlier.write_bytes(small_graph())
     check_place(earlier)
     check_place(tmp_path / "new.onnx")
+    graph = onnx.load_from_string(small_graph())
+    graph.producer_name = "another program"
+    onnx.save(graph, tmp_path / "foreign.onnx")
+    with pytest.raises(UsageError, match="is there already, and no earlier export"):
+        check_place(tmp_path / "foreign.onnx")
     with pytest.raises(UsageError, match="is there already, and no earlier export"):
         check_place(mine)
     for place in (tmp_path, tmp_path / "missing" / "flow.onnx"):

@@ -66,6 +66,21 @@ def test_a_diverging_training_is_an_error() -> None:
     assert all(value.isfinite().all() for value in stopped.value.good.values())
 
 
+def test_weights_that_are_not_finite_after_the_last_step_are_an_error() -> None:
+    chance = torch.Generator().manual_seed(0)
+    model = build("resnet18", 3, width=8, blocks=[1] * 4, embedding=8, generator=chance)
+    crops, options = DrawnCrops(), TrainingOptions(people=3, images=2, recalibrate_norm=False)
+
+    def spoil(step: int, record: dict[str, float]) -> None:
+        if step == 2:
+            model.state_dict()["conv1.weight"].fill_(torch.nan)
+
+    batches = TrainingBatches(crops, LABELS, crops, LABELS)
+    with pytest.raises(DivergedError, match=r"seed 5, step 2: the weights conv1") as stopped:
+        train(model, batches, options, steps=2, seed=5, after_step=spoil)
+    assert stopped.value.step == 2
+
+
 class Noted(NamedTuple):
     """The crops of a training, and what its steps were given."""
 

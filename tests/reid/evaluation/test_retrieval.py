@@ -64,6 +64,8 @@ def test_scores_of_queries_without_any_match_are_null():
     assert found.ap == [None, None]
     assert found.unmatched == 2
     assert "NaN" not in json.dumps(found._asdict())
+    assert np.isnan(found.score("mAP"))
+    assert found._replace(scores={"mAP": 12.5}).score("mAP") == 12.5
 
 
 @pytest.fixture(scope="module")
