@@ -41,7 +41,6 @@ COVERED_ELSEWHERE = {
     "reid/crop_transforms.py": "tests/reid/test_crops.py",
     "reid/features.py": "tests/reid/evaluation/test_retrieval.py",
     "reid/model_contract.py": "tests/reid/test_model_factory.py",
-    "reid/neck.py": "tests/reid/test_fastreid_resnets.py, tests/reid/test_mobilenet.py",
 }
 """Modules without a test file of their own: where they are tested."""
 
