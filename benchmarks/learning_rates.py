@@ -7,16 +7,13 @@ with every rate of `RATES`, and scored on training people who are held out for i
 use is the rate with the lowest l1 there. One seed.
 """
 
-import argparse
 from pathlib import Path
 from typing import Any
 
 from provenance import write_result
-from tables import PAIRS, RECIPES, SIZE, take_over
+from tables import RECIPES, SIZE, compared
 
-from reidaug.experiments.compare import compare
 from reidaug.experiments.compare_config import Compare
-from reidaug.people3d.pair_dataset import render_pairs
 from reidaug.recipes import load
 
 ROWS = ("unwarpme", "unwarpme_sa", "fomm", "mraa", "tpsmm", "gfla64")
@@ -27,15 +24,8 @@ SCORES = ("l1", "ssim", "stlpips_alex", "epe_px")
 
 def main() -> None:
     """Train, print, and write the result."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--pairs", type=Path, default=Path("runs/small-pairs"))
-    parser.add_argument("--out", type=Path, default=Path("runs/learning_rates"))
-    options = parser.parse_args()
-    render_pairs(options.pairs, PAIRS)
-    recipe = grid(options.pairs)
-    take_over(recipe, options.out)
-    report = compare(recipe, options.out, resume=True)
-    assert report is not None
+    usual = Path("runs/learning_rates")
+    recipe, report = compared(__doc__.splitlines()[0], usual, grid)
     rows: dict[str, dict[str, Any]] = {}
     for name in ROWS:
         found = {rate: report.rows[named(name, rate)] for rate in RATES}

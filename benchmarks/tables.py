@@ -10,6 +10,7 @@ where it was. UnWarpME whole is a row of most tables: rows that are trained alik
 
 import argparse
 import json
+from collections.abc import Callable
 from pathlib import Path
 from shutil import copytree
 
@@ -21,6 +22,7 @@ from published import beside, published
 
 from reidaug.experiments.compare import compare
 from reidaug.experiments.compare_config import Compare, plan_rows
+from reidaug.experiments.comparison import Comparison
 from reidaug.flow.training.recipe import resolved
 from reidaug.people3d.pair_dataset import PairOptions, render_pairs
 from reidaug.recipes import load
@@ -56,6 +58,28 @@ def main() -> None:
         (RESULTS / f"{table}_small.json").write_text(text)
         if table == "table1":
             show(options.out / table / "warps.png", RECIPES.parents[1] / "docs" / "table1.png")
+
+
+def compared(
+    description: str, out: Path, write: Callable[[Path], Compare]
+) -> tuple[Compare, Comparison]:
+    """Run a comparison on the pairs of the tables, with options of the command line.
+
+    Args:
+        description: Of the benchmark.
+        out: Its usual run folder, beside which rows that were trained alike are looked for.
+        write: Writes the comparison for pairs in a folder.
+    """
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--pairs", type=Path, default=Path("runs/small-pairs"))
+    parser.add_argument("--out", type=Path, default=out)
+    options = parser.parse_args()
+    render_pairs(options.pairs, PAIRS)
+    recipe = write(options.pairs)
+    take_over(recipe, options.out)
+    report = compare(recipe, options.out, resume=True)
+    assert report is not None
+    return recipe, report
 
 
 def show(picture: Path, page: Path) -> None:

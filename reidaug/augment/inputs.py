@@ -114,8 +114,9 @@ def check_outlines(sources: Sequence[Source], masks: Path | None) -> None:
     Raises:
         ReidaugError: As of `reidaug.augment.mask_placement.check_masks`.
     """
-    check_masks(masks, with_own_poses(sources))
-    if doubt := doubtful_joints(with_own_poses(sources)):
+    people = with_own_poses(sources)
+    check_masks(masks, people)
+    if doubt := doubtful_joints(people):
         notice(doubt)
 
 
