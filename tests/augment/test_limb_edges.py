@@ -8,8 +8,11 @@ import pytest
 import torch
 from stick_market import draw, figure
 
+from reidaug.augment.inputs import check_outlines
 from reidaug.augment.limb_edges import LEAST, doubtful_joints, edge_gains, exchanged_sides
 from reidaug.augment.mask_placement import Masked
+from reidaug.augment.warping import Source
+from reidaug.data.market1501 import Person
 from reidaug.geometry.pose import FLIP_18, Pose, stack
 
 SIZE = (64, 32)
@@ -96,3 +99,17 @@ def test_exchanged_sides_are_known_where_backs_have_no_face(
     assert exchanged_sides(stack(poses)) == told
     people = [Masked(Path("none"), "", pose) for pose in poses]
     assert ("left and right of the joints exchanged" in doubtful_joints(people)) == told
+
+
+def test_what_is_doubted_is_told_before_the_work(
+    people: list[Masked], capsys: pytest.CaptureFixture[str]
+) -> None:
+    shuffled = [*people[1:], people[0]]
+    own, others = (
+        [Source(Person(p.image, 1, 1), p.key, q.pose) for p, q in zip(people, poses, strict=True)]
+        for poses in (people, shuffled)
+    )
+    check_outlines(own, None)
+    assert capsys.readouterr().err == ""
+    check_outlines(others, None)
+    assert "are the joints of these very images" in capsys.readouterr().err
