@@ -224,12 +224,13 @@ def check_arguments(make: Callable[..., Any], keywords: Mapping[Any, Any], *, wh
 
 
 def _plain_kinds(kind: Any) -> Iterator[Any]:
-    """List the types that a type is made of."""
-    inside = get_args(kind)
-    if get_origin(kind) is Annotated:
+    """List the types that a type is made of; of those of functions none is that of a value."""
+    inside, origin = get_args(kind), get_origin(kind)
+    if origin is Annotated:
         inside = inside[:1]
-    if not inside:
+    if not inside or origin is Callable:
         yield kind
+        return
     for one in inside:
         yield from _plain_kinds(one)
 

@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -89,6 +90,16 @@ def test_arguments_are_tested_by_their_types() -> None:
     check_arguments(make, {"width": 1, "flag": True, "any_kind": True, "no": True}, where="x")
     with pytest.raises(UsageError, match=r"^x: 'share': a number is asked for, got false"):
         check_arguments(make, {"width": 1, "share": False}, where="x")
+
+
+def test_an_argument_that_is_a_function_is_no_number() -> None:
+    def make(layer: Callable[[int, float], object], size: int = 1) -> None:
+        """Take them."""
+
+    check_arguments(make, {"layer": "torch.nn:ReLU", "size": 2}, where="x")
+    check_arguments(make, {"layer": True}, where="x")
+    with pytest.raises(UsageError, match="'size': a number is asked for"):
+        check_arguments(make, {"layer": "torch.nn:ReLU", "size": True}, where="x")
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
