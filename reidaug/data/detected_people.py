@@ -64,17 +64,13 @@ class PersonChoice:
     def entry(self, name: str, people: Sequence[Detection], size: Size | None = None) -> Entry:
         """Choose among the people on an image, and mark their visible joints.
 
-        A person who is there twice, joint for joint, is one.
+        A person who is there twice, joint for joint, is one; those without a joint are not alike.
         """
         self.images += 1
-        once: dict[bytes, Detection] = {}
-        for person in people:
-            kept = once.setdefault(person.joints.tobytes(), person)
-            if kept is not person:
-                self.repeated += 1
-                if (person.score or 0.0) > (kept.score or 0.0):
-                    once[person.joints.tobytes()] = person
-        people = list(once.values())
+        found = [person for person in people if person.joints[:, 2].any()]
+        once = _each_once(found)
+        self.repeated += len(found) - len(once)
+        people = once or people[:1]
         seen = [self._visible(person) for person in people]
         shown = [k for k, joints in enumerate(seen) if joints[:, 2].any()]
         best = shown[0] if shown else 0
@@ -146,6 +142,16 @@ def score_of(record: Mapping[str, Any]) -> float | None:
     """Read the score of a person, in [0, 1]; None where there is none, or it is no share."""
     score = record.get("score", record.get("bbox_score"))
     return float(score) if type(score) in (int, float) and 0 <= score <= 1 else None
+
+
+def _each_once(people: Sequence[Detection]) -> list[Detection]:
+    """Take each person once who is there several times, joint for joint, by the best score."""
+    once: dict[bytes, Detection] = {}
+    for person in people:
+        kept = once.setdefault(person.joints.tobytes(), person)
+        if (person.score or 0.0) > (kept.score or 0.0):
+            once[person.joints.tobytes()] = person
+    return list(once.values())
 
 
 def _certainty(person: Detection, seen: NDArray[np.float64]) -> float:

@@ -134,6 +134,15 @@ def test_a_person_who_is_there_twice_counts_once_and_is_told(tmp_path: Path) -> 
     assert read(tmp_path, _annotated(*scored, other)).poses["a.jpg"].xy[0].tolist() == [5, 9]
 
 
+def test_people_without_a_joint_are_not_one_who_is_there_twice(tmp_path: Path) -> None:
+    far = {"keypoints": [0] * 51, "num_keypoints": 0}
+    found = read(tmp_path, _annotated({"id": 1}, {"id": 2} | far, {"id": 3} | far))
+    assert found.notes == ()
+    assert found.poses["a.jpg"].xy[0].tolist() == [5, 9]
+    with pytest.raises(ReidaugError, match=r"annotations\[0\]: a\.jpg has no visible joint"):
+        read(tmp_path, _annotated({"id": 1} | far, {"id": 2} | far))
+
+
 @pytest.mark.parametrize("change", [{"keypoints": [6, 9, 2] * 17}, {"image_id": 8}])
 def test_an_id_of_two_annotations_is_refused(tmp_path: Path, change: dict[str, Any]) -> None:
     with pytest.raises(ReidaugError, match="annotations 0 and 1 have one id, 4, and other joints"):
