@@ -24,6 +24,8 @@ _STARTS = re.compile(
     rb"\xff\xd8\xff|\x89PNG\r\n\x1a\n|BM.{4}\0{4}|RIFF.{4}WEBP|II\*\0|MM\0\*|GIF8", re.DOTALL
 )
 """First bytes of the images that are read."""
+_NAMED = re.compile(rf"(?i).+({'|'.join(map(re.escape, sorted(SUFFIXES, reverse=True)))})(?=.)")
+"""The name of an image, before something else."""
 _UNNAMED = "an image whose name has no ending of images, such as .jpg: rename it"
 
 MOST_LEFT_OUT = 0.1
@@ -186,9 +188,8 @@ def _begins_as_image(path: Path) -> bool:
 
 def _is_copy(path: Path) -> bool:
     """Whether a file beside an image has its name with something after it, as backups have."""
-    last = "~" if path.name.endswith("~") else path.suffix
-    whole = path.with_name(path.name.removesuffix(last) or path.name)
-    return whole != path and whole.suffix.lower() in SUFFIXES and whole.exists()
+    named = _NAMED.match(path.name)
+    return named is not None and path.with_name(named[0]).exists()
 
 
 def _is_pose_sheet(path: Path) -> bool:

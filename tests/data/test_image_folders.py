@@ -51,7 +51,7 @@ def test_images_that_are_not_called_so_are_told(tmp_path: Path, form: str, name:
 
 def test_other_files_and_backups_beside_images_are_none(tmp_path: Path) -> None:
     Image.new("RGB", (4, 6)).save(tmp_path / "a.jpg")
-    for name in ("a.jpg~", "a.jpg.bak"):
+    for name in ("a.jpg~", "a.jpg.bak", "a.jpg_original", "a.jpg.1.old"):
         (tmp_path / name).write_bytes((tmp_path / "a.jpg").read_bytes())
     (tmp_path / "readme").write_text("BM: a benchmark")
     (tmp_path / "Thumbs.db").write_bytes(b"\xd0\xcf")
