@@ -5,6 +5,7 @@ from statistics import median_high
 from types import MappingProxyType
 
 from reidaug.data.images import image_size
+from reidaug.data.loose_crops import find_folder
 from reidaug.data.market1501 import Person
 from reidaug.experiments.arms import ExperimentOptions
 from reidaug.geometry.flow import Size
@@ -40,8 +41,8 @@ def tell_shapes(
             f"size: {size[0]} x {size[1]}, and most crops have {mine[0]} x {mine[1]} pixels: "
             "it is height before width"
         )
+    known = set(real)
     for name, crops in extra.items():
-        known = set(real)
         theirs = _usual([person for person in crops if person not in known])
         if theirs is None:
             continue
@@ -71,9 +72,11 @@ def _other_flows(options: ExperimentOptions) -> list[str]:
     lines = []
     for name, arm in options.arms.items():
         meant = next((flow for start, flow in FLOWS.items() if name.startswith(f"{start}_")), None)
-        made = [stored_recipe(root).get("flow") for root in arm.crops if root is not None]
+        if meant is None:
+            continue
+        made = [stored_recipe(find_folder(root)).get("flow") for root in arm.crops if root]
         other = [flow for flow in made if isinstance(flow, str) and flow != meant]
-        if meant is not None and other:
+        if other:
             lines.append(
                 f"arm {name}: its crops were made by --flow {other[0]}, not {meant}, after which "
                 "it is named: is it the right folder?"

@@ -44,8 +44,8 @@ def test_an_arm_of_another_shape_is_told(
 
 
 def test_equal_arms_and_controls_by_other_flows_are_told(tmp_path: Path, capsys) -> None:
-    for name, flow in (("a", "torso-affine"), ("b", "identity")):
-        (tmp_path / name).mkdir()
+    for name, flow in (("a", "torso-affine"), ("b/market1501", "identity")):
+        (tmp_path / name / "bounding_box_train").mkdir(parents=True)
         (tmp_path / name / "recipe.yaml").write_text(f"command: augment\nflow: {flow}\n")
     arms = {"real_only": None, "warps_grey": tmp_path / "a", "identity_grey": tmp_path / "b"}
     shared = {"protocol": "supervised", "dataset": tmp_path}
