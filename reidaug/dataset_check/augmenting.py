@@ -52,8 +52,9 @@ def augment_findings(
             joined = join_most(ReIDDataset(root, tuple(people), (), ()), keypoints)
             used = [source.person.path for source in joined.sources]
             check_mask_folder(masks, used, keypoints=keypoints)
-            check_masks(masks, with_own_poses(joined.sources))
-            doubt = doubtful_joints(with_own_poses(joined.sources))
+            posed = with_own_poses(joined.sources)
+            check_masks(masks, posed)
+            doubt = doubtful_joints(posed)
         check_mask_names(used, masks)
     except ReidaugError as error:
         what, _, advice = str(error).rpartition("; ")

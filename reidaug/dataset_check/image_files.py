@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from reidaug.data.images import JPEG, is_turned, open_image, pixel_digest, read_mask, upright_rgb
-from reidaug.data.plain_images import FEW, SAMPLED, is_plain
+from reidaug.data.plain_images import are_mostly_plain, is_plain, sampled_pixels
 from reidaug.dataset_check.findings import Finding, Tally, number
 from reidaug.dataset_check.names import uses_of
 from reidaug.errors import ReidaugError
@@ -173,9 +173,8 @@ def _shape_marks(width: int, height: int) -> Iterator[str]:
 
 
 def _colour_marks(image: Image.Image) -> Iterator[str]:
-    step = max(1, *(side // SAMPLED for side in image.size))
-    pixels = np.asarray(image)[::step, ::step].astype(np.int16)
-    if is_plain(image):
+    pixels = sampled_pixels(image)
+    if is_plain(pixels):
         yield "flat"
     elif int((pixels.max(-1) - pixels.min(-1)).max()) <= GREY_WITHIN:
         yield "grey"
@@ -210,7 +209,7 @@ def image_findings(split: str, images: ImageSummary, total: int) -> list[Finding
             if tally is None:
                 continue
             what = f"{tally.count:,} of {number(total, 'image')} {says}"
-            if mark == "flat" and total >= FEW and 2 * tally.count > total:
+            if mark == "flat" and are_mostly_plain(tally.count, total):
                 findings.append(Finding.problem(split, what, advice, tally, uses_of(split)))
             else:
                 findings.append(report(split, what, advice, tally))

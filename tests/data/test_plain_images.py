@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from reidaug.data.image_folders import check_readable
-from reidaug.data.plain_images import FEW, check_not_plain, is_plain
+from reidaug.data.plain_images import FEW, check_not_plain, is_plain, sampled_pixels
 from reidaug.errors import ReidaugError
 
 
@@ -22,9 +22,11 @@ def folder_of(folder: Path, plain: int, others: int) -> list[Path]:
 
 def test_one_colour_is_plain_after_compression_too(tmp_path: Path) -> None:
     plain, other = folder_of(tmp_path, 1, 1)
-    assert is_plain(Image.open(plain))
-    assert not is_plain(Image.open(other))
-    assert not is_plain(Image.linear_gradient("L").convert("RGB"))
+    gradient = Image.linear_gradient("L").convert("RGB")
+    assert is_plain(sampled_pixels(Image.open(plain)))
+    assert not is_plain(sampled_pixels(Image.open(other)))
+    assert not is_plain(sampled_pixels(gradient.resize((1024, 1536))))
+    assert sampled_pixels(gradient.resize((1024, 1536))).shape == (256, 171, 3)
 
 
 @pytest.mark.parametrize(
