@@ -137,8 +137,7 @@ def augment_dataset(
     if not estimator.keeps_pose:
         _check_count(len(found.train), options)
     check_warp_names(found.train, found.root, allow_left_out=options.allow_left_out)
-    crops = [person.path for person in found.train]
-    check_readable(found.root, crops, allowed=options.allow_left_out)
+    check_readable(found.root, [p.path for p in found.train], allowed=options.allow_left_out)
     if options.keep_original:
         check_originals(found.train, found.root)
     pose_files = find_or_estimate(
@@ -169,7 +168,8 @@ def augment_dataset(
         out, recipe, resume=True, known=(FOLDER,), grows=same_options, inputs=made_of.kept,
         places=("dataset", "keypoints", "masks", *(["flow"] if flow.files else [])),
     )  # fmt: skip
-    job = WarpJob(out.resolve(), flow, options, found.train_folder, *made_of.of_targets)
+    job = WarpJob(out.resolve(), flow, options, found.train_folder,
+                  made_of.shared, made_of.outlines)  # fmt: skip
     return _write_warps(run, job, inputs, made_of, workers=workers or cores(), backend=backend)
 
 

@@ -22,7 +22,7 @@ from reidaug.augment.options import AugmentOptions
 from reidaug.augment.outlines import Targets, target_outlines
 from reidaug.augment.quality import WarpQuality, pck
 from reidaug.augment.target_poses import POSES, read_poses
-from reidaug.augment.warp_inputs import ChunkInputs, WarpInputs, mask_content
+from reidaug.augment.warp_inputs import ChunkInputs, WarpInputs, outlines_digest
 from reidaug.augment.warp_manifest import ChunkRecord, WarpRow
 from reidaug.augment.warping import (
     Crop,
@@ -37,7 +37,6 @@ from reidaug.data.crop_names import warp_name
 from reidaug.data.images import channels_last, encode_jpeg
 from reidaug.data.market1501 import TRAIN
 from reidaug.errors import ReidaugError, UsageError
-from reidaug.fingerprint import digest_of
 from reidaug.flow.estimator import FlowEstimator, NamedFlow
 from reidaug.geometry.flow import Size
 from reidaug.geometry.pose import Pose, select, stack
@@ -92,8 +91,9 @@ def load_models(job: WarpJob) -> Models:
         ReidaugError: The poses cannot be read, their masks are others by now, or an estimator
             cannot be built.
     """
-    targets = target_outlines(read_poses(job.out / POSES), masks := job.options.masks)
-    if job.outlines not in ("", digest_of(*(mask_content(n, masks) for n in targets.images))):
+    masks = job.options.masks
+    targets = target_outlines(read_poses(job.out / POSES), masks)
+    if job.outlines and job.outlines != outlines_digest(targets.images, masks):
         raise ReidaugError(
             f"{masks}: masks of target poses were changed or removed while this command was at "
             "work; run the same command again"
@@ -108,7 +108,7 @@ def check_size(estimator: FlowEstimator, pose: Pose, size: Size) -> None:
 
     Raises:
         ReidaugError: Its flow is not finite.
-        UsageError: It does not.
+        UsageError: It does not take them.
     """
     text = f"{size[0]}x{size[1]}"
     cells: tuple[int, ...] = size
@@ -121,7 +121,8 @@ def check_size(estimator: FlowEstimator, pose: Pose, size: Size) -> None:
             raise UsageError(f"the flow does not suit images of {text}: {error}") from None
         if not bool(flow.isfinite().all()):
             raise ReidaugError(
-                "the flow is not finite: its weights are damaged, or their training has diverged"
+                f"the flow for images of {text} is not finite: the weights of --flow are damaged, "
+                "or their training has diverged; name another one"
             )
         cells = flow.shape[-2:]
     if min(cells) < 2:
@@ -196,15 +197,14 @@ def make_chunk(
         ReidaugError: A file cannot be read or written, or there is no background of another person.
     """
     files = ChunkFiles(job.out, job.records, index, inputs.of, job.train)
-    masks, count = job.options.masks, len(sources)
+    masks, count, before = job.options.masks, len(sources), files.before
     read = partial(read_crops, sources, size, masks, inputs.content[:count])
     read_pool = partial(read_crops, pool, size, masks, inputs.content[count:])
-    if _is_done(job, files.before, inputs.of) and _reads_the_same(files.before, read, read_pool):
+    if before and _is_done(job, before, inputs.of) and _reads_the_same(before, read, read_pool):
         return count, 0
     rows: list[WarpRow] = []
     with one_thread(), torch.inference_mode():
-        crops, left_out = read()
-        others, unread = read_pool() if crops else ([], [])
+        (crops, left_out), (others, unread) = read(), read_pool()
         for row, jpeg in warp_crops(load_models(job), crops, job.options, others) if crops else ():
             if jpeg is not None:
                 files.add(row.file, jpeg)
@@ -295,9 +295,9 @@ def _known(value: Float[Tensor, ""]) -> float | None:
     return round(float(value), DECIMALS) if value.isfinite() else None
 
 
-def _is_done(job: WarpJob, record: ChunkRecord | None, of: str) -> bool:
-    """Check that a chunk has its record, its files as written, and that no input changed since."""
-    if record is None or record.of != of:
+def _is_done(job: WarpJob, record: ChunkRecord, of: str) -> bool:
+    """Check that a chunk has its files as written, and that no input changed since."""
+    if record.of != of:
         return False
     folder = job.folder
     if record.files is None and not all((folder / file).is_file() for file in record.names):
@@ -305,8 +305,8 @@ def _is_done(job: WarpJob, record: ChunkRecord | None, of: str) -> bool:
     return not any(flaw_of(folder / name, own) for name, own in (record.files or {}).items())
 
 
-def _reads_the_same(record: ChunkRecord | None, read: Reads, read_pool: Reads) -> bool:
+def _reads_the_same(record: ChunkRecord, read: Reads, read_pool: Reads) -> bool:
     """Check that what could not be read of sources and pool is as it was."""
-    if record is None or not (record.left_out or record.unread):
-        return record is not None
+    if not record.left_out and not record.unread:
+        return True
     return (read()[1], read_pool()[1]) == (record.left_out, [*record.unread])

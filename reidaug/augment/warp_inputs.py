@@ -85,11 +85,6 @@ class WarpInputs(NamedTuple):
         outlines = digest_of(*(mask[name] for name in targets.images))
         return cls(kept, images, digest_of(*shared), sources, content, outlines)
 
-    @property
-    def of_targets(self) -> tuple[str, str]:
-        """Digests of target poses and weights, and of the masks of the target poses alone."""
-        return self.shared, self.outlines
-
     def of_chunk(self, sources: Sequence[Source], pool: Sequence[Source]) -> ChunkInputs:
         """Digest what decides the warps of a chunk of sources, before backgrounds of a pool."""
         names = [source.name for source in (*sources, *pool)]
@@ -106,6 +101,11 @@ def mask_content(key: str, masks: Path | None) -> str:
     """Digest the mask of an image as it is now; empty where it has none."""
     file = mask_file(key, masks)
     return "" if file is None else content_digest(file)
+
+
+def outlines_digest(images: Iterable[str], masks: Path | None) -> str:
+    """Digest the masks of target poses, named as their images, as they are now."""
+    return digest_of(*(mask_content(name, masks) for name in images))
 
 
 class KnownImages(NamedTuple):
