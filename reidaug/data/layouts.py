@@ -106,13 +106,8 @@ class Layout(NamedTuple):
 
     @property
     def expects(self) -> str:
-        """What it reads."""
+        """What it reads, for messages."""
         return f"paths are like {self.example}, --layout {self.name}"
-
-    @property
-    def fits(self) -> str:
-        """What is true of a crop that it reads."""
-        return f"lies as in {self.example}"
 
     @property
     def unlike(self) -> str:

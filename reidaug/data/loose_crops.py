@@ -139,7 +139,7 @@ def _loose(
         files = SplitFiles(people, unusable=crops.unusable)
     left_out, advice = left_out_lines(folder, files, rule), rule.advice(files.unmatched)
     if not files.people:
-        what = f"{folder}: of {files.total} images none {rule.fits}"
+        what = f"{folder}: none of {files.total} images counts; {rule.expects}"
         raise ReidaugError(what + (f"; {advice}" if advice else ""))
     check_left_out(folder, left_out, files.total, allowed=allow_left_out, advice=advice)
     left_out = (*left_out, *beside(crops))

@@ -60,12 +60,9 @@ class NamePattern:
     @property
     def expects(self) -> str:
         """What it reads, for messages."""
-        return f"names are like 0002_c1s1_000451_03.jpg, pattern {self.pattern.pattern}"
-
-    @property
-    def fits(self) -> str:
-        """What is true of a crop that it reads."""
-        return f"has a name that matches {self.pattern.pattern}"
+        if self.falls_back:
+            return f"names are like 0002_c1s1_000451_03.jpg, pattern {self.pattern.pattern}"
+        return f"names must match {self.pattern.pattern}"
 
     @property
     def unlike(self) -> str:

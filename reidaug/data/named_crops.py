@@ -13,7 +13,7 @@ from reidaug.data.name_patterns import NamePattern
 from reidaug.errors import UsageError
 
 NameRule = NamePattern | Layout
-"""What reads persons and cameras; both have the same methods, and nobody asks which it is."""
+"""What reads persons and cameras: what both have is all that readers use, as mypy holds them to."""
 
 
 class Person(NamedTuple):

@@ -39,8 +39,13 @@ def test_only_names_that_nobody_gave_a_pattern_for_may_tell_nobody(tmp_path: Pat
     people, numbered = read_training(tmp_path)
     assert numbered and [person.pid for person in people.train] == [1, 2]
     for pattern in (r"(?P<pid>\d+)", PATTERN):
-        with pytest.raises(ReidaugError, match="of 2 images none has a name that matches"):
+        with pytest.raises(ReidaugError, match="none of 2 images counts; names must match"):
             read_people(tmp_path, pattern=pattern)
+
+
+def test_names_of_market1501_are_no_example_of_a_pattern_of_ones_own() -> None:
+    assert NamePattern.of(None).expects.startswith("names are like 0002_c1s1_000451_03.jpg")
+    assert NamePattern.of(r"(?P<pid>\d+)-").expects == r"names must match (?P<pid>\d+)-"
 
 
 def test_a_pattern_without_groups_is_none() -> None:
