@@ -4,7 +4,7 @@ A loss that is not finite has gradients that are none; some of torch's backward 
 them. A single weight that is not finite makes everything after it NaN, which no comparison sees.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -38,14 +38,8 @@ def first_not_finite(state: Mapping[str, Any]) -> str | None:
 
     Networks compute in 32 bits: larger numbers, of 64 bits, are infinite there.
     """
-    for name, value in state.items():
-        if not isinstance(value, Tensor) or not value.is_floating_point() or value.is_meta:
-            continue
-        # Those of 8 bits have no test of their own.
-        known = value if value.dtype in (torch.float16, torch.bfloat16) else value.float()
-        if not bool(known.isfinite().all()):
-            return name
-    return None
+    weights = _computed_with(state)
+    return next((name for name, value in weights if not bool(value.isfinite().all())), None)
 
 
 def keep_last_good(
@@ -76,10 +70,16 @@ def check_weights(state: Mapping[str, Any], path: Path) -> None:
             f"{path}: the tensor {name} holds numbers that are not finite: the training of this "
             f"file has diverged, or it is damaged"
         )
-    for name, value in state.items():
-        plain = isinstance(value, Tensor) and value.is_floating_point() and not value.is_meta
-        if name.endswith(VARIANCE) and plain and bool((value.float() < 0).any()):
+    for name, value in _computed_with(state):
+        if name.endswith(VARIANCE) and bool((value < 0).any()):
             raise ReidaugError(
                 f"{path}: the tensor {name} holds a variance below 0: the file is damaged, or is "
                 f"of another network"
             )
+
+
+def _computed_with(state: Mapping[str, Any]) -> Iterator[tuple[str, Tensor]]:
+    """List the weights that are fractions, in 32 bits; those of 16 bits as they are."""
+    for name, value in state.items():
+        if isinstance(value, Tensor) and value.is_floating_point() and not value.is_meta:
+            yield name, value if value.dtype in (torch.float16, torch.bfloat16) else value.float()
