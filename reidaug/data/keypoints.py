@@ -196,7 +196,7 @@ def _single(entries: Iterable[Entry]) -> tuple[list[Entry], int]:
         ReidaugError: Two entries of an image have different joints.
     """
     first: dict[str, tuple[str, NDArray[np.float64]]] = {}
-    single, torn, repeated = list[Entry](), dict[str, str](), 0
+    single, contradicted, repeated = list[Entry](), dict[str, str](), 0
     for where, name, found in entries:
         if isinstance(found, str) or name not in first:
             single.append((where, name, found))
@@ -208,10 +208,10 @@ def _single(entries: Iterable[Entry]) -> tuple[list[Entry], int]:
         if np.array_equal(now, then):
             repeated += 1
         else:
-            torn.setdefault(name, f"{before} and {where.rpartition('/')[2]}: {name}")
-    if torn:
-        more = f", and so have {len(torn) - 1:,} other images" if len(torn) > 1 else ""
-        line = f"{next(iter(torn.values()))} has different joints there{more}"
+            contradicted.setdefault(name, f"{before} and {where.rpartition('/')[2]}: {name}")
+    if contradicted:
+        more = f", one of {len(contradicted):,} such images" if len(contradicted) > 1 else ""
+        line = f"{next(iter(contradicted.values()))} has different joints there{more}"
         raise ReidaugError(printable(f"{line}; give each image one entry"))
     return single, repeated
 

@@ -116,7 +116,7 @@ def test_rows_that_contradict_each_other_are_refused(
     with pytest.raises(ReidaugError, match=f"{said}; give each image one entry"):
         read_keypoints(path)
     both = (row.replace("a.jpg", "c.jpg") for row in rows)
-    with pytest.raises(ReidaugError, match=f"{said}, and so have 1 other images"):
+    with pytest.raises(ReidaugError, match=f"{said}, one of 2 such images; give"):
         read_keypoints(patn(tmp_path, *rows, *both))
 
 
