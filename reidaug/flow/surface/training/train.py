@@ -204,7 +204,7 @@ def _training_samples(recipe: TrainSurface) -> Samples:
 def _check_still(recipe: TrainSurface, out: Path, inputs: Inputs, *kinds: str) -> None:
     """Check that files of some kinds, or of all, are what was fingerprinted; else raise.
 
-    A mask of a network that is gone is one that there never was.
+    Without this a mask that is removed while crops are read would count as one never found.
     """
     if line := inputs.since(training_inputs(recipe, out), *kinds):
         raise ReidaugError(
