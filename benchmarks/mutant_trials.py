@@ -298,6 +298,7 @@ def main() -> None:
         print(line.strip(), file=tell)
         answer = json.loads(said.readline())
         if answer["result"] == FRESH:
+            answer["result"] = "survived"  # where no test file is run
             with swapped_file(root / order["module"], order["source"]):
                 for files in filter(None, order["stages"]):
                     options = [f"--deselect={name}" for name in answer["failed"]]

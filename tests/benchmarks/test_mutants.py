@@ -117,6 +117,15 @@ def test_the_tests_decide_what_becomes_of_a_mutant(root: Path, tmp_path: Path) -
     }
 
 
+@pytest.mark.slow
+def test_a_mutant_that_no_test_is_run_for_lives(root: Path, tmp_path: Path) -> None:
+    (root / "reidaug/geometry/alone.py").write_text("ONE = 1\n")
+    copied(root, tmp_path)
+    alone = Mutant("reidaug/geometry/alone.py", 1, "by hand", "1", "2", "ONE = 2\n")
+    found = judge(tmp_path, "geometry", [alone, changed("other + one")], near=True, warm=())
+    assert [outcome.result for outcome in found] == ["survived", "killed"]
+
+
 def test_near_tests_import_the_module(root: Path) -> None:
     module, own = "reidaug/geometry/small.py", "tests/geometry/test_small.py"
     for name, text in {
