@@ -114,7 +114,7 @@ def crops_of(
 
 
 def _list(folder: Path, found: ImageFolder, rule: NameRule, allow_left_out: bool) -> CropList:
-    """List the crops of one folder; names that a pattern or layout of the user's reads count."""
+    """List the crops of one folder; a layout or a pattern of the user's leaves out other names."""
     crops, left_out, advice = list(found.images), found.unusable, ""
     if not rule.falls_back:
         files = read_crops(found, rule)
