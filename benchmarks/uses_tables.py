@@ -7,8 +7,8 @@ from typing import Any
 from multiplicity import verdict
 
 CELLS = {
-    "one_camera": "A third of the people, each seen by one camera",
-    "few_crops": "A third of the people, four crops of each by all cameras",
+    "one_camera": "Three tenths of the people, each seen by one camera",
+    "few_crops": "Three tenths of the people, four crops of each by all cameras",
     "across": "Trained on rendered people, searched on photographs",
 }
 USES = {

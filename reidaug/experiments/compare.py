@@ -285,4 +285,4 @@ def _figure(recipe: Compare, testing: PairList, estimators: Mapping[str, FlowEst
         columns["target"] += to_bytes(pairs.target)
         for name, warped in warps.items():
             columns[name] += to_bytes(warped)
-    return labelled_columns(columns, repeated=2)
+    return labelled_columns(columns)

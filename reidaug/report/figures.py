@@ -126,7 +126,7 @@ def warp_sheet(
 
 
 def labelled_columns(
-    columns: Mapping[str, Sequence[Picture]], *, repeated: int = 0, most: int = MOST_COLUMNS
+    columns: Mapping[str, Sequence[Picture]], *, repeated: int = 2, most: int = MOST_COLUMNS
 ) -> Picture:
     """Arrange pictures (3, H, W) in columns of equal length, each under its name.
 
@@ -135,7 +135,7 @@ def labelled_columns(
 
     Args:
         columns: Pictures by name.
-        repeated: How many of the first columns stand at the left of each part.
+        repeated: How many of the first columns stand at the left of each part: source and target.
         most: Columns beside each other, more than those repeated.
 
     Raises:
