@@ -3,8 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from reid_tables import verdict
-from uses_tables import HEAD, KINDS, spread
+from uses_tables import HEAD, KINDS, gain, spread
 
 CELLS = {
     "rendered": "From the rendered world A to B",
@@ -45,7 +44,7 @@ def _tested(title: str, rows: Mapping[str, Any]) -> list[str]:
     lines = [
         f"**{title}**, {len(plain['mAP'])} seeds: start {spread(rows['start']['mAP'])}, "
         f"after the warm-up {spread(rows['warmup']['mAP'])}, adapted without views "
-        f"{spread(plain['mAP'])}, over the start {_gain(plain['over_start'])}.",
+        f"{spread(plain['mAP'])}, over the start {gain(plain['over_start'])}.",
         "",
         f"| views are | {HEAD} | W-SA: over the best control "
         "| surface flow: over the best control |",
@@ -54,22 +53,16 @@ def _tested(title: str, rows: Mapping[str, Any]) -> list[str]:
     for use in [use for use in USES if f"{use}-own" in rows]:
         arms = {kind: rows[f"{use}-{kind}"] for kind in KINDS}
         cells = [USES[use], *(_beside_plain(arm) for arm in arms.values())]
-        cells += [_gain(arms[kind]["over_controls"]) for kind in METHODS]
+        cells += [gain(arms[kind]["over_controls"]) for kind in METHODS]
         lines.append(f"| {' | '.join(cells)} |")
     return lines
 
 
 def _beside_plain(arm: Mapping[str, Any]) -> str:
-    low, high = arm["gain"]["interval"]
-    return f"{spread(arm['mAP'])}; {arm['gain']['mean']:+.1f} ({low:+.1f} to {high:+.1f})"
+    return f"{spread(arm['mAP'])}; {gain(arm['gain'])}"
 
 
 def _tuned(title: str, use: str, values: Mapping[str, float]) -> str:
     cells = [f"{values[f'{use}-{kind}']:.1f}" for kind in KINDS]
     before = [f"{values[name]:.1f}" for name in ("start", "dgnetpp")]
     return f"| {' | '.join([title, *before, USES[use], *cells])} |"
-
-
-def _gain(found: Mapping[str, Any]) -> str:
-    low, high = found["interval"]
-    return f"{found['mean']:+.1f} ({low:+.1f} to {high:+.1f}): {verdict(found)}"

@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 
 from multiplicity import RULE, standing
 
-from reidaug.experiments.comparison import NO_EVIDENCE
+from reidaug.experiments.comparison import in_words as which_is_better
+from reidaug.experiments.statistics import ONE_OF_MANY, seed_doubt
 
 
 class Column(NamedTuple):
@@ -143,7 +144,7 @@ def table1(report: Mapping[str, Any]) -> list[str]:
         "",
         *scores(report),
         "",
-        "![The same people warped by every estimator](table1.png)",
+        "![Six pairs: source, target, and the source warped by each row](table1.png)",
         "",
         f"Pair by pair against {title_of(report, report['reference'])}, of all scores but the "
         f"last, {family(report)} (the differences with their intervals are in "
@@ -183,12 +184,21 @@ def _trained_differences(report: Mapping[str, Any]) -> list[tuple[str, dict[str,
         (
             title_of(report, name),
             {
-                score: dict(found) if (name, score) in stand else {**found, "words": NO_EVIDENCE}
+                score: {**found, "words": _words(score, found, (name, score) in stand)}
                 for score, found in row.items()
             },
         )
         for name, row in rows.items()
     ]
+
+
+def _words(score: str, found: Mapping[str, Any], stands: bool) -> str:
+    """Say what a difference shows by today's rule, whatever an older file calls it."""
+    by_seed = found.get("by_seed", ())
+    doubt = seed_doubt(found["mean"], stdev(by_seed), len(by_seed)) if len(by_seed) > 1 else None
+    if doubt is None and not stands:
+        doubt = ONE_OF_MANY
+    return which_is_better(score, found["mean"], found["ci"], doubt)
 
 
 def _cell(row: Mapping[str, Any], score: str) -> str:

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from heat_map import Spot, heat_map
+from multiplicity import evident, standing
 from provenance import write_result
-from reid_tables import evident
 from shipped import weights_of
 
 from reidaug.commands.demo import run_stage
@@ -96,7 +96,11 @@ def picture(cells: list[dict[str, Any]]) -> Any:
         A heat map.
     """
     gains = {(c["share"], c["images"]): c["gain_over_best_control"] for c in cells}
-    spots = [[Spot(gains[s, i]["mean"], evident(gains[s, i])) for i in IMAGES] for s in SHARES]
+    stand = standing(gains)
+    spots = [
+        [Spot(gains[s, i]["mean"], evident(gains[s, i], stands=(s, i) in stand)) for i in IMAGES]
+        for s in SHARES
+    ]
     return heat_map(
         spots,
         rows=[f"{share:.0%}" for share in SHARES],

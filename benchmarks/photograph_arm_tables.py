@@ -6,8 +6,9 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
+from multiplicity import RULE, evident, standing, verdict
 from photograph_crops import PEOPLE
-from reid_tables import interval, verdict
+from reid_tables import interval
 from shipped import of_these_weights
 from uses_tables import gain as gain_in_words
 from uses_tables import spread
@@ -69,7 +70,8 @@ def beside_rendered(results: Path) -> list[str]:
     said = []
     for title, arms in USES.items():
         found = run["comparisons"][arms[-1]]["over_best_control"]
-        said.append(f"{title} {found['mean']:+.1f} ({interval(found)}), {verdict(found)}")
+        words = verdict(found, stands=arms[-1] in _standing(run, "over_best_control"))
+        said.append(f"{title} {found['mean']:+.1f} ({interval(found)}), {words}")
     lines = [
         f"On photographs of {run['train_people']} people (Market-1501, real crops alone "
         f"{real:.1f} mAP) the flow inside the package was measured too: warps against their best "
@@ -91,8 +93,8 @@ def settings(run: Mapping[str, Any]) -> list[str]:
     grid, method = run["settings"], run["method"]
     heads = [HEADS[arm] for arm in grid[0]["rows"] if arm != "start"]
     lines = [
-        f"`{run['command']}`, {run['hardware']}, commit {run['commit']}, {run['date']}; mAP of the "
-        f"test people, mean over {len(grid[0]['seeds'])} seeds with a start of their own; in "
+        f"`{run['command']}`, {run['hardware']}, {run['date']}; mAP of the test people, "
+        f"mean over {len(grid[0]['seeds'])} seeds with a start of their own; in "
         "brackets the 95 % interval over people, verdicts by Holm's rule over the whole "
         f"table.{_of_whom(run['market'])}",
         "",
@@ -139,7 +141,8 @@ def compared(run: Mapping[str, Any]) -> list[str]:
         f"{run['train_images']:,} crops, {run['queries']} queries and {run['gallery']:,} gallery "
         f"crops of {run['part']} people; {len(run['seeds'])} seeds, each with a start of its own "
         f"of {run['pretrain_steps']} steps (mAP {spread(run['start']['mAP'])}) and "
-        f"{run['steps']} steps an arm.",
+        f"{run['steps']} steps an arm; 95 % intervals over people, verdicts by {RULE} among "
+        "those of a column.",
         "",
         *_arms(run),
     ]
@@ -163,7 +166,7 @@ def _advice(grid: Sequence[Mapping[str, Any]]) -> list[str]:
              "over settings | settings with a gain | with a loss |", "|---" * 5 + "|"]  # fmt: skip
     for arm, flags in COMMANDS.items():
         gains = [setting["rows"][arm]["gain"] for setting in grid]
-        better = [gain["mean"] > 0 for gain in gains if gain["evident"]]
+        better = [gain["mean"] > 0 for gain in gains if evident(gain)]
         lines.append(
             f"| {HEADS[arm]} | {flags} | {mean(g['mean'] for g in gains):+.1f} "
             f"| {sum(better)} of {len(gains)} | {len(better) - sum(better)} |"
@@ -174,11 +177,12 @@ def _advice(grid: Sequence[Mapping[str, Any]]) -> list[str]:
 def _arms(run: Mapping[str, Any]) -> list[str]:
     lines = ["| extra crops | mAP | Rank-1 | over real crops | over the best control |"]
     lines.append("|---" * 5 + "|")
+    kinds = ("over_real_only", "over_best_control")
+    stand = {kind: _standing(run, kind) for kind in kinds}
     for arm, scores in run["arms"].items():
         found = run["comparisons"].get(arm, {})
-        kinds = ("over_real_only", "over_best_control")
         cells = [arm, spread(scores["mAP"]), spread(scores["rank1"])]
-        cells += [_gain(found[kind]) if kind in found else "" for kind in kinds]
+        cells += [_gain(found[kind], arm in stand[kind]) if kind in found else "" for kind in kinds]
         lines.append(f"| {' | '.join(cells)} |")
     return lines
 
@@ -188,11 +192,18 @@ def _uses(run: Mapping[str, Any]) -> list[str]:
     for title, arms in IN_SHORT.items():
         cells = [spread(run["arms"][arm]["mAP"]) for arm in ("real_only", *arms)]
         found = run["comparisons"][arms[-1]]["over_best_control"]
-        gain = f"{found['mean']:+.1f} ({interval(found)}): {verdict(found)}"
+        words = verdict(found, stands=arms[-1] in _standing(run, "over_best_control"))
+        gain = f"{found['mean']:+.1f} ({interval(found)}): {words}"
         lines.append(f"| {title} | {' | '.join([*cells, gain])} |")
     return lines
 
 
-def _gain(found: Mapping[str, Any]) -> str:
+def _standing(run: Mapping[str, Any], kind: str) -> set[str]:
+    """Name the arms whose difference of a kind stands among those of the others."""
+    return standing({arm: one[kind] for arm, one in run["comparisons"].items() if kind in one})
+
+
+def _gain(found: Mapping[str, Any], stands: bool) -> str:
     low, high = found["ci"]
-    return f"{found['mean']:+.1f} ({low:+.1f} to {high:+.1f}): {verdict(found)}"
+    words = verdict(found, stands=stands)
+    return f"{found['mean']:+.1f} ({low:+.1f} to {high:+.1f}): {words}"

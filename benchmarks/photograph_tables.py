@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from multiplicity import verdict
+
 NAMES = {
     "raw": "the crop itself",
     "own_pose_grey": "own pose on grey",
@@ -90,8 +92,7 @@ def _averaged_rows(found: dict[str, Any], chosen: dict[str, Any], plain: str) ->
 
 def _gain(found: dict[str, Any]) -> str:
     value = f"{_number(found['mean'], 1, '+')} {_between(found['interval'], 1, '+')}"
-    better = "a gain" if found["mean"] > 0 else "a loss"
-    return f"{value}: {better if found['evident'] else 'no evidence of a gain'}"
+    return f"{value}: {verdict(found)}"
 
 
 def _identity(result: dict[str, Any]) -> list[str]:

@@ -5,8 +5,8 @@
 job: the paper's augmentation, every training crop into 25 poses, with estimated joints and masks.
 round-trips: how much of person and pose warps keep (needs --osnet FILE).
 arms: real crops alone, and with warps or their controls, from an ImageNet network.
-grid: copies on other grounds with a tenth or a third of the people, two crops or all, one camera or
-all.
+grid: copies on other grounds with a tenth or three tenths of the people, two crops or all, one
+camera or all.
 gpu: real crops, own pose and warps at 256 x 128, on a GPU in at most nine minutes.
 
 People are split once and for all (`reidaug.data.people_split`): choices are made on `--part tune`;

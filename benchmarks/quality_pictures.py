@@ -211,7 +211,7 @@ def draw_backgrounds(example: Example, found: Sequence[Example]) -> None:
         [composite(example.warped[None], matte, background.paint(source))[0]]
         for background in BACKGROUNDS.values()
     ]
-    captions = [["source"], *([name] for name in BACKGROUNDS)]
+    captions = [["crop"], *([name] for name in BACKGROUNDS)]
     sheet(PICTURES / "backgrounds.png", [[example.source], *cells], captions)
 
 

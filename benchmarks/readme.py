@@ -12,7 +12,7 @@ from adaptation_tables import adaptation_uses
 from drawing_tables import drawing
 from flow_tables import TITLES, drawn, page, sizes, table1
 from model_cards import card
-from multiplicity import share_words
+from multiplicity import share_words, verdict
 from onnx_rate import rates
 from photograph_arm_tables import beside_rendered, compared, headline, job, settings, source
 from photograph_tables import averaging, round_trips
@@ -20,7 +20,7 @@ from pose_tables import accuracy, tries
 from provenance import RESULTS, read_result
 from quality_tables import floor, refused, steps, worth
 from rate_tables import balance_grid, rate_grid
-from reid_tables import in_short, interval, starts, studies, verdict
+from reid_tables import in_short, interval, starts, studies
 from reliability_tables import spoiled, tried
 from shipped import of_these_weights, shipped
 from surface_tables import by_eye, on_photographs, on_rendered_people
@@ -48,7 +48,9 @@ OTHERS = {
     "shipped_*.json": "With the flow inside the package",
 }
 _ONE_PIECE = (
-    "Rows that share people and starts, as the first two do, are one piece of evidence, not two."
+    "Rows that share people and starts, as the first two do, are one piece of evidence, not two. "
+    "*Perhaps*: the interval leaves out 0, but trainings with other seeds differ too much to "
+    "count on it ([evidence](docs/protocols.md#evidence))."
 )
 ROWS = {
     "unwarpme": "**UnWarpME-SA**",
@@ -297,7 +299,7 @@ def _in_short(reid: Mapping[str, Any]) -> str:
         f"mAP {listed}; warps against {best['vs']} {best['mean']:+.1f}, {interval(best)}, "
         f"standard deviation of the paired differences {best['std']:.1f}, pooled "
         f"{best['pooled_std']:.1f}: {verdict(best)}; "
-        f"ceiling {ceiling['mean']:+.1f}."
+        f"ceiling {ceiling['mean']:+.1f}: {verdict(ceiling)}."
     )
 
 

@@ -23,7 +23,7 @@ def tried(result: Mapping[str, Any]) -> list[str]:
     lines = [
         f"`{result['command']}`, {result['hardware']}, {result['date']}.",
         "",
-        "| what was done | commands | times | trials | as an uninterrupted run |",
+        "| what was done | commands | times it struck | trials | ended as an uninterrupted run |",
         "|---|---|---|---|---|",
     ]
     for fault, title in TITLES.items():
@@ -34,7 +34,7 @@ def tried(result: Mapping[str, Any]) -> list[str]:
         "",
         "Kills of each command:",
         "",
-        "| command | times | trials | as an uninterrupted run | commit |",
+        "| command | times it struck | trials | ended as an uninterrupted run | commit |",
     ]
     lines.append("|---|---|---|---|---|")
     for name, faults in commands.items():

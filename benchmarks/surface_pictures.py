@@ -1,4 +1,4 @@
-"""Draw rendered people in poses of others: warped by W, by surface flow, and as they truly are.
+"""Draw rendered people in poses of others: warped by W-SA, by surface flow, and as they truly are.
 
     python benchmarks/surface_pictures.py [--out runs/surface_pictures] [--seed 31]
 
@@ -26,7 +26,7 @@ from reidaug.people3d.worlds import MANY_POSES
 PICTURE = Path(__file__).parents[1] / "docs" / "pictures" / "surface.png"
 PEOPLE, SHOWN = 12, 5
 CELL, LINE = (176, 88), 13
-COLUMNS = ("source", "pose of", "W", "surface flow", "true view")
+COLUMNS = ("source", "pose of", "W-SA", "surface flow", "true view")
 TWICE = 2  # poses of each person
 
 

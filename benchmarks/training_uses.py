@@ -7,9 +7,9 @@ A use is how extra crops enter (`USES`): as labelled copies, as positives of the
 as views that shall have their crop's features, weighed by quality, ..., or other grounds behind the
 real crops. Each is run with four kinds of extra crops: own pose, torso-affine, W (`market`) and
 surface flow. Own pose and torso-affine are the controls of that use, and so are the real crops
-alone, on the same grounds and stretched alike. Cells are kinds of data: a third of the training
-people seen by one camera each, or by all in four crops; `across`: rendered people to train on,
-photographs to find.
+alone, on the same grounds and stretched alike. Cells are kinds of data: three tenths of the
+training people seen by one camera each, or by all in four crops; `across`: rendered people to
+train on, photographs to find.
 
 With --part tune every use, or each --use, is trained once, and DIR keeps it beside those tried
 before and the three best of each cell (by the mAP of their warps). Test people are evaluated with

@@ -4,9 +4,11 @@ from collections.abc import Mapping, Sequence
 from statistics import mean, stdev
 from typing import Any
 
+from multiplicity import verdict
+
 CELLS = {
-    "one_camera": "A third of the people, each seen by one camera",
-    "few_crops": "A third of the people, four crops of each by all cameras",
+    "one_camera": "Three tenths of the people, each seen by one camera",
+    "few_crops": "Three tenths of the people, four crops of each by all cameras",
     "across": "Trained on rendered people, searched on photographs",
 }
 USES = {
@@ -106,5 +108,4 @@ def spread(values: Sequence[float]) -> str:
 def gain(found: Mapping[str, Any]) -> str:
     """Write a difference with its interval, and whether it is evident."""
     low, high = found["interval"]
-    verdict = ("a gain" if found["mean"] > 0 else "a loss") if found["evident"] else "no evidence"
-    return f"{found['mean']:+.1f} ({low:+.1f} to {high:+.1f}): {verdict}"
+    return f"{found['mean']:+.1f} ({low:+.1f} to {high:+.1f}): {verdict(found)}"

@@ -69,7 +69,8 @@ def differences_text(report: Comparison) -> str:
     """List for every row what is better or worse than the reference, then what shows no evidence.
 
     Differences are paired; intervals are not corrected for multiple comparisons. With several
-    seeds a difference is evident only beyond two standard deviations of it over the seeds.
+    seeds a difference is evident only beyond two standard deviations of it over the seeds; below
+    it is called ``perhaps better`` or ``perhaps worse``.
     """
     lines = [
         f"Pair by pair against {report.reference}, uncorrected 95 % intervals over "
@@ -78,9 +79,9 @@ def differences_text(report: Comparison) -> str:
     for name, scores in report.differences.items():
         known = {score: scores[score] for score in LINES if score in scores}
         for score, found in known.items():
-            if found.evident:
+            if found.words != NO_EVIDENCE:
                 lines.append(f"  {name}: {_difference(score, found)}: {found.words}")
-        same = [score for score, found in known.items() if not found.evident]
+        same = [score for score, found in known.items() if found.words == NO_EVIDENCE]
         if same:
             lines.append(f"  {name}: {NO_EVIDENCE} in {', '.join(same)}")
     return "\n".join(lines)

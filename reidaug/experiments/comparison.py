@@ -13,11 +13,11 @@ from jaxtyping import Shaped
 from numpy import ndarray
 from pydantic import TypeAdapter
 
+from reidaug.experiments.statistics import ONE_PERSON, seed_doubt, verdict
 from reidaug.flow.cost import Cost
 from reidaug.flow.scores import HIGHER_IS_BETTER, Values, paired_difference, summarise
 
 NO_EVIDENCE = "no evidence of a difference"
-DEVIATIONS = 2  # a difference is larger than so many standard deviations over seeds, or by chance
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,8 @@ class Difference:
     # Whether the interval excludes zero, and the mean is more than twice the standard deviation of
     # ``by_seed``; never for pairs of one person.
     evident: bool
-    words: str  # ``better``, ``worse`` or no evidence of a difference
+    # ``better``, ``worse``, ``perhaps better (seeds differ)``, no evidence of a difference, ...
+    words: str
     by_seed: tuple[float, ...] = ()  # mean with each seed, where there are several
 
 
@@ -121,17 +122,26 @@ def differences(
         if found is None:
             continue
         by_seed = _by_seed([one[score] for one in values], [one[score] for one in reference])
-        by_chance = len(by_seed) > 1 and abs(found.mean) <= DEVIATIONS * np.std(by_seed, ddof=1)
-        evident = found.evident and not by_chance
-        better = (found.mean > 0) == (score in HIGHER_IS_BETTER)
+        doubt = None
+        if by_seed:
+            doubt = seed_doubt(found.mean, float(np.std(by_seed, ddof=1)), len(by_seed))
+        if not found.evident:  # the interval holds 0, or the pairs are of one person
+            doubt = ONE_PERSON
+        mean, ci = round(found.mean, 5), (round(found.low, 5), round(found.high, 5))
         result[score] = Difference(
-            mean=round(found.mean, 5),
-            ci=(round(found.low, 5), round(found.high, 5)),
-            evident=bool(evident),
-            words=("better" if better else "worse") if evident else NO_EVIDENCE,
+            mean=mean,
+            ci=ci,
+            evident=bool(found.evident and doubt is None),
+            words=in_words(score, mean, ci, doubt),
             by_seed=tuple(round(one, 5) for one in by_seed),
         )
     return result
+
+
+def in_words(score: str, mean: float, ci: Sequence[float], doubt: str | None = None) -> str:
+    """Say which row is better by a score, see `reidaug.experiments.statistics.verdict`."""
+    sides = ("better", "worse") if score in HIGHER_IS_BETTER else ("worse", "better")
+    return verdict(mean, ci, doubt, sides=sides, nothing=NO_EVIDENCE)
 
 
 def _by_seed(values: Sequence[ndarray], reference: Sequence[ndarray]) -> list[float]:

@@ -13,6 +13,12 @@ from reidaug.report.experiment import Ceiling, Comparison, Gain
 
 LEVEL = 0.05  # of a test, and of all tests of a family together
 NO_EVIDENCE = "no evidence of a gain"
+# Why a difference whose interval leaves out 0 is not called evident.
+SEEDS_DIFFER = "seeds differ"  # it is at most `DEVIATIONS` standard deviations over seeds
+ONE_SEED = "one seed"
+ONE_PERSON = "one person"
+ONE_OF_MANY = "one of many"  # it does not stand by Holm's rule
+DEVIATIONS = 2
 K = TypeVar("K", bound=Hashable)
 
 
@@ -80,6 +86,7 @@ def paired_gain(
     difference is evident when it is more than twice the standard deviation of the paired
     differences over seeds and the interval does not hold 0. One seed says nothing about chance
     between seeds, one person nothing about other people, so nothing is evident from either.
+    What the words are: `verdict`.
     """
     arm, control = arms[name], arms[vs]
     paired = arm.mAP - control.mAP
@@ -96,8 +103,9 @@ def paired_gain(
         low, high = (float(end) for end in np.quantile(drawn, (LEVEL / 2, 1 - LEVEL / 2)))
         against = float(np.mean(drawn <= 0 if mean > 0 else drawn >= 0))
         p = min(1.0, 2 * max(against, 1 / RESAMPLES))
-    chance = not several or len(np.unique(measured)) < 2
-    evident = not chance and abs(mean) > 2 * std and (low > 0 or high < 0)
+    doubt = seed_doubt(mean, std, len(paired))
+    if len(np.unique(measured)) < 2:
+        doubt = ONE_PERSON
     return Gain(
         arm=name,
         vs=vs,
@@ -107,8 +115,8 @@ def paired_gain(
         ci=(low, high),
         interval_over="people",
         by_seed=tuple(paired.tolist()),
-        evident=evident,
-        words=("a gain" if mean > 0 else "a loss") if evident else NO_EVIDENCE,
+        evident=doubt is None and (low > 0 or high < 0),
+        words=verdict(mean, (low, high), doubt),
         p=p,
     )
 
@@ -120,9 +128,46 @@ def among_all(gains: Mapping[str, Gain]) -> dict[str, Gain]:
     """
     stand = standing({name: 1.0 if gain.p is None else gain.p for name, gain in gains.items()})
     return {
-        name: gain if name in stand else replace(gain, evident=False, words=NO_EVIDENCE)
+        name: replace(gain, evident=False, words=verdict(gain.mean, gain.ci, ONE_OF_MANY))
+        if gain.evident and name not in stand
+        else gain
         for name, gain in gains.items()
     }
+
+
+def verdict(
+    mean: float,
+    ci: Sequence[float],
+    doubt: str | None = None,
+    *,
+    sides: tuple[str, str] = ("a gain", "a loss"),
+    nothing: str = NO_EVIDENCE,
+) -> str:
+    """Put a difference into words.
+
+    Args:
+        mean: The difference.
+        ci: Ends of its interval.
+        doubt: Why it is not evident although the interval leaves out 0: one of `SEEDS_DIFFER`,
+            `ONE_SEED`, `ONE_PERSON`, `ONE_OF_MANY`; None where nothing speaks against it.
+        sides: What a difference above and below 0 is called.
+        nothing: What is said where the interval holds 0.
+
+    Returns:
+        ``a gain``, ``perhaps a loss (seeds differ)``, ``no evidence of a gain`` and the like.
+    """
+    low, high = ci
+    if low <= 0 <= high:
+        return nothing
+    side = sides[0] if mean > 0 else sides[1]
+    return side if doubt is None else f"perhaps {side} ({doubt})"
+
+
+def seed_doubt(mean: float, std: float, seeds: int) -> str | None:
+    """Say what seeds have against a difference: how many they are, how far they differ (std)."""
+    if seeds < 2:
+        return ONE_SEED
+    return SEEDS_DIFFER if abs(mean) <= DEVIATIONS * std else None
 
 
 def standing(p: Mapping[K, float]) -> set[K]:

@@ -24,7 +24,8 @@ class Gain:
     interval_over: Literal["people", "queries"] = "queries"
     by_seed: tuple[float, ...]  # difference of every seed
     evident: bool  # whether chance between seeds and people does not explain the difference
-    words: str  # ``a gain``, ``a loss`` or ``no evidence of a gain``
+    # ``a gain``, ``a loss``, ``perhaps a gain (seeds differ)``, ``no evidence of a gain``, ...
+    words: str
     # Twice the share of resamples on the other side of 0; None in older reports.
     p: float | None = None
 

@@ -1,6 +1,7 @@
 """Pictures of people and poses, arranged in tables: no axes, no theme."""
 
 import colorsys
+import re
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -22,6 +23,7 @@ OUTLINE = (38, 42, 48)
 SMOOTHING = 4
 READABLE_HEIGHT = 192
 FONT_SIZE = 18
+MOST_COLUMNS = 13
 
 # PATN's number k of each limb of `skeletons.LIMBS`; its hue is 20 k degrees.
 _PATN_LIMBS = (0, 2, 3, 7, 8, 6, 1, 4, 5, 10, 11, 9, 12, 13, 14, 15, 16)
@@ -123,10 +125,18 @@ def warp_sheet(
     return sheet(rows, gap=3 * scale)
 
 
-def labelled_columns(columns: Mapping[str, Sequence[Picture]]) -> Picture:
+def labelled_columns(
+    columns: Mapping[str, Sequence[Picture]], *, repeated: int = 2, most: int = MOST_COLUMNS
+) -> Picture:
     """Arrange pictures (3, H, W) in columns of equal length, each under its name.
 
-    Pictures lower than `READABLE_HEIGHT` are enlarged by a whole factor.
+    Pictures lower than `READABLE_HEIGHT` are enlarged by a whole factor. Names are broken where
+    they are wider than their column. More columns than fit beside each other go on below.
+
+    Args:
+        columns: Pictures by name.
+        repeated: How many of the first columns stand at the left of each part: source and target.
+        most: Columns beside each other, more than those repeated.
 
     Raises:
         ValueError: A column has more pictures than another, or none.
@@ -136,17 +146,51 @@ def labelled_columns(columns: Mapping[str, Sequence[Picture]]) -> Picture:
         raise ValueError(f"columns of equal length expected, got {sorted(counts)}")
     highest = max(picture.shape[-2] for column in columns.values() for picture in column)
     scale = max(1, -(-READABLE_HEIGHT // highest))
-    rows: list[list[Picture | None]] = [[label(name) for name in columns]]
-    for row in zip(*columns.values(), strict=True):
-        rows.append([enlarge(picture, scale) for picture in row])
-    return sheet(rows, gap=8)
+    names = list(columns)
+    first, others = names[:repeated], names[repeated:]
+    parts = max(1, -(-len(others) // (most - repeated)))
+    beside = -(-len(others) // parts)  # as many in each part
+    bands = []
+    for k in range(parts):
+        shown = [*first, *others[k * beside : (k + 1) * beside]]
+        widths = [scale * columns[name][0].shape[-1] for name in shown]
+        lines = [broken(name, width) for name, width in zip(shown, widths, strict=True)]
+        height = max(len(one) for one in lines)
+        rows: list[list[Picture | None]] = [[label(*one, lines=height) for one in lines]]
+        for row in zip(*(columns[name] for name in shown), strict=True):
+            rows.append([enlarge(picture, scale) for picture in row])
+        bands.append(sheet(rows, gap=8))
+    return _stacked(bands)
 
 
-def label(text: str) -> Picture:
-    """Draw a line of text, dark on white; all labels are equally high."""
-    font = ImageFont.load_default(FONT_SIZE)
-    image = Image.new("RGB", (round(font.getlength(text)) + 2, round(1.5 * FONT_SIZE)), WHITE)
-    ImageDraw.Draw(image).text((1, 2), text, fill=INK, font=font)
+def _stacked(bands: Sequence[Picture]) -> Picture:
+    """Put pictures below each other, at the left."""
+    width = max(band.shape[-1] for band in bands)
+    wide = []
+    for band in bands:
+        page = blank((band.shape[-2], width))
+        page[:, :, : band.shape[-1]] = band
+        wide.append(page)
+    return torch.cat(wide, dim=1)
+
+
+def broken(text: str, width: int) -> list[str]:
+    """Break a name into lines of at most so many pixels, behind spaces and underscores alone."""
+    font, lines = ImageFont.load_default(FONT_SIZE), [""]
+    for part in re.findall(r"[^_ ]*[_ ]+|[^_ ]+", text):
+        if lines[-1] and font.getlength(lines[-1] + part.rstrip()) + 2 > width:
+            lines.append("")
+        lines[-1] += part
+    return lines
+
+
+def label(*text: str, lines: int = 1) -> Picture:
+    """Draw lines of text, dark on white; labels of as many lines (at least) are equally high."""
+    font, step = ImageFont.load_default(FONT_SIZE), round(1.5 * FONT_SIZE)
+    width = max(round(font.getlength(line)) for line in text) + 2
+    image = Image.new("RGB", (width, step * max(lines, len(text))), WHITE)
+    for k, line in enumerate(text):
+        ImageDraw.Draw(image).text((1, 2 + k * step), line, fill=INK, font=font)
     return _from_pillow(image)
 
 

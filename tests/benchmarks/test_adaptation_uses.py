@@ -83,7 +83,7 @@ def test_the_tables_quote_test_and_tune_people() -> None:
     text = "\n".join(adaptation_uses(result))
     assert "**From the rendered world A to B**, 2 seeds: start 25.0" in text
     assert "adapted without views 30.0 ± 0.0, over the start +5.0 (+5.0 to +5.0): a gain" in text
-    assert "| 34.5 ± 0.7; +4.5 (+4.5 to +4.5) |" in text
+    assert "| 34.5 ± 0.7; +4.5 (+4.5 to +4.5): a gain |" in text
     assert "| +2.0 (+2.0 to +2.0): a gain |" in text
     assert "| From the rendered world A to B | 25.0 | 30.0 |" in text
     assert "photographs" not in text

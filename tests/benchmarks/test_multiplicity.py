@@ -2,7 +2,7 @@
 
 import pytest
 from flow_tables import verdicts
-from multiplicity import p_of, share_words, standing
+from multiplicity import evident, p_of, share_words, standing, verdict
 
 
 def test_p_of_older_results_is_read_off_the_interval() -> None:
@@ -29,9 +29,25 @@ def test_a_table_of_estimators_is_one_family() -> None:
         "ssim": close,
     }
     first, second = verdicts(report)
-    assert first.endswith("no evidence of a difference")
+    assert first.endswith("perhaps better (one of many)")
     assert "-3.000 (-3.900 to -2.100), better" in second
-    assert second.endswith("no evidence of a difference")
+    assert second.endswith("perhaps worse (one of many)")  # of SSIM more is better
+
+
+def test_results_of_all_ages_are_judged_by_one_rule() -> None:
+    """The first ones call a gain what the deviation of the paired differences contradicts."""
+    old = {"mean": 4.1, "ci": [2.2, 6.0], "std": 2.3, "pooled_std": 2.0, "words": "a gain"}
+    assert verdict(old) == "perhaps a gain (seeds differ)" and not evident(old)
+    steady = old | {"std": 1.0, "evident": None}
+    assert verdict(steady) == "a gain" and evident(steady)
+    assert verdict(steady, stands=False) == "perhaps a gain (one of many)"
+    judged = {"mean": -2.0, "interval": [-2.6, -1.3], "std": 0.3, "by_seed": [-2.2, -1.8]}
+    assert verdict(judged | {"evident": True}) == "a loss"
+    assert verdict(judged | {"evident": False}) == "perhaps a loss (one of many)"
+    assert verdict(judged | {"by_seed": [-2.0]}) == "perhaps a loss (one seed)"
+    trained_by_nobody = {"mean": 0.9, "interval": [0.2, 1.6], "evident": True}
+    assert verdict(trained_by_nobody) == "a gain"
+    assert verdict(trained_by_nobody | {"interval": [-0.2, 2.0]}) == "no evidence of a gain"
 
 
 def test_a_share_has_its_interval_or_says_that_it_has_none() -> None:

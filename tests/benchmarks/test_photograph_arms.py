@@ -67,11 +67,11 @@ def test_every_setting_has_its_controls_and_a_verdict(
         expected = means["own_body_kept"] - means[over["vs"]]
         assert over["mean"] == pytest.approx(expected, abs=0.02) and "evident" in over
     lines = settings({
-        "command": "c", "hardware": "h", "date": "d", "commit": "abc", "settings": found,
+        "command": "c", "hardware": "h", "date": "commit abc, d", "settings": found,
         "market": {"people": 751}, "method": "own_body_kept",
     })  # fmt: skip
     rows_written = [line for line in lines if line.startswith(f"| {found[0]['train_people']} |")]
-    assert len(rows_written) == 2 and "commit abc" in lines[0]
+    assert len(rows_written) == 2 and "commit abc, d;" in lines[0]
 
 
 def test_an_arm_of_the_grid_is_compared_the_right_way_round() -> None:

@@ -36,7 +36,12 @@ def test_a_difference_that_seeds_do_not_share_is_not_evident() -> None:
     theirs = [{"l1": np.full(200, value)} for value in (1.0, 0.3, 2.0)]
     said = differences(theirs, ours, PEOPLE, seed=0)["l1"]
     assert said.by_seed == (0.0, -0.9, 0.9)
-    assert not said.evident
+    assert not said.evident and said.words == "no evidence of a difference"
+    apart = [{"l1": one["l1"] + more} for one, more in zip(ours, (0.1, 0.9, 0.2), strict=True)]
+    said = differences(apart, ours, PEOPLE, seed=0)["l1"]
+    assert (said.evident, said.words) == (False, "perhaps worse (seeds differ)")
+    alone = differences(apart, ours, np.zeros(200, int), seed=0)["l1"]
+    assert (alone.evident, alone.words) == (False, "perhaps worse (one person)")
     steady = differences([{"l1": one["l1"] + 0.1} for one in ours], ours, PEOPLE, seed=0)["l1"]
     assert steady.evident and steady.words == "worse" and steady.by_seed == (0.1, 0.1, 0.1)
     fixed = differences([{"l1": np.full(200, 2.0)}], ours, PEOPLE, seed=0)["l1"]

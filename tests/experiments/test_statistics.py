@@ -7,7 +7,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from reidaug.experiments.statistics import ArmScores, among_all, best, compare, paired_gain
+from reidaug.experiments.statistics import (
+    NO_EVIDENCE,
+    ONE_OF_MANY,
+    SEEDS_DIFFER,
+    ArmScores,
+    among_all,
+    best,
+    compare,
+    paired_gain,
+    verdict,
+)
 
 
 def arm(*means, spread=None, queries=50):
@@ -28,8 +38,9 @@ def test_a_gain_is_paired_over_seeds():
     [
         ((15.0, 15.1, 15.2), "a gain"),
         ((5.0, 5.1, 5.2), "a loss"),
-        ((10.4, 9.9, 10.5), "no evidence of a gain"),
-        ((12.0, 9.0, 19.0), "no evidence of a gain"),
+        ((10.4, 9.9, 10.5), "perhaps a gain (seeds differ)"),
+        ((12.0, 9.0, 19.0), "perhaps a gain (seeds differ)"),
+        ((8.0, 10.0, 3.0), "perhaps a loss (seeds differ)"),
     ],
 )
 def test_a_verdict_needs_both_seeds_and_people(means, words):
@@ -46,7 +57,23 @@ def test_the_spread_of_the_starts_is_no_spread_of_the_gain():
 def test_one_seed_has_no_spread_of_its_own():
     found = gain(arm(12), arm(10))
     assert (found.std, found.pooled_std) == (0.0, 0.0)
-    assert not found.evident
+    assert not found.evident and found.words == "perhaps a gain (one seed)"
+
+
+def test_nothing_is_found_where_the_interval_holds_0():
+    around = np.tile([-1.0, 1.2], 25)
+    better = ArmScores(np.array([10.1, 10.2]), np.array([10 + around, 10.1 + around]))
+    found = gain(better, ArmScores(np.array([10.0, 10.1]), np.full((2, 50), [[10.0], [10.1]])))
+    assert found.ci[0] < 0 < found.mean < found.ci[1]
+    assert (found.evident, found.words) == (False, "no evidence of a gain")
+
+
+def test_a_difference_apart_from_0_is_never_called_no_evidence():
+    """Whatever speaks against it is said beside it."""
+    assert verdict(-2.0, (-2.6, -1.3), SEEDS_DIFFER) == "perhaps a loss (seeds differ)"
+    assert verdict(2.0, (1.3, 2.6), ONE_OF_MANY) == "perhaps a gain (one of many)"
+    assert verdict(-2.0, (-2.6, -1.3)) == "a loss"
+    assert verdict(1.0, (-0.1, 2.1), SEEDS_DIFFER) == verdict(1.0, (0.0, 2.0)) == NO_EVIDENCE
 
 
 def test_queries_without_a_match_do_not_count():
@@ -74,6 +101,7 @@ def test_one_person_says_nothing_about_others():
     assert gain(first, second, np.arange(50) % 2).evident
     found = gain(first, second, np.zeros(50, int))
     assert (found.ci, found.evident) == ((pytest.approx(5), pytest.approx(5)), False)
+    assert found.words == "perhaps a gain (one person)"
 
 
 def gain(first, second, people=None):
@@ -149,7 +177,7 @@ def test_many_arms_are_judged_together():
     assert [found[name].evident for name in "abc"] == [True, True, True]
     found = among_all({"a": with_p(0.03), "b": with_p(0.001), "c": with_p(0.026)})
     assert [found[name].evident for name in "abc"] == [False, True, False]
-    assert found["a"].words == "no evidence of a gain"
+    assert found["a"].words == "perhaps a gain (one of many)"
     assert found["a"].mean == 1.0
     assert among_all({"a": with_p(0.04)})["a"].evident
     assert among_all({}) == {}

@@ -3,10 +3,12 @@
 import ast
 import json
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
 import readme
+import yaml
 from check_results import UNSETTLED, lacking
 
 from reidaug.data import images
@@ -130,3 +132,22 @@ def test_a_result_says_what_made_it_and_nothing_of_whose_machine(path: Path) -> 
     text = path.read_text()
     assert path.stem in UNSETTLED or lacking(json.loads(text)) == []
     assert not re.search(r'"/\w', text)  # a path from the root of some machine
+
+
+@pytest.mark.parametrize("path", sorted(readme.pages()), ids=lambda p: p.name)
+def test_where_an_interval_leaves_out_0_no_page_says_no_evidence(path: Path) -> None:
+    """What speaks against such a difference is said: seeds that differ, or Holm's rule."""
+    said = re.compile(r"\(([+-][\d.]+) to ([+-][\d.]+)[^()]*\) ?[:,|] *([^|;,.\n]+)")
+    for low, high, words in said.findall(path.read_text()):
+        if "no evidence" in words:
+            assert float(low) <= 0 <= float(high), (low, high, words)
+
+
+def test_the_citation_is_of_this_version() -> None:
+    about = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    cited = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    page = (ROOT / "README.md").read_text()
+    assert (cited["version"], cited["license"]) == (about["version"], about["license"])
+    assert cited["keywords"] == about["keywords"]
+    for said in (f"{{{cited['version']}}}", f"{{{cited['title']}}}", cited["authors"][0]["name"]):
+        assert said in page

@@ -6,6 +6,7 @@ from reidaug.geometry.pose import Pose
 from reidaug.report.figures import (
     READABLE_HEIGHT,
     blank,
+    broken,
     draw_skeleton,
     enlarge,
     label,
@@ -98,13 +99,35 @@ def test_pictures_stand_in_columns_under_their_names() -> None:
         "a name far wider than the pictures below it": [blank((64, 32), BLUE)] * 2,
     }
     page = labelled_columns(columns)
-    text = label("source").shape[1]
+    text = 5 * label("source").shape[1]  # the name beside it is broken into five lines
     assert page.shape[1] == text + 2 * READABLE_HEIGHT + 4 * 8
     red = (page == torch.tensor(RED, dtype=torch.uint8)[:, None, None]).all(0)
     blue = (page == torch.tensor(BLUE, dtype=torch.uint8)[:, None, None]).all(0)
     assert red.sum() == blue.sum() == 2 * READABLE_HEIGHT * READABLE_HEIGHT // 2
     assert red.nonzero()[:, 1].max() < blue.nonzero()[:, 1].min()
     assert (page[:, :text].amin(0) < 128).any()  # the name
+
+
+def test_more_columns_than_fit_go_on_below_beside_the_first_ones() -> None:
+    pictures = {str(k): [blank((192, 96), (k, 0, 0))] * 2 for k in range(8)}
+    page = labelled_columns(pictures, repeated=2, most=5)
+    assert page.shape[2] == 5 * 96 + 6 * 8
+    for k in range(8):
+        shown = (page == torch.tensor((k, 0, 0), dtype=torch.uint8)[:, None, None]).all(0)
+        assert shown.sum() == (2 if k < 2 else 1) * 2 * 192 * 96
+    assert (page[:, :, 3 * 8 + 2 * 96 :].amax() == 255).all()
+    half = page.shape[1] // 2
+    assert [int(page[0, half - 60, 8 + k * 104 + 40]) for k in range(5)] == [0, 1, 2, 3, 4]
+    assert [int(page[0, -60, 8 + k * 104 + 40]) for k in range(5)] == [0, 1, 5, 6, 7]
+
+
+def test_names_wider_than_their_column_are_broken() -> None:
+    name = "unwarpme_sa_exact_perceptual"
+    lines = broken(name, 120)
+    assert "".join(lines) == name and len(lines) == 3
+    assert broken("fomm", 10) == ["fomm"] and broken("two words", 1000) == ["two words"]
+    two = label(*lines[:2])
+    assert two.shape[1] == label("a", lines=2).shape[1] == 2 * label("a").shape[1]
 
 
 def test_big_pictures_keep_their_size() -> None:
