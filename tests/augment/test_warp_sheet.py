@@ -32,6 +32,9 @@ def test_pictures_of_any_size_are_small_on_the_sheet(tmp_path: Path) -> None:
         height, width = LONGEST_SIDE, LONGEST_SIDE // 2
         assert sheet.size == (columns * (width + GAP) + GAP, rows * (height + GAP) + GAP)
         assert sheet.getpixel((GAP + width // 2, GAP + 2 * (height + GAP) + 5)) == (254, 0, 0)
+        left, top = 2 * GAP + width + 125, 2 * GAP + height + 125  # (500, 500) of 512 x 1024
+        near, away = (sheet.crop((left + d, top + d, left + d + 4, top + d + 4)) for d in (-2, -50))
+        assert near.getextrema() != away.getextrema() == ((40, 40), (44, 44), (52, 52))
 
 
 def test_the_sheet_shows_every_pose_of_several_people(
