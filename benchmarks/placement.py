@@ -7,7 +7,10 @@ Of masks: the share of a person's visible joints that the own mask covers, and t
 else does; and by how much more the own one does, in the mean of many draws of as few crops as
 `reidaug.augment.mask_placement` compares. The same for masks that are all somebody else's, which it
 must refuse. Of joints: where the middle of a person is, as a share of the crop, and how much of it
-a person spans, for `reidaug.data.joint_placement`. The result is benchmarks/results/placement.json.
+a person spans, for `reidaug.data.joint_placement`; and how much more edge is beside the limbs, in
+many draws of the fewest crops for which `reidaug.augment.limb_edges` says a word: with each crop's
+own joints, with those of others, and with mirrored ones. The result is
+benchmarks/results/placement.json.
 """
 
 import argparse
@@ -22,7 +25,8 @@ from photograph_crops import NEEDED
 from provenance import write_result
 
 from reidaug.augment.inputs import Source, join_poses
-from reidaug.augment.mask_placement import MANY
+from reidaug.augment.limb_edges import LEAST, doubtful_joints, edge_gains
+from reidaug.augment.mask_placement import MANY, Masked
 from reidaug.augment.pose_pool import covered
 from reidaug.data.images import image_size, mask_path, read_mask
 from reidaug.data.joint_placement import outside_share
@@ -32,6 +36,7 @@ from reidaug.geometry.pose import Pose, stack
 
 SHARES = (0.01, 0.05, 0.5, 0.95, 0.99)  # of the crops, below which a figure is
 DRAWS, SEED = 10_000, 0
+EDGE_DRAWS = 500
 Floats = NDArray[np.float64]
 
 
@@ -48,6 +53,7 @@ def main() -> None:
     sources = people_of(options.market, options.keypoints, options.masks)
     found = {"crops": len(sources), "shares": SHARES, "compared": MANY, "draws": DRAWS}
     found |= {"masks": of_masks(sources, options.masks), "joints": of_joints(sources)}
+    found |= {"edges": of_edges(sources)}
     print(found)
     write_result("placement", "python benchmarks/placement.py", **found)
 
@@ -97,6 +103,48 @@ def of_joints(sources: Sequence[Source]) -> dict[str, Any]:
         "middle_down": below(middle[:, 1].double().numpy()),
         "span": below(span.amax(1).double().numpy()),
     }
+
+
+def of_edges(sources: Sequence[Source]) -> dict[str, Any]:
+    """Draw crops many times, and find how their edges go with their joints, and with wrong ones.
+
+    Returns:
+        The numbers of crops and draws; then, for the crops' own joints, for those of the next crop
+        of the draw (of all crops, or of every other one), and for mirrored ones, the gains of
+        `edge_gains` that `SHARES` of all draws are below, without draws in which fewer crops tell
+        than it asks for; and the share of draws about which `doubtful_joints` says something.
+    """
+    rng = np.random.default_rng(SEED)
+    people = [Masked(s.person.path, s.person.key, s.pose) for s in sources]
+    flipped = [Masked(s.person.path, s.person.key, mirrored(s)) for s in sources]
+    names = ("own", "half_of_others", "of_others", "mirrored")
+    gains: dict[str, list[tuple[float, ...]]] = {name: [] for name in names}
+    told = dict.fromkeys(names, 0)
+    for _ in range(EDGE_DRAWS):
+        chosen = rng.choice(len(people), LEAST + LEAST // 8, replace=False).tolist()
+        own = [people[k] for k in chosen]
+        nexts = [*own[1:], own[0]]
+        others = [p._replace(pose=q.pose) for p, q in zip(own, nexts, strict=True)]
+        half = [p if k % 2 else q for k, (p, q) in enumerate(zip(own, others, strict=True))]
+        turned = [flipped[k] for k in chosen]
+        for name, some in zip(names, (own, half, others, turned), strict=True):
+            found = edge_gains(some)
+            if found is not None and found.images >= LEAST:
+                gains[name].append(found[:3])
+            told[name] += bool(doubtful_joints(some))
+    fields = ("own", "mirrored", "turned")  # of `EdgeGains`
+    return {"crops": LEAST + LEAST // 8, "draws": EDGE_DRAWS} | {
+        name: dict(zip(fields, map(below, np.array(rows).T), strict=True))
+        | {"told": told[name] / EDGE_DRAWS}
+        for name, rows in gains.items()
+    }
+
+
+def mirrored(source: Source) -> Pose:
+    """Mirror a crop's joints about its middle, without exchanging left and right."""
+    xy = source.pose.xy.clone()
+    xy[:, 0] = image_size(source.person.path)[1] - 1 - xy[:, 0]
+    return Pose(xy, source.pose.visible)
 
 
 def below(values: Floats) -> list[float]:

@@ -96,7 +96,7 @@ def compare(
     if done is None:
         for network in recipe.stlpips:  # now, and not after hours of training
             shift_tolerant_weights(network)
-        _train_rows(run, trainings, jobs)
+        _train_rows(run, trainings, splits.testing, jobs)
     if not main:
         return None
     if done is not None:
@@ -168,12 +168,20 @@ def _check_still(recipe: Compare, rows: Mapping[str, Row], splits: Splits, out: 
         )
 
 
-def _train_rows(run: RunFolder, trainings: Mapping[str, TrainFlow], jobs: int | None) -> None:
+def _train_rows(
+    run: RunFolder, trainings: Mapping[str, TrainFlow], testing: PairList, jobs: int | None
+) -> None:
+    """Train the rows that are not finished; those whose test pairs changed are scored again."""
     folders = {name: run.path / ROWS / name for name in trainings}
     runs = {name: RunFolder(folder, resumed=True) for name, folder in folders.items()}
-    missing = [name for name in trainings if runs[name].finished() is None]
+    unfinished = [name for name in trainings if runs[name].finished() is None]
+    missing = [
+        name
+        for name, training in trainings.items()
+        if name in unfinished or _scored_on_others(runs[name], training, testing)
+    ]
     state = PartialState()
-    for name in missing if state.is_main_process else ():
+    for name in unfinished if state.is_main_process else ():
         steps, batch = trainings[name].schedule.steps, trainings[name].batch
         progress_line(f"{name}: {steps} steps of {batch} pairs")
     alone = state.num_processes > 1 or state.device.type != "cpu"
@@ -185,6 +193,16 @@ def _train_rows(run: RunFolder, trainings: Mapping[str, TrainFlow], jobs: int | 
     tasks = [delayed(work)(trainings[name], folders[name], run) for name in missing]
     for _ in run_tasks(tasks, jobs, ordered=False, advice=RETRY):
         pass
+
+
+def _scored_on_others(run: RunFolder, training: TrainFlow, testing: PairList) -> bool:
+    """Whether a finished row was scored on other test pairs than those that are there now.
+
+    A row's own report has scores of a pair of the comparison alone, the first.
+    """
+    kept = Inputs(run.path)
+    add_pairs(kept, TEST, subsample(testing, training.test_pairs), training)
+    return bool(run.changed(kept))
 
 
 def _train_in_worker(place: tuple[Path, list[str]], threads: int, *row: Any) -> None:

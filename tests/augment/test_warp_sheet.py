@@ -32,6 +32,9 @@ def test_pictures_of_any_size_are_small_on_the_sheet(tmp_path: Path) -> None:
         height, width = LONGEST_SIDE, LONGEST_SIDE // 2
         assert sheet.size == (columns * (width + GAP) + GAP, rows * (height + GAP) + GAP)
         assert sheet.getpixel((GAP + width // 2, GAP + 2 * (height + GAP) + 5)) == (254, 0, 0)
+        left, top = 2 * GAP + width + 125, 2 * GAP + height + 125  # (500, 500) of 512 x 1024
+        near, away = (sheet.crop((left + d, top + d, left + d + 4, top + d + 4)) for d in (-2, -50))
+        assert near.getextrema() != away.getextrema() == ((40, 40), (44, 44), (52, 52))
 
 
 def test_the_sheet_shows_every_pose_of_several_people(
@@ -51,12 +54,27 @@ def test_the_sheet_shows_every_pose_of_several_people(
         warp = Image.new("RGB", (32, 64), (0, 80 * k, 40))
         warp.save(tmp_path / TRAIN / warp_name(shown[1].name, k))
     names = tuple(source.person.path.name for source in sources)
+    places = torch.tensor([[8.0, 20.0], [16.0, 30.0], [24.0, 40.0]])  # of all joints of a pose
     targets = TargetPoses(
-        (64, 32), 0, names, Pose(pose.xy.expand(3, 18, 2), pose.visible.expand(3, 18))
+        (64, 32), 0, names, Pose(places[:, None].expand(3, 18, 2), pose.visible.expand(3, 18))
     )
     path = tmp_path / "sheet.png"
     path.write_bytes(warp_sheet(tmp_path, sources, targets))
     sheet = read_image(path)
     assert sheet.shape == (3, 4 * (64 + GAP) + GAP, 4 * (32 + GAP) + GAP)
-    last = read_image(tmp_path / TRAIN / warp_name(shown[1].name, 2))
-    assert torch.equal(sheet[:, -68:-4, -36:-4], last)
+    cells = {
+        (row, column): sheet[
+            :, 68 * row + GAP : 68 * (row + 1), 36 * column + GAP : 36 * (column + 1)
+        ]
+        for row in range(4)
+        for column in range(4)
+    }
+    for k, source in enumerate(sources):  # above, the images that the poses come from
+        assert torch.equal(cells[0, k + 1], read_image(source.person.path))
+        skeleton = (cells[1, k + 1] != torch.tensor([[[40]], [[44]], [[52]]])).any(0).nonzero()
+        assert torch.allclose(skeleton.float().mean(0).flip(0), places[k], atol=1)
+        warp = read_image(tmp_path / TRAIN / warp_name(shown[1].name, k))
+        assert torch.equal(cells[3, k + 1], warp)
+        assert bool((cells[2, k + 1] == 255).all())  # a warp that was not kept
+    for row, source in enumerate(shown, 2):
+        assert torch.equal(cells[row, 0], read_image(source.person.path))

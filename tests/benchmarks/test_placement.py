@@ -1,10 +1,12 @@
 from pathlib import Path
 
 import numpy as np
+import placement
+import pytest
 import torch
 from PIL import Image
-from placement import SHARES, below, drawn, of_joints, of_masks
-from stick_market import figure
+from placement import SHARES, below, drawn, of_edges, of_joints, of_masks
+from stick_market import draw, figure
 
 from reidaug.augment.inputs import Source
 from reidaug.data.market1501 import Person
@@ -37,3 +39,25 @@ def test_own_masks_cover_more_than_those_of_others(tmp_path: Path) -> None:
 def test_figures_of_known_values() -> None:
     assert below(np.linspace(0, 1, 101)) == list(SHARES)
     assert drawn(np.full(5, 0.25)) == {"mean": 0.25, "least": 0.25, "greatest": 0.25}
+
+
+def test_edges_go_with_own_joints_and_less_with_wrong_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(placement, "EDGE_DRAWS", 2)
+    rng, sources = np.random.default_rng(0), []
+    for k in range(80):
+        pose = figure(rng, SIZE)
+        moved = torch.tensor([rng.uniform(-6, 6), rng.uniform(-4, 4)])
+        pose = Pose(
+            (pose.xy + moved).clamp(torch.zeros(2), torch.tensor([31.0, 63.0])), pose.visible
+        )
+        path = tmp_path / f"{k}.png"
+        draw(rng, pose, SIZE, shirt=k).save(path)
+        sources.append(Source(Person(path, k + 1, 1), path.stem, pose))
+    found = of_edges(sources)
+    assert (found["crops"], found["draws"]) == (72, 2)
+    own, half, others = (found[name]["own"][2] for name in ("own", "half_of_others", "of_others"))
+    assert own > half > others
+    assert [found[name]["told"] for name in ("own", "of_others", "mirrored")] == [0, 1, 1]
+    assert found["own"]["mirrored"][0] > 0 > found["mirrored"]["mirrored"][-1]

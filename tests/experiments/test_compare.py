@@ -258,6 +258,8 @@ def test_what_is_scored_may_change_and_what_was_trained_on_may_not(
     settings = recipe(pairs, rows={"unwarpme": {}, "older": {"checkpoint": str(given)}})
     first = report_of(settings, out, jobs=1)
     kept = {path: path.stat().st_mtime_ns for path in out.rglob("*.safetensors")}
+    of_row = out / "rows" / "unwarpme" / "report.json"
+    before = json.loads(of_row.read_text())["rows"]
     shutil.copy(whole / "rows" / "fomm" / "checkpoint" / "model.safetensors", given)
     shutil.copy(whole / "rows" / "fomm" / "checkpoint" / "recipe.yaml", given)
     image = min((pairs / "test").iterdir())
@@ -269,6 +271,8 @@ def test_what_is_scored_may_change_and_what_was_trained_on_may_not(
     assert second["rows"]["older"] != first["rows"]["older"]
     assert second["rows"]["identity"] != first["rows"]["identity"]
     assert {path: path.stat().st_mtime_ns for path in out.rglob("*.safetensors")} == kept
+    after = json.loads(of_row.read_text())["rows"]  # of the first pair
+    assert after["identity"]["l1"] != before["identity"]["l1"]
     assert report_of(settings, out, resume=True) == second
     assert "again" not in capfd.readouterr().err
     image = min((pairs / "train").iterdir())

@@ -152,9 +152,10 @@ def source_cut(whole: Whole, draw: random.Random) -> Iterator[Ended]:
 
 
 def output_gone(whole: Whole, draw: random.Random) -> Iterator[Ended]:
-    """Kill the command, and lose one of the files that it had written."""
+    """Kill the command, and lose one of the files that it had written, but no log."""
     yield struck(whole, before=(draw.randint(2, whole.ended.changes), kill_group))
     files = [p for p in sorted(whole.out.rglob("*")) if p.is_file() and not p.is_symlink()]
+    files = [p for p in files if p.name != "log.jsonl"]  # what is in none is nowhere else
     if files:
         draw.choice(files).unlink()
 
@@ -211,7 +212,9 @@ def _wrong(fault: str, ended: Ended) -> Iterator[str]:
         yield f"traceback: {_last_line(ended)}"
     if ended.left:
         yield f"processes left: {ended.left}"
-    if ended.code not in (None, 0, 1, -signal.SIGKILL, ENDS.get(fault)):
+    begun = ended.changes > 0  # before it, a signal ends it as any program
+    early = -signal.Signals[fault] if fault in ENDS and not begun else None
+    if ended.code not in (None, 0, 1, -signal.SIGKILL, ENDS.get(fault), early):
         yield f"exit code {ended.code}: {_last_line(ended)}"
     if fault == "full disk" and ended.code == 1 and "No space left on device" not in ended.said:
         yield f"full disk told as: {_last_line(ended)}"
