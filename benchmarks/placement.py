@@ -142,8 +142,9 @@ def of_edges(sources: Sequence[Source]) -> dict[str, Any]:
 
 def mirrored(source: Source) -> Pose:
     """Mirror a crop's joints about its middle, without exchanging left and right."""
-    xy = source.pose.xy.clone()
-    xy[:, 0] = image_size(source.person.path)[1] - 1 - xy[:, 0]
+    xy, size = source.pose.xy.clone(), image_size(source.person.path)
+    assert size is not None
+    xy[:, 0] = size[1] - 1 - xy[:, 0]
     return Pose(xy, source.pose.visible)
 
 

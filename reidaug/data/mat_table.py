@@ -35,9 +35,9 @@ def read_mat_table(path: Path, images: int) -> NDArray[np.float64]:
     """
     require_extra("mat", "h5py")
     check_regular(path)
-    command = [sys.executable, "-P", READER, path.absolute(), str(images), str(WIDTH)]
+    command: list[str | Path] = [sys.executable, "-P", READER, path.absolute()]
     with deaf_children():
-        done = subprocess.run(command, capture_output=True, check=False)
+        done = subprocess.run([*command, str(images), str(WIDTH)], capture_output=True, check=False)
     if done.returncode:
         said = done.stderr.decode(errors="replace").strip().splitlines()
         crashed = f"damaged: HDF5's library ends with {done.returncode} when it reads it"
