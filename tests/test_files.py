@@ -15,6 +15,7 @@ from reidaug.files import (
     checksum,
     checksum_of,
     collected_checksums,
+    is_intact,
     named_error,
     read_text,
     remove_partials,
@@ -131,6 +132,25 @@ def test_tensors_that_unpack_to_gigabytes_are_refused(tmp_path: Path) -> None:
         check_tensor_file(packed, what="weight file")
     (tmp_path / "c.pt").write_bytes(b"PK no archive")
     check_tensor_file(tmp_path / "c.pt", what="weight file")
+
+
+def test_a_damaged_file_of_tensors_is_not_intact(tmp_path: Path) -> None:
+    path = tmp_path / "a.pt"
+    torch.save({"a": torch.arange(1000.0)}, path)
+    content = bytearray(path.read_bytes())
+    assert is_intact(path)
+    entries = [at for at in range(len(content)) if content[at : at + 4] == b"PK\x01\x02"]
+    for change in (
+        {entries[0] + 8: 1},  # encrypted
+        {len(content) // 2: content[len(content) // 2] ^ 1},  # another number
+        {entries[0] + 22: 255, entries[0] + 26: 255},  # longer than the file
+        {entries[0] + 10: 99},  # packed in a way that nobody knows
+    ):
+        damaged = bytearray(content)
+        for at, byte in change.items():
+            damaged[at] = byte
+        path.write_bytes(damaged)
+        assert not is_intact(path), change
 
 
 def test_text_of_holes_pipes_and_devices_is_not_read(tmp_path: Path) -> None:

@@ -218,7 +218,7 @@ def _train_row(training: TrainFlow, folder: Path, run: RunFolder, *, lines: bool
     """Train a row, and log its time even if it is interrupted."""
     start = time.monotonic()
     try:
-        train(training, folder, resume=True, lines=lines)
+        train(training, folder, resume=True, lines=lines, row_of=run.path)
     finally:
         if PartialState().is_main_process:
             run.log(row=training.row, seconds=round(time.monotonic() - start, 1))

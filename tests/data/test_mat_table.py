@@ -1,6 +1,8 @@
+import lzma
 import os
 import subprocess
 import sys
+from base64 import b85decode
 from pathlib import Path
 
 import h5py
@@ -10,6 +12,15 @@ import pytest
 from reidaug.data.mat_table import read_mat_table
 from reidaug.errors import ReidaugError
 
+# A file with changed bytes, packed, on which HDF5's library of 2026 reads beyond its memory.
+CRASHING = (
+    "T>t<81poj4|NsC0{{Tdi1cYyTdv{92W>0Dz4{~W97|b6VWbFxg)zF=nHCVvNm5JeTd!1Yb=x@yk{E~rx`8Fr-"
+    "l@#~wTkcEpA(Aw;JKQ&p$;j}3TEjOl0vwHhQ`B~Yk{*kdPl#pfGR7{@!=`$J@Nu1G^rT7rNsCtHU<>>X0&Yf#3myon"
+    "ctBU1>eB<v^M;j#Zc;l5(rN88OW-q0=HFid2c{9rXmWYMJADrIf@eD*0SgzcmU(pP$i$zW%FcOsc6R1Hom~8p=se-"
+    "8?yNOIYbVde4JhHY3h(jFGKrWNlUABv-GG2S$PS^GI=mZ+Pr$i}F23x`cgRW(kIFki*-"
+    "(IY1W+OEhKxG_4>qBqo2(vEL;psXAjm}ufKH(C4>ZPtbj)+1YwStDu}i#UgvVUG-"
+    "wlX#8-)gY%JRSaiAKVw?7JLWi^G)$x2G^%_^V~yV2y$|+ZJ0Zt>1vhAuoi-q@vBybNx3cF60pg=-Pc!I{*LbebBK"
+)
 TABLE = np.arange(3 * 28, dtype=np.float64).reshape(3, 28)
 
 
@@ -94,3 +105,9 @@ for name in sys.argv[1:]:
         "pipe: is a named pipe; only regular files are read",
         "none.mat: no such file",
     ]
+
+
+def test_a_file_on_which_the_library_crashes_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.mat").write_bytes(lzma.decompress(b85decode(CRASHING)))
+    with pytest.raises(ReidaugError, match=r"a\.mat: (damaged: HDF5's library|not readable)"):
+        read_mat_table(tmp_path / "a.mat", 4)

@@ -281,6 +281,33 @@ def test_what_is_scored_may_change_and_what_was_trained_on_may_not(
         compare(settings, out, resume=True)
 
 
+def test_a_row_learns_from_no_other_pairs_than_the_comparison_began_with(
+    people: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pairs, out = tmp_path / "pairs", tmp_path / "run"
+    shutil.copytree(people, pairs)
+    settings, images = recipe(pairs), sorted((pairs / "train").iterdir())
+    trained = experiment.train
+
+    def losing(*row: Any, **options: Any) -> Any:
+        """Train a row, and then lose an image, which the next ones would leave out."""
+        report = trained(*row, **options)
+        images[-1].unlink(missing_ok=True)
+        return report
+
+    monkeypatch.setattr(experiment, "train", losing)
+    content = images[-1].read_bytes()
+    told = rf"training pairs: 1 gone .*training images: 2 gone \(.*{images[-1].name}\).*; put back"
+    with pytest.raises(ReidaugError, match=told):
+        compare(settings, out, jobs=1)
+    assert (out / "rows" / "unwarpme" / "report.json").exists()
+    assert not (out / "rows" / "gfla32" / "recipe.yaml").exists()
+    monkeypatch.undo()
+    images[-1].write_bytes(content)
+    report = report_of(settings, out, resume=True, jobs=1)
+    assert report["rows"] == json.loads((whole / "report.json").read_text())["rows"]
+
+
 def test_a_row_with_several_seeds_has_their_mean_and_stands_beside_its_untrained_self(
     people: Path, tmp_path: Path
 ) -> None:

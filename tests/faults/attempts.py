@@ -19,6 +19,8 @@ from typing import Any, NamedTuple
 
 import psutil
 
+from reidaug.interruptions import end_while_importing
+
 PATIENCE = 600.0
 """Seconds that an attempt may take; one that takes longer hangs."""
 _CHANGES = frozenset(
@@ -104,6 +106,7 @@ def _work(
     main.__spec__ = find_spec("reidaug.__main__")
     sys.modules["__main__"] = main
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    end_while_importing()  # as `reidaug.__main__` does
     _watch_changes(place, before, os.open(counted, os.O_WRONLY))
     from reidaug.cli import main as run
 

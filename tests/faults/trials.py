@@ -212,9 +212,7 @@ def _wrong(fault: str, ended: Ended) -> Iterator[str]:
         yield f"traceback: {_last_line(ended)}"
     if ended.left:
         yield f"processes left: {ended.left}"
-    begun = ended.changes > 0  # before it, a signal ends it as any program
-    early = -signal.Signals[fault] if fault in ENDS and not begun else None
-    if ended.code not in (None, 0, 1, -signal.SIGKILL, ENDS.get(fault), early):
+    if ended.code not in (None, 0, 1, -signal.SIGKILL, ENDS.get(fault)):
         yield f"exit code {ended.code}: {_last_line(ended)}"
     if fault == "full disk" and ended.code == 1 and "No space left on device" not in ended.said:
         yield f"full disk told as: {_last_line(ended)}"

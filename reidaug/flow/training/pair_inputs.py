@@ -6,6 +6,7 @@ from pathlib import Path
 
 from reidaug.data.deepfashion import PairList
 from reidaug.data.pairs import flow_name
+from reidaug.errors import ReidaugError
 from reidaug.fingerprint import Inputs
 from reidaug.flow.builtin import checkpoint_of
 from reidaug.flow.training.pair_sources import Splits
@@ -51,6 +52,23 @@ def weight_files(recipe: TrainFlow) -> Iterator[Path]:
 def checkpoint_files(folder: Path | None) -> Iterable[Path]:
     """List the files of a checkpoint; none where there is no folder."""
     return sorted(folder.iterdir()) if folder is not None and folder.is_dir() else ()
+
+
+def check_begun_with(run: Path, pairs: PairList, recipe: PairsRecipe) -> None:
+    """Check that pairs to train on are those that a run began with.
+
+    Joints and flows are not compared: those of a row of a comparison depend on its recipe.
+
+    Raises:
+        ReidaugError: A pair, an image or a mask is gone, new or another; the line names it.
+    """
+    kept = Inputs(run)
+    add_pairs(kept, TRAINING, pairs, recipe)
+    if line := kept.text(*(f"{TRAINING} {part}" for part in ("pairs", "images", "masks"))):
+        raise ReidaugError(
+            f"{run}: changed while it was at work: {line}; put back what is missing, and go on "
+            "with --resume"
+        )
 
 
 def add_pairs(kept: Inputs, split: str, pairs: PairList, recipe: PairsRecipe) -> None:

@@ -28,6 +28,7 @@ from reidaug.flow.training.pair_inputs import (
     PLACES,
     SCORED_ON,
     TRAINED_ON,
+    check_begun_with,
     training_inputs,
 )
 from reidaug.flow.training.pair_sources import (
@@ -62,7 +63,12 @@ class FlowReport:
 
 
 def train(
-    recipe: TrainFlow, out: Path, *, resume: bool = False, lines: bool = False
+    recipe: TrainFlow,
+    out: Path,
+    *,
+    resume: bool = False,
+    lines: bool = False,
+    row_of: Path | None = None,
 ) -> FlowReport | None:
     """Train an estimator, write its checkpoint and score it.
 
@@ -71,6 +77,8 @@ def train(
         out: Run folder.
         resume: Whether to resume the run in that folder, to the same bytes as without interruption.
         lines: Print progress in lines that name the row, for one of several trainings at a time.
+        row_of: Run folder of the comparison that the training is a row of: it trains on the pairs
+            that the comparison began with, and on no others.
 
     Returns:
         The report; None in processes other than the main one.
@@ -88,7 +96,7 @@ def train(
     check_flows(training, recipe.tasks)
     run = RunFolder(out, resumed=resume)
     if main:
-        run = _open(recipe, splits, out, resume=resume)
+        run = _open(recipe, splits, out, resume=resume, row_of=row_of)
     trainer.accelerator.wait_for_everyone()
     done = run.finished()
     if done is None:
@@ -116,15 +124,20 @@ def has_begun(run: RunFolder) -> bool:
     return States(run.path).latest() is not None or is_trained(run)
 
 
-def _open(recipe: TrainFlow, splits: Splits, out: Path, *, resume: bool) -> RunFolder:
+def _open(
+    recipe: TrainFlow, splits: Splits, out: Path, *, resume: bool, row_of: Path | None
+) -> RunFolder:
     """Open the run of a training, which goes on with the files it began with.
 
     One without a state begins anew, with the files that are there; one whose test pairs changed is
     scored again.
 
     Raises:
-        ReidaugError: Something that its weights depend on changed, or cannot be read.
+        ReidaugError: Something that its weights depend on changed, or cannot be read, or the pairs
+            are not those that the comparison it is a row of began with.
     """
+    if row_of is not None:
+        check_begun_with(row_of, splits.training, recipe)
     if not has_begun(RunFolder(out, resumed=True)):
         check_readable(*splits)
     kept = training_inputs(recipe, splits, out)
