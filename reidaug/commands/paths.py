@@ -12,13 +12,18 @@ from reidaug.errors import UsageError
 
 
 class SafePath(click.Path):
-    """A path that can be written into reports, and that does not lead round in a circle."""
+    """A path that can be written into reports, and that does not lead round in a circle.
+
+    ``~`` is the home folder also where no shell reads it: in quotes, or after ``--out=``.
+    """
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Make a `Path` of a command's argument; `UsageError` where it is none."""
+        if value in ("", b""):  # of a shell's variable that is not set; `Path` would take it as .
+            raise UsageError(f"{_name(param)}: the path is empty; the current folder is .")
         path = Path(os.fsdecode(super().convert(value, param, ctx)))
         try:
-            path.expanduser()
+            path = path.expanduser()
         except RuntimeError:
             raise UsageError(f"{printable(path)}: there is no such user") from None
         try:
@@ -34,3 +39,10 @@ class SafePath(click.Path):
         if printable(whole) != str(whole):
             raise UsageError(f"{printable(whole)}: not UTF-8 or with a line break; rename it")
         return path
+
+
+def _name(param: click.Parameter | None) -> str:
+    """Name an argument or option as its user writes it."""
+    if param is None:
+        return "a path"
+    return param.opts[-1] if isinstance(param, click.Option) else param.human_readable_name
