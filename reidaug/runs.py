@@ -16,7 +16,7 @@ import click
 import yaml
 
 from reidaug.checksums import DAMAGED, RECIPE, SUMS, Checksums, describe, finite_or_null
-from reidaug.errors import ReidaugError
+from reidaug.errors import ReidaugError, printable_lines
 from reidaug.files import (
     check_regular,
     checksum,
@@ -294,7 +294,7 @@ def check_lock(path: Path) -> None:
 
 def notice(line: str) -> None:
     """Print a line to standard error, beside the result of a command."""
-    sys.stderr.write(f"{line}\n")
+    sys.stderr.write(f"{printable_lines(line)}\n")
     sys.stderr.flush()
 
 

@@ -7,8 +7,7 @@ from typing import Any
 
 import click
 
-from reidaug.data.image_folders import printable
-from reidaug.errors import UsageError
+from reidaug.errors import UsageError, printable
 
 
 class SafePath(click.Path):
@@ -37,7 +36,10 @@ class SafePath(click.Path):
                 raise UsageError(f"{printable(path)}: {error.strerror}") from None
         whole = path.resolve()
         if printable(whole) != str(whole):
-            raise UsageError(f"{printable(whole)}: not UTF-8 or with a line break; rename it")
+            raise UsageError(
+                f"{printable(whole)}: not UTF-8 or with a line break or another control character; "
+                "rename it"
+            )
         return path
 
 

@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from reidaug.checksums import describe
-from reidaug.data.image_folders import printable
-from reidaug.errors import ReidaugError
+from reidaug.errors import ReidaugError, printable
 from reidaug.files import read_text
 from reidaug.runs import RECIPE, REPORT, RunFolder, stored_recipe
 

@@ -106,5 +106,5 @@ def test_memory_is_no_part_of_what_is_asked_of_a_cell() -> None:
 
 def test_crops_that_an_arm_names_twice_are_refused() -> None:
     for crops in (["warps", "./warps"], [None, None]):
-        with pytest.raises(ValidationError, match="arms.twice: .* is there twice"):
+        with pytest.raises(ValidationError, match=r"arms\.twice: .* is there twice"):
             options(arms={"real_only": None, "twice": crops})
