@@ -14,6 +14,7 @@ from reidaug.errors import ReidaugError
 from reidaug.files import check_regular, checksum, checksum_of, read_text, write_atomically
 
 SUMS = "checksums.json"
+RECIPE = "recipe.yaml"
 TABLES = (".csv", ".parquet")
 CHANGED, DAMAGED = "not as it was written", "damaged"
 _SUM, _VALUE = "sha256", "value"
@@ -142,8 +143,8 @@ def check_file(path: Path) -> None:
 def check_written(folder: Path) -> None:
     """Check that the data of a finished run, which another command reads, are as it wrote them.
 
-    Tables count, and all that lies in folders of its own; sheets and reports are for people. A
-    folder without checksums, of no run of ours, passes.
+    Tables count, its recipe, which tells what the data are, and all that lies in folders of its
+    own; sheets and reports are for people. A folder without checksums, of no run of ours, passes.
 
     Args:
         folder: The run folder.
@@ -152,7 +153,8 @@ def check_written(folder: Path) -> None:
         ReidaugError: A file is missing or damaged.
     """
     sums = Checksums(folder / SUMS)
-    data = {name for name in sums.read() or {} if "/" in name or name.endswith(TABLES)}
+    known = sums.read() or {}
+    data = {name for name in known if "/" in name or name == RECIPE or name.endswith(TABLES)}
     changed = sums.changed(data)
     if SUMS in changed:
         raise ReidaugError(

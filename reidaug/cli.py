@@ -14,7 +14,7 @@ from click.shell_completion import CompletionItem
 
 from reidaug import __version__
 from reidaug.children import safe_children
-from reidaug.errors import ReidaugError, UsageError, nearest, require_extra
+from reidaug.errors import ReidaugError, UsageError, nearest, printable, require_extra
 from reidaug.interruptions import (
     Terminated,
     interruptible,
@@ -235,8 +235,8 @@ def _one_line(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
         if error.filename is None and error.errno == errno.ENOENT and _is_nowhere():
             return "the current folder was removed; change to one that is there"
-        return f"{error.filename or 'file'}: {error.strerror}"
-    return " ".join(str(error).split())
+        return printable(f"{error.filename or 'file'}: {error.strerror}")
+    return printable(" ".join(str(error).split()))
 
 
 def _is_nowhere() -> bool:

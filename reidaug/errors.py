@@ -1,8 +1,12 @@
 """Errors a user can fix: one line that says what is wrong, where, and how to fix it."""
 
+import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 from importlib.util import find_spec
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+"""Control characters and separators of lines; `str.splitlines` divides a text at some of them."""
 
 
 class ReidaugError(Exception):
@@ -22,6 +26,25 @@ class UsageError(ReidaugError):
     """A wrong option or argument; the command ends with exit code 2."""
 
     exit_code = 2
+
+
+def printable(name: object) -> str:
+    """Write a path or a name so that any terminal and file takes it, on one line.
+
+    Bytes that are no UTF-8, line breaks and other control characters, with which a name could
+    colour a terminal or change its title, are written as escapes.
+    """
+    text = str(name).encode(errors="backslashreplace").decode()
+    return _CONTROL.sub(_escape, text)
+
+
+def printable_lines(text: str) -> str:
+    """Write lines of text so that any terminal takes them, see `printable`."""
+    return "\n".join(map(printable, text.split("\n")))
+
+
+def _escape(found: re.Match[str]) -> str:
+    return found[0].encode("unicode_escape").decode()
 
 
 def unknown(what: str, name: str, known: Iterable[str], *, kind: str) -> str:

@@ -43,26 +43,40 @@ class Recipe(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _check_numbers(cls, values: Any) -> Any:
-        if problem := truth_for_number(cls, values):
+    def _check_values(cls, values: Any) -> Any:
+        if problem := truth_for_number(cls, values) or _empty_path(cls, values):
             raise ValueError(problem)
         return values
 
     @model_validator(mode="after")
-    def _check_paths(self) -> "Recipe":
+    def _expand_paths(self) -> "Recipe":
         for key in type(self).model_fields:
             value = getattr(self, key)
-            for path in value if isinstance(value, tuple) else (value,):
-                if isinstance(path, Path):
-                    _check_path(path, key)
+            if isinstance(value, Path):
+                object.__setattr__(self, key, _expanded(value, key))  # before anybody has it
+            elif isinstance(value, tuple) and any(isinstance(part, Path) for part in value):
+                paths = (_expanded(p, key) if isinstance(p, Path) else p for p in value)
+                object.__setattr__(self, key, tuple(paths))
         return self
 
 
-def _check_path(path: Path, key: str) -> None:
+def _empty_path(kind: type[BaseModel], values: Any) -> str | None:
+    """Find an empty text where a path is asked for: `Path` would take it as the current folder."""
+    for key, field in kind.model_fields.items() if isinstance(values, Mapping) else ():
+        value = values.get(key)
+        if _holds_path(field.annotation) and (
+            value == "" or (isinstance(value, list | tuple) and "" in value)
+        ):
+            return f"'{key}': the path is empty; the current folder is ."
+    return None
+
+
+def _expanded(path: Path, key: str) -> Path:
+    """Check a path, and give it with the home folder in place of ``~``."""
     if any(len(os.fsencode(part)) > _LONGEST_NAME for part in path.parts):
         raise ValueError(f"'{key}': a file name in it is longer than {_LONGEST_NAME} bytes")
     try:
-        path.expanduser()
+        return path.expanduser()
     except RuntimeError:
         raise ValueError(f"'{key}': {path}: there is no such user") from None
 

@@ -15,8 +15,8 @@ from typing import Any, TypeVar
 import click
 import yaml
 
-from reidaug.checksums import DAMAGED, SUMS, Checksums, describe, finite_or_null
-from reidaug.errors import ReidaugError
+from reidaug.checksums import DAMAGED, RECIPE, SUMS, Checksums, describe, finite_or_null
+from reidaug.errors import ReidaugError, printable_lines
 from reidaug.files import (
     check_regular,
     checksum,
@@ -40,7 +40,7 @@ from reidaug.kept_recipe import (
 from reidaug.locks import LOCK, Lock, lock, look
 from reidaug.verbosity import Advance, detail, in_lines, is_quiet, rate_of
 
-RECIPE, REPORT, LOG = "recipe.yaml", "report.json", "log.jsonl"
+REPORT, LOG = "report.json", "log.jsonl"
 SECONDS_BETWEEN_LINES = 10.0
 Values = Mapping[str, Any]
 
@@ -263,8 +263,9 @@ def check_folder(path: Path, *, known: Collection[str] = ()) -> None:
 
     ``known`` are files that may be in it before a run; `ReidaugError` for others, or for a file.
     """
-    if path.exists() and not path.is_dir():
-        raise ReidaugError(f"{path} is a file; name a folder with --out")
+    if not path.is_dir() and (path.exists() or path.is_symlink()):
+        what = "a file" if path.exists() else f"a link to {path.readlink()}, which is not there"
+        raise ReidaugError(f"{path} is {what}; name a folder with --out")
     if not path.exists() or (path / RECIPE).exists() or Checksums(path / SUMS).read():
         return
     if read_copy(path) is not None:
@@ -293,7 +294,7 @@ def check_lock(path: Path) -> None:
 
 def notice(line: str) -> None:
     """Print a line to standard error, beside the result of a command."""
-    sys.stderr.write(f"{line}\n")
+    sys.stderr.write(f"{printable_lines(line)}\n")
     sys.stderr.flush()
 
 

@@ -14,6 +14,8 @@ from enum import Enum
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
+from reidaug.errors import printable_lines
+
 VARIABLE = "REIDAUG_VERBOSITY"
 FILES_SHOWN = 3  # of one folder
 _read: Counter[Path] = Counter()
@@ -138,5 +140,5 @@ def in_lines(total: int, what: str, unit: str, *, every: float) -> Advance:
 
 def _print(line: str, *, beside: bool = True) -> None:
     stream = sys.stderr if beside else sys.stdout
-    stream.write(f"{line}\n")
+    stream.write(f"{printable_lines(line)}\n")
     stream.flush()

@@ -114,6 +114,12 @@ def test_whoever_reads_a_run_is_told_what_is_damaged(tmp_path: Path) -> None:
     (tmp_path / "table.csv").write_bytes(b"content")
     (tmp_path / "sheet.png").unlink()  # which no command reads
     check_written(tmp_path)
+    (tmp_path / "recipe.yaml").write_text("flow: identity")
+    sums.write({**(sums.read() or {}), "recipe.yaml": checksum(tmp_path / "recipe.yaml")})
+    check_written(tmp_path)
+    (tmp_path / "recipe.yaml").write_text("flow: unwarpme")
+    with pytest.raises(ReidaugError, match=r"recipe\.yaml is not as it was written; make it again"):
+        check_written(tmp_path)
     (tmp_path / "table.csv").unlink()
     sums.path.unlink()
     check_written(tmp_path)

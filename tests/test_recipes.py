@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from reidaug.errors import UsageError
-from reidaug.recipes import Count, Recipe, Weight, check_arguments, load
+from reidaug.recipes import Count, Recipe, Weight, check_arguments, load, resolve
 
 
 class Inner(Recipe):
@@ -110,3 +110,17 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 def test_a_recipe_does_not_change() -> None:
     with pytest.raises(ValueError, match="frozen"):
         Outer(steps=1).steps = 2  # type: ignore[misc]
+
+
+def test_paths_are_of_the_home_folder_and_never_empty(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Places(Recipe):
+        one: Path
+        more: tuple[Path | None, ...] = ()
+
+    monkeypatch.setenv("HOME", "/home/anna")
+    read = resolve({"one": "~/a", "more": ["~/b", None, "c"]}, Places, where="r")
+    assert read.one == Path("/home/anna/a")
+    assert read.more == (Path("/home/anna/b"), None, Path("c"))
+    for values, key in (({"one": ""}, "one"), ({"one": "a", "more": ["b", ""]}, "more")):
+        with pytest.raises(UsageError, match=f"r: '{key}': the path is empty"):
+            resolve(values, Places, where="r")

@@ -249,6 +249,13 @@ def test_a_file_is_no_folder(tmp_path: Path) -> None:
         RunFolder.open(tmp_path / "out", RECIPE, resume=False)
 
 
+def test_a_link_to_nothing_is_no_folder(tmp_path: Path) -> None:
+    (tmp_path / "run").symlink_to("gone")
+    with pytest.raises(ReidaugError, match=r"run is a link to gone, which is not there; name"):
+        RunFolder.open(tmp_path / "run", {"command": "c"}, resume=False)
+    assert not (tmp_path / "gone").exists()
+
+
 def test_a_log_line_cut_off_is_left_out(tmp_path: Path) -> None:
     run = RunFolder.open(tmp_path / "a", RECIPE, resume=False)
     run.log(step=1, loss=0.5)

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from reidaug.augment import options
+from reidaug.checksums import RECIPE
 from reidaug.data.market1501 import ReIDDataset, names_read
 from reidaug.errors import ReidaugError, UsageError, require_extra
 from reidaug.perception.dataset_poses import estimate_poses
@@ -11,7 +12,7 @@ from reidaug.perception.pose_files import TakenFileError
 from reidaug.perception.pose_sums import check_finished, check_poses
 from reidaug.perception.provenance import read_provenance
 from reidaug.perception.weights import find_model
-from reidaug.runs import RECIPE, check_folder, stored_recipe
+from reidaug.runs import check_folder, stored_recipe
 from reidaug.verbosity import progress_line
 
 FOLDER = "pose"

@@ -12,7 +12,7 @@ from reidaug.commands import options
 from reidaug.commands.pages import leave_page
 from reidaug.data.loose_crops import find_folder
 from reidaug.dataset_check.checkup import check_dataset
-from reidaug.errors import ReidaugError, UsageError
+from reidaug.errors import ReidaugError, UsageError, printable_lines
 from reidaug.files import check_writable, read_text, write_result
 from reidaug.machine import cores
 from reidaug.runs import counter
@@ -81,7 +81,7 @@ def command(
         write_result(report, content.encode())
         leave_page(report, report.with_suffix(".html"))
     for line in checkup.lines():
-        click.echo(line)
+        click.echo(printable_lines(line))
     unusable = [use for use, fine in checkup.usable().items() if not fine]
     if unusable:
         raise ReidaugError(f"{root}: not usable for {' and '.join(unusable)}; see the problems")

@@ -7,18 +7,22 @@ from typing import Any
 
 import click
 
-from reidaug.data.image_folders import printable
-from reidaug.errors import UsageError
+from reidaug.errors import UsageError, printable
 
 
 class SafePath(click.Path):
-    """A path that can be written into reports, and that does not lead round in a circle."""
+    """A path that can be written into reports, and that does not lead round in a circle.
+
+    ``~`` is the home folder also where no shell reads it: in quotes, or after ``--out=``.
+    """
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Make a `Path` of a command's argument; `UsageError` where it is none."""
+        if value in ("", b""):  # of a shell's variable that is not set; `Path` would take it as .
+            raise UsageError(f"{_name(param)}: the path is empty; the current folder is .")
         path = Path(os.fsdecode(super().convert(value, param, ctx)))
         try:
-            path.expanduser()
+            path = path.expanduser()
         except RuntimeError:
             raise UsageError(f"{printable(path)}: there is no such user") from None
         try:
@@ -32,5 +36,15 @@ class SafePath(click.Path):
                 raise UsageError(f"{printable(path)}: {error.strerror}") from None
         whole = path.resolve()
         if printable(whole) != str(whole):
-            raise UsageError(f"{printable(whole)}: not UTF-8 or with a line break; rename it")
+            raise UsageError(
+                f"{printable(whole)}: not UTF-8 or with a line break or another control character; "
+                "rename it"
+            )
         return path
+
+
+def _name(param: click.Parameter | None) -> str:
+    """Name an argument or option as its user writes it."""
+    if param is None:
+        return "a path"
+    return param.opts[-1] if isinstance(param, click.Option) else param.human_readable_name

@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from reidaug.commands import options
+from reidaug.errors import ReidaugError
 from reidaug.perception.dataset_poses import crops_of, estimate_poses
 from reidaug.perception.pose_files import LEFT_OUT, SHEET, beside
 from reidaug.perception.pose_report import PoseReport
@@ -43,7 +44,8 @@ def command(
     FILE.csv: FILE.report.json (how many crops show nobody, how often each joint is visible),
     FILE.provenance.parquet (which try found each person), FILE.sheet.png (the least certain crops
     with skeleton and outline), FILE.left_out.txt, FILE.checksums.json. The same command goes on
-    after an interruption; the same crops give the same bytes. Needs the extra 'pose'.
+    after an interruption; the same crops give the same bytes. Ends with an error where nobody is
+    found in any crop. Needs the extra 'pose'.
 
     \b
     reidaug pose Market-1501 --out market-annotation-train.csv --masks masks
@@ -71,3 +73,8 @@ def _print(out: Path, report: PoseReport, images: int) -> None:
         shares = [f"{k.replace('_', ' ')} {share:.0%}" for k, share in report.joints.items()]
         click.echo(f"visible joints: {', '.join(shares)}")
     click.echo(f"look at the least certain ones: {beside(out, SHEET)}")
+    if not report.people:
+        raise ReidaugError(
+            f"nobody was found in any of {report.crops - report.not_readable:,} crops, and no "
+            f"command takes {out} without a pose: are they crops of whole people, upright?"
+        )

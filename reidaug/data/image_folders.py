@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from reidaug.data.images import SUFFIXES, open_image
 from reidaug.data.plain_images import check_not_plain
-from reidaug.errors import ReidaugError
+from reidaug.errors import ReidaugError, printable
 from reidaug.files import check_regular
 
 FOREIGN = frozenset(
@@ -54,8 +54,9 @@ def list_images(folder: Path) -> ImageFolder:
     """List the images directly in a folder; where there are none, those of the folders in it.
 
     Files whose names begin with a dot do not count, nor do contact sheets of ``reidaug pose``. A
-    file cannot be used whose name is not UTF-8 or has a line break, that is no regular file: a
-    broken link, a pipe, a device, or that begins as an image and is not called like one.
+    file cannot be used whose name is not UTF-8 or has a control character, such as a line break,
+    that is no regular file: a broken link, a pipe, a device, or that begins as an image and is not
+    called like one.
 
     Raises:
         OSError: The folder cannot be read.
@@ -66,7 +67,8 @@ def list_images(folder: Path) -> ImageFolder:
     for name in folders:
         more, bad, _ = _direct(folder / name)
         if printable(name) != name:
-            bad += [f"{printable(path)}: the name of its folder is not UTF-8" for path in more]
+            flaw = "the name of its folder is not UTF-8 or has a control character"
+            bad += [f"{printable(path)}: {flaw}" for path in more]
             more = []
         images += more
         unusable += bad
@@ -77,12 +79,6 @@ def has_images(folder: Path) -> bool:
     """Decide whether files directly in a folder are named like images."""
     images, unusable, _ = _direct(folder)
     return bool(images or unusable)
-
-
-def printable(path: Path | str) -> str:
-    """Write a path so that any terminal and file takes it, on one line."""
-    text = str(path).encode(errors="backslashreplace").decode()
-    return text.replace("\n", r"\n").replace("\r", r"\r")
 
 
 def check_left_out(
@@ -201,7 +197,7 @@ def _is_pose_sheet(path: Path) -> bool:
 def _flaw(path: Path) -> str | None:
     """Say why a file that is named like an image cannot be used; None where it can."""
     if printable(path.name) != path.name:
-        return "the name is not UTF-8 or has a line break"
+        return "the name is not UTF-8 or has a line break or another control character"
     if path.is_symlink() and not path.exists():
         return "a link that leads nowhere"
     try:

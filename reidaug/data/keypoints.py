@@ -13,7 +13,6 @@ import torch
 from numpy.typing import NDArray
 
 from reidaug.data.coco_people import read_coco
-from reidaug.data.image_folders import printable
 from reidaug.data.joint_numbers import (
     FARTHEST,
     MISSING,
@@ -26,7 +25,7 @@ from reidaug.data.joint_numbers import (
 from reidaug.data.mat_table import read_mat_table
 from reidaug.data.mmpose_people import read_mmpose
 from reidaug.data.openpose_people import holds_openpose, read_openpose
-from reidaug.errors import ReidaugError, UsageError
+from reidaug.errors import ReidaugError, UsageError, printable
 from reidaug.files import atomic_write, check_regular, read_text
 from reidaug.geometry.flow import Size
 from reidaug.geometry.pose import MARKET_14, OPENPOSE_18, Pose

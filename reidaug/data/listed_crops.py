@@ -6,10 +6,10 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from reidaug.data.crop_names import Reading, id_of
-from reidaug.data.image_folders import check_left_out, printable
+from reidaug.data.image_folders import check_left_out
 from reidaug.data.layouts import LAYOUTS, first_folder
 from reidaug.data.named_crops import NameRule, Person, examples
-from reidaug.errors import ReidaugError
+from reidaug.errors import ReidaugError, printable
 from reidaug.files import read_text
 
 MSMT17 = LAYOUTS["msmt17"]._replace(name="")

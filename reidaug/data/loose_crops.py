@@ -4,12 +4,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from reidaug.data.dataset_roots import DatasetRoot, layout_of, read_by
-from reidaug.data.image_folders import ImageFolder, beside, check_left_out, list_images, printable
+from reidaug.data.image_folders import ImageFolder, beside, check_left_out, list_images
 from reidaug.data.market1501 import SPLITS, TRAIN, Person, ReIDDataset, read_splits
 from reidaug.data.name_forms import pattern_advice
 from reidaug.data.name_patterns import NamePattern
 from reidaug.data.named_crops import SplitFiles, left_out_lines, read_crops
-from reidaug.errors import ReidaugError, UsageError
+from reidaug.errors import ReidaugError, UsageError, printable
 
 
 class FoundCrops(NamedTuple):

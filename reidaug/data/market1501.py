@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from reidaug.data.dataset_roots import DatasetRoot, find_dataset, find_root, split_folder
-from reidaug.data.image_folders import check_left_out, list_images, printable
+from reidaug.data.image_folders import check_left_out, list_images
 from reidaug.data.layouts import GALLERY, LAYOUTS, QUERY, SPLITS, TRAIN, Tracks
 from reidaug.data.listed_crops import LISTS, read_lists
 from reidaug.data.name_patterns import FOLDERS
 from reidaug.data.named_crops import Person, SplitFiles, left_out_lines, read_crops
 from reidaug.data.tracklets import read_query_frames
-from reidaug.errors import ReidaugError
+from reidaug.errors import ReidaugError, printable
 
 __all__ = (
     "FOLDERS",

@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from reidaug.data.crop_names import PATTERN, ids_in, read_name
-from reidaug.data.image_folders import printable
-from reidaug.errors import ReidaugError
+from reidaug.errors import ReidaugError, printable
 
 _NUMBERS = r"^(?P<pid>\d+)(?=\D)"
 FORMS = (

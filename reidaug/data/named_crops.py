@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from reidaug.data.crop_names import JUNK, Reading
-from reidaug.data.image_folders import ImageFolder, beside, printable
+from reidaug.data.image_folders import ImageFolder, beside
 from reidaug.data.layouts import Layout
 from reidaug.data.name_forms import check_person_folder
 from reidaug.data.name_patterns import NamePattern
-from reidaug.errors import UsageError
+from reidaug.errors import UsageError, printable
 
 NameRule = NamePattern | Layout
 """What reads persons and cameras: what both have is all that readers use, as mypy holds them to."""

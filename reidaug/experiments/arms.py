@@ -112,6 +112,9 @@ class ExperimentOptions(Recipe):
                     f"_ - + and . after a letter or digit, 100 at most, and none of "
                     f"{', '.join(self.STAGES)}"
                 )
+            crops = [root and root.resolve() for root in self.arms[name].crops]
+            if twice := [root for root in crops if crops.count(root) > 1]:
+                raise ValueError(f"arms.{name}: {twice[0] or 'null'} is there twice")
             self.of_arm(name)
         if len(set(self.seeds)) != len(self.seeds):
             raise ValueError("seeds differ")

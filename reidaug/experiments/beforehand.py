@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from reidaug.augment.output_folder import origin_stem, warp_stem
 from reidaug.augment.warp_inputs import IMAGES, KnownImages
+from reidaug.checksums import SUMS
 from reidaug.data.crop_names import JUNK, warp_source
 from reidaug.data.dataset_roots import DatasetRoot
 from reidaug.data.images import open_image, pixel_digest, read_image, read_mask, upright_rgb
@@ -177,6 +178,11 @@ def check_sources(
             f"{root}: {len(unknown)} of {len(crops)} crops of arm {arm} are neither warps nor "
             f"named as training crops of {dataset}, such as {unknown[0].path.name}: are they of "
             f"the same people?"
+        )
+    if stored_recipe(root).get("command") and not (root / SUMS).exists():
+        notice(
+            f"{root}: has no {SUMS} any more; whether the warps of arm {arm} are as they were "
+            f"written, each of its own image, is not known"
         )
     sources = [own[name] for name in sorted({origin_stem(p) for p in crops} & own.keys())]
     if _check_content(root, sources, arm=arm, dataset=dataset):

@@ -13,7 +13,7 @@ from accelerate import PartialState
 from accelerate.utils import wait_for_everyone
 from joblib import delayed
 
-from reidaug.checksums import check_written
+from reidaug.checksums import RECIPE, check_written
 from reidaug.data.deepfashion import PairList
 from reidaug.data.images import encode_png, to_bytes
 from reidaug.data.pairs import PairDataset, collate
@@ -52,7 +52,7 @@ from reidaug.flow.training.train import CHECKPOINT, has_begun, train
 from reidaug.jobs import run_tasks
 from reidaug.machine import cores, one_thread
 from reidaug.report.figures import Picture, labelled_columns
-from reidaug.runs import RECIPE, REPORT, RunFolder, check_lock
+from reidaug.runs import REPORT, RunFolder, check_lock
 from reidaug.verbosity import progress_line
 
 PICTURE = "warps.png"

@@ -63,6 +63,19 @@ def test_a_market_root_gets_keypoints_masks_and_a_summary(
     assert "pose: " not in capfd.readouterr().err
 
 
+def test_crops_without_anybody_end_with_an_error(tmp_path: Path, capfd) -> None:
+    (tmp_path / "crops").mkdir()
+    for k in range(3):
+        Image.new("RGB", (64, 128), (90 + k, 120, 60)).save(tmp_path / "crops" / f"{k}.png")
+    out = tmp_path / "p.csv"
+    for _ in range(2):  # the second reads the kept estimates
+        assert reidaug("pose", tmp_path / "crops", "--out", out, "--workers", 1) == 1
+        error = capfd.readouterr().err.splitlines()[-1]
+        assert error.startswith("reidaug: nobody was found in any of 3 crops, and no command takes")
+    with pytest.raises(ReidaugError, match="not one usable pose in it"):
+        read_keypoints(out)
+
+
 @pytest.mark.slow
 def test_killed_and_run_again_equals_an_uninterrupted_run(tmp_path: Path) -> None:
     crops = tmp_path / "crops"

@@ -77,7 +77,8 @@ def test_names_that_are_no_text_are_left_out(tmp_path: Path) -> None:
     found = list_images(tmp_path)
     assert found.images == (tmp_path / "b" / "2.jpg",)
     assert found.unusable == (
-        f"{tmp_path}/" + r"\udcff/1.jpg: the name of its folder is not UTF-8",
+        f"{tmp_path}/"
+        + r"\udcff/1.jpg: the name of its folder is not UTF-8 or has a control character",
     )
     assert printable("a\nb") == r"a\nb"
     assert printable(raw).encode()

@@ -277,15 +277,21 @@ def test_files_that_are_no_images_are_left_out(tmp_path: Path) -> None:
     (root / TRAIN / "0009_c1s1_000000_03.jpg").mkdir()
     Path(os.fsdecode(bytes(root / TRAIN) + b"/0009_c1s1_0000\xff.jpg")).touch()
     (root / TRAIN / "0009_c1s1\n.jpg").touch()
+    for k, character in enumerate("\x1b\x85\u2028"):
+        (root / TRAIN / f"0010_c{k}s1_{character}.jpg").touch()
+    unprintable = "the name is not UTF-8 or has a line break or another control character"
     dataset = read_market1501(root, allow_left_out=True)
     assert 9 not in {person.pid for person in dataset.train}
     lines = sorted(line.removeprefix(f"{root / TRAIN}/") for line in dataset.left_out)
     assert lines == [
-        r"0009_c1s1\n.jpg: the name is not UTF-8 or has a line break",
+        rf"0009_c1s1\n.jpg: {unprintable}",
         "0009_c1s1_000000_00.jpg: a link that leads nowhere",
         "0009_c1s1_000000_01.jpg: a link that leads nowhere",
         "0009_c1s1_000000_02.jpg: is a named pipe; only regular files are read",
-        r"0009_c1s1_0000\udcff.jpg: the name is not UTF-8 or has a line break",
+        rf"0009_c1s1_0000\udcff.jpg: {unprintable}",
+        rf"0010_c0s1_\x1b.jpg: {unprintable}",
+        rf"0010_c1s1_\x85.jpg: {unprintable}",
+        rf"0010_c2s1_\u2028.jpg: {unprintable}",
     ]
 
 

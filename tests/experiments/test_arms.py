@@ -102,3 +102,9 @@ def test_memory_is_no_part_of_what_is_asked_of_a_cell() -> None:
     less, other = options(cache_mb=8, memory_mb=8), options(min_quality=0.5)
     assert settings_of(less, "real_only") == settings_of(options(), "real_only")
     assert settings_of(other, "real_only") != settings_of(options(), "real_only")
+
+
+def test_crops_that_an_arm_names_twice_are_refused() -> None:
+    for crops in (["warps", "./warps"], [None, None]):
+        with pytest.raises(ValidationError, match=r"arms\.twice: .* is there twice"):
+            options(arms={"real_only": None, "twice": crops})

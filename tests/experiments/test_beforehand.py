@@ -262,7 +262,9 @@ def test_an_arm_of_images_that_changed_since(root: Path, capsys) -> None:
     (root / "warps" / ".inputs" / "training_images.txt").write_text("24\n")
     with pytest.raises(AssertionError, match="a step was taken"):
         finetune(recipe(root), root / "run", resume=True, workers=1)
-    assert "warps: does not tell any more of which images the warps" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert "warps: does not tell any more of which images the warps" in error
+    assert "warps: has no checksums.json any more; whether the warps of arm warps_grey" in error
 
 
 def test_a_file_lost_after_training_costs_no_training(

@@ -32,9 +32,8 @@ from reidaug.app.server import application, asset, page, read_json
 from reidaug.augment.missing_poses import WORDS
 from reidaug.augment.quality import POOR
 from reidaug.augment.shipped_poses import SIZE, load_shipped, shipped_name
-from reidaug.data.image_folders import printable
 from reidaug.data.skeletons import HEAD, LEFT, RIGHT
-from reidaug.errors import ReidaugError
+from reidaug.errors import ReidaugError, printable
 from reidaug.geometry.flow import Size
 from reidaug.geometry.pose import FLIP_18, OPENPOSE_18, Pose
 from reidaug.machine import one_thread
