@@ -22,7 +22,13 @@ from joblib import Parallel, parallel_config
 from reidaug.checksums import sealed, unsealed
 from reidaug.children import deaf_children, end_with_parent, safe_children
 from reidaug.errors import ReidaugError, UsageError, require_extra
-from reidaug.files import check_tensor_file, is_intact, read_text, write_atomically
+from reidaug.files import (
+    check_tensor_file,
+    is_intact,
+    read_text,
+    remove_partials,
+    write_atomically,
+)
 from reidaug.runs import counter
 
 BACKENDS = ("loky", "dask")
@@ -69,9 +75,14 @@ class Records:
         return [self.read(path.stem) for path in sorted(self.folder.glob("[!.]*.json"))]
 
     def write(self, key: int | str, record: Any) -> None:
-        """Write a record of JSON values atomically; `ValueError` for numbers not finite."""
+        """Write a record of JSON values atomically; `ValueError` for numbers not finite.
+
+        What a killed run left of it goes: one run at a time writes a record.
+        """
         self.folder.mkdir(exist_ok=True)
-        write_atomically(self.path(key), sealed(record), lasting=True)
+        path = self.path(key)
+        remove_partials(self.folder, of=[path.name])
+        write_atomically(path, sealed(record), lasting=True)
 
     def remove(self) -> None:
         """Remove all records."""

@@ -110,6 +110,11 @@ def test_a_record_is_read_back_and_a_damaged_one_is_missing(tmp_path: Path) -> N
     with pytest.raises(ValueError, match="JSON"):
         records.write(4, float("nan"))
     assert records.read(4) is None
+    others = [records.folder / name for name in (".000004.json.77.part", ".000005.json.77.part")]
+    for partial in others:  # of a killed run
+        partial.write_text("[")
+    records.write(4, [])
+    assert [partial.exists() for partial in others] == [False, True]
     records.remove()
     assert not records.folder.exists()
 

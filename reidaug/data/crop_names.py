@@ -21,10 +21,11 @@ JUNK = -1
 
 HASHED = 2**48
 """Ids from here to twice this stand for words and for longer numbers, see `id_of`."""
+MOST_DIGITS = 4300  # of a number that Python reads
 
 _JUNK = (f"{JUNK}_", f"{JUNK}/")  # a name, or a folder and a name
-_WARPED = re.compile(r"(.+)_w(\d{2,})\.jpg")
-_FRAME = re.compile(r"_c\d+s(\d+)_(\d+)")
+_WARPED = re.compile(r"(.+)_w(\d{2,18})\.jpg")
+_FRAME = re.compile(r"_c\d+s(\d{1,18})_(\d{1,18})(?!\d)")
 
 
 class Frame(NamedTuple):
@@ -144,7 +145,7 @@ def id_of(text: str) -> int:
     A number below twice `HASHED` stays. A word, or a number too long for the 64 bits of arrays and
     other toolkits, becomes one from `HASHED` on that depends on nothing else.
     """
-    if text.isdecimal():
+    if text.isdecimal() and len(text) <= MOST_DIGITS:
         value = int(text)
         if value < 2 * HASHED:
             return value

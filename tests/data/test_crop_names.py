@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from reidaug.data.crop_names import (
     PATTERN,
     compile_pattern,
+    frame_of,
     id_of,
     ids_in,
     market_name,
@@ -79,6 +80,15 @@ def test_ids_fit_arrays_and_stay_apart(number: int, word: str) -> None:
     assert 0 <= id_of(str(number)) < 2**63
     assert id_of(str(number)) == id_of(f"00{number}") != id_of(str(number + 1))
     assert id_of(str(id_of(word))) == id_of(word)  # as a warp's name gives it back
+
+
+def test_numbers_that_python_does_not_read() -> None:
+    long = "7" * 5000
+    assert id_of(long) != id_of(f"{long}7")
+    assert 0 <= id_of(long) < 2**63
+    assert warp_source(f"a_w{long}.jpg") is None
+    assert frame_of(f"0002_c1s{long}_000451_03.jpg") is None
+    assert frame_of(f"0002_c1s1_{long}_03.jpg") is None
 
 
 def test_words_are_persons() -> None:
