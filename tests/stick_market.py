@@ -41,6 +41,19 @@ def draw(rng: np.random.Generator, pose: Pose, size: tuple[int, int], shirt: int
     return picture
 
 
+def scattered(folder: Path, count: int, size: tuple[int, int]) -> list[tuple[Path, Pose]]:
+    """Draw people into a folder, each where no other one is."""
+    rng, drawn = np.random.default_rng(0), []
+    corner = torch.tensor([size[1] - 1.0, size[0] - 1.0])
+    for k in range(count):
+        pose = figure(rng, size)
+        moved = torch.tensor([rng.uniform(-6, 6), rng.uniform(-4, 4)])
+        pose = Pose((pose.xy + moved).clamp(torch.zeros(2), corner), pose.visible)
+        drawn.append((folder / f"{k:03d}.png", pose))
+        draw(rng, pose, size, shirt=k).save(drawn[-1][0])
+    return drawn
+
+
 def stick_market(
     root: Path, *, people: int = 3, images: int = 2, size: tuple[int, int] = (64, 32)
 ) -> Path:

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from stick_market import draw, figure
+from stick_market import figure, scattered
 
 from reidaug.augment.inputs import check_outlines
 from reidaug.augment.limb_edges import LEAST, doubtful_joints, edge_gains, exchanged_sides
@@ -21,18 +21,8 @@ SIZE = (64, 32)
 @pytest.fixture(scope="module")
 def people(tmp_path_factory: pytest.TempPathFactory) -> list[Masked]:
     """People drawn as sticks on noise, each where no other one is."""
-    folder, rng = tmp_path_factory.mktemp("people"), np.random.default_rng(0)
-    drawn = []
-    for k in range(LEAST):
-        pose = figure(rng, SIZE)
-        moved = torch.tensor([rng.uniform(-6, 6), rng.uniform(-4, 4)])
-        pose = Pose(
-            (pose.xy + moved).clamp(torch.zeros(2), torch.tensor([31.0, 63.0])), pose.visible
-        )
-        path = folder / f"{k:03d}.png"
-        draw(rng, pose, SIZE, shirt=k).save(path)
-        drawn.append(Masked(path, path.name, pose))
-    return drawn
+    drawn = scattered(tmp_path_factory.mktemp("people"), LEAST, SIZE)
+    return [Masked(path, path.name, pose) for path, pose in drawn]
 
 
 def mirrored(pose: Pose) -> Pose:

@@ -6,7 +6,7 @@ import pytest
 import torch
 from PIL import Image
 from placement import SHARES, below, drawn, of_edges, of_joints, of_masks
-from stick_market import draw, figure
+from stick_market import figure, scattered
 
 from reidaug.augment.inputs import Source
 from reidaug.data.market1501 import Person
@@ -45,16 +45,10 @@ def test_edges_go_with_own_joints_and_less_with_wrong_ones(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(placement, "EDGE_DRAWS", 2)
-    rng, sources = np.random.default_rng(0), []
-    for k in range(80):
-        pose = figure(rng, SIZE)
-        moved = torch.tensor([rng.uniform(-6, 6), rng.uniform(-4, 4)])
-        pose = Pose(
-            (pose.xy + moved).clamp(torch.zeros(2), torch.tensor([31.0, 63.0])), pose.visible
-        )
-        path = tmp_path / f"{k}.png"
-        draw(rng, pose, SIZE, shirt=k).save(path)
-        sources.append(Source(Person(path, k + 1, 1), path.stem, pose))
+    sources = [
+        Source(Person(path, 1 + int(path.stem), 1), path.stem, pose)
+        for path, pose in scattered(tmp_path, 80, SIZE)
+    ]
     found = of_edges(sources)
     assert (found["crops"], found["draws"]) == (72, 2)
     own, half, others = (found[name]["own"][2] for name in ("own", "half_of_others", "of_others"))
