@@ -24,6 +24,7 @@ def studies(results: Path) -> list[str]:
     lines: list[str] = []
     for path in sorted(results.glob("table5_supervised_*.json")):
         lines += _supervised(path)
+    lines += _in_place(results / "warps_only.json")
     for path in sorted(results.glob("table5_uda_*.json")):
         lines += _adapted(path)
     lines += _low_data(results / "low_data.json") + _reranked(results / "rerank.json")
@@ -126,6 +127,24 @@ def _supervised(path: Path) -> list[str]:
             *_ceiling(elsewhere),
         ]
     return [*lines, ""]
+
+
+def _in_place(path: Path) -> list[str]:
+    """Say what warps in place of the real crops reach; one arm of the table, measured again."""
+    run = of_these_weights(path)
+    if run is None:
+        return []
+    reid, found = run["reid"], run["reid"]["differences"]["real_only"]
+    real, beside, alone = (
+        spread(reid["arms"][arm]["mAP"]) for arm in ("real_only", "warps_grey", "warps_only")
+    )
+    return [
+        f"`warps_only` measured again (`{run['command']}`, {run['hardware']}, {run['date']}; "
+        f"{len(reid['seeds'])} seeds from {starts(reid)}), with batch statistics from real crops, "
+        f"in mAP: real crops {real}, with warps beside them {beside}, with warps in their place "
+        f"{alone}, which against real crops is {_difference(found)}.",
+        "",
+    ]
 
 
 def _ceiling(reid: Mapping[str, Any]) -> list[str]:
