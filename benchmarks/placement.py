@@ -36,7 +36,7 @@ from reidaug.geometry.pose import Pose, stack
 
 SHARES = (0.01, 0.05, 0.5, 0.95, 0.99)  # of the crops, below which a figure is
 DRAWS, SEED = 10_000, 0
-EDGE_DRAWS = 500
+EDGE_DRAWS = 100
 Floats = NDArray[np.float64]
 
 
