@@ -39,7 +39,9 @@ _LONGEST_TEXT, _LONGEST_NAME, _DEEPEST = 4096, 255, 32
 class Recipe(BaseModel):
     """Base of every command's recipe: unknown keys are errors, values are frozen."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, allow_inf_nan=False, validate_default=True
+    )
 
     @model_validator(mode="before")
     @classmethod

@@ -1,4 +1,4 @@
-"""A flow estimator whose flow is NaN from half of the training on."""
+"""Flow estimators whose flow, or weights, are NaN from half of the training on."""
 
 from typing import Any
 
@@ -22,3 +22,14 @@ class Poisoned(UnWarpME):
     def forward(self, *given: Any, **named: Any) -> Tensor:
         """Give a flow that is not finite, in time."""
         return super().forward(*given, **named) * (torch.nan if self.share >= 0.5 else 1.0)
+
+
+class PoisonedWeights(Poisoned):
+    """UnWarpME until then; its weights themselves are lost."""
+
+    def set_progress(self, share: float, generator: torch.Generator) -> None:
+        """Lose the weights, in time."""
+        super().set_progress(share, generator)
+        if share >= 0.5:
+            for weight in self.parameters():
+                weight.data.fill_(torch.nan)

@@ -22,7 +22,7 @@ from reidaug.geometry.warp import warp
 SAMPLED, LEAST = 200, 64  # images that are looked at, evenly taken; fewer tell too little
 CANVAS: Size = (64, 32)
 OTHERS = 8  # images whose joints each is compared with
-OWN = 0.2  # gain by own joints, in standard deviations over images; see docs/using.md
+OWN = 0.2  # gain by own joints, in standard deviations over images: benchmarks/placement.py
 MIRRORED, TURNED = -0.1, 0.3  # gain over the joints' mirror image, and by it, likewise
 LEAST_LIMBS = 3  # visible limbs of an image that counts
 ALIKE = 1.5  # pixels of the canvas: joints of people that are so near tell nothing

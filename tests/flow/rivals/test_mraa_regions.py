@@ -96,6 +96,14 @@ def test_a_head_of_one_joint_turns_with_the_torso() -> None:
         torch.testing.assert_close(found[:, HEAD], found[:, TORSO])
 
 
+def test_a_head_turns_with_its_nose() -> None:
+    source, target = standing(), standing()
+    along = target[0, 0] - target[0, 1]
+    source[0, 0] = source[0, 1] + turned(0.4, 1.0) @ along  # the nose alone, about the neck
+    found = oriented_matrices(source, target, ALL)[0, HEAD] @ along
+    torch.testing.assert_close(found, turned(0.4, 1.0) @ along, atol=0.01, rtol=0)
+
+
 def test_a_foreshortened_limb_shrinks_along_itself_alone() -> None:
     source = standing()
     source[0, 7] = source[0, 6] + 0.3 * (source[0, 7] - source[0, 6])

@@ -268,6 +268,20 @@ def test_a_diverging_training_is_an_error(people: Path, tmp_path: Path) -> None:
     assert isinstance(load_checkpoint(tmp_path / "run" / "last_good"), UnWarpME)
 
 
+@pytest.mark.parametrize(
+    ("save_every", "said"),
+    [(1, r"the last good state is \S+state-00000003;"), (99, "there is no earlier state;")],
+)
+def test_where_the_weights_are_lost_the_state_before_is_named(
+    people: Path, tmp_path: Path, save_every: int, said: str
+) -> None:
+    poisoned = {**ESTIMATOR, "class": "poisoned:PoisonedWeights"}
+    settings = recipe(people, estimator=poisoned, save_every=save_every)
+    with pytest.raises(ReidaugError, match=f"^step 4: .*{said} lower schedule.rate"):
+        train(settings, tmp_path / "run")
+    assert not (tmp_path / "run" / "last_good").exists()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("keys", [{}, {**WHOLE, "weights": {"perceptual": 0.0}}])
 def test_two_processes_train_together(people: Path, tmp_path: Path, keys: dict[str, Any]) -> None:
