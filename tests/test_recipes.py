@@ -1,11 +1,17 @@
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import TypeAdapter, ValidationError
 
 from reidaug.errors import UsageError
+from reidaug.flow.loss_weights import LossWeights
+from reidaug.flow.surface.training.augmentation import SurfaceAugmentation
+from reidaug.flow.surface.training.recipe import SurfaceWeights
+from reidaug.flow.training.pair_augmentation import PairAugmentation
+from reidaug.flow.training.recipe import Schedule
 from reidaug.recipes import Count, Recipe, Weight, check_arguments, load, resolve
 
 
@@ -33,6 +39,23 @@ def written(folder: Path, text: str) -> Path:
     path = folder / "recipe.yaml"
     path.write_text(text)
     return path
+
+
+@pytest.mark.parametrize(
+    "part",
+    [Schedule(1), LossWeights(), PairAugmentation(), SurfaceAugmentation(), SurfaceWeights()],
+)
+def test_defaults_keep_their_bounds(part: Any) -> None:
+    """Parts of recipes are plain dataclasses, whose defaults nobody else looks at."""
+    assert TypeAdapter(type(part)).validate_python(asdict(part)) == part
+
+
+def test_a_default_out_of_bounds_is_an_error() -> None:
+    class Wrong(Recipe):
+        weight: Weight = -1.0
+
+    with pytest.raises(ValidationError, match="weight"):
+        Wrong()
 
 
 def test_a_recipe_says_only_what_differs(tmp_path: Path) -> None:
