@@ -42,7 +42,7 @@ mutants: setup
 # In this order: another_world takes up the demo's flow, and readme, the last, writes down what all found.
 # Others need photographs, as photographs.py does, or a GPU, as gpu_tables.py.
 BENCHMARKS := render_rate augment_rate transform_rate onnx_rate play_latency evaluator_rate neighbours rerank joint_statistics demo warp_quality \
-	quality_pictures skeleton_floor another_world drawing_task task_balance learning_rates tables sizes checkpoint surface_flow surface_pictures round_trip crops_at_once domains table5 table5_uda \
+	quality_pictures skeleton_floor another_world drawing_task task_balance learning_rates tables sizes checkpoint surface_flow surface_pictures round_trip crops_at_once domains table5 warps_only table5_uda \
 	low_data
 
 bench: setup

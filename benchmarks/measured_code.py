@@ -51,7 +51,8 @@ ROOMS: Mapping[str, tuple[str, ...]] = {
     ),
     "photographs": (*_WARPS, *_RETRIEVAL, _POSE, "recipes/photographs"),
     "placement": (
-        "reidaug/augment/mask_placement.py", "reidaug/augment/pose_pool.py",
+        "reidaug/augment/limb_edges.py", "reidaug/augment/mask_placement.py",
+        "reidaug/augment/pose_pool.py",
         "reidaug/data/joint_placement.py",
     ),
     "play_latency": (*_WARPS, "reidaug/app/play"),
@@ -66,6 +67,7 @@ ROOMS: Mapping[str, tuple[str, ...]] = {
     "skeleton_floor": (*_ESTIMATORS, _PEOPLE),
     "surface_flow": (*_ESTIMATORS, "reidaug/flow/surface/training/scores.py", _PEOPLE, _POSE),
     "table5": (*_FEW_POSES, "recipes/market1501/table5_supervised_small.yaml"),
+    "warps_only": (*_FEW_POSES, "recipes/market1501/table5_supervised_small.yaml"),
     "table5_uda": (
         *_WARPS, *_ADAPTATION, _PEOPLE, "recipes/market1501/table5_uda_small.yaml"
     ),

@@ -128,6 +128,17 @@ def test_every_number_is_a_share_on_any_grid(seed: int, h: int, w: int) -> None:
     assert float(found.quality[0]) == 0
 
 
+def test_a_pixel_reaches_half_a_pixel_beyond_its_centre() -> None:
+    mask, near = torch.ones(8, 4) > 0, 1e-3
+    edge = torch.tensor([1 + 1 / 3, 1 + 1 / 7])  # of 4 columns and 8 rows
+    for axis in (0, 1):
+        flow = torch.zeros(1, 2, 1, 4)
+        flow[0, axis, 0] = torch.tensor([near - 1, -near - 1, 1 - near, 1 + near])
+        flow[0, axis, 0] += torch.tensor([-1, -1, 1, 1]) * (edge[axis] - 1)
+        inside = sampled_places(flow, mask)[1]
+        assert inside[0, 0].tolist() == [1, 0, 1, 0]
+
+
 def test_nothing_is_made_on_another_device_than_the_flow() -> None:
     flow, whole = identity(*SIZE)[None], torch.ones(1, *SIZE, dtype=torch.bool)
     with torch.device("meta"):

@@ -133,7 +133,7 @@ def test_the_radius_grows_with_the_image():
 
 
 def test_another_number_of_joints_is_refused():
-    with pytest.raises(ValueError, match="18 joints"):
+    with pytest.raises(ValueError, match="18 joints expected, got 17"):
         silhouette(Pose(torch.zeros(1, 17, 2), torch.ones(1, 17, dtype=torch.bool)), SIZE)
 
 
