@@ -45,7 +45,7 @@ def test_real_crops_depend_on_the_seed_alone() -> None:
 
 def test_no_ratio_no_extra_crops() -> None:
     batches, _, extra = drawn(ratio=0.0)
-    assert all(second is None for _, second in batches)
+    assert [second for _, second in batches] == [None] * 10
     assert not extra.read
 
 
@@ -91,6 +91,17 @@ def test_views_are_of_the_very_crops_of_the_batch() -> None:
         with_views = {k for k, crop in enumerate(crops) if crop not in (1, 4)}
         assert set(views.of.tolist()) == with_views
         assert len(views.images) == 4
+
+
+def test_batches_none_of_whose_crops_has_a_view_go_on_without() -> None:
+    options = TrainingOptions(people=2, images=1, extra_of="crop", real_only_share=0.0)
+    real = DrawnCrops()
+    batches = TrainingBatches(real, LABELS, DrawnCrops([0]), [0], extra_sources=[0])
+    found = list(batches.batches(options, steps=20, seed=0, device=CPU))
+    assert len(found) == 20
+    with_views = [0 in real.read[2 * step : 2 * step + 2] for step in range(20)]
+    assert [views is not None for _, views in found] == with_views
+    assert set(with_views) == {True, False}
 
 
 def test_crops_take_the_place_of_their_views_in_the_last_steps() -> None:
