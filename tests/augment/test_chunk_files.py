@@ -23,6 +23,14 @@ def files(out: Path) -> ChunkFiles:
     return ChunkFiles(out, Records(out / ".chunks"), 0, "of these")
 
 
+@pytest.mark.parametrize("of", ["of these", "of a", "of z"])
+def test_the_same_inputs_are_those_of_the_same_digest(out: Path, of: str) -> None:
+    records = Records(out / ".chunks")
+    assert not ChunkFiles(out, records, 0, of).same
+    records.write(0, ChunkRecord([], [], {}, "of these")._asdict())
+    assert ChunkFiles(out, records, 0, of).same == (of == "of these")
+
+
 def test_what_is_written_next_is_recorded_first(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(chunk_files, "AT_ONCE", 3)
     mine = files(out)

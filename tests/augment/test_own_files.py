@@ -6,7 +6,7 @@ import pytest
 from augmented import augmented, content
 from stick_market import stick_market
 
-from reidaug.augment import chunk_files, engine, output_folder
+from reidaug.augment import chunk_files, engine, output_folder, own_files
 from reidaug.augment.engine import RECORDS
 from reidaug.data.market1501 import TRAIN
 from reidaug.errors import ReidaugError
@@ -18,6 +18,15 @@ def market(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Six crops, in chunks of two."""
     monkeypatch.setattr(engine, "PIXELS_AT_ONCE", 2 * 64 * 32)
     return stick_market(tmp_path / "market", people=3, images=2)
+
+
+def test_folders_without_a_file_alone_are_removed(tmp_path: Path) -> None:
+    full, empty, gone = (tmp_path / name for name in ("full", "empty", "gone"))
+    for folder in (full, empty):
+        folder.mkdir()
+    (full / "a.jpg").touch()
+    own_files._remove_empty({full, empty, gone})
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["full"]
 
 
 def warps(root: Path, out: Path, *, keep: bool = True) -> None:

@@ -90,6 +90,17 @@ def test_every_source_is_in_one_group_and_mirroring_leaves_no_half_turn(
             assert torch.equal(target.xy, targets.xy)
 
 
+def test_only_poses_of_the_other_side_are_exchanged() -> None:
+    sources = stack([standing(turn) for turn in (1, 0, -1)])
+    targets = stack([standing(turn) for turn in (0.9, 0, -0.9)])
+    other = exchange_left_right(targets, torch.ones(3, dtype=torch.bool)).xy
+    found = {group[0]: target.xy for group, target in group_by_view(sources, targets, "mirror")}
+    assert torch.equal(found[1], targets.xy)  # seen from the side: all poses as they are
+    for source, exchanged in ((0, (False, False, True)), (2, (True, False, False))):
+        expected = [other[k] if flag else targets.xy[k] for k, flag in enumerate(exchanged)]
+        assert torch.equal(found[source], torch.stack(expected))
+
+
 def test_views_have_names() -> None:
     poses = stack([standing(turn) for turn in (1, 0.1, -1)])
     assert view_names(poses) == ["front", "side", "back"]
