@@ -179,8 +179,10 @@ def _tiles(demo: Demo) -> list[Tile]:
     ]
     ceiling = world.reid.ceiling
     if ceiling is not None and ceiling.share_recovered is not None:
-        unit, label = "%", "of the ceiling recovered: what true other views would add"
+        unit, label = "%", "of what true other views add, the ceiling"
         if ceiling.share_ci is not None:
+            if ceiling.share_ci[0] <= 1 <= ceiling.share_ci[1]:
+                label += ": as much, within chance"
             low, high = (number(100 * end, 0) for end in ceiling.share_ci)
             unit = f"% ({low} to {high})"
         tiles.append(Tile(number(100 * ceiling.share_recovered, 0), unit, label))

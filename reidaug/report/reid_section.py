@@ -150,8 +150,9 @@ def experiment_blocks(
 
 def finetune_blocks(reid: FinetuneReport) -> list[Block]:
     """Present a fine-tuning experiment."""
+    start = "one model" if len(reid.start["mAP"]) == 1 else "one model for each seed"
     facts = (
-        f"{reid.backbone}, {reid.protocol}; every arm starts from the same model and takes "
+        f"{reid.backbone}, {reid.protocol}; all arms start from {start} and take "
         f"{thousands(reid.steps)} steps"
     )
     return experiment_blocks(reid, {"Before fine-tuning": reid.start}, facts)
