@@ -40,14 +40,12 @@ MEND = "commit first and measure again, or, after a rebase: check_results.py --s
 _DIGESTS = re.compile(r"([0-9a-f]{5}( [0-9a-f]{5})*)?")
 _DIRTY = "measured with changes that were never committed"
 _REBASED = "its branch was rebased, and no commit of the history has the same code"
-_BY_HAND = "what was changed beside the commit was typed into the file"
 UNSETTLED: Mapping[str, str] = {
     "augment_rate": f"{_REBASED}; a rate, which needs an idle machine",
     "checkpoint": _DIRTY,
     "round_trip_estimated": f"{_DIRTY}; trains a network of re-identification",
     "round_trip_mirror": f"{_DIRTY}; trains a network of re-identification",
     "shipped_many-poses_1": f"{_DIRTY}; trains networks of re-identification",
-    "table4_small": f"{_BY_HAND}; trains networks",
     "world_statistics": f"{_REBASED}; needs photographs and every rendered world",
 }
 """Results that cannot be led back to a commit until they are measured again, and why."""
