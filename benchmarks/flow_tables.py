@@ -50,8 +50,6 @@ NAMES = {
     "torso_affine": "torso affine",
     "identity": "identity",
 }
-BEFORE = {"unwarpme": "UnWarpME-SA", "unwarpme_exact": "UnWarpME-SA, exact flows"}
-"""Rows of reports that do not say their seeds: until then ``small`` had the soft argmax."""
 TITLES = {
     "table1": "Table 1: every method with its own training",
     "parametric": "One generator and one set of losses for four flows",
@@ -76,10 +74,9 @@ def seeds_of(report: Mapping[str, Any]) -> str:
     return f"; means ± deviation over {count} seeds" if count else "; one seed"
 
 
-def title_of(report: Mapping[str, Any], name: str) -> str:
+def title_of(name: str) -> str:
     """Write the name of a row."""
-    names = NAMES if "seeds" in report else {**NAMES, **BEFORE}
-    return names.get(name, f"`{name}`")
+    return NAMES.get(name, f"`{name}`")
 
 
 def scores(report: Mapping[str, Any], *, closed: bool = True) -> list[str]:
@@ -90,7 +87,7 @@ def scores(report: Mapping[str, Any], *, closed: bool = True) -> list[str]:
     lines.append("|---" * (len(present) + 1) + "|")
     for name, row in rows.items():
         cells = [_cell(row, score) for score in present]
-        lines.append(f"| {title_of(report, name)} | {' | '.join(cells)} |")
+        lines.append(f"| {title_of(name)} | {' | '.join(cells)} |")
     return lines
 
 
@@ -146,7 +143,7 @@ def table1(report: Mapping[str, Any]) -> list[str]:
         "",
         "![Six pairs: source, target, and the source warped by each row](table1.png)",
         "",
-        f"Pair by pair against {title_of(report, report['reference'])}, of all scores but the "
+        f"Pair by pair against {title_of(report['reference'])}, of all scores but the "
         f"last, {family(report)} (the differences with their intervals are in "
         "[paper.md](paper.md), with the other small tables and what they cannot show):",
         "",
@@ -182,7 +179,7 @@ def _trained_differences(report: Mapping[str, Any]) -> list[tuple[str, dict[str,
     stand = standing({(n, score): row[score] for n, row in rows.items() for score in row})
     return [
         (
-            title_of(report, name),
+            title_of(name),
             {
                 score: {**found, "words": _words(score, found, (name, score) in stand)}
                 for score, found in row.items()
