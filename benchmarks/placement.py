@@ -25,7 +25,7 @@ from photograph_crops import NEEDED
 from provenance import write_result
 
 from reidaug.augment.inputs import Source, join_poses
-from reidaug.augment.limb_edges import LEAST, doubtful_joints, edge_gains
+from reidaug.augment.limb_edges import LEAST, edge_doubt, edge_gains
 from reidaug.augment.mask_placement import MANY, Masked
 from reidaug.augment.pose_pool import covered
 from reidaug.data.images import image_size, mask_path, read_mask
@@ -112,7 +112,7 @@ def of_edges(sources: Sequence[Source]) -> dict[str, Any]:
         The numbers of crops and draws; then, for the crops' own joints, for those of the next crop
         of the draw (of all crops, or of every other one), and for mirrored ones, the gains of
         `edge_gains` that `SHARES` of all draws are below, without draws in which fewer crops tell
-        than it asks for; and the share of draws about which `doubtful_joints` says something.
+        than it asks for; and the share of draws about which `edge_doubt` says something.
     """
     rng = np.random.default_rng(SEED)
     people = [Masked(s.person.path, s.person.key, s.pose) for s in sources]
@@ -131,7 +131,7 @@ def of_edges(sources: Sequence[Source]) -> dict[str, Any]:
             found = edge_gains(some)
             if found is not None and found.images >= LEAST:
                 gains[name].append(found[:3])
-            told[name] += bool(doubtful_joints(some))
+            told[name] += bool(edge_doubt(found))
     fields = ("own", "mirrored", "turned")  # of `EdgeGains`
     return {"crops": LEAST + LEAST // 8, "draws": EDGE_DRAWS} | {
         name: dict(zip(fields, map(below, np.array(rows).T), strict=True))

@@ -68,7 +68,11 @@ def doubtful_joints(people: Sequence[Masked]) -> str:
             "who turn their back at the right: are left and right of the joints exchanged?"
         )
     few = len(people) < LEAST
-    gains = None if few else edge_gains(people[:: max(1, len(people) // SAMPLED)])
+    return edge_doubt(None if few else edge_gains(people[:: max(1, len(people) // SAMPLED)]))
+
+
+def edge_doubt(gains: EdgeGains | None) -> str:
+    """Say what the edges of images speak against; empty where nothing, or where too few tell."""
     if gains is None or gains.images < LEAST:
         return ""
     if gains.mirrored < MIRRORED and gains.turned > TURNED:
