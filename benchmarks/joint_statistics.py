@@ -133,8 +133,11 @@ def draw(out: Path, rendered: NDArray[np.float64], real: NDArray[np.float64] | N
         pick = np.random.default_rng(0).permutation(len(xy))[:count]
         for k, joint in enumerate(JOINTS):
             axis.scatter(*xy[pick, k].T, s=3, alpha=0.35, color=colours[k], linewidths=0)
-            axis.scatter(*xy[:, k].mean(0), s=42, color=colours[k], edgecolors="black", label=joint)
+            axis.scatter(*xy[:, k].mean(0), s=42, color=colours[k], edgecolors="black",
+                         label=joint.replace("_", " "))  # fmt: skip
         axis.set(xlim=(-0.5, SIZE[1] - 0.5), ylim=(SIZE[0] - 0.5, -0.5), aspect="equal", title=name)
+        axis.set_xlabel("x, pixels")
+    axes[0, 0].set_ylabel("y, pixels")
     axes[0, -1].legend(loc="center left", bbox_to_anchor=(1.02, 0.5), fontsize=7, frameon=False)
     mesh.suptitle(f"Joints of {count} crops of 128 x 64; large dots: means", fontsize=10)
     mesh.savefig(out, dpi=110, bbox_inches="tight")

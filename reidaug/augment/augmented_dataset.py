@@ -74,7 +74,7 @@ class AugmentReport(NamedTuple):
     pose_masks: int  # target poses whose outline is a mask file
     originals: int  # training images copied beside the warps
     linked: list[str]  # other splits shown in the dataset
-    images_per_s: float  # rate of the warps made just now
+    images_per_s: float  # rate of the warps made just now, those that are left out not counted
     seconds: float  # time they took
     workers: int  # processes
     poor: int = 0  # warps of a quality below `reidaug.augment.quality.POOR`, where flows tell
@@ -219,7 +219,7 @@ def _write_warps(
     each = options.poses_each or max(len(targets.images), 1)
     work = run_chunks(
         chunk_tasks(job, targets.size, chunks, made_of), min(workers, len(chunks)),
-        backend=backend, total=len(inputs.sources) * each, step=each, what="warp", unit="image",
+        backend=backend, total=len(inputs.sources) * each, step=each, what="warp", unit="warps",
     )  # fmt: skip
     remove_former(job, len(chunks))
     originals = (

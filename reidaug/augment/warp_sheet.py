@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from jaxtyping import Bool
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from reidaug.augment.inputs import Source
@@ -22,6 +22,7 @@ from reidaug.geometry.pose import Pose, on_canvas, select
 SHEET = "contact_sheet.png"
 PEOPLE = 8
 MAX_COLUMNS = 60
+EMPTY = ("white:", "no warp", "is kept")
 LONGEST_SIDE = 256  # of a picture on the sheet, in pixels
 
 
@@ -42,7 +43,7 @@ def warp_sheet(
 
     Above the skeletons are the images that the poses come from, or the outlines of shipped poses.
 
-    A warp that was not kept is an empty cell.
+    A warp that was not kept is an empty cell; where there are some, the corner says so.
 
     Args:
         out: The augmented dataset.
@@ -63,13 +64,28 @@ def warp_sheet(
         sheet.place(shown, 0, column)
         pose = on_canvas(select(targets.pose, column - 1), targets.size, size)
         sheet.place(_skeleton(pose, size), 1, column)
+    empty = False
     for row, source in enumerate(people, header):
         sheet.place(_picture(source.person.path, size), row, 0)
         for column in range(columns):
             path = out / train / warp_name(source.name, column)
             if path.exists():
                 sheet.place(_picture(path, size), row, column + 1)
+            else:
+                empty = True
+    if header and empty:
+        sheet.place(_note(EMPTY, size), 0, 0)
     return sheet.png()
+
+
+def _note(lines: Sequence[str], size: Size) -> Image.Image:
+    """Write short lines into a white cell, as large as its width allows."""
+    picture = Image.new("RGB", (size[1], size[0]), "white")
+    draw = ImageDraw.Draw(picture)
+    widest = max(draw.textlength(line, ImageFont.load_default(10)) for line in lines)
+    font = ImageFont.load_default(max(6, int(10 * (size[1] - 4) / widest)))
+    draw.multiline_text((2, 2), "\n".join(lines), "black", font)
+    return picture
 
 
 def _picture(path: Path, size: Size) -> Image.Image:

@@ -113,14 +113,13 @@ def _print(out: Path, report: AugmentReport, min_quality: float) -> None:
     targets = f"{report.poses} {'pose' if report.poses == 1 else 'poses'}"
     targets = f"{report.poses_each} of {targets} each" if report.poses_each else targets
     checked = "" if report.pck is None else f", mean PCK {report.pck:.2f}"
-    rate = f", {report.images_per_s:.0f} images/s" if report.images_per_s else ""
     kept = f"{report.images:,} images"
     if report.images < made:
         kept += f" of {made:,} warps"
     click.echo(
         f"{kept}: {report.sources:,} of {report.training_images:,} "
         f"training images in {'their own pose' if report.own_pose else targets}"
-        f"{rate}; mean quality {report.quality:.2f}{checked}; "
+        f"; mean quality {report.quality:.2f}{checked}; "
         f"look at {out / SHEET}"
     )
     if report.poor:

@@ -121,6 +121,30 @@ def world_stages(
     )  # fmt: skip
 
 
+def folded(command: str, width: int = 96) -> str:
+    """Break a command before its options into lines that a shell reads as one command.
+
+    Args:
+        command: A command as it is typed.
+        width: Longest line, as far as single options are shorter.
+
+    Raises:
+        ValueError: A quotation in it has no end.
+    """
+    parts: list[list[str]] = [[]]  # what comes before the first option, and each option
+    for word in shlex.split(command):
+        if word.startswith("--"):
+            parts.append([])
+        parts[-1].append(word)
+    lines = [shlex.join(parts[0])]
+    for part in map(shlex.join, parts[1:]):
+        if len(f"{lines[-1]} {part}") <= width:
+            lines[-1] += f" {part}"
+        else:
+            lines.append(f"    {part}")
+    return " \\\n".join(lines)
+
+
 def _stage(
     title: str,
     command: str,

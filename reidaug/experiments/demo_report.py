@@ -7,7 +7,7 @@ from typing import Any
 from reidaug.augment.target_poses import read_poses
 from reidaug.data.images import encode_png, read_image
 from reidaug.errors import ReidaugError
-from reidaug.experiments.demo import DemoSizes
+from reidaug.experiments.demo import DemoSizes, folded
 from reidaug.experiments.demo_samples import flow_samples, pick_crops, pick_gallery
 from reidaug.flow.checkpoint import load_checkpoint
 from reidaug.machine import describe
@@ -80,7 +80,7 @@ def demo_of(out: Path, report: Mapping[str, Any], recipe: Mapping[str, Any]) -> 
             flow_samples=samples,
             worlds=[_world(out / name, name, one, sizes) for name, one in report["worlds"].items()],
             times=list(report["seconds"].items()),
-            commands="\n".join(report["commands"]),
+            commands="\n".join(folded(command) for command in report["commands"]),
             hardware=report["hardware"],
         )
     except (ValueError, KeyError, TypeError, AttributeError, StopIteration) as error:

@@ -22,6 +22,7 @@ from reidaug.data.manifest import manifest_parts
 from reidaug.data.market1501 import Person
 from reidaug.errors import ReidaugError
 from reidaug.flow.builtin import named_flow
+from reidaug.flow.estimator import FlowEstimator, PersonFlowEstimator
 from reidaug.geometry.flow import resize
 from reidaug.geometry.pose import Pose, select, stack
 from reidaug.machine import one_thread
@@ -55,10 +56,13 @@ class AugmentedSamples(NamedTuple):
     samples: Sequence[WarpSample]
     views: Mapping[tuple[str, str], Cell]  # by the views of source and target
     why_not: str = ""  # why there are no samples
+    borrowed: bool = False  # whether warps are known to have the outlines of other people
 
 
 def read_samples(out: Path, recipe: Mapping[str, Any], *, shown: int = SHOWN) -> AugmentedSamples:
     """Choose warps by number, never by looks, and estimate their flows again.
+
+    Warps into the pose of their own source show no flow, and are not chosen.
 
     Where the training images, their joints or the flow are no longer there, only the manifest is
     read.
@@ -73,7 +77,7 @@ def read_samples(out: Path, recipe: Mapping[str, Any], *, shown: int = SHOWN) ->
     """
     targets = read_poses(out / POSES)
     poses: Mapping[str, Pose] = {}
-    why_not, options = "", None
+    why_not, options, borrowed = "", None, False
     try:
         options = AugmentOptions.of_run(out, recipe)
         if options.keypoints is not None:
@@ -84,10 +88,13 @@ def read_samples(out: Path, recipe: Mapping[str, Any], *, shown: int = SHOWN) ->
     samples: list[WarpSample] = []
     if options is not None and not why_not:
         try:
-            samples = _samples(out, recipe, options, poses, targets, rows)
+            estimator = named_flow(str(recipe["flow"])).estimator()
+            own = estimator.keeps_pose or isinstance(estimator, PersonFlowEstimator)
+            borrowed = estimator.to_target_pose and not own
+            samples = _samples(out, recipe, options, estimator, poses, targets, rows)
         except (ReidaugError, OSError, ValueError, KeyError, TypeError) as error:
             why_not = _line(error)
-    return AugmentedSamples(samples, views, why_not)
+    return AugmentedSamples(samples, views, why_not, borrowed)
 
 
 def _line(error: BaseException) -> str:
@@ -102,17 +109,21 @@ def _count(
     into = view_names(targets.pose) if targets.images else []
     found: dict[tuple[str, str], Cell] = {}
     every: list[tuple[str, str, int]] = []
-    last, number = "", 0  # the last source, and how many came before it
+    last = ""  # the last source
     for part in manifest_parts(out / MANIFEST, COLUMNS):
         for file, source, pose, quality, kept in zip(*(part[c] for c in COLUMNS), strict=True):
             side = sides.get(source) or sides.get(Path(source).name, UNKNOWN)
             key = (side, into[pose] if 0 <= pose < len(into) else side)
             cell = found.get(key, Cell(0, 0, 0.0))
             found[key] = Cell(cell.made + 1, cell.kept + kept, cell.quality + kept * quality)
-            # One a source, each in another pose, as far as it is kept.
-            if kept and source != last and pose >= number % max(len(into), 1):
-                last, number = source, number + 1
+            # One a source, each in another pose, as far as it is kept; never in the source's own.
+            if not kept or (0 <= pose < len(targets.images) and targets.images[pose] == source):
+                continue
+            if source != last:
+                last = source
                 every.append((file, source, pose))
+            elif every[-1][2] < (len(every) - 1) % max(len(into), 1) <= pose:
+                every[-1] = (file, source, pose)
     count = min(shown, len(every))
     chosen = [every[(2 * k + 1) * len(every) // (2 * count)] for k in range(count)]
     means = {key: c._replace(quality=c.quality / max(c.kept, 1)) for key, c in found.items()}
@@ -123,17 +134,18 @@ def _samples(
     out: Path,
     recipe: Mapping[str, Any],
     options: AugmentOptions,
+    estimator: FlowEstimator,
     poses: Mapping[str, Pose],
     targets: TargetPoses,
     rows: Sequence[tuple[str, str, int]],
 ) -> list[WarpSample]:
     """Estimate the flows of some warps again."""
+    if not rows:
+        raise ReidaugError("no warp into another image's pose is kept")
     found, _ = read_training(
         Path(recipe["dataset"]), pattern=options.pattern, layout=options.layout, allow_left_out=True
     )
     people = {person.key: person for person in found.train}
-    flow = named_flow(str(recipe["flow"]))
-    estimator = flow.estimator()
     options = options.for_estimator(estimator)
     outlines = target_outlines(targets, options.masks)
     samples = []

@@ -38,8 +38,29 @@ def augment_tiles(report: Mapping[str, Any]) -> list[Tile]:
     ]
 
 
-def warps_section(folder: Path, report: Mapping[str, Any], pixels: int) -> Section:
-    """Show the contact sheet, of so many pixels at most."""
+BORROWED = (
+    "The outline of a warp is that of the person whose pose it takes: trousers can fill the "
+    "outline of a skirt."
+)
+
+
+def warps_section(
+    folder: Path,
+    report: Mapping[str, Any],
+    recipe: Mapping[str, Any],
+    pixels: int,
+    *,
+    borrowed: bool = False,
+) -> Section:
+    """Show the contact sheet, of so many pixels at most.
+
+    Args:
+        folder: The augmented dataset.
+        report: Its report.
+        recipe: Its recipe.
+        pixels: Most pixels of the sheet.
+        borrowed: Whether warps have the outlines of other people, see `AugmentedSamples`.
+    """
     targets = "their own pose" if report["own_pose"] else f"{report['poses']} poses"
     if report.get("poses_each"):
         targets = f"{report['poses_each']} of {report['poses']} poses each"
@@ -53,19 +74,36 @@ def warps_section(folder: Path, report: Mapping[str, Any], pixels: int) -> Secti
             "--min-quality leaves them out."
         )
     alt = "Contact sheet: people in rows, each warped into the poses of the header"
-    caption = "Left: source images. Above: the images that poses come from, and their joints."
-    sheet = Sheet(scaled(folder / SHEET, alt, pixels), caption)
+    caption = ["Left: source images."]
+    if not report["own_pose"]:
+        caption.append("Above: the images that poses come from, and their joints.")
+    if empty := _empty_cells(report, recipe):
+        caption.append(f"White: {', '.join(empty)}.")
+    if borrowed:
+        caption.append(BORROWED)
+    sheet = Sheet(scaled(folder / SHEET, alt, pixels), " ".join(caption))
     return Section("warps", "Warps", [Text(lines), sheet])
 
 
-def flow_samples_section(found: AugmentedSamples) -> Section:
+def _empty_cells(report: Mapping[str, Any], recipe: Mapping[str, Any]) -> list[str]:
+    """Say which cells of the contact sheet have no warp."""
+    least = number(recipe.get("min_quality"), 2)
+    return [
+        *(["poses that an image was not warped into"] if report.get("poses_each") else []),
+        *([f"warps left out, of a quality below {least}"] if report["rejected"] else []),
+        *(["half turns left out"] if report["turned"] else []),
+    ]
+
+
+def flow_samples_section(found: AugmentedSamples, *, own_pose: bool = False) -> Section:
     """Show some warps beside their sources, target poses and flows."""
     if not found.samples:
         return Section("flow", "Flow", [Text([f"Flows cannot be shown: {found.why_not}"])])
+    which = "Warps" if own_pose else "Warps into poses of other images,"
     longest = max(_reach(sample) for sample in found.samples)
     rows = [_pictures(k, sample, longest) for k, sample in enumerate(found.samples, 1)]
     blocks: list[Block] = [
-        Text(["Warps chosen by number, never by looks, and the flow that made each."]),
+        Text([f"{which} chosen by number, never by looks, and the flow that made each."]),
         Pictures(
             "Sources, target poses, flows and warps",
             ("source", "target pose", "flow", "warp"),

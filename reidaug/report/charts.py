@@ -72,6 +72,7 @@ def training_curve(
         cell.set_title(title)
         cell.set_ylim(bottom=min([0.0, *values]))
         cell.xaxis.set_major_locator(MaxNLocator(nbins=4, integer=True))
+        cell.set_xlabel("training step")
         _frame(cell, theme)
     return figure
 
@@ -235,6 +236,7 @@ def training_lines(
             )
         cell.set_title(title)
         cell.xaxis.set_major_locator(MaxNLocator(nbins=5, integer=True))
+        cell.set_xlabel("training step")
         _frame(cell, theme)
         cell.legend(frameon=False, labelcolor=theme.ink, fontsize=8)
     return figure

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from reidaug.geometry.pose import Pose
 from reidaug.report import figures
+from reidaug.report.augment_section import BORROWED
 from reidaug.report.experiment import FinetuneReport
 from reidaug.report.flow_section import FlowSample, curves, flow_pictures, score_table
 from reidaug.report.html import PageImage, drawing, number, photo, signed, spelt, thousands
@@ -133,7 +134,7 @@ def _warps(world: World) -> Section:
     shown = world.gallery.poses.xy.shape[0]
     caption = (
         f"{shown} of the {poses} poses. A warp can only move what the source shows: a back cannot "
-        "become a face."
+        f"become a face. {BORROWED}"
     )
     label = "Warps of several people into several poses"
     return Section(

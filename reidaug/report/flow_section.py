@@ -152,7 +152,10 @@ def flow_charts(records: Sequence[Mapping[str, Any]], panels: Mapping[str, str])
 def curves(records: Sequence[Mapping[str, Any]], panels: Mapping[str, str]) -> list[Block]:
     """Show the logged training curves under a heading; nothing where there are none."""
     images = [(image, "") for image in flow_charts(records, panels)]
-    caption = "Over training steps. Faint: every logged step; strong: running mean."
+    caption = (
+        "Terms of the loss on training pairs, by step: lower is better. The scores are of people "
+        "held out. Faint: every logged step; strong: running mean."
+    )
     return [Heading("Training curves"), Charts(images, caption, small=True)] if images else []
 
 

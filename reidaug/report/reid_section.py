@@ -218,7 +218,8 @@ def _arm_table(
             mean_and_std(seed_differences(reid, arm, vs)) if vs in reid.arms and vs != arm else "–"
             for vs in (base, control)
         ]
-        note = ARM_NOTES.get(arm, "")
+        extra = f"{thousands(reid.extra_crops.get(arm, 0))} extra crops"
+        note = "; ".join(filter(None, (ARM_NOTES.get(arm), extra)))
         rows.append(_arm_row(name_of(arm), reid.arms[arm], gains, note, strong=arm == method))
     return Table(
         "Scores of the arms",

@@ -150,8 +150,8 @@ def _augment(record: RunRecord, pixels: int) -> RunPage:
         f"{thousands(report['images'])} warps of {thousands(report['sources'])} images in {poses}",
         augment_tiles(report),
         [
-            augmented_section(record.path, report, pixels),
-            flow_samples_section(found),
+            augmented_section(record.path, report, record.recipe, pixels, borrowed=found.borrowed),
+            flow_samples_section(found, own_pose=report["own_pose"]),
             quality_section(report, found.views),
         ],
     )

@@ -1,4 +1,5 @@
 import io
+import shutil
 from pathlib import Path
 
 import pytest
@@ -76,5 +77,11 @@ def test_the_sheet_shows_every_pose_of_several_people(
         warp = read_image(tmp_path / TRAIN / warp_name(shown[1].name, k))
         assert torch.equal(cells[3, k + 1], warp)
         assert bool((cells[2, k + 1] == 255).all())  # a warp that was not kept
+    assert bool((cells[0, 0] < 128).any())  # the corner says what white cells are
+    for k in range(3):
+        shutil.copy(tmp_path / TRAIN / warp_name(shown[1].name, k),
+                    tmp_path / TRAIN / warp_name(shown[0].name, k))  # fmt: skip
+    path.write_bytes(warp_sheet(tmp_path, sources, targets))
+    assert bool((read_image(path)[:, :68, :36] == 255).all())  # where there are some
     for row, source in enumerate(shown, 2):
         assert torch.equal(cells[row, 0], read_image(source.person.path))

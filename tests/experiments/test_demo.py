@@ -4,7 +4,7 @@ from pathlib import Path
 import click
 
 from reidaug.cli import group
-from reidaug.experiments.demo import WORLDS, DemoSizes, Stage, demo_stages, world_stages
+from reidaug.experiments.demo import WORLDS, DemoSizes, Stage, demo_stages, folded, world_stages
 
 
 def stages(tmp_path: Path) -> list[Stage]:
@@ -47,3 +47,16 @@ def test_a_world_of_another_seed_has_other_people_and_the_same_steps(tmp_path: P
     first, second = commands(1), commands(2)
     assert first[0].replace("--seed 1", "--seed 2") == second[0] != first[0]
     assert first[1:] == second[1:]
+
+
+def test_a_folded_command_has_short_lines_and_is_the_same_to_a_shell(tmp_path: Path) -> None:
+    for command in (*(stage.command for stage in stages(tmp_path)), "reidaug a 'b --c' --d 'e f'"):
+        lines = folded(command, width=60).splitlines()
+        assert all(line.endswith(" \\") for line in lines[:-1])
+        assert shlex.split(folded(command, width=60).replace("\\\n", "")) == shlex.split(command)
+    (line,) = folded("reidaug a --b 1").splitlines()
+    assert line == "reidaug a --b 1"
+    assert [len(x.split()) for x in folded("reidaug a --b 1 --c 2", width=16).splitlines()] == [
+        5,
+        2,
+    ]

@@ -18,6 +18,9 @@ def test_the_page_holds_the_numbers(demo: Demo, demo_html: str) -> None:
     for arm in demo.worlds[0].reid.arms.values():
         assert mean_and_spread(arm["mAP"]) in text
     assert demo.hardware in text
+    assert text.count("6 000 extra crops") == len(demo.worlds[0].reid.extra_crops)
+    assert "The scores are of people held out" in text
+    assert "the person whose pose it takes" in text
 
 
 def test_the_page_says_what_photographs_say_before_anything_else(demo_html: str) -> None:

@@ -34,6 +34,8 @@ def test_everybody_can_use_a_page_and_it_logs_no_error(
         assert not is_too_wide(page)
         page.set_viewport_size(PHONE)
         assert not is_too_wide(page)
+        for code in page.locator("pre").all():  # its lines are broken, not cut
+            assert code.evaluate("e => e.scrollWidth <= e.clientWidth")
 
 
 def test_a_sheet_is_enlarged_from_the_keyboard(browser, pages: Sequence[Path]) -> None:

@@ -6,13 +6,21 @@ from small_runs import HOSTILE, small_runs, write_run
 
 from reidaug.errors import ReidaugError
 from reidaug.report import run_page
+from reidaug.report.augment_section import warps_section
 from reidaug.report.html import scaled
-from reidaug.report.page import render_page
+from reidaug.report.page import Sheet, render_page
 from reidaug.report.run_page import RunPage, page_of, pages_of, run_names
 from reidaug.report.run_record import read_run
 
 SHOWN = {
-    "augment": ("18 warps of 6 images in 3 poses", "target pose", "into the front", "joint-blend"),
+    "augment": (
+        "18 warps of 6 images in 3 poses",
+        "target pose",
+        "into the front",
+        "joint-blend",
+        "the person whose pose it takes",
+        "poses of other images, chosen",
+    ),
     "train-flow": ("0.25", "flow error", "Training curves", "UnWarpME"),
     "compare": ("1 000 training pairs", "Differences from soft", "10 019", "better", "12 s"),
     "finetune": ("Warps into new poses helped", "55 %", "by Holm's rule", "a gain", "Running mean"),
@@ -51,6 +59,19 @@ def test_a_run_of_any_command_has_a_page(runs: dict[str, Path], kind: str) -> No
     ] == []
     assert "<script" not in html
     assert len(html) < 2**20
+
+
+def test_white_cells_of_a_contact_sheet_are_explained(runs: dict[str, Path]) -> None:
+    record = read_run(runs["augment"])
+    every = {**record.report, "poses_each": 2, "rejected": 3, "turned": 1}
+    for report, words in (
+        (every, "White: poses that an image was not warped into, warps left out, of a quality "
+         "below 0.35, half turns left out."),
+        (dict(record.report), ""),
+    ):  # fmt: skip
+        section = warps_section(runs["augment"], report, {"min_quality": 0.35}, 10_000)
+        (caption,) = (block.caption for block in section.blocks if isinstance(block, Sheet))
+        assert caption.partition("joints. ")[2] == words
 
 
 def joined(text: str) -> str:
