@@ -30,6 +30,7 @@ from reidaug.files import (
     write_atomically,
 )
 from reidaug.runs import counter
+from reidaug.streams import make_usable
 
 BACKENDS = ("loky", "dask")
 REPLACED = "A worker stopped while some jobs were given to the executor"
@@ -266,13 +267,19 @@ def explain_killed_worker(advice: str) -> Iterator[None]:
         raise ReidaugError(f"a worker was killed, probably for lack of memory; {advice}") from None
 
 
+def _begin(parent: int) -> None:
+    """Let a worker end with its parent, and its streams take anything, as those of a command."""
+    end_with_parent(parent)
+    make_usable()
+
+
 @contextmanager
 def _backend(backend: str, workers: int) -> Iterator[None]:
     if backend == "loky":
         if workers > 1:
             # Of the process: the thread of the pool warns, perhaps when this block is over.
             warnings.filterwarnings("ignore", REPLACED, UserWarning, r"joblib\.externals\.loky\.")
-            ending = {"initializer": end_with_parent, "initargs": (os.getpid(),)}
+            ending = {"initializer": _begin, "initargs": (os.getpid(),)}
             with parallel_config("loky", n_jobs=workers, **ending):
                 yield
             return

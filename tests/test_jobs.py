@@ -1,3 +1,4 @@
+import os
 import pickle
 import signal
 import subprocess
@@ -62,7 +63,7 @@ def test_a_worker_that_is_replaced_is_no_warning() -> None:
 
 
 HEARD = """
-import signal
+import signal, sys
 from joblib import delayed
 from joblib.externals.loky import process_executor
 from reidaug.jobs import run_tasks
@@ -71,15 +72,24 @@ for _ in range(2):
     for heard in run_tasks([delayed(signal.pthread_sigmask)(*look)] * 2, 2):
         print(*sorted(heard))
 print(*signal.pthread_sigmask(*look))
+def say():
+    sys.stderr.write("a line that nobody reads")
+    sys.stderr.flush()
+print(list(run_tasks([delayed(say)()] * 2, 2)))
 """
 
 
-def test_workers_do_not_hear_their_terminal_and_their_parent_does() -> None:
+def test_workers_neither_hear_nor_need_their_terminal_and_their_parent_hears_it() -> None:
     """It signals all: workers that are being started would print tracebacks."""
+    reader, writer = os.pipe()
+    os.close(reader)
     ran = subprocess.run(
-        [sys.executable, "-c", HEARD], capture_output=True, text=True, check=True, timeout=120
-    )
-    assert ran.stdout.splitlines() == 4 * [f"{signal.SIGHUP:d} {signal.SIGINT:d}"] + [""]
+        [sys.executable, "-c", HEARD], stdout=subprocess.PIPE, stderr=writer, text=True, check=True,
+        timeout=120,
+    )  # fmt: skip
+    os.close(writer)
+    deaf = f"{signal.SIGHUP:d} {signal.SIGINT:d}"
+    assert ran.stdout.splitlines() == [*[deaf] * 4, "", "[None, None]"]
 
 
 class Deadly(Dataset[int]):
