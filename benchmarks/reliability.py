@@ -33,9 +33,13 @@ READERS = (
     "flow checkpoints", "flows", "target poses", "training states", "pair lists", "image lists",
     "file names",
 )  # fmt: skip
-WITH_WORKERS = "augment, 2 workers"
-ROUND = {"kill": 5, "SIGINT": 1, "SIGTERM": 1, "full disk": 1, "output gone": 1}
-ROUND |= {"source gone": 1, "source cut": 1}
+WITH_WORKERS = (
+    "augment, 2 workers", "pairs, 2 workers", "synth pairs, 2 workers", "train-flow, 2 workers",
+    "finetune-eval, 2 workers", "synth market, 2 workers", "synth surfaces, 2 workers",
+    "pose, 2 workers", "compare, 2 workers", "finetune-eval, uda, 2 workers",
+)  # fmt: skip
+ROUND = {"kill": 5, "SIGINT": 1, "SIGTERM": 1, "SIGHUP": 1, "full disk": 1, "output gone": 1}
+ROUND |= {"source gone": 1, "source cut": 1, "output refused": 1}
 WORKERS = {"worker": 1, "parent": 1, "two runs": 1}
 KINDS = {
     "traceback": "traceback", "hang": "hang", "lost": "lost or changed",
@@ -136,8 +140,9 @@ def trials(
 def _requests(kills: int, chosen: Collection[str]) -> Iterator[dict[str, Any]]:
     others = {fault: trials for fault, trials in ROUND.items() if fault != "kill"}
     for number in range(-(-kills // ROUND["kill"])):
-        first = {name: {"kill": ROUND["kill"]} for name in (*COMMANDS, WITH_WORKERS, *SLOW)}
-        first[WITH_WORKERS] = {**WORKERS, "two runs": int(number % 4 == 0)}
+        first = {name: {"kill": ROUND["kill"]} for name in (*COMMANDS, *SLOW)}
+        workers = {**WORKERS, "two runs": int(number % 4 == 0)}
+        first |= dict.fromkeys(WITH_WORKERS, workers)
         rest = dict.fromkeys((*COMMANDS, *SLOW), others)
         for name, faults in (*first.items(), *rest.items()):
             if some := {fault: count for fault, count in faults.items() if fault in chosen}:

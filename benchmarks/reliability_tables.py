@@ -9,11 +9,13 @@ TITLES = {
     "worker": "one of its workers killed",
     "SIGINT": "told to end (Ctrl-C)",
     "SIGTERM": "told to end (SIGTERM)",
+    "SIGHUP": "told to end (SIGHUP)",
     "two runs": "started a second time on the same folder",
     "full disk": "disk full at some file",
     "output gone": "killed, and a file that it had written removed",
     "source gone": "a file that it reads taken away meanwhile, then put back",
     "source cut": "a file that it reads cut short meanwhile, then put back",
+    "output refused": "its standard output or error took nothing: full, or read by nobody",
 }
 
 

@@ -33,17 +33,18 @@ def safe_children() -> Iterator[None]:
 
 @contextmanager
 def deaf_children() -> Iterator[None]:
-    """Let processes that are started in the block, and by threads begun there, not hear Ctrl-C.
+    """Let processes started in the block, and by threads begun there, not hear their terminal.
 
-    A terminal sends it to them too; those that hear it while they start print a traceback each.
-    They end with their parent, which hears it.
+    It sends Ctrl-C, and SIGHUP when it is closed, to them too; those that hear one while they start
+    print a traceback each, and one that has ended looks like one that lacked memory. They end with
+    their parent, which hears it.
     """
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
     # Where it is started amid the block, as pools of workers do, it lets this thread hear again.
     resource_tracker.ensure_running()
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGHUP})
     try:
         yield
     finally:

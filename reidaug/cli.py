@@ -2,7 +2,6 @@
 
 import errno
 import os
-import signal
 import sys
 import time
 import traceback
@@ -16,13 +15,14 @@ from reidaug import __version__
 from reidaug.children import safe_children
 from reidaug.errors import ReidaugError, UsageError, nearest, printable, require_extra
 from reidaug.interruptions import (
-    Terminated,
     interruptible,
     interruption_in,
     line_of,
     raise_from_now_on,
+    signal_of,
 )
 from reidaug.locks import locks_of_a_command
+from reidaug.streams import refused
 from reidaug.verbosity import (
     Verbosity,
     detail,
@@ -191,12 +191,15 @@ def main(argv: list[str] | None = None) -> None:
 
     Raises:
         SystemExit: Always: 0 done, 1 the work failed, 2 wrong usage, 130 interrupted,
-            143 terminated.
+            143 terminated, 129 its terminal was closed.
     """
     argv = sys.argv[1:] if argv is None else argv
     with of_a_command():
         started = time.monotonic()
         code = _run(argv)
+        if why := refused():
+            click.echo(f"reidaug: {why}; some of what was printed is lost, files are not", err=True)
+            code = code or 1
         detail(f"reidaug: {time.monotonic() - started:.1f} s")
     sys.exit(code)
 
@@ -212,7 +215,7 @@ def _run(argv: list[str]) -> int:
     except (Exception, KeyboardInterrupt) as error:
         interruption = interruption_in(error)
         if interruption is not None:
-            number = signal.SIGTERM if isinstance(interruption, Terminated) else signal.SIGINT
+            number = signal_of(interruption)
             click.echo(line_of(number), err=True)
             return 128 + number
         if isinstance(error, click.Abort):  # which click makes of an `EOFError`, the user's Ctrl-D

@@ -1,4 +1,4 @@
-"""Interruptions: Ctrl-C and SIGTERM end a command in one line, whenever they come.
+"""Interruptions: Ctrl-C, SIGTERM and SIGHUP end a command in one line, whenever they come.
 
 Three times differ. While a command is imported nothing has begun, and libraries in the middle of
 their own imports turn exceptions into others: the process ends at once. While it works, signals
@@ -11,11 +11,10 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from types import FrameType
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
 SECONDS = 0.05
 _DEFAULTS = (signal.SIG_DFL, signal.default_int_handler)
 _owner = 0  # process whose signals raise; copies of it work for it
@@ -25,18 +24,36 @@ class Terminated(KeyboardInterrupt):
     """The process was asked to end, by SIGTERM."""
 
 
+class HungUp(KeyboardInterrupt):
+    """The terminal of the process was closed: SIGHUP."""
+
+
+_WORDS = {
+    signal.SIGINT: (KeyboardInterrupt, "interrupted"),
+    signal.SIGTERM: (Terminated, "terminated"),
+    signal.SIGHUP: (HungUp, "its terminal was closed"),
+}
+SIGNALS = tuple(_WORDS)
+
+
+def signal_of(interruption: KeyboardInterrupt | type[KeyboardInterrupt]) -> signal.Signals:
+    """Return the signal that raised an interruption; SIGINT where none did."""
+    kind = interruption if isinstance(interruption, type) else type(interruption)
+    return next((n for n, (own, _) in _WORDS.items() if own is kind), signal.SIGINT)
+
+
 def line_of(number: int) -> str:
     """Say that a command was ended by a signal, and how it goes on."""
-    word = "terminated" if number == signal.SIGTERM else "interrupted"
     return (
-        f"reidaug: {word}; run the same command again to continue (with --resume, where it has "
-        "that option)"
+        f"reidaug: {_WORDS[signal.Signals(number)][1]}; run the same command again to continue "
+        "(with --resume, where it has that option)"
     )
 
 
 def end_at_once(number: int, frame: FrameType | None = None) -> None:
     """End the process in one line: it has nothing open yet."""
-    os.write(2, f"{line_of(number)}\n".encode())
+    with suppress(OSError):  # the terminal may be gone
+        os.write(2, f"{line_of(number)}\n".encode())
     os._exit(128 + number)
 
 
@@ -59,7 +76,7 @@ def raise_from_now_on() -> None:
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Let SIGINT raise `KeyboardInterrupt` in the block, and SIGTERM `Terminated`.
+    """Let SIGINT raise `KeyboardInterrupt` in the block, SIGTERM `Terminated`, SIGHUP `HungUp`.
 
     Handlers of the caller's stay, and so do the signals' own effects outside the main thread. An
     exception that comes where nobody can catch it, while an object is disposed of, would be printed
@@ -93,7 +110,7 @@ def _send_again(
     if not issubclass(lost.exc_type, KeyboardInterrupt):
         hook(lost)
         return
-    number = signal.SIGTERM if issubclass(lost.exc_type, Terminated) else signal.SIGINT
+    number = signal_of(lost.exc_type)
     signal.signal(number, _raise)
     again = threading.Timer(SECONDS, os.kill, (os.getpid(), number))
     again.daemon = True
@@ -108,8 +125,9 @@ def _raise(number: int, frame: FrameType | None) -> None:
         return
     if number == signal.SIGTERM:
         signal.signal(number, signal.SIG_DFL)  # a second one does not wait
-        raise Terminated
-    raise KeyboardInterrupt
+    elif number == signal.SIGHUP:
+        signal.signal(number, signal.SIG_IGN)  # shell and system both send it
+    raise _WORDS[signal.Signals(number)][0]
 
 
 def interruption_in(error: BaseException) -> KeyboardInterrupt | None:

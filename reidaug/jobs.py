@@ -30,6 +30,7 @@ from reidaug.files import (
     write_atomically,
 )
 from reidaug.runs import counter
+from reidaug.streams import make_usable
 
 BACKENDS = ("loky", "dask")
 REPLACED = "A worker stopped while some jobs were given to the executor"
@@ -39,6 +40,8 @@ One that has loaded a network since its first task counts as leaking memory, and
 for minutes leaves.
 """
 RETRY = "run the same command with fewer --workers, it continues where it stopped"
+LOADER_KILLED = "DataLoader worker (pid"
+"""Words of torch's error of a data-loading worker that ended."""
 Task = tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]
 
 
@@ -184,7 +187,7 @@ def run_tasks(
     """
     check_backend(backend)
     return_as = "generator" if ordered else "generator_unordered"
-    with safe_children(), _explain_killed_worker(advice), _backend(backend, workers):
+    with safe_children(), explain_killed_worker(advice), _backend(backend, workers):
         with deaf_children() if workers > 1 and backend == "loky" else nullcontext():
             results = Parallel(return_as=return_as, batch_size=1)(tasks)
         yield from results
@@ -249,14 +252,25 @@ def run_chunks(
 
 
 @contextmanager
-def _explain_killed_worker(advice: str) -> Iterator[None]:
-    """Replace the error of a killed worker by a `ReidaugError` with advice."""
+def explain_killed_worker(advice: str) -> Iterator[None]:
+    """Replace the error of a killed worker, also a data-loading one, by a `ReidaugError`.
+
+    torch raises that of its own workers wherever the command is: it may have become another.
+    """
     try:
         yield
-    except BrokenProcessPool as error:
-        if error.__cause__ is not None:  # nobody was killed: the worker could not read its task
+    except (RuntimeError, ReidaugError) as error:
+        # With a cause nobody was killed: the worker could not read its task.
+        of_pool = isinstance(error, BrokenProcessPool) and error.__cause__ is None
+        if not of_pool and LOADER_KILLED not in str(error):
             raise
         raise ReidaugError(f"a worker was killed, probably for lack of memory; {advice}") from None
+
+
+def _begin(parent: int) -> None:
+    """Let a worker end with its parent, and its streams take anything, as those of a command."""
+    end_with_parent(parent)
+    make_usable()
 
 
 @contextmanager
@@ -265,7 +279,7 @@ def _backend(backend: str, workers: int) -> Iterator[None]:
         if workers > 1:
             # Of the process: the thread of the pool warns, perhaps when this block is over.
             warnings.filterwarnings("ignore", REPLACED, UserWarning, r"joblib\.externals\.loky\.")
-            ending = {"initializer": end_with_parent, "initargs": (os.getpid(),)}
+            ending = {"initializer": _begin, "initargs": (os.getpid(),)}
             with parallel_config("loky", n_jobs=workers, **ending):
                 yield
             return

@@ -1,10 +1,33 @@
-"""Standard streams of a command: closed ones lead nowhere, the others take any text."""
+"""Standard streams of a command: closed ones lead nowhere, the others take any text.
+
+What the system refuses to take, on a full disk, of a pipe that nobody reads or a terminal that was
+closed, does not stop the work: results are files. A command tells it at its end, see `refused`.
+"""
 
 import io
 import os
 import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
 
 _NAMES = ("stdin", "stdout", "stderr")
+
+
+class _Output(io.FileIO):
+    """An open stream; from its first error on, which it keeps, it drops what is written."""
+
+    error: OSError | None = None
+
+    def write(self, data: "ReadableBuffer", /) -> int:
+        """Write bytes; gives how many were taken, or dropped."""
+        if self.error is None:
+            try:
+                return super().write(data)
+            except OSError as error:
+                self.error = error
+        return memoryview(data).nbytes
 
 
 def make_usable() -> None:
@@ -22,7 +45,22 @@ def make_usable() -> None:
             opened = open(number, mode, encoding="utf-8", closefd=False)  # noqa: SIM115 - it stays
             setattr(sys, name, opened)
         elif isinstance(stream, io.TextIOWrapper) and name != "stdin":
-            stream.reconfigure(errors="backslashreplace")
+            stream.flush()
+            taken = io.TextIOWrapper(
+                io.BufferedWriter(_Output(number, "w", closefd=False)), encoding=stream.encoding,
+                errors="backslashreplace", line_buffering=stream.line_buffering,
+                write_through=stream.write_through,
+            )  # fmt: skip
+            setattr(sys, name, taken)
+
+
+def refused() -> str:
+    """Say which error standard output met, if any; standard error could not tell its own."""
+    raw = getattr(getattr(sys.stdout, "buffer", None), "raw", None)
+    if not isinstance(raw, _Output):
+        return ""
+    sys.stdout.flush()
+    return f"standard output: {raw.error.strerror}" if raw.error else ""
 
 
 def _lead_nowhere(number: int) -> None:

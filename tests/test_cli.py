@@ -10,6 +10,8 @@ from commandline import reidaug
 
 from reidaug import cli
 
+ROOT = Path(cli.__file__).parents[1]
+
 
 def test_the_command_line_answers_without_heavy_imports() -> None:
     code = (
@@ -69,6 +71,21 @@ def test_an_interruption_that_a_library_made_an_error_of_is_one_line(
         cli.main(["augment"])
     assert stop.value.code == 130
     assert capsys.readouterr().err.startswith("reidaug: interrupted; run the same command again")
+
+
+def test_output_that_nobody_reads_is_one_line_after_the_work() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    for errors in (subprocess.PIPE, writer):
+        ran = subprocess.run(
+            [sys.executable, "-m", "reidaug", "--version"], stdout=writer, stderr=errors, text=True,
+            check=False,
+        )  # fmt: skip
+        assert ran.returncode == 1
+        if errors == subprocess.PIPE:
+            assert ran.stderr.startswith("reidaug: standard output: Broken pipe; some of what was")
+            assert ran.stderr.count("\n") == 1
+    os.close(writer)
 
 
 @pytest.mark.parametrize(
@@ -161,7 +178,7 @@ def test_a_file_of_the_current_folder_is_no_module_of_the_start(tmp_path: Path) 
         (tmp_path / f"{name}.py").write_text("raise SystemExit('imported')")
     ran = subprocess.run(
         [sys.executable, "-m", "reidaug", "--version"], capture_output=True, text=True, check=False,
-        cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(Path(cli.__file__).parents[1])},
+        cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)},
     )  # fmt: skip
     assert ran.stdout.startswith("reidaug, version"), ran.stderr
 

@@ -7,9 +7,25 @@ import time
 
 import pytest
 
-from reidaug.interruptions import Terminated, interruptible, interruption_in, line_of
+from reidaug.interruptions import (
+    HungUp,
+    Terminated,
+    interruptible,
+    interruption_in,
+    line_of,
+    signal_of,
+)
 
-WORDS = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
+WORDS = {
+    signal.SIGINT: "interrupted",
+    signal.SIGTERM: "terminated",
+    signal.SIGHUP: "its terminal was closed",
+}
+KINDS = {
+    signal.SIGINT: KeyboardInterrupt,
+    signal.SIGTERM: Terminated,
+    signal.SIGHUP: HungUp,
+}
 START = """
 import os, signal, sys, time
 from reidaug.interruptions import *
@@ -63,11 +79,23 @@ def test_a_command_ends_at_once_while_it_is_imported(number: signal.Signals) -> 
 @pytest.mark.parametrize("number", WORDS)
 def test_work_is_closed_and_what_comes_after_it_says_nothing(number: signal.Signals) -> None:
     ended = run(START + WORK, number)
-    name = {signal.SIGINT: "KeyboardInterrupt", signal.SIGTERM: "Terminated"}[number]
+    name = KINDS[number].__name__
     assert (ended.returncode, ended.stdout, ended.stderr) == (-number, f"{name}\n", "")
+    assert (signal_of(KINDS[number]()), signal_of(KINDS[number])) == (number, number)
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 7), (signal.SIGTERM, -15)])
+def test_a_terminal_that_is_gone_takes_no_line_and_sends_its_signal_twice() -> None:
+    gone = "import os\nos.close(2)\n" + START + IMPORTS
+    assert run(gone, signal.SIGHUP).returncode == 129
+    closing = "print(type(error).__name__, flush=True)"
+    twice = WORK.replace(closing, f"signal.raise_signal(number); {closing}")
+    ended = run(START + twice, signal.SIGHUP)
+    assert (ended.stdout, ended.stderr) == ("HungUp\n", "")
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 7), (signal.SIGTERM, -15), (signal.SIGHUP, 7)]
+)
 def test_a_copy_of_the_process_ends_with_it_and_says_nothing(
     number: signal.Signals, code: int
 ) -> None:
@@ -76,9 +104,9 @@ def test_a_copy_of_the_process_ends_with_it_and_says_nothing(
 
 
 def test_what_the_caller_ignores_stays_ignored() -> None:
-    before = "import signal\nfor n in (2, 15): signal.signal(n, signal.SIG_IGN)\n"
+    before = "import signal\nfor n in (1, 2, 15): signal.signal(n, signal.SIG_IGN)\n"
     ended = run(before + START + IGNORED, signal.SIGINT)
-    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "[True, True]\n", "")
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "[True, True, True]\n", "")
 
 
 @pytest.mark.parametrize("number", WORDS)
@@ -90,8 +118,7 @@ def test_an_interruption_amid_the_disposal_of_an_object_is_not_lost(
             signal.raise_signal(number)
 
     before = [signal.getsignal(n) for n in WORDS]
-    kind = Terminated if number == signal.SIGTERM else KeyboardInterrupt
-    with pytest.raises(kind), interruptible():
+    with pytest.raises(KINDS[number]), interruptible():
         with interruptible():  # of a command that runs another
             pass
         Disposed()

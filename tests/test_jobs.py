@@ -1,3 +1,4 @@
+import os
 import pickle
 import signal
 import subprocess
@@ -14,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from joblib import delayed
 from joblib.externals.loky import process_executor
+from torch.utils.data import DataLoader, Dataset
 
 from reidaug.errors import ReidaugError, UsageError
 from reidaug.jobs import (
@@ -22,6 +24,7 @@ from reidaug.jobs import (
     States,
     chunks_of,
     derive_seed,
+    explain_killed_worker,
     numpy_generator,
     run_chunks,
     run_tasks,
@@ -60,24 +63,54 @@ def test_a_worker_that_is_replaced_is_no_warning() -> None:
 
 
 HEARD = """
-import signal
+import signal, sys
 from joblib import delayed
 from joblib.externals.loky import process_executor
 from reidaug.jobs import run_tasks
 look = (signal.SIG_BLOCK, [])
 for _ in range(2):
-    print(list(run_tasks([delayed(signal.pthread_sigmask)(*look)] * 2, 2)))
-print(signal.pthread_sigmask(*look))
+    for heard in run_tasks([delayed(signal.pthread_sigmask)(*look)] * 2, 2):
+        print(*sorted(heard))
+print(*signal.pthread_sigmask(*look))
+def say():
+    sys.stderr.write("a line that nobody reads")
+    sys.stderr.flush()
+print(list(run_tasks([delayed(say)()] * 2, 2)))
 """
 
 
-def test_workers_do_not_hear_ctrl_c_and_their_parent_does() -> None:
-    """A terminal sends it to all: workers that are being started would print tracebacks."""
+def test_workers_neither_hear_nor_need_their_terminal_and_their_parent_hears_it() -> None:
+    """It signals all: workers that are being started would print tracebacks."""
+    reader, writer = os.pipe()
+    os.close(reader)
     ran = subprocess.run(
-        [sys.executable, "-c", HEARD], capture_output=True, text=True, check=True, timeout=120
-    )
-    deaf = "[{<Signals.SIGINT: 2>}, {<Signals.SIGINT: 2>}]"
-    assert ran.stdout.splitlines() == [deaf, deaf, "set()"]
+        [sys.executable, "-c", HEARD], stdout=subprocess.PIPE, stderr=writer, text=True, check=True,
+        timeout=120,
+    )  # fmt: skip
+    os.close(writer)
+    deaf = f"{signal.SIGHUP:d} {signal.SIGINT:d}"
+    assert ran.stdout.splitlines() == [*[deaf] * 4, "", "[None, None]"]
+
+
+class Deadly(Dataset[int]):
+    """Kills the process that reads it."""
+
+    def __len__(self) -> int:
+        return 4
+
+    def __getitem__(self, number: int) -> int:
+        signal.raise_signal(signal.SIGKILL)
+        return number
+
+
+def test_a_killed_worker_that_loads_data_is_one_line() -> None:
+    told = r"^a worker was killed.*; try again$"
+    with pytest.raises(ReidaugError, match=told), explain_killed_worker("try again"):
+        list(DataLoader(Deadly(), num_workers=1))
+    with pytest.raises(ReidaugError, match=told), explain_killed_worker("try again"):
+        raise UsageError("'size': DataLoader worker (pid 7) is killed by signal: Killed.")
+    with pytest.raises(RuntimeError, match="sizes"), explain_killed_worker("try again"):
+        raise RuntimeError("sizes differ")
 
 
 class Unreadable:

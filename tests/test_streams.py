@@ -41,3 +41,41 @@ def test_characters_that_a_stream_lacks_are_escaped() -> None:
     command = [sys.executable, "-c", text]
     shown = subprocess.run(command, capture_output=True, check=True, env=environment, timeout=60)
     assert shown.stdout == b"a \\u2013 \xe9\n"
+
+
+REFUSED = """
+import sys
+from reidaug.streams import make_usable, refused
+make_usable()
+print("a result " * int(sys.argv[1]))
+sys.stderr.write("a line")
+print("another")
+why = refused()
+sys.stderr.write(f"; {why}")
+"""
+
+
+@pytest.mark.parametrize("length", [1, 10_000])
+@pytest.mark.parametrize(
+    ("sink", "why"), [("/dev/full", "No space left on device"), ("", "Broken pipe")]
+)
+def test_what_a_stream_refuses_is_dropped_and_told(sink: str, why: str, length: int) -> None:
+    """In the end: the work goes on, and its results are files."""
+    if sink and not Path(sink).exists():
+        pytest.skip(f"needs {sink}")
+    reader, writer = os.pipe()
+    os.close(reader)
+    full = os.open(sink, os.O_WRONLY) if sink else os.dup(writer)
+    command = [sys.executable, "-c", REFUSED, str(length)]
+    try:
+        ended = subprocess.run(
+            command, stdout=full, stderr=subprocess.PIPE, text=True, check=False, timeout=60
+        )
+        assert (ended.returncode, ended.stderr) == (0, f"a line; standard output: {why}")
+        ended = subprocess.run(
+            command, stdout=subprocess.PIPE, stderr=full, text=True, check=False, timeout=60
+        )
+        assert (ended.returncode, ended.stdout.endswith("result \nanother\n")) == (0, True)
+    finally:
+        os.close(writer)
+        os.close(full)

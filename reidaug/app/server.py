@@ -7,9 +7,11 @@ that of every page of the package, at `THEME`.
 
 import ipaddress
 import re
+import signal
 import socket
-from collections.abc import Collection, Mapping, Sequence
-from contextlib import suppress
+import threading
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from functools import cache
 from http import HTTPStatus
 from importlib.resources import files
@@ -137,7 +139,7 @@ def is_loopback(host: str) -> bool:
 
 
 def serve(app: ASGIApp, opened: socket.socket) -> None:
-    """Answer requests on an open port until Ctrl-C or SIGTERM, which both end it in order.
+    """Answer requests on an open port until Ctrl-C, SIGTERM or SIGHUP, which end it in order.
 
     Answers under way are given `SECONDS_TO_END`.
     """
@@ -156,8 +158,22 @@ def serve(app: ASGIApp, opened: socket.socket) -> None:
             timeout_graceful_shutdown=SECONDS_TO_END,
         )
     )
-    with opened, suppress(KeyboardInterrupt):
+    with opened, suppress(KeyboardInterrupt), _ended_by_its_terminal(server):
         server.run(sockets=[opened])
+
+
+@contextmanager
+def _ended_by_its_terminal(server: uvicorn.Server) -> Iterator[None]:
+    """Let a server hear SIGHUP as it hears SIGTERM, unless the caller ignores it (``nohup``)."""
+    before = signal.getsignal(signal.SIGHUP)
+    if threading.current_thread() is not threading.main_thread() or before == signal.SIG_IGN:
+        yield
+        return
+    signal.signal(signal.SIGHUP, server.handle_exit)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def page(template: str, *, status: int = 200, **values: Any) -> HTMLResponse:

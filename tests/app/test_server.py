@@ -194,7 +194,8 @@ print("ended", flush=True)
 """
 
 
-def test_sigterm_ends_it_in_order() -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_it_in_order(number: signal.Signals) -> None:
     """SIGINT does: tests/commands/test_study.py."""
     with subprocess.Popen(
         [sys.executable, "-c", PROGRAM],
@@ -209,7 +210,7 @@ def test_sigterm_ends_it_in_order() -> None:
             assert answer.status == 200
             assert "server" not in answer.headers
         began = time.monotonic()
-        os.kill(process.pid, signal.SIGTERM)
+        os.kill(process.pid, number)
         output, errors = process.communicate(timeout=10)
     assert (process.returncode, output, errors) == (0, "ended\n", "")
     assert time.monotonic() - began < server.SECONDS_TO_END + 2

@@ -33,7 +33,7 @@ def test_the_names_are_those_of_the_tests() -> None:
 
     folder = Path(__file__).parents[1] / "faults"
     for file, names in (
-        ("small_commands.py", (*COMMANDS, *SLOW, WITH_WORKERS)),
+        ("small_commands.py", (*COMMANDS, *SLOW, *WITH_WORKERS)),
         ("readers.py", READERS),
         ("trials.py", (*ROUND, *TITLES)),
     ):

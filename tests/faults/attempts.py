@@ -11,7 +11,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
@@ -19,14 +19,14 @@ from typing import Any, NamedTuple
 
 import psutil
 
-from reidaug.interruptions import end_while_importing
+from reidaug.interruptions import SIGNALS, end_while_importing
+from reidaug.streams import make_usable
 
 PATIENCE = 600.0
 """Seconds that an attempt may take; one that takes longer hangs."""
 _CHANGES = frozenset(
     ("os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.link", "os.symlink", "os.truncate")
 )
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 
 
@@ -47,6 +47,7 @@ def attempt(
     place: Path,
     before: tuple[int, Callable[[], object]] | None = None,
     after: tuple[float, Callable[[psutil.Process], object]] | None = None,
+    streams: Mapping[int, int] | None = None,
 ) -> Ended:
     """Run a command in a process of its own.
 
@@ -56,15 +57,16 @@ def attempt(
         place: The folder whose changes are counted.
         before: The number of a change, from 1, and what happens before it, in that process.
         after: Seconds, and what is done then to its process.
+        streams: Descriptors in place of its standard output (1) and error (2).
     """
     said, counted = folder / "said", folder / "changes"
     counted.write_text("0")
     started = time.monotonic()
-    signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)  # until the command has begun
+    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)  # until the command has begun
     pid = os.fork()
     if pid == 0:
-        _work(arguments, said, place, before, counted)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+        _work(arguments, said, place, before, counted, streams or {})
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
     process, group = psutil.Process(pid), [psutil.Process(pid)]
     if after is not None:
         code = _wait(pid, started + after[0])
@@ -94,25 +96,28 @@ def _work(
     place: Path,
     before: tuple[int, Callable[[], object]] | None,
     counted: Path,
+    streams: Mapping[int, int],
 ) -> None:
     """Do an attempt, and end this process."""
     os.setsid()
     os.chdir(said.parent)
     with said.open("wb") as file:
-        os.dup2(file.fileno(), 1)
-        os.dup2(file.fileno(), 2)
+        for number in (1, 2):
+            os.dup2(streams.get(number, file.fileno()), number)
     # Workers import the main module of whoever started them.
     main = ModuleType("__main__")
     main.__spec__ = find_spec("reidaug.__main__")
     sys.modules["__main__"] = main
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # also where the trials ignore it, `nohup`
     end_while_importing()  # as `reidaug.__main__` does
+    make_usable()
     _watch_changes(place, before, os.open(counted, os.O_WRONLY))
     from reidaug.cli import main as run
 
     code: Any = 70
     try:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
         run(list(arguments))
     except SystemExit as end:
         code = end.code or 0
@@ -120,7 +125,8 @@ def _work(
         sys.excepthook(*sys.exc_info())
         code = 1
     finally:
-        signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+        for number in SIGNALS:  # in all threads: it is done
+            signal.signal(number, signal.SIG_IGN)
         threading._shutdown()
         atexit._run_exitfuncs()
         sys.stdout.flush()

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -56,14 +57,14 @@ def _drawn(folder: Path) -> None:
 
     (folder / "crops").mkdir(parents=True)
     for k in range(66):  # two chunks
-        drawn_person((64, 32), k)[0].save(folder / "crops" / f"{k:04d}.png")
+        drawn_person((64, 32), k)[0].save(folder / "crops" / f"{k // 11:04d}_c1s1_{k:06d}_00.png")
 
 
-def _flow(folder: Path) -> None:
+def _flow(folder: Path, **changes: Any) -> None:
     from small_pairs import write_pairs
 
     pairs = write_pairs(folder / "pairs")
-    recipe = train_recipe(pairs, save_every=2, schedule={"steps": 8, "rate": 1e-3})
+    recipe = train_recipe(pairs, save_every=2, schedule={"steps": 8, "rate": 1e-3}, **changes)
     _write(folder, recipe)
 
 
@@ -104,6 +105,10 @@ def _recipe(command: str) -> Callable[[Path, Path], Sequence[object]]:
     return lambda folder, out: (command, folder / "recipe.yaml", "--out", out / "run")
 
 
+def _pairs(dataset: str) -> Callable[[Path, Path], Sequence[object]]:
+    return lambda folder, out: ("pairs", folder / dataset, "--out", out / "run")
+
+
 def _synth(*arguments: object) -> Callable[[Path, Path], Sequence[object]]:
     return lambda folder, out: ("synth", *arguments, "--out", out / "run")
 
@@ -118,14 +123,7 @@ COMMANDS = {
         _masked_crops,
         lambda folder, out: ("augment", folder / "market", "--out", out / "run", *_AUGMENT),
     ),
-    "augment, 2 workers": SmallCommand(
-        _many_crops,
-        lambda folder, out: ("augment", folder / "market", "--out", out / "run", *_AUGMENT),
-        workers=2,
-    ),
-    "pairs": SmallCommand(
-        _crops, lambda folder, out: ("pairs", folder / "market", "--out", out / "run")
-    ),
+    "pairs": SmallCommand(_crops, _pairs("market")),
     "pose": SmallCommand(
         _drawn,
         lambda folder, out: (
@@ -163,6 +161,20 @@ COMMANDS = {
         _adaptation, _recipe("finetune-eval"), resumes=True, repeats=True
     ),
 }  # fmt: skip
+COMMANDS |= {
+    "augment, 2 workers": COMMANDS["augment"]._replace(prepare=_many_crops, workers=2),
+    "pairs, 2 workers": COMMANDS["pose"]._replace(arguments=_pairs("crops"), workers=2),
+    "pose, 2 workers": COMMANDS["pose"]._replace(workers=2),
+    "synth market, 2 workers": COMMANDS["synth market"]._replace(workers=2),
+    "synth pairs, 2 workers": COMMANDS["synth pairs"]._replace(workers=2),
+    "synth surfaces, 2 workers": COMMANDS["synth surfaces"]._replace(workers=2),
+    "train-flow, 2 workers": COMMANDS["train-flow"]._replace(prepare=partial(_flow, workers=2)),
+    "compare, 2 workers": COMMANDS["compare"]._replace(
+        arguments=lambda folder, out: (*_recipe("compare")(folder, out), "--jobs", 2)
+    ),
+    "finetune-eval, 2 workers": COMMANDS["finetune-eval"]._replace(workers=2),
+    "finetune-eval, uda, 2 workers": COMMANDS["finetune-eval, uda"]._replace(workers=2),
+}
 
 
 def content(out: Path) -> dict[str, bytes]:

@@ -17,7 +17,8 @@ from small_commands import COMMANDS
 Ask = Callable[..., list[dict[str, Any]]]
 TRIALS = Path(__file__).parent / "trials.py"
 SHORT = {"kill": 2, "SIGTERM": 1}
-LONG = {"kill": 50, "SIGINT": 3, "SIGTERM": 3, "full disk": 5}
+LONG = {"kill": 50, "SIGINT": 3, "SIGTERM": 3, "SIGHUP": 3, "full disk": 5, "output refused": 3}
+WITH_WORKERS = [name for name in COMMANDS if name.endswith(", 2 workers")]
 
 
 @pytest.fixture(scope="module")
@@ -59,13 +60,14 @@ def test_a_command_ends_as_if_nothing_was(ask: Ask, name: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", list(COMMANDS))
+@pytest.mark.parametrize("name", [name for name in COMMANDS if name not in WITH_WORKERS])
 def test_a_command_ends_as_if_nothing_was_fifty_times(ask: Ask, name: str) -> None:
     results = ask(name, LONG)
     assert wrong(results) == []
 
 
 @pytest.mark.slow
-def test_a_command_survives_its_workers_and_they_do_not_survive_it(ask: Ask) -> None:
-    results = ask("augment, 2 workers", {"worker": 4, "parent": 4, "two runs": 1})
+@pytest.mark.parametrize("name", WITH_WORKERS)
+def test_a_command_survives_its_workers_and_they_do_not_survive_it(ask: Ask, name: str) -> None:
+    results = ask(name, {"worker": 3, "parent": 3, "two runs": 1})
     assert wrong(results) == []

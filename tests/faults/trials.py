@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from importlib import import_module
@@ -27,7 +28,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent)]
 from attempts import Ended, attempt, kill_group  # noqa: E402
 from small_commands import COMMANDS, SmallCommand, clear, content, logged  # noqa: E402
 
-ENDS = {"SIGINT": 130, "SIGTERM": 143}
+ENDS = {"SIGINT": 130, "SIGTERM": 143, "SIGHUP": 129}
 ROOM = "64m"  # of the disk, once there is room again
 
 
@@ -76,15 +77,23 @@ def parent(whole: Whole, draw: random.Random) -> Iterator[Ended]:
 
 
 def worker(whole: Whole, draw: random.Random) -> Iterator[Ended]:
-    """Kill one of its workers."""
+    """Kill one of its workers, as soon as it has some."""
 
     def strike(process: psutil.Process) -> None:
-        tracker = "resource_tracker"
-        workers = [p for p in process.children() if tracker not in " ".join(p.cmdline())]
+        workers: list[psutil.Process] = []
+        while not workers and process.status() != psutil.STATUS_ZOMBIE:
+            with suppress(psutil.NoSuchProcess):
+                workers = [p for p in process.children() if _is_worker(p)]
+            time.sleep(0.005)
         if workers:
             draw.choice(workers).kill()
 
     yield struck(whole, after=(_moment(whole, draw), strike))
+
+
+def _is_worker(process: psutil.Process) -> bool:
+    tracker = "resource_tracker" in " ".join(process.cmdline())
+    return not tracker and process.status() != psutil.STATUS_ZOMBIE
 
 
 def told_to_end(name: str) -> Callable[[Whole, random.Random], Iterator[Ended]]:
@@ -160,17 +169,36 @@ def output_gone(whole: Whole, draw: random.Random) -> Iterator[Ended]:
         draw.choice(files).unlink()
 
 
+def output_refused(whole: Whole, draw: random.Random) -> Iterator[Ended]:
+    """Let standard output, error or both take nothing: a full disk, or a pipe without a reader."""
+    if draw.random() < 0.5:
+        descriptor = os.open("/dev/full", os.O_WRONLY)
+    else:
+        reader, descriptor = os.pipe()
+        os.close(reader)
+    streams = dict.fromkeys(draw.choice(((1,), (2,), (1, 2))), descriptor)
+    ended = struck(whole, streams=streams)
+    os.close(descriptor)
+    told = "" if 2 in streams else "reidaug: standard output: "
+    wrong = list(_differences(whole))
+    if ended.code != int(1 in streams) or told not in ended.said:
+        wrong.append(f"{ended.code}, {_last_line(ended)}")
+    yield ended._replace(code=70, said="; ".join(wrong)) if wrong else ended
+
+
 FAULTS: dict[str, Callable[[Whole, random.Random], Iterator[Ended]]] = {
     "kill": kill,
     "parent": parent,
     "worker": worker,
     "SIGINT": told_to_end("SIGINT"),
     "SIGTERM": told_to_end("SIGTERM"),
+    "SIGHUP": told_to_end("SIGHUP"),
     "two runs": two_runs,
     "full disk": full_disk,
     "source gone": source_gone,
     "source cut": source_cut,
     "output gone": output_gone,
+    "output refused": output_refused,
 }
 
 
@@ -241,7 +269,7 @@ def _happened(fault: str, ended: Ended) -> bool:
         return ended.code == -signal.SIGKILL
     if fault == "two runs":
         return ended.seconds > 0
-    return fault.startswith("source") or ended.code != 0
+    return fault.startswith(("source", "output refused")) or ended.code != 0
 
 
 def _source(whole: Whole, draw: random.Random) -> Path:

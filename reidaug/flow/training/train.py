@@ -40,10 +40,11 @@ from reidaug.flow.training.pair_sources import (
 )
 from reidaug.flow.training.recipe import TrainFlow, resolved
 from reidaug.flow.training.trainer import FlowTrainer
-from reidaug.jobs import StateFile, States
+from reidaug.jobs import StateFile, States, explain_killed_worker
 from reidaug.runs import RunFolder, check_lock, notice, progress
 
 STATE = "training.pt"
+ON = "go on with --resume; end other programs, if it happens again"
 CHECKPOINT = "checkpoint"
 """Folder of the trained estimator."""
 
@@ -178,7 +179,10 @@ def _fit(trainer: FlowTrainer, pairs: PairList, run: RunFolder, *, lines: bool) 
     loader = _loader(trainer, pairs)
     name = f"train {recipe.row}" if lines else "train"
     steps = progress(loader, total=len(loader), what=name, unit="step", lines=lines)
-    with open_curves(run.path / "tensorboard", step=trainer.steps_done) as curves:
+    with (
+        explain_killed_worker(ON),
+        open_curves(run.path / "tensorboard", step=trainer.steps_done) as curves,
+    ):
         for batch in steps if accelerator.is_main_process else loader:
             try:
                 losses = _step(trainer, batch)
