@@ -1,6 +1,7 @@
 """Recipe of a flow training: data, networks, tasks, losses, optimisation, evaluation."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
@@ -157,3 +158,12 @@ def resolved(recipe: TrainFlow) -> dict[str, Any]:
     values = {"command": "train-flow", **recipe.model_dump(mode="json")}
     networks = {key: values[key] for key in NETWORKS if values[key] is not None}
     return values | {key: without_preset(keys, key=key) for key, keys in networks.items()}
+
+
+def same_weights(begun: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
+    """Whether two resolved recipes differ at most in what no weight depends on.
+
+    A training that ran out of memory goes on with fewer ``workers``.
+    """
+    keys = {**begun, **wanted}.keys() - {"workers", "save_every"}
+    return all(begun.get(key) == wanted.get(key) for key in keys)

@@ -38,13 +38,13 @@ from reidaug.flow.training.pair_sources import (
     read_splits,
     trained_pairs,
 )
-from reidaug.flow.training.recipe import TrainFlow, resolved
+from reidaug.flow.training.recipe import TrainFlow, resolved, same_weights
 from reidaug.flow.training.trainer import FlowTrainer
 from reidaug.jobs import StateFile, States, explain_killed_worker
 from reidaug.runs import RunFolder, check_lock, notice, progress
 
 STATE = "training.pt"
-ON = "go on with --resume; end other programs, if it happens again"
+WITH_FEWER = "go on with --resume, and with fewer 'workers' in the recipe"
 CHECKPOINT = "checkpoint"
 """Folder of the trained estimator."""
 
@@ -142,7 +142,9 @@ def _open(
     if not has_begun(RunFolder(out, resumed=True)):
         check_readable(*splits)
     kept = training_inputs(recipe, splits, out)
-    run = RunFolder.open(out, resolved(recipe), resume=resume, inputs=kept, places=PLACES)
+    run = RunFolder.open(
+        out, resolved(recipe), resume=resume, grows=same_weights, inputs=kept, places=PLACES
+    )
     if has_begun(run):
         kept.check(*TRAINED_ON, advice=ADVICE)
         if changed := run.changed(kept):
@@ -180,7 +182,7 @@ def _fit(trainer: FlowTrainer, pairs: PairList, run: RunFolder, *, lines: bool) 
     name = f"train {recipe.row}" if lines else "train"
     steps = progress(loader, total=len(loader), what=name, unit="step", lines=lines)
     with (
-        explain_killed_worker(ON),
+        explain_killed_worker(WITH_FEWER),
         open_curves(run.path / "tensorboard", step=trainer.steps_done) as curves,
     ):
         for batch in steps if accelerator.is_main_process else loader:

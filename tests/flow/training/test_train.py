@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+import yaml
 from flow_figures import SIZE
 from safetensors.torch import load_file
 from small_pairs import write_pairs
@@ -70,10 +71,14 @@ def test_training_leaves_scores_and_a_checkpoint(people: Path, tmp_path: Path) -
     assert "unwarpme" in table_text(written)
 
 
-@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize(
+    ("precision", "changes"),
+    [("float32", {}), ("bfloat16", {"workers": 1, "save_every": 3})],  # no weight depends on these
+)
 def test_a_killed_training_resumes_to_the_same_bytes(
-    people: Path, tmp_path: Path, precision: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+    people: Path, tmp_path: Path, precision: str, changes: dict[str, int],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
     settings = recipe(people, precision=precision, schedule={"steps": 7, "rate": 1e-3})
     whole = train(settings, tmp_path / "whole")
     step, taken = FlowTrainer.step, 0
@@ -95,8 +100,17 @@ def test_a_killed_training_resumes_to_the_same_bytes(
     (tmp_path / "parted" / "state.part").mkdir()  # and a state cut off
     with pytest.raises(ReidaugError, match="--resume"):
         train(settings, tmp_path / "parted")
-    assert train(settings, tmp_path / "parted", resume=True) == whole
-    for name in ("checkpoint/model.safetensors", "checkpoint/recipe.yaml", "log.jsonl"):
+    other = recipe(people, precision=precision, schedule={"steps": 8, "rate": 1e-3})
+    with pytest.raises(ReidaugError, match="other: schedule"):
+        train(other, tmp_path / "parted", resume=True)
+    changed = settings.model_copy(update=changes)
+    assert train(changed, tmp_path / "parted", resume=True) == whole
+    kept, at_once = (
+        yaml.safe_load((tmp_path / run / "checkpoint" / "recipe.yaml").read_text())
+        for run in ("parted", "whole")
+    )
+    assert kept == at_once | changes
+    for name in ("checkpoint/model.safetensors", "log.jsonl"):
         parted, at_once = (tmp_path / run / name for run in ("parted", "whole"))
         assert parted.read_bytes() == at_once.read_bytes(), name
 
