@@ -9,8 +9,9 @@ else does; and by how much more the own one does, in the mean of many draws of a
 must refuse. Of joints: where the middle of a person is, as a share of the crop, and how much of it
 a person spans, for `reidaug.data.joint_placement`; and how much more edge is beside the limbs, in
 many draws of the fewest crops for which `reidaug.augment.limb_edges` says a word: with each crop's
-own joints, with those of others, and with mirrored ones. The result is
-benchmarks/results/placement.json.
+own joints, with those of others, and with mirrored ones. Last, of sets of people in the order of
+names, how likely it is that the list of joints slipped, where it did not, and where it did from a
+row on. The result is benchmarks/results/placement.json. It takes about ten minutes on two cores.
 """
 
 import argparse
@@ -25,7 +26,14 @@ from photograph_crops import NEEDED
 from provenance import write_result
 
 from reidaug.augment.inputs import Source, join_poses
-from reidaug.augment.limb_edges import LEAST, edge_doubt, edge_gains
+from reidaug.augment.limb_edges import (
+    LEAST,
+    edge_doubt,
+    edge_gains,
+    joint_slip,
+    look,
+    slip_doubt,
+)
 from reidaug.augment.mask_placement import MANY, Masked
 from reidaug.augment.pose_pool import covered
 from reidaug.data.images import image_size, mask_path, read_mask
@@ -37,6 +45,15 @@ from reidaug.geometry.pose import Pose, stack
 SHARES = (0.01, 0.05, 0.5, 0.95, 0.99)  # of the crops, below which a figure is
 DRAWS, SEED = 10_000, 0
 EDGE_DRAWS = 100
+SLIP_DRAWS, SLIP_CROPS = 32, (128, 300, 600)
+SLIPS = (
+    0.0,
+    0.1,
+    0.2,
+    0.3,
+    0.5,
+    1.0,
+)  # of the crops, at the end, whose joints are the row before's
 Floats = NDArray[np.float64]
 
 
@@ -53,7 +70,7 @@ def main() -> None:
     sources = people_of(options.market, options.keypoints, options.masks)
     found = {"crops": len(sources), "shares": SHARES, "compared": MANY, "draws": DRAWS}
     found |= {"masks": of_masks(sources, options.masks), "joints": of_joints(sources)}
-    found |= {"edges": of_edges(sources)}
+    found |= {"edges": of_edges(sources), "slips": of_slips(sources)}
     print(found)
     write_result("placement", "python benchmarks/placement.py", **found)
 
@@ -128,7 +145,7 @@ def of_edges(sources: Sequence[Source]) -> dict[str, Any]:
         half = [p if k % 2 else q for k, (p, q) in enumerate(zip(own, others, strict=True))]
         turned = [flipped[k] for k in chosen]
         for name, some in zip(names, (own, half, others, turned), strict=True):
-            found = edge_gains(some)
+            found = edge_gains(looked) if (looked := look(some)) is not None else None
             if found is not None and found.images >= LEAST:
                 gains[name].append(found[:3])
             told[name] += bool(edge_doubt(found))
@@ -138,6 +155,53 @@ def of_edges(sources: Sequence[Source]) -> dict[str, Any]:
         | {"told": told[name] / EDGE_DRAWS}
         for name, rows in gains.items()
     }
+
+
+def of_slips(sources: Sequence[Source]) -> list[dict[str, Any]]:
+    """Draw people many times, and let the list of the joints of their crops slip by one.
+
+    Returns:
+        For each number of crops and each share of them, at the end in the order of names, whose
+        joints are those of the crop before: the likelihood of `joint_slip` that `SHARES` of the
+        draws are below, and the greatest; and the share of draws about which `slip_doubt` says
+        something, and of those about which `edge_doubt` does.
+    """
+    rng, rows = np.random.default_rng(SEED), list[dict[str, Any]]()
+    named = sorted(sources, key=lambda source: source.person.key)
+    people = [Masked(s.person.path, s.person.key, s.pose) for s in named]
+    owners = np.array([source.person.pid for source in named])
+    for crops in SLIP_CROPS:
+        found: dict[float, list[tuple[float, bool, bool]]] = {share: [] for share in SLIPS}
+        for _ in range(SLIP_DRAWS):
+            drawn_people = rng.permutation(np.unique(owners))
+            rank = np.argsort(drawn_people)[np.searchsorted(np.unique(owners), owners)]
+            chosen = sorted(np.argsort(rank, kind="stable")[:crops].tolist())
+            looked = look([people[k] for k in chosen])
+            if looked is None:
+                continue
+            for share in SLIPS:
+                changed = looked._replace(people=slipped(looked.people, share))
+                slip = joint_slip(changed)
+                told = bool(slip_doubt(changed, slip)), bool(edge_doubt(edge_gains(changed)))
+                found[share].append((slip.likelihood if slip else 0.0, *told))
+        for share, draws in found.items():
+            table = np.array(draws, dtype=np.float64)
+            rows.append(
+                {"crops": crops, "slipped": share, "draws": len(draws)}
+                | {"likelihood": below(table[:, 0]), "greatest": round(float(table[:, 0].max()), 3)}
+                | {"told": round(float(table[:, 1].mean()), 3)}
+                | {"edges_told": round(float(table[:, 2].mean()), 3)}
+            )
+    return rows
+
+
+def slipped(people: Sequence[Masked], share: float) -> list[Masked]:
+    """Give a share of the images, the last ones, the joints of the image before each."""
+    first = round(len(people) * (1 - share))
+    return [
+        person._replace(pose=people[k - 1].pose) if k >= first else person
+        for k, person in enumerate(people)
+    ]
 
 
 def mirrored(source: Source) -> Pose:

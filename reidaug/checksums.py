@@ -140,7 +140,7 @@ def check_file(path: Path) -> None:
             )
 
 
-def check_written(folder: Path) -> None:
+def check_written(folder: Path, *, meant: str = "") -> None:
     """Check that the data of a finished run, which another command reads, are as it wrote them.
 
     Tables count, its recipe, which tells what the data are, and all that lies in folders of its
@@ -148,21 +148,23 @@ def check_written(folder: Path) -> None:
 
     Args:
         folder: The run folder.
+        meant: What to do where a change is meant; by default to remove the checksums.
 
     Raises:
         ReidaugError: A file is missing or damaged.
     """
     sums = Checksums(folder / SUMS)
+    meant = meant or f"remove {sums.path}"
     known = sums.read() or {}
     data = {name for name in known if "/" in name or name == RECIPE or name.endswith(TABLES)}
     changed = sums.changed(data)
     if SUMS in changed:
         raise ReidaugError(
             f"{sums.path} is damaged, and what lies beside it cannot be checked; run the command "
-            "that wrote it again, or remove the file"
+            f"that wrote it again, or {meant}"
         )
     if changed:
         raise ReidaugError(
             f"{folder}: {describe(changed)}; make it again by the command that wrote it, or "
-            f"remove {sums.path} if the change is meant"
+            f"{meant} if the change is meant"
         )

@@ -30,7 +30,7 @@ from reidaug.augment.own_files import check_strangers, remove_former, remove_lef
 from reidaug.augment.pose_pool import count_flaws
 from reidaug.augment.rare_poses import with_rare_poses
 from reidaug.augment.shipped_poses import is_shipped
-from reidaug.augment.target_poses import POSES, write_poses
+from reidaug.augment.target_poses import POSES, too_few, write_poses
 from reidaug.augment.warp_inputs import WarpInputs, same_options
 from reidaug.augment.warp_manifest import MANIFEST, ChunkRecord, Totals, write_warp_manifest
 from reidaug.augment.warp_sheet import SHEET, warp_sheet
@@ -190,8 +190,8 @@ def _check_count(images: int, options: AugmentOptions) -> None:
     """
     if options.poses_from == "dataset" and images < options.poses:
         raise ReidaugError(
-            f"--poses {options.poses}: there are only {images} training images to take poses from; "
-            "choose fewer"
+            f"there are only {images} training images to take poses from, "
+            f"{too_few(options.poses, images)}"
         )
 
 

@@ -1,7 +1,8 @@
 """Edges along limbs: do the joints fit these very images, or others, or mirror images?
 
 Clothes and skin have edges beside a limb. Over many images there are more of them beside the limbs
-of an image's own joints than beside those of another image's, though no single image tells.
+of an image's own joints than beside those of another image's, though no single image tells. Where a
+list of joints slipped by a row, edges follow the joints of the next image better, from there on.
 """
 
 from collections.abc import Sequence
@@ -19,14 +20,17 @@ from reidaug.geometry.flow import Size, to_normalised
 from reidaug.geometry.pose import OPENPOSE_18, Pose, on_canvas, select, stack
 from reidaug.geometry.warp import warp
 
-SAMPLED, LEAST = 200, 64  # images that are looked at, evenly taken; fewer tell too little
+SAMPLED, LEAST = 600, 64  # images that are looked at, evenly taken; fewer tell too little
 CANVAS: Size = (64, 32)
 OTHERS = 8  # images whose joints each is compared with
 OWN = 0.2  # gain by own joints, in standard deviations over images: benchmarks/placement.py
 MIRRORED, TURNED = -0.1, 0.3  # gain over the joints' mirror image, and by it, likewise
+SHIFTS = (1, -1, 2, -2, 3, -3)  # rows by which joints may have slipped
+SLIPPED = 16.0  # log likelihood ratio of a slip over a stretch of images: benchmarks/placement.py
+OUTLIER = 2.0  # standard deviations: an image tells no more
 LEAST_LIMBS = 3  # visible limbs of an image that counts
 ALIKE = 1.5  # pixels of the canvas: joints of people that are so near tell nothing
-BESIDE = (-3.0, -2.0, -1.0, 1.0, 2.0, 3.0)  # pixels of the canvas beside a limb
+BESIDE = (-5.0, -4.0, -3.0, -2.0, 2.0, 3.0, 4.0, 5.0)  # pixels of the canvas beside a limb
 ALONG = 8  # places along a limb
 SHORTEST = 2.0  # pixels of a limb
 WIDE = 0.08  # of a person's height: shoulders nearer to each other tell no side
@@ -56,6 +60,30 @@ class EdgeGains(NamedTuple):
     images: int  # that tell
 
 
+class Slip(NamedTuple):
+    """A stretch of images whose edges follow joints of other rows better than their own."""
+
+    likelihood: float  # log of its ratio to that of no such stretch
+    rows: int  # by which the joints that fit are further on; below 0: before
+    first: int  # image of the stretch, and the last one, among all
+    last: int
+
+
+class Looked(NamedTuple):
+    """The images that are looked at, of many."""
+
+    people: Sequence[Masked]  # all, in the dataset's order
+    numbers: list[int]  # of those that are looked at
+    sizes: list[Size]  # theirs, in pixels
+    edges: Float[Tensor, "n 6 h w"]  # theirs, of mean square 1
+
+    def joints(self, away: int = 0) -> Pose:
+        """Give each image the joints so many rows further on, (n, 18, 2), on the canvas."""
+        rows = [self.people[(k + away) % len(self.people)].pose for k in self.numbers]
+        pairs = zip(rows, self.sizes, strict=True)
+        return stack([on_canvas(pose, size, CANVAS) for pose, size in pairs])
+
+
 def doubtful_joints(people: Sequence[Masked]) -> str:
     """Say what seems wrong with the joints of many images; empty where nothing does.
 
@@ -67,8 +95,29 @@ def doubtful_joints(people: Sequence[Masked]) -> str:
             "people who show their face have the left shoulder at the left of the image, and those "
             "who turn their back at the right: are left and right of the joints exchanged?"
         )
-    few = len(people) < LEAST
-    return edge_doubt(None if few else edge_gains(people[:: max(1, len(people) // SAMPLED)]))
+    if len(people) < LEAST or (looked := look(people)) is None:
+        return ""
+    return edge_doubt(edge_gains(looked)) or slip_doubt(looked, joint_slip(looked))
+
+
+def look(people: Sequence[Masked]) -> Looked | None:
+    """Read images, evenly taken; None where too few can be read and show `LEAST_LIMBS` limbs."""
+    numbers, sizes, images = list[int](), list[Size](), list[Tensor]()
+    for k in range(0, len(people), max(1, len(people) // SAMPLED)):
+        try:
+            image = read_image(people[k].image)
+        except ReidaugError:  # told elsewhere
+            continue
+        size = (image.shape[1], image.shape[2])
+        if int(_limbs(stack([on_canvas(people[k].pose, size, CANVAS)])).known.sum()) >= LEAST_LIMBS:
+            numbers.append(k)
+            sizes.append(size)
+            images.append(resize(to_float(image), CANVAS))
+    if len(images) <= OTHERS:
+        return None
+    edges = _gradients(torch.stack(images))
+    edges = edges / edges.square().mean((1, 2, 3), keepdim=True).sqrt().clamp_min(1e-6)
+    return Looked(people, numbers, sizes, edges)
 
 
 def edge_doubt(gains: EdgeGains | None) -> str:
@@ -88,32 +137,52 @@ def edge_doubt(gains: EdgeGains | None) -> str:
     return ""
 
 
-def edge_gains(people: Sequence[Masked]) -> EdgeGains | None:
-    """Measure how well joints follow the edges of their images; None where nothing is known.
+def slip_doubt(looked: Looked, slip: Slip | None) -> str:
+    """Say where joints slipped by some rows; empty where they did not, or too few images tell."""
+    if slip is None or slip.likelihood < SLIPPED or len(looked.numbers) < LEAST:
+        return ""
+    count, people = abs(slip.rows), looked.people
+    where = f"{'after' if slip.rows > 0 else 'before'} their own"
+    return (
+        f"edges from about {people[slip.first].key} to {people[slip.last].key}, in the order of "
+        f"names, follow the joints {'one row' if count == 1 else f'{count} rows'} {where} better: "
+        "did the list of joints slip there?"
+    )
 
-    Images that cannot be read, and those that show fewer than `LEAST_LIMBS` limbs, do not count.
-    """
-    images, poses = list[Tensor](), list[Pose]()
-    for person in people:
-        try:
-            image = read_image(person.image)
-        except ReidaugError:  # told elsewhere
-            continue
-        pose = on_canvas(person.pose, (image.shape[1], image.shape[2]), CANVAS)
-        if int(_limbs(stack([pose])).known.sum()) >= LEAST_LIMBS:
-            images.append(resize(to_float(image), CANVAS))
-            poses.append(pose)
-    if len(images) <= OTHERS:
-        return None
-    edges, joints = _gradients(torch.stack(images)), stack(poses)
-    steps = [len(images) // (OTHERS + 1) * k for k in range(1, OTHERS + 1)]
+
+def edge_gains(looked: Looked) -> EdgeGains | None:
+    """Measure how well joints follow the edges of their images; None where all joints are alike."""
+    edges, joints = looked.edges, looked.joints()
+    steps = [len(edges) // (OTHERS + 1) * k for k in range(1, OTHERS + 1)]
     if _distance(joints, steps) < ALIKE:
         return None
     own = _gain(edges, joints, steps)
     flipped = joints.xy.clone()
     flipped[..., 0] = CANVAS[1] - 1 - flipped[..., 0]
     turned = _gain(edges, Pose(flipped, joints.visible), steps)
-    return EdgeGains(_effect(own), _effect(own - turned), _effect(turned), len(images))
+    return EdgeGains(_effect(own), _effect(own - turned), _effect(turned), len(edges))
+
+
+def joint_slip(looked: Looked) -> Slip | None:
+    """Find the stretch of images that joints of another row fit best; None where none does.
+
+    Of every row of `SHIFTS` and every stretch, the likelihood of edges that follow the joints of
+    that row there, and their own elsewhere, by as much, is compared with that of edges that follow
+    their own everywhere. What an image tells is taken as normal, of one variance.
+    """
+    own, found = _strength(looked.edges, looked.joints(), 0), list[Slip]()
+    for rows in SHIFTS:
+        better = _strength(looked.edges, looked.joints(rows), 0) - own
+        better = (better / better.std().clamp_min(1e-9)).clamp(-OUTLIER, OUTLIER)
+        sums = torch.cat((torch.zeros(1), better.cumsum(0)))
+        stretches = (sums - sums[:, None]).triu()  # from each image to each later one
+        slipped = (2 * stretches - sums[-1]).clamp_min(0).square()
+        ratios = (slipped - (-sums[-1]).clamp_min(0).square()) / (2 * len(better))
+        first, last = divmod(int(ratios.argmax()), len(sums))
+        if ratios[first, last] > 0:
+            ends = looked.numbers[first], looked.numbers[last - 1]
+            found.append(Slip(float(ratios[first, last]), rows, *ends))
+    return max(found, default=None)
 
 
 def exchanged_sides(poses: Pose) -> bool:

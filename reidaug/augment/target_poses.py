@@ -26,6 +26,7 @@ from reidaug.runs import notice
 Choice = Literal["random", "medoids"]
 CHOICES: tuple[str, ...] = get_args(Choice)
 POSES = "poses.json"
+USUAL = 25  # poses, as in the paper
 MOST_COMPARED = 2_000  # poses; the table of their distances takes 16 MB
 
 # What a file with other values in it leads to.
@@ -91,10 +92,6 @@ def choose(
     """
     _check_asked(count, how, seed, least=min(1, len(poses)))
     names = draw_order(poses, seed)
-    if count > len(names):
-        raise ReidaugError(
-            f"only {len(names)} training images show shoulders and hips, {_too_few(count)}"
-        )
     wanted = count if how == "random" else max(count, MOST_COMPARED)
     good, refused = list[str](), list[Refusal]()
     for name in names:
@@ -105,10 +102,13 @@ def choose(
             good.append(name)
         else:
             refused.append(Refusal(name, why))
+    few = too_few(count, len(good))
+    if count > len(names):
+        raise ReidaugError(f"only {len(names)} training images show shoulders and hips, {few}")
     if len(good) < count:
         raise ReidaugError(
             f"only {len(good)} of {len(names)} training images that show shoulders and hips are "
-            f"good target poses, {_too_few(count)}, or take any with --pool any "
+            f"good target poses, {few}, or take any with --pool any "
             f"({len(refused)} refused: {describe_flaws(count_flaws(refused))})"
         )
     if how == "random":
@@ -124,10 +124,13 @@ def draw_order(names: Iterable[str], seed: int) -> list[str]:
     return [ordered[k] for k in np.random.default_rng(seed).permutation(len(ordered))]
 
 
-def _too_few(count: int) -> str:
+def too_few(count: int, images: int) -> str:
+    """Say that images are too few for the poses asked for, and what to ask for."""
+    usual = ", the default of --poses" if count == USUAL else ""
+    fewer = f"choose at most {images} with --poses, or " if images else ""
     return (
-        f"too few for {count} target poses; choose fewer with --poses, take those that come with "
-        "the package with --poses-from shipped"
+        f"too few for {count} target poses{usual}; {fewer}take those that come with the package "
+        "with --poses-from shipped"
     )
 
 

@@ -13,6 +13,7 @@ from reidaug.augment.output_folder import base_name
 from reidaug.augment.warp_inputs import KnownImages
 from reidaug.checksums import check_written
 from reidaug.data.crop_names import warp_source
+from reidaug.data.dataset_roots import find_dataset
 from reidaug.data.image_folders import MOST_LEFT_OUT
 from reidaug.data.loose_crops import read_people
 from reidaug.data.market1501 import GALLERY, QUERY, TRAIN, Person, read_market1501
@@ -67,8 +68,9 @@ def torchreid_dataset(
         )
     _check_finished(Path(warps))
     read = partial(read_market1501, allow_left_out=allow_left_out)
-    made = read(Path(warps), pattern=pattern, splits=(QUERY, GALLERY))
     crops = read(Path(warps), splits=(TRAIN,))
+    _check_test_crops(Path(warps), crops.train, pattern)
+    made = read(Path(warps), pattern=pattern, splits=(QUERY, GALLERY))
     roots = [made, crops]
     real = [person for person in crops.train if warp_source(person.file) is None]
     warped = [person for person in crops.train if warp_source(person.file) is not None]
@@ -103,6 +105,21 @@ def _check_finished(warps: Path) -> None:
         raise ReidaugError(
             f"{warps}: `reidaug augment` has not finished it; run it again as it was"
         )
+
+
+def _check_test_crops(warps: Path, train: Sequence[Person], pattern: str | None) -> None:
+    """Check that there are queries, of which a folder of crops, and so of its warps, has none."""
+    place = find_dataset(warps, pattern=pattern)
+    if place.listed or place.split(QUERY).is_dir():
+        return
+    sources = {found[0] for person in train if (found := warp_source(person.file))}
+    single = len(sources) == len({person.pid for person in train})
+    alone = " and each crop is a person of its own," if single else ""
+    raise ReidaugError(
+        f"{warps}: no {place.split(QUERY).name} and {place.split(GALLERY).name}, with which "
+        f"torchreid tests:{alone} as of a folder of crops; run `reidaug augment` on a dataset that "
+        "has them and persons in its names (--pattern reads them), or put both folders there"
+    )
 
 
 def _check_sources(

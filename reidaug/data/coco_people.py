@@ -91,17 +91,26 @@ def read_coco(
 
 
 def _check_ids(path: Path, annotations: Sequence[Any]) -> None:
-    """Raise `ReidaugError` where two annotations have one id, and are not the same."""
-    first: dict[str, tuple[int, Any]] = {}
-    for number, annotation in enumerate(annotations):
-        own = annotation.get("id") if isinstance(annotation, dict) else None
-        if own is None:
-            continue
-        before, other = first.setdefault(_image_id(own), (number, annotation))
-        if any(annotation.get(key) != other.get(key) for key in ("image_id", "keypoints")):
+    """Raise `ReidaugError` where two annotations of an image have one id and other joints.
+
+    Nothing is joined by these ids: they may begin anew with every image, and those of a file that
+    has but one, as detectors write, are none.
+    """
+    numbered = [
+        (number, _image_id(annotation["id"]), annotation)
+        for number, annotation in enumerate(annotations)
+        if isinstance(annotation, dict) and annotation.get("id") is not None
+    ]
+    if len({own for _, own, _ in numbered}) == 1:
+        return
+    first: dict[tuple[str, str], tuple[int, Any]] = {}
+    for number, own, annotation in numbered:
+        key = _image_id(annotation.get("image_id")), own
+        before, other = first.setdefault(key, (number, annotation))
+        if annotation.get("keypoints") != other.get("keypoints"):
             raise ReidaugError(
-                f"{path}: annotations {before} and {number} have one id, {own}, and other joints "
-                "or images: is it of two files? give each an id of its own"
+                f"{path}: annotations {before} and {number} of one image have one id, {own}, and "
+                "other joints: is it of two files? give each an id of its own"
             )
 
 

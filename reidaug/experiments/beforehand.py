@@ -33,6 +33,7 @@ from reidaug.runs import counter, notice, stored_recipe
 
 LONG = 20_000  # images; beyond, opening them takes long enough to show progress
 SAMPLED = 20  # crops of two datasets that are compared
+PLAIN = "name a folder with a copy of its images alone"  # which nothing is known of, and asked
 T = TypeVar("T")
 
 
@@ -162,7 +163,8 @@ def check_sources(
         dataset: The dataset.
 
     Raises:
-        ReidaugError: A warp is of none of them, or of another crop of the same name.
+        ReidaugError: A warp is of none of them, or of another crop of the same name; or the root is
+            a run folder without checksums, of whose warps nobody knows whether they are as written.
     """
     own = {warp_stem(person): person.path for person in real}
     warped = [p for p in crops if warp_stem(p) not in own and warp_source(p.path.name)]
@@ -180,9 +182,10 @@ def check_sources(
             f"the same people?"
         )
     if stored_recipe(root).get("command") and not (root / SUMS).exists():
-        notice(
-            f"{root}: has no {SUMS} any more; whether the warps of arm {arm} are as they were "
-            f"written, each of its own image, is not known"
+        raise ReidaugError(
+            f"{root}: has no {SUMS} any more, and whether the warps of arm {arm} are as they were "
+            f"written is not known; run the command that wrote them again as it was, which writes "
+            f"it, or {PLAIN} if they were changed on purpose"
         )
     sources = [own[name] for name in sorted({origin_stem(p) for p in crops} & own.keys())]
     if _check_content(root, sources, arm=arm, dataset=dataset):

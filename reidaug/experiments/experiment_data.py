@@ -22,7 +22,7 @@ from reidaug.data.market1501 import (
 )
 from reidaug.errors import ReidaugError, UsageError
 from reidaug.experiments.arms import Arm, ExperimentOptions
-from reidaug.experiments.beforehand import check_images, check_retrieval, check_sources
+from reidaug.experiments.beforehand import PLAIN, check_images, check_retrieval, check_sources
 from reidaug.experiments.warp_quality import MANIFEST, good_crops, has_quality
 from reidaug.files import summarise_left_out
 from reidaug.runs import notice
@@ -157,7 +157,7 @@ def read_extra_crops(
         UsageError: It is in another layout than the dataset is read in.
     """
     dataset = _good_crops(root, options)
-    check_written(dataset.root)
+    check_written(dataset.root, meant=PLAIN)
     place = find_crops(options.dataset, pattern=options.pattern, layout=options.layout).place
     if dataset.layout and place.rule.name != dataset.layout:
         raise UsageError(

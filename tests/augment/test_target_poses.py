@@ -9,8 +9,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reidaug.augment.options import AugmentOptions
 from reidaug.augment.pose_pool import Refusal
 from reidaug.augment.target_poses import (
+    USUAL,
     TargetPoses,
     choose,
     medoids,
@@ -96,7 +98,8 @@ def test_too_few_good_poses_say_why_and_what_to_do() -> None:
     text = str(raised.value)
     assert "only 3 of 6 training images" in text
     assert "3 refused: 2 torn, 1 half" in text
-    assert all(option in text for option in ("--poses,", "--poses-from shipped", "--pool any"))
+    assert "too few for 4 target poses; choose at most 3 with --poses, or take those" in text
+    assert all(option in text for option in ("--poses-from shipped", "--pool any"))
     assert "\n" not in text
     assert len(choose(poses, 3, how="random", seed=0, flaw=flaws.__getitem__).images) == 3
 
@@ -108,8 +111,14 @@ def test_another_seed_draws_other_poses() -> None:
 
 def test_too_few_poses_and_unknown_ways_are_refused() -> None:
     poses = named(random_poses(0, 3))
-    with pytest.raises(ReidaugError, match="only 3 training images"):
+    with pytest.raises(ReidaugError, match=r"only 3 training images .* choose at most 3 with --p"):
         choose(poses, 4, how="random", seed=0)
+    told = r"25 target poses, the default of --poses; choose at most 2 with --poses, or take those"
+    flaws = dict(zip(sorted(poses), ["torn", None, None], strict=True))
+    with pytest.raises(ReidaugError, match=told):
+        choose(poses, USUAL, how="random", seed=0, flaw=flaws.__getitem__)
+    with pytest.raises(ReidaugError, match="the default of --poses; take those that come with"):
+        choose({}, AugmentOptions().poses, how="random", seed=0)
     with pytest.raises(UsageError, match="random or medoids"):
         choose(poses, 2, how="best", seed=0)
     for count, seed in ((0, 0), (-1, 0), (2, -1)):

@@ -168,6 +168,36 @@ def test_one_pattern_reads_originals_query_and_gallery(torchreid: Any, tmp_path:
         made(torchreid, roots, originals=market)
 
 
+@pytest.mark.usefixtures("torchreid")
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("{}.jpg", "torchreid tests: and each crop is a person of its own, as of a folder of"),
+        ("{:04d}_c1s1_000001_00.jpg", "torchreid tests: and each crop is"),
+        ("0001_c1s1_{:06d}_00.jpg", "torchreid tests: as of a folder of crops; run `reidaug augm"),
+    ],
+)
+def test_warps_of_a_folder_of_crops_lack_queries(
+    roots: tuple[Path, Path], tmp_path: Path, name: str, told: str
+) -> None:
+    crops, keypoints, warps = (tmp_path / part for part in ("crops", "joints.csv", "warps"))
+    crops.mkdir()
+    text = (roots[0] / "market-annotation-train.csv").read_text()
+    for k, path in enumerate(sorted((roots[0] / TRAIN).iterdir()), 1):
+        shutil.copy(path, crops / name.format(k))
+        text = text.replace(path.name, name.format(k))
+    keypoints.write_text(text)
+    augmented(
+        crops, warps, flow="torso-affine", poses=2, workers=1, keypoints=keypoints,
+        background="grey",
+    )  # fmt: skip
+    with pytest.raises(ReidaugError, match=f"no query and bounding_box_test, with which {told}"):
+        torchreid_dataset(warps)
+    for split in (QUERY, GALLERY):
+        shutil.copytree(roots[0] / split, warps / split)
+    torchreid_dataset(warps)
+
+
 def test_warps_of_other_images_are_refused(
     torchreid: Any, roots: tuple[Path, Path], tmp_path: Path
 ) -> None:

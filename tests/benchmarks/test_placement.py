@@ -5,9 +5,10 @@ import placement
 import pytest
 import torch
 from PIL import Image
-from placement import SHARES, below, drawn, of_edges, of_joints, of_masks
+from placement import SHARES, below, drawn, of_edges, of_joints, of_masks, of_slips
 from stick_market import figure, scattered
 
+from reidaug.augment import limb_edges
 from reidaug.augment.inputs import Source
 from reidaug.data.market1501 import Person
 from reidaug.geometry.pose import Pose, stack
@@ -55,3 +56,20 @@ def test_edges_go_with_own_joints_and_less_with_wrong_ones(
     assert own > half > others
     assert [found[name]["told"] for name in ("own", "of_others", "mirrored")] == [0, 1, 1]
     assert found["own"]["mirrored"][0] > 0 > found["mirrored"]["mirrored"][-1]
+
+
+def test_lists_of_joints_that_slipped_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limb_edges, "SLIPPED", 5.0)  # so few tell little
+    monkeypatch.setattr(placement, "SLIP_DRAWS", 2)
+    monkeypatch.setattr(placement, "SLIP_CROPS", (72,))
+    monkeypatch.setattr(placement, "SLIPS", (0.0, 0.5))
+    sources = [
+        Source(Person(path, 1 + int(path.stem) // 4, 1), path.stem, pose)
+        for path, pose in scattered(tmp_path, 80, SIZE)
+    ]
+    right, wrong = of_slips(sources)
+    assert (right["crops"], right["slipped"], right["draws"]) == (72, 0.0, 2)
+    assert (right["told"], wrong["told"]) == (0, 1)
+    assert right["greatest"] < wrong["likelihood"][0]

@@ -143,10 +143,29 @@ def test_people_without_a_joint_are_not_one_who_is_there_twice(tmp_path: Path) -
         read(tmp_path, _annotated({"id": 1} | far, {"id": 2} | far))
 
 
-@pytest.mark.parametrize("change", [{"keypoints": [6, 9, 2] * 17}, {"image_id": 8}])
-def test_an_id_of_two_annotations_is_refused(tmp_path: Path, change: dict[str, Any]) -> None:
-    with pytest.raises(ReidaugError, match="annotations 0 and 1 have one id, 4, and other joints"):
-        read(tmp_path, _annotated({"id": 4}, {"id": 4} | change))
+OTHER = {"keypoints": [1, 2, 2, 9, 9, 2] * 8 + [1, 2, 2]}
+
+
+def test_an_id_of_two_annotations_of_an_image_is_refused(tmp_path: Path) -> None:
+    annotations = _annotated({"id": 3, "image_id": 8}, {"id": 4}, {"id": 4} | OTHER)
+    with pytest.raises(ReidaugError, match="1 and 2 of one image have one id, 4, and other joints"):
+        read(tmp_path, annotations)
+
+
+@pytest.mark.parametrize("own", [{"id": 0}, {"id": -1}, {"id": None}, {}])
+def test_the_one_id_of_a_file_tells_nothing(tmp_path: Path, own: dict[str, Any]) -> None:
+    changes = ({}, {"image_id": 8}, OTHER)
+    found = read(tmp_path, _annotated(*({**own, **change} for change in changes)))
+    expected = read(tmp_path, _annotated(*({"id": k} | c for k, c in enumerate(changes))))
+    assert found.poses.keys() == {"a.jpg", "b.jpg"}
+    assert found.poses["a.jpg"].xy[0].tolist() == expected.poses["a.jpg"].xy[0].tolist() == [1, 2]
+    assert found.notes == expected.notes
+    assert found.notes[0].startswith("1 of 2 images show several people")
+
+
+def test_ids_may_begin_anew_with_every_image(tmp_path: Path) -> None:
+    found = read(tmp_path, _annotated({"id": 0}, {"id": 1} | OTHER, {"id": 0, "image_id": 8}))
+    assert found.poses.keys() == {"a.jpg", "b.jpg"}
 
 
 def test_results_that_call_an_image_by_two_names_are_refused(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from small_experiment import recipe
 from stick_market import copy_as_warps, stick_market
 
 from reidaug.augment.warp_inputs import IMAGES
+from reidaug.checksums import SUMS, Checksums
 from reidaug.data.market1501 import GALLERY, QUERY, TRAIN
 from reidaug.errors import ReidaugError
 from reidaug.experiments.arms import Arm
@@ -25,6 +26,7 @@ from reidaug.experiments.finetune_config import (
     check_recipe_crops,
     read_data,
 )
+from reidaug.files import checksum
 from reidaug.fingerprint import Inputs
 from reidaug.reid.weights import save_weights
 
@@ -186,6 +188,7 @@ def test_an_arm_of_warps_of_equally_named_crops(root: Path) -> None:
     for path in (other / TRAIN).iterdir():
         Image.open(path).transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(path)
     (root / "warps" / "recipe.yaml").write_text(f"command: augment\ndataset: {other}\n")
+    Checksums(root / "warps" / SUMS).write({})
     with pytest.raises(ReidaugError, match=r"warps_grey were made of .*other, whose 0001"):
         finetune(recipe(root), root / "run", workers=1)
     # The same crops in another place are the same crops.
@@ -259,12 +262,30 @@ def test_an_arm_of_images_that_changed_since(root: Path, capsys) -> None:
         finetune(recipe(root), root / "run", workers=1)
     assert not capsys.readouterr().err.count("not known")
     (root / "warps" / "recipe.yaml").write_text("command: augment\n")
+    Checksums(root / "warps" / SUMS).write({})
     (root / "warps" / ".inputs" / "training_images.txt").write_text("24\n")
     with pytest.raises(AssertionError, match="a step was taken"):
         finetune(recipe(root), root / "run", resume=True, workers=1)
-    error = capsys.readouterr().err
-    assert "warps: does not tell any more of which images the warps" in error
-    assert "warps: has no checksums.json any more; whether the warps of arm warps_grey" in error
+    assert "does not tell any more of which images the warps" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("no_step")
+def test_an_arm_that_lost_its_checksums(root: Path) -> None:
+    warps = root / "warps"
+    (warps / "recipe.yaml").write_text("command: augment\n")
+    first, second, *_ = sorted((warps / TRAIN).iterdir())
+    Checksums(warps / SUMS).write({f"{TRAIN}/{first.name}": checksum(first)})
+    first.write_bytes(second.read_bytes())
+    alone = "name a folder with a copy of its images alone if"
+    with pytest.raises(ReidaugError, match=f"{first.name} is not as it was written; .*{alone}"):
+        finetune(recipe(root), root / "run", workers=1)
+    (warps / SUMS).unlink()
+    told = rf"no checksums.json any more, .*arm warps_grey.*; run the command .* again.*{alone}"
+    with pytest.raises(ReidaugError, match=told):
+        finetune(recipe(root), root / "run", workers=1)
+    (warps / "recipe.yaml").unlink()  # a plain folder has never had them
+    with pytest.raises(AssertionError, match="a step was taken"):
+        finetune(recipe(root), root / "run", workers=1)
 
 
 def test_a_file_lost_after_training_costs_no_training(
