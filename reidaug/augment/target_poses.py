@@ -93,7 +93,8 @@ def choose(
     names = draw_order(poses, seed)
     if count > len(names):
         raise ReidaugError(
-            f"only {len(names)} training images show shoulders and hips, {_too_few(count)}"
+            f"only {len(names)} training images show shoulders and hips, "
+            f"{_too_few(count, len(names))}"
         )
     wanted = count if how == "random" else max(count, MOST_COMPARED)
     good, refused = list[str](), list[Refusal]()
@@ -108,7 +109,7 @@ def choose(
     if len(good) < count:
         raise ReidaugError(
             f"only {len(good)} of {len(names)} training images that show shoulders and hips are "
-            f"good target poses, {_too_few(count)}, or take any with --pool any "
+            f"good target poses, {_too_few(count, len(good))}, or take any with --pool any "
             f"({len(refused)} refused: {describe_flaws(count_flaws(refused))})"
         )
     if how == "random":
@@ -124,10 +125,11 @@ def draw_order(names: Iterable[str], seed: int) -> list[str]:
     return [ordered[k] for k in np.random.default_rng(seed).permutation(len(ordered))]
 
 
-def _too_few(count: int) -> str:
+def _too_few(count: int, there: int) -> str:
+    fewer = f"choose {there} or fewer with --poses, " if there else ""
     return (
-        f"too few for {count} target poses; choose fewer with --poses, take those that come with "
-        "the package with --poses-from shipped"
+        f"too few for {count} target poses; {fewer}take those that come with the package with "
+        "--poses-from shipped"
     )
 
 
