@@ -1,5 +1,6 @@
 """Keypoints and masks of a dataset: found beside it, or estimated into the folder of a run."""
 
+import os
 from pathlib import Path
 from typing import NamedTuple
 
@@ -32,7 +33,7 @@ def find_keypoints(root: Path, keypoints: Path | None = None) -> Path | None:
 
     Raises:
         ReidaugError: `reidaug pose` has not finished it.
-        UsageError: The given file does not exist.
+        UsageError: The given file does not exist, or a link to it leads nowhere.
     """
     check_finished(keypoints or root / options.KEYPOINTS)
     return _find(keypoints, root / options.KEYPOINTS, "keypoint file")
@@ -42,15 +43,17 @@ def find_masks(root: Path, masks: Path | None = None) -> Path | None:
     """Find the folder of person masks of a dataset: the given one, or ``masks`` if it is there.
 
     Raises:
-        UsageError: The given folder does not exist.
+        UsageError: The given folder does not exist, or ``masks`` is no folder.
     """
     return _find(masks, root / options.MASKS, "folder of masks")
 
 
 def _find(given: Path | None, default: Path, what: str) -> Path | None:
     path = given or default
-    if not (there := path.is_dir() if what.startswith("folder") else path.exists()) and given:
-        raise UsageError(f"{path}: no such {what}")
+    there = path.is_dir() if what.startswith("folder") else path.exists()
+    if not there and (given or os.path.lexists(path)):
+        leads = "a link that leads nowhere, and " if path.is_symlink() and not path.exists() else ""
+        raise UsageError(f"{path}: {leads}no such {what}")
     return path.resolve() if there else None
 
 

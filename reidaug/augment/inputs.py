@@ -196,8 +196,9 @@ def _join(dataset: ReIDDataset, keypoints: Path) -> _Joined:
     left_out = (*known.left_out, *placed.left_out.values())
     others = other_ending([person.path for person in without], known.poses)
     if not sources:
-        first = f"; first: {left_out[0]}" if placed.left_out else ""
-        what = "has no usable pose" if read.keys else "names none"
+        what, first = "has no usable pose", f"; first: {left_out[0]}" if placed.left_out else ""
+        if not read.keys:
+            what, first = "names none", "" if others else f"; it has {next(iter(known.poses))}"
         raise ReidaugError(
             f"{keypoints}: {what} of the {len(dataset.train)} training images of {dataset.root}, "
             f"such as {dataset.train[0].key}{others}{first}"

@@ -66,14 +66,7 @@ def check_masks(masks: Path | None, people: Sequence[Masked]) -> None:
     judged = [_reading(masks, person) for person in found[::step]]
     if sum(reading.cause == "unreadable" for reading in judged) == 1:  # its image is left out
         judged = [reading for reading in judged if reading.cause != "unreadable"]
-    many = len(judged) >= MANY  # a few people may fill their boxes
-    wrong = [reading for reading in judged if reading.what and (many or reading.cause != "box")]
-    if len(wrong) >= FEW and len(wrong) > min(len(judged) / 2, len(judged) / 4 + 1):
-        raise ReidaugError(
-            f"{masks}: {len(wrong):,} of {len(judged):,} masks looked at are no outline of their "
-            f"person, such as {wrong[0].name}: {wrong[0].what}; {_advice(wrong)}"
-        )
-
+    _check_outlines(masks, judged)
     shares = sorted(reading.covered for reading in judged)
     if len(shares) >= MANY and shares[len(shares) // 2] < OWN and _of_others(judged):
         raise ReidaugError(
@@ -95,6 +88,20 @@ class _Reading(NamedTuple):
     covered: float = 0.0  # share of the visible joints
     mask: Bool[Tensor, "h w"] | None = None  # where it is an outline
     pose: Pose | None = None  # the joints in its pixels
+
+
+def _check_outlines(masks: Path, judged: Sequence[_Reading]) -> None:
+    """Stop where too many of some masks are no outlines, and tell of some."""
+    many = len(judged) >= MANY  # a few people may fill their boxes
+    wrong = [reading for reading in judged if reading.what and (many or reading.cause != "box")]
+    if len(wrong) >= FEW:
+        line = (
+            f"{masks}: {len(wrong):,} of {len(judged):,} masks looked at are no outline of their "
+            f"person, such as {wrong[0].name}: {wrong[0].what}; {_advice(wrong)}"
+        )
+        if len(wrong) > min(len(judged) / 2, len(judged) / 4 + 1):
+            raise ReidaugError(line)
+        notice(line)
 
 
 def _none(masks: Path, people: Sequence[Masked]) -> str:

@@ -93,11 +93,14 @@ def show_split(source: Path, link: Path) -> bool:
     whether there is such a folder.
 
     Raises:
-        ReidaugError: Something else is at ``link``, or a copy of the folder as it was.
+        ReidaugError: Something else is at ``link``, or a copy of the folder as it was, or the
+            folder is a link that leads nowhere.
     """
     if link.is_symlink() and not link.exists():
         link.unlink()
     if not source.exists():
+        if source.is_symlink():
+            raise ReidaugError(f"{source}: a link that leads nowhere; mend it, or remove it")
         return False
     link.parent.mkdir(parents=True, exist_ok=True)
     if link.is_symlink() or link.exists():

@@ -16,11 +16,12 @@ from reidaug.augment.outlines import check_mask_names
 from reidaug.augment.pose_pool import Pool
 from reidaug.augment.target_poses import TargetPoses
 from reidaug.data.images import read_image
+from reidaug.data.joint_placement import strays
 from reidaug.data.loose_crops import read_people
 from reidaug.data.market1501 import Person
 from reidaug.errors import UsageError
 from reidaug.files import summarise_left_out
-from reidaug.geometry.pose import Pose
+from reidaug.geometry.pose import Pose, stack
 from reidaug.perception.mask_folders import check_mask_folder
 from reidaug.perception.pose_estimator import PoseEstimator
 from reidaug.perception.pose_sums import check_poses
@@ -43,11 +44,15 @@ class PosedImage(tv_tensors.Image):  # type: ignore[misc]
         ``source`` has the joints in its pixels, see `as_source`; None where unknown.
 
         Raises:
-            UsageError: The tensor is something else.
+            UsageError: The tensor is something else, or the joints do not lie on it.
         """
         if image.dtype != torch.uint8 or image.ndim != 3 or image.shape[0] != 3:
             kind = f"{image.dtype} {tuple(image.shape)}"
             raise UsageError(f"a crop is RGB bytes (3, H, W), not {kind}")
+        if source is not None:
+            size = torch.tensor([image.shape[1:]], dtype=torch.float32)
+            if away := strays(stack([source.pose]), size)[0]:
+                raise UsageError(f"{source.person.path}: {away}; joints count its own pixels")
         posed: PosedImage = image.as_subclass(cls)
         posed.source = source
         return posed

@@ -49,12 +49,13 @@ def torchreid_dataset(
         seed: Random seed.
         pattern: Regular expression for the file names of ``originals``, and of query and gallery,
             which are those of the dataset that was augmented.
-        layout: The layout of ``originals``, in place of a pattern; ``warps`` tell their own.
+        layout: The layout of ``originals``, in place of a pattern; by default that of ``warps``,
+            which tell their own.
         allow_left_out: Whether more than a tenth of a split's images may be left out.
 
     Raises:
-        ReidaugError: A root is missing or holds nothing to read, the warps are not finished or
-            damaged, or were made of other images than ``originals`` holds.
+        ReidaugError: A root is missing or holds nothing to read, the warps are not finished,
+            damaged or none, or were made of other images than ``originals`` holds.
         UsageError: torchreid is not installed, or an argument is out of range.
     """
     require_extra("torchreid", "torchreid")
@@ -74,7 +75,14 @@ def torchreid_dataset(
     roots = [made, crops]
     real = [person for person in crops.train if warp_source(person.file) is None]
     warped = [person for person in crops.train if warp_source(person.file) is not None]
+    if not warped and ratio != 0:
+        raise ReidaugError(
+            f"{warps}: no image in it has the name of a warp, such as 0002_c1s1_000451_03_w07.jpg; "
+            "name the folder that `reidaug augment` made"
+        )
     if originals is not None:
+        if pattern is None and layout is None:
+            layout = crops.layout or None
         own = read_people(
             Path(originals), pattern=pattern, layout=layout, allow_left_out=allow_left_out
         )

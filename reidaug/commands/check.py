@@ -110,10 +110,11 @@ def _check_report(path: Path) -> None:
 def _existing(given: Path | None, default: Path, option: str) -> Path | None:
     if given is not None and not given.exists():
         raise UsageError(f"{option} {given}: there is no such thing")
-    return given or (default if default.exists() else None)
+    return given or (default if os.path.lexists(default) else None)
 
 
 def _folder(masks: Path | None) -> Path | None:
     if masks is not None and not masks.is_dir():
-        raise UsageError(f"--masks {masks}: this is a file; name a folder")
+        what = "this is a file" if masks.is_file() else "a link that leads nowhere"
+        raise UsageError(f"--masks {masks}: {what}; name a folder")
     return masks

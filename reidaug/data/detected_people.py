@@ -174,6 +174,7 @@ class ImageNames:
 
     def __init__(self, folder: Path, names: Sequence[str], ending: str) -> None:
         self.suffixes: dict[str, str] = {}
+        self.last = {spelled(PurePosixPath(name).name) for name in names}
         for name in names:
             suffix = PurePosixPath(name).suffix
             stem = name.removesuffix(suffix)
@@ -191,8 +192,13 @@ class ImageNames:
         return spelled(stem) in self.by_stem
 
     def of(self, stem: str) -> str:
-        """Name the image of a stem, which folders may come before; ``.jpg`` where none has it."""
+        """Name the image of a stem, which folders may come before; ``.jpg`` where none has it.
+
+        Some programs keep the image's own ending in what is then no stem.
+        """
         last = spelled(PurePosixPath(stem).name)
+        if last in self.last and last not in self.by_stem:
+            return stem
         return f"{stem}{self.suffixes.get(stem) or self.by_stem.get(last) or '.jpg'}"
 
 

@@ -27,6 +27,10 @@ _STARTS = re.compile(
 _NAMED = re.compile(rf"(?i).+({'|'.join(map(re.escape, sorted(SUFFIXES, reverse=True)))})(?=.)")
 """The name of an image, before something else."""
 _UNNAMED = "an image whose name has no ending of images, such as .jpg: rename it"
+_UNPACKED = (
+    "the name has a backslash, as folders of a ZIP file of Windows have where they were not made: "
+    "unpack it with another program, or rename it"
+)
 
 MOST_LEFT_OUT = 0.1
 """Share of the images that may be left out without being asked."""
@@ -54,7 +58,7 @@ def list_images(folder: Path) -> ImageFolder:
     """List the images directly in a folder; where there are none, those of the folders in it.
 
     Files whose names begin with a dot do not count, nor do contact sheets of ``reidaug pose``. A
-    file cannot be used whose name is not UTF-8 or has a control character, such as a line break,
+    file cannot be used whose name is not UTF-8 or has a backslash or a control character,
     that is no regular file: a broken link, a pipe, a device, or that begins as an image and is not
     called like one.
 
@@ -198,6 +202,8 @@ def _flaw(path: Path) -> str | None:
     """Say why a file that is named like an image cannot be used; None where it can."""
     if printable(path.name) != path.name:
         return "the name is not UTF-8 or has a line break or another control character"
+    if "\\" in path.name:
+        return _UNPACKED
     if path.is_symlink() and not path.exists():
         return "a link that leads nowhere"
     try:

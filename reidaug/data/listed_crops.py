@@ -41,21 +41,24 @@ def read_lists(
         ReidaugError: A list or folder is missing, or names nothing, or too much is left out.
     """
     folder, lists = first_folder(root, rule.folders[split]), rule.lists[split]
-    first = root / lists[0]
+    first, named = root / lists[0], dict[str, _Named]()
     if not folder.is_dir():
         raise ReidaugError(f"{root}: no folder {folder.name} beside {first.name}")
     read_each = [
-        (root / name, *_read(folder, root / name, keep_places=bool(rule.name))) for name in lists
+        (root / name, *_read(folder, root / name, named, keep_places=bool(rule.name)))
+        for name in lists
     ]
+    repeated = [line for one in named.values() for line in one.again]
     people = [person for _, crops, _ in read_each for person in crops]
     left_out = [line for _, _, wrong in read_each for line in wrong]
     if not people:
-        raise ReidaugError(f"{first}: none of its {len(left_out)} lines names an image")
+        such = f", such as {left_out[0]}" if left_out else ""
+        raise ReidaugError(f"{first}: none of its {len(left_out)} lines names an image{such}")
     for path, crops, wrong in read_each:
         total, advice = len(crops) + len(wrong), "correct these lines"
         check_left_out(path, wrong, total, allowed=allow_left_out, advice=advice)
     read = [(p.path, Reading(str(p.pid), str(p.camid))) for p in people]
-    return ListedCrops(tuple(people), tuple(left_out), examples(read, in_folders=False))
+    return ListedCrops(tuple(people), (*left_out, *repeated), examples(read, in_folders=False))
 
 
 def list_lines(people: Mapping[str, int]) -> str:
@@ -63,16 +66,37 @@ def list_lines(people: Mapping[str, int]) -> str:
     return "".join(f"{name} {pid}\n" for name, pid in sorted(people.items()))
 
 
-def _read(folder: Path, path: Path, *, keep_places: bool) -> tuple[list[Person], list[str]]:
+class _Named(NamedTuple):
+    """An image that a list names."""
+
+    where: str  # list and line
+    pid: int
+    again: list[str]  # a line for each further time
+
+
+def _read(
+    folder: Path, path: Path, named: dict[str, _Named], *, keep_places: bool
+) -> tuple[list[Person], list[str]]:
+    """Read a list, after others that named some images; lines for what names no image."""
     people, left_out = list[Person](), list[str]()
     for line, text in _lines(path):
-        person = _listed_person(folder, text, keep_places=keep_places)
+        where, person = f"{path}:{line}", _listed_person(folder, text, keep_places=keep_places)
         if person is None:
-            left_out.append(f"{path}:{line}: expected '0000/0000_000_01_..._0.jpg 0'")
+            left_out.append(f"{where}: expected '0000/0000_000_01_..._0.jpg 0'")
         elif not os.path.isfile(person.path):  # noqa: PTH113 - no error where it is too long
-            left_out.append(f"{path}:{line}: no image {printable(person.path)}")
+            left_out.append(f"{where}: no image {printable(person.path)}")
         else:
-            people.append(person)
+            key = os.path.normpath(person.path)
+            before = named.setdefault(key, _Named(where, person.pid, []))
+            if before.pid != person.pid:
+                raise ReidaugError(
+                    f"{where}: {printable(person.path)} is of person {person.pid} here, and of "
+                    f"person {before.pid} in {before.where}; correct one of these lines"
+                )
+            if before.where == where:
+                people.append(person)
+            else:
+                before.again.append(f"{where}: the same image as in {before.where}, counted once")
     return people, left_out
 
 
@@ -84,7 +108,7 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
 
 def _listed_person(folder: Path, text: str, *, keep_places: bool) -> Person | None:
     try:
-        name, pid = text.rsplit(maxsplit=1)
+        name, pid = text.replace("\\", "/").rsplit(maxsplit=1)
         camid = Path(name).name.split("_")[2]
         if not (pid.isdecimal() and camid.isdecimal()) or "\0" in name:
             return None

@@ -147,6 +147,8 @@ def scan_split(place: DatasetRoot, split: str) -> SplitFiles:
     """
     folder = place.split(split)
     if not folder.is_dir():
+        if folder.is_symlink():
+            raise ReidaugError(f"{printable(folder)}: a link that leads nowhere; mend it")
         raise ReidaugError(
             f"{printable(folder.parent)}: no folder {folder.name}; {place.rule.holds}"
         )

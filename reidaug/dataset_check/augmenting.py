@@ -1,10 +1,10 @@
 """What would stop `reidaug augment` before its work: its own tests, asked beforehand."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from reidaug.augment.background import BACKGROUNDS
-from reidaug.augment.inputs import join_most, with_own_poses
+from reidaug.augment.inputs import Source, choose_targets, join_most, with_own_poses
 from reidaug.augment.limb_edges import doubtful_joints
 from reidaug.augment.mask_placement import check_masks
 from reidaug.augment.options import KEYPOINTS, AugmentOptions
@@ -14,6 +14,7 @@ from reidaug.data.image_folders import check_readable
 from reidaug.data.market1501 import TRAIN, Person, ReIDDataset
 from reidaug.dataset_check.findings import AUGMENT, Finding, Tally
 from reidaug.errors import ReidaugError
+from reidaug.geometry.pose import shows_torso
 from reidaug.perception.dataset_poses import check_names
 from reidaug.perception.mask_folders import check_mask_folder
 from reidaug.perception.pose_sums import check_finished, check_poses
@@ -55,6 +56,7 @@ def augment_findings(
             posed = with_own_poses(joined.sources)
             check_masks(masks, posed)
             doubt = doubtful_joints(posed)
+            findings += _target_findings(joined.sources, masks, keypoints.name)
         check_mask_names(used, masks)
     except ReidaugError as error:
         what, _, advice = str(error).rpartition("; ")
@@ -68,3 +70,18 @@ def augment_findings(
         what = f"only one person, and augment's --background {background} takes others' grounds"
         findings.append(Finding.advise(TRAIN, what, "augment with --background grey", Tally()))
     return findings
+
+
+def _target_findings(
+    sources: Sequence[Source], masks: Path | None, where: str
+) -> Iterator[Finding]:
+    """Report that fewer images are good target poses than show shoulders and hips, or are asked."""
+    asked = AugmentOptions()
+    complete = sum(shows_torso(source.pose) for source in sources)
+    count = min(asked.poses, complete)
+    try:
+        if count:
+            choose_targets(sources, masks=masks, count=count, how=asked.choose, seed=asked.seed)
+    except ReidaugError as error:
+        what, _, advice = str(error).partition("; ")
+        yield Finding.advise(where, what, advice, Tally())

@@ -11,7 +11,7 @@ from joblib import delayed
 from numpy.typing import NDArray
 
 from reidaug.checksums import check_written, flaw_of
-from reidaug.data.images import encode_jpeg, encode_png
+from reidaug.data.images import LONGEST_SIDE, MOST_PIXELS, encode_jpeg, encode_png
 from reidaug.errors import ReidaugError, UsageError, require_extra
 from reidaug.files import collected_checksums, write_atomically
 from reidaug.fingerprint import Inputs
@@ -236,4 +236,9 @@ def parse_size(text: str) -> Size:
     size = size_from(text)
     if size is None or min(size) < 32:
         raise UsageError(f"--size {text}: give height x width, at least 32, such as 128x64")
+    if max(size) > LONGEST_SIDE or size[0] * size[1] > MOST_PIXELS:
+        raise UsageError(
+            f"--size {text}: at most {MOST_PIXELS // 10**6} million pixels, {LONGEST_SIDE:,} on a "
+            "side, are read again"
+        )
     return size

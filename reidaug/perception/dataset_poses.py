@@ -1,6 +1,6 @@
 """Poses and masks of a whole dataset: a keypoint file, and what to check in it."""
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence, Set
 from pathlib import Path
 from typing import NamedTuple
@@ -26,6 +26,7 @@ from reidaug.perception.pose_files import (
     SHEET,
     WRITING,
     beside,
+    check_former_masks,
     check_own,
     finished_report,
     is_outdated,
@@ -183,6 +184,7 @@ def _estimate(
     outdated = bool(readable) or is_outdated(out, inputs)
     finished = None if outdated else finished_report(job, out, inputs, content)
     if finished is None:
+        check_former_masks(job, out)
         kept.reopen(seen, chunks, readable)
         finished = finished_report(job, out, inputs, content)
     if finished is not None:
@@ -279,13 +281,15 @@ def check_names(names: Mapping[Path, str], *, masks: bool) -> None:
     for path, name in names.items():
         if not fits_patn(name):
             raise ReidaugError(f"{path}: such a name cannot stand in a keypoint file; rename it")
-    parts = Counter(
-        str(mask_path(Path(), name).with_suffix("")) if masks else name for name in names.values()
-    )
-    name, count = parts.most_common(1)[0]
-    if count > 1:
+    called = defaultdict[str, list[Path]](list)
+    for path, name in names.items():
+        called[str(mask_path(Path(), name).with_suffix("")) if masks else name].append(path)
+    name, same = max(called.items(), key=lambda one: len(one[1]))
+    if len(same) > 1:
+        together = same[0].parent == same[1].parent
+        mend = "rename one of them" if together else "read folders that share names one by one"
         raise UsageError(
-            f"{count} crops are called {name}; read folders that share names one by one"
+            f"{len(same)} crops are called {name}, such as {same[0]} and {same[1]}; {mend}"
         )
 
 

@@ -1,6 +1,7 @@
 """Files of estimated poses: a keypoint file, those beside it, masks; whose they are."""
 
 import json
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -226,6 +227,31 @@ def _remove_partial_masks(job: PoseJob, chunks: Sequence[CropChunk]) -> None:
     files = _masks(job, _names(job, chunks))
     for folder in {file.parent for file in files}:
         remove_partials(folder, of={file.name for file in files if file.parent == folder})
+
+
+def check_former_masks(job: PoseJob, out: Path) -> None:
+    """Check that a run leaves behind no masks of the one before it, in another folder.
+
+    They would be masks of crops as they were, and nobody could tell.
+
+    Raises:
+        ReidaugError: There are such masks.
+    """
+    sums, folder = read_sums(out), out.parent.resolve()
+    beside_out = {out.resolve(), *(path.resolve() for path in _files_beside(out))}
+    former = {Path(os.path.normpath(folder / name)) for name in (sums.files if sums else ())}
+    before = job.records.read(MASKS)
+    for name, known in own_masks(job, ()).items() if isinstance(before, str) else ():
+        if is_one_of(path := mask_path(Path(before), name), known):
+            former.add(path)
+    there = [path for path in sorted(former - beside_out) if path.is_file()]
+    left = [path for path in there if job.masks is None or job.masks not in path.parents]
+    if left:
+        raise TakenFileError(
+            f"{out} has masks in {left[0].parent}, such as {left[0].name}, which would be left "
+            "behind",
+            "give the same --masks, name another file with --out, or move these masks away",
+        )
 
 
 def check_masks(job: PoseJob, chunks: Sequence[CropChunk], out: Path, *, own: bool) -> None:

@@ -1,6 +1,7 @@
 import json
 import re
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -8,9 +9,10 @@ import pytest
 import torch
 from augmented import EVERY, augmented, content
 from commandline import reidaug
-from drawn_person import half_person, legs_alone
+from drawn_person import drawn_market, half_person, legs_alone
 from PIL import Image
 
+from reidaug.augment.estimated_poses import find_keypoints, find_masks
 from reidaug.augment.inputs import Source
 from reidaug.augment.pose_pool import Refusal
 from reidaug.augment.posed_crops import PosedCrops
@@ -19,7 +21,7 @@ from reidaug.augment.warping import put_on_canvas
 from reidaug.data.images import read_image
 from reidaug.data.keypoints import read_keypoints, write_patn
 from reidaug.data.market1501 import TRAIN, Person
-from reidaug.errors import ReidaugError
+from reidaug.errors import ReidaugError, UsageError
 from reidaug.geometry.pose import FLIP_18, Pose
 from reidaug.jobs import Records
 from reidaug.perception.pose_sums import records_folder, sums_file
@@ -236,3 +238,24 @@ def test_advice_fits_poses_that_augment_estimates(drawn_root: Path, tmp_path: Pa
             paths[1].write_bytes(first[1])
         file.write_bytes(own)
     assert reidaug(*command, *EVERY) == 0
+
+
+@pytest.mark.parametrize("find", [find_keypoints, find_masks])
+def test_links_that_lead_nowhere_are_not_taken_for_nothing(
+    tmp_path: Path, find: Callable[[Path], Path | None]
+) -> None:
+    assert find(tmp_path) is None
+    name = "masks" if find is find_masks else "market-annotation-train.csv"
+    (tmp_path / name).symlink_to(tmp_path / "gone")
+    with pytest.raises(UsageError, match=f"{name}: a link that leads nowhere, and no such"):
+        find(tmp_path)
+    assert reidaug("check", drawn_market(tmp_path / "m")) == 1
+    (tmp_path / "m" / name).symlink_to(tmp_path / "gone")
+    assert reidaug("augment", tmp_path / "m", "--out", tmp_path / "o", "--poses", 2) == 2
+    assert reidaug("check", tmp_path / "m") == (2 if find is find_masks else 1)
+
+
+def test_masks_that_are_a_file_are_told(tmp_path: Path) -> None:
+    (tmp_path / "masks").touch()
+    with pytest.raises(UsageError, match="masks: no such folder of masks"):
+        find_masks(tmp_path)

@@ -77,6 +77,19 @@ def test_masks_that_are_no_outlines_stop_with_what_is_wrong(
         check_masks(masks, people)
 
 
+def test_a_few_masks_that_are_no_outlines_are_told(
+    people: list[Masked], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    twice = [*people, *(one._replace(key=f"again{one.key}") for one in people), people[0]]
+    masks = masks_of(twice, tmp_path / "masks", lambda own: own)
+    for name in ("0.png", "1.png"):
+        Image.fromarray(255 - np.asarray(Image.open(masks / name))).save(masks / name)
+    check_masks(masks, twice[:-1])
+    assert capsys.readouterr().err == ""
+    check_masks(masks, twice)
+    assert "masks: 3 of 13 masks looked at are no outline of their" in capsys.readouterr().err
+
+
 def test_boxes_are_no_outlines_but_a_few_people_may_fill_theirs(
     people: list[Masked], tmp_path: Path
 ) -> None:

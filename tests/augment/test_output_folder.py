@@ -37,6 +37,9 @@ def test_a_split_is_linked_once(tmp_path: Path) -> None:
     assert show_split(tmp_path / "query", link)
     assert show_split(tmp_path / "query", link)
     assert link.is_symlink()
+    (tmp_path / "gallery").symlink_to(tmp_path / "gone")
+    with pytest.raises(ReidaugError, match="gallery: a link that leads nowhere; mend it"):
+        show_split(tmp_path / "gallery", tmp_path / "other")
     assert (link / "a.jpg").read_bytes() == b"a"
     assert not show_split(tmp_path / "nowhere", tmp_path / "other")
     link.unlink()

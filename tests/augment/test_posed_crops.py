@@ -71,6 +71,11 @@ def test_wrong_crops_are_refused(market: Path) -> None:
     for image in (torch.zeros(3, 64, 32), torch.zeros(1, 64, 32, dtype=torch.uint8)):
         with pytest.raises(UsageError, match="a crop is RGB bytes"):
             PosedImage.of(image, crops.sources[0])
+    pose = crops.sources[0].pose
+    for factor in (0.01, 10):  # shares of the crop; its frame
+        away = as_source(Pose(pose.xy * factor, pose.visible), "a.jpg")
+        with pytest.raises(UsageError, match=r"a\.jpg: .*; joints count its own pixels"):
+            PosedImage.of(read_image(crops.people[0].path), away)
     with pytest.raises(ValueError, match="one pose of 18 joints"):
         as_source(standing(2), "a.jpg")
     one = Pose(torch.full((18, 2), torch.inf), torch.ones(18, dtype=torch.bool))

@@ -9,6 +9,7 @@ import pytest
 from augmented import augmented
 from hypothesis import given
 from hypothesis import strategies as st
+from layout_roots import layout_root
 from stick_market import stick_market
 
 from reidaug.augment.toolkits import draw_warps, torchreid_dataset
@@ -137,6 +138,20 @@ def test_wrong_arguments_are_refused_at_once(
 ) -> None:
     with pytest.raises(ReidaugError, match=says):
         made(torchreid, roots, **options)
+
+
+def test_a_folder_without_warps_is_refused(torchreid: Any, roots: tuple[Path, Path]) -> None:
+    with pytest.raises(ReidaugError, match=r"market: no image in it has the name of a warp"):
+        torchreid_dataset(roots[0], originals=roots[0])
+
+
+def test_originals_have_the_layout_of_their_warps(torchreid: Any, tmp_path: Path) -> None:
+    root = layout_root(tmp_path / "folders", "image-folder")
+    augmented(
+        root, tmp_path / "warps", layout="image-folder", flow="torso-affine", poses=2, workers=1
+    )
+    data = made(torchreid, (root, tmp_path / "warps"), originals=root, ratio=0.0)
+    assert sorted(row[0] for row in data.train) == sorted(map(str, root.glob("train_all/*/*.jpg")))
 
 
 def test_without_torchreid_the_error_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -255,7 +255,7 @@ def test_crops_of_any_size_come_out_in_the_pools_size(market: Path) -> None:
     crops = PosedCrops(market)
     pool = crops.targets(3)
     image = torch.zeros(3, 200, 70, dtype=torch.uint8)
-    pose = Pose(torch.full((18, 2), 30.0), torch.ones(18, dtype=torch.bool))
+    pose = Pose(torch.linspace(5, 65, 36).view(18, 2), torch.ones(18, dtype=torch.bool))
     posed = PosedImage.of(image, as_source(pose, "somebody.jpg"))
     assert PoseWarp(TorsoAffine(), pool, p=1.0)(posed).shape == (3, 64, 32)
 

@@ -476,6 +476,7 @@ def others_keypoints(market: Path) -> None:
         (no_keypoints, ["--flow", "identity", "--model", "no"], 1, "no: no pose model to read"),
         (missing_column, ["--flow", "identity"], 1, "no column 'keypoints_x'"),
         (others_keypoints, ["--flow", "identity"], 1, "names none of the 6 training images"),
+        (others_keypoints, ["--flow", "identity"], 1, "; it has 0001_d1s1"),
         (folder_of_text, ["--flow", "identity"], 1, "not a readable image"),
         (empty_folder, ["--flow", "identity"], 1, "bounding_box_train"),
     ],

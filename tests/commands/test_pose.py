@@ -135,7 +135,7 @@ def equal_stems(drawn_root: Path) -> None:
         (spoil_nothing, ["--out", "o/p.csv", "--splits", "val"], 2, "--splits val"),
         (only_text, ["--out", "o/p.csv", "--masks", "o/m"], 1, "not one of 6 crops can be read"),
         (a_colon, ["--out", "o/p.csv"], 1, "cannot stand in a keypoint file; rename it"),
-        (equal_stems, ["--out", "o/p.csv", "--masks", "o/m"], 2, "2 crops are called 0001_c1s1"),
+        (equal_stems, ["--out", "o/p.csv", "--masks", "o/m"], 2, ".png; rename one of them"),
     ],
 )
 def test_bad_input_is_one_line_and_leaves_nothing(
@@ -189,7 +189,7 @@ def test_what_is_missing_of_a_finished_run_is_made_again(
     assert len(list(masks.iterdir())) == 9 + 6
     assert capfd.readouterr().err.count("pose: 6/6") == 3
     (tmp_path / "p.report.json").write_text("[]")
-    assert reidaug("pose", drawn_root, "--out", out, "--workers", 1) == 0
+    assert reidaug("pose", drawn_root, "--out", out, "--masks", masks, "--workers", 1) == 0
     assert json.loads((tmp_path / "p.report.json").read_text())["people"] == 6
     both = [tmp_path / name for name in ("p.report.json", "p.checksums.json")]
     for path in both:  # the record of the keypoint file tells that these are its own

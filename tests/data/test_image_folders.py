@@ -59,6 +59,13 @@ def test_other_files_and_backups_beside_images_are_none(tmp_path: Path) -> None:
     assert list_images(tmp_path)[:2] == ((tmp_path / "a.jpg",), ())
 
 
+def test_names_of_folders_that_were_not_unpacked_are_told(tmp_path: Path) -> None:
+    touch(tmp_path / "query\\0001_c1_1.jpg", tmp_path / "bounding_box_train\\0002_c1_1.jpg")
+    found = list_images(tmp_path)
+    assert (found.images, len(found.unusable)) == ((), 2)
+    assert "query\\0001_c1_1.jpg: the name has a backslash" in found.unusable[1]
+
+
 def test_images_of_folders_count_only_where_there_are_no_others(tmp_path: Path) -> None:
     touch(tmp_path / "a" / "1.jpg", tmp_path / "b" / "1.jpg", tmp_path / "b" / "c" / "2.jpg")
     found = list_images(tmp_path)

@@ -36,3 +36,32 @@ def test_what_is_written_is_read_back(tmp_path: Path) -> None:
     lines = list_lines({person.place: person.pid for person in before.people})
     (root / "list_train.txt").write_text(lines)
     assert read_lists(root, TRAIN, rule=LAYOUTS["msmt17"]) == before
+
+
+def test_an_image_that_lists_name_again_counts_once(tmp_path: Path) -> None:
+    root = layout_root(tmp_path / "root", "msmt17-val")
+    lists, rule = root / "list_train.txt", LAYOUTS["msmt17-val"]
+    once, text = read_lists(root, TRAIN, rule=rule), (root / "list_train.txt").read_text()
+    with lists.open("a") as file:
+        file.write(f"./{text.splitlines()[0]}\n{(root / 'list_val.txt').read_text()}")
+    found = read_lists(root, TRAIN, rule=rule)
+    assert {person.path.resolve() for person in found.people} == {p.path for p in once.people}
+    assert len(found.people) == len(once.people) == 6
+    assert [line.partition(": ")[0] for line in found.left_out] == [
+        f"{lists}:6", f"{root}/list_val.txt:1",
+    ]  # fmt: skip
+    assert f"the same image as in {lists}:1, counted once" in found.left_out[0]
+    lists.write_text(f"{text}{text.splitlines()[0][:-1]}9\n")
+    with pytest.raises(ReidaugError, match=r"list_train\.txt:6: .*person 9 here, .* 1 in .*txt:1;"):
+        read_lists(root, TRAIN)
+
+
+def test_lists_of_windows_are_read_and_the_first_wrong_line_is_told(tmp_path: Path) -> None:
+    root = layout_root(tmp_path / "root", "msmt17")
+    before, lists = read_lists(root, TRAIN).people, root / "list_train.txt"
+    lists.write_text(lists.read_text().replace("/", "\\"))
+    assert read_lists(root, TRAIN).people == before
+    lists.write_text(lists.read_text().replace("0001\\", "train\\0001\\", 1))
+    lists.write_text(lists.read_text().splitlines()[0])
+    with pytest.raises(ReidaugError, match=r"none of its 1 lines .* no image .*train/train/0001"):
+        read_lists(root, TRAIN)

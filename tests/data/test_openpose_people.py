@@ -29,3 +29,11 @@ def test_images_of_one_stem_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ReidaugError, match=r"a_keypoints\.json may be of a\.jpg or a\.png"):
         read_openpose(tmp_path, ["a.jpg", "a.png"])
     assert list(read_keypoints(tmp_path, names=["a.png"]).poses) == ["x/a.png"]
+
+
+def test_names_that_keep_the_ending_of_their_image_are_read(tmp_path: Path) -> None:
+    person = {"pose_keypoints_2d": [5.0, 6.0, 0.9] * 18}
+    for name in ("a.jpg", "b.png", "c"):
+        (tmp_path / f"{name}_keypoints.json").write_text(json.dumps({"people": [person]}))
+    found = read_openpose(tmp_path, ["a.jpg", "b.png", "c.png"])
+    assert [entry[1] for entry in found.entries] == ["a.jpg", "b.png", "c.png"]

@@ -51,3 +51,14 @@ def test_one_person_has_nobody_elses_ground(market: Path) -> None:
     checkup = check_dataset(market)
     assert found(checkup, "takes others' grounds").advice == "augment with --background grey"
     assert checkup.usable()["augment"]
+
+
+def test_fewer_good_target_poses_than_show_a_torso(market: Path) -> None:
+    masks = market / "masks"
+    masks.mkdir(exist_ok=True)
+    for path in images(market)[:2]:
+        with Image.open(path) as image:
+            Image.new("L", image.size, 0).save(masks / f"{Path(path).stem}.png")
+    checkup = check_dataset(market, keypoints=market / KEYPOINTS, masks=masks)
+    finding = found(checkup, "only 4 of 6 training images that show shoulders and hips are good")
+    assert finding.advice.startswith("choose at most 4 with --poses, or take")

@@ -23,6 +23,9 @@ def test_sizes_are_read_or_refused():
     for wrong in ("128", "128x", "ax64", "8x8", "128x64x3", f"64x{5000 * chr(57)}"):
         with pytest.raises(UsageError, match="such as 128x64"):
             parse_size(wrong)
+    for large in ("100000x64", "6000x6000"):
+        with pytest.raises(UsageError, match="at most 25 million pixels, 16,384 on a side"):
+            parse_size(large)
 
 
 @pytest.mark.parametrize(

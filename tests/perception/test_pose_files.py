@@ -110,6 +110,28 @@ def test_temporary_files_of_others_stay(crops: Path, tmp_path: Path) -> None:
     assert not [path for path in tmp_path.iterdir() if path.suffix in (".lock", ".records")]
 
 
+@pytest.mark.parametrize("masks", [None, "other"])
+@pytest.mark.parametrize("killed", [False, True])
+def test_masks_in_a_former_folder_are_not_left_behind(
+    crops: Path, tmp_path: Path, masks: str | None, killed: bool
+) -> None:
+    out, former, now = tmp_path / "k.csv", tmp_path / "m", masks and tmp_path / masks
+    estimate_poses(crops_of(crops).crops, out, masks=former, workers=1)
+    if killed:
+        (tmp_path / ".k.csv.estimates").rename(tmp_path / ".k.csv.records")
+        Records(tmp_path / ".k.csv.records").write("masks", str(former))
+        (tmp_path / "k.checksums.json").unlink()
+    drawn_person((64, 32), 9)[0].save(crops / "001.png")
+    before = content(tmp_path)
+    with pytest.raises(ReidaugError, match=r"k\.csv has masks in .*m, such as 000\.png.* --masks"):
+        estimate_poses(crops_of(crops).crops, out, masks=now, workers=1)
+    assert content(tmp_path) == before
+    estimate_poses(crops_of(crops).crops, out, masks=former, workers=1)
+    former.rename(tmp_path / "away")
+    drawn_person((64, 32), 10)[0].save(crops / "001.png")
+    estimate_poses(crops_of(crops).crops, out, masks=now, workers=1)
+
+
 def test_a_run_that_goes_on_overwrites_no_masks_of_another_folder(
     crops: Path, tmp_path: Path
 ) -> None:
