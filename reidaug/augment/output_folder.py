@@ -156,16 +156,24 @@ def check_originals(people: Sequence[Person], root: Path) -> None:
 
 
 def check_warp_names(people: Sequence[Person], root: Path, *, allow_left_out: bool) -> None:
-    """Check that the warps of no more than a tenth of the images would have the names of others.
+    """Check that the images are no warps, and that few of their warps would have others' names.
 
     Args:
         people: The training images.
-        root: The dataset, for the error.
-        allow_left_out: Whether more may be left out.
+        root: The dataset.
+        allow_left_out: Whether more than a tenth of the images may be left out for their names.
 
     Raises:
-        ReidaugError: More would be left out, and it is not allowed.
+        ReidaugError: More would be left out, and it is not allowed; or `augment` made the images.
     """
+    recipe = stored_recipe(root)
+    made = recipe.get("command") == "augment"
+    if warps := [one.path.name for one in people if made and warp_source(one.path.name)]:
+        raise ReidaugError(
+            f"{root}: {len(warps):,} of {len(people):,} training images, such as {warps[0]}, are "
+            f"warps that `reidaug augment` made; name the dataset that they are of, "
+            f"{recipe.get('dataset')}"
+        )
     first = dict[str, Person]()
     doubles = [
         f"{person.path}, whose warps would have the names of those of {earlier.path.name}"

@@ -93,3 +93,11 @@ def test_the_result_is_no_part_of_what_is_read(market: Path, tmp_path: Path) -> 
     with pytest.raises(UsageError, match="lies in the folder of crops"):
         augmented(crops, crops / "warps", flow="identity")
     assert not (crops / "warps").exists() and not (market / TRAIN / "warps").exists()
+
+
+def test_warps_are_not_warped_again(market: Path, tmp_path: Path) -> None:
+    warps = tmp_path / "warps"
+    augmented(market, warps, flow="torso-affine", poses=5, poses_each=1, keep_original=True)
+    says = rf"6 of 12 training images, such as \S+_w0\d.jpg, are warps .* are of, {market}"
+    with pytest.raises(ReidaugError, match=says):
+        augmented(warps, tmp_path / "again", flow="torso-affine", poses=5)
