@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from reidaug.checksums import RECIPE, describe
+from reidaug.checksums import RECIPE, REPORT, describe
 from reidaug.errors import ReidaugError, printable
 from reidaug.files import read_text
-from reidaug.runs import REPORT, RunFolder, stored_recipe
+from reidaug.runs import RunFolder, stored_recipe
 
 EVALUATE = "finetune-eval --eval-only"
 CHECK, POSE, DEMO = "check", "pose", "demo"
