@@ -1,6 +1,7 @@
 """Flow training: the loop, its resumable state, its checkpoint and scores."""
 
 import shutil
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -41,7 +42,8 @@ from reidaug.flow.training.pair_sources import (
 from reidaug.flow.training.recipe import TrainFlow, resolved
 from reidaug.flow.training.trainer import FlowTrainer
 from reidaug.jobs import StateFile, States
-from reidaug.runs import RunFolder, check_lock, notice, progress
+from reidaug.kept_recipe import without_places
+from reidaug.runs import RunFolder, check_lock, notice, progress, stored_recipe
 
 STATE = "training.pt"
 CHECKPOINT = "checkpoint"
@@ -112,8 +114,14 @@ def train(
     return TypeAdapter(FlowReport).validate_python(done) if main and done else None
 
 
-def is_trained(run: RunFolder) -> bool:
-    """Whether a run has its checkpoint, undamaged."""
+def is_trained(run: RunFolder, places: Collection[str] = PLACES) -> bool:
+    """Whether a run has its checkpoint, undamaged and not that of another training.
+
+    ``places`` are the keys of its recipe whose values are paths.
+    """
+    asked, done = (stored_recipe(folder) for folder in (run.path, run.path / CHECKPOINT))
+    if asked and done and without_places(asked, places) != without_places(done, places):
+        return False
     sums, start = run.checksums.read() or {}, f"{CHECKPOINT}/"
     known = {n.removeprefix(start): own for n, own in sums.items() if n.startswith(start)}
     return is_whole(run.path / CHECKPOINT, known)
@@ -289,7 +297,7 @@ def _save_and_score(trainer: FlowTrainer, splits: Splits, run: RunFolder) -> dic
     What changed since the training began is told.
     """
     recipe, folder = trainer.recipe, run.path / CHECKPOINT
-    if not is_whole(folder):
+    if not is_trained(run):
         save_checkpoint(
             folder,
             trainer.estimator,
