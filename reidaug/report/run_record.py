@@ -51,6 +51,7 @@ def read_run(path: Path) -> RunRecord:
     command = recipe.get("command")
     if not isinstance(command, str):
         what = f"{RECIPE} is damaged" if (path / RECIPE).exists() else f"has no {RECIPE}"
+        what = f"{RECIPE} in it is that of no run" if recipe else what
         raise ReidaugError(
             f"{printable(path)}: {what}; name the folder that a command was given as --out, the "
             "file of check --json or the keypoints of pose"
