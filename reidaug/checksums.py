@@ -14,7 +14,7 @@ from reidaug.errors import ReidaugError
 from reidaug.files import check_regular, checksum, checksum_of, read_text, write_atomically
 
 SUMS = "checksums.json"
-RECIPE = "recipe.yaml"
+RECIPE, REPORT = "recipe.yaml", "report.json"
 TABLES = (".csv", ".parquet")
 CHANGED, DAMAGED = "not as it was written", "damaged"
 _SUM, _VALUE = "sha256", "value"
@@ -140,22 +140,28 @@ def check_file(path: Path) -> None:
             )
 
 
-def check_written(folder: Path, *, meant: str = "") -> None:
-    """Check that the data of a finished run, which another command reads, are as it wrote them.
+def check_written(folder: Path, *, finished: bool = True, meant: str = "") -> None:
+    """Check that the data of a run, which another command reads, are whole and as it wrote them.
 
     Tables count, its recipe, which tells what the data are, and all that lies in folders of its
     own; sheets and reports are for people. A folder without checksums, of no run of ours, passes.
 
     Args:
         folder: The run folder.
+        finished: Whether the run has to be finished.
         meant: What to do where a change is meant; by default to remove the checksums.
 
     Raises:
-        ReidaugError: A file is missing or damaged.
+        ReidaugError: The run is not finished, or a file is missing or damaged.
     """
     sums = Checksums(folder / SUMS)
     meant = meant or f"remove {sums.path}"
     known = sums.read() or {}
+    if finished and RECIPE in known and not (folder / REPORT).exists():
+        raise ReidaugError(
+            f"{folder}: its command has not finished it; run it again as it was (with --resume "
+            f"where it has that option), which also brings a {REPORT} back that was removed"
+        )
     data = {name for name in known if "/" in name or name == RECIPE or name.endswith(TABLES)}
     changed = sums.changed(data)
     if SUMS in changed:

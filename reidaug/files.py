@@ -4,9 +4,10 @@ import hashlib
 import os
 import re
 import stat
+import unicodedata
 import zipfile
 import zlib
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from pathlib import Path
@@ -323,3 +324,17 @@ def summarise_left_out(lines: Sequence[str], total: int, *, what: str = "rows") 
     if len(lines) > 3:
         shown.append(f"  ... and {len(lines) - 3:,} more")
     return "\n".join(shown)
+
+
+def same_but_for_case(names: Iterable[str]) -> str:
+    """Name two names that are one where a disk takes capitals for small letters; else nothing.
+
+    macOS does by default, and takes letters with marks alike, however they are written.
+    """
+    known: dict[str, str] = {}
+    for name in names:
+        plain = unicodedata.normalize("NFC", name.casefold())
+        if plain in known:
+            return f"{known[plain]!r} and {name!r}"
+        known[plain] = name
+    return ""

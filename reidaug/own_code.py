@@ -13,13 +13,18 @@ from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 CODE = "code"
 """Kind of the inputs of a run, see `reidaug.fingerprint`."""
 OWN = "reidaug"
 _FOLDERS = ("stdlib", "platstdlib", "purelib", "platlib")
 _INSTALLED = tuple(Path(sysconfig.get_path(name)).resolve() for name in _FOLDERS)
+
+
+class _Code(NamedTuple):
+    digest: str
+    imported: frozenset[str]  # numbers and lists do not tell what module they are taken from
 
 
 def own_code(classes: Iterable[str]) -> dict[str, str]:
@@ -37,10 +42,11 @@ def own_code(classes: Iterable[str]) -> dict[str, str]:
     found: dict[str, str] = {}
     while waiting:
         module = sys.modules.get(name := waiting.pop())
-        digest = None if module is None or name in found else _digest(module)
-        if module is not None and digest is not None:
-            found[name] = digest
+        code = None if module is None or name in found else _code(module)
+        if module is not None and code is not None:
+            found[name] = code.digest
             waiting |= {_module_of(value) for value in list(vars(module).values())}
+            waiting |= code.imported
     return dict(sorted(found.items()))
 
 
@@ -64,8 +70,8 @@ def _module_of(value: object) -> str:
 
 
 @cache  # what runs is what was imported, whatever is written to the file since
-def _digest(module: ModuleType) -> str | None:
-    """Digest the code of a module; None of ours, of installed ones and of those without a file."""
+def _code(module: ModuleType) -> _Code | None:
+    """Read the code of a module; None of ours, of installed ones and of those without a file."""
     file = getattr(module, "__file__", None)
     if module.__name__.split(".", maxsplit=1)[0] == OWN or not isinstance(file, str):
         return None
@@ -73,7 +79,20 @@ def _digest(module: ModuleType) -> str | None:
     installed = any(path.is_relative_to(folder) for folder in _INSTALLED)
     if installed or path.suffix != ".py" or not path.is_file():
         return None
-    source = path.read_bytes()
+    source, imported = path.read_bytes(), set[str]()
     with suppress(SyntaxError, ValueError, RecursionError):  # then every byte counts
-        source = ast.dump(ast.parse(source)).encode(errors="backslashreplace")
-    return hashlib.blake2b(source, digest_size=16).hexdigest()
+        tree = ast.parse(source)
+        imported = set(_imported(tree, module.__package__ or ""))
+        source = ast.dump(tree).encode(errors="backslashreplace")
+    return _Code(hashlib.blake2b(source, digest_size=16).hexdigest(), frozenset(imported))
+
+
+def _imported(tree: ast.AST, package: str) -> Iterator[str]:
+    """Name all that the imports in a source may be modules of."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (one.name for one in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = package.split(".")[: len(package.split(".")) - node.level + 1]
+            start = ".".join((*(above if node.level else ()), *filter(None, [node.module])))
+            yield from (start, *(f"{start}.{one.name}" for one in node.names))

@@ -86,22 +86,27 @@ def _expanded(path: Path, key: str) -> Path:
 R = TypeVar("R", bound=Recipe)
 
 
-def load(path: Path, schema: type[R], overrides: Sequence[str] = ()) -> R:
+def load(
+    path: Path, schema: type[R], overrides: Sequence[str] = (), *, command: str | None = None
+) -> R:
     """Read and validate a recipe file.
 
     Args:
         path: YAML file with the keys that differ from the schema's defaults.
         schema: Class of the recipe.
         overrides: ``key=value`` or ``key.inner=value``, the value in YAML.
+        command: The command that it is for: the recipes that runs keep say so.
 
     Raises:
         UsageError: The file is missing or no YAML mapping, or a key or value is wrong; the message
-            names the file and the key.
+            names the file and the key. Or it is the recipe of a run of another command.
     """
-    return resolve(read(path, overrides), schema, where=str(path))
+    return resolve(read(path, overrides, command=command), schema, where=str(path))
 
 
-def read(path: Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
+def read(
+    path: Path, overrides: Sequence[str] = (), *, command: str | None = None
+) -> dict[str, Any]:
     """Read the values of a recipe file without validation; arguments and errors as in `load`."""
     if not path.is_file():
         raise UsageError(f"{path}: no such recipe file")
@@ -114,6 +119,10 @@ def read(path: Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
     values = {} if values is None else values
     if not isinstance(values, dict):
         raise UsageError(f"{path}: expected 'key: value' lines, found {type(values).__name__}")
+    if command is not None and isinstance(of_run := values.get("command"), str):
+        if of_run.partition(" --")[0] != command:
+            raise UsageError(f"{path}: is the recipe of a run of {of_run}, not of {command}")
+        del values["command"]
     for override in overrides:
         _override(values, override)
     return values
@@ -261,7 +270,10 @@ def _parts(kind: Any) -> dict[str, Any]:
 
 
 def _problems(error: ValidationError, schema: type[Recipe]) -> str:
-    return "; ".join(_problem(dict(e), schema) for e in error.errors())
+    errors = error.errors()
+    inside = {e["loc"][:-1] for e in errors}  # a list that is too short without its wrong items
+    errors = [e for e in errors if e["type"] != "too_short" or e["loc"] not in inside]
+    return "; ".join(_problem(dict(e), schema) for e in errors)
 
 
 def _problem(error: dict[str, Any], schema: type[Recipe]) -> str:

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import click
 import yaml
 
-from reidaug.checksums import DAMAGED, RECIPE, SUMS, Checksums, describe, finite_or_null
+from reidaug.checksums import DAMAGED, RECIPE, REPORT, SUMS, Checksums, describe, finite_or_null
 from reidaug.errors import ReidaugError, printable_lines
 from reidaug.files import (
     check_regular,
@@ -40,7 +40,7 @@ from reidaug.kept_recipe import (
 from reidaug.locks import LOCK, Lock, lock, look
 from reidaug.verbosity import Advance, detail, in_lines, is_quiet, rate_of
 
-REPORT, LOG = "report.json", "log.jsonl"
+LOG = "log.jsonl"
 SECONDS_BETWEEN_LINES = 10.0
 Values = Mapping[str, Any]
 
@@ -104,7 +104,9 @@ class RunFolder:
             run.resumed = True
             moved, moves = at_new_places(old, new, places)
             if moved != new and (grows is None or not grows(moved, new)):
-                other = [key for key in {**moved, **new} if moved.get(key) != new.get(key)]
+                there = f"command, there {moved.get('command')}"
+                keys = [key for key in {**moved, **new} if moved.get(key) != new.get(key)]
+                other = [there if key == "command" else key for key in keys]
                 raise ReidaugError(
                     f"{path} holds another run; name another folder with --out (other: "
                     f"{', '.join(other)})"

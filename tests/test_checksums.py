@@ -116,6 +116,10 @@ def test_whoever_reads_a_run_is_told_what_is_damaged(tmp_path: Path) -> None:
     check_written(tmp_path)
     (tmp_path / "recipe.yaml").write_text("flow: identity")
     sums.write({**(sums.read() or {}), "recipe.yaml": checksum(tmp_path / "recipe.yaml")})
+    with pytest.raises(ReidaugError, match="its command has not finished it; run it again"):
+        check_written(tmp_path)
+    check_written(tmp_path, finished=False)
+    (tmp_path / "report.json").write_text("{}")
     check_written(tmp_path)
     (tmp_path / "recipe.yaml").write_text("flow: unwarpme")
     with pytest.raises(ReidaugError, match=r"recipe\.yaml is not as it was written; make it again"):

@@ -19,6 +19,7 @@ from reidaug.files import (
     named_error,
     read_text,
     remove_partials,
+    same_but_for_case,
     summarise_left_out,
     write_atomically,
     write_result,
@@ -238,3 +239,11 @@ def test_checksums_of_what_is_written_are_collected(tmp_path: Path) -> None:
     assert sums == {tmp_path / "a": checksum(tmp_path / "a")}
     assert checksum(tmp_path / "a") == checksum_of(b"content")
     assert len(checksum_of(b"")) == 16
+
+
+@pytest.mark.parametrize(
+    "names", [("Real", "real"), ("STRASSE", "straße"), ("caf\u00e9", "cafe\u0301")]
+)
+def test_names_that_are_one_on_some_disks(names: tuple[str, str]) -> None:
+    assert same_but_for_case(["a", *names]) == f"{names[0]!r} and {names[1]!r}"
+    assert same_but_for_case(["a", "b", names[0]]) == ""

@@ -19,18 +19,21 @@ def digests(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Give the digests that a new process finds, with some modules written otherwise."""
     monkeypatch.syspath_prepend(tmp_path)
 
+    def forget() -> None:
+        for name in [name for name in sys.modules if name.startswith("users_")]:
+            del sys.modules[name]
+
     def found(**changed: str) -> dict[str, str]:
         for name, source in {**MODULES, **changed}.items():
             (tmp_path / f"{name}.py").write_text(source)
-            sys.modules.pop(name, None)
+        forget()
         monkeypatch.setattr(sys, "dont_write_bytecode", True)
         importlib.invalidate_caches()
         importlib.import_module("users_net")
         return own_code(["users_net:Net"])
 
     yield found
-    for name in MODULES:
-        sys.modules.pop(name, None)
+    forget()
 
 
 def test_a_class_is_of_its_module_and_of_those_it_takes_something_from(digests):
@@ -38,6 +41,26 @@ def test_a_class_is_of_its_module_and_of_those_it_takes_something_from(digests):
     assert list(before) == ["users_net", "users_part"]
     after = digests(users_part=MODULES["users_part"].replace("8", "9"))
     assert [after[name] == before[name] for name in before] == [True, False]
+
+
+@pytest.mark.parametrize(
+    "taken",
+    [
+        "from users_part import WIDTHS",
+        "from users_part import *",
+        "import users_part as part\nWIDTHS = part.WIDTHS",
+        "from users_package import WIDTHS",
+        "from users_package.inner import WIDTHS",
+    ],
+)
+def test_a_number_is_of_the_module_it_is_taken_from(digests, tmp_path: Path, taken: str):
+    (tmp_path / "users_package").mkdir()
+    (tmp_path / "users_package" / "__init__.py").write_text("from .inner import WIDTHS\n")
+    (tmp_path / "users_package" / "inner.py").write_text("from users_part import WIDTHS\n")
+    net = f"{taken}\nimport users_package\n\nclass Net: ...\n"
+    before = digests(users_net=net, users_part="WIDTHS = [8, 16]\n")
+    after = digests(users_net=net, users_part="WIDTHS = [8, 32]\n")
+    assert {name for name in before if after[name] != before[name]} == {"users_part"}
 
 
 def test_comments_and_blank_lines_do_not_count(digests):

@@ -1,10 +1,10 @@
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from reidaug.errors import UsageError
 from reidaug.flow.loss_weights import LossWeights
@@ -147,3 +147,26 @@ def test_paths_are_of_the_home_folder_and_never_empty(monkeypatch: pytest.Monkey
     for values, key in (({"one": ""}, "one"), ({"one": "a", "more": ["b", ""]}, "more")):
         with pytest.raises(UsageError, match=f"r: '{key}': the path is empty"):
             resolve(values, Places, where="r")
+
+
+def test_the_recipe_that_a_run_keeps_is_a_recipe_of_its_command(tmp_path: Path) -> None:
+    for command in ("compare", "compare --eval-only --rerank gnn"):
+        path = written(tmp_path, f"command: {command}\nsteps: 3\n")
+        assert load(path, Outer, command="compare") == Outer(steps=3)
+        told = "is the recipe of a run of compare.*, not of train-flow"
+        with pytest.raises(UsageError, match=told):
+            load(path, Outer, command="train-flow")
+        with pytest.raises(UsageError, match="unknown key 'command'"):
+            load(path, Outer)
+
+
+def test_wrong_items_are_told_once(tmp_path: Path) -> None:
+    class Listed(Recipe):
+        sizes: Annotated[tuple[Count, ...], Field(min_length=1)]
+
+    with pytest.raises(UsageError) as told:
+        load(written(tmp_path, "sizes: [-1]"), Listed)
+    assert "'sizes.0'" in str(told.value)
+    assert "at least 1 item" not in str(told.value)
+    with pytest.raises(UsageError, match="at least 1 item"):
+        load(written(tmp_path, "sizes: []"), Listed)

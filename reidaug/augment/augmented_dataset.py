@@ -34,7 +34,7 @@ from reidaug.augment.target_poses import POSES, too_few, write_poses
 from reidaug.augment.warp_inputs import WarpInputs, same_options
 from reidaug.augment.warp_manifest import MANIFEST, ChunkRecord, Totals, write_warp_manifest
 from reidaug.augment.warp_sheet import SHEET, warp_sheet
-from reidaug.checksums import check_written
+from reidaug.checksums import REPORT, check_written
 from reidaug.data.image_folders import check_left_out, check_readable
 from reidaug.data.layouts import LAYOUTS
 from reidaug.data.loose_crops import read_training
@@ -49,7 +49,7 @@ from reidaug.perception.blazepose import BlazePose
 from reidaug.perception.pose_estimator import PoseEstimator
 from reidaug.perception.provenance import read_provenance
 from reidaug.perception.weights import find_model
-from reidaug.runs import REPORT, RunFolder, check_lock, notice
+from reidaug.runs import RunFolder, check_lock, notice
 from reidaug.verbosity import progress_line
 
 LEFT_OUT = "left_out.txt"

@@ -11,7 +11,7 @@ import numpy as np
 
 from reidaug.augment.output_folder import base_name
 from reidaug.augment.warp_inputs import KnownImages
-from reidaug.checksums import check_written
+from reidaug.checksums import REPORT, check_written
 from reidaug.data.crop_names import warp_source
 from reidaug.data.dataset_roots import find_dataset
 from reidaug.data.image_folders import MOST_LEFT_OUT
@@ -19,7 +19,7 @@ from reidaug.data.loose_crops import read_people
 from reidaug.data.market1501 import GALLERY, QUERY, TRAIN, Person, read_market1501
 from reidaug.errors import ReidaugError, UsageError, require_extra
 from reidaug.files import summarise_left_out
-from reidaug.runs import REPORT, notice, stored_recipe
+from reidaug.runs import notice, stored_recipe
 
 
 def torchreid_dataset(

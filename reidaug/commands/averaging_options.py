@@ -1,9 +1,30 @@
 """Options of `reidaug finetune-eval --eval-only` for averaging at test time."""
 
 import click
+from click.core import ParameterSource
 
 from reidaug.commands.options import Command, FiniteRange, choice
+from reidaug.errors import UsageError
 from reidaug.experiments.pose_averaging import GROUNDS, Averaging
+
+
+def chosen_averaging(
+    poses: int | None, weight: float, flow: str, background: str
+) -> Averaging | None:
+    """Read the options of the command that runs; None where nothing is averaged.
+
+    Raises:
+        UsageError: There is one of them without --average-poses.
+    """
+    if poses is not None:
+        return Averaging(poses, weight, flow, background)
+    source = click.get_current_context().get_parameter_source
+    for name in ("weight", "flow", "background"):
+        if source(f"average_{name}") is ParameterSource.COMMANDLINE:
+            raise UsageError(
+                f"--average-{name} needs --average-poses K, without which it does nothing"
+            )
+    return None
 
 
 def averaging(command: Command) -> Command:

@@ -48,7 +48,8 @@ def command(
     row, used with other keywords, or `untrained`: another row before its training. With `seeds`
     every row is trained once with each; scores are means over them.
     """  # noqa: D301  # \b is a character to click: it keeps the lines of the recipe
-    report = compare(load(recipe, Compare, overrides), out, resume=resume, jobs=jobs)
+    settings = load(recipe, Compare, overrides, command="compare")
+    report = compare(settings, out, resume=resume, jobs=jobs)
     if report is not None:
         click.echo(scores_text(report))
         click.echo(f"\n{differences_text(report)}\n\n{sizes_text(report)}")

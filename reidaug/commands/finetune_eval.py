@@ -7,6 +7,7 @@ import click
 
 from reidaug.commands import options
 from reidaug.commands.averaging_options import averaging as averaging_options
+from reidaug.commands.averaging_options import chosen_averaging
 from reidaug.commands.pages import leave_page
 from reidaug.errors import UsageError
 from reidaug.experiments import adaptation, finetune
@@ -68,11 +69,9 @@ def command(
     reidaug finetune-eval recipes/market1501/finetune_eval.yaml --set arms.warps_grey=warps
     reidaug finetune-eval recipes/market1501/evaluate.yaml --eval-only
     """  # noqa: D301 - click needs this character
-    averaging = None
-    if average_poses is not None:
-        averaging = Averaging(average_poses, average_weight, average_flow, average_background)
+    averaging = chosen_averaging(average_poses, average_weight, average_flow, average_background)
     _check_modes(eval_only=eval_only, dry=dry, rerank=rerank, averaging=averaging)
-    values = read(recipe, overrides)
+    values = read(recipe, overrides, command="finetune-eval")
     if values.get("protocol") == "uda":
         if eval_only:
             raise UsageError("--eval-only needs no adaptation: leave protocol out of the recipe")

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 import click
 
 from reidaug.app.server import LOOPBACK, address_of, is_loopback, listen, serve
-from reidaug.app.study.answers import Participant
+from reidaug.app.study.answers import MOST_PARTICIPANTS, Participant
 from reidaug.app.study.folder import read_study
 from reidaug.app.study.pages import study_application
 from reidaug.commands import options
@@ -93,7 +93,7 @@ def invite(study: Path, participants: int) -> None:
 
 @command.command()
 @_study
-@click.argument("number", type=click.IntRange(1))
+@click.argument("number", type=click.IntRange(1, MOST_PARTICIPANTS))
 def remove(study: Path, number: int) -> None:
     """Remove the participant of this NUMBER from STUDY with every answer: they withdrew."""
     with read_study(study).answers() as answers:

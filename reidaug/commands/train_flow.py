@@ -11,7 +11,7 @@ from reidaug.flow.surface.training.recipe import TrainSurface
 from reidaug.flow.surface.training.train import train_surface
 from reidaug.flow.training.recipe import TrainFlow
 from reidaug.flow.training.train import train
-from reidaug.recipes import load, read
+from reidaug.recipes import read, resolve
 
 
 @click.command("train-flow")
@@ -28,11 +28,14 @@ def command(recipe: Path, overrides: tuple[str, ...], out: Path, resume: bool) -
     `PYTHONSAFEPATH=1 torchrun --nproc-per-node N -m reidaug train-flow RECIPE`; one with
     ``surfaces`` trains surface flow on rendered people, in one process.
     """
-    if "surfaces" in read(recipe, overrides):
-        scores = train_surface(load(recipe, TrainSurface, overrides), out, resume=resume)
-        click.echo("\n".join(f"{name:12s} {value}" for name, value in scores.items()))
+    values = read(recipe, overrides, command="train-flow")
+    if "surfaces" in values:
+        surface = resolve(values, TrainSurface, where=str(recipe))
+        scores = train_surface(surface, out, resume=resume)
+        for name, value in scores.items():
+            click.echo(f"{name:12s} {'-' if value is None else value}")
     else:
-        report = train(load(recipe, TrainFlow, overrides), out, resume=resume)
+        report = train(resolve(values, TrainFlow, where=str(recipe)), out, resume=resume)
         if report is None:
             return
         click.echo(table_text(asdict(report)))

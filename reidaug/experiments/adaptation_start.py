@@ -70,7 +70,7 @@ def check_start(recipe: AdaptationRecipe, people: int) -> None:
             f"start: {recipe.start} is no run folder of an adaptation (protocol uda); "
             + _meant(recipe)
         )
-    check_written(recipe.start)
+    check_written(recipe.start, finished=False)  # an arm may be, by a seed
     arms = earlier.get("arms") or {}
     if recipe.start_arm not in arms:
         name = recipe.start_arm

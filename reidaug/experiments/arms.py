@@ -9,14 +9,16 @@ from typing import Annotated, Any, ClassVar, Literal, TypeVar
 import torch
 from pydantic import AfterValidator, Field, model_validator
 
+from reidaug.checksums import REPORT
 from reidaug.data.layouts import known_layout
 from reidaug.errors import nearest, unknown
+from reidaug.files import same_but_for_case
 from reidaug.fingerprint import digest_of
 from reidaug.kept_recipe import without_places
 from reidaug.machine import fast_precision
 from reidaug.recipes import Megabytes, Part, Recipe, Seed, Weight, merged, place_keys
 from reidaug.reid.evaluation.ranking import Metric
-from reidaug.runs import REPORT, stored_recipe
+from reidaug.runs import stored_recipe
 
 Side = Annotated[int, Field(ge=16, le=4096)]  # pixels; a ResNet's last map is a sixteenth of it
 ARM_NAME = re.compile(r"[^\W_][\w.+-]*")
@@ -116,6 +118,8 @@ class ExperimentOptions(Recipe):
             if twice := [root for root in crops if crops.count(root) > 1]:
                 raise ValueError(f"arms.{name}: {twice[0] or 'null'} is there twice")
             self.of_arm(name)
+        if alike := same_but_for_case(self.arms):
+            raise ValueError(f"arms: {alike} name the same files on some disks; rename one")
         if len(set(self.seeds)) != len(self.seeds):
             raise ValueError("seeds differ")
         self._check_roles()

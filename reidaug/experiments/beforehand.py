@@ -7,6 +7,7 @@ being a copy of it or of a training crop; the warps of an arm are of the crops t
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
 from pathlib import Path
 from typing import TypeVar
 
@@ -15,7 +16,7 @@ from reidaug.augment.warp_inputs import IMAGES, KnownImages
 from reidaug.checksums import SUMS
 from reidaug.data.crop_names import JUNK, warp_source
 from reidaug.data.dataset_roots import DatasetRoot
-from reidaug.data.images import open_image, pixel_digest, read_image, read_mask, upright_rgb
+from reidaug.data.images import open_image, pixel_digest, read_mask, upright_rgb
 from reidaug.data.market1501 import Person
 from reidaug.data.plain_images import check_not_plain
 from reidaug.dataset_check.identities import DISTRACTOR
@@ -108,7 +109,7 @@ def check_images(
         query: Query crops.
         gallery: Gallery crops.
         train: Real crops to train on.
-        others: Further crops, such as warps.
+        others: Further crops; with ``train`` these are trained on too, such as warps.
         masks: Person masks.
 
     Raises:
@@ -136,8 +137,7 @@ def check_images(
         return found
 
     with counter(total=total + (total < LONG), what="open images", unit="image") as advance:
-        digests = dict(look(_digest, searched))
-        look(_opened, rest)
+        digests = look(_digest, [*searched, *rest])
         look(_opened_mask, masks)
     if errors:
         raise ReidaugError(
@@ -147,7 +147,8 @@ def check_images(
     for part in (query, gallery, train, *others):
         if part:
             check_not_plain(part[0].path.parent, [person.path for person in part])
-    _check_copies(query, gallery, train, digests)
+    trained = dict.fromkeys((*train, *chain.from_iterable(others))) if train else ()
+    _check_copies(query, gallery, tuple(trained), digests)
 
 
 def check_sources(
@@ -296,10 +297,6 @@ def _tried(read: Callable[[Path], T], path: Path) -> tuple[T | None, str | None]
 def _digest(path: Path) -> int:
     with open_image(path) as image:
         return pixel_digest(upright_rgb(image))
-
-
-def _opened(path: Path) -> None:
-    read_image(path)
 
 
 def _opened_mask(path: Path) -> None:

@@ -13,7 +13,7 @@ from accelerate import PartialState
 from accelerate.utils import wait_for_everyone
 from joblib import delayed
 
-from reidaug.checksums import RECIPE, check_written
+from reidaug.checksums import RECIPE, REPORT, check_written
 from reidaug.data.deepfashion import PairList
 from reidaug.data.images import encode_png, to_bytes
 from reidaug.data.pairs import PairDataset, collate
@@ -47,12 +47,12 @@ from reidaug.flow.training.pair_sources import (
     read_splits,
     subsample,
 )
-from reidaug.flow.training.recipe import TrainFlow
+from reidaug.flow.training.recipe import TrainFlow, resolved
 from reidaug.flow.training.train import CHECKPOINT, has_begun, train
 from reidaug.jobs import run_tasks
 from reidaug.machine import cores, one_thread
 from reidaug.report.figures import Picture, labelled_columns
-from reidaug.runs import REPORT, RunFolder, check_lock
+from reidaug.runs import RunFolder, check_lock, stored_recipe
 from reidaug.verbosity import progress_line
 
 PICTURE = "warps.png"
@@ -171,14 +171,20 @@ def _check_still(recipe: Compare, rows: Mapping[str, Row], splits: Splits, out: 
 def _train_rows(
     run: RunFolder, trainings: Mapping[str, TrainFlow], testing: PairList, jobs: int | None
 ) -> None:
-    """Train the rows that are not finished; those whose test pairs changed are scored again."""
+    """Train the rows that are not finished; those whose test pairs changed are scored again.
+
+    Raises:
+        ReidaugError: The folder of a row holds another training, perhaps that of another row.
+    """
     folders = {name: run.path / ROWS / name for name in trainings}
     runs = {name: RunFolder(folder, resumed=True) for name, folder in folders.items()}
     unfinished = [name for name in trainings if runs[name].finished() is None]
     missing = [
         name
         for name, training in trainings.items()
-        if name in unfinished or _scored_on_others(runs[name], training, testing)
+        if name in unfinished
+        or stored_recipe(folders[name]) != resolved(training)  # moved, or that of another row
+        or _scored_on_others(runs[name], training, testing)
     ]
     state = PartialState()
     for name in unfinished if state.is_main_process else ():

@@ -9,6 +9,7 @@ import torch
 from pydantic import Field
 
 from reidaug.errors import UsageError, unknown
+from reidaug.files import same_but_for_case
 from reidaug.flow.checkpoint import (
     build_estimator,
     load_checkpoint,
@@ -162,6 +163,8 @@ def _check_names(recipe: Compare) -> None:
                 f"rows: '{name}' cannot name a row: letters, digits, _ and -, and none of "
                 f"{', '.join(CLOSED_FORMS)}, which are always included"
             )
+    if alike := same_but_for_case(recipe.rows):
+        raise UsageError(f"rows: {alike} name the same folder on some disks; rename one")
     known, wanted = [*recipe.rows, *CLOSED_FORMS], recipe.reference
     if wanted is not None and wanted not in known:
         raise UsageError(f"reference: {unknown(f'row {wanted!r}', wanted, known, kind='rows')}")

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from reidaug.checksums import check_written
+from reidaug.checksums import REPORT, check_written
 from reidaug.data.deepfashion import PairList
 from reidaug.data.pairs import PosePair
 from reidaug.errors import ReidaugError, UsageError, unknown
@@ -20,7 +20,7 @@ from reidaug.flow.score_table import CLOSED_FORMS, scored_batches
 from reidaug.flow.training.pair_sources import on_grey, read_split, read_splits, subsample
 from reidaug.geometry.warp import warp
 from reidaug.recipes import resolve
-from reidaug.runs import REPORT, stored_recipe
+from reidaug.runs import stored_recipe
 
 
 def warped_pairs(

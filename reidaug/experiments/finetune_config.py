@@ -91,6 +91,11 @@ class FinetuneRecipe(TrainingOptions, ExperimentOptions):
         across = self.protocol == "cross_domain"
         if across != (self.test_dataset is not None):
             raise ValueError("test_dataset belongs to the protocol cross_domain, and that needs it")
+        if self.test_dataset is not None and self.test_dataset.resolve() == self.dataset.resolve():
+            raise ValueError(
+                "test_dataset is 'dataset' itself, and nothing crosses domains: leave out "
+                "test_dataset and protocol"
+            )
         if not across and self.test_pattern is not None:
             raise ValueError("test_pattern is for test_dataset; 'pattern' reads names of 'dataset'")
         if not across and self.test_layout is not None:

@@ -81,14 +81,14 @@ def is_whole(folder: Path, known: Mapping[str, str] | None = None) -> bool:
 
     Args:
         folder: The folder.
-        known: Checksums kept elsewhere, where its own are damaged: by file name, or none.
+        known: Checksums kept elsewhere, which count beside its own: by file name, or none.
     """
     sums = Checksums(folder / SUMS)
     own = {name: value for name, value in (known or {}).items() if name != SUMS}
     damaged = any(flaw_of(folder / name, value) for name, value in own.items())
     if sums.read() is None and WEIGHTS in own and not damaged:
         sums.write(own)
-    return WEIGHTS in (sums.read() or {}) and not sums.changed()
+    return not damaged and WEIGHTS in (sums.read() or {}) and not sums.changed()
 
 
 def load_checkpoint(folder: Path, **keywords: Any) -> FlowEstimator:

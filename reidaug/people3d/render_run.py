@@ -10,7 +10,7 @@ import torch
 from joblib import delayed
 from numpy.typing import NDArray
 
-from reidaug.checksums import check_written, flaw_of
+from reidaug.checksums import REPORT, check_written, flaw_of
 from reidaug.data.images import LONGEST_SIDE, MOST_PIXELS, encode_jpeg, encode_png
 from reidaug.errors import ReidaugError, UsageError, require_extra
 from reidaug.files import collected_checksums, write_atomically
@@ -22,7 +22,7 @@ from reidaug.machine import cores
 from reidaug.people3d.body import load_body
 from reidaug.people3d.render import Render
 from reidaug.recipes import LARGEST_SEED
-from reidaug.runs import REPORT, RunFolder, counter, notice, stored_recipe
+from reidaug.runs import RunFolder, counter, notice, stored_recipe
 
 RECORDS = ".parts"
 MOST = 1_000_000  # people, or images of one

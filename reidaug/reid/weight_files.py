@@ -23,6 +23,9 @@ DEEPEST = 4  # dictionaries in one another
 SHOWN = 3  # names in a sentence
 SAVE = "save the weights alone, torch.save(model.state_dict(), FILE), where it was trained"
 AGAIN = "download or copy it again"
+PART = re.compile(r"-\d{5}-of-(\d{5})\.|(\.index\.json$)")
+"""Names of the parts of a model that was saved in several files, and of their index."""
+IN_PARTS = "load it where it was trained, and save it as one file"
 # First bytes of files that are no weights: what they are, and what to do.
 KINDS: tuple[tuple[bytes, str], ...] = (
     (b"version https://git-lfs", "it is a pointer of Git LFS: get the file by git lfs pull"),
@@ -42,6 +45,8 @@ def read_networks(path: Path) -> dict[str, dict[str, Tensor]]:
     """
     if not path.is_file():
         raise ReidaugError(f"{path}: no such weight file{instead_of_weights(path)}")
+    if (part := PART.search(path.name)) and part[1] != "00001":
+        raise ReidaugError(f"{path}: one file of a model that was saved in several: {IN_PARTS}")
     check_tensor_file(path, what="weight file")
     with path.open("rb") as file:
         start = file.read(512)

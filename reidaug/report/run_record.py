@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from reidaug.checksums import RECIPE, describe
+from reidaug.checksums import RECIPE, REPORT, describe
 from reidaug.errors import ReidaugError, printable
 from reidaug.files import read_text
-from reidaug.runs import REPORT, RunFolder, stored_recipe
+from reidaug.runs import RunFolder, stored_recipe
 
 EVALUATE = "finetune-eval --eval-only"
 CHECK, POSE, DEMO = "check", "pose", "demo"
@@ -51,6 +51,7 @@ def read_run(path: Path) -> RunRecord:
     command = recipe.get("command")
     if not isinstance(command, str):
         what = f"{RECIPE} is damaged" if (path / RECIPE).exists() else f"has no {RECIPE}"
+        what = f"{RECIPE} in it is that of no run" if recipe else what
         raise ReidaugError(
             f"{printable(path)}: {what}; name the folder that a command was given as --out, the "
             "file of check --json or the keypoints of pose"

@@ -19,6 +19,15 @@ def test_numbers_that_average_nothing_are_refused(tmp_path, capsys, option, valu
     assert f"--average-{option}" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("option", "value"), [("weight", 0.5), ("flow", "identity"), ("background", "grey")]
+)
+def test_they_say_nothing_without_poses(tmp_path, capsys, option, value):
+    arguments = ("finetune-eval", tmp_path / "none.yaml", "--eval-only")
+    assert reidaug(*arguments, f"--average-{option}", value) == 2
+    assert f"--average-{option} needs --average-poses K" in capsys.readouterr().err
+
+
 def test_the_defaults_are_those_of_the_library(capsys):
     assert reidaug("finetune-eval", "--help") == 0
     shown = " ".join(capsys.readouterr().out.split())

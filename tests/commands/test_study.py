@@ -48,6 +48,8 @@ def test_a_study_from_two_roots_to_its_table(
     assert reidaug("study", "remove", out, 1) == 0
     capsys.readouterr()
     check_error(capsys, ["study", "remove", str(out), "1"], 2, "no participant 1")
+    assert reidaug("study", "remove", out, 10**30) == 2
+    assert "is not in the range" in capsys.readouterr().err
     check_error(capsys, ["study", "serve", str(tmp_path)], 1, "reidaug study new")
 
 

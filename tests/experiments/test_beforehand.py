@@ -366,3 +366,12 @@ def test_training_images_in_the_test_set(root: Path, suffix: str) -> None:
     with pytest.raises(ReidaugError, match=r"1 of 49 query and gallery crops are training crops"):
         finetune(settings, root / "run", workers=1)
     assert not (root / "run").exists()
+
+
+@pytest.mark.usefixtures("no_step")
+def test_test_images_among_the_crops_of_an_arm(root: Path) -> None:
+    warp = min((root / "warps" / TRAIN).iterdir())
+    shutil.copy(min((root / "market" / GALLERY).iterdir()), warp)
+    with pytest.raises(ReidaugError, match=r"1 of 48 .*gallery crops are training crops.*_w00"):
+        finetune(recipe(root), root / "run", workers=1)
+    assert not (root / "run").exists()

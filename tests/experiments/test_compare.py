@@ -281,6 +281,20 @@ def test_what_is_scored_may_change_and_what_was_trained_on_may_not(
         compare(settings, out, resume=True)
 
 
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_row_is_not_taken_for_another(
+    whole: Path, people: Path, tmp_path: Path, jobs: int
+) -> None:
+    out = tmp_path / "run"
+    shutil.copytree(whole, out)
+    rows = [out / "rows" / name for name in ("unwarpme", "fomm")]
+    rows[0].rename(out / "aside")
+    rows[1].rename(rows[0])
+    (out / "aside").rename(rows[1])
+    with pytest.raises(ReidaugError, match=r"rows/(fomm|unwarpme) holds another run; .*row"):
+        compare(recipe(people), out, resume=True, jobs=jobs)
+
+
 def test_a_row_learns_from_no_other_pairs_than_the_comparison_began_with(
     people: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -47,6 +47,7 @@ from reidaug.experiments.compare import compare
         ),
         ({"rows": {"identity": {}}}, "'identity' cannot name a row"),
         ({"rows": {"../a": {}}}, "'../a' cannot name a row"),
+        ({"rows": {"Own": {}, "own": {}}}, "'Own' and 'own' name the same folder"),
         (
             {"rows": {"a": {}, "b": {"untrained": "c"}}},
             r"rows.b: 'untrained' names no row .*\(rows: a\)",

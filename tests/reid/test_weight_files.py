@@ -34,6 +34,18 @@ def test_the_content_and_not_the_name_tells_the_format(tmp_path: Path) -> None:
         read_networks(tmp_path / "w.pth")
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["model-00001-of-00002.safetensors", "w-00002-of-00003.bin", "model.safetensors.index.json"],
+)
+def test_a_part_of_a_model_is_told_as_one(tmp_path: Path, name: str) -> None:
+    save_file(TENSORS, tmp_path / name)
+    with pytest.raises(ReidaugError, match="of a model that was saved in several: load it where"):
+        read_networks(tmp_path / name)
+    save_file(TENSORS, tmp_path / "model-00001-of-00001.safetensors")
+    assert read_networks(tmp_path / "model-00001-of-00001.safetensors")[""].keys() == TENSORS.keys()
+
+
 def test_the_first_names_are_shown() -> None:
     assert first_names(["a", "b", "c", "d"]) == "a, b, c, ..."
     assert first_names(["a"]) == "a"

@@ -29,6 +29,7 @@ def test_options_are_no_part_of_the_kind(tmp_path: Path) -> None:
         ("report.json", "{", "is not as it was written"),
         ("recipe.yaml", "- 1", "recipe.yaml"),
         ("recipe.yaml", "", "recipe.yaml is damaged"),
+        ("recipe.yaml", "steps: 3", "recipe.yaml in it is that of no run; name the folder"),
         ("contact_sheet.png", "x", None),
     ],
 )
@@ -38,7 +39,7 @@ def test_damage_is_one_line(tmp_path: Path, name: str, text: str, told: str | No
     if told is None:  # of no run
         assert read_run(folder).finished
         return
-    with pytest.raises(ReidaugError) as error:
+    with pytest.raises(ReidaugError, match=told) as error:
         read_run(folder)
     assert "\n" not in str(error.value)
 

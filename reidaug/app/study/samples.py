@@ -10,6 +10,7 @@ from reidaug.augment.output_folder import training_folder
 from reidaug.augment.target_poses import POSES, TargetPoses, read_poses
 from reidaug.augment.warp_inputs import KnownImages
 from reidaug.augment.warp_manifest import MANIFEST
+from reidaug.checksums import REPORT
 from reidaug.data.images import read_image, to_bytes
 from reidaug.data.loose_crops import read_training
 from reidaug.data.manifest import read_manifest
@@ -24,7 +25,7 @@ from reidaug.flow.training.pair_sources import subsample
 from reidaug.geometry.flow import Size, size_of
 from reidaug.geometry.pose import Pose, select
 from reidaug.report.figures import Picture, blank, draw_skeleton
-from reidaug.runs import REPORT, stored_recipe
+from reidaug.runs import stored_recipe
 
 DARK = (40, 44, 52)
 READABLE_HEIGHT = 256

@@ -1,6 +1,7 @@
 """Flow training: the loop, its resumable state, its checkpoint and scores."""
 
 import shutil
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -41,10 +42,10 @@ from reidaug.flow.training.pair_sources import (
 from reidaug.flow.training.recipe import TrainFlow, resolved, same_weights
 from reidaug.flow.training.trainer import FlowTrainer
 from reidaug.jobs import StateFile, States, explain_killed_worker
-from reidaug.runs import RunFolder, check_lock, notice, progress
+from reidaug.kept_recipe import without_places
+from reidaug.runs import RunFolder, check_lock, notice, progress, stored_recipe
 
 STATE = "training.pt"
-WITH_FEWER = "go on with --resume, and with fewer 'workers' in the recipe"
 CHECKPOINT = "checkpoint"
 """Folder of the trained estimator."""
 
@@ -113,11 +114,18 @@ def train(
     return TypeAdapter(FlowReport).validate_python(done) if main and done else None
 
 
-def is_trained(run: RunFolder) -> bool:
-    """Whether a run has its checkpoint, undamaged."""
+def is_trained(run: RunFolder, places: Collection[str] = PLACES) -> bool:
+    """Whether a run has its checkpoint, undamaged and not that of another training.
+
+    ``places`` are the keys of its recipe whose values are paths.
+    """
+    checkpoint = run.path / CHECKPOINT
+    asked, done = (without_places(stored_recipe(at), places) for at in (run.path, checkpoint))
+    if asked and done and not same_weights(asked, done):
+        return False
     sums, start = run.checksums.read() or {}, f"{CHECKPOINT}/"
     known = {n.removeprefix(start): own for n, own in sums.items() if n.startswith(start)}
-    return is_whole(run.path / CHECKPOINT, known)
+    return is_whole(checkpoint, known)
 
 
 def has_begun(run: RunFolder) -> bool:
@@ -182,7 +190,7 @@ def _fit(trainer: FlowTrainer, pairs: PairList, run: RunFolder, *, lines: bool) 
     name = f"train {recipe.row}" if lines else "train"
     steps = progress(loader, total=len(loader), what=name, unit="step", lines=lines)
     with (
-        explain_killed_worker(WITH_FEWER),
+        explain_killed_worker("go on with --resume, and with fewer 'workers' in the recipe"),
         open_curves(run.path / "tensorboard", step=trainer.steps_done) as curves,
     ):
         for batch in steps if accelerator.is_main_process else loader:
@@ -295,7 +303,7 @@ def _save_and_score(trainer: FlowTrainer, splits: Splits, run: RunFolder) -> dic
     What changed since the training began is told.
     """
     recipe, folder = trainer.recipe, run.path / CHECKPOINT
-    if not is_whole(folder):
+    if not is_trained(run):
         save_checkpoint(
             folder,
             trainer.estimator,

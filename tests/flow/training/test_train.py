@@ -115,6 +115,23 @@ def test_a_killed_training_resumes_to_the_same_bytes(
         assert parted.read_bytes() == at_once.read_bytes(), name
 
 
+@pytest.mark.parametrize("finished", [True, False])
+def test_a_checkpoint_of_another_training_is_trained_again(
+    people: Path, tmp_path: Path, finished: bool
+) -> None:
+    settings, out = recipe(people), tmp_path / "run"
+    whole = train(settings, out)
+    weights = (out / "checkpoint/model.safetensors").read_bytes()
+    train(recipe(people, seed=9), tmp_path / "other")
+    shutil.copytree(tmp_path / "other/checkpoint", out / "checkpoint", dirs_exist_ok=True)
+    assert (out / "checkpoint/model.safetensors").read_bytes() != weights
+    if not finished:  # nothing is known of its files
+        (out / "report.json").unlink()
+        (out / "checksums.json").unlink()
+    assert train(settings, out, resume=True) == whole
+    assert (out / "checkpoint/model.safetensors").read_bytes() == weights
+
+
 def test_results_depend_on_the_seed_alone(people: Path, tmp_path: Path) -> None:
     weights = []
     for place, seed in (("a", 0), ("b", 0), ("c", 1)):

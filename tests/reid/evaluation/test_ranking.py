@@ -157,6 +157,31 @@ def test_known_answers_by_both_metrics():
         rank_matches(query, who, gallery / 0, among, metric="euclidean")
 
 
+@pytest.mark.parametrize("metric", ["cosine", "euclidean"])
+@pytest.mark.parametrize(("common", "spread"), [(100.0, 0.1), (1000.0, 0.1), (-3e30, 1e27)])
+def test_what_all_features_have_in_common_hides_no_differences(common, spread, metric):
+    chance, rng = torch.Generator().manual_seed(0), np.random.default_rng(0)
+    features = common + spread * torch.randn(300, 32, generator=chance)
+    people = ids(rng, 300)
+    exact = features.double()
+    if metric == "cosine":
+        exact = normalize(exact, dim=1)
+    whole = hit_ranks(torch.cdist(exact, exact).numpy(), people, people)
+    found = rank_matches(features, people, features, people, metric=metric)
+    # single precision may swap neighbours
+    assert all((abs(a - b) <= 2).all() for a, b in zip(whole, found, strict=True))
+
+
+def test_the_cosine_of_a_feature_that_is_zero_is_nought():
+    crops = torch.tensor([[0.0, 0.0], [1.0, 0.1], [1.0, 0.2], [-1.0, 0.1], [3.0, 3.0]])
+    people = Identities(np.arange(1, 6), np.ones(5, dtype=np.int64))
+    query = Identities(np.array([7, 8]), np.array([2, 2]))
+    found = nearest(torch.tensor([[1.0, 0.0], [0.0, 0.0]]), query, crops, people, 5)
+    assert found.indices[0].tolist() == [1, 2, 4, 0, 3]
+    assert found.distance[0, 3] == pytest.approx(1, abs=1e-6)
+    assert found.distance[1].tolist() == [1] * 5
+
+
 def test_features_that_are_zero_are_all_as_near():
     zeros, who = torch.zeros(3, 2), Identities(np.array([1, 2, 1]), np.array([1, 1, 2]))
     assert rank_matches(zeros, who, zeros, who, metric="euclidean")[0].tolist() == [1]

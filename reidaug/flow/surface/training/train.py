@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch.nn.utils import clip_grad_norm_
 
+from reidaug.checksums import finite_or_null
 from reidaug.errors import ReidaugError, UsageError
 from reidaug.fingerprint import Inputs
 from reidaug.finite import (
@@ -168,7 +169,7 @@ def train_surface(recipe: TrainSurface, out: Path, *, resume: bool = False) -> d
     trainer, state = SurfaceTrainer(recipe), StateFile(out / STATE)
     inputs = training_inputs(recipe, out)
     run = RunFolder.open(out, resolved(recipe), resume=resume, inputs=inputs, places=PLACES)
-    trained, report = is_trained(run), run.finished()
+    trained, report = is_trained(run, PLACES), run.finished()
     if trained or state.path.exists():  # else it begins anew, with the files that are there
         inputs.check(*TRAINED_ON, advice=ADVICE)
         if changed := run.changed(inputs):
@@ -221,7 +222,7 @@ def _score(recipe: TrainSurface, run: RunFolder, inputs: Inputs) -> dict[str, An
     _check_still(recipe, run.path, inputs, TEST)
     report = {"steps": recipe.schedule.steps, "seed": recipe.seed, **scores}
     run.report(report, folder.iterdir())
-    return report
+    return dict(finite_or_null(report))  # as it is read again
 
 
 def _fit(trainer: SurfaceTrainer, samples: Samples, run: RunFolder, state: StateFile) -> None:
