@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -619,11 +620,14 @@ def test_a_folder_for_each_person_is_warped(market: Path, tmp_path: Path, capfd)
 def test_originals_of_an_augmented_root_are_not_lost_under_new_warps(
     market: Path, tmp_path: Path, capfd
 ) -> None:
-    first, second = tmp_path / "first", tmp_path / "second"
+    first, second, copy = (tmp_path / name for name in ("first", "second", "copy"))
     flags = ("--flow", "torso-affine", "--poses", 2, "--workers", 1)
     assert run(market, "--out", first, *flags, "--keep-original") == 0
-    again = (first, "--out", second, *flags, "--keypoints", market / KEYPOINTS)
-    assert run(*again, "--keep-original") == 2
+    again = ("--out", second, *flags, "--keypoints", market / KEYPOINTS, "--keep-original")
+    assert run(first, *again) == 1
+    assert "are warps that `reidaug augment` made" in capfd.readouterr().err
+    shutil.copytree(first / TRAIN, copy / TRAIN)  # nobody knows any more who made them
+    assert run(copy, *again) == 2
     error = capfd.readouterr().err.splitlines()[-1]
     assert "--keep-original: 12 of the 18 images of" in error and "_w00.jpg, which" in error
     assert not second.exists()
