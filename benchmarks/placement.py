@@ -46,14 +46,8 @@ SHARES = (0.01, 0.05, 0.5, 0.95, 0.99)  # of the crops, below which a figure is
 DRAWS, SEED = 10_000, 0
 EDGE_DRAWS = 100
 SLIP_DRAWS, SLIP_CROPS = 32, (128, 300, 600)
-SLIPS = (
-    0.0,
-    0.1,
-    0.2,
-    0.3,
-    0.5,
-    1.0,
-)  # of the crops, at the end, whose joints are the row before's
+# Shares of the crops, the last ones, that have the joints of the crop before them.
+SLIPS = (0.0, 0.1, 0.2, 0.3, 0.5, 1.0)
 Floats = NDArray[np.float64]
 
 

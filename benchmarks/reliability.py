@@ -61,7 +61,9 @@ def main() -> None:
         help="Some of them; results of others stay.",
     )  # fmt: skip
     parser.add_argument("--kills", type=int, default=50, help="Trials with kills of each command.")
-    parser.add_argument("--minutes", type=float, default=10, help="Minutes for each kind of file.")
+    parser.add_argument(
+        "--minutes", type=float, default=10, help="CPU minutes for each kind of file."
+    )
     parser.add_argument("--hours", type=float, default=24, help="Begin no round after these.")
     arguments = parser.parse_args()
     command = f"python benchmarks/reliability.py {arguments.what}"

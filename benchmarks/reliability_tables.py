@@ -9,13 +9,13 @@ TITLES = {
     "worker": "one of its workers killed",
     "SIGINT": "told to end (Ctrl-C)",
     "SIGTERM": "told to end (SIGTERM)",
-    "SIGHUP": "told to end (SIGHUP)",
+    "SIGHUP": "told to end (SIGHUP, a closed terminal)",
     "two runs": "started a second time on the same folder",
     "full disk": "disk full at some file",
     "output gone": "killed, and a file that it had written removed",
     "source gone": "a file that it reads taken away meanwhile, then put back",
     "source cut": "a file that it reads cut short meanwhile, then put back",
-    "output refused": "its standard output or error took nothing: full, or read by nobody",
+    "output refused": "its standard output or error could not be written",
 }
 
 
@@ -68,7 +68,7 @@ def spoiled(result: Mapping[str, Any]) -> list[str]:
     lines = [
         f"`{result['command']}`, {result['hardware']}, {result['date']}.",
         "",
-        "| files | minutes of a processor | read | refused in one line | otherwise | commit |",
+        "| files | CPU minutes | read | refused in one line | otherwise | commit |",
         "|---|---|---|---|---|---|",
     ]
     for name, row in result["readers"].items():

@@ -46,17 +46,19 @@ def make_usable() -> None:
             setattr(sys, name, opened)
         elif isinstance(stream, io.TextIOWrapper) and name != "stdin":
             stream.flush()
+            raw = _Output(number, "w", closefd=False)
             taken = io.TextIOWrapper(
-                io.BufferedWriter(_Output(number, "w", closefd=False)), encoding=stream.encoding,
-                errors="backslashreplace", line_buffering=stream.line_buffering,
-                write_through=stream.write_through,
+                raw if stream.write_through else io.BufferedWriter(raw),  # as `python -u` has it
+                encoding=stream.encoding, errors="backslashreplace",
+                line_buffering=stream.line_buffering, write_through=stream.write_through,
             )  # fmt: skip
             setattr(sys, name, taken)
 
 
 def refused() -> str:
     """Say which error standard output met, if any; standard error could not tell its own."""
-    raw = getattr(getattr(sys.stdout, "buffer", None), "raw", None)
+    buffer = getattr(sys.stdout, "buffer", None)
+    raw = getattr(buffer, "raw", buffer)
     if not isinstance(raw, _Output):
         return ""
     sys.stdout.flush()

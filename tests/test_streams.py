@@ -55,18 +55,30 @@ sys.stderr.write(f"; {why}")
 """
 
 
+def test_unbuffered_streams_stay_so() -> None:
+    """Of ``python -u`` or PYTHONUNBUFFERED, as containers set it: nothing waits for a flush."""
+    text = "import os, sys; from reidaug.streams import make_usable; make_usable();"
+    text += "sys.stderr.write('a warning'); sys.stdout.write('a result'); os._exit(0)"
+    command = [sys.executable, "-u", "-c", text]
+    shown = subprocess.run(command, capture_output=True, check=True, timeout=60)
+    assert (shown.stdout, shown.stderr) == (b"a result", b"a warning")
+
+
+@pytest.mark.parametrize("unbuffered", [(), ("-u",)])
 @pytest.mark.parametrize("length", [1, 10_000])
 @pytest.mark.parametrize(
     ("sink", "why"), [("/dev/full", "No space left on device"), ("", "Broken pipe")]
 )
-def test_what_a_stream_refuses_is_dropped_and_told(sink: str, why: str, length: int) -> None:
+def test_what_a_stream_refuses_is_dropped_and_told(
+    sink: str, why: str, length: int, unbuffered: tuple[str, ...]
+) -> None:
     """In the end: the work goes on, and its results are files."""
     if sink and not Path(sink).exists():
         pytest.skip(f"needs {sink}")
     reader, writer = os.pipe()
     os.close(reader)
     full = os.open(sink, os.O_WRONLY) if sink else os.dup(writer)
-    command = [sys.executable, "-c", REFUSED, str(length)]
+    command = [sys.executable, *unbuffered, "-c", REFUSED, str(length)]
     try:
         ended = subprocess.run(
             command, stdout=full, stderr=subprocess.PIPE, text=True, check=False, timeout=60

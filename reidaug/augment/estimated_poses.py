@@ -52,8 +52,8 @@ def _find(given: Path | None, default: Path, what: str) -> Path | None:
     path = given or default
     there = path.is_dir() if what.startswith("folder") else path.exists()
     if not there and (given or os.path.lexists(path)):
-        leads = "a link that leads nowhere, and " if path.is_symlink() and not path.exists() else ""
-        raise UsageError(f"{path}: {leads}no such {what}")
+        broken = path.is_symlink() and not path.exists()
+        raise UsageError(f"{path}: {'a link that leads nowhere' if broken else f'no such {what}'}")
     return path.resolve() if there else None
 
 

@@ -142,11 +142,11 @@ def slip_doubt(looked: Looked, slip: Slip | None) -> str:
     if slip is None or slip.likelihood < SLIPPED or len(looked.numbers) < LEAST:
         return ""
     count, people = abs(slip.rows), looked.people
-    where = f"{'after' if slip.rows > 0 else 'before'} their own"
+    away = f"{count} image{'s' if count > 1 else ''} {'later' if slip.rows > 0 else 'earlier'}"
     return (
-        f"edges from about {people[slip.first].key} to {people[slip.last].key}, in the order of "
-        f"names, follow the joints {'one row' if count == 1 else f'{count} rows'} {where} better: "
-        "did the list of joints slip there?"
+        f"from about {people[slip.first].key} to {people[slip.last].key}, in the order of names, "
+        f"edges fit the joints listed {away} better than their own: did the list of joints slip "
+        "there?"
     )
 
 

@@ -11,7 +11,7 @@ from reidaug.augment.background import BACKGROUNDS
 from reidaug.augment.pose_pool import Pool
 from reidaug.augment.quality import POOR
 from reidaug.augment.shipped_poses import COUNT
-from reidaug.augment.target_poses import USUAL, Choice
+from reidaug.augment.target_poses import DEFAULT_POSES, Choice
 from reidaug.augment.viewpoint import Turns
 from reidaug.data.crop_names import PATTERN_HELP
 from reidaug.data.image_folders import ALLOW_HELP
@@ -67,7 +67,7 @@ class AugmentOptions(Recipe):
     )
     allow_left_out: bool = Field(default=False, description=ALLOW_HELP)
     poses: int = Field(
-        default=USUAL,
+        default=DEFAULT_POSES,
         ge=1,
         le=10_000,
         description="Number of target poses. --flow identity keeps each image's pose: it takes "

@@ -159,7 +159,9 @@ class PosedCrops(Dataset[TrainingCrop]):
             ReidaugError: Its file is no readable image.
         """
         person = self.people[index]
-        return PosedImage.of(read_image(person.path), self._source.get(person))
+        posed = PosedImage.of(read_image(person.path), None)
+        posed.source = self._source.get(person)  # tested already, by the keypoint file's reader
+        return posed
 
     def targets(
         self,

@@ -26,7 +26,7 @@ from reidaug.runs import notice
 Choice = Literal["random", "medoids"]
 CHOICES: tuple[str, ...] = get_args(Choice)
 POSES = "poses.json"
-USUAL = 25  # poses, as in the paper
+DEFAULT_POSES = 25  # target poses, as in the paper
 MOST_COMPARED = 2_000  # poses; the table of their distances takes 16 MB
 
 # What a file with other values in it leads to.
@@ -126,7 +126,7 @@ def draw_order(names: Iterable[str], seed: int) -> list[str]:
 
 def too_few(count: int, images: int) -> str:
     """Say that images are too few for the poses asked for, and what to ask for."""
-    usual = ", the default of --poses" if count == USUAL else ""
+    usual = ", the default of --poses" if count == DEFAULT_POSES else ""
     fewer = f"choose at most {images} with --poses, or " if images else ""
     return (
         f"too few for {count} target poses{usual}; {fewer}take those that come with the package "

@@ -122,11 +122,12 @@ def _check_test_crops(warps: Path, train: Sequence[Person], pattern: str | None)
         return
     sources = {found[0] for person in train if (found := warp_source(person.file))}
     single = len(sources) == len({person.pid for person in train})
-    alone = " and each crop is a person of its own," if single else ""
+    alone = ", and each crop counts as a person of its own" if single else ""
     raise ReidaugError(
-        f"{warps}: no {place.split(QUERY).name} and {place.split(GALLERY).name}, with which "
-        f"torchreid tests:{alone} as of a folder of crops; run `reidaug augment` on a dataset that "
-        "has them and persons in its names (--pattern reads them), or put both folders there"
+        f"{warps}: no {place.split(QUERY).name} and {place.split(GALLERY).name}, which torchreid "
+        f"tests with{alone}, as in warps of a plain folder of crops; run `reidaug augment` on a "
+        "dataset that has them and persons in its names (--pattern reads them), or put both "
+        "folders there"
     )
 
 

@@ -118,9 +118,8 @@ def _print(out: Path, report: AugmentReport, min_quality: float) -> None:
         kept += f" of {made:,} warps"
     click.echo(
         f"{kept}: {report.sources:,} of {report.training_images:,} "
-        f"training images in {'their own pose' if report.own_pose else targets}"
-        f"; mean quality {report.quality:.2f}{checked}; "
-        f"look at {out / SHEET}"
+        f"training images in {'their own pose' if report.own_pose else targets}; "
+        f"mean quality {report.quality:.2f}{checked}; look at {out / SHEET}"
     )
     if report.poor:
         click.echo(

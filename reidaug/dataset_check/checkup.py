@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from reidaug.augment.target_poses import DEFAULT_POSES
 from reidaug.checksums import check_written
 from reidaug.data.images import mask_path
 from reidaug.data.loose_crops import crops_in, find_crops
@@ -13,7 +14,7 @@ from reidaug.dataset_check.duplicates import duplicate_findings
 from reidaug.dataset_check.findings import AUGMENT, EVALUATION, USES, Finding, Tally, ranked
 from reidaug.dataset_check.identities import Counts, count, identity_findings
 from reidaug.dataset_check.image_files import image_findings, inspect_images
-from reidaug.dataset_check.joints import POSES, joint_findings
+from reidaug.dataset_check.joints import joint_findings
 from reidaug.dataset_check.names import (
     Listing,
     list_crops,
@@ -134,7 +135,7 @@ def check_dataset(
     findings += duplicate_findings(splits, images)
     if keypoints is None:
         advice = "`reidaug pose` makes them; `reidaug augment` does so by itself"
-        if 0 < len(splits[TRAIN].people) < POSES:
+        if 0 < len(splits[TRAIN].people) < DEFAULT_POSES:
             advice += f", into {len(splits[TRAIN].people)} poses at most"
         findings.append(Finding.remark(TRAIN, "no keypoints", advice, Tally()))
     else:

@@ -9,6 +9,7 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Tensor
 
+from reidaug.augment.target_poses import DEFAULT_POSES
 from reidaug.data.image_poses import read_image_poses
 from reidaug.data.joint_placement import misplacement, strays
 from reidaug.data.market1501 import TRAIN, Person, image_names
@@ -18,7 +19,6 @@ from reidaug.errors import ReidaugError
 from reidaug.geometry.pose import OPENPOSE_18, TORSO, Pose, shows_torso, stack
 
 SELDOM = 0.5  # share of images; a joint visible in fewer is reported
-POSES = 25  # target poses of `reidaug augment` by default
 _EXPECTED = "PATN's CSV, COCO, OpenPose or MMPose JSON, 14-joint .mat"
 
 
@@ -100,7 +100,7 @@ def _visibility(poses: Pose, where: str) -> list[Finding]:
     if complete == 0:
         what, advice = "no image shows both shoulders and both hips", "no target pose to warp into"
         findings.append(Finding.problem(where, what, advice, Tally(), (AUGMENT,)))
-    elif complete < POSES:
+    elif complete < DEFAULT_POSES:
         what = f"{number(complete, 'image')} with both shoulders and both hips"
         advice = f"that many poses at most: reidaug augment --poses {complete}"
         findings.append(Finding.advise(where, what, advice, Tally()))

@@ -91,7 +91,9 @@ class FinetuneRecipe(TrainingOptions, ExperimentOptions):
         across = self.protocol == "cross_domain"
         if across != (self.test_dataset is not None):
             raise ValueError("test_dataset belongs to the protocol cross_domain, and that needs it")
-        if self.test_dataset is not None and self.test_dataset.resolve() == self.dataset.resolve():
+        train = self.dataset.resolve(), self.pattern, self.layout
+        test = self.test_dataset and self.test_dataset.resolve()
+        if (test, self.test_pattern, self.test_layout) == train:  # patterns may tell domains apart
             raise ValueError(
                 "test_dataset is 'dataset' itself, and nothing crosses domains: leave out "
                 "test_dataset and protocol"

@@ -241,9 +241,9 @@ def check_former_masks(job: PoseJob, out: Path) -> None:
     beside_out = {out.resolve(), *(path.resolve() for path in _files_beside(out))}
     former = {Path(os.path.normpath(folder / name)) for name in (sums.files if sums else ())}
     before = job.records.read(MASKS)
-    for name, known in own_masks(job, ()).items() if isinstance(before, str) else ():
-        if is_one_of(path := mask_path(Path(before), name), known):
-            former.add(path)
+    if isinstance(before, str) and before != str(job.masks):
+        masks = ((mask_path(Path(before), name), own) for name, own in own_masks(job, ()).items())
+        former |= {path for path, own in masks if is_one_of(path, own)}
     there = [path for path in sorted(former - beside_out) if path.is_file()]
     left = [path for path in there if job.masks is None or job.masks not in path.parents]
     if left:

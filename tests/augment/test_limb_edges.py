@@ -61,7 +61,7 @@ def test_joints_of_other_images_are_doubted(people: list[Masked], step: int) -> 
     assert doubtful_joints(others[:-1]) == ""  # too few tell nothing
 
 
-@pytest.mark.parametrize(("rows", "where"), [(1, "one row after"), (-2, "2 rows before")])
+@pytest.mark.parametrize(("rows", "where"), [(1, "1 image later"), (-2, "2 images earlier")])
 def test_a_list_that_slipped_from_a_row_on_is_told(
     many: list[Masked], rows: int, where: str
 ) -> None:
@@ -78,8 +78,10 @@ def test_a_list_that_slipped_from_a_row_on_is_told(
     assert slip.last >= count - 3  # the last rows have none after them
     assert abs(slip.first - first) <= 2
     told = doubtful_joints(wrong)
-    assert f"about {many[slip.first].key} to {many[slip.last].key}, in the order of names" in told
-    assert f"follow the joints {where} their own better" in told
+    assert (
+        f"from about {many[slip.first].key} to {many[slip.last].key}, in the order of names" in told
+    )
+    assert f"edges fit the joints listed {where} better than their own" in told
     assert slip_doubt(looked, slip._replace(likelihood=SLIPPED - 0.1)) == ""
     assert slip_doubt(looked._replace(numbers=looked.numbers[: LEAST - 1]), slip) == ""
     assert doubtful_joints(many) == ""

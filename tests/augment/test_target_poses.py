@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from reidaug.augment.options import AugmentOptions
 from reidaug.augment.pose_pool import Refusal
 from reidaug.augment.target_poses import (
-    USUAL,
+    DEFAULT_POSES,
     TargetPoses,
     choose,
     medoids,
@@ -118,7 +118,7 @@ def test_too_few_poses_and_unknown_ways_are_refused() -> None:
     told = r"25 target poses, the default of --poses; choose at most 2 with --poses, or take those"
     flaws = dict(zip(sorted(poses), ["torn", None, None], strict=True))
     with pytest.raises(ReidaugError, match=told):
-        choose(poses, USUAL, how="random", seed=0, flaw=flaws.__getitem__)
+        choose(poses, DEFAULT_POSES, how="random", seed=0, flaw=flaws.__getitem__)
     with pytest.raises(ReidaugError, match="the default of --poses; take those that come with"):
         choose({}, AugmentOptions().poses, how="random", seed=0)
     with pytest.raises(UsageError, match="random or medoids"):

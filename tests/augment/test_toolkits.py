@@ -187,9 +187,9 @@ def test_one_pattern_reads_originals_query_and_gallery(torchreid: Any, tmp_path:
 @pytest.mark.parametrize(
     ("name", "told"),
     [
-        ("{}.jpg", "torchreid tests: and each crop is a person of its own, as of a folder of"),
-        ("{:04d}_c1s1_000001_00.jpg", "torchreid tests: and each crop is"),
-        ("0001_c1s1_{:06d}_00.jpg", "torchreid tests: as of a folder of crops; run `reidaug augm"),
+        ("{}.jpg", ", and each crop counts as a person of its own, as in warps of a plain folder"),
+        ("{:04d}_c1s1_000001_00.jpg", ", and each crop counts as"),
+        ("0001_c1s1_{:06d}_00.jpg", ", as in warps of a plain folder of crops; run `reidaug augm"),
     ],
 )
 def test_warps_of_a_folder_of_crops_lack_queries(
@@ -206,7 +206,9 @@ def test_warps_of_a_folder_of_crops_lack_queries(
         crops, warps, flow="torso-affine", poses=2, workers=1, keypoints=keypoints,
         background="grey",
     )  # fmt: skip
-    with pytest.raises(ReidaugError, match=f"no query and bounding_box_test, with which {told}"):
+    with pytest.raises(
+        ReidaugError, match=f"no query and bounding_box_test, which torchreid tests with{told}"
+    ):
         torchreid_dataset(warps)
     for split in (QUERY, GALLERY):
         shutil.copytree(roots[0] / split, warps / split)

@@ -58,3 +58,9 @@ def test_changes_of_an_arm_leave_the_rest_as_it_is():
 def test_a_wrong_recipe_names_the_key(changes, message):
     with pytest.raises(UsageError, match=message):
         recipe(Path("data"), **changes)
+
+
+def test_one_root_may_hold_two_domains_that_patterns_tell_apart():
+    across = {"protocol": "cross_domain", "test_dataset": "data/market"}
+    pattern = r"site2_(?P<pid>\d+)_(?P<camid>\d+)"
+    assert recipe(Path("data"), **across, test_pattern=pattern).test_pattern == pattern

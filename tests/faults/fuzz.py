@@ -1,7 +1,7 @@
 """Fuzz a reader for some minutes: ``python tests/faults/fuzz.py READER --minutes 10 --seed 0``.
 
-Minutes are those of a processor, so that a busy machine tries as much. Writes one JSON object: how
-many files were read and refused, and for each failure the error and the file, which is kept in
+Minutes are of CPU time, so that a busy machine tries as much. Writes one JSON object: how many
+files were read and refused, and for each failure the error and the file, which is kept in
 ``--keep``.
 """
 
@@ -51,8 +51,8 @@ def fuzz(
         assert outcome(reader, folder / file, content) == "read", file
     _limit_memory()
     signal.signal(signal.SIGALRM, _hang)
-    until = _processor_seconds() + 60 * minutes
-    while _processor_seconds() < until and len(failures) < MOST_KINDS:
+    until = _cpu_seconds() + 60 * minutes
+    while _cpu_seconds() < until and len(failures) < MOST_KINDS:
         file = draw.choice(list(files))
         content = spoiled(reader, file, files[file], draw)
         faulthandler.dump_traceback_later(4 * SECONDS, exit=True)
@@ -89,8 +89,8 @@ def _key(error: Exception) -> str:
     return f"{type(error).__name__} in {place}: {' '.join(str(error).split())[:80]}"
 
 
-def _processor_seconds() -> float:
-    """Measure the time of this process and of those it waited for, as some readers have."""
+def _cpu_seconds() -> float:
+    """Measure the CPU time of this process and of those it waited for, as some readers have."""
     spent = os.times()
     return spent.user + spent.system + spent.children_user + spent.children_system
 
