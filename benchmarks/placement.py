@@ -11,7 +11,7 @@ a person spans, for `reidaug.data.joint_placement`; and how much more edge is be
 many draws of the fewest crops for which `reidaug.augment.limb_edges` says a word: with each crop's
 own joints, with those of others, and with mirrored ones. Last, of sets of people in the order of
 names, how likely it is that the list of joints slipped, where it did not, and where it did from a
-row on. The result is benchmarks/results/placement.json. It takes about ten minutes on two cores.
+row on. The result is benchmarks/results/placement.json. It takes about half an hour of a core.
 """
 
 import argparse
