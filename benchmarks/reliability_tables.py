@@ -68,7 +68,7 @@ def spoiled(result: Mapping[str, Any]) -> list[str]:
     lines = [
         f"`{result['command']}`, {result['hardware']}, {result['date']}.",
         "",
-        "| files | CPU minutes | read | refused in one line | otherwise | commit |",
+        "| files | minutes | read | refused in one line | otherwise | commit |",
         "|---|---|---|---|---|---|",
     ]
     for name, row in result["readers"].items():
