@@ -1,5 +1,6 @@
 """What the whole suite shares."""
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -95,3 +96,19 @@ def drawn_root(tmp_path: Path) -> Path:
     from drawn_person import drawn_market
 
     return drawn_market(tmp_path / "market")
+
+
+@pytest.fixture
+def heard_signals() -> Iterator[None]:
+    """Let processes that a test starts hear signals which the suite's own caller ignores.
+
+    `nohup` ignores SIGHUP, and shells SIGINT in the background.
+    """
+    from reidaug.interruptions import SIGNALS
+
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_DFL)
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)

@@ -16,6 +16,7 @@ from reidaug.interruptions import (
     signal_of,
 )
 
+pytestmark = pytest.mark.usefixtures("heard_signals")
 WORDS = {
     signal.SIGINT: "interrupted",
     signal.SIGTERM: "terminated",

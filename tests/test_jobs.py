@@ -79,6 +79,7 @@ print(list(run_tasks([delayed(say)()] * 2, 2)))
 """
 
 
+@pytest.mark.usefixtures("heard_signals")
 def test_workers_neither_hear_nor_need_their_terminal_and_their_parent_hears_it() -> None:
     """It signals all: workers that are being started would print tracebacks."""
     reader, writer = os.pipe()

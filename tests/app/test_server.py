@@ -194,6 +194,7 @@ print("ended", flush=True)
 """
 
 
+@pytest.mark.usefixtures("heard_signals")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_it_in_order(number: signal.Signals) -> None:
     """SIGINT does: tests/commands/test_study.py."""
