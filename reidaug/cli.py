@@ -207,6 +207,7 @@ def main(argv: list[str] | None = None) -> None:
 def _run(argv: list[str]) -> int:
     """Run a command; gives its exit code."""
     try:
+        os.getcwd()  # noqa: PTH109 - without a current folder MKL ends the process
         with interruptible(), safe_children(), locks_of_a_command():
             group.main(argv, prog_name="reidaug", standalone_mode=False)
     except click.ClickException as error:

@@ -111,9 +111,10 @@ class RunFolder:
                     f"{path} holds another run; name another folder with --out (other: "
                     f"{', '.join(other)})"
                 )
+            line = check_moves(path, moves, inputs)
             if not resume:
                 raise ReidaugError(f"{path} holds this run already; resume it with --resume")
-            if line := check_moves(path, moves, inputs):
+            if line:
                 notice(line)
             if moved != new:
                 (path / REPORT).unlink(missing_ok=True)

@@ -139,10 +139,10 @@ def test_a_run_goes_on_with_files_that_were_moved(tmp_path: Path, capsys) -> Non
     data.mkdir()
     (data / "a.jpg").write_text("image")
 
-    def opened(**changes: object) -> RunFolder:
+    def opened(*, resume: bool = True, **changes: object) -> RunFolder:
         inputs, recipe = Inputs(run), {**RECIPE, "dataset": str(data), **changes}
         inputs.add("images", data.glob("*.jpg"))
-        folder = RunFolder.open(run, recipe, resume=True, inputs=inputs, places=("dataset",))
+        folder = RunFolder.open(run, recipe, resume=resume, inputs=inputs, places=("dataset",))
         inputs.save()
         return folder
 
@@ -153,8 +153,9 @@ def test_a_run_goes_on_with_files_that_were_moved(tmp_path: Path, capsys) -> Non
     assert f"dataset was {tmp_path / 'data'} and is {data} now" in capsys.readouterr().err
     data = data.rename(tmp_path / "again")
     (data / "a.jpg").write_text("another image")
-    with pytest.raises(ReidaugError, match=r"holds another run: dataset was .* 1 changed"):
-        opened()
+    for resume in (True, False):  # no advice to resume what would not be resumed
+        with pytest.raises(ReidaugError, match=r"holds another run: dataset was .* 1 changed"):
+            opened(resume=resume)
     (data / "a.jpg").write_text("image")
     with pytest.raises(ReidaugError, match=r"holds another run; .* \(other: steps\)"):
         opened(steps=4)

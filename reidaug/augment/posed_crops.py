@@ -136,6 +136,21 @@ class PosedCrops(Dataset[TrainingCrop]):
         self._label = {pid: k for k, pid in enumerate(sorted({p.pid for p in self.people}))}
         self._camera = {cam: k for k, cam in enumerate(sorted({p.camid for p in self.people}))}
 
+    def __getstate__(self) -> dict[str, Any]:
+        # Two arrays in place of two tensors a crop: a worker opens a file for every tensor.
+        bare = tuple(source._replace(pose=None) for source in self.sources)  # type: ignore[arg-type]
+        xy, visible = stack([source.pose for source in self.sources])
+        return self.__dict__ | {"sources": bare, "_source": (xy.numpy(), visible.numpy())}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        poses = zip(*map(torch.from_numpy, state["_source"]), strict=True)
+        self.sources = tuple(
+            source._replace(pose=Pose(*pose))
+            for source, pose in zip(state["sources"], poses, strict=True)
+        )
+        self._source = {source.person: source for source in self.sources}
+
     def __len__(self) -> int:
         """Count the crops."""
         return len(self.people)

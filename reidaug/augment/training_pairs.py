@@ -82,9 +82,9 @@ def make_pairs(
         joined = tuple(s for s in joined if image_size(s.person.path) is not None)
         left_out = (*left_out, *damaged)
     everyone = pattern is not None or not (LAYOUTS[found.layout].nobody if found.layout else True)
+    strangers = [] if everyone else [source for source in joined if _distractor(source)]
     sources = [source for source in joined if everyone or not _distractor(source)]
-    if len(sources) < len(joined):
-        left_out = (*left_out, f"{found.root}: {len(joined) - len(sources)} distractors (pid 0)")
+    left_out += tuple(f"{s.person.path}: a distractor (pid 0)" for s in strangers)
     folder = _folder_of(found)
     named = {source.person.path.relative_to(folder).as_posix(): source for source in sources}
     people = {name: str(source.person.pid) for name, source in named.items()}

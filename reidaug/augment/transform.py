@@ -1,6 +1,7 @@
 """`PoseWarp`: a torchvision transform that warps a crop into another pose while it is loaded."""
 
 import hashlib
+import pickle
 from collections import OrderedDict
 from functools import lru_cache
 from pathlib import Path
@@ -225,8 +226,10 @@ class PoseWarp(Transform):  # type: ignore[misc]
         return self._worker[1]
 
     def __getstate__(self) -> dict[str, Any]:
-        # A worker makes caches again; not every torch can pickle a generator.
+        # A worker makes caches again; not every torch can pickle a generator. Weights go as bytes:
+        # a worker opens a file for every tensor.
         state = self.__dict__.copy()
+        state["_modules"] = pickle.dumps(state["_modules"])
         for name in ("_flows", "_flow_bytes", "_target", "_worker"):
             del state[name]
         if self.generator is not None:
@@ -234,7 +237,7 @@ class PoseWarp(Transform):  # type: ignore[misc]
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(state)
+        super().__setstate__({**state, "_modules": pickle.loads(state["_modules"])})
         if self.generator is not None:
             seed, drawn = state["generator"]
             self.generator = torch.Generator().manual_seed(seed)

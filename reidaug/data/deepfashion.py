@@ -73,7 +73,11 @@ def read_deepfashion(
     root = root.expanduser()
     folder = root / split
     if not folder.is_dir():
-        raise ReidaugError(f"{root}: no folder {split} with the images of the pairs")
+        held = split == "test" and (root / "train").is_dir()
+        advice = "; to test on people of train, who are held out: evaluate_on=held_out"
+        raise ReidaugError(
+            f"{root}: no folder {split} with the images of the pairs{advice if held else ''}"
+        )
     pairs_csv, annotation_csv = _lists(root, split)
     keypoints = read_keypoints(annotation_csv)
     images = {file.name for file in folder.iterdir()}

@@ -104,7 +104,10 @@ def stream(crops: PosedCrops, warp: PoseWarp, count: int, **options: object) -> 
     return torch.cat(batches)
 
 
-@pytest.mark.parametrize("context", ["fork", pytest.param("spawn", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "context",
+    ["fork", *(pytest.param(n, marks=pytest.mark.slow) for n in ("spawn", "forkserver"))],
+)
 def test_workers_give_the_same_crops_for_the_same_seed(market: Path, context: str) -> None:
     crops = PosedCrops(market)
     warp = PoseWarp(TorsoAffine(), crops.targets(5), p=0.7, masks=crops.masks)
@@ -152,6 +155,36 @@ def test_a_copy_in_another_process_draws_on_where_it_stood(market: Path) -> None
     assert len(pickle.dumps(copy)) < 50_000
     for k in range(4):
         assert torch.equal(copy(crops.posed(k)), warp(crops.posed(k)))
+
+
+class _Tensors(pickle.Pickler):
+    """Counts tensors that torch would send to a worker as an open file each."""
+
+    count = 0
+
+    def reducer_override(self, value: object) -> object:
+        self.count += isinstance(value, Tensor)
+        return NotImplemented
+
+
+def test_workers_that_begin_anew_get_few_open_files(market: Path) -> None:
+    """A file for every tensor: fork servers take 253 at most, and users may open 1,024."""
+    crops = PosedCrops(market)
+    crops.transform = PoseWarp(load_flow("surface"), crops.targets(5), masks=crops.masks)
+    pickler = _Tensors(content := io.BytesIO())
+    pickler.dump(crops)
+    assert pickler.count < 10
+    copy = pickle.loads(content.getvalue())
+    assert len(copy.sources) == len(crops.sources)
+    for k in range(len(crops)):
+        one, other = copy.posed(k), crops.posed(k)
+        assert torch.equal(one, other)
+        assert one.source is not None and other.source is not None
+        assert one.source.person == other.source.person
+        assert torch.equal(one.source.pose.xy, other.source.pose.xy)
+        assert torch.equal(one.source.pose.visible, other.source.pose.visible)
+    state, made = (c.transform.estimator.state_dict() for c in (crops, copy))
+    assert state.keys() == made.keys() and all(torch.equal(state[k], made[k]) for k in state)
 
 
 @given(st.floats(0, 1))

@@ -39,7 +39,9 @@ def test_all_ordered_pairs_of_a_person_are_what_a_flow_is_trained_on(
     )
     out = tmp_path / "pairs"
     assert run(market, "--out", out) == 0
-    assert "24 pairs of 12 images of 4 people" in capfd.readouterr().out
+    told = capfd.readouterr()
+    assert "24 pairs of 12 images of 4 people" in told.out
+    assert f"1 of 13 images left out:\n  {stranger}: a distractor (pid 0)\n" in told.err
     read = read_deepfashion(out, "train")
     names = [path.name for path in known]
     expected = [p for k in range(4) for p in itertools.permutations(names[3 * k : 3 * k + 3], 2)]

@@ -101,8 +101,12 @@ def test_columns_are_found_by_name(tmp_path: Path) -> None:
 def test_what_is_missing_as_a_whole_is_said(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="there are train and test"):
         read_deepfashion(tmp_path, "val")
-    with pytest.raises(ReidaugError, match="no folder train"):
+    with pytest.raises(ReidaugError, match=r"no folder train[^;]*$"):
         read_deepfashion(tmp_path, "train")
+    (tmp_path / "train").mkdir()
+    with pytest.raises(ReidaugError, match=r"no folder test .*; .* evaluate_on=held_out"):
+        read_deepfashion(tmp_path, "test")
+    (tmp_path / "train").rmdir()
     (tmp_path / "test").mkdir()
     with pytest.raises(ReidaugError, match=r"no <word>-pairs-test\.csv .* fasion, fashion"):
         read_deepfashion(tmp_path, "test")

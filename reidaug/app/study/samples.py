@@ -1,6 +1,8 @@
 """Samples of a study: one person in one target pose by every method, from runs that made them."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from filecmp import cmp
+from itertools import combinations
 from pathlib import Path
 from typing import NamedTuple
 
@@ -94,8 +96,8 @@ def samples_of_roots(
         seed: Random seed.
 
     Raises:
-        ReidaugError: A root is not finished, the roots share no warp, or were made of different
-            poses or images.
+        ReidaugError: A root is not finished, the roots share no warp, were made of different
+            poses or images, or two of them hold the same warps.
     """
     targets = _same_poses(roots)
     files = {method: _warps(root) for method, root in roots.items()}
@@ -107,6 +109,13 @@ def samples_of_roots(
     sources = _sources(roots, {source for source, _ in drawn}, dataset)
 
     folders = {method: training_folder(root) for method, root in roots.items()}
+    for one, other in combinations(roots, 2):
+        first, second = ([folders[m] / files[m][key] for key in drawn] for m in (one, other))
+        if all(cmp(a, b, shallow=False) for a, b in zip(first, second, strict=True)):
+            raise ReidaugError(
+                f"{roots[one]} and {roots[other]} hold the same warps: nobody can prefer one of "
+                "them; name one of both"
+            )
 
     def read() -> Iterator[Sample]:
         for source, pose in drawn:

@@ -15,6 +15,7 @@ from torch import Tensor
 from reidaug.flow.surface.limbs import LIMBS, joint_places, limb_shares
 from reidaug.geometry.flow import Size, identity, to_normalised
 from reidaug.geometry.pose import Pose
+from reidaug.machine import one_thread
 
 CENTRE = (0.0, -0.05, 0.15)  # of the mean body, in metres
 JOINT = 3.0  # weight of a joint; that of a cell is 1
@@ -81,7 +82,8 @@ def project(
 def _joints() -> tuple[Float[Tensor, "3 j"], Float[Tensor, "l j"], list[int]]:
     """List the joints' places, with which limbs they move, and their numbers in the skeleton."""
     places, numbers = joint_places()
-    return places, limb_shares(places[None])[0][0], numbers
+    with one_thread():  # kept for all that follows, on whatever number of threads
+        return places, limb_shares(places[None])[0][0], numbers
 
 
 def _with_one(places: Float[Tensor, "b 3 n"]) -> Float[Tensor, "b 4 n"]:

@@ -80,6 +80,13 @@ def test_roots_of_other_poses_images_or_runs_are_refused(
         samples_of_roots(roots, 3, dataset=tmp_path / "nowhere")
 
 
+def test_roots_of_the_same_warps_are_refused(roots: dict[str, Path], tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(roots[FLOWS[0]], copy, symlinks=True)
+    with pytest.raises(ReidaugError, match=f"{roots[FLOWS[0]]} and {copy} hold the same warps"):
+        samples_of_roots({**roots, "copy": copy}, 5)
+
+
 def test_a_comparison_s_pairs_are_warped_again(people: Path, tmp_path: Path) -> None:
     rows: dict[str, Any] = {
         "blend": {"estimator": {"class": "reidaug.flow.closed_form:JointBlend"}}

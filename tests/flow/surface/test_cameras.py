@@ -2,6 +2,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reidaug.flow.surface import cameras as of_surface
 from reidaug.flow.surface.cameras import CENTRE, JOINT, RIDGE, WHOLE, fit_cameras, project
 from reidaug.flow.surface.limbs import LIMBS, joint_places, limb_shares
 from reidaug.geometry.flow import identity, to_normalised
@@ -106,3 +107,17 @@ def test_the_slow_twin_finds_the_same(seed):
     found = torch.linalg.lstsq(torch.stack(table).double(), torch.stack(values).double()).solution
     expected = (found[:4] + found[4:].unflatten(0, (len(LIMBS), 4))).float()
     assert torch.allclose(cameras, expected, atol=1e-3)
+
+
+def test_cameras_are_the_same_whatever_the_threads_of_the_first_call():
+    """Shares of the joints are kept: those of a trial call on all cores served one worker alone."""
+    shares, threads = [], torch.get_num_threads()
+    try:
+        for number in (1, 2, 4):
+            torch.set_num_threads(number)
+            of_surface._joints.cache_clear()
+            shares.append(of_surface._joints()[1])
+            assert torch.get_num_threads() == number
+    finally:
+        torch.set_num_threads(threads)
+    assert torch.equal(shares[0], shares[1]) and torch.equal(shares[0], shares[2])
