@@ -132,6 +132,18 @@ def test_a_checkpoint_of_another_training_is_trained_again(
     assert (out / "checkpoint/model.safetensors").read_bytes() == weights
 
 
+def test_a_finished_training_takes_no_step_again_with_other_workers(
+    people: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    report = train(recipe(people), tmp_path / "run")
+
+    def step(self: Any, batch: Any) -> dict[str, float]:
+        raise AssertionError("a step")
+
+    monkeypatch.setattr(FlowTrainer, "step", step)
+    assert train(recipe(people, workers=1), tmp_path / "run", resume=True) == report
+
+
 def test_results_depend_on_the_seed_alone(people: Path, tmp_path: Path) -> None:
     weights = []
     for place, seed in (("a", 0), ("b", 0), ("c", 1)):
